@@ -1,0 +1,92 @@
+"""What can go wrong, as one tree; the CLI alone prints these and picks the exit code.
+
+    SweepError                  1  anything else
+    ├── UsageError              2  options that contradict one another
+    ├── NotFoundError           3  no such study or trial
+    ├── StudyFileError          4  the study file, or a change of its space, cannot be used
+    ├── StoreError              5  database unreachable, or of a schema we do not know
+    │   └── LeaseLostError      7  another coordinator took the study over
+    ├── FailureLimitError       6  too many trials failed
+    ├── StudyHeldError          7  another coordinator holds the study
+    ├── DeviceError             8  the device asked for is not there
+    ├── DataError               9  data missing or damaged
+    └── NoRoomError            10  no room or no permission to write
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class SweepError(Exception):
+    """An error with a message for the user: what was wrong, what was given, what would do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(SweepError):
+    """Options or arguments that cannot go together."""
+
+    exit_code = 2
+
+
+class NotFoundError(SweepError):
+    """No study or trial of that name or number."""
+
+    exit_code = 3
+
+
+class StudyFileError(SweepError):
+    """A study file that cannot be used; carries every problem at once.
+
+    ``problems`` are lines like ``space.hidden_width: low (512) must be below high (64).``
+    """
+
+    exit_code = 4
+
+    def __init__(self, source: str, problems: Sequence[str]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        count = f"{len(problems)} problem" + ("" if len(problems) == 1 else "s")
+        super().__init__("\n  ".join([f"{source}: {count}", *problems]))
+
+
+class StoreError(SweepError):
+    """The database cannot be reached, or holds a schema this version does not know."""
+
+    exit_code = 5
+
+
+class FailureLimitError(SweepError):
+    """More trials failed than the study file's budget allows."""
+
+    exit_code = 6
+
+
+class StudyHeldError(SweepError):
+    """Another coordinator holds the study's lease."""
+
+    exit_code = 7
+
+
+class LeaseLostError(StoreError):
+    """This coordinator's lease was taken over; it must write no more."""
+
+    exit_code = 7
+
+
+class DeviceError(SweepError):
+    """The device asked for is not on this machine."""
+
+    exit_code = 8
+
+
+class DataError(SweepError):
+    """A data set is missing, or its files are not what they should be."""
+
+    exit_code = 9
+
+
+class NoRoomError(SweepError):
+    """No room on the disk, or no permission to write there."""
+
+    exit_code = 10

@@ -1,0 +1,123 @@
+"""The words of the product as enums: what a study file, the database and the pages all write.
+
+Imports nothing of ours, so that every layer may use it.
+"""
+
+from enum import StrEnum
+
+
+class Activation(StrEnum):
+    """What the hidden units compute."""
+
+    LINEAR = "linear"
+    RELU = "relu"
+    LEAKY_RELU = "leaky_relu"
+    ELU = "elu"
+    GELU = "gelu"
+    SILU = "silu"
+    TANH = "tanh"
+    SIGMOID = "sigmoid"
+
+
+class Output(StrEnum):
+    """What the output units compute: a pixel in (0, 1), or any number."""
+
+    SIGMOID = "sigmoid"
+    LINEAR = "linear"
+
+
+class Loss(StrEnum):
+    """What training minimises, averaged over pixels and examples. BCE needs the sigmoid output."""
+
+    BCE = "bce"
+    MSE = "mse"
+    L1 = "l1"
+    HUBER = "huber"
+
+
+class Optimizer(StrEnum):
+    """The families of update rule, each with settings of its own."""
+
+    SGD = "sgd"
+    ADAM = "adam"
+    ADAMW = "adamw"
+    RMSPROP = "rmsprop"
+    ADAGRAD = "adagrad"
+
+
+class Schedule(StrEnum):
+    """How the learning rate moves over a trial's steps."""
+
+    CONSTANT = "constant"
+    COSINE = "cosine"
+    LINEAR_WARMUP = "linear_warmup"
+
+
+class WeightInit(StrEnum):
+    """How weights begin; biases begin at zero, except with TORCH_DEFAULT."""
+
+    GLOROT_UNIFORM = "glorot_uniform"
+    GLOROT_NORMAL = "glorot_normal"
+    HE_UNIFORM = "he_uniform"
+    HE_NORMAL = "he_normal"
+    TORCH_DEFAULT = "torch_default"
+
+
+class Sampler(StrEnum):
+    """Who proposes the next configuration."""
+
+    TPE = "tpe"
+    RANDOM = "random"
+    GRID = "grid"
+    QMC = "qmc"
+    CMAES = "cmaes"
+    GP = "gp"
+    NSGA2 = "nsga2"
+
+
+class Pruner(StrEnum):
+    """Who ends unpromising trials early."""
+
+    NONE = "none"
+    MEDIAN = "median"
+    PERCENTILE = "percentile"
+    SUCCESSIVE_HALVING = "successive_halving"
+    HYPERBAND = "hyperband"
+
+
+class Objective(StrEnum):
+    """What a study minimises."""
+
+    VAL_MSE = "val_mse"
+    HIDDEN_WIDTH = "hidden_width"
+    TRAIN_SECONDS = "train_seconds"
+
+
+class Dataset(StrEnum):
+    """The data sets known by name; a folder of IDX files is named by its path instead."""
+
+    MNIST = "mnist"
+    FASHION_MNIST = "fashion-mnist"
+    FASHION_MNIST_MINI = "fashion-mnist-mini"
+    KMNIST = "kmnist"
+    EMNIST_DIGITS = "emnist-digits"
+
+
+class Outcome(StrEnum):
+    """How a trial's training ended; finer than Optuna's state."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    #: The loss or a weight became infinite or NaN: Optuna's FAIL, and not counted as a failure.
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+
+class CommandKind(StrEnum):
+    """What a user may ask of a running coordinator, through the database."""
+
+    PAUSE = "pause"
+    CONTINUE = "continue"
+    STOP = "stop"
+    ENQUEUE = "enqueue"
+    EXTEND = "extend"

@@ -1,0 +1,218 @@
+"""The records that travel between coordinator and workers, and what a trial is made of.
+
+Notation: a trial trains its configuration once per seed; a list "one a seed" is in the order of
+``TrialSpec.seeds``. Errors are mean squared errors per pixel on the [0, 1] scale.
+"""
+
+from dataclasses import dataclass
+
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """One configuration in full, searched and fixed settings alike; what a trainer reads.
+
+    The defaults are the configuration whose blurred copies this product set out to explain.
+    """
+
+    hidden_width: int = 784
+    activation: Activation = Activation.RELU
+    output: Output = Output.SIGMOID
+    loss: Loss = Loss.BCE
+    #: Where the Huber loss turns from quadratic to linear, in pixel units; other losses ignore it.
+    delta: float = 1.0
+    epochs: int = 5
+    batch_size: int = 128
+    optimizer: Optimizer = Optimizer.ADAM
+    learning_rate: float = 1e-3
+    #: sgd and rmsprop.
+    momentum: float = 0.0
+    #: sgd; needs a momentum above 0.
+    nesterov: bool = False
+    #: adam and adamw.
+    beta1: float = 0.9
+    beta2: float = 0.999
+    #: rmsprop's smoothing constant.
+    alpha: float = 0.99
+    #: adam, adamw, rmsprop and adagrad.
+    eps: float = 1e-8
+    #: L2 penalty in the gradient; decoupled from it in adamw.
+    weight_decay: float = 0.0
+    schedule: Schedule = Schedule.CONSTANT
+    #: linear_warmup: epochs until the learning rate is reached, from 0, step by step.
+    warmup_epochs: int = 1
+    weight_init: WeightInit = WeightInit.GLOROT_UNIFORM
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """What a worker needs to train one trial."""
+
+    #: Sequential within the study; what people say aloud.
+    number: int
+    #: How often this trial was handed out, from 1; results of an older attempt are refused.
+    attempt: int
+    config: TrialConfig
+    #: One training run a seed; each seeds its weights and data order, so that the run comes out
+    #: the same alone or among others.
+    seeds: tuple[int, ...]
+    #: Send the weights back when the mean validation error ends below this.
+    keep_weights_below: float = float("inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSetup:
+    """What a worker is told once, before its first trial."""
+
+    #: A name of ``names.Dataset``, or the path of a folder of IDX files.
+    dataset: str
+    validation_fraction: float
+    split_seed: int
+    #: Wait for the verdict on epoch e before starting epoch e + 2.
+    pruning: bool
+    #: CPU threads for torch; None leaves torch's own choice.
+    n_threads: int | None = None
+    #: Use at most this many training images; None uses all of them.
+    train_limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """One epoch of one seed."""
+
+    #: Mean of the training loss over the epoch's batches, in that loss's own unit.
+    train_loss: float
+    val_mse: float
+    #: Mean binary cross-entropy per pixel in nats; None where the output is not in (0, 1).
+    val_bce: float | None
+    #: Wall time of the epoch, validation included.
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestMetrics:
+    """The test set, measured once at the end of one seed's training."""
+
+    __test__ = False  # not a pytest class
+
+    test_mse: float
+    #: None where the output is not in (0, 1).
+    test_bce: float | None
+    #: 10 log10(1 / test_mse), in dB.
+    psnr: float
+    #: Share of test pixels that come back as the same 8-bit value.
+    exact_pixels: float
+    #: Mean squared error of each class, in the order of the labels.
+    per_class_mse: tuple[float, ...]
+    n_parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A worker has its device and data and waits for trials."""
+
+    device: str
+    device_name: str
+    torch_version: str
+    #: SHA-256 over the pixels and labels in use, hexadecimal.
+    data_sha256: str
+    #: Strip of the ten originals, PNG, grey.
+    originals_png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochDone:
+    """Every seed of a trial has finished an epoch (counted from 1)."""
+
+    number: int
+    attempt: int
+    epoch: int
+    metrics: tuple[EpochMetrics, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialDone:
+    """A trial trained to its last epoch."""
+
+    number: int
+    attempt: int
+    results: tuple[TestMetrics, ...]
+    train_seconds: float
+    #: Strips of the ten test images as the first seed gives them back, and their absolute errors.
+    reconstructions_png: bytes
+    errors_png: bytes
+    #: safetensors of the first seed, or None when the trial was not among the best.
+    weights: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialDiverged:
+    """Training stopped because a loss or a weight was no longer finite."""
+
+    number: int
+    attempt: int
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialLeft:
+    """A trial left at the end of an epoch, because it was told to."""
+
+    number: int
+    attempt: int
+    epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFailed:
+    """A trial could not be trained; the worker lives on."""
+
+    number: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerFailed:
+    """A worker cannot go on, for a reason that a user can mend (its error's class and message)."""
+
+    error: str
+    message: str
+
+
+Event = EpochDone | TrialDone | TrialDiverged | TrialLeft | TrialFailed | Ready | WorkerFailed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train this trial when the ones before it are done."""
+
+    spec: TrialSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The coordinator has looked at this epoch; the trial goes on, or leaves."""
+
+    number: int
+    attempt: int
+    epoch: int
+    leave: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leave:
+    """The trial leaves at the end of its present epoch, pruned or not."""
+
+    number: int
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shutdown:
+    """No more trials: exit when the present ones are done."""
+
+
+Order = WorkerSetup | Train | Verdict | Leave | Shutdown

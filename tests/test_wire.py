@@ -1,0 +1,40 @@
+"""Records survive the way between processes, whatever they hold."""
+
+import math
+
+import pytest
+
+from sweep.trial import EpochDone, EpochMetrics, Ready, Train, TrialConfig, TrialSpec
+from sweep.wire import decode, encode
+
+
+def test_a_spec_comes_back_equal_with_its_infinite_threshold() -> None:
+    spec = TrialSpec(number=3, attempt=2, config=TrialConfig(hidden_width=8), seeds=(1, 2))
+    assert decode(encode(Train(spec=spec))) == Train(spec=spec)
+
+
+def test_floats_come_back_bit_for_bit() -> None:
+    metrics = EpochMetrics(train_loss=0.1 + 0.2, val_mse=5e-324, val_bce=None, seconds=1 / 3)
+    event = EpochDone(number=0, attempt=1, epoch=1, metrics=(metrics,))
+    assert decode(encode(event)) == event
+
+
+def test_a_loss_that_is_no_number_is_told() -> None:
+    metrics = EpochMetrics(train_loss=math.nan, val_mse=math.inf, val_bce=None, seconds=0.0)
+    event = EpochDone(number=0, attempt=1, epoch=1, metrics=(metrics,))
+    back = decode(encode(event)).metrics[0]
+    assert math.isnan(back.train_loss) and back.val_mse == math.inf
+
+
+def test_bytes_and_newlines_stay_within_their_line() -> None:
+    event = Ready(
+        device="cpu", device_name="a\nb", torch_version="2", data_sha256="", originals_png=b"\n\xff"
+    )
+    assert encode(event).count(b"\n") == 1
+    assert decode(encode(event)) == event
+
+
+@pytest.mark.parametrize("line", [b"", b"Nonsense [{}]", b"Train [", b"EpochDone [{}]"])
+def test_a_line_cut_off_by_its_senders_death_is_refused(line: bytes) -> None:
+    with pytest.raises(ValueError):
+        decode(line)
