@@ -1,0 +1,57 @@
+"""Download a data set through torchvision, which knows the mirrors and the MD5 of what they send.
+
+torchvision imports torch, which takes seconds: it is imported in the call, where it is needed.
+"""
+
+import errno
+import importlib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sweep.datasets.registry import Source
+from sweep.errors import DataError
+
+#: A mirror that does not answer within this time is given up.
+TIMEOUT_SECONDS = 20.0
+
+#: What the system says when a disk is full or a folder may not be written to.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def download(source: Source, folder: Path) -> Path:
+    """Download into ``folder``; the files' own folder within it.
+
+    A DataError says why it failed; an OSError passes when the reason is this machine's disk.
+    """
+    try:
+        datasets = importlib.import_module("torchvision.datasets")
+    except ImportError as error:
+        raise DataError(f"torchvision, which downloads it, cannot be imported: {error}") from error
+    with _timeout():
+        try:
+            fetched = getattr(datasets, str(source.torchvision))(
+                str(folder), download=True, **source.torchvision_options
+            )
+        except (RuntimeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise
+            raise DataError(_last_line(error)) from error
+    return Path(fetched.raw_folder)
+
+
+@contextmanager
+def _timeout() -> Iterator[None]:
+    """torchvision passes no timeout to urllib, so a silent mirror would hold us for minutes."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,116 @@
+"""The IDX file format: two zero bytes, a type code, how many dimensions, their lengths, values.
+
+Source: "THE IDX FILE FORMAT", Y. LeCun, C. Cortes and C. Burges, The MNIST database. Only type 0x08
+(unsigned byte) is read and written, raw or gzipped; which of the two, the content decides.
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.errors import DataError
+
+_UNSIGNED_BYTE = 0x08
+_GZIP_MAGIC = b"\x1f\x8b"
+_HEADER_BYTES = 20
+_CHUNK_BYTES = 1 << 23
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """The array of one file, or a DataError that names it."""
+    return parse_idx(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content, unpacked. What a cut-off gzip still gives is kept, to be counted."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
+    return _gunzip(content, path) if content.startswith(_GZIP_MAGIC) else content
+
+
+def parse_idx(content: bytes, path: Path) -> NDArray[np.uint8]:
+    """The array in a file's unpacked content; ``path`` is for the message."""
+    shape = _shape(content, path)
+    expected, found = _expected_bytes(shape), len(content)
+    if found != expected:
+        raise DataError(
+            f"{path}: {'truncated' if found < expected else 'too long'}: {_shape_words(shape)} take"
+            f" {expected:,} bytes unpacked, found {found:,}. Fetch it again."
+        )
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+
+
+def idx_bytes(array: NDArray[np.uint8]) -> bytes:
+    """The array as an IDX file's content."""
+    header = struct.pack(">BBBB", 0, 0, _UNSIGNED_BYTE, array.ndim)
+    return header + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
+    """Write the array, gzipped when the name ends in ``.gz``; same array, same bytes."""
+    content = idx_bytes(array)
+    if path.suffix == ".gz":
+        content = gzip.compress(content, compresslevel=9, mtime=0)
+    path.write_bytes(content)
+
+
+def _gunzip(content: bytes, path: Path) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    unpacked = bytearray()
+    try:
+        # The longest header by itself first: should the rest be damaged, it still says how much
+        # there should have been.
+        unpacked += unpacker.decompress(content, _HEADER_BYTES)
+        while unpacker.unconsumed_tail:
+            unpacked += unpacker.decompress(unpacker.unconsumed_tail, _CHUNK_BYTES)
+        unpacked += unpacker.flush()
+    except zlib.error as error:
+        raise DataError(
+            f"{path}: damaged: {_expected_words(bytes(unpacked), path)}the gzip data go wrong"
+            f" within {_CHUNK_BYTES:,} bytes after {len(unpacked):,} ({error}). Fetch it again."
+        ) from error
+    return bytes(unpacked)
+
+
+def _expected_words(content: bytes, path: Path) -> str:
+    if not content:
+        return ""
+    return f"{_expected_bytes(_shape(content, path)):,} bytes expected unpacked, "
+
+
+def _expected_bytes(shape: tuple[int, ...]) -> int:
+    return 4 + 4 * len(shape) + math.prod(shape)
+
+
+def _shape(content: bytes, path: Path) -> tuple[int, ...]:
+    if len(content) < 4:
+        raise DataError(
+            f"{path}: an IDX file has at least 4 bytes of header, found {len(content)}."
+            " Fetch it again."
+        )
+    zero, type_code, n_dimensions = struct.unpack(">HBB", content[:4])
+    if zero != 0 or type_code != _UNSIGNED_BYTE or not 1 <= n_dimensions <= 4:
+        raise DataError(
+            f"{path}: not an IDX file of unsigned bytes: it begins with {content[:4].hex(' ')},"
+            " expected 00 00 08 and 1 to 4 dimensions."
+        )
+    end = 4 + 4 * n_dimensions
+    if len(content) < end:
+        raise DataError(
+            f"{path}: an IDX header of {n_dimensions} dimensions takes {end} bytes,"
+            f" found {len(content)}. Fetch it again."
+        )
+    return struct.unpack(f">{n_dimensions}I", content[4:end])
+
+
+def _shape_words(shape: tuple[int, ...]) -> str:
+    if len(shape) == 1:
+        return f"{shape[0]:,} labels"
+    return f"{shape[0]:,} images of {' x '.join(map(str, shape[1:]))}"

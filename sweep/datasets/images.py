@@ -1,0 +1,145 @@
+"""A data set in memory, and how it is divided.
+
+Notation: N images of D pixels, row by row.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.datasets.idx import parse_idx, read_bytes
+from sweep.datasets.registry import Files, Source, owner_of
+from sweep.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Images:
+    """Grey images with a label each, as the files hold them: unsigned bytes, 0 is black."""
+
+    #: A name of ``names.Dataset``, or the folder as it was given.
+    name: str
+    #: (N, D) and (N,).
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.uint8]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.uint8]
+    height: int
+    width: int
+
+    @cached_property
+    def sha256(self) -> str:
+        """Over the bytes of train images, train labels, test images, test labels, in that order."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    @property
+    def n_inputs(self) -> int:
+        """D, pixels of an image."""
+        return self.height * self.width
+
+    def split(
+        self, fraction: float, seed: int, train_limit: int | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows to train on and rows to validate on, drawn by the seed from the training images.
+
+        The same for ever: numpy's PCG64 permutation, validation rows first. ``train_limit`` cuts
+        the training rows alone, so that studies of different sizes validate on the same images.
+        """
+        n = len(self.train_images)
+        n_validation = round(fraction * n)
+        if not 0 < n_validation < n:
+            raise DataError(
+                f"{self.name}: a validation fraction of {fraction} of {n:,} training images leaves"
+                f" {n_validation:,} to validate on and {n - n_validation:,} to train on;"
+                " both must be at least 1."
+            )
+        rows = np.random.Generator(np.random.PCG64(seed)).permutation(n)
+        train_rows = rows[n_validation:]
+        return train_rows[:train_limit], rows[:n_validation]
+
+
+def read_images(name: str, files: Files, source: Source | None = None) -> Images:
+    """Read the four files of a data set, and see that they belong together.
+
+    With a ``source``, also that they are the files of that data set and of no other.
+    """
+    train_images, train_labels, test_images, test_labels = (
+        _read(path, name, source, part) for part, path in enumerate(files)
+    )
+    _check_pair(files.train_images, train_images, files.train_labels, train_labels)
+    _check_pair(files.test_images, test_images, files.test_labels, test_labels)
+    if train_images.shape[1:] != test_images.shape[1:]:
+        raise DataError(
+            f"{files.test_images}: test images are {_size(test_images)} pixels, but the training"
+            f" images in {files.train_images.name} are {_size(train_images)}."
+        )
+    if source is not None:
+        _check_counts(name, files, source, len(train_images), len(test_images))
+    height, width = train_images.shape[1:]
+    return Images(
+        name=name,
+        train_images=train_images.reshape(len(train_images), -1),
+        train_labels=train_labels,
+        test_images=test_images.reshape(len(test_images), -1),
+        test_labels=test_labels,
+        height=height,
+        width=width,
+    )
+
+
+def _read(path: Path, name: str, source: Source | None, part: int) -> NDArray[np.uint8]:
+    content = read_bytes(path)
+    array = parse_idx(content, path)
+    if source is not None:
+        _check_sha256(path, hashlib.sha256(content).hexdigest(), name, source, part)
+    return array
+
+
+def _check_sha256(path: Path, found: str, name: str, source: Source, part: int) -> None:
+    """Against the pinned checksum; where none is known, at least against the other data sets'."""
+    owner = owner_of(found)
+    if owner == name or (owner is None and not source.sha256):
+        return
+    what = f"this file is {owner}'s" if owner else f"its content has SHA-256 {found}"
+    expected = f", expected {source.sha256[part]}" if source.sha256 and not owner else ""
+    raise DataError(f"{path}: not a file of {name}: {what}{expected}. {_mend(name)}")
+
+
+def _mend(name: str) -> str:
+    return f"Remove its folder and run `sweep data prepare {name}`, or give another `--from DIR`."
+
+
+def _check_counts(name: str, files: Files, source: Source, n_train: int, n_test: int) -> None:
+    parts = (
+        (files.train_images, n_train, source.n_train),
+        (files.test_images, n_test, source.n_test),
+    )
+    for path, found, expected in parts:
+        if found != expected:
+            raise DataError(
+                f"{path}: {name} has {expected:,} images here, found {found:,}. {_mend(name)}"
+            )
+
+
+def _check_pair(
+    images_path: Path, images: NDArray[np.uint8], labels_path: Path, labels: NDArray[np.uint8]
+) -> None:
+    if images.ndim != 3 or images.size == 0:
+        raise DataError(
+            f"{images_path}: expected images (count, height, width), found shape {images.shape}."
+        )
+    if labels.shape != images.shape[:1]:
+        raise DataError(
+            f"{labels_path}: expected {len(images):,} labels, one for each image in"
+            f" {images_path.name}, found shape {labels.shape}."
+        )
+
+
+def _size(images: NDArray[np.uint8]) -> str:
+    return f"{images.shape[1]} x {images.shape[2]}"

@@ -1,0 +1,86 @@
+"""Reading and writing IDX files, whole and broken."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweep.datasets.idx import idx_bytes, read_idx, write_idx
+from sweep.errors import DataError
+
+IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+N_BYTES = 16 + 24
+
+
+def message_of(path: Path) -> str:
+    with pytest.raises(DataError) as raised:
+        read_idx(path)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["images", "images.gz"])
+def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
+    write_idx(tmp_path / name, IMAGES)
+    assert np.array_equal(read_idx(tmp_path / name), IMAGES)
+
+
+def test_the_content_not_the_name_says_whether_a_file_is_gzipped(tmp_path: Path) -> None:
+    (tmp_path / "images").write_bytes(gzip.compress(idx_bytes(IMAGES)))
+    assert np.array_equal(read_idx(tmp_path / "images"), IMAGES)
+
+
+def test_the_same_array_gives_the_same_gzip_bytes(tmp_path: Path) -> None:
+    for name in ("a.gz", "b.gz"):
+        write_idx(tmp_path / name, IMAGES)
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    assert (tmp_path / "a.gz").read_bytes()[4:8] == bytes(4), "the gzip time stamp is 0"
+
+
+def test_a_truncated_file_is_named_with_bytes_expected_and_found(tmp_path: Path) -> None:
+    path = tmp_path / "images"
+    path.write_bytes(idx_bytes(IMAGES)[:-5])
+    message = message_of(path)
+    assert str(path) in message
+    assert "truncated" in message
+    assert f"{N_BYTES}" in message
+    assert f"{N_BYTES - 5}" in message
+
+
+def test_a_truncated_gzip_file_counts_what_could_be_unpacked(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 10, 10), np.uint8)
+    path = tmp_path / "images.gz"
+    packed = gzip.compress(idx_bytes(noise))
+    path.write_bytes(packed[: len(packed) // 2])
+    message = message_of(path)
+    assert "truncated" in message
+    assert "5,016 bytes" in message
+
+
+def test_a_damaged_gzip_file_says_so(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 10, 10), np.uint8)
+    packed = bytearray(gzip.compress(idx_bytes(noise)))
+    packed[-6] ^= 0xFF  # its checksum
+    path = tmp_path / "images.gz"
+    path.write_bytes(packed)
+    message = message_of(path)
+    assert "damaged" in message
+    assert "5,016 bytes expected" in message
+
+
+def test_a_file_with_bytes_to_spare_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "images").write_bytes(idx_bytes(IMAGES) + b"more")
+    assert "too long" in message_of(tmp_path / "images")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\0", b"<html>", b"\0\0\x0d\x01\0\0\0\x01", b"\0\0\x08\x03\0\0"]
+)
+def test_what_is_no_idx_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "something"
+    path.write_bytes(content)
+    assert str(path) in message_of(path)
+
+
+def test_a_file_that_cannot_be_read_is_a_data_error(tmp_path: Path) -> None:
+    assert "cannot be read" in message_of(tmp_path)
