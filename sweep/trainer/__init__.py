@@ -1,0 +1,19 @@
+"""Data sets on the device, and training; knows neither SQL nor Optuna. Imports torch."""
+
+from sweep.trainer.data import DeviceData
+from sweep.trainer.randomness import data_order, initial_weights
+from sweep.trainer.reference import Diverged, ReferenceTrainer, Training
+from sweep.trainer.weights import Reconstruction, SavedModel, load_model, reconstruct
+
+__all__ = [
+    "DeviceData",
+    "Diverged",
+    "Reconstruction",
+    "ReferenceTrainer",
+    "SavedModel",
+    "Training",
+    "data_order",
+    "initial_weights",
+    "load_model",
+    "reconstruct",
+]

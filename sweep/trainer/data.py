@@ -1,0 +1,89 @@
+"""A data set whole on the device as unsigned bytes, and batches of it as floats.
+
+Notation: N images of D pixels, B of them in a batch.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sweep.datasets import Images
+from sweep.trial import WorkerSetup
+
+#: Images in a batch where nothing is learnt, so the result does not depend on the batch size.
+EVALUATION_BATCH = 1_000
+
+#: Images in a strip of originals or reconstructions.
+STRIP_LENGTH = 10
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeviceData:
+    """What every trial of a worker trains, validates and is tested on."""
+
+    #: (N, D) uint8 each, on the device.
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+    #: (N,) of the test images, on the CPU.
+    test_labels: NDArray[np.uint8]
+    #: Which test images are shown: the first of each class where there are ten classes.
+    strip_rows: tuple[int, ...]
+    height: int
+    width: int
+    #: ``Images.sha256`` of all the pixels and labels.
+    sha256: str
+
+    @classmethod
+    def load(cls, images: Images, setup: WorkerSetup, device: torch.device) -> Self:
+        """Split as the setup says, and copy to the device."""
+        train_rows, validation_rows = images.split(
+            setup.validation_fraction, setup.split_seed, setup.train_limit
+        )
+        return cls(
+            train=_to_device(images.train_images[train_rows], device),
+            validation=_to_device(images.train_images[validation_rows], device),
+            test=_to_device(images.test_images, device),
+            test_labels=images.test_labels,
+            strip_rows=strip_rows(images.test_labels),
+            height=images.height,
+            width=images.width,
+            sha256=images.sha256,
+        )
+
+    @property
+    def n_inputs(self) -> int:
+        """D, pixels of an image."""
+        return self.height * self.width
+
+    @property
+    def strip(self) -> Tensor:
+        """The test images that are shown, (10, D) uint8 or fewer."""
+        return self.test[list(self.strip_rows)]
+
+
+def strip_rows(labels: NDArray[np.uint8]) -> tuple[int, ...]:
+    """The first image of each class where there are ten classes, otherwise the first ten images."""
+    classes, first = np.unique(labels, return_index=True)
+    if len(classes) == STRIP_LENGTH:
+        return tuple(int(row) for row in first)
+    return tuple(range(min(STRIP_LENGTH, len(labels))))
+
+
+def as_floats(pixels: Tensor) -> Tensor:
+    """Unsigned bytes as float32 in [0, 1]: divided by 255, as the question's code does."""
+    return pixels.to(torch.float32).div_(255.0)
+
+
+def batches(images: Tensor, size: int = EVALUATION_BATCH) -> list[Tensor]:
+    """Views of consecutive images (B, D); the last batch may be smaller."""
+    return [images[start : start + size] for start in range(0, len(images), size)]
+
+
+def _to_device(rows: NDArray[np.uint8], device: torch.device) -> Tensor:
+    # A copy: the files' own buffers are read-only, and torch has no read-only tensors.
+    return torch.from_numpy(np.array(rows)).to(device)

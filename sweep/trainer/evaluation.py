@@ -1,0 +1,80 @@
+"""Errors of a model on images it does not learn from.
+
+Sums of a batch are float32 on the device; batches are added up as float64 on the CPU, in one
+transfer, so that a GPU is not waited for once a batch.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from sweep.names import Output
+from sweep.trainer.data import DeviceData, as_floats, batches
+from sweep.trainer.model import Autoencoder
+from sweep.trainer.pixels import psnr, to_bytes
+from sweep.trial import TestMetrics
+
+
+class Errors(NamedTuple):
+    """Means per pixel; ``bce`` is None where the output is not in (0, 1)."""
+
+    mse: float
+    bce: float | None
+
+
+@torch.no_grad()
+def evaluate(model: Autoencoder, images: Tensor, output: Output) -> Errors:
+    """Of images (N, D) uint8."""
+    squared, entropy = [], []
+    for batch in batches(images):
+        pixels = as_floats(batch)
+        logits = model(pixels)
+        squared.append(functional.mse_loss(model.output(logits), pixels, reduction="sum"))
+        if output is Output.SIGMOID:
+            entropy.append(bce_sum(logits, pixels))
+    return Errors(
+        mse=total(squared) / images.numel(),
+        bce=total(entropy) / images.numel() if entropy else None,
+    )
+
+
+@torch.no_grad()
+def evaluate_test(model: Autoencoder, data: DeviceData, output: Output) -> TestMetrics:
+    """Everything that is measured once, at the end of training."""
+    per_image, exact, entropy = [], [], []
+    for batch in batches(data.test):
+        pixels = as_floats(batch)
+        logits = model(pixels)
+        reconstruction = model.output(logits)
+        per_image.append((reconstruction - pixels).square_().mean(dim=1))
+        exact.append((to_bytes(reconstruction) == batch).sum())
+        if output is Output.SIGMOID:
+            entropy.append(bce_sum(logits, pixels))
+    image_mse = torch.cat(per_image).cpu().double().numpy()
+    test_mse = float(image_mse.mean())
+    return TestMetrics(
+        test_mse=test_mse,
+        test_bce=total(entropy) / data.test.numel() if entropy else None,
+        psnr=psnr(test_mse),
+        exact_pixels=total(exact) / data.test.numel(),
+        per_class_mse=per_class(image_mse, data.test_labels),
+        n_parameters=sum(weights.numel() for weights in model.parameters()),
+    )
+
+
+def bce_sum(logits: Tensor, pixels: Tensor) -> Tensor:
+    """Binary cross-entropy in nats, added up over pixels and images."""
+    return functional.binary_cross_entropy_with_logits(logits, pixels, reduction="sum")
+
+
+def total(sums: list[Tensor]) -> float:
+    return float(torch.stack(sums).cpu().double().sum())
+
+
+def per_class(image_mse: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[float, ...]:
+    """Mean error of each class that occurs, in the order of the labels."""
+    return tuple(float(image_mse[labels == label].mean()) for label in np.unique(labels))

@@ -1,0 +1,78 @@
+"""The update rules, as torch.optim has them; weight decay takes in weights and biases alike.
+
+Fused implementations do a step in one pass over the weights and agree with the plain ones to
+rounding; rmsprop has none, so its steps are joined over the weights (foreach).
+"""
+
+from collections.abc import Callable, Iterable
+
+from torch import nn, optim
+
+from sweep.names import Optimizer
+from sweep.trial import TrialConfig
+
+Parameters = Iterable[nn.Parameter]
+
+
+def sgd(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    return optim.SGD(
+        parameters,
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def adam(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    return optim.Adam(
+        parameters,
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def adamw(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    return optim.AdamW(
+        parameters,
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def rmsprop(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    return optim.RMSprop(
+        parameters,
+        lr=config.learning_rate,
+        alpha=config.alpha,
+        eps=config.eps,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        foreach=True,
+    )
+
+
+def adagrad(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    return optim.Adagrad(
+        parameters,
+        lr=config.learning_rate,
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        foreach=True,
+    )
+
+
+OPTIMIZERS: dict[Optimizer, Callable[[Parameters, TrialConfig], optim.Optimizer]] = {
+    Optimizer.SGD: sgd,
+    Optimizer.ADAM: adam,
+    Optimizer.ADAMW: adamw,
+    Optimizer.RMSPROP: rmsprop,
+    Optimizer.ADAGRAD: adagrad,
+}

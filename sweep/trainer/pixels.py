@@ -1,0 +1,45 @@
+"""Pixels as people see them: 8-bit values, strips of images as PNG, and PSNR.
+
+Notation: N images of D = height x width pixels on the [0, 1] scale.
+"""
+
+import io
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+#: White columns between the images of a strip.
+GAP = 2
+
+#: The absolute error that an error map shows as white; the same for every trial, to compare them.
+ERROR_WHITE = 0.5
+
+
+def to_bytes(pixels: Tensor) -> Tensor:
+    """8-bit values (N, D) of pixels (N, D), cut to 0..255 where a linear output leaves [0, 1]."""
+    return pixels.mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
+
+
+def psnr(mse: float) -> float:
+    """Peak signal-to-noise ratio in dB of pixels on the [0, 1] scale."""
+    return -10.0 * math.log10(mse) if mse > 0.0 else math.inf
+
+
+def strip_png(pixels: NDArray[np.uint8], height: int, width: int) -> bytes:
+    """Images (N, D) side by side, as a grey PNG."""
+    images = pixels.reshape(-1, height, width)
+    padded = np.pad(images, ((0, 0), (0, 0), (0, GAP)), constant_values=255)
+    strip = np.concatenate(list(padded), axis=1)[:, :-GAP]
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(strip)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def errors_png(originals: Tensor, pixels: Tensor, height: int, width: int) -> bytes:
+    """Absolute errors of pixels (N, D) against originals (N, D): black none, white ERROR_WHITE."""
+    errors = (pixels - originals).abs_().div_(ERROR_WHITE)
+    return strip_png(to_bytes(errors).cpu().numpy(), height, width)

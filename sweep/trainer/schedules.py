@@ -1,0 +1,41 @@
+"""How the learning rate moves, step by step: a factor of ``TrialConfig.learning_rate``.
+
+Notation: step counts from 0 over all n steps of a trial, w of which are the warm-up.
+constant: 1. cosine: (1 + cos(pi step / n)) / 2, from 1 towards 0. linear_warmup: (step + 1) / w up
+to 1, so that the first step already moves and the last step of the warm-up has the full rate.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sweep.names import Schedule
+
+
+class Moment(NamedTuple):
+    """Where in its training a trial is."""
+
+    #: Counted from 0.
+    step: int
+    n_steps: int
+    #: Steps of the warm-up.
+    n_warmup: int
+
+
+def constant(_: Moment) -> float:
+    return 1.0
+
+
+def cosine(moment: Moment) -> float:
+    return 0.5 * (1.0 + math.cos(math.pi * moment.step / moment.n_steps))
+
+
+def linear_warmup(moment: Moment) -> float:
+    return min(1.0, (moment.step + 1) / moment.n_warmup) if moment.n_warmup else 1.0
+
+
+SCHEDULES: dict[Schedule, Callable[[Moment], float]] = {
+    Schedule.CONSTANT: constant,
+    Schedule.COSINE: cosine,
+    Schedule.LINEAR_WARMUP: linear_warmup,
+}

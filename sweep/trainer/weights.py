@@ -1,0 +1,124 @@
+"""A trained model as bytes, and back: safetensors with the configuration in their metadata."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load, save
+
+from sweep.errors import DataError
+from sweep.trainer.data import DeviceData, as_floats, batches
+from sweep.trainer.initialisation import Weights
+from sweep.trainer.model import Autoencoder
+from sweep.trainer.pixels import to_bytes
+from sweep.trial import TrialConfig
+
+FORMAT = "sweep autoencoder 1"
+
+_METADATA_KEY = "sweep"
+
+_KEYS = ("encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedModel:
+    """What a weights file tells about itself."""
+
+    config: TrialConfig
+    seed: int
+    height: int
+    width: int
+    #: ``Images.sha256`` of the data set it was trained on.
+    data_sha256: str
+    weights: Weights
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reconstruction:
+    """A model's copies of some images."""
+
+    saved: SavedModel
+    #: (N, D) 8-bit pixels.
+    pixels: NDArray[np.uint8]
+    #: (N,) mean squared error of each image on the [0, 1] scale.
+    image_mse: NDArray[np.float64]
+
+
+def save_model(model: Autoencoder, config: TrialConfig, seed: int, data: DeviceData) -> bytes:
+    """The model as safetensors; same model, same bytes."""
+    tensors = {key: tensor.detach().cpu() for key, tensor in model.state_dict().items()}
+    about = {
+        "format": FORMAT,
+        "config": asdict(config),
+        "seed": seed,
+        "height": data.height,
+        "width": data.width,
+        "data_sha256": data.sha256,
+    }
+    # One key for all of it: safetensors writes several in an order that changes from call to call.
+    return save(tensors, metadata={_METADATA_KEY: json.dumps(about)})
+
+
+def load_model(content: bytes) -> SavedModel:
+    """A saved model, or a DataError that says what is wrong with it."""
+    try:
+        tensors = load(content)
+        about = _about(content)
+        return SavedModel(
+            config=config_from_json(about["config"]),
+            seed=about["seed"],
+            height=about["height"],
+            width=about["width"],
+            data_sha256=about["data_sha256"],
+            weights=Weights(*(tensors[key] for key in _KEYS)),
+        )
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"These {len(content):,} bytes are not the weights of a trial ({error})."
+            f" Expected safetensors of format '{FORMAT}'."
+        ) from error
+
+
+def reconstruct(content: bytes, images: NDArray[np.uint8]) -> Reconstruction:
+    """Apply saved weights to images (N, D), on the CPU."""
+    saved = load_model(content)
+    n_inputs = saved.height * saved.width
+    if images.ndim != 2 or images.shape[1] != n_inputs:
+        raise DataError(
+            f"The model takes images of {saved.height} x {saved.width} = {n_inputs} pixels,"
+            f" given {images.shape[-1]} in an array of shape {images.shape}."
+        )
+    model = Autoencoder(saved.config, saved.weights, torch.device("cpu"))
+    with torch.no_grad():
+        copies, errors = [], []
+        for batch in batches(torch.from_numpy(np.array(images))):
+            pixels = as_floats(batch)
+            copy = model.reconstruct(pixels)
+            errors.append((copy - pixels).square_().mean(dim=1))
+            copies.append(to_bytes(copy))
+    return Reconstruction(
+        saved=saved,
+        pixels=torch.cat(copies).numpy(),
+        image_mse=torch.cat(errors).double().numpy(),
+    )
+
+
+def config_from_json(values: Mapping[str, Any]) -> TrialConfig:
+    """A configuration of plain values, such as ``dataclasses.asdict`` and JSON make them."""
+    types: dict[str, Any] = {field.name: field.type for field in fields(TrialConfig)}
+    return TrialConfig(**{name: types[name](value) for name, value in values.items()})
+
+
+def _about(content: bytes) -> dict[str, Any]:
+    """The header's free text, which safetensors reads from files only: u64 length, then JSON."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    about: dict[str, Any] = json.loads(header["__metadata__"][_METADATA_KEY])
+    if about["format"] != FORMAT:
+        raise ValueError(f"format '{about['format']}'")
+    return about

@@ -1,0 +1,50 @@
+"""Small data and short trials for tests of training; imports torch."""
+
+from dataclasses import replace
+
+import torch
+
+from sweep.datasets import Images
+from sweep.trainer import DeviceData, ReferenceTrainer, Training
+from sweep.trial import TrialConfig, TrialSpec, WorkerSetup
+from tests.factories import make_images
+
+CPU = torch.device("cpu")
+
+# Tiny models gain nothing from threads, and lose much where other processes want the cores.
+torch.set_num_threads(1)
+
+#: A configuration that trains in milliseconds; ``replace`` what a test is about.
+SHORT = TrialConfig(hidden_width=8, epochs=2, batch_size=32, learning_rate=0.01)
+
+
+def make_setup(**changes: object) -> WorkerSetup:
+    """A worker's setup for ``make_images``: 96 images to train on, 24 to validate on."""
+    setup = WorkerSetup(dataset="tiny", validation_fraction=0.2, split_seed=0, pruning=False)
+    return replace(setup, **changes)  # type: ignore[arg-type]
+
+
+def make_data(
+    images: Images | None = None, device: torch.device = CPU, **changes: object
+) -> DeviceData:
+    """``make_images`` on a device."""
+    return DeviceData.load(images or make_images(), make_setup(**changes), device)
+
+
+def make_spec(config: TrialConfig = SHORT, **changes: object) -> TrialSpec:
+    """A trial of one seed."""
+    spec = TrialSpec(number=3, attempt=1, config=config, seeds=(7,))
+    return replace(spec, **changes)  # type: ignore[arg-type]
+
+
+def start(config: TrialConfig = SHORT, data: DeviceData | None = None, **spec: object) -> Training:
+    """A trial at epoch 0."""
+    return ReferenceTrainer(data or make_data(), CPU).start(make_spec(config, **spec))
+
+
+def train(config: TrialConfig = SHORT, data: DeviceData | None = None, **spec: object) -> Training:
+    """A trial trained to its last epoch."""
+    training = start(config, data, **spec)
+    while not training.finished:
+        training.train_epoch()
+    return training
