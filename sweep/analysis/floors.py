@@ -1,0 +1,134 @@
+"""What no model of a kind can beat, from the data alone.
+
+Notation: N images x of D pixels on the [0, 1] scale; V (D, D) the principal directions, the widest
+first. A linear autoencoder of width k does best with the first k of them (Bourlard and Kamp 1988;
+Baldi and Hornik 1989), and then errs by sum over j >= k of mean(((x - mean) V)_j^2) / D a pixel.
+Mean and V come from the training rows; errors are measured on the validation and test images.
+Binary cross-entropy of a pixel p is at least its own entropy -p ln p - (1 - p) ln(1 - p), in nats,
+which is 0 for black and white alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.datasets import Images
+
+_WHITE = 255.0
+_CHUNK_ROWS = 4_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floors:
+    """The floors of one data set and split."""
+
+    data_key: str
+    #: PCA's reconstruction error per pixel at every width 0..D; at width 0 the mean image stands
+    #: for every image.
+    val_pca_mse: tuple[float, ...]
+    test_pca_mse: tuple[float, ...]
+    #: Nats per pixel; no binary cross-entropy can be lower.
+    val_entropy: float
+    test_entropy: float
+
+    @property
+    def n_inputs(self) -> int:
+        """D, pixels of an image."""
+        return len(self.test_pca_mse) - 1
+
+    @property
+    def val_mean_mse(self) -> float:
+        """The error of answering every image with the mean training image."""
+        return self.val_pca_mse[0]
+
+    @property
+    def test_mean_mse(self) -> float:
+        """The error of answering every image with the mean training image."""
+        return self.test_pca_mse[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the store."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """The record that ``to_json`` told of."""
+        curves = {name: tuple(values[name]) for name in ("val_pca_mse", "test_pca_mse")}
+        return cls(**{**values, **curves})
+
+
+def data_key(sha256: str, fraction: float, seed: int, train_limit: int | None = None) -> str:
+    """What floors are stored under: the data's checksum and how it is split."""
+    return f"{sha256}:{fraction!r}:{seed}:{'all' if train_limit is None else train_limit}"
+
+
+def compute_floors(
+    images: Images, fraction: float, seed: int, train_limit: int | None = None
+) -> Floors:
+    """The floors of the split that ``Images.split`` makes of these arguments."""
+    train_rows, validation_rows = images.split(fraction, seed, train_limit)
+    validation = images.train_images[validation_rows]
+    mean, directions = principal_directions(images.train_images[train_rows])
+    return Floors(
+        data_key=data_key(images.sha256, fraction, seed, train_limit),
+        val_pca_mse=pca_errors(validation, mean, directions),
+        test_pca_mse=pca_errors(images.test_images, mean, directions),
+        val_entropy=pixel_entropy(validation),
+        test_entropy=pixel_entropy(images.test_images),
+    )
+
+
+def pca_equivalent(floors: Floors, mse: float, on: Literal["val", "test"] = "test") -> int:
+    """The fewest principal components that do as well: "as good as PCA with k components"."""
+    curve = floors.test_pca_mse if on == "test" else floors.val_pca_mse
+    return next((width for width, error in enumerate(curve) if error <= mse), len(curve) - 1)
+
+
+def principal_directions(
+    pixels: NDArray[np.uint8],  # (N, D)
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean image (D,) and principal directions (D, D) in columns, in units of 8-bit values."""
+    n_inputs = pixels.shape[1]
+    total, products = np.zeros(n_inputs), np.zeros((n_inputs, n_inputs))
+    # Sums of products of bytes stay far below 2^53, so both are exact however they are chunked.
+    for chunk in _chunks(pixels):
+        total += chunk.sum(axis=0)
+        products += chunk.T @ chunk
+    mean = total / len(pixels)
+    covariance = products / len(pixels) - np.outer(mean, mean)
+    return mean, np.linalg.eigh(covariance).eigenvectors[:, ::-1]
+
+
+def pca_errors(
+    pixels: NDArray[np.uint8],  # (N, D)
+    mean: NDArray[np.float64],  # (D,)
+    directions: NDArray[np.float64],  # (D, D)
+) -> tuple[float, ...]:
+    """PCA's error per pixel at every width 0..D."""
+    n_inputs = pixels.shape[1]
+    squares = np.zeros(n_inputs)
+    for chunk in _chunks(pixels):
+        squares += np.square((chunk - mean) @ directions).sum(axis=0)
+    # What the directions from k on hold is what width k loses. Added from the small end, so no
+    # difference of large numbers is taken.
+    lost = np.cumsum(squares[::-1])[::-1] / (pixels.size * _WHITE**2)
+    return (*map(float, lost), 0.0)
+
+
+def pixel_entropy(pixels: NDArray[np.uint8]) -> float:
+    """Mean binary entropy of the pixels' values, in nats."""
+    values = np.arange(256) / _WHITE
+    inner = values[1:-1]
+    entropy = np.zeros(256)
+    entropy[1:-1] = -inner * np.log(inner) - (1.0 - inner) * np.log1p(-inner)
+    counts = np.bincount(pixels.ravel(), minlength=256)
+    return float(counts @ entropy / pixels.size)
+
+
+def _chunks(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.float64]]:
+    """Rows as float64, so many at a time that 60,000 images need no 400 MB."""
+    for start in range(0, len(pixels), _CHUNK_ROWS):
+        yield pixels[start : start + _CHUNK_ROWS].astype(np.float64)
