@@ -1,0 +1,82 @@
+# What a newcomer, a developer and CI run. `make` alone lists it.
+#
+# Needs Python 3.11 or newer with venv, and a package index that pip can reach; nothing else.
+#   make demo PYTHON=python3.12      another interpreter
+#   make demo VENV=/tmp/sweep-venv   another place for the environment
+
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+
+DEMO_DB := demo/sweep.db
+DEMO_REPORT := demo/report.html
+demo report: export SWEEP_STORAGE = sqlite:///$(DEMO_DB)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo report test check format docs venv clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## install, run studies/quickstart.toml, show the best and write a report
+	@rm -rf $(DEMO_DB) $(DEMO_DB)-wal $(DEMO_DB)-shm $(DEMO_DB).artifacts $(DEMO_REPORT)
+	@mkdir -p demo
+	$(BIN)/sweep start studies/quickstart.toml
+	$(BIN)/sweep report quickstart -o $(DEMO_REPORT)
+	$(BIN)/sweep best quickstart -n 5
+	@echo
+	@echo "Report:    $(CURDIR)/$(DEMO_REPORT)"
+	@echo "Database:  $(CURDIR)/$(DEMO_DB)"
+	@echo "Look on:   export SWEEP_STORAGE=$$SWEEP_STORAGE; $(BIN)/sweep show quickstart 0"
+
+report: $(VENV)/.installed ## write the demo's report again
+	$(BIN)/sweep report quickstart -o $(DEMO_REPORT)
+
+test: $(VENV)/.installed-test ## run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev ## check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.installed-dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed ## write docs/cli.md and docs/study-file.md from the code
+	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_study_file.py
+
+venv: $(VENV)/.installed-dev ## make the environment for development in .venv
+
+clean: ## remove the environment, caches and the demo's files
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+secrets/postgres_password: # the database password that docker-compose.yml hands to its services
+	@umask 077 && mkdir -p secrets && $(PYTHON) -c 'import secrets; print(secrets.token_hex(16))' > $@
+	@chmod 644 $@ # containers read it under other user ids; the folder keeps other people out
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "sweep needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name another one: make PYTHON=python3.12 …" >&2; \
+		exit 2; \
+	}
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp for each set of extras, out of date when the files that say what to install are newer.
+# A larger set holds the smaller ones, so it brings their stamps up to date too.
+$(VENV)/.installed: EXTRAS :=
+$(VENV)/.installed-test: EXTRAS := [test]
+$(VENV)/.installed-test: SMALLER := $(VENV)/.installed
+$(VENV)/.installed-dev: EXTRAS := [dev]
+$(VENV)/.installed-dev: SMALLER := $(VENV)/.installed $(VENV)/.installed-test
+$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing sweep$(EXTRAS) and what it needs into $(VENV); the first time takes minutes …"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.$(EXTRAS)'
+	@touch $@ $(SMALLER)

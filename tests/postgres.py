@@ -1,0 +1,167 @@
+"""A private PostgreSQL server for tests, from the binaries that Debian installs."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psycopg
+
+START_SECONDS = 60
+
+
+class NoPostgresError(Exception):
+    """PostgreSQL is not installed, or cannot be run by this user."""
+
+
+@dataclass(kw_only=True)
+class PostgresServer:
+    """Listens on a free port of 127.0.0.1; lives in a folder of its own that goes with it."""
+
+    folder: Path
+    port: int
+    password: str
+    process: subprocess.Popen[bytes]
+    n_databases: int = 0
+
+    @classmethod
+    def start(cls) -> Self:
+        """Raises NoPostgresError where it cannot, RuntimeError when the server does not come up."""
+        binaries, account = _find_binaries(), _find_account()
+        folder = Path(tempfile.mkdtemp(prefix="sweep-postgres-"))
+        if account is not None:
+            shutil.chown(folder, account, account)
+        password = secrets.token_hex(8)
+        _init(binaries, folder, account, password)
+        port = _free_port()
+        server = cls(
+            folder=folder,
+            port=port,
+            password=password,
+            process=_spawn(binaries, folder, account, port),
+        )
+        server._wait()
+        return server
+
+    def new_database(self) -> str:
+        """Create an empty database; return its SQLAlchemy URL."""
+        self.n_databases += 1
+        name = f"test_{self.n_databases}"
+        with self._connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return f"postgresql+psycopg://sweep:{self.password}@127.0.0.1:{self.port}/{name}"
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)  # SIGTERM would wait for clients to leave
+        self.process.wait(timeout=30)
+        shutil.rmtree(self.folder)
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="sweep",
+            password=self.password,
+            dbname="postgres",
+            autocommit=True,
+        )
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return self._connect().close()
+            except psycopg.OperationalError as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    log = (self.folder / "log").read_text()
+                    raise RuntimeError(f"PostgreSQL did not start.\n{log}") from error
+                time.sleep(0.05)
+
+
+def _find_binaries() -> Path:
+    """Debian keeps them out of PATH, one folder a version; the newest will do."""
+    debian = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    found = sorted(debian, key=lambda path: float(path.parts[-3]))
+    on_path = shutil.which("initdb")
+    if not found and on_path is None:
+        raise NoPostgresError("needs PostgreSQL: apt-get install postgresql")
+    return found[-1].parent if found else Path(str(on_path)).parent
+
+
+def _find_account() -> str | None:
+    """The account to run as; None stays who we are. PostgreSQL refuses root."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    try:
+        return pwd.getpwnam("postgres").pw_name
+    except KeyError:
+        raise NoPostgresError("root needs an account named postgres to run PostgreSQL") from None
+
+
+def _init(binaries: Path, folder: Path, account: str | None, password: str) -> None:
+    password_file = folder / "password"
+    password_file.write_text(password)
+    subprocess.run(
+        [
+            binaries / "initdb",
+            f"--pgdata={folder / 'data'}",
+            "--username=sweep",
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+        ],
+        cwd=folder,
+        user=account,
+        group=account,
+        check=True,
+        capture_output=True,
+    )
+
+
+def _spawn(binaries: Path, folder: Path, account: str | None, port: int) -> subprocess.Popen[bytes]:
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+    }
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            [
+                *_ends_with_us(),
+                binaries / "postgres",
+                "-D",
+                folder / "data",
+                *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
+            ],
+            cwd=folder,
+            user=account,
+            group=account,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _ends_with_us() -> tuple[str, ...]:
+    """Where the system can, the server ends with a pytest that crashed or was killed."""
+    return ("setpriv", "--pdeathsig", "INT") if shutil.which("setpriv") else ()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
