@@ -1,0 +1,269 @@
+"""Writes docs/study-file.md from the model that reads study files. `make docs` runs it."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic_core import PydanticUndefined
+
+from sweep.datasets.registry import SOURCES
+from sweep.names import (
+    Activation,
+    Dataset,
+    Loss,
+    Objective,
+    Optimizer,
+    Output,
+    Pruner,
+    Sampler,
+    Schedule,
+    WeightInit,
+)
+from sweep.studyfile import SETTINGS, Setting
+from sweep.studyfile.file import SECTIONS
+from sweep.studyfile.sections import PrunerSection, SamplerSection, Section
+
+TARGET = Path(__file__).with_name("study-file.md")
+
+INTRODUCTION = """\
+<!-- Written by `make docs`; change docs/generate_study_file.py instead. -->
+
+# Study files
+
+A study file is TOML. `[space]` and `budget.trials` are needed (a grid may do without a budget), and
+`study.name`; the rest has defaults. A misspelt key or value is an error that says what was meant,
+and all errors of a file come at once. `sweep start FILE --dry-run` shows what would run,
+`--set section.key=value` changes one thing for one run, `sweep schema` prints a JSON schema for
+editors.
+"""
+
+PLACES = """\
+A data set is looked for among those that come with sweep, in the cache (`SWEEP_DATA`, or the user's
+cache folder) and in Debian's data set packages, and downloaded if it is in none of them. A folder
+holds four IDX files named as MNIST's are, gzipped or not.
+"""
+
+SPACE = """\
+## `[space]`
+
+Each setting is fixed, a range, or a list of choices. What is left out keeps its default; all
+defaults together are the configuration of the question: 784 ReLU units, sigmoid output, binary
+cross-entropy, Adam, 5 epochs of batches of 128.
+
+```toml
+[space]
+epochs = 5                                                # fixed
+hidden_width = { low = 8, high = 1024, log = true }       # a range; log spreads it evenly by ratio
+batch_size = { low = 32, high = 256, step = 32 }          # a range in steps
+activation = { choices = ["relu", "tanh"] }               # choices
+```
+
+A choice may bring settings of its own, at any depth, under `when` and its name:
+
+```toml
+[space.optimizer]
+choices = ["adam", "sgd"]
+when.adam.learning_rate = { low = 1e-4, high = 1e-2, log = true }
+when.sgd.learning_rate = { low = 1e-2, high = 10.0, log = true }
+when.sgd.momentum = 0.9
+```
+
+Optuna knows a setting by its name, and one under `when` with the choice before it: `hidden_width`,
+`sgd.learning_rate`.
+
+`bce` needs the sigmoid output. A space that searches both outputs gives each its own losses:
+
+```toml
+[space.output]
+choices = ["sigmoid", "linear"]
+when.sigmoid.loss = { choices = ["bce", "mse"] }
+when.linear.loss = { choices = ["mse", "l1"] }
+```
+"""
+
+ENQUEUE = """\
+## `[[enqueue]]`
+
+A configuration that runs before the sampler is asked; the first one is trial 0. It names settings
+as `[space]` does, without `when`; what it leaves out is sampled. A value outside of the space is an
+error.
+
+```toml
+[[enqueue]]
+hidden_width = 784
+activation = "relu"
+```
+"""
+
+#: By kind, since two kinds may share a name: linear is an activation and an output.
+MEANINGS: dict[type[StrEnum], dict[StrEnum, str]] = {
+    Activation: {
+        Activation.LINEAR: "x: with a linear output, the model is PCA with extra steps",
+        Activation.RELU: "max(0, x)",
+        Activation.LEAKY_RELU: "x above 0, 0.01 x below",
+        Activation.ELU: "x above 0, exp(x) - 1 below",
+        Activation.GELU: "x Φ(x), Φ the normal distribution function (the exact one)",
+        Activation.SILU: "x sigmoid(x)",
+        Activation.TANH: "tanh(x)",
+        Activation.SIGMOID: "1 / (1 + exp(-x))",
+    },
+    Output: {
+        Output.SIGMOID: "a pixel between 0 and 1",
+        Output.LINEAR: "any number",
+    },
+    Loss: {
+        Loss.BCE: "binary cross-entropy, in nats; needs the sigmoid output",
+        Loss.MSE: "mean squared error",
+        Loss.L1: "mean absolute error",
+        Loss.HUBER: "squared (halved) within `delta`, absolute beyond",
+    },
+    Optimizer: {
+        Optimizer.SGD: "uses `momentum`, `nesterov`, `weight_decay`",
+        Optimizer.ADAM: "uses `beta1`, `beta2`, `eps`, `weight_decay`",
+        Optimizer.ADAMW: "as adam, with decoupled weight decay",
+        Optimizer.RMSPROP: "uses `alpha`, `momentum`, `eps`, `weight_decay`",
+        Optimizer.ADAGRAD: "uses `eps`, `weight_decay`",
+    },
+    Schedule: {
+        Schedule.CONSTANT: "the learning rate as given",
+        Schedule.COSINE: "from the learning rate towards 0, along half a cosine",
+        Schedule.LINEAR_WARMUP: "rises over `warmup_epochs`, then stays",
+    },
+    WeightInit: {
+        WeightInit.GLOROT_UNIFORM: "uniform, by the mean of a layer's inputs and outputs",
+        WeightInit.GLOROT_NORMAL: "normal, by the mean of a layer's inputs and outputs",
+        WeightInit.HE_UNIFORM: "uniform, by a layer's inputs",
+        WeightInit.HE_NORMAL: "normal, by a layer's inputs",
+        WeightInit.TORCH_DEFAULT: "as a new `torch.nn.Linear`, biases included; the others' are 0",
+    },
+    Sampler: {
+        Sampler.TPE: "learns from finished trials where good ones lie; the default",
+        Sampler.RANDOM: "draws each trial anew",
+        Sampler.GRID: "every combination, settings under `when` too; ranges need a `step`",
+        Sampler.QMC: "a low-discrepancy sequence: more even than random (extra `samplers`)",
+        Sampler.CMAES: "an evolution strategy for numbers (extra `samplers`)",
+        Sampler.GP: "a Gaussian process, for few and costly trials (extra `samplers`)",
+        Sampler.NSGA2: "a genetic algorithm, for several objectives",
+    },
+    Pruner: {
+        Pruner.NONE: "every trial runs to its end; the default",
+        Pruner.MEDIAN: "prunes what is worse than the median of all trials at that epoch",
+        Pruner.PERCENTILE: "as median, with another share",
+        Pruner.SUCCESSIVE_HALVING: "at growing intervals, one in `reduction_factor` goes on",
+        Pruner.HYPERBAND: "several successive halvings that begin at different epochs",
+    },
+    Objective: {
+        Objective.VAL_MSE: "mean squared error per pixel on validation images; always the first",
+        Objective.HIDDEN_WIDTH: "the number of hidden units",
+        Objective.TRAIN_SECONDS: "how long training took, which makes runs differ",
+    },
+}
+
+
+def render() -> str:
+    """The page, as it should be."""
+    sections = {name: "\n".join(_section(name, model)) for name, model in SECTIONS.items()}
+    return "\n".join(
+        [
+            INTRODUCTION,
+            sections.pop("study"),
+            sections.pop("data"),
+            "\n".join(_datasets()),
+            SPACE,
+            "\n".join(_settings()),
+            *("\n".join(_choices(setting)) for setting in SETTINGS.values() if setting.choices),
+            *sections.values(),
+            ENQUEUE,
+        ]
+    )
+
+
+def _section(name: str, model: type[Section]) -> Iterator[str]:
+    yield f"## `[{name}]`\n"
+    yield f"{model.__doc__}\n"
+    yield "| key | default | |"
+    yield "|---|---|---|"
+    for key, field in model.model_fields.items():
+        yield f"| `{key}` | {_field_default(model, key)} | {field.description} |"
+    yield ""
+    if name == "study":
+        yield from _meanings("objective", Objective)
+    if issubclass(model, SamplerSection):
+        yield from _options("sampler", model.OPTIONS)
+    if issubclass(model, PrunerSection):
+        yield from _options("pruner", model.OPTIONS)
+
+
+def _field_default(model: type[Section], key: str) -> str:
+    if model.model_fields[key].default is PydanticUndefined:
+        return "needed"
+    if any(key in options for options in getattr(model, "OPTIONS", {}).values()):
+        return "see below"
+    return _default(model.model_fields[key].default)
+
+
+def _options(word: str, options: dict[StrEnum, dict[str, object]]) -> Iterator[str]:
+    yield f"| {word} | | options and their defaults |"
+    yield "|---|---|---|"
+    for name, defaults in options.items():
+        shown = ", ".join(f"`{key}` {_default(value)}" for key, value in defaults.items())
+        yield f"| `{name}` | {MEANINGS[type(name)][name]} | {shown or 'none'} |"
+    yield ""
+
+
+def _datasets() -> Iterator[str]:
+    yield "| data set | | images | license |"
+    yield "|---|---|---|---|"
+    for name in Dataset:
+        source = SOURCES[name]
+        count = f"{source.n_train:,} + {source.n_test:,}"
+        yield f"| `{name}` | {source.description} | {count} | {source.license} |"
+    yield ""
+    yield PLACES
+
+
+def _settings() -> Iterator[str]:
+    yield "| setting | kind | default | |"
+    yield "|---|---|---|---|"
+    for setting in SETTINGS.values():
+        default = "each trial's own" if setting.default is None else _default(setting.default)
+        yield f"| `{setting.name}` | {_kind(setting)} | {default} | {setting.about} |"
+    yield ""
+
+
+def _kind(setting: Setting) -> str:
+    if setting.choices:
+        return f"[name](#{setting.name})"
+    kind = {int: "whole number", float: "number", bool: "true or false"}[setting.kind]
+    return f"{kind}, {setting.limits}" if setting.limits else kind
+
+
+def _choices(setting: Setting) -> Iterator[str]:
+    yield f"### `{setting.name}`\n"
+    yield from _meanings("name", setting.kind)
+
+
+def _meanings(word: str, names: type[StrEnum]) -> Iterator[str]:
+    yield f"| {word} | |"
+    yield "|---|---|"
+    for name in names:
+        yield f"| `{name}` | {MEANINGS[type(name)][name]} |"
+    yield ""
+
+
+def _default(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case tuple():
+            return "`[" + ", ".join(f'"{item}"' for item in value) + "]`"
+        case str():
+            return f'`"{value}"`'
+        case _:
+            return f"`{value:g}`"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")

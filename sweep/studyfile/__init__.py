@@ -1,0 +1,27 @@
+"""Study files: TOML in, a validated model out, with every problem at once."""
+
+from sweep.studyfile.domains import Categorical, Domain, Float, Int
+from sweep.studyfile.file import StudyFile, load, loads
+from sweep.studyfile.json_schema import json_schema
+from sweep.studyfile.settings import SETTINGS, Setting, Value
+from sweep.studyfile.space import Fixed, Node, Searched, Space
+from sweep.studyfile.write import to_toml
+
+__all__ = [
+    "SETTINGS",
+    "Categorical",
+    "Domain",
+    "Fixed",
+    "Float",
+    "Int",
+    "Node",
+    "Searched",
+    "Setting",
+    "Space",
+    "StudyFile",
+    "Value",
+    "json_schema",
+    "load",
+    "loads",
+    "to_toml",
+]

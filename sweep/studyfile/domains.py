@@ -1,0 +1,84 @@
+"""The values a searched setting ranges over, with Optuna's words for the fields."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sweep.studyfile.settings import Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Float:
+    """A range of real numbers, both ends included."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    def contains(self, value: Value) -> bool:
+        """Whether the value is in the range, and on its steps where it has steps."""
+        if isinstance(value, str) or not self.low <= value <= self.high:
+            return False
+        return self.step is None or _on_step(value - self.low, self.step)
+
+    def count(self) -> int | None:
+        """How many values a grid has to walk; None where they cannot be counted."""
+        if self.step is None:
+            return None
+        return round((self.high - self.low) / self.step) + 1
+
+    def at(self, index: int) -> Value:
+        """The value at this place of a grid."""
+        # In decimals, so that 0.1 + 2 * 0.1 is 0.3.
+        return float(Decimal(str(self.low)) + Decimal(str(self.step)) * index)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int:
+    """A range of whole numbers, both ends included."""
+
+    low: int
+    high: int
+    log: bool = False
+    step: int = 1
+
+    def contains(self, value: Value) -> bool:
+        """Whether the value is in the range, and on its steps."""
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return self.low <= value <= self.high and (value - self.low) % self.step == 0
+
+    def count(self) -> int | None:
+        """How many values a grid has to walk; None for a logarithmic range, which has no step."""
+        return None if self.log else (self.high - self.low) // self.step + 1
+
+    def at(self, index: int) -> Value:
+        """The value at this place of a grid."""
+        return self.low + index * self.step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Categorical:
+    """A list of values without order."""
+
+    choices: tuple[Value, ...]
+
+    def contains(self, value: Value) -> bool:
+        """Whether the value is one of the choices."""
+        return value in self.choices
+
+    def count(self) -> int | None:
+        """How many choices there are."""
+        return len(self.choices)
+
+    def at(self, index: int) -> Value:
+        """The choice at this place."""
+        return self.choices[index]
+
+
+Domain = Float | Int | Categorical
+
+
+def _on_step(distance: float, step: float) -> bool:
+    steps = distance / step
+    return abs(steps - round(steps)) < 1e-8

@@ -1,0 +1,90 @@
+"""``[[enqueue]]``: configurations that run first, as parameters of the space."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweep.studyfile.domains import Categorical, Domain
+from sweep.studyfile.settings import SETTINGS, Value
+from sweep.studyfile.space import Fixed, Node, Searched, Space
+from sweep.studyfile.words import hint, show, show_path
+
+
+def read_configuration(
+    space: Space, raw: Mapping[str, Any], path: str
+) -> tuple[dict[str, Value], list[str]]:
+    """Optuna's parameters for a configuration that names some of the settings; and problems."""
+    problems: list[str] = []
+    given = _read_values(raw, path, problems)
+    params: dict[str, Value] = {}
+    unused = set(given)
+    _enter(space.nodes, given, params, unused, path, problems)
+    for name in sorted(unused):
+        problems += _not_in_the_space(space, name, given, path)
+    return params, problems
+
+
+def _read_values(raw: Mapping[str, Any], path: str, problems: list[str]) -> dict[str, Value]:
+    given = {}
+    for name, value in raw.items():
+        if name not in SETTINGS:
+            problems.append(f"{path}.{show_path([name])}: unknown setting. {hint(name, SETTINGS)}")
+            continue
+        try:
+            given[name] = SETTINGS[name].read(value)
+        except ValueError as error:
+            problems.append(f"{path}.{name}: {error}")
+    return given
+
+
+def _enter(
+    nodes: Sequence[Node],
+    given: Mapping[str, Value],
+    params: dict[str, Value],
+    unused: set[str],
+    path: str,
+    problems: list[str],
+) -> None:
+    for node in nodes:
+        name = node.setting
+        unused.discard(name)
+        if isinstance(node, Fixed):
+            if given.get(name, node.value) != node.value:
+                problems.append(
+                    f"{path}.{name}: {show(given[name])} is not {show(node.value)}, "
+                    f"to which {node.path} fixes it. Search it there to enqueue another value."
+                )
+            continue
+        if name in given and not node.domain.contains(given[name]):
+            problems.append(
+                f"{path}.{name}: {show(given[name])} is not in {node.path}, "
+                f"which has {describe(node.domain)}."
+            )
+        elif name in given:
+            params[node.name] = given[name]
+        _enter(_open_branches(node, given), given, params, unused, path, problems)
+
+
+def _open_branches(node: Searched, given: Mapping[str, Value]) -> list[Node]:
+    """What the given choice leads to; with no choice given, what any choice may lead to."""
+    if node.setting in given:
+        return list(node.when.get(given[node.setting], ()))
+    return [inner for branch in node.when.values() for inner in branch]
+
+
+def _not_in_the_space(space: Space, name: str, given: Mapping[str, Value], path: str) -> list[str]:
+    default = SETTINGS[name].default
+    if default is not None and given[name] == default:
+        return []
+    stands = f"its default, {show(default)}" if default is not None else "each trial's own"
+    return [
+        f"{path}.{name}: {show(given[name])}, but [space] does not have {name} in this "
+        f"configuration, which leaves it at {stands}. Add it to [space]."
+    ]
+
+
+def describe(domain: Domain) -> str:
+    """A domain in words."""
+    if isinstance(domain, Categorical):
+        return "choices " + ", ".join(str(show(choice)) for choice in domain.choices)
+    step = f" in steps of {domain.step}" if domain.step not in (None, 1) else ""
+    return f"{domain.low} to {domain.high}{step}"

@@ -1,0 +1,170 @@
+"""A study file, whole, read with every problem at once."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
+
+from sweep.errors import StudyFileError
+from sweep.studyfile.enqueue import read_configuration
+from sweep.studyfile.overrides import apply_overrides
+from sweep.studyfile.read_space import read_space
+from sweep.studyfile.rules_between import missing_packages, rules_between
+from sweep.studyfile.sections import (
+    BudgetSection,
+    DataSection,
+    PrunerSection,
+    SamplerSection,
+    Section,
+    StudySection,
+    WorkersSection,
+)
+from sweep.studyfile.settings import Value
+from sweep.studyfile.space import Space
+from sweep.studyfile.translate import problems_of
+from sweep.studyfile.words import hint, show_path
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "study": StudySection,
+    "data": DataSection,
+    "sampler": SamplerSection,
+    "pruner": PrunerSection,
+    "budget": BudgetSection,
+    "workers": WorkersSection,
+}
+
+#: Far above any study file; keeps a wrong path (a disk image, /dev/zero) from filling memory.
+_LARGEST_BYTES = 1_000_000
+
+
+class StudyFile(BaseModel):
+    """Everything a study is asked to do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    study: StudySection
+    data: DataSection
+    space: Annotated[Space, InstanceOf()]
+    sampler: SamplerSection
+    pruner: PrunerSection
+    budget: BudgetSection
+    workers: WorkersSection
+    #: Configurations that run first, as written: names of settings and values.
+    enqueue: tuple[dict[str, Any], ...] = ()
+
+
+def load(path: Path, overrides: Sequence[str] = (), *, check_packages: bool = True) -> StudyFile:
+    """Read a study file; StudyFileError with all its problems when it cannot be used."""
+    return loads(_read(path), str(path), overrides, check_packages=check_packages)
+
+
+def loads(
+    text: str, source: str, overrides: Sequence[str] = (), *, check_packages: bool = True
+) -> StudyFile:
+    """As ``load``, from a text; ``source`` is what messages call it.
+
+    ``check_packages=False`` accepts a sampler whose packages this machine lacks, for those who
+    only read a finished study.
+    """
+    raw = _parse(text, source)
+    # A misspelt override would hide behind the problems that it causes.
+    if problems := apply_overrides(raw, overrides):
+        raise StudyFileError(source, problems)
+    parts, problems = _read_parts(raw)
+    problems += rules_between(parts)
+    if check_packages and "sampler" in parts:
+        problems += missing_packages(parts["sampler"].name)
+    if problems:
+        raise StudyFileError(source, problems)
+    return StudyFile(**parts)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES + 1)
+    except IsADirectoryError:
+        raise StudyFileError(
+            str(path), ["is a folder. Name a study file in it, ending in .toml."]
+        ) from None
+    except FileNotFoundError:
+        raise StudyFileError(str(path), ["no such file. Check the path."]) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StudyFileError(str(path), [f"cannot be read: {reason}."]) from None
+    if len(content) > _LARGEST_BYTES:
+        raise StudyFileError(str(path), ["too large for a study file (over 1 MB)."])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise StudyFileError(
+            str(path), [f"line {line}: not UTF-8 text. A study file is TOML, saved as UTF-8."]
+        ) from None
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StudyFileError(source, [_toml_problem(str(error))]) from None
+    except RecursionError:
+        raise StudyFileError(source, ["not TOML: nested too deeply."]) from None
+    except ValueError:  # Python refuses to read a number of more than 4,300 digits
+        raise StudyFileError(source, ["not TOML: a number is too long."]) from None
+
+
+def _toml_problem(message: str) -> str:
+    reason, at, place = message.rpartition(" (at ")
+    if not at:
+        return f"not TOML: {message}."
+    where = place.removesuffix(")")
+    return f"{where}: not TOML: {reason[:1].lower()}{reason[1:]}."
+
+
+def _read_parts(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Each part on its own, so that the problems of one do not hide the others'.
+
+    A part with problems is left out.
+    """
+    known = ("study", "data", "space", "sampler", "pruner", "budget", "workers", "enqueue")
+    problems = [
+        f"{show_path([key])}: unknown section. {hint(key, known)}"
+        for key in raw
+        if key not in known
+    ]
+    parts: dict[str, Any] = {}
+    for name, model in SECTIONS.items():
+        try:
+            parts[name] = model.model_validate(raw.get(name, {}))
+        except ValidationError as error:
+            problems += problems_of(error, name, model)
+    space, space_problems = read_space(raw.get("space"))
+    problems += space_problems
+    if space is not None:
+        parts["space"] = space
+    parts["enqueue"], enqueue_problems = _read_enqueue(raw.get("enqueue", []), space)
+    return parts, problems + enqueue_problems
+
+
+def _read_enqueue(raw: object, space: Space | None) -> tuple[tuple[dict[str, Any], ...], list[str]]:
+    if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
+        return (), ["enqueue: must be tables, each headed [[enqueue]]."]
+    if space is None:  # its problems come first
+        return (), []
+    problems: list[str] = []
+    seen: dict[int, dict[str, Value]] = {}
+    for index, entry in enumerate(raw):
+        params, found = read_configuration(space, entry, f"enqueue.{index}")
+        same = [earlier for earlier, others in seen.items() if others == params]
+        if same and not found:
+            found = [
+                f"enqueue.{index}: the same as enqueue.{same[0]}. Keep one; "
+                "study.repeat trains a configuration with several seeds."
+            ]
+        if not found:
+            seen[index] = params
+        problems += found
+    return tuple(raw), problems

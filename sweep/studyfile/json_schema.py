@@ -1,0 +1,147 @@
+"""The study file as JSON Schema, so that editors complete keys and names and show their meaning."""
+
+from typing import Any
+
+from sweep.studyfile.file import SECTIONS
+from sweep.studyfile.settings import SETTINGS, Setting
+
+_DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors' TOML tools understand
+
+
+def json_schema() -> dict[str, Any]:
+    """The whole schema, for ``sweep schema``."""
+    return {
+        "$schema": _DRAFT,
+        "title": "sweep study file",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["study", "space"],
+        "properties": {
+            **{name: _section(name) for name in SECTIONS},
+            "space": _table("What the trials may be made of.", "searched"),
+            "enqueue": {
+                "description": "Configurations that run first; they may name some settings only.",
+                "type": "array",
+                "items": _table("One configuration.", "fixed"),
+            },
+        },
+        "definitions": {
+            **{f"searched_{name}": _searched(setting) for name, setting in SETTINGS.items()},
+            **{f"fixed_{name}": _fixed(setting) for name, setting in SETTINGS.items()},
+            "settings": _table("Settings that this choice brings along.", "searched"),
+        },
+    }
+
+
+def _section(name: str) -> dict[str, Any]:
+    schema = SECTIONS[name].model_json_schema()
+    definitions = schema.pop("$defs", {})
+    resolved = _inlined(schema, definitions)
+    assert isinstance(resolved, dict)
+    return resolved
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Without references, which only lead to short lists of names."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if reference := schema.get("$ref"):
+        names = definitions[reference.rpartition("/")[2]]["enum"]
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        return {"type": "string", "enum": names, **rest}
+    if "anyOf" in schema:
+        return _optional(schema, definitions)
+    return {key: _inlined(part, definitions) for key, part in schema.items()}
+
+
+def _optional(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    # TOML has no null: "may be left out" is all that remains of "or None".
+    (kind,) = (part for part in schema["anyOf"] if part != {"type": "null"})
+    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    return {**_inlined(kind, definitions), **rest}
+
+
+def _table(about: str, kind: str) -> dict[str, Any]:
+    return {
+        "description": about,
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: {"$ref": f"#/definitions/{kind}_{name}"} for name in SETTINGS},
+    }
+
+
+def _fixed(setting: Setting) -> dict[str, Any]:
+    about = {"description": setting.about}
+    if setting.default is not None:
+        about["default"] = setting.default  # type: ignore[assignment]
+    return {**_value(setting), **about}
+
+
+def _value(setting: Setting) -> dict[str, Any]:
+    if setting.choices:
+        return {"type": "string", "enum": list(setting.choices)}
+    if setting.kind is bool:
+        return {"type": "boolean"}
+    low = "exclusiveMinimum" if setting.open_low else "minimum"
+    high = "exclusiveMaximum" if setting.open_high else "maximum"
+    limits = {low: setting.low, high: setting.high}
+    return {"type": "integer" if setting.kind is int else "number", **limits}
+
+
+def _searched(setting: Setting) -> dict[str, Any]:
+    ways = [_value(setting), _choices(setting)]
+    if not setting.choices and setting.kind is not bool:
+        ways.append(_range(setting))
+    return {"description": setting.about, "anyOf": ways}
+
+
+def _choices(setting: Setting) -> dict[str, Any]:
+    return {
+        "description": "Values to choose from.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["choices"],
+        "properties": {
+            "choices": {
+                "type": "array",
+                "items": _value(setting),
+                "minItems": 1,
+                "uniqueItems": True,
+            },
+            "when": _when(setting),
+        },
+    }
+
+
+def _when(setting: Setting) -> dict[str, Any]:
+    about = "Settings that a trial has only with this choice."
+    inner = {"$ref": "#/definitions/settings"}
+    names = setting.choices or (("true", "false") if setting.kind is bool else ())
+    if names:
+        named = dict.fromkeys(names, inner)
+        return {
+            "description": about,
+            "type": "object",
+            "additionalProperties": False,
+            "properties": named,
+        }
+    return {"description": about, "type": "object", "additionalProperties": inner}
+
+
+def _range(setting: Setting) -> dict[str, Any]:
+    value = _value(setting)
+    step = {"type": value["type"], "exclusiveMinimum": 0}
+    return {
+        "description": "A range to choose from, both ends included.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["low", "high"],
+        "properties": {
+            "low": value,
+            "high": value,
+            "log": {"type": "boolean", "description": "Choose evenly in the logarithm."},
+            "step": {**step, "description": "Distance of the values."},
+        },
+    }

@@ -1,0 +1,110 @@
+"""What must hold between the settings of a space."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from sweep.names import Loss, Optimizer, Output
+from sweep.studyfile.domains import Domain, Float
+from sweep.studyfile.settings import SETTINGS, Value
+from sweep.studyfile.space import (
+    Node,
+    Placement,
+    Scenario,
+    Searched,
+    placements,
+    scenarios,
+    searched,
+)
+
+
+def space_problems(nodes: Sequence[Node]) -> list[str]:
+    """Every rule that the space breaks, one line each."""
+    twice = list(_given_twice(nodes))
+    if twice:  # the rules below need one value a setting
+        return twice
+    return [
+        *_names_with_two_domains(nodes),
+        *_bce_with_linear(nodes),
+        *_nesterov_without_momentum(nodes),
+        *_searched_in_vain(nodes),
+    ]
+
+
+def _given_twice(nodes: Sequence[Node]) -> Iterator[str]:
+    by_setting: dict[str, list[Placement]] = defaultdict(list)
+    for placement in placements(nodes):
+        by_setting[placement.node.setting].append(placement)
+    for name, found in by_setting.items():
+        for one, other in combinations(sorted(found, key=lambda p: len(p.conditions)), 2):
+            if one.meets(other):
+                yield (
+                    f"{other.node.path}: {name} is also given at {one.node.path}, and a trial "
+                    "can have both. Keep one, or put each under a choice of its own."
+                )
+
+
+def _names_with_two_domains(nodes: Sequence[Node]) -> Iterator[str]:
+    first: dict[str, Searched] = {}
+    for node in searched(nodes):
+        known = first.setdefault(node.name, node)
+        if known.domain != node.domain:
+            yield (
+                f"{node.path}: Optuna stores this as '{node.name}', as it does {known.path}. "
+                "Give the two the same values to search."
+            )
+
+
+def _setting(case: Scenario, name: str) -> Value | Domain | None:
+    return case.get(name, SETTINGS[name].default)
+
+
+def _bce_with_linear(nodes: Sequence[Node]) -> Iterator[str]:
+    cases = scenarios(nodes, frozenset({"output", "loss"}))
+    pair = (Output.LINEAR, Loss.BCE)
+    if not any((_setting(c, "output"), _setting(c, "loss")) == pair for c in cases):
+        return
+    given = [p.node.path for p in placements(nodes) if p.node.setting == "loss"]
+    why = "" if given else " (loss is bce unless given)"
+    yield (
+        f"{given[0] if given else 'space.output'}: bce needs the sigmoid output, and a trial "
+        f"could have bce with linear{why}. Give each output its own losses: "
+        '[space.output] choices = ["sigmoid", "linear"], '
+        '[space.output.when.sigmoid] loss = { choices = ["bce", "mse"] }, '
+        '[space.output.when.linear] loss = { choices = ["mse", "l1"] }.'
+    )
+
+
+def _nesterov_without_momentum(nodes: Sequence[Node]) -> Iterator[str]:
+    cases = scenarios(nodes, frozenset({"optimizer", "nesterov", "momentum"}))
+    for case in cases:
+        sgd = _setting(case, "optimizer") == Optimizer.SGD
+        momentum = _setting(case, "momentum")
+        least = momentum.low if isinstance(momentum, Float) else momentum
+        if sgd and _setting(case, "nesterov") is True and least == 0:
+            path = next(p.node.path for p in placements(nodes) if p.node.setting == "nesterov")
+            yield (
+                f"{path}: nesterov needs a momentum above 0, and a trial could have none. "
+                "Give sgd a momentum, such as momentum = 0.9 or "
+                "momentum = { low = 0.5, high = 0.99 }."
+            )
+            return
+
+
+def _searched_in_vain(nodes: Sequence[Node]) -> Iterator[str]:
+    for placement in placements(nodes):
+        setting = SETTINGS[placement.node.setting]
+        if not isinstance(placement.node, Searched) or setting.used_with is None:
+            continue
+        decider, users = setting.used_with
+        cases = scenarios(nodes, frozenset([decider]), placement.conditions)
+        values = [str(_setting(case, decider)) for case in cases]
+        if not any(value in users for value in values):
+            yield (
+                f"{placement.node.path}: searched in vain: only {_or(users)} "
+                f"uses {setting.name}, and {decider} is {_or(values)} here. Leave it out."
+            )
+
+
+def _or(names: Sequence[str]) -> str:
+    return " or ".join(dict.fromkeys(str(name) for name in names))

@@ -1,0 +1,80 @@
+"""What must hold between the sections of a study file."""
+
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
+
+from sweep.names import Sampler
+from sweep.studyfile.domains import Categorical, Float
+from sweep.studyfile.space import Space
+from sweep.studyfile.words import show
+
+#: A grid is walked point by point.
+_LARGEST_GRID = 1_000_000
+
+_PACKAGES: Mapping[Sampler, tuple[str, ...]] = {
+    Sampler.QMC: ("scipy",),
+    Sampler.GP: ("scipy", "torch"),
+    Sampler.CMAES: ("cmaes",),
+}
+
+
+def rules_between(parts: Mapping[str, Any]) -> list[str]:
+    """What must hold between sections, of those that could be read."""
+    problems = []
+    sampler = parts["sampler"].name if "sampler" in parts else None
+    if "budget" in parts and parts["budget"].trials is None and sampler not in (None, Sampler.GRID):
+        problems.append(
+            "budget.trials: missing; say how many trials to run, such as trials = 100. "
+            "Only a grid may leave it out."
+        )
+    if sampler is Sampler.GRID and "space" in parts:
+        problems += _grid_problems(parts["space"])
+    if sampler is Sampler.CMAES and "space" in parts:
+        problems += _cmaes_space_problems(parts["space"])
+    if sampler is Sampler.CMAES and "study" in parts and len(parts["study"].objectives) > 1:
+        problems.append(
+            "sampler.name: cmaes minimises one objective. Use tpe, gp or nsga2 for several."
+        )
+    return problems
+
+
+def _grid_problems(space: Space) -> list[str]:
+    problems = []
+    for node in space.search_space():
+        if node.domain.count() is None:
+            problems.append(
+                f"{node.path}: a grid cannot count this range. "
+                + (
+                    "Give it a step, or list the values: choices = [...]."
+                    if isinstance(node.domain, Float) and not node.domain.log
+                    else "List the values: choices = [...]."
+                )
+            )
+    if not problems and space.grid_size() > _LARGEST_GRID:
+        size = show(space.grid_size())
+        problems.append(
+            f"space: the grid has {size} points; at most {_LARGEST_GRID:,} can be walked. "
+            "List fewer values, or use another sampler."
+        )
+    return problems
+
+
+def _cmaes_space_problems(space: Space) -> list[str]:
+    if all(isinstance(node.domain, Categorical) for node in space.always_searched()):
+        return [
+            "sampler.name: cmaes searches ranges of numbers outside when, and the space has none. "
+            "Use tpe or random, or give a setting low and high."
+        ]
+    return []
+
+
+def missing_packages(sampler: Sampler) -> list[str]:
+    """What this machine lacks for a sampler; better said now than in the first trial."""
+    missing = [p for p in _PACKAGES.get(sampler, ()) if importlib.util.find_spec(p) is None]
+    if not missing:
+        return []
+    return [
+        f"sampler.name: {sampler} needs {' and '.join(missing)}, not installed here. "
+        "Install the extra 'samplers' (pip install 'sweep-autoencoder[samplers]'), or use tpe."
+    ]

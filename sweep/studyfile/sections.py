@@ -1,0 +1,230 @@
+"""The sections of a study file, ``[space]`` apart; each field's description reaches editors."""
+
+from typing import Annotated, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sweep.names import Dataset, Objective, Pruner, Sampler
+from sweep.studyfile.words import hint, show
+
+Whole = Annotated[int, Field(strict=True)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and without keys that we do not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StudySection(Section):
+    """What the study is called, and what a trial of it is worth."""
+
+    name: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="The study's name in the database: letters, digits, '.', '_' and '-'."
+    )
+    description: Annotated[str, Field(max_length=2000)] = Field(
+        "", description="What the study is to find out, for the report."
+    )
+    seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
+        0, description="Seeds the sampler and every trial: the same seed, the same study."
+    )
+    objectives: tuple[Objective, ...] = Field(
+        (Objective.VAL_MSE,),
+        description="What is minimised, val_mse first; several give a Pareto set.",
+    )
+    repeat: Annotated[Whole, Field(ge=1, le=1000)] = Field(
+        1, description="Seeds that a trial is trained with; its value is their mean."
+    )
+
+    @model_validator(mode="after")
+    def _val_mse_leads(self) -> Self:
+        if not self.objectives or self.objectives[0] is not Objective.VAL_MSE:
+            raise ValueError(
+                'objectives: val_mse must come first, for pruning and "best" look at it. '
+                'Write objectives = ["val_mse"], or ["val_mse", "hidden_width"].'
+            )
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError("objectives: names one twice. Name each once.")
+        return self
+
+
+class DataSection(Section):
+    """What the trials train on."""
+
+    name: str = Field(
+        Dataset.FASHION_MNIST_MINI.value,
+        min_length=1,
+        description="A data set by name, or a folder of IDX files by its path (with a '/').",
+        json_schema_extra={"examples": [name.value for name in Dataset]},
+    )
+    validation_fraction: Annotated[Real, Field(gt=0, lt=1)] = Field(
+        0.1, description="Share of the training images kept back to choose by; 0 to 1, exclusive."
+    )
+    split_seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
+        0, description="Seeds the split, which is the same for all trials."
+    )
+    train_limit: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="Use at most this many training images; left out, all of them."
+    )
+
+    @model_validator(mode="after")
+    def _name_is_known_or_a_folder(self) -> Self:
+        known = [name.value for name in Dataset]
+        if self.name not in known and "/" not in self.name and "\\" not in self.name:
+            raise ValueError(
+                f"name: unknown data set {show(self.name)}. {hint(self.name, known)} "
+                "A folder is written with a slash, such as './images'."
+            )
+        return self
+
+
+class SamplerSection(Section):
+    """Who proposes the next configuration; each sampler has options of its own."""
+
+    #: Which options a sampler takes, with its defaults (Optuna's own).
+    OPTIONS: ClassVar[dict[Sampler, dict[str, int | float | str | None]]] = {
+        Sampler.TPE: {"n_startup_trials": 10, "n_ei_candidates": 24},
+        Sampler.RANDOM: {},
+        Sampler.GRID: {},
+        Sampler.QMC: {"qmc_type": "sobol"},
+        Sampler.CMAES: {"n_startup_trials": 1, "popsize": None},
+        Sampler.GP: {"n_startup_trials": 10},
+        Sampler.NSGA2: {
+            "population_size": 50,
+            "crossover_prob": 0.9,
+            "swapping_prob": 0.5,
+            "mutation_prob": None,
+        },
+    }
+
+    name: Sampler = Field(Sampler.TPE, description="The sampler.")
+    n_startup_trials: Annotated[Whole, Field(ge=0)] | None = Field(
+        None, description="tpe, cmaes, gp: trials drawn at random first."
+    )
+    n_ei_candidates: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="tpe: candidates weighed for each trial."
+    )
+    qmc_type: Annotated[str, Field(pattern=r"^(sobol|halton)$")] | None = Field(
+        None,
+        description="qmc: the sequence.",
+        json_schema_extra={"enum": ["sobol", "halton"]},
+    )
+    popsize: Annotated[Whole, Field(ge=2)] | None = Field(
+        None, description="cmaes: trials in a generation; left out, by the number of parameters."
+    )
+    population_size: Annotated[Whole, Field(ge=2)] | None = Field(
+        None, description="nsga2: trials in a generation."
+    )
+    crossover_prob: Annotated[Real, Field(ge=0, le=1)] | None = Field(
+        None, description="nsga2: chance that a child mixes two parents."
+    )
+    swapping_prob: Annotated[Real, Field(ge=0, le=1)] | None = Field(
+        None, description="nsga2: chance that a mixed child takes a parameter from the second."
+    )
+    mutation_prob: Annotated[Real, Field(ge=0, le=1)] | None = Field(
+        None, description="nsga2: chance that a parameter is drawn anew; left out, 1 / parameters."
+    )
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        _check_options(self, self.name, self.OPTIONS[self.name])
+        return self
+
+    def options(self) -> dict[str, int | float | str | None]:
+        """This sampler's options, defaults filled in."""
+        return _options(self, self.OPTIONS[self.name])
+
+
+class PrunerSection(Section):
+    """Who ends unpromising trials early; each rule has options of its own."""
+
+    #: Which options a rule takes, with its defaults.
+    OPTIONS: ClassVar[dict[Pruner, dict[str, int | float | str | None]]] = {
+        Pruner.NONE: {},
+        Pruner.MEDIAN: {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1},
+        Pruner.PERCENTILE: {
+            "percentile": 50.0,
+            "n_startup_trials": 5,
+            "n_warmup_steps": 0,
+            "interval_steps": 1,
+        },
+        Pruner.SUCCESSIVE_HALVING: {"min_resource": 1, "reduction_factor": 3},
+        Pruner.HYPERBAND: {"min_resource": 1, "reduction_factor": 3},
+    }
+
+    name: Pruner = Field(Pruner.NONE, description="The rule.")
+    n_startup_trials: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="median, percentile: trials that must have reached a step to compare."
+    )
+    n_warmup_steps: Annotated[Whole, Field(ge=0)] | None = Field(
+        None, description="median, percentile: epochs in which nothing is pruned."
+    )
+    interval_steps: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="median, percentile: epochs from one decision to the next."
+    )
+    percentile: Annotated[Real, Field(gt=0, le=100)] | None = Field(
+        None, description="percentile: the share of trials that go on, in percent."
+    )
+    min_resource: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="successive_halving, hyperband: epoch of the first decision."
+    )
+    reduction_factor: Annotated[Whole, Field(ge=2)] | None = Field(
+        None, description="successive_halving, hyperband: one in this many goes on."
+    )
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        _check_options(self, self.name, self.OPTIONS[self.name])
+        return self
+
+    def options(self) -> dict[str, int | float | str | None]:
+        """This rule's options, defaults filled in."""
+        return _options(self, self.OPTIONS[self.name])
+
+
+class BudgetSection(Section):
+    """When the study is done."""
+
+    trials: Annotated[Whole, Field(ge=1, le=10_000_000)] | None = Field(
+        None, description="Trials to run; may be left out for a grid, which then runs whole."
+    )
+    max_failures: Annotated[Whole, Field(ge=0)] = Field(
+        10, description="Failed trials after which the study gives up; diverged ones don't count."
+    )
+    max_seconds: Annotated[Real, Field(gt=0)] | None = Field(
+        None, description="Start no more trials after this many seconds of a run."
+    )
+
+
+class WorkersSection(Section):
+    """Who trains; the command line may say otherwise for one run."""
+
+    per_gpu: Annotated[Whole, Field(ge=1, le=256)] = Field(
+        1, description="Worker processes on each GPU."
+    )
+    retries: Annotated[Whole, Field(ge=0, le=1000)] = Field(
+        2, description="How often a trial is handed out again after its worker died."
+    )
+    gpus: Annotated[str, Field(pattern=r"^(all|cpu|\d+(,\d+)*)$")] | None = Field(
+        None, description="'all', 'cpu', or GPU numbers such as '0,1'; left out, all or else cpu."
+    )
+
+
+def _check_options(
+    section: BaseModel, name: str, known: dict[str, int | float | str | None]
+) -> None:
+    given = section.model_fields_set - {"name"} - set(known)
+    foreign = sorted(key for key in given if getattr(section, key) is not None)
+    if foreign:
+        takes = f"It takes {', '.join(known)}." if known else "It takes none."
+        raise ValueError(f"'{name}' has no option {', '.join(foreign)}. {takes}")
+
+
+def _options(
+    section: BaseModel, defaults: dict[str, int | float | str | None]
+) -> dict[str, int | float | str | None]:
+    return {
+        key: default if getattr(section, key) is None else getattr(section, key)
+        for key, default in defaults.items()
+    }

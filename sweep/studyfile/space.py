@@ -1,0 +1,174 @@
+"""A study's search space as a tree: settings that are fixed, searched, or depend on a choice."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweep.studyfile.domains import Categorical, Domain
+from sweep.studyfile.settings import SETTINGS, Value
+from sweep.trial import TrialConfig
+
+#: Asked for every searched setting that a trial has: (Optuna's parameter name, domain) -> value.
+Suggest = Callable[[str, Domain], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """A setting with one value."""
+
+    setting: str
+    #: Where it stands in the file, such as ``space.optimizer.when.sgd.momentum``.
+    path: str
+    value: Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """A setting that the sampler chooses."""
+
+    setting: str
+    path: str
+    #: Optuna's name of the parameter: the setting, or ``value.setting`` under ``when.value``.
+    name: str
+    domain: Domain
+    #: What else a trial has when this choice is made.
+    when: Mapping[Value, "tuple[Node, ...]"] = field(default_factory=dict)
+
+
+Node = Fixed | Searched
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """The whole of ``[space]``."""
+
+    nodes: tuple[Node, ...]
+
+    def search_space(self) -> list[Searched]:
+        """Every searched setting at any depth, in the order of the file."""
+        return list(searched(self.nodes))
+
+    def domains(self) -> dict[str, Domain]:
+        """Optuna's parameter names with their domains."""
+        return {node.name: node.domain for node in searched(self.nodes)}
+
+    def always_searched(self) -> list[Searched]:
+        """What every trial searches: the searched settings outside ``when``."""
+        return [node for node in self.nodes if isinstance(node, Searched)]
+
+    def grid_size(self) -> int:
+        """How many configurations there are; ValueError where a range cannot be counted."""
+        return n_points(self.nodes)
+
+    def is_conditional(self) -> bool:
+        """Whether any setting is searched only when another has some value."""
+        return len(self.search_space()) > len(self.always_searched())
+
+    def resolve(self, suggest: Suggest) -> tuple[TrialConfig, int | None]:
+        """One configuration, asking for what is searched; and its seed where the space has one."""
+        values: dict[str, Value] = {}
+        _enter(self.nodes, suggest, values)
+        typed: dict[str, Any] = {
+            name: SETTINGS[name].typed(value) for name, value in values.items()
+        }
+        seed = typed.pop("seed", None)
+        return TrialConfig(**typed), seed
+
+    def possible(self, setting: str) -> list[Value | Domain]:
+        """What a setting may be over all trials: values, and number ranges."""
+        found: list[Value | Domain] = []
+        for case in scenarios(self.nodes, frozenset([setting])):
+            found.append(case.get(setting, SETTINGS[setting].default or 0))
+        return found
+
+
+def searched(nodes: Sequence[Node]) -> Iterator[Searched]:
+    """Every searched node at any depth, parents before what they decide."""
+    for node in nodes:
+        if isinstance(node, Searched):
+            yield node
+            for inner in node.when.values():
+                yield from searched(inner)
+
+
+def n_points(nodes: Sequence[Node]) -> int:
+    """How many combinations of values the nodes have."""
+    return math.prod(_n_points_of(node) for node in nodes if isinstance(node, Searched))
+
+
+def _n_points_of(node: Searched) -> int:
+    if isinstance(node.domain, Categorical):
+        return sum(n_points(node.when.get(choice, ())) for choice in node.domain.choices)
+    count = node.domain.count()
+    if count is None:
+        raise ValueError(f"{node.path} cannot be counted")
+    return count
+
+
+def _enter(nodes: Sequence[Node], suggest: Suggest, values: dict[str, Value]) -> None:
+    for node in nodes:
+        if isinstance(node, Fixed):
+            values[node.setting] = node.value
+            continue
+        value = suggest(node.name, node.domain)
+        values[node.setting] = value
+        _enter(node.when.get(value, ()), suggest, values)
+
+
+#: Choices taken on the way to a node: path of the deciding setting -> its value.
+Conditions = Mapping[str, Value]
+#: A combination of settings: a value each, or a range of numbers.
+Scenario = dict[str, Value | Domain]
+
+
+def scenarios(
+    nodes: Sequence[Node], wanted: frozenset[str], given: Conditions | None = None
+) -> list[Scenario]:
+    """Every combination of the wanted settings that a trial can have, under given conditions.
+
+    Branches only where it matters to the wanted settings, so the list stays short.
+    """
+    cases: list[Scenario] = [{}]
+    for node in nodes:
+        options = _options(node, wanted, given or {})
+        cases = [case | option for case in cases for option in options]
+    return cases
+
+
+def _options(node: Node, wanted: frozenset[str], given: Conditions) -> list[Scenario]:
+    if isinstance(node, Fixed):
+        return [{node.setting: node.value}] if node.setting in wanted else [{}]
+    if not isinstance(node.domain, Categorical):
+        return [{node.setting: node.domain}] if node.setting in wanted else [{}]
+    options: list[Scenario] = []
+    for choice in node.domain.choices:
+        if given.get(node.path, choice) != choice:
+            continue
+        own: Scenario = {node.setting: choice} if node.setting in wanted else {}
+        for inner in scenarios(node.when.get(choice, ()), wanted, given):
+            if own | inner not in options:
+                options.append(own | inner)
+    return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """A node and the choices under which a trial has it."""
+
+    node: Node
+    conditions: Conditions
+
+    def meets(self, other: "Placement") -> bool:
+        """Whether one trial can have both."""
+        mine, theirs = self.conditions, other.conditions
+        return all(theirs.get(path, value) == value for path, value in mine.items())
+
+
+def placements(nodes: Sequence[Node], conditions: Conditions | None = None) -> Iterator[Placement]:
+    """Every node at any depth with its conditions."""
+    for node in nodes:
+        yield Placement(node=node, conditions=conditions or {})
+        if isinstance(node, Searched):
+            for value, inner in node.when.items():
+                yield from placements(inner, {**(conditions or {}), node.path: value})

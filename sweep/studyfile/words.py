@@ -1,0 +1,46 @@
+"""How problems are worded: values as a user wrote them, and the nearest word we know."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+#: Longer text is cut before it is shown or compared; difflib is slow on long strings.
+_LONGEST = 60
+
+
+def show(value: object) -> str:
+    """A value in a message: short, printable, and as TOML would write it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # Python refuses to print an int of more than 4,300 digits.
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a number of about {int(value.bit_length() * 0.30103)} digits"
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, str):
+        return repr(value if len(value) <= _LONGEST else value[:_LONGEST] + "…")
+    return str(value)
+
+
+def show_path(keys: Iterable[object]) -> str:
+    """Keys joined by dots, quoted where TOML would quote them."""
+    return ".".join(_show_key(str(key)) for key in keys)
+
+
+def _show_key(key: str) -> str:
+    cut = key if len(key) <= _LONGEST else key[:_LONGEST] + "…"
+    return cut if _BARE_KEY.fullmatch(key) else json.dumps(cut)
+
+
+def hint(word: object, known: Iterable[str]) -> str:
+    """``Did you mean 'adam'? Known: adam, adamw.``, to be put behind what is wrong."""
+    names = list(known)
+    near = (
+        difflib.get_close_matches(str(word)[:_LONGEST], names, n=1) if isinstance(word, str) else []
+    )
+    guess = f"Did you mean '{near[0]}'? " if near else ""
+    return f"{guess}Known: {', '.join(names)}."

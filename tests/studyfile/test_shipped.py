@@ -1,0 +1,83 @@
+"""The study files that come with the product."""
+
+from pathlib import Path
+
+import pytest
+
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.search import config_from_params, enqueue_params
+from sweep.studyfile import SETTINGS, StudyFile, load, loads, to_toml
+from sweep.trial import TrialConfig
+
+STUDIES = Path(__file__).parents[2] / "studies"
+ALL = sorted(STUDIES.glob("*.toml"))
+
+QUESTION = TrialConfig(
+    hidden_width=784,
+    activation=Activation.RELU,
+    output=Output.SIGMOID,
+    loss=Loss.BCE,
+    epochs=5,
+    batch_size=128,
+    optimizer=Optimizer.ADAM,
+    learning_rate=1e-3,
+    beta1=0.9,
+    beta2=0.999,
+    eps=1e-7,
+    schedule=Schedule.CONSTANT,
+    weight_init=WeightInit.GLOROT_UNIFORM,
+)
+
+
+def shipped(name: str) -> StudyFile:
+    return load(STUDIES / f"{name}.toml")
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_a_shipped_study_file_is_valid_and_named_after_its_file(path: Path) -> None:
+    assert load(path).study.name == path.stem
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_a_shipped_study_file_opens_with_the_command_that_runs_it(path: Path) -> None:
+    assert path.read_text().startswith(f"# sweep start studies/{path.name}\n")
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_a_shipped_study_file_reads_back_equal(path: Path) -> None:
+    study_file = load(path)
+    assert loads(to_toml(study_file), "copy") == study_file
+
+
+@pytest.mark.parametrize("name", ["quickstart", "search"])
+def test_trial_0_is_the_questions_configuration(name: str) -> None:
+    study_file = shipped(name)
+    params = enqueue_params(study_file, study_file.enqueue[0])
+    assert config_from_params(study_file, params) == (QUESTION, None)
+
+
+def test_the_question_study_repeats_that_configuration_over_five_seeds() -> None:
+    question = shipped("question")
+    assert config_from_params(question, {}) == (QUESTION, None)
+    assert (question.study.repeat, question.budget.trials) == (5, 1)
+
+
+def test_the_width_ladder_varies_the_width_of_that_configuration_alone() -> None:
+    width = shipped("width")
+    assert list(width.space.domains()) == ["hidden_width"]
+    assert config_from_params(width, {"hidden_width": 784}) == (QUESTION, None)
+
+
+def test_the_quickstart_asks_for_at_least_20_trials_over_what_the_demo_promises() -> None:
+    quickstart = shipped("quickstart")
+    searched = {node.setting for node in quickstart.space.search_space()}
+    assert quickstart.budget.trials is not None
+    assert quickstart.budget.trials >= 20
+    assert {"hidden_width", "activation", "loss", "epochs", "optimizer"} <= searched
+
+
+def test_the_broad_search_varies_every_setting_and_offers_every_name() -> None:
+    nodes = shipped("search").space.search_space()
+    offered = {str(choice) for node in nodes for choice in getattr(node.domain, "choices", ())}
+    assert {node.setting for node in nodes} == set(SETTINGS) - {"eps", "seed"}
+    assert offered >= {name for setting in SETTINGS.values() for name in setting.choices}
