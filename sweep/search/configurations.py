@@ -1,0 +1,66 @@
+"""From Optuna's trials to the configurations and seeds that workers train, and back."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+
+from sweep.errors import StudyFileError
+from sweep.search.distributions import suggest
+from sweep.studyfile import Domain, StudyFile, Value
+from sweep.studyfile.enqueue import read_configuration
+from sweep.trial import TrialConfig
+
+_SEEDS_BELOW = 2**31
+
+
+def suggest_config(
+    trial: optuna.trial.BaseTrial, study_file: StudyFile
+) -> tuple[TrialConfig, int | None]:
+    """The trial's configuration, its parameters sampled on the way; and its seed if searched."""
+    return study_file.space.resolve(functools.partial(suggest, trial))
+
+
+def config_from_params(
+    study_file: StudyFile, params: Mapping[str, Any]
+) -> tuple[TrialConfig, int | None]:
+    """As ``suggest_config``, for a trial whose parameters are known."""
+
+    def known(name: str, domain: Domain) -> Value:
+        if name not in params:
+            raise StudyFileError(
+                study_file.study.name, [f"{name}: not among the trial's parameters."]
+            )
+        value: Value = params[name]
+        return value
+
+    return study_file.space.resolve(known)
+
+
+def trial_seeds(study_file: StudyFile, number: int, seed: int | None) -> tuple[int, ...]:
+    """One seed for each of the trial's ``repeat`` runs, the same whenever it is trained.
+
+    ``seed``, where the space has one, comes first; the others derive from it.
+    """
+    repeat = study_file.study.repeat
+    if seed is None:
+        return _derived([study_file.study.seed, number], repeat)
+    return (seed, *_derived([seed], repeat - 1))
+
+
+def _derived(entropy: list[int], n: int) -> tuple[int, ...]:
+    words = np.random.SeedSequence(entropy).generate_state(n)
+    return tuple(int(word) % _SEEDS_BELOW for word in words)
+
+
+def enqueue_params(study_file: StudyFile, configuration: Mapping[str, Any]) -> dict[str, Value]:
+    """The parameters that a configuration fixes, for ``study.enqueue_trial``.
+
+    A setting under a choice that the configuration leaves open is fixed for every choice.
+    """
+    params, problems = read_configuration(study_file.space, configuration, "enqueue")
+    if problems:
+        raise StudyFileError(study_file.study.name, problems)
+    return params

@@ -1,0 +1,58 @@
+"""A study file's domains as Optuna's distributions."""
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from sweep.studyfile import Categorical, Domain, Float, Int, Searched, Space, Value
+
+
+def to_distribution(domain: Domain) -> BaseDistribution:
+    """The distribution that Optuna stores for a domain."""
+    match domain:
+        case Float(low=low, high=high, log=log, step=step):
+            return FloatDistribution(low, high, log=log, step=step)
+        case Int(low=low, high=high, log=log, step=step):
+            return IntDistribution(low, high, log=log, step=step)
+        case Categorical(choices=choices):
+            return CategoricalDistribution(choices)
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Every parameter that a trial can have, conditional ones too."""
+    return {name: to_distribution(domain) for name, domain in space.domains().items()}
+
+
+def always_sampled(space: Space) -> dict[str, BaseDistribution]:
+    """The parameters that every trial has and that leave something to sample, by name."""
+    return _open(space.always_searched())
+
+
+def ever_sampled(space: Space) -> dict[str, BaseDistribution]:
+    """As ``always_sampled``, with the conditional parameters."""
+    return _open(space.search_space())
+
+
+def _open(nodes: list[Searched]) -> dict[str, BaseDistribution]:
+    found = {node.name: to_distribution(node.domain) for node in nodes}
+    # Optuna's samplers take no distribution of a single value; a trial fills it in by itself.
+    return {name: found[name] for name in sorted(found) if not found[name].single()}
+
+
+def suggest(trial: optuna.trial.BaseTrial, name: str, domain: Domain) -> Value:
+    """Ask a trial for one parameter."""
+    value: Value
+    match domain:
+        case Float(low=low, high=high, log=log, step=step):
+            value = trial.suggest_float(name, low, high, log=log, step=step)
+        case Int(low=low, high=high, log=log, step=step):
+            value = trial.suggest_int(name, low, high, log=log, step=step)
+        case Categorical(choices=choices):
+            chosen = trial.suggest_categorical(name, choices)
+            assert chosen is not None
+            value = chosen
+    return value

@@ -1,0 +1,200 @@
+"""When to end a trial early: each rule a function of the curves alone.
+
+Notation: a curve maps a step (an epoch, from 1) to the first objective there; lower is better.
+A rule compares all trials that have reached a step, running or not, and so decides the same
+whoever reports first. Optuna's pruners compare with finished trials, or with those that happened
+to report earlier; where trials train side by side, that prunes nobody, or by luck.
+
+Sources: successive halving, Jamieson & Talwalkar, AISTATS 2016; hyperband, Li et al., JMLR 18
+(2018), with the bracket sizes as Optuna computes them.
+"""
+
+import math
+import zlib
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from sweep.names import Pruner
+from sweep.studyfile import Categorical, Float, Int, StudyFile
+
+#: Trial number -> step -> value.
+Curves = Mapping[int, Mapping[int, float]]
+
+
+class PruningRule(ABC):
+    """Decides which trials end at a step."""
+
+    @abstractmethod
+    def decide(self, curves: Curves, step: int) -> set[int]:
+        """Numbers of the trials to prune, of those that have reached the step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Percentile(PruningRule):
+    """The best ``percentile`` % at a step go on; a trial counts by its best value so far."""
+
+    percentile: float
+    #: No pruning until this many trials have reached the step.
+    n_startup_trials: int
+    #: No pruning in this many first steps, and then every ``interval_steps``.
+    n_warmup_steps: int
+    interval_steps: int
+
+    def decide(self, curves: Curves, step: int) -> set[int]:
+        values = _values_at(curves, step)
+        after = step - self.n_warmup_steps - 1
+        if after < 0 or after % self.interval_steps or len(values) < self.n_startup_trials:
+            return set()
+        n_kept = max(1, math.ceil(len(values) * self.percentile / 100))
+        bar = sorted(values.values())[n_kept - 1]
+        best = {number: _best(curves[number], step) for number in values}
+        return {number for number, value in best.items() if value > bar or value == math.inf}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuccessiveHalving(PruningRule):
+    """At steps ``min_resource * reduction_factor ** k``, one in ``reduction_factor`` goes on."""
+
+    min_resource: int
+    reduction_factor: int
+
+    def decide(self, curves: Curves, step: int) -> set[int]:
+        if not self._is_rung(step):
+            return set()
+        values = _values_at(curves, step)
+        n_kept = max(1, len(values) // self.reduction_factor)
+        return _all_but_best(values, n_kept)
+
+    def _is_rung(self, step: int) -> bool:
+        rung = self.min_resource
+        while rung < step:
+            rung *= self.reduction_factor
+        return rung == step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperband(PruningRule):
+    """Successive halving in brackets, which begin to prune at later and later steps.
+
+    A trial's bracket follows from the study's name and its number, so it is known to whoever
+    asks, and a trial competes within its bracket only.
+    """
+
+    study_name: str
+    min_resource: int
+    max_resource: int
+    reduction_factor: int
+
+    def decide(self, curves: Curves, step: int) -> set[int]:
+        members: dict[int, dict[int, Mapping[int, float]]] = defaultdict(dict)
+        for number, curve in curves.items():
+            if step in curve:
+                members[self.bracket(number)][number] = curve
+        pruned: set[int] = set()
+        for bracket, own in members.items():
+            pruned |= self._halving(bracket).decide(own, step)
+        return pruned
+
+    def bracket(self, number: int) -> int:
+        """Which bracket a trial is in; bracket 0 prunes first."""
+        place = zlib.crc32(f"{self.study_name}_{number}".encode()) % sum(self._sizes)
+        for bracket, size in enumerate(self._sizes):
+            place -= size
+            if place < 0:
+                return bracket
+        raise AssertionError("the place is below the sum of the sizes")
+
+    @property
+    def n_brackets(self) -> int:
+        """As many as there are rungs up to ``max_resource``, at least one."""
+        n, rung = 1, self.min_resource * self.reduction_factor
+        while rung <= self.max_resource:
+            n, rung = n + 1, rung * self.reduction_factor
+        return n
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        n = self.n_brackets
+        later = range(n - 1, -1, -1)  # brackets with a later first rung take fewer trials
+        return [math.ceil(n * self.reduction_factor**s / (s + 1)) for s in later]
+
+    def _halving(self, bracket: int) -> SuccessiveHalving:
+        first = self.min_resource * self.reduction_factor**bracket
+        return SuccessiveHalving(min_resource=first, reduction_factor=self.reduction_factor)
+
+
+def make_pruner(study_file: StudyFile) -> PruningRule | None:
+    """The study's pruning rule; None when it has none."""
+    make = PRUNERS[study_file.pruner.name]
+    return make(study_file) if make else None
+
+
+def most_epochs(study_file: StudyFile) -> int:
+    """The longest that a trial of the study trains."""
+    longest = 1
+    for epochs in study_file.space.possible("epochs"):
+        high = epochs.high if isinstance(epochs, Float | Int) else epochs
+        assert not isinstance(high, str | Categorical)
+        longest = max(longest, int(high))
+    return longest
+
+
+def _values_at(curves: Curves, step: int) -> dict[int, float]:
+    return {number: _finite(curve[step]) for number, curve in curves.items() if step in curve}
+
+
+def _finite(value: float) -> float:
+    return math.inf if math.isnan(value) else value  # NaN is worse than any number
+
+
+def _best(curve: Mapping[int, float], step: int) -> float:
+    return min(_finite(value) for at, value in curve.items() if at <= step)
+
+
+def _all_but_best(values: Mapping[int, float], n_kept: int) -> set[int]:
+    """Ties with the last kept one are kept too: which of them would go is a matter of order."""
+    if not values:
+        return set()
+    bar = sorted(values.values())[n_kept - 1]
+    return {number for number, value in values.items() if value > bar or value == math.inf}
+
+
+def _median(study_file: StudyFile) -> PruningRule:
+    options = study_file.pruner.options()
+    return Percentile(percentile=50.0, **_whole(options, options))
+
+
+def _percentile(study_file: StudyFile) -> PruningRule:
+    options = study_file.pruner.options()
+    steps = ("n_startup_trials", "n_warmup_steps", "interval_steps")
+    return Percentile(percentile=float(options["percentile"] or 0), **_whole(options, steps))
+
+
+def _successive_halving(study_file: StudyFile) -> PruningRule:
+    options = study_file.pruner.options()
+    return SuccessiveHalving(**_whole(options, options))
+
+
+def _hyperband(study_file: StudyFile) -> PruningRule:
+    options = study_file.pruner.options()
+    return Hyperband(
+        study_name=study_file.study.name,
+        max_resource=most_epochs(study_file),
+        **_whole(options, options),
+    )
+
+
+def _whole(options: Mapping[str, object], names: Collection[str]) -> dict[str, int]:
+    return {name: value for name in names if isinstance(value := options[name], int)}
+
+
+PRUNERS: Mapping[Pruner, Callable[[StudyFile], PruningRule] | None] = {
+    Pruner.NONE: None,
+    Pruner.MEDIAN: _median,
+    Pruner.PERCENTILE: _percentile,
+    Pruner.SUCCESSIVE_HALVING: _successive_halving,
+    Pruner.HYPERBAND: _hyperband,
+}

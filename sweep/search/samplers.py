@@ -1,0 +1,214 @@
+"""A study file's ``[sampler]`` as an Optuna sampler.
+
+Optuna infers what to sample from the trials so far; we know it from the study file. So the first
+trials need no other treatment, a range widened on resume is searched at once (inferred spaces keep
+the old range, or drop the parameter), and conditional parameters are sampled together.
+"""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from sweep.names import Sampler
+from sweep.search.distributions import always_sampled, ever_sampled
+from sweep.search.grid import GridSampler
+from sweep.studyfile import Space, StudyFile
+from sweep.studyfile.space import placements
+
+Distributions = dict[str, BaseDistribution]
+
+
+def make_sampler(study_file: StudyFile, n_existing: int) -> BaseSampler:
+    """The study's sampler, seeded by its seed and the number of trials that it starts from.
+
+    So a study repeats itself, and a resumed one does not draw its first trials again.
+    """
+    entropy = [study_file.study.seed, n_existing]
+    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    return SAMPLERS[study_file.sampler.name](study_file, seed)
+
+
+def quiet_optuna() -> None:
+    """Keep Optuna's own messages off the terminal; for the coordinator to call at its start."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def conditional_groups(space: Space) -> list[Distributions]:
+    """The conditional parameters, those together that trials always have together."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for placement in placements(space.nodes):
+        name = getattr(placement.node, "name", None)
+        if placement.conditions and name is not None:
+            places[name].append(placement.node.path.rpartition(".")[0])
+    groups: dict[tuple[str, ...], Distributions] = defaultdict(dict)
+    sampled = ever_sampled(space)
+    for name in sorted(places):
+        if name in sampled:
+            groups[tuple(places[name])][name] = sampled[name]
+    return list(groups.values())
+
+
+class _TPE(TPESampler):
+    """Multivariate TPE over each group of parameters that trials have together.
+
+    Optuna's ``group=True`` does this for every group at each ask, also for those of choices not
+    made, and infers the groups from past trials.
+    """
+
+    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
+        super().__init__(multivariate=True, seed=seed, **options)
+        self._always = always_sampled(space)
+        self._groups = {name: group for group in conditional_groups(space) for name in group}
+        self._drawn: tuple[int, dict[str, Any]] = (-1, {})
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
+        return self._always
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        if len(self._groups.get(param_name, ())) > 1:
+            drawn = self._group_values(study, trial, param_name)
+            if param_name in drawn:
+                return drawn[param_name]
+        return super().sample_independent(study, trial, param_name, param_distribution)
+
+    def _group_values(self, study: Study, trial: FrozenTrial, name: str) -> dict[str, Any]:
+        number, drawn = self._drawn
+        if number != trial.number:
+            drawn = {}
+        if name not in drawn:
+            drawn = drawn | self.sample_relative(study, trial, self._groups[name])
+        self._drawn = (trial.number, drawn)
+        return drawn
+
+
+class _QMC(QMCSampler):
+    """QMC over every parameter, conditional ones too: a trial ignores those it does not have."""
+
+    def __init__(self, space: Space, options: Mapping[str, Any], seeds: tuple[int, int]) -> None:
+        # Not the seed of this run: the sequence goes on over resumes, kept by its own seed.
+        super().__init__(
+            scramble=True,
+            seed=seeds[0],
+            independent_sampler=RandomSampler(seed=seeds[1]),
+            warn_independent_sampling=False,
+            **options,
+        )
+        self._ever = ever_sampled(space)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
+        return self._ever
+
+
+class _CmaEs(CmaEsSampler):
+    """CMA-ES over the ranges that every trial has; the rest is drawn at random."""
+
+    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
+        super().__init__(seed=seed, warn_independent_sampling=False, **options)
+        self._always = {
+            name: distribution
+            for name, distribution in always_sampled(space).items()
+            if not isinstance(distribution, CategoricalDistribution)
+        }
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
+        return self._always
+
+
+class _GP(GPSampler):
+    """Gaussian process over the parameters that every trial has; the rest is drawn at random."""
+
+    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
+        super().__init__(seed=seed, warn_independent_sampling=False, **options)
+        self._always = always_sampled(space)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
+        return self._always
+
+
+class _NSGAII(NSGAIISampler):
+    """NSGA-II over the parameters that every trial has; the rest is drawn at random."""
+
+    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
+        super().__init__(seed=seed, **options)
+        self._always = always_sampled(space)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
+        return self._always
+
+    def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
+        # Optuna keeps the parents' ids, which are the database's; ours in memory are others.
+        if generation == 0:
+            return []
+        key = f"sweep:nsga2:parents:{generation}"
+        numbers = study._storage.get_study_system_attrs(study._study_id).get(key)
+        if numbers is None:
+            parents = self.select_parent(study, generation)
+            numbers = [trial.number for trial in parents]
+            study._storage.set_study_system_attr(study._study_id, key, numbers)
+        chosen = set(numbers)
+        return [trial for trial in study.get_trials(deepcopy=False) if trial.number in chosen]
+
+
+def _tpe(study_file: StudyFile, seed: int) -> BaseSampler:
+    return _TPE(study_file.space, study_file.sampler.options(), seed)
+
+
+def _random(study_file: StudyFile, seed: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
+
+
+def _grid(study_file: StudyFile, seed: int) -> BaseSampler:
+    return GridSampler(study_file)
+
+
+def _qmc(study_file: StudyFile, seed: int) -> BaseSampler:
+    seeds = (study_file.study.seed, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # a user can do nothing about it
+        return _QMC(study_file.space, study_file.sampler.options(), seeds)
+
+
+def _cmaes(study_file: StudyFile, seed: int) -> BaseSampler:
+    return _CmaEs(study_file.space, study_file.sampler.options(), seed)
+
+
+def _gp(study_file: StudyFile, seed: int) -> BaseSampler:
+    return _GP(study_file.space, study_file.sampler.options(), seed)
+
+
+def _nsga2(study_file: StudyFile, seed: int) -> BaseSampler:
+    return _NSGAII(study_file.space, study_file.sampler.options(), seed)
+
+
+SAMPLERS: Mapping[Sampler, Callable[[StudyFile, int], BaseSampler]] = {
+    Sampler.TPE: _tpe,
+    Sampler.RANDOM: _random,
+    Sampler.GRID: _grid,
+    Sampler.QMC: _qmc,
+    Sampler.CMAES: _cmaes,
+    Sampler.GP: _gp,
+    Sampler.NSGA2: _nsga2,
+}
