@@ -1,0 +1,165 @@
+"""What users write directly, past the coordinator: notes, tags, invalid marks, deletion.
+
+Each function is one transaction. A study or trial that is not there raises NotFoundError.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
+
+from sweep.errors import StudyHeldError, UsageError
+from sweep.store import clock
+from sweep.store.engine import writing
+from sweep.store.lease import Holder
+from sweep.store.lookup import find_study, find_trial, no_such_study, utc
+from sweep.store.schema import (
+    metadata,
+    sweep_floors,
+    sweep_leases,
+    sweep_metadata,
+    sweep_notes,
+    sweep_tags,
+    sweep_trials,
+)
+from sweep.store.schema import studies as optuna_studies
+from sweep.store.schema import trials as optuna_trials
+
+_MAX_TAG = 64
+
+
+def note(engine: Engine, name: str, text: str, number: int | None = None) -> None:
+    """Write a note on the study or one of its trials; older ones stay as history."""
+    with writing(engine) as connection:
+        target = _target(connection, name, number)
+        now = clock.now(connection.dialect.name)
+        connection.execute(insert(sweep_notes).values(**target, text=text, created_at=now))
+
+
+def tag(engine: Engine, name: str, tag: str, number: int | None = None) -> bool:
+    """Tag the study or one of its trials; False when it had the tag already."""
+    if not tag.strip() or len(tag) > _MAX_TAG:
+        raise UsageError(f"tag '{tag}': a tag has 1 to {_MAX_TAG} characters.")
+    with writing(engine) as connection:
+        target = _target(connection, name, number)
+        found = select(sweep_tags.c.tag_id).where(*_is_tag(target, tag))
+        if connection.execute(found).first() is not None:
+            return False
+        connection.execute(insert(sweep_tags).values(**target, tag=tag))
+        return True
+
+
+def untag(engine: Engine, name: str, tag: str, number: int | None = None) -> bool:
+    """Take a tag off the study or one of its trials; False when it did not have it."""
+    with writing(engine) as connection:
+        target = _target(connection, name, number)
+        return connection.execute(delete(sweep_tags).where(*_is_tag(target, tag))).rowcount > 0
+
+
+def _target(connection: Connection, name: str, number: int | None) -> dict[str, int | None]:
+    if number is None:
+        return {"study_id": find_study(connection, name), "trial_id": None}
+    study_id, trial_id = find_trial(connection, name, number)
+    return {"study_id": study_id, "trial_id": trial_id}
+
+
+def _is_tag(target: Mapping[str, int | None], tag: str) -> list[ColumnElement[bool]]:
+    # == None is written IS NULL.
+    conditions = [sweep_tags.c[column] == value for column, value in target.items()]
+    return [*conditions, sweep_tags.c.tag == tag]
+
+
+def invalidate(engine: Engine, name: str, number: int, reason: str | None = None) -> None:
+    """Leave a trial out of best, sampling and analysis; Optuna's state stays."""
+    _mark(engine, name, number, invalid=True, reason=reason)
+
+
+def validate(engine: Engine, name: str, number: int) -> None:
+    """Count a trial again that was invalid."""
+    _mark(engine, name, number, invalid=False, reason=None)
+
+
+def _mark(engine: Engine, name: str, number: int, *, invalid: bool, reason: str | None) -> None:
+    with writing(engine) as connection:
+        _, trial_id = find_trial(connection, name, number)
+        marked = connection.execute(
+            update(sweep_trials)
+            .where(sweep_trials.c.trial_id == trial_id)
+            .values(invalid=invalid, invalid_reason=reason)
+        )
+        if marked.rowcount == 0:
+            raise UsageError(f"trial {number} of study '{name}' has not begun: nothing to mark.")
+
+
+def delete_study(engine: Engine, name: str) -> list[str]:
+    """Delete a study from every table, Optuna's and ours; gives the ids of its artifacts.
+
+    StudyHeldError while a coordinator holds the study's lease.
+    """
+    with writing(engine) as connection:
+        study_id = _lock_study(connection, name)
+        _refuse_if_held(connection, name, study_id)
+        kept = select(sweep_trials.c.artifact_id).where(
+            sweep_trials.c.study_id == study_id, sweep_trials.c.artifact_id.is_not(None)
+        )
+        artifacts = list(connection.execute(kept.order_by(sweep_trials.c.number)).scalars())
+        _delete_rows(connection, study_id)
+    return artifacts
+
+
+def _lock_study(connection: Connection, name: str) -> int:
+    # The race: a coordinator takes the lease between our look at it and our delete. On SQLite our
+    # transaction is the one writer; on PostgreSQL this lock holds back a new lease's foreign key.
+    by_name = optuna_studies.c.study_name == name
+    query = select(optuna_studies.c.study_id).where(by_name).with_for_update()
+    study_id: int | None = connection.execute(query).scalar_one_or_none()
+    if study_id is None:
+        raise no_such_study(connection, name)
+    return study_id
+
+
+def _refuse_if_held(connection: Connection, name: str, study_id: int) -> None:
+    query = (
+        select(sweep_leases)
+        .where(
+            sweep_leases.c.study_id == study_id,
+            sweep_leases.c.expires_at > clock.now(connection.dialect.name),
+        )
+        .with_for_update()
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None or Holder(host=row.host, pid=row.pid, process=row.process).provably_dead():
+        return
+    raise StudyHeldError(
+        f"study '{name}' is held by process {row.pid} on {row.host} until "
+        f"{utc(row.expires_at):%Y-%m-%d %H:%M:%S} UTC. Stop it first: `sweep stop {name}`"
+    )
+
+
+def _delete_rows(connection: Connection, study_id: int) -> None:
+    of_study = select(optuna_trials.c.trial_id).where(optuna_trials.c.study_id == study_id)
+    tables = [
+        *reversed(sweep_metadata.sorted_tables),
+        *reversed(metadata.sorted_tables),
+    ]
+    own = [table for table in tables if table.name not in ("studies", "trials")]
+    for table in own:
+        if "study_id" in table.c:
+            connection.execute(delete(table).where(table.c.study_id == study_id))
+        elif "trial_id" in table.c:
+            connection.execute(delete(table).where(table.c.trial_id.in_(of_study)))
+    connection.execute(delete(optuna_trials).where(optuna_trials.c.study_id == study_id))
+    connection.execute(delete(optuna_studies).where(optuna_studies.c.study_id == study_id))
+
+
+def put_floors(engine: Engine, data_key: str, floors: Mapping[str, Any]) -> None:
+    """Keep the floors of a data set and split; they replace older ones."""
+    with writing(engine) as connection:
+        connection.execute(delete(sweep_floors).where(sweep_floors.c.data_key == data_key))
+        connection.execute(
+            insert(sweep_floors).values(
+                data_key=data_key,
+                floors=dict(floors),
+                computed_at=clock.now(connection.dialect.name),
+            )
+        )

@@ -1,0 +1,23 @@
+"""The database's clock: the one that coordinators, workers and readers on many hosts share."""
+
+from sqlalchemy import ColumnElement, Connection, Float, cast, extract, func, literal, select
+
+_UNIX_EPOCH_JULIAN_DAY = 2440587.5
+_SECONDS_A_DAY = 86400.0
+
+
+def now(dialect_name: str) -> ColumnElement[float]:
+    """Seconds since the epoch (UTC) by the database's clock, to the millisecond or finer.
+
+    On SQLite by julianday, which every version has (``unixepoch('subsec')`` came with 3.42).
+    """
+    if dialect_name == "sqlite":
+        days = func.julianday("now", type_=Float) - literal(_UNIX_EPOCH_JULIAN_DAY, Float)
+        return days * literal(_SECONDS_A_DAY, Float)
+    # Not now(), which stands still within a transaction.
+    return cast(extract("epoch", func.clock_timestamp()), Float(53))
+
+
+def read(connection: Connection) -> float:
+    """The database's time, now."""
+    return float(connection.execute(select(now(connection.dialect.name))).scalar_one())

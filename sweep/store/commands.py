@@ -1,0 +1,53 @@
+"""What users ask of a coordinator: rows that wait, visibly, until one applies them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, insert, select
+
+from sweep.names import CommandKind
+from sweep.store.clock import now
+from sweep.store.engine import writing
+from sweep.store.schema import sweep_commands
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A row a coordinator has yet to apply."""
+
+    command_id: int
+    kind: CommandKind
+    payload: dict[str, Any]
+
+
+def post(
+    engine: Engine, study_id: int, kind: CommandKind, payload: Mapping[str, Any] | None = None
+) -> int:
+    """Write a command for the study's coordinator, now or later; returns its id."""
+    with writing(engine) as connection:
+        command_id: int = connection.execute(
+            insert(sweep_commands)
+            .values(
+                study_id=study_id,
+                kind=kind.value,
+                payload=dict(payload or {}),
+                created_at=now(connection.dialect.name),
+            )
+            .returning(sweep_commands.c.command_id)
+        ).scalar_one()
+    return command_id
+
+
+def waiting(engine: Engine, study_id: int) -> list[Command]:
+    """The commands not yet applied, oldest first."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(sweep_commands)
+            .where(sweep_commands.c.study_id == study_id, sweep_commands.c.applied_at.is_(None))
+            .order_by(sweep_commands.c.command_id)
+        ).all()
+    return [
+        Command(command_id=row.command_id, kind=CommandKind(row.kind), payload=row.payload)
+        for row in rows
+    ]

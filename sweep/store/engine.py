@@ -1,0 +1,132 @@
+"""Opening the database: which one, how, and what its errors mean to a user.
+
+SQLite runs in WAL mode (readers never wait for the writer) and its writers begin IMMEDIATE, so
+that a lock is waited for at the start of a transaction instead of refused in its middle.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy
+from sqlalchemy import Connection, event
+from sqlalchemy import Engine as Engine  # for the layers above, which import no SQLAlchemy
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
+
+from sweep.errors import NoRoomError, StoreError
+
+DEFAULT_STORAGE = "sqlite:///sweep.db"
+LOCK_WAIT_SECONDS = 30.0
+
+_NO_ROOM = ("disk is full", "No space left", "disk I/O error")
+_NO_PERMISSION = ("readonly database", "read-only", "Permission denied")
+
+
+def storage_url(option: str | None = None) -> URL:
+    """The database to use: the option, else SWEEP_STORAGE, else ``sqlite:///sweep.db``.
+
+    A password may come from the file that SWEEP_STORAGE_PASSWORD_FILE names. Raises StoreError
+    for a URL that cannot be read or a database we do not support.
+    """
+    text = option or os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        # The text is not repeated: it may hold a password.
+        raise StoreError(
+            "the storage URL cannot be read. Give one like sqlite:///sweep.db or "
+            "postgresql://user@host/database."
+        ) from error
+    match url.get_backend_name():
+        case "sqlite" if url.database and url.database != ":memory:":
+            return url
+        case "sqlite":
+            raise StoreError("a study store in memory is gone at once: name a file, sqlite:///FILE")
+        case "postgresql":
+            return _with_password(url.set(drivername="postgresql+psycopg"))
+        case other:
+            raise StoreError(f"no support for {other} databases. Known: sqlite, postgresql.")
+
+
+def _with_password(url: URL) -> URL:
+    path = os.environ.get("SWEEP_STORAGE_PASSWORD_FILE")
+    if url.password or not path:
+        return url
+    try:
+        return url.set(password=Path(path).read_text().strip())
+    except OSError as error:
+        raise StoreError(f"SWEEP_STORAGE_PASSWORD_FILE: {path}: {error.strerror}") from error
+
+
+def shown(url: URL) -> str:
+    """The URL for people and logs: without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The file of an SQLite store; None for a server."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def connect(url: URL) -> Engine:
+    """An engine whose errors are ours. Opens nothing yet; raises StoreError without its driver."""
+    sqlite = url.get_backend_name() == "sqlite"
+    try:
+        engine = (
+            sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_WAIT_SECONDS})
+            if sqlite
+            else sqlalchemy.create_engine(
+                url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 10}
+            )
+        )
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            "PostgreSQL needs its driver: pip install 'sweep-autoencoder[postgres]'"
+        ) from error
+    if sqlite:
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _translate)
+    return engine
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # our BEGIN, not the driver's
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("sweep_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _translate(context: ExceptionContext) -> None:
+    original = context.original_exception
+    if isinstance(context.sqlalchemy_exception, IntegrityError):
+        return
+    if context.sqlalchemy_exception is None and not isinstance(original, sqlite3.Error):
+        return
+    where = shown(context.engine.url) if context.engine else "the database"
+    message = " ".join(str(original).split())
+    if any(sign in message for sign in _NO_ROOM):
+        raise NoRoomError(
+            f"{where}: {message}. Free some room; what was committed is safe, and "
+            "`sweep resume NAME` goes on."
+        ) from original
+    if any(sign in message for sign in _NO_PERMISSION):
+        raise NoRoomError(
+            f"{where}: {message}. Its file and folder must be writable."
+        ) from original
+    if isinstance(context.sqlalchemy_exception, ProgrammingError):
+        return  # our SQL is wrong: a bug, to be seen as one
+    raise StoreError(f"{where}: {message}") from original
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes: committed at the end of the block, or not at all."""
+    with engine.connect().execution_options(sweep_writes=True) as connection, connection.begin():
+        yield connection

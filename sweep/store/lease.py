@@ -1,0 +1,177 @@
+"""Who may write a study: a row with a token and an expiry, by the database's own clock.
+
+Every transaction of a coordinator first renews its lease; when the token is no longer its own,
+the transaction is rolled back and the coordinator stops. So one that was suspended past its
+expiry can wake up, but not write.
+"""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import Connection, Engine, Row, insert, select, update
+
+from sweep.errors import LeaseLostError, StudyHeldError
+from sweep.store.clock import now
+from sweep.store.engine import writing
+from sweep.store.schema import sweep_leases
+
+TTL_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who holds a lease, with enough to tell on the same host whether it still lives."""
+
+    host: str
+    pid: int
+    #: boot id and pid namespace say "the same host"; the start time says "the same process".
+    process: dict[str, Any]
+
+    @classmethod
+    def this_process(cls) -> "Holder":
+        return cls(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            process={**_host_identity(), "started": psutil.Process().create_time()},
+        )
+
+    def here(self) -> bool:
+        """Whether this holder is a process of the host (and pid namespace) we run on."""
+        identity = _host_identity()
+        same = all(self.process.get(key) == value for key, value in identity.items())
+        return same and self.host == socket.gethostname()
+
+    def provably_dead(self) -> bool:
+        """Whether its process is gone for certain: only ever true for a holder on this host."""
+        if not self.here():
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+            return abs(process.create_time() - float(self.process["started"])) > 1.0
+        except psutil.NoSuchProcess:
+            return True
+
+
+def _host_identity() -> dict[str, str]:
+    return {
+        "boot": _read("/proc/sys/kernel/random/boot_id") or str(psutil.boot_time()),
+        "pid_namespace": _link("/proc/self/ns/pid"),
+    }
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _link(path: str) -> str:
+    try:
+        return str(Path(path).readlink())
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A lease that someone else holds."""
+
+    holder: Holder
+    expires_at: float
+    seconds_left: float
+
+
+def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
+    """Take a free, expired or provably orphaned lease and return its token; else who holds it."""
+    row = connection.execute(
+        select(
+            sweep_leases, (sweep_leases.c.expires_at - now(connection.dialect.name)).label("left")
+        )
+        .where(sweep_leases.c.study_id == study_id)
+        .with_for_update()
+    ).one_or_none()
+    if row is not None:
+        held = _held(row)
+        if held.seconds_left > 0 and not held.holder.provably_dead():
+            return held
+    token = secrets.token_hex(16)
+    values = {
+        "token": token,
+        "host": holder.host,
+        "pid": holder.pid,
+        "process": holder.process,
+        "batch": 0,
+        "taken_at": now(connection.dialect.name),
+        "expires_at": now(connection.dialect.name) + TTL_SECONDS,
+    }
+    if row is None:
+        connection.execute(insert(sweep_leases).values(study_id=study_id, **values))
+    else:
+        connection.execute(
+            update(sweep_leases).where(sweep_leases.c.study_id == study_id).values(**values)
+        )
+    return token
+
+
+def _held(row: Row[Any]) -> Held:
+    holder = Holder(host=row.host, pid=row.pid, process=row.process)
+    return Held(holder=holder, expires_at=row.expires_at, seconds_left=row.left)
+
+
+def take_or_wait(
+    engine: Engine,
+    study_id: int,
+    name: str,
+    *,
+    waiting: Callable[[float], None] = lambda seconds_left: None,
+) -> str:
+    """The token of the study's lease; waits out a holder that may be dead, on another host.
+
+    ``waiting`` hears the seconds left. Raises StudyHeldError when the holder shows that it lives.
+    """
+    first: Held | None = None
+    while True:
+        with writing(engine) as connection:
+            taken = take(connection, study_id, Holder.this_process())
+        if isinstance(taken, str):
+            return taken
+        first = first or taken
+        if taken.holder.here() or taken.expires_at > first.expires_at:
+            raise StudyHeldError(
+                f"study {name!r} is being run by process {taken.holder.pid} on "
+                f"{taken.holder.host}. `sweep status {name}` shows it, `sweep stop {name}` ends it."
+            )
+        waiting(taken.seconds_left)
+        time.sleep(min(1.0, max(0.05, taken.seconds_left)))
+
+
+def renew(connection: Connection, study_id: int, token: str, batch: int) -> None:
+    """Push the expiry out and count the batch. Raises LeaseLostError when the token is not ours."""
+    renewed = connection.execute(
+        update(sweep_leases)
+        .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
+        .values(expires_at=now(connection.dialect.name) + TTL_SECONDS, batch=batch)
+    )
+    if renewed.rowcount != 1:
+        raise LeaseLostError(
+            "another coordinator has taken this study over; this one stops and writes no more."
+        )
+
+
+def release(connection: Connection, study_id: int, token: str) -> None:
+    """Give the lease back, if it is still ours."""
+    connection.execute(
+        update(sweep_leases)
+        .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
+        .values(expires_at=0.0)
+    )

@@ -1,0 +1,81 @@
+"""Finding studies and trials by what people call them; shared by reading and annotating."""
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, select
+
+from sweep.errors import NotFoundError
+from sweep.store.engine import shown
+from sweep.store.schema import studies, sweep_studies, trials
+
+_SHOWN_NAMES = 12
+_OURS = sweep_studies.c.study_id == studies.c.study_id
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection whose every query sees the same moment, whatever a coordinator writes."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":  # SQLite's transactions are like that anyway
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+def find_study(connection: Connection, name: str) -> int:
+    """The study's id; NotFoundError with the names that come near."""
+    query = (
+        select(studies.c.study_id).join(sweep_studies, _OURS).where(studies.c.study_name == name)
+    )
+    study_id: int | None = connection.execute(query).scalar_one_or_none()
+    if study_id is None:
+        raise no_such_study(connection, name)
+    return study_id
+
+
+def no_such_study(connection: Connection, name: str) -> NotFoundError:
+    """The error that says which studies there are."""
+    where = shown(connection.engine.url)
+    query = select(studies.c.study_name).join(sweep_studies, _OURS)
+    known = list(connection.execute(query.order_by(studies.c.study_name)).scalars())
+    if not known:
+        return NotFoundError(f"no study '{name}': {where} holds no studies yet.")
+    close = difflib.get_close_matches(name, known, n=3)
+    quoted = " or ".join(f"'{match}'" for match in close)
+    hint = f" Did you mean {quoted}?" if close else ""
+    return NotFoundError(f"no study '{name}' in {where}.{hint} Known: {_shortened(known)}.")
+
+
+def _shortened(names: list[str]) -> str:
+    more = len(names) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def find_trial(connection: Connection, name: str, number: int) -> tuple[int, int]:
+    """The study's and the trial's id; NotFoundError with the numbers that there are."""
+    study_id = find_study(connection, name)
+    of_study = select(trials.c.trial_id).where(trials.c.study_id == study_id)
+    trial_id: int | None = connection.execute(
+        of_study.where(trials.c.number == number)
+    ).scalar_one_or_none()
+    if trial_id is None:
+        last = connection.execute(
+            select(trials.c.number)
+            .where(trials.c.study_id == study_id)
+            .order_by(trials.c.number.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        known = "it has no trials yet" if last is None else f"its trials are 0 to {last}"
+        raise NotFoundError(f"no trial {number} in study '{name}': {known}.")
+    return study_id, trial_id
+
+
+def utc(seconds: float) -> datetime:
+    """Our times: seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def utc_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else utc(seconds)

@@ -1,0 +1,164 @@
+"""Making and checking the schema: Optuna's tables and ours, side by side in one database.
+
+Several processes that open a new database at once would fall over one another, so the schema is
+made under a lock, by whoever comes first.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import alembic.command
+import alembic.config
+import optuna
+import sqlalchemy
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from filelock import FileLock
+from sqlalchemy import Connection, Engine
+
+from sweep.errors import NoRoomError, StoreError
+from sweep.store.engine import connect, shown, sqlite_path, storage_url, writing
+from sweep.store.schema import OPTUNA_REVISION, OPTUNA_SCHEMA_VERSION
+
+VERSION_TABLE = "sweep_alembic_version"
+_ADVISORY_LOCK = 0x5EE9_0001
+
+
+def open_store(option: str | None = None, *, create: bool = False) -> Engine:
+    """The study store, its schema checked; with ``create``, made or completed where it is absent.
+
+    Raises StoreError when there is none, or its schema is not ours; NoRoomError when it cannot
+    be made there.
+    """
+    url = storage_url(option)
+    path = sqlite_path(url)
+    if path is not None and not path.exists() and not create:
+        raise StoreError(
+            f"no study store at {path}. `sweep start` makes one; --storage or SWEEP_STORAGE "
+            "names another."
+        )
+    engine = connect(url)
+    if create:
+        initialise(engine)
+    check_schema(engine)
+    return engine
+
+
+def initialise(engine: Engine) -> None:
+    """Make Optuna's tables and ours where they are missing; leaves existing ones alone."""
+    _check_writable(engine)
+    if _state(engine) == "current":
+        return
+    with _schema_lock(engine):
+        state = _state(engine)
+        if state == "empty":
+            _create_optuna_tables(engine)
+        if state in ("empty", "optuna only", "behind"):
+            upgrade(engine)
+
+
+def check_schema(engine: Engine) -> None:
+    """Raise StoreError unless this version knows the database's schema, Optuna's and ours."""
+    where = shown(engine.url)
+    match _state(engine):
+        case "current":
+            return
+        case "empty" | "optuna only":
+            raise StoreError(f"{where} holds no sweep tables. `sweep db init` adds them.")
+        case "behind":
+            raise StoreError(f"{where} is of an older version. `sweep db upgrade` brings it up.")
+        case "optuna differs":
+            raise StoreError(
+                f"{where}: Optuna's tables are of another schema than version "
+                f"{OPTUNA_SCHEMA_VERSION}, which is the one we write. If they are older, "
+                "`optuna storage upgrade` helps; if newer, install the sweep that knows them."
+            )
+        case _:
+            raise StoreError(
+                f"{where} was written by a newer sweep. Install that version or newer."
+            )
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring our tables to this version's schema."""
+    with writing(engine) as connection:
+        config = _alembic_config()
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "head")
+
+
+def _state(engine: Engine) -> str:
+    with engine.connect() as connection:
+        tables = set(sqlalchemy.inspect(connection).get_table_names())
+        if "studies" not in tables:
+            return "empty"
+        if not _optuna_schema_is_known(connection, tables):
+            return "optuna differs"
+        if VERSION_TABLE not in tables:
+            return "optuna only"
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        ours = context.get_current_revision()
+    script = ScriptDirectory.from_config(_alembic_config())
+    if ours == script.get_current_head():
+        return "current"
+    known = {revision.revision for revision in script.walk_revisions()}
+    return "behind" if ours is None or ours in known else "ahead"
+
+
+def _optuna_schema_is_known(connection: Connection, tables: set[str]) -> bool:
+    if not {"version_info", "alembic_version"} <= tables:
+        return False
+    version = connection.scalar(sqlalchemy.text("SELECT schema_version FROM version_info"))
+    revision = connection.scalar(sqlalchemy.text("SELECT version_num FROM alembic_version"))
+    return (version, revision) == (OPTUNA_SCHEMA_VERSION, OPTUNA_REVISION)
+
+
+def _create_optuna_tables(engine: Engine) -> None:
+    url = engine.url.render_as_string(hide_password=False)
+    # Optuna fills {SCHEMA_VERSION} in by str.format: any other brace has to be doubled.
+    optuna.storages.RDBStorage(url.replace("{", "{{").replace("}", "}}")).engine.dispose()
+    if sqlite_path(engine.url) is not None:
+        # Not through connect(), which begins a transaction; kept in the file from then on.
+        raw = engine.raw_connection()
+        raw.cursor().execute("PRAGMA journal_mode = WAL")
+        raw.close()
+
+
+def _alembic_config() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    return config
+
+
+def _check_writable(engine: Engine) -> None:
+    path = sqlite_path(engine.url)
+    if path is None or path.exists():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise NoRoomError(
+            f"{path}: {error.strerror}. Choose a folder you may write to with --storage."
+        ) from error
+
+
+@contextmanager
+def _schema_lock(engine: Engine) -> Iterator[None]:
+    path = sqlite_path(engine.url)
+    if path is None:
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_lock(_ADVISORY_LOCK)))
+            try:
+                yield
+            finally:
+                connection.execute(
+                    sqlalchemy.select(sqlalchemy.func.pg_advisory_unlock(_ADVISORY_LOCK))
+                )
+        return
+    lock = Path(f"{path}.lock")
+    with FileLock(lock):
+        yield
+        # Whoever waits on the file that goes now will find the schema made.
+        lock.unlink(missing_ok=True)

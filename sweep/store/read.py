@@ -1,0 +1,456 @@
+"""What pages, tables and exports read: functions of an Engine that give frozen records.
+
+    studies, study                  every study, one study
+    trials, best, trial             tables of trials, one trial in full
+    domains                         what the parameters were drawn from
+    curves, seed_curves             learning curves
+    reconstruction, originals       pictures
+    workers, events, commands       what a sweep is doing
+    study_file_text, settings, provenance, notes    what is needed to repeat it
+    floors                          cached by data set, not by study
+
+A study or trial that is not there raises NotFoundError.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Engine, Row, Select, and_, case, func, select, true
+
+from sweep.names import Outcome
+from sweep.store import clock
+from sweep.store.lease import Holder
+from sweep.store.lookup import (
+    find_study,
+    find_trial,
+    no_such_study,
+    snapshot,
+    utc,
+    utc_or_none,
+)
+from sweep.store.read_trials import (
+    ORDERS,
+    best,
+    contenders,
+    curves,
+    domains,
+    event_rows,
+    note_rows,
+    pareto_front,
+    seed_curves,
+    trial,
+    trials,
+)
+from sweep.store.records import (
+    METRICS,
+    STATES,
+    ChoiceDomain,
+    CommandRow,
+    CurvePoint,
+    Domain,
+    EventRow,
+    LeaseRow,
+    NoteRow,
+    NumberDomain,
+    Reconstruction,
+    SeedResult,
+    StudySummary,
+    TrialDetail,
+    TrialRow,
+    WorkerRow,
+)
+from sweep.store.schema import studies as optuna_studies
+from sweep.store.schema import (
+    sweep_commands,
+    sweep_events,
+    sweep_floors,
+    sweep_leases,
+    sweep_notes,
+    sweep_reconstructions,
+    sweep_studies,
+    sweep_tags,
+    sweep_trials,
+    sweep_workers,
+    trial_values,
+)
+from sweep.store.schema import trials as optuna_trials
+
+__all__ = [
+    "METRICS",
+    "ORDERS",
+    "STATES",
+    "ChoiceDomain",
+    "CommandRow",
+    "CurvePoint",
+    "Domain",
+    "EventRow",
+    "LeaseRow",
+    "NoteRow",
+    "NumberDomain",
+    "Reconstruction",
+    "SeedResult",
+    "StudySummary",
+    "TrialDetail",
+    "TrialRow",
+    "WorkerRow",
+    "best",
+    "commands",
+    "curves",
+    "domains",
+    "events",
+    "floors",
+    "notes",
+    "originals",
+    "pareto_front",
+    "provenance",
+    "reconstruction",
+    "seed_curves",
+    "settings",
+    "studies",
+    "study",
+    "study_file_text",
+    "trial",
+    "trials",
+    "workers",
+]
+
+#: The span that trials per second are counted over.
+_RATE_SECONDS = 60.0
+
+
+def studies(engine: Engine) -> list[StudySummary]:
+    """Every study, by name."""
+    with snapshot(engine) as connection:
+        return _summaries(connection, _STUDIES)
+
+
+def study(engine: Engine, name: str) -> StudySummary:
+    """One study."""
+    with snapshot(engine) as connection:
+        found = _summaries(connection, _STUDIES.where(optuna_studies.c.study_name == name))
+        if not found:
+            raise no_such_study(connection, name)
+        return found[0]
+
+
+_STUDIES: Select[Any] = (
+    select(
+        optuna_studies.c.study_name,
+        sweep_studies.c.study_id,
+        sweep_studies.c.settings,
+        sweep_studies.c.dataset,
+        sweep_studies.c.created_at,
+        sweep_studies.c.updated_at,
+        sweep_studies.c.n_trials,
+        sweep_studies.c.phase,
+        sweep_leases.c.host,
+        sweep_leases.c.pid,
+        sweep_leases.c.process,
+        sweep_leases.c.taken_at,
+        sweep_leases.c.expires_at,
+    )
+    .select_from(
+        optuna_studies.join(
+            sweep_studies, sweep_studies.c.study_id == optuna_studies.c.study_id
+        ).outerjoin(sweep_leases, sweep_leases.c.study_id == optuna_studies.c.study_id)
+    )
+    .order_by(optuna_studies.c.study_name)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counted:
+    """What is counted over the trials, commands, tags and notes of several studies, by study."""
+
+    now: float
+    states: Mapping[int, Mapping[str, int]]
+    marks: Mapping[int, Row[Any]]
+    best: Mapping[int, Row[Any]]
+    rates: Mapping[int, float]
+    pending: Mapping[int, int]
+    tags: Mapping[int, list[str]]
+    notes: Mapping[int, str]
+
+
+def _summaries(connection: Connection, query: Select[Any]) -> list[StudySummary]:
+    rows = connection.execute(query).all()
+    ids = query.with_only_columns(sweep_studies.c.study_id).order_by(None)
+    counted = _Counted(
+        now=clock.read(connection),
+        states=_count_states(connection, ids),
+        marks=_by_study(connection.execute(_marks_query(ids))),
+        best=_by_study(connection.execute(_best_query(ids))),
+        rates=_rates(connection, ids),
+        pending=_pending(connection, ids),
+        tags=_study_tags(connection, ids),
+        notes=_study_notes(connection, ids),
+    )
+    return [_summary(row, counted) for row in rows]
+
+
+def _summary(row: Row[Any], counted: _Counted) -> StudySummary:
+    about: Mapping[str, Any] = row.settings.get("study", {})
+    marks = counted.marks.get(row.study_id)
+    best_trial = counted.best.get(row.study_id)
+    return StudySummary(
+        study_id=row.study_id,
+        name=row.study_name,
+        description=about.get("description") or "",
+        phase=row.phase,
+        dataset=row.dataset,
+        objectives=tuple(about.get("objectives", ("val_mse",))),
+        counts={state: counted.states.get(row.study_id, {}).get(state, 0) for state in STATES},
+        n_diverged=marks.n_diverged if marks else 0,
+        n_invalid=marks.n_invalid if marks else 0,
+        n_trials=row.n_trials,
+        best_value=best_trial.value if best_trial else None,
+        best_number=best_trial.number if best_trial else None,
+        trials_per_second=counted.rates.get(row.study_id),
+        n_pending_commands=counted.pending.get(row.study_id, 0),
+        tags=tuple(counted.tags.get(row.study_id, ())),
+        note=counted.notes.get(row.study_id),
+        held_by=_lease(row, counted.now),
+        created_at=utc(row.created_at),
+        updated_at=utc(row.updated_at),
+    )
+
+
+def _lease(row: Row[Any], now: float) -> LeaseRow | None:
+    if row.expires_at is None:
+        return None
+    holder = Holder(host=row.host, pid=row.pid, process=row.process)
+    expired = row.expires_at <= now
+    return LeaseRow(
+        host=row.host,
+        pid=row.pid,
+        taken_at=utc(row.taken_at),
+        expires_at=utc(row.expires_at),
+        expired=expired,
+        dead=not expired and holder.provably_dead(),
+    )
+
+
+def _by_study(rows: Iterable[Row[Any]]) -> dict[int, Row[Any]]:
+    return {row.study_id: row for row in rows}
+
+
+def _count_states(connection: Connection, ids: Select[Any]) -> dict[int, dict[str, int]]:
+    study_id, state = optuna_trials.c.study_id, optuna_trials.c.state
+    query = select(study_id, state, func.count()).where(study_id.in_(ids))
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for key, of_state, count in connection.execute(query.group_by(study_id, state)):
+        found[key][TrialState(of_state).name] = count
+    return found
+
+
+def _marks_query(ids: Select[Any]) -> Select[Any]:
+    diverged = case((sweep_trials.c.outcome == Outcome.DIVERGED, 1))
+    invalid = case((sweep_trials.c.invalid == true(), 1))
+    return (
+        select(
+            sweep_trials.c.study_id,
+            func.count(diverged).label("n_diverged"),
+            func.count(invalid).label("n_invalid"),
+        )
+        .where(sweep_trials.c.study_id.in_(ids))
+        .group_by(sweep_trials.c.study_id)
+    )
+
+
+def _best_query(ids: Select[Any]) -> Select[Any]:
+    order = (trial_values.c.value, optuna_trials.c.number)
+    place = func.row_number().over(partition_by=optuna_trials.c.study_id, order_by=order)
+    placed = (
+        contenders(ids)
+        .with_only_columns(
+            optuna_trials.c.study_id,
+            optuna_trials.c.number,
+            trial_values.c.value,
+            place.label("place"),
+        )
+        .subquery()
+    )
+    return select(placed).where(placed.c.place == 1)
+
+
+def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
+    """Trials a second, over the minute before now, or before the last end if nobody works."""
+    study_id, finished_at = sweep_trials.c.study_id, sweep_trials.c.finished_at
+    now = clock.now(connection.dialect.name)
+    live = func.max(sweep_leases.c.expires_at) > now
+    spans = (
+        select(
+            study_id,
+            case((live, now), else_=func.max(finished_at)).label("until"),
+            func.min(sweep_trials.c.started_at).label("since"),
+        )
+        .select_from(
+            sweep_trials.outerjoin(sweep_leases, sweep_leases.c.study_id == study_id),
+        )
+        .where(study_id.in_(ids))
+        .group_by(study_id)
+        .subquery()
+    )
+    query = (
+        select(spans.c.study_id, spans.c.until, spans.c.since, func.count(finished_at))
+        .outerjoin(
+            sweep_trials,
+            and_(
+                sweep_trials.c.study_id == spans.c.study_id,
+                finished_at > spans.c.until - _RATE_SECONDS,
+            ),
+        )
+        .group_by(spans.c.study_id, spans.c.until, spans.c.since)
+    )
+    return {
+        key: count / min(_RATE_SECONDS, until - since)
+        for key, until, since, count in connection.execute(query)
+        if since is not None and until > since
+    }
+
+
+def _pending(connection: Connection, ids: Select[Any]) -> dict[int, int]:
+    study_id = sweep_commands.c.study_id
+    query = (
+        select(study_id, func.count())
+        .where(study_id.in_(ids), sweep_commands.c.applied_at.is_(None))
+        .group_by(study_id)
+    )
+    return dict(connection.execute(query).all())
+
+
+def _study_tags(connection: Connection, ids: Select[Any]) -> dict[int, list[str]]:
+    query = (
+        select(sweep_tags.c.study_id, sweep_tags.c.tag)
+        .where(sweep_tags.c.study_id.in_(ids), sweep_tags.c.trial_id.is_(None))
+        .order_by(sweep_tags.c.tag)
+    )
+    found: dict[int, list[str]] = defaultdict(list)
+    for key, tag in connection.execute(query):
+        found[key].append(tag)
+    return found
+
+
+def _study_notes(connection: Connection, ids: Select[Any]) -> dict[int, str]:
+    query = (
+        select(sweep_notes.c.study_id, sweep_notes.c.text)
+        .where(sweep_notes.c.study_id.in_(ids), sweep_notes.c.trial_id.is_(None))
+        .order_by(sweep_notes.c.note_id)
+    )
+    return dict(connection.execute(query).all())
+
+
+def reconstruction(engine: Engine, name: str, number: int) -> Reconstruction | None:
+    """A trial's pictures; None while it has none."""
+    with snapshot(engine) as connection:
+        _, trial_id = find_trial(connection, name, number)
+        query = select(sweep_reconstructions).where(sweep_reconstructions.c.trial_id == trial_id)
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return Reconstruction(reconstructions_png=row.reconstructions_png, errors_png=row.errors_png)
+
+
+def originals(engine: Engine, name: str) -> bytes | None:
+    """The strip of the ten test images, PNG; None until a worker was ready."""
+    png: bytes | None = _study_column(engine, name, "originals_png")
+    return png
+
+
+def study_file_text(engine: Engine, name: str) -> str:
+    """The study file, TOML, with what --set changed."""
+    return str(_study_column(engine, name, "study_file"))
+
+
+def settings(engine: Engine, name: str) -> dict[str, Any]:
+    """The study file as JSON, defaults filled in."""
+    return dict(_study_column(engine, name, "settings"))
+
+
+def provenance(engine: Engine, name: str) -> dict[str, Any]:
+    """Versions, git commit, data checksum, host: as the coordinator wrote them."""
+    return dict(_study_column(engine, name, "provenance"))
+
+
+def _study_column(engine: Engine, name: str, column: str) -> Any:
+    with snapshot(engine) as connection:
+        study_id = find_study(connection, name)
+        query = select(sweep_studies.c[column]).where(sweep_studies.c.study_id == study_id)
+        return connection.execute(query).scalar_one()
+
+
+def workers(engine: Engine, name: str) -> list[WorkerRow]:
+    """The study's workers, in the order in which they were started."""
+    with snapshot(engine) as connection:
+        query = (
+            select(sweep_workers)
+            .where(sweep_workers.c.study_id == find_study(connection, name))
+            .order_by(sweep_workers.c.worker_id)
+        )
+        return [
+            WorkerRow(
+                name=row.name,
+                host=row.host,
+                pid=row.pid,
+                device=row.device,
+                device_name=row.device_name,
+                state=row.state,
+                n_finished=row.n_finished,
+                started_at=utc(row.started_at),
+                seen_at=utc(row.seen_at),
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def events(engine: Engine, name: str, after_id: int = 0) -> list[EventRow]:
+    """The study's events that are newer than ``after_id``, oldest first."""
+    with snapshot(engine) as connection:
+        of_study = sweep_events.c.study_id == find_study(connection, name)
+        return event_rows(connection, of_study, sweep_events.c.event_id > after_id)
+
+
+def commands(engine: Engine, name: str, pending_only: bool = False) -> list[CommandRow]:
+    """What users asked of the study's coordinator, oldest first."""
+    with snapshot(engine) as connection:
+        query = (
+            select(sweep_commands)
+            .where(sweep_commands.c.study_id == find_study(connection, name))
+            .order_by(sweep_commands.c.command_id)
+        )
+        if pending_only:
+            query = query.where(sweep_commands.c.applied_at.is_(None))
+        return [_command(row) for row in connection.execute(query)]
+
+
+def _command(row: Row[Any]) -> CommandRow:
+    return CommandRow(
+        command_id=row.command_id,
+        kind=row.kind,
+        payload=row.payload or {},
+        created_at=utc(row.created_at),
+        applied_at=utc_or_none(row.applied_at),
+        outcome=row.outcome,
+    )
+
+
+def notes(engine: Engine, name: str, number: int | None = None) -> list[NoteRow]:
+    """Every note of the study, or of one trial, oldest first; the last one counts."""
+    with snapshot(engine) as connection:
+        if number is None:
+            study_id = find_study(connection, name)
+            of_study = sweep_notes.c.study_id == study_id
+            return note_rows(connection, of_study, sweep_notes.c.trial_id.is_(None))
+        _, trial_id = find_trial(connection, name, number)
+        return note_rows(connection, sweep_notes.c.trial_id == trial_id)
+
+
+def floors(engine: Engine, data_key: str) -> dict[str, Any] | None:
+    """The floors that were computed for this data set and split; None when never."""
+    with snapshot(engine) as connection:
+        query = select(sweep_floors.c.floors).where(sweep_floors.c.data_key == data_key)
+        found: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
+        return found

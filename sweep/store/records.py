@@ -1,0 +1,268 @@
+"""What reading the database gives: frozen records, in Optuna's words where Optuna has one.
+
+Times are aware datetimes in UTC. ``state`` is the name of Optuna's TrialState.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+#: Optuna's states, in the order in which people read them.
+STATES = ("WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL")
+
+#: Measured numbers of a trial, by the names that tables, exports and ``--json`` give them.
+METRICS = (
+    "val_mse",
+    "val_mse_std",
+    "test_mse",
+    "test_mse_std",
+    "test_bce",
+    "psnr",
+    "exact_pixels",
+    "hidden_width",
+    "n_parameters",
+    "train_seconds",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseRow:
+    """The coordinator that has, or last had, the study's lease."""
+
+    host: str
+    pid: int
+    taken_at: datetime
+    expires_at: datetime
+    #: By the database's clock, when it was read.
+    expired: bool
+    #: Its process is gone for certain; only ever known on its own host.
+    dead: bool
+
+    @property
+    def live(self) -> bool:
+        return not self.expired and not self.dead
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySummary:
+    """One study, counted up."""
+
+    study_id: int
+    name: str
+    description: str
+    #: new, running, paused, stopped, interrupted, finished, failed; as the coordinator wrote it.
+    phase: str
+    dataset: str
+    objectives: tuple[str, ...]
+    #: Trials by Optuna's state; every state of STATES is a key.
+    counts: Mapping[str, int]
+    #: FAIL by training that became infinite or NaN, which the failure limit leaves out.
+    n_diverged: int
+    n_invalid: int
+    #: Trials the study shall reach; None when the grid decides.
+    n_trials: int | None
+    #: Lowest value of the first objective among trials that are COMPLETE, finite and not invalid.
+    best_value: float | None
+    best_number: int | None
+    #: Finished trials per second over the last minute of the study's work.
+    trials_per_second: float | None
+    #: Commands that wait for a coordinator.
+    n_pending_commands: int
+    tags: tuple[str, ...]
+    note: str | None
+    #: None when no coordinator ever held it.
+    held_by: LeaseRow | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def running(self) -> bool:
+        """A coordinator holds the study now."""
+        return self.held_by is not None and self.held_by.live
+
+    @property
+    def n_finished(self) -> int:
+        return self.counts["COMPLETE"] + self.counts["PRUNED"] + self.counts["FAIL"]
+
+    @property
+    def n_failed(self) -> int:
+        """FAIL without the diverged ones: what the failure limit counts."""
+        return self.counts["FAIL"] - self.n_diverged
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRow:
+    """One trial, as tables and charts show it. Errors per pixel on the [0, 1] scale."""
+
+    number: int
+    state: str
+    #: One an objective; empty until COMPLETE (Optuna also keeps the last value of a PRUNED one).
+    values: tuple[float, ...]
+    #: What the sampler chose, by Optuna's names (``hidden_width``, ``sgd.learning_rate``).
+    params: Mapping[str, Any]
+    #: trial.TrialConfig in full: searched and fixed settings.
+    config: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    val_mse: float | None
+    #: Spread over the seeds; None with one seed.
+    val_mse_std: float | None
+    test_mse: float | None
+    test_mse_std: float | None
+    test_bce: float | None
+    psnr: float | None
+    exact_pixels: float | None
+    per_class_mse: tuple[float, ...] | None
+    n_parameters: int | None
+    train_seconds: float | None
+    #: names.Outcome; None while unfinished.
+    outcome: str | None
+    reason: str | None
+    #: How often it was handed out; 0 while never.
+    attempt: int
+    worker: str | None
+    datetime_start: datetime | None
+    datetime_complete: datetime | None
+    #: Left out of best, sampling and analysis; Optuna's state stays.
+    invalid: bool
+    invalid_reason: str | None
+    tags: tuple[str, ...]
+    note: str | None
+
+    @property
+    def value(self) -> float | None:
+        """The first objective's value."""
+        return self.values[0] if self.values else None
+
+    @property
+    def hidden_width(self) -> int | None:
+        return self.config.get("hidden_width")
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """Every number of METRICS, by name."""
+        return {name: getattr(self, name) for name in METRICS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedResult:
+    """One seed of a trial, measured at its end."""
+
+    seed_index: int
+    seed: int
+    val_mse: float | None
+    test_mse: float | None
+    test_bce: float | None
+    psnr: float | None
+    exact_pixels: float | None
+    per_class_mse: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRow:
+    """Something that happened to a study, a worker or a trial."""
+
+    event_id: int
+    at: datetime
+    kind: str
+    #: Trial number, where it is about one.
+    number: int | None
+    worker: str | None
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteRow:
+    """A note as it was written; the newest of a study or a trial counts."""
+
+    created_at: datetime
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialDetail(TrialRow):
+    """One trial with all that is known about it."""
+
+    results: tuple[SeedResult, ...]
+    #: Hand-outs, deaths of workers, retries, the end: oldest first.
+    events: tuple[EventRow, ...]
+    #: Oldest first.
+    notes: tuple[NoteRow, ...]
+    #: The weights in the artifact store; None when the trial was not among the best.
+    artifact_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """An epoch of one seed, or of all of a trial's seeds: then the mean.
+
+    A number is None where it was not finite (in any of the seeds) or is not defined.
+    """
+
+    #: From 1.
+    epoch: int
+    train_loss: float | None
+    val_mse: float | None
+    val_bce: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """The ten test images as a trial gives them back: strips of ten, grey PNG."""
+
+    reconstructions_png: bytes
+    #: Absolute errors: black is none, white is half of the scale or more.
+    errors_png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRow:
+    """A worker of a study, living or gone."""
+
+    name: str
+    host: str
+    pid: int
+    device: str
+    device_name: str | None
+    #: starting, ready, training, gone
+    state: str
+    n_finished: int
+    started_at: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandRow:
+    """What a user asked of the coordinator."""
+
+    command_id: int
+    #: names.CommandKind
+    kind: str
+    payload: Mapping[str, Any]
+    created_at: datetime
+    #: None while it waits.
+    applied_at: datetime | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberDomain:
+    """What a numeric parameter was drawn from; the widest, if it grew on the way."""
+
+    low: float
+    high: float
+    log: bool
+    #: None on a continuous scale.
+    step: float | None
+    integer: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceDomain:
+    """What a categorical parameter was drawn from."""
+
+    choices: tuple[bool | int | float | str | None, ...]
+
+
+Domain = NumberDomain | ChoiceDomain

@@ -1,0 +1,229 @@
+"""Our tables beside Optuna's: everything a sweep knows that Optuna has no place for.
+
+Times are seconds since the epoch (UTC) by the database's clock. JSON columns hold plain JSON.
+Optuna's own tables are taken from its models, so that types match on every database.
+"""
+
+from optuna.storages._rdb import models
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+#: The version of Optuna's schema that we write; any other is refused.
+OPTUNA_SCHEMA_VERSION = 12
+OPTUNA_REVISION = "v3.2.0.a"
+
+metadata = models.BaseModel.metadata
+sweep_metadata = MetaData()
+
+studies = models.StudyModel.__table__
+study_directions = models.StudyDirectionModel.__table__
+study_user_attributes = models.StudyUserAttributeModel.__table__
+study_system_attributes = models.StudySystemAttributeModel.__table__
+trials = models.TrialModel.__table__
+trial_params = models.TrialParamModel.__table__
+trial_values = models.TrialValueModel.__table__
+trial_intermediate_values = models.TrialIntermediateValueModel.__table__
+trial_user_attributes = models.TrialUserAttributeModel.__table__
+trial_system_attributes = models.TrialSystemAttributeModel.__table__
+
+for _name in ("studies", "trials"):  # so that our foreign keys resolve
+    metadata.tables[_name].to_metadata(sweep_metadata)
+
+
+def _study_key(*, primary_key: bool = False) -> Column[int]:
+    key = ForeignKey("studies.study_id")
+    return Column("study_id", Integer, key, nullable=False, primary_key=primary_key)
+
+
+def _trial_key() -> Column[int]:
+    key = ForeignKey("trials.trial_id")
+    return Column("trial_id", Integer, key, nullable=False, primary_key=True)
+
+
+#: One row a study: its file, and what is needed to repeat it.
+sweep_studies = Table(
+    "sweep_studies",
+    sweep_metadata,
+    _study_key(primary_key=True),
+    Column("study_file", Text, nullable=False),  # TOML, after --set
+    Column("settings", JSON, nullable=False),  # StudyFile as JSON, defaults filled in
+    Column("provenance", JSON, nullable=False),  # versions, git commit, data checksum, host
+    Column("dataset", String(512), nullable=False),
+    Column("originals_png", LargeBinary),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    #: Trials the study shall reach; grows with `sweep resume --trials`.
+    Column("n_trials", Integer),
+    #: new, running, paused, stopped, interrupted, finished, failed
+    Column("phase", String(16), nullable=False),
+)
+
+#: One row a trial, beside Optuna's: what was trained, by whom, and the means over its seeds.
+sweep_trials = Table(
+    "sweep_trials",
+    sweep_metadata,
+    _trial_key(),
+    _study_key(),
+    Column("number", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),  # 0 while never handed out
+    Column("config", JSON, nullable=False),  # TrialConfig
+    Column("seeds", JSON, nullable=False),
+    Column("outcome", String(16)),  # names.Outcome; NULL while unfinished
+    Column("reason", Text),
+    Column("worker", String(64)),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("train_seconds", Float),
+    Column("val_mse", Float),
+    Column("val_mse_std", Float),  # over the seeds; NULL with one seed
+    Column("test_mse", Float),
+    Column("test_mse_std", Float),
+    Column("test_bce", Float),
+    Column("psnr", Float),
+    Column("exact_pixels", Float),
+    Column("per_class_mse", JSON),
+    Column("n_parameters", Integer),
+    Column("artifact_id", String(64)),
+    Column("invalid", Boolean, nullable=False),
+    Column("invalid_reason", Text),
+    Index("sweep_trials_study_number", "study_id", "number", unique=True),
+)
+
+#: The curves: one row a trial, seed and epoch.
+sweep_epochs = Table(
+    "sweep_epochs",
+    sweep_metadata,
+    _trial_key(),
+    Column("seed_index", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),  # from 1
+    Column("train_loss", Float),  # NULL where not finite
+    Column("val_mse", Float),
+    Column("val_bce", Float),
+    Column("seconds", Float),
+)
+
+#: One row a trial and seed: TestMetrics, and the seed's last validation error.
+sweep_results = Table(
+    "sweep_results",
+    sweep_metadata,
+    _trial_key(),
+    Column("seed_index", Integer, primary_key=True, autoincrement=False),
+    Column("seed", Integer, nullable=False),
+    Column("val_mse", Float),
+    Column("test_mse", Float),
+    Column("test_bce", Float),
+    Column("psnr", Float),
+    Column("exact_pixels", Float),
+    Column("per_class_mse", JSON),
+)
+
+#: The ten test images as the trial gives them back: 10 pictures side by side, grey PNG.
+sweep_reconstructions = Table(
+    "sweep_reconstructions",
+    sweep_metadata,
+    _trial_key(),
+    Column("reconstructions_png", LargeBinary, nullable=False),
+    Column("errors_png", LargeBinary, nullable=False),
+)
+
+sweep_workers = Table(
+    "sweep_workers",
+    sweep_metadata,
+    Column("worker_id", Integer, primary_key=True),
+    _study_key(),
+    Column("name", String(64), nullable=False),  # unique within the study: w0, w1, …
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("device_name", String(255)),
+    Column("state", String(16), nullable=False),  # starting, ready, training, gone
+    Column("n_finished", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Index("sweep_workers_study", "study_id"),
+)
+
+#: Who may write a study; the row stays, an expired or given back one may be taken.
+sweep_leases = Table(
+    "sweep_leases",
+    sweep_metadata,
+    _study_key(primary_key=True),
+    Column("token", String(64), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    #: Tells a dead holder from one that lives: see store.lease.
+    Column("process", JSON, nullable=False),
+    #: Transactions written under this token: tells whether one landed whose answer was lost.
+    Column("batch", Integer, nullable=False),
+    Column("taken_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
+sweep_commands = Table(
+    "sweep_commands",
+    sweep_metadata,
+    Column("command_id", Integer, primary_key=True),
+    _study_key(),
+    Column("kind", String(16), nullable=False),  # names.CommandKind
+    Column("payload", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("applied_at", Float),  # NULL while it waits
+    Column("outcome", Text),
+    Index("sweep_commands_study", "study_id", "applied_at"),
+)
+
+sweep_events = Table(
+    "sweep_events",
+    sweep_metadata,
+    Column("event_id", Integer, primary_key=True),
+    _study_key(),
+    Column("at", Float, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("number", Integer),  # trial number, where it is about one
+    Column("worker", String(64)),
+    Column("message", Text, nullable=False),
+    Index("sweep_events_study", "study_id", "event_id"),
+)
+
+#: Notes of a study (trial_id NULL) or of a trial; the newest one counts, the others are history.
+sweep_notes = Table(
+    "sweep_notes",
+    sweep_metadata,
+    Column("note_id", Integer, primary_key=True),
+    _study_key(),
+    Column("trial_id", Integer, ForeignKey("trials.trial_id")),
+    Column("text", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("sweep_notes_study", "study_id"),
+)
+
+sweep_tags = Table(
+    "sweep_tags",
+    sweep_metadata,
+    Column("tag_id", Integer, primary_key=True),
+    _study_key(),
+    Column("trial_id", Integer, ForeignKey("trials.trial_id")),
+    Column("tag", String(64), nullable=False),
+    Index("sweep_tags_study", "study_id"),
+)
+
+#: Floors of a data set (by checksum and split), computed once: see analysis.floors.
+sweep_floors = Table(
+    "sweep_floors",
+    sweep_metadata,
+    Column("data_key", String(160), primary_key=True),
+    Column("floors", JSON, nullable=False),
+    Column("computed_at", Float, nullable=False),
+)

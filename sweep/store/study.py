@@ -1,0 +1,347 @@
+"""Making a study, and opening one to go on with it: from rows to Optuna's study in memory."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages._rdb import models
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
+
+from sweep.errors import StoreError
+from sweep.names import CommandKind, Outcome
+from sweep.store import lease, schema
+from sweep.store.clock import now
+from sweep.store.engine import writing
+from sweep.store.recording import RecordingStorage
+from sweep.store.writer import Row, StudyWriter
+
+_ID_CHUNK = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStudy:
+    """What a study's rows begin with."""
+
+    name: str
+    n_objectives: int
+    study_file: str
+    settings: dict[str, Any]
+    provenance: dict[str, Any]
+    dataset: str
+    n_trials: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenStudy:
+    """A study this process holds: its storage in memory, and the way back to the database."""
+
+    study_id: int
+    name: str
+    storage: RecordingStorage
+    writer: StudyWriter
+    #: Attempts handed out so far, by trial number.
+    attempts: dict[int, int]
+    #: Trials left out of sampling and pruning because a user marked them invalid.
+    invalid: frozenset[int]
+    n_trials: int
+    n_diverged: int
+    #: Mean validation error by trial number and epoch.
+    curves: dict[int, dict[int, float]]
+    provenance: dict[str, Any]
+    #: SHA-256 of the data the study trained on so far; None before its first worker was ready.
+    data_sha256: str | None
+
+
+def find_study_id(connection: Connection, name: str) -> int | None:
+    """The id of a study by its name, Optuna's or ours alike."""
+    return connection.scalar(
+        select(schema.studies.c.study_id).where(schema.studies.c.study_name == name)
+    )
+
+
+def create_study(engine: Engine, new: NewStudy) -> int:
+    """Insert a study's rows in one transaction. Raises StoreError when the name is taken."""
+    with writing(engine) as connection:
+        if find_study_id(connection, new.name) is not None:
+            raise StoreError(f"a study named {new.name!r} has just been made by someone else.")
+        study_id: int = connection.execute(
+            insert(schema.studies).values(study_name=new.name).returning(schema.studies.c.study_id)
+        ).scalar_one()
+        connection.execute(
+            insert(schema.study_directions),
+            [
+                {"study_id": study_id, "objective": i, "direction": StudyDirection.MINIMIZE}
+                for i in range(new.n_objectives)
+            ],
+        )
+        time = now(connection.dialect.name)
+        connection.execute(
+            insert(schema.sweep_studies).values(
+                study_id=study_id,
+                study_file=new.study_file,
+                settings=new.settings,
+                provenance=new.provenance,
+                dataset=new.dataset,
+                created_at=time,
+                updated_at=time,
+                n_trials=new.n_trials,
+                phase="new",
+            )
+        )
+    return study_id
+
+
+def hold_study(
+    engine: Engine,
+    name: str,
+    *,
+    waiting: Callable[[float], None] = lambda seconds_left: None,
+) -> OpenStudy:
+    """Take the study's lease and load it; trials that were running wait again.
+
+    Raises StudyHeldError while another coordinator lives, StoreError for a damaged study.
+    """
+    with engine.connect() as connection:
+        study_id = find_study_id(connection, name)
+    if study_id is None:
+        raise StoreError(f"no study named {name!r}.")
+    token = lease.take_or_wait(engine, study_id, name, waiting=waiting)
+    with writing(engine) as connection:
+        lease.renew(connection, study_id, token, 0)
+        _put_back(connection, study_id)
+        _supersede(connection, study_id)
+        trials = load_trials(connection, study_id)
+        ours = connection.execute(
+            select(
+                schema.sweep_trials.c.number,
+                schema.sweep_trials.c.attempt,
+                schema.sweep_trials.c.invalid,
+                schema.sweep_trials.c.outcome,
+            ).where(schema.sweep_trials.c.study_id == study_id)
+        ).all()
+        row = connection.execute(
+            select(schema.sweep_studies).where(schema.sweep_studies.c.study_id == study_id)
+        ).one()
+        attributes = _study_attributes(connection, study_id)
+        curves = _curves(connection, study_id)
+        n_objectives = len(
+            connection.execute(
+                select(schema.study_directions).where(
+                    schema.study_directions.c.study_id == study_id
+                )
+            ).all()
+        )
+    numbers = [trial.number for trial in trials]
+    if numbers != list(range(len(trials))):
+        raise StoreError(f"study {name!r}: its trial numbers have gaps or doubles: {numbers[:20]}…")
+    storage = _in_memory(name, n_objectives, trials, attributes)
+    trial_ids = {trial.number: trial._trial_id for trial in trials}
+    return OpenStudy(
+        study_id=study_id,
+        name=name,
+        storage=storage,
+        writer=StudyWriter(engine, study_id, token, storage, trial_ids, row.provenance),
+        attempts={r.number: r.attempt for r in ours},
+        invalid=frozenset(r.number for r in ours if r.invalid),
+        n_trials=row.n_trials,
+        n_diverged=sum(r.outcome == Outcome.DIVERGED for r in ours),
+        curves=curves,
+        provenance=dict(row.provenance),
+        data_sha256=row.provenance.get("data_sha256"),
+    )
+
+
+def _curves(connection: Connection, study_id: int) -> dict[int, dict[int, float]]:
+    ours, epochs = schema.sweep_trials, schema.sweep_epochs
+    rows = connection.execute(
+        select(ours.c.number, epochs.c.epoch, func.avg(epochs.c.val_mse).label("mean"))
+        .join(epochs, epochs.c.trial_id == ours.c.trial_id)
+        .where(ours.c.study_id == study_id, epochs.c.val_mse.is_not(None))
+        .group_by(ours.c.number, epochs.c.epoch)
+    )
+    curves: dict[int, dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        curves[row.number][row.epoch] = row.mean
+    return curves
+
+
+def _put_back(connection: Connection, study_id: int) -> None:
+    """Trials a dead coordinator left running wait again, under their own numbers."""
+    running = list(
+        connection.scalars(
+            select(schema.trials.c.trial_id).where(
+                schema.trials.c.study_id == study_id, schema.trials.c.state == TrialState.RUNNING
+            )
+        )
+    )
+    for ids in _chunks(running):
+        connection.execute(
+            update(schema.trials)
+            .where(schema.trials.c.trial_id.in_(ids))
+            .values(state=TrialState.WAITING)
+        )
+        for table in (
+            schema.trial_intermediate_values,
+            schema.sweep_epochs,
+            schema.sweep_results,
+            schema.sweep_reconstructions,
+        ):
+            connection.execute(delete(table).where(table.c.trial_id.in_(ids)))
+    connection.execute(
+        update(schema.sweep_workers)
+        .where(schema.sweep_workers.c.study_id == study_id)
+        .values(state="gone")
+    )
+
+
+def _supersede(connection: Connection, study_id: int) -> None:
+    """Whoever starts a study again means it: a stop or pause from before does not apply."""
+    table = schema.sweep_commands
+    connection.execute(
+        update(table)
+        .where(
+            table.c.study_id == study_id,
+            table.c.applied_at.is_(None),
+            table.c.kind.in_([CommandKind.STOP, CommandKind.PAUSE, CommandKind.CONTINUE]),
+        )
+        .values(applied_at=now(connection.dialect.name), outcome="superseded by a later start")
+    )
+
+
+def _study_attributes(connection: Connection, study_id: int) -> tuple[Row, Row]:
+    found = []
+    for table in (schema.study_user_attributes, schema.study_system_attributes):
+        rows = connection.execute(select(table).where(table.c.study_id == study_id))
+        found.append({row.key: json.loads(row.value_json) for row in rows})
+    return found[0], found[1]
+
+
+def _in_memory(
+    name: str, n_objectives: int, trials: Sequence[FrozenTrial], attributes: tuple[Row, Row]
+) -> RecordingStorage:
+    storage = RecordingStorage()
+    study_id = storage.create_new_study([StudyDirection.MINIMIZE] * n_objectives, name)
+    for key, value in attributes[0].items():
+        storage.set_study_user_attr(study_id, key, value)
+    for key, value in attributes[1].items():
+        storage.set_study_system_attr(study_id, key, value)
+    for trial in trials:
+        storage.create_new_trial(study_id, trial)
+    storage.take_changes()
+    return storage
+
+
+def load_trials(connection: Connection, study_id: int) -> list[FrozenTrial]:
+    """Every trial of a study as Optuna's own storage would give it, in six statements."""
+    t = schema.trials
+    rows = connection.execute(select(t).where(t.c.study_id == study_id).order_by(t.c.number)).all()
+    params, distributions = _params(connection, study_id)
+    values = _values(connection, study_id)
+    intermediate = _intermediate_values(connection, study_id)
+    user_attrs = _attributes(connection, study_id, schema.trial_user_attributes)
+    system_attrs = _attributes(connection, study_id, schema.trial_system_attributes)
+    return [
+        FrozenTrial(
+            number=row.number,
+            trial_id=row.trial_id,
+            state=row.state,
+            value=None,
+            values=values.get(row.trial_id),
+            datetime_start=_local(row.datetime_start),
+            datetime_complete=_local(row.datetime_complete),
+            params=params[row.trial_id],
+            distributions=distributions[row.trial_id],
+            user_attrs=user_attrs[row.trial_id],
+            system_attrs=system_attrs[row.trial_id],
+            intermediate_values=intermediate[row.trial_id],
+        )
+        for row in rows
+    ]
+
+
+def _of_study(connection: Connection, study_id: int, table: Table | Any) -> Any:
+    key = table.primary_key.columns.values()[0]
+    return connection.execute(
+        select(table)
+        .join(schema.trials, schema.trials.c.trial_id == table.c.trial_id)
+        .where(schema.trials.c.study_id == study_id)
+        .order_by(key)
+    )
+
+
+def _params(
+    connection: Connection, study_id: int
+) -> tuple[dict[int, Row], dict[int, dict[str, BaseDistribution]]]:
+    params: dict[int, Row] = defaultdict(dict)
+    distributions: dict[int, dict[str, BaseDistribution]] = defaultdict(dict)
+    parsed: dict[str, BaseDistribution] = {}  # thousands of rows share a few distributions
+    for row in _of_study(connection, study_id, schema.trial_params):
+        text = row.distribution_json
+        if text not in parsed:
+            parsed[text] = json_to_distribution(text)
+        params[row.trial_id][row.param_name] = parsed[text].to_external_repr(row.param_value)
+        distributions[row.trial_id][row.param_name] = parsed[text]
+    return params, distributions
+
+
+def _values(connection: Connection, study_id: int) -> dict[int, list[float]]:
+    stored = models.TrialValueModel.stored_repr_to_value
+    found: dict[int, dict[int, float]] = defaultdict(dict)
+    for row in _of_study(connection, study_id, schema.trial_values):
+        found[row.trial_id][row.objective] = stored(row.value, row.value_type)
+    return {trial_id: [values[i] for i in sorted(values)] for trial_id, values in found.items()}
+
+
+def _intermediate_values(connection: Connection, study_id: int) -> dict[int, dict[int, float]]:
+    stored = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+    found: dict[int, dict[int, float]] = defaultdict(dict)
+    for row in _of_study(connection, study_id, schema.trial_intermediate_values):
+        found[row.trial_id][row.step] = stored(row.intermediate_value, row.intermediate_value_type)
+    return found
+
+
+def _attributes(connection: Connection, study_id: int, table: Any) -> dict[int, Row]:
+    found: dict[int, Row] = defaultdict(dict)
+    for row in _of_study(connection, study_id, table):
+        found[row.trial_id][row.key] = json.loads(row.value_json)
+    return found
+
+
+def _local(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None) if moment else None
+
+
+def _chunks(ids: Sequence[int]) -> Sequence[Sequence[int]]:
+    return [ids[i : i + _ID_CHUNK] for i in range(0, len(ids), _ID_CHUNK)]
+
+
+def stored_study_file(engine: Engine, name: str) -> str | None:
+    """The TOML a study was made with; None when there is no such study of ours."""
+    with engine.connect() as connection:
+        return connection.scalar(
+            select(schema.sweep_studies.c.study_file)
+            .join(schema.studies, schema.studies.c.study_id == schema.sweep_studies.c.study_id)
+            .where(schema.studies.c.study_name == name)
+        )
+
+
+def update_study_file(writer: StudyWriter, text: str) -> None:
+    """Replace the stored file, at the writer's next flush."""
+    writer.rows.study["study_file"] = text
+
+
+def invalid_trials(engine: Engine, study_id: int) -> frozenset[int]:
+    """Numbers of the trials that users marked as invalid."""
+    ours = schema.sweep_trials
+    with engine.connect() as connection:
+        return frozenset(
+            connection.scalars(
+                select(ours.c.number).where(ours.c.study_id == study_id, ours.c.invalid)
+            )
+        )

@@ -1,0 +1,434 @@
+"""Everything a coordinator's tick has to write, in one transaction under the study's lease.
+
+The tick's rows wait in memory until their transaction has landed, so a database that is away for
+a while costs nothing but time. Whether a transaction landed whose answer was lost is read from
+the lease row, which counts them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from optuna.distributions import distribution_to_json
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sweep.errors import SweepError
+from sweep.store import clock, lease, schema
+from sweep.store.engine import writing
+from sweep.store.recording import Changes, RecordingStorage
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Rows:
+    """Our own rows of one tick, by trial number where they belong to a trial."""
+
+    trials: dict[int, Row] = field(default_factory=dict)
+    epochs: dict[tuple[int, int, int], Row] = field(default_factory=dict)
+    results: dict[tuple[int, int], Row] = field(default_factory=dict)
+    reconstructions: dict[int, Row] = field(default_factory=dict)
+    workers: dict[str, Row] = field(default_factory=dict)
+    events: list[Row] = field(default_factory=list)
+    commands: dict[int, str] = field(default_factory=dict)
+    study: Row = field(default_factory=dict)
+
+    def forget_curves(self, number: int) -> None:
+        """Drop the curve rows of a trial that begins anew."""
+        self.epochs = {key: row for key, row in self.epochs.items() if key[0] != number}
+
+
+class StudyWriter:
+    """Writes one study's rows: Optuna's from the recording storage, ours from ``rows``."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        study_id: int,
+        token: str,
+        storage: RecordingStorage,
+        trial_ids: Mapping[int, int],  # number -> trial_id in the database
+        provenance: Mapping[str, Any],
+    ) -> None:
+        self._provenance = dict(provenance)
+        self.rows = Rows()
+        self._engine = engine
+        self._study_id = study_id
+        self._token = token
+        self._storage = storage
+        self._trial_ids = dict(trial_ids)
+        self._worker_ids: dict[str, int] = {}
+        self._batch = 0
+        self._pending: tuple[Changes, Rows] | None = None
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether an earlier transaction failed and is still to be written."""
+        return self._pending is not None
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to write."""
+        return self.has_pending or self.rows != Rows() or self._storage.changes != Changes()
+
+    def note_data(self, data_sha256: str, originals_png: bytes) -> None:
+        """What the first worker read: joins the study's provenance."""
+        self._provenance["data_sha256"] = data_sha256
+        self.rows.study.update(provenance=self._provenance, originals_png=originals_png)
+
+    def flush(self) -> None:
+        """Write what has gathered, and renew the lease.
+
+        Raises StoreError when the database is away (nothing is lost: call again), NoRoomError
+        when it is full, LeaseLostError when the study is no longer ours.
+        """
+        if self._pending is not None:
+            self._write(*self._pending)
+            self._pending = None
+        self._pending = (self._storage.take_changes(), self.rows)
+        self.rows = Rows()
+        self._batch += 1
+        self._write(*self._pending)
+        self._pending = None
+
+    def _write(self, changes: Changes, rows: Rows) -> None:
+        with writing(self._engine) as connection:
+            if self._landed(connection):
+                self._learn_ids(connection, changes)
+                return
+            lease.renew(connection, self._study_id, self._token, self._batch)
+            ids = self._write_optuna(connection, changes)
+            workers = self._write_ours(connection, changes, rows, {**self._trial_ids, **ids})
+        # Only now, when the transaction has landed.
+        self._trial_ids.update(ids)
+        self._worker_ids.update(workers)
+
+    def _landed(self, connection: Connection) -> bool:
+        batch = connection.scalar(
+            select(schema.sweep_leases.c.batch).where(
+                schema.sweep_leases.c.study_id == self._study_id,
+                schema.sweep_leases.c.token == self._token,
+            )
+        )
+        return batch == self._batch
+
+    def _learn_ids(self, connection: Connection, changes: Changes) -> None:
+        self._trial_ids.update(self._find_ids(connection, sorted(changes.new_trials)))
+        workers = connection.execute(
+            select(schema.sweep_workers.c.name, schema.sweep_workers.c.worker_id).where(
+                schema.sweep_workers.c.study_id == self._study_id
+            )
+        )
+        self._worker_ids.update({row.name: row.worker_id for row in workers})
+
+    def _write_optuna(self, connection: Connection, changes: Changes) -> dict[int, int]:
+        trial = self._storage.get_trial
+        new_ids = self._insert_trials(connection, [trial(i) for i in sorted(changes.new_trials)])
+        ids = {**self._trial_ids, **new_ids}
+        restarted = [{"id": ids[number]} for number in sorted(changes.restarted)]
+        if restarted:
+            table = schema.trial_intermediate_values
+            connection.execute(delete(table).where(table.c.trial_id == bindparam("id")), restarted)
+        touched = [trial(i) for i in sorted(changes.states)]
+        _update_states(connection, [t for t in touched if t.number not in new_ids], ids)
+        _upsert(
+            connection, schema.trial_values, ("trial_id", "objective"), _value_rows(touched, ids)
+        )
+        _insert(connection, schema.trial_params, self._param_rows(changes, ids))
+        _upsert(
+            connection,
+            schema.trial_intermediate_values,
+            ("trial_id", "step"),
+            self._intermediate_rows(changes, ids),
+        )
+        for table, noted, kind in (
+            (schema.trial_user_attributes, changes.user_attrs, "user_attrs"),
+            (schema.trial_system_attributes, changes.system_attrs, "system_attrs"),
+        ):
+            rows = [
+                {"trial_id": ids[i], "key": key, "value_json": _json(getattr(trial(i), kind)[key])}
+                for i, keys in noted.items()
+                for key in sorted(keys)
+            ]
+            _upsert(connection, cast(Table, table), ("trial_id", "key"), rows)
+        self._write_study_attributes(connection, changes)
+        return new_ids
+
+    def _insert_trials(
+        self, connection: Connection, trials: Sequence[FrozenTrial]
+    ) -> dict[int, int]:
+        if not trials:
+            return {}
+        connection.execute(
+            insert(schema.trials),
+            [{"number": t.number, "study_id": self._study_id, **_state_row(t)} for t in trials],
+        )
+        # Asked for by number: RETURNING in the rows' order costs SQLite one statement a row.
+        return self._find_ids(connection, [t.number for t in trials])
+
+    def _find_ids(self, connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
+        table = schema.trials
+        rows = connection.execute(
+            select(table.c.number, table.c.trial_id).where(
+                table.c.study_id == self._study_id, table.c.number.in_(numbers)
+            )
+        )
+        return {row.number: row.trial_id for row in rows}
+
+    def _param_rows(self, changes: Changes, ids: Mapping[int, int]) -> list[Row]:
+        rows = []
+        for number, names in changes.params.items():
+            trial = self._storage.get_trial(number)
+            for name in (name for name in trial.params if name in names):
+                distribution = trial.distributions[name]
+                rows.append(
+                    {
+                        "trial_id": ids[number],
+                        "param_name": name,
+                        "param_value": distribution.to_internal_repr(trial.params[name]),
+                        "distribution_json": distribution_to_json(distribution),
+                    }
+                )
+        return rows
+
+    def _intermediate_rows(self, changes: Changes, ids: Mapping[int, int]) -> list[Row]:
+        stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
+        rows = []
+        for number, steps in changes.intermediate.items():
+            values = self._storage.get_trial(number).intermediate_values
+            for step in sorted(steps):
+                value, kind = stored(values[step])
+                rows.append(
+                    {
+                        "trial_id": ids[number],
+                        "step": step,
+                        "intermediate_value": value,
+                        "intermediate_value_type": kind,
+                    }
+                )
+        return rows
+
+    def _write_study_attributes(self, connection: Connection, changes: Changes) -> None:
+        memory_id = self._storage.get_all_studies()[0]._study_id
+        for table, keys, values in (
+            (
+                schema.study_user_attributes,
+                changes.study_user_attrs,
+                self._storage.get_study_user_attrs(memory_id),
+            ),
+            (
+                schema.study_system_attributes,
+                changes.study_system_attrs,
+                self._storage.get_study_system_attrs(memory_id),
+            ),
+        ):
+            rows = [
+                {"study_id": self._study_id, "key": key, "value_json": _json(values[key])}
+                for key in sorted(keys)
+            ]
+            _upsert(connection, cast(Table, table), ("study_id", "key"), rows)
+
+    def _write_ours(
+        self, connection: Connection, changes: Changes, rows: Rows, ids: Mapping[int, int]
+    ) -> dict[str, int]:
+        restarted = [{"id": ids[number]} for number in sorted(changes.restarted)]
+        if restarted:
+            for table in (
+                schema.sweep_epochs,
+                schema.sweep_results,
+                schema.sweep_reconstructions,
+            ):
+                connection.execute(
+                    delete(table).where(table.c.trial_id == bindparam("id")), restarted
+                )
+        time = clock.read(connection)
+        self._upsert_trials(connection, rows, ids, time)
+        _upsert(
+            connection,
+            schema.sweep_epochs,
+            ("trial_id", "seed_index", "epoch"),
+            [
+                {"trial_id": ids[number], "seed_index": seed_index, "epoch": epoch, **row}
+                for (number, seed_index, epoch), row in rows.epochs.items()
+            ],
+        )
+        _upsert(
+            connection,
+            schema.sweep_results,
+            ("trial_id", "seed_index"),
+            [
+                {"trial_id": ids[number], "seed_index": seed_index, **row}
+                for (number, seed_index), row in rows.results.items()
+            ],
+        )
+        _upsert(
+            connection,
+            schema.sweep_reconstructions,
+            ("trial_id",),
+            [{"trial_id": ids[number], **row} for number, row in rows.reconstructions.items()],
+        )
+        if rows.events:
+            connection.execute(
+                insert(schema.sweep_events),
+                [{"at": time, "study_id": self._study_id, **event} for event in rows.events],
+            )
+        for command_id, outcome in rows.commands.items():
+            connection.execute(
+                update(schema.sweep_commands)
+                .where(schema.sweep_commands.c.command_id == command_id)
+                .values(applied_at=time, outcome=outcome)
+            )
+        if rows.study or rows.trials:
+            connection.execute(
+                update(schema.sweep_studies)
+                .where(schema.sweep_studies.c.study_id == self._study_id)
+                .values(updated_at=time, **rows.study)
+            )
+        return self._write_workers(connection, rows, time)
+
+    def _upsert_trials(
+        self, connection: Connection, rows: Rows, ids: Mapping[int, int], time: float
+    ) -> None:
+        # Rows of one shape go in one statement, and a column that a row lacks keeps its value.
+        by_shape: dict[tuple[str, ...], list[Row]] = {}
+        for number, changed in rows.trials.items():
+            row = {**changed}
+            if "worker" in row:
+                row["started_at"] = time
+            if "outcome" in row:
+                row["finished_at"] = time
+            full = {
+                "trial_id": ids[number],
+                "study_id": self._study_id,
+                "number": number,
+                "attempt": 0,
+                "config": {},
+                "seeds": [],
+                "invalid": False,
+                **row,
+            }
+            by_shape.setdefault(tuple(sorted(row)), []).append(full)
+        for shape, group in by_shape.items():
+            _upsert(connection, schema.sweep_trials, ("trial_id",), group, change=shape)
+
+    def _write_workers(self, connection: Connection, rows: Rows, time: float) -> dict[str, int]:
+        table = schema.sweep_workers
+        new: dict[str, int] = {}
+        for name, row in rows.workers.items():
+            worker_id = self._worker_ids.get(name)
+            if worker_id is None:
+                new[name] = connection.execute(
+                    insert(table)
+                    .values(
+                        study_id=self._study_id, name=name, started_at=time, seen_at=time, **row
+                    )
+                    .returning(table.c.worker_id)
+                ).scalar_one()
+            else:
+                connection.execute(
+                    update(table).where(table.c.worker_id == worker_id).values(seen_at=time, **row)
+                )
+        return new
+
+    def abandon(self) -> None:
+        """Give the study up after an error: what can still be written is, and the lease goes."""
+        self.rows.study["phase"] = "interrupted"
+        with suppress(SweepError):
+            self.flush()
+            self.release()
+
+    def release(self) -> None:
+        """Give the lease back."""
+        with writing(self._engine) as connection:
+            lease.release(connection, self._study_id, self._token)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    # Optuna keeps naive local time in memory and naive UTC in the database.
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
+
+
+def _state_row(trial: FrozenTrial) -> Row:
+    return {
+        "state": trial.state,
+        "datetime_start": _utc(trial.datetime_start),
+        "datetime_complete": _utc(trial.datetime_complete),
+    }
+
+
+def _update_states(
+    connection: Connection, trials: Sequence[FrozenTrial], ids: Mapping[int, int]
+) -> None:
+    if not trials:
+        return
+    table = schema.trials
+    connection.execute(
+        update(table).where(table.c.trial_id == bindparam("id")),
+        [{"id": ids[t.number], **_state_row(t)} for t in trials],
+    )
+
+
+def _value_rows(trials: Iterable[FrozenTrial], ids: Mapping[int, int]) -> list[Row]:
+    stored = models.TrialValueModel.value_to_stored_repr
+    rows = []
+    for trial in trials:
+        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+            continue
+        for objective, number in enumerate(trial.values or ()):
+            value, kind = stored(number)
+            rows.append(
+                {
+                    "trial_id": ids[trial.number],
+                    "objective": objective,
+                    "value": value,
+                    "value_type": kind,
+                }
+            )
+    return rows
+
+
+def _insert(connection: Connection, table: Any, rows: Sequence[Row]) -> None:
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _upsert(
+    connection: Connection,
+    table: Any,
+    keys: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    change: Sequence[str] | None = None,
+) -> None:
+    """Insert rows; where one of that key stands, change it (the columns named, else all)."""
+    if not rows:
+        return
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table)
+    columns = change if change is not None else [name for name in rows[0] if name not in keys]
+    if columns:
+        statement = statement.on_conflict_do_update(
+            index_elements=list(keys), set_={name: statement.excluded[name] for name in columns}
+        )
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=list(keys))
+    connection.execute(statement, rows)

@@ -1,0 +1,175 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, inspect, select, text
+
+from sweep.errors import NotFoundError, StudyHeldError, UsageError
+from sweep.store import annotate, read, schema
+from sweep.store.lease import Holder
+from tests.store_factories import (
+    EPOCH,
+    add_rows,
+    add_study,
+    add_trial,
+    lease_row,
+    new_store,
+    sqlite_store,
+)
+
+FOREVER = EPOCH + 1e9
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = sqlite_store(tmp_path)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store(storage_url: str) -> Iterator[Engine]:
+    """A store of each kind of database."""
+    engine = new_store(storage_url)
+    yield engine
+    engine.dispose()
+
+
+def test_the_newest_note_counts_and_the_others_stay(engine: Engine) -> None:
+    add_trial(engine, add_study(engine), 0)
+    annotate.note(engine, "study", "first", 0)
+    annotate.note(engine, "study", "second", 0)
+    annotate.note(engine, "study", "of the study")
+    assert read.trials(engine, "study")[0].note == "second"
+    assert [note.text for note in read.notes(engine, "study", 0)] == ["first", "second"]
+    assert read.study(engine, "study").note == "of the study"
+
+
+def test_a_tag_is_set_once_and_taken_off_once(engine: Engine) -> None:
+    add_trial(engine, add_study(engine), 0)
+    assert annotate.tag(engine, "study", "paper", 0)
+    assert not annotate.tag(engine, "study", "paper", 0)
+    assert read.trials(engine, "study")[0].tags == ("paper",)
+    assert read.study(engine, "study").tags == ()
+    assert annotate.untag(engine, "study", "paper", 0)
+    assert not annotate.untag(engine, "study", "paper", 0)
+
+
+def test_a_tag_on_the_study_is_not_one_on_its_trials(engine: Engine) -> None:
+    add_trial(engine, add_study(engine), 0)
+    annotate.tag(engine, "study", "paper")
+    assert read.study(engine, "study").tags == ("paper",)
+    assert read.trials(engine, "study")[0].tags == ()
+    assert annotate.untag(engine, "study", "paper")
+
+
+@pytest.mark.parametrize("tag", ["", "  ", "x" * 65])
+def test_a_tag_that_cannot_be_is_refused(engine: Engine, tag: str) -> None:
+    add_study(engine)
+    with pytest.raises(UsageError, match="1 to 64 characters"):
+        annotate.tag(engine, "study", tag)
+
+
+def test_an_invalid_trial_keeps_its_state_and_leaves_the_best(engine: Engine) -> None:
+    study_id = add_study(engine)
+    add_trial(engine, study_id, 0, 0.1)
+    add_trial(engine, study_id, 1, 0.2)
+    annotate.invalidate(engine, "study", 0, "wrong data")
+    row = read.trials(engine, "study")[0]
+    assert (row.state, row.invalid, row.invalid_reason) == ("COMPLETE", True, "wrong data")
+    assert read.study(engine, "study").best_number == 1
+    assert [row.number for row in read.trials(engine, "study", include_invalid=False)] == [1]
+    annotate.validate(engine, "study", 0)
+    assert read.study(engine, "study").best_number == 0
+    assert read.trials(engine, "study")[0].invalid_reason is None
+
+
+def test_annotating_what_is_not_there_is_an_error(engine: Engine) -> None:
+    with pytest.raises(NotFoundError):
+        annotate.note(engine, "study", "text")
+    add_study(engine)
+    with pytest.raises(NotFoundError):
+        annotate.invalidate(engine, "study", 0)
+    with pytest.raises(NotFoundError):
+        annotate.delete_study(engine, "other")
+
+
+def test_a_deleted_study_leaves_no_row_and_the_other_study_alone(store: Engine) -> None:
+    for name in ("gone", "kept"):
+        _fill(store, name)
+    before = _count_rows(store)
+    assert all(count > 0 and count % 2 == 0 for count in before.values()), before
+    assert annotate.delete_study(store, "gone") == ["weights"]
+    assert _count_rows(store) == {table: count // 2 for table, count in before.items()}
+    assert [study.name for study in read.studies(store)] == ["kept"]
+
+
+def _fill(engine: Engine, name: str) -> None:
+    """A study with a row in every table that has rows of studies."""
+    study_id = add_study(engine, name)
+    of_study = {"study_id": study_id}
+    trial_id = add_trial(
+        engine, study_id, 0, 0.1, params={"loss": "mse"}, curve=[0.1], artifact_id="weights"
+    )
+    of_trial = {"trial_id": trial_id}
+    attribute = {"key": "k", "value_json": "1"}
+    step = {"step": 1, "intermediate_value": 0.1, "intermediate_value_type": "FINITE"}
+    annotate.note(engine, name, "note", 0)
+    annotate.tag(engine, name, "tag")
+    seen = {"started_at": EPOCH, "seen_at": EPOCH, "n_finished": 0, "state": "gone"}
+    png = {"reconstructions_png": b"", "errors_png": b""}
+    worker = {"name": "w0", "host": "h", "pid": 1, "device": "cpu"}
+    command = {"kind": "stop", "payload": {}, "created_at": EPOCH}
+    rows = {
+        schema.study_user_attributes: of_study | attribute,
+        schema.study_system_attributes: of_study | attribute,
+        schema.trial_user_attributes: of_trial | attribute,
+        schema.trial_system_attributes: of_trial | attribute,
+        schema.trial_intermediate_values: of_trial | step,
+        schema.metadata.tables["trial_heartbeats"]: of_trial,
+        schema.sweep_results: of_trial | {"seed_index": 0, "seed": 0},
+        schema.sweep_reconstructions: of_trial | png,
+        schema.sweep_workers: of_study | worker | seen,
+        schema.sweep_leases: lease_row(study_id, EPOCH),
+        schema.sweep_commands: of_study | command,
+        schema.sweep_events: of_study | {"at": EPOCH, "kind": "x", "message": ""},
+    }
+    for table, row in rows.items():
+        add_rows(engine, table, row)
+
+
+def _count_rows(engine: Engine) -> dict[str, int]:
+    shared = {"alembic_version", "version_info", "sweep_alembic_version", "sweep_floors"}
+    names = sorted(set(inspect(engine).get_table_names()) - shared)
+    with engine.connect() as connection:
+        return {
+            name: connection.execute(select(func.count()).select_from(text(name))).scalar_one()
+            for name in names
+        }
+
+
+def test_a_held_study_is_not_deleted(store: Engine) -> None:
+    add_rows(store, schema.sweep_leases, lease_row(add_study(store), FOREVER))
+    with pytest.raises(StudyHeldError, match="process 4711 on elsewhere") as raised:
+        annotate.delete_study(store, "study")
+    assert "sweep stop study" in str(raised.value)
+    assert read.study(store, "study").running
+
+
+def test_a_study_whose_coordinator_is_provably_dead_can_be_deleted(engine: Engine) -> None:
+    here = Holder.this_process()
+    lease = lease_row(
+        add_study(engine), FOREVER, host=here.host, pid=here.pid, process={**here.process}
+    )
+    lease["process"]["started"] -= 100  # the pid is ours now, but it was another process's
+    add_rows(engine, schema.sweep_leases, lease)
+    assert not read.study(engine, "study").running
+    annotate.delete_study(engine, "study")
+    assert read.studies(engine) == []
+
+
+def test_floors_are_kept_by_data_key_and_replaced(store: Engine) -> None:
+    assert read.floors(store, "key") is None
+    annotate.put_floors(store, "key", {"entropy": 0.1})
+    annotate.put_floors(store, "key", {"entropy": 0.2})
+    assert read.floors(store, "key") == {"entropy": 0.2}

@@ -1,0 +1,69 @@
+"""Which database, and what its errors say."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from sweep.errors import NoRoomError, StoreError
+from sweep.store.engine import connect, shown, storage_url, writing
+
+
+def test_the_option_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWEEP_STORAGE", "sqlite:///environment.db")
+    assert storage_url().database == "environment.db"
+    assert storage_url("sqlite:///option.db").database == "option.db"
+
+
+def test_without_either_it_is_a_file_in_this_folder() -> None:
+    assert shown(storage_url()) == "sqlite:///sweep.db"
+
+
+def test_the_password_comes_from_a_file_and_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("se{cr@t\n")
+    monkeypatch.setenv("SWEEP_STORAGE_PASSWORD_FILE", str(tmp_path / "password"))
+    url = storage_url("postgresql://me@host/db")
+    assert url.password == "se{cr@t"
+    assert "cr@t" not in shown(url) and "cr%40t" not in shown(url)
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("mysql://host/db", "no support for mysql"),
+        ("sqlite://", "name a file"),
+        ("pass:word@nonsense", "cannot be read"),
+        ("postgresql://h:notaport/db", "cannot be read"),
+    ],
+)
+def test_a_url_that_will_not_do_is_explained(option: str, says: str) -> None:
+    with pytest.raises(StoreError, match=says) as caught:
+        storage_url(option)
+    assert "word@" not in str(caught.value)
+
+
+def test_a_server_that_does_not_answer_is_a_store_error_without_its_password() -> None:
+    engine = connect(storage_url("postgresql://me:hunter2@127.0.0.1:1/db"))
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught, engine.connect():
+        pass
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_full_disk_says_that_what_was_committed_is_safe(tmp_path: Path) -> None:
+    engine = connect(storage_url(f"sqlite:///{tmp_path}/small.db"))
+    with engine.connect() as connection:
+        connection.execute(text("PRAGMA max_page_count = 5"))
+        with pytest.raises(NoRoomError, match="what was committed is safe"):
+            for n in range(100):
+                connection.execute(text(f"CREATE TABLE t{n} (x)"))
+
+
+def test_a_damaged_file_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"This is no database. " * 1000)
+    with (
+        pytest.raises(StoreError, match="not a database"),
+        writing(connect(storage_url(f"sqlite:///{tmp_path}/x.db"))),
+    ):
+        pass

@@ -1,0 +1,115 @@
+"""Who may write a study. Each race has its own test."""
+
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+from sqlalchemy import Engine, update
+
+from sweep.errors import LeaseLostError, StudyHeldError
+from sweep.store.engine import writing
+from sweep.store.lease import Holder, release, renew, take, take_or_wait
+from sweep.store.migrate import open_store
+from sweep.store.schema import sweep_leases
+from tests.store_factories import add_study
+
+ELSEWHERE = Holder(host="elsewhere", pid=1, process={"boot": "x", "pid_namespace": "y"})
+
+
+@pytest.fixture
+def engine(storage_url: str) -> Engine:
+    engine = open_store(storage_url, create=True)
+    add_study(engine, "x")
+    return engine
+
+
+def take_as(engine: Engine, holder: Holder) -> object:
+    with writing(engine) as connection:
+        return take(connection, 1, holder)
+
+
+def expire(engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.execute(update(sweep_leases).values(expires_at=1.0))
+
+
+def dead_holder() -> Holder:
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        created = psutil.Process(process.pid).create_time()
+        process.kill()
+    here = Holder.this_process()
+    return Holder(host=here.host, pid=process.pid, process={**here.process, "started": created})
+
+
+def test_a_second_coordinator_is_told_who_holds_the_study(engine: Engine) -> None:
+    take_as(engine, Holder.this_process())
+    with pytest.raises(StudyHeldError, match=f"process {os.getpid()}.*sweep stop x"):
+        take_or_wait(engine, 1, "x")
+
+
+def test_an_expired_lease_is_taken_and_its_old_holder_may_not_write(engine: Engine) -> None:
+    # A coordinator that was suspended past its expiry wakes up: it must notice before it writes.
+    old = take_as(engine, ELSEWHERE)
+    expire(engine)
+    new = take_as(engine, Holder.this_process())
+    assert new != old
+    with pytest.raises(LeaseLostError), writing(engine) as connection:
+        renew(connection, 1, str(old), 1)
+    with writing(engine) as connection:
+        renew(connection, 1, str(new), 1)
+
+
+def test_an_expired_lease_that_nobody_took_is_still_its_holders(engine: Engine) -> None:
+    token = take_as(engine, Holder.this_process())
+    expire(engine)
+    with writing(engine) as connection:
+        renew(connection, 1, str(token), 1)
+
+
+def test_a_provably_dead_coordinator_on_this_host_is_replaced_at_once(engine: Engine) -> None:
+    take_as(engine, dead_holder())
+    assert isinstance(take_as(engine, Holder.this_process()), str)
+
+
+def test_a_pid_that_was_given_to_another_process_does_not_keep_the_lease() -> None:
+    here = Holder.this_process()
+    earlier = Holder(host=here.host, pid=here.pid, process={**here.process, "started": 1.0})
+    assert earlier.provably_dead() and not here.provably_dead()
+
+
+def test_nothing_is_provable_about_another_host() -> None:
+    assert not ELSEWHERE.provably_dead()
+
+
+def test_a_silent_holder_elsewhere_is_waited_out(engine: Engine) -> None:
+    take_as(engine, ELSEWHERE)
+    heard: list[float] = []
+
+    def waiting(left: float) -> None:
+        heard.append(left)
+        expire(engine)
+
+    # Its expiry moved, but backwards: only a later one is a sign of life.
+    assert take_or_wait(engine, 1, "x", waiting=waiting)
+    assert 25 < heard[0] <= 30
+
+
+def test_a_holder_elsewhere_that_renews_is_alive_and_not_waited_for(engine: Engine) -> None:
+    token = take_as(engine, ELSEWHERE)
+
+    def it_renews(left: float) -> None:
+        with writing(engine) as connection:
+            renew(connection, 1, str(token), 1)
+
+    with pytest.raises(StudyHeldError, match="elsewhere"):
+        take_or_wait(engine, 1, "x", waiting=it_renews)
+
+
+def test_a_lease_given_back_is_free(engine: Engine) -> None:
+    token = take_as(engine, ELSEWHERE)
+    with writing(engine) as connection:
+        release(connection, 1, str(token))
+    assert isinstance(take_as(engine, Holder.this_process()), str)

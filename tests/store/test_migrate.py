@@ -1,0 +1,98 @@
+"""The schema: made once, checked always."""
+
+import sqlite3
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import optuna
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from sweep.errors import NoRoomError, StoreError
+from sweep.store.engine import connect, storage_url
+from sweep.store.migrate import open_store
+from sweep.store.schema import sweep_metadata
+
+
+def test_the_migrations_make_what_the_schema_says(storage_url: str) -> None:
+    engine = open_store(storage_url, create=True)
+    ours = lambda name, kind, _: kind != "table" or str(name).startswith("sweep_")  # noqa: E731
+    options = {"include_name": ours, "version_table": "sweep_alembic_version"}
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        differences = compare_metadata(context, sweep_metadata)
+    assert not [d for d in differences if "sweep" in str(d)]
+
+
+def test_a_second_opening_changes_nothing(storage_url: str) -> None:
+    open_store(storage_url, create=True).dispose()
+    open_store(storage_url, create=True).dispose()
+    open_store(storage_url).dispose()
+
+
+def test_a_plain_optuna_database_is_completed_and_keeps_its_studies(storage_url: str) -> None:
+    optuna.create_study(storage=storage_url, study_name="theirs")
+    with pytest.raises(StoreError, match="sweep db init"):
+        open_store(storage_url)
+    open_store(storage_url, create=True)
+    assert optuna.load_study(storage=storage_url, study_name="theirs")
+
+
+def test_braces_in_the_path_do_not_reach_str_format(tmp_path: Path) -> None:
+    open_store(f"sqlite:///{tmp_path}/{{odd}}.db", create=True)
+    assert (tmp_path / "{odd}.db").exists()
+
+
+def _open(url: str) -> bool:
+    open_store(url, create=True).dispose()
+    return True
+
+
+def test_six_processes_open_a_new_database_at_once(storage_url: str) -> None:
+    # Optuna's own tables are made twice at the same moment otherwise, and most processes fall.
+    with ProcessPoolExecutor(6, mp_context=get_context("spawn")) as pool:
+        assert all(pool.map(_open, [storage_url] * 6))
+
+
+def test_a_store_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no study store at"):
+        open_store(f"sqlite:///{tmp_path}/none.db")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE sweep_alembic_version SET version_num = '9999'", "newer sweep"),
+        ("UPDATE version_info SET schema_version = 13", "another schema"),
+        ("UPDATE alembic_version SET version_num = 'v9.0.0.a'", "another schema"),
+        ("DELETE FROM sweep_alembic_version", "sweep db upgrade"),
+    ],
+)
+def test_a_schema_we_do_not_know_is_refused(tmp_path: Path, change: str, says: str) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    engine = open_store(url, create=True)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(change))
+    with pytest.raises(StoreError, match=says):
+        open_store(url)
+
+
+def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
+    open_store(f"sqlite:///{tmp_path}/x.db", create=True)
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(NoRoomError, match="--storage"):
+        open_store(f"sqlite:///{tmp_path}/file/x.db", create=True)
+
+
+def test_connect_alone_opens_nothing(tmp_path: Path) -> None:
+    connect(storage_url(f"sqlite:///{tmp_path}/x.db"))
+    assert not list(tmp_path.iterdir())

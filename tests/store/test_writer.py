@@ -1,0 +1,248 @@
+"""What we write in bulk is what Optuna itself would have stored."""
+
+import json
+import math
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Engine, event, func, select
+
+from sweep.errors import LeaseLostError, StoreError
+from sweep.store import schema
+from sweep.store.engine import writing
+from sweep.store.lease import Holder, take
+from sweep.store.migrate import open_store
+from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
+
+NEW = NewStudy(
+    name="x",
+    n_objectives=1,
+    study_file="",
+    settings={},
+    provenance={},
+    dataset="mnist",
+    n_trials=9,
+)
+
+
+EVENT = {"kind": "test", "number": None, "worker": None}
+
+
+@pytest.fixture
+def engine(storage_url: str) -> Engine:
+    engine = open_store(storage_url, create=True)
+    create_study(engine, NEW)
+    return engine
+
+
+@pytest.fixture
+def opened(engine: Engine) -> OpenStudy:
+    return hold_study(engine, "x")
+
+
+def memory(opened: OpenStudy) -> optuna.Study:
+    sampler = optuna.samplers.RandomSampler(seed=1)
+    return optuna.load_study(study_name="x", storage=opened.storage, sampler=sampler)
+
+
+def run(study: optuna.Study) -> None:
+    """Every kind of value and ending that a trial can have."""
+    study.set_user_attr("who", {"us": [1, None]})
+    study.enqueue_trial({"width": 784}, user_attrs={"from": "file"})
+    for ending in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE):
+        trial = study.ask()
+        trial.suggest_int("width", 8, 1024, log=True)
+        trial.suggest_float("rate", 1e-5, 1.0, log=True)
+        trial.suggest_float("momentum", 0.0, 1.0, step=0.25)
+        trial.suggest_categorical("loss", ["bce", "mse"])
+        trial.report(0.5, 1)
+        trial.report([math.inf, math.nan, -math.inf, 0.25][trial.number], 2)
+        trial.set_user_attr("note", "ä")
+        value = math.inf if trial.number == 3 else 0.125
+        study.tell(trial, value if ending == TrialState.COMPLETE else None, state=ending)
+    study.ask().suggest_int("width", 8, 1024, log=True)
+    study.enqueue_trial({"loss": "mse"})
+
+
+def told(trial: FrozenTrial) -> dict[str, object]:
+    """All that matters of a trial; NaN made comparable."""
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "values": trial.values,
+        "params": list(trial.params.items()),
+        "distributions": list(trial.distributions.items()),
+        "intermediate": {k: repr(v) for k, v in sorted(trial.intermediate_values.items())},
+        "user": trial.user_attrs,
+        "system": trial.system_attrs,
+        "started": trial.datetime_start is not None,
+        "ended": trial.datetime_complete is not None,
+    }
+
+
+def stored(url: str) -> list[dict[str, object]]:
+    return [told(trial) for trial in optuna.load_study(study_name="x", storage=url).trials]
+
+
+def test_optuna_reads_what_it_would_have_written_itself(
+    opened: OpenStudy, storage_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    theirs = f"sqlite:///{tmp_path_factory.mktemp('theirs')}/optuna.db"
+    sampler = optuna.samplers.RandomSampler(seed=1)
+    run(optuna.create_study(study_name="x", storage=theirs, sampler=sampler))
+    run(memory(opened))
+    opened.writer.flush()
+    assert stored(storage_url) == stored(theirs)
+    for study in (optuna.load_study(study_name="x", storage=u) for u in (storage_url, theirs)):
+        assert study.user_attrs == {"who": {"us": [1, None]}}
+
+
+def test_it_does_not_matter_when_the_ticks_fall(opened: OpenStudy, storage_url: str) -> None:
+    study = memory(opened)
+    whole = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    run(whole)
+    original = opened.storage.set_trial_param
+
+    def write_often(*args: object) -> None:
+        original(*args)  # type: ignore[arg-type]
+        opened.writer.flush()
+
+    opened.storage.set_trial_param = write_often  # type: ignore[method-assign]
+    run(study)
+    opened.writer.flush()
+    assert stored(storage_url) == [told(trial) for trial in whole.trials]
+
+
+def test_a_study_opened_again_is_the_one_that_was_written(
+    engine: Engine, opened: OpenStudy
+) -> None:
+    run(memory(opened))
+    opened.writer.flush()
+    opened.writer.release()
+    before = [told(t) for t in opened.storage.get_all_trials(0)]
+    again = [told(t) for t in hold_study(engine, "x").storage.get_all_trials(0)]
+    running = before.pop(4)
+    assert running["state"] == TrialState.RUNNING
+    assert again.pop(4) == {**running, "state": TrialState.WAITING}
+    assert again == before
+
+
+def test_a_trial_that_begins_anew_loses_its_curve_but_not_its_params(
+    opened: OpenStudy, storage_url: str
+) -> None:
+    study = memory(opened)
+    trial = study.ask()
+    width = trial.suggest_int("width", 8, 64)
+    trial.report(0.5, 1)
+    opened.writer.rows.trials[0] = {"attempt": 1}
+    opened.writer.rows.epochs[0, 0, 1] = {"val_mse": 0.5}
+    opened.writer.flush()
+    opened.storage.restart_trial(0)
+    opened.writer.flush()
+    (read,) = optuna.load_study(study_name="x", storage=storage_url).trials
+    assert (read.state, read.params, read.intermediate_values) == (
+        TrialState.WAITING,
+        {"width": width},
+        {},
+    )
+    again = study.ask()
+    assert (again.number, again.suggest_int("width", 8, 64)) == (0, width)
+
+
+def count_statements(engine: Engine) -> list[str]:
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    return statements
+
+
+def test_a_tick_of_64_trials_takes_fewer_statements_than_trials(
+    engine: Engine, opened: OpenStudy
+) -> None:
+    study = memory(opened)
+    for _ in range(64):
+        trial = study.ask()
+        trial.suggest_float("rate", 0, 1)
+        trial.report(0.5, 1)
+        study.tell(trial, 0.5)
+    statements = count_statements(engine)
+    opened.writer.flush()
+    assert len(statements) < 32
+
+
+def test_the_rows_of_a_tick_that_failed_are_written_by_the_next(
+    engine: Engine, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch, storage_url: str
+) -> None:
+    study = memory(opened)
+    trial = study.ask()
+    trial.suggest_float("rate", 0, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(opened.writer, "_write_ours", _away)
+        with pytest.raises(StoreError):
+            opened.writer.flush()
+    assert opened.writer.has_pending
+    study.tell(trial, 0.5)
+    opened.writer.flush()
+    assert [t["values"] for t in stored(storage_url)] == [[0.5]]
+
+
+def _away(*args: object) -> None:
+    raise StoreError("the database is away")
+
+
+def test_a_commit_whose_answer_was_lost_is_not_repeated(
+    engine: Engine, opened: OpenStudy, storage_url: str
+) -> None:
+    # The connection broke between the commit and its answer: the rows are there, and the writer
+    # believes that they are not. Written again, the trial would be there twice.
+    study = memory(opened)
+    trial = study.ask()
+    trial.suggest_float("rate", 0, 1)
+    opened.writer.rows.events.append({**EVENT, "message": "once"})
+
+    def lose_the_answer(connection: object) -> None:
+        raise StoreError("connection lost")
+
+    event.listen(engine, "commit", _commit_then(lose_the_answer), once=True)
+    with pytest.raises(StoreError):
+        opened.writer.flush()
+    study.tell(trial, 0.5)
+    opened.writer.flush()
+    assert [t["values"] for t in stored(storage_url)] == [[0.5]]
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.sweep_events)) == 1
+
+
+def _commit_then(fail: object) -> object:
+    def on_commit(connection: object) -> None:
+        dbapi = connection.connection.dbapi_connection  # type: ignore[attr-defined]
+        dbapi.commit()
+        fail(connection)  # type: ignore[operator]
+
+    return on_commit
+
+
+def test_a_coordinator_without_its_lease_writes_nothing(engine: Engine, opened: OpenStudy) -> None:
+    with writing(engine) as connection:
+        connection.execute(schema.sweep_leases.update().values(expires_at=0.0))
+        take(connection, opened.study_id, Holder(host="elsewhere", pid=1, process={}))
+    memory(opened).ask()
+    with pytest.raises(LeaseLostError):
+        opened.writer.flush()
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.trials)) == 0
+
+
+def test_what_the_first_worker_read_joins_the_provenance(engine: Engine, opened: OpenStudy) -> None:
+    opened.writer.note_data("abc", b"png")
+    opened.writer.flush()
+    opened.writer.release()
+    assert hold_study(engine, "x").data_sha256 == "abc"
+
+
+def test_attributes_are_json_as_optuna_writes_it(engine: Engine, opened: OpenStudy) -> None:
+    memory(opened).set_user_attr("a", {"b": 1})
+    opened.writer.flush()
+    with engine.connect() as connection:
+        text = connection.scalar(select(schema.study_user_attributes.c.value_json))
+    assert json.loads(str(text)) == {"b": 1}

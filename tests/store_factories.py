@@ -1,0 +1,249 @@
+"""Stores with studies in them, made row by row: what the coordinator would have written."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
+from optuna.storages._rdb import models
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Engine, insert, make_url
+
+from sweep.names import Activation, Loss, Outcome
+from sweep.store import schema
+from sweep.store.engine import connect, writing
+from sweep.store.migrate import initialise
+from sweep.store.records import TrialRow
+from sweep.trial import TrialConfig
+
+EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
+
+DISTRIBUTIONS: dict[str, BaseDistribution] = {
+    "hidden_width": IntDistribution(8, 1024, log=True),
+    "activation": CategoricalDistribution([str(name) for name in Activation]),
+    "loss": CategoricalDistribution([str(name) for name in Loss]),
+    "adam.learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
+}
+
+
+def new_store(url: str) -> Engine:
+    """An empty store at that URL."""
+    engine = connect(make_url(url))
+    initialise(engine)
+    return engine
+
+
+def sqlite_store(folder: Path) -> Engine:
+    """An empty SQLite store, copied from one made once: migrating takes a second."""
+    path = folder / "sweep.db"
+    path.write_bytes(_template())
+    return connect(make_url(f"sqlite:///{path}"))
+
+
+@cache
+def _template() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "template.db"
+        new_store(f"sqlite:///{path}").dispose()
+        return path.read_bytes()
+
+
+def add_study(
+    engine: Engine,
+    name: str = "study",
+    *,
+    objectives: Sequence[str] = ("val_mse",),
+    description: str = "",
+    settings: Mapping[str, Any] | None = None,
+    **columns: Any,
+) -> int:
+    """A study without trials; returns its id."""
+    about = {"name": name, "description": description, "objectives": list(objectives)}
+    row = {
+        "study_file": f'[study]\nname = "{name}"\n',
+        "settings": {"study": {**about, "seed": 0, "repeat": 1}, **(settings or {})},
+        "provenance": {"sweep": "0.1.0", "git_commit": "abc1234", "data_sha256": "0" * 64},
+        "dataset": "fashion-mnist-mini",
+        "created_at": EPOCH,
+        "updated_at": EPOCH,
+        "n_trials": 20,
+        "phase": "finished",
+        **columns,
+    }
+    with writing(engine) as connection:
+        study_id: int = connection.execute(
+            insert(schema.studies).values(study_name=name).returning(schema.studies.c.study_id)
+        ).scalar_one()
+        connection.execute(
+            insert(schema.study_directions),
+            [
+                {"study_id": study_id, "objective": i, "direction": StudyDirection.MINIMIZE}
+                for i in range(len(objectives))
+            ],
+        )
+        connection.execute(insert(schema.sweep_studies).values(study_id=study_id, **row))
+    return study_id
+
+
+def add_trial(
+    engine: Engine,
+    study_id: int,
+    number: int,
+    values: float | Sequence[float] | None = None,
+    *,
+    state: str = "COMPLETE",
+    config: TrialConfig | None = None,
+    params: Mapping[str, Any] | None = None,
+    curve: Sequence[float | None] = (),
+    **columns: Any,
+) -> int:
+    """A trial; returns its id. ``curve`` is the validation error of each epoch of its one seed."""
+    of_objectives = (
+        [] if values is None else [values] if isinstance(values, int | float) else list(values)
+    )
+    row = _sweep_trial(number, state, of_objectives, config or TrialConfig()) | columns
+    with writing(engine) as connection:
+        trial_id = _insert_trial(connection, study_id, number, TrialState[state])
+        connection.execute(
+            insert(schema.sweep_trials).values(trial_id=trial_id, study_id=study_id, **row)
+        )
+        _insert_values(connection, trial_id, of_objectives)
+        _insert_params(connection, trial_id, params or {})
+        add_curve(connection, trial_id, curve)
+    return trial_id
+
+
+def _sweep_trial(
+    number: int, state: str, values: Sequence[float], config: TrialConfig
+) -> dict[str, Any]:
+    ended = {"COMPLETE": Outcome.COMPLETE, "PRUNED": Outcome.PRUNED, "FAIL": Outcome.FAILED}
+    error = values[0] if values and state == "COMPLETE" else None
+    return {
+        "number": number,
+        "attempt": 0 if state == "WAITING" else 1,
+        "config": asdict(config),
+        "seeds": [number],
+        "outcome": ended.get(state),
+        "started_at": None if state == "WAITING" else EPOCH + number,
+        "finished_at": EPOCH + number + 1 if state in ended else None,
+        "val_mse": error,
+        "test_mse": error,
+        "n_parameters": 2 * 784 * config.hidden_width + 784 + config.hidden_width,
+        "invalid": False,
+    }
+
+
+def _insert_trial(connection: Connection, study_id: int, number: int, state: TrialState) -> int:
+    started = datetime.fromtimestamp(EPOCH + number, UTC).replace(tzinfo=None)
+    ended = datetime.fromtimestamp(EPOCH + number + 1, UTC).replace(tzinfo=None)
+    trial_id: int = connection.execute(
+        insert(schema.trials)
+        .values(
+            study_id=study_id,
+            number=number,
+            state=state,
+            datetime_start=None if state == TrialState.WAITING else started,
+            datetime_complete=ended if state.is_finished() else None,
+        )
+        .returning(schema.trials.c.trial_id)
+    ).scalar_one()
+    return trial_id
+
+
+def _insert_values(connection: Connection, trial_id: int, values: Sequence[float]) -> None:
+    for objective, number in enumerate(values):
+        value, kind = models.TrialValueModel.value_to_stored_repr(number)
+        connection.execute(
+            insert(schema.trial_values).values(
+                trial_id=trial_id, objective=objective, value=value, value_type=kind
+            )
+        )
+
+
+def _insert_params(connection: Connection, trial_id: int, params: Mapping[str, Any]) -> None:
+    for name, value in params.items():
+        distribution = DISTRIBUTIONS[name]
+        connection.execute(
+            insert(schema.trial_params).values(
+                trial_id=trial_id,
+                param_name=name,
+                param_value=distribution.to_internal_repr(value),
+                distribution_json=distribution_to_json(distribution),
+            )
+        )
+
+
+def add_curve(
+    connection: Connection, trial_id: int, curve: Sequence[float | None], seed_index: int = 0
+) -> None:
+    """One seed's validation errors, epoch by epoch."""
+    for epoch, val_mse in enumerate(curve, start=1):
+        connection.execute(
+            insert(schema.sweep_epochs).values(
+                trial_id=trial_id,
+                seed_index=seed_index,
+                epoch=epoch,
+                train_loss=None if val_mse is None else 10 * val_mse,
+                val_mse=val_mse,
+                seconds=0.5,
+            )
+        )
+
+
+def add_rows(engine: Engine, table: Any, *rows: Mapping[str, Any]) -> None:
+    """Rows of one of our tables, as they are."""
+    with writing(engine) as connection:
+        for row in rows:
+            connection.execute(insert(table).values(**row))
+
+
+def lease_row(study_id: int, expires_at: float, **columns: Any) -> dict[str, Any]:
+    """A coordinator on another host, that holds the study until ``expires_at``."""
+    return {
+        "study_id": study_id,
+        "token": "token",
+        "host": "elsewhere",
+        "pid": 4711,
+        "process": {},
+        "batch": 0,
+        "taken_at": EPOCH,
+        "expires_at": expires_at,
+        **columns,
+    }
+
+
+def trial_row(*, number: int, values: Sequence[float] = (), **fields: Any) -> TrialRow:
+    """A finished trial as reading gives it, without a database."""
+    error = values[0] if values else None
+    unknown = dict.fromkeys(field.name for field in dataclasses.fields(TrialRow))
+    config = fields.pop("config", TrialConfig())
+    row = {
+        "number": number,
+        "state": "COMPLETE",
+        "values": tuple(values),
+        "params": {},
+        "config": asdict(config),
+        "seeds": (number,),
+        "val_mse": error,
+        "test_mse": error,
+        "outcome": "complete",
+        "attempt": 1,
+        "worker": "w0",
+        "datetime_start": datetime.fromtimestamp(EPOCH + number, UTC),
+        "datetime_complete": datetime.fromtimestamp(EPOCH + number + 1, UTC),
+        "invalid": False,
+        "tags": (),
+    }
+    return TrialRow(**(unknown | row | fields))
