@@ -10,15 +10,13 @@ from pydantic import ConfigDict, TypeAdapter
 
 from sweep.trial import Event, Order
 
-_CONFIG = ConfigDict(
-    ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
-)
+_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 
 
 def _adapters() -> Mapping[str, TypeAdapter[tuple[Any]]]:
     # Wrapped in a tuple because pydantic takes no configuration for a bare dataclass.
     return {
-        cls.__name__: TypeAdapter(tuple[cls], config=_CONFIG)  # type: ignore[valid-type]
+        cls.__name__: TypeAdapter(tuple[cls], config=_CONFIG)  # type: ignore[arg-type, valid-type]
         for cls in (*get_args(Event), *get_args(Order))
     }
 

@@ -1,0 +1,45 @@
+"""What every way of starting workers offers to the coordinator."""
+
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Protocol
+
+from sweep.trial import Event, Order
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gone:
+    """A worker's process ended; why, as far as it can be told."""
+
+    reason: str
+
+
+#: What workers say, in the order it arrived: the worker's name and its event.
+Inbox = SimpleQueue[tuple[str, "Event | Gone"]]
+
+
+class WorkerHandle(Protocol):
+    """One worker, from the coordinator's side."""
+
+    name: str
+    device: str
+    host: str
+    pid: int
+
+    def send(self, order: Order) -> None:
+        """Hand an order over; to a worker that is gone it is dropped (its Gone is on the way)."""
+
+    def kill(self) -> None:
+        """End it now."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Whether it ended within the time."""
+
+
+class Launcher(Protocol):
+    """Starts workers and delivers what they say."""
+
+    inbox: Inbox
+
+    def start(self, name: str, device: str) -> WorkerHandle:
+        """Start a worker on a device (``cpu`` or a GPU's identifier)."""

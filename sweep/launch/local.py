@@ -1,0 +1,99 @@
+"""Workers as processes of this machine, spoken to through their pipes."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import IO
+
+from sweep.launch.launcher import Gone, Inbox
+from sweep.trial import Order
+from sweep.wire import decode, encode
+
+_LAST_WORDS_BYTES = 2000
+
+
+class LocalWorker:
+    """A child process; a thread of ours turns its lines into events."""
+
+    def __init__(self, name: str, device: str, inbox: Inbox) -> None:
+        self.name = name
+        self.device = device
+        self.host = socket.gethostname()
+        self._inbox = inbox
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the worker
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "sweep.worker"),
+                *("--device", "cpu" if device == "cpu" else "cuda"),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=_environment(device),
+            start_new_session=True,  # out of the terminal's Ctrl-C
+        )
+        self.pid = self._process.pid
+        self._lock = threading.Lock()
+        threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True).start()
+
+    def send(self, order: Order) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        with self._lock, suppress(BrokenPipeError, ValueError, OSError):
+            stdin.write(encode(order))
+            stdin.flush()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout_seconds: float) -> bool:
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _listen(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None
+        for line in stdout:
+            try:
+                event = decode(line)
+            except ValueError:
+                break  # a line cut off by its sender's death
+            self._inbox.put((self.name, event))
+        code = self._process.wait()
+        self._inbox.put((self.name, Gone(reason=self._reason(code))))
+
+    def _reason(self, code: int) -> str:
+        ending = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - _LAST_WORDS_BYTES))
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._stderr.close()
+        return f"{ending}: {lines[-1].strip()}" if lines and code > 0 else ending
+
+
+class LocalLauncher:
+    """One process a worker, its device pinned before torch loads."""
+
+    def __init__(self) -> None:
+        self.inbox: Inbox = SimpleQueue()
+
+    def start(self, name: str, device: str) -> LocalWorker:
+        return LocalWorker(name, device, self.inbox)
+
+
+def _environment(device: str) -> dict[str, str]:
+    # A worker needs no database, so it is not told the way to one.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SWEEP_STORAGE")}
+    environment["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
+    # The deterministic cuBLAS workspace has to be chosen before CUDA starts.
+    environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    return environment

@@ -1,0 +1,57 @@
+"""The worker process: its pipes and its end."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from queue import SimpleQueue
+from typing import BinaryIO
+
+from sweep.errors import SweepError
+from sweep.trial import Event, Order, WorkerFailed
+from sweep.wire import decode, encode
+
+
+def main() -> None:
+    """Read orders until Shutdown or the end of the input; the device is pinned by the caller."""
+    parser = argparse.ArgumentParser(prog="sweep.worker")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    device = parser.parse_args().device
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
+    orders, results = _own_pipes()
+    inbox: SimpleQueue[Order] = SimpleQueue()
+    threading.Thread(target=_read, args=(orders, inbox), daemon=True).start()
+
+    def send(event: Event) -> None:
+        try:
+            results.write(encode(event))
+            results.flush()
+        except BrokenPipeError:
+            os._exit(0)
+
+    try:
+        from sweep.worker.session import work  # loads torch: seconds
+
+        work(device, inbox, send)
+    except SweepError as error:
+        send(WorkerFailed(error=type(error).__name__, message=str(error)))
+        sys.exit(error.exit_code)
+
+
+def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output for our lines alone: whatever else prints goes to stderr."""
+    orders = os.fdopen(os.dup(0), "rb")
+    results = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return orders, results
+
+
+def _read(orders: BinaryIO, inbox: "SimpleQueue[Order]") -> None:
+    for line in orders:
+        inbox.put(decode(line))
+    os._exit(0)  # the coordinator is gone; nobody would hear another word
+
+
+if __name__ == "__main__":
+    main()

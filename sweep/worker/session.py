@@ -1,0 +1,189 @@
+"""What a worker does with its orders: one trial after the other, an ear open between epochs."""
+
+import platform
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+import torch
+
+from sweep import datasets
+from sweep.errors import DeviceError
+from sweep.trainer.data import DeviceData
+from sweep.trainer.reference import Diverged, ReferenceTrainer
+from sweep.trial import (
+    EpochDone,
+    EpochMetrics,
+    Event,
+    Leave,
+    Order,
+    Ready,
+    Shutdown,
+    Train,
+    TrialDiverged,
+    TrialDone,
+    TrialFailed,
+    TrialLeft,
+    TrialSpec,
+    Verdict,
+    WorkerSetup,
+)
+
+Attempt = tuple[int, int]  # number, attempt
+
+
+class Training(Protocol):
+    """A trial in training, as a session drives it."""
+
+    epoch: int
+
+    @property
+    def finished(self) -> bool: ...
+
+    def train_epoch(self) -> tuple[EpochMetrics, ...]: ...
+
+    def result(self) -> TrialDone: ...
+
+
+class Trainer(Protocol):
+    """Whoever can train a trial: the reference trainer, or a test's stand-in."""
+
+    def start(self, spec: TrialSpec) -> Training: ...
+
+
+class Session:
+    """A worker's conversation with its coordinator, from Ready to Shutdown."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        inbox: "SimpleQueue[Order]",
+        send: Callable[[Event], None],
+        *,
+        pruning: bool,
+    ) -> None:
+        self._trainer = trainer
+        self._inbox = inbox
+        self._send = send
+        self._pruning = pruning
+        self._specs: deque[TrialSpec] = deque()
+        self._leaving: set[Attempt] = set()
+        self._verdicts: dict[Attempt, int] = {}  # the last epoch the coordinator has judged
+        self._shutdown = False
+
+    def run(self) -> None:
+        """Train whatever is handed over, until Shutdown."""
+        while not (self._shutdown and not self._specs):
+            if self._specs:
+                self._train(self._specs.popleft())
+            else:
+                self._hear(self._inbox.get())
+
+    def _train(self, spec: TrialSpec) -> None:
+        attempt = (spec.number, spec.attempt)
+        try:
+            self._train_epochs(self._trainer.start(spec), attempt, spec)
+        except Diverged as error:
+            self._send(
+                TrialDiverged(
+                    number=spec.number,
+                    attempt=spec.attempt,
+                    epoch=error.epoch,
+                    reason=error.reason,
+                )
+            )
+        except (RuntimeError, ValueError, MemoryError) as error:  # torch's out of memory too
+            self._send(
+                TrialFailed(
+                    number=spec.number,
+                    attempt=spec.attempt,
+                    reason=f"{type(error).__name__}: {error}",
+                )
+            )
+        self._leaving.discard(attempt)
+        self._verdicts.pop(attempt, None)
+
+    def _train_epochs(self, training: Training, attempt: Attempt, spec: TrialSpec) -> None:
+        self._hear_waiting()
+        while attempt not in self._leaving and not training.finished:
+            metrics = training.train_epoch()
+            self._send(
+                EpochDone(
+                    number=spec.number,
+                    attempt=spec.attempt,
+                    epoch=training.epoch,
+                    metrics=metrics,
+                )
+            )
+            # A verdict takes effect one epoch later, always: so a pruned trial ends at the same
+            # epoch whether the coordinator answers fast or slowly.
+            if self._pruning:
+                self._await_verdict(attempt, training.epoch - 1)
+            self._hear_waiting()
+        if attempt in self._leaving:
+            self._send(TrialLeft(number=spec.number, attempt=spec.attempt, epoch=training.epoch))
+        else:
+            self._send(training.result())
+
+    def _await_verdict(self, attempt: Attempt, epoch: int) -> None:
+        while attempt not in self._leaving and self._verdicts.get(attempt, 0) < epoch:
+            self._hear(self._inbox.get())
+
+    def _hear_waiting(self) -> None:
+        while True:
+            try:
+                self._hear(self._inbox.get_nowait())
+            except Empty:
+                return
+
+    def _hear(self, order: Order) -> None:
+        match order:
+            case Train(spec=spec):
+                self._specs.append(spec)
+            case Verdict(number=number, attempt=attempt, epoch=epoch, leave=leave):
+                self._verdicts[number, attempt] = epoch
+                if leave:
+                    self._leaving.add((number, attempt))
+            case Leave(number=number, attempt=attempt):
+                self._leaving.add((number, attempt))
+            case Shutdown():
+                self._shutdown = True
+
+
+def work(device_name: str, inbox: "SimpleQueue[Order]", send: Callable[[Event], None]) -> None:
+    """A worker's life: its setup, its data, its trials. Raises DeviceError or DataError."""
+    setup = inbox.get()
+    assert isinstance(setup, WorkerSetup)
+    device = open_device(device_name)
+    if setup.n_threads is not None:
+        torch.set_num_threads(setup.n_threads)
+    images = datasets.load(setup.dataset)
+    trainer = ReferenceTrainer(DeviceData.load(images, setup, device), device)
+    send(
+        Ready(
+            device=device_name,
+            device_name=maker_name(device),
+            torch_version=torch.__version__,
+            data_sha256=images.sha256,
+            originals_png=trainer.originals_png,
+        )
+    )
+    Session(trainer, inbox, send, pruning=setup.pruning).run()
+
+
+def open_device(name: str) -> torch.device:
+    """The device of that name. Raises DeviceError where torch does not see it."""
+    if name != "cpu" and not torch.cuda.is_available():
+        raise DeviceError(
+            f"no GPU that torch {torch.__version__} can use. `--gpus cpu` trains on the CPU, "
+            "`sweep doctor` shows what is there."
+        )
+    return torch.device("cpu" if name == "cpu" else "cuda:0")
+
+
+def maker_name(device: torch.device) -> str:
+    """What the device is called by its maker."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()

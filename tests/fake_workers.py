@@ -1,0 +1,163 @@
+"""Workers in threads: the real session and the real wire, and a trainer that only pretends.
+
+A pretended trial's error falls with its width and its epochs, so that tests know what to expect.
+"""
+
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from sweep.launch.launcher import Gone, Inbox
+from sweep.trial import (
+    EpochMetrics,
+    Event,
+    Order,
+    Ready,
+    TestMetrics,
+    TrialDone,
+    TrialSpec,
+    WorkerSetup,
+)
+from sweep.wire import decode, encode
+from sweep.worker.session import Session
+
+#: Called at each epoch of each trial; may sleep, raise, or kill its worker.
+OnEpoch = Callable[["FakeWorker", TrialSpec, int], None]
+
+
+def error_of(spec: TrialSpec, epoch: int, seed: int) -> float:
+    """The validation error that a pretended trial reports."""
+    noise = int(hashlib.sha256(str(seed).encode()).hexdigest()[:4], 16) / 65536
+    return 1 / spec.config.hidden_width + 0.1 / epoch + 1e-6 * noise
+
+
+class FakeTraining:
+    """One pretended trial."""
+
+    def __init__(self, worker: "FakeWorker", spec: TrialSpec) -> None:
+        self._worker = worker
+        self._spec = spec
+        self.epoch = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self._spec.config.epochs
+
+    def train_epoch(self) -> tuple[EpochMetrics, ...]:
+        self._worker.on_epoch(self._worker, self._spec, self.epoch + 1)
+        self.epoch += 1
+        return tuple(
+            EpochMetrics(
+                train_loss=0.5,
+                val_mse=error_of(self._spec, self.epoch, seed),
+                val_bce=0.25,
+                seconds=0.0,
+            )
+            for seed in self._spec.seeds
+        )
+
+    def result(self) -> TrialDone:
+        best = error_of(self._spec, self.epoch, self._spec.seeds[0])
+        return TrialDone(
+            number=self._spec.number,
+            attempt=self._spec.attempt,
+            results=tuple(
+                TestMetrics(
+                    test_mse=error_of(self._spec, self.epoch, seed) * 2,
+                    test_bce=0.25,
+                    psnr=20.0,
+                    exact_pixels=0.5,
+                    per_class_mse=(0.1, 0.2),
+                    n_parameters=self._spec.config.hidden_width,
+                )
+                for seed in self._spec.seeds
+            ),
+            train_seconds=0.5,
+            reconstructions_png=b"png",
+            errors_png=b"png",
+            weights=b"weights" if best < self._spec.keep_weights_below else None,
+        )
+
+
+class Killed(BaseException):
+    """The worker's thread ends here, as a process would at SIGKILL."""
+
+
+class FakeWorker:
+    """A worker's handle and its thread."""
+
+    def __init__(self, name: str, device: str, inbox: Inbox, on_epoch: OnEpoch) -> None:
+        self.name = name
+        self.device = device
+        self.host = socket.gethostname()
+        self.pid = 1
+        self.on_epoch = on_epoch
+        self.orders: list[Order] = []
+        self._inbox = inbox
+        self._own: SimpleQueue[Order] = SimpleQueue()
+        self._dead = False
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._thread.start()
+
+    def start(self, spec: TrialSpec) -> FakeTraining:
+        return FakeTraining(self, spec)
+
+    def send(self, order: Order) -> None:
+        self.orders.append(order)
+        self._own.put(decode(encode(order)))
+
+    def kill(self) -> None:
+        self._dead = True
+
+    def wait(self, timeout_seconds: float) -> bool:
+        if not self._dead:
+            self._thread.join(timeout_seconds)
+        return self._dead or not self._thread.is_alive()
+
+    def _live(self) -> None:
+        try:
+            setup = self._own.get()
+            assert isinstance(setup, WorkerSetup)
+            self._tell(
+                Ready(
+                    device=self.device,
+                    device_name="pretended",
+                    torch_version="0",
+                    data_sha256="5" * 64,
+                    originals_png=b"png",
+                )
+            )
+            Session(self, self._own, self._tell, pruning=setup.pruning).run()
+        except Killed:
+            self._inbox.put((self.name, Gone(reason="killed by signal 9")))
+
+    def _tell(self, event: Event) -> None:
+        if self._dead:
+            raise Killed
+        self._inbox.put((self.name, decode(encode(event))))
+
+
+def nothing(_worker: FakeWorker, _spec: TrialSpec, _epoch: int) -> None:
+    """The usual epoch."""
+
+
+class FakeLauncher:
+    """Starts pretended workers, and remembers them."""
+
+    def __init__(self, on_epoch: OnEpoch = nothing) -> None:
+        self.inbox: Inbox = SimpleQueue()
+        self.workers: list[FakeWorker] = []
+        self._on_epoch = on_epoch
+
+    def start(self, name: str, device: str) -> FakeWorker:
+        worker = FakeWorker(name, device, self.inbox, self._on_epoch)
+        self.workers.append(worker)
+        return worker
+
+
+def slowly(_worker: FakeWorker, _spec: TrialSpec, _epoch: int) -> None:
+    """An epoch that takes a moment, so that a test can act within it."""
+    time.sleep(0.02)

@@ -1,0 +1,118 @@
+"""Real worker processes: they come up, train, die and notice that they are alone."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from sweep.launch.launcher import Gone, Launcher, WorkerHandle
+from sweep.launch.local import LocalLauncher
+from sweep.trial import (
+    Ready,
+    Shutdown,
+    Train,
+    TrialConfig,
+    TrialDone,
+    TrialSpec,
+    WorkerFailed,
+    WorkerSetup,
+)
+
+SETUP = WorkerSetup(
+    dataset="fashion-mnist-mini",
+    validation_fraction=0.1,
+    split_seed=0,
+    pruning=False,
+    n_threads=1,
+    train_limit=256,
+)
+
+
+def spec(epochs: int = 1) -> TrialSpec:
+    config = TrialConfig(hidden_width=4, epochs=epochs)
+    return TrialSpec(number=0, attempt=1, config=config, seeds=(1,))
+
+
+class LauncherContract:
+    """What every launcher must do; a subclass says which one it is."""
+
+    launcher: Launcher
+    worker: WorkerHandle
+
+    def start(self, setup: WorkerSetup = SETUP) -> None:
+        self.worker = self.launcher.start("w0", "cpu")
+        self.worker.send(setup)
+
+    def hear(self, kind: type) -> Any:
+        """The next event of a kind; its worker's name comes with each."""
+        while True:
+            name, event = self.launcher.inbox.get(timeout=60)
+            assert name == "w0"
+            if isinstance(event, kind):
+                return event
+
+    def test_a_worker_comes_up_trains_and_leaves(self) -> None:
+        self.start()
+        assert len(self.hear(Ready).data_sha256) == 64
+        self.worker.send(Train(spec=spec()))
+        assert self.hear(TrialDone).results[0].test_mse > 0
+        self.worker.send(Shutdown())
+        assert self.worker.wait(20)
+        assert self.hear(Gone).reason == "exit code 0"
+
+    def test_a_killed_worker_is_reported_as_gone(self) -> None:
+        self.start()
+        self.hear(Ready)
+        self.worker.kill()
+        assert "signal 9" in self.hear(Gone).reason
+
+    def test_a_worker_without_its_data_says_what_is_missing(self) -> None:
+        self.start(WorkerSetup(**{**vars(SETUP), "dataset": "./no-such-folder"}))
+        failed = self.hear(WorkerFailed)
+        assert failed.error == "DataError" and "no-such-folder" in failed.message
+
+    def test_an_order_to_a_worker_that_is_gone_is_dropped(self) -> None:
+        self.start()
+        self.worker.kill()
+        self.hear(Gone)
+        self.worker.send(Train(spec=spec()))
+
+
+class TestLocalLauncher(LauncherContract):
+    @pytest.fixture(autouse=True)
+    def _launcher(self) -> Iterator[None]:
+        self.launcher = LocalLauncher()
+        yield
+        self.worker.kill()
+        self.worker.wait(10)
+
+    def test_a_worker_whose_coordinator_is_gone_exits_within_seconds(self) -> None:
+        # Its input closes, as it does however a coordinator ends; a trial of an hour is no excuse.
+        self.start()
+        self.hear(Ready)
+        self.worker.send(Train(spec=spec(epochs=100_000)))
+        time.sleep(1)
+        self.worker._process.stdin.close()  # type: ignore[attr-defined]
+        assert self.worker.wait(5)
+
+    def test_ctrl_c_in_the_terminal_does_not_reach_a_worker(self) -> None:
+        self.start()
+        self.hear(Ready)
+        os.kill(self.worker.pid, signal.SIGINT)
+        self.worker.send(Train(spec=spec()))
+        self.hear(TrialDone)
+        assert os.getpgid(self.worker.pid) != os.getpgid(0)
+
+    def test_a_worker_is_not_told_the_way_to_the_database(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SWEEP_STORAGE", "postgresql://me:hunter2@host/db")
+        self.start()
+        self.hear(Ready)
+        environment = psutil.Process(self.worker.pid).environ()
+        assert "hunter2" not in str(environment)
+        assert environment["CUDA_VISIBLE_DEVICES"] == ""
