@@ -1,0 +1,1 @@
+"""The loop that runs a study: ask, hand out, hear, prune, tell, write; one per study."""

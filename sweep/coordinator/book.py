@@ -1,0 +1,265 @@
+"""The study in memory: Optuna's side of it and our rows, kept in step.
+
+Every method changes both; nothing here touches the database, the writer does.
+"""
+
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import optuna
+from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.names import Objective, Outcome
+from sweep.search.configurations import enqueue_params, suggest_config, trial_seeds
+from sweep.search.samplers import make_sampler
+from sweep.store.study import OpenStudy
+from sweep.studyfile import StudyFile
+from sweep.trial import EpochMetrics, TestMetrics, TrialConfig, TrialDone, TrialSpec
+
+
+class Book:
+    """One study's trials: who is asked, what was reported, how each ended."""
+
+    def __init__(self, opened: OpenStudy, study_file: StudyFile, artifacts: Path) -> None:
+        self._opened = opened
+        self._file = study_file
+        self._artifacts = artifacts
+        self._storage = opened.storage
+        self._rows = opened.writer
+        self._study = optuna.load_study(
+            study_name=opened.name,
+            storage=opened.storage,
+            sampler=make_sampler(study_file, len(self._trials())),
+        )
+        self._specs: dict[int, TrialSpec] = {}
+        self._attempts = dict(opened.attempts)
+        self._last_metrics: dict[int, tuple[EpochMetrics, ...]] = {}
+        #: Mean validation error by trial and epoch, of every trial: what pruning compares.
+        self.curves: dict[int, dict[int, float]] = {
+            number: dict(curve) for number, curve in opened.curves.items()
+        }
+        self.n_trials = opened.n_trials
+        self.best_number: int | None = None
+        self.best_value: float | None = None
+        self.n_diverged = opened.n_diverged
+        for number in opened.invalid:
+            self.leave_out(number)
+        for trial in self._trials():
+            self._consider_best(trial)
+
+    # --- asking -----------------------------------------------------------------------------
+
+    def enqueue_first_configurations(self) -> None:
+        """Queue the study file's own configurations, once, before anything else was asked."""
+        if self._trials():
+            return
+        for configuration in self._file.enqueue:
+            self._study.enqueue_trial(enqueue_params(self._file, configuration))
+        self.n_trials = max(self.n_trials, len(self._file.enqueue))
+        self._rows.rows.study["n_trials"] = self.n_trials
+        self._write_waiting_rows()
+
+    def enqueue(self, configuration: dict[str, Any]) -> int:
+        """Queue one more configuration; the budget grows if it was used up. Returns its number."""
+        self._study.enqueue_trial(enqueue_params(self._file, configuration))
+        number = len(self._trials()) - 1
+        if number >= self.n_trials:
+            self.extend(number + 1)
+        self._write_waiting_rows()
+        return number
+
+    def extend(self, n_trials: int) -> None:
+        """Set the number of trials the study shall reach."""
+        self.n_trials = n_trials
+        self._rows.rows.study["n_trials"] = n_trials
+
+    def _write_waiting_rows(self) -> None:
+        for trial in self._storage.get_all_trials(0, deepcopy=False, states=(TrialState.WAITING,)):
+            if trial.number not in self._attempts:
+                self._rows.rows.trials.setdefault(trial.number, {"attempt": 0})
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another trial may be handed out."""
+        return len(self._trials()) < self.n_trials or self.n_waiting > 0
+
+    @property
+    def n_waiting(self) -> int:
+        """Trials that wait to be handed out (again)."""
+        waiting = self._storage.get_all_trials(0, deepcopy=False, states=(TrialState.WAITING,))
+        return len(waiting)
+
+    def ask(self, worker: str) -> TrialSpec:
+        """The next trial: one that waits, else a new one from the sampler."""
+        trial = self._study.ask()
+        config, seed = suggest_config(trial, self._file)
+        number = trial.number
+        attempt = self._attempts.get(number, 0) + 1
+        self._attempts[number] = attempt
+        spec = TrialSpec(
+            number=number,
+            attempt=attempt,
+            config=config,
+            seeds=trial_seeds(self._file, number, seed),
+            keep_weights_below=math.inf if self.best_value is None else self.best_value,
+        )
+        self._specs[number] = spec
+        self._rows.rows.trials[number] = {
+            "attempt": attempt,
+            "config": config_json(config),
+            "seeds": list(spec.seeds),
+            "worker": worker,
+        }
+        return spec
+
+    # --- hearing ----------------------------------------------------------------------------
+
+    def report(self, number: int, epoch: int, metrics: Sequence[EpochMetrics]) -> None:
+        """Note one epoch of a trial; its step is the epoch, its value the mean over seeds."""
+        mean = fmean(m.val_mse for m in metrics)
+        self.curves.setdefault(number, {})[epoch] = mean
+        self._last_metrics[number] = tuple(metrics)
+        if len(self._file.study.objectives) == 1:  # Optuna takes no reports for several
+            self._storage.set_trial_intermediate_value(number, epoch, mean)
+        for seed_index, m in enumerate(metrics):
+            self._rows.rows.epochs[number, seed_index, epoch] = asdict(m)
+
+    def complete(self, done: TrialDone) -> None:
+        """A trial trained to its end: its values, metrics, pictures and perhaps its weights."""
+        number = done.number
+        spec, last = self._specs.pop(number), self._last_metrics.pop(number)
+        val_mse = fmean(m.val_mse for m in last)
+        values = [
+            {
+                Objective.VAL_MSE: val_mse,
+                Objective.HIDDEN_WIDTH: float(spec.config.hidden_width),
+                Objective.TRAIN_SECONDS: done.train_seconds,
+            }[objective]
+            for objective in self._file.study.objectives
+        ]
+        is_best = self.best_value is None or values[0] < self.best_value
+        row = _means(done.results, [m.val_mse for m in last])
+        if is_best and done.weights is not None:
+            row["artifact_id"] = self._keep_weights(number, done.weights)
+        self._study.tell(number, values)
+        self._consider_best(self._storage.get_trial(number))
+        self._rows.rows.trials.setdefault(number, {}).update(
+            outcome=Outcome.COMPLETE.value, train_seconds=done.train_seconds, **row
+        )
+        for seed_index, (seed, m, r) in enumerate(zip(spec.seeds, last, done.results, strict=True)):
+            self._rows.rows.results[number, seed_index] = {
+                "seed": seed,
+                "val_mse": m.val_mse,
+                **_result_row(r),
+            }
+        self._rows.rows.reconstructions[number] = {
+            "reconstructions_png": done.reconstructions_png,
+            "errors_png": done.errors_png,
+        }
+
+    def prune(self, number: int, epoch: int) -> None:
+        """A trial left early because others did better at the same step."""
+        self._end(number, TrialState.PRUNED, Outcome.PRUNED, f"pruned after epoch {epoch}")
+
+    def diverge(self, number: int, reason: str) -> None:
+        """A trial's numbers stopped being numbers: Optuna's FAIL, with the reason kept."""
+        self.n_diverged += 1
+        self._end(number, TrialState.FAIL, Outcome.DIVERGED, reason)
+
+    def fail(self, number: int, reason: str) -> None:
+        """A trial could not be trained."""
+        self._end(number, TrialState.FAIL, Outcome.FAILED, reason)
+        self.event("trial failed", reason, number=number)
+
+    def _end(self, number: int, state: TrialState, outcome: Outcome, reason: str) -> None:
+        self._study.tell(number, state=state)
+        self._specs.pop(number, None)
+        self._last_metrics.pop(number, None)
+        self._rows.rows.trials.setdefault(number, {}).update(outcome=outcome.value, reason=reason)
+
+    def put_back(self, number: int) -> None:
+        """A trial handed out comes back untrained: it waits again, under its own number."""
+        self._specs.pop(number, None)
+        self._last_metrics.pop(number, None)
+        self.curves.pop(number, None)
+        self._rows.rows.forget_curves(number)
+        self._storage.restart_trial(number)
+
+    def leave_out(self, number: int) -> None:
+        """A user marked a trial invalid: samplers, pruning and the best forget it."""
+        self._storage.leave_out(number)
+        self.curves.pop(number, None)
+        if number == self.best_number:
+            self.best_number = self.best_value = None
+            for trial in self._trials():
+                self._consider_best(trial)
+
+    def event(
+        self, kind: str, message: str, *, number: int | None = None, worker: str | None = None
+    ) -> None:
+        """Note something that a user may want to know later."""
+        self._rows.rows.events.append(
+            {"kind": kind, "message": message, "number": number, "worker": worker}
+        )
+
+    def count(self, state: TrialState) -> int:
+        """How many trials are in a state."""
+        return sum(trial.state == state for trial in self._trials())
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._storage.get_all_trials(0, deepcopy=False)
+
+    def _consider_best(self, trial: FrozenTrial) -> None:
+        if trial.state != TrialState.COMPLETE or not trial.values:
+            return
+        value = trial.values[0]
+        if math.isfinite(value) and (self.best_value is None or value < self.best_value):
+            self.best_number, self.best_value = trial.number, value
+
+    def _keep_weights(self, number: int, weights: bytes) -> str:
+        # Before tell: Optuna attaches nothing to a finished trial.
+        self._artifacts.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._artifacts) as folder:
+            path = Path(folder) / f"trial-{number}.safetensors"
+            path.write_bytes(weights)
+            return upload_artifact(
+                artifact_store=FileSystemArtifactStore(self._artifacts),
+                file_path=str(path),
+                study_or_trial=self._storage.get_trial(number),
+                storage=self._storage,
+            )
+
+
+def config_json(config: TrialConfig) -> dict[str, Any]:
+    """A configuration as plain JSON, under the study file's setting names."""
+    return asdict(config)
+
+
+def _result_row(result: TestMetrics) -> dict[str, Any]:
+    row = asdict(result)
+    row.pop("n_parameters")
+    row["per_class_mse"] = list(result.per_class_mse)
+    return row
+
+
+def _means(results: Sequence[TestMetrics], val_mse: Sequence[float]) -> dict[str, Any]:
+    several = len(results) > 1
+    test_mse = [r.test_mse for r in results]
+    test_bce = [r.test_bce for r in results if r.test_bce is not None]
+    return {
+        "val_mse": fmean(val_mse),
+        "val_mse_std": stdev(val_mse) if several else None,
+        "test_mse": fmean(test_mse),
+        "test_mse_std": stdev(test_mse) if several else None,
+        "test_bce": fmean(test_bce) if test_bce else None,
+        "psnr": fmean(r.psnr for r in results),
+        "exact_pixels": fmean(r.exact_pixels for r in results),
+        "per_class_mse": [fmean(c) for c in zip(*(r.per_class_mse for r in results), strict=True)],
+        "n_parameters": results[0].n_parameters,
+    }

@@ -1,0 +1,442 @@
+"""The coordinator's loop. A tick hears the workers, decides, writes once, then sends orders.
+
+What is sent was written before, so a trial that trains has a row, whatever happens. Asks follow
+their tells one by one, never by how events fell into ticks: with one worker, a seed fixes the
+whole study.
+"""
+
+import time
+from collections.abc import Callable
+from queue import Empty
+
+from optuna.trial import TrialState
+
+import sweep.errors
+from sweep.coordinator.book import Book
+from sweep.coordinator.crew import HANDED_AT_ONCE, Crew, Worker
+from sweep.coordinator.progress import Observer, Progress, WorkerProgress
+from sweep.errors import (
+    DataError,
+    DeviceError,
+    LeaseLostError,
+    StoreError,
+    SweepError,
+)
+from sweep.launch.launcher import Gone, Inbox
+from sweep.names import CommandKind
+from sweep.search.pruning import PruningRule
+from sweep.store.commands import Command
+from sweep.store.lease import TTL_SECONDS
+from sweep.store.writer import StudyWriter
+from sweep.studyfile import StudyFile
+from sweep.trial import (
+    EpochDone,
+    Event,
+    Leave,
+    Order,
+    Ready,
+    Train,
+    TrialDiverged,
+    TrialDone,
+    TrialFailed,
+    TrialLeft,
+    Verdict,
+    WorkerFailed,
+)
+
+TICK_SECONDS = 0.25
+COMMAND_SECONDS = 0.5
+RENEW_SECONDS = TTL_SECONDS / 4
+#: How long a database may be away before the coordinator gives up.
+PATIENCE_SECONDS = 120.0
+RETRY_SECONDS = 1.0
+
+#: Put into the inbox by a signal handler, to wake the loop.
+WAKE = ""
+
+
+class Coordinator:
+    """Runs one study to its end, or to its interruption."""
+
+    def __init__(
+        self,
+        *,
+        study_file: StudyFile,
+        book: Book,
+        writer: StudyWriter,
+        crew: Crew,
+        inbox: Inbox,
+        devices: list[str],
+        rule: PruningRule | None,
+        commands: Callable[[], list[Command]],
+        invalid: Callable[[], frozenset[int]],
+        data_sha256: str | None,
+        observer: Observer,
+    ) -> None:
+        self._file = study_file
+        self._book = book
+        self._writer = writer
+        self._crew = crew
+        self._inbox = inbox
+        self._devices = devices
+        self._rule = rule
+        self._commands = commands
+        self._invalid = invalid
+        self._known_invalid: frozenset[int] = frozenset()
+        self._data_sha256 = data_sha256
+        self._observer = observer
+        self._orders: list[tuple[Worker, Order]] = []
+        self._pruning: set[int] = set()
+        self._deaths: dict[int, int] = {}
+        self._n_failures = 0
+        self._paused = False
+        #: Set once: the phase the study ends in. No more trials are handed out from then on.
+        self._ending: str | None = None
+        self._interrupts = 0
+        self._away_since: float | None = None
+        self._next_look = self._next_renewal = 0.0
+        self._started = time.monotonic()
+        self._first_ready: float | None = None
+        self._n_done_here = 0
+
+    # --- from outside -----------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Once: finish the epoch and stop. Twice: stop now. Safe in a signal handler."""
+        self._interrupts += 1
+        self._inbox.put((WAKE, Gone(reason="interrupted")))
+
+    def run(self) -> str:
+        """Run until the study is finished or ended otherwise; returns its last phase.
+
+        Raises a SweepError when it cannot go on. What was written stays; `sweep resume` goes on.
+        """
+        self._book.enqueue_first_configurations()
+        self._set_phase("running")
+        try:
+            for device in self._devices:
+                self._start_worker(device)
+            self._loop()
+        except BaseException:
+            self._crew.kill()
+            raise
+        for worker in self._crew:
+            self._note_worker(worker, state="gone")
+        self._crew.shut_down()
+        return self._close()
+
+    # --- the loop ---------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while True:
+            self._hear_all()
+            self._look_for_commands()
+            self._apply_interrupts()
+            self._check_budget()
+            self._fill_all()
+            if self._flush():
+                self._deliver()
+            self._observer(self._progress())
+            if self._is_over() and not self._writer.has_pending:
+                return
+
+    def _hear_all(self) -> None:
+        """Everything the workers have said; judged as a whole, so that no order matters."""
+        reached: set[tuple[int, int]] = set()
+        timeout = RETRY_SECONDS if self._away_since is not None else TICK_SECONDS
+        try:
+            name, event = self._inbox.get(timeout=timeout)
+            while True:
+                if name != WAKE:
+                    self._hear(name, event, reached)
+                name, event = self._inbox.get_nowait()
+        except Empty:
+            pass
+        if self._rule is not None:
+            self._judge(self._rule, reached)
+
+    def _hear(self, name: str, event: Event | Gone, reached: set[tuple[int, int]]) -> None:
+        worker = self._crew.get(name)
+        if worker is None:
+            return
+        match event:
+            case Ready():
+                self._hear_ready(worker, event)
+            case WorkerFailed(error=error, message=message):
+                raise getattr(sweep.errors, error, SweepError)(message)
+            case Gone(reason=reason):
+                self._hear_gone(worker, reason)
+            case _ if not worker.holds(event.number, event.attempt):
+                self._book.event(
+                    "late result refused",
+                    f"{type(event).__name__} of attempt {event.attempt}, which is not current",
+                    number=event.number,
+                    worker=name,
+                )
+            case EpochDone():
+                worker.epoch = event.epoch
+                self._book.report(event.number, event.epoch, event.metrics)
+                reached.add((event.number, event.epoch))
+            case TrialDone():
+                self._book.complete(event)
+                self._ended(worker, event.number)
+            case TrialDiverged():
+                self._book.diverge(event.number, event.reason)
+                self._ended(worker, event.number)
+            case TrialFailed():
+                self._fail(event.number, event.reason)
+                self._ended(worker, event.number)
+            case TrialLeft():
+                if event.number in self._pruning:
+                    self._book.prune(event.number, event.epoch)
+                else:
+                    self._book.put_back(event.number)
+                self._ended(worker, event.number)
+
+    def _ended(self, worker: Worker, number: int) -> None:
+        """A trial came back: the worker's next one is asked for at once."""
+        worker.drop(number)
+        worker.n_finished += 1
+        self._n_done_here += 1
+        self._pruning.discard(number)
+        self._fill(worker)
+        self._note_worker(worker)
+
+    def _hear_ready(self, worker: Worker, event: Ready) -> None:
+        if self._data_sha256 not in (None, event.data_sha256):
+            raise DataError(
+                f"the data set {self._file.data.name} is not the one this study began with: "
+                f"SHA-256 {event.data_sha256[:12]}… instead of {str(self._data_sha256)[:12]}…. "
+                "Put the old files back, or start a study of another name."
+            )
+        if self._data_sha256 is None:
+            self._data_sha256 = event.data_sha256
+            self._writer.note_data(event.data_sha256, event.originals_png)
+        worker.ready = True
+        worker.device_name = event.device_name
+        self._first_ready = self._first_ready or time.monotonic()
+        self._note_worker(worker)
+        self._fill(worker)
+
+    def _hear_gone(self, worker: Worker, reason: str) -> None:
+        self._note_worker(worker, state="gone")
+        self._book.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
+        for place, spec in enumerate(worker.handed):
+            # Only the trial in training can have killed its worker.
+            deaths = self._deaths.get(spec.number, 0) + (place == 0)
+            self._deaths[spec.number] = deaths
+            if deaths > self._file.workers.retries:
+                self._fail(spec.number, f"its worker died {deaths} times, at last: {reason}")
+            else:
+                self._book.put_back(spec.number)
+            self._pruning.discard(spec.number)
+        may_restart = self._crew.lost(worker)
+        if self._ending is not None:
+            return
+        if may_restart:
+            self._start_worker(worker.device)
+        elif len(self._crew) == 0:
+            raise DeviceError(f"no worker comes up on {worker.device}: {reason}")
+        else:
+            self._book.event("device left out", f"{worker.device}: {reason}")
+
+    def _judge(self, rule: PruningRule, reached: set[tuple[int, int]]) -> None:
+        holders = {spec.number: (w, spec) for w in self._crew for spec in w.handed}
+        for step in sorted({step for _, step in reached}):
+            pruned = rule.decide(self._book.curves, step)
+            for number in sorted(n for n, s in reached if s == step):
+                if number not in holders:
+                    continue
+                worker, spec = holders[number]
+                leave = number in pruned and step < spec.config.epochs
+                if leave:
+                    self._pruning.add(number)
+                verdict = Verdict(number=number, attempt=spec.attempt, epoch=step, leave=leave)
+                self._orders.append((worker, verdict))
+
+    def _fail(self, number: int, reason: str) -> None:
+        self._book.fail(number, reason)
+        self._n_failures += 1
+        if self._n_failures > self._file.budget.max_failures:
+            self._end("failed")
+
+    # --- handing out ------------------------------------------------------------------------
+
+    def _fill_all(self) -> None:
+        for worker in self._crew:
+            self._fill(worker)
+
+    def _fill(self, worker: Worker) -> None:
+        while (
+            worker.ready
+            and self._ending is None
+            and not self._paused
+            and len(worker.handed) < HANDED_AT_ONCE
+            and self._book.has_more
+        ):
+            spec = self._book.ask(worker.name)
+            worker.handed.append(spec)
+            self._orders.append((worker, Train(spec=spec)))
+
+    def _deliver(self) -> None:
+        for worker, order in self._orders:
+            worker.handle.send(order)
+        self._orders.clear()
+
+    def _start_worker(self, device: str) -> None:
+        self._note_worker(self._crew.start(device))
+
+    # --- commands, budget, ending -----------------------------------------------------------
+
+    def _look_for_commands(self) -> None:
+        if time.monotonic() < self._next_look or self._away_since is not None:
+            return
+        self._next_look = time.monotonic() + COMMAND_SECONDS
+        try:
+            commands, invalid = self._commands(), self._invalid()
+        except StoreError:
+            return  # the next flush will tell
+        for command in commands:
+            self._writer.rows.commands[command.command_id] = self._apply(command)
+        for number in sorted(invalid - self._known_invalid):
+            self._book.leave_out(number)
+        self._known_invalid |= invalid
+
+    def _apply(self, command: Command) -> str:
+        match command.kind:
+            case CommandKind.PAUSE:
+                self._paused = True
+                self._set_phase("paused")
+            case CommandKind.CONTINUE:
+                self._paused = False
+                self._set_phase("running")
+            case CommandKind.STOP:
+                self._end("stopped")
+            case CommandKind.EXTEND:
+                self._book.extend(int(command.payload["n_trials"]))
+            case CommandKind.ENQUEUE:
+                try:
+                    number = self._book.enqueue(command.payload["configuration"])
+                except SweepError as error:
+                    return f"refused: {error}"
+                return f"applied: trial {number}"
+        return "applied"
+
+    def _apply_interrupts(self) -> None:
+        if self._interrupts >= 2:
+            for worker in self._crew:
+                worker.handle.kill()
+                for spec in worker.handed:
+                    self._book.put_back(spec.number)
+                worker.handed.clear()
+        if self._interrupts:
+            self._end("interrupted")
+
+    def _check_budget(self) -> None:
+        limit = self._file.budget.max_seconds
+        if limit is not None and time.monotonic() - self._started > limit:
+            self._end("out of time")
+
+    def _end(self, phase: str) -> None:
+        """Hand out no more, and let what trains leave at the end of its epoch."""
+        if self._ending is not None:
+            return
+        self._ending = phase
+        for worker in self._crew:
+            for spec in worker.handed:
+                order = Leave(number=spec.number, attempt=spec.attempt)
+                self._orders.append((worker, order))
+
+    def _is_over(self) -> bool:
+        if any(worker.handed for worker in self._crew):
+            return False
+        return self._ending is not None or not (self._book.has_more or self._paused)
+
+    def _close(self) -> str:
+        phase = self._ending or "finished"
+        self._set_phase(phase)
+        self._writer.flush()
+        self._writer.release()
+        return phase
+
+    def _set_phase(self, phase: str) -> None:
+        self._writer.rows.study["phase"] = phase
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def _flush(self) -> bool:
+        """Write the tick. False while the database is away; the rows wait and nothing is lost."""
+        due = time.monotonic() >= self._next_renewal
+        if not (due or self._writer.has_changes):
+            return True
+        try:
+            self._writer.flush()
+        except LeaseLostError:
+            raise
+        except StoreError:
+            self._away_since = self._away_since or time.monotonic()
+            if time.monotonic() - self._away_since > PATIENCE_SECONDS:
+                raise
+            return False
+        self._away_since = None
+        self._next_renewal = time.monotonic() + RENEW_SECONDS
+        return True
+
+    def _note_worker(self, worker: Worker, state: str | None = None) -> None:
+        self._writer.rows.workers[worker.name] = {
+            "host": worker.handle.host,
+            "pid": worker.handle.pid,
+            "device": worker.device,
+            "device_name": worker.device_name,
+            "state": state or worker.state,
+            "n_finished": worker.n_finished,
+        }
+
+    # --- showing ----------------------------------------------------------------------------
+
+    def _progress(self) -> Progress:
+        book = self._book
+        counts = {state: book.count(state) for state in TrialState}
+        n_left = book.n_trials - sum(n for s, n in counts.items() if s.is_finished())
+        rate = self._rate()
+        return Progress(
+            name=self._file.study.name,
+            phase=self._ending or ("paused" if self._paused else "running"),
+            n_trials=book.n_trials,
+            n_complete=counts[TrialState.COMPLETE],
+            n_pruned=counts[TrialState.PRUNED],
+            n_failed=counts[TrialState.FAIL] - book.n_diverged,
+            n_diverged=book.n_diverged,
+            n_running=counts[TrialState.RUNNING],
+            best_value=book.best_value,
+            best_number=book.best_number,
+            trials_per_second=rate,
+            seconds_left=n_left / rate if rate else None,
+            workers=tuple(_worker_progress(worker) for worker in self._crew),
+            message=None if self._away_since is None else self._away_message(),
+        )
+
+    def _away_message(self) -> str:
+        seconds = time.monotonic() - (self._away_since or 0.0)
+        return (
+            f"the database has been away for {seconds:.0f} s: workers go on, their results wait; "
+            f"giving up after {PATIENCE_SECONDS:.0f} s"
+        )
+
+    def _rate(self) -> float | None:
+        if self._first_ready is None or not self._n_done_here:
+            return None
+        return self._n_done_here / (time.monotonic() - self._first_ready)
+
+
+def _worker_progress(worker: Worker) -> WorkerProgress:
+    spec = worker.handed[0] if worker.handed else None
+    return WorkerProgress(
+        name=worker.name,
+        device=worker.device,
+        state=worker.state,
+        number=spec.number if spec else None,
+        epoch=worker.epoch,
+        epochs=spec.config.epochs if spec else 0,
+        n_finished=worker.n_finished,
+    )

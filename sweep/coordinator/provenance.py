@@ -1,0 +1,44 @@
+"""What is needed to repeat a study, besides its file: versions, code, machine."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import sweep
+
+_PACKAGES = ("optuna", "torch", "torchvision", "numpy", "sqlalchemy")
+
+
+def collect() -> dict[str, Any]:
+    """Versions without loading the packages, the git commit of the working folder if any."""
+    return {
+        "sweep": sweep.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "git_commit": _git_commit(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit} with changes" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    answer = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
+    )
+    return answer.stdout.strip()

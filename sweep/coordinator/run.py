@@ -1,0 +1,297 @@
+"""Starting and resuming a study: what the CLI calls."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import optuna
+
+from sweep import datasets
+from sweep.coordinator.book import Book
+from sweep.coordinator.crew import Crew
+from sweep.coordinator.loop import Coordinator
+from sweep.coordinator.progress import Observer
+from sweep.coordinator.provenance import collect
+from sweep.errors import FailureLimitError, StudyFileError, UsageError
+from sweep.launch.devices import choose_devices, n_cores
+from sweep.launch.launcher import Launcher
+from sweep.launch.local import LocalLauncher
+from sweep.names import Pruner, Sampler
+from sweep.search.changes import incompatible_changes
+from sweep.search.configurations import enqueue_params, suggest_config
+from sweep.search.grid import grid_size
+from sweep.search.pruning import make_pruner
+from sweep.search.samplers import make_sampler, quiet_optuna
+from sweep.store.artifacts import artifact_folder
+from sweep.store.commands import waiting as waiting_commands
+from sweep.store.engine import Engine
+from sweep.store.study import (
+    NewStudy,
+    OpenStudy,
+    create_study,
+    hold_study,
+    invalid_trials,
+    stored_study_file,
+    update_study_file,
+)
+from sweep.studyfile import StudyFile, loads, to_toml
+from sweep.trial import TrialConfig, WorkerSetup
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the command line may say about one run; None leaves it to the study file."""
+
+    #: ``all``, ``cpu``, or indices like ``0,1``.
+    gpus: str | None = None
+    per_gpu: int | None = None
+    #: Worker processes when training on the CPU; None is one for every two cores.
+    cpu_workers: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a study would do: for ``--dry-run``."""
+
+    n_trials: int
+    devices: tuple[str, ...]
+    #: Folder of the data set; None when it has yet to be fetched.
+    data_folder: Path | None
+    #: The first configurations, as the sampler would ask for them before it has learned anything.
+    first: tuple[TrialConfig, ...]
+
+
+Say = Callable[[str], None]
+
+
+def n_trials(study_file: StudyFile) -> int:
+    """The trials a study file asks for: its budget, and for a grid no more than its points."""
+    budget = study_file.budget.trials
+    if study_file.sampler.name is Sampler.GRID:
+        points = grid_size(study_file.space)
+        return points if budget is None else min(budget, points)
+    assert budget is not None  # the study file's own rules say so
+    return max(budget, len(study_file.enqueue))
+
+
+def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
+    """What would run, without running or writing anything."""
+    quiet_optuna()
+    study = optuna.create_study(
+        sampler=make_sampler(study_file, 0), directions=["minimize"] * _n_objectives(study_file)
+    )
+    for configuration in study_file.enqueue:
+        study.enqueue_trial(enqueue_params(study_file, configuration))
+    count = n_trials(study_file)
+    first = [suggest_config(study.ask(), study_file)[0] for _ in range(min(n_first, count))]
+    return Plan(
+        n_trials=count,
+        devices=tuple(_devices(study_file, options)),
+        data_folder=datasets.find(study_file.data.name),
+        first=tuple(first),
+    )
+
+
+def start(
+    engine: Engine,
+    study_file: StudyFile,
+    options: RunOptions,
+    observer: Observer,
+    *,
+    say: Say,
+    go_on: bool = False,
+    launcher: Launcher | None = None,
+) -> str:
+    """Make a study and run it; returns its last phase (finished, stopped, interrupted, …).
+
+    With ``go_on`` a study of that name and space is resumed. Raises StudyFileError when the name
+    is taken with another space, UsageError when it is taken with the same one.
+    """
+    name = study_file.study.name
+    devices = _devices(study_file, options)
+    _prepare_data(study_file, say)
+    existing = stored_study_file(engine, name)
+    if existing is None:
+        create_study(
+            engine,
+            NewStudy(
+                name=name,
+                n_objectives=_n_objectives(study_file),
+                study_file=to_toml(study_file),
+                settings=study_file.model_dump(mode="json", exclude={"space"}),
+                provenance=collect(),
+                dataset=study_file.data.name,
+                n_trials=n_trials(study_file),
+            ),
+        )
+    else:
+        _check_same(name, existing, study_file)
+        if not go_on:
+            raise UsageError(
+                f"study {name!r} is there already. `sweep resume {name}` goes on with it; "
+                "`--name OTHER` starts another."
+            )
+    return _run(engine, study_file, devices, observer, say=say, launcher=launcher)
+
+
+def resume(
+    engine: Engine,
+    name: str,
+    options: RunOptions,
+    observer: Observer,
+    *,
+    say: Say,
+    trials: int | None = None,
+    study_file: StudyFile | None = None,
+    launcher: Launcher | None = None,
+) -> str:
+    """Go on with a study, from its stored file or a changed one; returns its last phase.
+
+    ``trials`` sets a new budget. Raises NotFoundError, StudyFileError for a change that cannot
+    be made on the way, StudyHeldError while another coordinator runs it.
+    """
+    stored = stored_study_file(engine, name)
+    if stored is None:
+        from sweep.store.read import study
+
+        study(engine, name)  # raises NotFoundError, with names that are there
+        raise UsageError(f"study {name!r} was not made by sweep, which has no file for it.")
+    if study_file is not None:
+        _check_same(name, stored, study_file)
+    file = study_file or loads(stored, f"study {name!r}", ())
+    devices = _devices(file, options)
+    _prepare_data(file, say)
+    return _run(
+        engine,
+        file,
+        devices,
+        observer,
+        say=say,
+        launcher=launcher,
+        trials=n_trials(study_file) if trials is None and study_file is not None else trials,
+        changed=study_file is not None,
+    )
+
+
+def _check_same(name: str, stored: str, study_file: StudyFile) -> None:
+    changes = incompatible_changes(loads(stored, f"study {name!r}", ()), study_file)
+    if changes:
+        raise StudyFileError(f"study {name!r} is there already, with another space", changes)
+
+
+def _run(
+    engine: Engine,
+    study_file: StudyFile,
+    devices: list[str],
+    observer: Observer,
+    *,
+    say: Say,
+    launcher: Launcher | None,
+    trials: int | None = None,
+    changed: bool = False,
+) -> str:
+    quiet_optuna()
+    name = study_file.study.name
+    opened = hold_study(
+        engine,
+        name,
+        waiting=lambda left: say(f"another coordinator may still run it; {left:.0f} s to go"),
+    )
+    if changed:
+        update_study_file(opened.writer, to_toml(study_file))
+    book = Book(opened, study_file, artifact_folder(engine.url))
+    if trials is not None:
+        book.extend(trials)
+    coordinator = _coordinator(
+        engine, opened, study_file, book, devices, observer, launcher or LocalLauncher()
+    )
+    try:
+        with _signals(coordinator.interrupt):
+            phase = coordinator.run()
+    except BaseException:
+        opened.writer.abandon()
+        raise
+    if phase == "failed":
+        raise FailureLimitError(
+            f"study {name!r}: more than {study_file.budget.max_failures} trials failed "
+            f"(budget.max_failures). `sweep trials {name} --state fail` says why."
+        )
+    return phase
+
+
+def _coordinator(
+    engine: Engine,
+    opened: OpenStudy,
+    study_file: StudyFile,
+    book: Book,
+    devices: list[str],
+    observer: Observer,
+    launcher: Launcher,
+) -> Coordinator:
+    pruning = study_file.pruner.name is not Pruner.NONE
+    setup = WorkerSetup(
+        dataset=study_file.data.name,
+        validation_fraction=study_file.data.validation_fraction,
+        split_seed=study_file.data.split_seed,
+        pruning=pruning,
+        n_threads=max(1, n_cores() // len(devices)) if devices[0] == "cpu" else None,
+        train_limit=study_file.data.train_limit,
+    )
+    return Coordinator(
+        study_file=study_file,
+        book=book,
+        writer=opened.writer,
+        crew=Crew(launcher, setup),
+        inbox=launcher.inbox,
+        devices=devices,
+        rule=make_pruner(study_file) if pruning else None,
+        commands=lambda: waiting_commands(engine, opened.study_id),
+        invalid=lambda: invalid_trials(engine, opened.study_id),
+        data_sha256=opened.data_sha256,
+        observer=observer,
+    )
+
+
+def _devices(study_file: StudyFile, options: RunOptions) -> list[str]:
+    return choose_devices(
+        options.gpus or study_file.workers.gpus,
+        options.per_gpu or study_file.workers.per_gpu,
+        options.cpu_workers,
+    )
+
+
+def _prepare_data(study_file: StudyFile, say: Say) -> None:
+    # Here, once, rather than in every worker at the same time.
+    if datasets.find(study_file.data.name) is None:
+        datasets.prepare(study_file.data.name, None, say)
+
+
+def _n_objectives(study_file: StudyFile) -> int:
+    return len(study_file.study.objectives)
+
+
+@contextmanager
+def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and a polite kill reach the coordinator; a third one ends the process as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received = 0
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal received
+        received += 1
+        interrupt()
+        if received >= 2:
+            signal.signal(number, signal.SIG_DFL)
+
+    previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,157 @@
+"""kill -9 at random moments, real processes: nothing lost, nothing twice.
+
+Workers and coordinators of a 40-trial study are killed while it runs; `sweep resume` goes on.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from optuna.trial import TrialState
+from sqlalchemy import text
+
+from sweep.store import read
+from sweep.store.migrate import open_store
+
+N_TRIALS = 40
+STUDY = f"""
+study.name = "x"
+data.train_limit = 640
+space.hidden_width = {{low = 4, high = 16}}
+space.epochs = {{low = 1, high = 3}}
+sampler.name = "random"
+workers.retries = 20
+budget.trials = {N_TRIALS}
+"""
+
+
+def sweep(*arguments: str, url: str, folder: Path) -> subprocess.Popen[bytes]:
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sweep", *arguments],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "SWEEP_STORAGE": url, "SWEEP_ARTIFACTS": str(folder / "artifacts")},
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def killed_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[psutil.Process]:
+    """No process of a failed test survives it."""
+    tree = psutil.Process(process.pid)
+    try:
+        yield tree
+    finally:
+        for one in (*_children(tree), tree):
+            with _gone_is_fine():
+                one.kill()
+        process.wait()
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except psutil.NoSuchProcess:
+        return
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def n_finished(url: str) -> int:
+    try:
+        return read.study(open_store(url), "x").n_finished
+    except Exception:  # not there yet
+        return 0
+
+
+def wait_for(condition: object, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_a_study_survives_the_death_of_workers_and_coordinators(
+    storage_url: str, tmp_path: Path
+) -> None:
+    dice = random.Random(5)
+    (tmp_path / "x.toml").write_text(STUDY)
+    start = ("start", str(tmp_path / "x.toml"), "--gpus", "cpu")
+    for round_number in range(3):
+        arguments = start if round_number == 0 else ("resume", "x", "--gpus", "cpu")
+        process = sweep(*arguments, url=storage_url, folder=tmp_path)
+        with killed_at_the_end(process) as tree:
+            goal = n_finished(storage_url) + dice.randint(3, 6)
+            wait_for(lambda goal=goal: n_finished(storage_url) >= goal)
+            workers = _children(tree)
+            assert workers
+            dice.choice(workers).send_signal(signal.SIGKILL)
+            goal += dice.randint(1, 4)
+            wait_for(lambda goal=goal: n_finished(storage_url) >= goal)
+            workers = _children(tree)
+            time.sleep(dice.random() * 0.3)
+            tree.send_signal(signal.SIGKILL)
+            process.wait()
+            # Workers notice by themselves that their coordinator is gone.
+            _, alive = psutil.wait_procs(workers, timeout=10)
+            assert not alive
+    began = time.monotonic()
+    process = sweep("resume", "x", "--gpus", "cpu", url=storage_url, folder=tmp_path)
+    with killed_at_the_end(process):
+        assert process.wait(120) == 0, (tmp_path / "log").read_text()
+    # The lease of a coordinator that is provably dead is not waited for.
+    assert time.monotonic() - began < 100
+    assert_complete(storage_url)
+
+
+def assert_complete(url: str) -> None:
+    """Every trial finished once, with its whole curve, and Optuna's view equals ours."""
+    trials = optuna.load_study(study_name="x", storage=url).trials
+    assert [trial.number for trial in trials] == list(range(N_TRIALS))
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    for trial in trials:
+        assert set(trial.intermediate_values) == set(range(1, trial.params["epochs"] + 1))
+        assert trial.value == trial.intermediate_values[trial.params["epochs"]]
+    rows = read.trials(open_store(url), "x")
+    assert [(row.number, row.value, row.val_mse) for row in rows] == [
+        (trial.number, trial.value, trial.value) for trial in trials
+    ]
+    with open_store(url).connect() as connection:
+        doubles = connection.execute(
+            text("SELECT number FROM trials GROUP BY study_id, number HAVING count(*) > 1")
+        ).all()
+        assert not doubles
+        if url.startswith("sqlite"):
+            assert connection.scalar(text("PRAGMA integrity_check")) == "ok"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_loses_nothing_and_says_how_to_go_on(tmp_path: Path, times: int) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    (tmp_path / "x.toml").write_text(STUDY)
+    process = sweep("start", str(tmp_path / "x.toml"), "--gpus", "cpu", url=url, folder=tmp_path)
+    with killed_at_the_end(process) as tree:
+        wait_for(lambda: n_finished(url) >= 3)
+        for _ in range(times):
+            tree.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert "sweep resume x" in (tmp_path / "log").read_text()
+    states = [trial.state for trial in optuna.load_study(study_name="x", storage=url).trials]
+    assert TrialState.RUNNING not in states
+    assert 3 <= states.count(TrialState.COMPLETE) < N_TRIALS

@@ -1,0 +1,483 @@
+"""Whole studies with pretended workers: what is asked, told, pruned, retried and written."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from sweep.coordinator.progress import Progress
+from sweep.coordinator.run import RunOptions, plan, resume, start
+from sweep.errors import (
+    DeviceError,
+    FailureLimitError,
+    NotFoundError,
+    StudyFileError,
+    StudyHeldError,
+    UsageError,
+)
+from sweep.names import CommandKind
+from sweep.search.configurations import config_from_params
+from sweep.store import annotate, commands, read
+from sweep.store.engine import Engine
+from sweep.store.migrate import open_store
+from sweep.studyfile import StudyFile, loads
+from sweep.trial import Leave, Train, TrialSpec
+from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowly
+
+STUDY = """
+study.name = "x"
+study.seed = 7
+space.hidden_width = {low = 8, high = 1024, log = true}
+space.epochs = 3
+sampler.name = "random"
+budget.trials = 12
+"""
+
+ONE = RunOptions(gpus="cpu", cpu_workers=1)
+THREE = RunOptions(gpus="cpu", cpu_workers=3)
+
+
+def study_file(text: str = STUDY, *overrides: str) -> StudyFile:
+    return loads(text, "test.toml", overrides)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'x.db'}"
+
+
+@pytest.fixture
+def engine(url: str) -> Engine:
+    return open_store(url, create=True)
+
+
+def run(
+    engine: Engine,
+    launcher: FakeLauncher | None = None,
+    file: StudyFile | None = None,
+    options: RunOptions = ONE,
+    observer: Callable[[Progress], None] = lambda progress: None,
+    **more: Any,
+) -> str:
+    return start(
+        engine,
+        file or study_file(),
+        options,
+        observer,
+        say=lambda line: None,
+        launcher=launcher or FakeLauncher(),
+        **more,
+    )
+
+
+def go_on(engine: Engine, launcher: FakeLauncher | None = None, **more: Any) -> str:
+    return resume(
+        engine,
+        "x",
+        ONE,
+        lambda progress: None,
+        say=lambda line: None,
+        launcher=launcher or FakeLauncher(),
+        **more,
+    )
+
+
+def trials(url: str) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name="x", storage=url).trials
+
+
+def states(url: str) -> list[TrialState]:
+    return [trial.state for trial in trials(url)]
+
+
+@pytest.mark.parametrize("options", [ONE, THREE])
+def test_a_study_runs_to_its_budget_and_no_further(
+    engine: Engine, url: str, options: RunOptions
+) -> None:
+    assert run(engine, options=options) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+    assert [trial.number for trial in trials(url)] == list(range(12))
+
+
+def test_what_a_trial_reported_is_what_is_stored(engine: Engine, url: str) -> None:
+    run(engine)
+    for stored, row in zip(trials(url), read.trials(engine, "x"), strict=True):
+        spec = TrialSpec(
+            number=row.number,
+            attempt=1,
+            config=config_from_params(study_file(), stored.params)[0],
+            seeds=row.seeds,
+        )
+        curve = {epoch: error_of(spec, epoch, row.seeds[0]) for epoch in (1, 2, 3)}
+        assert stored.intermediate_values == curve
+        assert stored.value == row.val_mse == curve[3]
+        assert row.test_mse == 2 * curve[3]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes", "nsga2"])
+def test_one_seed_and_one_worker_give_the_same_study_twice(tmp_path: Path, sampler: str) -> None:
+    text = STUDY.replace('"random"', f'"{sampler}"') + "space.loss.choices = ['bce', 'mse']\n"
+    if sampler == "cmaes":
+        text = text.replace("space.loss", "space.learning_rate = {low=1e-4, high=1e-1}\n#")
+    seen = []
+    for folder in "ab":
+        url = f"sqlite:///{tmp_path / folder}.db"
+        run(open_store(url, create=True), file=study_file(text + "pruner.name = 'median'\n"))
+        seen.append([(t.params, t.values, t.state, t.intermediate_values) for t in trials(url)])
+    assert seen[0] == seen[1]
+
+
+def test_enqueued_configurations_run_first_and_once(engine: Engine, url: str) -> None:
+    file = study_file(STUDY + "[[enqueue]]\nhidden_width = 784\n[[enqueue]]\nhidden_width = 9\n")
+    run(engine, file=file)
+    assert [t.params["hidden_width"] for t in trials(url)[:2]] == [784, 9]
+    go_on(engine, trials=13)
+    assert [t.params["hidden_width"] for t in trials(url)].count(784) == 1
+
+
+def test_a_repeated_trial_is_worth_the_mean_of_its_seeds(engine: Engine) -> None:
+    run(engine, file=study_file(STUDY, "study.repeat=3", "budget.trials=2"))
+    for number in (0, 1):
+        detail = read.trial(engine, "x", number)
+        errors = [result.val_mse for result in detail.results]
+        assert len(set(errors)) == 3
+        assert detail.value == pytest.approx(sum(e or 0 for e in errors) / 3)
+        assert (detail.val_mse_std or 0) > 0
+
+
+def test_several_objectives_give_a_pareto_set_and_keep_their_curves(
+    engine: Engine, url: str
+) -> None:
+    file = study_file(STUDY, 'study.objectives=["val_mse", "hidden_width"]')
+    run(engine, file=file)
+    assert all(trial.values[1] == trial.params["hidden_width"] for trial in trials(url))
+    assert all(len(curve) == 3 for curve in read.curves(engine, "x").values())
+    assert len(read.best(engine, "x", 20)) == 12  # wider is better, so none dominates another
+
+
+# --- pruning --------------------------------------------------------------------------------
+
+
+def test_bad_trials_are_pruned_and_end_one_epoch_after_the_decision(
+    engine: Engine, url: str
+) -> None:
+    run(engine, file=study_file(STUDY + "pruner.name = 'median'\n", "space.epochs=6"))
+    pruned = [t for t in trials(url) if t.state == TrialState.PRUNED]
+    assert pruned
+    assert all(max(t.intermediate_values) < 6 for t in pruned)
+    assert all(t.value == t.intermediate_values[max(t.intermediate_values)] for t in pruned)
+    best = min(t.value or 1 for t in trials(url) if t.state == TrialState.COMPLETE)
+    assert best == min(t.value or 1 for t in trials(url))
+
+
+# --- failures -------------------------------------------------------------------------------
+
+
+def die_at(*numbers: int, times: int = 1) -> Callable[[FakeWorker, TrialSpec, int], None]:
+    deaths: list[int] = []
+
+    def on_epoch(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        if spec.number in numbers and epoch == 2 and deaths.count(spec.number) < times:
+            deaths.append(spec.number)
+            worker.kill()
+            raise Killed
+
+    return on_epoch
+
+
+def test_a_worker_that_dies_has_its_trials_handed_out_again(engine: Engine, url: str) -> None:
+    run(engine, FakeLauncher(die_at(3, 7)))
+    assert states(url) == [TrialState.COMPLETE] * 12
+    rows = {row.number: row for row in read.trials(engine, "x")}
+    assert rows[3].attempt == rows[7].attempt == 2
+    assert all(set(t.intermediate_values) == {1, 2, 3} for t in trials(url))
+    assert [e.kind for e in read.events(engine, "x")].count("worker gone") == 2
+
+
+def test_a_trial_that_keeps_killing_its_worker_fails_with_the_reason(
+    engine: Engine, url: str
+) -> None:
+    run(engine, FakeLauncher(die_at(3, times=99)), study_file(STUDY, "workers.retries=1"))
+    failed = [t.number for t in trials(url) if t.state == TrialState.FAIL]
+    assert failed == [3]
+    assert "its worker died 2 times" in str(read.trial(engine, "x", 3).reason)
+
+
+def test_a_diverged_trial_is_an_outcome_and_no_failure(engine: Engine, url: str) -> None:
+    from sweep.trainer.reference import Diverged
+
+    def diverge(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        if spec.number % 2:
+            raise Diverged(epoch, "training loss became nan in epoch 1")
+
+    run(engine, FakeLauncher(diverge), study_file(STUDY, "budget.max_failures=0"))
+    summary = read.study(engine, "x")
+    assert (summary.n_diverged, summary.n_failed, summary.counts["COMPLETE"]) == (6, 0, 6)
+    assert read.trial(engine, "x", 1).reason == "training loss became nan in epoch 1"
+
+
+def test_too_many_failures_end_the_study(engine: Engine, url: str) -> None:
+    def fail(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    with pytest.raises(FailureLimitError, match="max_failures"):
+        run(engine, FakeLauncher(fail), study_file(STUDY, "budget.max_failures=2"))
+    # The fourth had been handed out already.
+    assert states(url).count(TrialState.FAIL) in (3, 4)
+    assert TrialState.RUNNING not in states(url)
+    assert read.study(engine, "x").phase == "failed"
+
+
+def test_workers_that_never_come_up_are_not_started_forever(engine: Engine) -> None:
+    class Stillborn(FakeLauncher):
+        def start(self, name: str, device: str) -> FakeWorker:
+            worker = super().start(name, device)
+            worker.kill()
+            return worker
+
+    launcher = Stillborn()
+    with pytest.raises(DeviceError, match="no worker comes up"):
+        run(engine, launcher)
+    assert len(launcher.workers) == 3
+
+
+def test_a_late_result_of_an_older_attempt_is_refused(engine: Engine, url: str) -> None:
+    # A worker was given up for dead, its trial handed to another; then it speaks again.
+    launcher = FakeLauncher(slowly)
+
+    def replay(progress: Progress) -> None:
+        if progress.n_complete == 4 and launcher.workers[0].name == "w0":
+            spec = next(o.spec for o in launcher.workers[0].orders if isinstance(o, Train))
+            late = launcher.workers[0].start(spec)
+            late.epoch = 1
+            launcher.inbox.put(("w0", late.result()))
+
+    run(engine, launcher, observer=replay)
+    assert states(url) == [TrialState.COMPLETE] * 12
+    assert "late result refused" in [event.kind for event in read.events(engine, "x")]
+    assert read.trial(engine, "x", 0).val_mse == trials(url)[0].intermediate_values[3]
+
+
+# --- control --------------------------------------------------------------------------------
+
+
+def post_at(
+    engine: Engine, n_complete: int, kind: CommandKind, payload: dict[str, Any] | None = None
+) -> Callable[[Progress], None]:
+    """Posts a command once, when so many trials are complete."""
+    posted: list[int] = []
+
+    def observer(progress: Progress) -> None:
+        if progress.n_complete >= n_complete and not posted:
+            study_id = read.study(engine, "x").study_id
+            posted.append(commands.post(engine, study_id, kind, payload))
+
+    return observer
+
+
+def test_stop_ends_the_study_and_resume_finishes_it(engine: Engine, url: str) -> None:
+    observer = post_at(engine, 2, CommandKind.STOP)
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "stopped"
+    assert TrialState.RUNNING not in states(url)
+    assert states(url).count(TrialState.COMPLETE) < 12
+    assert go_on(engine) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_a_stop_before_the_loop_starts_is_not_lost(engine: Engine, url: str) -> None:
+    # Posted by another process after the lease was taken, before the first tick.
+    observer = post_at(engine, 0, CommandKind.STOP)
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "stopped"
+
+
+def test_a_stop_that_waited_is_superseded_by_a_later_start(engine: Engine) -> None:
+    run(engine, observer=post_at(engine, 1, CommandKind.STOP), launcher=FakeLauncher(slowly))
+    commands.post(engine, 1, CommandKind.STOP)
+    assert go_on(engine) == "finished"
+    assert [c.outcome for c in read.commands(engine, "x")] == [
+        "applied",
+        "superseded by a later start",
+    ]
+
+
+def test_a_paused_study_starts_nothing_new_until_it_goes_on(engine: Engine, url: str) -> None:
+    paused_at: list[float] = []
+    pause = post_at(engine, 2, CommandKind.PAUSE)
+
+    def observer(progress: Progress) -> None:
+        pause(progress)
+        if progress.phase == "paused" and progress.n_running == 0 and not paused_at:
+            paused_at.append(progress.n_complete)
+            commands.post(engine, 1, CommandKind.CONTINUE)
+
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
+    assert 2 <= paused_at[0] < 12
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_enqueue_reaches_a_running_study(engine: Engine, url: str) -> None:
+    payload = {"configuration": {"hidden_width": 333}}
+    observer = post_at(engine, 2, CommandKind.ENQUEUE, payload)
+    run(engine, FakeLauncher(slowly), observer=observer)
+    assert 333 in [trial.params["hidden_width"] for trial in trials(url)]
+
+
+def test_an_enqueued_configuration_outside_the_space_is_refused_with_the_reason(
+    engine: Engine,
+) -> None:
+    payload = {"configuration": {"hidden_width": 5000}}
+    observer = post_at(engine, 2, CommandKind.ENQUEUE, payload)
+    run(engine, FakeLauncher(slowly), observer=observer)
+    (command,) = read.commands(engine, "x")
+    assert str(command.outcome).startswith("refused") and "5000" in str(command.outcome)
+
+
+def test_extend_adds_trials_to_a_running_study(engine: Engine, url: str) -> None:
+    observer = post_at(engine, 2, CommandKind.EXTEND, {"n_trials": 15})
+    run(engine, FakeLauncher(slowly), observer=observer)
+    assert states(url) == [TrialState.COMPLETE] * 15
+
+
+def test_interrupted_once_it_finishes_the_epoch_and_loses_nothing(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = FakeLauncher(slowly)
+    assert run(engine, launcher, observer=_interrupt_at(2, monkeypatch)) == "interrupted"
+    assert any(isinstance(order, Leave) for order in launcher.workers[0].orders)
+    assert TrialState.RUNNING not in states(url)
+    assert go_on(engine) == "finished"
+    assert [t.number for t in trials(url)] == list(range(12))
+
+
+def test_interrupted_twice_it_stops_now_and_loses_nothing(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        if spec.number == 3:
+            time.sleep(60)
+
+    observer = _interrupt_at(2, monkeypatch, times=2)
+    began = time.monotonic()
+    assert run(engine, FakeLauncher(hang), observer=observer) == "interrupted"
+    assert time.monotonic() - began < 30
+    assert TrialState.RUNNING not in states(url)
+    assert go_on(engine) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def _interrupt_at(
+    n_complete: int, monkeypatch: pytest.MonkeyPatch, times: int = 1
+) -> Callable[[Progress], None]:
+    """Calls the coordinator's signal handler, which the main thread would run."""
+    handlers: list[Callable[[], None]] = []
+    from sweep.coordinator import run as module
+
+    real = module._signals
+    monkeypatch.setattr(module, "_signals", lambda f: handlers.append(f) or real(f))
+
+    def observer(progress: Progress) -> None:
+        if progress.n_complete >= n_complete and handlers:
+            interrupt = handlers.pop()
+            for _ in range(times):
+                interrupt()
+
+    return observer
+
+
+def test_an_invalid_trial_is_no_longer_the_best(engine: Engine) -> None:
+    run(engine)
+    best = read.best(engine, "x", 1)[0].number
+    annotate.invalidate(engine, "x", best)
+    seen: list[int | None] = []
+    resume(
+        engine,
+        "x",
+        ONE,
+        lambda progress: seen.append(progress.best_number),
+        say=lambda line: None,
+        launcher=FakeLauncher(),
+        trials=13,
+    )
+    assert best not in seen
+
+
+# --- beginnings -----------------------------------------------------------------------------
+
+
+def test_a_name_that_is_taken_with_the_same_space_leads_to_resume(engine: Engine) -> None:
+    run(engine)
+    with pytest.raises(UsageError, match="sweep resume x"):
+        run(engine)
+    assert run(engine, go_on=True) == "finished"
+
+
+def test_a_name_that_is_taken_with_another_space_is_refused_in_words(engine: Engine) -> None:
+    run(engine)
+    with pytest.raises(StudyFileError, match="hidden_width"):
+        run(engine, file=study_file(STUDY.replace("low = 8", "low = 16")), go_on=True)
+
+
+def test_a_widened_range_may_resume(engine: Engine) -> None:
+    run(engine)
+    file = study_file(STUDY.replace("high = 1024", "high = 2048"), "budget.trials=14")
+    assert go_on(engine, study_file=file) == "finished"
+    assert read.study(engine, "x").counts["COMPLETE"] == 14
+
+
+def test_a_second_coordinator_is_refused_while_the_first_lives(engine: Engine) -> None:
+    errors: list[str] = []
+
+    def intrude(progress: Progress) -> None:
+        if progress.n_complete == 3 and not errors:
+            with pytest.raises(StudyHeldError) as caught:
+                go_on(engine)
+            errors.append(str(caught.value))
+
+    assert run(engine, FakeLauncher(slowly), observer=intrude) == "finished"
+    assert errors
+
+
+def test_a_study_that_is_not_there_cannot_be_resumed(engine: Engine) -> None:
+    with pytest.raises(NotFoundError, match="x"):
+        go_on(engine)
+
+
+def test_other_data_than_before_stop_a_resume(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sweep.errors import DataError
+
+    run(engine)
+    monkeypatch.setattr("tests.fake_workers.Ready", _other_data)
+    with pytest.raises(DataError, match="not the one this study began with"):
+        go_on(engine, trials=20)
+
+
+def _other_data(**fields: Any) -> Any:
+    from sweep.trial import Ready
+
+    return Ready(**{**fields, "data_sha256": "6" * 64})
+
+
+def test_a_grid_runs_whole_without_a_budget(engine: Engine, url: str) -> None:
+    text = """
+    study.name = "x"
+    space.hidden_width.choices = [8, 16, 32]
+    space.loss.choices = ["bce", "mse"]
+    sampler.name = "grid"
+    """
+    assert run(engine, file=study_file(text)) == "finished"
+    points = {(t.params["hidden_width"], t.params["loss"]) for t in trials(url)}
+    assert len(trials(url)) == len(points) == 6
+
+
+def test_a_plan_shows_the_first_configurations_and_writes_nothing(tmp_path: Path) -> None:
+    file = study_file(STUDY + "[[enqueue]]\nhidden_width = 784\n")
+    shown = plan(file, ONE, 4)
+    assert (shown.n_trials, len(shown.first), shown.devices) == (12, 4, ("cpu",))
+    assert shown.first[0].hidden_width == 784
+    assert not list(tmp_path.iterdir())
