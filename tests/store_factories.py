@@ -1,6 +1,7 @@
 """Stores with studies in them, made row by row: what the coordinator would have written."""
 
 import dataclasses
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -19,6 +21,7 @@ from optuna.distributions import (
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
+from PIL import Image
 from sqlalchemy import Connection, Engine, insert, make_url
 
 from sweep.names import Activation, Loss, Outcome
@@ -247,3 +250,13 @@ def trial_row(*, number: int, values: Sequence[float] = (), **fields: Any) -> Tr
         "tags": (),
     }
     return TrialRow(**(unknown | row | fields))
+
+
+def strip_png(n: int = 10, *, height: int = 28, width: int = 28) -> bytes:
+    """Pictures side by side with white gaps, as the trainer lays them; picture n is grey 20 n."""
+    strip = np.full((height, n * (width + 2) - 2), 255, dtype=np.uint8)
+    for place in range(n):
+        strip[:, place * (width + 2) : place * (width + 2) + width] = 20 * place
+    buffer = io.BytesIO()
+    Image.fromarray(strip).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -15,6 +15,7 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.errors import NoRoomError
 from sweep.names import Objective, Outcome
 from sweep.search.configurations import enqueue_params, suggest_config, trial_seeds
 from sweep.search.samplers import make_sampler
@@ -224,16 +225,23 @@ class Book:
 
     def _keep_weights(self, number: int, weights: bytes) -> str:
         # Before tell: Optuna attaches nothing to a finished trial.
-        self._artifacts.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._artifacts) as folder:
-            path = Path(folder) / f"trial-{number}.safetensors"
-            path.write_bytes(weights)
-            return upload_artifact(
-                artifact_store=FileSystemArtifactStore(self._artifacts),
-                file_path=str(path),
-                study_or_trial=self._storage.get_trial(number),
-                storage=self._storage,
-            )
+        try:
+            self._artifacts.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / f"trial-{number}.safetensors"
+                path.write_bytes(weights)
+                return upload_artifact(
+                    artifact_store=FileSystemArtifactStore(self._artifacts),
+                    file_path=str(path),
+                    study_or_trial=self._storage.get_trial(number),
+                    storage=self._storage,
+                )
+        except OSError as error:
+            raise NoRoomError(
+                f"{self._artifacts}: {error.strerror}, when trial {number}'s weights were to be "
+                "kept. Free some room, or name another folder in SWEEP_ARTIFACTS; then "
+                f"`sweep resume {self._opened.name}` goes on."
+            ) from error
 
 
 def config_json(config: TrialConfig) -> dict[str, Any]:

@@ -201,15 +201,15 @@ def _run(
         name,
         waiting=lambda left: say(f"another coordinator may still run it; {left:.0f} s to go"),
     )
-    if changed:
-        update_study_file(opened.writer, to_toml(study_file))
-    book = Book(opened, study_file, artifact_folder(engine.url))
-    if trials is not None:
-        book.extend(trials)
-    coordinator = _coordinator(
-        engine, opened, study_file, book, devices, observer, launcher or LocalLauncher()
-    )
     try:
+        if changed:
+            update_study_file(opened.writer, to_toml(study_file))
+        book = Book(opened, study_file, artifact_folder(engine.url))
+        if trials is not None:
+            book.extend(trials)
+        coordinator = _coordinator(
+            engine, opened, study_file, book, devices, observer, launcher or LocalLauncher()
+        )
         with _signals(coordinator.interrupt):
             phase = coordinator.run()
     except BaseException:

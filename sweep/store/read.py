@@ -308,7 +308,7 @@ def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
     return {
         key: count / min(_RATE_SECONDS, until - since)
         for key, until, since, count in connection.execute(query)
-        if since is not None and until > since
+        if since is not None and until is not None and until > since
     }
 
 

@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 
-from sweep.errors import StoreError
+from sweep.errors import StoreError, UsageError
 from sweep.names import CommandKind, Outcome
 from sweep.store import lease, schema
 from sweep.store.clock import now
@@ -66,10 +66,13 @@ def find_study_id(connection: Connection, name: str) -> int | None:
 
 
 def create_study(engine: Engine, new: NewStudy) -> int:
-    """Insert a study's rows in one transaction. Raises StoreError when the name is taken."""
+    """Insert a study's rows in one transaction. Raises UsageError when the name is taken."""
     with writing(engine) as connection:
         if find_study_id(connection, new.name) is not None:
-            raise StoreError(f"a study named {new.name!r} has just been made by someone else.")
+            raise UsageError(
+                f"a study named {new.name!r} is there already, and was not made by sweep. "
+                "`--name OTHER` starts one beside it."
+            )
         study_id: int = connection.execute(
             insert(schema.studies).values(study_name=new.name).returning(schema.studies.c.study_id)
         ).scalar_one()

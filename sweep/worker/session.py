@@ -31,6 +31,7 @@ from sweep.trial import (
 )
 
 Attempt = tuple[int, int]  # number, attempt
+NO_VERDICT = (0, False)
 
 
 class Training(Protocol):
@@ -69,7 +70,8 @@ class Session:
         self._pruning = pruning
         self._specs: deque[TrialSpec] = deque()
         self._leaving: set[Attempt] = set()
-        self._verdicts: dict[Attempt, int] = {}  # the last epoch the coordinator has judged
+        #: The last epoch that the coordinator has judged, and whether the trial is to leave.
+        self._verdicts: dict[Attempt, tuple[int, bool]] = {}
         self._shutdown = False
 
     def run(self) -> None:
@@ -127,8 +129,12 @@ class Session:
             self._send(training.result())
 
     def _await_verdict(self, attempt: Attempt, epoch: int) -> None:
-        while attempt not in self._leaving and self._verdicts.get(attempt, 0) < epoch:
+        """Obey the verdict on an epoch, once it is there; a later one may be there already."""
+        while attempt not in self._leaving and self._verdicts.get(attempt, NO_VERDICT)[0] < epoch:
             self._hear(self._inbox.get())
+        judged, leave = self._verdicts.get(attempt, NO_VERDICT)
+        if leave and judged <= epoch:
+            self._leaving.add(attempt)
 
     def _hear_waiting(self) -> None:
         while True:
@@ -142,9 +148,7 @@ class Session:
             case Train(spec=spec):
                 self._specs.append(spec)
             case Verdict(number=number, attempt=attempt, epoch=epoch, leave=leave):
-                self._verdicts[number, attempt] = epoch
-                if leave:
-                    self._leaving.add((number, attempt))
+                self._verdicts[number, attempt] = (epoch, leave)
             case Leave(number=number, attempt=attempt):
                 self._leaving.add((number, attempt))
             case Shutdown():

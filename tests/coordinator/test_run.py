@@ -14,7 +14,9 @@ from sweep.coordinator.run import RunOptions, plan, resume, start
 from sweep.errors import (
     DeviceError,
     FailureLimitError,
+    NoRoomError,
     NotFoundError,
+    StoreError,
     StudyFileError,
     StudyHeldError,
     UsageError,
@@ -22,8 +24,10 @@ from sweep.errors import (
 from sweep.names import CommandKind
 from sweep.search.configurations import config_from_params
 from sweep.store import annotate, commands, read
-from sweep.store.engine import Engine
+from sweep.store.engine import Engine, writing
 from sweep.store.migrate import open_store
+from sweep.store.schema import sweep_leases
+from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile, loads
 from sweep.trial import Leave, Train, TrialSpec
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowly
@@ -262,6 +266,76 @@ def test_a_late_result_of_an_older_attempt_is_refused(engine: Engine, url: str) 
     assert read.trial(engine, "x", 0).val_mse == trials(url)[0].intermediate_values[3]
 
 
+def test_while_the_database_is_away_workers_go_on_and_nothing_is_lost(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = StudyWriter._write_ours
+    messages: list[str] = []
+    away = {"until": 0.0}
+
+    def write(self: StudyWriter, *args: Any) -> Any:
+        if time.monotonic() < away["until"]:
+            raise StoreError("connection refused")
+        return real(self, *args)
+
+    def observer(progress: Progress) -> None:
+        if progress.n_complete >= 3 and not away["until"]:
+            away["until"] = time.monotonic() + 2.5
+        if progress.message:
+            messages.append(progress.message)
+
+    monkeypatch.setattr(StudyWriter, "_write_ours", write)
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
+    assert "results wait" in messages[0]
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_a_database_that_stays_away_is_given_up_and_the_study_resumes(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any) -> Any:
+        raise StoreError("connection refused")
+
+    def observer(progress: Progress) -> None:
+        if progress.n_complete >= 3:
+            monkeypatch.setattr(StudyWriter, "_write_ours", away)
+
+    monkeypatch.setattr("sweep.coordinator.loop.PATIENCE_SECONDS", 1.5)
+    with pytest.raises(StoreError, match="connection refused"):
+        run(engine, FakeLauncher(slowly), observer=observer)
+    monkeypatch.undo()
+    with writing(engine) as connection:  # the lease could not be given back, and this process lives
+        connection.execute(sweep_leases.update().values(expires_at=0.0))
+    assert go_on(engine) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_weights_that_find_no_room_stop_the_study_with_a_message(
+    engine: Engine, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("SWEEP_ARTIFACTS", str(tmp_path / "file"))
+    with pytest.raises(NoRoomError, match="SWEEP_ARTIFACTS"):
+        run(engine)
+    monkeypatch.delenv("SWEEP_ARTIFACTS")
+    assert go_on(engine) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_the_weights_of_the_best_so_far_are_kept_under_optunas_names(
+    engine: Engine, url: str, tmp_path: Path
+) -> None:
+    run(engine)
+    best = read.best(engine, "x", 1)[0].number
+    study = optuna.load_study(study_name="x", storage=url)
+    (meta,) = optuna.artifacts.get_all_artifact_meta(study.trials[best], storage=study._storage)
+    assert (tmp_path / "x.db.artifacts" / meta.artifact_id).read_bytes() == b"weights"
+    assert read.trial(engine, "x", best).artifact_id == meta.artifact_id
+    kept = [t.number for t in study.trials if read.trial(engine, "x", t.number).artifact_id]
+    so_far = [t.value for t in study.trials]
+    assert kept == [n for n in range(12) if so_far[n] == min(v or 1 for v in so_far[: n + 1])]
+
+
 # --- control --------------------------------------------------------------------------------
 
 
@@ -481,3 +555,9 @@ def test_a_plan_shows_the_first_configurations_and_writes_nothing(tmp_path: Path
     assert (shown.n_trials, len(shown.first), shown.devices) == (12, 4, ("cpu",))
     assert shown.first[0].hidden_width == 784
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_plain_optuna_has_taken_is_left_alone(engine: Engine, url: str) -> None:
+    optuna.create_study(study_name="x", storage=url)
+    with pytest.raises(UsageError, match="not made by sweep"):
+        run(engine)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 from sqlalchemy import Engine
 
 from sweep.errors import NotFoundError, UsageError
@@ -13,6 +14,7 @@ from sweep.store import clock, read, schema
 from sweep.store.engine import writing
 from sweep.trial import TrialConfig
 from tests.store_factories import (
+    DISTRIBUTIONS,
     EPOCH,
     add_curve,
     add_rows,
@@ -124,6 +126,13 @@ def test_a_running_study_that_finishes_nothing_has_a_falling_rate(engine: Engine
     assert read.study(engine, "study").trials_per_second == pytest.approx(1 / 50, rel=0.1)
 
 
+def test_a_study_whose_coordinator_died_before_anything_ended_has_no_rate(engine: Engine) -> None:
+    study_id = add_study(engine)
+    add_trial(engine, study_id, 0, state="RUNNING")
+    add_rows(engine, schema.sweep_leases, lease_row(study_id, EPOCH))
+    assert read.study(engine, "study").trials_per_second is None
+
+
 def test_a_summary_has_tags_note_and_waiting_commands(engine: Engine) -> None:
     study_id = add_study(engine)
     trial_id = add_trial(engine, study_id, 0)
@@ -177,6 +186,30 @@ def test_a_trial_that_has_not_been_written_by_us_is_still_a_row(engine: Engine) 
     storage.engine.dispose()
     (row,) = read.trials(engine, "study")
     assert (row.state, row.config, row.attempt, row.hidden_width) == ("WAITING", {}, 0, None)
+
+
+def test_domains_are_what_the_parameters_were_drawn_from(engine: Engine) -> None:
+    study_id = add_study(engine)
+    add_trial(engine, study_id, 0, 0.1, params={"loss": "mse", "hidden_width": 32})
+    domains = read.domains(engine, "study")
+    assert list(domains) == ["loss", "hidden_width"]
+    assert domains["loss"] == read.ChoiceDomain(choices=("bce", "mse", "l1", "huber"))
+    assert domains["hidden_width"] == read.NumberDomain(
+        low=8, high=1024, log=True, step=1, integer=True
+    )
+
+
+def test_a_domain_that_was_widened_on_the_way_is_the_widest(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study_id = add_study(engine)
+    for number, (low, high) in enumerate([(0.0, 0.9), (0.1, 1.0)]):
+        wider = FloatDistribution(low, high, step=0.1)
+        monkeypatch.setitem(DISTRIBUTIONS, "sgd.momentum", wider)
+        add_trial(engine, study_id, number, 0.1, params={"sgd.momentum": 0.5})
+    assert read.domains(engine, "study")["sgd.momentum"] == read.NumberDomain(
+        low=0.0, high=1.0, log=False, step=None, integer=False
+    )
 
 
 def test_trials_can_be_ordered_and_limited(engine: Engine) -> None:

@@ -1,0 +1,43 @@
+"""A study with real workers, twice; and Optuna's own eyes on it while it runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+
+STUDY = """
+study.name = "x"
+study.seed = 3
+data.train_limit = 256
+space.hidden_width = {low = 4, high = 32, log = true}
+space.activation.choices = ["relu", "tanh", "gelu"]
+space.epochs = {low = 1, high = 4}
+sampler.name = "tpe"
+sampler.n_startup_trials = 4
+pruner.name = "median"
+pruner.n_startup_trials = 3
+budget.trials = 12
+"""
+
+
+def run(folder: Path) -> list[tuple[object, ...]]:
+    folder.mkdir()
+    (folder / "x.toml").write_text(STUDY)
+    url = f"sqlite:///{folder / 'x.db'}"
+    subprocess.run(
+        [sys.executable, "-m", "sweep", "start", str(folder / "x.toml")]
+        + ["--gpus", "cpu", "--workers", "1", "--storage", url],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    trials = optuna.load_study(study_name="x", storage=url).trials
+    return [(t.number, t.state, t.params, t.values, t.intermediate_values) for t in trials]
+
+
+def test_two_runs_with_one_seed_and_one_worker_are_the_same(tmp_path: Path) -> None:
+    first, second = run(tmp_path / "a"), run(tmp_path / "b")
+    assert first == second
+    assert len(first) == 12
