@@ -1,0 +1,97 @@
+"""What a study says about its question, in numbers.
+
+The question's configuration is ``TrialConfig()``: 784 ReLU units, sigmoid output, binary
+cross-entropy, Adam, 5 epochs in batches of 128.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweep.analysis.floors import Floors, pca_equivalent
+from sweep.store.records import TrialRow
+from sweep.trial import TrialConfig
+
+# Left out: what Adam, BCE and a constant schedule ignore, and Adam's eps, for which Keras, where
+# the question was asked, and torch have different defaults (1e-7 and 1e-8).
+_IRRELEVANT = {"eps", "delta", "momentum", "nesterov", "alpha", "warmup_epochs"}
+_QUESTION: Mapping[str, Any] = {
+    name: value for name, value in asdict(TrialConfig()).items() if name not in _IRRELEVANT
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The best trial beside the question's configuration and the floor at its width."""
+
+    best: TrialRow
+    #: The question's configuration, if it was tried; may be the best itself.
+    question: TrialRow | None
+    #: The question's test error over the best trial's.
+    times_better: float | None
+    #: PCA's test error with as many components as the best trial has hidden units.
+    floor: float | None
+    #: The best trial's test error over that floor; None too where the floor is 0.
+    times_floor: float | None
+    #: The fewest principal components that do as well as the best trial.
+    pca_components: int | None
+    #: Nats per pixel of the test images that no binary cross-entropy can go below.
+    entropy: float | None
+
+
+def verdict(rows: Sequence[TrialRow], floors: Floors | None = None) -> Verdict | None:
+    """None while no trial has finished with a finite value."""
+    best = best_trial(rows)
+    if best is None:
+        return None
+    question = question_trial(rows)
+    floor = None if floors is None else floor_at(floors, best.hidden_width)
+    error = best.test_mse
+    return Verdict(
+        best=best,
+        question=question,
+        times_better=_ratio(question.test_mse if question else None, error),
+        floor=floor,
+        times_floor=_ratio(error, floor),
+        pca_components=None if floors is None or error is None else pca_equivalent(floors, error),
+        entropy=None if floors is None else floors.test_entropy,
+    )
+
+
+def counts(row: TrialRow) -> bool:
+    """Whether a trial takes part in verdicts: COMPLETE, not invalid, with a finite value."""
+    value = row.value
+    return (
+        row.state == "COMPLETE" and not row.invalid and value is not None and math.isfinite(value)
+    )
+
+
+def best_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
+    """The lowest value of the first objective; of equals the first."""
+    return min(
+        (row for row in rows if counts(row)), key=lambda row: (row.value, row.number), default=None
+    )
+
+
+def question_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
+    """The first finished trial of the question's configuration."""
+    asked = (row for row in rows if counts(row) and _is_question(row.config))
+    return min(asked, key=lambda row: row.number, default=None)
+
+
+def _is_question(config: Mapping[str, Any]) -> bool:
+    return all(config.get(name) == value for name, value in _QUESTION.items())
+
+
+def floor_at(floors: Floors, width: int | None) -> float | None:
+    """PCA's test error with as many components; with more than there are pixels it stays 0."""
+    if width is None:
+        return None
+    return floors.test_pca_mse[min(width, floors.n_inputs)]
+
+
+def _ratio(numerator: float | None, denominator: float | None) -> float | None:
+    if numerator is None or not denominator:
+        return None
+    return numerator / denominator

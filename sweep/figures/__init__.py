@@ -1,0 +1,1 @@
+"""Charts: for each, one function gathers its numbers and another draws them with Plotly."""

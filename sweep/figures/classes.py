@@ -1,0 +1,49 @@
+"""Which kinds of image come back worse than others."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from sweep.figures import style, words
+from sweep.store.records import TrialRow
+
+
+class ClassErrors(NamedTuple):
+    """Test error of each class, for one or more trials."""
+
+    classes: list[str]
+    #: Label of the trial -> errors in the order of ``classes``.
+    mse: dict[str, list[float]]
+
+
+def gather_classes(trials: Mapping[str, TrialRow], class_names: Sequence[str] = ()) -> ClassErrors:
+    """The errors of trials by their label; the class that the first does worst comes first."""
+    measured = {label: row.per_class_mse for label, row in trials.items() if row.per_class_mse}
+    n_classes = max((len(errors) for errors in measured.values()), default=0)
+    names = list(class_names) if len(class_names) == n_classes else list(map(str, range(n_classes)))
+    first = next(iter(measured.values()), ())
+    order = sorted(range(len(first)), key=lambda place: -first[place])
+    return ClassErrors(
+        classes=[names[place] for place in order],
+        mse={label: [errors[place] for place in order] for label, errors in measured.items()},
+    )
+
+
+def draw_classes(errors: ClassErrors) -> go.Figure:
+    """Grouped bars."""
+    drawn = style.figure("Error of each kind of image", "", words.axis("test_mse"), height=400)
+    if not errors.classes:
+        return style.say(drawn, "No trial has been measured on the test images yet.")
+    colours = (style.BLUE, style.VERMILLION, *style.PALETTE[2:])
+    for (label, mse), colour in zip(errors.mse.items(), colours, strict=False):
+        drawn.add_trace(
+            go.Bar(
+                x=errors.classes,
+                y=mse,
+                name=label,
+                marker={"color": colour},
+                hovertemplate=f"%{{x}}: %{{y:.4g}}<extra>{label}</extra>",
+            )
+        )
+    return drawn.update_layout(barmode="group", bargap=0.3, showlegend=True)

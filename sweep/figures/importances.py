@@ -1,0 +1,69 @@
+"""How much each parameter sets the best trials apart."""
+
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from sweep.analysis.importances import Importances
+from sweep.figures import style, words
+
+#: PED-ANOVA wants five trials among the best tenth.
+_ROUGH_BELOW = 50
+
+
+class Bars(NamedTuple):
+    """One bar a parameter, the greatest first."""
+
+    names: list[str]
+    shares: list[float]
+    #: What the shares are of, or why there are none; in words.
+    about: str
+
+
+def gather_importances(importances: Importances) -> Bars:
+    """The shares with the parameters in words."""
+    if importances.reason:
+        about = f"Importance {importances.reason}."
+    else:
+        about = (
+            f"What sets the best {words.percent(importances.best_share)} of "
+            f"{importances.n_trials:,} finished trials apart from the rest (PED-ANOVA); the shares "
+            "add up to 100 %."
+        )
+    if importances.shares and importances.n_trials < _ROUGH_BELOW:
+        about += " Rough: there are few trials."
+    if importances.shares and importances.left_out:
+        left_out = ", ".join(words.setting(name) for name in importances.left_out)
+        about += f" Left out, as few trials have it: {left_out}."
+    return Bars(
+        names=[words.setting(name) for name in importances.shares],
+        shares=list(importances.shares.values()),
+        about=about,
+    )
+
+
+def draw_importances(bars: Bars) -> go.Figure:
+    """Horizontal bars, labelled with their share."""
+    drawn = style.figure(
+        "Importance of each setting",
+        "Share of the importance",
+        "",
+        height=120 + 34 * len(bars.names),
+    )
+    if not bars.names:
+        return style.say(drawn, bars.about).update_layout(height=160)
+    drawn.add_trace(
+        go.Bar(
+            x=[100 * share for share in bars.shares],
+            y=bars.names,
+            orientation="h",
+            marker={"color": style.BLUE},
+            text=[words.percent(share) for share in bars.shares],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        )
+    )
+    drawn.update_layout(bargap=0.35)
+    drawn.update_xaxes(ticksuffix=" %", range=[0, 125 * max(bars.shares)])
+    return drawn.update_yaxes(autorange="reversed", showline=False, tickcolor="rgba(0,0,0,0)")

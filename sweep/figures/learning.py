@@ -1,0 +1,74 @@
+"""Validation error epoch by epoch."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from sweep.analysis.verdict import question_trial
+from sweep.figures import style, words
+from sweep.store.records import CurvePoint, TrialRow
+
+
+class Curve(NamedTuple):
+    """One trial's curve; epochs without a finite error are left out."""
+
+    number: int
+    label: str
+    epochs: list[int]
+    val_mse: list[float]
+    is_question: bool
+
+
+def gather_curves(
+    rows: Sequence[TrialRow], curves: Mapping[int, Sequence[CurvePoint]]
+) -> list[Curve]:
+    """The curves of these trials, in their order."""
+    question = question_trial(rows)
+    return [
+        _curve(row, curves[row.number], is_question=row is question)
+        for row in rows
+        if curves.get(row.number)
+    ]
+
+
+def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_question: bool) -> Curve:
+    finite = [(point.epoch, point.val_mse) for point in points if point.val_mse]
+    what = "the question’s configuration" if is_question else words.short_name(row)
+    return Curve(
+        number=row.number,
+        label=f"trial {row.number}: {what}",
+        epochs=[epoch for epoch, _ in finite],
+        val_mse=[error for _, error in finite],
+        is_question=is_question,
+    )
+
+
+def draw_curves(curves: Sequence[Curve]) -> go.Figure:
+    """The first curve is the boldest; the question’s configuration is dashed."""
+    drawn = style.figure("Learning curves", words.axis("epoch"), words.axis("val_mse"))
+    curves = [curve for curve in curves if curve.val_mse]
+    if not curves:
+        return style.say(drawn, "No epoch has finished yet.")
+    colours = iter(colour for colour in style.PALETTE if colour != style.VERMILLION)
+    for place, curve in enumerate(curves):
+        drawn.add_trace(
+            go.Scatter(
+                x=curve.epochs,
+                y=curve.val_mse,
+                mode="lines+markers",
+                name=curve.label,
+                line={
+                    "color": style.VERMILLION if curve.is_question else next(colours, style.GREY),
+                    "width": 3 if place == 0 else 2,
+                    "dash": "dash" if curve.is_question else "solid",
+                },
+                marker={"size": 5},
+                hovertemplate=f"{curve.label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+            )
+        )
+    drawn.update_yaxes(style.log_axis([error for curve in curves for error in curve.val_mse]))
+    longest = max(len(curve.epochs) for curve in curves)
+    return drawn.update_xaxes(
+        range=[1 - 0.03 * longest, longest * 1.03], dtick=1 if longest <= 10 else None
+    )

@@ -1,0 +1,145 @@
+"""One look for all charts: colours that colour-blind people can tell apart, calm axes.
+
+Backgrounds are transparent and greys are in the middle, so that a chart sits on a light page and
+on a dark one.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from sweep.names import Activation, Loss
+
+# Okabe and Ito, "Color Universal Design", 2008; grey takes the place of black.
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#8A8F98"
+PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, YELLOW, GREY)
+
+FAINT = "rgba(138, 143, 152, 0.55)"
+_GRID = "rgba(138, 143, 152, 0.25)"
+_INK = "#6B7078"
+
+#: For every graph and to_html: no button that uploads the chart, no logo.
+CONFIG: Mapping[str, Any] = {
+    "showSendToCloud": False,
+    "displaylogo": False,
+    "responsive": True,
+    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+}
+
+#: From so many points on, WebGL draws faster than SVG.
+WEBGL_POINTS = 1000
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
+
+_AXIS = {
+    "gridcolor": _GRID,
+    "zeroline": False,
+    "showline": True,
+    "linecolor": FAINT,
+    "ticks": "outside",
+    "tickcolor": FAINT,
+    "ticklen": 4,
+    "automargin": True,
+    "title": {"standoff": 12, "font": {"size": 13}},
+}
+
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"family": FONT, "size": 13, "color": _INK},
+        "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 16}},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "colorway": list(PALETTE),
+        "margin": {"l": 12, "r": 12, "t": 48, "b": 12},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": BLUE},
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "font": {"family": FONT, "size": 12}},
+        "legend": {
+            "orientation": "h",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "x": 0,
+            "xanchor": "left",
+            "traceorder": "normal",
+            "itemsizing": "constant",
+        },
+    }
+)
+
+
+def figure(title: str, x: str, y: str, **layout: Any) -> go.Figure:
+    """An empty chart with labelled axes, that keeps its zoom while it is filled anew."""
+    drawn = go.Figure(layout={"template": TEMPLATE, "height": 440, "uirevision": "keep"})
+    drawn.update_layout(title={"text": title}, xaxis_title=x, yaxis_title=y, **layout)
+    return drawn
+
+
+def say(drawn: go.Figure, text: str) -> go.Figure:
+    """A chart without marks says why."""
+    drawn.add_annotation(
+        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 14}
+    )
+    return drawn.update_xaxes(visible=False).update_yaxes(visible=False)
+
+
+#: A logarithmic axis spans at least this much, also for a single value.
+_LEAST_DECADES = 0.6
+
+
+def log_axis(values: Sequence[float], pad: float = 0.06) -> dict[str, Any]:
+    """A logarithmic axis over the values, with ticks at 1, 2 and 5."""
+    low, high = math.log10(min(values)), math.log10(max(values))
+    room = max(pad * (high - low), (_LEAST_DECADES - (high - low)) / 2)
+    return {
+        "type": "log",
+        "range": [low - room, high + room],
+        "dtick": "D2" if high - low < 2.2 else 1,
+        "tickformat": "~g",
+        "minor": {"dtick": "D1", "ticks": "outside", "ticklen": 2, "tickcolor": FAINT},
+    }
+
+
+def width_axis(widths: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis of hidden widths, with ticks at the powers of two."""
+    low, high = math.log2(min(widths)), math.log2(max(widths))
+    if high - low < 1:  # so that there are two ticks
+        low, high = math.floor(low), math.ceil(high + 1e-9)
+    ticks = [2**power for power in range(math.floor(low), math.ceil(high) + 1)]
+    room = max(0.15, 0.04 * (high - low))
+    return {
+        "type": "log",
+        "range": [(low - room) * math.log10(2), (high + room) * math.log10(2)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,}" for tick in ticks],
+    }
+
+
+ACTIVATION_COLOURS: Mapping[str, str] = {
+    Activation.RELU: BLUE,
+    Activation.LEAKY_RELU: SKY,
+    Activation.ELU: GREEN,
+    Activation.GELU: ORANGE,
+    Activation.SILU: YELLOW,
+    Activation.TANH: PURPLE,
+    Activation.SIGMOID: VERMILLION,
+    Activation.LINEAR: GREY,
+}
+
+LOSS_SYMBOLS: Mapping[str, str] = {
+    Loss.BCE: "circle",
+    Loss.MSE: "square",
+    Loss.L1: "diamond",
+    Loss.HUBER: "triangle-up",
+}

@@ -1,0 +1,5 @@
+"""One offline HTML file about a study: a function of a store."""
+
+from sweep.report.render import render
+
+__all__ = ["render"]

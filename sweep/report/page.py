@@ -1,0 +1,320 @@
+"""Everything that a report shows, gathered from the store before any of it is laid out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from sweep import datasets
+from sweep.analysis.floors import Floors
+from sweep.analysis.importances import importances
+from sweep.analysis.study_floors import study_floors
+from sweep.analysis.verdict import Verdict, verdict
+from sweep.figures import style, words
+from sweep.figures.classes import draw_classes, gather_classes
+from sweep.figures.history import draw_history, gather_history
+from sweep.figures.importances import draw_importances, gather_importances
+from sweep.figures.learning import draw_curves, gather_curves
+from sweep.figures.parallel import draw_lines, gather_lines
+from sweep.figures.pareto import draw_front, gather_front
+from sweep.figures.timeline import draw_timeline, gather_timeline
+from sweep.figures.width import draw_width, gather_width
+from sweep.report import sentences
+from sweep.report.pictures import PictureRow, cut, picture_names
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.records import StudySummary, TrialRow
+
+N_BEST = 10
+_N_CURVES = 6
+#: A browser takes its time over more bars, and nobody could tell them apart.
+_MAX_BARS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A number of the summary strip."""
+
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A drawn figure, ready for the page."""
+
+    title: str
+    html: Markup
+    note: str = ""
+    #: Needs room: scrolls sideways on a narrow screen.
+    is_wide: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """A line of the table of best configurations."""
+
+    rank: int | None
+    trial: TrialRow
+    is_question: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A report before it is laid out."""
+
+    study: StudySummary
+    headline: str
+    explanations: list[str]
+    tiles: list[Tile]
+    best: list[TableRow]
+    picture_names: list[str]
+    pictures: list[PictureRow]
+    #: By the id of the section they stand in.
+    charts: Mapping[str, list[Chart]]
+    failures: list[tuple[str, int, list[int]]]
+    invalid: list[TrialRow]
+    study_file: str
+    #: Label and value, what is needed to repeat the study besides its file.
+    facts: list[tuple[str, str]]
+    has_floors: bool
+    #: Whether the table needs a column for the output activation.
+    outputs_differ: bool
+    #: When the study began and was last written.
+    when: str
+
+
+def gather_page(engine: Engine, name: str) -> Page:
+    """Read the study once and work out everything its report says."""
+    study = read.study(engine, name)
+    rows = read.trials(engine, name)
+    floors = study_floors(engine, name)
+    found = verdict(rows, floors)
+    best = read.best(engine, name, N_BEST)
+    return Page(
+        study=study,
+        headline=sentences.headline(study, found),
+        explanations=sentences.explanations(study, found),
+        tiles=_tiles(study, rows, found),
+        best=_table(best, found),
+        picture_names=picture_names(datasets.class_names(study.dataset)),
+        pictures=_pictures(engine, study, found),
+        charts=_charts(engine, study, rows, best, found, floors),
+        failures=sentences.failures(rows),
+        invalid=[row for row in rows if row.invalid],
+        study_file=read.study_file_text(engine, name),
+        facts=_facts(engine, study),
+        has_floors=floors is not None,
+        outputs_differ=len({row.config.get("output") for row in rows}) > 1,
+        when=_when(study),
+    )
+
+
+def _when(study: StudySummary) -> str:
+    start, end = study.created_at, study.updated_at
+    day = "" if end.date() == start.date() else f"{end:%Y-%m-%d} at "
+    return f"From {start:%Y-%m-%d} at {start:%H:%M} to {day}{end:%H:%M} UTC."
+
+
+def _tiles(study: StudySummary, rows: Sequence[TrialRow], found: Verdict | None) -> list[Tile]:
+    tiles = [] if found is None else _verdict_tiles(found)
+    trained = sum(row.train_seconds or 0.0 for row in rows)
+    total = sum(study.counts.values())
+    tiles.append(Tile(label="Trials", value=f"{total:,}", detail=sentences.tally(study)))
+    if trained:
+        rate = study.trials_per_second
+        pace = "" if not rate else f"{words.number(rate, 2)} trials/s lately"
+        tiles.append(Tile(label="Training time", value=words.duration(trained), detail=pace))
+    return tiles
+
+
+def _verdict_tiles(found: Verdict) -> list[Tile]:
+    best, tiles = found.best, []
+    if best.test_mse is not None:
+        psnr = f" · {words.number(best.psnr)} dB" if best.psnr is not None else ""
+        detail = f"trial {best.number}{psnr}"
+        tiles.append(
+            Tile(label="Best test error", value=words.number(best.test_mse), detail=detail)
+        )
+    if found.question is not None and found.question.number != best.number and found.times_better:
+        tiles.append(
+            Tile(
+                label="Less error",
+                value=f"{words.number(found.times_better, 2)}×",
+                detail=f"than the question’s {words.number(found.question.test_mse)}",
+            )
+        )
+    if found.floor is not None:
+        tiles.append(
+            Tile(
+                label="PCA floor",
+                value="0" if found.floor < sentences.NOTHING else words.number(found.floor),
+                detail=f"with {best.hidden_width:,} components",
+            )
+        )
+    if best.exact_pixels is not None:
+        share = words.percent(best.exact_pixels)
+        tiles.append(Tile(label="Exact pixels", value=share, detail="of the best trial"))
+    return tiles
+
+
+def _table(best: Sequence[TrialRow], found: Verdict | None) -> list[TableRow]:
+    question = found.question if found else None
+    table = [
+        TableRow(
+            rank=rank,
+            trial=row,
+            is_question=question is not None and row.number == question.number,
+        )
+        for rank, row in enumerate(best, start=1)
+    ]
+    if question is not None and not any(line.is_question for line in table):
+        table.append(TableRow(rank=None, trial=question, is_question=True))
+    return table
+
+
+def _pictures(engine: Engine, study: StudySummary, found: Verdict | None) -> list[PictureRow]:
+    originals = read.originals(engine, study.name)
+    if originals is None or found is None:
+        return []
+    names = picture_names(datasets.class_names(study.dataset))
+    lines = [PictureRow("Originals", "", cut(originals, "Original", names), is_error=False)]
+    shown = {"The question’s configuration": found.question, "The best": found.best}
+    if found.question is not None and found.question.number == found.best.number:
+        shown = {"The best, the question’s own": found.best}
+    for label, row in shown.items():
+        if row is not None:
+            lines += _copies(engine, study.name, label, row, names)
+    return lines if len(lines) > 1 else []
+
+
+def _copies(
+    engine: Engine, name: str, label: str, row: TrialRow, names: list[str]
+) -> list[PictureRow]:
+    strips = read.reconstruction(engine, name, row.number)
+    if strips is None:
+        return []
+    detail = f"trial {row.number} · test error {words.number(row.test_mse)}"
+    copies = cut(strips.reconstructions_png, f"Copy by trial {row.number}", names)
+    errors = cut(strips.errors_png, f"Error of trial {row.number}", names)
+    return [
+        PictureRow(label, detail, copies, is_error=False),
+        PictureRow("Its errors", "white: off by half the scale", errors, is_error=True),
+    ]
+
+
+def _charts(
+    engine: Engine,
+    study: StudySummary,
+    rows: Sequence[TrialRow],
+    best: Sequence[TrialRow],
+    found: Verdict | None,
+    floors: Floors | None,
+) -> dict[str, list[Chart]]:
+    if not any(row.values for row in rows):
+        return {}
+    charts = {
+        "search": [_chart("history", draw_history(gather_history(rows, study.objectives[0])))],
+        "run": _timeline(rows),
+    }
+    if found is None:
+        return charts
+    front = gather_front(rows, study.objectives)
+    domains = read.domains(engine, study.name)
+    bars = gather_importances(importances(rows, domains))
+    return charts | {
+        "trade": [_chart("pareto", draw_front(front))] if front else [],
+        "width": _width(rows, floors),
+        "learning": _learning(engine, study.name, best, found),
+        "classes": _classes(study.dataset, found),
+        "settings": [
+            *([_chart("importances", draw_importances(bars), bars.about)] if bars.names else []),
+            *_parallel(rows),
+        ],
+    }
+
+
+def _chart(key: str, drawn: go.Figure, note: str = "", *, is_wide: bool = False) -> Chart:
+    title = str(drawn.layout.title.text)
+    drawn.update_layout(title=None)
+    if drawn.layout.margin.t is None:
+        drawn.update_layout(margin={"t": 34})
+    html = drawn.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        config=dict(style.CONFIG),
+        div_id=f"chart-{key}",
+        default_width="100%",
+    )
+    return Chart(title=title, html=Markup(html), note=note, is_wide=is_wide)
+
+
+def _width(rows: Sequence[TrialRow], floors: Floors | None) -> list[Chart]:
+    errors = gather_width(rows, floors)
+    return [_chart("width", draw_width(errors))] if errors.points else []
+
+
+def _learning(engine: Engine, name: str, best: Sequence[TrialRow], found: Verdict) -> list[Chart]:
+    shown = list(best[: _N_CURVES - 1])
+    if found.question is not None and all(row.number != found.question.number for row in shown):
+        shown.append(found.question)
+    curves = gather_curves(shown, read.curves(engine, name, [row.number for row in shown]))
+    return [_chart("learning", draw_curves(curves))] if curves else []
+
+
+def _classes(dataset: str, found: Verdict) -> list[Chart]:
+    trials = {f"best (trial {found.best.number})": found.best}
+    if found.question is not None and found.question.number != found.best.number:
+        trials[f"the question’s (trial {found.question.number})"] = found.question
+    errors = gather_classes(trials, datasets.class_names(dataset))
+    return [_chart("classes", draw_classes(errors))] if errors.classes else []
+
+
+def _parallel(rows: Sequence[TrialRow]) -> list[Chart]:
+    lines = gather_lines(rows)
+    note = "Drag along an axis to keep the trials that pass there; drag a name to move its axis."
+    return [_chart("parallel", draw_lines(lines), note, is_wide=True)] if lines.dimensions else []
+
+
+def _timeline(rows: Sequence[TrialRow]) -> list[Chart]:
+    spans = gather_timeline(rows)
+    drawable = 0 < len(spans) <= _MAX_BARS
+    return [_chart("timeline", draw_timeline(spans))] if drawable else []
+
+
+def _facts(engine: Engine, study: StudySummary) -> list[tuple[str, str]]:
+    settings = read.settings(engine, study.name)
+    provenance = read.provenance(engine, study.name)
+    devices = {worker.device_name or worker.device for worker in read.workers(engine, study.name)}
+    about, data = settings.get("study", {}), settings.get("data", {})
+    facts: dict[str, Any] = {
+        "seed": about.get("seed"),
+        "seeds per trial": about.get("repeat"),
+        "data set": study.dataset,
+        "validation": _validation(data),
+        "data SHA-256": provenance.get("data_sha256"),
+        "git commit": provenance.get("git_commit"),
+        "devices": ", ".join(sorted(devices)),
+        **{
+            f"{key} version" if key in ("sweep", "python") else key: value
+            for key, value in provenance.items()
+            if key not in ("data_sha256", "git_commit")
+        },
+    }
+    return [(label, _fact(value)) for label, value in facts.items() if value not in (None, "", {})]
+
+
+def _validation(data: Mapping[str, Any]) -> str:
+    if "validation_fraction" not in data:
+        return ""
+    share, seed = words.percent(data["validation_fraction"]), data.get("split_seed")
+    return f"{share} of the training images, drawn with seed {seed}"
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {of}" for key, of in value.items() if of is not None)
+    return str(value)

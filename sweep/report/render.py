@@ -1,0 +1,49 @@
+"""Laying a report out: one file that asks the network for nothing."""
+
+from datetime import UTC, datetime
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+import sweep
+from sweep.figures import words
+from sweep.report.page import Page, gather_page
+from sweep.store.engine import Engine
+
+
+def render(engine: Engine, name: str) -> str:
+    """The report of a study as HTML. Raises NotFoundError for an unknown study."""
+    return lay_out(gather_page(engine, name))
+
+
+def lay_out(page: Page) -> str:
+    """The page as HTML, with plotly.js inlined once if there is a chart to draw."""
+    template = _environment().get_template("report.html.j2")
+    has_charts = any(page.charts.values())
+    return template.render(
+        page=page,
+        study=page.study,
+        plotlyjs=Markup(get_plotlyjs()) if has_charts else None,
+        now=datetime.now(UTC),
+        version=sweep.__version__,
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("sweep.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": words.number,
+        "value": words.value,
+        "percent": words.percent,
+        "duration": words.duration,
+        "short_name": words.short_name,
+        "time": lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC",
+    }
+    return environment

@@ -1,0 +1,132 @@
+"""What a study found, in plain sentences with numbers."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sweep.analysis.verdict import Verdict
+from sweep.figures import words
+from sweep.store.records import StudySummary, TrialRow
+
+#: A floor below this is a perfect copy: it is rounding that is left of it.
+NOTHING = 1e-9
+#: An error so many times the floor is not due to the width.
+_FAR = 10.0
+
+
+def count(n: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``, ``1,204 trials``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def tally(study: StudySummary) -> str:
+    """How its trials ended: ``20 complete, 3 pruned, 1 diverged``."""
+    kinds = (
+        ("complete", study.counts["COMPLETE"]),
+        ("pruned", study.counts["PRUNED"]),
+        ("diverged", study.n_diverged),
+        ("failed", study.n_failed),
+        ("running", study.counts["RUNNING"]),
+        ("waiting", study.counts["WAITING"]),
+    )
+    said = ", ".join(f"{n:,} {kind}" for kind, n in kinds if n)
+    return said or "none yet"
+
+
+def headline(study: StudySummary, verdict: Verdict | None) -> str:
+    """The one sentence to remember."""
+    if verdict is not None:
+        return _best(study, verdict.best)
+    if study.n_finished == 0:
+        return f"No trial has finished yet ({tally(study)})."
+    return f"No trial can be judged yet: of {count(study.n_finished, 'trial')}, {tally(study)}."
+
+
+def _best(study: StudySummary, best: TrialRow) -> str:
+    config = best.config
+    what = (
+        f"{config['hidden_width']:,} {config['activation']} units trained on {config['loss']}"
+        if config
+        else words.short_name(best)
+    )
+    lead = "Trial" if len(study.objectives) == 1 else "By error alone, trial"
+    if best.test_mse is None:
+        error = f"a validation error of {words.number(best.value)} per pixel"
+    else:
+        error = f"a test error of {words.number(best.test_mse)} per pixel"
+    psnr = "" if best.psnr is None else f" ({words.number(best.psnr)} dB)"
+    return f"{lead} {best.number} copies best: {what} leave {error}{psnr}."
+
+
+def explanations(study: StudySummary, verdict: Verdict | None) -> list[str]:
+    """How the best compares with the question's configuration and with the floors."""
+    if verdict is None:
+        return []
+    said = (_beside_question(study, verdict), _beside_floor(verdict), _beside_entropy(verdict))
+    return [sentence for sentence in said if sentence]
+
+
+def _beside_question(study: StudySummary, verdict: Verdict) -> str:
+    question, times = verdict.question, verdict.times_better
+    if question is None:
+        return "The question’s own configuration was not tried in this study."
+    if question.number == verdict.best.number:
+        others = study.counts["COMPLETE"] - 1
+        beaten = f"; none of {count(others, 'other trial')} beats it" if others else ""
+        return f"That is the question’s own configuration{beaten}."
+    if times is None:
+        return ""
+    asked = f"the question’s configuration (trial {question.number}, {_error(question)})"
+    if times >= 1:
+        return f"That is {_times(times)} less than {asked}."
+    return f"On the test images {asked} does {_times(1 / times)} better still."
+
+
+def _beside_floor(verdict: Verdict) -> str:
+    floor, components = verdict.floor, verdict.pca_components
+    if floor is None:
+        return ""
+    as_good = f"PCA does as well with {count(components or 0, 'component')}"
+    times = verdict.times_floor
+    if floor < NOTHING or (times or 0) > _FAR:
+        left = "exactly" if floor < NOTHING else f"almost exactly (PCA, {words.number(floor)})"
+        return (
+            f"A linear code of that width could copy every image {left}, so it is training that "
+            f"sets the limit here, not room in the hidden layer: {as_good}."
+        )
+    if times is None:
+        return ""
+    best_linear = f"The best linear code of the same width (PCA, {words.number(floor)})"
+    if times <= 1:
+        return f"{best_linear} does {_times(1 / times)} worse: the nonlinear code pays."
+    return f"{best_linear} does {_times(times)} better; {as_good}."
+
+
+def _beside_entropy(verdict: Verdict) -> str:
+    question, entropy = verdict.question, verdict.entropy
+    if question is None or entropy is None or not question.test_bce or question.test_bce < entropy:
+        return ""
+    return (
+        f"The question’s own loss tells little of this: of its {words.number(question.test_bce)} "
+        f"nats per pixel, {words.number(entropy)} are the pixels’ entropy, which no copy can go "
+        "below."
+    )
+
+
+def _error(row: TrialRow) -> str:
+    return words.number(row.test_mse if row.test_mse is not None else row.value)
+
+
+def _times(ratio: float) -> str:
+    if ratio < 1.5:
+        return words.percent(ratio - 1)
+    return f"{ratio:.1f} times"
+
+
+def failures(rows: Sequence[TrialRow]) -> list[tuple[str, int, list[int]]]:
+    """Why trials failed: reason, how many, and the first numbers; the most frequent first."""
+    failed = [row for row in rows if row.state == "FAIL"]
+    reasons = Counter(row.reason or "no reason was recorded" for row in failed)
+    return [
+        (reason, n, [row.number for row in failed if (row.reason or "") in (reason, "")][:10])
+        for reason, n in reasons.most_common()
+    ]

@@ -1,0 +1,111 @@
+"""That every chart can be drawn, also of nothing, and looks as the others do."""
+
+from collections.abc import Callable, Sequence
+
+import plotly.graph_objects as go
+import pytest
+
+from sweep.analysis.importances import importances
+from sweep.figures import style
+from sweep.figures.classes import draw_classes, gather_classes
+from sweep.figures.history import draw_history, gather_history
+from sweep.figures.importances import draw_importances, gather_importances
+from sweep.figures.learning import draw_curves, gather_curves
+from sweep.figures.parallel import draw_lines, gather_lines
+from sweep.figures.pareto import Front, draw_front, gather_front
+from sweep.figures.timeline import draw_timeline, gather_timeline
+from sweep.figures.width import draw_width, gather_width
+from sweep.names import Activation, Loss
+from sweep.store.records import CurvePoint, NumberDomain, TrialRow
+from sweep.trial import TrialConfig
+from tests.store_factories import trial_row
+
+WIDTH = NumberDomain(low=8, high=1024, log=True, step=1, integer=True)
+
+
+def draw_pareto(rows: Sequence[TrialRow]) -> go.Figure:
+    front = gather_front(rows, ("val_mse", "hidden_width"))
+    assert isinstance(front, Front)
+    return draw_front(front)
+
+
+def draw_learning(rows: Sequence[TrialRow]) -> go.Figure:
+    point = CurvePoint(epoch=1, train_loss=0.1, val_mse=0.1, val_bce=None, seconds=1.0)
+    return draw_curves(gather_curves(rows[:3], {row.number: [point] for row in rows}))
+
+
+CHARTS: dict[str, Callable[[Sequence[TrialRow]], go.Figure]] = {
+    "history": lambda rows: draw_history(gather_history(rows)),
+    "width": lambda rows: draw_width(gather_width(rows)),
+    "importances": lambda rows: draw_importances(
+        gather_importances(importances(rows, {"hidden_width": WIDTH}))
+    ),
+    "parallel": lambda rows: draw_lines(gather_lines(rows)),
+    "learning": draw_learning,
+    "classes": lambda rows: draw_classes(gather_classes({str(row.number): row for row in rows})),
+    "pareto": draw_pareto,
+    "timeline": lambda rows: draw_timeline(gather_timeline(rows)),
+}
+
+
+def row(number: int) -> TrialRow:
+    width = 8 * (number + 1)
+    config = TrialConfig(
+        hidden_width=width,
+        activation=list(Activation)[number % len(Activation)],
+        loss=list(Loss)[number % len(Loss)],
+    )
+    return trial_row(
+        number=number,
+        values=(1 / width, float(width)),
+        config=config,
+        params={"hidden_width": width},
+        per_class_mse=(0.1, 0.2),
+    )
+
+
+@pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS)
+def test_a_chart_of_many_trials_has_a_title_and_marks(
+    draw: Callable[[Sequence[TrialRow]], go.Figure],
+) -> None:
+    drawn = draw([row(number) for number in range(30)])
+    assert drawn.layout.title.text
+    assert drawn.data
+    assert not drawn.layout.annotations
+
+
+@pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS)
+def test_a_chart_of_one_trial_can_be_drawn(
+    draw: Callable[[Sequence[TrialRow]], go.Figure],
+) -> None:
+    assert draw([row(0)]).to_json()
+
+
+@pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS)
+def test_a_chart_of_nothing_says_why_it_is_empty(
+    draw: Callable[[Sequence[TrialRow]], go.Figure],
+) -> None:
+    (note,) = draw([]).layout.annotations
+    assert note.text.endswith((".", "0"))
+
+
+def test_axes_are_labelled_with_units() -> None:
+    drawn = draw_width(gather_width([row(0), row(9)]))
+    assert drawn.layout.xaxis.title.text == "Hidden width (units)"
+    assert drawn.layout.yaxis.title.text == "Test error (MSE per pixel)"
+    assert drawn.layout.xaxis.type == drawn.layout.yaxis.type == "log"
+
+
+def test_every_activation_has_a_colour_and_every_loss_a_symbol() -> None:
+    assert set(style.ACTIVATION_COLOURS) == set(Activation)
+    assert len(set(style.ACTIVATION_COLOURS.values())) == len(Activation)
+    assert set(style.LOSS_SYMBOLS) == set(Loss)
+
+
+def test_many_points_are_drawn_with_webgl() -> None:
+    drawn = draw_history(gather_history([row(number) for number in range(style.WEBGL_POINTS)]))
+    assert drawn.data[0].type == "scattergl"
+
+
+def test_the_upload_button_is_off() -> None:
+    assert style.CONFIG["showSendToCloud"] is False

@@ -1,0 +1,275 @@
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from sweep.analysis.floors import Floors, data_key
+from sweep.errors import NotFoundError
+from sweep.names import Activation, Loss, Outcome
+from sweep.report import render
+from sweep.store import annotate, schema
+from sweep.trial import TrialConfig
+from tests.store_factories import add_rows, add_study, add_trial, sqlite_store, strip_png
+
+SHA256 = "5" * 64
+DATA = {"name": "gone", "validation_fraction": 0.1, "split_seed": 0, "train_limit": None}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = sqlite_store(tmp_path)
+    yield engine
+    engine.dispose()
+
+
+def add(engine: Engine, **columns: Any) -> int:
+    """A study whose floors are known: PCA's error falls evenly to 0 at 784 components."""
+    curve = tuple(0.08 * (1 - k / 784) for k in range(785))
+    key = data_key(SHA256, 0.1, 0)
+    floors = Floors(
+        data_key=key, val_pca_mse=curve, test_pca_mse=curve, val_entropy=0.24, test_entropy=0.24
+    )
+    annotate.put_floors(engine, key, floors.to_json())
+    return add_study(
+        engine,
+        settings={"data": DATA},
+        provenance={"sweep": "0.1.0", "git_commit": "abc1234", "data_sha256": SHA256},
+        originals_png=strip_png(),
+        **columns,
+    )
+
+
+def add_pictured(engine: Engine, study_id: int, number: int, *values: float, **options: Any) -> int:
+    """A finished trial with metrics, a learning curve and pictures."""
+    metrics = {"psnr": 20.0, "exact_pixels": 0.25, "train_seconds": 2.0, "test_bce": 0.29}
+    trial_id = add_trial(
+        engine, study_id, number, values, curve=[0.2, 0.1], per_class_mse=[0.1] * 10,
+        worker="w0", **(metrics | options),
+    )  # fmt: skip
+    pictures = {"reconstructions_png": strip_png(), "errors_png": strip_png()}
+    add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **pictures})
+    return trial_id
+
+
+def fill(engine: Engine, objectives: tuple[str, ...] = ("val_mse",)) -> None:
+    """The question's configuration as trial 0, and 24 others, of which 23 is the best."""
+    study_id = add(engine, objectives=objectives)
+    add_pictured(engine, study_id, 0, *(0.02, 784.0)[: len(objectives)])
+    for number in range(1, 24):
+        width = 16 * number
+        config = TrialConfig(
+            hidden_width=width,
+            activation=(Activation.GELU, Activation.TANH)[number % 2],
+            loss=Loss.MSE,
+        )
+        add_pictured(
+            engine,
+            study_id,
+            number,
+            *(0.1 / number, float(width))[: len(objectives)],
+            config=config,
+            params={"hidden_width": width, "activation": str(config.activation)},
+        )
+
+
+class Page(HTMLParser):
+    """What a browser would load and show: addresses, ids, text outside of scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.images: list[Mapping[str, str | None]] = []
+        self.n_scripts = 0
+        self.texts: list[str] = []
+        self._silent = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.ids += [str(found["id"])] if "id" in found else []
+        if tag == "a":
+            self.links.append(str(found.get("href")))
+        else:
+            self.loads += [str(found[key]) for key in ("src", "href", "srcset") if key in found]
+        if tag == "img":
+            self.images.append(found)
+        if tag in ("script", "style"):
+            self._silent += 1
+            self.n_scripts += tag == "script"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def test_a_report_loads_nothing_from_anywhere(engine: Engine) -> None:
+    fill(engine)
+    html = render(engine, "study")
+    page = Page(html)
+    assert page.loads
+    assert all(address.startswith("data:image/png;base64,") for address in page.loads)
+    assert "default-src 'none'" in html
+    styles = "".join(re.findall(r"<style>(.*?)</style>", html, re.DOTALL))
+    assert styles
+    assert "url(" not in styles
+    assert "@import" not in styles
+
+
+def test_a_report_has_plotly_once_and_no_button_that_uploads(engine: Engine) -> None:
+    fill(engine)
+    html = render(engine, "study")
+    assert html.count("plotly.js v") == 1
+    n_charts = html.count('class="plotly-graph-div"')
+    assert n_charts >= 6
+    assert html.count('"showSendToCloud": false') == n_charts
+    assert "Share chart" not in Page(html).text
+
+
+def test_every_section_that_is_linked_is_there(engine: Engine) -> None:
+    fill(engine)
+    page = Page(render(engine, "study"))
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    for section in ("best", "width", "pictures", "settings", "search", "repeat"):
+        assert section in page.ids
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_verdict_is_in_numbers(engine: Engine) -> None:
+    fill(engine)
+    text = Page(render(engine, "study")).text
+    assert (
+        "Trial 23 copies best: 368 tanh units trained on mse leave a test error of 0.00435 "
+        "per pixel (20.0 dB)." in text
+    )
+    assert "4.6 times less than the question’s configuration (trial 0, 0.0200)" in text
+    assert "The best linear code of the same width (PCA, 0.0424) does 9.8 times worse" in text
+    assert "of its 0.290 nats per pixel, 0.240 are the pixels’ entropy" in text
+
+
+def test_the_question_stands_in_the_table_though_others_are_better(engine: Engine) -> None:
+    fill(engine)
+    html = render(engine, "study")
+    table = html[html.index("<table>") : html.index("</table>")]
+    assert table.count("<tr") == 1 + 10 + 1
+    assert table.count("the question’s") == 1
+
+
+def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> None:
+    fill(engine)
+    images = Page(render(engine, "study")).images
+    assert len(images) == 5 * 10  # originals; copies and errors of the question's and of the best
+    assert images[0]["alt"] == "Original: T-shirt/top"
+    assert images[49]["alt"] == "Error of trial 23: Ankle boot"
+
+
+def test_a_report_says_how_to_repeat_the_study(engine: Engine) -> None:
+    fill(engine)
+    text = Page(render(engine, "study")).text
+    assert 'name = "study"' in text
+    for fact in ("abc1234", SHA256, "10 % of the training images", "sweep start study.toml"):
+        assert fact in text
+
+
+def test_a_study_without_trials_has_a_report(engine: Engine) -> None:
+    add(engine, phase="new")
+    html = render(engine, "study")
+    page = Page(html)
+    assert "No trial has finished yet (none yet)." in page.text
+    assert "Nothing to compare yet" in page.text
+    assert "plotly" not in html.lower().replace("js-plotly-plot", "").replace("/* plotly", "")
+
+
+def test_a_study_of_one_trial_has_a_report(engine: Engine) -> None:
+    add_pictured(engine, add(engine), 0, 0.02)
+    page = Page(render(engine, "study"))
+    assert "That is the question’s own configuration." in page.text
+    assert "it is training that sets the limit here" in page.text
+    assert "settings" not in page.ids  # nothing differs
+
+
+def test_a_study_of_failures_has_a_report_with_the_reasons(engine: Engine) -> None:
+    study_id = add(engine)
+    for number in range(12):
+        add_trial(engine, study_id, number, state="FAIL", reason="out of memory")
+    add_trial(engine, study_id, 12, state="FAIL", outcome=Outcome.DIVERGED)
+    text = Page(render(engine, "study")).text
+    assert "No trial can be judged yet: of 13 trials, 1 diverged, 12 failed." in text
+    assert "out of memory 12 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 …" in text
+    assert "no reason was recorded 1 12" in text
+
+
+def test_a_study_that_is_still_running_has_a_report(engine: Engine) -> None:
+    study_id = add(engine, phase="running")
+    add_trial(engine, study_id, 0, state="RUNNING", curve=[0.1])
+    add_trial(engine, study_id, 1, state="WAITING")
+    assert "(1 running, 1 waiting)" in Page(render(engine, "study")).text
+
+
+def test_only_pruned_trials_make_a_report(engine: Engine) -> None:
+    add_trial(engine, add(engine), 0, 0.1, state="PRUNED")
+    page = Page(render(engine, "study"))
+    assert "search" in page.ids
+    assert "width" not in page.ids
+
+
+def test_several_objectives_show_the_pareto_set(engine: Engine) -> None:
+    fill(engine, objectives=("val_mse", "hidden_width"))
+    page = Page(render(engine, "study"))
+    assert "By error alone, trial 23 copies best" in page.text
+    assert "Best trade-offs of validation error and hidden width" in page.text
+    assert "chart-pareto" in page.ids
+
+
+def test_what_users_wrote_is_text_and_never_html(engine: Engine) -> None:
+    evil = "<script>alert(1)</script><img src=x>"
+    study_id = add(engine, description=evil, study_file=f"# {evil}")
+    add_pictured(engine, study_id, 0, 0.02)
+    add_trial(engine, study_id, 1, state="FAIL", reason=evil)
+    annotate.note(engine, "study", evil)
+    annotate.note(engine, "study", evil, 0)
+    annotate.tag(engine, "study", evil[:60], 0)
+    annotate.invalidate(engine, "study", 1, evil)
+    html = render(engine, "study")
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+    assert Page(html).text.count("alert(1)") >= 6
+
+
+def test_a_report_without_floors_does_without(engine: Engine) -> None:
+    study_id = add_study(engine)
+    add_pictured(engine, study_id, 0, 0.02)
+    text = Page(render(engine, "study")).text
+    assert "PCA" not in text
+
+
+def test_an_unknown_study_is_an_error(engine: Engine) -> None:
+    with pytest.raises(NotFoundError, match="no study 'other'"):
+        render(engine, "other")
+
+
+def test_a_browser_draws_every_chart_and_offers_no_upload(
+    engine: Engine, tmp_path: Path, chromium: list[str]
+) -> None:
+    fill(engine)
+    path = tmp_path / "report.html"
+    path.write_text(render(engine, "study"))
+    command = [*chromium, "--virtual-time-budget=10000", "--dump-dom", path.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    body = dom[dom.index("<body") :]
+    assert body.count('class="modebar-container"') == body.count('class="plotly-graph-div')
+    assert "Share chart" not in body
+    assert "Content Security Policy" not in body
