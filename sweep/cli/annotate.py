@@ -1,0 +1,95 @@
+"""note, tag and invalidate: what people say about studies and trials, written at once."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import Json, Number, Storage, StudyName, TrialOption
+from sweep.cli.output import say, show_json, show_pairs
+from sweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from sweep.store.records import NoteRow
+
+
+def note(
+    name: StudyName,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="TEXT", show_default=False, help="The note; without it, read them."),
+    ] = None,
+    trial: TrialOption = None,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Write a note on a study or a trial, or read its notes; the newest is what tables show."""
+    from sweep.store import annotate, read
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    if text is None:
+        _show_notes(read.notes(engine, name, trial), as_json)
+        return
+    if as_json:
+        raise UsageError("--json reads notes; leave TEXT or --json out.")
+    if not text.strip():
+        raise UsageError("an empty note says nothing.")
+    annotate.note(engine, name, text, trial)
+    say(f"noted on {_target(name, trial)}.")
+
+
+def _show_notes(notes: list["NoteRow"], as_json: bool) -> None:
+    if as_json:
+        show_json(notes)
+    elif notes:
+        show_pairs({words.moment(note.created_at): note.text for note in notes})
+    else:
+        say("no notes yet.")
+
+
+def tag(
+    name: StudyName,
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="A word or two, 64 letters at most.")],
+    trial: TrialOption = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the tag off.")] = False,
+    storage: Storage = None,
+) -> None:
+    """Tag a study or a trial."""
+    from sweep.store import annotate
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    target = _target(name, trial)
+    if remove:
+        gone = annotate.untag(engine, name, tag, trial)
+        say(f"{target} has no more tag '{tag}'." if gone else f"{target} had no tag '{tag}'.")
+    else:
+        new = annotate.tag(engine, name, tag, trial)
+        say(f"{target} is tagged '{tag}'" + ("." if new else " already."))
+
+
+def invalidate(
+    name: StudyName,
+    number: Number,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why.")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Count the trial again.")] = False,
+    storage: Storage = None,
+) -> None:
+    """Leave a trial out of best, sampling and analysis; its state and numbers stay."""
+    from sweep.store import annotate
+    from sweep.store.migrate import open_store
+
+    if undo and reason is not None:
+        raise UsageError("--reason says why a trial is left out; with --undo there is none.")
+    engine = open_store(storage)
+    if undo:
+        annotate.validate(engine, name, number)
+        say(f"{_target(name, number)} counts again; a running sampler learns of it when resumed.")
+    else:
+        annotate.invalidate(engine, name, number, reason)
+        say(f"{_target(name, number)} is left out. Back: `sweep invalidate {name} {number} --undo`")
+
+
+def _target(name: str, trial: int | None) -> str:
+    return f"study '{name}'" if trial is None else f"trial {trial} of study '{name}'"

@@ -1,0 +1,146 @@
+"""The Typer application: every command by its name, and what its help says of all of them."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from sweep.cli import (
+    annotate,
+    compare,
+    control,
+    data,
+    database,
+    doctor,
+    export,
+    floors,
+    look,
+    manage,
+    reconstruct,
+    run,
+    show,
+    status,
+)
+
+EXIT_CODES = {
+    0: "done",
+    1: "unexpected: a bug",
+    2: "usage: options or arguments that cannot be",
+    3: "no such study or trial",
+    4: "a study file, or a change of its space, that cannot be used",
+    5: "database unreachable, or of a schema this version does not know",
+    6: "the study ended with its failure limit",
+    7: "another coordinator holds the study",
+    8: "the device asked for is not there",
+    9: "data missing or damaged",
+    10: "no room on the disk, or no permission to write",
+    130: "interrupted",
+}
+
+_EPILOG = "\n".join(
+    [
+        "Example: sweep start studies/quickstart.toml",
+        "",
+        "The database: --storage URL, else SWEEP_STORAGE, else sqlite:///sweep.db in this folder.",
+        "",
+        "Exit codes",
+        *(f"{code:>5}  {meaning}" for code, meaning in EXIT_CODES.items()),
+    ]
+)
+
+app = typer.Typer(
+    name="sweep",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    epilog=_EPILOG,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import sweep
+
+        typer.echo(f"sweep {sweep.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def sweep_command(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show version.")
+    ] = False,
+) -> None:
+    """Hyperparameter sweeps of small autoencoders, and why their error stops where it stops."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _add(group: typer.Typer, panel: str | None, *commands: tuple[Callable[..., Any], str]) -> None:
+    for function, example in commands:
+        name = function.__name__.removesuffix("_")
+        epilog = "\n".join(f"Example: {line}" for line in example.splitlines())
+        group.command(name, epilog=epilog, rich_help_panel=panel)(function)
+
+
+def _group(name: str, about: str, *commands: tuple[Callable[..., Any], str]) -> None:
+    group = typer.Typer(name=name, help=about, no_args_is_help=True, rich_markup_mode="rich")
+    _add(group, None, *commands)
+    app.add_typer(group, rich_help_panel=_SURROUNDINGS)
+
+
+_RUN, _LOOK, _KEEP, _SURROUNDINGS = "Run a study", "Look", "Note and tidy", "Surroundings"
+
+_add(
+    app,
+    _RUN,
+    (run.start, "sweep start studies/quickstart.toml\nsweep start studies/width.toml --dry-run"),
+    (run.resume, "sweep resume quickstart --trials 50"),
+    (control.pause, "sweep pause quickstart"),
+    (control.stop, "sweep stop quickstart"),
+    (control.enqueue, "sweep enqueue quickstart hidden_width=64 activation=gelu"),
+)
+_add(
+    app,
+    _LOOK,
+    (look.list_, "sweep list"),
+    (status.status, "sweep status quickstart\nsweep status quickstart --watch"),
+    (look.best, "sweep best quickstart -n 5"),
+    (
+        look.trials,
+        "sweep trials quickstart --state fail\nsweep trials quickstart --sort psnr --desc",
+    ),
+    (show.show, "sweep show quickstart 0"),
+    (compare.compare, "sweep compare quickstart 0 7 12"),
+    (reconstruct.reconstruct, "sweep reconstruct quickstart 0 -o trial-0.png"),
+    (manage.report, "sweep report quickstart -o report.html"),
+    (export.export, "sweep export quickstart --format csv -o quickstart.csv"),
+)
+_add(
+    app,
+    _KEEP,
+    (annotate.note, 'sweep note quickstart "wider than 512 gains nothing" --trial 7'),
+    (annotate.tag, "sweep tag quickstart baseline --trial 0"),
+    (annotate.invalidate, 'sweep invalidate quickstart 3 --reason "the disk was full"'),
+    (manage.delete, "sweep delete quickstart"),
+)
+_add(
+    app,
+    _SURROUNDINGS,
+    (doctor.doctor, "sweep doctor"),
+    (floors.floors, "sweep floors fashion-mnist-mini --widths 8,64,784"),
+    (manage.schema, "sweep schema -o study.schema.json"),
+)
+_group(
+    "data",
+    "Data sets: what is there, and fetching more.",
+    (data.list_, "sweep data list"),
+    (data.prepare, "sweep data prepare fashion-mnist\nsweep data prepare mnist --from ~/mnist"),
+)
+_group(
+    "db",
+    "The database: making and upgrading its tables.",
+    (database.init, "sweep db init --storage sqlite:///sweep.db"),
+    (database.upgrade, "sweep db upgrade"),
+)

@@ -1,0 +1,121 @@
+"""pause, stop and enqueue: what is asked of a coordinator, through the database."""
+
+import time
+import tomllib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import Storage, StudyName
+from sweep.cli.output import say
+from sweep.errors import UsageError
+from sweep.names import CommandKind
+
+if TYPE_CHECKING:
+    from sweep.store.engine import Engine
+    from sweep.store.records import StudySummary
+
+#: A coordinator looks for commands twice a second.
+_PATIENCE_SECONDS = 4.0
+_LOOK_SECONDS = 0.2
+
+_DROPPED = "When somebody goes on with the study, it is dropped."
+_WAITS = "It waits for the next one."
+
+
+def pause(name: StudyName, storage: Storage = None) -> None:
+    """Hand out no more trials until `sweep resume`; those in training go on to their end."""
+    _post(name, storage, CommandKind.PAUSE)
+
+
+def stop(name: StudyName, storage: Storage = None) -> None:
+    """End a running study at the end of the epoch; what is done is kept."""
+    _post(name, storage, CommandKind.STOP)
+
+
+def enqueue(
+    name: StudyName,
+    settings: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SETTING=VALUE", help="Settings of the space; the others are sampled."
+        ),
+    ],
+    storage: Storage = None,
+) -> None:
+    """Have a configuration run next; the budget grows by it when it is used up."""
+    from sweep.search.configurations import enqueue_params
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+    from sweep.studyfile import loads
+
+    engine = open_store(storage)
+    study = read.study(engine, name)
+    configuration = _configuration(settings)
+    stored = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
+    enqueue_params(stored, configuration)  # raises StudyFileError with what cannot be
+    say(ask(engine, study, CommandKind.ENQUEUE, {"configuration": configuration}))
+
+
+def _configuration(settings: list[str]) -> dict[str, Any]:
+    configuration: dict[str, Any] = {}
+    for given in settings:
+        name, equals, value = given.partition("=")
+        if not (name.strip() and equals):
+            raise UsageError(f"{given!r}: write SETTING=VALUE, such as hidden_width=64.")
+        if name.strip() in configuration:
+            raise UsageError(f"{name.strip()} is given twice.")
+        configuration[name.strip()] = _value(value.strip())
+    return configuration
+
+
+def _value(given: str) -> Any:
+    """As TOML; what is not TOML is a name, which so needs no quotes."""
+    try:
+        found = tomllib.loads(f"value = {given}")
+    except (ValueError, RecursionError):
+        return given
+    return found["value"] if found.keys() == {"value"} else given
+
+
+def _post(name: str, storage: str | None, kind: CommandKind) -> None:
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    say(ask(engine, read.study(engine, name), kind))
+
+
+def ask(
+    engine: "Engine",
+    study: "StudySummary",
+    kind: CommandKind,
+    payload: Mapping[str, Any] | None = None,
+) -> str:
+    """Write a command; in words, what becomes of it."""
+    from sweep.store import commands
+
+    command_id = commands.post(engine, study.study_id, kind, payload)
+    what = f"{kind.value} of study '{study.name}'"
+    if not study.running:
+        go_on = words.command(f"sweep resume {study.name}")
+        fate = _DROPPED if kind in (CommandKind.PAUSE, CommandKind.STOP) else _WAITS
+        return f"{what}: noted, but no coordinator runs the study now. {fate} Go on: {go_on}"
+    outcome = _await_outcome(engine, study.name, command_id)
+    if outcome is None:
+        return f"{what}: noted; its coordinator has not applied it yet (`sweep status` will tell)."
+    return f"{what}: {outcome}."
+
+
+def _await_outcome(engine: "Engine", name: str, command_id: int) -> str | None:
+    from sweep.store import read
+
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        for row in read.commands(engine, name):
+            if row.command_id == command_id and row.applied_at is not None:
+                return row.outcome or "applied"
+        time.sleep(_LOOK_SECONDS)
+    return None

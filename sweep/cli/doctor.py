@@ -1,0 +1,221 @@
+"""doctor: whether this machine has what a sweep needs."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import Json, Storage
+from sweep.cli.output import show_json, show_table
+from sweep.errors import DataError, DeviceError, NoRoomError, StoreError, SweepError
+
+_TORCH_SECONDS = 120
+_ROOM_BYTES = 1 << 30
+_OPTIONAL = {"psycopg": "postgres", "scipy": "samplers", "cmaes": "samplers", "ray": "ray"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    #: False where something is broken; None where it is absent but not needed.
+    ok: bool | None
+    said: str
+    #: What to exit with when it is broken.
+    exit_code: int = 0
+
+
+def doctor(
+    gpus: Annotated[
+        str | None,
+        typer.Option(metavar="all|cpu|0,1", help="Devices that must be there.", show_default=False),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--data", metavar="NAME", help="A data set to read and check, too."),
+    ] = None,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Check GPUs, torch, the database and its schema, data sets and disk room.
+
+    Exits with the code of the first thing that is broken; what is merely absent is no fault, unless
+    --gpus, --data or --storage asks for it.
+    """
+    findings = [
+        _versions(),
+        *_extras(),
+        _torch(),
+        *_gpus(gpus),
+        _database(storage),
+        *_data(dataset),
+        *_room(storage),
+    ]
+    if as_json:
+        show_json(findings)
+    else:
+        show_table(
+            ("", "what", "found"), [(_MARKS[f.ok], f.what, f.said) for f in findings], left=3
+        )
+    broken = next((finding for finding in findings if finding.ok is False), None)
+    if broken is not None:
+        raise typer.Exit(broken.exit_code)
+
+
+_MARKS = {True: "ok", False: "BROKEN", None: "-"}
+
+
+def _checked(what: str, look: Callable[[], str], exit_code: int) -> Finding:
+    try:
+        return Finding(what=what, ok=True, said=look())
+    except SweepError as error:
+        return Finding(what=what, ok=False, said=str(error), exit_code=error.exit_code)
+    except Exception as error:
+        said = f"{type(error).__name__}: {words.unrolled(str(error))}"
+        return Finding(what=what, ok=False, said=said, exit_code=exit_code)
+
+
+def _versions() -> Finding:
+    import sweep
+
+    said = f"{sweep.__version__} on Python {platform.python_version()}, {platform.platform()}"
+    return Finding(what="sweep", ok=True, said=said)
+
+
+def _extras() -> Iterator[Finding]:
+    for package, extra in _OPTIONAL.items():
+        try:
+            yield Finding(what=package, ok=True, said=version(package))
+        except PackageNotFoundError:
+            said = f"not installed; the extra '{extra}' brings it"
+            yield Finding(what=package, ok=None, said=said)
+
+
+def _torch() -> Finding:
+    return _checked("torch", _ask_torch, SweepError.exit_code)
+
+
+_TORCH = """
+import json, torch
+print(json.dumps([torch.__version__, torch.version.cuda, torch.cuda.device_count()]))
+"""
+
+
+def _ask_torch() -> str:
+    # In a process of its own: loading CUDA here would take memory on every GPU.
+    answer = subprocess.run(
+        [sys.executable, "-c", _TORCH], capture_output=True, text=True, timeout=_TORCH_SECONDS
+    )
+    if answer.returncode:
+        raise SweepError(f"cannot be loaded: {answer.stderr.strip().splitlines()[-1:]}")
+    torch, cuda, n_gpus = json.loads(answer.stdout)
+    return f"{torch}, {f'CUDA {cuda}' if cuda else 'no CUDA'}, {words.count(n_gpus, 'GPU')} usable"
+
+
+def _gpus(wanted: str | None) -> Iterator[Finding]:
+    found = _nvidia_smi()
+    said = "\n".join(found) or "none found (nvidia-smi lists none)"
+    yield Finding(what="GPUs", ok=True if found else None, said=said)
+    if wanted is not None:
+        yield _checked(f"--gpus {wanted}", lambda: _choose(wanted), DeviceError.exit_code)
+
+
+def _choose(wanted: str) -> str:
+    from sweep.launch.devices import choose_devices
+
+    return f"{', '.join(choose_devices(wanted, 1))}: there"
+
+
+def _nvidia_smi() -> list[str]:
+    if shutil.which("nvidia-smi") is None:
+        return []
+    answer = subprocess.run(
+        [
+            "nvidia-smi",
+            "--query-gpu=index,name,memory.total,memory.used,driver_version",
+            "--format=csv,noheader",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
+
+
+def _database(storage: str | None) -> Finding:
+    from sweep.store.engine import sqlite_path, storage_url
+
+    asked = storage is not None or bool(os.environ.get("SWEEP_STORAGE"))
+    path = None if asked else sqlite_path(storage_url(None))
+    if path is not None and not path.exists():
+        return Finding(what="database", ok=None, said=f"no {path} yet; `sweep start` makes it")
+    return _checked("database", lambda: _open(storage), StoreError.exit_code)
+
+
+def _open(storage: str | None) -> str:
+    from sweep.store import read
+    from sweep.store.engine import shown
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    n_studies = len(read.studies(engine))
+    return f"{shown(engine.url)}: schema as it should be, {n_studies} studies"
+
+
+def _data(wanted: str | None) -> Iterator[Finding]:
+    from sweep import datasets
+    from sweep.names import Dataset
+
+    for status in datasets.known():
+        absent = f"absent; `sweep data prepare {status.name}` fetches it"
+        said = f"{status.state}, in {status.path}" if status.path else absent
+        yield Finding(what=f"data {status.name}", ok=True if status.path else None, said=said)
+    names = [Dataset.FASHION_MNIST_MINI.value] if wanted is None else [wanted]
+    for name in names:
+        yield _checked(f"reading {name}", partial(_load, name), DataError.exit_code)
+
+
+def _load(name: str) -> str:
+    from sweep import datasets
+
+    if datasets.find(name) is None:
+        raise DataError(f"not on this machine. `sweep data prepare {name}` fetches it.")
+    images = datasets.load(name)
+    n_train, n_test = len(images.train_images), len(images.test_images)
+    return f"{n_train:,} + {n_test:,} images of {images.height} x {images.width}, as they should be"
+
+
+def _room(storage: str | None) -> Iterator[Finding]:
+    from sweep import datasets
+    from sweep.store.engine import sqlite_path, storage_url
+
+    folders = {"data": datasets.cache_folder()}
+    with suppress(StoreError):  # told of already
+        if path := sqlite_path(storage_url(storage)):
+            folders["the database"] = path.absolute().parent
+    for purpose, folder in folders.items():
+        yield _checked(f"room for {purpose}", partial(_room_in, folder), NoRoomError.exit_code)
+
+
+def _room_in(folder: Path) -> str:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if free < _ROOM_BYTES:
+        raise NoRoomError(f"{free / 1e9:.2f} GB free in {there}: less than 1 GB.")
+    if not os.access(there, os.W_OK):
+        raise NoRoomError(f"{there}: no permission to write.")
+    return f"{free / 1e9:,.0f} GB free in {there}"

@@ -1,0 +1,67 @@
+"""``start --dry-run``: what a study would do, without running or writing anything."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from sweep.cli import words
+from sweep.cli.output import show_pairs, show_titled_table
+from sweep.studyfile import Fixed, Node, Searched, StudyFile
+from sweep.studyfile.enqueue import describe
+
+if TYPE_CHECKING:
+    from sweep.coordinator.run import Plan, RunOptions
+
+N_FIRST = 5
+
+
+def show_plan(study_file: StudyFile, options: "RunOptions") -> None:
+    """The plan, on stdout."""
+    from sweep.coordinator.run import plan
+
+    planned = plan(study_file, options, N_FIRST)
+    show_pairs(_summary(study_file, planned))
+    header = ("setting", "values", "only with")
+    show_titled_table("Space", header, _space_rows(study_file.space.nodes, ""), left=3)
+    _show_first(study_file, planned)
+
+
+def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
+    seeds = f", {study_file.study.repeat} seeds each" if study_file.study.repeat > 1 else ""
+    return {
+        "study": study_file.study.name,
+        "trials": f"{planned.n_trials:,}{seeds}",
+        "minimises": ", ".join(study_file.study.objectives),
+        "sampler": study_file.sampler.name,
+        "pruner": study_file.pruner.name,
+        "workers": _devices(planned.devices),
+        "data": f"{study_file.data.name} in {planned.data_folder or 'no folder yet: a download'}",
+    }
+
+
+def _devices(devices: Sequence[str]) -> str:
+    counts = {device: devices.count(device) for device in dict.fromkeys(devices)}
+    return ", ".join(f"{n} on {'the CPU' if d == 'cpu' else f'GPU {d}'}" for d, n in counts.items())
+
+
+def _space_rows(nodes: Sequence[Node], condition: str) -> Iterator[tuple[str, str, str]]:
+    for node in nodes:
+        if isinstance(node, Fixed):
+            yield node.setting, f"{words.text(node.value)} (fixed)", condition or words.NOTHING
+            continue
+        log = ", logarithmic" if getattr(node.domain, "log", False) else ""
+        yield node.setting, describe(node.domain) + log, condition or words.NOTHING
+        yield from _inner_rows(node, condition)
+
+
+def _inner_rows(node: Searched, condition: str) -> Iterator[tuple[str, str, str]]:
+    for value, inner in node.when.items():
+        here = f"{node.setting} {words.text(value)}"
+        yield from _space_rows(inner, f"{condition}, {here}" if condition else here)
+
+
+def _show_first(study_file: StudyFile, planned: "Plan") -> None:
+    settings = list(dict.fromkeys(node.setting for node in study_file.space.search_space()))
+    shown = [name for name in settings if name != "seed"] or ["hidden_width", "loss", "epochs"]
+    rows = [[words.text(asdict(config)[name]) for name in shown] for config in planned.first]
+    show_titled_table(f"First {words.count(len(rows), 'configuration')}", shown, rows, left=0)

@@ -1,0 +1,107 @@
+"""The one place where errors are printed and exit codes chosen."""
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from sweep.cli.application import app
+from sweep.cli.options import INTERRUPTED
+from sweep.cli.words import unrolled
+from sweep.errors import NoRoomError, SweepError
+
+_NOTHING_READS = 141  # as the shell says of a process that SIGPIPE ended
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    code = run(sys.argv[1:])
+    # What is left in the buffers of a pipe that nobody reads would complain at exit.
+    if code == _NOTHING_READS:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. Prints what goes wrong."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows "?"
+            stream.reconfigure(errors="replace")
+    try:
+        result = app(list(arguments), prog_name="sweep", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _NOTHING_READS
+    except KeyboardInterrupt:
+        _say("interrupted.")
+        return INTERRUPTED
+    except typer.Abort:
+        _say("left as it is.")
+        return INTERRUPTED
+    except typer.TyperException as error:
+        return _tell_usage(error)
+    except SweepError as error:
+        _trace_if_wanted()
+        _say(_without_password(str(error), arguments))
+        return error.exit_code
+    except Exception as error:
+        return _tell_unexpected(error, arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _tell_usage(error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    if message := error.format_message():
+        path = context.command_path if context is not None else "sweep"
+        _say(f"{_sentence(unrolled(message))} See `{path} --help`.")
+    return error.exit_code
+
+
+def _sentence(message: str) -> str:
+    if negative := re.fullmatch(r"No such option: (-\d\S*).*", message):
+        return f"{negative[1]}: trials are counted from 0."
+    return message if message.endswith((".", "?", ")")) else f"{message}."
+
+
+def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
+    from sweep.datasets.download import NO_ROOM
+
+    _trace_if_wanted()
+    message = unrolled(_without_password(str(error), arguments))
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        _say(f"{error.filename or 'writing'}: {error.strerror}.")
+        return NoRoomError.exit_code
+    kind = type(error).__name__
+    _say(
+        f"unexpected {kind}: {message}: this is a bug. "
+        "SWEEP_TRACEBACK=1 shows where it happened, for a report."
+    )
+    return SweepError.exit_code
+
+
+def _trace_if_wanted() -> None:
+    if os.environ.get("SWEEP_TRACEBACK"):
+        typer.echo(_without_password(traceback.format_exc(), sys.argv[1:]), err=True)
+
+
+def _say(message: str) -> None:
+    typer.echo(f"sweep: {message}", err=True)
+
+
+def _without_password(text: str, arguments: Sequence[str]) -> str:
+    """The text without passwords from the URLs we were given, however an error came by them."""
+    for url in (*arguments, os.environ.get("SWEEP_STORAGE", "")):
+        if password := _password_of(url):
+            text = text.replace(password, "***").replace(unquote(password), "***")
+    return text
+
+
+def _password_of(url: str) -> str | None:
+    try:
+        return urlsplit(url.removeprefix("--storage=")).password
+    except ValueError:
+        return None

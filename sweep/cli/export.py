@@ -1,0 +1,124 @@
+"""export: a study's trials as CSV or JSON, for a notebook or a spreadsheet."""
+
+import csv
+import io
+import math
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import Storage, StudyName
+from sweep.cli.output import say, to_json, write_file
+from sweep.cli.records import study_json, trial_json
+from sweep.store.records import METRICS
+
+if TYPE_CHECKING:
+    from sweep.store.engine import Engine
+    from sweep.store.records import TrialRow
+
+
+class Format(StrEnum):
+    """What an export may be."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+def export(
+    name: StudyName,
+    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", show_default="stdout", help="Where to."),
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Write all trials of a study as CSV, or as JSON with their learning curves.
+
+    A text cell of the CSV that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    rows = read.trials(engine, name)
+    content = to_csv(rows) if form is Format.CSV else _study_as_json(engine, name, rows)
+    if output is None:
+        sys.stdout.write(content)
+        return
+    path = write_file(output, content.encode())
+    say(f"{words.count(len(rows), 'trial')} in {path}")
+
+
+def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> str:
+    from sweep.store import read
+
+    curves = read.curves(engine, name)
+    trials = [{**trial_json(row), "curve": curves.get(row.number, [])} for row in rows]
+    about = {
+        "study": study_json(read.study(engine, name)),
+        "study_file": read.study_file_text(engine, name),
+        "provenance": read.provenance(engine, name),
+    }
+    return to_json({**about, "trials": trials}) + "\n"
+
+
+def to_csv(rows: Sequence["TrialRow"]) -> str:
+    """One line a trial; parameters are columns ``params_NAME``, as in Optuna's data frames."""
+    params = list(dict.fromkeys(name for row in rows for name in row.params))
+    lines = [_line(row, params) for row in rows]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_header(params))
+    writer.writerows([_cell(value) for value in line] for line in lines)
+    return text.getvalue()
+
+
+def _header(params: Sequence[str]) -> list[str]:
+    names = [f"params_{name}" for name in params]
+    return [*_FIRST, *METRICS, *names, *_LAST, "seeds", "tags", "values"]
+
+
+def _line(row: "TrialRow", params: Sequence[str]) -> list[Any]:
+    lists = (row.seeds, row.tags, row.values)
+    return [
+        *(getattr(row, name) for name in _FIRST),
+        *row.metrics.values(),
+        *(row.params.get(name) for name in params),
+        *(getattr(row, name) for name in _LAST),
+        *(" ".join(map(str, values)) for values in lists),
+    ]
+
+
+_FIRST = ("number", "state", "value")
+_LAST = (
+    "datetime_start",
+    "datetime_complete",
+    "outcome",
+    "reason",
+    "attempt",
+    "worker",
+    "invalid",
+    "invalid_reason",
+    "note",
+)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+#: How a cell begins that a spreadsheet would run.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")

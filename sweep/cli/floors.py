@@ -1,0 +1,99 @@
+"""floors: what no model of a kind can beat on a data set."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import LARGEST, Json
+from sweep.cli.output import show_json, show_pairs, show_titled_table
+from sweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from sweep.analysis.floors import Floors
+
+
+def floors(
+    dataset: Annotated[
+        str,
+        typer.Argument(metavar="DATASET", help="A name of `sweep data list`, or a folder's path."),
+    ],
+    widths: Annotated[
+        str | None,
+        typer.Option(metavar="8,64,784", show_default="powers of 2", help="Hidden widths to show."),
+    ] = None,
+    validation_fraction: Annotated[
+        float, typer.Option(help="Share of the training images kept back, as in study files.")
+    ] = 0.1,
+    split_seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST, help="Seed of that split, as in study files.")
+    ] = 0,
+    train_limit: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST, help="At most so many training images.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compute the floors of a data set: PCA error at each width, the pixels' entropy.
+
+    A linear autoencoder cannot beat PCA at its width; no binary cross-entropy is below the entropy.
+    """
+    from sweep import datasets
+    from sweep.analysis.floors import compute_floors
+
+    chosen = None if widths is None else _widths(widths)
+    if not 0 < validation_fraction < 1:
+        raise UsageError(f"--validation-fraction {validation_fraction:g}: above 0 and below 1.")
+    found = compute_floors(datasets.load(dataset), validation_fraction, split_seed, train_limit)
+    shown = _shown_widths(found, chosen)
+    if as_json:
+        show_json(_as_json(found, shown))
+        return
+    rows = [(str(w), f"{found.test_pca_mse[w]:.6f}", f"{found.val_pca_mse[w]:.6f}") for w in shown]
+    show_pairs(
+        {
+            "data": dataset,
+            "entropy of the pixels": f"{found.test_entropy:.5f} nats on test, "
+            f"{found.val_entropy:.5f} on validation: the floor of bce",
+            "error of the mean image": f"{found.test_mean_mse:.6f} on test, "
+            f"{found.val_mean_mse:.6f} on validation",
+        }
+    )
+    show_titled_table("PCA error", ("width", "test_mse", "val_mse"), rows, left=0)
+
+
+def _widths(given: str) -> list[int]:
+    parts = [part.strip() for part in given.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise UsageError(f"--widths {words.shortened(given)!r}: whole numbers, such as 8,64,784.")
+    return [int(part) for part in parts]
+
+
+def _shown_widths(found: "Floors", chosen: list[int] | None) -> list[int]:
+    if chosen is None:
+        powers = [2**n for n in range(found.n_inputs.bit_length())]
+        return sorted({*powers, found.n_inputs})
+    for width in chosen:
+        if width > found.n_inputs:
+            raise UsageError(
+                f"--widths {width}: PCA has {found.n_inputs} components at most, one a pixel, "
+                "and then errs by 0."
+            )
+    return chosen
+
+
+def _as_json(found: "Floors", shown: list[int]) -> dict[str, Any]:
+    return {
+        "data_key": found.data_key,
+        "test_entropy": found.test_entropy,
+        "val_entropy": found.val_entropy,
+        "test_mean_mse": found.test_mean_mse,
+        "val_mean_mse": found.val_mean_mse,
+        "pca": [
+            {
+                "hidden_width": width,
+                "test_mse": found.test_pca_mse[width],
+                "val_mse": found.val_pca_mse[width],
+            }
+            for width in shown
+        ],
+    }

@@ -1,0 +1,183 @@
+"""Tables of studies and trials: list, best, trials."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import LARGEST, Json, Storage, StudyName
+from sweep.cli.output import say, show_json, show_table
+from sweep.cli.records import study_json, study_state, trial_json
+
+if TYPE_CHECKING:
+    from sweep.store.records import StudySummary, TrialRow
+
+
+def list_(storage: Storage = None, as_json: Json = False) -> None:
+    """List the studies in the database."""
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+
+    studies = read.studies(open_store(storage))
+    if as_json:
+        show_json([study_json(study) for study in studies])
+    elif studies:
+        show_table(_STUDY_HEADER, map(_study_cells, studies), left=4)
+    else:
+        say("no studies yet. `sweep start FILE` makes one.")
+
+
+_STUDY_HEADER = (
+    "study",
+    "state",
+    "data",
+    "tags",
+    "trials",
+    "best val_mse",
+    "trial",
+    "last written",
+)
+
+
+def _study_cells(study: "StudySummary") -> Sequence[str]:
+    wanted = "?" if study.n_trials is None else f"{study.n_trials:,}"
+    return (
+        study.name,
+        study_state(study),
+        study.dataset,
+        ", ".join(study.tags) or words.NOTHING,
+        f"{study.n_finished:,}/{wanted}",
+        words.number(study.best_value),
+        words.text(study.best_number),
+        words.moment(study.updated_at),
+    )
+
+
+def best(
+    name: StudyName,
+    n: Annotated[int, typer.Option("-n", min=1, max=LARGEST, help="How many trials.")] = 10,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Show a study's best trials; with several objectives, its Pareto set.
+
+    Only complete trials that nobody marked invalid. Chosen by the validation error (val_mse); the
+    test columns report, they do not choose.
+    """
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    study = read.study(engine, name)
+    rows = read.best(engine, name, n)
+    if as_json:
+        show_json([trial_json(row) for row in rows])
+    elif rows:
+        show_best(rows, study.objectives)
+    else:
+        say(f"study '{name}' has no complete trial yet. {words.command(f'sweep status {name}')}")
+
+
+def show_best(rows: Sequence["TrialRow"], objectives: Sequence[str]) -> None:
+    """The table of the best trials, on stdout."""
+    settings = settings_of(rows)
+    others = [name for name in objectives[1:] if name not in settings]
+    header = ("trial", "val_mse", *others, "test_mse", "psnr", "exact pixels", *settings)
+    show_table(header, [_best_cells(row, objectives, others, settings) for row in rows], left=0)
+
+
+def _best_cells(
+    row: "TrialRow", objectives: Sequence[str], others: Sequence[str], settings: Sequence[str]
+) -> Sequence[str]:
+    values = dict(zip(objectives, row.values, strict=False))
+    return (
+        str(row.number),
+        words.number(row.value),
+        *(words.number(values.get(name)) for name in others),
+        words.number(row.test_mse),
+        words.decibels(row.psnr),
+        words.percent(row.exact_pixels),
+        *param_cells(row, settings),
+    )
+
+
+def settings_of(rows: Sequence["TrialRow"]) -> list[str]:
+    """The settings that were searched, in the order in which the trials have them."""
+    names = [words.setting(param) for row in rows for param in row.params]
+    return list(dict.fromkeys(names))
+
+
+def param_cells(row: "TrialRow", settings: Sequence[str]) -> list[str]:
+    """What the trial chose for each setting."""
+    params = words.by_setting(row.params)
+    return [words.text(params.get(name)) for name in settings]
+
+
+def trials(
+    name: StudyName,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help="Only trials that are waiting, running, complete, pruned or fail. Repeatable.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(metavar="KEY", help="number, state, value, or any metric.")
+    ] = "number",
+    desc: Annotated[bool, typer.Option("--desc", help="Highest first.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST, help="At most so many trials.")
+    ] = None,
+    valid: Annotated[bool, typer.Option("--valid", help="Leave out invalid trials.")] = False,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """List a study's trials."""
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+
+    rows = read.trials(
+        open_store(storage),
+        name,
+        states=state or None,
+        order_by=sort,
+        limit=limit,
+        descending=desc,
+        include_invalid=not valid,
+    )
+    if as_json:
+        show_json([trial_json(row) for row in rows])
+    elif rows:
+        settings = settings_of(rows)
+        show_table(
+            (*_TRIAL_HEADER, *settings, "remarks"),
+            [_trial_cells(row, settings) for row in rows],
+            left=2,
+        )
+    else:
+        say("no such trials.")
+
+
+_TRIAL_HEADER = ("trial", "state", "value", "test_mse", "psnr", "seconds")
+
+
+def _trial_cells(row: "TrialRow", settings: Sequence[str]) -> Sequence[str]:
+    return (
+        str(row.number),
+        row.state.lower(),
+        words.number(row.value),
+        words.number(row.test_mse),
+        words.decibels(row.psnr),
+        words.number(row.train_seconds, 3),
+        *param_cells(row, settings),
+        _remarks(row),
+    )
+
+
+def _remarks(row: "TrialRow") -> str:
+    invalid = f"invalid: {row.invalid_reason or 'no reason given'}" if row.invalid else ""
+    parts: list[Any] = [invalid, row.reason, row.note, " ".join(f"#{tag}" for tag in row.tags)]
+    return words.unrolled("; ".join(str(part) for part in parts if part))

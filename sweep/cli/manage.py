@@ -1,0 +1,76 @@
+"""report, delete and schema."""
+
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import Storage, StudyName
+from sweep.cli.output import say, show, to_json, write_file
+from sweep.errors import UsageError
+
+
+def report(
+    name: StudyName,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", show_default="NAME.html", help="Where to."),
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    storage: Storage = None,
+) -> None:
+    """Write a study's report: one HTML file that needs no network."""
+    from sweep.report import render
+    from sweep.store.migrate import open_store
+
+    page = render(open_store(storage), name)
+    path = write_file(output or Path(f"{name}.html"), page.encode())
+    show(str(path))
+    if open_it and not webbrowser.open(path.as_uri()):
+        say("no browser found to open it.")
+
+
+def delete(
+    name: StudyName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    storage: Storage = None,
+) -> None:
+    """Delete a study for good: trials, curves, notes, pictures, weights."""
+    from sweep.store import annotate, artifacts, read
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    study = read.study(engine, name)
+    n_trials = words.count(sum(study.counts.values()), "trial")
+    if not yes:
+        _ask(f"Delete study '{name}' with {n_trials}? There is no way back.")
+    ids = annotate.delete_study(engine, name)
+    folder = artifacts.artifact_folder(engine.url)
+    for artifact_id in ids:
+        (folder / artifact_id).unlink(missing_ok=True)
+    say(f"study '{name}' is deleted: {n_trials}, {words.count(len(ids), 'file')} of weights.")
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("delete asks first, and nobody is at the terminal. --yes goes ahead.")
+    typer.confirm(question, abort=True, err=True)
+
+
+def schema(
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", show_default="stdout", help="Where to."),
+    ] = None,
+) -> None:
+    """Print the JSON schema of study files, by which editors complete and check them."""
+    from sweep.studyfile import json_schema
+
+    text = to_json(json_schema()) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        say(f"schema in {write_file(output, text.encode())}")

@@ -1,0 +1,26 @@
+"""Arguments and options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+INTERRUPTED = 130
+#: SQL's integers; a larger number is no trial of any study.
+LARGEST = 2**31 - 1
+
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study, as in `sweep list`.")]
+Number = Annotated[int, typer.Argument(metavar="NUMBER", min=0, max=LARGEST, help="The trial.")]
+TrialOption = Annotated[
+    int | None,
+    typer.Option("--trial", metavar="NUMBER", min=0, max=LARGEST, help="One trial of the study."),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="Database, such as sqlite:///sweep.db or postgresql://user@host/name.",
+        show_default="SWEEP_STORAGE, else sqlite:///sweep.db",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, with Optuna's words as keys.")]

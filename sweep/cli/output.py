@@ -1,0 +1,156 @@
+"""How results reach stdout and messages stderr: tables, JSON, files."""
+
+import dataclasses
+import errno
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sweep.cli.words import clean
+from sweep.errors import NoRoomError, UsageError
+
+#: Columns of a table that no terminal cuts: what goes into a file or a pipe is kept whole.
+_ENDLESS = 10_000
+
+
+def results() -> Console:
+    """For what was asked for. Nothing in it is taken for markup: names and notes are users'."""
+    width = None if sys.stdout.isatty() else _ENDLESS
+    return Console(width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def messages() -> Console:
+    """For everything else."""
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A message, on stderr."""
+    messages().print(clean(text))
+
+
+def show(text: str = "") -> None:
+    """A line of the result, on stdout."""
+    results().print(clean(text), soft_wrap=True)
+
+
+def clear() -> None:
+    """Begin a new screen, where there is one."""
+    console = results()
+    if console.is_terminal:
+        console.clear()
+    else:
+        show()
+
+
+def show_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> None:
+    """A table; the first ``left`` columns are words, the others numbers."""
+    console = results()
+    with console.capture() as captured:
+        console.print(make_table(header, rows, left=left))
+    # Rich fills lines up with spaces.
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def make_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Table:
+    """As ``show_table``, to be put into something else."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place, name in enumerate(header):
+        table.add_column(clean(name), justify="left" if place < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(clean(cell) for cell in row))
+    return table
+
+
+def show_pairs(pairs: Mapping[str, str]) -> None:
+    """Names and what they stand for, one a line."""
+    width = max(map(len, pairs), default=0)
+    for name, text in pairs.items():
+        show(f"{name:<{width}}  {text}")
+
+
+def section(title: str, pairs: Mapping[str, str]) -> None:
+    """Pairs under a title; nothing where there are none."""
+    if pairs:
+        show()
+        show(title)
+        show_pairs({f"  {name}": text for name, text in pairs.items()})
+
+
+def show_titled_table(
+    title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1
+) -> None:
+    """A table under a title."""
+    show()
+    show(title)
+    show_table(header, rows, left=left)
+
+
+def show_json(value: Any) -> None:
+    """Any result as JSON."""
+    sys.stdout.write(to_json(value) + "\n")
+
+
+def to_json(value: Any) -> str:
+    """Records, times, names and numbers as JSON text, without NaN and Infinity: null."""
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {field.name: _plain(getattr(value, field.name)) for field in fields}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()  # no lone surrogates
+    return value if value is None or isinstance(value, int) else str(value)
+
+
+def write_file(path: Path, content: bytes) -> Path:
+    """Write a result whole or not at all; the absolute path. NoRoomError where it cannot be."""
+    path = path.expanduser()
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder. Name a file in it.")
+    try:
+        _replace(path, content)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise UsageError(f"{path.parent}: no such folder. Make it first.") from error
+        raise NoRoomError(f"{path}: {error.strerror}. Name another file with -o.") from error
+    return path.resolve()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    if path.exists() and not path.is_file():  # /dev/stdout, a pipe
+        path.write_bytes(content)
+        return
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)  # as any other new file, not as a secret
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

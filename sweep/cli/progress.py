@@ -1,0 +1,135 @@
+"""What a running study shows on stderr: a live picture in a terminal, else a line now and then."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweep.cli import words
+from sweep.cli.output import make_table, say
+from sweep.coordinator.progress import Observer, Progress, WorkerProgress
+
+#: Between plain lines, unless there is a better best.
+PLAIN_SECONDS = 5.0
+_REFRESHES_A_SECOND = 4
+
+
+@contextmanager
+def progress() -> Iterator[Observer]:
+    """An observer for a coordinator, shown while the block runs."""
+    if sys.stderr.isatty():
+        with _live() as observe:
+            yield observe
+    else:
+        yield PlainLines()
+
+
+@contextmanager
+def _live() -> Iterator[Observer]:
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    with Live(
+        console=console, refresh_per_second=_REFRESHES_A_SECOND, redirect_stdout=False
+    ) as live:
+        yield lambda state: live.update(picture(state))
+
+
+def picture(state: Progress) -> RenderableType:
+    """The study as of now, in a few lines."""
+    bar = Table.grid(padding=(0, 1))
+    share = ProgressBar(total=max(state.n_trials, 1), completed=state.n_finished, width=30)
+    bar.add_row(state.name, share, f"{state.n_finished:,}/{state.n_trials:,}", _pace(state))
+    lines: list[RenderableType] = [bar, Text(_tally(state)), _worker_table(state.workers)]
+    if notice := _notice(state):
+        lines.append(Text(notice, style="yellow"))
+    return Group(*lines)
+
+
+def _worker_table(workers: tuple[WorkerProgress, ...]) -> Table:
+    header = ("worker", "device", "state", "trial", "epoch", "finished")
+    return make_table(header, map(_worker_cells, workers), left=3)
+
+
+def _worker_cells(worker: WorkerProgress) -> tuple[str, ...]:
+    trains = worker.number is not None
+    return (
+        worker.name,
+        worker.device,
+        worker.state,
+        words.text(worker.number),
+        f"{worker.epoch}/{worker.epochs}" if trains else words.NOTHING,
+        str(worker.n_finished),
+    )
+
+
+class PlainLines:
+    """An observer that prints a line every few seconds, and at each better best."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._best: float | None = None
+        self._notice: str | None = None
+
+    def __call__(self, state: Progress) -> None:
+        notice = _notice_kind(state)
+        if notice != self._notice:
+            self._notice = notice
+            if said := _notice(state):
+                say(said)
+        now = time.monotonic()
+        if state.best_value == self._best and now < self._next:
+            return
+        self._best, self._next = state.best_value, now + PLAIN_SECONDS
+        say(f"{state.name}: {line(state)}")
+
+
+def line(state: Progress) -> str:
+    """The study as of now, in one line."""
+    parts = (f"{state.n_finished:,}/{state.n_trials:,} trials", _tally(state), _pace(state))
+    return ", ".join(part for part in parts if part)
+
+
+def _tally(state: Progress) -> str:
+    numbers = {
+        "running": state.n_running,
+        "pruned": state.n_pruned,
+        "failed": state.n_failed,
+        "diverged": state.n_diverged,
+    }
+    parts = [f"{n:,} {word}" for word, n in numbers.items() if n]
+    if state.best_value is not None:
+        parts.append(f"best {words.number(state.best_value)} (trial {state.best_number})")
+    return ", ".join(parts)
+
+
+def _pace(state: Progress) -> str:
+    parts = []
+    if state.trials_per_second is not None:
+        parts.append(f"{words.number(state.trials_per_second, 3)} trials/s")
+    if state.seconds_left:
+        parts.append(f"{words.seconds(state.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def _notice_kind(state: Progress) -> str:
+    """Changes when there is something new to say; the message itself counts seconds."""
+    return f"{state.phase} {state.message is None}"
+
+
+def _notice(state: Progress) -> str | None:
+    """What keeps trials from being handed out, if anything does."""
+    return state.message or _NOTICES.get(state.phase)
+
+
+_NOTICES = {
+    "paused": "paused: trials in training go on to their end; `sweep resume` hands out more",
+    "stopped": "stopping: trials in training leave at the end of their epoch",
+    "interrupted": "interrupted: finishing the epoch; Ctrl-C again stops now, losing nothing done",
+    "out of time": "out of time: trials in training leave at the end of their epoch",
+    "failed": "too many trials failed: ending",
+}

@@ -1,0 +1,134 @@
+"""reconstruct: apply a trial's model to images and see what comes back."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from sweep.cli import words
+from sweep.cli.options import Json, Number, Storage, StudyName
+from sweep.cli.output import show, show_json, write_file
+from sweep.errors import DataError, NotFoundError
+
+if TYPE_CHECKING:
+    from sweep.store.engine import Engine
+
+Pixels = NDArray[np.uint8]
+
+#: Images of a row; more go below.
+COLUMNS = 10
+ENLARGED = 4
+_GAP = 2
+_SHOWN_NUMBERS = 12
+
+
+def reconstruct(
+    name: StudyName,
+    number: Number,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE.png", show_default="NAME-NUMBER.png", help="Where to."
+        ),
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IDX-FILE|DATASET",
+            show_default="the study's data set",
+            help="Images to apply it to; of a data set, the test images.",
+        ),
+    ] = None,
+    first: Annotated[int, typer.Option(min=1, max=10_000, help="How many of them.")] = COLUMNS,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Apply a trial's model to images; write originals, copies and errors as one PNG.
+
+    Weights are kept of trials that were the best so far. An error of half the scale is white.
+    """
+    from sweep.store import artifacts, read
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    trial = read.trial(engine, name, number)
+    if trial.artifact_id is None:
+        raise NotFoundError(_no_weights(engine, name, number))
+    weights = artifacts.read_artifact(engine.url, trial.artifact_id)
+    originals = _images(images or read.study(engine, name).dataset)[:first]
+    from sweep import trainer  # torch: seconds
+
+    copies = trainer.reconstruct(weights, originals.reshape(len(originals), -1))
+    pixels = copies.pixels.reshape(originals.shape)
+    path = write_file(output or Path(f"{name}-{number}.png"), picture(originals, pixels))
+    result = _measure(originals, copies.pixels, copies.image_mse)
+    if as_json:
+        show_json({"number": number, "path": path, **result})
+        return
+    mse, exact = words.number(result["mse"]), words.percent(result["exact_pixels"])
+    show(f"{words.count(len(originals), 'image')}: mse {mse}, exact pixels {exact}")
+    show(str(path))
+
+
+def _no_weights(engine: "Engine", name: str, number: int) -> str:
+    from sweep.store.read_trials import trials_with_weights
+
+    kept = trials_with_weights(engine, name)
+    more = " …" if len(kept) > _SHOWN_NUMBERS else ""
+    listed = ", ".join(map(str, kept[:_SHOWN_NUMBERS])) + more
+    others = f"Kept: trials {listed}." if kept else "No trial of the study has its weights kept."
+    return f"the weights of trial {number} of study '{name}' were not kept. {others}"
+
+
+def _images(source: str) -> Pixels:
+    """(N, height, width) test images of a data set, or the images of one IDX file."""
+    from sweep import datasets
+    from sweep.datasets.idx import read_idx
+
+    path = Path(source).expanduser()
+    if not path.is_file():
+        data = datasets.load(source)
+        return data.test_images.reshape(-1, data.height, data.width)
+    images = read_idx(path)
+    if images.ndim != 3 or images.size == 0:
+        raise DataError(f"{path}: expected images (count, height, width), found {images.shape}.")
+    return images
+
+
+def _measure(originals: Pixels, copies: Pixels, image_mse: NDArray[np.float64]) -> dict[str, Any]:
+    exact = originals.reshape(copies.shape) == copies
+    return {
+        "mse": float(image_mse.mean()),
+        "exact_pixels": float(exact.mean()),
+        "image_mse": image_mse.tolist(),
+    }
+
+
+def picture(originals: Pixels, copies: Pixels) -> bytes:
+    """PNG of images (N, height, width): blocks of three rows, originals, copies, errors."""
+    from PIL import Image
+
+    errors = np.abs(copies.astype(np.int16) - originals)
+    white = np.minimum(2 * errors, 255).astype(np.uint8)
+    blocks = [
+        _row(kind[start : start + COLUMNS])
+        for start in range(0, len(originals), COLUMNS)
+        for kind in (originals, copies, white)
+    ]
+    whole = np.concatenate(blocks).repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+    buffer = io.BytesIO()
+    Image.fromarray(whole).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _row(images: Pixels) -> Pixels:
+    """Images side by side on white, as wide as a full row."""
+    height, width = images.shape[1:]
+    row = np.full((height + _GAP, COLUMNS * (width + _GAP)), 255, np.uint8)
+    for place, image in enumerate(images):
+        left = place * (width + _GAP)
+        row[:height, left : left + width] = image
+    return row

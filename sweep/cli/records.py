@@ -1,0 +1,77 @@
+"""Studies and trials as ``--json`` and exports give them: Optuna's words as keys."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweep.store.records import StudySummary, TrialRow
+
+
+def trial_json(row: "TrialRow") -> dict[str, Any]:
+    """One trial, flat where Optuna is flat."""
+    return {
+        "number": row.number,
+        "state": row.state,
+        "value": row.value,
+        "values": list(row.values),
+        "params": dict(row.params),
+        **row.metrics,
+        "per_class_mse": row.per_class_mse,
+        "config": dict(row.config),
+        "seeds": row.seeds,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "attempt": row.attempt,
+        "worker": row.worker,
+        "datetime_start": row.datetime_start,
+        "datetime_complete": row.datetime_complete,
+        "invalid": row.invalid,
+        "invalid_reason": row.invalid_reason,
+        "tags": row.tags,
+        "note": row.note,
+    }
+
+
+def in_use(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those that mean nothing beside the others, as momentum does to adam."""
+    from sweep.studyfile import SETTINGS
+
+    def means_something(name: str) -> bool:
+        rule = SETTINGS[name].used_with if name in SETTINGS else None
+        return rule is None or settings.get(rule[0], rule[1][0]) in rule[1]
+
+    return {name: value for name, value in settings.items() if means_something(name)}
+
+
+def study_json(study: "StudySummary") -> dict[str, Any]:
+    """One study, counted up."""
+    return {
+        "study_name": study.name,
+        "description": study.description,
+        "phase": study.phase,
+        "running": study.running,
+        "dataset": study.dataset,
+        "objectives": study.objectives,
+        "n_trials": study.n_trials,
+        "n_finished": study.n_finished,
+        "states": dict(study.counts),
+        "n_failed": study.n_failed,
+        "n_diverged": study.n_diverged,
+        "n_invalid": study.n_invalid,
+        "best_value": study.best_value,
+        "best_number": study.best_number,
+        "trials_per_second": study.trials_per_second,
+        "n_pending_commands": study.n_pending_commands,
+        "tags": study.tags,
+        "note": study.note,
+        "held_by": study.held_by,
+        "created_at": study.created_at,
+        "updated_at": study.updated_at,
+    }
+
+
+def study_state(study: "StudySummary") -> str:
+    """The phase in words; one that nobody lives to change is said to be so."""
+    if study.phase in ("running", "paused") and not study.running:
+        return f"{study.phase}, but its coordinator is gone"
+    return study.phase

@@ -1,0 +1,236 @@
+"""start and resume: run a study in this process, or tell the one that runs it to go on."""
+
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.cli import control, words
+from sweep.cli.look import show_best
+from sweep.cli.options import INTERRUPTED, Storage, StudyName
+from sweep.cli.output import say
+from sweep.errors import StudyHeldError, UsageError
+from sweep.names import CommandKind
+
+if TYPE_CHECKING:
+    from sweep.coordinator.progress import Observer
+    from sweep.coordinator.run import RunOptions
+    from sweep.store.engine import Engine
+    from sweep.store.records import StudySummary
+    from sweep.studyfile import StudyFile
+
+Gpus = Annotated[
+    str | None,
+    typer.Option(
+        metavar="all|cpu|0,1",
+        help="Which devices to train on.",
+        show_default="the study file's, else all GPUs, else cpu",
+    ),
+]
+PerGpu = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=256,
+        help="Worker processes on each GPU.",
+        show_default="the study file's, else 1",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Worker processes on the CPU; means --gpus cpu.",
+        show_default="one for every two cores",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Change the study file for this run, e.g. budget.trials=50. Repeatable.",
+    ),
+]
+
+
+def start(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file, TOML.")],
+    overrides: Set = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Call the study so; short for study.name.")
+    ] = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = None,
+    workers: Workers = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would run; run and write nothing.")
+    ] = False,
+    go_on: Annotated[
+        bool, typer.Option("--resume", help="Go on if the study is there already.")
+    ] = False,
+    storage: Storage = None,
+) -> None:
+    """Make a study from a file and run it to its end.
+
+    Ctrl-C once: the epoch is finished and what is done kept. Twice: stop now, nothing done is lost.
+    """
+    from sweep import studyfile
+
+    # JSON's strings are TOML's, so a name of digits stays a name.
+    named = [] if name is None else [f"study.name={json.dumps(name)}"]
+    study_file = studyfile.load(file, [*(overrides or []), *named])
+    options = _options(gpus, per_gpu, workers)
+    if dry_run:
+        from sweep.cli.dry_run import show_plan
+
+        show_plan(study_file, options)
+        return
+    from sweep.coordinator import run
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage, create=True)
+    with _progress() as observe:
+        phase = run.start(engine, study_file, options, observe, say=say, go_on=go_on)
+    _finish(engine, study_file.study.name, phase, storage)
+
+
+def resume(
+    name: StudyName,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10_000_000, metavar="N", help="New budget: trials the study has in the end."
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A changed study file; its space may only be wider."),
+    ] = None,
+    overrides: Set = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = None,
+    workers: Workers = None,
+    storage: Storage = None,
+) -> None:
+    """Go on with a study: one that was stopped, interrupted or killed, or is paused.
+
+    What was training goes on from its start, under its own number. A study that is paused, or runs
+    in another process, is told through the database.
+    """
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    study = read.study(engine, name)
+    if study.running:
+        if file or overrides:
+            raise UsageError(
+                f"study '{name}' runs now: a change of its file needs `sweep stop {name}` first."
+            )
+        _tell_to_go_on(engine, study, trials)
+        return
+    options = _options(gpus, per_gpu, workers)
+    changed = _changed_file(engine, name, file, overrides)
+    from sweep.coordinator import run
+
+    with _progress() as observe:
+        phase = run.resume(
+            engine, name, options, observe, say=say, trials=trials, study_file=changed
+        )
+    _finish(engine, name, phase, storage)
+
+
+def _options(gpus: str | None, per_gpu: int | None, workers: int | None) -> "RunOptions":
+    from sweep.coordinator.run import RunOptions
+
+    if workers is not None and gpus not in (None, "cpu"):
+        raise UsageError(f"--workers counts processes on the CPU, but --gpus says {gpus!r}.")
+    return RunOptions(
+        gpus="cpu" if workers is not None else gpus, per_gpu=per_gpu, cpu_workers=workers
+    )
+
+
+def _changed_file(
+    engine: "Engine", name: str, file: Path | None, overrides: list[str] | None
+) -> "StudyFile | None":
+    """The study file to go on with, where it is another than the stored one."""
+    from sweep import studyfile
+    from sweep.store.study import stored_study_file
+
+    # Whatever the file calls itself: --name may have called the study otherwise.
+    changes = [*(overrides or []), f"study.name={json.dumps(name)}"]
+    if file is not None:
+        return studyfile.load(file, changes)
+    if overrides:
+        return studyfile.loads(stored_study_file(engine, name) or "", f"study '{name}'", changes)
+    return None
+
+
+def _tell_to_go_on(engine: "Engine", study: "StudySummary", trials: int | None) -> None:
+    """What `resume` means to a coordinator that lives: a larger budget, the end of a pause."""
+    if trials is not None:
+        say(control.ask(engine, study, CommandKind.EXTEND, {"n_trials": trials}))
+    if is_paused(engine, study):
+        say(control.ask(engine, study, CommandKind.CONTINUE))
+    elif trials is None:
+        holder = study.held_by
+        assert holder is not None
+        raise StudyHeldError(
+            f"study '{study.name}' runs already: process {holder.pid} on {holder.host}. "
+            f"`sweep status {study.name}` shows it, `--trials N` gives it more to do."
+        )
+
+
+def is_paused(engine: "Engine", study: "StudySummary") -> bool:
+    """Whether it is paused, or will be when the commands that wait are applied."""
+    from sweep.store import read
+
+    paused = study.phase == "paused"
+    for waiting in read.commands(engine, study.name, pending_only=True):
+        if waiting.kind in (CommandKind.PAUSE, CommandKind.CONTINUE):
+            paused = waiting.kind == CommandKind.PAUSE
+    return paused
+
+
+def _progress() -> "AbstractContextManager[Observer]":
+    from sweep.cli.progress import progress
+
+    return progress()
+
+
+def _finish(engine: "Engine", name: str, phase: str, storage: str | None) -> None:
+    """How it ended, the best configurations, and what to do next."""
+    from sweep.store import read
+
+    study = read.study(engine, name)
+    say(f"study '{name}': {_ENDINGS.get(phase, phase)}. {_counts(study)}")
+    if rows := read.best(engine, name, _N_BEST):
+        show_best(rows, study.objectives)
+    if phase != "finished":
+        say(f"Go on:  {words.command(f'sweep resume {name}', storage)}")
+    say(f"Report: {words.command(f'sweep report {name}', storage)}")
+    if phase == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+_N_BEST = 5
+_ENDINGS = {
+    "interrupted": "interrupted; what was done is kept",
+    "stopped": "stopped, as asked; what was done is kept",
+    "out of time": "out of time (budget.max_seconds); what was done is kept",
+}
+
+
+def _counts(study: "StudySummary") -> str:
+    parts = {
+        "complete": study.counts["COMPLETE"],
+        "pruned": study.counts["PRUNED"],
+        "failed": study.n_failed,
+        "diverged": study.n_diverged,
+    }
+    ended = ", ".join(f"{n:,} {word}" for word, n in parts.items() if n)
+    return f"{words.count(study.n_finished, 'trial')}" + (f": {ended}." if ended else ".")

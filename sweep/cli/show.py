@@ -1,0 +1,126 @@
+"""show: everything about one trial."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sweep.cli import words
+from sweep.cli.options import Json, Number, Storage, StudyName
+from sweep.cli.output import section, show_json, show_pairs, show_titled_table
+from sweep.cli.records import in_use, trial_json
+from sweep.names import Outcome
+
+if TYPE_CHECKING:
+    from sweep.store.records import CurvePoint, EventRow, SeedResult, TrialDetail
+
+
+def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json = False) -> None:
+    """Show everything about one trial: settings, metrics, learning curve, events, notes."""
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    trial = read.trial(engine, name, number)
+    curve = read.curves(engine, name, [number]).get(number, [])
+    if as_json:
+        about = {"artifact_id": trial.artifact_id, "results": trial.results}
+        history = {"notes": trial.notes, "events": trial.events}
+        show_json({**trial_json(trial), **about, "curve": curve, **history})
+        return
+    show_pairs({"trial": f"{number} of study '{name}'", **_summary(trial)})
+    section("Settings", _settings(trial))
+    section("Measured", _metrics(trial))
+    if len(trial.results) > 1:
+        show_titled_table("Seeds", _SEED_HEADER, map(_seed_cells, trial.results), left=0)
+    if curve:
+        show_titled_table("Learning curve", _CURVE_HEADER, map(_curve_cells, curve), left=0)
+    if trial.notes:
+        section("Notes", {words.moment(note.created_at): note.text for note in trial.notes})
+    if trial.events:
+        show_titled_table("Events", _EVENT_HEADER, map(_event_cells, trial.events), left=4)
+
+
+def _summary(trial: "TrialDetail") -> dict[str, str]:
+    invalid = f"left out: {trial.invalid_reason or 'no reason given'}" if trial.invalid else ""
+    pairs = {
+        "state": trial.state.lower() + (", diverged" if trial.outcome == Outcome.DIVERGED else ""),
+        "reason": trial.reason or "",
+        "invalid": invalid,
+        "value": ", ".join(words.number(value, 6) for value in trial.values),
+        "began": words.moment(trial.datetime_start),
+        "ended": words.moment(trial.datetime_complete),
+        "attempt": words.text(trial.attempt or None),
+        "worker": trial.worker or "",
+        "weights": "kept" if trial.artifact_id else "not kept",
+        "tags": ", ".join(trial.tags),
+    }
+    return {name: said for name, said in pairs.items() if said not in ("", words.NOTHING)}
+
+
+def _settings(trial: "TrialDetail") -> dict[str, str]:
+    """What made the trial; what the sampler chose is marked."""
+    searched = words.by_setting(trial.params)
+    known = in_use({**searched, **trial.config})
+    said = {
+        name: words.text(value) + ("  (searched)" if name in searched else "")
+        for name, value in known.items()
+    }
+    return said | ({"seeds": ", ".join(map(str, trial.seeds))} if trial.seeds else {})
+
+
+def _metrics(trial: "TrialDetail") -> dict[str, str]:
+    measured = {
+        "val_mse": _with_spread(trial.val_mse, trial.val_mse_std),
+        "test_mse": _with_spread(trial.test_mse, trial.test_mse_std),
+        "test_bce": words.number(trial.test_bce, 5),
+        "psnr": f"{words.decibels(trial.psnr)} dB",
+        "exact_pixels": words.percent(trial.exact_pixels),
+        "n_parameters": f"{trial.n_parameters:,}" if trial.n_parameters else words.NOTHING,
+        "train_seconds": words.seconds(trial.train_seconds),
+        "per_class_mse": " ".join(words.number(mse, 3) for mse in trial.per_class_mse or ()),
+    }
+    return {
+        name: said for name, said in measured.items() if said and not said.startswith(words.NOTHING)
+    }
+
+
+def _with_spread(mean: float | None, spread: float | None) -> str:
+    return words.number(mean, 5) + ("" if spread is None else f" ± {words.number(spread, 2)}")
+
+
+_SEED_HEADER = ("seed", "val_mse", "test_mse", "test_bce", "psnr", "exact pixels")
+
+
+def _seed_cells(result: "SeedResult") -> Sequence[str]:
+    return (
+        str(result.seed),
+        words.number(result.val_mse, 5),
+        words.number(result.test_mse, 5),
+        words.number(result.test_bce, 5),
+        words.decibels(result.psnr),
+        words.percent(result.exact_pixels),
+    )
+
+
+_CURVE_HEADER = ("epoch", "train_loss", "val_mse", "val_bce", "seconds")
+
+
+def _curve_cells(point: "CurvePoint") -> Sequence[str]:
+    return (
+        str(point.epoch),
+        words.number(point.train_loss, 5),
+        words.number(point.val_mse, 5),
+        words.number(point.val_bce, 5),
+        words.number(point.seconds, 3),
+    )
+
+
+_EVENT_HEADER = ("when", "event", "worker", "what")
+
+
+def _event_cells(event: "EventRow") -> Sequence[str]:
+    return (
+        words.moment(event.at),
+        event.kind,
+        event.worker or words.NOTHING,
+        words.unrolled(event.message),
+    )

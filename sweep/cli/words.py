@@ -1,0 +1,90 @@
+"""Numbers, times and texts as people read them."""
+
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+NOTHING = "-"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A measured number, with so many digits that count."""
+    return NOTHING if value is None else f"{value:#.{digits}g}".removesuffix(".")
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 in percent."""
+    return NOTHING if share is None else f"{100 * share:.1f} %"
+
+
+def decibels(value: float | None) -> str:
+    """A signal-to-noise ratio."""
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def text(value: Any) -> str:
+    """A setting or parameter."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def seconds(value: float | None) -> str:
+    """A duration."""
+    if value is None:
+        return NOTHING
+    if value < 10:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def moment(time: datetime | None) -> str:
+    """A point in time, on the reader's clock."""
+    return NOTHING if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def count(n: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def clean(given: str) -> str:
+    """Without the control characters by which a note could rewrite a terminal."""
+    harmless = (c if c.isprintable() or c in "\n\t" else _REPLACEMENT for c in given)
+    return "".join(harmless)
+
+
+def unrolled(given: str) -> str:
+    """On one line."""
+    return " ".join(given.split())
+
+
+def setting(param: str) -> str:
+    """The setting that Optuna's parameter is of: ``learning_rate`` for ``sgd.learning_rate``."""
+    return param.rpartition(".")[2]
+
+
+def by_setting(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's parameters under their settings' names; it has each setting once at most."""
+    return {setting(name): value for name, value in params.items()}
+
+
+def command(words: str, storage: str | None = None) -> str:
+    """A command to paste, with the --storage it takes to reach the same database."""
+    if storage is None or urlsplit(storage).password:  # a password is not to be shown
+        return f"`{words}`"
+    return f"`{words} --storage {shlex.quote(storage)}`"
+
+
+def shortened(given: str, longest: int = 60) -> str:
+    """Cut where a message has no room for more."""
+    return given if len(given) <= longest else given[:longest] + "…"

@@ -1,0 +1,80 @@
+"""show and compare."""
+
+import pytest
+
+from sweep.store import annotate
+from sweep.store.engine import Engine
+from tests.cli_runner import Cli
+
+
+def test_show_has_settings_metrics_and_the_curve(cli: Cli, study: int) -> None:
+    out = cli("show", "study", 1).out
+    assert "1 of study 'study'" in out
+    assert "gelu  (searched)" in out
+    assert "batch_size     128" in out
+    assert "20.00 dB" in out
+    assert "    2    0.10000  0.010000" in out
+
+
+def test_show_leaves_out_settings_that_mean_nothing(cli: Cli, study: int) -> None:
+    out = cli("show", "study", 0).out
+    assert "beta1" in out
+    assert "momentum" not in out
+    assert "warmup_epochs" not in out
+
+
+def test_show_says_why_a_trial_ended(cli: Cli, study: int) -> None:
+    out = cli("show", "study", 3).out
+    assert "fail, diverged" in out
+    assert "loss became NaN" in out
+
+
+def test_show_has_a_trial_that_has_not_begun(cli: Cli, study: int) -> None:
+    assert "waiting" in cli("show", "study", 4).out
+
+
+def test_show_as_json_has_everything(cli: Cli, study: int, store: Engine) -> None:
+    annotate.note(store, "study", "odd", 0)
+    found = cli("show", "study", 0, "--json").json
+    assert [point["val_mse"] for point in found["curve"]] == [0.05, 0.03, 0.02]
+    assert found["notes"][0]["text"] == "odd"
+    assert found["config"]["loss"] == "bce"
+    assert found["artifact_id"] is None
+
+
+@pytest.mark.parametrize("number", [5, 2**31 - 1])
+def test_a_trial_that_is_not_there_is_named_with_those_that_are(
+    cli: Cli, study: int, number: int
+) -> None:
+    answer = cli("show", "study", number)
+    assert answer.code == 3
+    assert "its trials are 0 to 4" in answer.err
+
+
+@pytest.mark.parametrize("number", ["-1", "1e9", "2147483648", "9" * 40, "", "seven", "²"])
+def test_a_number_that_is_none_is_a_usage_error(cli: Cli, study: int, number: str) -> None:
+    answer = cli("show", "study", number)
+    assert answer.code == 2
+    assert answer.err.startswith("sweep: ")
+
+
+def test_compare_marks_what_differs(cli: Cli, study: int) -> None:
+    lines = cli("compare", "study", 0, 1).out.splitlines()
+    assert "hidden_width *              784             512" in lines
+    assert any(line.startswith("epochs  ") for line in lines)
+    assert any(line.split() == ["val_mse", "0.020000", "0.010000"] for line in lines)
+
+
+def test_compare_as_json_lists_the_differences(cli: Cli, study: int) -> None:
+    found = cli("compare", "study", 0, 1, "--json").json
+    assert found["differences"] == ["hidden_width", "activation", "learning_rate", "loss", "seeds"]
+    assert [trial["number"] for trial in found["trials"]] == [0, 1]
+
+
+def test_compare_takes_trials_that_have_nothing_yet(cli: Cli, study: int) -> None:
+    assert cli("compare", "study", 0, 4, 3).code == 0
+
+
+@pytest.mark.parametrize("numbers", [(0,), (0, 0)])
+def test_compare_needs_two_trials(cli: Cli, study: int, numbers: tuple[int, ...]) -> None:
+    assert cli("compare", "study", *numbers).code == 2

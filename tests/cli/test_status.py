@@ -1,0 +1,67 @@
+"""status."""
+
+import time
+
+from sweep.names import CommandKind
+from sweep.store import commands
+from sweep.store.engine import Engine
+from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
+from tests.cli_runner import Cli
+from tests.store_factories import EPOCH, add_rows, add_study, lease_row
+
+WORKER = {
+    "name": "w0",
+    "host": "elsewhere",
+    "pid": 12,
+    "device": "0",
+    "device_name": "a GPU",
+    "state": "training",
+    "n_finished": 3,
+    "started_at": EPOCH,
+    "seen_at": EPOCH,
+}
+
+
+def test_status_says_how_far_a_study_is(cli: Cli, study: int) -> None:
+    out = cli("status", "study").out
+    assert "4 of 20 finished" in out
+    assert "2 complete, 1 pruned, 1 diverged, 1 waiting" in out
+    assert "0.01000 (trial 1)" in out
+
+
+def test_status_shows_workers_and_who_coordinates(cli: Cli, store: Engine) -> None:
+    study_id = add_study(store, phase="running")
+    add_rows(store, sweep_leases, lease_row(study_id, expires_at=time.time() + 60))
+    add_rows(store, sweep_workers, {"study_id": study_id, **WORKER})
+    out = cli("status", "study").out
+    assert "process 4711 on elsewhere" in out
+    assert "GPU 0 a GPU" in out
+
+
+def test_status_shows_what_waits_for_a_coordinator(cli: Cli, store: Engine, study: int) -> None:
+    commands.post(store, study, CommandKind.ENQUEUE, {"configuration": {"hidden_width": 64}})
+    commands.post(store, study, CommandKind.EXTEND, {"n_trials": 50})
+    out = cli("status", "study").out
+    assert "hidden_width=64" in out
+    assert "n_trials=50" in out
+    waiting = cli("status", "study", "--json").json["commands"]
+    assert [command["kind"] for command in waiting] == ["enqueue", "extend"]
+
+
+def test_status_shows_the_last_events(cli: Cli, store: Engine, study: int) -> None:
+    rows = [
+        {"study_id": study, "at": EPOCH, "kind": "worker gone", "message": f"event {n}"}
+        for n in range(12)
+    ]
+    add_rows(store, sweep_events, *rows)
+    out = cli("status", "study").out
+    assert "event 11" in out
+    assert "event 2" not in out
+
+
+def test_watching_ends_when_nothing_runs(cli: Cli, study: int) -> None:
+    assert cli("status", "study", "--watch").code == 0
+
+
+def test_watching_is_not_for_programs(cli: Cli, study: int) -> None:
+    assert cli("status", "study", "--watch", "--json").code == 2

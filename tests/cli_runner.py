@@ -1,0 +1,28 @@
+"""Running a command in this process, as `main` would, and what it answered."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its result, refusing the tokens that are no JSON."""
+        return json.loads(self.out, parse_constant=_refuse)
+
+
+def _refuse(token: str) -> None:
+    raise AssertionError(f"{token} is no JSON")
+
+
+#: A command's words, one an argument; its answer.
+Cli = Callable[..., Answer]
