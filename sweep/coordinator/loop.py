@@ -113,6 +113,7 @@ class Coordinator:
         """
         self._book.enqueue_first_configurations()
         self._set_phase("running")
+        self._look_for_commands()  # a configuration that waited here goes before new ones
         try:
             for device in self._devices:
                 self._start_worker(device)

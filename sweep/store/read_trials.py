@@ -272,7 +272,7 @@ def _order(order_by: str) -> ColumnElement[Any]:
 def _states(states: Collection[str]) -> list[TrialState]:
     for state in states:
         if state.upper() not in STATES:
-            raise _unknown("state", state, list(STATES))
+            raise _unknown("state", state.upper(), list(STATES))
     return [TrialState[state.upper()] for state in states]
 
 

@@ -30,9 +30,7 @@ def test_list_as_json_has_optunas_words(cli: Cli, study: int) -> None:
     assert found["created_at"] == "2026-01-02T03:04:05+00:00"
 
 
-def test_a_running_phase_without_its_coordinator_is_said_to_be_so(
-    cli: Cli, store: Engine
-) -> None:
+def test_a_running_phase_without_its_coordinator_is_said_to_be_so(cli: Cli, store: Engine) -> None:
     study_id = add_study(store, phase="running")
     from sweep.store.schema import sweep_leases
 

@@ -13,7 +13,7 @@ def test_show_has_settings_metrics_and_the_curve(cli: Cli, study: int) -> None:
     assert "gelu  (searched)" in out
     assert "batch_size     128" in out
     assert "20.00 dB" in out
-    assert "    2    0.10000  0.010000" in out
+    assert any(line.split()[:3] == ["2", "0.10000", "0.010000"] for line in out.splitlines())
 
 
 def test_show_leaves_out_settings_that_mean_nothing(cli: Cli, study: int) -> None:
@@ -60,14 +60,14 @@ def test_a_number_that_is_none_is_a_usage_error(cli: Cli, study: int, number: st
 
 def test_compare_marks_what_differs(cli: Cli, study: int) -> None:
     lines = cli("compare", "study", 0, 1).out.splitlines()
-    assert "hidden_width *              784             512" in lines
+    assert any(line.split() == ["hidden_width", "*", "784", "512"] for line in lines)
     assert any(line.startswith("epochs  ") for line in lines)
     assert any(line.split() == ["val_mse", "0.020000", "0.010000"] for line in lines)
 
 
 def test_compare_as_json_lists_the_differences(cli: Cli, study: int) -> None:
     found = cli("compare", "study", 0, 1, "--json").json
-    assert found["differences"] == ["hidden_width", "activation", "learning_rate", "loss", "seeds"]
+    assert found["differences"] == ["hidden_width", "activation", "loss", "seeds"]
     assert [trial["number"] for trial in found["trials"]] == [0, 1]
 
 

@@ -1,0 +1,230 @@
+"""note, tag, invalidate, delete, report, reconstruct, floors, doctor, data, db, schema."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.schema import sweep_leases
+from tests.cli_runner import Cli
+from tests.store_factories import add_rows, lease_row
+
+
+def test_notes_and_tags_are_shown_where_trials_are(cli: Cli, study: int) -> None:
+    assert cli("note", "study", "a fine one", "--trial", 1).code == 0
+    assert cli("tag", "study", "keep", "--trial", 1).code == 0
+    row = cli("best", "study", "--json").json[0]
+    assert (row["note"], row["tags"]) == ("a fine one", ["keep"])
+    assert cli("tag", "study", "keep", "--trial", 1, "--remove").code == 0
+    assert cli("best", "study", "--json").json[0]["tags"] == []
+    assert cli("note", "study", "--trial", 1, "--json").json[0]["text"] == "a fine one"
+
+
+def test_an_invalid_trial_leaves_best_and_comes_back(cli: Cli, study: int) -> None:
+    cli("invalidate", "study", 1, "--reason", "the disk was full")
+    assert [row["number"] for row in cli("best", "study", "--json").json] == [0]
+    assert "the disk was full" in cli("show", "study", 1).out
+    cli("invalidate", "study", 1, "--undo")
+    assert [row["number"] for row in cli("best", "study", "--json").json] == [1, 0]
+
+
+def test_delete_asks_and_does_nothing_without_an_answer(cli: Cli, study: int) -> None:
+    assert cli("delete", "study").code == 2
+    assert cli("status", "study").code == 0
+    assert cli("delete", "study", "--yes").code == 0
+    assert cli("status", "study").code == 3
+
+
+def test_a_study_that_runs_cannot_be_deleted(cli: Cli, study: int, store: Engine) -> None:
+    add_rows(store, sweep_leases, lease_row(study, expires_at=4e9))
+    assert cli("delete", "study", "--yes").code == 7
+    assert read.study(store, "study")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status", "stdy"),
+        ("best", "stdy"),
+        ("trials", "stdy"),
+        ("show", "stdy", 0),
+        ("compare", "stdy", 0, 1),
+        ("export", "stdy"),
+        ("report", "stdy"),
+        ("stop", "stdy"),
+        ("pause", "stdy"),
+        ("resume", "stdy"),
+        ("enqueue", "stdy", "hidden_width=8"),
+        ("note", "stdy", "text"),
+        ("tag", "stdy", "text"),
+        ("invalidate", "stdy", 0),
+        ("delete", "stdy", "--yes"),
+        ("reconstruct", "stdy", 0, "-o", "x.png"),
+    ],
+)
+def test_a_study_that_is_not_there_is_code_3_and_the_near_one_named(
+    cli: Cli, study: int, command: tuple[object, ...]
+) -> None:
+    answer = cli(*command)
+    assert answer.code == 3
+    assert "'study'" in answer.err
+
+
+@pytest.mark.parametrize("command", [("list",), ("status", "x"), ("report", "x"), ("stop", "x")])
+def test_without_a_store_it_is_code_5_and_none_is_made(
+    cli: Cli, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    answer = cli(*command)
+    assert answer.code == 5 and "no study store at sweep.db" in answer.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_report_writes_one_file_and_prints_where(cli: Cli, study: int, tmp_path: Path) -> None:
+    answer = cli("report", "study", "-o", "page.html")
+    assert answer.out.strip() == str(tmp_path / "page.html")
+    assert "<!doctype html>" in Path("page.html").read_text().lower()
+
+
+def test_reconstruct_applies_the_weights_that_were_kept(cli: Cli, tmp_path: Path) -> None:
+    _tiny_study(tmp_path)
+    best = cli("best", "tiny", "-n", 1, "--json").json[0]["number"]
+    assert cli("reconstruct", "tiny", best, "--first", 4, "-o", "out.png").code == 0
+    with Image.open("out.png") as picture:
+        assert picture.width > 4 * 28
+
+
+def test_reconstruct_without_weights_names_the_trials_that_have_some(cli: Cli, study: int) -> None:
+    answer = cli("reconstruct", "study", 0, "-o", "out.png")
+    assert answer.code == 3 and "weights" in answer.err
+    assert not Path("out.png").exists()
+
+
+def _tiny_study(folder: Path) -> None:
+    (folder / "tiny.toml").write_text(
+        'study.name = "tiny"\ndata.train_limit = 128\nspace.hidden_width = {low = 2, high = 4}\n'
+        "space.epochs = 1\nbudget.trials = 2\n"
+    )
+    sweep("start", "tiny.toml", "--gpus", "cpu", folder=folder)
+
+
+def sweep(*arguments: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sweep", *arguments],
+        cwd=folder,
+        check=check,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+
+
+def test_floors_fall_with_the_width(cli: Cli) -> None:
+    found = cli("floors", "fashion-mnist-mini", "--widths", "8,64,784", "--json").json
+    errors = [row["test_mse"] for row in found["pca"]]
+    assert errors == sorted(errors, reverse=True) and errors[-1] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("widths", ["a", "785", "-1", "1.5", ","])
+def test_widths_that_are_none_are_a_usage_error(cli: Cli, widths: str) -> None:
+    assert cli("floors", "fashion-mnist-mini", "--widths", widths).code == 2
+
+
+def test_data_list_has_the_bundled_set(cli: Cli) -> None:
+    found = {row["name"]: row for row in cli("data", "list", "--json").json}
+    assert found["fashion-mnist-mini"]["state"] == "bundled"
+
+
+def test_prepare_checks_a_folder_of_files_before_it_takes_them(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"junk")
+    answer = cli("data", "prepare", "mnist", "--from", tmp_path)
+    assert answer.code == 9
+
+
+def test_db_init_makes_the_tables_once_and_again(cli: Cli) -> None:
+    assert cli("db", "init").code == 0
+    assert cli("db", "init").code == 0
+    assert cli("db", "upgrade").code == 0
+    assert cli("list").code == 0
+
+
+def test_the_schema_is_json_and_knows_the_sections(cli: Cli) -> None:
+    schema = json.loads(cli("schema").out)
+    assert {"study", "data", "space", "sampler", "pruner", "budget"} <= set(schema["properties"])
+
+
+def test_doctor_looks_at_everything(cli: Cli, study: int) -> None:
+    answer = cli("doctor", "--json")
+    found = {row["what"] for row in answer.json}
+    assert {"torch", "database"} <= found
+    assert answer.code == 0
+
+
+# --- from the outside -----------------------------------------------------------------------
+
+NO_TORCH = """
+import sys
+from sweep.cli.entry import run
+code = run(sys.argv[1:])
+heavy = {"torch", "plotly", "dash"} & set(sys.modules)
+sys.exit(f"loads {heavy}" if heavy or code else 0)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("--help",),
+        ("start", "--help"),
+        ("list",),
+        ("status", "study"),
+        ("best", "study"),
+        ("trials", "study"),
+        ("show", "study", "0"),
+    ],
+)
+def test_looking_never_loads_torch(study: int, tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NO_TORCH, *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_lists_every_exit_code(tmp_path: Path) -> None:
+    out = sweep("--help", folder=tmp_path).stdout
+    for code in (*range(11), 130):
+        assert f"{code}  " in out
+
+
+def test_a_pipe_that_closes_early_is_no_error(study: int, tmp_path: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m sweep export study --format csv | head -n 0",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+def test_something_unexpected_is_one_line_and_no_traceback(
+    cli: Cli, study: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("at hunter2")
+
+    monkeypatch.setattr(read, "studies", broken)
+    monkeypatch.setenv("SWEEP_STORAGE", "sqlite:///sweep.db")
+    answer = cli("list")
+    assert answer.code == 1
+    assert len(answer.err.splitlines()) == 1 and "SWEEP_TRACEBACK=1" in answer.err

@@ -1,0 +1,280 @@
+"""start, resume, pause, stop and enqueue; and what goes wrong before anything runs."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from sweep.cli.progress import PlainLines, line, picture
+from sweep.coordinator import run as coordinator
+from sweep.coordinator.progress import Progress, WorkerProgress
+from sweep.errors import FailureLimitError
+from sweep.store import commands, read
+from sweep.store.engine import Engine
+from sweep.store.migrate import open_store
+from sweep.store.schema import sweep_leases
+from tests.cli_runner import Cli
+from tests.fake_workers import FakeLauncher
+from tests.store_factories import add_rows, add_study, lease_row
+
+STUDY = """
+[study]
+name = "x"
+[space]
+hidden_width = {low = 8, high = 64, log = true}
+epochs = 2
+[budget]
+trials = 6
+"""
+
+
+@pytest.fixture(autouse=True)
+def _pretended_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinator, "LocalLauncher", FakeLauncher)
+
+
+@pytest.fixture
+def file() -> str:
+    Path("x.toml").write_text(STUDY)
+    return "x.toml"
+
+
+def test_start_runs_a_study_and_ends_with_the_best_configurations(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--gpus", "cpu")
+    assert answer.code == 0
+    assert answer.out.splitlines()[0].startswith("trial  val_mse")
+    assert len(answer.out.splitlines()) == 6  # the five best
+    assert "finished. 6 trials: 6 complete." in answer.err
+    assert "sweep report x" in answer.err
+
+
+def test_set_and_name_change_the_file_for_this_run(cli: Cli, file: str) -> None:
+    cli("start", file, "--gpus", "cpu", "--name", "1984", "--set", "budget.trials=2")
+    (study,) = cli("list", "--json").json
+    assert (study["study_name"], study["states"]["COMPLETE"]) == ("1984", 2)
+
+
+def test_a_dry_run_shows_what_would_run_and_writes_nothing(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--gpus", "cpu", "--dry-run")
+    assert answer.code == 0
+    assert "hidden_width" in answer.out and "8 to 64" in answer.out
+    assert not Path("sweep.db").exists()
+
+
+def test_a_taken_name_leads_to_resume(cli: Cli, file: str) -> None:
+    cli("start", file, "--gpus", "cpu")
+    again = cli("start", file, "--gpus", "cpu")
+    assert again.code == 2 and "sweep resume x" in again.err
+    assert cli("start", file, "--gpus", "cpu", "--resume").code == 0
+
+
+def test_resume_adds_trials(cli: Cli, file: str) -> None:
+    cli("start", file, "--gpus", "cpu")
+    assert cli("resume", "x", "--trials", 8).code == 0
+    assert cli("list", "--json").json[0]["states"]["COMPLETE"] == 8
+
+
+def test_resume_with_a_changed_file_says_which_change_cannot_be(cli: Cli, file: str) -> None:
+    cli("start", file, "--gpus", "cpu")
+    Path(file).write_text(STUDY.replace("high = 64", "high = 32"))
+    answer = cli("resume", "x", "--file", file)
+    assert answer.code == 4 and "hidden_width" in answer.err
+
+
+def test_an_interrupted_study_is_code_130_and_says_how_to_go_on(
+    cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = coordinator.Coordinator.run
+
+    def interrupted(self: coordinator.Coordinator) -> str:
+        self.interrupt()
+        return real(self)
+
+    monkeypatch.setattr(coordinator.Coordinator, "run", interrupted)
+    answer = cli("start", file, "--gpus", "cpu")
+    assert answer.code == 130
+    assert "sweep resume x" in answer.err
+
+
+def test_the_failure_limit_is_code_6(cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(coordinator, "LocalLauncher", lambda: FakeLauncher(fail))
+    answer = cli("start", file, "--gpus", "cpu", "--set", "budget.max_failures=1")
+    assert answer.code == FailureLimitError.exit_code == 6
+    assert "budget.max_failures" in answer.err
+    assert "RuntimeError: boom" in cli("show", "x", 0).out
+
+
+def test_a_study_that_another_coordinator_holds_is_code_7(cli: Cli, store: Engine) -> None:
+    study_id = add_study(store, "x", study_file=STUDY, phase="running")
+    add_rows(store, sweep_leases, lease_row(study_id, expires_at=4e9))
+    answer = cli("resume", "x")
+    assert answer.code == 7
+    assert "process 4711 on elsewhere" in answer.err
+
+
+@pytest.mark.parametrize("gpus", ["all", "0", "7"])
+def test_a_gpu_that_is_not_there_is_code_8(
+    cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch, gpus: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    answer = cli("start", file, "--gpus", gpus)
+    assert answer.code == 8
+    assert "--gpus cpu" in answer.err
+
+
+def test_damaged_data_are_code_9(cli: Cli, file: str, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + b"\0\0\0\x09" * 3 + b"x")
+    answer = cli("start", file, "--gpus", "cpu", "--set", "data.name='./images'")
+    assert answer.code == 9
+    assert "images" in answer.err
+
+
+def test_a_place_that_cannot_be_written_is_code_10(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--storage", "sqlite:////proc/sweep.db")
+    assert answer.code == 10
+    assert "--storage" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("epochs = 2", "epoch = 2"), "Did you mean 'epochs'"),
+        (("low = 8", "low = 80"), "must be below"),
+        (("hidden_width = {low = 8, high = 64, log = true}\nepochs = 2", ""), "space"),
+        (("epochs = 2", 'epochs = 2\noutput = "linear"'), "bce"),
+        (("[space]", "[space"), "line 4"),
+    ],
+)
+def test_a_bad_study_file_is_code_4(
+    cli: Cli, file: str, change: tuple[str, str], says: str
+) -> None:
+    Path(file).write_text(STUDY.replace(*change))
+    answer = cli("start", file)
+    assert answer.code == 4
+    assert says in answer.err and file in answer.err
+
+
+@pytest.mark.parametrize("make", [lambda p: None, Path.mkdir, lambda p: p.write_bytes(b"\xff\0")])
+def test_a_file_that_cannot_be_read_is_code_4(cli: Cli, make) -> None:
+    make(Path("odd.toml"))
+    answer = cli("start", "odd.toml")
+    assert answer.code == 4 and "odd.toml" in answer.err
+
+
+def test_a_database_of_a_newer_schema_is_code_5(cli: Cli, file: str, tmp_path: Path) -> None:
+    engine = open_store(f"sqlite:///{tmp_path}/sweep.db", create=True)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE sweep_alembic_version SET version_num = 'f00'"))
+    for command in (("start", file), ("list",), ("resume", "x"), ("db", "upgrade")):
+        answer = cli(*command)
+        assert answer.code == 5, command
+        assert "newer sweep" in answer.err
+
+
+def test_an_unreachable_server_is_code_5_and_keeps_its_password(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--storage", "postgresql://me:hunter2@127.0.0.1:1/db")
+    assert answer.code == 5
+    assert "hunter2" not in answer.err + answer.out
+
+
+# --- telling a coordinator ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["pause", "stop"])
+def test_without_a_coordinator_the_row_waits_visibly(cli: Cli, store: Engine, command: str) -> None:
+    add_study(store, "x", study_file=STUDY)
+    answer = cli(command, "x")
+    assert answer.code == 0
+    assert "no coordinator runs" in answer.err
+    assert command in cli("status", "x").out
+
+
+def test_an_enqueued_configuration_waits_and_runs_when_somebody_goes_on(
+    cli: Cli, file: str
+) -> None:
+    cli("start", file, "--gpus", "cpu")
+    cli("enqueue", "x", "hidden_width=33")
+    cli("resume", "x", "--trials", 8)
+    rows = cli("trials", "x", "--json").json
+    assert [row["number"] for row in rows if row["params"]["hidden_width"] == 33] == [6]
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        (["hidden_width=9999"], 4),
+        (["hiden_width=9"], 4),
+        (["hidden_width"], 2),
+        (["=3"], 2),
+        (["hidden_width=8", "hidden_width=9"], 2),
+    ],
+)
+def test_a_configuration_outside_the_space_is_refused_at_once(
+    cli: Cli, store: Engine, settings: list[str], code: int
+) -> None:
+    add_study(store, "x", study_file=STUDY)
+    assert cli("enqueue", "x", *settings).code == code
+    assert read.commands(store, "x") == []
+
+
+def test_resume_ends_the_pause_of_a_study_that_runs_elsewhere(cli: Cli, store: Engine) -> None:
+    study_id = add_study(store, "x", study_file=STUDY, phase="paused")
+    add_rows(store, sweep_leases, lease_row(study_id, expires_at=4e9))
+    assert cli("resume", "x", "--trials", 99).code == 0
+    kinds = [command.kind for command in commands.waiting(store, study_id)]
+    assert kinds == ["extend", "continue"]
+
+
+# --- progress -------------------------------------------------------------------------------
+
+
+def progress(**changes: object) -> Progress:
+    worker = WorkerProgress(
+        name="w0", device="cpu", state="training", number=3, epoch=2, epochs=5, n_finished=3
+    )
+    fields: dict[str, object] = {
+        "name": "x",
+        "phase": "running",
+        "n_trials": 10,
+        "n_complete": 3,
+        "n_pruned": 1,
+        "n_failed": 0,
+        "n_diverged": 0,
+        "n_running": 2,
+        "best_value": 0.25,
+        "best_number": 1,
+        "trials_per_second": 2.0,
+        "seconds_left": 3.0,
+        "workers": (worker,),
+    }
+    return Progress(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_a_line_of_progress_has_what_matters() -> None:
+    said = line(progress())
+    for part in ("4/10 trials", "1 pruned", "best 0.2500 (trial 1)", "2.00 trials/s", "3"):
+        assert part in said
+
+
+def test_the_picture_has_a_line_for_each_worker() -> None:
+    from rich.console import Console
+
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(picture(progress(message="the database has been away for 3 s")))
+    assert "w0" in captured.get() and "2/5" in captured.get()
+    assert "away" in captured.get()
+
+
+def test_plain_lines_come_at_a_better_best_and_not_for_every_tick(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    observe = PlainLines()
+    for value in (0.25, 0.25, 0.25, 0.125):
+        observe(progress(best_value=value))
+    assert len(capsys.readouterr().err.splitlines()) == 2
