@@ -1,16 +1,16 @@
 """What can go wrong, as one tree; the CLI alone prints these and picks the exit code.
 
-    SweepError                  1  anything else
-    ├── UsageError              2  options that contradict one another
-    ├── NotFoundError           3  no such study or trial
-    ├── StudyFileError          4  the study file, or a change of its space, cannot be used
-    ├── StoreError              5  database unreachable, or of a schema we do not know
-    │   └── LeaseLostError      7  another coordinator took the study over
-    ├── FailureLimitError       6  too many trials failed
-    ├── StudyHeldError          7  another coordinator holds the study
-    ├── DeviceError             8  the device asked for is not there
-    ├── DataError               9  data missing or damaged
-    └── NoRoomError            10  no room or no permission to write
+SweepError                  1  anything else
+├── UsageError              2  options that contradict one another
+├── NotFoundError           3  no such study or trial
+├── StudyFileError          4  the study file, or a change of its space, cannot be used
+├── StoreError              5  database unreachable, or of a schema we do not know
+│   └── LeaseLostError      7  another coordinator took the study over
+├── FailureLimitError       6  too many trials failed
+├── StudyHeldError          7  another coordinator holds the study
+├── DeviceError             8  the device asked for is not there
+├── DataError               9  data missing or damaged
+└── NoRoomError            10  no room or no permission to write
 """
 
 from collections.abc import Sequence

@@ -27,8 +27,10 @@ def run(folder: Path) -> list[tuple[object, ...]]:
     (folder / "x.toml").write_text(STUDY)
     url = f"sqlite:///{folder / 'x.db'}"
     subprocess.run(
-        [sys.executable, "-m", "sweep", "start", str(folder / "x.toml")]
-        + ["--gpus", "cpu", "--workers", "1", "--storage", url],
+        [
+            *(sys.executable, "-m", "sweep", "start", str(folder / "x.toml")),
+            *("--gpus", "cpu", "--workers", "1", "--storage", url),
+        ],
         check=True,
         capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -40,8 +40,8 @@ def test_a_running_phase_without_its_coordinator_is_said_to_be_so(cli: Cli, stor
 
 def test_best_has_the_lowest_error_first_and_the_settings_in_columns(cli: Cli, study: int) -> None:
     header, *lines = cli("best", "study").out.splitlines()
-    assert header.split() == (
-        "trial val_mse test_mse psnr exact pixels hidden_width activation learning_rate".split()
+    assert " ".join(header.split()) == (
+        "trial val_mse test_mse psnr exact pixels hidden_width activation learning_rate"
     )
     assert [line.split()[0] for line in lines] == ["1", "0"]
     assert lines[1].split()[-3:] == ["784", "relu", "0.001"]
