@@ -90,8 +90,17 @@ class PlainLines:
 
 def line(state: Progress) -> str:
     """The study as of now, in one line."""
-    parts = (f"{state.n_finished:,}/{state.n_trials:,} trials", _tally(state), _pace(state))
+    done = f"{state.n_finished:,}/{state.n_trials:,} trials"
+    parts = (done, _tally(state), _pace(state), _training(state))
     return ", ".join(part for part in parts if part)
+
+
+def _training(state: Progress) -> str:
+    """Where a single worker is: what moves while a long trial trains."""
+    if len(state.workers) != 1 or state.workers[0].number is None:
+        return ""
+    worker = state.workers[0]
+    return f"trial {worker.number} at epoch {worker.epoch}/{worker.epochs}"
 
 
 def _tally(state: Progress) -> str:

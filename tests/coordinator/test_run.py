@@ -22,7 +22,8 @@ from sweep.errors import (
     UsageError,
 )
 from sweep.names import CommandKind
-from sweep.search.configurations import config_from_params
+from sweep.search.configurations import config_from_params, suggest_config, trial_seeds
+from sweep.search.samplers import make_sampler
 from sweep.store import annotate, commands, read
 from sweep.store.engine import Engine, writing
 from sweep.store.migrate import open_store
@@ -120,6 +121,42 @@ def test_what_a_trial_reported_is_what_is_stored(engine: Engine, url: str) -> No
         assert stored.intermediate_values == curve
         assert stored.value == row.val_mse == curve[3]
         assert row.test_mse == 2 * curve[3]
+
+
+def test_optunas_own_run_with_the_same_sampler_writes_the_same_study(
+    engine: Engine, url: str, tmp_path: Path
+) -> None:
+    file = study_file(STUDY + 'space.loss.choices = ["bce", "mse"]\n')
+    run(engine, file=file)
+    theirs = f"sqlite:///{tmp_path / 'theirs.db'}"
+    study = optuna.create_study(study_name="x", storage=theirs, sampler=make_sampler(file, 0))
+    for number in range(12):
+        trial = study.ask()
+        config, seed = suggest_config(trial, file)
+        seeds = trial_seeds(file, number, seed)
+        spec = TrialSpec(number=number, attempt=1, config=config, seeds=seeds)
+        for epoch in range(1, config.epochs + 1):
+            trial.report(error_of(spec, epoch, seeds[0]), epoch)
+        study.tell(trial, error_of(spec, config.epochs, seeds[0]))
+    seen = [
+        [
+            (t.number, t.state, t.values, t.params, t.distributions, t.intermediate_values)
+            for t in optuna.load_study(study_name="x", storage=storage).trials
+        ]
+        for storage in (url, theirs)
+    ]
+    assert seen[0] == seen[1]
+
+
+def test_plain_optuna_opens_a_study_while_it_runs(engine: Engine, url: str) -> None:
+    seen: list[set[TrialState]] = []
+
+    def look(progress: Progress) -> None:
+        if progress.n_complete == 4 and not seen:
+            seen.append(set(states(url)))
+
+    run(engine, FakeLauncher(slowly), observer=look)
+    assert seen == [{TrialState.COMPLETE, TrialState.RUNNING}]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes", "nsga2"])
