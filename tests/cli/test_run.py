@@ -257,7 +257,13 @@ def progress(**changes: object) -> Progress:
 
 def test_a_line_of_progress_has_what_matters() -> None:
     said = line(progress())
-    for part in ("4/10 trials", "1 pruned", "best 0.2500 (trial 1)", "2.00 trials/s", "trial 3 at epoch 2/5"):
+    for part in (
+        "4/10 trials",
+        "1 pruned",
+        "best 0.2500 (trial 1)",
+        "2.00 trials/s",
+        "trial 3 at epoch 2/5",
+    ):
         assert part in said
 
 
