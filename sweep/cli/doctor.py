@@ -173,7 +173,7 @@ def _open(storage: str | None) -> str:
 
     engine = open_store(storage)
     n_studies = len(read.studies(engine))
-    return f"{shown(engine.url)}: schema as it should be, {n_studies} studies"
+    return f"{shown(engine.url)}: schema as it should be, studies: {n_studies}"
 
 
 def _data(wanted: str | None) -> Iterator[Finding]:

@@ -5,25 +5,33 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TextIO
 from urllib.parse import unquote, urlsplit
 
 import typer
 
 from sweep.cli.application import app
 from sweep.cli.options import INTERRUPTED
-from sweep.cli.words import unrolled
-from sweep.errors import NoRoomError, SweepError
+from sweep.cli.words import clean, unrolled
+from sweep.errors import NoRoomError, SweepError, UsageError
 
 _NOTHING_READS = 141  # as the shell says of a process that SIGPIPE ended
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     code = run(sys.argv[1:])
     # What is left in the buffers of a pipe that nobody reads would complain at exit.
     if code == _NOTHING_READS:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(_nowhere().fileno(), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _nowhere() -> TextIO:
+    """In place of an output that whoever started us has closed."""
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -71,6 +79,9 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
     from sweep.datasets.download import NO_ROOM
 
     _trace_if_wanted()
+    if isinstance(error, UnicodeEncodeError) and not _is_text(arguments):
+        _say("an argument is not text: its bytes are no UTF-8.")
+        return UsageError.exit_code
     message = unrolled(_without_password(str(error), arguments))
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         _say(f"{error.filename or 'writing'}: {error.strerror}.")
@@ -83,13 +94,18 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
     return SweepError.exit_code
 
 
+def _is_text(arguments: Sequence[str]) -> bool:
+    # Bytes that are no UTF-8 arrive as lone surrogates; fine in a file's name, nowhere else.
+    return not any("\ud800" <= letter <= "\udfff" for letter in "".join(arguments))
+
+
 def _trace_if_wanted() -> None:
     if os.environ.get("SWEEP_TRACEBACK"):
         typer.echo(_without_password(traceback.format_exc(), sys.argv[1:]), err=True)
 
 
 def _say(message: str) -> None:
-    typer.echo(f"sweep: {message}", err=True)
+    typer.echo(f"sweep: {clean(message)}", err=True)
 
 
 def _without_password(text: str, arguments: Sequence[str]) -> str:

@@ -19,14 +19,13 @@ from rich.table import Table
 from sweep.cli.words import clean
 from sweep.errors import NoRoomError, UsageError
 
-#: Columns of a table that no terminal cuts: what goes into a file or a pipe is kept whole.
+#: Wider than any table: a number cut in two to fit a terminal would be read as another number.
 _ENDLESS = 10_000
 
 
 def results() -> Console:
     """For what was asked for. Nothing in it is taken for markup: names and notes are users'."""
-    width = None if sys.stdout.isatty() else _ENDLESS
-    return Console(width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    return Console(width=_ENDLESS, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def messages() -> Console:
@@ -136,7 +135,7 @@ def write_file(path: Path, content: bytes) -> Path:
         if error.errno == errno.ENOENT:
             raise UsageError(f"{path.parent}: no such folder. Make it first.") from error
         raise NoRoomError(f"{path}: {error.strerror}. Name another file with -o.") from error
-    return path.resolve()
+    return path.absolute()
 
 
 def _replace(path: Path, content: bytes) -> None:

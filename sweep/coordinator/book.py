@@ -5,6 +5,7 @@ Every method changes both; nothing here touches the database, the writer does.
 
 import math
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.errors import NoRoomError
+from sweep.errors import NoRoomError, UsageError
 from sweep.names import Objective, Outcome
 from sweep.search.configurations import enqueue_params, suggest_config, trial_seeds
 from sweep.search.samplers import make_sampler
@@ -41,18 +42,16 @@ class Book:
         self._specs: dict[int, TrialSpec] = {}
         self._attempts = dict(opened.attempts)
         self._last_metrics: dict[int, tuple[EpochMetrics, ...]] = {}
-        #: Mean validation error by trial and epoch, of every trial: what pruning compares.
-        self.curves: dict[int, dict[int, float]] = {
+        #: Mean validation error by trial and epoch.
+        self._curves: dict[int, dict[int, float]] = {
             number: dict(curve) for number, curve in opened.curves.items()
         }
         self.n_trials = opened.n_trials
         self.best_number: int | None = None
         self.best_value: float | None = None
         self.n_diverged = opened.n_diverged
-        for number in opened.invalid:
-            self.leave_out(number)
-        for trial in self._trials():
-            self._consider_best(trial)
+        self._invalid: frozenset[int] = frozenset()
+        self.leave_out(opened.invalid)
 
     # --- asking -----------------------------------------------------------------------------
 
@@ -76,7 +75,12 @@ class Book:
         return number
 
     def extend(self, n_trials: int) -> None:
-        """Set the number of trials the study shall reach."""
+        """Set the number of trials the study shall reach. Raises UsageError below what it has."""
+        if n_trials < (n_there := len(self._trials())):
+            raise UsageError(
+                f"{n_trials} trials: study {self._opened.name!r} has {n_there} already. "
+                f"Give {n_there} or more."
+            )
         self.n_trials = n_trials
         self._rows.rows.study["n_trials"] = n_trials
 
@@ -124,7 +128,7 @@ class Book:
     def report(self, number: int, epoch: int, metrics: Sequence[EpochMetrics]) -> None:
         """Note one epoch of a trial; its step is the epoch, its value the mean over seeds."""
         mean = fmean(m.val_mse for m in metrics)
-        self.curves.setdefault(number, {})[epoch] = mean
+        self._curves.setdefault(number, {})[epoch] = mean
         self._last_metrics[number] = tuple(metrics)
         if len(self._file.study.objectives) == 1:  # Optuna takes no reports for several
             self._storage.set_trial_intermediate_value(number, epoch, mean)
@@ -188,18 +192,25 @@ class Book:
         """A trial handed out comes back untrained: it waits again, under its own number."""
         self._specs.pop(number, None)
         self._last_metrics.pop(number, None)
-        self.curves.pop(number, None)
+        self._curves.pop(number, None)
         self._rows.rows.forget_curves(number)
         self._storage.restart_trial(number)
 
-    def leave_out(self, number: int) -> None:
-        """A user marked a trial invalid: samplers, pruning and the best forget it."""
-        self._storage.leave_out(number)
-        self.curves.pop(number, None)
-        if number == self.best_number:
-            self.best_number = self.best_value = None
-            for trial in self._trials():
-                self._consider_best(trial)
+    def leave_out(self, invalid: frozenset[int]) -> None:
+        """These trials, and no others, are marked invalid: samplers, pruning and best skip them."""
+        self._invalid = invalid
+        self._storage.hide(invalid)
+        self.best_number = self.best_value = None
+        for trial in self._trials():
+            self._consider_best(trial)
+
+    @property
+    def invalid(self) -> frozenset[int]:
+        return self._invalid
+
+    def compared(self) -> dict[int, dict[int, float]]:
+        """The curves that pruning compares: of every trial but the invalid ones."""
+        return {n: curve for n, curve in self._curves.items() if n not in self._invalid}
 
     def event(
         self, kind: str, message: str, *, number: int | None = None, worker: str | None = None
@@ -209,15 +220,15 @@ class Book:
             {"kind": kind, "message": message, "number": number, "worker": worker}
         )
 
-    def count(self, state: TrialState) -> int:
-        """How many trials are in a state."""
-        return sum(trial.state == state for trial in self._trials())
+    def counts(self) -> Counter[TrialState]:
+        """How many trials are in each state."""
+        return Counter(trial.state for trial in self._trials())
 
     def _trials(self) -> list[FrozenTrial]:
-        return self._storage.get_all_trials(0, deepcopy=False)
+        return self._storage.own_trials()
 
     def _consider_best(self, trial: FrozenTrial) -> None:
-        if trial.state != TrialState.COMPLETE or not trial.values:
+        if trial.state != TrialState.COMPLETE or trial.number in self._invalid:
             return
         value = trial.values[0]
         if math.isfinite(value) and (self.best_value is None or value < self.best_value):

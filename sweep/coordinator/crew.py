@@ -1,5 +1,6 @@
 """The workers as the coordinator sees them: what each was handed, and how it fares."""
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from sweep.trial import Shutdown, TrialSpec, WorkerSetup
 
 #: Trials a worker holds at once: one that trains and one that waits, so that it never idles.
 HANDED_AT_ONCE = 2
-#: A device whose workers die this often without having been ready is left out.
+#: A device whose workers die this often, one after another and without a trial, is left out.
 STARTS_PER_DEVICE = 3
 SHUTDOWN_SECONDS = 10.0
 
@@ -22,6 +23,8 @@ class Worker:
     device: str
     handle: WorkerHandle
     ready: bool = False
+    #: Why it cannot work, in its own words.
+    failure: str | None = None
     device_name: str | None = None
     #: Handed out and not yet back, in the order of training.
     handed: deque[TrialSpec] = field(default_factory=deque)
@@ -76,7 +79,9 @@ class Crew:
     def lost(self, worker: Worker) -> bool:
         """Forget a worker that died; says whether another may be started on its device."""
         del self._workers[worker.name]
-        failed = 0 if worker.ready else self._failed_starts.get(worker.device, 0) + 1
+        # Dying over a trial is that trial's affair; dying without one is the device's.
+        at_work = worker.ready and worker.handed
+        failed = 0 if at_work else self._failed_starts.get(worker.device, 0) + 1
         self._failed_starts[worker.device] = failed
         return failed < STARTS_PER_DEVICE
 
@@ -84,8 +89,9 @@ class Crew:
         """Let the workers go; whoever lingers is killed."""
         for worker in self:
             worker.handle.send(Shutdown())
+        deadline = time.monotonic() + SHUTDOWN_SECONDS
         for worker in self:
-            if not worker.handle.wait(SHUTDOWN_SECONDS):
+            if not worker.handle.wait(max(0.0, deadline - time.monotonic())):
                 worker.handle.kill()
         self._workers.clear()
 

@@ -7,6 +7,7 @@ whole study.
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from queue import Empty
 
 from optuna.trial import TrialState
@@ -26,14 +27,13 @@ from sweep.launch.launcher import Gone, Inbox
 from sweep.names import CommandKind
 from sweep.search.pruning import PruningRule
 from sweep.store.commands import Command
-from sweep.store.lease import TTL_SECONDS
+from sweep.store.lease import RENEW_SECONDS
 from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile
 from sweep.trial import (
     EpochDone,
     Event,
     Leave,
-    Order,
     Ready,
     Train,
     TrialDiverged,
@@ -44,9 +44,11 @@ from sweep.trial import (
     WorkerFailed,
 )
 
+#: A trial's number, its attempt, and the epoch that it has reported.
+Reached = tuple[int, int, int]
+
 TICK_SECONDS = 0.25
 COMMAND_SECONDS = 0.5
-RENEW_SECONDS = TTL_SECONDS / 4
 #: How long a database may be away before the coordinator gives up.
 PATIENCE_SECONDS = 120.0
 RETRY_SECONDS = 1.0
@@ -82,10 +84,10 @@ class Coordinator:
         self._rule = rule
         self._commands = commands
         self._invalid = invalid
-        self._known_invalid: frozenset[int] = frozenset()
         self._data_sha256 = data_sha256
         self._observer = observer
-        self._orders: list[tuple[Worker, Order]] = []
+        #: Trials to hand over once their rows are written.
+        self._orders: list[tuple[Worker, Train]] = []
         self._pruning: set[int] = set()
         self._deaths: dict[int, int] = {}
         self._n_failures = 0
@@ -115,16 +117,25 @@ class Coordinator:
         self._set_phase("running")
         self._look_for_commands()  # a configuration that waited here goes before new ones
         try:
-            for device in self._devices:
-                self._start_worker(device)
+            if self._book.has_more:
+                for device in self._devices:
+                    self._start_worker(device)
             self._loop()
         except BaseException:
-            self._crew.kill()
+            self._give_up()
             raise
         for worker in self._crew:
             self._note_worker(worker, state="gone")
         self._crew.shut_down()
         return self._close()
+
+    def _give_up(self) -> None:
+        """After an error: no worker stays, and what they were training waits again."""
+        for worker in self._crew:
+            self._note_worker(worker, state="gone")
+            for spec in worker.handed:
+                self._book.put_back(spec.number)
+        self._crew.kill()
 
     # --- the loop ---------------------------------------------------------------------------
 
@@ -138,12 +149,12 @@ class Coordinator:
             if self._flush():
                 self._deliver()
             self._observer(self._progress())
-            if self._is_over() and not self._writer.has_pending:
+            if self._is_over() and (not self._writer.has_pending or self._interrupts >= 2):
                 return
 
     def _hear_all(self) -> None:
         """Everything the workers have said; judged as a whole, so that no order matters."""
-        reached: set[tuple[int, int]] = set()
+        reached: set[Reached] = set()
         timeout = RETRY_SECONDS if self._away_since is not None else TICK_SECONDS
         try:
             name, event = self._inbox.get(timeout=timeout)
@@ -156,17 +167,19 @@ class Coordinator:
         if self._rule is not None:
             self._judge(self._rule, reached)
 
-    def _hear(self, name: str, event: Event | Gone, reached: set[tuple[int, int]]) -> None:
+    def _hear(self, name: str, event: Event | Gone, reached: set[Reached]) -> None:
         worker = self._crew.get(name)
         if worker is None:
             return
         match event:
             case Ready():
                 self._hear_ready(worker, event)
+            case WorkerFailed(error="DeviceError", message=message):
+                worker.failure = message  # its end follows; other devices may do
             case WorkerFailed(error=error, message=message):
                 raise getattr(sweep.errors, error, SweepError)(message)
             case Gone(reason=reason):
-                self._hear_gone(worker, reason)
+                self._hear_gone(worker, worker.failure or reason)
             case _ if not worker.holds(event.number, event.attempt):
                 self._book.event(
                     "late result refused",
@@ -177,7 +190,7 @@ class Coordinator:
             case EpochDone():
                 worker.epoch = event.epoch
                 self._book.report(event.number, event.epoch, event.metrics)
-                reached.add((event.number, event.epoch))
+                reached.add((event.number, event.attempt, event.epoch))
             case TrialDone():
                 self._book.complete(event)
                 self._ended(worker, event.number)
@@ -190,12 +203,13 @@ class Coordinator:
             case TrialLeft():
                 if event.number in self._pruning:
                     self._book.prune(event.number, event.epoch)
+                    self._ended(worker, event.number)
                 else:
                     self._book.put_back(event.number)
-                self._ended(worker, event.number)
+                    worker.drop(event.number)
 
     def _ended(self, worker: Worker, number: int) -> None:
-        """A trial came back: the worker's next one is asked for at once."""
+        """A trial is over: the worker's next one is asked for at once."""
         worker.drop(number)
         worker.n_finished += 1
         self._n_done_here += 1
@@ -241,19 +255,21 @@ class Coordinator:
         else:
             self._book.event("device left out", f"{worker.device}: {reason}")
 
-    def _judge(self, rule: PruningRule, reached: set[tuple[int, int]]) -> None:
-        holders = {spec.number: (w, spec) for w in self._crew for spec in w.handed}
-        for step in sorted({step for _, step in reached}):
-            pruned = rule.decide(self._book.curves, step)
-            for number in sorted(n for n, s in reached if s == step):
-                if number not in holders:
-                    continue
-                worker, spec = holders[number]
-                leave = number in pruned and step < spec.config.epochs
+    def _judge(self, rule: PruningRule, reached: set[Reached]) -> None:
+        holders = {(spec.number, spec.attempt): (w, spec) for w in self._crew for spec in w.handed}
+        curves = self._book.compared()
+        for step in sorted({epoch for _, _, epoch in reached}):
+            pruned = rule.decide(curves, step)
+            for number, attempt, _ in sorted(r for r in reached if r[2] == step):
+                if (number, attempt) not in holders:
+                    continue  # over, or handed to another meanwhile
+                worker, spec = holders[number, attempt]
+                # It acts one epoch later; a trial that has then reached its end is let finish.
+                leave = number in pruned and step + 1 < spec.config.epochs
                 if leave:
                     self._pruning.add(number)
-                verdict = Verdict(number=number, attempt=spec.attempt, epoch=step, leave=leave)
-                self._orders.append((worker, verdict))
+                order = Verdict(number=number, attempt=attempt, epoch=step, leave=leave)
+                worker.handle.send(order)
 
     def _fail(self, number: int, reason: str) -> None:
         self._book.fail(number, reason)
@@ -298,10 +314,13 @@ class Coordinator:
         except StoreError:
             return  # the next flush will tell
         for command in commands:
-            self._writer.rows.commands[command.command_id] = self._apply(command)
-        for number in sorted(invalid - self._known_invalid):
-            self._book.leave_out(number)
-        self._known_invalid |= invalid
+            try:
+                outcome = self._apply(command)
+            except SweepError as error:
+                outcome = f"refused: {error}"
+            self._writer.rows.commands[command.command_id] = outcome
+        if invalid != self._book.invalid:
+            self._book.leave_out(invalid)
 
     def _apply(self, command: Command) -> str:
         match command.kind:
@@ -316,10 +335,7 @@ class Coordinator:
             case CommandKind.EXTEND:
                 self._book.extend(int(command.payload["n_trials"]))
             case CommandKind.ENQUEUE:
-                try:
-                    number = self._book.enqueue(command.payload["configuration"])
-                except SweepError as error:
-                    return f"refused: {error}"
+                number = self._book.enqueue(command.payload["configuration"])
                 return f"applied: trial {number}"
         return "applied"
 
@@ -343,10 +359,14 @@ class Coordinator:
         if self._ending is not None:
             return
         self._ending = phase
+        held_back = {(order.spec.number, order.spec.attempt) for _, order in self._orders}
+        self._orders.clear()
         for worker in self._crew:
+            for spec in [s for s in worker.handed if (s.number, s.attempt) in held_back]:
+                self._book.put_back(spec.number)
+                worker.drop(spec.number)
             for spec in worker.handed:
-                order = Leave(number=spec.number, attempt=spec.attempt)
-                self._orders.append((worker, order))
+                worker.handle.send(Leave(number=spec.number, attempt=spec.attempt))
 
     def _is_over(self) -> bool:
         if any(worker.handed for worker in self._crew):
@@ -356,8 +376,10 @@ class Coordinator:
     def _close(self) -> str:
         phase = self._ending or "finished"
         self._set_phase(phase)
-        self._writer.flush()
-        self._writer.release()
+        # Told twice to stop, it does not wait for a database that is away: the lease runs out.
+        with suppress(StoreError) if self._interrupts >= 2 else nullcontext():
+            self._writer.flush()
+            self._writer.release()
         return phase
 
     def _set_phase(self, phase: str) -> None:
@@ -397,7 +419,7 @@ class Coordinator:
 
     def _progress(self) -> Progress:
         book = self._book
-        counts = {state: book.count(state) for state in TrialState}
+        counts = book.counts()
         n_left = book.n_trials - sum(n for s, n in counts.items() if s.is_finished())
         rate = self._rate()
         return Progress(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import optuna
 
@@ -26,9 +27,11 @@ from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.grid import grid_size
 from sweep.search.pruning import make_pruner
 from sweep.search.samplers import make_sampler, quiet_optuna
+from sweep.store import read
 from sweep.store.artifacts import artifact_folder
 from sweep.store.commands import waiting as waiting_commands
 from sweep.store.engine import Engine
+from sweep.store.lease import kept
 from sweep.store.study import (
     NewStudy,
     OpenStudy,
@@ -36,6 +39,7 @@ from sweep.store.study import (
     hold_study,
     invalid_trials,
     stored_study_file,
+    study_exists,
     update_study_file,
 )
 from sweep.studyfile import StudyFile, loads, to_toml
@@ -82,7 +86,8 @@ def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     """What would run, without running or writing anything."""
     quiet_optuna()
     study = optuna.create_study(
-        sampler=make_sampler(study_file, 0), directions=["minimize"] * _n_objectives(study_file)
+        sampler=make_sampler(study_file, 0),
+        directions=["minimize"] * len(study_file.study.objectives),
     )
     for configuration in study_file.enqueue:
         study.enqueue_trial(enqueue_params(study_file, configuration))
@@ -114,28 +119,28 @@ def start(
     name = study_file.study.name
     devices = _devices(study_file, options)
     _prepare_data(study_file, say)
-    existing = stored_study_file(engine, name)
-    if existing is None:
-        create_study(
-            engine,
-            NewStudy(
-                name=name,
-                n_objectives=_n_objectives(study_file),
-                study_file=to_toml(study_file),
-                settings=study_file.model_dump(mode="json", exclude={"space"}),
-                provenance=collect(),
-                dataset=study_file.data.name,
-                n_trials=n_trials(study_file),
-            ),
+    made = stored_study_file(engine, name) is None and create_study(
+        engine,
+        NewStudy(
+            name=name,
+            n_objectives=len(study_file.study.objectives),
+            study_file=to_toml(study_file),
+            settings=_settings(study_file),
+            provenance=collect(),
+            dataset=study_file.data.name,
+            n_trials=n_trials(study_file),
+        ),
+    )
+    if made:
+        return _run(engine, study_file, devices, observer, say=say, launcher=launcher)
+    stored = _stored(engine, name)
+    _check_same(stored, study_file)
+    if not go_on:
+        raise UsageError(
+            f"study {name!r} is there already. `sweep resume {name}` goes on with it; "
+            "`--name OTHER` starts another."
         )
-    else:
-        _check_same(name, existing, study_file)
-        if not go_on:
-            raise UsageError(
-                f"study {name!r} is there already. `sweep resume {name}` goes on with it; "
-                "`--name OTHER` starts another."
-            )
-    return _run(engine, study_file, devices, observer, say=say, launcher=launcher)
+    return _run(engine, study_file, devices, observer, say=say, launcher=launcher, stored=stored)
 
 
 def resume(
@@ -154,15 +159,10 @@ def resume(
     ``trials`` sets a new budget. Raises NotFoundError, StudyFileError for a change that cannot
     be made on the way, StudyHeldError while another coordinator runs it.
     """
-    stored = stored_study_file(engine, name)
-    if stored is None:
-        from sweep.store.read import study
-
-        study(engine, name)  # raises NotFoundError, with names that are there
-        raise UsageError(f"study {name!r} was not made by sweep, which has no file for it.")
+    stored = _stored(engine, name)
     if study_file is not None:
-        _check_same(name, stored, study_file)
-    file = study_file or loads(stored, f"study {name!r}", ())
+        _check_same(stored, study_file)
+    file = study_file or stored
     devices = _devices(file, options)
     _prepare_data(file, say)
     return _run(
@@ -172,15 +172,32 @@ def resume(
         observer,
         say=say,
         launcher=launcher,
-        trials=n_trials(study_file) if trials is None and study_file is not None else trials,
-        changed=study_file is not None,
+        trials=trials,
+        stored=stored,
     )
 
 
-def _check_same(name: str, stored: str, study_file: StudyFile) -> None:
-    changes = incompatible_changes(loads(stored, f"study {name!r}", ()), study_file)
-    if changes:
+def _stored(engine: Engine, name: str) -> StudyFile:
+    """The file a study was made with, or last changed to."""
+    text = stored_study_file(engine, name)
+    if text is None and not study_exists(engine, name):
+        read.study(engine, name)  # raises NotFoundError, with the names that are there
+    if text is None:
+        raise UsageError(
+            f"a study named {name!r} is there already, and was not made by sweep, which has no "
+            "file for it. `--name OTHER` starts one beside it."
+        )
+    return loads(text, f"study {name!r}")
+
+
+def _check_same(stored: StudyFile, study_file: StudyFile) -> None:
+    if changes := incompatible_changes(stored, study_file):
+        name = study_file.study.name
         raise StudyFileError(f"study {name!r} is there already, with another space", changes)
+
+
+def _settings(study_file: StudyFile) -> dict[str, Any]:
+    return study_file.model_dump(mode="json", exclude={"space"})
 
 
 def _run(
@@ -192,8 +209,9 @@ def _run(
     say: Say,
     launcher: Launcher | None,
     trials: int | None = None,
-    changed: bool = False,
+    stored: StudyFile | None = None,
 ) -> str:
+    """Run a study that is there; ``stored`` is its file so far, None when it was just made."""
     quiet_optuna()
     name = study_file.study.name
     opened = hold_study(
@@ -202,15 +220,21 @@ def _run(
         waiting=lambda left: say(f"another coordinator may still run it; {left:.0f} s to go"),
     )
     try:
-        if changed:
-            update_study_file(opened.writer, to_toml(study_file))
         book = Book(opened, study_file, artifact_folder(engine.url))
+        if stored is not None:
+            _note_resumption(opened, stored, study_file)
+            # The file's own budget counts where it was changed: --trials may have raised it since.
+            if trials is None and n_trials(study_file) != n_trials(stored):
+                trials = n_trials(study_file)
         if trials is not None:
             book.extend(trials)
         coordinator = _coordinator(
             engine, opened, study_file, book, devices, observer, launcher or LocalLauncher()
         )
-        with _signals(coordinator.interrupt):
+        with (
+            _signals(coordinator.interrupt),
+            kept(engine, opened.study_id, opened.writer.token),
+        ):
             phase = coordinator.run()
     except BaseException:
         opened.writer.abandon()
@@ -221,6 +245,12 @@ def _run(
             f"(budget.max_failures). `sweep trials {name} --state fail` says why."
         )
     return phase
+
+
+def _note_resumption(opened: OpenStudy, stored: StudyFile, study_file: StudyFile) -> None:
+    if study_file != stored:
+        update_study_file(opened.writer, to_toml(study_file), _settings(study_file))
+    opened.writer.note_run(collect())
 
 
 def _coordinator(
@@ -268,10 +298,6 @@ def _prepare_data(study_file: StudyFile, say: Say) -> None:
     # Here, once, rather than in every worker at the same time.
     if datasets.find(study_file.data.name) is None:
         datasets.prepare(study_file.data.name, None, say)
-
-
-def _n_objectives(study_file: StudyFile) -> int:
-    return len(study_file.study.objectives)
 
 
 @contextmanager

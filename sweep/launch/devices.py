@@ -57,7 +57,7 @@ def _named(gpus: str, found: list[str]) -> list[str]:
         raise UsageError(f"--gpus {gpus!r}: give all, cpu, or indices like 0,1.")
     chosen = []
     for gpu in wanted:
-        if not gpu.isdigit():
+        if not (gpu.isascii() and gpu.isdigit() and len(gpu) < 6):
             raise UsageError(f"--gpus {gpus}: {gpu!r} is no index. Give all, cpu, or e.g. 0,1.")
         # An index counts within CUDA_VISIBLE_DEVICES, as everywhere.
         if int(gpu) >= len(found):

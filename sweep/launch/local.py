@@ -65,7 +65,8 @@ class LocalWorker:
             try:
                 event = decode(line)
             except ValueError:
-                break  # a line cut off by its sender's death
+                self._process.kill()  # a line cut off by its sender's death, or by nonsense
+                break
             self._inbox.put((self.name, event))
         code = self._process.wait()
         self._inbox.put((self.name, Gone(reason=self._reason(code))))

@@ -6,13 +6,15 @@ that a lock is waited for at the start of a transaction instead of refused in it
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Connection, event
 from sqlalchemy import Engine as Engine  # for the layers above, which import no SQLAlchemy
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
 
@@ -73,11 +75,11 @@ def sqlite_path(url: URL) -> Path | None:
 
 def connect(url: URL) -> Engine:
     """An engine whose errors are ours. Opens nothing yet; raises StoreError without its driver."""
-    sqlite = url.get_backend_name() == "sqlite"
+    is_sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = (
             sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_WAIT_SECONDS})
-            if sqlite
+            if is_sqlite
             else sqlalchemy.create_engine(
                 url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 10}
             )
@@ -86,7 +88,7 @@ def connect(url: URL) -> Engine:
         raise StoreError(
             "PostgreSQL needs its driver: pip install 'sweep-autoencoder[postgres]'"
         ) from error
-    if sqlite:
+    if is_sqlite:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", _translate)
@@ -123,6 +125,14 @@ def _translate(context: ExceptionContext) -> None:
     if isinstance(context.sqlalchemy_exception, ProgrammingError):
         return  # our SQL is wrong: a bug, to be seen as one
     raise StoreError(f"{where}: {message}") from original
+
+
+def insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any]) -> bool:
+    """Insert a row, unless one with a key of it is there; says whether it did. Never a race."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).values(**row).on_conflict_do_nothing()
+    key = next(iter(table.primary_key.columns))
+    return connection.execute(statement.returning(key)).first() is not None
 
 
 @contextmanager

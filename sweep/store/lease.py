@@ -8,21 +8,24 @@ expiry can wake up, but not write.
 import os
 import secrets
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, select, update
 
-from sweep.errors import LeaseLostError, StudyHeldError
+from sweep.errors import LeaseLostError, StudyHeldError, SweepError
 from sweep.store.clock import now
-from sweep.store.engine import writing
+from sweep.store.engine import insert_if_absent, writing
 from sweep.store.schema import sweep_leases
 
 TTL_SECONDS = 30.0
+RENEW_SECONDS = TTL_SECONDS / 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +117,13 @@ def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
         "taken_at": now(connection.dialect.name),
         "expires_at": now(connection.dialect.name) + TTL_SECONDS,
     }
-    if row is None:
-        connection.execute(insert(sweep_leases).values(study_id=study_id, **values))
-    else:
+    if row is not None:
         connection.execute(
             update(sweep_leases).where(sweep_leases.c.study_id == study_id).values(**values)
         )
+    elif not insert_if_absent(connection, sweep_leases, {"study_id": study_id, **values}):
+        # Another coordinator was first between our look and our row.
+        return take(connection, study_id, holder)
     return token
 
 
@@ -166,6 +170,32 @@ def renew(connection: Connection, study_id: int, token: str, batch: int) -> None
         raise LeaseLostError(
             "another coordinator has taken this study over; this one stops and writes no more."
         )
+
+
+@contextmanager
+def kept(engine: Engine, study_id: int, token: str) -> Iterator[None]:
+    """Renew the lease from a thread while the block runs: a long ask must not lose it.
+
+    That it was lost all the same is noticed by the next transaction, which is refused.
+    """
+    ended = threading.Event()
+
+    def renew_often() -> None:
+        while not ended.wait(RENEW_SECONDS):
+            with suppress(SweepError), writing(engine) as connection:
+                connection.execute(
+                    update(sweep_leases)
+                    .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
+                    .values(expires_at=now(connection.dialect.name) + TTL_SECONDS)
+                )
+
+    thread = threading.Thread(target=renew_often, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def release(connection: Connection, study_id: int, token: str) -> None:

@@ -4,7 +4,8 @@ The coordinator's study lives in it; the writer turns each tick's changes into r
 study, so a trial's number is its place in the list.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,15 @@ class Changes:
     system_attrs: dict[int, set[str]] = field(default_factory=dict)
     study_user_attrs: set[str] = field(default_factory=set)
     study_system_attrs: set[str] = field(default_factory=set)
+    #: The trials named above as they were when the changes were taken: what is written is not
+    #: what they may have become while the database was away.
+    trials: dict[int, FrozenTrial] = field(default_factory=dict)
+
+    def touched(self) -> set[int]:
+        """Every trial that something was noted of."""
+        return self.new_trials.union(
+            self.states, self.params, self.intermediate, self.user_attrs, self.system_attrs
+        )
 
 
 class RecordingStorage(InMemoryStorage):
@@ -35,10 +45,13 @@ class RecordingStorage(InMemoryStorage):
     def __init__(self) -> None:
         super().__init__()
         self.changes = Changes()
+        self._hidden: frozenset[int] = frozenset()
 
     def take_changes(self) -> Changes:
         """What changed since the last call."""
         changes, self.changes = self.changes, Changes()
+        # Optuna replaces a trial that changes, so a reference is a snapshot.
+        changes.trials = {trial_id: self.get_trial(trial_id) for trial_id in changes.touched()}
         return changes
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
@@ -110,8 +123,31 @@ class RecordingStorage(InMemoryStorage):
         self.changes.states.add(trial_id)
         self.changes.restarted.add(trial_id)
 
-    def leave_out(self, trial_id: int) -> None:
-        """Show a finished trial to samplers as failed; the database keeps its state."""
-        trial = self.get_trial(trial_id)
-        if trial.state.is_finished():
-            trial.state = TrialState.FAIL
+    def hide(self, trial_ids: frozenset[int]) -> None:
+        """Show these trials, once they are finished, to samplers as failed: theirs is no result.
+
+        The trials themselves stay as they are, and so does the database.
+        """
+        self._hidden = trial_ids
+
+    def own_trials(self) -> list[FrozenTrial]:
+        """Every trial as it is."""
+        return super().get_all_trials(0, deepcopy=False)
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        if not self._hidden or states == (TrialState.WAITING,):
+            return super().get_all_trials(study_id, deepcopy, states)
+        trials = map(self._shown, super().get_all_trials(study_id, deepcopy))
+        return [trial for trial in trials if states is None or trial.state in states]
+
+    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
+        if trial._trial_id not in self._hidden or not trial.state.is_finished():
+            return trial
+        shown = copy.copy(trial)
+        shown.state = TrialState.FAIL
+        return shown

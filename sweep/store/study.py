@@ -13,11 +13,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 
-from sweep.errors import StoreError, UsageError
+from sweep.errors import StoreError
 from sweep.names import CommandKind, Outcome
 from sweep.store import lease, schema
 from sweep.store.clock import now
-from sweep.store.engine import writing
+from sweep.store.engine import insert_if_absent, writing
 from sweep.store.recording import RecordingStorage
 from sweep.store.writer import Row, StudyWriter
 
@@ -65,17 +65,12 @@ def find_study_id(connection: Connection, name: str) -> int | None:
     )
 
 
-def create_study(engine: Engine, new: NewStudy) -> int:
-    """Insert a study's rows in one transaction. Raises UsageError when the name is taken."""
+def create_study(engine: Engine, new: NewStudy) -> bool:
+    """Insert a study's rows in one transaction; False when the name is taken already."""
     with writing(engine) as connection:
-        if find_study_id(connection, new.name) is not None:
-            raise UsageError(
-                f"a study named {new.name!r} is there already, and was not made by sweep. "
-                "`--name OTHER` starts one beside it."
-            )
-        study_id: int = connection.execute(
-            insert(schema.studies).values(study_name=new.name).returning(schema.studies.c.study_id)
-        ).scalar_one()
+        if not insert_if_absent(connection, schema.studies, {"study_name": new.name}):
+            return False
+        study_id = find_study_id(connection, new.name)
         connection.execute(
             insert(schema.study_directions),
             [
@@ -97,7 +92,7 @@ def create_study(engine: Engine, new: NewStudy) -> int:
                 phase="new",
             )
         )
-    return study_id
+    return True
 
 
 def hold_study(
@@ -324,6 +319,12 @@ def _chunks(ids: Sequence[int]) -> Sequence[Sequence[int]]:
     return [ids[i : i + _ID_CHUNK] for i in range(0, len(ids), _ID_CHUNK)]
 
 
+def study_exists(engine: Engine, name: str) -> bool:
+    """Whether there is a study of that name, ours or plain Optuna's."""
+    with engine.connect() as connection:
+        return find_study_id(connection, name) is not None
+
+
 def stored_study_file(engine: Engine, name: str) -> str | None:
     """The TOML a study was made with; None when there is no such study of ours."""
     with engine.connect() as connection:
@@ -334,9 +335,9 @@ def stored_study_file(engine: Engine, name: str) -> str | None:
         )
 
 
-def update_study_file(writer: StudyWriter, text: str) -> None:
-    """Replace the stored file, at the writer's next flush."""
-    writer.rows.study["study_file"] = text
+def update_study_file(writer: StudyWriter, text: str, settings: dict[str, Any]) -> None:
+    """Replace the stored file and settings, at the writer's next flush."""
+    writer.rows.study.update(study_file=text, settings=settings)
 
 
 def invalid_trials(engine: Engine, study_id: int) -> frozenset[int]:

@@ -69,7 +69,7 @@ class StudyWriter:
         self.rows = Rows()
         self._engine = engine
         self._study_id = study_id
-        self._token = token
+        self.token = token
         self._storage = storage
         self._trial_ids = dict(trial_ids)
         self._worker_ids: dict[str, int] = {}
@@ -85,6 +85,11 @@ class StudyWriter:
     def has_changes(self) -> bool:
         """Whether there is anything to write."""
         return self.has_pending or self.rows != Rows() or self._storage.changes != Changes()
+
+    def note_run(self, about: Mapping[str, Any]) -> None:
+        """Where and with which versions a resumed study went on, beside where it began."""
+        self._provenance.setdefault("resumed", []).append(dict(about))
+        self.rows.study["provenance"] = self._provenance
 
     def note_data(self, data_sha256: str, originals_png: bytes) -> None:
         """What the first worker read: joins the study's provenance."""
@@ -111,7 +116,7 @@ class StudyWriter:
             if self._landed(connection):
                 self._learn_ids(connection, changes)
                 return
-            lease.renew(connection, self._study_id, self._token, self._batch)
+            lease.renew(connection, self._study_id, self.token, self._batch)
             ids = self._write_optuna(connection, changes)
             workers = self._write_ours(connection, changes, rows, {**self._trial_ids, **ids})
         # Only now, when the transaction has landed.
@@ -122,7 +127,7 @@ class StudyWriter:
         batch = connection.scalar(
             select(schema.sweep_leases.c.batch).where(
                 schema.sweep_leases.c.study_id == self._study_id,
-                schema.sweep_leases.c.token == self._token,
+                schema.sweep_leases.c.token == self.token,
             )
         )
         return batch == self._batch
@@ -137,31 +142,31 @@ class StudyWriter:
         self._worker_ids.update({row.name: row.worker_id for row in workers})
 
     def _write_optuna(self, connection: Connection, changes: Changes) -> dict[int, int]:
-        trial = self._storage.get_trial
-        new_ids = self._insert_trials(connection, [trial(i) for i in sorted(changes.new_trials)])
+        trials = changes.trials
+        new_ids = self._insert_trials(connection, [trials[i] for i in sorted(changes.new_trials)])
         ids = {**self._trial_ids, **new_ids}
         restarted = [{"id": ids[number]} for number in sorted(changes.restarted)]
         if restarted:
             table = schema.trial_intermediate_values
             connection.execute(delete(table).where(table.c.trial_id == bindparam("id")), restarted)
-        touched = [trial(i) for i in sorted(changes.states)]
+        touched = [trials[i] for i in sorted(changes.states)]
         _update_states(connection, [t for t in touched if t.number not in new_ids], ids)
         _upsert(
             connection, schema.trial_values, ("trial_id", "objective"), _value_rows(touched, ids)
         )
-        _insert(connection, schema.trial_params, self._param_rows(changes, ids))
+        _insert(connection, schema.trial_params, _param_rows(changes, ids))
         _upsert(
             connection,
             schema.trial_intermediate_values,
             ("trial_id", "step"),
-            self._intermediate_rows(changes, ids),
+            _intermediate_rows(changes, ids),
         )
         for table, noted, kind in (
             (schema.trial_user_attributes, changes.user_attrs, "user_attrs"),
             (schema.trial_system_attributes, changes.system_attrs, "system_attrs"),
         ):
             rows = [
-                {"trial_id": ids[i], "key": key, "value_json": _json(getattr(trial(i), kind)[key])}
+                {"trial_id": ids[i], "key": key, "value_json": _json(getattr(trials[i], kind)[key])}
                 for i, keys in noted.items()
                 for key in sorted(keys)
             ]
@@ -189,39 +194,6 @@ class StudyWriter:
             )
         )
         return {row.number: row.trial_id for row in rows}
-
-    def _param_rows(self, changes: Changes, ids: Mapping[int, int]) -> list[Row]:
-        rows = []
-        for number, names in changes.params.items():
-            trial = self._storage.get_trial(number)
-            for name in (name for name in trial.params if name in names):
-                distribution = trial.distributions[name]
-                rows.append(
-                    {
-                        "trial_id": ids[number],
-                        "param_name": name,
-                        "param_value": distribution.to_internal_repr(trial.params[name]),
-                        "distribution_json": distribution_to_json(distribution),
-                    }
-                )
-        return rows
-
-    def _intermediate_rows(self, changes: Changes, ids: Mapping[int, int]) -> list[Row]:
-        stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
-        rows = []
-        for number, steps in changes.intermediate.items():
-            values = self._storage.get_trial(number).intermediate_values
-            for step in sorted(steps):
-                value, kind = stored(values[step])
-                rows.append(
-                    {
-                        "trial_id": ids[number],
-                        "step": step,
-                        "intermediate_value": value,
-                        "intermediate_value_type": kind,
-                    }
-                )
-        return rows
 
     def _write_study_attributes(self, connection: Connection, changes: Changes) -> None:
         memory_id = self._storage.get_all_studies()[0]._study_id
@@ -347,15 +319,16 @@ class StudyWriter:
 
     def abandon(self) -> None:
         """Give the study up after an error: what can still be written is, and the lease goes."""
-        self.rows.study["phase"] = "interrupted"
+        self.rows.study["phase"] = "failed"
         with suppress(SweepError):
             self.flush()
+        with suppress(SweepError):
             self.release()
 
     def release(self) -> None:
         """Give the lease back."""
         with writing(self._engine) as connection:
-            lease.release(connection, self._study_id, self._token)
+            lease.release(connection, self._study_id, self.token)
 
 
 def _json(value: Any) -> str:
@@ -401,6 +374,41 @@ def _value_rows(trials: Iterable[FrozenTrial], ids: Mapping[int, int]) -> list[R
                     "objective": objective,
                     "value": value,
                     "value_type": kind,
+                }
+            )
+    return rows
+
+
+def _param_rows(changes: Changes, ids: Mapping[int, int]) -> list[Row]:
+    rows = []
+    for number, names in changes.params.items():
+        trial = changes.trials[number]
+        for name in (name for name in trial.params if name in names):
+            distribution = trial.distributions[name]
+            rows.append(
+                {
+                    "trial_id": ids[number],
+                    "param_name": name,
+                    "param_value": distribution.to_internal_repr(trial.params[name]),
+                    "distribution_json": distribution_to_json(distribution),
+                }
+            )
+    return rows
+
+
+def _intermediate_rows(changes: Changes, ids: Mapping[int, int]) -> list[Row]:
+    stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
+    rows = []
+    for number, steps in changes.intermediate.items():
+        values = changes.trials[number].intermediate_values
+        for step in sorted(steps):
+            value, kind = stored(values[step])
+            rows.append(
+                {
+                    "trial_id": ids[number],
+                    "step": step,
+                    "intermediate_value": value,
+                    "intermediate_value_type": kind,
                 }
             )
     return rows

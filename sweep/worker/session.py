@@ -31,7 +31,6 @@ from sweep.trial import (
 )
 
 Attempt = tuple[int, int]  # number, attempt
-NO_VERDICT = (0, False)
 
 
 class Training(Protocol):
@@ -70,8 +69,10 @@ class Session:
         self._pruning = pruning
         self._specs: deque[TrialSpec] = deque()
         self._leaving: set[Attempt] = set()
-        #: The last epoch that the coordinator has judged, and whether the trial is to leave.
-        self._verdicts: dict[Attempt, tuple[int, bool]] = {}
+        self._current: Attempt | None = None
+        #: The last epoch of the current trial that was judged, and from which one it is to leave.
+        self._judged = 0
+        self._leave_after: int | None = None
         self._shutdown = False
 
     def run(self) -> None:
@@ -84,6 +85,7 @@ class Session:
 
     def _train(self, spec: TrialSpec) -> None:
         attempt = (spec.number, spec.attempt)
+        self._current, self._judged, self._leave_after = attempt, 0, None
         try:
             self._train_epochs(self._trainer.start(spec), attempt, spec)
         except Diverged as error:
@@ -95,6 +97,8 @@ class Session:
                     reason=error.reason,
                 )
             )
+        except torch.AcceleratorError:
+            raise  # the device is in no state to go on: die, and let the trial be handed out again
         except (RuntimeError, ValueError, MemoryError) as error:  # torch's out of memory too
             self._send(
                 TrialFailed(
@@ -104,7 +108,6 @@ class Session:
                 )
             )
         self._leaving.discard(attempt)
-        self._verdicts.pop(attempt, None)
 
     def _train_epochs(self, training: Training, attempt: Attempt, spec: TrialSpec) -> None:
         self._hear_waiting()
@@ -129,11 +132,10 @@ class Session:
             self._send(training.result())
 
     def _await_verdict(self, attempt: Attempt, epoch: int) -> None:
-        """Obey the verdict on an epoch, once it is there; a later one may be there already."""
-        while attempt not in self._leaving and self._verdicts.get(attempt, NO_VERDICT)[0] < epoch:
+        """Obey the verdict on an epoch, once it is there."""
+        while attempt not in self._leaving and self._judged < epoch:
             self._hear(self._inbox.get())
-        judged, leave = self._verdicts.get(attempt, NO_VERDICT)
-        if leave and judged <= epoch:
+        if self._leave_after is not None and self._leave_after <= epoch:
             self._leaving.add(attempt)
 
     def _hear_waiting(self) -> None:
@@ -148,7 +150,10 @@ class Session:
             case Train(spec=spec):
                 self._specs.append(spec)
             case Verdict(number=number, attempt=attempt, epoch=epoch, leave=leave):
-                self._verdicts[number, attempt] = (epoch, leave)
+                if (number, attempt) == self._current:
+                    self._judged = max(self._judged, epoch)
+                    if leave and self._leave_after is None:
+                        self._leave_after = epoch
             case Leave(number=number, attempt=attempt):
                 self._leaving.add((number, attempt))
             case Shutdown():

@@ -111,12 +111,11 @@ def test_a_study_survives_the_death_of_workers_and_coordinators(
             # Workers notice by themselves that their coordinator is gone.
             _, alive = psutil.wait_procs(workers, timeout=10)
             assert not alive
-    began = time.monotonic()
     process = sweep("resume", "x", "--gpus", "cpu", url=storage_url, folder=tmp_path)
     with killed_at_the_end(process):
         assert process.wait(120) == 0, (tmp_path / "log").read_text()
     # The lease of a coordinator that is provably dead is not waited for.
-    assert time.monotonic() - began < 100
+    assert "to go" not in (tmp_path / "log").read_text()
     assert_complete(storage_url)
 
 

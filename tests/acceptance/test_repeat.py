@@ -43,3 +43,4 @@ def test_two_runs_with_one_seed_and_one_worker_are_the_same(tmp_path: Path) -> N
     first, second = run(tmp_path / "a"), run(tmp_path / "b")
     assert first == second
     assert len(first) == 12
+    assert optuna.trial.TrialState.PRUNED in [state for _, state, *_ in first]

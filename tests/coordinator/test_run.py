@@ -1,7 +1,9 @@
 """Whole studies with pretended workers: what is asked, told, pruned, retried and written."""
 
+import dataclasses
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile, loads
-from sweep.trial import Leave, Train, TrialSpec
+from sweep.trial import Leave, TrialSpec
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowly
 
 STUDY = """
@@ -287,20 +289,28 @@ def test_workers_that_never_come_up_are_not_started_forever(engine: Engine) -> N
 
 
 def test_a_late_result_of_an_older_attempt_is_refused(engine: Engine, url: str) -> None:
-    # A worker was given up for dead, its trial handed to another; then it speaks again.
-    launcher = FakeLauncher(slowly)
+    # A trial comes back (here from a worker that died) and is handed to the same place again;
+    # then a result of its first attempt turns up, under the name of the worker that has it now.
+    launcher = FakeLauncher(die_at(0))
+    forged: list[str] = []
 
-    def replay(progress: Progress) -> None:
-        if progress.n_complete == 4 and launcher.workers[0].name == "w0":
-            spec = next(o.spec for o in launcher.workers[0].orders if isinstance(o, Train))
-            late = launcher.workers[0].start(spec)
-            late.epoch = 1
-            launcher.inbox.put(("w0", late.result()))
+    def on_epoch(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        die_at_once(worker, spec, epoch)
+        if spec.number == 0 and spec.attempt == 2 and not forged:
+            forged.append(worker.name)
+            late = worker.start(dataclasses.replace(spec, attempt=1, seeds=(999,)))
+            late.epoch = 3
+            launcher.inbox.put((worker.name, late.result()))
+            time.sleep(0.3)
 
-    run(engine, launcher, observer=replay)
+    die_at_once = die_at(0)
+    launcher._on_epoch = on_epoch
+    run(engine, launcher)
+    assert forged
     assert states(url) == [TrialState.COMPLETE] * 12
     assert "late result refused" in [event.kind for event in read.events(engine, "x")]
-    assert read.trial(engine, "x", 0).val_mse == trials(url)[0].intermediate_values[3]
+    assert [result.seed for result in read.trial(engine, "x", 0).results] != [999]
+    assert read.trial(engine, "x", 0).attempt == 2
 
 
 def test_while_the_database_is_away_workers_go_on_and_nothing_is_lost(
@@ -327,6 +337,65 @@ def test_while_the_database_is_away_workers_go_on_and_nothing_is_lost(
     assert states(url) == [TrialState.COMPLETE] * 12
 
 
+def test_a_worker_that_dies_while_the_database_is_away_loses_nothing(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its trial goes back to waiting, and its curve with it, while rows of that very curve still
+    # wait to be written.
+    real = StudyWriter._write_ours
+    away = {"until": 0.0}
+
+    def write(self: StudyWriter, *args: Any) -> Any:
+        if time.monotonic() < away["until"]:
+            raise StoreError("connection refused")
+        return real(self, *args)
+
+    deaths: list[int] = []
+
+    def on_epoch(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        time.sleep(0.05)
+        if spec.number == 4 and epoch == 1 and not deaths:
+            away["until"] = time.monotonic() + 2.5
+        if spec.number == 4 and epoch == 3 and not deaths:
+            deaths.append(4)
+            worker.kill()
+            raise Killed
+
+    monkeypatch.setattr(StudyWriter, "_write_ours", write)
+    assert run(engine, FakeLauncher(on_epoch)) == "finished"
+    assert deaths
+    assert states(url) == [TrialState.COMPLETE] * 12
+    assert all(set(t.intermediate_values) == {1, 2, 3} for t in trials(url))
+
+
+def test_ctrl_c_twice_does_not_wait_for_a_database_that_is_away(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any) -> Any:
+        raise StoreError("connection refused")
+
+    interrupt = _interrupt_at(3, monkeypatch, times=2)
+
+    def observer(progress: Progress) -> None:
+        if progress.n_complete >= 3:
+            monkeypatch.setattr(StudyWriter, "_write_ours", away)
+            interrupt(progress)
+
+    began = time.monotonic()
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "interrupted"
+    assert time.monotonic() - began < 30
+    monkeypatch.undo()
+    _let_the_lease_go(engine)
+    assert go_on(engine) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def _let_the_lease_go(engine: Engine) -> None:
+    """It could not be given back, and its holder, this process, lives."""
+    with writing(engine) as connection:
+        connection.execute(sweep_leases.update().values(expires_at=0.0))
+
+
 def test_a_database_that_stays_away_is_given_up_and_the_study_resumes(
     engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,8 +410,7 @@ def test_a_database_that_stays_away_is_given_up_and_the_study_resumes(
     with pytest.raises(StoreError, match="connection refused"):
         run(engine, FakeLauncher(slowly), observer=observer)
     monkeypatch.undo()
-    with writing(engine) as connection:  # the lease could not be given back, and this process lives
-        connection.execute(sweep_leases.update().values(expires_at=0.0))
+    _let_the_lease_go(engine)
     assert go_on(engine) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
 
@@ -516,6 +584,30 @@ def test_an_invalid_trial_is_no_longer_the_best(engine: Engine) -> None:
     assert best not in seen
 
 
+def test_a_trial_marked_invalid_while_it_runs_never_becomes_the_best(
+    engine: Engine, url: str
+) -> None:
+    marked: list[int] = []
+    bests: list[int | None] = []
+
+    def on_epoch(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        if spec.number == 0 and not marked:
+            marked.append(0)
+            annotate.invalidate(engine, "x", 0)
+            time.sleep(1.2)  # two looks of the coordinator
+
+    file = study_file(STUDY + "[[enqueue]]\nhidden_width = 1024\n")
+    run(
+        engine,
+        FakeLauncher(on_epoch),
+        file=file,
+        observer=lambda progress: bests.append(progress.best_number),
+    )
+    assert 0 not in bests
+    assert states(url) == [TrialState.COMPLETE] * 12  # Optuna's state stays
+    assert trials(url)[0].value is not None
+
+
 # --- beginnings -----------------------------------------------------------------------------
 
 
@@ -537,6 +629,45 @@ def test_a_widened_range_may_resume(engine: Engine) -> None:
     file = study_file(STUDY.replace("high = 1024", "high = 2048"), "budget.trials=14")
     assert go_on(engine, study_file=file) == "finished"
     assert read.study(engine, "x").counts["COMPLETE"] == 14
+
+
+def test_a_changed_sampler_leaves_an_extended_budget_and_is_stored(engine: Engine) -> None:
+    run(engine)
+    go_on(engine, trials=15)
+    go_on(engine, study_file=study_file(STUDY, "sampler.name='tpe'"))
+    assert read.study(engine, "x").n_trials == 15
+    assert read.settings(engine, "x")["sampler"]["name"] == "tpe"
+    assert 'name = "tpe"' in read.study_file_text(engine, "x")
+    assert len(read.provenance(engine, "x")["resumed"]) == 2
+
+
+def test_start_with_resume_takes_the_files_larger_budget(engine: Engine) -> None:
+    run(engine)
+    assert run(engine, file=study_file(STUDY, "budget.trials=14"), go_on=True) == "finished"
+    assert read.study(engine, "x").counts["COMPLETE"] == 14
+
+
+def test_a_budget_below_what_is_there_is_refused(engine: Engine) -> None:
+    run(engine)
+    with pytest.raises(UsageError, match="12 already"):
+        go_on(engine, trials=5)
+    assert go_on(engine) == "finished"
+
+
+def test_a_finished_study_starts_no_workers(engine: Engine) -> None:
+    run(engine)
+    launcher = FakeLauncher()
+    assert go_on(engine, launcher) == "finished"
+    assert launcher.workers == []
+
+
+def test_two_starts_of_one_study_at_once_make_one_study(storage_url: str) -> None:
+    engine = open_store(storage_url, create=True)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(run, engine, FakeLauncher(slowly), go_on=True) for _ in range(4)]
+    errors = [future.exception() for future in runs]
+    assert {type(error) for error in errors} <= {type(None), StudyHeldError}
+    assert states(storage_url) == [TrialState.COMPLETE] * 12
 
 
 def test_a_second_coordinator_is_refused_while_the_first_lives(engine: Engine) -> None:

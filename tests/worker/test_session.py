@@ -3,6 +3,7 @@
 from queue import SimpleQueue
 
 import pytest
+import torch
 
 from sweep.trainer.reference import Diverged
 from sweep.trial import (
@@ -88,6 +89,36 @@ def test_without_its_verdict_a_trial_waits() -> None:
     stage = Stage(Train(spec=spec(epochs=3)), Shutdown(), pruning=True)
     stage.answers = {2: verdict(1, leave=False), 3: verdict(2, leave=False)}
     assert stage.run() == ["EpochDone"] * 3 + ["TrialDone"]
+
+
+def test_a_verdict_to_leave_is_not_taken_back_by_a_later_one() -> None:
+    stage = Stage(Train(spec=spec(epochs=5)), Shutdown(), pruning=True)
+
+    def both(event: Event) -> None:
+        stage.events.append(event)
+        if isinstance(event, EpochDone) and event.epoch == 2:
+            stage.inbox.put(verdict(1, leave=True))
+            stage.inbox.put(verdict(2, leave=False))
+
+    stage._session._send = both
+    assert stage.run() == ["EpochDone", "EpochDone", "TrialLeft"]
+
+
+def test_a_verdict_on_an_older_attempt_is_not_waited_for_no_more() -> None:
+    # Attempt 1 had come to epoch 2 when its worker died; that verdict says nothing of attempt 2.
+    stage = Stage(verdict(2, leave=False), Train(spec=spec(attempt=2)), Shutdown(), pruning=True)
+    stage.answers = {
+        2: Verdict(number=0, attempt=2, epoch=1, leave=True),
+        3: Verdict(number=0, attempt=2, epoch=2, leave=False),
+    }
+    assert stage.run() == ["EpochDone", "EpochDone", "TrialLeft"]
+
+
+def test_a_device_in_no_state_to_go_on_ends_the_worker() -> None:
+    stage = Stage(Train(spec=spec()), Shutdown())
+    stage.error = torch.AcceleratorError("an illegal memory access was encountered")
+    with pytest.raises(torch.AcceleratorError):
+        stage.run()
 
 
 def test_a_trial_told_to_leave_finishes_its_epoch() -> None:
