@@ -5,6 +5,7 @@ SweepError                  1  anything else
 ├── NotFoundError           3  no such study or trial
 ├── StudyFileError          4  the study file, or a change of its space, cannot be used
 ├── StoreError              5  database unreachable, or of a schema we do not know
+│   ├── StoreGoneError      5  the database's file was removed or replaced while in use
 │   └── LeaseLostError      7  another coordinator took the study over
 ├── FailureLimitError       6  too many trials failed
 ├── StudyHeldError          7  another coordinator holds the study
@@ -54,6 +55,10 @@ class StoreError(SweepError):
     """The database cannot be reached, or holds a schema this version does not know."""
 
     exit_code = 5
+
+
+class StoreGoneError(StoreError):
+    """The database's file is no longer the one that was opened: waiting would not bring it back."""
 
 
 class FailureLimitError(SweepError):

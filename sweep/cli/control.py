@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sweep.store.records import StudySummary
 
 #: A coordinator looks for commands twice a second.
-_PATIENCE_SECONDS = 4.0
+PATIENCE_SECONDS = 4.0
 _LOOK_SECONDS = 0.2
 
 _DROPPED = "When somebody goes on with the study, it is dropped."
@@ -112,7 +112,7 @@ def ask(
 def _await_outcome(engine: "Engine", name: str, command_id: int) -> str | None:
     from sweep.store import read
 
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         for row in read.commands(engine, name):
             if row.command_id == command_id and row.applied_at is not None:

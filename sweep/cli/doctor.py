@@ -191,8 +191,9 @@ def _data(wanted: str | None) -> Iterator[Finding]:
 
 def _load(name: str) -> str:
     from sweep import datasets
+    from sweep.names import Dataset
 
-    if datasets.find(name) is None:
+    if datasets.find(name) is None and name in list(Dataset):
         raise DataError(f"not on this machine. `sweep data prepare {name}` fetches it.")
     images = datasets.load(name)
     n_train, n_test = len(images.train_images), len(images.test_images)

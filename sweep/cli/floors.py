@@ -43,8 +43,9 @@ def floors(
     chosen = None if widths is None else _widths(widths)
     if not 0 < validation_fraction < 1:
         raise UsageError(f"--validation-fraction {validation_fraction:g}: above 0 and below 1.")
-    found = compute_floors(datasets.load(dataset), validation_fraction, split_seed, train_limit)
-    shown = _shown_widths(found, chosen)
+    images = datasets.load(dataset)
+    shown = _shown_widths(images.n_inputs, chosen)
+    found = compute_floors(images, validation_fraction, split_seed, train_limit)
     if as_json:
         show_json(_as_json(found, shown))
         return
@@ -68,14 +69,14 @@ def _widths(given: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _shown_widths(found: "Floors", chosen: list[int] | None) -> list[int]:
+def _shown_widths(n_inputs: int, chosen: list[int] | None) -> list[int]:
     if chosen is None:
-        powers = [2**n for n in range(found.n_inputs.bit_length())]
-        return sorted({*powers, found.n_inputs})
+        powers = [2**n for n in range(n_inputs.bit_length())]
+        return sorted({*powers, n_inputs})
     for width in chosen:
-        if width > found.n_inputs:
+        if width > n_inputs:
             raise UsageError(
-                f"--widths {width}: PCA has {found.n_inputs} components at most, one a pixel, "
+                f"--widths {width}: PCA has {n_inputs} components at most, one a pixel, "
                 "and then errs by 0."
             )
     return chosen

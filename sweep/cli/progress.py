@@ -73,18 +73,21 @@ class PlainLines:
     def __init__(self) -> None:
         self._next = 0.0
         self._best: float | None = None
-        self._notice: str | None = None
+        self._phase = ""
+        self._away = False
 
     def __call__(self, state: Progress) -> None:
-        notice = _notice_kind(state)
-        if notice != self._notice:
-            self._notice = notice
-            if said := _notice(state):
-                say(said)
         now = time.monotonic()
-        if state.best_value == self._best and now < self._next:
+        if self._away and state.message is None:
+            say("the database is back.")
+        ended = state.phase != self._phase
+        changed = ended or state.best_value != self._best or self._away != bool(state.message)
+        if not changed and now < self._next:
             return
-        self._best, self._next = state.best_value, now + PLAIN_SECONDS
+        self._best, self._phase, self._away = state.best_value, state.phase, bool(state.message)
+        self._next = now + PLAIN_SECONDS
+        if notice := state.message or (_NOTICES.get(state.phase) if ended else None):
+            say(notice)
         say(f"{state.name}: {line(state)}")
 
 
@@ -123,11 +126,6 @@ def _pace(state: Progress) -> str:
     if state.seconds_left:
         parts.append(f"{words.seconds(state.seconds_left)} left")
     return ", ".join(parts)
-
-
-def _notice_kind(state: Progress) -> str:
-    """Changes when there is something new to say; the message itself counts seconds."""
-    return f"{state.phase} {state.message is None}"
 
 
 def _notice(state: Progress) -> str | None:

@@ -21,6 +21,7 @@ from sweep.errors import (
     DeviceError,
     LeaseLostError,
     StoreError,
+    StoreGoneError,
     SweepError,
 )
 from sweep.launch.launcher import Gone, Inbox
@@ -394,7 +395,7 @@ class Coordinator:
             return True
         try:
             self._writer.flush()
-        except LeaseLostError:
+        except (LeaseLostError, StoreGoneError):
             raise
         except StoreError:
             self._away_since = self._away_since or time.monotonic()

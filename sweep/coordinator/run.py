@@ -21,7 +21,7 @@ from sweep.errors import FailureLimitError, StudyFileError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Launcher
 from sweep.launch.local import LocalLauncher
-from sweep.names import Pruner, Sampler
+from sweep.names import Dataset, Pruner, Sampler
 from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.grid import grid_size
@@ -84,6 +84,9 @@ def n_trials(study_file: StudyFile) -> int:
 
 def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     """What would run, without running or writing anything."""
+    name = study_file.data.name
+    if datasets.find(name) is None and name not in list(Dataset):
+        datasets.load(name)  # a folder that is not there is not fetched: raises DataError
     quiet_optuna()
     study = optuna.create_study(
         sampler=make_sampler(study_file, 0),
@@ -193,7 +196,7 @@ def _stored(engine: Engine, name: str) -> StudyFile:
 def _check_same(stored: StudyFile, study_file: StudyFile) -> None:
     if changes := incompatible_changes(stored, study_file):
         name = study_file.study.name
-        raise StudyFileError(f"study {name!r} is there already, with another space", changes)
+        raise StudyFileError(f"study {name!r} is there already, and cannot be changed so", changes)
 
 
 def _settings(study_file: StudyFile) -> dict[str, Any]:
@@ -298,6 +301,7 @@ def _prepare_data(study_file: StudyFile, say: Say) -> None:
     # Here, once, rather than in every worker at the same time.
     if datasets.find(study_file.data.name) is None:
         datasets.prepare(study_file.data.name, None, say)
+    datasets.load(study_file.data.name)  # raises DataError before there is a study
 
 
 @contextmanager

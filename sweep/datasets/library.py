@@ -119,7 +119,7 @@ def _read_known(name: Dataset, folder: Path) -> Images:
 
 def _load_folder(name: str) -> Images:
     folder = Path(name).expanduser()
-    if not folder.is_dir():
+    if not folder.is_dir() and "/" not in name:
         _dataset(name)
     files = files_in(folder)
     if files is None:

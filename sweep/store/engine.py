@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ from sqlalchemy import Engine as Engine  # for the layers above, which import no
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from sweep.errors import NoRoomError, StoreError
+from sweep.errors import NoRoomError, StoreError, StoreGoneError
 
 DEFAULT_STORAGE = "sqlite:///sweep.db"
 LOCK_WAIT_SECONDS = 30.0
 
 _NO_ROOM = ("disk is full", "No space left", "disk I/O error")
-_NO_PERMISSION = ("readonly database", "read-only", "Permission denied")
+_NO_PERMISSION = (
+    "readonly database",
+    "read-only",
+    "Permission denied",
+    "unable to open database file",
+)
 
 
 def storage_url(option: str | None = None) -> URL:
@@ -42,6 +49,8 @@ def storage_url(option: str | None = None) -> URL:
             "the storage URL cannot be read. Give one like sqlite:///sweep.db or "
             "postgresql://user@host/database."
         ) from error
+    if "@" in (url.host or ""):
+        raise StoreError("the storage URL has an '@' too many: in a password it is written %40.")
     match url.get_backend_name():
         case "sqlite" if url.database and url.database != ":memory:":
             return url
@@ -89,20 +98,38 @@ def connect(url: URL) -> Engine:
             "PostgreSQL needs its driver: pip install 'sweep-autoencoder[postgres]'"
         ) from error
     if is_sqlite:
-        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "connect", partial(_configure_sqlite, Path(str(url.database))))
         event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", _translate)
     return engine
 
 
-def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def _configure_sqlite(
+    path: Path, connection: sqlite3.Connection, record: ConnectionPoolEntry
+) -> None:
+    record.info["file"] = (path, _identity(path))
     connection.isolation_level = None  # our BEGIN, not the driver's
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("sweep_writes", False)
+    path, opened = connection.connection.info["file"]
+    if writes and _identity(path) != opened:
+        # SQLite would go on writing into a file that has no name any more.
+        raise StoreGoneError(
+            f"{path} was removed or replaced while it was in use. What was written since is not in "
+            "the file that now has this name, if any: put the old one back, or start anew."
+        )
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _translate(context: ExceptionContext) -> None:

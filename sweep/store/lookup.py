@@ -39,6 +39,11 @@ def no_such_study(connection: Connection, name: str) -> NotFoundError:
     """The error that says which studies there are."""
     where = shown(connection.engine.url)
     query = select(studies.c.study_name).join(sweep_studies, _OURS)
+    if connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name)):
+        return NotFoundError(
+            f"study '{name}' in {where} was made by Optuna without sweep, which has no file of it. "
+            "optuna.load_study and optuna-dashboard open it."
+        )
     known = list(connection.execute(query.order_by(studies.c.study_name)).scalars())
     if not known:
         return NotFoundError(f"no study '{name}': {where} holds no studies yet.")

@@ -135,8 +135,9 @@ def _check_writable(engine: Engine) -> None:
     path = sqlite_path(engine.url)
     if path is None or path.exists():
         return
+    if not path.parent.exists():
+        raise StoreError(f"{path}: no folder {path.parent}. Make it, or correct --storage.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     except OSError as error:
         raise NoRoomError(

@@ -139,7 +139,10 @@ class _Reader:
         if ranged and (both := [key for key in _RANGE_KEYS if key in raw]):
             self.problem(path, f"has both choices and {both[0]}. Keep one of the two ways.")
             return None
-        if not isinstance(choices, list) or not choices:
+        if choices == []:
+            self.problem(path, "choices is empty: there is nothing to choose from. Name some.")
+            return None
+        if not isinstance(choices, list):
             self.problem(path, f"choices must be a list of values, got {show(choices)}.")
             return None
         values = [self.value(setting, choice, path) for choice in choices]

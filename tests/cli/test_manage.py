@@ -228,3 +228,32 @@ def test_something_unexpected_is_one_line_and_no_traceback(
     answer = cli("list")
     assert answer.code == 1
     assert len(answer.err.splitlines()) == 1 and "SWEEP_TRACEBACK=1" in answer.err
+
+
+def test_bytes_that_are_no_text_are_a_usage_error(cli: Cli, study: int) -> None:
+    answer = cli("note", "study", os.fsdecode(b"\xff"))
+    assert (answer.code, len(answer.err.splitlines())) == (2, 1)
+
+
+def test_a_message_cannot_rewrite_the_terminal(cli: Cli, study: int) -> None:
+    answer = cli("status", "a\x1b[2Jb")
+    assert answer.code == 3
+    assert "\x1b" not in answer.err
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_is_written_to_nowhere(study: int, tmp_path: Path, closed: str) -> None:
+    command = f"{sys.executable} -m sweep list {closed}"
+    assert subprocess.run(command, shell=True, cwd=tmp_path, check=False).returncode == 0
+
+
+def test_a_full_disk_behind_stdout_is_code_10(study: int, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m sweep list > /dev/full"
+    assert subprocess.run(command, shell=True, cwd=tmp_path, check=False).returncode == 10
+
+
+def test_a_table_never_cuts_a_number_to_fit_the_terminal(
+    cli: Cli, study: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert "0.01000" in cli("best", "study").out.splitlines()[1]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from sweep.cli import control
 from sweep.cli.progress import PlainLines, line, picture
 from sweep.coordinator import run as coordinator
 from sweep.coordinator.progress import Progress, WorkerProgress
@@ -115,6 +116,11 @@ def test_a_study_that_another_coordinator_holds_is_code_7(cli: Cli, store: Engin
     assert "process 4711 on elsewhere" in answer.err
 
 
+@pytest.mark.parametrize("gpus", ["-1", "²", "gpu", "9" * 5000, ","])
+def test_a_gpu_that_is_no_number_is_code_2(cli: Cli, file: str, gpus: str) -> None:
+    assert cli("start", file, f"--gpus={gpus}", "--dry-run").code == 2
+
+
 @pytest.mark.parametrize("gpus", ["all", "0", "7"])
 def test_a_gpu_that_is_not_there_is_code_8(
     cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch, gpus: str
@@ -222,7 +228,10 @@ def test_a_configuration_outside_the_space_is_refused_at_once(
     assert read.commands(store, "x") == []
 
 
-def test_resume_ends_the_pause_of_a_study_that_runs_elsewhere(cli: Cli, store: Engine) -> None:
+def test_resume_ends_the_pause_of_a_study_that_runs_elsewhere(
+    cli: Cli, store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "PATIENCE_SECONDS", 0)
     study_id = add_study(store, "x", study_file=STUDY, phase="paused")
     add_rows(store, sweep_leases, lease_row(study_id, expires_at=4e9))
     assert cli("resume", "x", "--trials", 99).code == 0

@@ -14,11 +14,13 @@ from optuna.trial import TrialState
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import RunOptions, plan, resume, start
 from sweep.errors import (
+    DataError,
     DeviceError,
     FailureLimitError,
     NoRoomError,
     NotFoundError,
     StoreError,
+    StoreGoneError,
     StudyFileError,
     StudyHeldError,
     UsageError,
@@ -415,6 +417,24 @@ def test_a_database_that_stays_away_is_given_up_and_the_study_resumes(
     assert states(url) == [TrialState.COMPLETE] * 12
 
 
+def test_a_database_file_removed_under_a_running_study_is_noticed_at_once(
+    engine: Engine, tmp_path: Path
+) -> None:
+    def observer(progress: Progress) -> None:
+        if progress.n_complete >= 2:
+            (tmp_path / "x.db").unlink(missing_ok=True)
+
+    with pytest.raises(StoreGoneError):
+        run(engine, FakeLauncher(slowly), observer=observer)
+
+
+def test_damaged_data_leave_no_study_behind(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    with pytest.raises(DataError):
+        run(engine, file=study_file(STUDY, f"data.name='{tmp_path}/images'"))
+    assert read.studies(engine) == []
+
+
 def test_weights_that_find_no_room_stop_the_study_with_a_message(
     engine: Engine, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -691,8 +711,6 @@ def test_a_study_that_is_not_there_cannot_be_resumed(engine: Engine) -> None:
 def test_other_data_than_before_stop_a_resume(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sweep.errors import DataError
-
     run(engine)
     monkeypatch.setattr("tests.fake_workers.Ready", _other_data)
     with pytest.raises(DataError, match="not the one this study began with"):

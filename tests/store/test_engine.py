@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from sweep.errors import NoRoomError, StoreError
+from sweep.errors import NoRoomError, StoreError, StoreGoneError
 from sweep.store.engine import connect, shown, storage_url, writing
 
 
@@ -67,3 +67,19 @@ def test_a_damaged_file_is_a_store_error(tmp_path: Path) -> None:
         writing(connect(storage_url(f"sqlite:///{tmp_path}/x.db"))),
     ):
         pass
+
+
+def test_a_file_that_was_removed_while_in_use_is_not_written_on(tmp_path: Path) -> None:
+    # SQLite itself would not notice: the file lives on without a name until it is closed.
+    engine = connect(storage_url(f"sqlite:///{tmp_path}/x.db"))
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE t (x)"))
+    (tmp_path / "x.db").unlink()
+    with pytest.raises(StoreGoneError, match="removed or replaced"), writing(engine):
+        pass
+
+
+def test_an_at_sign_in_a_password_is_refused_without_printing_it() -> None:
+    with pytest.raises(StoreError, match="%40") as caught:
+        storage_url("postgresql://u:s3cr@etpw@127.0.0.1/x")
+    assert "etpw" not in str(caught.value)

@@ -110,7 +110,7 @@ SPACES = {
     "learning_rate = { low = 1e-3, high = 1, step = 1e-12 }": "space.learning_rate: step (1e-12)",
     "learning_rate = nan": "space.learning_rate: must be above 0 and at most 1,000,000, got nan.",
     "nesterov = 1": "space.nesterov: must be true or false, got 1.",
-    "loss = { choices = [] }": "space.loss: choices must be a list of values, got a list.",
+    "loss = { choices = [] }": "space.loss: choices is empty",
     "loss = { choices = 'mse' }": "space.loss: choices must be a list of values, got 'mse'.",
     "loss = { choices = ['mse', 'mse'] }": "space.loss: choices repeat 'mse'. Name each once.",
     "loss = { choices = ['mse', 'mes'] }": "space.loss: unknown loss 'mes'. Did you mean 'mse'?",
