@@ -35,6 +35,15 @@ A study file is TOML. `[space]` and `budget.trials` are needed (a grid may do wi
 and all errors of a file come at once. `sweep start FILE --dry-run` shows what would run,
 `--set section.key=value` changes one thing for one run, `sweep schema` prints a JSON schema for
 editors.
+
+The value after `--set` is TOML, and names need no quotes: `--set sampler.name=random`,
+`--set space.hidden_width.high=256`, `--set 'space.loss={ choices = ["bce", "mse"] }'`. A setting
+or table so given replaces the file's. Entries of `[[enqueue]]` count from 0:
+`--set enqueue.0.epochs=10`.
+
+A study that has begun can take more trials, other workers, another sampler or pruner, and wider
+ranges. Its choices, fixed values, data, seeds and objectives stay: its trials so far would no
+longer be comparable.
 """
 
 PLACES = """\
@@ -43,12 +52,30 @@ cache folder) and in Debian's data set packages, and downloaded if it is in none
 holds four IDX files named as MNIST's are, gzipped or not.
 """
 
+SAMPLING = """\
+Conditional settings: `tpe` learns those of one choice together, apart from the other choices';
+`qmc` and `grid` cover them; `cmaes`, `gp` and `nsga2` draw them at random, and `cmaes` all choices
+too. `cmaes` takes one objective, and needs a range outside `when`. A `grid` runs in order, unless
+`budget.trials` ends it early: then in an order shuffled by `study.seed`, so that the trials spread
+over all of it.
+"""
+
+PRUNING = """\
+A trial is compared with every trial that has reached the same epoch, running or finished, so the
+order in which they report does not matter. `median` and `percentile` look at its best error so
+far, and keep ties; `successive_halving` decides at epochs `min_resource`, `min_resource` ×
+`reduction_factor`, and so on; `hyperband` does so in brackets, the first of which begins at
+`min_resource` and each further one `reduction_factor` times later. A trial's bracket follows from
+the study's name and its number. The best trial at an epoch always goes on; what is not finite
+never does. With several objectives, pruning looks at `val_mse`.
+"""
+
 SPACE = """\
 ## `[space]`
 
 Each setting is fixed, a range, or a list of choices. What is left out keeps its default; all
-defaults together are the configuration of the question: 784 ReLU units, sigmoid output, binary
-cross-entropy, Adam, 5 epochs of batches of 128.
+defaults together are the configuration of the question (784 ReLU units, sigmoid output, binary
+cross-entropy, Adam, 5 epochs of batches of 128), but for `eps`, which was 1e-7 there.
 
 ```toml
 [space]
@@ -86,7 +113,7 @@ ENQUEUE = """\
 
 A configuration that runs before the sampler is asked; the first one is trial 0. It names settings
 as `[space]` does, without `when`; what it leaves out is sampled. A value outside of the space is an
-error.
+error, and so is the same configuration twice: `study.repeat` trains one with several seeds.
 
 ```toml
 [[enqueue]]
@@ -190,8 +217,10 @@ def _section(name: str, model: type[Section]) -> Iterator[str]:
         yield from _meanings("objective", Objective)
     if issubclass(model, SamplerSection):
         yield from _options("sampler", model.OPTIONS)
+        yield SAMPLING
     if issubclass(model, PrunerSection):
         yield from _options("pruner", model.OPTIONS)
+        yield PRUNING
 
 
 def _field_default(model: type[Section], key: str) -> str:
