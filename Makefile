@@ -24,9 +24,8 @@ demo: $(VENV)/.installed ## install, run studies/quickstart.toml, show the best 
 	@rm -rf $(DEMO_DB) $(DEMO_DB)-wal $(DEMO_DB)-shm $(DEMO_DB).artifacts $(DEMO_REPORT)
 	@mkdir -p demo
 	$(BIN)/sweep start studies/quickstart.toml
-	$(BIN)/sweep report quickstart -o $(DEMO_REPORT)
-	$(BIN)/sweep best quickstart -n 5
 	@echo
+	$(BIN)/sweep report quickstart -o $(DEMO_REPORT)
 	@echo "Report:    $(CURDIR)/$(DEMO_REPORT)"
 	@echo "Database:  $(CURDIR)/$(DEMO_DB)"
 	@echo "Look on:   export SWEEP_STORAGE=$$SWEEP_STORAGE; $(BIN)/sweep show quickstart 0"
