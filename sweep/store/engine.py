@@ -95,7 +95,7 @@ def connect(url: URL) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise StoreError(
-            "PostgreSQL needs its driver: pip install 'sweep-autoencoder[postgres]'"
+            "PostgreSQL needs its driver, the extra 'postgres': pip install 'psycopg[binary]'"
         ) from error
     if is_sqlite:
         event.listen(engine, "connect", partial(_configure_sqlite, Path(str(url.database))))
