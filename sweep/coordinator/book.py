@@ -22,7 +22,7 @@ from sweep.search.configurations import enqueue_params, suggest_config, trial_se
 from sweep.search.samplers import make_sampler
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
-from sweep.trial import EpochMetrics, TestMetrics, TrialConfig, TrialDone, TrialSpec
+from sweep.trial import EpochMetrics, TestMetrics, TrialDone, TrialSpec
 
 
 class Book:
@@ -117,7 +117,7 @@ class Book:
         self._specs[number] = spec
         self._rows.rows.trials[number] = {
             "attempt": attempt,
-            "config": config_json(config),
+            "config": asdict(config),
             "seeds": list(spec.seeds),
             "worker": worker,
         }
@@ -253,11 +253,6 @@ class Book:
                 "kept. Free some room, or name another folder in SWEEP_ARTIFACTS; then "
                 f"`sweep resume {self._opened.name}` goes on."
             ) from error
-
-
-def config_json(config: TrialConfig) -> dict[str, Any]:
-    """A configuration as plain JSON, under the study file's setting names."""
-    return asdict(config)
 
 
 def _result_row(result: TestMetrics) -> dict[str, Any]:

@@ -154,10 +154,16 @@ def _translate(context: ExceptionContext) -> None:
     raise StoreError(f"{where}: {message}") from original
 
 
+def conflict_insert(connection: Connection, table: Any) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say ON CONFLICT, in the connection's dialect."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement: sqlite.Insert | postgresql.Insert = dialect.insert(table)
+    return statement
+
+
 def insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any]) -> bool:
     """Insert a row, unless one with a key of it is there; says whether it did. Never a race."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).values(**row).on_conflict_do_nothing()
+    statement = conflict_insert(connection, table).values(**row).on_conflict_do_nothing()
     key = next(iter(table.primary_key.columns))
     return connection.execute(statement.returning(key)).first() is not None
 

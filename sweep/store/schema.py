@@ -227,3 +227,11 @@ sweep_floors = Table(
     Column("floors", JSON, nullable=False),
     Column("computed_at", Float, nullable=False),
 )
+
+#: What belongs to one attempt at a trial: gone when the trial begins anew.
+TABLES_OF_AN_ATTEMPT = (
+    trial_intermediate_values,
+    sweep_epochs,
+    sweep_results,
+    sweep_reconstructions,
+)

@@ -53,7 +53,6 @@ class OpenStudy:
     n_diverged: int
     #: Mean validation error by trial number and epoch.
     curves: dict[int, dict[int, float]]
-    provenance: dict[str, Any]
     #: SHA-256 of the data the study trained on so far; None before its first worker was ready.
     data_sha256: str | None
 
@@ -150,7 +149,6 @@ def hold_study(
         n_trials=row.n_trials,
         n_diverged=sum(r.outcome == Outcome.DIVERGED for r in ours),
         curves=curves,
-        provenance=dict(row.provenance),
         data_sha256=row.provenance.get("data_sha256"),
     )
 
@@ -184,12 +182,7 @@ def _put_back(connection: Connection, study_id: int) -> None:
             .where(schema.trials.c.trial_id.in_(ids))
             .values(state=TrialState.WAITING)
         )
-        for table in (
-            schema.trial_intermediate_values,
-            schema.sweep_epochs,
-            schema.sweep_results,
-            schema.sweep_reconstructions,
-        ):
+        for table in schema.TABLES_OF_AN_ATTEMPT:
             connection.execute(delete(table).where(table.c.trial_id.in_(ids)))
     connection.execute(
         update(schema.sweep_workers)

@@ -25,11 +25,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sweep.errors import SweepError
 from sweep.store import clock, lease, schema
-from sweep.store.engine import writing
+from sweep.store.engine import conflict_insert, writing
 from sweep.store.recording import Changes, RecordingStorage
 
 Row = dict[str, Any]
@@ -118,7 +117,7 @@ class StudyWriter:
                 return
             lease.renew(connection, self._study_id, self.token, self._batch)
             ids = self._write_optuna(connection, changes)
-            workers = self._write_ours(connection, changes, rows, {**self._trial_ids, **ids})
+            workers = self._write_ours(connection, rows, {**self._trial_ids, **ids})
         # Only now, when the transaction has landed.
         self._trial_ids.update(ids)
         self._worker_ids.update(workers)
@@ -146,9 +145,10 @@ class StudyWriter:
         new_ids = self._insert_trials(connection, [trials[i] for i in sorted(changes.new_trials)])
         ids = {**self._trial_ids, **new_ids}
         restarted = [{"id": ids[number]} for number in sorted(changes.restarted)]
-        if restarted:
-            table = schema.trial_intermediate_values
-            connection.execute(delete(table).where(table.c.trial_id == bindparam("id")), restarted)
+        if restarted:  # before anything of the new attempt is written, here or in our tables
+            for table in schema.TABLES_OF_AN_ATTEMPT:
+                statement = delete(table).where(table.c.trial_id == bindparam("id"))
+                connection.execute(statement, restarted)
         touched = [trials[i] for i in sorted(changes.states)]
         _update_states(connection, [t for t in touched if t.number not in new_ids], ids)
         _upsert(
@@ -166,7 +166,11 @@ class StudyWriter:
             (schema.trial_system_attributes, changes.system_attrs, "system_attrs"),
         ):
             rows = [
-                {"trial_id": ids[i], "key": key, "value_json": _json(getattr(trials[i], kind)[key])}
+                {
+                    "trial_id": ids[i],
+                    "key": key,
+                    "value_json": json.dumps(getattr(trials[i], kind)[key]),
+                }
                 for i, keys in noted.items()
                 for key in sorted(keys)
             ]
@@ -210,24 +214,14 @@ class StudyWriter:
             ),
         ):
             rows = [
-                {"study_id": self._study_id, "key": key, "value_json": _json(values[key])}
+                {"study_id": self._study_id, "key": key, "value_json": json.dumps(values[key])}
                 for key in sorted(keys)
             ]
             _upsert(connection, cast(Table, table), ("study_id", "key"), rows)
 
     def _write_ours(
-        self, connection: Connection, changes: Changes, rows: Rows, ids: Mapping[int, int]
+        self, connection: Connection, rows: Rows, ids: Mapping[int, int]
     ) -> dict[str, int]:
-        restarted = [{"id": ids[number]} for number in sorted(changes.restarted)]
-        if restarted:
-            for table in (
-                schema.sweep_epochs,
-                schema.sweep_results,
-                schema.sweep_reconstructions,
-            ):
-                connection.execute(
-                    delete(table).where(table.c.trial_id == bindparam("id")), restarted
-                )
         time = clock.read(connection)
         self._upsert_trials(connection, rows, ids, time)
         _upsert(
@@ -331,10 +325,6 @@ class StudyWriter:
             lease.release(connection, self._study_id, self.token)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value)
-
-
 def _utc(moment: datetime | None) -> datetime | None:
     # Optuna keeps naive local time in memory and naive UTC in the database.
     return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
@@ -430,8 +420,7 @@ def _upsert(
     """Insert rows; where one of that key stands, change it (the columns named, else all)."""
     if not rows:
         return
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table)
+    statement = conflict_insert(connection, table)
     columns = change if change is not None else [name for name in rows[0] if name not in keys]
     if columns:
         statement = statement.on_conflict_do_update(
