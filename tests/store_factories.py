@@ -28,7 +28,8 @@ from sweep.names import Activation, Loss, Outcome
 from sweep.store import schema
 from sweep.store.engine import connect, writing
 from sweep.store.migrate import initialise
-from sweep.store.records import TrialRow
+from sweep.store.records import METRICS, TrialRow
+from sweep.store.table import Choices, TrialTable, column_of, states_of
 from sweep.trial import TrialConfig
 
 EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
@@ -250,6 +251,38 @@ def trial_row(*, number: int, values: Sequence[float] = (), **fields: Any) -> Tr
         "tags": (),
     }
     return TrialRow(**(unknown | row | fields))
+
+
+def trial_table(*rows: TrialRow, objectives: Sequence[str] = ("val_mse",)) -> TrialTable:
+    """Trials as columns, as reading a study gives them, without a database."""
+    rows = tuple(sorted(rows, key=lambda row: row.number))
+    names = list(dict.fromkeys(name for row in rows for name in row.config))
+    return TrialTable(
+        revision=1,
+        objectives=tuple(objectives),
+        numbers=np.array([row.number for row in rows], dtype=np.int64),
+        states=states_of([row.state for row in rows]),
+        values=np.array(
+            [
+                [*row.values, *[np.nan] * (len(objectives) - len(row.values))][: len(objectives)]
+                for row in rows
+            ],
+            dtype=np.float64,
+        ).reshape(len(rows), len(objectives)),
+        outcomes=Choices.of([row.outcome for row in rows]),
+        workers=Choices.of([row.worker for row in rows]),
+        attempts=np.array([row.attempt for row in rows], dtype=np.int64),
+        invalid=np.array([row.invalid for row in rows], dtype=bool),
+        started=_seconds([row.datetime_start for row in rows]),
+        ended=_seconds([row.datetime_complete for row in rows]),
+        metrics={name: column_of([row.metrics[name] for row in rows]) for name in METRICS},
+        settings={name: column_of([row.config.get(name) for row in rows]) for name in names},
+        searched=tuple(dict.fromkeys(name.split(".")[-1] for row in rows for name in row.params)),
+    )
+
+
+def _seconds(moments: Sequence[datetime | None]) -> Any:
+    return column_of([None if moment is None else moment.timestamp() for moment in moments])
 
 
 def strip_png(n: int = 10, *, height: int = 28, width: int = 28) -> bytes:

@@ -1,0 +1,158 @@
+"""A study's trials as columns: what charts, grids and filters of any size read.
+
+Notation: K trials, M objectives. Row i of every column belongs to the same trial, and trials stand
+in the order of their numbers. NaN, or code -1, means that the trial has no such value.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.store.records import STATES
+
+_NO_CODE = -2
+
+Numbers = NDArray[np.float64]  # (K,)
+Mask = NDArray[np.bool_]  # (K,)
+
+
+class Choices(NamedTuple):
+    """A column of few different values."""
+
+    codes: NDArray[np.int16]  # (K,) place in ``names``; -1 for none
+    names: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[Any], names: Sequence[Any] | None = None) -> "Choices":
+        """Encode values; None becomes -1. Without ``names``, in the order of first appearance."""
+        places: dict[Any, int] = {name: place for place, name in enumerate(names or ())}
+        codes = np.empty(len(values), dtype=np.int16)
+        for row, value in enumerate(values):
+            codes[row] = -1 if value is None else places.setdefault(value, len(places))
+        return cls(codes, tuple(places))
+
+    def value(self, row: int) -> Any:
+        """The value of a row; None for none."""
+        code = self.codes[row]
+        return None if code < 0 else self.names[code]
+
+    def is_(self, name: Any) -> Mask:
+        """The rows that have this value."""
+        code = self.names.index(name) if name in self.names else _NO_CODE
+        mask: Mask = self.codes == code
+        return mask
+
+
+Column = Numbers | Choices
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrialTable:
+    """The trials of a study, or some of them."""
+
+    #: Of the study when this was read: grows with everything that is written about it.
+    revision: int
+    #: The study's objectives, all minimised; the first one's value is "the" value.
+    objectives: tuple[str, ...]
+    numbers: NDArray[np.int64]  # (K,)
+    #: Its names are STATES.
+    states: Choices
+    #: As Optuna has them: PRUNED trials keep their last value.
+    values: NDArray[np.float64]  # (K, M)
+    #: names.Outcome, while unfinished none.
+    outcomes: Choices
+    workers: Choices
+    attempts: NDArray[np.int64]  # (K,)
+    #: Left out of best, sampling and analysis.
+    invalid: Mask
+    #: Seconds since the epoch.
+    started: Numbers
+    ended: Numbers
+    #: By the names of METRICS.
+    metrics: Mapping[str, Numbers]
+    #: By the fields of trial.TrialConfig, searched and fixed.
+    settings: Mapping[str, Column]
+    #: Settings that some trial got from the sampler, as named in ``settings``.
+    searched: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def value(self) -> Numbers:
+        """The first objective's value."""
+        first: Numbers = self.values[:, 0]
+        return first
+
+    @property
+    def counting(self) -> Mask:
+        """Trials that take part in verdicts: COMPLETE, not invalid, with a finite value."""
+        mask: Mask = self.states.is_("COMPLETE") & ~self.invalid & np.isfinite(self.value)
+        return mask
+
+    def column(self, name: str) -> Column:
+        """A column by the name that filters, axes and URLs give it.
+
+        ``number``, ``state``, ``value``, ``outcome``, ``worker``, ``attempt``, ``started``,
+        ``ended``, ``invalid``, a metric or a setting. Raises KeyError for any other name.
+        """
+        if name in self.settings:  # hidden_width is a metric too, known only at a trial's end
+            return self.settings[name]
+        if name in self.metrics:
+            return self.metrics[name]
+        return _COLUMNS[name](self)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Every name that ``column`` knows."""
+        return tuple(dict.fromkeys((*_COLUMNS, *self.metrics, *self.settings)))
+
+    def where(self, mask: Mask) -> "TrialTable":
+        """The rows that the mask chooses."""
+        chosen = {field.name: _rows(getattr(self, field.name), mask) for field in fields(self)}
+        return replace(self, **chosen)
+
+    def row_of(self, number: int) -> int | None:
+        """The row of a trial; None when it is not in the table."""
+        row = int(np.searchsorted(self.numbers, number))
+        return row if row < len(self) and self.numbers[row] == number else None
+
+
+_COLUMNS: Mapping[str, Callable[[TrialTable], Column]] = {
+    "number": lambda table: table.numbers.astype(np.float64),
+    "state": lambda table: table.states,
+    "value": lambda table: table.value,
+    "outcome": lambda table: table.outcomes,
+    "worker": lambda table: table.workers,
+    "attempt": lambda table: table.attempts.astype(np.float64),
+    "started": lambda table: table.started,
+    "ended": lambda table: table.ended,
+    "invalid": lambda table: Choices(table.invalid.astype(np.int16), (False, True)),
+}
+
+
+def _rows(of: Any, mask: Mask) -> Any:
+    match of:
+        case np.ndarray():
+            return of[mask]
+        case Choices():
+            return Choices(of.codes[mask], of.names)
+        case Mapping():
+            return {name: _rows(column, mask) for name, column in of.items()}
+    return of
+
+
+def column_of(values: Sequence[Any]) -> Column:
+    """A column of plain values: words and truth become choices, numbers stay numbers."""
+    first = next((value for value in values if value is not None), None)
+    if isinstance(first, str | bool):
+        return Choices.of(values)
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def states_of(names: Sequence[str]) -> Choices:
+    """The column of states."""
+    return Choices.of(names, STATES)
