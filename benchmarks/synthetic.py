@@ -81,6 +81,7 @@ def _insert_study(connection: Connection, name: str, n_trials: int) -> int:
             updated_at=START + n_trials / TRIALS_PER_SECOND,
             n_trials=n_trials,
             phase="finished",
+            revision=1,
         )
     )
     connection.execute(
@@ -224,6 +225,7 @@ def _sweep_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterator
         "per_class_mse": [error * (0.5 + 0.1 * label) for label in range(10)] if done else None,
         "n_parameters": 2 * 784 * params["hidden_width"] + 784 + params["hidden_width"],
         "invalid": False,
+        "revision": 1,
     }
 
 

@@ -175,6 +175,17 @@ class TrialFailed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Vitals:
+    """How a worker fares, every few seconds: it lives, and what of its device is in use."""
+
+    #: Share of the time since the last ones in which it did not wait for orders, 0 to 1.
+    busy: float
+    #: Of the GPU, whoever uses it; on the CPU the worker's own, of the machine's.
+    memory_used_bytes: int
+    memory_total_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerFailed:
     """A worker cannot go on, for a reason that a user can mend (its error's class and message)."""
 
@@ -182,7 +193,8 @@ class WorkerFailed:
     message: str
 
 
-Event = EpochDone | TrialDone | TrialDiverged | TrialLeft | TrialFailed | Ready | WorkerFailed
+OfTrial = EpochDone | TrialDone | TrialDiverged | TrialLeft | TrialFailed
+Event = OfTrial | Ready | Vitals | WorkerFailed
 
 
 @dataclass(frozen=True, kw_only=True)

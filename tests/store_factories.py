@@ -25,7 +25,7 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, insert, make_url
 
 from sweep.names import Activation, Loss, Outcome
-from sweep.store import schema
+from sweep.store import revisions, schema
 from sweep.store.engine import connect, writing
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
@@ -119,6 +119,7 @@ def add_trial(
     )
     row = _sweep_trial(number, state, of_objectives, config or TrialConfig()) | columns
     with writing(engine) as connection:
+        row["revision"] = revisions.advance(connection, study_id)
         trial_id = _insert_trial(connection, study_id, number, TrialState[state])
         connection.execute(
             insert(schema.sweep_trials).values(trial_id=trial_id, study_id=study_id, **row)

@@ -19,7 +19,7 @@ def test_a_cpu_study_starts_by_default_and_a_gpu_one_on_request() -> None:
     assert SERVICES["sweep-gpu"]["profiles"] == ["gpu"]
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", ["dashboard", *STUDIES])
 def test_a_study_waits_for_the_schema_and_the_schema_for_the_server(name: str) -> None:
     waits_for = {"migrate": {"condition": "service_completed_successfully"}}
     assert SERVICES[name]["depends_on"] == waits_for
@@ -38,12 +38,12 @@ def test_the_gpu_study_reserves_every_nvidia_gpu() -> None:
     assert devices == [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
 
 
-@pytest.mark.parametrize("name", ["migrate", *STUDIES])
+@pytest.mark.parametrize("name", ["migrate", "dashboard", *STUDIES])
 def test_the_password_is_in_a_file_and_nowhere_else(name: str) -> None:
     environment = SERVICES[name]["environment"]
     assert make_url(environment["SWEEP_STORAGE"]).password is None
     assert environment["SWEEP_STORAGE_PASSWORD_FILE"] == "/run/secrets/postgres_password"
-    assert SERVICES[name]["secrets"] == ["postgres_password"]
+    assert "postgres_password" in SERVICES[name]["secrets"]
 
 
 def test_the_server_reads_the_same_password_file_and_is_not_published() -> None:
@@ -67,3 +67,22 @@ def test_the_image_runs_as_an_ordinary_user_with_pinned_packages() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "\nUSER sweep\n" in dockerfile
     assert "-c constraints.txt" in dockerfile
+
+
+def test_the_dashboard_is_for_this_machine_and_asks_for_a_password() -> None:
+    dashboard = SERVICES["dashboard"]
+    assert dashboard["ports"] == ["127.0.0.1:8050:8050"]
+    assert dashboard["secrets"] == ["postgres_password", "dashboard_password"]
+    password_file = dashboard["environment"]["SWEEP_DASHBOARD_PASSWORD_FILE"]
+    assert password_file == "/run/secrets/dashboard_password"
+    assert "--allow-edit" not in dashboard["command"]
+    assert "/healthz" in dashboard["healthcheck"]["test"][-1]
+
+
+def test_every_secret_is_made_by_one_command() -> None:
+    assert {name: secret["file"] for name, secret in COMPOSE["secrets"].items()} == {
+        "postgres_password": "./secrets/postgres_password",
+        "dashboard_password": "./secrets/dashboard_password",
+    }
+    made = "secrets: secrets/postgres_password secrets/dashboard_password"
+    assert made in (ROOT / "Makefile").read_text()

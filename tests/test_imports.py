@@ -14,7 +14,7 @@ try:
     main()
 finally:
     loaded = {{name.partition(".")[0] for name in sys.modules}}
-    print("heavy:", *sorted(loaded & {{"torch", "torchvision", "plotly", "scipy"}}))
+    print("heavy:", *sorted(loaded & {{"torch", "torchvision", "plotly", "scipy", "dash"}}))
 """
 
 
@@ -29,3 +29,8 @@ def test_a_command_that_only_looks_loads_nothing_heavy(
         text=True,
     )
     assert process.stdout.splitlines()[-1] == "heavy:", process.stderr
+
+
+def test_the_dashboard_does_without_torch() -> None:
+    script = "import sys, sweep.dashboard; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0

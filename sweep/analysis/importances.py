@@ -1,15 +1,18 @@
-"""Which parameters set the best trials apart, by PED-ANOVA.
+"""Which settings set the best trials apart, by PED-ANOVA.
 
 Watanabe, Bansal and Hutter, "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
-Arbitrary Subspaces", IJCAI 2023; parameters that exist only under a condition as in "Conditional
-PED-ANOVA", KDD 2026, both as Optuna computes them.
+Arbitrary Subspaces", IJCAI 2023; settings that are searched, or have a range of their own, only
+under a condition as in "Conditional PED-ANOVA", KDD 2026, both as Optuna computes them.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -18,16 +21,18 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import create_trial
+from optuna.trial import FrozenTrial, TrialState
 
-from sweep.analysis.verdict import counts
-from sweep.store.records import ChoiceDomain, Domain, TrialRow
+from sweep.store.records import ChoiceDomain, Domain
+from sweep.store.table import Choices, Column, Mask, TrialTable
 
 #: Below this many finished trials the shares would be noise.
 MIN_TRIALS = 20
-#: A parameter that fewer trials have, as another one's value brought it along, is left out: of a
-#: handful, PED-ANOVA sees great differences that are not there.
-_MIN_TRIALS_OF_PARAM = 10
+#: Of more, so many at random tell as much.
+MAX_TRIALS = 10_000
+#: A setting that fewer trials searched, as another one's value brought it along, is left out: of
+#: a handful, PED-ANOVA sees great differences that are not there.
+_MIN_TRIALS_OF_SETTING = 10
 #: PED-ANOVA compares the best trials with all; its estimate wants at least this many of them.
 _MIN_BEST = 5
 _BEST_SHARE = 0.1
@@ -35,75 +40,165 @@ _BEST_SHARE = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Importances:
-    """Each parameter's share, the greatest first; they add up to 1."""
+    """Each setting's share, the greatest first; they add up to 1."""
 
     shares: Mapping[str, float]
-    #: Finished trials that were compared.
+    #: Finished trials there are.
     n_trials: int
+    #: Those of them that were compared.
+    n_compared: int
     #: The share of them that counts as the best.
     best_share: float
-    #: Parameters that too few trials have to tell.
+    #: Settings that too few trials searched to tell.
     left_out: tuple[str, ...]
     #: Why there are no shares; None when there are some.
     reason: str | None
 
 
-def importances(rows: Sequence[TrialRow], domains: Mapping[str, Domain]) -> Importances:
+class _Searched(NamedTuple):
+    """A setting as some trials searched it: those that met its condition, where it has one."""
+
+    setting: str
+    distribution: BaseDistribution
+    trials: Mask  # (K,)
+    values: list[Any]  # (K,)
+
+
+def importances(table: TrialTable, domains: Mapping[str, Domain]) -> Importances:
     """What sets the lowest values of the first objective apart from the others.
 
-    Looks at trials that are COMPLETE, not invalid and finite.
+    Looks at trials that are COMPLETE, not invalid and finite. ``domains`` are by Optuna's names:
+    ``adam.learning_rate`` is the learning rate of the trials in which some setting is ``adam``.
     """
-    usable = [row for row in rows if counts(row)]
-    best_share = max(_BEST_SHARE, min(0.5, _MIN_BEST / max(1, len(usable))))
-    told, left_out = _tellable(usable, domains)
-    reason = _reason(usable, told)
+    usable = table.where(table.counting)
+    compared = _sample(usable)
+    best_share = max(_BEST_SHARE, min(0.5, _MIN_BEST / max(1, len(compared))))
+    searched = list(_searched(compared, domains))
+    told, left_out = _tellable(searched)
+    reason = _reason(compared, told)
     return Importances(
-        shares={} if reason else _shares(usable, domains, told, best_share),
+        shares={} if reason else _shares(compared, searched, told, best_share),
         n_trials=len(usable),
+        n_compared=len(compared),
         best_share=best_share,
         left_out=tuple(left_out),
         reason=reason,
     )
 
 
-def _tellable(
-    rows: Sequence[TrialRow], domains: Mapping[str, Domain]
-) -> tuple[list[str], list[str]]:
-    """Parameters that enough trials have, and those that only a few have."""
-    n_trials = {name: sum(name in row.params for row in rows) for name in domains}
-    told = [name for name, n in n_trials.items() if n >= _MIN_TRIALS_OF_PARAM]
-    return told, [name for name, n in n_trials.items() if 0 < n < _MIN_TRIALS_OF_PARAM]
+def _sample(table: TrialTable) -> TrialTable:
+    """At most MAX_TRIALS, always the same ones."""
+    mask = np.zeros(len(table), dtype=bool)
+    mask[np.random.default_rng(0).permutation(len(table))[:MAX_TRIALS]] = True
+    return table.where(mask)
 
 
-def _reason(rows: Sequence[TrialRow], told: Sequence[str]) -> str | None:
-    if len(rows) < MIN_TRIALS:
-        return f"needs at least {MIN_TRIALS} finished trials, and there are {len(rows)}"
+def _searched(table: TrialTable, domains: Mapping[str, Domain]) -> Iterator[_Searched]:
+    for param, domain in domains.items():
+        condition, _, setting = param.rpartition(".")
+        if setting in table.settings:  # the seed is none
+            values = _values(table.settings[setting])
+            trials = _meets(table, domains, condition) & _held(values, domain)
+            yield _Searched(setting, _distribution(domain), trials, values)
+
+
+def _values(column: Column) -> list[Any]:
+    if isinstance(column, Choices):
+        known = [*column.names, None]  # code -1 is the last
+        return [known[code] for code in column.codes]
+    return list(column.tolist())
+
+
+def _held(values: Sequence[Any], domain: Domain) -> Mask:
+    """The trials whose value the domain can hold."""
+    if isinstance(domain, ChoiceDomain):
+        return np.array([value in domain.choices for value in values], dtype=bool)
+    mask: Mask = np.isfinite(np.array(values, dtype=np.float64))
+    return mask
+
+
+def _meets(table: TrialTable, domains: Mapping[str, Domain], condition: str) -> Mask:
+    """The trials that made the choice under which a setting stands; all without a condition."""
+    met = np.full(len(table), not condition)
+    for param, domain in domains.items():
+        column = table.settings.get(param.rpartition(".")[2])
+        if isinstance(domain, ChoiceDomain) and isinstance(column, Choices):
+            for choice in domain.choices:
+                met |= column.is_(choice) & (str(choice) == condition)
+    return met
+
+
+def _tellable(searched: Sequence[_Searched]) -> tuple[list[str], list[str]]:
+    """Settings that enough trials searched, and those that only a few did."""
+    n_trials: Counter[str] = Counter()
+    for found in searched:
+        n_trials[found.setting] += int(found.trials.sum())
+    told = [name for name, n in n_trials.items() if n >= _MIN_TRIALS_OF_SETTING]
+    return told, [name for name, n in n_trials.items() if 0 < n < _MIN_TRIALS_OF_SETTING]
+
+
+def _reason(table: TrialTable, told: Sequence[str]) -> str | None:
+    if len(table) < MIN_TRIALS:
+        return f"needs at least {MIN_TRIALS} finished trials, and there are {len(table)}"
     if not told:
         return "the study searches nothing: every setting is fixed"
-    if len({row.value for row in rows}) == 1:
+    if np.all(table.value == table.value[0]):
         return "all trials ended with the same value"
     return None
 
 
 def _shares(
-    rows: Sequence[TrialRow],
-    domains: Mapping[str, Domain],
+    table: TrialTable,
+    searched: Sequence[_Searched],
     told: Sequence[str],
     best_share: float,
 ) -> dict[str, float]:
-    distributions = {name: _distribution(domain) for name, domain in domains.items()}
     with _quiet():
-        study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
-        study.add_trials(
-            create_trial(
-                value=row.value,
-                params=dict(row.params),
-                distributions={name: distributions[name] for name in row.params},
-            )
-            for row in rows
-        )
+        study = optuna.create_study(storage=_Finished(_frozen(table, searched)))
         evaluator = PedAnovaImportanceEvaluator(target_quantile=best_share)
         return get_param_importances(study, evaluator=evaluator, params=list(told))
+
+
+class _Finished(optuna.storages.InMemoryStorage):
+    """Trials as they are: to add 10,000 to a study takes a second of copying and checking."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        super().__init__()
+        self._finished = trials
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        return self._finished
+
+
+def _frozen(table: TrialTable, searched: Sequence[_Searched]) -> list[FrozenTrial]:
+    """The trials as Optuna has them; a setting has one of several ranges, as its trial met one."""
+    params: list[dict[str, Any]] = [{} for _ in range(len(table))]
+    distributions: list[dict[str, BaseDistribution]] = [{} for _ in range(len(table))]
+    for setting, distribution, trials, values in searched:
+        for row in np.flatnonzero(trials):
+            params[row][setting] = values[row]
+            distributions[row][setting] = distribution
+    return [
+        FrozenTrial(
+            number=row,
+            trial_id=row,
+            state=TrialState.COMPLETE,
+            value=value,
+            params=params[row],
+            distributions=distributions[row],
+            datetime_start=None,
+            datetime_complete=None,
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+        )
+        for row, value in enumerate(table.value.tolist())
+    ]
 
 
 def _distribution(domain: Domain) -> BaseDistribution:
@@ -117,7 +212,7 @@ def _distribution(domain: Domain) -> BaseDistribution:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the line on a new study, and the warnings on parameters that few trials have."""
+    """Without the line on a new study, and the warnings on settings that few trials have."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.store.records import TrialRow
+from sweep.store.table import Choices, Column, Mask, TrialTable
 from sweep.trial import TrialConfig
 
 # Left out: what Adam, BCE and a constant schedule ignore, and Adam's eps, for which Keras, where
@@ -72,6 +75,31 @@ def best_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
     return min(
         (row for row in rows if counts(row)), key=lambda row: (row.value, row.number), default=None
     )
+
+
+def best_number(table: TrialTable) -> int | None:
+    """The number of the trial that ``best_trial`` would choose."""
+    rows = np.flatnonzero(table.counting)
+    return int(table.numbers[rows[np.argmin(table.value[rows])]]) if rows.size else None
+
+
+def question_number(table: TrialTable) -> int | None:
+    """The number of the trial that ``question_trial`` would choose."""
+    asked = table.numbers[table.counting & _are_question(table)]
+    return int(asked[0]) if asked.size else None
+
+
+def _are_question(table: TrialTable) -> Mask:
+    if not _QUESTION.keys() <= table.settings.keys():
+        return np.zeros(len(table), dtype=bool)
+    equal = [_equal(table.settings[name], value) for name, value in _QUESTION.items()]
+    mask: Mask = np.logical_and.reduce(equal)
+    return mask
+
+
+def _equal(column: Column, value: Any) -> Mask:
+    mask: Mask = column.is_(value) if isinstance(column, Choices) else column == value
+    return mask
 
 
 def question_trial(rows: Sequence[TrialRow]) -> TrialRow | None:

@@ -46,17 +46,14 @@ def enqueue(
     storage: Storage = None,
 ) -> None:
     """Have a configuration run next; the budget grows by it when it is used up."""
-    from sweep.search.configurations import enqueue_params
+    from sweep.coordinator.requests import request_trial
     from sweep.store import read
     from sweep.store.migrate import open_store
-    from sweep.studyfile import loads
 
     engine = open_store(storage)
     study = read.study(engine, name)
-    configuration = _configuration(settings)
-    stored = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
-    enqueue_params(stored, configuration)  # raises StudyFileError with what cannot be
-    say(ask(engine, study, CommandKind.ENQUEUE, {"configuration": configuration}))
+    command_id = request_trial(engine, name, _configuration(settings))
+    say(what_becomes_of(engine, study, CommandKind.ENQUEUE, command_id))
 
 
 def _configuration(settings: list[str]) -> dict[str, Any]:
@@ -98,6 +95,13 @@ def ask(
     from sweep.store import commands
 
     command_id = commands.post(engine, study.study_id, kind, payload)
+    return what_becomes_of(engine, study, kind, command_id)
+
+
+def what_becomes_of(
+    engine: "Engine", study: "StudySummary", kind: CommandKind, command_id: int
+) -> str:
+    """In words, what the coordinator makes of a command; waits a few seconds for it."""
     what = f"{kind.value} of study '{study.name}'"
     if not study.running:
         go_on = words.command(f"sweep resume {study.name}")

@@ -52,7 +52,7 @@ def _as_json(engine: "Engine", name: str) -> dict[str, Any]:
         **study_json(read.study(engine, name)),
         "workers": read.workers(engine, name),
         "commands": read.commands(engine, name, pending_only=True),
-        "events": read.events(engine, name)[-_N_EVENTS:],
+        "events": read.events(engine, name, newest=_N_EVENTS),
     }
 
 
@@ -65,7 +65,7 @@ def _show_status(engine: "Engine", name: str) -> None:
         show_titled_table("Workers", _WORKER_HEADER, map(_worker_cells, workers), left=4)
     if waiting := read.commands(engine, name, pending_only=True):
         show_titled_table("Waiting", _COMMAND_HEADER, map(_command_cells, waiting), left=3)
-    if events := read.events(engine, name)[-_N_EVENTS:]:
+    if events := read.events(engine, name, newest=_N_EVENTS):
         show_titled_table("Lately", _EVENT_HEADER, map(_event_cells, events), left=5)
 
 

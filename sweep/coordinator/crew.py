@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sweep.launch.launcher import Launcher, WorkerHandle
-from sweep.trial import Shutdown, TrialSpec, WorkerSetup
+from sweep.trial import Shutdown, TrialSpec, Vitals, WorkerSetup
 
 #: Trials a worker holds at once: one that trains and one that waits, so that it never idles.
 HANDED_AT_ONCE = 2
@@ -30,6 +30,8 @@ class Worker:
     handed: deque[TrialSpec] = field(default_factory=deque)
     epoch: int = 0
     n_finished: int = 0
+    #: The last that it sent.
+    vitals: Vitals | None = None
 
     @property
     def state(self) -> str:

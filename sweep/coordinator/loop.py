@@ -8,6 +8,7 @@ whole study.
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import asdict
 from queue import Empty
 
 from optuna.trial import TrialState
@@ -42,6 +43,7 @@ from sweep.trial import (
     TrialFailed,
     TrialLeft,
     Verdict,
+    Vitals,
     WorkerFailed,
 )
 
@@ -175,6 +177,9 @@ class Coordinator:
         match event:
             case Ready():
                 self._hear_ready(worker, event)
+            case Vitals():
+                worker.vitals = event
+                self._note_worker(worker)
             case WorkerFailed(error="DeviceError", message=message):
                 worker.failure = message  # its end follows; other devices may do
             case WorkerFailed(error=error, message=message):
@@ -414,6 +419,7 @@ class Coordinator:
             "device_name": worker.device_name,
             "state": state or worker.state,
             "n_finished": worker.n_finished,
+            **(asdict(worker.vitals) if worker.vitals else {}),
         }
 
     # --- showing ----------------------------------------------------------------------------

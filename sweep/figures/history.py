@@ -1,81 +1,116 @@
 """The value of each trial in the order of their numbers, and the best so far."""
 
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
-from sweep.analysis.verdict import counts, question_trial
+from sweep.analysis.verdict import question_number
 from sweep.figures import style, words
-from sweep.store.records import TrialRow
+from sweep.figures.marks import (
+    Band,
+    Marks,
+    band_of,
+    draw_band,
+    draw_marks,
+    marks_of,
+    sampled,
+    within,
+)
+from sweep.store.table import Numbers, TrialTable
 
-
-class Points(NamedTuple):
-    """Marks of one kind."""
-
-    x: list[float]
-    y: list[float]
-    hover: list[str]
+_N_GROUPS = 150
+#: Of too many pruned trials: enough to see where they were left, and few enough to see the rest.
+_N_PRUNED = 500
+#: A line of more steps looks no different.
+_MAX_STEPS = 5_000
 
 
 class History(NamedTuple):
     """A study's history; values that cannot stand on a logarithmic axis are left out."""
 
     objective: str
-    finished: Points
+    #: With a band, the best of each of its groups.
+    finished: Marks
     #: At the last value they had.
-    pruned: Points
-    question: Points
+    pruned: Marks
+    question: Marks
+    #: The finished trials, where they are too many for a mark each.
+    band: Band | None
     #: The lowest value up to each number at which it fell; ends at the last trial.
-    best_x: list[int]
-    best_y: list[float]
+    best_x: NDArray[np.int64]
+    best_y: Numbers
+    #: What a mark stands for, where that is not a trial each; in words.
+    about: str
 
 
-def gather_history(rows: Sequence[TrialRow], objective: str = "val_mse") -> History:
-    """The history of the first objective, without invalid trials."""
-    ordered = sorted(rows, key=lambda row: row.number)
-    finished = [row for row in ordered if counts(row) and (row.value or 0) > 0]
-    question = question_trial(finished)
-    best_x, best_y = _best_so_far(finished, _last_ended(ordered))
+def gather_history(table: TrialTable, between: tuple[float, float] | None = None) -> History:
+    """The history of the first objective, without invalid trials.
+
+    ``between`` keeps the marks of a range of trial numbers; the best so far is of all.
+    """
+    shown = table.where(within(table.numbers, between) & (table.value > 0))
+    finished = shown.where(shown.counting)
+    pruned = shown.where(shown.states.is_("PRUNED") & ~shown.invalid & np.isfinite(shown.value))
+    question = finished.where(finished.numbers == question_number(table))
+    n_finished, n_pruned = len(finished), len(pruned)
+    band = None
+    if n_finished + n_pruned > style.MAX_MARKS:
+        pruned = pruned.where(sampled(n_pruned, _N_PRUNED))
+        if n_finished > style.HOVER_MARKS:
+            band = _band(finished)
+            finished = finished.where(np.isin(finished.numbers, band.groups.best_numbers))
+    n_marks = len(finished) + len(pruned)
+    best_x, best_y = _best_so_far(table)
     return History(
-        objective=objective,
-        finished=_points(finished),
-        pruned=_points([row for row in ordered if row.state == "PRUNED" and _drawable(row)]),
-        question=_points([question] if question else []),
+        objective=table.objectives[0],
+        finished=_marks(finished, n_marks),
+        pruned=_marks(pruned, n_marks),
+        question=_marks(question, n_marks),
+        band=band,
         best_x=best_x,
         best_y=best_y,
+        about=_about(n_finished, band, n_pruned, len(pruned)),
     )
 
 
-def _last_ended(rows: Sequence[TrialRow]) -> int:
-    return max((row.number for row in rows if row.outcome), default=0)
+def _marks(table: TrialTable, n_marks: int) -> Marks:
+    return marks_of(table, table.numbers, table.value, n_marks=n_marks)
 
 
-def _drawable(row: TrialRow) -> bool:
-    value = row.value
-    return value is not None and math.isfinite(value) and value > 0 and not row.invalid
+def _band(finished: TrialTable) -> Band:
+    numbers = finished.numbers
+    edges = np.linspace(numbers[0], numbers[-1] + 1, _N_GROUPS + 1)
+    return band_of(numbers, finished.value, numbers, edges)
 
 
-def _points(rows: Sequence[TrialRow]) -> Points:
-    return Points(
-        x=[row.number for row in rows],
-        y=[row.value for row in rows if row.value is not None],
-        hover=[words.hover(row) for row in rows],
+def _about(n_finished: int, band: Band | None, n_pruned: int, n_pruned_shown: int) -> str:
+    said = []
+    if band is not None:
+        said.append(
+            f"{n_finished:,} finished trials in {len(band.x)} groups by number: a mark is the best "
+            "of its group."
+        )
+    if n_pruned_shown < n_pruned:
+        said.append(f"Of {n_pruned:,} pruned trials, {n_pruned_shown:,} drawn at random.")
+    return " ".join(said)
+
+
+def _best_so_far(table: TrialTable) -> tuple[NDArray[np.int64], Numbers]:
+    finished = table.where(table.counting & (table.value > 0))
+    if not len(finished):
+        return finished.numbers, finished.value
+    lowest = np.minimum.accumulate(finished.value)
+    falls = np.flatnonzero(np.diff(lowest, prepend=np.inf) < 0)
+    if len(falls) > _MAX_STEPS:
+        falls = falls[np.linspace(0, len(falls) - 1, _MAX_STEPS).astype(np.intp)]
+    last = table.numbers[table.outcomes.codes >= 0].max()
+    ends = [last] if finished.numbers[falls[-1]] < last else []
+    return (
+        np.append(finished.numbers[falls], ends).astype(np.int64),
+        np.append(lowest[falls], lowest[falls[-1:]][: len(ends)]),
     )
-
-
-def _best_so_far(rows: Sequence[TrialRow], last: int) -> tuple[list[int], list[float]]:
-    numbers: list[int] = []
-    values: list[float] = []
-    for row in rows:
-        if row.value is not None and (not values or row.value < values[-1]):
-            numbers.append(row.number)
-            values.append(row.value)
-    if values and numbers[-1] < last:
-        numbers.append(last)
-        values.append(values[-1])
-    return numbers, values
 
 
 def draw_history(history: History) -> go.Figure:
@@ -85,33 +120,16 @@ def draw_history(history: History) -> go.Figure:
         words.axis("number"),
         words.axis(history.objective),
     )
-    if not history.finished.y and not history.pruned.y:
+    n_marks = history.finished.n + history.pruned.n
+    if not n_marks:
         return style.say(drawn, "No trial has finished yet.")
-    scatter = go.Scattergl if len(history.finished.x) >= style.WEBGL_POINTS else go.Scatter
-    kinds = (
-        (history.pruned, "pruned", {"color": style.FAINT, "symbol": "x-thin-open", "size": 7}),
-        (history.finished, "finished", {"color": style.SKY, "size": 7, "opacity": 0.85}),
-        (
-            history.question,
-            "the question’s",
-            {"color": style.VERMILLION, "symbol": "star", "size": 15},
-        ),
-    )
-    for points, name, marker in kinds:
-        if points.x:
-            drawn.add_trace(
-                scatter(
-                    x=points.x,
-                    y=points.y,
-                    text=points.hover,
-                    hovertemplate="%{text}<extra></extra>",
-                    mode="markers",
-                    marker=marker,
-                    name=name,
-                )
-            )
+    if history.band is not None:
+        draw_band(drawn, history.band)
+    for marks, name, marker in _kinds(history):
+        if marks.n:
+            draw_marks(drawn, marks, n_marks=n_marks, marker=marker, name=name)
     drawn.add_trace(
-        go.Scatter(
+        style.scatter(n_marks)(
             x=history.best_x,
             y=history.best_y,
             mode="lines",
@@ -120,4 +138,23 @@ def draw_history(history: History) -> go.Figure:
             hoverinfo="skip",
         )
     )
-    return drawn.update_yaxes(style.log_axis([*history.finished.y, *history.pruned.y]))
+    return drawn.update_yaxes(style.log_axis(_heights(history)))
+
+
+def _kinds(history: History) -> list[tuple[Marks, str, dict[str, Any]]]:
+    finished = "finished" if history.band is None else "best of its group"
+    return [
+        (history.pruned, "pruned", {"color": style.FAINT, "symbol": "x-thin-open", "size": 7}),
+        (history.finished, finished, {"color": style.SKY, "size": 7, "opacity": 0.85}),
+        (history.question, "the question’s", _STAR),
+    ]
+
+
+_STAR = {"color": style.VERMILLION, "symbol": "star", "size": 15}
+
+
+def _heights(history: History) -> Numbers:
+    heights = [history.finished.y, history.pruned.y, history.question.y]
+    if history.band is not None:
+        heights.append(history.band.groups.high)
+    return np.concatenate(heights)

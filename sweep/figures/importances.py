@@ -1,4 +1,4 @@
-"""How much each parameter sets the best trials apart."""
+"""How much each setting sets the best trials apart."""
 
 from typing import NamedTuple
 
@@ -12,8 +12,10 @@ _ROUGH_BELOW = 50
 
 
 class Bars(NamedTuple):
-    """One bar a parameter, the greatest first."""
+    """One bar a setting, the greatest first."""
 
+    settings: tuple[str, ...]
+    #: In words.
     names: list[str]
     shares: list[float]
     #: What the shares are of, or why there are none; in words.
@@ -21,7 +23,7 @@ class Bars(NamedTuple):
 
 
 def gather_importances(importances: Importances) -> Bars:
-    """The shares with the parameters in words."""
+    """The shares with the settings in words."""
     if importances.reason:
         about = f"Importance {importances.reason}."
     else:
@@ -30,12 +32,15 @@ def gather_importances(importances: Importances) -> Bars:
             f"{importances.n_trials:,} finished trials apart from the rest (PED-ANOVA); the shares "
             "add up to 100 %."
         )
+    if importances.shares and importances.n_compared < importances.n_trials:
+        about += f" Of so many, {importances.n_compared:,} at random were compared."
     if importances.shares and importances.n_trials < _ROUGH_BELOW:
         about += " Rough: there are few trials."
     if importances.shares and importances.left_out:
         left_out = ", ".join(words.setting(name) for name in importances.left_out)
         about += f" Left out, as few trials have it: {left_out}."
     return Bars(
+        settings=tuple(importances.shares),
         names=[words.setting(name) for name in importances.shares],
         shares=list(importances.shares.values()),
         about=about,
@@ -59,6 +64,7 @@ def draw_importances(bars: Bars) -> go.Figure:
             orientation="h",
             marker={"color": style.BLUE},
             text=[words.percent(share) for share in bars.shares],
+            customdata=bars.settings,
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.1f} %<extra></extra>",

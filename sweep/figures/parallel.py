@@ -4,12 +4,17 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
-from sweep.analysis.verdict import counts
 from sweep.figures import style, words
-from sweep.store.records import TrialRow
+from sweep.figures.marks import sampled
+from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
 
+#: More lines hide one another.
+MAX_LINES = 3_000
+_N_BEST = 1_000
 _MAX_DIMENSIONS = 9
 _MAX_TICKS = 7
 #: In the order of the axes.
@@ -40,66 +45,108 @@ _LOGARITHMIC = {"hidden_width": 2, "batch_size": 2, "learning_rate": 10}
 class Dimension(NamedTuple):
     """One axis: numbers as they are or as logarithms, words by their place."""
 
+    #: Of the table's column.
+    name: str
     label: str
-    values: list[float]
+    values: Numbers  # (n,)
     tick_values: list[float]
     tick_texts: list[str]
+    #: Of the logarithms; None where numbers stand as they are, and for words.
+    base: int | None = None
+    #: The words by place, as the column has them; None for numbers.
+    choices: tuple[str, ...] | None = None
 
 
 class Lines(NamedTuple):
-    """The trials, the worst first, so that the best are drawn last and lie on top."""
+    """n trials, the best first."""
 
-    numbers: list[int]
+    numbers: NDArray[np.int64]  # (n,)
     dimensions: list[Dimension]
-    #: log10 of the validation error.
-    colours: list[float]
+    #: -log10 of the validation error: Plotly lays lines of greater numbers on top.
+    colours: Numbers  # (n,)
+    #: How many trials are drawn where that is not all; in words.
+    about: str
 
 
-def gather_lines(rows: Sequence[TrialRow]) -> Lines:
+def gather_lines(table: TrialTable) -> Lines:
     """The searched settings that differ between finished trials, up to nine, and the error."""
-    usable = [row for row in rows if counts(row) and row.config and (row.value or 0) > 0]
-    usable.sort(key=lambda row: -(row.value or 0))
     # Searched, and not only different because another setting brings it along.
-    searched = {name.split(".")[-1] for row in usable for name in row.params}
-    varied = [
-        name
-        for name in _SETTINGS
-        if name in searched and len({row.config.get(name) for row in usable}) > 1
-    ]
-    errors = [row.value for row in usable if row.value is not None]
+    searched = [name for name in _SETTINGS if name in table.searched]
+    usable = table.where(table.counting & (table.value > 0) & _known(table, searched))
+    n_trials = len(usable)
+    if n_trials > MAX_LINES:
+        usable = usable.where(_best_and_some(usable.value))
+    order = np.argsort(usable.value, kind="stable")
+    varied = [name for name in searched if _varied(usable.settings[name])]
     dimensions = [
-        _dimension(name, [row.config[name] for row in usable]) for name in varied[:_MAX_DIMENSIONS]
+        _dimension(name, usable.settings[name], order) for name in varied[:_MAX_DIMENSIONS]
     ]
+    errors = usable.value[order]
     if dimensions:
-        dimensions.append(_log_dimension("validation error", errors, 10))
+        dimensions.append(_log_dimension("value", "validation error", errors, 10))
     return Lines(
-        numbers=[row.number for row in usable],
+        numbers=usable.numbers[order],
         dimensions=dimensions,
-        colours=[math.log10(error) for error in errors],
+        colours=-np.log10(errors),
+        about=_about(n_trials),
     )
 
 
-def _dimension(name: str, values: list[Any]) -> Dimension:
+def _known(table: TrialTable, names: Sequence[str]) -> Mask:
+    known = np.ones(len(table), dtype=bool)
+    for name in names:
+        column = table.settings[name]
+        known &= column.codes >= 0 if isinstance(column, Choices) else np.isfinite(column)
+    return known
+
+
+def _varied(column: Column) -> bool:
+    values = column.codes if isinstance(column, Choices) else column
+    return bool((values != values[:1]).any())
+
+
+def _best_and_some(values: Numbers) -> Mask:
+    mask = np.zeros(len(values), dtype=bool)
+    order = np.argsort(values, kind="stable")
+    mask[order[:_N_BEST]] = True
+    mask[order[_N_BEST:]] = sampled(len(values) - _N_BEST, MAX_LINES - _N_BEST)
+    return mask
+
+
+def _about(n_trials: int) -> str:
+    if n_trials <= MAX_LINES:
+        return ""
+    return (
+        f"The {_N_BEST:,} best of {n_trials:,} trials, and {MAX_LINES - _N_BEST:,} of the others "
+        "at random."
+    )
+
+
+def _dimension(name: str, column: Column, order: NDArray[np.intp]) -> Dimension:
     label = words.setting(name)
-    if name in _LOGARITHMIC and min(values) > 0:
-        return _log_dimension(label, values, _LOGARITHMIC[name])
-    if isinstance(values[0], bool | str):
-        return _words_dimension(label, values)
-    ticks = sorted(set(values))
+    if isinstance(column, Choices):
+        return _words_dimension(name, column, order)
+    values = column[order]
+    if name in _LOGARITHMIC and values.min() > 0:
+        return _log_dimension(name, label, values, _LOGARITHMIC[name])
+    ticks = np.unique(values)
     if len(ticks) > _MAX_TICKS:
-        steps = range(_MAX_TICKS)
-        ticks = [ticks[0] + (ticks[-1] - ticks[0]) * step / (_MAX_TICKS - 1) for step in steps]
-        ticks = [round(tick) for tick in ticks] if isinstance(values[0], int) else ticks
-    return Dimension(label, values, ticks, [words.value(tick) for tick in ticks])
+        whole = bool(np.all(ticks == np.round(ticks)))
+        ticks = np.linspace(ticks[0], ticks[-1], _MAX_TICKS)
+        ticks = np.round(ticks) if whole else ticks
+    texts = [words.value(tick) for tick in ticks.tolist()]
+    return Dimension(name, label, values, ticks.tolist(), texts)
 
 
-def _log_dimension(label: str, values: list[float], base: int) -> Dimension:
-    ticks = _log_ticks(min(values), max(values), base)
+def _log_dimension(name: str, label: str, values: Numbers, base: int) -> Dimension:
+    ticks = _log_ticks(float(values.min()), float(values.max()), base)
     return Dimension(
+        name=name,
         label=label,
-        values=[math.log(value, base) for value in values],
+        values=np.log(values) / math.log(base),
         tick_values=[math.log(tick, base) for tick in ticks],
         tick_texts=[f"{tick:.2g}" if tick < 1 else f"{tick:,.0f}" for tick in ticks],
+        base=base,
     )
 
 
@@ -114,13 +161,19 @@ def _log_ticks(low: float, high: float, base: int) -> list[float]:
     return [low, high]
 
 
-def _words_dimension(label: str, values: list[Any]) -> Dimension:
-    known = sorted({words.value(value) for value in values})
+def _words_dimension(name: str, column: Choices, order: NDArray[np.intp]) -> Dimension:
+    """The words that are there, by the alphabet."""
+    codes = column.codes[order]
+    present = sorted(np.unique(codes), key=lambda code: words.value(column.names[code]))
+    places = np.zeros(len(column.names))
+    places[present] = np.arange(len(present))
     return Dimension(
-        label=label,
-        values=[known.index(words.value(value)) for value in values],
-        tick_values=list(map(float, range(len(known)))),
-        tick_texts=known,
+        name=name,
+        label=words.setting(name),
+        values=places[codes],
+        tick_values=[float(place) for place in range(len(present))],
+        tick_texts=[words.value(column.names[code]) for code in present],
+        choices=tuple(str(column.names[code]) for code in present),
     )
 
 
@@ -129,14 +182,15 @@ def draw_lines(lines: Lines) -> go.Figure:
     drawn = style.figure("Settings of every trial, and its error", "", "", height=460)
     if not lines.dimensions:
         return style.say(drawn, "Needs finished trials that differ in a setting.")
-    lowest, highest = min(lines.colours), max(lines.colours)
+    lowest, highest = float(lines.colours.min()), float(lines.colours.max())
     ticks = [lowest, (lowest + highest) / 2, highest]
     drawn.add_trace(
         go.Parcoords(
             dimensions=[_axis(dimension) for dimension in lines.dimensions],
+            customdata=lines.numbers,
             line={
                 "color": lines.colours,
-                "colorscale": [(0, style.BLUE), (0.5, "#9AA0A8"), (1, style.ORANGE)],
+                "colorscale": [(0, style.ORANGE), (0.5, "#9AA0A8"), (1, style.BLUE)],
                 "cmin": lowest,
                 "cmax": highest,
                 "showscale": True,
@@ -147,7 +201,7 @@ def draw_lines(lines: Lines) -> go.Figure:
                     "len": 0.9,
                     "outlinewidth": 0,
                     "tickvals": ticks,
-                    "ticktext": [words.number(10**tick, 2) for tick in ticks],
+                    "ticktext": [words.number(10**-tick, 2) for tick in ticks],
                 },
             },
             unselected={"line": {"color": style.GREY, "opacity": 0.06}},
@@ -161,7 +215,8 @@ def draw_lines(lines: Lines) -> go.Figure:
 def _axis(dimension: Dimension) -> dict[str, Any]:
     return {
         "label": dimension.label,
-        "values": dimension.values,
+        "name": dimension.name,
+        "values": dimension.values.astype(np.float32),
         "tickvals": dimension.tick_values,
         "ticktext": dimension.tick_texts,
     }

@@ -1,42 +1,55 @@
 """Two objectives against one another, with the trials that no other beats."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
 
-from sweep.analysis.verdict import counts
+from sweep.analysis.pareto import unbeaten
 from sweep.figures import style, words
-from sweep.store.read import pareto_front
-from sweep.store.records import TrialRow
+from sweep.figures.marks import Marks, draw_marks, marks_of, sampled
+from sweep.store.table import Mask, TrialTable
 
 
 class Front(NamedTuple):
-    """The first two objectives of each finished trial: the second across, the first up."""
+    """The first two objectives of finished trials: the second across, the first up."""
 
     objectives: tuple[str, str]
-    numbers: list[int]
-    x: list[float]
-    y: list[float]
-    hover: list[str]
-    #: Places in these lists of the trials that nothing beats in any objective, from left to right.
-    front: list[int]
+    #: Trials that some other beats.
+    beaten: Marks
+    #: Trials that nothing beats in all of the objectives, from left to right.
+    front: Marks
+    #: How many trials are drawn where that is not all; in words.
+    about: str
 
 
-def gather_front(rows: Sequence[TrialRow], objectives: Sequence[str]) -> Front | None:
+def gather_front(table: TrialTable) -> Front | None:
     """None for a study of one objective."""
-    if len(objectives) < 2:
+    if len(table.objectives) < 2:
         return None
-    usable = [row for row in rows if counts(row) and len(row.values) == len(objectives)]
-    points = {place: row.values for place, row in enumerate(usable)}
+    usable = table.where(table.counting & _drawable(table))
+    unbeaten_ones = unbeaten(usable.values)
+    beaten, n_beaten, about = usable.where(~unbeaten_ones), int((~unbeaten_ones).sum()), ""
+    if n_beaten > style.MAX_MARKS:
+        beaten = beaten.where(sampled(n_beaten, style.MAX_MARKS // 2))
+        about = f"Of {n_beaten:,} trials that another beats, {len(beaten):,} drawn at random."
+    n_marks = len(beaten) + len(usable) - n_beaten
+    front = _marks(usable.where(unbeaten_ones), n_marks)
     return Front(
-        objectives=(objectives[0], objectives[1]),
-        numbers=[row.number for row in usable],
-        x=[row.values[1] for row in usable],
-        y=[row.values[0] for row in usable],
-        hover=[words.hover(row) for row in usable],
-        front=sorted(pareto_front(points), key=lambda place: points[place][1]),
+        objectives=(table.objectives[0], table.objectives[1]),
+        beaten=_marks(beaten, n_marks),
+        front=front.take(np.argsort(front.x, kind="stable")),
+        about=about,
     )
+
+
+def _drawable(table: TrialTable) -> Mask:
+    mask: Mask = np.isfinite(table.values).all(axis=1) & (table.value > 0)
+    return mask
+
+
+def _marks(table: TrialTable, n_marks: int) -> Marks:
+    return marks_of(table, table.values[:, 1], table.values[:, 0], n_marks=n_marks)
 
 
 def draw_front(front: Front) -> go.Figure:
@@ -47,31 +60,23 @@ def draw_front(front: Front) -> go.Figure:
         words.axis(cost),
         words.axis(error),
     )
-    if not front.numbers:
+    n_marks = front.beaten.n + front.front.n
+    if not n_marks:
         return style.say(drawn, "No trial has finished yet.")
-    everyone = range(len(front.numbers))
-    for places, name, options in (
-        (everyone, "trial", {"mode": "markers", "marker": {"color": style.FAINT, "size": 7}}),
-        (
-            front.front,
-            "nothing beats it (Pareto set)",
-            {
-                "mode": "lines+markers",
-                "line": {"color": style.BLUE, "width": 2, "shape": "hv"},
-                "marker": {"color": style.BLUE, "size": 10},
-            },
-        ),
-    ):
-        drawn.add_trace(
-            go.Scatter(
-                x=[front.x[place] for place in places],
-                y=[front.y[place] for place in places],
-                text=[front.hover[place] for place in places],
-                hovertemplate="%{text}<extra></extra>",
-                name=name,
-                **options,
-            )
-        )
-    drawn.update_yaxes(style.log_axis(front.y))
+    if front.beaten.n:
+        faint = {"color": style.FAINT, "size": 7}
+        draw_marks(drawn, front.beaten, n_marks=n_marks, marker=faint, name="trial")
+    draw_marks(
+        drawn,
+        front.front,
+        n_marks=n_marks,
+        mode="lines+markers",
+        line={"color": style.BLUE, "width": 2, "shape": "hv"},
+        marker={"color": style.BLUE, "size": 10},
+        name="nothing beats it (Pareto set)",
+    )
+    x = np.concatenate([front.beaten.x, front.front.x])
+    y = np.concatenate([front.beaten.y, front.front.y])
+    drawn.update_yaxes(style.log_axis(y))
     across = style.width_axis if cost == "hidden_width" else style.log_axis
-    return drawn.update_xaxes(across(front.x) if min(front.x) > 0 else {})
+    return drawn.update_xaxes(across(x) if x.min() > 0 else {})

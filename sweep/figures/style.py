@@ -8,9 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from sweep.names import Activation, Loss
+from sweep.store.table import Numbers
 
 # Okabe and Ito, "Color Universal Design", 2008; grey takes the place of black.
 ORANGE = "#E69F00"
@@ -37,6 +40,10 @@ CONFIG: Mapping[str, Any] = {
 
 #: From so many points on, WebGL draws faster than SVG.
 WEBGL_POINTS = 1000
+#: Up to so many marks, each says all about its trial when hovered over; beyond, its number.
+HOVER_MARKS = 2_000
+#: Beyond so many marks, a figure shows what groups of trials have in common.
+MAX_MARKS = 20_000
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 
@@ -94,13 +101,41 @@ def say(drawn: go.Figure, text: str) -> go.Figure:
     return drawn.update_xaxes(visible=False).update_yaxes(visible=False)
 
 
+def scatter(n_marks: int) -> Any:
+    """Plotly's kind of trace for a figure of so many marks.
+
+    For lines over marks too: what WebGL draws lies on top of all SVG.
+    """
+    return go.Scattergl if n_marks >= WEBGL_POINTS else go.Scatter
+
+
+def hovering(
+    numbers: NDArray[np.int64] | Sequence[int],
+    texts: Sequence[str] | None,
+    position: str = "%{y:.4g}",
+) -> dict[str, Any]:
+    """What a trace of trials says under the pointer, and the number that a page links by.
+
+    Without texts, as ``words.hovers`` gives them, the number and the position.
+    """
+    customdata = np.asarray(numbers)
+    if texts is None:
+        template = f"<b>Trial %{{customdata}}</b><br>{position}<extra></extra>"
+        return {"customdata": customdata, "hovertemplate": template}
+    return {
+        "customdata": customdata,
+        "text": texts,
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
 #: A logarithmic axis spans at least this much, also for a single value.
 _LEAST_DECADES = 0.6
 
 
-def log_axis(values: Sequence[float], pad: float = 0.06) -> dict[str, Any]:
+def log_axis(values: Sequence[float] | Numbers, pad: float = 0.06) -> dict[str, Any]:
     """A logarithmic axis over the values, with ticks at 1, 2 and 5."""
-    low, high = math.log10(min(values)), math.log10(max(values))
+    low, high = math.log10(np.min(values)), math.log10(np.max(values))
     room = max(pad * (high - low), (_LEAST_DECADES - (high - low)) / 2)
     return {
         "type": "log",
@@ -111,9 +146,9 @@ def log_axis(values: Sequence[float], pad: float = 0.06) -> dict[str, Any]:
     }
 
 
-def width_axis(widths: Sequence[float]) -> dict[str, Any]:
+def width_axis(widths: Sequence[float] | Numbers) -> dict[str, Any]:
     """A logarithmic axis of hidden widths, with ticks at the powers of two."""
-    low, high = math.log2(min(widths)), math.log2(max(widths))
+    low, high = math.log2(np.min(widths)), math.log2(np.max(widths))
     if high - low < 1:  # so that there are two ticks
         low, high = math.floor(low), math.ceil(high + 1e-9)
     ticks = [2**power for power in range(math.floor(low), math.ceil(high) + 1)]

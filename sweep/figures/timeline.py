@@ -1,75 +1,166 @@
 """Who trained what, when: one line a worker."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
-from sweep.figures import style, words
-from sweep.store.records import TrialRow
+from sweep.figures import axes, style, words
+from sweep.store.table import Choices, Numbers, TrialTable
 
 _COLOURS = {
     "COMPLETE": style.BLUE,
     "PRUNED": style.SKY,
     "FAIL": style.VERMILLION,
 }
+#: A browser takes its time over more bars, and nobody could tell them apart.
+_MAX_BARS = 2_000
+_N_STRETCHES = 200
 
 
-class Span(NamedTuple):
-    """One trial on the worker that had it last, in seconds since the first trial started."""
+class Bars(NamedTuple):
+    """n trials, each on the worker that had it last."""
 
-    number: int
-    worker: str
-    state: str
-    start_seconds: float
-    seconds: float
-    hover: str
-
-
-def gather_timeline(rows: Sequence[TrialRow]) -> list[Span]:
-    """The trials that have begun and ended on a worker that is known."""
-    begun = [
-        (row, row.worker, row.datetime_start, row.datetime_complete)
-        for row in rows
-        if row.worker and row.datetime_start and row.datetime_complete
-    ]
-    first = min((start for _, _, start, _ in begun), default=None)
-    return [
-        Span(
-            number=row.number,
-            worker=worker,
-            state=row.state,
-            start_seconds=(start - first).total_seconds() if first else 0.0,
-            seconds=(end - start).total_seconds(),
-            hover=words.hover(row),
-        )
-        for row, worker, start, end in begun
-    ]
+    numbers: NDArray[np.int64]  # (n,)
+    workers: Choices  # (n,)
+    states: Choices  # (n,)
+    #: Since the study's first trial started.
+    start_seconds: Numbers  # (n,)
+    seconds: Numbers  # (n,)
+    hover: list[str] | None
 
 
-def draw_timeline(spans: Sequence[Span]) -> go.Figure:
-    """A bar a trial, coloured by how it ended."""
-    n_workers = len({span.worker for span in spans})
+class Busy(NamedTuple):
+    """How busy W workers were in T equal stretches of time."""
+
+    workers: list[str]
+    #: In the middle of each stretch, since the study's first trial started.
+    seconds: NDArray[np.float64]  # (T,)
+    #: Of the stretch in which the worker trained at least one trial.
+    shares: NDArray[np.float64]  # (W, T)
+
+
+class Timeline(NamedTuple):
+    """Trials as bars or, where they are too many, how busy the workers were."""
+
+    bars: Bars
+    busy: Busy | None
+    #: What is shown where that is not a bar a trial; in words.
+    about: str
+
+
+def gather_timeline(table: TrialTable, between: tuple[float, float] | None = None) -> Timeline:
+    """The trials that have begun and ended on a worker that is known.
+
+    ``between`` keeps those that overlap a span of seconds since the first trial started.
+    """
+    known = (table.workers.codes >= 0) & np.isfinite(table.started) & np.isfinite(table.ended)
+    begun = table.where(known)
+    first = begun.started.min(initial=np.inf)
+    low, high = between or (-np.inf, np.inf)
+    shown = begun.where((begun.ended - first >= low) & (begun.started - first <= high))
+    if len(shown) <= _MAX_BARS:
+        return Timeline(_bars(shown, first), None, "")
+    bars = _bars(shown, first)
+    ends = bars.start_seconds + bars.seconds
+    busy = _busy(bars, max(low, bars.start_seconds.min()), min(high, ends.max()))
+    about = (
+        f"{len(shown):,} trials: the share of its time that each worker trained, in "
+        f"{_N_STRETCHES} stretches of {words.duration(float(np.diff(busy.seconds[:2])[0]))}."
+    )
+    return Timeline(_bars(shown.where(np.zeros(len(shown), dtype=bool)), first), busy, about)
+
+
+def _bars(table: TrialTable, first: float) -> Bars:
+    return Bars(
+        numbers=table.numbers,
+        workers=table.workers,
+        states=table.states,
+        start_seconds=table.started - first,
+        seconds=table.ended - table.started,
+        hover=words.hovers(table),
+    )
+
+
+def _busy(bars: Bars, low: float, high: float) -> Busy:
+    edges = np.linspace(low, high, _N_STRETCHES + 1)
+    ends = bars.start_seconds + bars.seconds
+    shares = {}
+    for code in np.unique(bars.workers.codes):
+        rows = bars.workers.codes == code
+        trained = _trained_until(edges, bars.start_seconds[rows], ends[rows])
+        shares[str(bars.workers.names[code])] = np.diff(trained) / np.diff(edges)
+    names = sorted(shares)
+    return Busy(names, (edges[:-1] + edges[1:]) / 2, np.array([shares[name] for name in names]))
+
+
+def _trained_until(
+    times: NDArray[np.float64],  # (T,)
+    starts: Numbers,  # (n,)
+    ends: Numbers,  # (n,)
+) -> NDArray[np.float64]:
+    """Seconds before each time in which a worker had some trial; it may have several at once."""
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    begins = np.maximum(starts, np.concatenate([starts[:1], ends[:-1]]))  # of what none has covered
+    covered = np.cumsum(np.maximum(ends - begins, 0.0))
+    before = covered - np.maximum(ends - begins, 0.0)
+    corners = np.column_stack([np.minimum(begins, ends), ends]).ravel()
+    trained: NDArray[np.float64] = np.interp(
+        times, corners, np.column_stack([before, covered]).ravel()
+    )
+    return trained
+
+
+def draw_timeline(timeline: Timeline) -> go.Figure:
+    """A bar a trial, coloured by how it ended; or a cell a stretch of time, darker the busier."""
+    bars, busy = timeline.bars, timeline.busy
+    n_workers = len(busy.workers) if busy else len(np.unique(bars.workers.codes))
     drawn = style.figure(
         "Who trained what, when", "Seconds since the first trial", "", height=150 + 36 * n_workers
     )
-    if not spans:
+    if busy is not None:
+        _draw_busy(drawn, busy)
+    elif bars.numbers.size:
+        _draw_bars(drawn, bars)
+    else:
         return style.say(drawn, "No trial has ended yet.")
+    return drawn.update_yaxes(type="category", categoryorder="category descending")
+
+
+def _draw_bars(drawn: go.Figure, bars: Bars) -> None:
+    names = np.array(bars.workers.names)[bars.workers.codes]
     for state, colour in _COLOURS.items():
-        ended = [span for span in spans if span.state == state]
-        if ended:
+        rows = np.flatnonzero(bars.states.is_(state))
+        if rows.size:
+            texts = None if bars.hover is None else [bars.hover[row] for row in rows]
             drawn.add_trace(
                 go.Bar(
-                    base=[span.start_seconds for span in ended],
-                    x=[span.seconds for span in ended],
-                    y=[span.worker for span in ended],
-                    text=[span.hover for span in ended],
+                    base=bars.start_seconds[rows],
+                    x=bars.seconds[rows],
+                    y=names[rows].tolist(),
                     textposition="none",
-                    hovertemplate="%{text}<extra></extra>",
                     orientation="h",
                     marker={"color": colour, "line": {"color": style.FAINT, "width": 0.5}},
                     name=state,
+                    **style.hovering(bars.numbers[rows], texts),
                 )
             )
     drawn.update_layout(barmode="overlay", bargap=0.3, showlegend=True)
-    return drawn.update_yaxes(type="category", categoryorder="category descending")
+
+
+def _draw_busy(drawn: go.Figure, busy: Busy) -> None:
+    drawn.add_trace(
+        go.Heatmap(
+            x=busy.seconds,
+            y=busy.workers,
+            z=100 * busy.shares,
+            zmin=0,
+            zmax=100,
+            colorscale=[(0.0, "rgba(0, 114, 178, 0.05)"), (1.0, style.BLUE)],
+            colorbar=axes.colour_bar("training", {0: "0 %", 50: "50 %", 100: "100 %"}),
+            ygap=6,
+            hovertemplate="%{y}, at %{x:.0f} s<br>trained %{z:.0f} % of the time<extra></extra>",
+        )
+    )

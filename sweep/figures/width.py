@@ -1,99 +1,178 @@
 """The question's own chart: reconstruction error against hidden width, with the floors."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
-from sweep.analysis.verdict import counts, question_trial
-from sweep.figures import style, words
-from sweep.store.records import TrialRow
+from sweep.analysis.verdict import question_number
+from sweep.figures import axes, style, words
+from sweep.figures.marks import Band, Marks, band_of, draw_band, draw_marks, marks_of, within
+from sweep.store.table import Choices, Mask, Numbers, TrialTable
 
+Metric = Literal["test_mse", "test_bce"]
+
+_TITLES = {
+    "test_mse": "Reconstruction error against hidden width",
+    "test_bce": "Binary cross-entropy against hidden width",
+}
 #: How far below the lowest error the axis follows the floor, which falls to nothing at D units.
 _BELOW = 0.3
-
-
-class WidthPoint(NamedTuple):
-    """One finished trial."""
-
-    number: int
-    width: int
-    test_mse: float
-    activation: str
-    loss: str
-    hover: str
+_N_GROUPS = 40
 
 
 class WidthErrors(NamedTuple):
     """Test errors by width; floors are empty or None where they are not known."""
 
-    points: list[WidthPoint]
-    question: WidthPoint | None
+    metric: Metric
+    #: With a band, the best of each of its groups.
+    marks: Marks
+    activations: Choices  # of the marks
+    losses: Choices  # of the marks
+    #: The trials, where they are too many for a mark each.
+    band: Band | None
+    question: Marks
     #: PCA's test error at each width that the axis shows.
     floor_widths: list[int]
     floor_mse: list[float]
     #: The error of answering every image with the mean training image.
     mean_mse: float | None
+    #: What no binary cross-entropy can go below.
+    entropy: float | None
+    #: What the floors are, and what a mark stands for where that is not a trial; in words.
+    about: str
 
 
-def gather_width(rows: Sequence[TrialRow], floors: Floors | None = None) -> WidthErrors:
-    """The finished trials that were measured on the test images."""
-    usable = [row for row in rows if counts(row) and (row.test_mse or 0) > 0 and row.hidden_width]
-    points = [_point(row) for row in usable]
-    question = question_trial(usable)
-    floor = _floor(points, floors) if floors else []
+def gather_width(
+    table: TrialTable,
+    floors: Floors | None = None,
+    between: tuple[float, float] | None = None,
+    *,
+    metric: Metric = "test_mse",
+) -> WidthErrors:
+    """The finished trials that were measured on the test images; ``between`` is of widths.
+
+    PCA's floor is of squared errors, the entropy of binary cross-entropies: each stands on the
+    chart of its own unit.
+    """
+    usable = table.where(table.counting & _measured(table, metric))
+    shown = usable.where(within(_widths(usable), between))
+    question = usable.where(usable.numbers == question_number(usable))
+    n_trials, band = len(shown), None
+    if n_trials > style.MAX_MARKS:
+        band = _band(shown, metric)
+        shown = shown.where(np.isin(shown.numbers, band.groups.best_numbers))
+    marks = _marks(shown, metric)
+    squared = floors if metric == "test_mse" else None
+    floor = _floor(marks, squared) if squared else []
+    entropy = floors.test_entropy if floors and metric == "test_bce" else None
     return WidthErrors(
-        points=points,
-        question=_point(question) if question else None,
+        metric=metric,
+        marks=marks,
+        activations=_words(shown, "activation"),
+        losses=_words(shown, "loss"),
+        band=band,
+        question=_marks(question, metric),
         floor_widths=[width for width, _ in floor],
         floor_mse=[error for _, error in floor],
-        mean_mse=floors.test_mean_mse if floors else None,
+        mean_mse=squared.test_mean_mse if squared else None,
+        entropy=entropy,
+        about=" ".join([*_about_floors(squared, entropy), *_about_band(n_trials, band)]),
     )
 
 
-def _point(row: TrialRow) -> WidthPoint:
-    assert row.hidden_width is not None
-    assert row.test_mse is not None
-    return WidthPoint(
-        number=row.number,
-        width=row.hidden_width,
-        test_mse=row.test_mse,
-        activation=row.config["activation"],
-        loss=row.config["loss"],
-        hover=words.hover(row, error="test_mse"),
-    )
+def _measured(table: TrialTable, metric: Metric) -> Mask:
+    errors = table.metrics[metric]
+    mask: Mask = (errors > 0) & np.isfinite(errors) & (_widths(table) > 0)
+    return mask
 
 
-def _floor(points: Sequence[WidthPoint], floors: Floors) -> list[tuple[int, float]]:
-    widths = [point.width for point in points] or [1, floors.n_inputs]
-    lowest = min((point.test_mse for point in points), default=1e-5)
-    shown = range(max(1, int(min(widths) / 1.5)), min(int(max(widths) * 1.5), floors.n_inputs) + 1)
-    curve = [(width, floors.test_pca_mse[width]) for width in shown]
+def _widths(table: TrialTable) -> Numbers:
+    widths = table.column("hidden_width")
+    assert not isinstance(widths, Choices)
+    return widths
+
+
+def _marks(table: TrialTable, metric: Metric) -> Marks:
+    return marks_of(table, _widths(table), table.metrics[metric], n_marks=len(table), error=metric)
+
+
+def _words(table: TrialTable, setting: str) -> Choices:
+    column = table.settings.get(setting)
+    return column if isinstance(column, Choices) else Choices.of([None] * len(table))
+
+
+def _band(table: TrialTable, metric: Metric) -> Band:
+    widths = _widths(table)
+    edges = np.geomspace(widths.min(), widths.max() + 1, _N_GROUPS + 1)
+    return band_of(widths, table.metrics[metric], table.numbers, edges)
+
+
+def _floor(marks: Marks, floors: Floors) -> list[tuple[int, float]]:
+    widths = marks.x if marks.n else np.array([1.0, floors.n_inputs])
+    lowest = marks.y.min() if marks.n else 1e-5
+    first, last = max(1, int(widths.min() / 1.5)), min(int(widths.max() * 1.5), floors.n_inputs)
+    curve = [(width, floors.test_pca_mse[width]) for width in range(first, last + 1)]
     return [(width, error) for width, error in curve if error >= _BELOW * lowest]
 
 
+def _about_floors(squared: Floors | None, entropy: float | None) -> list[str]:
+    if squared is not None:
+        return [
+            "The grey line is the floor of linear codes: the error of PCA with as many components "
+            "as there are hidden units; dotted, the error of the mean image in place of every "
+            "image. Marks below the line need a nonlinear code; marks far above it are limited by "
+            "training, not by the width."
+        ]
+    if entropy is not None:
+        return [
+            f"The grey line is the entropy of the test pixels, {words.number(entropy)} nats: grey "
+            "pixels cost that much even when every one is copied exactly, so only what lies above "
+            "the line tells of the copies."
+        ]
+    return []
+
+
+def _about_band(n_trials: int, band: Band | None) -> list[str]:
+    if band is None:
+        return []
+    return [
+        f"{n_trials:,} finished trials in {len(band.x)} groups by width: a mark is the best of its "
+        "group."
+    ]
+
+
 def draw_width(errors: WidthErrors) -> go.Figure:
-    """Colour tells the activation, symbol the loss; both axes are logarithmic."""
+    """Colour tells the activation, symbol the loss; widths and squared errors are logarithmic."""
     drawn = style.figure(
-        "Reconstruction error against hidden width",
+        _TITLES[errors.metric],
         words.axis("hidden_width"),
-        words.axis("test_mse"),
-        height=520,
+        words.axis(errors.metric),
+        height=520 if errors.metric == "test_mse" else 420,
     )
-    if not errors.points:
+    if not errors.marks.n:
         return style.say(drawn, "No trial has been measured on the test images yet.")
+    if errors.band is not None:
+        draw_band(drawn, errors.band)
     _draw_floors(drawn, errors)
-    _draw_points(drawn, errors.points)
-    _draw_key(drawn, errors.points)
-    if errors.question:
-        _draw_question(drawn, errors.question)
-    heights = [point.test_mse for point in errors.points] + errors.floor_mse
-    heights += [] if errors.mean_mse is None else [errors.mean_mse]
-    lowest = min(point.test_mse for point in errors.points)
-    drawn.update_yaxes(style.log_axis([max(height, _BELOW * lowest) for height in heights]))
-    return drawn.update_xaxes(style.width_axis([point.width for point in errors.points]))
+    _draw_trials(drawn, errors)
+    _draw_key(drawn, errors)
+    if errors.question.n:
+        _draw_question(drawn, errors)
+    drawn.update_yaxes(_y_axis(errors))
+    return drawn.update_xaxes(style.width_axis(errors.marks.x.tolist()))
+
+
+def _y_axis(errors: WidthErrors) -> dict[str, Any]:
+    heights = [errors.marks.y, errors.question.y]
+    if errors.band is not None:
+        heights.append(errors.band.groups.high)
+    floors = [error for error in (errors.mean_mse, errors.entropy) if error is not None]
+    shown = np.concatenate([*heights, errors.floor_mse, floors])
+    if errors.metric == "test_bce":
+        return axes.error_axis(shown)
+    return style.log_axis(np.maximum(shown, _BELOW * errors.marks.y.min()))
 
 
 def _draw_floors(drawn: go.Figure, errors: WidthErrors) -> None:
@@ -109,49 +188,60 @@ def _draw_floors(drawn: go.Figure, errors: WidthErrors) -> None:
             )
         )
     if errors.mean_mse is not None:
-        widths = [point.width for point in errors.points]
-        drawn.add_trace(
-            go.Scatter(
-                x=[min(widths) / 2, max(widths) * 2],  # beyond both ends of the axis
-                y=[errors.mean_mse] * 2,
-                mode="lines",
-                line={"color": style.GREY, "width": 1.5, "dash": "dot"},
-                name="mean image",
-                hovertemplate="The mean image for every image<br>%{y:.3g}<extra></extra>",
-            )
+        line = {"color": style.GREY, "width": 1.5, "dash": "dot"}
+        says = "The mean image for every image"
+        _draw_level(drawn, errors, errors.mean_mse, name="mean image", line=line, says=says)
+    if errors.entropy is not None:
+        line = {"color": style.GREY, "width": 2}
+        says = "The pixels’ entropy, in nats"
+        _draw_level(drawn, errors, errors.entropy, name="entropy floor", line=line, says=says)
+
+
+def _draw_level(
+    drawn: go.Figure,
+    errors: WidthErrors,
+    level: float,
+    *,
+    name: str,
+    line: dict[str, Any],
+    says: str,
+) -> None:
+    drawn.add_trace(
+        go.Scatter(
+            x=[errors.marks.x.min() / 2, errors.marks.x.max() * 2],  # beyond both ends of the axis
+            y=[level] * 2,
+            mode="lines",
+            line=line,
+            name=name,
+            hovertemplate=f"{says}<br>%{{y:.3g}}<extra></extra>",
         )
+    )
 
 
-def _draw_points(drawn: go.Figure, points: Sequence[WidthPoint]) -> None:
-    groups: dict[tuple[str, str], list[WidthPoint]] = defaultdict(list)
-    for point in points:
-        groups[point.activation, point.loss].append(point)
-    scatter = go.Scattergl if len(points) >= style.WEBGL_POINTS else go.Scatter
-    for (activation, loss), group in sorted(groups.items()):
-        drawn.add_trace(
-            scatter(
-                x=[point.width for point in group],
-                y=[point.test_mse for point in group],
-                text=[point.hover for point in group],
-                hovertemplate="%{text}<extra></extra>",
-                mode="markers",
-                marker=_marker(style.ACTIVATION_COLOURS[activation], style.LOSS_SYMBOLS[loss]),
-                name=f"{activation}, {loss}",
-                legendgroup=activation,
-                showlegend=False,
-            )
-        )
-
-
-def _draw_key(drawn: go.Figure, points: Sequence[WidthPoint]) -> None:
-    """One entry an activation, which switches all of its marks, and one a loss."""
-    activations = {point.activation for point in points}
-    losses = {point.loss for point in points}
+def _draw_trials(drawn: go.Figure, errors: WidthErrors) -> None:
+    """One trace for each pair of activation and loss."""
     for activation, colour in style.ACTIVATION_COLOURS.items():
-        if activation in activations:
+        for loss, symbol in style.LOSS_SYMBOLS.items():
+            rows = np.flatnonzero(errors.activations.is_(activation) & errors.losses.is_(loss))
+            if rows.size:
+                draw_marks(
+                    drawn,
+                    errors.marks.take(rows),
+                    n_marks=errors.marks.n,
+                    marker=_marker(colour, symbol),
+                    name=f"{activation}, {loss}",
+                    legendgroup=str(activation),
+                    showlegend=False,
+                )
+
+
+def _draw_key(drawn: go.Figure, errors: WidthErrors) -> None:
+    """One entry an activation, which switches all of its marks, and one a loss."""
+    for activation, colour in style.ACTIVATION_COLOURS.items():
+        if errors.activations.is_(activation).any():
             _entry(drawn, str(activation), _marker(colour, "circle"), legendgroup=str(activation))
     for loss, symbol in style.LOSS_SYMBOLS.items():
-        if loss in losses:
+        if errors.losses.is_(loss).any():
             _entry(drawn, str(loss), _marker("rgba(0,0,0,0)", symbol))
 
 
@@ -170,20 +260,17 @@ def _marker(colour: str, symbol: str) -> dict[str, Any]:
     }
 
 
-def _draw_question(drawn: go.Figure, question: WidthPoint) -> None:
-    drawn.add_trace(
-        go.Scatter(
-            x=[question.width],
-            y=[question.test_mse],
-            text=[question.hover],
-            hovertemplate="The question's configuration<br>%{text}<extra></extra>",
-            mode="markers",
-            marker={
-                "color": "rgba(0,0,0,0)",
-                "symbol": "circle",
-                "size": 19,
-                "line": {"color": style.VERMILLION, "width": 2.5},
-            },
-            name="the question’s",
-        )
+def _draw_question(drawn: go.Figure, errors: WidthErrors) -> None:
+    draw_marks(
+        drawn,
+        errors.question,
+        n_marks=errors.marks.n,
+        marker={
+            "color": "rgba(0,0,0,0)",
+            "symbol": "circle",
+            "size": 19,
+            "line": {"color": style.VERMILLION, "width": 2.5},
+        },
+        hovertemplate="The question’s configuration<br>%{text}<extra></extra>",
+        name="the question’s",
     )

@@ -5,13 +5,20 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from sweep.analysis.usage import used
+from sweep.figures import style
 from sweep.store.records import TrialRow
+from sweep.store.table import Choices, TrialTable
 
 #: Axis titles, with units.
 AXES: Mapping[str, str] = {
     "val_mse": "Validation error (MSE per pixel)",
     "test_mse": "Test error (MSE per pixel)",
+    "test_bce": "Test cross-entropy (BCE, nats per pixel)",
+    "psnr": "Test PSNR (dB)",
+    "exact_pixels": "Exact pixels (share of the test pixels)",
     "hidden_width": "Hidden width (units)",
+    "n_parameters": "Parameters",
     "train_seconds": "Training time (s)",
     "epoch": "Epoch",
     "number": "Trial number",
@@ -33,6 +40,10 @@ _SETTINGS: Mapping[str, str] = {
     "eps": "ε",
     "delta": "Huber δ",
 }
+
+
+#: Settings that a mark tells of.
+_MAX_CHOSEN = 9
 
 
 def axis(name: str) -> str:
@@ -71,7 +82,9 @@ def value(of: Any) -> str:
     """A parameter's value as text: 0.001, 512, relu, yes."""
     if isinstance(of, bool):
         return "yes" if of else "no"
-    return f"{of:.4g}" if isinstance(of, float) else str(of)
+    if isinstance(of, float) and not (of.is_integer() and abs(of) < 1e6):
+        return f"{of:.4g}"
+    return f"{of:.0f}" if isinstance(of, float) else str(of)
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -107,16 +120,43 @@ def short_name(row: TrialRow) -> str:
     return " · ".join([*parts, config["optimizer"], f"{epochs} epoch{'' if epochs == 1 else 's'}"])
 
 
-def hover(row: TrialRow, *, error: str = "val_mse") -> str:
-    """The text that appears over a trial's mark: number, errors, params; plotly's HTML."""
-    lines = [f"<b>Trial {row.number}</b>" + ("" if row.state == "COMPLETE" else f" ({row.state})")]
-    for name in dict.fromkeys([error, "val_mse", "test_mse"]):
-        measured = getattr(row, name)
-        if measured is not None:
-            label = axis(name).removesuffix(" (MSE per pixel)").lower()
-            lines.append(f"{label} {number(measured, 4)}")
-    params = row.params or {"hidden_width": row.hidden_width}
-    lines += [
-        f"{html.escape(setting(name))} {html.escape(value(of))}" for name, of in params.items()
+def hovers(table: TrialTable, *, error: str = "val_mse") -> list[str] | None:
+    """The text over each trial's mark: number, errors, searched settings; plotly's HTML.
+
+    None where there are too many marks for that: ``style.hovering`` then tells their numbers.
+    """
+    if len(table) > style.HOVER_MARKS:
+        return None
+    lines = [_names(table)]
+    lines += [_measured(table, name) for name in dict.fromkeys([error, "val_mse", "test_mse"])]
+    lines += [_chosen(table, name) for name in (table.searched or ("hidden_width",))[:_MAX_CHOSEN]]
+    return ["<br>".join(filter(None, of_trial)) for of_trial in zip(*lines, strict=True)]
+
+
+def _names(table: TrialTable) -> list[str]:
+    states = (table.states.value(row) for row in range(len(table)))
+    return [
+        f"<b>Trial {number}</b>" + ("" if state == "COMPLETE" else f" ({state})")
+        for number, state in zip(table.numbers, states, strict=True)
     ]
-    return "<br>".join(lines)
+
+
+def _measured(table: TrialTable, name: str) -> list[str]:
+    label = axis(name).partition(" (")[0].lower()
+    errors = table.metrics[name].tolist()
+    return ["" if math.isnan(error) else f"{label} {number(error, 4)}" for error in errors]
+
+
+def _chosen(table: TrialTable, name: str) -> list[str]:
+    label = html.escape(setting(name))
+    shown = zip(texts(table, name), used(table, name), strict=True)
+    return [f"{label} {html.escape(text)}" if text and is_used else "" for text, is_used in shown]
+
+
+def texts(table: TrialTable, name: str) -> list[str]:
+    """A column as text; empty where a trial has no such value."""
+    column = table.column(name)
+    if isinstance(column, Choices):
+        known = [*map(value, column.names), ""]  # code -1 is the last
+        return [known[code] for code in column.codes]
+    return ["" if math.isnan(of) else value(of) for of in column.tolist()]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
@@ -11,26 +12,31 @@ from sweep import datasets
 from sweep.analysis.floors import Floors
 from sweep.analysis.importances import importances
 from sweep.analysis.study_floors import study_floors
-from sweep.analysis.verdict import Verdict, verdict
-from sweep.figures import style, words
+from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
+from sweep.figures import sentences, style, words
 from sweep.figures.classes import draw_classes, gather_classes
+from sweep.figures.edf import draw_edf, gather_edf
 from sweep.figures.history import draw_history, gather_history
 from sweep.figures.importances import draw_importances, gather_importances
+from sweep.figures.intermediate import choose_curves, draw_intermediate, gather_intermediate
 from sweep.figures.learning import draw_curves, gather_curves
 from sweep.figures.parallel import draw_lines, gather_lines
 from sweep.figures.pareto import draw_front, gather_front
+from sweep.figures.pictures import PictureRow, cut, picture_names
+from sweep.figures.slices import draw_slice, gather_slice
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.width import draw_width, gather_width
-from sweep.report import sentences
-from sweep.report.pictures import PictureRow, cut, picture_names
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.records import StudySummary, TrialRow
+from sweep.store.table import Choices, TrialTable
 
 N_BEST = 10
 _N_CURVES = 6
-#: A browser takes its time over more bars, and nobody could tell them apart.
-_MAX_BARS = 2000
+_N_INVALID = 50
+_N_SLICES = 2
+#: Trials that make a distribution.
+_ENOUGH = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +82,11 @@ class Page:
     #: By the id of the section they stand in.
     charts: Mapping[str, list[Chart]]
     failures: list[tuple[str, int, list[int]]]
+    #: The first of those that were marked so.
     invalid: list[TrialRow]
     study_file: str
     #: Label and value, what is needed to repeat the study besides its file.
     facts: list[tuple[str, str]]
-    has_floors: bool
     #: Whether the table needs a column for the output activation.
     outputs_differ: bool
     #: When the study began and was last written.
@@ -90,27 +96,42 @@ class Page:
 def gather_page(engine: Engine, name: str) -> Page:
     """Read the study once and work out everything its report says."""
     study = read.study(engine, name)
-    rows = read.trials(engine, name)
+    table = read.table(engine, name)
     floors = study_floors(engine, name)
-    found = verdict(rows, floors)
+    found = verdict(_told(engine, name, table), floors)
     best = read.best(engine, name, N_BEST)
     return Page(
         study=study,
         headline=sentences.headline(study, found),
         explanations=sentences.explanations(study, found),
-        tiles=_tiles(study, rows, found),
+        tiles=_tiles(study, table, found),
         best=_table(best, found),
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(engine, study, found),
-        charts=_charts(engine, study, rows, best, found, floors),
-        failures=sentences.failures(rows),
-        invalid=[row for row in rows if row.invalid],
+        charts=_charts(engine, study, table, best, found, floors),
+        failures=sentences.failures(read.trials(engine, name, states=["FAIL"])),
+        invalid=_invalid(engine, name, table),
         study_file=read.study_file_text(engine, name),
         facts=_facts(engine, study),
-        has_floors=floors is not None,
-        outputs_differ=len({row.config.get("output") for row in rows}) > 1,
+        outputs_differ=_differ(table, "output"),
         when=_when(study),
     )
+
+
+def _told(engine: Engine, name: str, table: TrialTable) -> list[TrialRow]:
+    """The trials that a verdict is about."""
+    numbers = [best_number(table), question_number(table)]
+    return read.trials(engine, name, numbers=[n for n in numbers if n is not None])
+
+
+def _invalid(engine: Engine, name: str, table: TrialTable) -> list[TrialRow]:
+    numbers = table.numbers[table.invalid][:_N_INVALID].tolist()
+    return read.trials(engine, name, numbers=numbers)
+
+
+def _differ(table: TrialTable, setting: str) -> bool:
+    column = table.settings.get(setting)
+    return isinstance(column, Choices) and len(np.unique(column.codes[column.codes >= 0])) > 1
 
 
 def _when(study: StudySummary) -> str:
@@ -119,9 +140,9 @@ def _when(study: StudySummary) -> str:
     return f"From {start:%Y-%m-%d} at {start:%H:%M} to {day}{end:%H:%M} UTC."
 
 
-def _tiles(study: StudySummary, rows: Sequence[TrialRow], found: Verdict | None) -> list[Tile]:
+def _tiles(study: StudySummary, table: TrialTable, found: Verdict | None) -> list[Tile]:
     tiles = [] if found is None else _verdict_tiles(found)
-    trained = sum(row.train_seconds or 0.0 for row in rows)
+    trained = float(np.nansum(table.metrics["train_seconds"]))
     total = sum(study.counts.values())
     tiles.append(Tile(label="Trials", value=f"{total:,}", detail=sentences.tally(study)))
     if trained:
@@ -209,38 +230,63 @@ def _copies(
 def _charts(
     engine: Engine,
     study: StudySummary,
-    rows: Sequence[TrialRow],
+    table: TrialTable,
     best: Sequence[TrialRow],
     found: Verdict | None,
     floors: Floors | None,
 ) -> dict[str, list[Chart]]:
-    if not any(row.values for row in rows):
+    if np.isnan(table.value).all():
         return {}
+    history = gather_history(table)
     charts = {
-        "search": [_chart("history", draw_history(gather_history(rows, study.objectives[0])))],
-        "run": _timeline(rows),
+        "search": [_chart("history", draw_history(history), history.about)],
+        "pruning": _pruning(engine, study.name, table),
+        "run": _timeline(table),
     }
     if found is None:
         return charts
-    front = gather_front(rows, study.objectives)
-    domains = read.domains(engine, study.name)
-    bars = gather_importances(importances(rows, domains))
+    front = gather_front(table)
     return charts | {
-        "trade": [_chart("pareto", draw_front(front))] if front else [],
-        "width": _width(rows, floors),
+        "trade": [_chart("pareto", draw_front(front), front.about)] if front else [],
+        "width": _width(table, floors),
+        "spread": _spread(study.name, table, found),
         "learning": _learning(engine, study.name, best, found),
         "classes": _classes(study.dataset, found),
-        "settings": [
-            *([_chart("importances", draw_importances(bars), bars.about)] if bars.names else []),
-            *_parallel(rows),
-        ],
+        "settings": _settings(engine, study, table),
     }
 
 
+def _settings(engine: Engine, study: StudySummary, table: TrialTable) -> list[Chart]:
+    """Importances, the settings that matter most one by one, and all of them at once."""
+    bars = gather_importances(importances(table, read.domains(engine, study.name)))
+    charts = [_chart("importances", draw_importances(bars), bars.about)] if bars.names else []
+    others = [setting for setting in bars.settings if setting != "hidden_width"]
+    for setting in others[:_N_SLICES]:  # the width has a section of its own
+        sliced = draw_slice(gather_slice(table, setting, study.objectives[0]))
+        charts.append(_chart(f"slice-{setting}", sliced))
+    return charts + _parallel(table)
+
+
+def _spread(name: str, table: TrialTable, found: Verdict) -> list[Chart]:
+    if table.counting.sum() < _ENOUGH:
+        return []
+    drawn = draw_edf(gather_edf({name: table}))
+    return [_chart("edf", drawn, sentences.beaten_by(table, found.question))]
+
+
+def _pruning(engine: Engine, name: str, table: TrialTable) -> list[Chart]:
+    """Where trials were cut off; without pruning, the learning curves of the best tell enough."""
+    if not table.states.is_("PRUNED").any():
+        return []
+    curves = read.curves(engine, name, choose_curves(table))
+    n_trials = int((table.attempts > 0).sum())
+    return [_chart("intermediate", draw_intermediate(gather_intermediate(curves, table, n_trials)))]
+
+
 def _chart(key: str, drawn: go.Figure, note: str = "", *, is_wide: bool = False) -> Chart:
-    title = str(drawn.layout.title.text)
+    title, subtitle = str(drawn.layout.title.text), drawn.layout.title.subtitle.text
     drawn.update_layout(title=None)
-    if drawn.layout.margin.t is None:
+    if drawn.layout.margin.t is None or subtitle:
         drawn.update_layout(margin={"t": 34})
     html = drawn.to_html(
         full_html=False,
@@ -249,12 +295,17 @@ def _chart(key: str, drawn: go.Figure, note: str = "", *, is_wide: bool = False)
         div_id=f"chart-{key}",
         default_width="100%",
     )
-    return Chart(title=title, html=Markup(html), note=note, is_wide=is_wide)
+    return Chart(title=title, html=Markup(html), note=note or subtitle or "", is_wide=is_wide)
 
 
-def _width(rows: Sequence[TrialRow], floors: Floors | None) -> list[Chart]:
-    errors = gather_width(rows, floors)
-    return [_chart("width", draw_width(errors))] if errors.points else []
+def _width(table: TrialTable, floors: Floors | None) -> list[Chart]:
+    """Squared errors over PCA's floor and, where it is known, cross-entropies over theirs."""
+    errors = gather_width(table, floors)
+    charts = [_chart("width", draw_width(errors), errors.about)] if errors.marks.n else []
+    entropies = gather_width(table, floors, metric="test_bce")
+    if entropies.marks.n and entropies.entropy is not None:
+        charts.append(_chart("entropy", draw_width(entropies), entropies.about))
+    return charts
 
 
 def _learning(engine: Engine, name: str, best: Sequence[TrialRow], found: Verdict) -> list[Chart]:
@@ -273,16 +324,18 @@ def _classes(dataset: str, found: Verdict) -> list[Chart]:
     return [_chart("classes", draw_classes(errors))] if errors.classes else []
 
 
-def _parallel(rows: Sequence[TrialRow]) -> list[Chart]:
-    lines = gather_lines(rows)
+def _parallel(table: TrialTable) -> list[Chart]:
+    lines = gather_lines(table)
     note = "Drag along an axis to keep the trials that pass there; drag a name to move its axis."
+    note = f"{lines.about} {note}".strip()
     return [_chart("parallel", draw_lines(lines), note, is_wide=True)] if lines.dimensions else []
 
 
-def _timeline(rows: Sequence[TrialRow]) -> list[Chart]:
-    spans = gather_timeline(rows)
-    drawable = 0 < len(spans) <= _MAX_BARS
-    return [_chart("timeline", draw_timeline(spans))] if drawable else []
+def _timeline(table: TrialTable) -> list[Chart]:
+    timeline = gather_timeline(table)
+    if timeline.busy is None and not timeline.bars.numbers.size:
+        return []
+    return [_chart("timeline", draw_timeline(timeline), timeline.about)]
 
 
 def _facts(engine: Engine, study: StudySummary) -> list[tuple[str, str]]:

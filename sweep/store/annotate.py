@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
 
 from sweep.errors import StudyHeldError, UsageError
-from sweep.store import clock
+from sweep.store import clock, revisions
 from sweep.store.engine import writing
 from sweep.store.lease import Holder
 from sweep.store.lookup import find_study, find_trial, no_such_study, utc
@@ -19,6 +19,7 @@ from sweep.store.schema import (
     sweep_leases,
     sweep_metadata,
     sweep_notes,
+    sweep_studies,
     sweep_tags,
     sweep_trials,
 )
@@ -57,9 +58,13 @@ def untag(engine: Engine, name: str, tag: str, number: int | None = None) -> boo
 
 
 def _target(connection: Connection, name: str, number: int | None) -> dict[str, int | None]:
+    """What is written about, and a revision for it."""
     if number is None:
-        return {"study_id": find_study(connection, name), "trial_id": None}
+        study_id = find_study(connection, name)
+        revisions.advance(connection, study_id)
+        return {"study_id": study_id, "trial_id": None}
     study_id, trial_id = find_trial(connection, name, number)
+    revisions.touch(connection, revisions.advance(connection, study_id), [trial_id])
     return {"study_id": study_id, "trial_id": trial_id}
 
 
@@ -81,7 +86,7 @@ def validate(engine: Engine, name: str, number: int) -> None:
 
 def _mark(engine: Engine, name: str, number: int, *, invalid: bool, reason: str | None) -> None:
     with writing(engine) as connection:
-        _, trial_id = find_trial(connection, name, number)
+        trial_id = _target(connection, name, number)["trial_id"]
         marked = connection.execute(
             update(sweep_trials)
             .where(sweep_trials.c.trial_id == trial_id)
@@ -111,6 +116,11 @@ def _lock_study(connection: Connection, name: str) -> int:
     # The race: a coordinator takes the lease between our look at it and our delete. On SQLite our
     # transaction is the one writer; on PostgreSQL this lock holds back a new lease's foreign key.
     by_name = optuna_studies.c.study_name == name
+    ours = select(sweep_studies.c.study_id).join(
+        optuna_studies, optuna_studies.c.study_id == sweep_studies.c.study_id
+    )
+    # Our row first, where every writer of a study queues: see revisions.advance.
+    connection.execute(ours.where(by_name).with_for_update(of=sweep_studies))
     query = select(optuna_studies.c.study_id).where(by_name).with_for_update()
     study_id: int | None = connection.execute(query).scalar_one_or_none()
     if study_id is None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, insert, select
 
 from sweep.names import CommandKind
+from sweep.store import revisions
 from sweep.store.clock import now
 from sweep.store.engine import writing
 from sweep.store.schema import sweep_commands
@@ -26,6 +27,7 @@ def post(
 ) -> int:
     """Write a command for the study's coordinator, now or later; returns its id."""
     with writing(engine) as connection:
+        revisions.advance(connection, study_id)
         command_id: int = connection.execute(
             insert(sweep_commands)
             .values(

@@ -4,11 +4,14 @@ import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Row, select
 
 from sweep.errors import NotFoundError
 from sweep.store.engine import shown
+from sweep.store.lease import Holder
+from sweep.store.records import LeaseRow
 from sweep.store.schema import studies, sweep_studies, trials
 
 _SHOWN_NAMES = 12
@@ -84,3 +87,19 @@ def utc(seconds: float) -> datetime:
 
 def utc_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else utc(seconds)
+
+
+def lease_of(row: Row[Any], now: float) -> LeaseRow | None:
+    """The lease in a row that was joined to it, at this time of the database's clock."""
+    if row.expires_at is None:
+        return None
+    holder = Holder(host=row.host, pid=row.pid, process=row.process)
+    expired = row.expires_at <= now
+    return LeaseRow(
+        host=row.host,
+        pid=row.pid,
+        taken_at=utc(row.taken_at),
+        expires_at=utc(row.expires_at),
+        expired=expired,
+        dead=not expired and holder.provably_dead(),
+    )

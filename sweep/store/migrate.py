@@ -80,12 +80,12 @@ def check_schema(engine: Engine) -> None:
             )
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring our tables to this version's schema."""
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring our tables to this version's schema, or to an older revision of it."""
     with writing(engine) as connection:
         config = _alembic_config()
         config.attributes["connection"] = connection
-        alembic.command.upgrade(config, "head")
+        alembic.command.upgrade(config, revision)
 
 
 def _state(engine: Engine) -> str:

@@ -1,7 +1,10 @@
 """What pages, tables and exports read: functions of an Engine that give frozen records.
 
     studies, study                  every study, one study
-    trials, best, trial             tables of trials, one trial in full
+    revision, revisions             whether anything of a study, or of any, is new
+    table, TableReader              all trials as columns; kept up to date
+    trials, best, trial             rows of trials, one trial in full
+    best_so_far                     where the best value of each study fell
     domains                         what the parameters were drawn from
     curves, seed_curves             learning curves
     reconstruction, originals       pictures
@@ -18,14 +21,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Engine, Row, Select, and_, case, func, select, true
+from sqlalchemy import Connection, Engine, Row, Select, and_, case, func, or_, select, true
 
 from sweep.names import Outcome
 from sweep.store import clock
-from sweep.store.lease import Holder
 from sweep.store.lookup import (
     find_study,
     find_trial,
+    lease_of,
     no_such_study,
     snapshot,
     utc,
@@ -62,6 +65,7 @@ from sweep.store.records import (
     TrialRow,
     WorkerRow,
 )
+from sweep.store.revisions import revision, revisions
 from sweep.store.schema import studies as optuna_studies
 from sweep.store.schema import (
     sweep_commands,
@@ -77,6 +81,8 @@ from sweep.store.schema import (
     trial_values,
 )
 from sweep.store.schema import trials as optuna_trials
+from sweep.store.table import TrialTable
+from sweep.store.table_reader import TableReader, table
 
 __all__ = [
     "METRICS",
@@ -93,10 +99,13 @@ __all__ = [
     "Reconstruction",
     "SeedResult",
     "StudySummary",
+    "TableReader",
     "TrialDetail",
     "TrialRow",
+    "TrialTable",
     "WorkerRow",
     "best",
+    "best_so_far",
     "commands",
     "curves",
     "domains",
@@ -107,11 +116,14 @@ __all__ = [
     "pareto_front",
     "provenance",
     "reconstruction",
+    "revision",
+    "revisions",
     "seed_curves",
     "settings",
     "studies",
     "study",
     "study_file_text",
+    "table",
     "trial",
     "trials",
     "workers",
@@ -212,24 +224,9 @@ def _summary(row: Row[Any], counted: _Counted) -> StudySummary:
         n_pending_commands=counted.pending.get(row.study_id, 0),
         tags=tuple(counted.tags.get(row.study_id, ())),
         note=counted.notes.get(row.study_id),
-        held_by=_lease(row, counted.now),
+        held_by=lease_of(row, counted.now),
         created_at=utc(row.created_at),
         updated_at=utc(row.updated_at),
-    )
-
-
-def _lease(row: Row[Any], now: float) -> LeaseRow | None:
-    if row.expires_at is None:
-        return None
-    holder = Holder(host=row.host, pid=row.pid, process=row.process)
-    expired = row.expires_at <= now
-    return LeaseRow(
-        host=row.host,
-        pid=row.pid,
-        taken_at=utc(row.taken_at),
-        expires_at=utc(row.expires_at),
-        expired=expired,
-        dead=not expired and holder.provably_dead(),
     )
 
 
@@ -238,12 +235,14 @@ def _by_study(rows: Iterable[Row[Any]]) -> dict[int, Row[Any]]:
 
 
 def _count_states(connection: Connection, ids: Select[Any]) -> dict[int, dict[str, int]]:
+    # One group a study, in the order of Optuna's index; a group a state would have to be sorted.
     study_id, state = optuna_trials.c.study_id, optuna_trials.c.state
-    query = select(study_id, state, func.count()).where(study_id.in_(ids))
-    found: dict[int, dict[str, int]] = defaultdict(dict)
-    for key, of_state, count in connection.execute(query.group_by(study_id, state)):
-        found[key][TrialState(of_state).name] = count
-    return found
+    counts = (func.count(case((state == TrialState[name], 1))) for name in STATES)
+    query = select(study_id, *counts).where(study_id.in_(ids)).group_by(study_id)
+    return {
+        key: dict(zip(STATES, of_states, strict=True))
+        for key, *of_states in connection.execute(query)
+    }
 
 
 def _marks_query(ids: Select[Any]) -> Select[Any]:
@@ -261,19 +260,50 @@ def _marks_query(ids: Select[Any]) -> Select[Any]:
 
 
 def _best_query(ids: Select[Any]) -> Select[Any]:
-    order = (trial_values.c.value, optuna_trials.c.number)
-    place = func.row_number().over(partition_by=optuna_trials.c.study_id, order_by=order)
-    placed = (
+    # The first of each study; to rank them all by a window takes several times as long.
+    study, trial, value = sweep_studies.alias(), optuna_trials.alias(), trial_values.alias()
+    first = (
         contenders(ids)
-        .with_only_columns(
-            optuna_trials.c.study_id,
-            optuna_trials.c.number,
-            trial_values.c.value,
-            place.label("place"),
-        )
+        .where(optuna_trials.c.study_id == study.c.study_id)
+        .order_by(trial_values.c.value, optuna_trials.c.number)
+        .limit(1)
+        .correlate(study)
+        .scalar_subquery()
+    )
+    return (
+        select(study.c.study_id, trial.c.number, value.c.value)
+        .select_from(study)
+        .join(trial, trial.c.trial_id == first)
+        .join(value, and_(value.c.trial_id == trial.c.trial_id, value.c.objective == 0))
+        .where(study.c.study_id.in_(ids))
+    )
+
+
+def best_so_far(engine: Engine) -> dict[str, list[tuple[int, float]]]:
+    """By study, the trials that were better than all before them: number and value, in order.
+
+    The same trials count as for ``best``; a study without any is left out.
+    """
+    number, value = optuna_trials.c.number, trial_values.c.value
+    before = func.min(value).over(
+        partition_by=optuna_trials.c.study_id, order_by=number, rows=(None, -1)
+    )
+    placed = (
+        contenders(select(sweep_studies.c.study_id))
+        .with_only_columns(optuna_trials.c.study_id, number, value, before.label("before"))
         .subquery()
     )
-    return select(placed).where(placed.c.place == 1)
+    query = (
+        select(optuna_studies.c.study_name, placed.c.number, placed.c.value)
+        .join(optuna_studies, optuna_studies.c.study_id == placed.c.study_id)
+        .where(or_(placed.c.before.is_(None), placed.c.value < placed.c.before))
+        .order_by(optuna_studies.c.study_name, placed.c.number)
+    )
+    found: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    with snapshot(engine) as connection:
+        for name, of, best_value in connection.execute(query):
+            found[name].append((of, best_value))
+    return dict(found)
 
 
 def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
@@ -385,32 +415,60 @@ def _study_column(engine: Engine, name: str, column: str) -> Any:
 def workers(engine: Engine, name: str) -> list[WorkerRow]:
     """The study's workers, in the order in which they were started."""
     with snapshot(engine) as connection:
+        study_id = find_study(connection, name)
         query = (
             select(sweep_workers)
-            .where(sweep_workers.c.study_id == find_study(connection, name))
+            .where(sweep_workers.c.study_id == study_id)
             .order_by(sweep_workers.c.worker_id)
         )
-        return [
-            WorkerRow(
-                name=row.name,
-                host=row.host,
-                pid=row.pid,
-                device=row.device,
-                device_name=row.device_name,
-                state=row.state,
-                n_finished=row.n_finished,
-                started_at=utc(row.started_at),
-                seen_at=utc(row.seen_at),
-            )
-            for row in connection.execute(query)
-        ]
+        training = _training(connection, study_id)
+        return [_worker(row, training) for row in connection.execute(query)]
 
 
-def events(engine: Engine, name: str, after_id: int = 0) -> list[EventRow]:
-    """The study's events that are newer than ``after_id``, oldest first."""
+def _training(connection: Connection, study_id: int) -> dict[str, int]:
+    query = (
+        select(sweep_trials.c.worker, func.count())
+        .join(optuna_trials, optuna_trials.c.trial_id == sweep_trials.c.trial_id)
+        .where(
+            sweep_trials.c.study_id == study_id,
+            sweep_trials.c.finished_at.is_(None),  # few, and an index has them together
+            optuna_trials.c.state == TrialState.RUNNING,
+        )
+        .group_by(sweep_trials.c.worker)
+    )
+    return dict(connection.execute(query).all())
+
+
+def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
+    return WorkerRow(
+        name=row.name,
+        host=row.host,
+        pid=row.pid,
+        device=row.device,
+        device_name=row.device_name,
+        state=row.state,
+        n_finished=row.n_finished,
+        # A resumed study names its workers anew from w0: a trial belongs to the one that lives.
+        n_training=0 if row.state == "gone" else training.get(row.name, 0),
+        started_at=utc(row.started_at),
+        seen_at=utc(row.seen_at),
+        busy=row.busy,
+        memory_used_bytes=row.memory_used_bytes,
+        memory_total_bytes=row.memory_total_bytes,
+    )
+
+
+def events(
+    engine: Engine, name: str, after_id: int = 0, newest: int | None = None
+) -> list[EventRow]:
+    """The study's events that are newer than ``after_id``, oldest first.
+
+    With ``newest``, only the last so many of them.
+    """
     with snapshot(engine) as connection:
         of_study = sweep_events.c.study_id == find_study(connection, name)
-        return event_rows(connection, of_study, sweep_events.c.event_id > after_id)
+        later = sweep_events.c.event_id > after_id
+        return event_rows(connection, of_study, later, newest=newest)
 
 
 def commands(engine: Engine, name: str, pending_only: bool = False) -> list[CommandRow]:

@@ -34,6 +34,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
 )
 
 from sweep.errors import UsageError
@@ -65,6 +66,7 @@ from sweep.store.schema import (
 from sweep.store.schema import trials as optuna_trials
 
 Chosen = Select[tuple[int]]
+_FEW = 1000
 
 _FINITE = TrialValueModel.TrialValueType.FINITE
 _JOINED = optuna_trials.outerjoin(
@@ -73,7 +75,7 @@ _JOINED = optuna_trials.outerjoin(
     trial_values,
     and_(trial_values.c.trial_id == optuna_trials.c.trial_id, trial_values.c.objective == 0),
 )
-VALID = or_(sweep_trials.c.invalid.is_(None), sweep_trials.c.invalid == false())
+_VALID = or_(sweep_trials.c.invalid.is_(None), sweep_trials.c.invalid == false())
 
 
 def trials(
@@ -85,15 +87,18 @@ def trials(
     limit: int | None = None,
     descending: bool = False,
     include_invalid: bool = True,
+    numbers: Collection[int] | None = None,
 ) -> list[TrialRow]:
-    """The study's trials; those that lack what is ordered by come last.
+    """The study's trials, or those of these numbers; what lacks the order's value comes last.
 
     ``order_by`` is a key of ORDERS. UsageError for an unknown one, or an unknown state.
     """
     key = _order(order_by)
     conditions = [] if states is None else [optuna_trials.c.state.in_(_states(states))]
     if not include_invalid:
-        conditions.append(VALID)
+        conditions.append(_VALID)
+    if numbers is not None:
+        conditions.append(optuna_trials.c.number.in_(list(numbers)))
     with snapshot(engine) as connection:
         chosen = (
             select(optuna_trials.c.trial_id)
@@ -122,6 +127,10 @@ def best(engine: Engine, name: str, n: int | None = None) -> list[TrialRow]:
 
 def contenders(study_ids: Sequence[int] | Select[Any]) -> Chosen:
     """Trials that may be the best: COMPLETE, not invalid, with a finite first value."""
+    # Invalid ones are few and in an index. To ask each trial would read all of sweep_trials.
+    invalid = select(sweep_trials.c.trial_id).where(
+        sweep_trials.c.study_id.in_(study_ids), sweep_trials.c.invalid == true()
+    )
     return (
         select(optuna_trials.c.trial_id)
         .select_from(_JOINED)
@@ -129,7 +138,7 @@ def contenders(study_ids: Sequence[int] | Select[Any]) -> Chosen:
             optuna_trials.c.study_id.in_(study_ids),
             optuna_trials.c.state == TrialState.COMPLETE,
             trial_values.c.value_type == _FINITE,
-            VALID,
+            optuna_trials.c.trial_id.not_in(invalid),
         )
     )
 
@@ -320,6 +329,9 @@ def _beaten(kept: np.ndarray[Any, Any], row: np.ndarray[Any, Any]) -> bool:
 
 def _rows(connection: Connection, chosen: Chosen) -> list[TrialRow]:
     main = connection.execute(chosen.with_only_columns(*_COLUMNS)).all()
+    if len(main) <= _FEW:  # by their ids: the search need not be repeated for each table
+        ids = [row.trial_id for row in main]
+        chosen = select(optuna_trials.c.trial_id).where(optuna_trials.c.trial_id.in_(ids))
     values = _values(connection, chosen)
     params = _params(connection, chosen)
     tags = _tags(connection, chosen)
@@ -470,9 +482,12 @@ def _results(connection: Connection, trial_id: int) -> tuple[SeedResult, ...]:
     )
 
 
-def event_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list[EventRow]:
-    """The events that meet the conditions, oldest first."""
-    query = select(sweep_events).where(*conditions).order_by(sweep_events.c.event_id)
+def event_rows(
+    connection: Connection, *conditions: ColumnElement[bool], newest: int | None = None
+) -> list[EventRow]:
+    """The events that meet the conditions, or the newest so many of them, oldest first."""
+    query = select(sweep_events).where(*conditions).order_by(sweep_events.c.event_id.desc())
+    rows = connection.execute(query.limit(newest)).all()
     return [
         EventRow(
             event_id=row.event_id,
@@ -482,7 +497,7 @@ def event_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list
             worker=row.worker,
             message=row.message,
         )
-        for row in connection.execute(query)
+        for row in reversed(rows)
     ]
 
 

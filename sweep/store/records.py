@@ -228,8 +228,14 @@ class WorkerRow:
     #: starting, ready, training, gone
     state: str
     n_finished: int
+    #: RUNNING trials that it has: slots in use.
+    n_training: int
     started_at: datetime
     seen_at: datetime
+    #: trial.Vitals as it last sent them; None until then.
+    busy: float | None
+    memory_used_bytes: int | None
+    memory_total_bytes: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

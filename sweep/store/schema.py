@@ -7,6 +7,7 @@ Optuna's own tables are taken from its models, so that types match on every data
 from optuna.storages._rdb import models
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -52,6 +53,11 @@ def _trial_key() -> Column[int]:
     return Column("trial_id", Integer, key, nullable=False, primary_key=True)
 
 
+def _revision() -> Column[int]:
+    """Counts the transactions that wrote about a study: see store.revisions."""
+    return Column("revision", Integer, nullable=False, server_default="0")
+
+
 #: One row a study: its file, and what is needed to repeat it.
 sweep_studies = Table(
     "sweep_studies",
@@ -68,6 +74,7 @@ sweep_studies = Table(
     Column("n_trials", Integer),
     #: new, running, paused, stopped, interrupted, finished, failed
     Column("phase", String(16), nullable=False),
+    _revision(),
 )
 
 #: One row a trial, beside Optuna's: what was trained, by whom, and the means over its seeds.
@@ -98,7 +105,15 @@ sweep_trials = Table(
     Column("artifact_id", String(64)),
     Column("invalid", Boolean, nullable=False),
     Column("invalid_reason", Text),
+    #: The study's when the trial, its curves or its pictures last changed.
+    _revision(),
     Index("sweep_trials_study_number", "study_id", "number", unique=True),
+    Index("sweep_trials_study_revision", "study_id", "revision"),
+    # All that a study's summary counts: it need not read the rows, which are wide.
+    Index(
+        "sweep_trials_study_finished",
+        *("study_id", "finished_at", "started_at", "outcome", "invalid"),
+    ),
 )
 
 #: The curves: one row a trial, seed and epoch.
@@ -143,7 +158,7 @@ sweep_workers = Table(
     sweep_metadata,
     Column("worker_id", Integer, primary_key=True),
     _study_key(),
-    Column("name", String(64), nullable=False),  # unique within the study: w0, w1, …
+    Column("name", String(64), nullable=False),  # w0, w1, …: unique among those that live
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("device", String(64), nullable=False),
@@ -152,6 +167,10 @@ sweep_workers = Table(
     Column("n_finished", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
+    #: The vitals that it last sent; NULL until then: see trial.Vitals.
+    Column("busy", Float),
+    Column("memory_used_bytes", BigInteger),
+    Column("memory_total_bytes", BigInteger),
     Index("sweep_workers_study", "study_id"),
 )
 

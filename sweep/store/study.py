@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, 
 
 from sweep.errors import StoreError
 from sweep.names import CommandKind, Outcome
-from sweep.store import lease, schema
+from sweep.store import lease, revisions, schema
 from sweep.store.clock import now
 from sweep.store.engine import insert_if_absent, writing
 from sweep.store.recording import RecordingStorage
@@ -110,8 +110,9 @@ def hold_study(
         raise StoreError(f"no study named {name!r}.")
     token = lease.take_or_wait(engine, study_id, name, waiting=waiting)
     with writing(engine) as connection:
+        revision = revisions.advance(connection, study_id)
         lease.renew(connection, study_id, token, 0)
-        _put_back(connection, study_id)
+        _put_back(connection, study_id, revision)
         _supersede(connection, study_id)
         trials = load_trials(connection, study_id)
         ours = connection.execute(
@@ -167,7 +168,7 @@ def _curves(connection: Connection, study_id: int) -> dict[int, dict[int, float]
     return curves
 
 
-def _put_back(connection: Connection, study_id: int) -> None:
+def _put_back(connection: Connection, study_id: int, revision: int) -> None:
     """Trials a dead coordinator left running wait again, under their own numbers."""
     running = list(
         connection.scalars(
@@ -184,6 +185,7 @@ def _put_back(connection: Connection, study_id: int) -> None:
         )
         for table in schema.TABLES_OF_AN_ATTEMPT:
             connection.execute(delete(table).where(table.c.trial_id.in_(ids)))
+    revisions.touch(connection, revision, running)
     connection.execute(
         update(schema.sweep_workers)
         .where(schema.sweep_workers.c.study_id == study_id)

@@ -28,10 +28,11 @@ class Choices(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[Any], names: Sequence[Any] | None = None) -> "Choices":
         """Encode values; None becomes -1. Without ``names``, in the order of first appearance."""
-        places: dict[Any, int] = {name: place for place, name in enumerate(names or ())}
-        codes = np.empty(len(values), dtype=np.int16)
-        for row, value in enumerate(values):
-            codes[row] = -1 if value is None else places.setdefault(value, len(places))
+        known = dict.fromkeys((*(names or ()), *values))
+        known.pop(None, None)
+        places = {name: place for place, name in enumerate(known)}
+        code = {None: -1, **places}.__getitem__
+        codes = np.fromiter(map(code, values), dtype=np.int16, count=len(values))
         return cls(codes, tuple(places))
 
     def value(self, row: int) -> Any:
@@ -53,7 +54,8 @@ Column = Numbers | Choices
 class TrialTable:
     """The trials of a study, or some of them."""
 
-    #: Of the study when this was read: grows with everything that is written about it.
+    #: Of the study when this was read: grows with everything that is written about it. A reader
+    #: that looks again and finds no trial changed gives the table that it has.
     revision: int
     #: The study's objectives, all minimised; the first one's value is "the" value.
     objectives: tuple[str, ...]
@@ -143,6 +145,33 @@ def _rows(of: Any, mask: Mask) -> Any:
         case Mapping():
             return {name: _rows(column, mask) for name, column in of.items()}
     return of
+
+
+def merged(old: TrialTable, new: TrialTable) -> TrialTable:
+    """The trials of both tables; where both have one, the new table's. Codes of old ones stay."""
+    numbers = np.union1d(old.numbers, new.numbers)
+    at_old: Any = slice(len(old))  # where all that is new comes after, and copying is fastest
+    if not np.array_equal(numbers[at_old], old.numbers):
+        at_old = np.searchsorted(numbers, old.numbers)
+    at_new = np.searchsorted(numbers, new.numbers)
+
+    def both(old: Any, new: Any) -> Any:
+        match old:
+            case np.ndarray():
+                column = np.empty((len(numbers), *old.shape[1:]), dtype=old.dtype)
+                column[at_old] = old
+                column[at_new] = new
+                return column
+            case Choices():
+                names = tuple(dict.fromkeys((*old.names, *new.names)))
+                places = np.array([*map(names.index, new.names), -1], dtype=np.int16)
+                return Choices(both(old.codes, places[new.codes]), names)  # -1 takes the last
+            case Mapping():
+                return {name: both(old[name], new[name]) for name in old}
+        return new
+
+    columns = {of.name: both(getattr(old, of.name), getattr(new, of.name)) for of in fields(old)}
+    return replace(new, **columns)
 
 
 def column_of(values: Sequence[Any]) -> Column:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from sweep.errors import SweepError
-from sweep.store import clock, lease, schema
+from sweep.store import clock, lease, revisions, schema
 from sweep.store.engine import conflict_insert, writing
 from sweep.store.recording import Changes, RecordingStorage
 
@@ -46,6 +46,11 @@ class Rows:
     events: list[Row] = field(default_factory=list)
     commands: dict[int, str] = field(default_factory=dict)
     study: Row = field(default_factory=dict)
+
+    def touched(self) -> set[int]:
+        """Numbers of the trials that have a row here."""
+        keyed = (*self.epochs, *self.results)
+        return {*self.trials, *self.reconstructions, *(key[0] for key in keyed)}
 
     def forget_curves(self, number: int) -> None:
         """Drop the curve rows of a trial that begins anew."""
@@ -115,12 +120,21 @@ class StudyWriter:
             if self._landed(connection):
                 self._learn_ids(connection, changes)
                 return
+            revision = self._advance(connection, changes, rows)
             lease.renew(connection, self._study_id, self.token, self._batch)
-            ids = self._write_optuna(connection, changes)
-            workers = self._write_ours(connection, rows, {**self._trial_ids, **ids})
+            new_ids = self._write_optuna(connection, changes)
+            ids = {**self._trial_ids, **new_ids}
+            workers = self._write_ours(connection, rows, ids)
+            touched = changes.touched() | rows.touched()
+            revisions.touch(connection, revision, [ids[number] for number in touched])
         # Only now, when the transaction has landed.
-        self._trial_ids.update(ids)
+        self._trial_ids.update(new_ids)
         self._worker_ids.update(workers)
+
+    def _advance(self, connection: Connection, changes: Changes, rows: Rows) -> int:
+        if changes == Changes() and rows == Rows():
+            return 0  # the lease is renewed, and nothing is new to readers
+        return revisions.advance(connection, self._study_id)
 
     def _landed(self, connection: Connection) -> bool:
         batch = connection.scalar(
@@ -134,9 +148,9 @@ class StudyWriter:
     def _learn_ids(self, connection: Connection, changes: Changes) -> None:
         self._trial_ids.update(self._find_ids(connection, sorted(changes.new_trials)))
         workers = connection.execute(
-            select(schema.sweep_workers.c.name, schema.sweep_workers.c.worker_id).where(
-                schema.sweep_workers.c.study_id == self._study_id
-            )
+            select(schema.sweep_workers.c.name, schema.sweep_workers.c.worker_id)
+            .where(schema.sweep_workers.c.study_id == self._study_id)
+            .order_by(schema.sweep_workers.c.worker_id)  # of one name, the newest is ours
         )
         self._worker_ids.update({row.name: row.worker_id for row in workers})
 

@@ -3,6 +3,8 @@
 import platform
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -29,6 +31,9 @@ from sweep.trial import (
     Verdict,
     WorkerSetup,
 )
+from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory
+
+CPU = torch.device("cpu")
 
 Attempt = tuple[int, int]  # number, attempt
 
@@ -62,11 +67,13 @@ class Session:
         send: Callable[[Event], None],
         *,
         pruning: bool,
+        device: torch.device = CPU,
     ) -> None:
         self._trainer = trainer
         self._inbox = inbox
         self._send = send
         self._pruning = pruning
+        self._pulse = Pulse(send, partial(device_memory, device))
         self._specs: deque[TrialSpec] = deque()
         self._leaving: set[Attempt] = set()
         self._current: Attempt | None = None
@@ -81,7 +88,14 @@ class Session:
             if self._specs:
                 self._train(self._specs.popleft())
             else:
-                self._hear(self._inbox.get())
+                self._hear(self._wait())
+
+    def _wait(self) -> Order:
+        """The next order, however long it takes to come."""
+        while True:
+            with self._pulse.waiting(), suppress(Empty):
+                return self._inbox.get(timeout=BEAT_SECONDS)
+            self._pulse.beat()
 
     def _train(self, spec: TrialSpec) -> None:
         attempt = (spec.number, spec.attempt)
@@ -121,6 +135,7 @@ class Session:
                     metrics=metrics,
                 )
             )
+            self._pulse.beat()
             # A verdict takes effect one epoch later, always: so a pruned trial ends at the same
             # epoch whether the coordinator answers fast or slowly.
             if self._pruning:
@@ -134,7 +149,7 @@ class Session:
     def _await_verdict(self, attempt: Attempt, epoch: int) -> None:
         """Obey the verdict on an epoch, once it is there."""
         while attempt not in self._leaving and self._judged < epoch:
-            self._hear(self._inbox.get())
+            self._hear(self._wait())
         if self._leave_after is not None and self._leave_after <= epoch:
             self._leaving.add(attempt)
 
@@ -178,7 +193,7 @@ def work(device_name: str, inbox: "SimpleQueue[Order]", send: Callable[[Event], 
             originals_png=trainer.originals_png,
         )
     )
-    Session(trainer, inbox, send, pruning=setup.pruning).run()
+    Session(trainer, inbox, send, pruning=setup.pruning, device=device).run()
 
 
 def open_device(name: str) -> torch.device:

@@ -1,9 +1,16 @@
 import pytest
 
 from sweep.analysis.floors import Floors
-from sweep.analysis.verdict import best_trial, floor_at, question_trial, verdict
+from sweep.analysis.verdict import (
+    best_number,
+    best_trial,
+    floor_at,
+    question_number,
+    question_trial,
+    verdict,
+)
 from sweep.trial import TrialConfig
-from tests.store_factories import trial_row
+from tests.store_factories import trial_row, trial_table
 
 NARROW = TrialConfig(hidden_width=2)
 
@@ -62,3 +69,25 @@ def test_the_question_is_known_whatever_adam_ignores() -> None:
 def test_wider_than_there_are_pixels_the_floor_stays_nothing() -> None:
     assert floor_at(floors(), 1000) == 0.0
     assert floor_at(floors(), None) is None
+
+
+def test_numbers_from_columns_are_those_of_rows() -> None:
+    rows = [
+        trial_row(number=2, values=(0.3,), config=NARROW),
+        trial_row(number=3, values=(0.1,), invalid=True),
+        trial_row(number=5, values=(0.2,), config=TrialConfig(eps=1e-7)),
+        trial_row(number=7, values=(0.2,)),
+        trial_row(number=8, values=(float("nan"),), config=NARROW),
+    ]
+    best, question = best_trial(rows), question_trial(rows)
+    assert best is not None
+    assert question is not None
+    table = trial_table(*rows)
+    assert best_number(table) == best.number == 5
+    assert question_number(table) == question.number == 5
+
+
+def test_a_study_without_finished_trials_has_no_numbers_to_tell() -> None:
+    for table in (trial_table(), trial_table(trial_row(number=0, state="FAIL"))):
+        assert best_number(table) is None
+        assert question_number(table) is None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import pytest
 from optuna.trial import TrialState
 
@@ -110,6 +111,21 @@ def test_a_study_runs_to_its_budget_and_no_further(
     assert run(engine, options=options) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
     assert [trial.number for trial in trials(url)] == list(range(12))
+
+
+def test_vitals_are_kept_with_their_worker_and_change_nothing_else(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = open_store(f"sqlite:///{tmp_path / 'quiet.db'}", create=True)
+    run(quiet)
+    monkeypatch.setattr("sweep.worker.pulse.BEAT_SECONDS", 0.0)  # one after every epoch
+    run(engine)
+    (worker,) = read.workers(engine, "x")
+    assert worker.busy is not None and 0 <= worker.busy <= 1
+    assert worker.memory_total_bytes == psutil.virtual_memory().total
+    assert read.workers(quiet, "x")[0].busy is None
+    trained = [[(row.values, row.config) for row in read.trials(e, "x")] for e in (engine, quiet)]
+    assert trained[0] == trained[1]
 
 
 def test_what_a_trial_reported_is_what_is_stored(engine: Engine, url: str) -> None:

@@ -18,13 +18,13 @@ from sweep.figures.width import draw_width, gather_width
 from sweep.names import Activation, Loss
 from sweep.store.records import CurvePoint, NumberDomain, TrialRow
 from sweep.trial import TrialConfig
-from tests.store_factories import trial_row
+from tests.store_factories import trial_row, trial_table
 
 WIDTH = NumberDomain(low=8, high=1024, log=True, step=1, integer=True)
 
 
 def draw_pareto(rows: Sequence[TrialRow]) -> go.Figure:
-    front = gather_front(rows, ("val_mse", "hidden_width"))
+    front = gather_front(trial_table(*rows, objectives=("val_mse", "hidden_width")))
     assert isinstance(front, Front)
     return draw_front(front)
 
@@ -35,16 +35,16 @@ def draw_learning(rows: Sequence[TrialRow]) -> go.Figure:
 
 
 CHARTS: dict[str, Callable[[Sequence[TrialRow]], go.Figure]] = {
-    "history": lambda rows: draw_history(gather_history(rows)),
-    "width": lambda rows: draw_width(gather_width(rows)),
+    "history": lambda rows: draw_history(gather_history(trial_table(*rows))),
+    "width": lambda rows: draw_width(gather_width(trial_table(*rows))),
     "importances": lambda rows: draw_importances(
-        gather_importances(importances(rows, {"hidden_width": WIDTH}))
+        gather_importances(importances(trial_table(*rows), {"hidden_width": WIDTH}))
     ),
-    "parallel": lambda rows: draw_lines(gather_lines(rows)),
+    "parallel": lambda rows: draw_lines(gather_lines(trial_table(*rows))),
     "learning": draw_learning,
     "classes": lambda rows: draw_classes(gather_classes({str(row.number): row for row in rows})),
     "pareto": draw_pareto,
-    "timeline": lambda rows: draw_timeline(gather_timeline(rows)),
+    "timeline": lambda rows: draw_timeline(gather_timeline(trial_table(*rows))),
 }
 
 
@@ -90,7 +90,7 @@ def test_a_chart_of_nothing_says_why_it_is_empty(
 
 
 def test_axes_are_labelled_with_units() -> None:
-    drawn = draw_width(gather_width([row(0), row(9)]))
+    drawn = draw_width(gather_width(trial_table(row(0), row(9))))
     assert drawn.layout.xaxis.title.text == "Hidden width (units)"
     assert drawn.layout.yaxis.title.text == "Test error (MSE per pixel)"
     assert drawn.layout.xaxis.type == drawn.layout.yaxis.type == "log"
@@ -103,7 +103,8 @@ def test_every_activation_has_a_colour_and_every_loss_a_symbol() -> None:
 
 
 def test_many_points_are_drawn_with_webgl() -> None:
-    drawn = draw_history(gather_history([row(number) for number in range(style.WEBGL_POINTS)]))
+    rows = [row(number) for number in range(style.WEBGL_POINTS)]
+    drawn = draw_history(gather_history(trial_table(*rows)))
     assert drawn.data[0].type == "scattergl"
 
 

@@ -16,9 +16,9 @@ from sweep.figures.pareto import gather_front
 from sweep.figures.timeline import gather_timeline
 from sweep.figures.width import gather_width
 from sweep.names import Activation
-from sweep.store.records import CurvePoint
+from sweep.store.records import CurvePoint, TrialRow
 from sweep.trial import TrialConfig
-from tests.store_factories import trial_row
+from tests.store_factories import trial_row, trial_table
 
 OTHER = TrialConfig(epochs=1)
 
@@ -26,28 +26,38 @@ OTHER = TrialConfig(epochs=1)
 def test_history_has_the_best_so_far_up_to_the_last_trial() -> None:
     values = (0.4, 0.5, 0.2, 0.3)
     rows = [trial_row(number=n, values=(v,), config=OTHER) for n, v in enumerate(values)]
-    history = gather_history([*rows, trial_row(number=4, state="WAITING", outcome=None)])
-    assert history.finished.y == [0.4, 0.5, 0.2, 0.3]
-    assert (history.best_x, history.best_y) == ([0, 2, 3], [0.4, 0.2, 0.2])
+    waiting = trial_row(number=4, state="WAITING", outcome=None)
+    history = gather_history(trial_table(*rows, waiting))
+    assert history.finished.y.tolist() == [0.4, 0.5, 0.2, 0.3]
+    assert history.best_x.tolist() == [0, 2, 3]
+    assert history.best_y.tolist() == [0.4, 0.2, 0.2]
 
 
 def test_history_keeps_pruned_invalid_and_infinite_trials_apart() -> None:
     history = gather_history(
-        [
+        trial_table(
             trial_row(number=0, values=(0.4,)),
             trial_row(number=1, values=(0.1,), state="PRUNED"),
             trial_row(number=2, values=(0.1,), invalid=True),
             trial_row(number=3, values=(float("inf"),)),
             trial_row(number=4, state="FAIL"),
-        ]
+        )
     )
-    assert (history.finished.x, history.pruned.x, history.question.x) == ([0], [1], [0])
-    assert history.best_y == [0.4, 0.4]
+    shown = (history.finished, history.pruned, history.question)
+    assert [marks.numbers.tolist() for marks in shown] == [[0], [1], [0]]
+    assert history.best_y.tolist() == [0.4, 0.4]
 
 
 def test_an_empty_history_has_no_marks() -> None:
-    history = gather_history([])
-    assert (history.finished.x, history.best_x) == ([], [])
+    history = gather_history(trial_table())
+    assert (history.finished.n, history.best_x.tolist()) == (0, [])
+
+
+def test_a_part_of_the_history_has_its_marks_beside_the_best_of_all() -> None:
+    rows = [trial_row(number=n, values=(1.0 / (n + 1),), config=OTHER) for n in range(6)]
+    history = gather_history(trial_table(*rows), between=(1.5, 4.0))
+    assert history.finished.x.tolist() == [2, 3, 4]
+    assert history.best_x.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def floors() -> Floors:
@@ -57,43 +67,65 @@ def floors() -> Floors:
     )
 
 
-def test_width_has_a_point_a_measured_trial_and_the_floor_beneath_it() -> None:
-    rows = [
+def test_width_has_a_mark_a_measured_trial_and_the_floor_beneath_it() -> None:
+    table = trial_table(
         trial_row(number=0, values=(0.05,), config=TrialConfig(hidden_width=2)),
         trial_row(number=1, values=(0.02,), config=TrialConfig(hidden_width=4)),
         trial_row(number=2, values=(0.01,), test_mse=None),
-    ]
-    errors = gather_width(rows, floors())
-    assert [(point.width, point.test_mse) for point in errors.points] == [(2, 0.05), (4, 0.02)]
+    )
+    errors = gather_width(table, floors())
+    assert (errors.marks.x.tolist(), errors.marks.y.tolist()) == ([2, 4], [0.05, 0.02])
     assert errors.floor_widths == [1, 2, 3, 4]  # 5 and 6 lie far below every mark
     assert errors.floor_mse[1] == floors().test_pca_mse[2]
-    assert (errors.mean_mse, errors.question) == (0.1, None)
+    assert (errors.mean_mse, errors.entropy, errors.question.n) == (0.1, None, 0)
+    assert "PCA" in errors.about
 
 
-def test_width_without_floors_has_points_alone() -> None:
-    errors = gather_width([trial_row(number=0, values=(0.05,))])
-    assert (errors.floor_widths, errors.mean_mse) == ([], None)
-    assert errors.question is not None
-    assert errors.question.width == 784
+def test_width_without_floors_has_marks_alone() -> None:
+    errors = gather_width(trial_table(trial_row(number=0, values=(0.05,))))
+    assert (errors.floor_widths, errors.mean_mse, errors.about) == ([], None, "")
+    assert errors.question.x.tolist() == [784]
+
+
+def test_cross_entropies_stand_over_the_entropy_and_not_over_pca() -> None:
+    table = trial_table(trial_row(number=0, test_bce=0.3, values=(0.05,)), trial_row(number=1))
+    errors = gather_width(table, floors(), metric="test_bce")
+    assert errors.marks.y.tolist() == [0.3]
+    assert (errors.entropy, errors.floor_widths, errors.mean_mse) == (0.2, [], None)
+    assert "entropy of the test pixels, 0.200 nats" in errors.about
+
+
+def test_a_range_of_widths_keeps_the_trials_in_it() -> None:
+    rows = [
+        trial_row(number=n, values=(0.1,), config=TrialConfig(hidden_width=2**n)) for n in range(6)
+    ]
+    assert gather_width(trial_table(*rows), between=(4, 20)).marks.numbers.tolist() == [2, 3, 4]
 
 
 def importance(**fields: Any) -> Importances:
-    empty = {"shares": {}, "n_trials": 60, "best_share": 0.1, "left_out": (), "reason": None}
-    return Importances(**(empty | fields))
+    of = {"n_trials": 60, "n_compared": 60, "best_share": 0.1}
+    empty = {"shares": {}, "left_out": (), "reason": None}
+    return Importances(**(of | empty | fields))
 
 
 def test_importances_are_named_in_words_and_say_what_they_are_of() -> None:
-    bars = gather_importances(importance(shares={"adam.learning_rate": 0.7, "loss": 0.3}))
-    assert (bars.names, bars.shares) == (["adam learning rate", "loss"], [0.7, 0.3])
+    bars = gather_importances(importance(shares={"learning_rate": 0.7, "loss": 0.3}))
+    assert (bars.names, bars.shares) == (["learning rate", "loss"], [0.7, 0.3])
+    assert bars.settings == ("learning_rate", "loss")
     assert "best 10 % of 60 finished trials" in bars.about
     assert "Rough" not in bars.about
 
 
 def test_importances_of_few_trials_are_called_rough_and_name_what_is_left_out() -> None:
-    few = importance(shares={"loss": 1.0}, n_trials=30, left_out=("sgd.learning_rate",))
+    few = importance(shares={"loss": 1.0}, n_trials=30, left_out=("learning_rate",))
     about = gather_importances(few).about
     assert "Rough" in about
-    assert "few trials have it: sgd learning rate" in about
+    assert "few trials have it: learning rate" in about
+
+
+def test_importances_of_a_sample_say_so() -> None:
+    about = gather_importances(importance(shares={"loss": 1.0}, n_trials=20_000)).about
+    assert about.endswith("Of so many, 60 at random were compared.")
 
 
 def test_no_importances_give_their_reason() -> None:
@@ -107,30 +139,30 @@ def searched(number: int, value: float, **config: Any) -> Any:
     )
 
 
-def test_lines_have_the_searched_settings_that_differ_the_worst_trial_first() -> None:
+def test_lines_have_the_searched_settings_that_differ_the_best_trial_first() -> None:
     lines = gather_lines(
-        [
+        trial_table(
             searched(0, 0.01, hidden_width=64, activation=Activation.TANH, epochs=5),
             searched(1, 0.1, hidden_width=16, activation=Activation.RELU, epochs=5),
-        ]
+        )
     )
-    assert lines.numbers == [1, 0]
-    assert lines.colours == pytest.approx([-1.0, -2.0])
+    assert lines.numbers.tolist() == [0, 1]
+    assert lines.colours.tolist() == pytest.approx([2.0, 1.0])
     width, activation, error = lines.dimensions
-    assert (width.values, width.tick_texts) == ([4.0, 6.0], ["16", "32", "64"])
-    assert (activation.values, activation.tick_texts) == ([0, 1], ["relu", "tanh"])
+    assert (width.values.tolist(), width.tick_texts) == ([6.0, 4.0], ["16", "32", "64"])
+    assert (activation.values.tolist(), activation.tick_texts) == ([1, 0], ["relu", "tanh"])
     assert (error.label, error.tick_texts) == ("validation error", ["0.01", "0.02", "0.05", "0.1"])
 
 
 def test_lines_leave_out_settings_that_another_one_brings_along() -> None:
     rows = [searched(0, 0.1, hidden_width=64), searched(1, 0.2, hidden_width=16)]
     brought = trial_row(number=2, values=(0.3,), config=TrialConfig(momentum=0.9))
-    labels = [dimension.label for dimension in gather_lines([*rows, brought]).dimensions]
+    labels = [axis.label for axis in gather_lines(trial_table(*rows, brought)).dimensions]
     assert labels == ["hidden width", "validation error"]
 
 
 def test_lines_of_one_trial_have_no_axes() -> None:
-    assert gather_lines([searched(0, 0.1, hidden_width=8)]).dimensions == []
+    assert gather_lines(trial_table(searched(0, 0.1, hidden_width=8))).dimensions == []
 
 
 def point(epoch: int, val_mse: float | None) -> CurvePoint:
@@ -165,23 +197,42 @@ def test_classes_without_names_are_numbers() -> None:
     assert errors.classes == ["0", "1"]
 
 
-def test_a_front_has_the_trials_that_nothing_beats() -> None:
-    points = [(0.3, 8.0), (0.1, 64.0), (0.2, 64.0)]
+def test_a_front_has_the_trials_that_nothing_beats_from_left_to_right() -> None:
+    points = [(0.1, 64.0), (0.3, 8.0), (0.2, 64.0)]
     rows = [trial_row(number=n, values=p) for n, p in enumerate(points)]
-    front = gather_front(rows, ("val_mse", "hidden_width"))
+    front = gather_front(trial_table(*rows, objectives=("val_mse", "hidden_width")))
     assert front is not None
-    assert (front.x, front.y) == ([8.0, 64.0, 64.0], [0.3, 0.1, 0.2])
-    assert front.front == [0, 1]
-    assert gather_front(rows, ("val_mse",)) is None
+    assert front.front.numbers.tolist() == [1, 0]
+    assert (front.front.x.tolist(), front.front.y.tolist()) == ([8.0, 64.0], [0.3, 0.1])
+    assert front.beaten.numbers.tolist() == [2]
+
+
+def test_one_objective_has_no_front() -> None:
+    assert gather_front(trial_table(trial_row(number=0, values=(0.1,)))) is None
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def ran(number: int, start: float, end: float | None, **fields: Any) -> TrialRow:
+    """A trial from one second to another."""
+    return trial_row(
+        number=number,
+        datetime_start=START + timedelta(seconds=start),
+        datetime_complete=None if end is None else START + timedelta(seconds=end),
+        **fields,
+    )
 
 
 def test_a_timeline_starts_with_the_first_trial() -> None:
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    later = start + timedelta(seconds=4)
-    rows = [
-        trial_row(number=0, datetime_start=later, datetime_complete=later + timedelta(seconds=2)),
-        trial_row(number=1, datetime_start=start, datetime_complete=later),
-        trial_row(number=2, datetime_start=start, datetime_complete=None),
-    ]
-    spans = [(s.number, s.start_seconds, s.seconds) for s in gather_timeline(rows)]
-    assert spans == [(0, 4.0, 2.0), (1, 0.0, 4.0)]
+    table = trial_table(ran(0, 4, 6), ran(1, 0, 4), ran(2, 0, None), ran(3, 0, 1, worker=None))
+    bars = gather_timeline(table).bars
+    assert bars.numbers.tolist() == [0, 1]
+    assert (bars.start_seconds.tolist(), bars.seconds.tolist()) == ([4.0, 0.0], [2.0, 4.0])
+
+
+def test_a_span_of_the_timeline_has_the_trials_that_overlap_it() -> None:
+    table = trial_table(ran(0, 0, 2), ran(1, 1, 5), ran(2, 6, 9), ran(3, 8, 9))
+    bars = gather_timeline(table, between=(3, 7)).bars
+    assert bars.numbers.tolist() == [1, 2]
+    assert bars.start_seconds.tolist() == [1.0, 6.0]  # still since the first of all

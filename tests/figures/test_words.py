@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
-from sweep.figures import words
+from sweep.figures import style, words
+from sweep.names import Optimizer
 from sweep.trial import TrialConfig
-from tests.store_factories import trial_row
+from tests.store_factories import trial_row, trial_table
 
 
 @pytest.mark.parametrize(
@@ -51,8 +54,38 @@ def test_a_trial_has_a_short_name() -> None:
     assert words.short_name(trial_row(number=0, config=config)) == "32 relu · bce · adam · 1 epoch"
 
 
-def test_hover_text_names_the_trial_and_its_params_safely() -> None:
-    row = trial_row(number=7, values=(0.01,), params={"<b>": "<script>"}, state="PRUNED")
-    text = words.hover(row)
-    assert "<b>Trial 7</b> (PRUNED)" in text
-    assert "&lt;b&gt; &lt;script&gt;" in text
+def test_hover_texts_name_the_trial_its_errors_and_what_was_searched() -> None:
+    row = trial_row(number=7, values=(0.01,), params={"hidden_width": 784, "loss": "bce"})
+    assert words.hovers(trial_table(row)) == [
+        "<b>Trial 7</b><br>validation error 0.01000<br>test error 0.01000<br>hidden width 784"
+        "<br>loss bce"
+    ]
+
+
+def test_hover_texts_leave_out_settings_that_the_trial_does_not_use() -> None:
+    params = {"sgd.momentum": 0.5}
+    sgd = TrialConfig(optimizer=Optimizer.SGD, momentum=0.5)
+    pruned = trial_row(number=0, config=sgd, params=params, state="PRUNED")
+    assert words.hovers(trial_table(pruned, trial_row(number=1))) == [
+        "<b>Trial 0</b> (PRUNED)<br>momentum 0.5",
+        "<b>Trial 1</b>",
+    ]
+
+
+def test_hover_texts_are_text_and_never_html() -> None:
+    evil = replace(TrialConfig(), activation="<script>")  # type: ignore[arg-type]
+    row = trial_row(number=0, config=evil, params={"activation": "<script>"})
+    (text,) = words.hovers(trial_table(row)) or []
+    assert "activation &lt;script&gt;" in text
+
+
+def test_too_many_marks_have_no_hover_texts() -> None:
+    rows = [trial_row(number=number) for number in range(style.HOVER_MARKS + 1)]
+    assert words.hovers(trial_table(*rows)) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(784.0, "784"), (0.00123456, "0.001235"), (1e9, "1e+09"), (True, "yes")]
+)
+def test_a_value_from_a_column_reads_as_it_was_written(value: float, text: str) -> None:
+    assert words.value(value) == text

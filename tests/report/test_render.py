@@ -176,6 +176,43 @@ def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> Non
     assert images[49]["alt"] == "Error of trial 23: Ankle boot"
 
 
+def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
+    fill(engine)
+    page = Page(render(engine, "study"))
+    assert {"chart-width", "chart-entropy"} <= set(page.ids)
+    assert "The grey line is the floor of linear codes" in page.text
+    assert "The grey line is the entropy of the test pixels, 0.240 nats" in page.text
+
+
+def test_a_report_shows_how_good_the_trials_are_as_a_whole(engine: Engine) -> None:
+    fill(engine)
+    page = Page(render(engine, "study"))
+    assert "chart-edf" in page.ids
+    share = "75 % of 24 finished trials have a lower validation error than the question’s"
+    assert share in page.text
+
+
+def test_settings_are_shown_one_by_one_but_the_width_where_it_belongs(engine: Engine) -> None:
+    fill(engine)
+    slices = [name for name in Page(render(engine, "study")).ids if name.startswith("chart-slice")]
+    assert slices == ["chart-slice-activation"]
+
+
+def test_the_curves_of_many_trials_are_there_when_some_were_pruned(engine: Engine) -> None:
+    fill(engine)
+    assert "chart-intermediate" not in Page(render(engine, "study")).ids
+    add_trial(engine, 1, 24, 0.3, state="PRUNED", curve=[0.4, 0.3])
+    assert "chart-intermediate" in Page(render(engine, "study")).ids
+
+
+def test_of_many_invalid_trials_the_first_are_named(engine: Engine) -> None:
+    study_id = add(engine)
+    for number in range(52):
+        add_trial(engine, study_id, number, 0.1, invalid=True)
+    text = Page(render(engine, "study")).text
+    assert "Trial 49 and 2 more" in text
+
+
 def test_a_report_says_how_to_repeat_the_study(engine: Engine) -> None:
     fill(engine)
     text = Page(render(engine, "study")).text

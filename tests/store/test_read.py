@@ -229,6 +229,18 @@ def test_trials_can_be_ordered_and_limited(engine: Engine) -> None:
     assert numbers(states=["fail", "PRUNED"]) == [3]
 
 
+def test_trials_can_be_asked_for_by_number(store: Engine) -> None:
+    study_id = add_study(store)
+    for number in range(4):
+        add_trial(store, study_id, number, number / 10, params={"loss": "mse"})
+    rows = read.trials(store, "study", numbers=[3, 1, 77])
+    assert [(row.number, row.value, row.params["loss"]) for row in rows] == [
+        (1, 0.1, "mse"),
+        (3, 0.3, "mse"),
+    ]
+    assert read.trials(store, "study", numbers=[]) == []
+
+
 def test_every_order_can_be_asked_for(store: Engine) -> None:
     add_trial(store, add_study(store), 0, 0.1)
     for order in read.ORDERS:
@@ -256,6 +268,20 @@ def test_best_takes_finite_complete_valid_trials_lowest_first(engine: Engine) ->
     assert [row.number for row in read.best(engine, "study", 2)] == [1, 6]
     assert read.study(engine, "study").best_number == 1
     assert read.study(engine, "study").n_invalid == 1
+
+
+def test_the_best_so_far_falls_at_trials_that_beat_all_before_them(store: Engine) -> None:
+    study_id = add_study(store)
+    for number, value in enumerate((0.5, 0.6, 0.4, 0.4, float("-inf"), 0.1)):
+        add_trial(store, study_id, number, value)
+    add_trial(store, study_id, 6, 0.01, invalid=True)
+    add_trial(store, study_id, 7, 0.02, state="PRUNED")
+    add_trial(store, add_study(store, "other"), 0, 0.05)
+    add_study(store, "without trials")
+    assert read.best_so_far(store) == {
+        "study": [(0, 0.5), (2, 0.4), (5, 0.1)],
+        "other": [(0, 0.05)],
+    }
 
 
 def test_best_of_several_objectives_is_the_pareto_set(engine: Engine) -> None:
@@ -352,6 +378,29 @@ def test_events_after_an_id_are_the_new_ones(engine: Engine) -> None:
     add_rows(engine, schema.sweep_events, event | {"message": "a"}, event | {"message": "b"})
     first, second = read.events(engine, "study")
     assert read.events(engine, "study", after_id=first.event_id) == [second]
+
+
+def test_the_newest_events_come_oldest_first(engine: Engine) -> None:
+    study_id = add_study(engine)
+    event = {"study_id": study_id, "at": EPOCH, "kind": "x"}
+    add_rows(engine, schema.sweep_events, *(event | {"message": word} for word in "abc"))
+    assert [row.message for row in read.events(engine, "study", newest=2)] == ["b", "c"]
+    first = read.events(engine, "study")[0]
+    newest = read.events(engine, "study", after_id=first.event_id, newest=9)
+    assert [row.message for row in newest] == ["b", "c"]
+
+
+def test_a_worker_has_the_trials_that_run_under_its_name(store: Engine) -> None:
+    # A study that went on names its workers anew: the first w0 is gone, and has none.
+    study_id = add_study(store)
+    worker = {"study_id": study_id, "name": "w0", "host": "h", "pid": 1, "device": "cpu"}
+    seen = {"n_finished": 3, "started_at": EPOCH, "seen_at": EPOCH}
+    for state in ("gone", "training"):
+        add_rows(store, schema.sweep_workers, {**worker, **seen, "state": state})
+    add_trial(store, study_id, 0, 0.1, worker="w0")
+    for number, name in enumerate(("w0", "w0", "w1"), start=1):
+        add_trial(store, study_id, number, state="RUNNING", worker=name)
+    assert [row.n_training for row in read.workers(store, "study")] == [0, 2]
 
 
 def test_commands_and_workers_are_listed(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, event, func, select
 
 from sweep.errors import LeaseLostError, StoreError
-from sweep.store import schema
+from sweep.store import read, schema
 from sweep.store.engine import writing
 from sweep.store.lease import Holder, take
 from sweep.store.migrate import open_store
@@ -246,3 +246,74 @@ def test_attributes_are_json_as_optuna_writes_it(engine: Engine, opened: OpenStu
     with engine.connect() as connection:
         text = connection.scalar(select(schema.study_user_attributes.c.value_json))
     assert json.loads(str(text)) == {"b": 1}
+
+
+def revisions(engine: Engine) -> tuple[int, list[int]]:
+    """The study's revision, and its trials' in the order of their numbers."""
+    ours, study = schema.sweep_trials.c, schema.sweep_studies.c
+    with engine.connect() as connection:
+        of_trials = connection.scalars(select(ours.revision).order_by(ours.number))
+        return connection.execute(select(study.revision)).scalar_one(), list(of_trials)
+
+
+def test_a_tick_gives_its_revision_to_the_trials_that_it_touched(
+    engine: Engine, opened: OpenStudy
+) -> None:
+    study, rows = memory(opened), opened.writer
+    for number in range(6):
+        study.ask()
+        rows.rows.trials[number] = {"attempt": 1}
+    rows.flush()
+    first, of_trials = revisions(engine)
+    assert of_trials == [first] * 6
+    rows.rows.trials[0] = {"train_seconds": 1.0}
+    rows.rows.epochs[1, 0, 1] = {"val_mse": 0.5}
+    rows.rows.results[2, 0] = {"seed": 1}
+    rows.rows.reconstructions[3] = {"reconstructions_png": b"", "errors_png": b""}
+    opened.storage.restart_trial(4)
+    rows.flush()
+    assert revisions(engine) == (first + 1, [first + 1] * 5 + [first])
+
+
+def test_what_is_no_trials_is_a_new_revision_all_the_same(
+    engine: Engine, opened: OpenStudy
+) -> None:
+    before = read.revision(engine, "x")
+    opened.writer.rows.events.append({**EVENT, "message": "something happened"})
+    opened.writer.flush()
+    assert read.revision(engine, "x") != before
+
+
+def test_a_lease_renewed_is_no_news(engine: Engine, opened: OpenStudy) -> None:
+    before = read.revision(engine, "x")
+    opened.writer.flush()
+    assert read.revision(engine, "x") == before
+
+
+def test_a_commit_whose_answer_was_lost_counts_once(engine: Engine, opened: OpenStudy) -> None:
+    def lose_the_answer(connection: object) -> None:
+        raise StoreError("connection lost")
+
+    before, _ = revisions(engine)
+    memory(opened).ask()
+    opened.writer.rows.trials[0] = {"attempt": 1}
+    event.listen(engine, "commit", _commit_then(lose_the_answer), once=True)
+    with pytest.raises(StoreError):
+        opened.writer.flush()
+    opened.writer.flush()
+    assert revisions(engine) == (before + 1, [before + 1])
+
+
+def test_vitals_of_a_worker_are_written_as_they_come(engine: Engine, opened: OpenStudy) -> None:
+    worker = {
+        **{"host": "h", "pid": 1, "device": "cpu", "device_name": None},
+        **{"state": "ready", "n_finished": 0},
+    }
+    opened.writer.rows.workers["w0"] = worker
+    opened.writer.flush()
+    assert read.workers(engine, "x")[0].busy is None
+    vitals = {"busy": 0.5, "memory_used_bytes": 3 * 2**40, "memory_total_bytes": 2**43}
+    opened.writer.rows.workers["w0"] = {**worker, **vitals}
+    opened.writer.flush()
+    (row,) = read.workers(engine, "x")
+    assert (row.busy, row.memory_used_bytes, row.memory_total_bytes) == (0.5, 3 * 2**40, 2**43)

@@ -4,8 +4,8 @@ import io
 import pytest
 from PIL import Image
 
-from sweep.report import pictures
-from sweep.report.pictures import cut, picture_names
+from sweep.figures import pictures
+from sweep.figures.pictures import cut, picture_names
 from sweep.trainer import data, pixels
 from tests.store_factories import strip_png
 

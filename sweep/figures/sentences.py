@@ -1,11 +1,14 @@
 """What a study found, in plain sentences with numbers."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
+
+import numpy as np
 
 from sweep.analysis.verdict import Verdict
 from sweep.figures import words
 from sweep.store.records import StudySummary, TrialRow
+from sweep.store.table import TrialTable
 
 #: A floor below this is a perfect copy: it is rounding that is left of it.
 NOTHING = 1e-9
@@ -122,11 +125,23 @@ def _times(ratio: float) -> str:
     return f"{ratio:.1f} times"
 
 
+def beaten_by(table: TrialTable, question: TrialRow | None) -> str:
+    """How many trials do better than the question's configuration."""
+    finished = table.value[table.counting]
+    if question is None or question.value is None or len(finished) < 2:
+        return ""
+    better = float(np.mean(finished < question.value))
+    return (
+        f"{words.percent(better)} of {len(finished):,} finished trials have a lower validation "
+        "error than the question’s configuration."
+    )
+
+
 def failures(rows: Sequence[TrialRow]) -> list[tuple[str, int, list[int]]]:
     """Why trials failed: reason, how many, and the first numbers; the most frequent first."""
-    failed = [row for row in rows if row.state == "FAIL"]
-    reasons = Counter(row.reason or "no reason was recorded" for row in failed)
-    return [
-        (reason, n, [row.number for row in failed if (row.reason or "") in (reason, "")][:10])
-        for reason, n in reasons.most_common()
-    ]
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        if row.state == "FAIL":
+            numbers[row.reason or "no reason was recorded"].append(row.number)
+    by_frequency = sorted(numbers.items(), key=lambda item: -len(item[1]))
+    return [(reason, len(failed), failed[:10]) for reason, failed in by_frequency]

@@ -1,0 +1,19 @@
+"""Which settings a trial uses: momentum means nothing to Adam."""
+
+import numpy as np
+
+from sweep.store.table import Choices, Mask, TrialTable
+from sweep.studyfile.settings import SETTINGS
+
+
+def used(table: TrialTable, setting: str) -> Mask:
+    """The trials whose training depends on a setting that they have."""
+    column = table.column(setting)
+    known: Mask = column.codes >= 0 if isinstance(column, Choices) else np.isfinite(column)
+    needs = SETTINGS[setting].used_with if setting in SETTINGS else None
+    if needs is None or needs[0] not in table.settings:
+        return known
+    other = table.settings[needs[0]]
+    assert isinstance(other, Choices)
+    asked: Mask = np.logical_or.reduce([other.is_(choice) for choice in needs[1]])
+    return known & asked

@@ -1,0 +1,375 @@
+"""Any column of a table as one side of a chart: title, scale, ticks, and the cells along it.
+
+Notation: K trials, C cells. "As drawn": numbers as they are, words by their place, NaN for none.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from sweep.analysis.usage import used
+from sweep.figures import style, words
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.store.records import STATES
+from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
+from sweep.trial import TrialConfig
+
+#: The mark of the best trial.
+STAR: Mapping[str, Any] = {
+    "symbol": "star",
+    "size": 15,
+    "color": style.VERMILLION,
+    "line": {"color": "rgba(255, 255, 255, 0.85)", "width": 0.8},
+}
+#: From best to worst, on any background.
+ERROR_SCALE = (style.BLUE, "#9AA0A8", style.ORANGE)
+
+Kind = Literal["log", "linear", "words"]
+
+#: The most different values that count as few.
+FEW = 12
+#: The most words that have cells.
+MAX_WORDS = 40
+#: The most ticks that tell single values.
+_MAX_TICKS = 9
+
+#: Columns that people think of in factors, and the factor.
+_FACTORS: Mapping[str, int] = {
+    "hidden_width": 2,
+    "batch_size": 2,
+    "n_parameters": 10,
+    "learning_rate": 10,
+    "weight_decay": 10,
+    "eps": 10,
+    "value": 10,
+    "val_mse": 10,
+    "val_mse_std": 10,
+    "test_mse": 10,
+    "test_mse_std": 10,
+    "test_bce": 10,
+    "train_seconds": 10,
+}
+#: Words in the order in which the product names them; all others stand by the alphabet.
+_ORDERS: Mapping[str, Sequence[str]] = {
+    "activation": tuple(Activation),
+    "loss": tuple(Loss),
+    "optimizer": tuple(Optimizer),
+    "output": tuple(Output),
+    "schedule": tuple(Schedule),
+    "weight_init": tuple(WeightInit),
+    "state": STATES,
+}
+_SETTINGS = tuple(field.name for field in fields(TrialConfig))
+_TIMES = ("started", "ended")
+#: Of all other measured numbers the lowest is the best.
+_HIGHER_IS_BETTER = ("psnr", "exact_pixels")
+
+
+class Axis(NamedTuple):
+    """A column along one side of a chart."""
+
+    name: str
+    #: With units.
+    title: str
+    kind: Kind
+    values: Numbers  # (K,) as drawn
+    #: The factor between the ticks of a logarithmic axis; 10 for others.
+    base: int
+    #: What the words are, by place; empty for numbers.
+    names: tuple[str, ...]
+    #: Every number is an integer.
+    whole: bool
+    #: The different numbers or places, where they are few; else none.
+    few: NDArray[np.float64]
+
+    @property
+    def heading(self) -> str:
+        """The title without units."""
+        return self.title.split(" (")[0]
+
+    @property
+    def plain(self) -> str:
+        """The heading as it stands in a sentence."""
+        first, rest = self.heading[:1], self.heading[1:]
+        return first + rest if rest[:1].isupper() else first.lower() + rest
+
+    @property
+    def single(self) -> bool:
+        """Its values are few: each is a strip or a row of cells of its own."""
+        return self.kind == "words" or len(self.few) > 0
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """The few values, as drawn."""
+        return np.arange(len(self.names), dtype=np.float64) if self.kind == "words" else self.few
+
+    def scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As drawn -> so that equal distances look equal."""
+        return np.log(values) / math.log(self.base) if self.kind == "log" else values
+
+    def unscaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The way back from ``scaled``."""
+        return np.power(float(self.base), values) if self.kind == "log" else values
+
+    def text(self, value: float) -> str:
+        """What stands at a place of the axis, in words."""
+        return self.names[round(value)] if self.kind == "words" else words.value(value)
+
+    def layout(self, values: NDArray[np.float64] | None = None) -> dict[str, Any]:
+        """Plotly's options for the axis; ``values`` are drawn along it, if not its own."""
+        finite = self.values[np.isfinite(self.values)] if values is None else values
+        if self.kind == "words":
+            return _words_layout(self.names)
+        if not len(finite):
+            return {}
+        if self.kind == "log":
+            return _log_layout(finite, self.base)
+        return (
+            _few_layout(self.few, finite) if 0 < len(self.few) <= _MAX_TICKS else {"type": "linear"}
+        )
+
+
+def axis_of(table: TrialTable, name: str) -> Axis:
+    """The axis of a column, for the trials of this table. Raises KeyError for an unknown name."""
+    column = _column(table, name)
+    if isinstance(column, Choices):
+        values, names = _places(name, column)
+        return Axis(name, _title(table, name), "words", values, 10, names, True, _few(values))
+    if name in _TIMES:
+        column = (column - np.nanmin(column, initial=np.inf)) / 60
+    return number_axis(name, column, _title(table, name))
+
+
+def _column(table: TrialTable, name: str) -> Column:
+    """Before its first trial, a study's table has no settings."""
+    if name in _SETTINGS and name not in table.settings:
+        return np.full(len(table), np.nan)
+    return table.column(name)
+
+
+def using(table: TrialTable, *names: str) -> TrialTable:
+    """The trials that count and use these settings."""
+    mask = table.counting
+    for name in names:
+        mask &= used(table, name) if name in table.column_names else False
+    return table.where(mask)
+
+
+def number_axis(name: str, values: Numbers, title: str | None = None) -> Axis:
+    """The axis of numbers, which may be of several tables."""
+    finite = values[np.isfinite(values)]
+    log = name in _FACTORS and bool(len(finite)) and bool(finite.min() > 0)
+    return Axis(
+        name=name,
+        title=title or _capital(words.axis(name)),
+        kind="log" if log else "linear",
+        values=np.where(np.isfinite(values), values, np.nan),
+        base=_FACTORS[name] if log else 10,
+        names=(),
+        whole=bool(np.all(finite == np.round(finite))),
+        few=_few(finite),
+    )
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether the best of a column is its highest number."""
+    return name in _HIGHER_IS_BETTER
+
+
+def _title(table: TrialTable, name: str) -> str:
+    if name in _TIMES:
+        return f"{name.capitalize()} (minutes after the first)"
+    return _capital(words.axis(table.objectives[0] if name == "value" else name))
+
+
+def _capital(title: str) -> str:
+    return title[:1].upper() + title[1:]
+
+
+def _places(name: str, column: Choices) -> tuple[Numbers, tuple[str, ...]]:
+    """The words that are there, in the order of ``_ORDERS`` or of the alphabet."""
+    present = set(np.unique(column.codes[column.codes >= 0]).tolist())
+    order = _ORDERS.get(name, ())
+    codes = sorted(
+        present,
+        key=lambda code: (
+            order.index(column.names[code]) if column.names[code] in order else len(order),
+            words.value(column.names[code]),
+        ),
+    )
+    places = np.full(len(column.names) + 1, np.nan)  # code -1 is the last
+    places[codes] = np.arange(len(codes))
+    return places[column.codes], tuple(words.value(column.names[code]) for code in codes)
+
+
+def _few(values: Numbers) -> NDArray[np.float64]:
+    different = np.unique(values[np.isfinite(values)])
+    return different if len(different) <= FEW else np.empty(0)
+
+
+def _words_layout(names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "type": "linear",
+        "range": [-0.6, len(names) - 0.4],
+        "tickvals": list(range(len(names))),
+        "ticktext": list(names),
+        "showgrid": False,
+    }
+
+
+def _few_layout(few: NDArray[np.float64], values: NDArray[np.float64]) -> dict[str, Any]:
+    low, high = float(values.min()), float(values.max())
+    room = 0.06 * (high - low) or 0.5
+    return {
+        "type": "linear",
+        "range": [low - room, high + room],
+        "tickvals": few.tolist(),
+        "ticktext": [words.value(value) for value in few.tolist()],
+    }
+
+
+def _log_layout(values: NDArray[np.float64], base: int) -> dict[str, Any]:
+    ends = [float(values.min()), float(values.max())]
+    if base == 2:
+        return style.width_axis(ends)
+    return style.log_axis(ends) | ({"tickformat": "~s"} if ends[1] >= 1e5 else {})
+
+
+def epoch_axis(longest: int) -> dict[str, Any]:
+    """Plotly's options for epochs from 1 to ``longest``."""
+    room = max(0.25, 0.03 * longest)
+    return {"range": [1 - room, longest + room], "dtick": 1 if longest <= 10 else None}
+
+
+def error_axis(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
+    """Plotly's options for errors: logarithmic where they differ by factors, else linear."""
+    low, high = float(np.min(values)), float(np.max(values))
+    if low > 0 and high / low > 3:
+        return style.log_axis([low, high])
+    room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+    return {"type": "linear", "range": [low - room, high + room], "tickformat": "~g"}
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten between low and high, with 2 and 5 times them where those are few."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        inside = [tick for tick in ticks if low <= tick <= high]
+        if len(inside) > 2:
+            return inside
+    return [low, math.sqrt(low * high), high]
+
+
+class Cells(NamedTuple):
+    """An axis cut into cells: a value each where they are few, else equal stretches."""
+
+    edges: NDArray[np.float64]  # (C + 1,) as drawn, or places of the few values
+    #: In the middle of each cell.
+    middles: NDArray[np.float64]  # (C,)
+    #: The cell of each trial; -1 for none.
+    places: NDArray[np.intp]  # (K,)
+    #: What each cell holds, in words.
+    texts: list[str]
+    #: The cells are single values, drawn side by side.
+    single: bool
+
+    @property
+    def n(self) -> int:
+        return len(self.texts)
+
+    def drawn(self, values: Numbers) -> Numbers:
+        """Where trials with these values stand between ``edges``."""
+        return self.places.astype(np.float64) if self.single else values
+
+    def layout(self, axis: Axis) -> dict[str, Any]:
+        """Plotly's options for an axis from the first edge to the last."""
+        if self.single or not self.n:
+            return _words_layout(self.texts) | {"range": [-0.5, self.n - 0.5]}
+        ends = self.edges[[0, -1]]
+        return axis.layout() | {"range": (np.log10(ends) if axis.kind == "log" else ends).tolist()}
+
+
+def cells_of(axis: Axis, n_cells: int) -> Cells:
+    """Cut an axis into at most so many cells; words and few values have one each.
+
+    Of more than MAX_WORDS words, the trials of the others have no cell.
+    """
+    if axis.single:
+        return _single_cells(axis)
+    scaled = axis.scaled(axis.values)
+    known = np.isfinite(scaled)
+    if not known.any():
+        return Cells(np.zeros(1), np.zeros(0), np.full(len(scaled), -1), [], single=False)
+    ends = float(scaled[known].min()), float(scaled[known].max())
+    edges = axis.unscaled(np.linspace(*ends, n_cells + 1))
+    if axis.whole:  # else a cell may lie between two integers, and stay empty
+        edges = np.unique(np.floor(edges[:-1]) - 0.5)
+        edges = np.append(edges, np.nanmax(axis.values) + 0.5)
+    else:
+        edges[0], edges[-1] = np.nanmin(axis.values), np.nanmax(axis.values)
+    places = np.clip(np.searchsorted(edges, axis.values, side="right") - 1, 0, len(edges) - 2)
+    texts = [_stretch(axis, low, high) for low, high in pairwise(edges)]
+    between = axis.scaled(np.maximum(edges, np.nanmin(axis.values)))
+    middles = axis.unscaled((between[:-1] + between[1:]) / 2)
+    return Cells(edges, middles, np.where(known, places, -1), texts, single=False)
+
+
+def _single_cells(axis: Axis) -> Cells:
+    values = axis.points[:MAX_WORDS]
+    places = np.searchsorted(values, axis.values)
+    held = np.isfinite(axis.values) & (places < len(values))
+    return Cells(
+        edges=np.arange(-0.5, len(values)),
+        middles=values,
+        places=np.where(held, places, -1),
+        texts=[axis.text(value) for value in values.tolist()],
+        single=True,
+    )
+
+
+def _stretch(axis: Axis, low: float, high: float) -> str:
+    if axis.whole:
+        first, last = math.ceil(low), math.floor(high)
+        return f"{first:,}" if first == last else f"{first:,} to {last:,}"
+    return f"{words.number(low)} to {words.number(high)}"
+
+
+def even(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A share in [0, 1) for each trial, always the same, and spread evenly however they are cut.
+
+    Multiples of the golden ratio: any run of trial numbers fills the interval without clumps.
+    """
+    shares: NDArray[np.float64] = np.mod(numbers * ((math.sqrt(5) - 1) / 2), 1.0)
+    return shares
+
+
+def colour_bar(title: str, ticks: Mapping[float, str] | None = None) -> dict[str, Any]:
+    """Plotly's options for the bar that tells what colours mean; ``ticks`` are value -> text."""
+    chosen = {"tickvals": list(ticks), "ticktext": list(ticks.values())} if ticks else {"nticks": 5}
+    return {
+        "title": {"text": f"{title}<br> ", "side": "top", "font": {"size": 13}},
+        "tickfont": {"size": 11},
+        "thickness": 10,
+        "len": 0.9,
+        "outlinewidth": 0,
+        **chosen,
+    }
+
+
+def note(drawn: go.Figure, text: str) -> go.Figure:
+    """Say under a chart's title what is shown."""
+    subtitle = {"text": text, "font": {"size": 12}}
+    return drawn.update_layout(title={"subtitle": subtitle}, margin={"t": 72})
+
+
+def finite(*columns: Numbers) -> Mask:
+    """The trials that have every one of these numbers."""
+    mask: Mask = np.all([np.isfinite(column) for column in columns], axis=0)
+    return mask

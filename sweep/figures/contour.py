@@ -1,0 +1,163 @@
+"""Two settings against one measured number: a map of cells, each with what its trials reached.
+
+Nothing is interpolated: a cell without trials stays empty. Notation: R rows of C cells.
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from sweep.figures import axes, style, words
+from sweep.figures.axes import Axis, Cells
+from sweep.figures.groups import Groups, grouped
+from sweep.figures.marks import Marks, draw_marks, marks_of
+from sweep.store.table import Numbers, TrialTable
+
+Statistic = Literal["best", "median"]
+
+#: On each side.
+MAX_CELLS = 40
+_MIN_CELLS = 6
+#: Where trials were spread evenly, a cell would have so many.
+_TRIALS_A_CELL = 4
+
+
+class Contour(NamedTuple):
+    """The counting trials that use both settings, by cells of them."""
+
+    x: Axis
+    y: Axis
+    metric: Axis
+    statistic: Statistic
+    columns: Cells
+    rows: Cells
+    #: Of each cell, row by row.
+    groups: Groups
+    #: At its own place, in the middle of its cell where cells are single values.
+    best: Marks
+
+    @property
+    def n_trials(self) -> int:
+        return int(self.groups.counts.sum())
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """What the colours show; NaN for an empty cell."""
+        of_cells = self.groups.best if self.statistic == "best" else self.groups.median
+        return of_cells.reshape(self.rows.n, self.columns.n)
+
+
+def gather_contour(
+    table: TrialTable,
+    x: str,
+    y: str,
+    metric: str = "val_mse",
+    statistic: Statistic = "best",
+) -> Contour:
+    """Logarithmic settings get cells of equal factors, words and few values a cell each."""
+    usable = axes.using(table, x, y)
+    usable = usable.where(np.isfinite(axes.axis_of(usable, metric).values))
+    across, up, measured = (axes.axis_of(usable, name) for name in (x, y, metric))
+    n_cells = round(math.sqrt(len(usable) / _TRIALS_A_CELL))
+    n_cells = min(MAX_CELLS, max(_MIN_CELLS, n_cells))
+    columns, rows = axes.cells_of(across, n_cells), axes.cells_of(up, n_cells)
+    held = (columns.places >= 0) & (rows.places >= 0)
+    highest = axes.higher_is_better(metric)
+    groups = grouped(
+        rows.places[held] * columns.n + columns.places[held],
+        measured.values[held],
+        usable.numbers[held],
+        rows.n * columns.n,
+        highest=highest,
+    )
+    at = columns.drawn(across.values), rows.drawn(up.values)
+    return Contour(
+        x=across,
+        y=up,
+        metric=measured,
+        statistic=statistic,
+        columns=columns,
+        rows=rows,
+        groups=groups,
+        best=_best(usable, groups, *at, highest=highest),
+    )
+
+
+def _best(usable: TrialTable, groups: Groups, x: Numbers, y: Numbers, *, highest: bool) -> Marks:
+    """The best trial of the best cell; no mark without trials."""
+    ordered = np.argsort(-groups.best if highest else groups.best)  # NaN last
+    numbers = groups.best_numbers[ordered[:1]]
+    chosen = np.isin(usable.numbers, numbers)
+    return marks_of(usable.where(chosen), x[chosen], y[chosen], n_marks=1)
+
+
+def draw_contour(contour: Contour) -> go.Figure:
+    """Colour tells what each cell reached; a star stands where the best trial is."""
+    x, y, metric = contour.x, contour.y, contour.metric
+    of_cells = "Best" if contour.statistic == "best" else "Median"
+    title = f"{of_cells} {metric.plain} by {x.plain} and {y.plain}"
+    drawn = style.figure(title, x.title, y.title, height=500)
+    if not contour.n_trials:
+        return style.say(drawn, f"No finished trial has both {x.plain} and {y.plain}.")
+    values = metric.scaled(contour.values)
+    drawn.add_trace(
+        go.Heatmap(
+            x=contour.columns.edges,
+            y=contour.rows.edges,
+            z=values,
+            customdata=contour.groups.best_numbers.reshape(values.shape),
+            text=_hovers(contour),
+            hovertemplate="%{text}<extra></extra>",
+            hoverongaps=False,
+            colorscale=axes.ERROR_SCALE[:: -1 if axes.higher_is_better(metric.name) else 1],
+            xgap=1,
+            ygap=1,
+            colorbar=axes.colour_bar(metric.plain, _ticks(metric, values)),
+            showscale=True,
+        )
+    )
+    draw_marks(
+        drawn, contour.best, n_marks=1, name="best trial", marker=dict(axes.STAR), cliponaxis=False
+    )
+    drawn.update_layout(showlegend=True)
+    drawn.update_xaxes(contour.columns.layout(x), showgrid=False)
+    return drawn.update_yaxes(contour.rows.layout(y), showgrid=False)
+
+
+def _ticks(metric: Axis, values: NDArray[np.float64]) -> dict[float, str] | None:
+    """Of the colours, where they stand for logarithms; Plotly's own where not."""
+    if metric.kind != "log":
+        return None
+    ends = metric.unscaled(np.array([np.nanmin(values), np.nanmax(values)]))
+    ticks = axes.round_ticks(*ends.tolist())
+    places = metric.scaled(np.array(ticks)).tolist()
+    texts = [words.value(float(f"{tick:.2g}")) for tick in ticks]
+    return dict(zip(places, texts, strict=True))
+
+
+def _hovers(contour: Contour) -> list[list[str]]:
+    """A text for each cell, row by row."""
+    groups, metric = contour.groups, contour.metric.plain
+    of_groups = zip(
+        groups.counts.tolist(),
+        groups.best.tolist(),
+        groups.median.tolist(),
+        groups.best_numbers.tolist(),
+        strict=True,
+    )
+    rows = [f"{contour.y.plain} {text}" for text in contour.rows.texts]
+    columns = [f"{contour.x.plain} {text}" for text in contour.columns.texts]
+    return [
+        [
+            f"{column}<br>{row}<br>{n:,} trial{'' if n == 1 else 's'}"
+            f"<br>best {metric} {words.number(best)} (trial {number})"
+            f"<br>median {words.number(median)}"
+            if n
+            else ""
+            for column, (n, best, median, number) in zip(columns, of_groups, strict=False)
+        ]
+        for row in rows
+    ]

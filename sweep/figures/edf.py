@@ -1,0 +1,78 @@
+"""Which share of the trials reached an error: studies and searches compared as a whole."""
+
+from collections.abc import Mapping
+from itertools import cycle
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from sweep.figures import axes, style
+from sweep.figures.axes import Axis
+from sweep.store.table import TrialTable
+
+#: Of one curve; more cannot be told apart.
+MAX_STEPS = 500
+
+
+class Shares(NamedTuple):
+    """One curve: the share ``shares[i]`` of its trials is at ``values[i]`` or below."""
+
+    label: str
+    n_trials: int
+    values: NDArray[np.float64]  # (S,) at most MAX_STEPS, ascending
+    shares: NDArray[np.float64]  # (S,) in (0, 1]
+
+
+class Edf(NamedTuple):
+    """Empirical distribution functions of a metric."""
+
+    #: Over the values of all curves.
+    axis: Axis
+    curves: list[Shares]
+
+
+def gather_edf(tables: Mapping[str, TrialTable], metric: str = "val_mse") -> Edf:
+    """A curve for each labelled table that has trials that count."""
+    found = {
+        label: axes.axis_of(table.where(table.counting), metric) for label, table in tables.items()
+    }
+    curves = [_shares(label, axis) for label, axis in found.items()]
+    curves = [curve for curve in curves if curve.n_trials]
+    values = np.concatenate([np.empty(0), *(curve.values for curve in curves)])
+    title = next((axis.title for axis in found.values()), None)
+    return Edf(axes.number_axis(metric, values, title), curves)
+
+
+def _shares(label: str, axis: Axis) -> Shares:
+    ordered = np.sort(axis.values[np.isfinite(axis.values)])
+    n_trials = len(ordered)
+    rows = np.unique(np.linspace(0, n_trials - 1, min(n_trials, MAX_STEPS)).round().astype(int))
+    return Shares(label, n_trials, ordered[rows], (rows + 1) / max(n_trials, 1))
+
+
+def draw_edf(edf: Edf) -> go.Figure:
+    """Steps; the further to the left, the better the trials as a whole."""
+    axis = edf.axis
+    drawn = style.figure(
+        f"Share of finished trials with at most this {axis.plain}", axis.title, "Share of trials"
+    )
+    if not edf.curves:
+        return style.say(drawn, "No trial has finished yet.")
+    # More studies than colours go round again, dashed.
+    looks = cycle((colour, dash) for dash in ("solid", "dash", "dot") for colour in style.PALETTE)
+    for curve, (colour, dash) in zip(edf.curves, looks, strict=False):
+        drawn.add_trace(
+            go.Scatter(
+                x=np.append(curve.values[:1], curve.values),  # rises from the ground
+                y=np.append(0.0, curve.shares),
+                mode="lines",
+                line={"color": colour, "width": 2.5, "dash": dash, "shape": "hv"},
+                name=f"{curve.label} ({curve.n_trials:,})",
+                hovertemplate=f"%{{y:.1%}} of {curve.n_trials:,} trials: at most %{{x:.4g}}",
+            )
+        )
+    drawn.update_layout(showlegend=True)
+    drawn.update_xaxes(axis.layout())
+    return drawn.update_yaxes(range=[-0.02, 1.03], tickformat=".0%")

@@ -1,0 +1,168 @@
+"""Validation error epoch by epoch for many trials: how soon the good ones stand out."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from sweep.figures import axes, style, words
+from sweep.store.records import CurvePoint
+from sweep.store.table import TrialTable
+
+#: Of those that are read, so many are certain to be the best ones.
+_BEST = 20
+#: So many are coloured and named.
+_NAMED = 5
+_COLOURS = (style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.PURPLE)
+
+
+class Line(NamedTuple):
+    """One trial's validation error by epoch; epochs without a finite error are left out."""
+
+    number: int
+    epochs: list[int]
+    val_mse: list[float]
+    pruned: bool
+
+
+class Intermediate(NamedTuple):
+    """The curves that are shown."""
+
+    #: The best trials of all, the best first.
+    named: list[Line]
+    others: list[Line]
+    #: Trials that have a curve, shown or not.
+    n_total: int
+
+    @property
+    def lines(self) -> list[Line]:
+        return [*self.named, *self.others]
+
+
+def choose_curves(table: TrialTable, limit: int = 200) -> list[int]:
+    """The trials whose curves to read: the best 20, and an even sample of the rest.
+
+    A trial stays chosen while the study grows, unless so many new ones push it out.
+    """
+    trained = np.flatnonzero(~table.states.is_("WAITING") & ~table.invalid)
+    best = _ranked(table)[: min(_BEST, limit)]
+    rest = np.setdiff1d(trained, best)
+    sample = rest[np.argsort(axes.even(table.numbers[rest]), kind="stable")]
+    chosen = np.concatenate([best, sample[: limit - len(best)]])
+    return [int(number) for number in np.sort(table.numbers[chosen])]
+
+
+def _ranked(table: TrialTable) -> NDArray[np.intp]:
+    """The rows of the trials that count, the best first."""
+    rows = np.flatnonzero(table.counting)
+    return rows[np.argsort(table.value[rows], kind="stable")]
+
+
+def gather_intermediate(
+    curves: Mapping[int, Sequence[CurvePoint]], table: TrialTable, n_total: int
+) -> Intermediate:
+    """The curves that were read, by trial number, out of ``n_total`` that there are."""
+    pruned = set(table.numbers[table.states.is_("PRUNED")].tolist())
+    lines = {number: _line(number, points, pruned) for number, points in curves.items()}
+    lines = {number: line for number, line in lines.items() if line.epochs}
+    ranked = (int(number) for number in table.numbers[_ranked(table)])
+    named = [number for number in ranked if number in lines][:_NAMED]
+    return Intermediate(
+        named=[lines[number] for number in named],
+        others=[line for number, line in lines.items() if number not in named],
+        n_total=n_total,
+    )
+
+
+def _line(number: int, points: Sequence[CurvePoint], pruned: set[int]) -> Line:
+    known = [(p.epoch, p.val_mse) for p in points if p.val_mse is not None and p.val_mse > 0]
+    return Line(
+        number=number,
+        epochs=[epoch for epoch, _ in known],
+        val_mse=[error for _, error in known],
+        pruned=number in pruned,
+    )
+
+
+def draw_intermediate(shown: Intermediate) -> go.Figure:
+    """The best few in colour, all others as one faint trace; a cross where a trial was pruned."""
+    drawn = style.figure(
+        "Validation error by epoch, trial by trial", words.axis("epoch"), words.axis("val_mse")
+    )
+    if not shown.lines:
+        return style.say(drawn, "No epoch has finished yet.")
+    axes.note(drawn, _about(shown))
+    _draw_others(drawn, shown.others)
+    _draw_pruned(drawn, [line for line in shown.lines if line.pruned])
+    for place, line in reversed(list(enumerate(shown.named))):
+        _draw_named(drawn, line, place)
+    drawn.update_layout(showlegend=True)
+    errors = np.concatenate([line.val_mse for line in shown.lines])
+    drawn.update_yaxes(style.log_axis(errors))
+    return drawn.update_xaxes(axes.epoch_axis(max(line.epochs[-1] for line in shown.lines)))
+
+
+def _about(shown: Intermediate) -> str:
+    n_lines = len(shown.lines)
+    if n_lines >= shown.n_total:
+        return f"All {n_lines:,} trials" if n_lines > 1 else "One trial"
+    return f"{n_lines:,} of {shown.n_total:,} trials: the best, and an even sample of the rest"
+
+
+def _draw_others(drawn: go.Figure, lines: Sequence[Line]) -> None:
+    """One trace, with a gap after each trial: browsers draw that at once."""
+    if not lines:
+        return
+    gap = [np.nan]
+    drawn.add_trace(
+        go.Scatter(
+            x=np.concatenate([[*line.epochs, *gap] for line in lines]),
+            y=np.concatenate([[*line.val_mse, *gap] for line in lines]),
+            customdata=np.repeat(
+                [line.number for line in lines], [len(line.epochs) + 1 for line in lines]
+            ),
+            mode="lines+markers",
+            connectgaps=False,
+            line={"color": "rgba(138, 143, 152, 0.35)", "width": 1},
+            marker={"size": 2.5},
+            hovertemplate=_HOVER,
+            name="other trials",
+        )
+    )
+
+
+_HOVER = "<b>Trial %{customdata}</b><br>epoch %{x}: %{y:.4g}<extra></extra>"
+
+
+def _draw_pruned(drawn: go.Figure, lines: Sequence[Line]) -> None:
+    if not lines:
+        return
+    drawn.add_trace(
+        go.Scatter(
+            x=[line.epochs[-1] for line in lines],
+            y=[line.val_mse[-1] for line in lines],
+            customdata=[line.number for line in lines],
+            mode="markers",
+            marker={"symbol": "x-thin", "size": 6, "line": {"color": style.GREY, "width": 1.5}},
+            hovertemplate=_HOVER.replace("<br>", " (pruned)<br>", 1),
+            name="pruned",
+        )
+    )
+
+
+def _draw_named(drawn: go.Figure, line: Line, place: int) -> None:
+    drawn.add_trace(
+        go.Scatter(
+            x=line.epochs,
+            y=line.val_mse,
+            customdata=[line.number] * len(line.epochs),
+            mode="lines+markers",
+            line={"color": _COLOURS[place], "width": 3 if place == 0 else 2},
+            marker={"size": 5},
+            hovertemplate=_HOVER,
+            name=f"trial {line.number}",
+            legendrank=place,
+        )
+    )

@@ -1,0 +1,182 @@
+"""One trial's training, epoch by epoch and seed by seed."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from sweep.analysis.floors import Floors
+from sweep.figures import axes, style, words
+from sweep.store.records import CurvePoint, TrialRow
+
+#: A floor further below the lowest error would squeeze the curves: it is told, not drawn.
+_BELOW = 0.2
+
+_WAITING = "No epoch has finished yet."
+_NO_BCE = "The output is linear, and cross-entropy needs pixels in (0, 1)."
+
+
+class SeedLine(NamedTuple):
+    """A number by epoch; epochs where it is not known are left out."""
+
+    label: str
+    epochs: list[int]
+    values: list[float]
+
+
+class SeedChart(NamedTuple):
+    """One number of one trial."""
+
+    title: str
+    #: With the unit.
+    axis: str
+    seeds: list[SeedLine]
+    #: Over the seeds, of the epochs that all of them have reached; None with a single seed.
+    mean: SeedLine | None
+    #: What no model of that kind can beat; None where it is not known.
+    floor: float | None = None
+    floor_name: str = ""
+    #: Why there are no lines.
+    empty: str = _WAITING
+
+    @property
+    def lines(self) -> list[SeedLine]:
+        return [*self.seeds, *([self.mean] if self.mean else [])]
+
+
+class SeedCurves(NamedTuple):
+    """The three charts of a trial's page."""
+
+    train_loss: SeedChart
+    val_mse: SeedChart
+    val_bce: SeedChart
+
+
+def gather_seed_curves(
+    curves: Mapping[int, Sequence[CurvePoint]],  # by index of the seed
+    row: TrialRow,
+    floors: Floors | None = None,
+) -> SeedCurves:
+    """The curves of the trial's seeds, with the floors of its data at its width."""
+    config = row.config
+    train_loss, val_mse, val_bce = (
+        _seeds(curves, row.seeds, name) for name in ("train_loss", "val_mse", "val_bce")
+    )
+    loss = str(config.get("loss", "")).upper()
+    return SeedCurves(
+        train_loss=SeedChart(
+            title="Training loss",
+            axis=f"Training loss ({loss})" if loss else "Training loss",
+            seeds=train_loss,
+            mean=_mean(train_loss),
+        ),
+        val_mse=SeedChart(
+            title="Validation error",
+            axis=words.axis("val_mse"),
+            seeds=val_mse,
+            mean=_mean(val_mse),
+            floor=_pca_floor(floors, row.hidden_width),
+            floor_name=f"PCA floor at width {row.hidden_width}",
+        ),
+        val_bce=SeedChart(
+            title="Validation cross-entropy",
+            axis="Validation BCE (nats per pixel)",
+            seeds=val_bce,
+            mean=_mean(val_bce),
+            floor=floors.val_entropy if floors else None,
+            floor_name="Entropy floor of the pixels",
+            empty=_NO_BCE if val_mse and config.get("output") == "linear" else _WAITING,
+        ),
+    )
+
+
+def _seeds(
+    curves: Mapping[int, Sequence[CurvePoint]], seeds: Sequence[int], name: str
+) -> list[SeedLine]:
+    lines = []
+    for place, points in sorted(curves.items()):
+        known = [(point.epoch, getattr(point, name)) for point in points]
+        known = [(epoch, value) for epoch, value in known if value is not None]
+        if known:
+            lines.append(SeedLine(f"seed {seeds[place]}", *map(list, zip(*known, strict=True))))
+    return lines
+
+
+def _mean(seeds: Sequence[SeedLine]) -> SeedLine | None:
+    if len(seeds) < 2:
+        return None
+    by_epoch = [dict(zip(line.epochs, line.values, strict=True)) for line in seeds]
+    epochs = sorted(set.intersection(*map(set, by_epoch)))
+    if not epochs:
+        return None
+    means = [float(np.mean([values[epoch] for values in by_epoch])) for epoch in epochs]
+    return SeedLine(f"mean of {len(seeds)} seeds", epochs, means)
+
+
+def _pca_floor(floors: Floors | None, width: int | None) -> float | None:
+    if floors is None or width is None:
+        return None
+    return floors.val_pca_mse[min(width, floors.n_inputs)]
+
+
+def draw_seed_curves(curves: SeedCurves) -> tuple[go.Figure, go.Figure, go.Figure]:
+    """Training loss, validation error and validation cross-entropy."""
+    return draw_seeds(curves.train_loss), draw_seeds(curves.val_mse), draw_seeds(curves.val_bce)
+
+
+def draw_seeds(chart: SeedChart) -> go.Figure:
+    """A line a seed, their mean bold, the floor dashed."""
+    drawn = style.figure(chart.title, words.axis("epoch"), chart.axis, height=360)
+    if not chart.seeds:
+        return style.say(drawn, chart.empty)
+    _draw_lines(drawn, chart)
+    values = [value for line in chart.lines for value in line.values]
+    longest = max(line.epochs[-1] for line in chart.seeds)
+    if chart.floor is not None:
+        axes.note(drawn, f"{chart.floor_name}: {words.number(chart.floor)}")
+        if chart.floor >= _BELOW * min(values):
+            _draw_floor(drawn, chart, longest)
+            values.append(chart.floor)
+    drawn.update_layout(showlegend=len(drawn.data) > 1)
+    drawn.update_yaxes(axes.error_axis(values))
+    return drawn.update_xaxes(axes.epoch_axis(longest))
+
+
+def _draw_lines(drawn: go.Figure, chart: SeedChart) -> None:
+    # Blue is the mean's, grey the floor's.
+    colours = cycle(style.PALETTE[1:-1])
+    for line, colour in zip(chart.seeds, colours, strict=False):
+        alone = {"width": 2.5, "color": style.BLUE}
+        among = {"width": 1.5, "color": colour}
+        _draw_line(drawn, line, alone if chart.mean is None else among)
+    if chart.mean:
+        _draw_line(drawn, chart.mean, {"width": 3, "color": style.BLUE})
+
+
+def _draw_line(drawn: go.Figure, line: SeedLine, look: Mapping[str, Any]) -> None:
+    drawn.add_trace(
+        go.Scatter(
+            x=line.epochs,
+            y=line.values,
+            mode="lines+markers",
+            line=dict(look),
+            marker={"size": 3 + look["width"]},
+            name=line.label,
+            hovertemplate=f"{line.label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+        )
+    )
+
+
+def _draw_floor(drawn: go.Figure, chart: SeedChart, longest: int) -> None:
+    drawn.add_trace(
+        go.Scatter(
+            x=[0, longest + 1],  # beyond both ends of the axis
+            y=[chart.floor] * 2,
+            mode="lines",
+            line={"color": style.GREY, "width": 2, "dash": "dash"},
+            name=chart.floor_name,
+            hovertemplate=f"{chart.floor_name}<br>%{{y:.4g}}<extra></extra>",
+        )
+    )

@@ -1,0 +1,205 @@
+"""One setting against one measured number: where along the setting the good trials lie.
+
+Notation: K trials that use the setting, G groups of them along it.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from sweep.figures import axes, style
+from sweep.figures.axes import Axis, Cells
+from sweep.figures.groups import Groups, grouped
+from sweep.figures.marks import Band, Marks, draw_band, draw_marks, marks_of, within
+from sweep.store.table import Numbers, TrialTable
+
+#: With fewer trials, lines along a numeric setting would show chance.
+_ENOUGH = 30
+_MAX_GROUPS = 40
+#: How far the marks of one value scatter to either side, in distances between neighbours.
+_SCATTER = 0.3
+
+#: From the first trials to the last: light to dark, also for those who see no colours.
+SCALE = ((0.0, "#F2DE8E"), (0.35, "#7CC6A4"), (0.7, "#2D8DC4"), (1.0, "#1D4E9E"))
+
+
+class Slice(NamedTuple):
+    """The trials along one setting."""
+
+    setting: Axis
+    metric: Axis
+    #: The leftmost and the rightmost x of any range.
+    ends: tuple[float, float]
+    #: All K of them; x is the setting as drawn, scattered a little around few values.
+    marks: Marks
+    #: The best of all, and the best of each group.
+    best: Marks
+    group_best: Marks
+    #: At single values of the setting or in stretches of it; none where trials are few.
+    band: Band
+
+    @property
+    def too_many(self) -> bool:
+        """Only groups can be drawn."""
+        return self.marks.n > style.MAX_MARKS
+
+    @property
+    def n_drawn(self) -> int:
+        """Marks: all traces are of one kind, as WebGL's would lie on top of others."""
+        return self.group_best.n if self.too_many else self.marks.n
+
+
+def gather_slice(
+    table: TrialTable,
+    setting: str,
+    metric: str = "val_mse",
+    between: tuple[float, float] | None = None,
+) -> Slice:
+    """The trials that count and use the setting; with ``between``, those drawn in that x range."""
+    usable = axes.using(table, setting)
+    along, measured = axes.axis_of(usable, setting), axes.axis_of(usable, metric)
+    x = _scattered(along, usable.numbers) if along.single else along.values
+    known = axes.finite(x, measured.values)
+    ends = (float(x[known].min()), float(x[known].max())) if known.any() else (0.0, 1.0)
+    shown = known & within(x, between)
+    chosen, x, y = usable.where(shown), x[shown], measured.values[shown]
+    highest = axes.higher_is_better(metric)
+    band = _band(_cells(along._replace(values=along.values[shown])), y, chosen.numbers, highest)
+
+    def marks_at(numbers: NDArray[np.int64]) -> Marks:
+        rows = np.isin(chosen.numbers, numbers)
+        error = metric if metric in table.metrics else "val_mse"
+        n_marks = int(rows.sum())
+        return marks_of(chosen.where(rows), x[rows], y[rows], n_marks=n_marks, error=error)
+
+    best = [np.argmax(y) if highest else np.argmin(y)] if len(y) else []
+    return Slice(
+        setting=along,
+        metric=measured,
+        ends=ends,
+        marks=marks_at(chosen.numbers),
+        best=marks_at(chosen.numbers[best]),
+        group_best=marks_at(band.groups.best_numbers),
+        band=band,
+    )
+
+
+def _scattered(along: Axis, numbers: NDArray[np.int64]) -> Numbers:
+    """Around their value, each trial always at the same place."""
+    points = along.scaled(along.points)
+    gap = float(np.diff(points).min()) if len(points) > 1 else 0.5
+    aside = _SCATTER * gap * (2 * axes.even(numbers) - 1)
+    return along.unscaled(along.scaled(along.values) + aside)
+
+
+def _cells(along: Axis) -> Cells:
+    n_trials = len(along.values)
+    return axes.cells_of(along, min(_MAX_GROUPS, max(1, round(math.sqrt(n_trials) / 2))))
+
+
+def _band(cells: Cells, y: Numbers, numbers: NDArray[np.int64], highest: bool) -> Band:
+    """What the trials of each cell have in common, in the middle of the cell."""
+    held = np.flatnonzero(cells.places >= 0)
+    if not cells.single and len(held) < _ENOUGH:
+        held = held[:0]
+    filled, places = np.unique(cells.places[held], return_inverse=True)
+    groups = grouped(places, y[held], numbers[held], len(filled), highest=highest)
+    return Band(cells.middles[filled], groups)
+
+
+def draw_slice(sliced: Slice) -> go.Figure:
+    """Marks coloured by trial number, and medians; along a numeric setting the best too."""
+    setting, metric = sliced.setting, sliced.metric
+    drawn = style.figure(f"{metric.heading} by {setting.plain}", setting.title, metric.title)
+    if not sliced.marks.n:
+        return style.say(drawn, f"No finished trial has both {setting.plain} and {metric.plain}.")
+    if sliced.too_many:
+        _draw_groups(drawn, sliced)
+    else:
+        _draw_trials(drawn, sliced)
+    draw_marks(drawn, sliced.best, n_marks=sliced.n_drawn, name="best", marker=dict(axes.STAR))
+    drawn.update_xaxes(setting.layout(np.array(sliced.ends)))
+    return drawn.update_yaxes(metric.layout())
+
+
+def _draw_trials(drawn: go.Figure, sliced: Slice) -> None:
+    marks = sliced.marks
+    colours = {
+        "color": marks.numbers,
+        "colorscale": SCALE,
+        "size": 7 if marks.n <= style.WEBGL_POINTS else 5,
+        "opacity": 0.9,
+        "line": {"color": style.FAINT, "width": 0.6},
+        "colorbar": axes.colour_bar("trial"),
+        "showscale": marks.n > 1,
+    }
+    draw_marks(drawn, marks, n_marks=marks.n, name="trial", showlegend=False, marker=colours)
+    if sliced.setting.single:
+        _draw_medians(drawn, sliced)
+    elif sliced.band.x.size:
+        _draw_line(drawn, sliced, sliced.band.groups.median, "median", dash="dot")
+        _draw_line(drawn, sliced, sliced.band.groups.best, "best", dash="solid")
+
+
+def _draw_groups(drawn: go.Figure, sliced: Slice) -> None:
+    axes.note(drawn, f"{sliced.marks.n:,} trials in groups: the best and the middle 80 % of each")
+    if sliced.setting.single:
+        _draw_medians(drawn, sliced)
+    else:
+        draw_band(drawn, sliced.band)
+    draw_marks(
+        drawn,
+        sliced.group_best,
+        n_marks=sliced.group_best.n,
+        name="best of each group",
+        marker={"color": style.BLUE, "size": 7},
+    )
+
+
+def _draw_medians(drawn: go.Figure, sliced: Slice) -> None:
+    groups = sliced.band.groups
+    drawn.add_trace(
+        style.scatter(sliced.n_drawn)(
+            x=sliced.band.x,
+            y=groups.median,
+            mode="markers",
+            marker={
+                "symbol": "line-ew",
+                "size": 34,
+                "line": {"color": style.VERMILLION, "width": 3},
+            },
+            error_y={
+                "array": groups.high - groups.median,
+                "arrayminus": groups.median - groups.low,
+                "color": style.SKY,
+                "thickness": 8,
+                "width": 0,
+                "visible": sliced.too_many,
+            },
+            **_group_hover(groups, "median"),
+            name="median and middle 80 %" if sliced.too_many else "median",
+        )
+    )
+
+
+def _draw_line(drawn: go.Figure, sliced: Slice, y: Numbers, name: str, *, dash: str) -> None:
+    drawn.add_trace(
+        style.scatter(sliced.n_drawn)(
+            x=sliced.band.x,
+            y=y,
+            mode="lines",
+            line={"color": style.VERMILLION, "width": 2, "shape": "hvh", "dash": dash},
+            **_group_hover(sliced.band.groups, name),
+            name=f"{name} of the trials around",
+        )
+    )
+
+
+def _group_hover(groups: Groups, name: str) -> dict[str, Any]:
+    return {
+        "text": [f"{n:,} trial{'' if n == 1 else 's'}" for n in groups.counts],
+        "hovertemplate": f"{name} of %{{text}}<br>%{{y:.4g}}<extra></extra>",
+    }

@@ -1,0 +1,92 @@
+"""What is new in a study: every transaction that writes about it has the next number.
+
+``sweep_studies.revision`` counts the transactions, ``sweep_trials.revision`` says which of them
+changed a trial last. A reader that has seen revision r asks for the trials above r, and no more.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, select, update
+
+from sweep.errors import NotFoundError
+from sweep.store import clock
+from sweep.store.lookup import lease_of, no_such_study, snapshot
+from sweep.store.schema import studies, sweep_leases, sweep_studies, sweep_trials
+
+
+def advance(connection: Connection, study_id: int) -> int:
+    """Count this transaction and return its revision; call it before any other write.
+
+    Whoever writes about a study changes the study's row first. So its writers queue there: their
+    revisions become visible in the order of their numbers, and they can't deadlock further on.
+    Raises NotFoundError when the study was deleted meanwhile.
+    """
+    revision: int | None = connection.execute(
+        update(sweep_studies)
+        .where(sweep_studies.c.study_id == study_id)
+        .values(revision=sweep_studies.c.revision + 1)
+        .returning(sweep_studies.c.revision)
+    ).scalar_one_or_none()
+    if revision is None:
+        raise NotFoundError("the study was deleted while it was in use.")
+    return revision
+
+
+def touch(connection: Connection, revision: int, trial_ids: Iterable[int]) -> None:
+    """Say of trials that the transaction of this revision changed them."""
+    changed = [{"id": trial_id} for trial_id in sorted(trial_ids)]
+    if changed:
+        connection.execute(
+            update(sweep_trials)
+            .where(sweep_trials.c.trial_id == bindparam("id"))
+            .values(revision=revision),
+            changed,
+        )
+
+
+def revision(engine: Engine, name: str) -> str:
+    """A text that differs once anything a page shows of the study does. One cheap statement.
+
+    Its revision, whether somebody holds its lease now, and that it is still the same study.
+    """
+    with snapshot(engine) as connection:
+        query = _state(connection).where(studies.c.study_name == name)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            raise no_such_study(connection, name)
+        return _token(row)
+
+
+def revisions(engine: Engine) -> str:
+    """The same for all studies together: it differs too when one is made or deleted."""
+    with snapshot(engine) as connection:
+        rows = connection.execute(_state(connection).order_by(sweep_studies.c.study_id))
+        text = " ".join(_token(row) for row in rows)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def _state(connection: Connection) -> Select[Any]:
+    return select(
+        sweep_studies.c.study_id,
+        sweep_studies.c.created_at,
+        sweep_studies.c.revision,
+        sweep_leases.c.host,
+        sweep_leases.c.pid,
+        sweep_leases.c.process,
+        sweep_leases.c.taken_at,
+        sweep_leases.c.expires_at,
+        clock.now(connection.dialect.name).label("now"),
+    ).select_from(
+        studies.join(sweep_studies, sweep_studies.c.study_id == studies.c.study_id).outerjoin(
+            sweep_leases, sweep_leases.c.study_id == studies.c.study_id
+        )
+    )
+
+
+def _token(row: Row[Any]) -> str:
+    lease = lease_of(row, row.now)
+    held = "held" if lease is not None and lease.live else "free"
+    # SQLite gives a deleted study's id to the next one: the moment of its making tells them apart.
+    return f"{row.study_id}-{row.created_at:.3f}-{row.revision}-{held}"

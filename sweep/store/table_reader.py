@@ -1,0 +1,240 @@
+"""A study's trials as columns, kept up to date: each look reads only what is new.
+
+The SELECT takes texts as they are stored. SQLAlchemy would parse each trial's configuration for
+itself, which takes longer than all the rest; here thousands are parsed at once.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import reduce
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    String,
+    Text,
+    and_,
+    cast,
+    func,
+    select,
+    type_coerce,
+)
+
+from sweep.store.lookup import no_such_study, snapshot
+from sweep.store.records import METRICS
+from sweep.store.schema import studies, sweep_studies, sweep_trials, trial_params, trial_values
+from sweep.store.schema import trials as optuna_trials
+from sweep.store.table import Choices, Column, Numbers, TrialTable, merged, states_of
+from sweep.trial import TrialConfig
+
+#: Rows that are turned into columns at once: bounds the memory that their plain values take.
+_BATCH = 20_000
+
+#: Settings that are numbers; the others are words or truth.
+_NUMERIC = frozenset(field.name for field in fields(TrialConfig) if field.type in (int, float))
+_INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}  # Optuna stores them as NULL and a word
+
+
+def table(engine: Engine, name: str) -> TrialTable:
+    """The study's trials, read once. Who looks again and again keeps a TableReader."""
+    return TableReader(engine, name).look()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What a reader knows of its study."""
+
+    #: Its id, and when it was made: a study made anew may get the old one's name and id.
+    study: tuple[int, float]
+    revision: int
+    last_trial_id: int
+    table: TrialTable
+
+
+class TableReader:
+    """Reads a study's trials again and again. Threads may share it."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._lock = Lock()
+        self._seen: _Seen | None = None
+
+    def look(self) -> TrialTable:
+        """The trials now: the very same table while nothing about them changed.
+
+        Raises NotFoundError for a study that is not there.
+        """
+        with self._lock, snapshot(self._engine) as connection:
+            study = _find(connection, self._name)
+            seen = self._seen
+            if seen is None or seen.study != (study.study_id, study.created_at):
+                seen = _nothing_seen(connection, study)
+            if study.revision != seen.revision:
+                seen = _look_again(connection, seen, study.revision)
+            self._seen = seen
+            return seen.table
+
+
+def _find(connection: Connection, name: str) -> Row[Any, Any, Any]:
+    row = connection.execute(
+        select(sweep_studies.c.study_id, sweep_studies.c.created_at, sweep_studies.c.revision)
+        .join(studies, studies.c.study_id == sweep_studies.c.study_id)
+        .where(studies.c.study_name == name)
+    ).one_or_none()
+    if row is None:
+        raise no_such_study(connection, name)
+    return row
+
+
+def _nothing_seen(connection: Connection, study: Any) -> _Seen:
+    settings = connection.execute(
+        select(sweep_studies.c.settings).where(sweep_studies.c.study_id == study.study_id)
+    ).scalar_one()
+    objectives = tuple(settings.get("study", {}).get("objectives", ("val_mse",)))
+    return _Seen(
+        study=(study.study_id, study.created_at),
+        revision=-1,
+        last_trial_id=0,
+        table=_table([], objectives),
+    )
+
+
+def _look_again(connection: Connection, seen: _Seen, revision: int) -> _Seen:
+    study_id, objectives = seen.study[0], seen.table.objectives
+    last_trial_id, found = seen.last_trial_id, []
+    for rows in _new_rows(connection, seen):
+        last_trial_id = max(last_trial_id, max(row.trial_id for row in rows))
+        found.append(_table(rows, objectives))
+    if not found:
+        return replace(seen, revision=revision)
+    searched = (*seen.table.searched, *_searched(connection, study_id, seen.revision))
+    return replace(
+        seen,
+        revision=revision,
+        last_trial_id=last_trial_id,
+        table=replace(
+            reduce(merged, found, seen.table),
+            revision=revision,
+            searched=tuple(dict.fromkeys(searched)),
+        ),
+    )
+
+
+def _new_rows(connection: Connection, seen: _Seen) -> Iterator[Sequence[Row[Any]]]:
+    """Batches of the trials that were written since, and of those that have no row of ours yet.
+
+    Optuna's own tools enqueue the latter. They have no revision, and get one with their row.
+    """
+    study_id = seen.study[0]
+    ours = optuna_trials.join(sweep_trials, sweep_trials.c.trial_id == optuna_trials.c.trial_id)
+    written = (sweep_trials.c.study_id == study_id, sweep_trials.c.revision > seen.revision)
+    every = optuna_trials.outerjoin(
+        sweep_trials, sweep_trials.c.trial_id == optuna_trials.c.trial_id
+    )
+    enqueued = (
+        optuna_trials.c.study_id == study_id,
+        optuna_trials.c.trial_id > seen.last_trial_id,
+        sweep_trials.c.trial_id.is_(None),
+    )
+    n_objectives = len(seen.table.objectives)
+    for source, conditions in ((ours, written), (every, enqueued)):
+        query = _select(source, n_objectives).where(*conditions)
+        yield from connection.execute(query).partitions(_BATCH)
+
+
+def _select(source: Any, n_objectives: int) -> Select[Any]:
+    values: list[ColumnElement[Any]] = []
+    for objective in range(n_objectives):
+        of = trial_values.alias(f"value_{objective}")
+        source = source.outerjoin(
+            of, and_(of.c.trial_id == optuna_trials.c.trial_id, of.c.objective == objective)
+        )
+        kind = type_coerce(of.c.value_type, String)
+        values += [of.c.value.label(f"value_{objective}"), kind.label(f"kind_{objective}")]
+    return select(
+        optuna_trials.c.trial_id,
+        optuna_trials.c.number,
+        type_coerce(optuna_trials.c.state, String).label("state"),
+        cast(sweep_trials.c.config, Text).label("config"),
+        *(sweep_trials.c[name] for name in _PLAIN),
+        *values,
+    ).select_from(source)
+
+
+_PLAIN = (
+    *("outcome", "worker", "attempt", "invalid", "started_at", "finished_at"),
+    *(name for name in METRICS if name != "hidden_width"),  # that one is a setting
+)
+
+
+def _searched(connection: Connection, study_id: int, after: int) -> list[str]:
+    """The settings that a sampler chose in trials newer than a revision, by their first use."""
+    name = trial_params.c.param_name
+    query = (
+        select(name)
+        .join(sweep_trials, sweep_trials.c.trial_id == trial_params.c.trial_id)
+        .where(sweep_trials.c.study_id == study_id, sweep_trials.c.revision > after)
+        .group_by(name)
+        .order_by(func.min(trial_params.c.param_id))
+    )
+    return [param.split(".")[-1] for param in connection.execute(query).scalars()]
+
+
+def _table(rows: Sequence[Row[Any]], objectives: tuple[str, ...]) -> TrialTable:
+    """Rows as columns, in the order of their numbers."""
+    rows = sorted(rows, key=lambda row: row.number)
+    names = _select(optuna_trials, len(objectives)).selected_columns.keys()
+    plain = zip(*rows, strict=True) if rows else [()] * len(names)
+    columns: dict[str, Any] = dict(zip(names, plain, strict=True))
+    settings = _settings(columns["config"])
+    columns["hidden_width"] = settings["hidden_width"]
+    return TrialTable(
+        revision=0,
+        objectives=objectives,
+        numbers=np.array(columns["number"], dtype=np.int64),
+        states=states_of(columns["state"]),
+        values=np.column_stack(
+            [_values(columns[f"value_{m}"], columns[f"kind_{m}"]) for m in range(len(objectives))]
+        ),
+        outcomes=Choices.of(columns["outcome"]),
+        workers=Choices.of(columns["worker"]),
+        attempts=np.array([attempt or 0 for attempt in columns["attempt"]], dtype=np.int64),
+        invalid=np.array(columns["invalid"], dtype=np.bool_),  # None, without a row, is False
+        started=_numbers(columns["started_at"]),
+        ended=_numbers(columns["finished_at"]),
+        metrics={name: _numbers(columns[name]) for name in METRICS},
+        settings=settings,
+        searched=(),
+    )
+
+
+def _values(numbers: Sequence[float | None], kinds: Sequence[str | None]) -> Numbers:
+    return _numbers(
+        [
+            _INFINITE.get(kind or "") if number is None else number
+            for number, kind in zip(numbers, kinds, strict=True)
+        ]
+    )
+
+
+def _settings(texts: Sequence[str | None]) -> dict[str, Column]:
+    # All in one text: a call of the parser for each would take half as long again.
+    configs = json.loads(f"[{','.join(text or '{}' for text in texts)}]")
+    return {
+        name: _numbers(values) if name in _NUMERIC else Choices.of(values)
+        for name in (field.name for field in fields(TrialConfig))
+        for values in [[config.get(name) for config in configs]]
+    }
+
+
+def _numbers(values: Sequence[float | None]) -> Numbers:
+    return np.array(values, dtype=np.float64)  # None becomes NaN

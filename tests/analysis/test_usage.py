@@ -1,0 +1,19 @@
+from sweep.analysis.usage import used
+from sweep.names import Loss, Optimizer
+from sweep.trial import TrialConfig
+from tests.store_factories import trial_row, trial_table
+
+
+def test_a_setting_is_used_where_the_one_it_depends_on_has_its_value() -> None:
+    sgd = TrialConfig(optimizer=Optimizer.SGD, loss=Loss.HUBER)
+    table = trial_table(trial_row(number=0), trial_row(number=1, config=sgd))
+    assert used(table, "momentum").tolist() == [False, True]
+    assert used(table, "beta1").tolist() == [True, False]
+    assert used(table, "delta").tolist() == [False, True]
+    assert used(table, "hidden_width").tolist() == [True, True]
+
+
+def test_what_a_trial_does_not_have_it_does_not_use() -> None:
+    waiting = trial_row(number=1)
+    waiting = type(waiting)(**(vars(waiting) | {"config": {}}))
+    assert used(trial_table(trial_row(number=0), waiting), "activation").tolist() == [True, False]

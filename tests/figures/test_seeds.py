@@ -1,0 +1,89 @@
+"""What the three charts of one trial say."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from sweep.analysis.floors import Floors
+from sweep.figures.seeds import draw_seed_curves, draw_seeds, gather_seed_curves
+from sweep.names import Loss, Output
+from sweep.store.records import CurvePoint, TrialRow
+from sweep.trial import TrialConfig
+from tests.store_factories import trial_row
+
+FLOORS = Floors(
+    data_key="key",
+    val_pca_mse=(0.1, 0.05, 0.02, 0.0),
+    test_pca_mse=(0.1, 0.06, 0.03, 0.0),
+    val_entropy=0.24,
+    test_entropy=0.25,
+)
+
+
+def curve(errors: Sequence[float | None], *, bce: float | None = 0.3) -> list[CurvePoint]:
+    return [
+        CurvePoint(epoch=epoch, train_loss=0.5, val_mse=error, val_bce=bce, seconds=1.0)
+        for epoch, error in enumerate(errors, start=1)
+    ]
+
+
+def trial(**config: Any) -> TrialRow:
+    return trial_row(number=0, seeds=(11, 12), config=TrialConfig(**config))
+
+
+def names(drawn: go.Figure) -> list[str]:
+    return [trace.name for trace in drawn.data]
+
+
+def test_seeds_have_a_line_each_and_their_mean() -> None:
+    curves = gather_seed_curves({0: curve([0.2, 0.1]), 1: curve([0.4, 0.3])}, trial())
+    assert [line.label for line in curves.val_mse.seeds] == ["seed 11", "seed 12"]
+    assert curves.val_mse.mean is not None
+    assert curves.val_mse.mean.values == pytest.approx([0.3, 0.2])
+
+
+def test_the_mean_is_of_the_epochs_that_every_seed_has_reached() -> None:
+    curves = gather_seed_curves({0: curve([0.2, 0.1]), 1: curve([0.4, None])}, trial())
+    assert curves.val_mse.mean is not None
+    assert curves.val_mse.mean.epochs == [1]
+
+
+def test_one_seed_is_its_own_mean() -> None:
+    curves = gather_seed_curves({0: curve([0.2, 0.1])}, trial())
+    assert curves.val_mse.mean is None
+    assert names(draw_seeds(curves.val_mse)) == ["seed 11"]
+
+
+def test_floors_are_those_of_the_validation_images_at_the_trials_width() -> None:
+    curves = gather_seed_curves({0: curve([0.06])}, trial(hidden_width=1), FLOORS)
+    assert (curves.val_mse.floor, curves.val_bce.floor) == (0.05, 0.24)
+    assert curves.train_loss.floor is None
+    error = draw_seeds(curves.val_mse)
+    assert names(error) == ["seed 11", "PCA floor at width 1"]
+    assert error.data[1].line.dash == "dash"
+
+
+def test_a_floor_far_below_is_told_and_not_drawn() -> None:
+    curves = gather_seed_curves({0: curve([0.06])}, trial(hidden_width=784), FLOORS)
+    drawn = draw_seeds(curves.val_mse)
+    assert names(drawn) == ["seed 11"]
+    assert drawn.layout.title.subtitle.text == "PCA floor at width 784: 0"
+
+
+def test_a_linear_output_has_no_cross_entropy_and_says_why() -> None:
+    linear = trial(output=Output.LINEAR, loss=Loss.MSE)
+    *_, bce = draw_seed_curves(gather_seed_curves({0: curve([0.1], bce=None)}, linear, FLOORS))
+    (said,) = bce.layout.annotations
+    assert said.text == "The output is linear, and cross-entropy needs pixels in (0, 1)."
+
+
+def test_the_training_loss_is_named_with_its_unit() -> None:
+    curves = gather_seed_curves({0: curve([0.1])}, trial(loss=Loss.HUBER))
+    assert draw_seeds(curves.train_loss).layout.yaxis.title.text == "Training loss (HUBER)"
+
+
+def test_a_trial_without_epochs_says_so() -> None:
+    for drawn in draw_seed_curves(gather_seed_curves({}, trial(), FLOORS)):
+        assert drawn.layout.annotations[0].text == "No epoch has finished yet."

@@ -1,0 +1,109 @@
+"""A worker's vitals: told every few seconds, and never in anybody's way."""
+
+from functools import partial
+
+import psutil
+import pytest
+import torch
+
+from sweep.trial import EpochDone, Event, Order, Shutdown, Train, Verdict, Vitals
+from sweep.wire import decode, encode
+from sweep.worker import session
+from sweep.worker.pulse import BEAT_SECONDS, Memory, Pulse, device_memory
+from tests.worker.test_session import Stage, spec
+
+
+class Clock:
+    """Stands still until it is told to go on."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def pulse(clock: Clock, told: list[Vitals]) -> Pulse:
+    return Pulse(told.append, partial(Memory, used=3, total=4), clock)
+
+
+def test_a_worker_is_busy_for_the_share_in_which_it_does_not_wait(clock: Clock) -> None:
+    told: list[Vitals] = []
+    beating = pulse(clock, told)
+    with beating.waiting():
+        clock.seconds += 1
+    clock.seconds += 3
+    beating.beat()
+    assert told == [Vitals(busy=0.75, memory_used_bytes=3, memory_total_bytes=4)]
+    clock.seconds += BEAT_SECONDS
+    beating.beat()
+    assert told[1].busy == 1.0, "what was told before does not count again"
+
+
+def test_vitals_are_not_told_more_often_than_every_two_seconds(clock: Clock) -> None:
+    told: list[Vitals] = []
+    beating = pulse(clock, told)
+    for _ in range(100):
+        clock.seconds += 0.1
+        beating.beat()
+    assert 4 <= len(told) <= 5
+
+
+def test_the_memory_of_a_cpu_worker_is_its_own_of_the_machines() -> None:
+    memory = device_memory(torch.device("cpu"))
+    assert memory.total == psutil.virtual_memory().total
+    assert 0 < memory.used < memory.total
+
+
+@pytest.mark.gpu
+def test_the_memory_of_a_gpu_worker_is_the_gpus() -> None:
+    device = torch.device("cuda:0")
+    before = device_memory(device)
+    held = torch.empty(2**28, dtype=torch.uint8, device=device)
+    assert device_memory(device).used >= before.used + held.numel()
+    assert device_memory(device).total == torch.cuda.get_device_properties(device).total_memory
+
+
+def test_vitals_survive_the_way_to_the_coordinator() -> None:
+    vitals = Vitals(busy=1 / 3, memory_used_bytes=2**40, memory_total_bytes=2**41)
+    assert decode(encode(vitals)) == vitals
+
+
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vitals are due whenever they may be told."""
+    monkeypatch.setattr("sweep.worker.pulse.BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(session, "BEAT_SECONDS", 0.01)
+
+
+def test_a_worker_that_waits_tells_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once(monkeypatch)
+    stage = Stage()
+    answer: list[Order] = [Shutdown()]
+
+    def hear(event: Event) -> None:
+        stage.events.append(event)
+        if len(stage.events) == 3:
+            stage.inbox.put(answer.pop())
+
+    stage._session._pulse._send = hear
+    assert stage.run() == ["Vitals"] * 3
+    assert isinstance(stage.events[1], Vitals)
+    assert stage.events[1].busy < 0.5
+
+
+def test_a_worker_that_trains_tells_it_between_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once(monkeypatch)
+    stage = Stage(Train(spec=spec(epochs=2)), Shutdown())
+    assert stage.run() == ["EpochDone", "Vitals"] * 2 + ["TrialDone"]
+
+
+def test_vitals_do_not_change_when_a_pruned_trial_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once(monkeypatch)
+    stage = Stage(Train(spec=spec(epochs=5)), Shutdown(), pruning=True)
+    stage.answers[2] = Verdict(number=0, attempt=1, epoch=1, leave=True)
+    stage.run()
+    assert sum(isinstance(event, EpochDone) for event in stage.events) == 2
