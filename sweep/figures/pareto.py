@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from sweep.analysis.pareto import unbeaten
 from sweep.figures import style, words
 from sweep.figures.marks import Marks, draw_marks, marks_of, sampled
+from sweep.store.pareto import unbeaten
 from sweep.store.table import Mask, TrialTable
 
 

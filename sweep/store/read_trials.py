@@ -39,6 +39,7 @@ from sqlalchemy import (
 
 from sweep.errors import UsageError
 from sweep.store.lookup import find_study, find_trial, snapshot, utc
+from sweep.store.pareto import unbeaten
 from sweep.store.records import (
     METRICS,
     STATES,
@@ -306,25 +307,10 @@ def _pareto_ids(connection: Connection, study_id: int) -> list[int]:
     for trial_id, value in connection.execute(query):
         points[trial_id].append(value)
     finite = {key: point for key, point in points.items() if None not in point}
-    return pareto_front(finite)
-
-
-def pareto_front(points: Mapping[int, Sequence[float | None]]) -> list[int]:
-    """Keys of the points that no other point beats: nowhere worse and somewhere lower."""
-    # In lexicographic order a point can only be beaten by one that came before it.
-    front: list[int] = []
-    kept = np.empty((0, 0))
-    for key, point in sorted(points.items(), key=lambda item: list(item[1])):
-        row = np.asarray([point], dtype=float)
-        if front and _beaten(kept, row):
-            continue
-        kept = np.vstack([kept, row]) if front else row
-        front.append(key)
-    return front
-
-
-def _beaten(kept: np.ndarray[Any, Any], row: np.ndarray[Any, Any]) -> bool:
-    return bool(np.any(np.all(kept <= row, axis=1) & np.any(kept < row, axis=1)))
+    if not finite:
+        return []
+    front = unbeaten(np.array(list(finite.values()), dtype=np.float64))
+    return [key for key, is_front in zip(finite, front, strict=True) if is_front]
 
 
 def _rows(connection: Connection, chosen: Chosen) -> list[TrialRow]:

@@ -294,9 +294,9 @@ def test_best_of_several_objectives_is_the_pareto_set(engine: Engine) -> None:
     assert rows[0].values == (0.1, 64.0)
 
 
-def test_the_pareto_front_keeps_what_nothing_beats() -> None:
-    points = {0: [1.0, 1.0], 1: [1.0, 2.0], 2: [0.0, 3.0], 3: [2.0, 0.0], 4: [2.0, 3.0]}
-    assert read.pareto_front(points) == [2, 0, 3]
+def test_the_pareto_set_of_a_study_without_finished_trials_is_empty(engine: Engine) -> None:
+    add_study(engine, objectives=("val_mse", "hidden_width"))
+    assert read.best(engine, "study") == []
 
 
 def test_infinite_values_come_back_as_such(engine: Engine) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sweep.analysis.pareto import unbeaten
+from sweep.store.pareto import unbeaten
 
 
 def plainly(points: np.ndarray) -> list[bool]:
