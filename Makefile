@@ -15,10 +15,10 @@ demo report: export SWEEP_STORAGE = sqlite:///$(DEMO_DB)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo report test check format docs venv clean
+.PHONY: help demo report dashboard test check format docs secrets venv clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## install, run studies/quickstart.toml, show the best and write a report
 	@rm -rf $(DEMO_DB) $(DEMO_DB)-wal $(DEMO_DB)-shm $(DEMO_DB).artifacts $(DEMO_REPORT)
@@ -28,10 +28,14 @@ demo: $(VENV)/.installed ## install, run studies/quickstart.toml, show the best 
 	$(BIN)/sweep report quickstart -o $(DEMO_REPORT)
 	@echo "Report:    $(CURDIR)/$(DEMO_REPORT)"
 	@echo "Database:  $(CURDIR)/$(DEMO_DB)"
+	@echo "Dashboard: make dashboard"
 	@echo "Look on:   export SWEEP_STORAGE=$$SWEEP_STORAGE; $(BIN)/sweep show quickstart 0"
 
 report: $(VENV)/.installed ## write the demo's report again
 	$(BIN)/sweep report quickstart -o $(DEMO_REPORT)
+
+dashboard: $(VENV)/.installed ## open the demo's dashboard in the browser
+	SWEEP_STORAGE=sqlite:///$(DEMO_DB) $(BIN)/sweep dashboard --study quickstart --open
 
 test: $(VENV)/.installed-test ## run the tests
 	$(BIN)/python -m pytest
@@ -56,7 +60,9 @@ clean: ## remove the environment, caches and the demo's files
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-secrets/postgres_password: # the database password that docker-compose.yml hands to its services
+secrets: secrets/postgres_password secrets/dashboard_password ## make the passwords that docker-compose.yml hands out
+
+secrets/%_password:
 	@umask 077 && mkdir -p secrets && $(PYTHON) -c 'import secrets; print(secrets.token_hex(16))' > $@
 	@chmod 644 $@ # containers read it under other user ids; the folder keeps other people out
 

@@ -110,7 +110,7 @@ _STUDY_FILE = """\
 name = "{name}"
 
 [data]
-dataset = "fashion-mnist-mini"
+name = "fashion-mnist-mini"
 
 [budget]
 trials = {n_trials}

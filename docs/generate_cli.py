@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "SWEEP_ARTIFACTS": "the folder for kept weights; by default `FILE.artifacts` beside an SQLite "
     "file, otherwise `sweep-artifacts`",
     "SWEEP_DATA": "the folder for data sets; by default one in the user's cache folder",
+    "SWEEP_DASHBOARD_PASSWORD": "what `sweep dashboard` asks for; needed for another `--host`",
+    "SWEEP_DASHBOARD_PASSWORD_FILE": "a file with that password",
     "SWEEP_TRACEBACK": "set to 1, shows where an unexpected error came from",
 }
 

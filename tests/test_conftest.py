@@ -42,7 +42,9 @@ def skipping(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
 
     def run(ci: str) -> dict[str, int]:
         monkeypatch.setenv("CI", ci)
-        return pytester.runpytest_inprocess("-p", "tests.skips").parseoutcomes()
+        # Only our plugin is looked at: playwright's cannot run within itself, dash's warns.
+        plugins = ("-p", "no:playwright", "-p", "no:dash", "-p", "tests.skips")
+        return pytester.runpytest_inprocess(*plugins).parseoutcomes()
 
     return run
 

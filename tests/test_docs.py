@@ -25,11 +25,11 @@ def test_a_generated_page_is_fresh(generator) -> None:
     assert generator.TARGET.read_text(encoding="utf-8") == generator.render(), stale
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
+def test_links_between_pages_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
     ours = [link for link in links if not link.startswith(("http://", "https://"))]
-    assert [link for link in ours if not (page.parent / link).exists()] == []
+    assert [link for link in ours if not (document.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("path", COMMANDS)
@@ -80,9 +80,9 @@ def test_a_shipped_study_is_valid_and_opens_with_its_command(path: Path) -> None
     assert f"sweep start studies/{path.name}" in path.read_text(encoding="utf-8").split("\n\n")[0]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_whole_study_file_in_a_page_is_valid(page: Path, tmp_path: Path) -> None:
-    blocks = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
+def test_a_whole_study_file_in_a_page_is_valid(document: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL)
     for block in blocks:
         if "[study]" in block:
             (tmp_path / "study.toml").write_text(block, encoding="utf-8")

@@ -9,6 +9,7 @@ from sweep.cli import (
     annotate,
     compare,
     control,
+    dashboard,
     data,
     database,
     doctor,
@@ -115,6 +116,10 @@ _add(
     (compare.compare, "sweep compare quickstart 0 7 12"),
     (reconstruct.reconstruct, "sweep reconstruct quickstart 0 -o trial-0.png"),
     (manage.report, "sweep report quickstart -o report.html"),
+    (
+        dashboard.dashboard,
+        "sweep dashboard --study quickstart --open\nsweep dashboard --allow-edit",
+    ),
     (export.export, "sweep export quickstart --format csv -o quickstart.csv"),
 )
 _add(

@@ -50,8 +50,8 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
     curves = [curve for curve in curves if curve.val_mse]
     if not curves:
         return style.say(drawn, "No epoch has finished yet.")
-    colours = iter(colour for colour in style.PALETTE if colour != style.VERMILLION)
-    for place, curve in enumerate(curves):
+    colours = style.colours([curve.is_question for curve in curves])
+    for place, (curve, colour) in enumerate(zip(curves, colours, strict=True)):
         drawn.add_trace(
             go.Scatter(
                 x=curve.epochs,
@@ -59,7 +59,7 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
                 mode="lines+markers",
                 name=curve.label,
                 line={
-                    "color": style.VERMILLION if curve.is_question else next(colours, style.GREY),
+                    "color": colour,
                     "width": 3 if place == 0 else 2,
                     "dash": "dash" if curve.is_question else "solid",
                 },

@@ -178,3 +178,12 @@ LOSS_SYMBOLS: Mapping[str, str] = {
     Loss.L1: "diamond",
     Loss.HUBER: "triangle-up",
 }
+
+
+def colours(questions: Sequence[bool]) -> list[str]:
+    """One colour a trial, the same in every chart that shows these trials in this order.
+
+    ``questions`` tells which of them has the question's configuration: it has a colour of its own.
+    """
+    others = iter(colour for colour in PALETTE if colour != VERMILLION)
+    return [VERMILLION if is_question else next(others, GREY) for is_question in questions]

@@ -112,9 +112,9 @@ class TrialTable:
         """Every name that ``column`` knows."""
         return tuple(dict.fromkeys((*_COLUMNS, *self.metrics, *self.settings)))
 
-    def where(self, mask: Mask) -> "TrialTable":
-        """The rows that the mask chooses."""
-        chosen = {field.name: _rows(getattr(self, field.name), mask) for field in fields(self)}
+    def where(self, rows: Mask | NDArray[np.intp]) -> "TrialTable":
+        """The rows that a mask, or their places, choose."""
+        chosen = {field.name: _rows(getattr(self, field.name), rows) for field in fields(self)}
         return replace(self, **chosen)
 
     def row_of(self, number: int) -> int | None:
@@ -136,7 +136,7 @@ _COLUMNS: Mapping[str, Callable[[TrialTable], Column]] = {
 }
 
 
-def _rows(of: Any, mask: Mask) -> Any:
+def _rows(of: Any, mask: Mask | NDArray[np.intp]) -> Any:
     match of:
         case np.ndarray():
             return of[mask]

@@ -1,0 +1,66 @@
+"""Takes the pictures of the dashboard that the README and docs/dashboard.md show.
+
+make demo
+python docs/take_screenshots.py demo/sweep.db quickstart
+"""
+
+import logging
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+from werkzeug.serving import make_server
+
+from sweep.dashboard import Access, create_app, links
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.migrate import open_store
+
+FOLDER = Path(__file__).with_name("images")
+_FLAGS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+#: For figures to come and fonts to settle.
+_PATIENCE_MILLISECONDS = 6000
+
+
+def main(path: str, study: str) -> None:
+    """Open each page in a browser and keep what it shows."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    engine = open_store(f"sqlite:///{path}")
+    app = create_app(engine, Access())
+    server = make_server("127.0.0.1", 0, app.server, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_FLAGS)
+        for name, (address, scheme) in _pages(engine, study).items():
+            page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
+            _take(page, f"http://127.0.0.1:{server.server_port}{address}", name)
+            page.close()
+        browser.close()
+    server.shutdown()
+
+
+def _pages(engine: Engine, study: str) -> dict[str, tuple[str, str]]:
+    best = [row.number for row in read.best(engine, study, 3)]
+    numbers = ",".join(map(str, sorted({0, *best})))
+    return {
+        "studies": (links.url(), "light"),
+        "overview": (links.url(links.OVERVIEW, study), "light"),
+        "trials": (links.url(links.TRIALS, study), "light"),
+        "trial": (links.url(links.TRIAL, study, best[0]), "light"),
+        "compare": (links.url(links.COMPARE, study, trials=numbers), "light"),
+        "explore": (links.url(links.EXPLORE, study), "dark"),
+        "workers": (links.url(links.WORKERS, study), "dark"),
+    }
+
+
+def _take(page: Page, url: str, name: str) -> None:
+    page.goto(url)
+    page.wait_for_selector(".page")
+    page.wait_for_timeout(_PATIENCE_MILLISECONDS)
+    page.screenshot(path=FOLDER / f"dashboard-{name}.png")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

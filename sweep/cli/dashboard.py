@@ -1,0 +1,64 @@
+"""dashboard: the pages in a browser."""
+
+import os
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.cli.options import Storage
+from sweep.cli.output import say
+from sweep.errors import UsageError
+
+_PASSWORD = "SWEEP_DASHBOARD_PASSWORD"
+
+
+def dashboard(
+    storage: Storage = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen; others than this machine: a password.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port.")] = 8050,
+    study: Annotated[
+        str | None, typer.Option("--study", metavar="NAME", help="The study to begin with.")
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    allow_edit: Annotated[
+        bool,
+        typer.Option("--allow-edit", help="Let people write notes, tags, marks and commands."),
+    ] = False,
+) -> None:
+    """Watch and review studies in a browser, while they run or later, until Ctrl-C.
+
+    Read-only, and for this machine alone, unless told. A password for other hosts comes from
+    SWEEP_DASHBOARD_PASSWORD or from the file that SWEEP_DASHBOARD_PASSWORD_FILE names; the browser
+    asks for it, with any user name.
+    """
+    from sweep.dashboard import Access, create_app, links, serve
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+
+    access = Access(host=host, port=port, password=_password(), allow_edit=allow_edit)
+    engine = open_store(storage)
+    if study is not None:
+        read.revision(engine, study)  # raises NotFoundError with the names that come near
+    path = links.url(links.OVERVIEW, study)
+
+    def ready(url: str) -> None:
+        say(f"dashboard at {url}{path} (Ctrl-C ends it)")
+        if open_it and not webbrowser.open(url + path):
+            say("no browser found to open it.")
+
+    serve(create_app(engine, access), access, ready)
+
+
+def _password() -> str | None:
+    """From the environment, never from the command line, where others could read it."""
+    if path := os.environ.get(f"{_PASSWORD}_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise UsageError(f"{_PASSWORD}_FILE: {path}: {reason}.") from error
+    return os.environ.get(_PASSWORD) or None

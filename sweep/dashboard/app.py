@@ -1,0 +1,145 @@
+"""The Dash application: its shell, and which page stands at which address."""
+
+import logging
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import dash
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, set_props
+
+from sweep.dashboard import edits, guard, links, routes
+from sweep.dashboard.access import Access
+from sweep.dashboard.pages import compare, explore, overview, studies, trial, trials, workers
+from sweep.dashboard.parts import shell
+from sweep.dashboard.view import View
+from sweep.errors import NotFoundError, StoreError, SweepError
+from sweep.store import read
+from sweep.store.engine import Engine
+
+#: Each has ``layout(view, place)`` and ``register(app, view)``.
+PAGES: Mapping[str, ModuleType] = {
+    links.STUDIES: studies,
+    links.OVERVIEW: overview,
+    links.TRIALS: trials,
+    links.TRIAL: trial,
+    links.COMPARE: compare,
+    links.EXPLORE: explore,
+    links.WORKERS: workers,
+}
+
+#: How often an open page asks whether there is news; what it asks is one small statement.
+PULSE_MILLISECONDS = 1000
+
+_LOG = logging.getLogger(__name__)
+
+_INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{%title%}</title>
+{%favicon%}
+{%css%}
+</head>
+<body>
+<noscript>The dashboard needs JavaScript; `sweep report NAME` writes a page to keep.</noscript>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>
+"""
+
+
+def create_app(engine: Engine, access: Access | None = None) -> Dash:
+    """The dashboard over a store. Serve its ``server`` with any WSGI server."""
+    access = access or Access()
+    view = View(engine=engine, allow_edit=access.allow_edit)
+    app = Dash(
+        __name__,
+        title="sweep",
+        update_title=None,  # type: ignore[arg-type]
+        index_string=_INDEX,
+        enable_mcp=False,
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        on_error=_tell,
+    )
+    app.layout = shell.layout(view, PULSE_MILLISECONDS)
+    _register(app, view)
+    for page in PAGES.values():
+        page.register(app, view)
+    edits.register(app, view)
+    routes.register(app.server, view)
+    guard.protect(app.server, access, app.csp_hashes())
+    return app
+
+
+def _register(app: Dash, view: View) -> None:
+    @app.callback(
+        Output("page", "children"),
+        Output("navigation", "children"),
+        Input("location", "pathname"),
+        Input("location", "search"),
+    )
+    def show(pathname: str | None, search: str | None) -> tuple[Any, Any]:
+        place = links.parse(pathname, search)
+        try:
+            return page(view, place), shell.navigation(place)
+        except NotFoundError as error:
+            return _framed(shell.dead_end(str(error))), []
+        except StoreError as error:
+            return _framed(shell.failure(str(error)), links.Place(links.FAILURE, place.study)), []
+        except SweepError as error:  # an address that cannot be read
+            return _framed(shell.dead_end(str(error))), shell.navigation(place)
+
+    # Asks whether anything is new; tells a lost connection in the page instead of the console.
+    app.clientside_callback(
+        ClientsideFunction("sweep", "pulse"),
+        Output("revision", "data"),
+        Output("problem", "children"),
+        Input("pulse", "n_intervals"),
+        State("place", "data"),
+        State("revision", "data"),
+        State("problem", "children"),
+        prevent_initial_call=True,
+    )
+    # What a page keeps of its state in ``query`` stands in the address, to be shared.
+    app.clientside_callback(
+        ClientsideFunction("sweep", "address"),
+        Input("query", "data"),
+        prevent_initial_call=True,
+    )
+
+
+def page(view: View, place: links.Place) -> Any:
+    """A page with what keeps it alive: its place, and the revision that it shows."""
+    if place.page == links.UNKNOWN:
+        return _framed(shell.dead_end("There is no page at this address."))
+    # Read before the page is: what is written meanwhile is news to it.
+    token = read.revision(view.engine, place.name) if place.study else read.revisions(view.engine)
+    return _framed(PAGES[place.page].layout(view, place), place, token)
+
+
+def _framed(content: Any, place: links.Place | None = None, token: str | None = None) -> Any:
+    return html.Div(
+        [
+            # Without a place the pulse rests.
+            dcc.Store(id="place", data=place._asdict() if place else None),
+            dcc.Store(id="revision", data=token),
+            dcc.Store(id="query"),
+            content,
+        ],
+        className=f"page page-{place.page}" if place else "page",
+    )
+
+
+def _tell(error: Exception) -> Any:
+    """What a callback could not do, said on the page; the page stays as it was."""
+    if isinstance(error, SweepError):
+        message = str(error)
+    else:
+        _LOG.exception("a callback failed", exc_info=error)
+        message = f"Unexpected {type(error).__name__}: this is a bug. The server's log has more."
+    set_props("problem", {"children": message})
+    return dash.no_update

@@ -1,0 +1,194 @@
+/* What the dashboard does in the browser: the pulse, the address, keys, downloads.
+   Callbacks find their functions in window.dash_clientside.sweep. */
+"use strict";
+
+(function () {
+  const noUpdate = () => window.dash_clientside.no_update;
+  const LOST = "The dashboard does not answer. Trying again …";
+
+  /* ---- the pulse: is there anything new? ------------------------------------------------ */
+
+  let asking = false;
+
+  function busy() {
+    // A page that is still drawing the last news is not asked to draw the next.
+    return document.querySelector("[data-dash-is-loading]") !== null;
+  }
+
+  async function pulse(_, place, revision, problem) {
+    const nothing = [noUpdate(), noUpdate()];
+    if (asking || document.hidden || !place || busy()) return nothing;
+    asking = true;
+    try {
+      const of = place.study ? "?study=" + encodeURIComponent(place.study) : "";
+      const answer = await fetch("/api/revision" + of, { cache: "no-store" });
+      if (!answer.ok) throw new Error(answer.status);
+      const told = await answer.json();
+      const said = told.problem || "";
+      if (place.page === "failure" && told.revision) window.location.reload();
+      return [
+        told.revision && told.revision !== revision ? told.revision : noUpdate(),
+        // What a callback complained of stays until something new arrives.
+        said !== (problem || "") && (said || lostOrGone(problem)) ? said : noUpdate(),
+      ];
+    } catch (error) {
+      return [noUpdate(), problem === LOST ? noUpdate() : LOST];
+    } finally {
+      asking = false;
+    }
+  }
+
+  function lostOrGone(problem) {
+    return problem === LOST || /Trying again …$/.test(problem || "");
+  }
+
+  /* ---- the address ---------------------------------------------------------------------- */
+
+  function address(query) {
+    if (!query) return;
+    const wanted = Object.entries(query).filter(([, value]) => value);
+    const text = wanted.map(([key, value]) => key + "=" + encodeURIComponent(value)).join("&");
+    const url = window.location.pathname + (text ? "?" + text : "");
+    if (url !== window.location.pathname + window.location.search) {
+      window.history.replaceState(window.history.state, "", url);
+    }
+  }
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    sweep: { pulse, address },
+  });
+
+  /* ---- charts: fetch Plotly while the page is still on its way --------------------------- */
+
+  if (/^\/study\/[^/]+(\/explore|\/trials\/\d+)?$/.test(window.location.pathname)) {
+    const link = document.createElement("link");
+    link.rel = "preload";
+    link.as = "script";
+    link.href = "/_dash-component-suites/plotly/package_data/plotly.min.js";
+    document.head.append(link);
+  }
+
+  /* ---- light and dark: AG Grid learns it from Mantine ------------------------------------ */
+
+  function followScheme() {
+    const scheme = document.documentElement.getAttribute("data-mantine-color-scheme");
+    if (scheme) document.body.setAttribute("data-ag-theme-mode", scheme);
+  }
+  new MutationObserver(followScheme).observe(document.documentElement, {
+    attributes: true,
+    attributeFilter: ["data-mantine-color-scheme"],
+  });
+
+  /* ---- downloads ------------------------------------------------------------------------ */
+
+  function save(name, type, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  function cell(value) {
+    if (value === null || value === undefined) return "";
+    let text = String(value).replace(/<br>/g, "; ").replace(/<[^>]*>/g, "");
+    // A spreadsheet would take a text that begins so for a formula.
+    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text;
+    return /[",\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
+  }
+
+  function rowsOf(trace) {
+    if (trace.type === "parcoords") {
+      const n = Math.max(...trace.dimensions.map((of) => of.values.length));
+      const header = trace.dimensions.map((of) => of.label);
+      const rows = [...Array(n).keys()].map((i) => trace.dimensions.map((of) => of.values[i]));
+      return [header, ...rows];
+    }
+    if (trace.z) {
+      const rows = [["x", "y", "z"]];
+      trace.z.forEach((line, j) =>
+        Array.from(line).forEach((z, i) => rows.push([trace.x ? trace.x[i] : i, trace.y ? trace.y[j] : j, z])));
+      return rows;
+    }
+    const columns = ["x", "y", "base", "text", "customdata"].filter(
+      (name) => trace[name] && typeof trace[name] === "object");
+    const n = Math.max(0, ...columns.map((name) => trace[name].length));
+    const named = (name) => (name === "customdata" ? "trial" : name);
+    const rows = [...Array(n).keys()].map((i) => columns.map((name) => trace[name][i]));
+    return [columns.map(named), ...rows];
+  }
+
+  function csvOf(graph) {
+    const lines = [];
+    for (const trace of graph._fullData || []) {
+      const rows = rowsOf(trace);
+      if (rows.length > 1) {
+        const [header, ...body] = rows;
+        lines.push(["series", ...header].map(cell).join(","));
+        body.forEach((row) => lines.push([trace.name || "", ...row].map(cell).join(",")));
+      }
+    }
+    return lines.join("\n") + "\n";
+  }
+
+  function download(button) {
+    const card = button.closest(".figure-card");
+    const graph = card && card.querySelector(".js-plotly-plot");
+    if (!graph) return;
+    const study = decodeURIComponent((location.pathname.split("/")[2] || "sweep"));
+    const name = study + "-" + (graph.parentElement.id || "figure");
+    const kind = button.dataset.download;
+    if (kind === "csv") return save(name + ".csv", "text/csv", csvOf(graph));
+    window.Plotly.downloadImage(graph, {
+      format: kind, filename: name, width: graph.clientWidth, height: graph.clientHeight, scale: 2,
+    });
+  }
+
+  async function copy(button) {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    const before = button.textContent;
+    button.textContent = "copied";
+    setTimeout(() => (button.textContent = before), 1200);
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-download], [data-copy], #show-keys");
+    if (!button) return;
+    if (button.id === "show-keys") document.getElementById("keys").showModal();
+    else if (button.dataset.download) download(button);
+    else copy(button);
+  });
+
+  /* ---- keys ------------------------------------------------------------------------------ */
+
+  const press = (selector) => {
+    const found = document.querySelector(selector);
+    const target = found && (found.querySelector("a, button") || found);
+    if (target) target.click();
+    return target;
+  };
+  const KEYS = {
+    "/": () => {
+      const box = document.querySelector("[data-search] input, input[data-search]");
+      if (box) box.focus();
+    },
+    j: () => press("[data-key=next]"),
+    k: () => press("[data-key=previous]"),
+    c: () => press("[data-key=compare]"),
+    o: () => press("#tab-overview"),
+    t: () => press("#tab-trials"),
+    e: () => press("#tab-explore"),
+    w: () => press("#tab-workers"),
+    "?": () => document.getElementById("keys").showModal(),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable=true], dialog[open]")) return;
+    const action = KEYS[event.key];
+    if (action) {
+      event.preventDefault();
+      action();
+    }
+  });
+})();

@@ -1,0 +1,379 @@
+"""What people may write through the dashboard, and the forms for it.
+
+Everything goes through the functions that the CLI's commands call. Only with ``view.allow_edit``
+are there forms, and callbacks behind them: without it nothing in the application can write.
+"""
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
+
+from sweep.coordinator.requests import request_trial
+from sweep.dashboard.links import Place
+from sweep.dashboard.parts import cards, variation
+from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.copies import searched_settings
+from sweep.dashboard.parts.remarks import remarks
+from sweep.dashboard.parts.waiting import waiting_commands
+from sweep.dashboard.view import View
+from sweep.errors import StudyFileError, UsageError
+from sweep.names import CommandKind
+from sweep.store import annotate, commands, read
+from sweep.store.records import StudySummary, TrialRow
+from sweep.studyfile import StudyFile, loads
+
+# --- what is written, each with the sentence that confirms it -------------------------------------
+
+
+def write_note(view: View, name: str, number: int | None, text: str | None) -> str:
+    """A note on the study, or on one of its trials."""
+    if not (text or "").strip():
+        raise UsageError("an empty note says nothing.")
+    annotate.note(view.engine, name, str(text).strip(), number)
+    return f"Noted on {_target(name, number)}."
+
+
+def add_tag(view: View, name: str, number: int | None, tag: str | None) -> str:
+    """A tag on the study, or on one of its trials."""
+    tag = (tag or "").strip()
+    new = annotate.tag(view.engine, name, tag, number)
+    return f"{_target(name, number)} is tagged “{tag}”{'' if new else ' already'}."
+
+
+def take_tag_off(view: View, name: str, number: int | None, tag: str) -> str:
+    """The tag is gone, whether it was there or not."""
+    annotate.untag(view.engine, name, tag, number)
+    return f"{_target(name, number)} has no tag “{tag}” any more."
+
+
+def mark_invalid(view: View, name: str, number: int, reason: str | None) -> str:
+    """Leave a trial out of best, sampling and analysis."""
+    annotate.invalidate(view.engine, name, number, (reason or "").strip() or None)
+    return f"{_target(name, number)} is left out."
+
+
+def count_again(view: View, name: str, number: int) -> str:
+    """Take a trial back in; a running sampler learns of it when its study is resumed."""
+    annotate.validate(view.engine, name, number)
+    return f"{_target(name, number)} counts again."
+
+
+def enqueue(view: View, name: str, given: variation.Texts) -> str:
+    """Have the configuration of the form run next; StudyFileError with all that is wrong in it."""
+    configuration = variation.chosen(_study_file(view, name).space, given)
+    if not configuration:
+        raise StudyFileError(name, ["nothing is chosen: fill in one setting or more."])
+    request_trial(view.engine, name, configuration)
+    return f"Enqueued. {_fate(read.study(view.engine, name))}"
+
+
+def ask(view: View, name: str, kind: CommandKind) -> str:
+    """Pause, stop or continue; UsageError where no coordinator runs that would hear it."""
+    study = read.study(view.engine, name)
+    if not study.running:
+        raise UsageError(
+            f"{kind.value}: no coordinator runs study '{name}' now. "
+            f"Go on with it: sweep resume {shlex.quote(name)}"
+        )
+    commands.post(view.engine, study.study_id, kind)
+    return f"Asked to {kind.value}. {_fate(study)}"
+
+
+def _fate(study: StudySummary) -> str:
+    if study.running:
+        return "The coordinator takes it up within a second."
+    return f"It waits for a coordinator: sweep resume {shlex.quote(study.name)}"
+
+
+def _target(name: str, number: int | None) -> str:
+    return f"Study {name}" if number is None else f"Trial {number}"
+
+
+def _study_file(view: View, name: str) -> StudyFile:
+    text = read.study_file_text(view.engine, name)
+    return loads(text, f"study '{name}'", check_packages=False)
+
+
+# --- forms ----------------------------------------------------------------------------------------
+
+
+def told() -> Any:
+    """Where the confirmation of what was written appears."""
+    return html.Div(id="told", role="status", className="told")
+
+
+def remark_forms() -> Any:
+    """A note and a tag to write, on whatever the page is about."""
+    return html.Div(
+        [
+            dmc.Textarea(
+                id="note-text",
+                placeholder="Write a note",
+                autosize=True,
+                minRows=2,
+                **attributes(aria_label="Note"),
+            ),
+            html.Button("Save note", id="note-save", className="plain"),
+            dmc.TextInput(id="tag-text", placeholder="Add a tag", **attributes(aria_label="Tag")),
+            html.Button("Add tag", id="tag-save", className="plain"),
+        ],
+        className="remark-forms",
+    )
+
+
+def trial_controls(view: View, name: str, trial: TrialRow) -> Any:
+    """Enqueue a variation, mark as invalid; None where nothing may be written."""
+    if not view.allow_edit:
+        return None
+    return html.Div(
+        [_variation(view, name, trial), *_validity(trial.invalid), told()], className="line edits"
+    )
+
+
+def _validity(invalid: bool) -> list[Any]:
+    mark = html.Div(
+        [
+            dmc.TextInput(
+                id="invalid-reason",
+                placeholder="Why is it invalid?",
+                **attributes(aria_label="Reason"),
+            ),
+            html.Button("Mark as invalid", id="invalid-save", className="plain"),
+        ],
+        id="invalid-form",
+        className="line",
+        hidden=invalid,
+    )
+    undo = html.Button("Count it again", id="valid-save", className="plain", hidden=not invalid)
+    return [mark, undo]
+
+
+def _variation(view: View, name: str, trial: TrialRow) -> Any:
+    try:
+        space = _study_file(view, name).space
+    except StudyFileError as error:  # written by another version
+        return html.Button(
+            "Enqueue a variation", className="plain", disabled=True, title=str(error)
+        )
+    given = {key: variation.text_of(value) for key, value in searched_settings(trial).items()}
+    return html.Div(
+        [
+            html.Button("Enqueue a variation", id="variation-open", className="plain"),
+            dmc.Modal(
+                [
+                    html.Div(variation.form(space, given), className="variation-fields"),
+                    html.Div(id="variation-problems", role="alert", className="problems"),
+                    html.Button("Enqueue", id="variation-send", className="plain"),
+                ],
+                id="variation-modal",
+                title=f"A variation of trial {trial.number}, to run next",
+                keepMounted=True,
+                size="lg",
+            ),
+        ]
+    )
+
+
+def study_controls(view: View, study: StudySummary) -> Any:
+    """Pause, continue, stop, what waits, tags and notes; None where nothing may be written."""
+    if not view.allow_edit:
+        return None
+    buttons = [
+        html.Button(
+            label,
+            id={"type": "ask", "kind": kind.value},
+            className="plain",
+            disabled=not _can(study, kind),
+            title=title,
+        )
+        for kind, (label, title) in _ASKED.items()
+    ]
+    return cards.card(
+        "Control",
+        html.Div(
+            [
+                html.Div([*buttons, told()], className="line edits"),
+                html.Div(_waiting(view, study.name), id="study-waiting"),
+                html.Div(_remarks(view, study), id="study-remarks"),
+                remark_forms(),
+            ],
+            className="controls",
+        ),
+    )
+
+
+_ASKED = {
+    CommandKind.PAUSE: ("Pause", "Hand out no more trials; those in training go on to their end."),
+    CommandKind.CONTINUE: ("Continue", "Hand out trials again."),
+    CommandKind.STOP: ("Stop", "End at the end of the epoch; what is done is kept."),
+}
+
+
+def _can(study: StudySummary, kind: CommandKind) -> bool:
+    phases = {CommandKind.PAUSE: ("running",), CommandKind.CONTINUE: ("paused",)}
+    return study.running and study.phase in phases.get(kind, (study.phase,))
+
+
+def _waiting(view: View, name: str) -> Any:
+    return waiting_commands(read.commands(view.engine, name, pending_only=True))
+
+
+def _remarks(view: View, study: StudySummary) -> list[Any]:
+    return remarks(study.tags, read.notes(view.engine, study.name), allow_edit=True)
+
+
+# --- callbacks ------------------------------------------------------------------------------------
+
+_TOLD = Output("told", "children", allow_duplicate=True)
+_PLACE = State("place", "data")
+
+
+def register(app: Dash, view: View) -> None:
+    """The callbacks behind the forms; none where nothing may be written."""
+    if not view.allow_edit:
+        return
+    _register_remarks(app, view)
+    _register_validity(app, view)
+    _register_variation(app, view)
+    _register_study(app, view)
+
+
+def _register_remarks(app: Dash, view: View) -> None:
+    for kind, write in (("note", write_note), ("tag", add_tag)):
+        _register_text(app, view, kind, write)
+
+    @app.callback(
+        _TOLD,
+        Input({"type": "untag", "tag": ALL}, "n_clicks"),
+        _PLACE,
+        prevent_initial_call=True,
+    )
+    def untag(clicks: Sequence[int | None], place: dict[str, Any]) -> Any:
+        if not _was_clicked(clicks):
+            return no_update
+        of = Place(**place)
+        return take_tag_off(view, of.name, of.number, ctx.triggered_id["tag"])
+
+
+def _register_text(
+    app: Dash, view: View, kind: str, write: Callable[[View, str, int | None, str | None], str]
+) -> None:
+    @app.callback(
+        _TOLD,
+        Output(f"{kind}-text", "value"),
+        Input(f"{kind}-save", "n_clicks"),
+        State(f"{kind}-text", "value"),
+        _PLACE,
+        prevent_initial_call=True,
+    )
+    def save(_: int, text: str | None, place: dict[str, Any]) -> Any:
+        of = Place(**place)
+        return write(view, of.name, of.number, text), ""
+
+
+def _register_validity(app: Dash, view: View) -> None:
+    @app.callback(
+        _TOLD,
+        Output("invalid-reason", "value"),
+        Input("invalid-save", "n_clicks"),
+        State("invalid-reason", "value"),
+        _PLACE,
+        prevent_initial_call=True,
+    )
+    def mark(_: int, reason: str | None, place: dict[str, Any]) -> Any:
+        return mark_invalid(view, place["study"], place["number"], reason), ""
+
+    @app.callback(_TOLD, Input("valid-save", "n_clicks"), _PLACE, prevent_initial_call=True)
+    def undo(_: int, place: dict[str, Any]) -> Any:
+        return count_again(view, place["study"], place["number"])
+
+    @app.callback(
+        Output("invalid-form", "hidden"),
+        Output("valid-save", "hidden"),
+        Input("revision", "data"),
+        _PLACE,
+        prevent_initial_call=True,
+    )
+    def offer(_: str, place: dict[str, Any]) -> Any:
+        table = view.table(place["study"])
+        row = table.row_of(place["number"])
+        invalid = row is not None and bool(table.invalid[row])
+        return invalid, not invalid
+
+
+def _register_variation(app: Dash, view: View) -> None:
+    given = State({"type": "variation", "setting": ALL}, "value")
+
+    @app.callback(
+        Output("variation-modal", "opened"),
+        Input("variation-open", "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def show(_: int) -> bool:
+        return True
+
+    @app.callback(
+        Output({"type": "variation-box", "setting": ALL}, "hidden"),
+        Output({"type": "variation-about", "setting": ALL}, "children"),
+        Input({"type": "variation", "setting": ALL}, "value"),
+        _PLACE,
+        prevent_initial_call=True,
+    )
+    def follow(_: Any, place: dict[str, Any]) -> Any:
+        found = variation.fields(_study_file(view, place["study"]).space, _given(0))
+        return [not field.is_used for field in found], [field.about for field in found]
+
+    @app.callback(
+        _TOLD,
+        Output("variation-modal", "opened", allow_duplicate=True),
+        Output("variation-problems", "children"),
+        Input("variation-send", "n_clicks"),
+        given,
+        _PLACE,
+        prevent_initial_call=True,
+    )
+    def send(_: int, values: Any, place: dict[str, Any]) -> Any:
+        try:
+            return enqueue(view, place["study"], _given(0, of="states")), False, None
+        except StudyFileError as error:
+            return no_update, True, [html.Div(problem) for problem in error.problems]
+
+
+def _given(place: int, of: str = "inputs") -> dict[str, str | None]:
+    """The texts of the form, by setting: an ALL pattern's values come with their ids."""
+    found = (ctx.inputs_list if of == "inputs" else ctx.states_list)[place]
+    return {field["id"]["setting"]: field.get("value") for field in found}
+
+
+def _register_study(app: Dash, view: View) -> None:
+    @app.callback(
+        _TOLD,
+        Input({"type": "ask", "kind": ALL}, "n_clicks"),
+        _PLACE,
+        prevent_initial_call=True,
+    )
+    def asked(clicks: Sequence[int | None], place: dict[str, Any]) -> Any:
+        if not _was_clicked(clicks):
+            return no_update
+        return ask(view, place["study"], CommandKind(ctx.triggered_id["kind"]))
+
+    @app.callback(
+        Output({"type": "ask", "kind": ALL}, "disabled"),
+        Output("study-waiting", "children"),
+        Output("study-remarks", "children"),
+        Input("revision", "data"),
+        _PLACE,
+        prevent_initial_call=True,
+    )
+    def update(_: str, place: dict[str, Any]) -> Any:
+        study = read.study(view.engine, place["study"])
+        enabled = [_can(study, kind) for kind in _ASKED]
+        return [not can for can in enabled], _waiting(view, study.name), _remarks(view, study)
+
+
+def _was_clicked(clicks: Sequence[int | None]) -> bool:
+    # A button that has just appeared calls too.
+    return any(clicks) and bool(ctx.triggered and ctx.triggered[0]["value"])

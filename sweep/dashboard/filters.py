@@ -1,0 +1,147 @@
+"""Which trials to show: the same filter in the grid, in every brushed chart and in addresses.
+
+Written ``hidden_width:32..64;activation:relu,tanh;val_mse:..0.01``: columns of a TrialTable, each
+with a range (either end may be left open) or with the values that are wanted. All must hold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from sweep.errors import UsageError
+from sweep.figures import words
+from sweep.store.table import Choices, Mask, TrialTable
+
+Range = tuple[float, float]
+
+_OPEN = (-np.inf, np.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Conditions on the columns of a table, by their names."""
+
+    #: Lowest and highest value that is let through; infinite where open.
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    #: The values that are let through, as text.
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges or self.choices)
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self:
+        """The filter of an address. Raises UsageError with the part that cannot be read."""
+        ranges: dict[str, Range] = {}
+        choices: dict[str, tuple[str, ...]] = {}
+        for part in filter(None, (text or "").split(";")):
+            name, colon, wanted = part.partition(":")
+            if not (name and colon and wanted):
+                raise UsageError(f"where: '{part}' is no condition. Write column:low..high.")
+            if ".." in wanted:
+                ranges[name] = _range(part, *wanted.split("..", 1))
+            else:
+                choices[name] = tuple(unquote(value) for value in wanted.split(","))
+        return cls(ranges=ranges, choices=choices)
+
+    def __str__(self) -> str:
+        parts = [f"{name}:{_end(low)}..{_end(high)}" for name, (low, high) in self.ranges.items()]
+        for name, wanted in self.choices.items():
+            parts.append(f"{name}:{','.join(map(_quoted, wanted))}")
+        return ";".join(parts)
+
+    def between(self, name: str, low: float = -np.inf, high: float = np.inf) -> "Filter":
+        """This filter with another range of a column; an open one takes the condition away."""
+        others = {key: span for key, span in self.ranges.items() if key != name}
+        ranges = others if (low, high) == _OPEN else {**others, name: (low, high)}
+        return replace(self, ranges=ranges)
+
+    def among(self, name: str, values: tuple[str, ...]) -> "Filter":
+        """This filter with other values of a column; none takes the condition away."""
+        others = {key: wanted for key, wanted in self.choices.items() if key != name}
+        return replace(self, choices={**others, name: values} if values else others)
+
+    def without(self, name: str) -> "Filter":
+        """This filter without any condition on a column."""
+        return self.between(name).among(name, ())
+
+    def mask(self, table: TrialTable) -> Mask:
+        """The trials that meet every condition. Raises UsageError for an unknown column."""
+        mask = np.ones(len(table), dtype=bool)
+        for name, (low, high) in self.ranges.items():
+            column = _column(table, name)
+            if isinstance(column, Choices):
+                raise UsageError(f"where: {name} has no range. Write {name}:value,value.")
+            mask &= (column >= low) & (column <= high)
+        for name, wanted in self.choices.items():
+            mask &= _among(_column(table, name), wanted)
+        return mask
+
+    def apply(self, table: TrialTable) -> TrialTable:
+        """The trials that meet every condition, as a table."""
+        return table.where(self.mask(table)) if self else table
+
+    def in_words(self) -> dict[str, str]:
+        """Each condition as people say it, by the name of its column."""
+        said = {name: _range_in_words(name, *span) for name, span in self.ranges.items()}
+        for name, wanted in self.choices.items():
+            said[name] = f"{words.setting(name)} {' or '.join(wanted)}"
+        return said
+
+
+def _range(part: str, low: str, high: str) -> Range:
+    try:
+        return float(low or "-inf"), float(high or "inf")
+    except ValueError:
+        raise UsageError(f"where: '{part}': both ends of a range are numbers.") from None
+
+
+def _quoted(value: str) -> str:
+    quoted = quote(value, safe="")
+    return quoted.replace(".", "%2E") if ".." in quoted else quoted  # two dots make a range
+
+
+def _end(value: float) -> str:
+    return f"{value:.10g}" if np.isfinite(value) else ""  # times to the second
+
+
+def _range_in_words(name: str, low: float, high: float) -> str:
+    label = _label(name)
+    if not np.isfinite(low):
+        return f"{label} ≤ {_number(name, high)}"
+    if not np.isfinite(high):
+        return f"{label} ≥ {_number(name, low)}"
+    return f"{label} {_number(name, low)} to {_number(name, high)}"
+
+
+def _label(name: str) -> str:
+    """Without the unit."""
+    return words.axis(name).split(" (")[0].lower() if name in words.AXES else words.setting(name)
+
+
+def _number(name: str, value: float) -> str:
+    if name not in ("started", "ended"):
+        return words.value(value) if value.is_integer() else words.number(value)
+    return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _column(table: TrialTable, name: str) -> Any:
+    try:
+        return table.column(name)
+    except KeyError:
+        known = ", ".join(table.column_names)
+        raise UsageError(f"where: unknown column '{name}'. Known: {known}.") from None
+
+
+def _among(column: Any, wanted: tuple[str, ...]) -> Mask:
+    if isinstance(column, Choices):
+        codes = [code for code, name in enumerate(column.names) if str(name) in wanted]
+        return np.isin(column.codes, codes)
+    try:
+        return np.isin(column, [float(value) for value in wanted])
+    except ValueError:
+        raise UsageError(f"where: '{','.join(wanted)}': this column holds numbers.") from None

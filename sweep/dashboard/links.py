@@ -1,0 +1,62 @@
+"""The addresses of pages: every view and selection has one."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+STUDIES, OVERVIEW, TRIALS, TRIAL = "studies", "overview", "trials", "trial"
+COMPARE, EXPLORE, WORKERS = "compare", "explore", "workers"
+#: An address that leads nowhere; a page whose store did not answer.
+UNKNOWN, FAILURE = "unknown", "failure"
+
+#: Pages of a study, by the last part of their address.
+_OF_STUDY = {"": OVERVIEW, "trials": TRIALS, "compare": COMPARE, "explore": EXPLORE} | {
+    "workers": WORKERS
+}
+
+
+class Place(NamedTuple):
+    """What an address asks for."""
+
+    page: str
+    study: str | None = None
+    #: Of the trial page.
+    number: int | None = None
+    #: What the page makes of it, such as {"where": "hidden_width:32..64"}.
+    query: Mapping[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """The study's name, on the pages that have one."""
+        assert self.study is not None
+        return self.study
+
+
+def parse(pathname: str | None, search: str | None = "") -> Place:
+    """The place of an address; UNKNOWN for one that leads nowhere."""
+    query = dict(parse_qsl((search or "").lstrip("?")))
+    match [unquote(part) for part in (pathname or "").strip("/").split("/")]:
+        case [""]:
+            return Place(STUDIES, query=query)
+        case ["study", study] if study:
+            return Place(OVERVIEW, study, query=query)
+        case ["study", study, "trials", number] if number.isdecimal() and len(number) < 10:
+            return Place(TRIAL, study, int(number), query)
+        case ["study", study, last] if study and last in _OF_STUDY:
+            return Place(_OF_STUDY[last], study, query=query)
+    return Place(UNKNOWN, query=query)
+
+
+def url(
+    page: str = STUDIES, study: str | None = None, number: int | None = None, **query: str | None
+) -> str:
+    """The address of a page; of the query, what is None or empty is left out."""
+    if study is None:
+        path = "/"
+    elif number is not None:
+        path = f"/study/{quote(study, safe='')}/trials/{number}"
+    else:
+        last = next(last for last, known in _OF_STUDY.items() if known == page)
+        path = f"/study/{quote(study, safe='')}" + (f"/{last}" if last else "")
+    wanted = {name: value for name, value in query.items() if value}
+    return path + (f"?{urlencode(wanted, quote_via=quote)}" if wanted else "")

@@ -1,0 +1,276 @@
+"""Compare: a few trials side by side, in their settings, errors, curves and pictures.
+
+``?trials=0,7,12`` says which, ``only=1`` leaves out the settings that all of them share.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+import plotly.graph_objects as go
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+
+from sweep.dashboard import links
+from sweep.dashboard.links import Place
+from sweep.dashboard.parts import cards, charts, states
+from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.comparison import (
+    MOST,
+    Comparison,
+    Line,
+    choose,
+    gather_comparison,
+    suggestions,
+    usual,
+)
+from sweep.dashboard.parts.pictures import picture_row
+from sweep.dashboard.view import View
+from sweep.figures import words
+from sweep.figures.classes import draw_classes, gather_classes
+from sweep.figures.learning import draw_curves, gather_curves
+from sweep.store.records import TrialRow
+
+_N_SUGGESTED = 20
+
+
+def layout(view: View, place: Place) -> Any:
+    """The page."""
+    table = view.table(place.name)
+    given = place.query.get("trials")
+    wanted = given.split(",") if given else [str(number) for number in usual(table)]
+    only = place.query.get("only") == "1"
+    chosen = choose(table, wanted)
+    found = gather_comparison(view, place.name, chosen.numbers)
+    return html.Div(
+        [
+            dcc.Store(id="compare-mark", data=found.mark),
+            dcc.Store(id="compare-query"),
+            html.H1("Compare trials"),
+            _controls(
+                [str(number) for number in chosen.numbers],
+                [str(number) for number in suggestions(table, _N_SUGGESTED)],
+                only,
+            ),
+            html.P(
+                " ".join(chosen.complaints),
+                id="compare-complaints",
+                className="complaints",
+                role="alert",
+            ),
+            html.Div(tables(found, only), id="compare-tables"),
+            html.Div(
+                [
+                    cards.figure_card(
+                        "compare-curves", curves_figure(found), title="Learning curves"
+                    ),
+                    cards.figure_card(
+                        "compare-classes",
+                        classes_figure(found),
+                        title="Error of each kind of image",
+                    ),
+                ],
+                id="compare-figures",
+                className="row",
+                hidden=not found.trials,
+            ),
+            html.Div(pictures(found), id="compare-pictures"),
+        ],
+        className="compare",
+    )
+
+
+def _controls(numbers: Sequence[str], offered: Sequence[str], only: bool) -> Any:
+    return html.Div(
+        [
+            html.Div(
+                dmc.TagsInput(
+                    id="compare-trials",
+                    value=list(numbers),
+                    data=list(offered),
+                    placeholder="Add a trial by its number",
+                    maxDropdownHeight=220,
+                    clearable=True,
+                    splitChars=[",", " ", ";"],
+                    acceptValueOnBlur=True,
+                    **attributes(aria_label=f"Trials to compare, up to {MOST}"),
+                ),
+                className="compare-trials",
+                **attributes(data_search=""),
+            ),
+            dmc.Switch(id="compare-only", label="Only differences", checked=only),
+        ],
+        className="line",
+    )
+
+
+def tables(found: Comparison, only: bool) -> Any:
+    """The headline, settings and measurements; what to do where there is nothing to compare."""
+    if not found.trials:
+        return cards.empty(
+            "Nothing to compare yet",
+            "Add trials by their numbers above, or select some in the grid of trials.",
+        )
+    settings = [line for line in found.settings if line.differs or not only]
+    parts = [
+        ("Measured", found.measured, "Nothing has been measured yet."),
+        ("Settings", settings, "All settings are the same."),
+    ]
+    body = [
+        html.Tbody([_section(title, len(found.trials)), *_lines(lines, otherwise, title)])
+        for title, lines, otherwise in parts
+    ]
+    return [
+        *([html.P(found.headline, className="headline")] if found.headline else []),
+        html.Div(
+            html.Table([html.Thead(_heads(found)), *body], className="plain compare-table"),
+            className="card scroll",
+        ),
+    ]
+
+
+def _heads(found: Comparison) -> Any:
+    return html.Tr([html.Td(), *(_head(found, row) for row in found.trials)])
+
+
+def _head(found: Comparison, row: TrialRow) -> Any:
+    role = found.roles.get(row.number)
+    return html.Th(
+        [
+            html.Div(
+                [
+                    _link(found.study, row.number, f"Trial {row.number}"),
+                    states.badge(row.state, row.outcome, row.invalid),
+                ],
+                className="line",
+            ),
+            html.Div(role, className="role") if role else None,
+            html.Div(", ".join(row.tags), className="note") if row.tags else None,
+            html.Div(row.note, className="note") if row.note else None,
+            html.Div(row.reason, className="note") if row.reason else None,
+        ],
+        scope="col",
+    )
+
+
+def _link(study: str, number: int, text: str) -> Any:
+    return dcc.Link(text, href=links.url(links.TRIAL, study, number))
+
+
+def _section(title: str, n: int) -> Any:
+    return html.Tr(html.Th(title, colSpan=n + 1, scope="rowgroup"), className="section")
+
+
+def _lines(lines: Sequence[Line], otherwise: str, title: str) -> list[Any]:
+    if not lines:
+        return [html.Tr(html.Td(otherwise, className="note"))]
+    return [_line(line, is_setting=title == "Settings") for line in lines]
+
+
+def _line(line: Line, *, is_setting: bool) -> Any:
+    marked = is_setting and line.differs
+    label = [line.label, html.Span(" ≠", title="differs", className="sign") if marked else ""]
+    beside = line.beside or ("",) * len(line.cells)
+    cells = [
+        html.Td(
+            [
+                html.Span("★ ", title="the best of these") if place in line.best else "",
+                text or html.Span("–", className="none"),
+                html.Span(f" {apart}", className="apart") if apart else "",
+            ],
+            className="best" if place in line.best else "differs" if marked else None,
+        )
+        for place, (text, apart) in enumerate(zip(line.cells, beside, strict=True))
+    ]
+    return html.Tr([html.Th(label, scope="row"), *cells])
+
+
+def curves_figure(found: Comparison) -> go.Figure:
+    """The learning curves over each other."""
+    return charts.ready(draw_curves(gather_curves(found.trials, found.curves)))
+
+
+def classes_figure(found: Comparison) -> go.Figure:
+    """The test error of each class, trial beside trial."""
+    by_label = {f"trial {row.number}": row for row in found.trials}
+    return charts.ready(draw_classes(gather_classes(by_label, found.class_names)))
+
+
+def pictures(found: Comparison) -> Any:
+    """What each trial makes of the same images, under the originals; and where it errs."""
+    if not found.pictured:
+        return None
+    columns = [
+        ("Reconstructions", "reconstructions", ""),
+        ("Error maps", "errors", "Black is right, white is off by half the scale or more."),
+    ]
+    return html.Div(
+        [
+            cards.card(
+                title,
+                html.Div(
+                    [
+                        picture_row("originals", "originals", found.study),
+                        *(
+                            picture_row(_picture_label(found, row), kind, found.study, row.number)
+                            for row in found.pictured
+                        ),
+                        html.P(note, className="note"),
+                    ]
+                ),
+            )
+            for title, kind, note in columns
+        ],
+        className="compare-pictures",
+    )
+
+
+def _picture_label(found: Comparison, row: TrialRow) -> Any:
+    error = html.Div(f"test error {words.number(row.test_mse)}", className="note")
+    return [_link(found.study, row.number, f"trial {row.number}"), error]
+
+
+def register(app: Dash, view: View) -> None:
+    """Its callbacks."""
+    # By itself, since every page has a query: Dash would ask the one below on other pages too.
+    app.clientside_callback(
+        ClientsideFunction("compare", "remember"),
+        Output("query", "data", allow_duplicate=True),
+        Input("compare-query", "data"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        Output("compare-tables", "children"),
+        Output("compare-curves", "figure"),
+        Output("compare-classes", "figure"),
+        Output("compare-pictures", "children"),
+        Output("compare-figures", "hidden"),
+        Output("compare-complaints", "children"),
+        Output("compare-mark", "data"),
+        Output("compare-query", "data"),
+        Input("compare-trials", "value"),
+        Input("compare-only", "checked"),
+        Input("revision", "data"),
+        State("compare-mark", "data"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    def show(
+        wanted: list[str] | None, only: bool, _: Any, mark: str, place: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        study = place["study"]
+        chosen = choose(view.table(study), wanted or [])
+        found = gather_comparison(view, study, chosen.numbers)
+        query = {"trials": ",".join(map(str, chosen.numbers)), "only": "1" if only else ""}
+        said = (" ".join(chosen.complaints), found.mark, query)
+        if found.mark == mark:  # only the switch, or news about other trials
+            same = ctx.triggered_id == "revision"
+            return (no_update if same else tables(found, only), *[no_update] * 4, *said)
+        return (
+            tables(found, only),
+            curves_figure(found),
+            classes_figure(found),
+            pictures(found),
+            not found.trials,
+            *said,
+        )

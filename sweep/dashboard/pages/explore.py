@@ -1,0 +1,434 @@
+"""Many trials at once: what a brush on one chart keeps, the other charts and the grid show alone.
+
+The brushes make up one filter, which stands in the address. Parallel axes show it as ranges; of the
+charts below them one is drawn at a time. The chart that was brushed last keeps the trials around
+its box, so that the box can be moved; all others show those that pass.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+import dash
+import dash_mantine_components as dmc
+import numpy as np
+import plotly.graph_objects as go
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
+
+from sweep.dashboard import links
+from sweep.dashboard.filters import Filter
+from sweep.dashboard.links import Place
+from sweep.dashboard.parts import brushing, cards, charts, views
+from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.view import View
+from sweep.figures import style, words
+from sweep.figures.marks import sampled
+from sweep.figures.parallel import MAX_LINES, Lines, draw_lines, gather_lines
+from sweep.store.table import Mask, TrialTable
+
+_FIRST = "slice"
+_PARALLEL = "parallel"
+#: With a tool that draws boxes, and always in sight.
+_CONFIG: Mapping[str, Any] = {
+    **style.CONFIG,
+    "displayModeBar": True,
+    "modeBarButtonsToRemove": ["lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+}
+_HEIGHT = 460
+_SELECTS = {"x": "Setting", "y": "Second setting", "metric": "Measured by"}
+
+
+def layout(view: View, place: Place) -> Any:
+    """The page; its charts come by callbacks."""
+    table, query = view.table(place.name), place.query
+    where = Filter.parse(query.get("where"))
+    where.mask(table)  # raises UsageError for what this study does not have
+    kinds = {key: kind.title for key, kind in views.kinds_of(table).items()}
+    kind = query.get("view", "")
+    return html.Div(
+        [
+            html.Div(
+                passing(place.name, table, where),
+                id="explore-passing",
+                className="line passing",
+                **attributes(aria_live="polite"),
+            ),
+            cards.figure_card(
+                "explore-parallel", title="Settings of every trial, and its error", height=_HEIGHT
+            ),
+            html.Section(
+                [
+                    html.Div(
+                        [
+                            dmc.SegmentedControl(
+                                id="explore-view",
+                                data=[
+                                    {"value": key, "label": title} for key, title in kinds.items()
+                                ],
+                                value=kind if kind in kinds else _FIRST,
+                                size="xs",
+                            ),
+                            _selects(table, query),
+                        ],
+                        className="line pane-head",
+                    ),
+                    cards.figure_card(
+                        "explore-pane", title="Slice", height=_HEIGHT, config=_CONFIG
+                    ),
+                ],
+                **attributes(aria_label="One chart at a time"),
+            ),
+            dcc.Store(id="explore-where", data=str(where)),
+            # Which chart was brushed last; none where the filter came from elsewhere.
+            dcc.Store(id="explore-brushed"),
+            dcc.Store(id="explore-box"),
+            dcc.Store(id="explore-ranges"),
+            dcc.Store(id="explore-pane-range"),
+        ],
+        className="explore",
+    )
+
+
+def _selects(table: TrialTable, query: Mapping[str, str]) -> Any:
+    choice = views.choice_of(table, query.get("x"), query.get("y"), query.get("metric"))
+    offered = options(table)
+    return html.Div(
+        [
+            html.Div(
+                dmc.Select(
+                    id=f"explore-{key}",
+                    data=offered[key],
+                    value=getattr(choice, key),
+                    size="xs",
+                    w=190,
+                    allowDeselect=False,
+                    searchable=True,
+                    **attributes(aria_label=label),
+                ),
+                id=f"explore-{key}-control",
+                title=label,
+            )
+            for key, label in _SELECTS.items()
+        ],
+        className="line pane-controls",
+    )
+
+
+def options(table: TrialTable) -> dict[str, list[dict[str, str]]]:
+    """What each of the selects offers."""
+    choice = views.choice_of(table, None, None, None)
+    settings = views.settings_of(table) or [choice.x]
+    metrics = views.metrics_of(table) or [choice.metric]
+    return {
+        "x": [{"value": name, "label": words.setting(name)} for name in settings],
+        "y": [{"value": name, "label": words.setting(name)} for name in settings],
+        "metric": [{"value": name, "label": _metric(name)} for name in metrics],
+    }
+
+
+def _metric(name: str) -> str:
+    return words.axis(name).split(" (")[0].lower() if name in words.AXES else words.setting(name)
+
+
+def passing(study: str, table: TrialTable, where: Filter) -> list[Any]:
+    """The conditions, each with a way to take it off, and how many trials pass."""
+    n_trials, n_left = len(table), int(where.mask(table).sum())
+    if not where:
+        hint = "Drag along an axis, or a box on a chart below, to keep the trials in it."
+        return [
+            html.Span(f"All {n_trials:,} trials", className="count"),
+            html.Span(hint, className="hint"),
+        ]
+    grid = links.url(links.TRIALS, study, where=str(where))
+    return [
+        html.Span(f"{n_left:,} of {n_trials:,} trials", className="count"),
+        *(_chip(name, said) for name, said in where.in_words().items()),
+        html.Button("Clear all", id=_drop(""), className="plain small"),
+        dcc.Link("Show in the grid", href=grid, className="button"),
+    ]
+
+
+def _chip(name: str, said: str) -> Any:
+    return html.Button(
+        [said, " ", html.Span("×", **attributes(aria_hidden="true"))],
+        id=_drop(name),
+        className="chip",
+        title="Remove this condition",
+        **attributes(aria_label=f"Remove: {said}"),
+    )
+
+
+def _drop(name: str) -> dict[str, str]:
+    return {"type": "explore-drop", "column": name}
+
+
+def register(app: Dash, view: View) -> None:
+    """Its callbacks."""
+    _register_brushes(app, view)
+    _register_charts(app, view)
+    charts.opens_trials(app, "explore-pane")
+    charts.follows_zoom(app, "explore-pane")
+
+    @app.callback(
+        Output("query", "data", allow_duplicate=True),
+        Input("explore-where", "data"),
+        Input("explore-view", "value"),
+        *(Input(f"explore-{key}", "value") for key in _SELECTS),
+        prevent_initial_call=True,
+    )
+    def remember(where: str, kind: str, *chosen: str) -> dict[str, str]:
+        return query(where, kind, dict(zip(_SELECTS, chosen, strict=True)))
+
+    @app.callback(
+        *(Output(f"explore-{key}", "data") for key in _SELECTS),
+        Input("revision", "data"),
+        *(State(f"explore-{key}", "data") for key in _SELECTS),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    def offer(_: str, *states: Any) -> list[Any]:
+        *before, place = states
+        now = options(view.table(place["study"])).values()
+        return [dash.no_update if new == old else new for new, old in zip(now, before, strict=True)]
+
+    @app.callback(
+        Output("explore-passing", "children"),
+        Input("revision", "data"),
+        Input("explore-where", "data"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    def count(_: str, where: str, place: dict[str, Any]) -> list[Any]:
+        study = place["study"]
+        return passing(study, view.table(study), Filter.parse(where))
+
+
+def query(where: str, kind: str, chosen: Mapping[str, str]) -> dict[str, str]:
+    """What the address keeps: the filter, the chart, and the columns that it is drawn of."""
+    controls = views.KINDS[kind].controls
+    return {"where": where, "view": kind, **{key: chosen[key] for key in controls}}
+
+
+def _register_brushes(app: Dash, view: View) -> None:
+    for name, function, prop in (
+        ("explore-box", "boxed", "selectedData"),
+        ("explore-ranges", "passed", "restyleData"),
+    ):
+        graph = "explore-pane" if function == "boxed" else "explore-parallel"
+        figure = [State(graph, "figure")] if function == "boxed" else []
+        app.clientside_callback(
+            ClientsideFunction("explore", function),
+            Output(name, "data"),
+            Input(graph, prop),
+            *figure,
+            State(name, "data"),
+            prevent_initial_call=True,
+        )
+
+    @app.callback(
+        Output("explore-where", "data"),
+        Output("explore-brushed", "data"),
+        Input("explore-box", "data"),
+        Input("explore-ranges", "data"),
+        Input({"type": "explore-drop", "column": ALL}, "n_clicks"),
+        State("explore-where", "data"),
+        State("explore-brushed", "data"),
+        *(State(f"explore-{key}", "value") for key in _SELECTS),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    def brush(
+        box: Any, ranges: Any, _: Any, text: str, brushed: str | None, *rest: Any
+    ) -> tuple[Any, Any]:
+        *chosen, place = rest
+        where, cause = Filter.parse(text), ctx.triggered_id
+        study = place["study"]
+        if cause == "explore-ranges":
+            new, brushed = ranged(view.table(study), where, ranges["ranges"]), _PARALLEL
+        elif cause == "explore-box":
+            asked = _asked(view, study, where, box["view"], brushed, chosen)
+            new, brushed = boxed(asked, where, box), box["view"]
+        elif any(told["value"] for told in ctx.triggered):
+            new, brushed = dropped(where, cause["column"]), None
+        else:  # chips that have just been drawn
+            return dash.no_update, dash.no_update
+        return (dash.no_update, dash.no_update) if str(new) == text else (str(new), brushed)
+
+
+def dropped(where: Filter, column: str) -> Filter:
+    """Without one condition, or without any."""
+    return where.without(column) if column else Filter()
+
+
+def boxed(asked: views.Asked, where: Filter, box: Mapping[str, Any]) -> Filter:
+    """The filter with a box that was drawn on a chart."""
+    shown = views.KINDS[box["view"]].draw(asked)
+    if shown.x is None or shown.y is None:
+        return where
+    return brushing.boxed(where, asked.whole, (shown.x, box["x"]), (shown.y, box["y"]))
+
+
+def ranged(
+    table: TrialTable, where: Filter, ranges: Mapping[str, Sequence[tuple[float, float]]]
+) -> Filter:
+    """The filter with the ranges that are drawn on the parallel axes."""
+    dimensions = parallel_lines(table, where).dimensions
+    return brushing.passed(where, table, dimensions, ranges)
+
+
+def _asked(
+    view: View,
+    study: str,
+    where: Filter,
+    kind: str,
+    brushed: str | None,
+    chosen: Sequence[str | None],
+    between: brushing.Span | None = None,
+) -> views.Asked:
+    whole = view.table(study)
+    asked = views.Asked(
+        engine=view.engine,
+        study=study,
+        whole=whole,
+        shown=where.apply(whole),
+        choice=views.choice_of(whole, *chosen),
+        between=between,
+    )
+    if kind != brushed:
+        return asked
+    # Its own conditions stand as a box, among the trials around it.
+    for column in views.KINDS[kind].columns(asked):
+        where = where.without(column)
+    return asked._replace(shown=where.apply(whole))
+
+
+def _register_charts(app: Dash, view: View) -> None:
+    @app.callback(
+        Output("explore-parallel", "figure"),
+        Output("explore-parallel-note", "children"),
+        Input("revision", "data"),
+        Input("explore-where", "data"),
+        State("explore-brushed", "data"),
+        State("explore-ranges", "data"),
+        State("place", "data"),
+    )
+    def parallel(
+        _: str, where: str, brushed: str | None, ranges: Any, place: dict[str, Any]
+    ) -> Any:
+        table = view.table(place["study"])
+        if brushed == _PARALLEL and _only_filtered() and table.counting.sum() <= MAX_LINES:
+            return dash.no_update, dash.no_update  # it shows its brush already
+        order = ranges["order"] if ranges else []
+        return parallel_figure(table, Filter.parse(where), order)
+
+    @app.callback(
+        Output("explore-pane", "figure"),
+        Output("explore-pane", "style"),
+        Output("explore-pane-title", "children"),
+        Output("explore-pane-note", "children"),
+        *(Output(f"explore-{key}-control", "hidden") for key in _SELECTS),
+        Input("revision", "data"),
+        Input("explore-where", "data"),
+        Input("explore-view", "value"),
+        *(Input(f"explore-{key}", "value") for key in _SELECTS),
+        Input("explore-pane-range", "data"),
+        State("explore-brushed", "data"),
+        State("explore-box", "data"),
+        State("place", "data"),
+    )
+    def pane(_: str, where: str, kind: str, *rest: Any) -> Any:
+        *chosen, zoom, brushed, box, place = rest
+        if brushed == kind and _only_filtered():
+            return [dash.no_update] * (4 + len(_SELECTS))
+        between = charts.between(zoom, uirevision(kind, chosen))
+        asked = _asked(view, place["study"], Filter.parse(where), kind, brushed, chosen, between)
+        drawn, note = pane_figure(asked, kind, chosen, box if brushed == kind else None)
+        title = str(drawn.layout.meta["title"])
+        hidden = [key not in views.KINDS[kind].controls for key in _SELECTS]
+        return [charts.renewed(drawn), charts.sized(drawn), title, note, *hidden]
+
+
+def _only_filtered() -> bool:
+    """Whether the filter alone made the callback run."""
+    return {told["prop_id"] for told in ctx.triggered} == {"explore-where.data"}
+
+
+def uirevision(kind: str, chosen: Sequence[str | None]) -> str:
+    """Zoom and box are kept while chart and axes stay the same."""
+    return " ".join([kind, *map(str, chosen)])
+
+
+def pane_figure(
+    asked: views.Asked, kind: str, chosen: Sequence[str | None], box: Mapping[str, Any] | None
+) -> tuple[go.Figure, str]:
+    """The lower chart, with the box that was drawn on it, and its note."""
+    shown = views.KINDS[kind].draw(asked)
+    drawn, key = shown.figure, uirevision(kind, chosen)
+    brushable = shown.x is not None
+    kept = views.box_of(box["x"], box["y"]) if box and box["of"] == key else []
+    meta = {"title": drawn.layout.title.text, "view": kind, "zoomable": shown.zoomable}
+    cards.bare(drawn).update_layout(
+        meta=meta,
+        uirevision=key,
+        dragmode="select" if brushable else "zoom",
+        selections=kept,
+        selectionrevision=f"{key} {kept}",
+    )
+    hint = (
+        "Drag a box to keep the trials in it; the tools above zoom and move." if brushable else ""
+    )
+    return drawn, " ".join(filter(None, (shown.note, hint)))
+
+
+def parallel_figure(
+    table: TrialTable, where: Filter, order: Sequence[str] = ()
+) -> tuple[go.Figure, str]:
+    """Parallel axes with the filter as ranges on them; ``order`` is where people moved them."""
+    lines = parallel_lines(table, where)
+    place = {name: at for at, name in enumerate(order)}
+    dimensions = sorted(lines.dimensions, key=lambda of: place.get(of.name, len(place)))
+    drawn = cards.bare(draw_lines(lines._replace(dimensions=dimensions)))
+    for axis, dimension in zip(_axes(drawn), dimensions, strict=False):
+        axis.multiselect = dimension.choices is not None
+        if brush := brushing.brush_of(where, dimension):
+            axis.constraintrange = brush if len(brush) > 1 else brush[0]
+        ticks = brushing.fine_ticks(dimension)
+        axis.tickvals, axis.ticktext = list(ticks), list(ticks.values())
+    hint = "Drag a name to move its axis; click an axis beside a brush to take the brush off."
+    drawn.update_layout(uirevision=str(where))
+    return drawn, " ".join(filter(None, (lines.about, hint if lines.dimensions else "")))
+
+
+def _axes(drawn: go.Figure) -> Sequence[Any]:
+    return drawn.data[0].dimensions if drawn.data else ()
+
+
+def parallel_lines(table: TrialTable, where: Filter) -> Lines:
+    """The trials that pass; those outside of the axes' brushes too, faint, where there is room."""
+    own = {*table.searched, "value"}
+    around = _only(where, {*where.in_words()} - own).apply(table)
+    around = around.where(around.counting)
+    if len(around) > MAX_LINES and where:
+        around = around.where(_passing_first(where.mask(around)))
+    lines = gather_lines(around)
+    # Where trials no longer differ in a setting, no axis shows its condition.
+    hidden = own - {dimension.name for dimension in lines.dimensions}
+    held = _only(where, hidden)
+    return gather_lines(held.apply(around)) if held else lines
+
+
+def _only(where: Filter, names: Set[str]) -> Filter:
+    """The conditions on these columns."""
+    return Filter(
+        ranges={name: span for name, span in where.ranges.items() if name in names},
+        choices={name: wanted for name, wanted in where.choices.items() if name in names},
+    )
+
+
+def _passing_first(passes: Mask) -> Mask:
+    """All that pass and, if there is room, some of the others."""
+    room = MAX_LINES - int(passes.sum())
+    kept = passes.copy()
+    if room > 0:
+        others = np.flatnonzero(~passes)
+        kept[others[sampled(len(others), room)]] = True
+    return kept

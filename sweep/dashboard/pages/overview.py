@@ -1,0 +1,307 @@
+"""One study at a glance: what it found, how it came to that, and the configurations that did best.
+
+The first answer holds the words, the numbers and a drawing of the history, so that there is
+something to see while Plotly is on its way; the charts follow, those that take long at the end.
+"""
+
+from typing import Any
+
+import dash
+import dash_mantine_components as dmc
+import plotly.graph_objects as go
+from dash import Dash, Input, Output, State, dcc, html
+
+from sweep.analysis.importances import importances
+from sweep.dashboard import links
+from sweep.dashboard.edits import study_controls
+from sweep.dashboard.links import Place
+from sweep.dashboard.parts import best, cards, charts, standing
+from sweep.dashboard.view import View
+from sweep.figures import style
+from sweep.figures.history import draw_history, gather_history
+from sweep.figures.importances import draw_importances, gather_importances
+from sweep.figures.sparkline import poster_svg
+from sweep.figures.width import Metric, draw_width, gather_width
+from sweep.store import read
+from sweep.store.table import TrialTable
+
+#: From so many trials on, figures that take long are drawn anew only so often.
+BIG = 20_000
+_PAUSE_MILLISECONDS = 30_000
+
+_METRICS = {"mse": "Squared error", "bce": "Cross-entropy"}
+_PICTURES = {"reconstructions": "Pictures", "errors": "Where they err"}
+
+
+def layout(view: View, place: Place) -> Any:
+    """The page. Everything that may take long is left to the callbacks."""
+    study = read.study(view.engine, place.name)
+    table = view.table(place.name)
+    # Without the floors, which may have to be computed first: what they say is added later.
+    found = standing.verdict_of(view.engine, place.name, table, None)
+    return html.Div(
+        [
+            html.Section(
+                [
+                    html.Div(standing.about(study), id="overview-about"),
+                    html.Div(standing.in_words(study, found), id="overview-verdict"),
+                ],
+                className="card verdict",
+            ),
+            cards.strip(
+                standing.tiles(study, read.workers(view.engine, place.name)), id="overview-strip"
+            ),
+            html.Div(_nothing_yet(), id="overview-nothing", hidden=_any_value(table)),
+            html.Div(
+                figures(place, table, later=True),
+                id="overview-figures",
+                hidden=not _any_value(table),
+            ),
+            html.Div(id="overview-failures"),
+            html.Div(study_controls(view, study), id="overview-controls"),
+            dcc.Store(id="overview-history-range"),
+            dcc.Store(id="overview-width-range"),
+            dcc.Store(id="overview-importances-due"),
+        ],
+        className="overview",
+    )
+
+
+def _any_value(table: TrialTable) -> bool:
+    """Whether some trial has come far enough for a mark."""
+    return bool((table.value > 0).any())
+
+
+def pause(table: TrialTable) -> int:
+    """Milliseconds between two drawings of a figure that takes long."""
+    return _PAUSE_MILLISECONDS if len(table) >= BIG else 0
+
+
+def _nothing_yet() -> Any:
+    return cards.empty(
+        "Nothing to draw yet", "The charts appear here when the first trial has a value."
+    )
+
+
+def figures(place: Place, table: TrialTable, *, later: bool = False) -> list[Any]:
+    """The cards; with ``later`` those in sight at first, without their charts."""
+    history = gather_history(table)
+    first = html.Div(
+        [
+            cards.figure_card(
+                "overview-history",
+                title="Value of each trial, and the best so far",
+                note=history.about,
+                poster=poster_svg(history, *_POSTER) if _any_value(table) else None,
+                height=_HEIGHT,
+                later=later,
+            ),
+            cards.figure_card(
+                "overview-width",
+                title="Test error by hidden width",
+                # Laid out anew with the chart: what was switched before would be forgotten.
+                controls=_switch(
+                    "overview-metric", _METRICS, place.query.get("error"), disabled=later
+                ),
+                height=_HEIGHT,
+                later=later,
+            ),
+        ],
+        className="row",
+    )
+    if later:
+        return [first]
+    return [
+        first,
+        _best_card(place),
+        dcc.Store(id="overview-best-shown"),
+        cards.figure_card("overview-importances", title="Importance of each setting", height=200),
+        dcc.Store(id="overview-importances-pause", data=pause(table)),
+    ]
+
+
+_HEIGHT = 440
+#: As wide and as high as the card on a laptop.
+_POSTER = (570, _HEIGHT)
+_KEY_COMPARE: dict[str, Any] = {"data-key": "compare"}
+
+
+def _best_card(place: Place) -> Any:
+    href = links.url(links.COMPARE, place.name)
+    link = dcc.Link("Compare these", href=href, id="overview-compare", className="button")
+    compare = html.Span(link, **_KEY_COMPARE)
+    pictures = _switch("overview-pictures", _PICTURES, place.query.get("pictures"))
+    return cards.card(
+        "The best configurations",
+        html.Div(dmc.Loader(type="dots"), id="overview-best", className="scroll"),
+        controls=[pictures, compare],
+    )
+
+
+def _switch(id: str, choices: dict[str, str], value: str | None, *, disabled: bool = False) -> Any:
+    return dmc.SegmentedControl(
+        id=id,
+        disabled=disabled,
+        data=[{"value": value, "label": label} for value, label in choices.items()],
+        value=value if value in choices else next(iter(choices)),
+        size="xs",
+    )
+
+
+def register(app: Dash, view: View) -> None:
+    """Its callbacks."""
+    _register_words(app, view)
+    _register_charts(app, view)
+    _register_best(app, view)
+    charts.opens_trials(app, "overview-history", "overview-width")
+    charts.follows_zoom(app, "overview-history")
+    charts.follows_zoom(app, "overview-width")
+    charts.comes_later(app, "overview-importances")
+
+    @app.callback(
+        Output("query", "data", allow_duplicate=True),
+        Input("overview-metric", "value"),
+        Input("overview-pictures", "value"),
+        prevent_initial_call=True,
+    )
+    def remember(metric: str, pictures: str) -> dict[str, str]:
+        return query(metric, pictures)
+
+
+def query(metric: str, pictures: str) -> dict[str, str]:
+    """What the address keeps: whatever is not as it was at first."""
+    chosen = {"error": (metric, _METRICS), "pictures": (pictures, _PICTURES)}
+    return {key: value for key, (value, of) in chosen.items() if value != next(iter(of))}
+
+
+def _register_words(app: Dash, view: View) -> None:
+    @app.callback(
+        Output("overview-strip", "children"),
+        Output("overview-about", "children"),
+        Output("overview-nothing", "hidden"),
+        Output("overview-figures", "hidden"),
+        Input("revision", "data"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    def count(_: str, place: dict[str, Any]) -> Any:
+        name = place["study"]
+        study, any_value = read.study(view.engine, name), _any_value(view.table(name))
+        tiles = standing.tiles(study, read.workers(view.engine, name))
+        return tiles, standing.about(study), any_value, not any_value
+
+    @app.callback(
+        Output("overview-verdict", "children"),
+        Output("overview-failures", "children"),
+        Input("revision", "data"),
+        State("place", "data"),
+    )
+    def judge(_: str, place: dict[str, Any]) -> Any:
+        name = place["study"]
+        study, floors = read.study(view.engine, name), view.floors(name)
+        found = standing.verdict_of(view.engine, name, view.table(name), floors)
+        failed = standing.failures(view.engine, study)
+        failures = cards.card("What failed", failed) if failed else None
+        return standing.in_words(study, found), failures
+
+
+def _register_charts(app: Dash, view: View) -> None:
+    @app.callback(
+        Output("overview-figures", "children"),
+        Input("overview-figures", "id"),  # when the page is there
+        State("place", "data"),
+    )
+    def come(_: str, place: dict[str, Any]) -> list[Any]:
+        return figures(Place(**place), view.table(place["study"]))
+
+    @app.callback(
+        Output("overview-history", "figure"),
+        Output("overview-history-note", "children"),
+        Input("revision", "data"),
+        Input("overview-history-range", "data"),
+        State("place", "data"),
+    )
+    def history(_: str, span: Any, place: dict[str, Any]) -> Any:
+        drawn, about = history_figure(view.table(place["study"]), charts.between(span))
+        return charts.renewed(drawn), about
+
+    @app.callback(
+        Output("overview-width", "figure"),
+        Output("overview-width-note", "children"),
+        Input("revision", "data"),
+        Input("overview-metric", "value"),
+        Input("overview-width-range", "data"),
+        State("place", "data"),
+    )
+    def width(_: str, error: str, span: Any, place: dict[str, Any]) -> Any:
+        drawn, about = width_figure(view, place["study"], error, span)
+        return charts.renewed(drawn), about
+
+    @app.callback(
+        Output("overview-importances", "figure"),
+        Output("overview-importances", "style"),
+        Output("overview-importances-note", "children"),
+        Output("overview-importances-pause", "data"),
+        Input("overview-importances-due", "data"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    def weigh(_: Any, place: dict[str, Any]) -> Any:
+        name = place["study"]
+        table = view.table(name)
+        bars = gather_importances(importances(table, read.domains(view.engine, name)))
+        drawn = charts.ready(draw_importances(bars))
+        return drawn, charts.sized(drawn), bars.about if bars.names else "", pause(table)
+
+
+def history_figure(
+    table: TrialTable, between: tuple[float, float] | None = None
+) -> tuple[go.Figure, str]:
+    """The history and its note; of many trials, those that the zoom shows."""
+    history = gather_history(table, between)
+    drawn = charts.ready(draw_history(history), zoomable=_grouped(table))
+    return charts.zoomed_to(drawn, between), history.about
+
+
+def width_figure(view: View, study: str, error: str, zoom: Any = None) -> tuple[go.Figure, str]:
+    """Errors by width, with the floor of that error, and its note."""
+    metric: Metric = "test_bce" if error == "bce" else "test_mse"
+    # Each error has a scale of its own: a zoom of one means nothing to the other.
+    uirevision = f"keep {metric}"
+    table, between = view.table(study), charts.between(zoom, uirevision)
+    errors = gather_width(table, view.floors(study), between, metric=metric)
+    drawn = charts.ready(draw_width(errors), zoomable=_grouped(table))
+    drawn.update_layout(height=_HEIGHT, uirevision=uirevision)
+    return charts.zoomed_to(drawn, between), errors.about
+
+
+def _grouped(table: TrialTable) -> bool:
+    return len(table) > style.MAX_MARKS
+
+
+def _register_best(app: Dash, view: View) -> None:
+    @app.callback(
+        Output("overview-best", "children"),
+        Output("overview-compare", "href"),
+        Output("overview-best-shown", "data"),
+        Input("revision", "data"),
+        Input("overview-pictures", "value"),
+        State("overview-best-shown", "data"),
+        State("place", "data"),
+    )
+    def rank(_: str, pictures: str, shown: Any, place: dict[str, Any]) -> Any:
+        return ranked(view, place["study"], pictures, shown)
+
+
+def ranked(view: View, study: str, pictures: str, shown: Any = None) -> Any:
+    """The ranking, where to compare it, and what it shows; no update where it shows that."""
+    table, floors = view.table(study), view.floors(study)
+    ranking = best.gather_ranking(view.engine, study, table, floors)
+    shows = [pictures, floors is not None, ranking.has_originals]
+    shows += [[line.trial.number, line.has_pictures] for line in ranking.lines]
+    if shows == shown:
+        return [dash.no_update] * 3
+    if not ranking.best:
+        words = "No trial has finished with a value that counts yet."
+        return html.P(words, className="note"), links.url(links.COMPARE, study), shows
+    return best.draw_ranking(ranking, pictures), best.compare_url(study, ranking.lines), shows

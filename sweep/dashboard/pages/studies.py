@@ -1,0 +1,423 @@
+"""All studies of the store: where each stands, and what it found so far."""
+
+import base64
+import hashlib
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import dash_mantine_components as dmc
+from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
+
+from sweep.dashboard import links
+from sweep.dashboard.links import Place
+from sweep.dashboard.parts import cards
+from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.moments import since
+from sweep.dashboard.parts.study_state import state_badge
+from sweep.dashboard.view import View
+from sweep.figures import words
+from sweep.figures.sentences import count
+from sweep.figures.sparkline import sparkline_svg
+from sweep.store import read
+from sweep.store.engine import shown
+from sweep.store.records import StudySummary
+
+#: More rows than this are found by searching: a longer page would be no better to read.
+MAX_ROWS = 200
+
+#: Column heads that sort; the first is how studies stand at first.
+SORTS: Mapping[str, str] = {
+    "changed": "Last change",
+    "name": "Study",
+    "state": "State",
+    "done": "Trials",
+    "best": "Best value",
+    "pace": "Trials/s",
+    "data": "Data set",
+}
+_DEFAULT = "changed"
+#: What goes from the most to the least; a leading "-" in the address turns any order around.
+_DESCENDING = {"changed", "done", "pace"}
+
+#: Steps of a study's best, as ``read.best_so_far`` gives them.
+Steps = Sequence[tuple[int, float]]
+
+
+def layout(view: View, place: Place) -> Any:
+    """The page."""
+    found = gather(view, place.query.get("search", ""), place.query.get("sort", ""))
+    return html.Div(
+        [
+            html.Div(
+                [
+                    html.Div(
+                        [html.H1("Studies"), html.P(found.summary, id="studies-summary")],
+                        className="studies-title",
+                    ),
+                    html.Div(
+                        dmc.TextInput(
+                            id="studies-search",
+                            value=place.query.get("search", ""),
+                            placeholder="Search names, tags, notes, data sets",
+                            debounce=200,
+                            **attributes(aria_label="Search studies"),
+                        ),
+                        className="studies-search",
+                        **attributes(data_search=""),
+                    ),
+                ],
+                className="studies-head",
+            ),
+            html.Div(
+                html.Table(
+                    [
+                        html.Thead(html.Tr(_heads(place.query.get("sort", "")))),
+                        html.Tbody([*map(row, found.studies)], id="studies-rows"),
+                    ],
+                    className="plain studies",
+                ),
+                id="studies-table",
+                className="card scroll",
+                hidden=not found.studies,
+            ),
+            html.Div(found.empty, id="studies-empty"),
+            html.P(f"Database: {shown(view.engine.url)}", className="note storage"),
+            dcc.Store(id="studies-sort", data=place.query.get("sort", "")),
+            dcc.Store(id="studies-shown", data=marks(found.studies)),
+        ],
+        className="page",
+    )
+
+
+def register(app: Dash, view: View) -> None:
+    """Its callbacks."""
+
+    @app.callback(
+        Output("studies-rows", "children"),
+        Output("studies-shown", "data"),
+        Output("studies-summary", "children"),
+        Output("studies-empty", "children"),
+        Output("studies-table", "hidden"),
+        Input("revision", "data"),
+        Input("studies-search", "value"),
+        Input("studies-sort", "data"),
+        State("studies-shown", "data"),
+        prevent_initial_call=True,
+    )
+    def update(_: Any, search: str | None, sort: str, before: list[list[str]]) -> Any:
+        found = gather(view, search or "", sort)
+        now = marks(found.studies)
+        return (
+            changed_rows(found.studies, before, now),
+            now,
+            found.summary,
+            found.empty,
+            not found.studies,
+        )
+
+    # On its own: ``query`` is on every page, and so a callback of it may not listen to what is on
+    # every page too.
+    @app.callback(
+        Output("query", "data", allow_duplicate=True),
+        Input("studies-search", "value"),
+        Input("studies-sort", "data"),
+        prevent_initial_call=True,
+    )
+    def keep(search: str | None, sort: str) -> dict[str, str]:
+        return {"search": search or "", "sort": sort}
+
+    @app.callback(
+        Output("studies-sort", "data"),
+        Output({"type": "studies-head", "by": ALL}, "aria-sort"),
+        Input({"type": "studies-sort-by", "by": ALL}, "n_clicks"),
+        State("studies-sort", "data"),
+        prevent_initial_call=True,
+    )
+    def sort_by(clicks: list[int | None], sort: str) -> Any:
+        if not any(clicks):
+            return no_update, [no_update] * len(SORTS)
+        chosen = turned(sort, ctx.triggered_id["by"])
+        return chosen, [aria_sort(key, chosen) for key in _COLUMNS if key in SORTS]
+
+
+class Listed(NamedTuple):
+    """A study with what its row shows."""
+
+    study: StudySummary
+    steps: Steps
+
+
+class Found(NamedTuple):
+    """The studies that are looked for, in order."""
+
+    studies: list[Listed]
+    #: How many there are, in words.
+    summary: str
+    #: What stands in the place of no rows.
+    empty: Any
+
+
+def gather(view: View, search: str, sort: str) -> Found:
+    """The studies that match a search, sorted."""
+    every = read.studies(view.engine)
+    matching = ordered([study for study in every if matches(study, search)], sort)
+    steps = read.best_so_far(view.engine) if matching else {}
+    return Found(
+        studies=[Listed(study, steps.get(study.name, ())) for study in matching[:MAX_ROWS]],
+        summary=summary(every, matching),
+        empty=None if matching else _nothing(search) if every else _first_steps(view),
+    )
+
+
+def matches(study: StudySummary, search: str) -> bool:
+    """Whether every word occurs in what people wrote of the study."""
+    written = (study.name, study.description, study.dataset, study.note or "", *study.tags)
+    text = " ".join(written).casefold()
+    return all(word in text for word in search.casefold().split())
+
+
+def ordered(studies: Sequence[StudySummary], sort: str) -> list[StudySummary]:
+    """By a key of SORTS, the other way round after a "-"; who lacks the value comes last."""
+    key = sort.removeprefix("-")
+    key = key if key in SORTS else _DEFAULT
+    known = [study for study in studies if _KEYS[key](study) is not None]
+    unknown = [study for study in studies if _KEYS[key](study) is None]
+    reverse = (key in _DESCENDING) != sort.startswith("-")
+    return [*sorted(known, key=_KEYS[key], reverse=reverse), *unknown]
+
+
+_KEYS: Mapping[str, Callable[[StudySummary], Any]] = {
+    "changed": lambda study: study.updated_at,
+    "name": lambda study: study.name.casefold(),
+    "state": lambda study: (not study.running, study.phase),
+    "done": lambda study: study.n_finished,
+    "best": lambda study: study.best_value,
+    "pace": lambda study: study.trials_per_second,
+    "data": lambda study: study.dataset,
+}
+
+
+def turned(sort: str, by: str) -> str:
+    """The order after a click on a column's head: that column's, or the other way round."""
+    return f"-{by}" if (sort or _DEFAULT) == by else by
+
+
+def aria_sort(key: str, sort: str) -> str:
+    """What a column's head tells of the order."""
+    if (sort.removeprefix("-") or _DEFAULT) != key:
+        return "none"
+    return "descending" if (key in _DESCENDING) != sort.startswith("-") else "ascending"
+
+
+def summary(every: Sequence[StudySummary], matching: Sequence[StudySummary]) -> str:
+    """``3 studies, 1 running``."""
+    if not every:
+        return ""
+    n, n_running = len(every), sum(study.running for study in every)
+    said = "1 study" if n == 1 else f"{n:,} studies"
+    said += f", {n_running} running" if n_running else ""
+    if len(matching) < n:
+        said += f"; {len(matching):,} match"
+    if len(matching) > MAX_ROWS:
+        said += f"; the first {MAX_ROWS} are shown, the search finds the others"
+    return said
+
+
+def marks(studies: Sequence[Listed]) -> list[list[str]]:
+    """By name, a digest of what a row shows: what has the same need not be sent again."""
+    return [
+        [of.study.name, hashlib.blake2b(repr(of).encode(), digest_size=8).hexdigest()]
+        for of in studies
+    ]
+
+
+def changed_rows(studies: Sequence[Listed], before: list[list[str]], now: list[list[str]]) -> Any:
+    """The rows that changed, or all when others stand there now."""
+    if [name for name, _ in before] != [name for name, _ in now]:
+        return [*map(row, studies)]
+    rows = Patch()
+    changed = [place for place, mark in enumerate(now) if mark != before[place]]
+    for place in changed:
+        rows[place] = row(studies[place])
+    return rows if changed else no_update
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+_COLUMNS: Mapping[str, str] = {
+    "name": "Study",
+    "state": "State",
+    "done": "Trials",
+    "best": "Best value",
+    "history": "Best so far",
+    "pace": "Trials/s",
+    "data": "Data set",
+    "changed": "Last change",
+}
+_NUMBERS = {"best", "pace"}
+
+
+def _heads(sort: str) -> list[Any]:
+    return [_head(key, label, sort) for key, label in _COLUMNS.items()]
+
+
+def _head(key: str, label: str, sort: str) -> Any:
+    kind = f"column-{key} number" if key in _NUMBERS else f"column-{key}"
+    if key not in SORTS:
+        return html.Th(label, scope="col", className=kind)
+    button = html.Button(
+        label,
+        id={"type": "studies-sort-by", "by": key},
+        className="sort-by",
+        title=f"Sort by {label.lower()}; again: the other way round",
+    )
+    return html.Th(
+        button,
+        id={"type": "studies-head", "by": key},
+        scope="col",
+        className=kind,
+        **attributes(aria_sort=aria_sort(key, sort)),
+    )
+
+
+def row(of: Listed) -> Any:
+    """A study's row."""
+    study = of.study
+    cells: Mapping[str, Any] = {
+        "name": _name(study),
+        "state": _state(study),
+        "done": _done(study),
+        "best": _best(study),
+        "history": _history(of),
+        "pace": _pace(study),
+        "data": study.dataset,
+        "changed": since(study.updated_at),
+    }
+    return html.Tr(
+        [
+            html.Td(
+                cells[key],
+                className=f"column-{key} number" if key in _NUMBERS else f"column-{key}",
+                **attributes(data_label=label),
+            )
+            for key, label in _COLUMNS.items()
+        ]
+    )
+
+
+def _name(study: StudySummary) -> list[Any]:
+    link = dcc.Link(study.name, href=links.url(links.OVERVIEW, study.name), className="study-link")
+    lines = [html.Div(text, className="about") for text in (study.description, study.note) if text]
+    tags = [html.Span(tag, className="tag") for tag in study.tags]
+    return [link, *lines, *([html.Div(tags, className="tags")] if tags else [])]
+
+
+def _state(study: StudySummary) -> list[Any]:
+    waiting = study.n_pending_commands
+    return [
+        state_badge(study),
+        *([html.Div(f"{count(waiting, 'command')} waiting", className="about")] if waiting else []),
+    ]
+
+
+def _done(study: StudySummary) -> list[Any]:
+    """How far it is, and how its trials ended."""
+    counts = study.counts
+    kinds = {
+        "running": counts["RUNNING"],
+        "pruned": counts["PRUNED"],
+        "failed": study.n_failed,
+        "diverged": study.n_diverged,
+        "invalid": study.n_invalid,
+    }
+    rest = ", ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
+    planned = study.n_trials
+    of = f" of {planned:,}" if planned else ""
+    share = study.n_finished / planned if planned else None
+    return [
+        html.Div(f"{study.n_finished:,}{of} done"),
+        *([] if share is None else [_bar(share, study)]),
+        html.Div(rest, className="about"),
+    ]
+
+
+def _bar(share: float, study: StudySummary) -> Any:
+    percent = 100 * min(share, 1.0)
+    return html.Div(
+        html.Div(style={"width": f"{percent:.1f}%"}),
+        className="bar",
+        role="progressbar",
+        **attributes(
+            aria_valuenow=f"{percent:.0f}",
+            aria_valuemin="0",
+            aria_valuemax="100",
+            aria_label=f"trials of {study.name} that have ended",
+        ),
+    )
+
+
+def _best(study: StudySummary) -> Any:
+    if study.best_value is None or study.best_number is None:
+        return "none yet" if study.n_finished == 0 else "none"
+    objective = words.OBJECTIVES.get(study.objectives[0], study.objectives[0])
+    return [
+        html.Div(words.number(study.best_value, 4), title=f"lowest {objective}"),
+        dcc.Link(
+            f"trial {study.best_number}",
+            href=links.url(links.TRIAL, study.name, study.best_number),
+            className="about",
+        ),
+    ]
+
+
+def _history(of: Listed) -> Any:
+    if not of.steps:
+        return ""
+    last = max(of.steps[-1][0], sum(of.study.counts.values()) - 1)
+    svg = base64.b64encode(sparkline_svg(of.steps, last).encode()).decode()
+    first, best = of.steps[0][1], of.steps[-1][1]
+    fell = f"from {words.number(first)} to {words.number(best)}"
+    return html.Img(
+        src=f"data:image/svg+xml;base64,{svg}",
+        alt=f"The best value fell {fell} over {count(last + 1, 'trial')}.",
+        title=f"best so far, {fell}",
+        className="sparkline",
+    )
+
+
+def _pace(study: StudySummary) -> Any:
+    if study.trials_per_second is None:
+        return "–"
+    when = "over the last minute" if study.running else "over the last minute of its work"
+    return html.Span(
+        words.number(study.trials_per_second, 2),
+        title=when,
+        className="" if study.running else "past",
+    )
+
+
+# --- no rows ------------------------------------------------------------------------------------
+
+
+def _nothing(search: str) -> Any:
+    said = f"No study has “{search.strip()}” in its name, description, tags, note or data set."
+    return cards.empty("Nothing found", said)
+
+
+def _first_steps(view: View) -> Any:
+    command = start_command(shown(view.engine.url), has_password=bool(view.engine.url.password))
+    return cards.empty(
+        "No studies yet",
+        [
+            "Start one, and it appears here by itself. The first takes a minute on two cores:",
+            html.Pre(command, className="command"),
+            html.Button("Copy", className="plain", **attributes(data_copy=command)),
+        ],
+    )
+
+
+def start_command(storage: str, *, has_password: bool) -> str:
+    """How to begin, in the database that the page shows; a password is never part of it."""
+    begin = "sweep start studies/quickstart.toml"
+    return begin if has_password else f"{begin} --storage {shlex.quote(storage)}"

@@ -1,0 +1,276 @@
+"""Trials: a grid of all of them; filter, order, choose columns, group, select some to compare.
+
+The grid asks /api/trials for a block of rows at a time (assets/trials.js), so that its size does
+not depend on the study's. Everything that is chosen stands in the address: ``where``, ``sort``,
+``columns``, ``selected``, ``group``.
+"""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import (
+    ALL,
+    ClientsideFunction,
+    Dash,
+    Input,
+    Output,
+    State,
+    ctx,
+    dcc,
+    html,
+    no_update,
+    set_props,
+)
+
+from sweep.dashboard.filters import Filter
+from sweep.dashboard.links import Place
+from sweep.dashboard.parts import grid_columns, grid_rows, trial_routes
+from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.conditions import add_typed
+from sweep.dashboard.parts.group_table import group_table
+from sweep.dashboard.parts.grouping import group_by, groupable
+from sweep.dashboard.parts.trial_filter import chips, conditioned, filter_bar, value_choices
+from sweep.dashboard.parts.trial_grid import chosen_columns, column_chooser, grid
+from sweep.dashboard.view import View
+from sweep.store.table import TrialTable
+
+
+def layout(view: View, place: Place) -> Any:
+    """The page."""
+    table = view.table(place.name)
+    where, sort = place.query.get("where", ""), place.query.get("sort") or default_sort(table)
+    grid_rows.shown_rows(table, where, sort)  # an address that cannot be read is told at once
+    filtered = Filter.parse(where)
+    columns = chosen_columns(table, place.query.get("columns"))
+    group = place.query.get("group")
+    return html.Div(
+        [
+            dcc.Store(id="trials-where", data=str(filtered)),
+            dcc.Store(id="trials-sort", data=sort),
+            dcc.Store(id="trials-selected", data=selected_numbers(place.query.get("selected"))),
+            dcc.Store(id="trials-asked"),
+            dcc.Store(id="trials-shown"),
+            dcc.Store(id="trials-defaults", data=_defaults(table)),
+            html.Div(
+                [html.H1("Trials"), _count(), _actions(table, columns, group)], className="line"
+            ),
+            html.Div(filter_bar(table, filtered), className="line trials-filter"),
+            html.Div(chips(filtered), id="trials-chips", className="line"),
+            html.Div(groups(table, filtered, place.name, group), id="trials-groups"),
+            grid(table, columns, sort),
+        ],
+        className="trials",
+    )
+
+
+def default_sort(table: TrialTable) -> str:
+    """The best first."""
+    return table.objectives[0]
+
+
+def selected_numbers(text: str | None) -> list[int]:
+    """The trials that an address has selected."""
+    return [int(part) for part in (text or "").split(",") if part.isdecimal()]
+
+
+def _defaults(table: TrialTable) -> dict[str, Any]:
+    columns = grid_columns.default_columns(table)
+    return {"sort": default_sort(table), "columns": columns}
+
+
+def _count() -> Any:
+    return html.Span(id="trials-count", className="note", **attributes(aria_live="polite"))
+
+
+def _actions(table: TrialTable, columns: list[str], group: str | None) -> Any:
+    return html.Div(
+        [
+            html.Span(id="trials-compare-note", className="note", role="status"),
+            html.A(
+                "Compare",
+                id="trials-compare",
+                className="button",
+                **attributes(data_key="compare", data_soft=""),
+            ),
+            html.Button("Clear selection", id="trials-deselect", className="plain", hidden=True),
+            dmc.Select(
+                id="trials-group",
+                data=[
+                    {"value": name, "label": grid_columns.heading(name)}
+                    for name in groupable(table)
+                ],
+                value=group,
+                placeholder="Group by …",
+                clearable=True,
+                searchable=True,
+                selectFirstOptionOnChange=True,
+                w=170,
+                **attributes(aria_label="Group by"),
+            ),
+            column_chooser(table, columns),
+            html.A(
+                "CSV", id="trials-csv", className="button", title="Download these trials as CSV"
+            ),
+        ],
+        className="line trials-actions",
+    )
+
+
+def groups(table: TrialTable, filtered: Filter, study: str, name: str | None) -> Any:
+    """The table of groups; nothing where nothing is grouped by."""
+    if not name or name not in table.column_names:
+        return None
+    return group_table(group_by(table, name, filtered), name, study, table.objectives[0])
+
+
+def register(app: Dash, view: View) -> None:
+    """Its callbacks."""
+    trial_routes.register(app.server, view)
+    _register_filter(app, view)
+    _register_clientside(app)
+
+    @app.callback(
+        Output("trials-chips", "children"),
+        Input("trials-where", "data"),
+        prevent_initial_call=True,
+    )
+    def show_chips(where: str) -> list[Any]:
+        return chips(Filter.parse(where))
+
+    @app.callback(
+        Output("trials-groups", "children"),
+        Input("trials-group", "value"),
+        Input("trials-where", "data"),
+        Input("revision", "data"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    def show_groups(group: str | None, where: str, _: Any, place: dict[str, Any]) -> Any:
+        if not group and ctx.triggered_id == "revision":
+            return no_update
+        table = view.table(place["study"])
+        return groups(table, Filter.parse(where), place["study"], group)
+
+    @app.callback(
+        Output("trials-condition-range", "hidden"),
+        Output("trials-condition-choice", "hidden"),
+        Output("trials-condition-values", "children"),
+        Output("trials-condition-values", "value"),
+        Output("trials-condition-low", "value"),
+        Output("trials-condition-high", "value"),
+        Input("trials-condition-column", "value"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    def offer(name: str | None, place: dict[str, Any]) -> tuple[Any, ...]:
+        options = value_choices(view.table(place["study"]), name) if name else []
+        return bool(not name or options), options is None or not name, options or [], [], "", ""
+
+    @app.callback(
+        Output("trials-columns", "value"),
+        Input("trials-usual", "n_clicks"),
+        State("trials-defaults", "data"),
+        prevent_initial_call=True,
+    )
+    def usual_columns(_: Any, defaults: dict[str, Any]) -> Any:
+        return defaults["columns"]
+
+
+def _register_filter(app: Dash, view: View) -> None:
+    @app.callback(
+        Output("trials-where", "data"),
+        Output("trials-typed", "value"),
+        Output("trials-states", "value"),
+        Input("trials-asked", "data"),
+        Input("trials-states", "value"),
+        Input({"type": "trials-drop", "name": ALL}, "n_clicks"),
+        Input({"type": "trials-narrow", "where": ALL}, "n_clicks"),
+        Input("trials-condition-add", "n_clicks"),
+        State("trials-condition-column", "value"),
+        State("trials-condition-low", "value"),
+        State("trials-condition-high", "value"),
+        State("trials-condition-values", "value"),
+        State("trials-where", "data"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    def change(  # one callback, since all of these change the one filter
+        asked: dict[str, Any] | None,
+        states: list[str],
+        _dropped: Any,
+        _narrowed: Any,
+        _added: Any,
+        *form_and_rest: Any,
+    ) -> Any:
+        *form, where, place = form_and_rest
+        filtered = Filter.parse(where)
+        match ctx.triggered_id:
+            case "trials-asked" if asked:
+                changed = add_typed(filtered, asked["text"], view.table(place["study"]))
+            case "trials-states":
+                changed = filtered.among("state", tuple(states or ()))
+            case "trials-condition-add":
+                changed = conditioned(filtered, *form)
+                changed.mask(view.table(place["study"]))
+            case {"type": "trials-drop", "name": name} if _clicked():
+                changed = filtered.without(name) if name else Filter()
+            case {"type": "trials-narrow", "where": narrow} if _clicked():
+                changed = Filter.parse(narrow)
+            case _:  # a button that has just appeared
+                return no_update
+        set_props("problem", {"children": ""})
+        wanted_states = list(changed.choices.get("state", ()))
+        was_typed = ctx.triggered_id == "trials-asked"
+        return (
+            str(changed) if changed != filtered else no_update,
+            "" if was_typed else no_update,
+            wanted_states if wanted_states != (states or []) else no_update,
+        )
+
+
+def _clicked() -> bool:
+    return bool(ctx.triggered[0]["value"])
+
+
+def _register_clientside(app: Dash) -> None:
+    app.clientside_callback(
+        ClientsideFunction("trials", "asked"),
+        Output("trials-asked", "data"),
+        Input("trials-typed", "n_submit"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("trials", "show"),
+        # Nothing is written there; a callback without an output would be asked on every page.
+        Output("trials-shown", "data"),
+        Input("trials-grid", "getRowsRequest"),
+        Input("trials-where", "data"),
+        Input("trials-columns", "value"),
+        Input("revision", "data"),
+        Input("trials-deselect", "n_clicks"),
+        State("trials-selected", "data"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("trials", "compare"),
+        Output("trials-compare", "children"),
+        Output("trials-compare", "href"),
+        Output("trials-compare-note", "children"),
+        Output("trials-deselect", "hidden"),
+        Input("trials-selected", "data"),
+        State("place", "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("trials", "remember"),
+        Output("query", "data", allow_duplicate=True),
+        Output("trials-csv", "href"),
+        Input("trials-where", "data"),
+        Input("trials-sort", "data"),
+        Input("trials-columns", "value"),
+        Input("trials-selected", "data"),
+        Input("trials-group", "value"),
+        State("trials-defaults", "data"),
+        State("place", "data"),
+        prevent_initial_call="initial_duplicate",
+    )

@@ -1,0 +1,172 @@
+"""Brushes as conditions: what a box on a chart, or ranges on parallel axes, let through.
+
+A side of a chart is a column; "as drawn" is how its values stand on the axis (words by their place,
+times as seconds after the first). All of these give a new Filter.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.dashboard.filters import Filter
+from sweep.figures import words
+from sweep.figures.axes import Axis
+from sweep.figures.parallel import Dimension
+from sweep.store.table import Choices, TrialTable
+
+Span = tuple[float, float]
+
+#: Marks of a single value scatter so far to its sides, in distances between neighbours.
+_SCATTER = 0.3
+#: How far a brush reaches to both sides of a word.
+_AROUND = 0.25
+
+
+class Side(NamedTuple):
+    """A column along one side of a chart."""
+
+    column: str
+    #: None where numbers stand as they are, and words as ``names`` tells.
+    axis: Axis | None = None
+    #: By their place.
+    names: tuple[str, ...] = ()
+    #: Single numbers stand by their place, as in the cells of a map.
+    in_cells: bool = False
+    #: What is added to a number as drawn.
+    offset: float = 0.0
+
+
+def boxed(where: Filter, table: TrialTable, *sides: tuple[Side, Span | None]) -> Filter:
+    """The filter with what a box lets through; it replaces what the columns were held to before.
+
+    A span is as drawn; None takes the condition away.
+    """
+    for side, span in sides:
+        where = _narrowed(where.without(side.column), table, side, span)
+    return where
+
+
+def _narrowed(where: Filter, table: TrialTable, side: Side, span: Span | None) -> Filter:
+    if not span:
+        return where
+    column, axis = table.column(side.column), side.axis
+    if isinstance(column, Choices):
+        chosen = _words_at(column, axis.names if axis else side.names, span)
+        return where.among(side.column, () if len(chosen) == len(column.names) else chosen)
+    low, high = sorted(float(end) + side.offset for end in span)
+    if axis is not None and axis.single:
+        held = _single_at(axis, (low, high), in_cells=side.in_cells)
+        if not held.size:
+            return where
+        low, high = float(held.min()), float(held.max())
+    return _between(where, table, side.column, low, high)
+
+
+def _words_at(column: Choices, names: Sequence[str], span: Span) -> tuple[str, ...]:
+    """The words in a span of places, as filters write them."""
+    said = {words.value(name): str(name) for name in column.names}
+    low, high = sorted(float(end) for end in span)
+    held = [name for at, name in enumerate(names) if low - _SCATTER <= at <= high + _SCATTER]
+    return tuple(said[name] for name in held)
+
+
+def _single_at(axis: Axis, span: Span, *, in_cells: bool) -> NDArray[np.float64]:
+    """Of an axis of few values, those that a span reaches."""
+    places = np.arange(len(axis.few)) if in_cells else axis.scaled(axis.few)
+    low, high = span if in_cells else axis.scaled(np.array(span))
+    gap = float(np.diff(places).min()) if len(places) > 1 else 1.0
+    reach = _SCATTER * gap
+    return axis.few[(places >= low - reach) & (places <= high + reach)]
+
+
+def _between(where: Filter, table: TrialTable, name: str, low: float, high: float) -> Filter:
+    """Rounded to what people set by hand; an end beyond all trials is left open."""
+    column = table.column(name)
+    assert not isinstance(column, Choices)
+    finite = column[np.isfinite(column)]
+    if not finite.size:
+        return where
+    low = -np.inf if low <= finite.min() else _rounded(name, low)
+    high = np.inf if high >= finite.max() else _rounded(name, high)
+    return where.between(name, low, high)
+
+
+def _rounded(name: str, value: float) -> float:
+    return float(round(value)) if name in _IN_FULL else float(f"{value:.4g}")
+
+
+#: Four digits would say too little of these.
+_IN_FULL = ("number", "started", "ended")
+
+
+def passed(
+    where: Filter,
+    table: TrialTable,
+    dimensions: Sequence[Dimension],
+    ranges: Mapping[str, Sequence[Span]],
+) -> Filter:
+    """The filter with the ranges that are brushed on parallel axes, as drawn, by column."""
+    for dimension in dimensions:
+        where = where.without(dimension.name)
+        spans = ranges.get(dimension.name)
+        if not spans:
+            continue
+        if dimension.choices is not None:
+            chosen = _reached(dimension.choices, spans)
+            where = where.among(dimension.name, chosen)
+        else:
+            low, high = (_as_number(dimension, end) for end in spans[0])
+            where = _between(where, table, dimension.name, low, high)
+    return where
+
+
+def _reached(choices: Sequence[str], spans: Sequence[Span]) -> tuple[str, ...]:
+    chosen = [
+        word
+        for place, word in enumerate(choices)
+        if any(low <= place <= high for low, high in spans)
+    ]
+    return () if len(chosen) == len(choices) else tuple(chosen)
+
+
+def _as_number(dimension: Dimension, drawn: float) -> float:
+    return float(drawn) if dimension.base is None else float(dimension.base) ** drawn
+
+
+def brush_of(where: Filter, dimension: Dimension) -> list[list[float]]:
+    """What a filter brushes on a parallel axis, as drawn; nothing where it asks for nothing."""
+    if dimension.choices is not None:
+        wanted = where.choices.get(dimension.name, ())
+        places = [place for place, word in enumerate(dimension.choices) if word in wanted]
+        return [[place - _AROUND, place + _AROUND] for place in places]
+    if dimension.name not in where.ranges:
+        return []
+    low, high = (_as_drawn(dimension, end) for end in where.ranges[dimension.name])
+    ends = float(dimension.values.min()), float(dimension.values.max())
+    return [[max(low, ends[0]), min(high, ends[1])]]
+
+
+def _as_drawn(dimension: Dimension, value: float) -> float:
+    if dimension.base is None or not np.isfinite(value):
+        return value
+    return float(np.log(value) / np.log(dimension.base)) if value > 0 else -np.inf
+
+
+def fine_ticks(dimension: Dimension) -> dict[float, str]:
+    """The ticks of a parallel axis, and nameless ones between them: brushes snap to ticks."""
+    named = dict(zip(dimension.tick_values, dimension.tick_texts, strict=True))
+    if dimension.choices is not None or len(np.unique(dimension.values)) <= len(named):
+        return named
+    ends = float(dimension.values.min()), float(dimension.values.max())
+    # Plotly tells ticks apart by their texts: each has one of its own that cannot be seen.
+    between = {
+        float(value): f"{place:07b}".translate(_UNSEEN)
+        for place, value in enumerate(np.linspace(*ends, _N_TICKS))
+    }
+    return dict(sorted((between | named).items()))
+
+
+_N_TICKS = 100
+_UNSEEN = str.maketrans("01", "\u200b\u200c")

@@ -1,0 +1,183 @@
+"""Cards: a figure with its downloads, a number with its label."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any, cast
+
+import plotly.graph_objects as go
+from dash import Patch, dcc, html
+
+from sweep.dashboard.parts.attributes import attributes
+from sweep.figures import style
+
+_FORMATS = {"png": "PNG", "svg": "SVG", "csv": "CSV"}
+
+
+def figure_card(
+    graph_id: str,
+    drawn: go.Figure | None = None,
+    *,
+    title: str = "",
+    note: Any = "",
+    controls: Any = None,
+    poster: str | None = None,
+    height: int | None = None,
+    config: Mapping[str, Any] = style.CONFIG,
+    later: bool = False,
+) -> Any:
+    """A chart in its frame, with downloads as PNG, SVG and (its data as) CSV.
+
+    ``graph_id`` is the dcc.Graph's id; the note's is ``{graph_id}-note``. Without a figure the card
+    waits for a callback to fill it. The title is the figure's own unless given. ``poster`` is a
+    static SVG that stands in until Plotly has loaded. With ``later`` the card has no chart at all,
+    so that browsers show what there is before they turn to Plotly; a callback lays it out anew.
+    """
+    if drawn is not None:
+        title = title or str(drawn.layout.title.text)
+        bare(drawn)
+        height = height or drawn.layout.height
+    graph = dcc.Graph(
+        id=graph_id,
+        figure=drawn if drawn is not None else waiting(),
+        config=cast(Any, dict(config)),
+        responsive=True,
+        style={"height": f"{height}px"} if height else None,
+    )
+    note_id: dict[str, Any] = {} if later else {"id": f"{graph_id}-note"}
+    frame = {"minHeight": f"{height or 440}px"}
+    return html.Section(
+        [
+            html.Div(
+                [html.H2(title, id=f"{graph_id}-title"), *_listed(controls), _downloads(title)],
+                className="card-head",
+            ),
+            html.Div(
+                [
+                    *([_poster(poster, title)] if poster else []),
+                    *([] if later else [graph]),
+                ],
+                className="card-body",
+                style=frame,
+            ),
+            # Callbacks that fill the chart fill its note: they wait until both are there.
+            html.P(note, className="note", **note_id),
+        ],
+        className="card figure-card",
+        **attributes(aria_labelledby=f"{graph_id}-title"),
+    )
+
+
+def bare(drawn: go.Figure) -> go.Figure:
+    """The figure without its title, which stands in its card's head; its zoom outlives news."""
+    drawn.update_layout(title=None)
+    if drawn.layout.margin.t is None:
+        drawn.update_layout(margin={"t": 16})
+    drawn.for_each_xaxis(_loosen)
+    drawn.for_each_yaxis(_loosen)
+    return drawn
+
+
+def _loosen(axis: Any) -> None:
+    """Say a range as what Plotly shall find by itself.
+
+    A range that differs from the last figure's would end a reader's zoom, whatever uirevision says.
+    """
+    if axis.range is None or None in axis.range:
+        return
+    low, high = axis.range
+    axis.update(
+        range=None,
+        autorange=True if low <= high else "reversed",
+        autorangeoptions={"minallowed": min(low, high), "maxallowed": max(low, high)},
+    )
+
+
+def fresh(drawn: go.Figure) -> Patch:
+    """The figure for a chart that shows an older one already, whose zoom it leaves alone.
+
+    Dash hands Plotly its own zoomed layout back after each zoom, which makes uirevision forget
+    what was zoomed: so ranges are not sent at all, and those that are not zoomed follow the data.
+    """
+    sent = bare(drawn).to_plotly_json()
+    patch = Patch()
+    patch["data"] = sent["data"]
+    # What the older figure said and this one does not must go.
+    for key, value in {"annotations": [], "shapes": [], **sent["layout"]}.items():
+        if not key.startswith(("xaxis", "yaxis")):
+            patch["layout"][key] = value
+            continue
+        # A chart that had nothing to show hid its axes.
+        for name, of_axis in {"visible": True, **value}.items():
+            if name not in ("range", "autorange"):
+                patch["layout"][key][name] = of_axis
+    return patch
+
+
+def waiting() -> dict[str, Any]:
+    """An empty chart, until a callback fills it."""
+    hidden = {"visible": False}
+    clear = "rgba(0,0,0,0)"
+    return {
+        "data": [],
+        "layout": {
+            "xaxis": hidden,
+            "yaxis": hidden,
+            "paper_bgcolor": clear,
+            "plot_bgcolor": clear,
+        },
+    }
+
+
+def _poster(svg: str, title: str) -> Any:
+    uri = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    return html.Img(src=uri, alt=title, className="poster")
+
+
+def _downloads(title: str) -> Any:
+    # sweep.js listens for clicks on [data-download] and finds the card's chart.
+    return html.Div(
+        [
+            html.Button(
+                label,
+                className="plain small",
+                title=f"Download as {label}",
+                **attributes(
+                    data_download=kind, aria_label=f"Download {title or 'chart'} as {label}"
+                ),
+            )
+            for kind, label in _FORMATS.items()
+        ],
+        className="downloads",
+    )
+
+
+def _listed(of: Any) -> list[Any]:
+    return [] if of is None else list(of) if isinstance(of, list | tuple) else [of]
+
+
+def tile(label: str, value: Any, detail: Any = "") -> Any:
+    """A number of a strip."""
+    return html.Div(
+        [
+            html.Div(label, className="tile-label"),
+            html.Div(value, className="tile-value"),
+            html.Div(detail, className="tile-detail"),
+        ],
+        className="tile",
+    )
+
+
+def strip(tiles: list[Any], **options: Any) -> Any:
+    """Tiles side by side."""
+    return html.Div(tiles, className="strip", **options)
+
+
+def empty(title: str, text: Any) -> Any:
+    """A part of a page that has nothing to show yet, and says why."""
+    return html.Div([html.H2(title), html.P(text)], className="empty")
+
+
+def card(title: str, content: Any, *, controls: Any = None, **options: Any) -> Any:
+    """A titled frame around anything."""
+    head = html.Div([html.H2(title), *_listed(controls)], className="card-head")
+    return html.Section([head, content], className="card", **options)

@@ -1,0 +1,245 @@
+"""Trials side by side: gathered in one place, before they are laid out.
+
+Notation: n trials, in the order in which they were asked for. A line has a cell for each.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sweep import datasets
+from sweep.analysis.usage import used
+from sweep.analysis.verdict import best_number, question_number
+from sweep.dashboard.parts import grid_columns
+from sweep.dashboard.view import View
+from sweep.figures import words
+from sweep.figures.axes import higher_is_better
+from sweep.store import read
+from sweep.store.read_beside import pictured
+from sweep.store.records import CurvePoint, TrialRow
+from sweep.store.table import TrialTable
+
+#: More would not fit side by side.
+MOST = 8
+_N_BEST = 3
+
+_MEASURED = (
+    *("val_mse", "test_mse", "test_bce", "psnr", "exact_pixels"),
+    *("n_parameters", "train_seconds"),
+)
+#: Of these it is told how many times the best's they are.
+_RATIOS = ("val_mse", "test_mse", "train_seconds")
+
+
+class Chosen(NamedTuple):
+    """Which trials to compare."""
+
+    numbers: list[int]
+    #: What of the wish could not be met, as sentences.
+    complaints: list[str]
+
+
+class Line(NamedTuple):
+    """What the trials have for a setting or a measurement."""
+
+    label: str
+    cells: tuple[str, ...]  # (n,)
+    #: The trials do not all have the same.
+    differs: bool
+    #: Places of the best.
+    best: frozenset[int] = frozenset()
+    #: How far from the best each is.
+    beside: tuple[str, ...] = ()
+
+
+class Comparison(NamedTuple):
+    """Everything that the page shows."""
+
+    study: str
+    trials: list[TrialRow]  # (n,)
+    #: What is special about a trial, such as that it is the study's best.
+    roles: Mapping[int, str]
+    settings: list[Line]
+    measured: list[Line]
+    headline: str
+    curves: Mapping[int, Sequence[CurvePoint]]
+    class_names: tuple[str, ...]
+    #: Trials with reconstructions.
+    pictured: list[TrialRow]
+
+    @property
+    def mark(self) -> str:
+        """Differs when the page has anything new to show."""
+        return hashlib.blake2b(repr(self).encode(), digest_size=12).hexdigest()
+
+
+def choose(table: TrialTable, wanted: Sequence[str]) -> Chosen:
+    """The trials of this study among the wanted numbers, each once, MOST at the most."""
+    numbers, complaints = [], []
+    for text in dict.fromkeys(part.strip() for part in wanted if part.strip()):
+        if not (text.isdecimal() and len(text) < 10):
+            complaints.append(f"“{text}” is no trial number.")
+        elif table.row_of(int(text)) is None:
+            complaints.append(f"This study has no trial {int(text)}.")
+        else:
+            numbers.append(int(text))
+    numbers = list(dict.fromkeys(numbers))
+    if len(numbers) > MOST:
+        left_out = ", ".join(map(str, numbers[MOST:]))
+        complaints.append(f"{MOST} trials fit side by side; left out: {left_out}.")
+    return Chosen(numbers[:MOST], complaints)
+
+
+def usual(table: TrialTable) -> list[int]:
+    """What is worth comparing first: the best trials and the question's configuration."""
+    best = suggestions(table, _N_BEST)
+    question = question_number(table)
+    return best if question is None or question in best else [*best, question]
+
+
+def suggestions(table: TrialTable, n: int) -> list[int]:
+    """The best trials, best first."""
+    rows = np.flatnonzero(table.counting)
+    order = np.argsort(table.value[rows], kind="stable")[:n]
+    return [int(number) for number in table.numbers[rows[order]]]
+
+
+def gather_comparison(view: View, name: str, numbers: Sequence[int]) -> Comparison:
+    """Raises NotFoundError without the study."""
+    table = view.table(name)
+    by_number = {row.number: row for row in read.trials(view.engine, name, numbers=numbers)}
+    trials = [by_number[number] for number in numbers if number in by_number]
+    shown = [row.number for row in trials]
+    with_pictures = pictured(view.engine, name, shown)
+    return Comparison(
+        study=name,
+        trials=trials,
+        roles={number: role for number, role in _roles(table).items() if number in shown},
+        settings=setting_lines(table, shown),
+        measured=measured_lines(trials),
+        headline=headline(trials, table),
+        curves=read.curves(view.engine, name, shown) if shown else {},
+        class_names=_class_names(view, name),
+        pictured=[row for row in trials if row.number in with_pictures],
+    )
+
+
+def _class_names(view: View, name: str) -> tuple[str, ...]:
+    data = read.settings(view.engine, name).get("data", {})
+    return datasets.class_names(data.get("name", ""))
+
+
+def _roles(table: TrialTable) -> dict[int, str]:
+    roles = {question_number(table): "the question’s", best_number(table): "the best"}
+    if len(roles) == 1:  # one and the same trial
+        roles = dict.fromkeys(roles, "the best, the question’s")
+    return {number: role for number, role in roles.items() if number is not None}
+
+
+def setting_lines(table: TrialTable, numbers: Sequence[int]) -> list[Line]:
+    """Settings that some of the trials use: those that differ first, then the searched ones."""
+    part = table.where(np.isin(table.numbers, numbers))
+    order = [int(np.searchsorted(part.numbers, number)) for number in numbers]
+    names = dict.fromkeys((*part.searched, *part.settings))
+    lines = [_setting_line(part, name, order) for name in names if name in part.settings]
+    return sorted((line for line in lines if any(line.cells)), key=lambda line: not line.differs)
+
+
+def _setting_line(part: TrialTable, name: str, order: Sequence[int]) -> Line:
+    texts, is_used = words.texts(part, name), used(part, name)
+    cells = tuple(texts[row] if is_used[row] else "" for row in order)
+    return Line(grid_columns.heading(name), cells, differs=len(set(cells)) > 1)
+
+
+def measured_lines(trials: Sequence[TrialRow]) -> list[Line]:
+    """What was measured, with the best of each line; invalid trials are no one's best."""
+    lines = [_measured_line(trials, name) for name in _MEASURED]
+    return [line for line in lines if any(line.cells)]
+
+
+def _measured_line(trials: Sequence[TrialRow], name: str) -> Line:
+    values = [getattr(row, name) for row in trials]
+    known = [
+        value
+        for row, value in zip(trials, values, strict=True)
+        if value is not None and not row.invalid and math.isfinite(value)
+    ]
+    best = (max if higher_is_better(name) else min)(known, default=None)
+    is_contest = len(known) > 1 and len(set(known)) > 1
+    return Line(
+        label=grid_columns.heading(name),
+        cells=tuple(_cell(row, name) for row in trials),
+        differs=len(set(values)) > 1,
+        best=frozenset(
+            place
+            for place, (row, value) in enumerate(zip(trials, values, strict=True))
+            if is_contest and value == best and not row.invalid
+        ),
+        beside=tuple(_times(value, best) if name in _RATIOS else "" for value in values),
+    )
+
+
+def _cell(row: TrialRow, name: str) -> str:
+    value = getattr(row, name)
+    if value is None:
+        return ""
+    if name == "exact_pixels":
+        return words.percent(value, 1)
+    if name == "n_parameters":
+        return f"{value:,}"
+    if name == "train_seconds":
+        return words.duration(value)
+    spread = getattr(row, f"{name}_std", None)
+    return words.number(value, 4) + (f" ± {words.number(spread, 2)}" if spread else "")
+
+
+def _times(value: float | None, best: float | None) -> str:
+    """How many times the best's a number is; nothing for the best itself."""
+    if not value or not best or not math.isfinite(value) or value == best:
+        return ""
+    ratio = value / best
+    return f"+{words.percent(ratio - 1)}" if 1 < ratio < 2 else f"× {words.number(ratio, 2)}"
+
+
+def headline(trials: Sequence[TrialRow], table: TrialTable) -> str:
+    """Which is the best of them, by how much, and in what it differs from the next."""
+    counting = set(table.numbers[table.counting].tolist())
+    ranked = sorted(
+        (row for row in trials if row.number in counting), key=lambda row: (row.value, row.number)
+    )
+    if len(ranked) < 2:
+        return ""
+    first, second = ranked[:2]
+    error = words.OBJECTIVES.get(table.objectives[0], table.objectives[0])
+    by = _lead(first.value or 0.0, second.value or 0.0)
+    differ = [
+        line.label if line.label[0] > "z" else line.label[0].lower() + line.label[1:]
+        for line in setting_lines(table, [first.number, second.number])
+        if line.differs
+    ]
+    return (
+        f"Trial {first.number} has the lowest {error} of these: {by} trial {second.number}’s. "
+        f"The two differ in {_listed(differ)}."
+        if differ
+        else f"Trial {first.number} has the lowest {error} of these: {by} trial "
+        f"{second.number}’s, with the same settings; only their seeds differ."
+    )
+
+
+def _lead(first: float, second: float) -> str:
+    if first == second:
+        return "the same as"
+    if first <= 0 or second / first >= 2:
+        times = words.number(second / first, 2) if first > 0 else "many"
+        return f"{times} times lower than"
+    return f"{words.percent(1 - first / second)} lower than"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = list(names if len(names) <= 5 else names[:4])
+    if len(names) > len(shown):
+        shown.append(f"{len(names) - len(shown)} more settings")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,0 +1,105 @@
+"""What people type into the filter box: ``relu``, ``hidden_width<=64``, ``loss:bce;value:..0.01``.
+
+More forgiving than an address, and said back as its conditions.
+"""
+
+import difflib
+import re
+
+import numpy as np
+
+from sweep.dashboard.filters import Filter
+from sweep.errors import UsageError
+from sweep.store.table import Choices, TrialTable
+
+_COMPARED = re.compile(r"(\w+)(>=|<=|>|<|=|:)(\S+)")
+_SPACED = re.compile(r"\s*(>=|<=|>|<|=|:)\s*")
+
+
+def add_typed(filtered: Filter, text: str, table: TrialTable) -> Filter:
+    """The filter with what was typed, parts set apart by spaces or semicolons.
+
+    Raises UsageError for a part that means nothing in this table.
+    """
+    for part in re.split(r"[;\s]+", _SPACED.sub(r"\1", text.strip())):
+        if part:
+            filtered = _add(filtered, part, table)
+    filtered.mask(table)  # an unknown column is told now, not when the grid asks
+    return filtered
+
+
+def _add(filtered: Filter, part: str, table: TrialTable) -> Filter:
+    compared = _COMPARED.fullmatch(part)
+    if compared is None:
+        name, value = _meant(part, table)
+        return filtered.among(name, (value,))
+    name, sign, value = compared.groups()
+    if sign in (":", "="):
+        given = Filter.parse(f"{name}:{value}")
+        if name in given.ranges:
+            return filtered.without(name).between(name, *given.ranges[name])
+        return filtered.without(name).among(name, _known(name, given.choices[name], table))
+    low, high = filtered.ranges.get(name, (-np.inf, np.inf))
+    end = _number(part, value)
+    if sign in (">", ">="):
+        low = end if sign == ">=" else _beyond(end, np.inf, name, table)
+    else:
+        high = end if sign == "<=" else _beyond(end, -np.inf, name, table)
+    return filtered.among(name, ()).between(name, low, high)
+
+
+def _beyond(end: float, towards: float, name: str, table: TrialTable) -> float:
+    """The end of a range without ``end`` itself, which ranges include: the next value there is."""
+    column = table.column(name) if name in table.column_names else None
+    if not isinstance(column, np.ndarray) or not np.any(column == end):
+        return end
+    beyond = column[column > end] if towards > end else column[column < end]
+    if not len(beyond):
+        return end + (1 if towards > end else -1)
+    return float(beyond.min() if towards > end else beyond.max())
+
+
+def _number(part: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise UsageError(f"'{part}': after < and > stands a number.") from None
+
+
+def _known(name: str, values: tuple[str, ...], table: TrialTable) -> tuple[str, ...]:
+    """The values as the column has them, whatever the case in which they were typed."""
+    column = table.column(name) if name in table.column_names else None
+    if not isinstance(column, Choices):
+        return values
+    by_name = {str(known).lower(): str(known) for known in column.names}
+    aliases = {"yes": "true", "no": "false"}
+    lowered = [aliases.get(value.lower(), value.lower()) for value in values]
+    for value, key in zip(values, lowered, strict=True):
+        if key not in by_name:
+            raise UsageError(f"no trial has {name} '{value}'.{_hint(key, by_name)}")
+    return tuple(by_name[key] for key in lowered)
+
+
+def _meant(word: str, table: TrialTable) -> tuple[str, str]:
+    """The column and value of a word alone: a trial's number, or a value such as relu."""
+    if word.isdecimal():
+        return "number", word
+    if word.lower() in ("valid", "invalid"):
+        return "invalid", str(word.lower() == "invalid")
+    values: dict[str, tuple[str, str]] = {}
+    for name in (*table.settings, "state", "outcome", "worker"):
+        column = table.column(name)
+        if isinstance(column, Choices):
+            texts = [value for value in column.names if isinstance(value, str)]
+            values = {value.lower(): (name, value) for value in texts} | values
+    if word.lower() in values:
+        return values[word.lower()]
+    raise UsageError(
+        f"'{word}' is no value of a trial.{_hint(word.lower(), values)} "
+        "Write a value such as relu, a range such as hidden_width:32..64, or value<0.01."
+    )
+
+
+def _hint(word: str, known: dict[str, str] | dict[str, tuple[str, str]]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""

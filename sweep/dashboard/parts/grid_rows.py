@@ -1,0 +1,121 @@
+"""The rows of the grid of trials: which ones, in which order, a block at a time; or all as CSV.
+
+Notation: K trials in the table, n of them shown.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.dashboard.filters import Filter
+from sweep.dashboard.parts import grid_columns, states
+from sweep.dashboard.parts.grid_columns import WRITTEN
+from sweep.errors import UsageError
+from sweep.figures.axes import axis_of
+from sweep.store.read_beside import Remarks
+from sweep.store.table import TrialTable
+
+#: Reads what people wrote about trials, by number.
+Read = Callable[[Sequence[int]], Mapping[int, Remarks]]
+Rows = NDArray[np.intp]  # (n,)
+
+#: Of each table the orders that were asked for last; they go when the table does.
+_ORDERS: "WeakKeyDictionary[TrialTable, dict[tuple[str, str], Rows]]" = WeakKeyDictionary()
+_MAX_ORDERS = 16
+_CSV_LINES = 2000
+
+
+class Sort(NamedTuple):
+    """A column that trials are ordered by."""
+
+    name: str
+    descending: bool
+
+
+def parse_sort(text: str | None) -> list[Sort]:
+    """The order of an address: ``activation,-value`` is by activation, then highest value first."""
+    parts = [part for part in (text or "").split(",") if part.strip("-")]
+    return [Sort(part.lstrip("-"), part.startswith("-")) for part in parts]
+
+
+def shown_rows(table: TrialTable, where: str = "", sort: str = "") -> Rows:
+    """The rows that meet the filter, in order; those without the sorted value come last.
+
+    Raises UsageError for a column that is not there.
+    """
+    orders = _ORDERS.setdefault(table, {})
+    if (where, sort) not in orders:
+        if len(orders) >= _MAX_ORDERS:
+            orders.clear()
+        orders[where, sort] = _ordered(table, where, sort)
+    return orders[where, sort]
+
+
+def _ordered(table: TrialTable, where: str, sort: str) -> Rows:
+    rows = np.flatnonzero(Filter.parse(where).mask(table))
+    keys = [_key(table, by)[rows] for by in reversed(parse_sort(sort))]
+    # Of equals the lower number comes first: rows stand in that order.
+    return rows[np.lexsort(keys)] if keys else rows
+
+
+def _key(table: TrialTable, by: Sort) -> NDArray[np.float64]:
+    if by.name not in table.column_names:
+        known = ", ".join(table.column_names)
+        raise UsageError(f"sort: unknown column '{by.name}'. Known: {known}.")
+    values = axis_of(table, by.name).values  # words by their place, NaN sorts to the end
+    return -values if by.descending else values
+
+
+def block(
+    table: TrialTable, rows: Rows, columns: Sequence[str], read: Read
+) -> list[dict[str, Any]]:
+    """These rows as the grid takes them: text by column, and what its renderers need."""
+    part = table.where(rows)
+    written = _read_written(part, columns, read)
+    cells = {name: grid_columns.texts(part, name, written) for name in columns}
+    cells["number"] = [str(number) for number in part.numbers.tolist()]
+    kinds = [
+        states.kind(str(part.states.value(row)), part.outcomes.value(row)).lower()
+        for row in range(len(part))
+    ]
+    return [
+        dict(zip(cells, of_row, strict=True)) | {"kind": kind, "invalid": bool(invalid)}
+        for of_row, kind, invalid in zip(
+            zip(*cells.values(), strict=True), kinds, part.invalid, strict=True
+        )
+    ]
+
+
+def _read_written(part: TrialTable, columns: Sequence[str], read: Read) -> Mapping[int, Remarks]:
+    if not WRITTEN.keys() & set(columns) or not len(part):
+        return {}
+    return read(part.numbers.tolist())
+
+
+def csv_lines(table: TrialTable, rows: Rows, columns: Sequence[str], read: Read) -> Iterator[str]:
+    """The rows as CSV, some thousand lines at a time."""
+    yield _csv([columns])
+    for first in range(0, len(rows), _CSV_LINES):
+        part = table.where(rows[first : first + _CSV_LINES])
+        written = _read_written(part, columns, read)
+        cells = [grid_columns.plain(part, name, written) for name in columns]
+        yield _csv(zip(*cells, strict=True))
+
+
+def _csv(lines: Any) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_cell(value) for value in line] for line in lines)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    # A spreadsheet would run a text that begins so.
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value

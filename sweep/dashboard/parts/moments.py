@@ -1,0 +1,38 @@
+"""Points in time, said as how long ago; assets/moments.js keeps them right."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dash import html
+
+from sweep.dashboard.parts.attributes import attributes
+
+
+def ago(seconds: float) -> str:
+    """How long ago: ``now``, ``12 s ago``, ``5 min ago``, ``3 h ago``, ``2 d ago``."""
+    if seconds < 1:
+        return "now"
+    for unit, length, longest in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 86400)):
+        if seconds < longest:
+            return f"{int(seconds / length)} {unit} ago"
+    return f"{int(seconds / 86400)} d ago"
+
+
+def since(at: datetime | None, *, late_after: int | None = None) -> Any:
+    """A moment in the past; after so many seconds it is marked as too long ago."""
+    if at is None:
+        return "–"
+    seconds = (datetime.now(UTC) - at).total_seconds()
+    late = {} if late_after is None else {"data_late_after": str(late_after)}
+    return html.Time(
+        ago(seconds),
+        dateTime=at.isoformat(),
+        title=exact(at),
+        className="late" if late_after is not None and seconds > late_after else "",
+        **attributes(data_ago="", **late),
+    )
+
+
+def exact(at: datetime | None) -> str:
+    """The moment itself."""
+    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

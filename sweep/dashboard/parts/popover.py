@@ -1,0 +1,20 @@
+"""A button that opens a small form under it."""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html
+
+
+def popover(label: str, content: Any) -> Any:
+    """Its content is there from the start, so that callbacks find it."""
+    return dmc.Popover(
+        [
+            dmc.PopoverTarget(html.Button(f"{label} ▾", className="plain")),
+            dmc.PopoverDropdown(content),
+        ],
+        position="bottom-end",
+        shadow="md",
+        keepMounted=True,
+        withinPortal=True,
+    )

@@ -1,0 +1,143 @@
+"""What surrounds every page: header, navigation, keyboard help, and the pulse."""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+import sweep
+from sweep.dashboard import links
+from sweep.dashboard.links import Place
+from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.view import View
+
+_TABS = {
+    links.OVERVIEW: "Overview",
+    links.TRIALS: "Trials",
+    links.COMPARE: "Compare",
+    links.EXPLORE: "Explore",
+    links.WORKERS: "Workers",
+}
+
+#: Key and what it does; sweep.js does it.
+KEYS = (
+    ("/", "search or filter"),
+    ("j", "next trial"),
+    ("k", "previous trial"),
+    ("c", "compare what is selected"),
+    ("o t e w", "overview, trials, explore, workers"),
+    ("?", "these keys"),
+)
+
+_THEME = {
+    "primaryColor": "blue",
+    "defaultRadius": "md",
+    "fontFamily": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
+}
+
+
+def layout(view: View, pulse_milliseconds: int) -> Any:
+    """The page around all pages."""
+    return dmc.MantineProvider(
+        [
+            dcc.Location(id="location", refresh="callback-nav"),
+            dcc.Interval(id="pulse", interval=pulse_milliseconds),
+            html.A("Skip to content", href="#page", className="skip"),
+            html.Header(
+                [
+                    dcc.Link("sweep", href=links.url(), className="brand", title="All studies"),
+                    html.Nav(id="navigation", **attributes(aria_label="Pages")),
+                    html.Div(
+                        [
+                            html.Span(
+                                "" if view.allow_edit else "read-only",
+                                className="mode",
+                                title="Start with --allow-edit to write notes, tags and commands.",
+                            ),
+                            dmc.ColorSchemeToggle(
+                                lightIcon="☀",
+                                darkIcon="☾",
+                                variant="subtle",
+                                color="gray",
+                                **attributes(aria_label="Light or dark"),
+                            ),
+                            html.Button(
+                                "?", id="show-keys", className="plain", title="Keyboard shortcuts"
+                            ),
+                        ],
+                        className="corner",
+                    ),
+                ],
+                className="header",
+            ),
+            html.Div(id="problem", role="alert", className="problem"),
+            # The pulse beats before the first page is there, and must find what it writes to.
+            html.Main(
+                [dcc.Store(id="place"), dcc.Store(id="revision"), _loading()],
+                id="page",
+                tabIndex="-1",
+            ),
+            _keys(),
+            html.Footer(f"sweep {sweep.__version__}", className="footer"),
+        ],
+        id="provider",
+        theme=_THEME,
+        defaultColorScheme="auto",
+    )
+
+
+def _loading() -> Any:
+    return html.Div(dmc.Loader(type="dots"), className="loading", **attributes(aria_busy="true"))
+
+
+def _keys() -> Any:
+    rows = [html.Tr([html.Td(html.Kbd(key)), html.Td(what)]) for key, what in KEYS]
+    return html.Dialog(
+        [
+            html.H2("Keyboard"),
+            html.Table(html.Tbody(rows)),
+            html.Form(html.Button("Close", className="plain"), method="dialog"),
+        ],
+        id="keys",
+    )
+
+
+def navigation(place: Place) -> list[Any]:
+    """The study's pages; nothing on the page of all studies."""
+    if place.study is None:
+        return []
+    here = links.TRIALS if place.page == links.TRIAL else place.page
+    name = dcc.Link(
+        place.study, href=links.url(links.OVERVIEW, place.study), className="study-name"
+    )
+    return [name, *(_tab(page, place.study, here) for page in _TABS)]
+
+
+def _tab(page: str, study: str, here: str) -> Any:
+    return dcc.Link(
+        _TABS[page],
+        href=links.url(page, study),
+        className="page-tab here" if page == here else "page-tab",
+        id=f"tab-{page}",
+    )
+
+
+def dead_end(message: str) -> Any:
+    """A page for an address that leads nowhere."""
+    return _stopped("Nothing here", message)
+
+
+def failure(message: str) -> Any:
+    """A page for a store that does not answer; the pulse loads it again once it does."""
+    return _stopped("The database does not answer", message)
+
+
+def _stopped(title: str, message: str) -> Any:
+    return html.Section(
+        [
+            html.H1(title),
+            html.P(message, className="message"),
+            dcc.Link("All studies", href=links.url(), className="button"),
+        ],
+        className="stopped",
+    )

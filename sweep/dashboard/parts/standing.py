@@ -1,0 +1,140 @@
+"""Where a study stands: the verdict in words, and its numbers in a strip."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import dcc, html
+
+from sweep.analysis.floors import Floors
+from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
+from sweep.dashboard import links
+from sweep.dashboard.parts.cards import tile
+from sweep.dashboard.parts.study_state import state_badge
+from sweep.figures import sentences, words
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.records import StudySummary, WorkerRow
+from sweep.store.table import TrialTable
+
+#: Reasons of failures are counted over so many of the latest failures.
+_N_FAILURES = 500
+
+
+def verdict_of(
+    engine: Engine, study: str, table: TrialTable, floors: Floors | None
+) -> Verdict | None:
+    """The verdict, with only the trials read that it is about."""
+    numbers = {best_number(table), question_number(table)} - {None}
+    rows = read.trials(engine, study, numbers=[number for number in numbers if number is not None])
+    return verdict(rows, floors)
+
+
+def in_words(study: StudySummary, found: Verdict | None) -> list[Any]:
+    """The headline, what explains it, and where to look next."""
+    said: list[Any] = [html.H1(sentences.headline(study, found))]
+    if explained := sentences.explanations(study, found):
+        said.append(html.P(" ".join(explained), className="explained"))
+    if found is not None:
+        said.append(html.Div(_next_steps(study.name, found), className="line"))
+    return said
+
+
+def about(study: StudySummary) -> list[Any]:
+    """What the study is, for those who did not set it up."""
+    marks = [state_badge(study), html.Span(study.dataset)]
+    marks += [html.Span(tag, className="tag") for tag in study.tags]
+    lines: list[Any] = [html.Div(marks, className="line about")]
+    if study.description:
+        lines.append(html.P(study.description, className="description"))
+    if study.note:
+        lines.append(html.P([html.B("Note: "), study.note], className="description"))
+    return lines
+
+
+def _next_steps(study: str, found: Verdict) -> list[Any]:
+    best, question = found.best.number, found.question
+    steps = [_button(f"Trial {best}", links.url(links.TRIAL, study, best))]
+    if question is not None and question.number != best:
+        pair = f"{best},{question.number}"
+        href = links.url(links.COMPARE, study, trials=pair)
+        steps.append(_button("Compare with the question’s", href))
+    return steps
+
+
+def _button(text: str, href: str) -> Any:
+    return dcc.Link(text, href=href, className="button")
+
+
+def tiles(study: StudySummary, workers: Sequence[WorkerRow]) -> list[Any]:
+    """The strip's numbers."""
+    counts, n_finished = study.counts, study.n_finished
+    pruned = words.percent(counts["PRUNED"] / n_finished) if n_finished else ""
+    return [
+        tile("Done", f"{n_finished:,}", _of(study.n_trials)),
+        tile("Running", f"{counts['RUNNING']:,}", f"{counts['WAITING']:,} waiting"),
+        tile("Pruned", f"{counts['PRUNED']:,}", pruned and f"{pruned} of the done"),
+        tile("Failed", f"{study.n_failed:,}", f"{study.n_diverged:,} diverged"),
+        _best_tile(study),
+        tile("Trials/s", words.number(study.trials_per_second, 2), _when(study)),
+        _busy_tile(study, workers),
+        tile("Time left", words.duration(seconds_left(study)), _until(study)),
+    ]
+
+
+def _of(n_trials: int | None) -> str:
+    return "trials" if n_trials is None else f"of {sentences.count(n_trials, 'trial')}"
+
+
+def _best_tile(study: StudySummary) -> Any:
+    if study.best_number is None:
+        return tile("Best", "–", "no trial yet")
+    href = links.url(links.TRIAL, study.name, study.best_number)
+    value = dcc.Link(words.number(study.best_value), href=href)
+    measured = words.OBJECTIVES.get(study.objectives[0], study.objectives[0])
+    return tile("Best", value, f"{measured}, trial {study.best_number}")
+
+
+def _when(study: StudySummary) -> str:
+    if study.trials_per_second is None:
+        return ""
+    return "in the last minute" if study.running else "in its last minute"
+
+
+def _busy_tile(study: StudySummary, workers: Sequence[WorkerRow]) -> Any:
+    alive = [worker for worker in workers if study.running and worker.state != "gone"]
+    known = [worker.busy for worker in alive if worker.busy is not None]
+    share = words.percent(sum(known) / len(known)) if known else "–"
+    detail = f"of {sentences.count(len(alive), 'worker')}" if alive else "no worker now"
+    return tile("Busy", share, detail)
+
+
+def seconds_left(study: StudySummary) -> float | None:
+    """Until the budget is used up, at the pace of the last minute; None when that is not known."""
+    if not study.running or study.n_trials is None or not study.trials_per_second:
+        return None
+    return max(0, study.n_trials - study.n_finished) / study.trials_per_second
+
+
+def _until(study: StudySummary) -> str:
+    if not study.running:
+        return "not running"
+    return "at this pace" if seconds_left(study) is not None else "not known"
+
+
+def failures(engine: Engine, study: StudySummary) -> Any:
+    """Why trials failed or diverged, as a table; nothing where none did."""
+    if not study.counts["FAIL"]:
+        return None
+    rows = read.trials(engine, study.name, states=["FAIL"], descending=True, limit=_N_FAILURES)
+    lines = [_failure(study.name, *of) for of in sentences.failures(rows)]
+    head = html.Tr([html.Th("Trials", className="number"), html.Th("Why"), html.Th("Such as")])
+    note = f"Of the latest {len(rows):,}." if study.counts["FAIL"] > len(rows) else ""
+    table = html.Table([html.Thead(head), html.Tbody(lines)], className="plain")
+    return html.Div([html.Div(table, className="scroll"), html.P(note, className="note")])
+
+
+def _failure(study: str, reason: str, n: int, numbers: Sequence[int]) -> Any:
+    trials: list[Any] = []
+    for number in numbers[:5]:
+        trials += [", ", dcc.Link(str(number), href=links.url(links.TRIAL, study, number))]
+    return html.Tr([html.Td(f"{n:,}", className="number"), html.Td(reason), html.Td(trials[1:])])

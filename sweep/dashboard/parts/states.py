@@ -1,0 +1,43 @@
+"""A trial's state in words, with a sign, so that colour is never the only one."""
+
+from typing import Any
+
+from dash import html
+
+from sweep.names import Outcome
+from sweep.store.table import TrialTable
+
+#: State, or outcome where it tells more: sign and word.
+SIGNS = {
+    "WAITING": "○ waiting",
+    "RUNNING": "▶ running",
+    "COMPLETE": "✓ complete",
+    "PRUNED": "✂ pruned",
+    "FAIL": "✕ failed",
+    "DIVERGED": "∞ diverged",
+}
+
+
+def kind(state: str, outcome: str | None) -> str:
+    """The key of SIGNS: a failure by divergence is told from others."""
+    return "DIVERGED" if outcome == Outcome.DIVERGED else state
+
+
+def text(state: str, outcome: str | None, invalid: bool) -> str:
+    """The state as it stands in a cell; an invalid trial is said to be."""
+    said = SIGNS.get(kind(state, outcome), state.lower())
+    return f"{said}, invalid" if invalid else said
+
+
+def badge(state: str, outcome: str | None = None, invalid: bool = False) -> Any:
+    """The state as a small label."""
+    name = "invalid" if invalid else kind(state, outcome).lower()
+    return html.Span(text(state, outcome, invalid), className=f"state state-{name}")
+
+
+def texts(table: TrialTable) -> list[str]:
+    """The state of every trial of a table as it stands in a cell."""
+    return [
+        text(str(table.states.value(row)), table.outcomes.value(row), bool(table.invalid[row]))
+        for row in range(len(table))
+    ]

@@ -1,0 +1,39 @@
+"""What a study is doing, in a word and, where it is not plain, a sentence."""
+
+from typing import Any, NamedTuple
+
+from dash import html
+
+from sweep.dashboard.parts.moments import exact
+from sweep.store.records import StudySummary
+
+#: Phases that only a living coordinator can be in.
+_HELD = ("new", "running", "paused")
+
+
+class StudyState(NamedTuple):
+    """The word of a badge, and what it means."""
+
+    word: str
+    detail: str
+
+
+def study_state(study: StudySummary) -> StudyState:
+    """The phase; a study that its coordinator left behind is interrupted, whatever it last said."""
+    lease = study.held_by
+    if study.running and lease is not None:
+        since = f"Process {lease.pid} on {lease.host} has run it since {exact(lease.taken_at)}."
+        return StudyState(study.phase, since)
+    if study.phase in _HELD and lease is not None:
+        gone = f"Process {lease.pid} on {lease.host}, which ran it, is gone."
+        return StudyState("interrupted", f"{gone} Go on: sweep resume {study.name}")
+    if study.phase in ("finished", "new"):
+        return StudyState(study.phase, "")
+    return StudyState(study.phase, f"Go on: sweep resume {study.name}")
+
+
+def state_badge(study: StudySummary) -> Any:
+    """The word, with the sentence for who points at it."""
+    state = study_state(study)
+    kind = state.word.replace(" ", "-")
+    return html.Span(state.word, className=f"state state-{kind}", title=state.detail)

@@ -1,0 +1,136 @@
+"""The filter over the grid of trials: a box to type into, states, a form; a chip a condition."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+import numpy as np
+from dash import html
+
+from sweep.dashboard.filters import Filter
+from sweep.dashboard.parts import grid_columns
+from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.grid_columns import MEASURED, SETTINGS, TRIAL
+from sweep.dashboard.parts.popover import popover
+from sweep.figures import words
+from sweep.store.records import STATES
+from sweep.store.table import Choices, TrialTable
+
+_PLACEHOLDER = "Filter: relu, hidden_width:32..64, value<0.01 …"
+
+
+def filter_bar(table: TrialTable, filtered: Filter) -> list[Any]:
+    return [
+        html.Div(
+            dmc.TextInput(
+                id="trials-typed",
+                placeholder=_PLACEHOLDER,
+                autoComplete="off",
+                spellCheck=False,
+                **attributes(aria_label="Filter trials"),
+            ),
+            className="trials-typed",
+            **attributes(data_search=""),
+        ),
+        dmc.MultiSelect(
+            id="trials-states",
+            data=[{"value": state, "label": state.lower()} for state in STATES],
+            value=list(filtered.choices.get("state", ())),
+            placeholder="" if "state" in filtered.choices else "Any state",
+            clearable=True,
+            className="trials-states",
+            **attributes(aria_label="States to show"),
+        ),
+        popover("Condition", _condition(table)),
+    ]
+
+
+def _condition(table: TrialTable) -> Any:
+    offered = [column for column in grid_columns.columns_of(table).values() if column.is_in_table]
+    inside = {"withinPortal": False}  # else a click on an option would close the popover
+    return html.Div(
+        [
+            dmc.Select(
+                id="trials-condition-column",
+                label="Column",
+                data=[
+                    {
+                        "group": title,
+                        "items": [
+                            {"value": column.name, "label": column.heading}
+                            for column in offered
+                            if column.group == title
+                        ],
+                    }
+                    for title in (SETTINGS, MEASURED, TRIAL)
+                ],
+                searchable=True,
+                selectFirstOptionOnChange=True,
+                comboboxProps=inside,
+            ),
+            html.Div(
+                [
+                    dmc.NumberInput(id="trials-condition-low", label="From"),
+                    dmc.NumberInput(id="trials-condition-high", label="To"),
+                ],
+                id="trials-condition-range",
+                className="trials-range",
+                hidden=True,
+            ),
+            html.Div(
+                dmc.CheckboxGroup([], id="trials-condition-values", label="Any of", value=[]),
+                id="trials-condition-choice",
+                hidden=True,
+            ),
+            html.Button("Add", id="trials-condition-add", className="plain"),
+        ],
+        className="trials-condition",
+    )
+
+
+def chips(filtered: Filter) -> list[Any]:
+    """The active conditions, each with a way to take it off."""
+    said = filtered.in_words()
+    if not said:
+        return []
+    drops = [
+        html.Button(
+            [words_, " ", html.Span("×", **attributes(aria_hidden="true"))],
+            id={"type": "trials-drop", "name": name},
+            className="chip",
+            title="Remove this condition",
+            **attributes(aria_label=f"Remove: {words_}"),
+        )
+        for name, words_ in said.items()
+    ]
+    return [
+        *drops,
+        html.Button("Show all", id={"type": "trials-drop", "name": ""}, className="plain small"),
+    ]
+
+
+def value_choices(table: TrialTable, name: str) -> list[Any] | None:
+    """The values of a column to choose from; None for a column of numbers."""
+    column = table.column(name)
+    if not isinstance(column, Choices):
+        return None
+    return [
+        dmc.Checkbox(label=words.value(value), value=str(value), size="xs", radius="sm", mb=4)
+        for value in column.names
+    ]
+
+
+def conditioned(
+    filtered: Filter, name: str | None, low: Any, high: Any, values: Sequence[str] | None
+) -> Filter:
+    """The filter with the condition of the form; an empty form changes nothing."""
+    if not name:
+        return filtered
+    if values:
+        return filtered.without(name).among(name, tuple(values))
+    ends = _end(low, -np.inf), _end(high, np.inf)
+    return filtered.without(name).between(name, *ends) if ends != (-np.inf, np.inf) else filtered
+
+
+def _end(given: Any, otherwise: float) -> float:
+    return otherwise if given in (None, "") else float(given)

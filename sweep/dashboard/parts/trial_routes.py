@@ -1,0 +1,75 @@
+"""What the grid of trials asks the server for: a block of rows, or all of them as CSV."""
+
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask, Response, abort, jsonify, request
+
+from sweep.dashboard.parts import grid_rows
+from sweep.dashboard.parts.trial_grid import BLOCK, chosen_columns
+from sweep.dashboard.view import View
+from sweep.errors import NotFoundError, SweepError
+from sweep.store.read_beside import remarks
+from sweep.store.table import TrialTable
+
+_MOST_ROWS = 1000
+
+
+def register(server: Flask, view: View) -> None:
+    """Add the routes. Both take ``study``, ``where``, ``sort`` and ``columns`` of the page."""
+
+    @server.get("/api/trials")
+    def trials() -> Any:
+        try:
+            return jsonify(_block(view))
+        except SweepError as error:  # told in the page, as its callbacks' are
+            return jsonify(problem=str(error))
+
+    @server.get("/api/trials.csv")
+    def trials_csv() -> Any:
+        study = request.args.get("study", "")
+        try:
+            table = view.table(study)
+            lines = grid_rows.csv_lines(
+                table,
+                _rows(table),
+                _columns(table),
+                _reader(view, study),
+            )
+        except NotFoundError:
+            abort(404)
+        except SweepError as error:
+            abort(400, str(error))
+        name = quote(f"{study}-trials.csv", safe="")
+        return Response(
+            lines,
+            mimetype="text/csv",
+            headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"},
+        )
+
+
+def _block(view: View) -> dict[str, Any]:
+    study = request.args.get("study", "")
+    table = view.table(study)
+    rows = _rows(table)
+    first = max(0, request.args.get("first", 0, type=int))
+    wanted = min(request.args.get("rows", BLOCK, type=int), _MOST_ROWS)
+    part = rows[first : first + max(0, wanted)]
+    return {
+        "rows": grid_rows.block(table, part, _columns(table), _reader(view, study)),
+        "n": len(rows),
+        "n_all": len(table),
+    }
+
+
+def _rows(table: TrialTable) -> grid_rows.Rows:
+    return grid_rows.shown_rows(table, request.args.get("where", ""), request.args.get("sort", ""))
+
+
+def _columns(table: TrialTable) -> list[str]:
+    return chosen_columns(table, request.args.get("columns"))
+
+
+def _reader(view: View, study: str) -> grid_rows.Read:
+    return partial(remarks, view.engine, study)

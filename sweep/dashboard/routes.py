@@ -1,0 +1,60 @@
+"""Answers that are not pages: the pulse, pictures, health."""
+
+import hashlib
+from typing import Any
+
+from flask import Flask, Response, abort, jsonify, request
+
+from sweep.dashboard.guard import HEALTH
+from sweep.dashboard.view import View
+from sweep.errors import NotFoundError, SweepError
+from sweep.store import read
+
+
+def register(server: Flask, view: View) -> None:
+    """Add the routes. The address of a picture: see ``picture_url`` in parts.pictures."""
+
+    @server.get(HEALTH)
+    def healthz() -> Any:
+        try:
+            read.revisions(view.engine)
+        except SweepError as error:
+            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
+        return Response("ok\n", mimetype="text/plain")
+
+    @server.get("/api/revision")
+    def revision() -> Any:
+        study = request.args.get("study")
+        try:
+            token = read.revision(view.engine, study) if study else read.revisions(view.engine)
+        except NotFoundError as error:
+            return jsonify(problem=str(error))
+        except SweepError as error:
+            return jsonify(problem=f"{error} Trying again …")
+        return jsonify(revision=token)
+
+    @server.get("/api/picture/<kind>.png")
+    def picture(kind: str) -> Any:
+        study = request.args.get("study", "")
+        number = request.args.get("trial", type=int)
+        try:
+            png = _picture(view, kind, study, number)
+        except NotFoundError:
+            png = None
+        if png is None:
+            abort(404)
+        answer = Response(png, mimetype="image/png")
+        answer.headers["Cache-Control"] = "private, no-cache"
+        answer.set_etag(hashlib.sha256(png).hexdigest()[:32])
+        return answer.make_conditional(request)
+
+
+def _picture(view: View, kind: str, study: str, number: int | None) -> bytes | None:
+    if kind == "originals":
+        return read.originals(view.engine, study)
+    if kind not in ("reconstructions", "errors") or number is None:
+        return None
+    strips = read.reconstruction(view.engine, study, number)
+    if strips is None:
+        return None
+    return strips.reconstructions_png if kind == "reconstructions" else strips.errors_png

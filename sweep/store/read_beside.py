@@ -1,0 +1,87 @@
+"""What stands beside the table of trials, for many of them at once: remarks, pictures.
+
+The queries go by our own table, which has an index by number; Optuna's has none.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Engine, or_, select
+
+from sweep.store.lookup import find_study, snapshot
+from sweep.store.schema import sweep_notes, sweep_reconstructions, sweep_tags, sweep_trials
+
+_NUMBER = sweep_trials.c.number
+
+
+class Remarks(NamedTuple):
+    """What was written about a trial."""
+
+    tags: tuple[str, ...] = ()
+    #: The newest note.
+    note: str | None = None
+    #: Why it failed or diverged, or why it is invalid.
+    reason: str | None = None
+
+
+def remarks(
+    engine: Engine, name: str, numbers: Collection[int] | None = None
+) -> dict[int, Remarks]:
+    """By number, of these trials or of all, those that anything was written about."""
+    with snapshot(engine) as connection:
+        chosen = _chosen(connection, name, numbers)
+        tags = _tags(connection, chosen)
+        notes = _newest_notes(connection, chosen)
+        reasons = _reasons(connection, chosen)
+    return {
+        number: Remarks(tuple(tags.get(number, ())), notes.get(number), reasons.get(number))
+        for number in sorted({*tags, *notes, *reasons})
+    }
+
+
+def pictured(engine: Engine, name: str, numbers: Collection[int]) -> set[int]:
+    """Which of these trials have pictures."""
+    query = select(_NUMBER).join(
+        sweep_reconstructions, sweep_reconstructions.c.trial_id == sweep_trials.c.trial_id
+    )
+    with snapshot(engine) as connection:
+        return set(connection.execute(query.where(*_chosen(connection, name, numbers))).scalars())
+
+
+def _chosen(
+    connection: Connection, name: str, numbers: Collection[int] | None
+) -> list[ColumnElement[bool]]:
+    of_study = sweep_trials.c.study_id == find_study(connection, name)
+    return [of_study] if numbers is None else [of_study, _NUMBER.in_(list(numbers))]
+
+
+def _tags(connection: Connection, chosen: list[ColumnElement[bool]]) -> dict[int, list[str]]:
+    query = (
+        select(_NUMBER, sweep_tags.c.tag)
+        .join(sweep_tags, sweep_tags.c.trial_id == sweep_trials.c.trial_id)
+        .where(*chosen)
+        .order_by(sweep_tags.c.tag)
+    )
+    found: dict[int, list[str]] = defaultdict(list)
+    for number, tag in connection.execute(query):
+        found[number].append(tag)
+    return found
+
+
+def _newest_notes(connection: Connection, chosen: list[ColumnElement[bool]]) -> dict[int, str]:
+    query = (
+        select(_NUMBER, sweep_notes.c.text)
+        .join(sweep_notes, sweep_notes.c.trial_id == sweep_trials.c.trial_id)
+        .where(*chosen)
+        .order_by(sweep_notes.c.note_id)
+    )
+    return dict(connection.execute(query).all())
+
+
+def _reasons(connection: Connection, chosen: list[ColumnElement[bool]]) -> dict[int, str]:
+    failed, invalid = sweep_trials.c.reason, sweep_trials.c.invalid_reason
+    query = select(_NUMBER, failed, invalid).where(
+        *chosen, or_(failed.is_not(None), invalid.is_not(None))
+    )
+    return {number: why or unfit for number, why, unfit in connection.execute(query)}

@@ -1,0 +1,79 @@
+"""Explore in a real browser: what is brushed, filters."""
+
+import re
+from urllib.parse import unquote
+
+from playwright.sync_api import Page, expect
+
+
+def open_explore(page: Page, dashboard: str, query: str = "") -> None:
+    page.goto(f"{dashboard}/study/small/explore{query}")
+    page.locator("#explore-pane .scatterlayer .points path").first.wait_for()
+
+
+def draw_box(page: Page) -> None:
+    """Over the middle of the lower chart."""
+    area = page.locator("#explore-pane .nsewdrag").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.1 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.9 * box["height"])
+    page.mouse.up()
+
+
+def test_a_box_filters_and_stands_in_the_address(page: Page, dashboard: str) -> None:
+    open_explore(page, dashboard)
+    passing = page.locator("#explore-passing")
+    expect(passing).to_contain_text("All 60 trials")
+    draw_box(page)
+    expect(passing).to_contain_text(re.compile(r"\d+ of 60 trials"))
+    expect(page).to_have_url(re.compile("where="))
+    left = passing.locator(".count").inner_text()
+    assert "hidden_width:" in unquote(page.url)
+    page.reload()
+    expect(passing.locator(".count")).to_have_text(left)
+
+
+def test_a_condition_can_be_taken_off(page: Page, dashboard: str) -> None:
+    open_explore(page, dashboard, "?where=activation:tanh,relu;loss:bce")
+    page.get_by_role("button", name="Remove: loss bce").click()
+    expect(page.get_by_role("button", name="Remove: loss bce")).to_have_count(0)
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.locator("#explore-passing")).to_contain_text("All 60 trials")
+    expect(page).not_to_have_url(re.compile("where="))
+
+
+def test_the_box_stays_when_another_view_was_looked_at(page: Page, dashboard: str) -> None:
+    open_explore(page, dashboard)
+    draw_box(page)
+    expect(page.locator("#explore-pane .selectionlayer path").first).to_be_attached()
+    page.locator("#explore-view").get_by_text("Distribution").click()
+    expect(page.locator("#explore-pane-title")).to_contain_text("Share of finished trials")
+    expect(page.locator("#explore-pane")).to_contain_text("those that pass")
+    page.locator("#explore-view").get_by_text("Slice").click()
+    expect(page.locator("#explore-pane .selectionlayer path").first).to_be_attached()
+
+
+def test_ranges_on_the_parallel_axes_filter(page: Page, dashboard: str) -> None:
+    open_explore(page, dashboard)
+    page.wait_for_function(
+        "() => document.querySelector('#explore-parallel .js-plotly-plot').data.length"
+    )
+    page.evaluate(
+        """() => {
+            const graph = document.querySelector("#explore-parallel .js-plotly-plot");
+            graph.data[0].dimensions[0].constraintrange = [5, 7];
+            graph.emit("plotly_restyle", [{ "dimensions[0].constraintrange": [[5, 7]] }, [0]]);
+        }"""
+    )
+    expect(page.get_by_role("button", name="Remove: hidden width 32 to 128")).to_be_visible()
+
+
+def test_the_grid_shows_the_same_trials(page: Page, dashboard: str) -> None:
+    open_explore(page, dashboard, "?where=activation:tanh")
+    page.get_by_role("link", name="Show in the grid").click()
+    expect(page).to_have_url(re.compile(r"/study/small/trials\?where=activation%3Atanh"))
+    expect(page.get_by_role("button", name="Remove: activation tanh")).to_be_visible()

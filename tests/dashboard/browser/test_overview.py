@@ -1,0 +1,104 @@
+"""The overview in a real browser."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from sweep.dashboard.view import View
+from sweep.store import annotate, read
+from sweep.store.engine import Engine
+from tests.dashboard.conftest import Serve
+from tests.store_factories import add_trial
+
+
+def marks_of(page: Page, graph: str) -> int:
+    """How many marks the chart has drawn."""
+    return page.locator(f"#{graph} .scatterlayer .points path").count()
+
+
+def test_the_page_says_what_was_found_and_draws_it(page: Page, dashboard: str) -> None:
+    page.goto(f"{dashboard}/study/small")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("copies best")
+    expect(page.locator("#overview-strip")).to_contain_text("of 60 trials")
+    expect(page.locator("#overview-history .scatterlayer")).to_be_visible()
+    expect(page.locator("#overview-importances .barlayer")).to_be_visible()
+    assert marks_of(page, "overview-history") > 40
+    expect(page.locator("img.poster")).to_be_hidden()
+
+
+def test_a_mark_leads_to_its_trial(page: Page, dashboard: str) -> None:
+    page.goto(f"{dashboard}/study/small")
+    page.locator("#overview-history .scatterlayer .points path").first.wait_for()
+    page.evaluate(
+        """() => {
+            const graph = document.querySelector("#overview-history .js-plotly-plot");
+            graph.emit("plotly_click", { points: [{ customdata: 17, data: {}, fullData: {} }] });
+        }"""
+    )
+    expect(page).to_have_url(re.compile("/study/small/trials/17$"))
+    page.go_back()
+    expect(page.locator("#overview-history .scatterlayer")).to_be_visible()
+
+
+def test_what_is_written_arrives_without_a_reload(
+    page: Page, dashboard: str, engine: Engine, view: View
+) -> None:
+    page.goto(f"{dashboard}/study/small")
+    best = read.study(engine, "small").best_number
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Trial {best} ")
+    page.locator("#overview-history .scatterlayer").wait_for()
+    assert best is not None
+    annotate.invalidate(engine, "small", best)
+    second = read.study(engine, "small").best_number
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Trial {second} ", timeout=4000)
+    expect(page.locator(".ranking")).not_to_contain_text(f"Trial {best}\n")
+
+
+def test_the_error_is_chosen_and_stands_in_the_address(page: Page, dashboard: str) -> None:
+    page.goto(f"{dashboard}/study/small")
+    page.locator("#overview-metric").get_by_text("Cross-entropy").click()
+    expect(page.locator("#overview-width")).to_contain_text("BCE, nats per pixel")
+    expect(page).to_have_url(re.compile(r"\?error=bce$"))
+    page.reload()
+    expect(page.locator("#overview-width")).to_contain_text("BCE, nats per pixel")
+
+
+def test_a_key_compares_the_best(page: Page, dashboard: str) -> None:
+    page.goto(f"{dashboard}/study/small")
+    page.locator(".ranking").wait_for()
+    page.keyboard.press("c")
+    expect(page).to_have_url(re.compile(r"/study/small/compare\?trials="))
+
+
+def test_news_leave_the_zoom_alone(page: Page, serve: Serve, engine: Engine) -> None:
+    page.goto(f"{serve(engine)}/study/small")
+    chart = page.locator("#overview-history .js-plotly-plot")
+    box = chart.locator(".nsewdrag").bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 80, middle[1] + 60, steps=5)
+    page.mouse.up()
+    zoom = "graph => graph._fullLayout.xaxis.range.map(Math.round).join()"
+    zoomed = chart.evaluate(zoom)
+    n_marks = "graph => graph._fullData.find(of => of.name === 'finished').x.length"
+    before = chart.evaluate(n_marks)
+    add_trial(engine, 1, 60, 0.01)
+    for _ in range(40):
+        page.wait_for_timeout(100)
+        if chart.evaluate(n_marks) > before:
+            break
+    assert chart.evaluate(n_marks) == before + 1
+    assert chart.evaluate(zoom) == zoomed
+
+
+def test_no_chart_offers_to_leave_the_machine(page: Page, dashboard: str) -> None:
+    page.goto(f"{dashboard}/study/small")
+    page.locator("#overview-history .modebar").wait_for(state="attached")
+    page.locator("#overview-importances .modebar").wait_for(state="attached")
+    titles = page.locator(".modebar-btn").evaluate_all(
+        "buttons => buttons.map(button => button.getAttribute('data-title') || '')"
+    )
+    assert any("PNG" in title for title in titles)
+    assert [title for title in titles if "hare" in title or "loud" in title or "ogo" in title] == []

@@ -1,0 +1,176 @@
+"""Explore: brushes become one filter, which the charts show."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.synthetic import add_study as add_synthetic
+from sweep.dashboard.filters import Filter
+from sweep.dashboard.links import EXPLORE, Place
+from sweep.dashboard.pages import explore
+from sweep.dashboard.parts import views
+from sweep.dashboard.view import View
+from sweep.errors import UsageError
+from sweep.figures.parallel import MAX_LINES
+from sweep.store.engine import Engine
+from sweep.store.table import TrialTable
+from tests.store_factories import add_study, add_trial, sqlite_store
+
+CHOSEN = ("hidden_width", "activation", "val_mse")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    engine = sqlite_store(tmp_path)
+    add_synthetic(engine, "study", 300)
+    return engine
+
+
+@pytest.fixture
+def view(engine: Engine) -> View:
+    return View(engine=engine)
+
+
+@pytest.fixture
+def table(view: View) -> TrialTable:
+    return view.table("study")
+
+
+def shown(of: Any) -> str:
+    return json.dumps(of, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
+
+
+def page(view: View, study: str = "study", query: Mapping[str, str] | None = None) -> str:
+    return shown(explore.layout(view, Place(EXPLORE, study, query=query or {})))
+
+
+def asked(view: View, where: str = "", study: str = "study") -> views.Asked:
+    whole = view.table(study)
+    filtered = Filter.parse(where).apply(whole)
+    choice = views.choice_of(whole, *CHOSEN)
+    return views.Asked(view.engine, study, whole, filtered, choice)
+
+
+def test_an_address_shows_its_view_and_filter(view: View) -> None:
+    said = page(view, query={"where": "activation:tanh", "view": "contour", "x": "loss"})
+    assert '"id": "explore-where", "data": "activation:tanh"' in said
+    assert "activation tanh" in said and '"value": "contour"' in said and '"value": "loss"' in said
+    assert "/study/study/trials?where=activation%3Atanh" in said
+
+
+def test_a_filter_that_means_nothing_here_is_told(view: View) -> None:
+    with pytest.raises(UsageError, match="unknown column 'colour'"):
+        page(view, query={"where": "colour:red"})
+
+
+def test_what_an_address_names_and_is_not_there_becomes_what_is(table: TrialTable) -> None:
+    choice = views.choice_of(table, "colour", "colour", "colour")
+    assert choice == views.Choice("hidden_width", "activation", "val_mse")
+
+
+def test_the_two_settings_of_a_map_differ(table: TrialTable) -> None:
+    assert views.choice_of(table, "loss", "loss", None)[:2] == ("loss", "hidden_width")
+
+
+def test_a_condition_goes_alone_or_with_all_others() -> None:
+    where = Filter.parse("activation:tanh;value:..0.1")
+    assert str(explore.dropped(where, "value")) == "activation:tanh"
+    assert not explore.dropped(where, "")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in views.KINDS if kind != "front"])
+def test_every_view_draws_what_passes_under_a_megabyte(view: View, kind: str) -> None:
+    drawn, _ = explore.pane_figure(asked(view, "activation:tanh"), kind, CHOSEN, None)
+    assert drawn.data
+    assert drawn.layout.meta["view"] == kind
+    assert len(drawn.to_json()) < 1_000_000
+
+
+@pytest.mark.parametrize("kind", [kind for kind in views.KINDS if kind != "front"])
+@pytest.mark.parametrize("trials", [0, 1])
+def test_every_view_copes_with_next_to_nothing(engine: Engine, kind: str, trials: int) -> None:
+    study_id = add_study(engine, "tiny")
+    for number in range(trials):
+        add_trial(engine, study_id, number, state="RUNNING")
+    view = View(engine=engine)
+    drawn, _ = explore.pane_figure(asked(view, study="tiny"), kind, CHOSEN, None)
+    assert drawn.layout.annotations[0].text
+    assert "explore-pane" in page(view, "tiny")
+
+
+def test_trade_offs_are_offered_where_there_are_some(engine: Engine, table: TrialTable) -> None:
+    study_id = add_study(engine, "two", objectives=("val_mse", "hidden_width"))
+    for number, values in enumerate([(0.1, 64), (0.2, 8)]):
+        add_trial(engine, study_id, number, values)
+    view = View(engine=engine)
+    assert "front" in views.kinds_of(view.table("two"))
+    assert "front" not in views.kinds_of(table)
+    drawn, _ = explore.pane_figure(asked(view, study="two"), "front", CHOSEN, None)
+    assert drawn.data
+
+
+@pytest.mark.parametrize(
+    ("kind", "box", "where"),
+    [
+        ("slice", {"x": [32, 64], "y": [0.01, 0.02]}, "hidden_width:32..64;val_mse:0.01..0.02"),
+        ("history", {"x": [10, 20.4], "y": [0, 9]}, "number:10..20"),
+        ("contour", {"x": [30, 70], "y": [-0.4, 0.4]}, "hidden_width:30..70;activation:linear"),
+        ("distribution", {"x": [0.1, 0.2], "y": [0, 1]}, ""),
+    ],
+)
+def test_a_box_becomes_conditions(
+    view: View, kind: str, box: dict[str, list[float]], where: str
+) -> None:
+    new = explore.boxed(asked(view), Filter(), {"view": kind, **box})
+    assert str(new) == where
+
+
+def test_a_box_is_drawn_again_on_the_view_and_the_axes_that_it_was_drawn_on(view: View) -> None:
+    box = {"of": explore.uirevision("slice", CHOSEN), "x": [32, 64], "y": [0.01, 0.02]}
+    drawn, _ = explore.pane_figure(asked(view), "slice", CHOSEN, box)
+    assert (drawn.layout.selections[0].x0, drawn.layout.selections[0].x1) == (32, 64)
+    drawn, _ = explore.pane_figure(asked(view), "contour", CHOSEN, box)
+    assert not drawn.layout.selections
+
+
+def test_parallel_axes_show_their_conditions_as_ranges_and_others_by_what_passes(
+    table: TrialTable,
+) -> None:
+    drawn, _ = explore.parallel_figure(table, Filter.parse("hidden_width:32..64;number:..99"))
+    axes = {axis.name: axis for axis in drawn.data[0].dimensions}
+    assert list(axes["hidden_width"].constraintrange) == pytest.approx([5, 6])
+    assert max(drawn.data[0].customdata) <= 99
+    assert axes["loss"].constraintrange is None
+
+
+def test_parallel_axes_stay_where_people_moved_them(table: TrialTable) -> None:
+    order = ["value", "loss", "hidden_width", "activation", "optimizer", "learning_rate"]
+    drawn, _ = explore.parallel_figure(table, Filter(), order)
+    assert [axis.name for axis in drawn.data[0].dimensions] == order
+
+
+def test_a_condition_on_an_axis_that_is_no_longer_there_still_holds(table: TrialTable) -> None:
+    lines = explore.parallel_lines(table, Filter.parse("number:0..1;loss:bce"))
+    passing = Filter.parse("number:0..1;loss:bce").apply(table)
+    assert set(lines.numbers) <= set(passing.numbers)
+
+
+def test_of_very_many_trials_those_that_pass_come_first(engine: Engine, view: View) -> None:
+    add_synthetic(engine, "many", 3 * MAX_LINES)
+    table = view.table("many")
+    where = Filter.parse("hidden_width:32..64;activation:tanh")
+    passing = where.apply(table)
+    lines = explore.parallel_lines(table, where)
+    assert len(lines.numbers) == MAX_LINES
+    assert set(passing.numbers[passing.counting]) <= set(lines.numbers)
+    assert not np.isin(lines.numbers, passing.numbers).all()
+
+
+def test_the_address_keeps_the_columns_of_the_view_that_is_shown() -> None:
+    chosen = dict(zip(("x", "y", "metric"), CHOSEN, strict=True))
+    assert explore.query("", "history", chosen) == {"where": "", "view": "history"}
+    assert explore.query("", "contour", chosen)["y"] == "activation"

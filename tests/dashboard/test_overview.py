@@ -1,0 +1,195 @@
+"""The overview of one study: its words, its numbers, its best configurations."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import dash
+import pytest
+
+from benchmarks.synthetic import add_study as add_synthetic
+from sweep.dashboard.links import OVERVIEW, Place
+from sweep.dashboard.pages import overview
+from sweep.dashboard.parts import best, charts, standing
+from sweep.dashboard.view import View
+from sweep.figures import style
+from sweep.store import annotate, read, schema
+from sweep.store.engine import Engine
+from sweep.trial import TrialConfig
+from tests.store_factories import (
+    add_rows,
+    add_study,
+    add_trial,
+    lease_row,
+    sqlite_store,
+    strip_png,
+    trial_row,
+    trial_table,
+)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return sqlite_store(tmp_path)
+
+
+@pytest.fixture
+def view(engine: Engine) -> View:
+    return View(engine=engine)
+
+
+def shown(of: Any) -> str:
+    """Everything that a component says, as JSON."""
+    return json.dumps(of, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
+
+
+def page(view: View) -> str:
+    return shown(overview.layout(view, Place(OVERVIEW, "study")))
+
+
+def test_a_study_without_trials_says_what_it_is_about(view: View, engine: Engine) -> None:
+    add_study(engine, description="How wide is wide enough?")
+    said = page(view)
+    assert "How wide is wide enough?" in said
+    assert "No trial has finished yet" in said
+    assert '"id": "overview-figures", "hidden": true' in said
+
+
+def test_a_study_whose_trials_all_failed_has_no_best(view: View, engine: Engine) -> None:
+    add_trial(engine, add_study(engine), 0, state="FAIL", reason="out of memory")
+    assert "No trial can be judged yet" in page(view)
+    failures = standing.failures(engine, read.study(engine, "study"))
+    assert "out of memory" in shown(failures)
+
+
+def test_one_trial_is_a_verdict(view: View, engine: Engine) -> None:
+    add_trial(engine, add_study(engine), 0, 0.02)
+    said = page(view)
+    assert "Trial 0 copies best" in said
+    assert "data:image/svg+xml;base64," in said
+
+
+def test_a_description_is_no_markup(view: View, engine: Engine) -> None:
+    add_study(engine, description="<script>alert(1)</script>")
+    # React writes texts as texts: what matters is that it is one.
+    assert '"children": "<script>alert(1)</script>"' in page(view)
+
+
+def test_the_time_left_is_what_is_to_do_at_the_present_pace(engine: Engine) -> None:
+    study_id = add_study(engine, phase="running", n_trials=60)
+    now = time.time()
+    for number in range(20):
+        add_trial(engine, study_id, number, 0.1, started_at=now - 40, finished_at=now - 10)
+    assert standing.seconds_left(read.study(engine, "study")) is None
+    add_rows(engine, schema.sweep_leases, lease_row(study_id, now + 100))
+    left = standing.seconds_left(read.study(engine, "study"))
+    assert left == pytest.approx(80, rel=0.1)
+
+
+def test_of_a_grid_nobody_knows_how_long_it_takes(engine: Engine) -> None:
+    study_id = add_study(engine, phase="running", n_trials=None)
+    add_rows(engine, schema.sweep_leases, lease_row(study_id, time.time() + 100))
+    assert standing.seconds_left(read.study(engine, "study")) is None
+
+
+def test_the_best_are_the_lowest_values_that_count() -> None:
+    table = trial_table(
+        trial_row(number=0, values=(0.3,)),
+        trial_row(number=1, values=(0.1,)),
+        trial_row(number=2, values=(0.05,), invalid=True),
+        trial_row(number=3, values=(0.2,)),
+    )
+    assert best.best_numbers(table, 2) == [1, 3]
+
+
+def test_with_two_objectives_the_best_are_those_that_none_beats() -> None:
+    table = trial_table(
+        trial_row(number=0, values=(0.1, 64)),
+        trial_row(number=1, values=(0.2, 64)),
+        trial_row(number=2, values=(0.3, 8)),
+        objectives=("val_mse", "hidden_width"),
+    )
+    assert best.best_numbers(table) == [0, 2]
+
+
+def test_the_baseline_is_the_question_or_else_the_earliest() -> None:
+    other = trial_row(number=0, values=(0.3,), config=TrialConfig(hidden_width=8))
+    question = trial_row(number=1, values=(0.2,))
+    assert best.baseline_of(trial_table(other, question)) == (1, best.QUESTION)
+    assert best.baseline_of(trial_table(other)) == (0, best.EARLIEST)
+    assert best.baseline_of(trial_table()) is None
+
+
+def test_a_baseline_among_the_best_stands_once(engine: Engine, view: View) -> None:
+    add_trial(engine, add_study(engine), 0, 0.02)
+    ranking = best.gather_ranking(engine, "study", view.table("study"), None)
+    assert [(line.rank, line.role) for line in ranking.lines] == [(1, best.QUESTION)]
+
+
+def test_pictures_stand_beside_the_originals(engine: Engine, view: View) -> None:
+    study_id = add_study(engine, originals_png=strip_png())
+    trial_id = add_trial(engine, study_id, 0, 0.02)
+    strips = {"reconstructions_png": strip_png(), "errors_png": strip_png()}
+    add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **strips})
+    ranking = best.gather_ranking(engine, "study", view.table("study"), None)
+    said = shown(best.draw_ranking(ranking, "errors"))
+    assert "/api/picture/originals.png?study=study" in said
+    assert "/api/picture/errors.png?study=study&trial=0" in said
+
+
+def test_without_pictures_there_is_no_column_for_them(engine: Engine, view: View) -> None:
+    add_trial(engine, add_study(engine), 0, 0.02)
+    ranking = best.gather_ranking(engine, "study", view.table("study"), None)
+    assert "Test images" not in shown(best.draw_ranking(ranking))
+
+
+@pytest.mark.parametrize(
+    ("error", "floor", "said"),
+    [(0.02, 0.01, "2.0×"), (0.02, 0.0, "floor is 0"), (0.02, None, "–"), (None, 0.01, "–")],
+)
+def test_errors_are_said_in_floors(error: float | None, floor: float | None, said: str) -> None:
+    assert best.over_floor(error, floor) == said
+
+
+def test_the_ranking_is_left_alone_until_it_changes(engine: Engine, view: View) -> None:
+    study_id = add_study(engine)
+    add_trial(engine, study_id, 0, 0.02)
+    _, href, first = overview.ranked(view, "study", "reconstructions")
+    assert href == "/study/study/compare?trials=0"
+    add_trial(engine, study_id, 1, state="RUNNING")
+    assert overview.ranked(view, "study", "reconstructions", first) == [dash.no_update] * 3
+    annotate.invalidate(engine, "study", 0)
+    said, _, _ = overview.ranked(view, "study", "reconstructions", first)
+    assert "No trial has finished" in shown(said)
+
+
+def test_the_address_keeps_what_is_not_as_at_first() -> None:
+    assert overview.query("mse", "reconstructions") == {}
+    assert overview.query("bce", "errors") == {"error": "bce", "pictures": "errors"}
+
+
+def test_zooming_into_many_trials_shows_single_ones(view: View, engine: Engine) -> None:
+    add_synthetic(engine, "study", style.MAX_MARKS + 1000)
+    table = view.table("study")
+    whole, about = overview.history_figure(table)
+    assert whole.layout.meta["zoomable"] and "groups" in about
+    part, about = overview.history_figure(table, (100, 199))
+    numbers = [n for trace in part.data if trace.customdata is not None for n in trace.customdata]
+    assert 50 < len(numbers) <= 100 and all(100 <= number <= 199 for number in numbers)
+    assert about == ""
+
+
+def test_a_zoom_of_one_scale_means_nothing_to_another() -> None:
+    zoom = {"of": "keep test_mse", "span": [32, 64]}
+    assert charts.between(zoom, "keep test_mse") == (32.0, 64.0)
+    assert charts.between(zoom, "keep test_bce") is None
+    assert charts.between(None) is None
+
+
+def test_the_first_answer_at_ten_thousand_trials_is_small(view: View, engine: Engine) -> None:
+    add_synthetic(engine, "study", 10_000)
+    assert len(page(view)) < 150_000
+    began = time.process_time()
+    page(view)
+    assert time.process_time() - began < 0.3

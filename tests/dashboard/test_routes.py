@@ -1,0 +1,60 @@
+"""Pulse, pictures, health."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from sweep.store import annotate
+from sweep.store.engine import Engine
+
+
+def test_the_pulse_changes_when_something_was_written(client: FlaskClient, engine: Engine) -> None:
+    def pulse() -> str:
+        token = client.get("/api/revision?study=small").get_json()["revision"]
+        return token + client.get("/api/revision").get_json()["revision"]
+
+    before = pulse()
+    assert pulse() == before
+    annotate.note(engine, "small", "seen", 3)
+    assert pulse() != before
+
+
+def test_the_pulse_tells_of_a_study_that_is_gone(client: FlaskClient) -> None:
+    answer = client.get("/api/revision?study=smal").get_json()
+    assert "Did you mean 'small'?" in answer["problem"]
+
+
+def test_the_pulse_and_health_tell_of_a_store_that_is_gone(
+    client: FlaskClient, engine: Engine, tmp_path: Path
+) -> None:
+    assert client.get("/healthz").status_code == 200
+    engine.dispose()
+    (tmp_path / "sweep.db").unlink()
+    (tmp_path / "sweep.db").mkdir()
+    assert client.get("/healthz").status_code == 503
+    assert "sweep.db" in client.get("/api/revision").get_json()["problem"]
+
+
+@pytest.mark.parametrize("kind", ["originals", "reconstructions", "errors"])
+def test_pictures_are_sent_once(client: FlaskClient, kind: str) -> None:
+    path = f"/api/picture/{kind}.png?study=small&trial=1"
+    answer = client.get(path)
+    assert answer.mimetype == "image/png"
+    assert answer.data.startswith(b"\x89PNG")
+    again = client.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "originals.png?study=none",
+        "reconstructions.png?study=small",
+        "reconstructions.png?study=small&trial=999",
+        "reconstructions.png?study=small&trial=x",
+        "weights.png?study=small&trial=0",
+    ],
+)
+def test_a_picture_that_is_not_there_is_404(client: FlaskClient, path: str) -> None:
+    assert client.get(f"/api/picture/{path}").status_code == 404

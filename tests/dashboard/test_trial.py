@@ -1,0 +1,247 @@
+"""The page of a trial, without a browser."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.dashboard import links
+from sweep.dashboard.pages import trial as page
+from sweep.dashboard.parts import cards, copies, trial_facts
+from sweep.dashboard.parts.trial_facts import gather_trial
+from sweep.dashboard.view import View
+from sweep.errors import NotFoundError
+from sweep.figures import style
+from sweep.search import enqueue_params
+from sweep.store import annotate, schema
+from sweep.store.engine import Engine, writing
+from sweep.studyfile import loads
+from sweep.trial import TrialConfig
+from tests.analysis.test_diagnosis import floors
+from tests.pages import as_json, texts
+from tests.store_factories import (
+    EPOCH,
+    add_curve,
+    add_rows,
+    add_study,
+    add_trial,
+    sqlite_store,
+    strip_png,
+    trial_row,
+    trial_table,
+)
+from tests.study_factories import CONDITIONAL, study_text
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return sqlite_store(tmp_path)
+
+
+@pytest.fixture
+def view(engine: Engine) -> View:
+    return View(engine=engine)
+
+
+@pytest.fixture
+def study_id(engine: Engine) -> int:
+    """A study with trials 0 to 4, of which 1 is the best and 3 failed."""
+    study_id = add_study(engine)
+    for number, error in enumerate((0.4, 0.1, 0.2, None, 0.3)):
+        state = "FAIL" if error is None else "COMPLETE"
+        add_trial(engine, study_id, number, error, state=state, curve=[0.5, error or 0.6])
+    return study_id
+
+
+def shown(view: View, number: int) -> str:
+    return as_json(page.layout(view, links.Place(links.TRIAL, "study", number)))
+
+
+@pytest.mark.usefixtures("study_id")
+def test_the_head_tells_rank_and_the_ways_from_here(view: View) -> None:
+    head = page.head(gather_trial(view, "study", 2))
+    assert "2nd best of 4" in texts(head)
+    text = as_json(head)
+    assert "/study/study/trials/1" in text
+    assert "/study/study/trials/3" in text
+    assert "/study/study/compare?trials=1%2C2" in text
+
+
+@pytest.mark.usefixtures("study_id")
+def test_the_best_is_not_compared_with_itself_and_ends_lead_nowhere(view: View) -> None:
+    assert "the best of 4" in texts(page.head(gather_trial(view, "study", 1)))
+    assert "compare" not in as_json(page.head(gather_trial(view, "study", 1)))
+    assert "trials/1" in as_json(page.head(gather_trial(view, "study", 0)))
+    assert gather_trial(view, "study", 0).previous is None
+    assert gather_trial(view, "study", 4).next is None
+
+
+def test_a_trial_that_does_not_count_has_no_rank(view: View, engine: Engine, study_id: int) -> None:
+    annotate.invalidate(engine, "study", 2, "the wrong data")
+    for number in (2, 3):
+        assert gather_trial(view, "study", number).rank is None
+    assert "the wrong data" in texts(page.head(gather_trial(view, "study", 2)))
+    assert str(gather_trial(view, "study", 4).rank) == "2nd best of 3"
+
+
+def test_trials_of_the_same_value_share_a_place() -> None:
+    rows = [trial_row(number=n, values=(error,)) for n, error in enumerate((0.2, 0.1, 0.2, 0.3))]
+    table = trial_table(*rows)
+    assert [str(trial_facts.rank(table, n)) for n in range(4)] == [
+        "2nd best of 4",
+        "the best of 4",
+        "2nd best of 4",
+        "4th best of 4",
+    ]
+
+
+def test_ordinals() -> None:
+    said = [trial_facts.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)]
+    assert said == ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]
+
+
+def test_errors_stand_beside_their_floors() -> None:
+    row = trial_row(
+        number=0, values=(0.3,), test_mse=0.24, test_bce=0.5, config=TrialConfig(hidden_width=2)
+    )
+    by_label = {m.label: m for m in trial_facts.measured(row, floors(0.9, 0.5, 0.12, 0.0))}
+    assert by_label["validation error (MSE)"].beside == "2.50 times PCA"
+    assert by_label["test error (MSE)"].floor == "0.1200"
+    assert by_label["test error (MSE)"].beside == "2.00 times PCA"
+    assert by_label["test cross-entropy (BCE)"].beside.startswith("0.300 above")
+    components = by_label["as good as PCA with"]
+    assert (components.value, components.unit) == ("2", "components")
+
+
+def test_without_floors_the_errors_stand_alone() -> None:
+    row = trial_row(number=0, values=(0.3,), val_mse_std=0.01)
+    validation, test = trial_facts.measured(row, None)[:2]
+    assert validation.value == "0.3000 ± 0.010"
+    assert (test.floor, test.beside) == ("", "")
+
+
+def test_settings_that_the_optimizer_ignores_are_left_out() -> None:
+    row = trial_row(number=0, params={"hidden_width": 784, "sgd.momentum": 0.9})
+    names = {setting.name: setting.is_searched for setting in trial_facts.settings(row)}
+    assert names["hidden width"]
+    assert not names["epochs"]
+    assert "momentum" not in names  # adam's
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"hidden_width": 64, "activation": "relu", "optimizer": "adam", "adam.beta1": 0.9}
+        | {"adam.learning_rate": 0.00012345678901},
+        {"hidden_width": 8, "optimizer": "sgd", "sgd.learning_rate": 1.0},
+    ],
+)
+def test_a_copied_entry_makes_the_same_configuration(params: dict[str, Any]) -> None:
+    settings = copies.searched_settings(trial_row(number=0, params=params))
+    text = study_text(CONDITIONAL) + copies.as_toml(settings)
+    study_file = loads(text, "copied.toml")
+    assert enqueue_params(study_file, study_file.enqueue[0]) == params
+
+
+def test_commands_can_be_pasted_into_a_shell() -> None:
+    settings = {"hidden_width": 64, "activation": "relu", "learning_rate": 1e-5, "nesterov": True}
+    assert copies.enqueue_command("a study", settings) == (
+        "sweep enqueue 'a study' hidden_width=64 activation=relu learning_rate=1e-05 nesterov=true"
+    )
+    assert copies.show_command("x", 3) == "sweep show x 3"
+
+
+def test_the_page_has_something_new_only_when_its_trial_has(
+    view: View, engine: Engine, study_id: int
+) -> None:
+    before = gather_trial(view, "study", 4).mark
+    annotate.note(engine, "study", "about another one", 0)
+    assert gather_trial(view, "study", 4).mark == before
+    annotate.note(engine, "study", "about this one", 4)
+    assert gather_trial(view, "study", 4).mark != before
+
+
+def test_a_running_trial_shows_its_curves_as_they_grow(
+    view: View, engine: Engine, study_id: int
+) -> None:
+    trial_id = add_trial(engine, study_id, 5, state="RUNNING", curve=[0.3], seeds=[1, 2])
+    facts = gather_trial(view, "study", 5)
+    assert list(page.figures(facts)["trial-error"].data[0].y) == [0.3]
+    with writing(engine) as connection:
+        add_curve(connection, trial_id, [0.3, 0.2], seed_index=1)
+    later = gather_trial(view, "study", 5)
+    assert later.mark != facts.mark
+    assert "1 of 5 epochs are done" in facts.diagnosis[0]
+
+
+def test_news_for_a_chart_leave_its_ranges_alone_and_take_old_words_away() -> None:
+    drawn = style.figure("Title", "x", "y").update_xaxes(range=[0, 5])
+    steps = cards.fresh(drawn).to_plotly_json()["operations"]
+    sent = {".".join(step["location"]): step["params"]["value"] for step in steps}
+    assert sent["layout.annotations"] == []
+    assert sent["layout.xaxis.visible"] is True
+    assert sent["layout.xaxis.autorangeoptions"] == {"minallowed": 0, "maxallowed": 5}
+    assert not {"layout.xaxis.range", "layout.xaxis.autorange"} & sent.keys()
+
+
+@pytest.mark.usefixtures("study_id")
+def test_a_trial_of_several_seeds_has_a_row_for_each(view: View, engine: Engine) -> None:
+    trial_id = add_trial(engine, 1, 5, 0.2, seeds=[7, 8], val_mse_std=0.01)
+    measured = {"val_mse": 0.2, "test_mse": 0.2, "psnr": 7.0, "exact_pixels": 0.5}
+    for place, seed in enumerate((7, 8)):
+        result = {"trial_id": trial_id, "seed_index": place, "seed": seed, **measured}
+        add_rows(engine, schema.sweep_results, {**result, "per_class_mse": [0.2]})
+    assert "7.00 dB" in texts(page.seeds(gather_trial(view, "study", 5)))
+    assert page.seeds(gather_trial(view, "study", 2)) is None
+
+
+def test_pictures_are_shown_once_they_are_there(view: View, engine: Engine, study_id: int) -> None:
+    assert page.pictures(gather_trial(view, "study", 0)) is None
+    trial_id = add_trial(engine, study_id, 5, 0.2)
+    strips = {"reconstructions_png": strip_png(), "errors_png": strip_png()}
+    add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **strips})
+    assert "reconstructions.png" in as_json(page.pictures(gather_trial(view, "study", 5)))
+
+
+@pytest.mark.parametrize("state", ["WAITING", "RUNNING", "PRUNED", "FAIL", "COMPLETE"])
+def test_a_study_of_one_trial_has_a_page_in_any_state(
+    view: View, engine: Engine, state: str
+) -> None:
+    add_trial(engine, add_study(engine), 0, 0.5 if state == "COMPLETE" else None, state=state)
+    assert "Trial 0" in shown(view, 0)
+
+
+def test_what_happened_to_a_trial_is_told(view: View, engine: Engine, study_id: int) -> None:
+    event = {"study_id": study_id, "number": 3, "worker": "w1", "at": EPOCH}
+    add_rows(
+        engine, schema.sweep_events, {**event, "kind": "trial failed", "message": "out of memory"}
+    )
+    told = " ".join(texts(page.events(gather_trial(view, "study", 3))))
+    assert "trial failed  (w1): out of memory" in told
+
+
+def test_what_people_wrote_stays_text(view: View, engine: Engine, study_id: int) -> None:
+    annotate.note(engine, "study", "<script>alert(1)</script>", 0)
+    annotate.tag(engine, "study", "<b>bold</b>", 0)
+    text = shown(view, 0)
+    # As children, which React escapes; nothing on the page sets HTML.
+    assert '"<script>alert(1)</script>"' in text
+    assert '"<b>bold</b>"' in text
+    assert "dangerously" not in text.lower()
+
+
+def test_a_trial_that_is_not_there_is_not_found(view: View, engine: Engine, study_id: int) -> None:
+    with pytest.raises(NotFoundError):
+        shown(view, 99)
+
+
+def test_a_page_in_a_large_study_is_made_at_once(view: View, engine: Engine) -> None:
+    from benchmarks.synthetic import add_study as add_large
+
+    add_large(engine, "large", 10_000)
+    view.table("large")
+    start = time.perf_counter()
+    text = as_json(page.layout(view, links.Place(links.TRIAL, "large", 5_000)))
+    assert time.perf_counter() - start < 2
+    assert len(text) < 1_000_000
