@@ -160,7 +160,7 @@ def _data_bytes(answer: Response) -> int:
     kind = answer.headers.get("content-type", "")
     if "json" not in kind and "image/png" not in kind:
         return 0
-    return len(answer.body())
+    return int(answer.headers.get("content-length", 0))
 
 
 def _median(openings: list[Opening]) -> Opening:
@@ -207,7 +207,9 @@ def _print(found: dict[str, Measured], n_trials: int) -> None:
     for label, cells in rows.items():
         print(f"{label:20}" + "".join(f"{cell:>20}" for cell in cells))
     line: dict[str, Any] = {"benchmark": "dashboard", "trials": n_trials}
-    line |= {name: {**of._asdict(), "cold": of.cold, "warm": of.warm} for name, of in found.items()}
+    for name, of in found.items():
+        openings = {"cold": of.cold._asdict(), "warm": of.warm._asdict()}
+        line[name] = {**of._asdict(), **openings}
     if "optuna-dashboard" in found:
         ours, theirs = found["sweep"], found["optuna-dashboard"]
         line["ratio"] = theirs.cold.interactive / ours.cold.interactive

@@ -29,7 +29,7 @@ from sweep.store import revisions, schema
 from sweep.store.engine import connect, writing
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
-from sweep.store.table import Choices, TrialTable, column_of, states_of
+from sweep.store.table import Choices, Column, TrialTable, states_of
 from sweep.trial import TrialConfig
 
 EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
@@ -252,6 +252,14 @@ def trial_row(*, number: int, values: Sequence[float] = (), **fields: Any) -> Tr
         "tags": (),
     }
     return TrialRow(**(unknown | row | fields))
+
+
+def column_of(values: Sequence[Any]) -> Column:
+    """A column of plain values: words and truth become choices, numbers stay numbers."""
+    first = next((value for value in values if value is not None), None)
+    if isinstance(first, str | bool):
+        return Choices.of(values)
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def trial_table(*rows: TrialRow, objectives: Sequence[str] = ("val_mse",)) -> TrialTable:

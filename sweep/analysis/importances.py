@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -212,12 +213,19 @@ def _distribution(domain: Domain) -> BaseDistribution:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the line on a new study, and the warnings on settings that few trials have."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    """Without the line on a new study, and the warnings on settings that few trials have.
+
+    One thread at a time: both switches are the whole process's.
+    """
+    with _QUIETING:
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+
+
+_QUIETING = Lock()

@@ -16,6 +16,7 @@ from sweep.cli import words
 from sweep.cli.options import Storage, StudyName
 from sweep.cli.output import say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
+from sweep.figures.spreadsheet import harmless
 from sweep.store.records import METRICS
 
 if TYPE_CHECKING:
@@ -115,10 +116,4 @@ def _cell(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         return ""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
-
-
-#: How a cell begins that a spreadsheet would run.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+    return harmless(value)

@@ -106,7 +106,8 @@ def _quoted(value: str) -> str:
 
 
 def _end(value: float) -> str:
-    return f"{value:.10g}" if np.isfinite(value) else ""  # times to the second
+    # In full: a rounded end would leave out the very trial that it was taken from.
+    return repr(float(value)).removesuffix(".0") if np.isfinite(value) else ""
 
 
 def _range_in_words(name: str, low: float, high: float) -> str:
@@ -126,7 +127,10 @@ def _label(name: str) -> str:
 def _number(name: str, value: float) -> str:
     if name not in ("started", "ended"):
         return words.value(value) if value.is_integer() else words.number(value)
-    return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    try:
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):  # beyond the calendar
+        return words.number(value)
 
 
 def _column(table: TrialTable, name: str) -> Any:

@@ -78,7 +78,10 @@ def _policy(inline_scripts: Sequence[str]) -> str:
 
 
 def _demand_this_machine() -> None:
-    name = urlsplit(f"//{request.host}").hostname or ""
+    try:
+        name = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:  # [::1 without its end
+        name = ""
     if not is_loopback(name):
         abort(403, "This dashboard answers requests to 127.0.0.1 or localhost only.")
 
@@ -98,5 +101,6 @@ def _demand_our_own_page() -> None:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         abort(403, "This request comes from another site.")
     token = request.cookies.get(_COOKIE, "")
-    if not token or not hmac.compare_digest(request.headers.get(_HEADER, ""), token):
+    offered = request.headers.get(_HEADER, "")
+    if not token or not hmac.compare_digest(offered.encode(), token.encode()):
         abort(403, "This request lacks the page's token. Load the page again.")

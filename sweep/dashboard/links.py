@@ -40,11 +40,16 @@ def parse(pathname: str | None, search: str | None = "") -> Place:
             return Place(STUDIES, query=query)
         case ["study", study] if study:
             return Place(OVERVIEW, study, query=query)
-        case ["study", study, "trials", number] if number.isdecimal() and len(number) < 10:
-            return Place(TRIAL, study, int(number), query)
+        case ["study", study, "trials", text] if (number := trial_number(text)) is not None:
+            return Place(TRIAL, study, number, query)
         case ["study", study, last] if study and last in _OF_STUDY:
             return Place(_OF_STUDY[last], study, query=query)
     return Place(UNKNOWN, query=query)
+
+
+def trial_number(text: str) -> int | None:
+    """The number that a text says; None for what no database would take as one."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def url(

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask, Response, abort, jsonify, request
 
+from sweep.dashboard import links
 from sweep.dashboard.guard import HEALTH
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, SweepError
@@ -36,11 +37,13 @@ def register(server: Flask, view: View) -> None:
     @server.get("/api/picture/<kind>.png")
     def picture(kind: str) -> Any:
         study = request.args.get("study", "")
-        number = request.args.get("trial", type=int)
+        number = links.trial_number(request.args.get("trial", ""))
         try:
             png = _picture(view, kind, study, number)
         except NotFoundError:
             png = None
+        except SweepError as error:
+            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
         if png is None:
             abort(404)
         answer = Response(png, mimetype="image/png")

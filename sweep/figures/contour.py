@@ -44,6 +44,14 @@ class Contour(NamedTuple):
         return int(self.groups.counts.sum())
 
     @property
+    def about(self) -> str:
+        """Which trials have no cell, in words; empty where all have one."""
+        n_left = len(self.x.values) - self.n_trials
+        if not n_left:
+            return ""
+        return f"{n_left:,} trials of further words than {axes.MAX_WORDS} are not shown."
+
+    @property
     def values(self) -> NDArray[np.float64]:
         """What the colours show; NaN for an empty cell."""
         of_cells = self.groups.best if self.statistic == "best" else self.groups.median
@@ -109,6 +117,13 @@ def draw_contour(contour: Contour) -> go.Figure:
             y=contour.rows.edges,
             z=values,
             customdata=contour.groups.best_numbers.reshape(values.shape),
+            # What downloads say instead of edges and logarithms: see assets/sweep.js.
+            meta={
+                "headings": (x.heading, y.heading, metric.heading),
+                "x": contour.columns.texts,
+                "y": contour.rows.texts,
+                "base": metric.base if metric.kind == "log" else None,
+            },
             text=_hovers(contour),
             hovertemplate="%{text}<extra></extra>",
             hoverongaps=False,
@@ -122,6 +137,8 @@ def draw_contour(contour: Contour) -> go.Figure:
     draw_marks(
         drawn, contour.best, n_marks=1, name="best trial", marker=dict(axes.STAR), cliponaxis=False
     )
+    if contour.about:
+        axes.note(drawn, contour.about)
     drawn.update_layout(showlegend=True)
     drawn.update_xaxes(contour.columns.layout(x), showgrid=False)
     return drawn.update_yaxes(contour.rows.layout(y), showgrid=False)

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from sweep.figures import style, words
+from sweep.figures import axes, style, words
 from sweep.figures.marks import sampled
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
 
@@ -39,7 +39,6 @@ _SETTINGS = (
     "eps",
     "nesterov",
 )
-_LOGARITHMIC = {"hidden_width": 2, "batch_size": 2, "learning_rate": 10}
 
 
 class Dimension(NamedTuple):
@@ -127,8 +126,9 @@ def _dimension(name: str, column: Column, order: NDArray[np.intp]) -> Dimension:
     if isinstance(column, Choices):
         return _words_dimension(name, column, order)
     values = column[order]
-    if name in _LOGARITHMIC and values.min() > 0:
-        return _log_dimension(name, label, values, _LOGARITHMIC[name])
+    axis = axes.number_axis(name, values)
+    if axis.kind == "log":
+        return _log_dimension(name, label, values, axis.base)
     ticks = np.unique(values)
     if len(ticks) > _MAX_TICKS:
         whole = bool(np.all(ticks == np.round(ticks)))
@@ -188,21 +188,17 @@ def draw_lines(lines: Lines) -> go.Figure:
         go.Parcoords(
             dimensions=[_axis(dimension) for dimension in lines.dimensions],
             customdata=lines.numbers,
+            # What downloads turn what is drawn back into: see assets/sweep.js.
+            meta={of.name: {"base": of.base, "words": of.choices} for of in lines.dimensions},
             line={
                 "color": lines.colours,
-                "colorscale": [(0, style.ORANGE), (0.5, "#9AA0A8"), (1, style.BLUE)],
+                "colorscale": axes.ERROR_SCALE[::-1],
                 "cmin": lowest,
                 "cmax": highest,
                 "showscale": True,
-                "colorbar": {
-                    "title": {"text": "error", "side": "top", "font": {"size": 13}},
-                    "tickfont": {"size": 11},
-                    "thickness": 10,
-                    "len": 0.9,
-                    "outlinewidth": 0,
-                    "tickvals": ticks,
-                    "ticktext": [words.number(10**-tick, 2) for tick in ticks],
-                },
+                "colorbar": axes.colour_bar(
+                    "error", {tick: words.number(10**-tick, 2) for tick in ticks}
+                ),
             },
             unselected={"line": {"color": style.GREY, "opacity": 0.06}},
             labelfont={"size": 13},

@@ -15,6 +15,7 @@ from sweep.store.records import CurvePoint, TrialRow
 _BELOW = 0.2
 
 _WAITING = "No epoch has finished yet."
+_NEVER = "The trial ended, and no epoch of it gave a finite number."
 _NO_BCE = "The output is linear, and cross-entropy needs pixels in (0, 1)."
 
 
@@ -61,6 +62,7 @@ def gather_seed_curves(
 ) -> SeedCurves:
     """The curves of the trial's seeds, with the floors of its data at its width."""
     config = row.config
+    nothing = _WAITING if row.outcome is None else _NEVER
     train_loss, val_mse, val_bce = (
         _seeds(curves, row.seeds, name) for name in ("train_loss", "val_mse", "val_bce")
     )
@@ -71,6 +73,7 @@ def gather_seed_curves(
             axis=f"Training loss ({loss})" if loss else "Training loss",
             seeds=train_loss,
             mean=_mean(train_loss),
+            empty=nothing,
         ),
         val_mse=SeedChart(
             title="Validation error",
@@ -79,6 +82,7 @@ def gather_seed_curves(
             mean=_mean(val_mse),
             floor=_pca_floor(floors, row.hidden_width),
             floor_name=f"PCA floor at width {row.hidden_width}",
+            empty=nothing,
         ),
         val_bce=SeedChart(
             title="Validation cross-entropy",
@@ -87,7 +91,7 @@ def gather_seed_curves(
             mean=_mean(val_bce),
             floor=floors.val_entropy if floors else None,
             floor_name="Entropy floor of the pixels",
-            empty=_NO_BCE if val_mse and config.get("output") == "linear" else _WAITING,
+            empty=_NO_BCE if val_mse and config.get("output") == "linear" else nothing,
         ),
     )
 
@@ -100,7 +104,9 @@ def _seeds(
         known = [(point.epoch, getattr(point, name)) for point in points]
         known = [(epoch, value) for epoch, value in known if value is not None]
         if known:
-            lines.append(SeedLine(f"seed {seeds[place]}", *map(list, zip(*known, strict=True))))
+            # The curves are read after the trial, which may have got its seeds in between.
+            seed = seeds[place] if place < len(seeds) else f"no. {place}"
+            lines.append(SeedLine(f"seed {seed}", *map(list, zip(*known, strict=True))))
     return lines
 
 
@@ -119,11 +125,6 @@ def _pca_floor(floors: Floors | None, width: int | None) -> float | None:
     if floors is None or width is None:
         return None
     return floors.val_pca_mse[min(width, floors.n_inputs)]
-
-
-def draw_seed_curves(curves: SeedCurves) -> tuple[go.Figure, go.Figure, go.Figure]:
-    """Training loss, validation error and validation cross-entropy."""
-    return draw_seeds(curves.train_loss), draw_seeds(curves.val_mse), draw_seeds(curves.val_bce)
 
 
 def draw_seeds(chart: SeedChart) -> go.Figure:

@@ -2,6 +2,7 @@
 
     studies, study                  every study, one study
     revision, revisions             whether anything of a study, or of any, is new
+    made                            whether a study of that name is still the same one
     table, TableReader              all trials as columns; kept up to date
     trials, best, trial             rows of trials, one trial in full
     best_so_far                     where the best value of each study fell
@@ -64,7 +65,7 @@ from sweep.store.records import (
     TrialRow,
     WorkerRow,
 )
-from sweep.store.revisions import revision, revisions
+from sweep.store.revisions import made, revision, revisions
 from sweep.store.schema import studies as optuna_studies
 from sweep.store.schema import (
     sweep_commands,
@@ -110,6 +111,7 @@ __all__ = [
     "domains",
     "events",
     "floors",
+    "made",
     "notes",
     "originals",
     "provenance",

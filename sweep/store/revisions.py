@@ -67,6 +67,19 @@ def revisions(engine: Engine) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+def made(engine: Engine, name: str) -> tuple[int, float]:
+    """Which study has this name now, and since when: one made anew may get the old one's id."""
+    with snapshot(engine) as connection:
+        row = connection.execute(
+            select(sweep_studies.c.study_id, sweep_studies.c.created_at)
+            .join(studies, studies.c.study_id == sweep_studies.c.study_id)
+            .where(studies.c.study_name == name)
+        ).one_or_none()
+        if row is None:
+            raise no_such_study(connection, name)
+        return row.study_id, row.created_at
+
+
 def _state(connection: Connection) -> Select[Any]:
     return select(
         sweep_studies.c.study_id,

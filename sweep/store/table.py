@@ -174,14 +174,6 @@ def merged(old: TrialTable, new: TrialTable) -> TrialTable:
     return replace(new, **columns)
 
 
-def column_of(values: Sequence[Any]) -> Column:
-    """A column of plain values: words and truth become choices, numbers stay numbers."""
-    first = next((value for value in values if value is not None), None)
-    if isinstance(first, str | bool):
-        return Choices.of(values)
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
 def states_of(names: Sequence[str]) -> Choices:
     """The column of states."""
     return Choices.of(names, STATES)

@@ -1,6 +1,7 @@
 """Explore: brushes become one filter, which the charts show."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,12 @@ def test_a_condition_goes_alone_or_with_all_others() -> None:
     where = Filter.parse("activation:tanh;value:..0.1")
     assert str(explore.dropped(where, "value")) == "activation:tanh"
     assert not explore.dropped(where, "")
+
+
+def test_what_a_chart_says_under_its_title_is_the_note_of_its_card(view: View) -> None:
+    drawn, note = explore.pane_figure(asked(view), "epochs", CHOSEN, None)
+    assert re.match(r"(All )?\d+ ", note)
+    assert (drawn.layout.title.subtitle.text, drawn.layout.margin.t) == (None, 16)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in views.KINDS if kind != "front"])

@@ -53,6 +53,7 @@ def test_pictures_are_sent_once(client: FlaskClient, kind: str) -> None:
         "reconstructions.png?study=small",
         "reconstructions.png?study=small&trial=999",
         "reconstructions.png?study=small&trial=x",
+        "reconstructions.png?study=small&trial=9999999999999999999",
         "weights.png?study=small&trial=0",
     ],
 )

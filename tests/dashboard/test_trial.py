@@ -12,7 +12,7 @@ from sweep.dashboard.parts import cards, copies, trial_facts
 from sweep.dashboard.parts.trial_facts import gather_trial
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError
-from sweep.figures import style
+from sweep.figures import axes, style
 from sweep.search import enqueue_params
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine, writing
@@ -245,3 +245,10 @@ def test_a_page_in_a_large_study_is_made_at_once(view: View, engine: Engine) -> 
     text = as_json(page.layout(view, links.Place(links.TRIAL, "large", 5_000)))
     assert time.perf_counter() - start < 2
     assert len(text) < 1_000_000
+
+
+def test_a_figure_without_room_for_its_floor_says_it_in_the_cards_note() -> None:
+    drawn = style.figure("Validation error", "epoch", "error")
+    card = cards.figure_card("chart", axes.note(drawn, "PCA floor at width 784: 0"))
+    assert "PCA floor at width 784: 0" in texts(card)
+    assert drawn.layout.title.subtitle.text is None

@@ -103,6 +103,20 @@ def test_trials_per_second_are_counted_by_worker_over_the_last_minute() -> None:
     assert page.paces(trial_table(), until=EPOCH) == {}
 
 
+def test_the_pace_of_a_name_is_its_newest_workers(
+    view: View, engine: Engine, study_id: int
+) -> None:
+    # A resumed study names its workers anew from w0.
+    add_worker(engine, study_id, state="gone", n_finished=3)
+    add_worker(engine, study_id, started_at=EPOCH + 5, n_finished=9)
+    ended = {"started_at": time.time() - 100, "finished_at": time.time() - 1}
+    for number in range(6):
+        add_trial(engine, study_id, number, 0.1, worker="w0", **ended)
+    told = texts(page.workers(view, "study"))
+    assert told[told.index("9") - 1] == "0.10"
+    assert told[told.index("3") - 1] == "–"
+
+
 @pytest.mark.usefixtures("study_id")
 def test_a_study_without_workers_says_why(view: View, engine: Engine) -> None:
     assert "is starting its workers" in shown(view)

@@ -6,8 +6,9 @@ import numpy as np
 
 from sweep.names import Activation
 from sweep.store.records import METRICS, STATES
-from sweep.store.table import Choices, Column, TrialTable, column_of
+from sweep.store.table import Choices, Column, TrialTable
 from sweep.trial import TrialConfig
+from tests.store_factories import column_of
 
 
 def many_trials(n: int) -> TrialTable:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sweep.figures.axes import MAX_WORDS
 from sweep.figures.contour import MAX_CELLS, draw_contour, gather_contour
 from sweep.names import Activation, Loss
 from sweep.store.table import TrialTable
@@ -69,6 +70,15 @@ def test_a_cell_says_what_lies_in_it() -> None:
     )
     assert heatmap.text[1][1] == ""
     assert heatmap.customdata[0].tolist() == [1, 2]
+
+
+def test_trials_of_more_words_than_there_are_cells_are_told() -> None:
+    rows = [trial_row(number=n, values=(0.1,), worker=f"w{n:02}") for n in range(MAX_WORDS + 2)]
+    contour = gather_contour(trial_table(*rows), "worker", "loss")
+    assert (contour.columns.n, contour.n_trials) == (MAX_WORDS, MAX_WORDS)
+    assert contour.about == f"2 trials of further words than {MAX_WORDS} are not shown."
+    assert draw_contour(contour).layout.title.subtitle.text == contour.about
+    assert gather_contour(four_trials(), "activation", "loss").about == ""
 
 
 @pytest.mark.parametrize("n", [10_000, 100_000])

@@ -1,13 +1,14 @@
 """What the three charts of one trial say."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import plotly.graph_objects as go
 import pytest
 
 from sweep.analysis.floors import Floors
-from sweep.figures.seeds import draw_seed_curves, draw_seeds, gather_seed_curves
+from sweep.figures.seeds import SeedChart, draw_seeds, gather_seed_curves
 from sweep.names import Loss, Output
 from sweep.store.records import CurvePoint, TrialRow
 from sweep.trial import TrialConfig
@@ -35,6 +36,11 @@ def trial(**config: Any) -> TrialRow:
 
 def names(drawn: go.Figure) -> list[str]:
     return [trace.name for trace in drawn.data]
+
+
+def said(chart: SeedChart) -> str:
+    (annotation,) = draw_seeds(chart).layout.annotations
+    return str(annotation.text)
 
 
 def test_seeds_have_a_line_each_and_their_mean() -> None:
@@ -74,9 +80,8 @@ def test_a_floor_far_below_is_told_and_not_drawn() -> None:
 
 def test_a_linear_output_has_no_cross_entropy_and_says_why() -> None:
     linear = trial(output=Output.LINEAR, loss=Loss.MSE)
-    *_, bce = draw_seed_curves(gather_seed_curves({0: curve([0.1], bce=None)}, linear, FLOORS))
-    (said,) = bce.layout.annotations
-    assert said.text == "The output is linear, and cross-entropy needs pixels in (0, 1)."
+    curves = gather_seed_curves({0: curve([0.1], bce=None)}, linear, FLOORS)
+    assert said(curves.val_bce) == "The output is linear, and cross-entropy needs pixels in (0, 1)."
 
 
 def test_the_training_loss_is_named_with_its_unit() -> None:
@@ -84,6 +89,19 @@ def test_the_training_loss_is_named_with_its_unit() -> None:
     assert draw_seeds(curves.train_loss).layout.yaxis.title.text == "Training loss (HUBER)"
 
 
-def test_a_trial_without_epochs_says_so() -> None:
-    for drawn in draw_seed_curves(gather_seed_curves({}, trial(), FLOORS)):
-        assert drawn.layout.annotations[0].text == "No epoch has finished yet."
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (None, "No epoch has finished yet."),
+        ("failed", "The trial ended, and no epoch of it gave a finite number."),
+    ],
+)
+def test_a_trial_without_epochs_says_so(outcome: str | None, text: str) -> None:
+    row = replace(trial(), outcome=outcome)
+    assert [said(chart) for chart in gather_seed_curves({}, row, FLOORS)] == [text] * 3
+
+
+def test_a_curve_whose_seed_is_not_known_yet_is_drawn() -> None:
+    waiting = replace(trial(), seeds=())
+    curves = gather_seed_curves({0: curve([0.1])}, waiting)
+    assert [line.label for line in curves.val_mse.seeds] == ["seed no. 0"]

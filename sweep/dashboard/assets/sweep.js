@@ -94,22 +94,37 @@
     let text = String(value).replace(/<br>/g, "; ").replace(/<[^>]*>/g, "");
     // A spreadsheet would take a text that begins so for a formula.
     if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text;
-    return /[",\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
+    return /[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
+  }
+
+  /* What was drawn as a logarithm or as the place of a word. */
+  function undrawn(value, { base, words } = {}) {
+    if (words) return words[value];
+    return base ? Number(Math.pow(base, value).toPrecision(6)) : value;
+  }
+
+  function rowsOfLines(trace) {
+    const header = ["trial", ...trace.dimensions.map((of) => of.label)];
+    const rows = Array.from(trace.customdata, (number, i) => [
+      number, ...trace.dimensions.map((of) => undrawn(of.values[i], trace.meta[of.name])),
+    ]);
+    return [header, ...rows];
+  }
+
+  function rowsOfCells(trace) {
+    const about = trace.meta || {};
+    const [x, y] = [about.x || trace.x, about.y || trace.y];
+    const trials = trace.customdata;
+    const rows = [[...(about.headings || ["x", "y", "z"]), ...(trials ? ["best trial"] : [])]];
+    trace.z.forEach((line, j) => Array.from(line).forEach((z, i) => {
+      if (Number.isFinite(z)) rows.push([x[i], y[j], undrawn(z, about), ...(trials ? [trials[j][i]] : [])]);
+    }));
+    return rows;
   }
 
   function rowsOf(trace) {
-    if (trace.type === "parcoords") {
-      const n = Math.max(...trace.dimensions.map((of) => of.values.length));
-      const header = trace.dimensions.map((of) => of.label);
-      const rows = [...Array(n).keys()].map((i) => trace.dimensions.map((of) => of.values[i]));
-      return [header, ...rows];
-    }
-    if (trace.z) {
-      const rows = [["x", "y", "z"]];
-      trace.z.forEach((line, j) =>
-        Array.from(line).forEach((z, i) => rows.push([trace.x ? trace.x[i] : i, trace.y ? trace.y[j] : j, z])));
-      return rows;
-    }
+    if (trace.type === "parcoords") return rowsOfLines(trace);
+    if (trace.z) return rowsOfCells(trace);
     const columns = ["x", "y", "base", "text", "customdata"].filter(
       (name) => trace[name] && typeof trace[name] === "object");
     const n = Math.max(0, ...columns.map((name) => trace[name].length));
@@ -144,8 +159,19 @@
     });
   }
 
+  /* Browsers have a clipboard only over https and on this machine: elsewhere by the old way. */
+  async function write(text) {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const box = document.createElement("textarea");
+    box.value = text;
+    document.body.append(box);
+    box.select();
+    document.execCommand("copy");
+    box.remove();
+  }
+
   async function copy(button) {
-    await navigator.clipboard.writeText(button.dataset.copy);
+    await write(button.dataset.copy);
     const before = button.textContent;
     button.textContent = "copied";
     setTimeout(() => (button.textContent = before), 1200);

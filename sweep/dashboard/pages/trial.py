@@ -85,6 +85,7 @@ def register(app: Dash, view: View) -> None:
     @app.callback(
         Output("trial-mark", "data"),
         *(Output(name, "children") for name in parts),
+        *(Output(f"{name}-note", "children") for name in _CURVES),
         *(Output(name, "figure") for name in (*_CURVES, "trial-classes")),
         Output("trial-classes-box", "hidden"),
         Output("trial-curves", "hidden"),
@@ -97,10 +98,12 @@ def register(app: Dash, view: View) -> None:
         facts = gather_trial(view, place["study"], place["number"])
         if facts.mark == before:  # something else in the study is new
             return no_update
+        drawn = figures(facts)
         return (
             facts.mark,
             *(make(facts) for make in parts.values()),
-            *map(cards.fresh, figures(facts).values()),
+            *(cards.subtitle(drawn[name]) for name in _CURVES),
+            *map(cards.fresh, drawn.values()),
             not facts.trial.per_class_mse,
             not _trains(facts),
         )

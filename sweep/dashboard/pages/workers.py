@@ -1,5 +1,6 @@
 """Who trains the study's trials, on what, how fast; and what happened to them."""
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -101,7 +102,12 @@ def workers(view: View, name: str) -> Any:
     table = view.table(name)
     rates = paces(table, until=time.time() if study.running else _last_end(table))
     found.sort(key=lambda worker: (is_gone(worker, study), -worker.started_at.timestamp()))
-    rows = [_row(worker, study, rates.get(worker.name, 0.0)) for worker in found]
+    # A resumed study names its workers anew from w0: what a name does now is its newest worker's.
+    newest = {worker.name: worker for worker in sorted(found, key=lambda of: of.started_at)}
+    rows = [
+        _row(worker, study, rates.get(worker.name, 0.0) if newest[worker.name] is worker else 0.0)
+        for worker in found
+    ]
     heads = [html.Th(label, scope="col", className=kind) for label, kind in _COLUMNS.items()]
     table_of = html.Table([html.Thead(html.Tr(heads)), html.Tbody(rows)], className="plain workers")
     return html.Div(table_of, className="scroll")
@@ -124,7 +130,7 @@ _COLUMNS: Mapping[str, str] = {
 def _why_none(study: StudySummary) -> str:
     if study.running:
         return "The coordinator is starting its workers."
-    return f"Nobody has trained this study yet. Start: sweep resume {study.name}"
+    return f"Nobody has trained this study yet. Start: sweep resume {shlex.quote(study.name)}"
 
 
 def is_gone(worker: WorkerRow, study: StudySummary) -> bool:

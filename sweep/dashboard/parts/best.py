@@ -14,6 +14,7 @@ from sweep.figures import sentences, words
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.pareto import unbeaten
+from sweep.store.read_beside import pictured
 from sweep.store.records import TrialRow
 from sweep.store.table import TrialTable
 
@@ -83,12 +84,12 @@ def gather_ranking(engine: Engine, study: str, table: TrialTable, floors: Floors
     best, base = best_numbers(table), baseline_of(table)
     numbers = {*best, *([base[0]] if base else [])}
     rows = {row.number: row for row in read.trials(engine, study, numbers=numbers)}
+    with_pictures = pictured(engine, study, numbers)
 
     def line(number: int, rank: int | None, role: str) -> Line:
         row = rows[number]
-        pictures = read.reconstruction(engine, study, number)
         floor = floor_at(floors, row.hidden_width) if floors else None
-        return Line(row, rank, role, floor, pictures is not None)
+        return Line(row, rank, role, floor, number in with_pictures)
 
     role = {base[0]: base[1]} if base else {}
     return Ranking(

@@ -28,12 +28,14 @@ def figure_card(
     """A chart in its frame, with downloads as PNG, SVG and (its data as) CSV.
 
     ``graph_id`` is the dcc.Graph's id; the note's is ``{graph_id}-note``. Without a figure the card
-    waits for a callback to fill it. The title is the figure's own unless given. ``poster`` is a
-    static SVG that stands in until Plotly has loaded. With ``later`` the card has no chart at all,
-    so that browsers show what there is before they turn to Plotly; a callback lays it out anew.
+    waits for a callback to fill it. Title and note are the figure's own unless given. ``poster``
+    is a static SVG that stands in until Plotly has loaded. With ``later`` the card has no chart at
+    all, so that browsers show what there is before they turn to Plotly; a callback lays it out
+    anew.
     """
     if drawn is not None:
         title = title or str(drawn.layout.title.text)
+        note = note or subtitle(drawn)
         bare(drawn)
         height = height or drawn.layout.height
     graph = dcc.Graph(
@@ -68,13 +70,18 @@ def figure_card(
 
 
 def bare(drawn: go.Figure) -> go.Figure:
-    """The figure without its title, which stands in its card's head; its zoom outlives news."""
-    drawn.update_layout(title=None)
-    if drawn.layout.margin.t is None:
+    """The figure without its titles, which stand in its card; its zoom outlives news."""
+    if drawn.layout.margin.t is None or subtitle(drawn):
         drawn.update_layout(margin={"t": 16})
+    drawn.update_layout(title=None)
     drawn.for_each_xaxis(_loosen)
     drawn.for_each_yaxis(_loosen)
     return drawn
+
+
+def subtitle(drawn: go.Figure) -> str:
+    """What a figure says under its title: the note of its card."""
+    return drawn.layout.title.subtitle.text or ""
 
 
 def _loosen(axis: Any) -> None:

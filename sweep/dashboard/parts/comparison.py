@@ -13,6 +13,7 @@ import numpy as np
 from sweep import datasets
 from sweep.analysis.usage import used
 from sweep.analysis.verdict import best_number, question_number
+from sweep.dashboard import links
 from sweep.dashboard.parts import grid_columns
 from sweep.dashboard.view import View
 from sweep.figures import words
@@ -80,12 +81,13 @@ def choose(table: TrialTable, wanted: Sequence[str]) -> Chosen:
     """The trials of this study among the wanted numbers, each once, MOST at the most."""
     numbers, complaints = [], []
     for text in dict.fromkeys(part.strip() for part in wanted if part.strip()):
-        if not (text.isdecimal() and len(text) < 10):
+        number = links.trial_number(text)
+        if number is None:
             complaints.append(f"“{text}” is no trial number.")
-        elif table.row_of(int(text)) is None:
-            complaints.append(f"This study has no trial {int(text)}.")
+        elif table.row_of(number) is None:
+            complaints.append(f"This study has no trial {number}.")
         else:
-            numbers.append(int(text))
+            numbers.append(number)
     numbers = list(dict.fromkeys(numbers))
     if len(numbers) > MOST:
         left_out = ", ".join(map(str, numbers[MOST:]))

@@ -50,7 +50,7 @@ _HEADINGS: Mapping[str, str] = {
     "test_bce": "Test BCE (nats)",
     "psnr": "PSNR (dB)",
     "exact_pixels": "Exact pixels",
-    "n_parameters": "Weights",
+    "n_parameters": "Parameters",
     "train_seconds": "Training (s)",
     "started": "Started (UTC)",
     "ended": "Ended (UTC)",

@@ -17,6 +17,7 @@ from sweep.dashboard.parts import grid_columns, states
 from sweep.dashboard.parts.grid_columns import WRITTEN
 from sweep.errors import UsageError
 from sweep.figures.axes import axis_of
+from sweep.figures.spreadsheet import harmless
 from sweep.store.read_beside import Remarks
 from sweep.store.table import TrialTable
 
@@ -49,11 +50,13 @@ def shown_rows(table: TrialTable, where: str = "", sort: str = "") -> Rows:
     Raises UsageError for a column that is not there.
     """
     orders = _ORDERS.setdefault(table, {})
-    if (where, sort) not in orders:
+    rows = orders.get((where, sort))
+    if rows is None:
+        rows = _ordered(table, where, sort)
         if len(orders) >= _MAX_ORDERS:
-            orders.clear()
-        orders[where, sort] = _ordered(table, where, sort)
-    return orders[where, sort]
+            orders.clear()  # other threads hold the rows that they found
+        orders[where, sort] = rows
+    return rows
 
 
 def _ordered(table: TrialTable, where: str, sort: str) -> Rows:
@@ -110,12 +113,5 @@ def csv_lines(table: TrialTable, rows: Rows, columns: Sequence[str], read: Read)
 def _csv(lines: Any) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([_cell(value) for value in line] for line in lines)
+    writer.writerows([harmless(value) for value in line] for line in lines)
     return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    # A spreadsheet would run a text that begins so.
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value

@@ -13,6 +13,7 @@ from sweep.analysis.verdict import best_number, floor_at
 from sweep.dashboard.view import View
 from sweep.figures import words
 from sweep.store import read
+from sweep.store.read_beside import pictured
 from sweep.store.records import CurvePoint, TrialDetail, TrialRow
 from sweep.store.table import TrialTable
 from sweep.studyfile import SETTINGS
@@ -80,7 +81,7 @@ def gather_trial(view: View, name: str, number: int) -> TrialFacts:
         provenance=read.provenance(view.engine, name),
         dataset=dataset,
         class_names=datasets.class_names(dataset),
-        has_pictures=read.reconstruction(view.engine, name, number) is not None,
+        has_pictures=number in pictured(view.engine, name, [number]),
         floors=floors,
     )
 

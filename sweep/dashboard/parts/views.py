@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.brushing import Side, Span
 from sweep.figures import style
 from sweep.figures.contour import draw_contour, gather_contour
@@ -100,9 +101,10 @@ def choice_of(table: TrialTable, x: str | None, y: str | None, metric: str | Non
 def _slice(asked: Asked) -> Shown:
     choice = asked.choice
     sliced = gather_slice(asked.shown, choice.x, choice.metric, asked.between)
+    drawn = draw_slice(sliced)
     return Shown(
-        draw_slice(sliced),
-        "",
+        drawn,
+        cards.subtitle(drawn),
         Side(choice.x, sliced.setting),
         Side(choice.metric, sliced.metric),
         zoomable=len(asked.shown) > style.MAX_MARKS,
@@ -113,7 +115,7 @@ def _contour(asked: Asked) -> Shown:
     contour = gather_contour(asked.shown, *asked.choice)
     return Shown(
         draw_contour(contour),
-        "",
+        contour.about,
         Side(asked.choice.x, contour.x, in_cells=contour.columns.single),
         Side(asked.choice.y, contour.y, in_cells=contour.rows.single),
     )
@@ -136,7 +138,8 @@ def _edf(asked: Asked) -> Shown:
 def _epochs(asked: Asked) -> Shown:
     begun = asked.shown.where(~asked.shown.states.is_("WAITING"))
     curves = read.curves(asked.engine, asked.study, choose_curves(begun))
-    return Shown(draw_intermediate(gather_intermediate(curves, begun, len(begun))), "")
+    drawn = draw_intermediate(gather_intermediate(curves, begun, len(begun)))
+    return Shown(drawn, cards.subtitle(drawn))
 
 
 def _timeline(asked: Asked) -> Shown:

@@ -1,9 +1,14 @@
 """Explore in a real browser: what is brushed, filters."""
 
 import re
+from csv import DictReader
 from urllib.parse import unquote
 
+import pytest
 from playwright.sync_api import Page, expect
+
+from sweep.store import read
+from sweep.store.engine import Engine
 
 
 def open_explore(page: Page, dashboard: str, query: str = "") -> None:
@@ -77,3 +82,27 @@ def test_the_grid_shows_the_same_trials(page: Page, dashboard: str) -> None:
     page.get_by_role("link", name="Show in the grid").click()
     expect(page).to_have_url(re.compile(r"/study/small/trials\?where=activation%3Atanh"))
     expect(page.get_by_role("button", name="Remove: activation tanh")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("graph", "query"),
+    [("explore-parallel", ""), ("explore-pane", "?view=contour&x=activation&y=hidden_width")],
+)
+def test_a_chart_gives_its_data_as_they_were_measured(
+    page: Page, dashboard: str, engine: Engine, graph: str, query: str
+) -> None:
+    page.goto(f"{dashboard}/study/small/explore{query}")
+    card = page.locator(".figure-card", has=page.locator(f"#{graph}"))
+    card.locator(".main-svg").first.wait_for()
+    with page.expect_download() as download:
+        card.get_by_role("button", name="CSV").click()
+    (best,) = read.best(engine, "small", 1)
+    with download.value.path().open(newline="") as text:
+        lines = [{of.lower(): cell for of, cell in row.items()} for row in DictReader(text)]
+    number = str(best.number)
+    line = next(row for row in lines if number in (row.get("trial"), row.get("best trial")))
+    assert float(line["validation error"]) == pytest.approx(best.value, rel=1e-4)
+    assert line["activation"] == best.config["activation"]
+    if graph == "explore-parallel":
+        assert float(line["hidden width"]) == best.config["hidden_width"]
+        assert float(line["learning rate"]) == pytest.approx(best.config["learning_rate"], rel=1e-4)

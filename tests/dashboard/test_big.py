@@ -1,0 +1,71 @@
+"""At 10,000 trials no answer that carries data is over a megabyte, and the first ones are small."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.synthetic import add_study
+from sweep.dashboard.app import page
+from sweep.dashboard.filters import Filter
+from sweep.dashboard.links import COMPARE, EXPLORE, OVERVIEW, STUDIES, TRIALS, WORKERS, Place
+from sweep.dashboard.pages import explore, overview
+from sweep.dashboard.parts import views
+from sweep.dashboard.view import View
+from tests.pages import as_json
+from tests.store_factories import sqlite_store
+
+MEGABYTE = 1_000_000
+STUDY = "big"
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> View:
+    engine = sqlite_store(tmp_path_factory.mktemp("big"))
+    add_study(engine, STUDY, 10_000)
+    return View(engine=engine)
+
+
+@pytest.mark.parametrize("name", [STUDIES, OVERVIEW, TRIALS, COMPARE, EXPLORE, WORKERS])
+def test_the_first_answer_of_a_page_is_small(view: View, name: str) -> None:
+    place = Place(name, None if name == STUDIES else STUDY)
+    assert len(as_json(page(view, place))) < MEGABYTE / 4
+
+
+def test_the_charts_of_the_overview_are_under_a_megabyte(view: View) -> None:
+    for drawn, _ in (
+        overview.history_figure(view.table(STUDY)),
+        overview.width_figure(view, STUDY, "mse"),
+        overview.width_figure(view, STUDY, "bce"),
+    ):
+        assert 1_000 < len(drawn.to_json()) < MEGABYTE
+
+
+@pytest.mark.parametrize("kind", sorted(views.KINDS))
+def test_the_charts_of_explore_are_under_a_megabyte(view: View, kind: str) -> None:
+    table = view.table(STUDY)
+    if kind not in views.kinds_of(table):
+        return
+    asked = views.Asked(
+        engine=view.engine,
+        study=STUDY,
+        whole=table,
+        shown=table,
+        choice=views.choice_of(table, None, None, None),
+        between=None,
+    )
+    drawn, _ = explore.pane_figure(asked, kind, [None] * 3, None)
+    assert 1_000 < len(drawn.to_json()) < MEGABYTE
+
+
+def test_the_parallel_axes_are_under_a_megabyte(view: View) -> None:
+    drawn, _ = explore.parallel_figure(view.table(STUDY), Filter())
+    assert 1_000 < len(drawn.to_json()) < MEGABYTE
+
+
+def test_a_block_of_the_grid_is_small(view: View, tmp_path: Path) -> None:
+    from sweep.dashboard import create_app
+
+    client = create_app(view.engine).server.test_client()
+    answer = client.get(f"/api/trials?study={STUDY}&where=&columns=&sort=value&first=5000&rows=100")
+    assert answer.status_code == 200
+    assert 1_000 < len(answer.data) < MEGABYTE / 4
