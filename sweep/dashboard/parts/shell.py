@@ -114,12 +114,15 @@ def navigation(place: Place) -> list[Any]:
 
 
 def _tab(page: str, study: str, here: str) -> Any:
-    return dcc.Link(
+    is_here = page == here
+    link = dcc.Link(
         _TABS[page],
         href=links.url(page, study),
-        className="page-tab here" if page == here else "page-tab",
+        className="page-tab here" if is_here else "page-tab",
         id=f"tab-{page}",
     )
+    # dcc.Link takes no such attribute itself.
+    return html.Span(link, **(attributes(aria_current="page") if is_here else {}))
 
 
 def dead_end(message: str) -> Any:
