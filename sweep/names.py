@@ -103,6 +103,14 @@ class Dataset(StrEnum):
     EMNIST_DIGITS = "emnist-digits"
 
 
+class Trainer(StrEnum):
+    """How workers train: one trial at a time, or a population as one program."""
+
+    REFERENCE = "reference"
+    #: Needs a CUDA device.
+    FUSED = "fused"
+
+
 class Outcome(StrEnum):
     """How a trial's training ended; finer than Optuna's state."""
 

@@ -4,9 +4,11 @@ Notation: a trial trains its configuration once per seed; a list "one a seed" is
 ``TrialSpec.seeds``. Errors are mean squared errors per pixel on the [0, 1] scale.
 """
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule, Trainer, WeightInit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,57 @@ class TrialSpec:
     #: One training run a seed; each seeds its weights and data order, so that the run comes out
     #: the same alone or among others.
     seeds: tuple[int, ...]
-    #: Send the weights back when the mean validation error ends below this.
+    #: Send the weights back when the mean validation error ends below this: the lowest so far.
     keep_weights_below: float = float("inf")
+    #: The same for pictures: the lowest so far of this width's class. The reference trainer, which
+    #: is slow beside them, sends them always.
+    keep_pictures_below: float = float("inf")
+
+
+def width_class(hidden_width: int) -> int:
+    """Widths of one class are about the same: two classes to an octave."""
+    return round(2 * math.log2(hidden_width))
+
+
+class Limits(NamedTuple):
+    """Below which validation error, the mean over the seeds, a result comes with more."""
+
+    weights: float
+    pictures: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a study's trials will be like, as far as a population's memory depends on it."""
+
+    mean_hidden_width: int
+    max_hidden_width: int
+    n_seeds: int
+    max_batch_size: int
+    #: Different ones: each has a population of its own, and its share of the memory.
+    n_batch_sizes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """How much a worker trains at the same time, of one batch size; a slot is one seed's network.
+
+    The defaults are the reference trainer's: one trial, whatever its width and seeds.
+    """
+
+    #: None where seeds are not counted, and trials are: one at a time.
+    slots: int | None = None
+    #: Hidden units of all slots together; each slot takes whole tiles of them.
+    rows: int = 0
+    tile_units: int = 1
+    #: The device memory set aside for one such population.
+    bytes: int = 0
+    #: How many populations, each of another batch size, there is room for.
+    n_populations: int = 1
+
+    def rows_of(self, hidden_width: int) -> int:
+        """What one network takes, in whole tiles."""
+        return -(-hidden_width // self.tile_units) * self.tile_units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +126,13 @@ class WorkerSetup:
     n_threads: int | None = None
     #: Use at most this many training images; None uses all of them.
     train_limit: int | None = None
+    trainer: Trainer = Trainer.REFERENCE
+    #: The fused trainer needs it.
+    expected: Expected | None = None
+    #: Slots of a population at most; None leaves it to the memory.
+    max_slots: int | None = None
+    #: That share a device's memory, this one included.
+    n_workers_on_device: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +146,19 @@ class EpochMetrics:
     val_bce: float | None
     #: Wall time of the epoch, validation included.
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostics:
+    """How one seed's network is after its last epoch, by the validation images."""
+
+    #: Share of hidden units that no image makes positive; 0 for linear, tanh and sigmoid.
+    dead_share: float
+    #: Share of (unit, image) pairs far out on a bounded activation; 0 for unbounded ones.
+    saturated_share: float
+    #: Frobenius norms of the weights, biases left out.
+    encoder_norm: float
+    decoder_norm: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +177,8 @@ class TestMetrics:
     #: Mean squared error of each class, in the order of the labels.
     per_class_mse: tuple[float, ...]
     n_parameters: int
+    #: The reference trainer leaves them out.
+    diagnostics: Diagnostics | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +192,7 @@ class Ready:
     data_sha256: str
     #: Strip of the ten originals, PNG, grey.
     originals_png: bytes
+    room: Room = Room()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +206,13 @@ class EpochDone:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EpochsDone:
+    """An epoch of a whole population, told in one go: so that it is judged as a whole."""
+
+    epochs: tuple[EpochDone, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialDone:
     """A trial trained to its last epoch."""
 
@@ -139,9 +220,10 @@ class TrialDone:
     attempt: int
     results: tuple[TestMetrics, ...]
     train_seconds: float
-    #: Strips of the ten test images as the first seed gives them back, and their absolute errors.
-    reconstructions_png: bytes
-    errors_png: bytes
+    #: Strips of the ten test images as the first seed gives them back, and their absolute errors;
+    #: None when the trial was not among the best of its width.
+    reconstructions_png: bytes | None
+    errors_png: bytes | None
     #: safetensors of the first seed, or None when the trial was not among the best.
     weights: bytes | None
 
@@ -178,11 +260,27 @@ class TrialFailed:
 class Vitals:
     """How a worker fares, every few seconds: it lives, and what of its device is in use."""
 
-    #: Share of the time since the last ones in which it did not wait for orders, 0 to 1.
+    #: Share of the time since the last ones in which it trained, 0 to 1.
     busy: float
+    #: The same since its first epoch began; None until then.
+    busy_since_first: float | None = None
+    #: Slots in use: one a seed in a population, one a trial otherwise.
+    n_training: int = 0
     #: Of the GPU, whoever uses it; on the CPU the worker's own, of the machine's.
     memory_used_bytes: int
     memory_total_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopulationHalved:
+    """The memory ran out: what trained is untrained, and less fits from now on."""
+
+    before: Room
+    room: Room
+    #: Number and attempt of the trials that were in training; they are to be handed out again.
+    put_back: tuple[tuple[int, int], ...]
+    #: What the device said.
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,14 +292,14 @@ class WorkerFailed:
 
 
 OfTrial = EpochDone | TrialDone | TrialDiverged | TrialLeft | TrialFailed
-Event = OfTrial | Ready | Vitals | WorkerFailed
+Event = OfTrial | EpochsDone | Ready | Vitals | PopulationHalved | WorkerFailed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train this trial when the ones before it are done."""
+    """Train these trials, in this order, when there is room for them."""
 
-    spec: TrialSpec
+    specs: tuple[TrialSpec, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +314,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Leave:
-    """The trial leaves at the end of its present epoch, pruned or not."""
+    """The trial leaves at the end of its present epoch, pruned or not; its last one may end it."""
 
     number: int
     attempt: int

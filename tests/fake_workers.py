@@ -8,7 +8,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
+from typing import Any
 
 from sweep.launch.launcher import Gone, Inbox
 from sweep.trial import (
@@ -16,13 +18,16 @@ from sweep.trial import (
     Event,
     Order,
     Ready,
+    Room,
     TestMetrics,
     TrialDone,
     TrialSpec,
     WorkerSetup,
 )
 from sweep.wire import decode, encode
+from sweep.worker.populations import PopulationSession
 from sweep.worker.session import Session
+from tests.fake_populations import FakePopulation, PretendedEpoch
 
 #: Called at each epoch of each trial; may sleep, raise, or kill its worker.
 OnEpoch = Callable[["FakeWorker", TrialSpec, int], None]
@@ -89,12 +94,15 @@ class Killed(BaseException):
 class FakeWorker:
     """A worker's handle and its thread."""
 
-    def __init__(self, name: str, device: str, inbox: Inbox, on_epoch: OnEpoch) -> None:
+    def __init__(
+        self, name: str, device: str, inbox: Inbox, on_epoch: OnEpoch, population: "Population"
+    ) -> None:
         self.name = name
         self.device = device
         self.host = socket.gethostname()
         self.pid = 1
         self.on_epoch = on_epoch
+        self.population = population
         self.orders: list[Order] = []
         self._inbox = inbox
         self._own: SimpleQueue[Order] = SimpleQueue()
@@ -128,11 +136,24 @@ class FakeWorker:
                     torch_version="0",
                     data_sha256="5" * 64,
                     originals_png=b"png",
+                    room=self.population.room,
                 )
             )
-            Session(self, self._own, self._tell, pruning=setup.pruning).run()
+            self._session(setup.pruning).run()
         except Killed:
             self._inbox.put((self.name, Gone(reason="killed by signal 9")))
+
+    def _session(self, pruning: bool) -> "Session | PopulationSession[PretendedEpoch]":
+        if self.population.room.slots is None:
+            return Session(self, self._own, self._tell, pruning=pruning)
+        return PopulationSession(
+            lambda size, room: FakePopulation(size, room, self.population.on_launch),
+            self._own,
+            self._tell,
+            room=self.population.room,
+            halve=lambda room: replace(room, slots=(room.slots or 0) // 2, rows=room.rows // 2),
+            pruning=pruning,
+        )
 
     def _tell(self, event: Event) -> None:
         if self._dead:
@@ -144,16 +165,25 @@ def nothing(_worker: FakeWorker, _spec: TrialSpec, _epoch: int) -> None:
     """The usual epoch."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """What a pretended worker trains at the same time: by default one trial."""
+
+    room: Room = field(default_factory=Room)
+    on_launch: Callable[[FakePopulation], None] = lambda population: None
+
+
 class FakeLauncher:
     """Starts pretended workers, and remembers them."""
 
-    def __init__(self, on_epoch: OnEpoch = nothing) -> None:
+    def __init__(self, on_epoch: OnEpoch = nothing, **population: Any) -> None:
         self.inbox: Inbox = SimpleQueue()
         self.workers: list[FakeWorker] = []
         self._on_epoch = on_epoch
+        self._population = Population(**population)
 
     def start(self, name: str, device: str) -> FakeWorker:
-        worker = FakeWorker(name, device, self.inbox, self._on_epoch)
+        worker = FakeWorker(name, device, self.inbox, self._on_epoch, self._population)
         self.workers.append(worker)
         return worker
 

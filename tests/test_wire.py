@@ -10,7 +10,7 @@ from sweep.wire import decode, encode
 
 def test_a_spec_comes_back_equal_with_its_infinite_threshold() -> None:
     spec = TrialSpec(number=3, attempt=2, config=TrialConfig(hidden_width=8), seeds=(1, 2))
-    assert decode(encode(Train(spec=spec))) == Train(spec=spec)
+    assert decode(encode(Train(specs=(spec,)))) == Train(specs=(spec,))
 
 
 def test_floats_come_back_bit_for_bit() -> None:

@@ -34,7 +34,7 @@ def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
         "minimises": ", ".join(study_file.study.objectives),
         "sampler": study_file.sampler.name,
         "pruner": study_file.pruner.name,
-        "workers": _devices(planned.devices),
+        "workers": f"{_devices(planned.devices)}, {planned.trainer} trainer",
         "data": f"{study_file.data.name} in {planned.data_folder or 'no folder yet: a download'}",
     }
 

@@ -51,7 +51,7 @@ def picture(state: Progress) -> RenderableType:
 
 
 def _worker_table(workers: tuple[WorkerProgress, ...]) -> Table:
-    header = ("worker", "device", "state", "trial", "epoch", "finished")
+    header = ("worker", "device", "state", "trial", "epoch", "busy", "finished")
     return make_table(header, map(_worker_cells, workers), left=3)
 
 
@@ -61,8 +61,9 @@ def _worker_cells(worker: WorkerProgress) -> tuple[str, ...]:
         worker.name,
         worker.device,
         worker.state,
-        words.text(worker.number),
+        f"{worker.n_training:,} trials" if worker.n_training > 1 else words.text(worker.number),
         f"{worker.epoch}/{worker.epochs}" if trains else words.NOTHING,
+        words.percent(worker.busy),
         str(worker.n_finished),
     )
 
@@ -103,6 +104,8 @@ def _training(state: Progress) -> str:
     if len(state.workers) != 1 or state.workers[0].number is None:
         return ""
     worker = state.workers[0]
+    if worker.n_training > 1:
+        return f"{worker.n_training:,} in training"
     return f"trial {worker.number} at epoch {worker.epoch}/{worker.epochs}"
 
 

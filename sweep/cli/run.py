@@ -12,7 +12,7 @@ from sweep.cli.look import show_best
 from sweep.cli.options import INTERRUPTED, Storage, StudyName
 from sweep.cli.output import say
 from sweep.errors import StudyHeldError, UsageError
-from sweep.names import CommandKind
+from sweep.names import CommandKind, Trainer
 
 if TYPE_CHECKING:
     from sweep.coordinator.progress import Observer
@@ -47,6 +47,25 @@ Workers = Annotated[
         show_default="one for every two cores",
     ),
 ]
+TrainerOption = Annotated[
+    Trainer | None,
+    typer.Option(
+        "--trainer",
+        help="Train one trial at a time, or a population of them as one program on a GPU.",
+        show_default="reference",
+    ),
+]
+PopulationOption = Annotated[
+    int | None,
+    typer.Option(
+        "--population",
+        metavar="N",
+        min=1,
+        max=100_000,
+        help="Slots of a fused population, at most: a trial takes one for each of its seeds.",
+        show_default="by the device's memory",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -66,6 +85,8 @@ def start(
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
     workers: Workers = None,
+    trainer: TrainerOption = None,
+    population: PopulationOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would run; run and write nothing.")
     ] = False,
@@ -83,7 +104,7 @@ def start(
     # JSON's strings are TOML's, so a name of digits stays a name.
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
     study_file = studyfile.load(file, [*(overrides or []), *named])
-    options = _options(gpus, per_gpu, workers)
+    options = _options(gpus, per_gpu, workers, trainer, population)
     if dry_run:
         from sweep.cli.dry_run import show_plan
 
@@ -114,6 +135,8 @@ def resume(
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
     workers: Workers = None,
+    trainer: TrainerOption = None,
+    population: PopulationOption = None,
     storage: Storage = None,
 ) -> None:
     """Go on with a study: one that was stopped, interrupted or killed, or is paused.
@@ -133,7 +156,7 @@ def resume(
             )
         _tell_to_go_on(engine, study, trials)
         return
-    options = _options(gpus, per_gpu, workers)
+    options = _options(gpus, per_gpu, workers, trainer, population)
     changed = _changed_file(engine, name, file, overrides)
     from sweep.coordinator import run
 
@@ -144,13 +167,25 @@ def resume(
     _finish(engine, name, phase, storage)
 
 
-def _options(gpus: str | None, per_gpu: int | None, workers: int | None) -> "RunOptions":
+def _options(
+    gpus: str | None,
+    per_gpu: int | None,
+    workers: int | None,
+    trainer: Trainer | None,
+    population: int | None,
+) -> "RunOptions":
     from sweep.coordinator.run import RunOptions
 
     if workers is not None and gpus not in (None, "cpu"):
         raise UsageError(f"--workers counts processes on the CPU, but --gpus says {gpus!r}.")
+    if population is not None and trainer is Trainer.REFERENCE:
+        raise UsageError("--population is the fused trainer's, but --trainer says reference.")
     return RunOptions(
-        gpus="cpu" if workers is not None else gpus, per_gpu=per_gpu, cpu_workers=workers
+        gpus="cpu" if workers is not None else gpus,
+        per_gpu=per_gpu,
+        cpu_workers=workers,
+        trainer=trainer,
+        population=population,
     )
 
 

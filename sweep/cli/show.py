@@ -31,6 +31,8 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
     section("Measured", _metrics(trial))
     if len(trial.results) > 1:
         show_titled_table("Seeds", _SEED_HEADER, map(_seed_cells, trial.results), left=0)
+    if networks := [_network_cells(result) for result in trial.results if result.diagnostics]:
+        show_titled_table("Networks", _NETWORK_HEADER, networks, left=0)
     if curve:
         show_titled_table("Learning curve", _CURVE_HEADER, map(_curve_cells, curve), left=0)
     if trial.notes:
@@ -98,6 +100,21 @@ def _seed_cells(result: "SeedResult") -> Sequence[str]:
         words.number(result.test_bce, 5),
         words.decibels(result.psnr),
         words.percent(result.exact_pixels),
+    )
+
+
+_NETWORK_HEADER = ("seed", "dead units", "saturated", "encoder norm", "decoder norm")
+
+
+def _network_cells(result: "SeedResult") -> Sequence[str]:
+    """What the validation images say of it: see trial.Diagnostics."""
+    of = result.diagnostics or {}
+    return (
+        str(result.seed),
+        words.percent(of.get("dead_share")),
+        words.percent(of.get("saturated_share")),
+        words.number(of.get("encoder_norm"), 4),
+        words.number(of.get("decoder_norm"), 4),
     )
 
 

@@ -28,7 +28,11 @@ def status(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Show how far a study is, who works on it, and what waits."""
+    """Show how far a study is, who works on it, and what waits.
+
+    "busy" is the share of the time between a worker's first epoch and its last in which its device
+    trained; "training" counts slots in use, of those that its population has.
+    """
     from sweep.store import read
     from sweep.store.migrate import open_store
 
@@ -115,7 +119,10 @@ def _coordinator(study: "StudySummary") -> str:
     return f"none now; the last was {who}"
 
 
-_WORKER_HEADER = ("worker", "state", "device", "host", "pid", "finished", "last seen")
+_WORKER_HEADER = (
+    *("worker", "state", "device", "host", "pid"),
+    *("training", "busy", "finished", "last seen"),
+)
 
 
 def _worker_cells(worker: "WorkerRow") -> Sequence[str]:
@@ -126,6 +133,8 @@ def _worker_cells(worker: "WorkerRow") -> Sequence[str]:
         f"{device} {worker.device_name or ''}".strip(),
         worker.host,
         str(worker.pid),
+        f"{worker.n_training:,}" + ("" if worker.slots is None else f" of {worker.slots:,}"),
+        words.percent(worker.busy_since_first),
         str(worker.n_finished),
         words.moment(worker.seen_at),
     )

@@ -18,11 +18,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import NoRoomError, UsageError
 from sweep.names import Objective, Outcome
-from sweep.search.configurations import enqueue_params, suggest_config, trial_seeds
+from sweep.search.configurations import (
+    config_from_params,
+    enqueue_params,
+    suggest_config,
+    trial_seeds,
+)
 from sweep.search.samplers import make_sampler
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
-from sweep.trial import EpochMetrics, TestMetrics, TrialDone, TrialSpec
+from sweep.trial import EpochMetrics, TestMetrics, TrialDone, TrialSpec, width_class
 
 
 class Book:
@@ -50,6 +55,9 @@ class Book:
         self.best_number: int | None = None
         self.best_value: float | None = None
         self.n_diverged = opened.n_diverged
+        #: Of trials that are complete and not invalid; by class of width too.
+        self._lowest_error = math.inf
+        self._lowest_of_width: dict[int, float] = {}
         self._invalid: frozenset[int] = frozenset()
         self.leave_out(opened.invalid)
 
@@ -112,7 +120,10 @@ class Book:
             attempt=attempt,
             config=config,
             seeds=trial_seeds(self._file, number, seed),
-            keep_weights_below=math.inf if self.best_value is None else self.best_value,
+            keep_weights_below=self._lowest_error,
+            keep_pictures_below=self._lowest_of_width.get(
+                width_class(config.hidden_width), math.inf
+            ),
         )
         self._specs[number] = spec
         self._rows.rows.trials[number] = {
@@ -148,9 +159,8 @@ class Book:
             }[objective]
             for objective in self._file.study.objectives
         ]
-        is_best = self.best_value is None or values[0] < self.best_value
         row = _means(done.results, [m.val_mse for m in last])
-        if is_best and done.weights is not None:
+        if val_mse < self._lowest_error and done.weights is not None:
             row["artifact_id"] = self._keep_weights(number, done.weights)
         self._study.tell(number, values)
         self._consider_best(self._storage.get_trial(number))
@@ -163,10 +173,11 @@ class Book:
                 "val_mse": m.val_mse,
                 **_result_row(r),
             }
-        self._rows.rows.reconstructions[number] = {
-            "reconstructions_png": done.reconstructions_png,
-            "errors_png": done.errors_png,
-        }
+        if done.reconstructions_png is not None:
+            self._rows.rows.reconstructions[number] = {
+                "reconstructions_png": done.reconstructions_png,
+                "errors_png": done.errors_png,
+            }
 
     def prune(self, number: int, epoch: int) -> None:
         """A trial left early because others did better at the same step."""
@@ -201,6 +212,7 @@ class Book:
         self._invalid = invalid
         self._storage.hide(invalid)
         self.best_number = self.best_value = None
+        self._lowest_error, self._lowest_of_width = math.inf, {}
         for trial in self._trials():
             self._consider_best(trial)
 
@@ -230,9 +242,19 @@ class Book:
     def _consider_best(self, trial: FrozenTrial) -> None:
         if trial.state != TrialState.COMPLETE or trial.number in self._invalid:
             return
+        self._consider_lowest(trial)
         value = trial.values[0]
         if math.isfinite(value) and (self.best_value is None or value < self.best_value):
             self.best_number, self.best_value = trial.number, value
+
+    def _consider_lowest(self, trial: FrozenTrial) -> None:
+        """By validation error, whatever the study's objectives."""
+        if not (curve := self._curves.get(trial.number)):
+            return
+        error = curve[max(curve)]
+        width = width_class(config_from_params(self._file, trial.params)[0].hidden_width)
+        self._lowest_error = min(self._lowest_error, error)
+        self._lowest_of_width[width] = min(self._lowest_of_width.get(width, math.inf), error)
 
     def _keep_weights(self, number: int, weights: bytes) -> str:
         # Before tell: Optuna attaches nothing to a finished trial.

@@ -1,15 +1,15 @@
 """The workers as the coordinator sees them: what each was handed, and how it fares."""
 
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sweep.launch.launcher import Launcher, WorkerHandle
-from sweep.trial import Shutdown, TrialSpec, Vitals, WorkerSetup
+from sweep.trial import Room, Shutdown, TrialSpec, Vitals, WorkerSetup
 
-#: Trials a worker holds at once: one that trains and one that waits, so that it never idles.
-HANDED_AT_ONCE = 2
+#: Trials that wait in a worker, as a share of its slots, so that one that ends has a successor at
+#: once. More would keep samplers from learning.
+WAITING_SHARE = 0.25
 #: A device whose workers die this often, one after another and without a trial, is left out.
 STARTS_PER_DEVICE = 3
 SHUTDOWN_SECONDS = 10.0
@@ -26,9 +26,12 @@ class Worker:
     #: Why it cannot work, in its own words.
     failure: str | None = None
     device_name: str | None = None
-    #: Handed out and not yet back, in the order of training.
-    handed: deque[TrialSpec] = field(default_factory=deque)
-    epoch: int = 0
+    #: How much it trains at the same time.
+    room: Room = field(default_factory=Room)
+    #: Handed out and not yet back, by number, in the order of the hand-out.
+    handed: dict[int, TrialSpec] = field(default_factory=dict)
+    #: The last epoch that was heard of, by number.
+    epochs: dict[int, int] = field(default_factory=dict)
     n_finished: int = 0
     #: The last that it sent.
     vitals: Vitals | None = None
@@ -39,14 +42,39 @@ class Worker:
             return "starting"
         return "training" if self.handed else "ready"
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether another trial would train at once, or too few wait."""
+        slots = self.room.slots or 1
+        return len(self.handed) - len(self.training()) < max(1, int(WAITING_SHARE * slots))
+
+    def training(self) -> list[TrialSpec]:
+        """Those that there is room for, first come first served: what it trains, as far as it can
+        be told from here."""
+        if self.room.slots is None:
+            return list(self.handed.values())[:1]
+        used: dict[int, tuple[int, int]] = {}  # slots and rows, by batch size
+        found = []
+        for spec in self.handed.values():
+            size, n = spec.config.batch_size, len(spec.seeds)
+            if size not in used and len(used) == self.room.n_populations:
+                continue
+            slots, rows = used.get(size, (0, 0))
+            slots, rows = slots + n, rows + n * self.room.rows_of(spec.config.hidden_width)
+            if slots <= self.room.slots and rows <= self.room.rows:
+                used[size] = slots, rows
+                found.append(spec)
+        return found
+
     def holds(self, number: int, attempt: int) -> bool:
         """Whether this very attempt was given to this worker: else its events are refused."""
-        return any(spec.number == number and spec.attempt == attempt for spec in self.handed)
+        spec = self.handed.get(number)
+        return spec is not None and spec.attempt == attempt
 
     def drop(self, number: int) -> None:
         """The trial is done with."""
-        self.handed = deque(spec for spec in self.handed if spec.number != number)
-        self.epoch = 0
+        self.handed.pop(number, None)
+        self.epochs.pop(number, None)
 
 
 class Crew:

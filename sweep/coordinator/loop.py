@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 import sweep.errors
 from sweep.coordinator.book import Book
-from sweep.coordinator.crew import HANDED_AT_ONCE, Crew, Worker
+from sweep.coordinator.crew import Crew, Worker
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 from sweep.errors import (
     DataError,
@@ -34,14 +34,18 @@ from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile
 from sweep.trial import (
     EpochDone,
+    EpochsDone,
     Event,
     Leave,
+    OfTrial,
+    PopulationHalved,
     Ready,
     Train,
     TrialDiverged,
     TrialDone,
     TrialFailed,
     TrialLeft,
+    TrialSpec,
     Verdict,
     Vitals,
     WorkerFailed,
@@ -90,7 +94,7 @@ class Coordinator:
         self._data_sha256 = data_sha256
         self._observer = observer
         #: Trials to hand over once their rows are written.
-        self._orders: list[tuple[Worker, Train]] = []
+        self._orders: list[tuple[Worker, TrialSpec]] = []
         self._pruning: set[int] = set()
         self._deaths: dict[int, int] = {}
         self._n_failures = 0
@@ -136,8 +140,8 @@ class Coordinator:
         """After an error: no worker stays, and what they were training waits again."""
         for worker in self._crew:
             self._note_worker(worker, state="gone")
-            for spec in worker.handed:
-                self._book.put_back(spec.number)
+            for number in worker.handed:
+                self._book.put_back(number)
         self._crew.kill()
 
     # --- the loop ---------------------------------------------------------------------------
@@ -186,15 +190,25 @@ class Coordinator:
                 raise getattr(sweep.errors, error, SweepError)(message)
             case Gone(reason=reason):
                 self._hear_gone(worker, worker.failure or reason)
+            case PopulationHalved():
+                self._hear_halved(worker, event)
+            case EpochsDone(epochs=epochs):
+                for epoch in epochs:
+                    self._hear_of_trial(worker, epoch, reached)
+            case _:
+                self._hear_of_trial(worker, event, reached)
+
+    def _hear_of_trial(self, worker: Worker, event: OfTrial, reached: set[Reached]) -> None:
+        match event:
             case _ if not worker.holds(event.number, event.attempt):
                 self._book.event(
                     "late result refused",
                     f"{type(event).__name__} of attempt {event.attempt}, which is not current",
                     number=event.number,
-                    worker=name,
+                    worker=worker.name,
                 )
             case EpochDone():
-                worker.epoch = event.epoch
+                worker.epochs[event.number] = event.epoch
                 self._book.report(event.number, event.epoch, event.metrics)
                 reached.add((event.number, event.attempt, event.epoch))
             case TrialDone():
@@ -234,23 +248,42 @@ class Coordinator:
             self._data_sha256 = event.data_sha256
             self._writer.note_data(event.data_sha256, event.originals_png)
         worker.ready = True
+        worker.room = event.room
         worker.device_name = event.device_name
         self._first_ready = self._first_ready or time.monotonic()
+        self._note_worker(worker)
+        self._fill(worker)
+
+    def _hear_halved(self, worker: Worker, event: PopulationHalved) -> None:
+        before, room = event.before, event.room
+        self._book.event(
+            "population halved",
+            f"from {before.slots:,} slots and {before.rows:,} rows to {room.slots:,} and "
+            f"{room.rows:,}; {len(event.put_back):,} trials begin anew: {event.reason}",
+            worker=worker.name,
+        )
+        worker.room = room
+        for number, attempt in event.put_back:
+            if worker.holds(number, attempt):
+                self._book.put_back(number)
+                self._pruning.discard(number)
+                worker.drop(number)
         self._note_worker(worker)
         self._fill(worker)
 
     def _hear_gone(self, worker: Worker, reason: str) -> None:
         self._note_worker(worker, state="gone")
         self._book.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
-        for place, spec in enumerate(worker.handed):
-            # Only the trial in training can have killed its worker.
-            deaths = self._deaths.get(spec.number, 0) + (place == 0)
-            self._deaths[spec.number] = deaths
+        # Only a trial in training can have killed its worker.
+        suspects = {spec.number for spec in worker.training()}
+        for number in worker.handed:
+            deaths = self._deaths.get(number, 0) + (number in suspects)
+            self._deaths[number] = deaths
             if deaths > self._file.workers.retries:
-                self._fail(spec.number, f"its worker died {deaths} times, at last: {reason}")
+                self._fail(number, f"its worker died {deaths} times, at last: {reason}")
             else:
-                self._book.put_back(spec.number)
-            self._pruning.discard(spec.number)
+                self._book.put_back(number)
+            self._pruning.discard(number)
         may_restart = self._crew.lost(worker)
         if self._ending is not None:
             return
@@ -262,7 +295,11 @@ class Coordinator:
             self._book.event("device left out", f"{worker.device}: {reason}")
 
     def _judge(self, rule: PruningRule, reached: set[Reached]) -> None:
-        holders = {(spec.number, spec.attempt): (w, spec) for w in self._crew for spec in w.handed}
+        holders = {
+            (spec.number, spec.attempt): (worker, spec)
+            for worker in self._crew
+            for spec in worker.handed.values()
+        }
         curves = self._book.compared()
         for step in sorted({epoch for _, _, epoch in reached}):
             pruned = rule.decide(curves, step)
@@ -294,16 +331,17 @@ class Coordinator:
             worker.ready
             and self._ending is None
             and not self._paused
-            and len(worker.handed) < HANDED_AT_ONCE
+            and worker.wants_more
             and self._book.has_more
         ):
             spec = self._book.ask(worker.name)
-            worker.handed.append(spec)
-            self._orders.append((worker, Train(spec=spec)))
+            worker.handed[spec.number] = spec
+            self._orders.append((worker, spec))
 
     def _deliver(self) -> None:
-        for worker, order in self._orders:
-            worker.handle.send(order)
+        for worker in self._crew:
+            if specs := tuple(spec for receiver, spec in self._orders if receiver is worker):
+                worker.handle.send(Train(specs=specs))
         self._orders.clear()
 
     def _start_worker(self, device: str) -> None:
@@ -349,8 +387,8 @@ class Coordinator:
         if self._interrupts >= 2:
             for worker in self._crew:
                 worker.handle.kill()
-                for spec in worker.handed:
-                    self._book.put_back(spec.number)
+                for number in worker.handed:
+                    self._book.put_back(number)
                 worker.handed.clear()
         if self._interrupts:
             self._end("interrupted")
@@ -365,13 +403,13 @@ class Coordinator:
         if self._ending is not None:
             return
         self._ending = phase
-        held_back = {(order.spec.number, order.spec.attempt) for _, order in self._orders}
-        self._orders.clear()
-        for worker in self._crew:
-            for spec in [s for s in worker.handed if (s.number, s.attempt) in held_back]:
+        for worker, spec in self._orders:  # held back: they never left
+            if worker.holds(spec.number, spec.attempt):
                 self._book.put_back(spec.number)
                 worker.drop(spec.number)
-            for spec in worker.handed:
+        self._orders.clear()
+        for worker in self._crew:
+            for spec in worker.handed.values():
                 worker.handle.send(Leave(number=spec.number, attempt=spec.attempt))
 
     def _is_over(self) -> bool:
@@ -419,6 +457,8 @@ class Coordinator:
             "device_name": worker.device_name,
             "state": state or worker.state,
             "n_finished": worker.n_finished,
+            "slots": worker.room.slots,
+            "rows": worker.room.rows if worker.room.slots else None,
             **(asdict(worker.vitals) if worker.vitals else {}),
         }
 
@@ -460,13 +500,16 @@ class Coordinator:
 
 
 def _worker_progress(worker: Worker) -> WorkerProgress:
-    spec = worker.handed[0] if worker.handed else None
+    training = worker.training()
+    spec = training[0] if training else None
     return WorkerProgress(
         name=worker.name,
         device=worker.device,
         state=worker.state,
         number=spec.number if spec else None,
-        epoch=worker.epoch,
+        epoch=worker.epochs.get(spec.number, 0) if spec else 0,
         epochs=spec.config.epochs if spec else 0,
+        n_training=len(training),
+        busy=worker.vitals.busy if worker.vitals else None,
         n_finished=worker.n_finished,
     )

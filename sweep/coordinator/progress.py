@@ -11,10 +11,14 @@ class WorkerProgress:
     name: str
     device: str
     state: str
-    #: The trial in training and how far it is; None while it has none.
+    #: The trial in training, the first of several, and how far it is; None while it has none.
     number: int | None
     epoch: int
     epochs: int
+    #: Trials in training.
+    n_training: int
+    #: trial.Vitals as it last sent them; None until then.
+    busy: float | None
     n_finished: int
 
 

@@ -6,14 +6,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import sweep
+from sweep.names import Trainer
 
-_PACKAGES = ("optuna", "torch", "torchvision", "numpy", "sqlalchemy")
+_PACKAGES = ("optuna", "torch", "triton", "torchvision", "numpy", "sqlalchemy")
 
 
-def collect() -> dict[str, Any]:
+def collect(trainer: Trainer) -> dict[str, Any]:
     """Versions without loading the packages, the git commit of the working folder if any."""
     return {
         "sweep": sweep.__version__,
+        "trainer": trainer.value,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "git_commit": _git_commit(),

@@ -1,5 +1,6 @@
 """Starting and resuming a study: what the CLI calls."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,14 +15,15 @@ import optuna
 from sweep import datasets
 from sweep.coordinator.book import Book
 from sweep.coordinator.crew import Crew
+from sweep.coordinator.expected import expected
 from sweep.coordinator.loop import Coordinator
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
-from sweep.errors import FailureLimitError, StudyFileError, UsageError
+from sweep.errors import DeviceError, FailureLimitError, StudyFileError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Launcher
 from sweep.launch.local import LocalLauncher
-from sweep.names import Dataset, Pruner, Sampler
+from sweep.names import Dataset, Pruner, Sampler, Trainer
 from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.grid import grid_size
@@ -55,6 +57,24 @@ class RunOptions:
     per_gpu: int | None = None
     #: Worker processes when training on the CPU; None is one for every two cores.
     cpu_workers: int | None = None
+    #: None is the fused one on GPUs, the reference one on the CPU.
+    trainer: Trainer | None = None
+    #: Slots of a population at most; None leaves it to the memory.
+    population: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What a run trains with."""
+
+    #: One a worker.
+    devices: tuple[str, ...]
+    trainer: Trainer
+    population: int | None
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.devices[0] == "cpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +83,7 @@ class Plan:
 
     n_trials: int
     devices: tuple[str, ...]
+    trainer: Trainer
     #: Folder of the data set; None when it has yet to be fetched.
     data_folder: Path | None
     #: The first configurations, as the sampler would ask for them before it has learned anything.
@@ -84,7 +105,7 @@ def n_trials(study_file: StudyFile) -> int:
 
 def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     """What would run, without running or writing anything."""
-    name = study_file.data.name
+    name, means = study_file.data.name, _means(study_file, options)
     if datasets.find(name) is None and name not in list(Dataset):
         datasets.load(name)  # a folder that is not there is not fetched: raises DataError
     quiet_optuna()
@@ -98,7 +119,8 @@ def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     first = [suggest_config(study.ask(), study_file)[0] for _ in range(min(n_first, count))]
     return Plan(
         n_trials=count,
-        devices=tuple(_devices(study_file, options)),
+        devices=means.devices,
+        trainer=means.trainer,
         data_folder=datasets.find(study_file.data.name),
         first=tuple(first),
     )
@@ -120,7 +142,7 @@ def start(
     is taken with another space, UsageError when it is taken with the same one.
     """
     name = study_file.study.name
-    devices = _devices(study_file, options)
+    means = _means(study_file, options)
     _prepare_data(study_file, say)
     made = stored_study_file(engine, name) is None and create_study(
         engine,
@@ -129,13 +151,13 @@ def start(
             n_objectives=len(study_file.study.objectives),
             study_file=to_toml(study_file),
             settings=_settings(study_file),
-            provenance=collect(),
+            provenance=collect(means.trainer),
             dataset=study_file.data.name,
             n_trials=n_trials(study_file),
         ),
     )
     if made:
-        return _run(engine, study_file, devices, observer, say=say, launcher=launcher)
+        return _run(engine, study_file, means, observer, say=say, launcher=launcher)
     stored = _stored(engine, name)
     _check_same(stored, study_file)
     if not go_on:
@@ -143,7 +165,7 @@ def start(
             f"study {name!r} is there already. `sweep resume {name}` goes on with it; "
             "`--name OTHER` starts another."
         )
-    return _run(engine, study_file, devices, observer, say=say, launcher=launcher, stored=stored)
+    return _run(engine, study_file, means, observer, say=say, launcher=launcher, stored=stored)
 
 
 def resume(
@@ -166,12 +188,12 @@ def resume(
     if study_file is not None:
         _check_same(stored, study_file)
     file = study_file or stored
-    devices = _devices(file, options)
+    means = _means(file, options)
     _prepare_data(file, say)
     return _run(
         engine,
         file,
-        devices,
+        means,
         observer,
         say=say,
         launcher=launcher,
@@ -206,7 +228,7 @@ def _settings(study_file: StudyFile) -> dict[str, Any]:
 def _run(
     engine: Engine,
     study_file: StudyFile,
-    devices: list[str],
+    means: Means,
     observer: Observer,
     *,
     say: Say,
@@ -225,14 +247,14 @@ def _run(
     try:
         book = Book(opened, study_file, artifact_folder(engine.url))
         if stored is not None:
-            _note_resumption(opened, stored, study_file)
+            _note_resumption(opened, stored, study_file, means.trainer)
             # The file's own budget counts where it was changed: --trials may have raised it since.
             if trials is None and n_trials(study_file) != n_trials(stored):
                 trials = n_trials(study_file)
         if trials is not None:
             book.extend(trials)
         coordinator = _coordinator(
-            engine, opened, study_file, book, devices, observer, launcher or LocalLauncher()
+            engine, opened, study_file, book, means, observer, launcher or LocalLauncher()
         )
         with (
             _signals(coordinator.interrupt),
@@ -250,10 +272,12 @@ def _run(
     return phase
 
 
-def _note_resumption(opened: OpenStudy, stored: StudyFile, study_file: StudyFile) -> None:
+def _note_resumption(
+    opened: OpenStudy, stored: StudyFile, study_file: StudyFile, trainer: Trainer
+) -> None:
     if study_file != stored:
         update_study_file(opened.writer, to_toml(study_file), _settings(study_file))
-    opened.writer.note_run(collect())
+    opened.writer.note_run(collect(trainer))
 
 
 def _coordinator(
@@ -261,7 +285,7 @@ def _coordinator(
     opened: OpenStudy,
     study_file: StudyFile,
     book: Book,
-    devices: list[str],
+    means: Means,
     observer: Observer,
     launcher: Launcher,
 ) -> Coordinator:
@@ -271,8 +295,12 @@ def _coordinator(
         validation_fraction=study_file.data.validation_fraction,
         split_seed=study_file.data.split_seed,
         pruning=pruning,
-        n_threads=max(1, n_cores() // len(devices)) if devices[0] == "cpu" else None,
+        n_threads=max(1, n_cores() // len(means.devices)) if means.on_cpu else None,
         train_limit=study_file.data.train_limit,
+        trainer=means.trainer,
+        expected=expected(study_file),
+        max_slots=means.population,
+        n_workers_on_device=means.devices.count(means.devices[0]),
     )
     return Coordinator(
         study_file=study_file,
@@ -280,7 +308,7 @@ def _coordinator(
         writer=opened.writer,
         crew=Crew(launcher, setup),
         inbox=launcher.inbox,
-        devices=devices,
+        devices=list(means.devices),
         rule=make_pruner(study_file) if pruning else None,
         commands=lambda: waiting_commands(engine, opened.study_id),
         invalid=lambda: invalid_trials(engine, opened.study_id),
@@ -289,12 +317,23 @@ def _coordinator(
     )
 
 
-def _devices(study_file: StudyFile, options: RunOptions) -> list[str]:
-    return choose_devices(
+def _means(study_file: StudyFile, options: RunOptions) -> Means:
+    """Raises DeviceError for a device that is not there, or one that the trainer cannot use."""
+    devices = choose_devices(
         options.gpus or study_file.workers.gpus,
         options.per_gpu or study_file.workers.per_gpu,
         options.cpu_workers,
     )
+    on_cpu = devices[0] == "cpu"
+    # Reference on GPUs too, until the fused trainer has been measured on one.
+    trainer = options.trainer or Trainer.REFERENCE
+    # The interpreter is how the fused trainer's own tests run without a GPU.
+    if trainer is Trainer.FUSED and on_cpu and os.environ.get("TRITON_INTERPRET") != "1":
+        raise DeviceError(
+            "--trainer fused: it needs a CUDA device, and this run is on the CPU. `--trainer "
+            "reference` trains there."
+        )
+    return Means(devices=tuple(devices), trainer=trainer, population=options.population)
 
 
 def _prepare_data(study_file: StudyFile, say: Say) -> None:

@@ -440,6 +440,8 @@ def _training(connection: Connection, study_id: int) -> dict[str, int]:
 
 
 def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
+    # A resumed study names its workers anew from w0: a trial belongs to the one that lives.
+    n_training = training.get(row.name, 0) if row.n_training is None else row.n_training
     return WorkerRow(
         name=row.name,
         host=row.host,
@@ -448,11 +450,13 @@ def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
         device_name=row.device_name,
         state=row.state,
         n_finished=row.n_finished,
-        # A resumed study names its workers anew from w0: a trial belongs to the one that lives.
-        n_training=0 if row.state == "gone" else training.get(row.name, 0),
+        n_training=0 if row.state == "gone" else n_training,
+        slots=row.slots,
+        rows=row.rows,
         started_at=utc(row.started_at),
         seen_at=utc(row.seen_at),
         busy=row.busy,
+        busy_since_first=row.busy_since_first,
         memory_used_bytes=row.memory_used_bytes,
         memory_total_bytes=row.memory_total_bytes,
     )

@@ -463,6 +463,7 @@ def _results(connection: Connection, trial_id: int) -> tuple[SeedResult, ...]:
             psnr=row.psnr,
             exact_pixels=row.exact_pixels,
             per_class_mse=_tuple(row.per_class_mse),
+            diagnostics=row.diagnostics,
         )
         for row in connection.execute(query)
     )

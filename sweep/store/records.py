@@ -156,6 +156,8 @@ class SeedResult:
     psnr: float | None
     exact_pixels: float | None
     per_class_mse: tuple[float, ...] | None
+    #: Numbers of trial.Diagnostics, by name; None where the trainer gives none.
+    diagnostics: Mapping[str, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,12 +230,16 @@ class WorkerRow:
     #: starting, ready, training, gone
     state: str
     n_finished: int
-    #: RUNNING trials that it has: slots in use.
+    #: Slots in use, as it last said; until then, RUNNING trials that it has.
     n_training: int
+    #: What its population holds; None where trials train one at a time.
+    slots: int | None
+    rows: int | None
     started_at: datetime
     seen_at: datetime
     #: trial.Vitals as it last sent them; None until then.
     busy: float | None
+    busy_since_first: float | None
     memory_used_bytes: int | None
     memory_total_bytes: int | None
 

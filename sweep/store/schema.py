@@ -142,9 +142,12 @@ sweep_results = Table(
     Column("psnr", Float),
     Column("exact_pixels", Float),
     Column("per_class_mse", JSON),
+    #: trial.Diagnostics; NULL where the trainer gives none.
+    Column("diagnostics", JSON(none_as_null=True)),
 )
 
-#: The ten test images as the trial gives them back: 10 pictures side by side, grey PNG.
+#: The ten test images as the trial gives them back: 10 pictures side by side, grey PNG. Trials that
+#: are not among the best of their width may lack them.
 sweep_reconstructions = Table(
     "sweep_reconstructions",
     sweep_metadata,
@@ -169,8 +172,13 @@ sweep_workers = Table(
     Column("seen_at", Float, nullable=False),
     #: The vitals that it last sent; NULL until then: see trial.Vitals.
     Column("busy", Float),
+    Column("busy_since_first", Float),
+    Column("n_training", Integer),
     Column("memory_used_bytes", BigInteger),
     Column("memory_total_bytes", BigInteger),
+    #: What its population holds: see trial.Room; NULL where trials train one at a time.
+    Column("slots", Integer),
+    Column("rows", Integer),
     Index("sweep_workers_study", "study_id"),
 )
 

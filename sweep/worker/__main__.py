@@ -31,7 +31,7 @@ def main() -> None:
             os._exit(0)
 
     try:
-        from sweep.worker.session import work  # loads torch: seconds
+        from sweep.worker.work import work  # loads torch: seconds
 
         work(device, inbox, send)
     except SweepError as error:

@@ -29,41 +29,78 @@ def device_memory(device: torch.device) -> Memory:
 
 
 class Pulse:
-    """Measures how long a worker waits, and sends its vitals when they are due."""
+    """Measures how much of its time a worker trains, and sends its vitals when they are due."""
 
     def __init__(
         self,
         send: Callable[[Vitals], None],
         memory: Callable[[], Memory],
         clock: Callable[[], float] = time.monotonic,  # seconds
+        *,
+        trained: Callable[[], float] | None = None,
     ) -> None:
+        """``trained`` tells for how many seconds the device has trained; None: whenever no orders
+        were waited for."""
         self._send = send
         self._memory = memory
         self._clock = clock
-        self._since = clock()
+        self._trained = trained or self._not_waited
+        self._began = clock()
         self._waited_seconds = 0.0
+        #: Of the last vitals, of the first epoch's begin and of the last one's end.
+        self._told = self._mark()
+        self._first: Mark | None = None
+        self._last: Mark | None = None
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """The block waits for orders; all other time is work."""
+        """The block waits for orders."""
         began = self._clock()
         try:
             yield
         finally:
             self._waited_seconds += self._clock() - began
 
-    def beat(self) -> None:
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """The block trains an epoch, or asks for one and fetches another."""
+        self._first = self._first or self._mark()
+        yield
+        self._last = self._mark()
+
+    def beat(self, n_training: int = 0) -> None:
         """Send the vitals, if the last ones are old enough."""
-        now = self._clock()
-        seconds = now - self._since
-        if seconds < BEAT_SECONDS:
+        now = self._mark()
+        if now.at - self._told.at < BEAT_SECONDS:
             return
         memory = self._memory()
         self._send(
             Vitals(
-                busy=1 - min(1.0, self._waited_seconds / seconds),
+                busy=_share(self._told, now) or 0.0,
+                busy_since_first=_share(self._first, self._last),
+                n_training=n_training,
                 memory_used_bytes=memory.used,
                 memory_total_bytes=memory.total,
             )
         )
-        self._since, self._waited_seconds = now, 0.0
+        self._told = now
+
+    def _not_waited(self) -> float:
+        return self._clock() - self._began - self._waited_seconds
+
+    def _mark(self) -> "Mark":
+        return Mark(self._clock(), self._trained())
+
+
+class Mark(NamedTuple):
+    """A moment, and how long the device had trained by then; seconds."""
+
+    at: float
+    trained: float
+
+
+def _share(since: Mark | None, until: Mark | None) -> float | None:
+    """The share of the time between in which the device trained."""
+    if since is None or until is None or until.at <= since.at:
+        return None
+    return max(0.0, min(1.0, (until.trained - since.trained) / (until.at - since.at)))

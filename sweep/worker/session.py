@@ -1,6 +1,5 @@
 """What a worker does with its orders: one trial after the other, an ear open between epochs."""
 
-import platform
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,17 +9,13 @@ from typing import Protocol
 
 import torch
 
-from sweep import datasets
-from sweep.errors import DeviceError
-from sweep.trainer.data import DeviceData
-from sweep.trainer.reference import Diverged, ReferenceTrainer
+from sweep.trainer.reference import Diverged
 from sweep.trial import (
     EpochDone,
     EpochMetrics,
     Event,
     Leave,
     Order,
-    Ready,
     Shutdown,
     Train,
     TrialDiverged,
@@ -29,7 +24,6 @@ from sweep.trial import (
     TrialLeft,
     TrialSpec,
     Verdict,
-    WorkerSetup,
 )
 from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory
 
@@ -95,7 +89,7 @@ class Session:
         while True:
             with self._pulse.waiting(), suppress(Empty):
                 return self._inbox.get(timeout=BEAT_SECONDS)
-            self._pulse.beat()
+            self._pulse.beat(n_training=int(self._current is not None))
 
     def _train(self, spec: TrialSpec) -> None:
         attempt = (spec.number, spec.attempt)
@@ -122,11 +116,13 @@ class Session:
                 )
             )
         self._leaving.discard(attempt)
+        self._current = None
 
     def _train_epochs(self, training: Training, attempt: Attempt, spec: TrialSpec) -> None:
         self._hear_waiting()
         while attempt not in self._leaving and not training.finished:
-            metrics = training.train_epoch()
+            with self._pulse.training():
+                metrics = training.train_epoch()
             self._send(
                 EpochDone(
                     number=spec.number,
@@ -135,7 +131,7 @@ class Session:
                     metrics=metrics,
                 )
             )
-            self._pulse.beat()
+            self._pulse.beat(n_training=1)
             # A verdict takes effect one epoch later, always: so a pruned trial ends at the same
             # epoch whether the coordinator answers fast or slowly.
             if self._pruning:
@@ -162,8 +158,8 @@ class Session:
 
     def _hear(self, order: Order) -> None:
         match order:
-            case Train(spec=spec):
-                self._specs.append(spec)
+            case Train(specs=specs):
+                self._specs.extend(specs)
             case Verdict(number=number, attempt=attempt, epoch=epoch, leave=leave):
                 if (number, attempt) == self._current:
                     self._judged = max(self._judged, epoch)
@@ -173,41 +169,3 @@ class Session:
                 self._leaving.add((number, attempt))
             case Shutdown():
                 self._shutdown = True
-
-
-def work(device_name: str, inbox: "SimpleQueue[Order]", send: Callable[[Event], None]) -> None:
-    """A worker's life: its setup, its data, its trials. Raises DeviceError or DataError."""
-    setup = inbox.get()
-    assert isinstance(setup, WorkerSetup)
-    device = open_device(device_name)
-    if setup.n_threads is not None:
-        torch.set_num_threads(setup.n_threads)
-    images = datasets.load(setup.dataset)
-    trainer = ReferenceTrainer(DeviceData.load(images, setup, device), device)
-    send(
-        Ready(
-            device=device_name,
-            device_name=maker_name(device),
-            torch_version=torch.__version__,
-            data_sha256=images.sha256,
-            originals_png=trainer.originals_png,
-        )
-    )
-    Session(trainer, inbox, send, pruning=setup.pruning, device=device).run()
-
-
-def open_device(name: str) -> torch.device:
-    """The device of that name. Raises DeviceError where torch does not see it."""
-    if name != "cpu" and not torch.cuda.is_available():
-        raise DeviceError(
-            f"no GPU that torch {torch.__version__} can use. `--gpus cpu` trains on the CPU, "
-            "`sweep doctor` shows what is there."
-        )
-    return torch.device("cpu" if name == "cpu" else "cuda:0")
-
-
-def maker_name(device: torch.device) -> str:
-    """What the device is called by its maker."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()

@@ -1,5 +1,6 @@
 """start, resume, pause, stop and enqueue; and what goes wrong before anything runs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -244,7 +245,15 @@ def test_resume_ends_the_pause_of_a_study_that_runs_elsewhere(
 
 def progress(**changes: object) -> Progress:
     worker = WorkerProgress(
-        name="w0", device="cpu", state="training", number=3, epoch=2, epochs=5, n_finished=3
+        name="w0",
+        device="cpu",
+        state="training",
+        number=3,
+        epoch=2,
+        epochs=5,
+        n_training=1,
+        busy=0.5,
+        n_finished=3,
     )
     fields: dict[str, object] = {
         "name": "x",
@@ -274,6 +283,27 @@ def test_a_line_of_progress_has_what_matters() -> None:
         "trial 3 at epoch 2/5",
     ):
         assert part in said
+
+
+def test_a_line_of_progress_counts_what_a_population_trains() -> None:
+    state = progress()
+    several = replace(state.workers[0], n_training=37)
+    assert "37 in training" in line(replace(state, workers=(several,)))
+
+
+def test_population_is_no_option_of_the_reference_trainer(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--trainer", "reference", "--population", 8)
+    assert answer.code == 2
+    assert "--population" in answer.err
+
+
+def test_the_fused_trainer_on_the_cpu_is_refused(
+    cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    answer = cli("start", file, "--gpus", "cpu", "--trainer", "fused")
+    assert answer.code == 8
+    assert "`--trainer reference` trains there" in answer.err
 
 
 def test_the_picture_has_a_line_for_each_worker() -> None:

@@ -4,7 +4,9 @@ import pytest
 
 from sweep.store import annotate
 from sweep.store.engine import Engine
+from sweep.store.schema import sweep_results
 from tests.cli_runner import Cli
+from tests.store_factories import add_rows
 
 
 def test_show_has_settings_metrics_and_the_curve(cli: Cli, study: int) -> None:
@@ -21,6 +23,15 @@ def test_show_leaves_out_settings_that_mean_nothing(cli: Cli, study: int) -> Non
     assert "beta1" in out
     assert "momentum" not in out
     assert "warmup_epochs" not in out
+
+
+def test_show_tells_how_the_network_ended(cli: Cli, study: int, store: Engine) -> None:
+    assert "dead units" not in cli("show", "study", 0).out
+    said = {"dead_share": 0.25, "saturated_share": 0.0, "encoder_norm": 8.5, "decoder_norm": 9.5}
+    row = {"trial_id": 1, "seed_index": 0, "seed": 5, "diagnostics": said}
+    add_rows(store, sweep_results, row)
+    out = cli("show", "study", 0).out
+    assert ["5", "25.0", "%", "0.0", "%", "8.500", "9.500"] in [s.split() for s in out.splitlines()]
 
 
 def test_show_says_why_a_trial_ended(cli: Cli, study: int) -> None:

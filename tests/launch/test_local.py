@@ -58,7 +58,7 @@ class LauncherContract:
     def test_a_worker_comes_up_trains_and_leaves(self) -> None:
         self.start()
         assert len(self.hear(Ready).data_sha256) == 64
-        self.worker.send(Train(spec=spec()))
+        self.worker.send(Train(specs=(spec(),)))
         assert self.hear(TrialDone).results[0].test_mse > 0
         self.worker.send(Shutdown())
         assert self.worker.wait(20)
@@ -79,7 +79,7 @@ class LauncherContract:
         self.start()
         self.worker.kill()
         self.hear(Gone)
-        self.worker.send(Train(spec=spec()))
+        self.worker.send(Train(specs=(spec(),)))
 
 
 class TestLocalLauncher(LauncherContract):
@@ -94,7 +94,7 @@ class TestLocalLauncher(LauncherContract):
         # Its input closes, as it does however a coordinator ends; a trial of an hour is no excuse.
         self.start()
         self.hear(Ready)
-        self.worker.send(Train(spec=spec(epochs=100_000)))
+        self.worker.send(Train(specs=(spec(epochs=100_000),)))
         time.sleep(1)
         self.worker._process.stdin.close()  # type: ignore[attr-defined]
         assert self.worker.wait(5)
@@ -103,7 +103,7 @@ class TestLocalLauncher(LauncherContract):
         self.start()
         self.hear(Ready)
         os.kill(self.worker.pid, signal.SIGINT)
-        self.worker.send(Train(spec=spec()))
+        self.worker.send(Train(specs=(spec(),)))
         self.hear(TrialDone)
         assert os.getpgid(self.worker.pid) != os.getpgid(0)
 

@@ -97,13 +97,13 @@ def test_a_worker_that_waits_tells_that_it_lives(monkeypatch: pytest.MonkeyPatch
 
 def test_a_worker_that_trains_tells_it_between_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
-    stage = Stage(Train(spec=spec(epochs=2)), Shutdown())
+    stage = Stage(Train(specs=(spec(epochs=2),)), Shutdown())
     assert stage.run() == ["EpochDone", "Vitals"] * 2 + ["TrialDone"]
 
 
 def test_vitals_do_not_change_when_a_pruned_trial_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
-    stage = Stage(Train(spec=spec(epochs=5)), Shutdown(), pruning=True)
+    stage = Stage(Train(specs=(spec(epochs=5),)), Shutdown(), pruning=True)
     stage.answers[2] = Verdict(number=0, attempt=1, epoch=1, leave=True)
     stage.run()
     assert sum(isinstance(event, EpochDone) for event in stage.events) == 2

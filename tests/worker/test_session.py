@@ -64,12 +64,12 @@ def verdict(epoch: int, *, leave: bool) -> Verdict:
 
 
 def test_a_trial_reports_every_epoch_and_then_its_result() -> None:
-    stage = Stage(Train(spec=spec()), Shutdown())
+    stage = Stage(Train(specs=(spec(),)), Shutdown())
     assert stage.run() == ["EpochDone"] * 3 + ["TrialDone"]
 
 
 def test_trials_that_were_handed_over_are_trained_before_the_shutdown() -> None:
-    stage = Stage(Train(spec=spec(0, 1)), Train(spec=spec(1, 1)), Shutdown())
+    stage = Stage(Train(specs=(spec(0, 1),)), Train(specs=(spec(1, 1),)), Shutdown())
     stage.run()
     done = [event.number for event in stage.events if isinstance(event, TrialDone)]
     assert done == [0, 1]
@@ -78,7 +78,7 @@ def test_trials_that_were_handed_over_are_trained_before_the_shutdown() -> None:
 @pytest.mark.parametrize("answered_at", [1, 2])
 def test_a_pruned_trial_ends_at_the_same_epoch_however_late_its_verdict(answered_at: int) -> None:
     # The verdict on epoch 1 may arrive before epoch 2 begins or after it ended.
-    stage = Stage(Train(spec=spec(epochs=5)), Shutdown(), pruning=True)
+    stage = Stage(Train(specs=(spec(epochs=5),)), Shutdown(), pruning=True)
     stage.answers[answered_at] = verdict(1, leave=True)
     assert stage.run()[-1] == "TrialLeft"
     assert isinstance(stage.events[-1], TrialLeft)
@@ -86,13 +86,13 @@ def test_a_pruned_trial_ends_at_the_same_epoch_however_late_its_verdict(answered
 
 
 def test_without_its_verdict_a_trial_waits() -> None:
-    stage = Stage(Train(spec=spec(epochs=3)), Shutdown(), pruning=True)
+    stage = Stage(Train(specs=(spec(epochs=3),)), Shutdown(), pruning=True)
     stage.answers = {2: verdict(1, leave=False), 3: verdict(2, leave=False)}
     assert stage.run() == ["EpochDone"] * 3 + ["TrialDone"]
 
 
 def test_a_verdict_to_leave_is_not_taken_back_by_a_later_one() -> None:
-    stage = Stage(Train(spec=spec(epochs=5)), Shutdown(), pruning=True)
+    stage = Stage(Train(specs=(spec(epochs=5),)), Shutdown(), pruning=True)
 
     def both(event: Event) -> None:
         stage.events.append(event)
@@ -106,7 +106,9 @@ def test_a_verdict_to_leave_is_not_taken_back_by_a_later_one() -> None:
 
 def test_a_verdict_on_an_older_attempt_is_not_waited_for_no_more() -> None:
     # Attempt 1 had come to epoch 2 when its worker died; that verdict says nothing of attempt 2.
-    stage = Stage(verdict(2, leave=False), Train(spec=spec(attempt=2)), Shutdown(), pruning=True)
+    stage = Stage(
+        verdict(2, leave=False), Train(specs=(spec(attempt=2),)), Shutdown(), pruning=True
+    )
     stage.answers = {
         2: Verdict(number=0, attempt=2, epoch=1, leave=True),
         3: Verdict(number=0, attempt=2, epoch=2, leave=False),
@@ -115,30 +117,30 @@ def test_a_verdict_on_an_older_attempt_is_not_waited_for_no_more() -> None:
 
 
 def test_a_device_in_no_state_to_go_on_ends_the_worker() -> None:
-    stage = Stage(Train(spec=spec()), Shutdown())
+    stage = Stage(Train(specs=(spec(),)), Shutdown())
     stage.error = torch.AcceleratorError("an illegal memory access was encountered")
     with pytest.raises(torch.AcceleratorError):
         stage.run()
 
 
 def test_a_trial_told_to_leave_finishes_its_epoch() -> None:
-    stage = Stage(Train(spec=spec(epochs=9)), Shutdown())
+    stage = Stage(Train(specs=(spec(epochs=9),)), Shutdown())
     stage.answers[2] = Leave(number=0, attempt=1)
     assert stage.run() == ["EpochDone", "EpochDone", "TrialLeft"]
 
 
 def test_a_trial_told_to_leave_before_it_began_leaves_untrained() -> None:
-    stage = Stage(Train(spec=spec()), Leave(number=0, attempt=1), Shutdown())
+    stage = Stage(Train(specs=(spec(),)), Leave(number=0, attempt=1), Shutdown())
     assert stage.run() == ["TrialLeft"]
 
 
 def test_a_leave_meant_for_an_older_attempt_does_not_touch_the_present_one() -> None:
-    stage = Stage(Leave(number=0, attempt=1), Train(spec=spec(attempt=2)), Shutdown())
+    stage = Stage(Leave(number=0, attempt=1), Train(specs=(spec(attempt=2),)), Shutdown())
     assert stage.run()[-1] == "TrialDone"
 
 
 def test_a_diverged_trial_says_when_and_why_and_the_next_one_trains() -> None:
-    stage = Stage(Train(spec=spec()), Shutdown())
+    stage = Stage(Train(specs=(spec(),)), Shutdown())
     stage.error = Diverged(2, "training loss became nan in epoch 2")
     stage.run()
     assert stage.events[-1] == TrialDiverged(
@@ -147,7 +149,7 @@ def test_a_diverged_trial_says_when_and_why_and_the_next_one_trains() -> None:
 
 
 def test_a_trial_that_cannot_be_trained_fails_alone() -> None:
-    stage = Stage(Train(spec=spec(0)), Train(spec=spec(1, epochs=1)), Shutdown())
+    stage = Stage(Train(specs=(spec(0),)), Train(specs=(spec(1, epochs=1),)), Shutdown())
     stage.error = RuntimeError("out of memory")
     stage.run()
     failed = next(event for event in stage.events if isinstance(event, TrialFailed))

@@ -1,0 +1,40 @@
+"""What a study's trials will be like, by its space: for the size of the workers' populations."""
+
+import math
+from statistics import fmean
+
+from sweep.studyfile import Domain, StudyFile, Value
+from sweep.studyfile.domains import Int
+from sweep.trial import Expected
+
+
+def expected(study_file: StudyFile) -> Expected:
+    """Means over the space, every choice alike; what a sampler learns to prefer is not foreseen."""
+    widths = study_file.space.possible("hidden_width")
+    batch_sizes = study_file.space.possible("batch_size")
+    return Expected(
+        mean_hidden_width=math.ceil(fmean(map(_mean, widths))),
+        max_hidden_width=max(map(_highest, widths)),
+        n_seeds=study_file.study.repeat,
+        max_batch_size=max(map(_highest, batch_sizes)),
+        n_batch_sizes=sum(map(_count, set(batch_sizes))),
+    )
+
+
+def _mean(values: Value | Domain) -> float:
+    if not isinstance(values, Int):
+        return float(values)  # type: ignore[arg-type]
+    low, high = values.low, values.high
+    if values.log and low < high:
+        return (high - low) / math.log(high / low)
+    return (low + high) / 2
+
+
+def _highest(values: Value | Domain) -> int:
+    return values.high if isinstance(values, Int) else int(values)  # type: ignore[arg-type]
+
+
+def _count(values: Value | Domain) -> int:
+    if not isinstance(values, Int):
+        return 1
+    return values.count() or values.high - values.low + 1

@@ -1,0 +1,26 @@
+"""Launches that are repeated as they are: one CUDA graph, replayed, where there is a GPU."""
+
+from collections.abc import Callable
+
+import torch
+
+
+def repeatable(launches: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """The launches as something to call again and again.
+
+    They are made twice here, once to compile and once to capture, so no slot may be at work yet.
+    """
+    return _captured(launches, device) if device.type == "cuda" else launches
+
+
+def _captured(launches: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    with torch.cuda.device(device):
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            launches()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            launches()
+    return graph.replay

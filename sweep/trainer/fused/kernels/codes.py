@@ -1,0 +1,95 @@
+"""What the tables that kernels read hold, by column, and the numbers that stand for words."""
+
+from triton import language as tl
+
+# codes: (K, N_CODES) int32, what a slot does.
+ACTIVATION = tl.constexpr(0)
+OUTPUT = tl.constexpr(1)
+LOSS = tl.constexpr(2)
+OPTIMIZER = tl.constexpr(3)
+NESTEROV = tl.constexpr(4)
+SCHEDULE = tl.constexpr(5)
+N_STEPS = tl.constexpr(6)
+N_WARMUP = tl.constexpr(7)
+#: Whether the optimizer remembers a first, and a second, moment: unused ones are not read.
+USES_FIRST = tl.constexpr(8)
+USES_SECOND = tl.constexpr(9)
+#: Whether a unit that is never above 0 is dead.
+CAN_DIE = tl.constexpr(10)
+N_CODES = tl.constexpr(11)
+
+# settings: (K, N_SETTINGS) float64, from which each step's rates are computed.
+LEARNING_RATE = tl.constexpr(0)
+BETA1 = tl.constexpr(1)
+BETA2 = tl.constexpr(2)
+DECOUPLED_DECAY = tl.constexpr(3)
+N_SETTINGS = tl.constexpr(4)
+
+# rates: (K, N_RATES) float32, of the present step.
+RATE = tl.constexpr(0)
+#: adam: rate / (1 - beta1^t).
+STEP_SIZE = tl.constexpr(1)
+#: adam: sqrt(1 - beta2^t).
+ROOT_CORRECTION = tl.constexpr(2)
+#: adamw: 1 - rate * decay.
+KEPT = tl.constexpr(3)
+N_RATES = tl.constexpr(4)
+
+# numbers: (K, N_NUMBERS) float32, the same in every step. Complements are taken in float64 first:
+# 1 - 0.999 in float32 is off by 5e-5.
+DELTA = tl.constexpr(0)
+MOMENTUM = tl.constexpr(1)
+ONE_MINUS_BETA1 = tl.constexpr(2)
+SECOND_KEPT = tl.constexpr(3)  # beta2, or rmsprop's alpha
+SECOND_ADDED = tl.constexpr(4)  # its complement
+EPS = tl.constexpr(5)
+WEIGHT_DECAY = tl.constexpr(6)
+#: A bounded unit is saturated where its input is larger than this.
+SATURATED_FROM = tl.constexpr(7)
+N_NUMBERS = tl.constexpr(8)
+
+LINEAR = tl.constexpr(0)
+RELU = tl.constexpr(1)
+LEAKY_RELU = tl.constexpr(2)
+ELU = tl.constexpr(3)
+GELU = tl.constexpr(4)
+SILU = tl.constexpr(5)
+TANH = tl.constexpr(6)
+SIGMOID = tl.constexpr(7)
+
+BCE = tl.constexpr(0)
+MSE = tl.constexpr(1)
+L1 = tl.constexpr(2)
+HUBER = tl.constexpr(3)
+
+SGD = tl.constexpr(0)
+ADAM = tl.constexpr(1)
+ADAMW = tl.constexpr(2)
+RMSPROP = tl.constexpr(3)
+ADAGRAD = tl.constexpr(4)
+
+CONSTANT = tl.constexpr(0)
+COSINE = tl.constexpr(1)
+LINEAR_WARMUP = tl.constexpr(2)
+
+# tile_sums: (T, N_TILE_SUMS) float64.
+ENCODER_SQUARES = tl.constexpr(0)
+DECODER_SQUARES = tl.constexpr(1)
+NOT_FINITE = tl.constexpr(2)
+DEAD = tl.constexpr(3)
+SATURATED = tl.constexpr(4)
+N_TILE_SUMS = tl.constexpr(5)
+
+# sums: (K, D tiles, N_SUMS) float64, of the images measured so far.
+SQUARES = tl.constexpr(0)
+ENTROPY = tl.constexpr(1)
+EXACT = tl.constexpr(2)
+N_SUMS = tl.constexpr(3)
+
+# report: (K, N_REPORT) float64, what leaves the device at the end of an epoch. The first five are
+# the sums over the slot's tiles, in their order.
+TRAIN_LOSS = tl.constexpr(5)
+REPORT_SQUARES = tl.constexpr(6)
+REPORT_ENTROPY = tl.constexpr(7)
+REPORT_EXACT = tl.constexpr(8)
+N_REPORT = tl.constexpr(9)

@@ -1,0 +1,160 @@
+"""Activations, outputs and losses with their derivatives, chosen by a code.
+
+Notation: z inputs of hidden units, o logits, y = output(o), x pixels, e = y - x.
+Formulas: ``sweep.trainer.model`` and ``sweep.trainer.losses``. Nothing here overflows for finite
+inputs, and nothing needs libdevice, which Triton's interpreter lacks.
+"""
+
+import triton
+from triton import language as tl
+
+from sweep.trainer.fused.kernels.codes import (
+    BCE,
+    ELU,
+    GELU,
+    HUBER,
+    L1,
+    LEAKY_RELU,
+    MSE,
+    RELU,
+    SIGMOID,
+    SILU,
+    TANH,
+)
+
+
+@triton.jit
+def logistic(z):
+    small = tl.exp(-tl.abs(z))
+    return tl.where(z >= 0.0, 1.0, small) / (1.0 + small)
+
+
+@triton.jit
+def exp_minus_one(z):
+    """exp(z) - 1 for z <= 0, also where z is so small that exp(z) rounds to 1.
+
+    Within 0.3 of 0 the Taylor polynomial of degree 7, whose remainder is below 1e-8 of the value.
+    """
+    near = tl.maximum(z, -0.3)
+    series = 1.0 + near * (1.0 / 7.0)
+    series = 1.0 + near * series * (1.0 / 6.0)
+    series = 1.0 + near * series * (1.0 / 5.0)
+    series = 1.0 + near * series * (1.0 / 4.0)
+    series = 1.0 + near * series * (1.0 / 3.0)
+    series = 1.0 + near * series * (1.0 / 2.0)
+    return tl.where(z > -0.3, near * series, tl.exp(z) - 1.0)
+
+
+@triton.jit
+def tangent(z):
+    """tanh, from exp(-2 |z|) - 1."""
+    decay = exp_minus_one(-2.0 * tl.abs(z))
+    return tl.where(z >= 0.0, -decay, decay) / (decay + 2.0)
+
+
+@triton.jit
+def log_one_plus(z):
+    """log(1 + z) of z in [0, 1], also where 1 + z rounds (Kahan's correction)."""
+    rounded = 1.0 + z
+    kept = rounded - 1.0
+    safe = tl.where(kept == 0.0, 1.0, kept)
+    return tl.where(kept == 0.0, z, tl.log(rounded) * (z / safe))
+
+
+@triton.jit
+def normal_cdf(z):
+    return 0.5 * (1.0 + tl.erf(z * 0.7071067811865476))
+
+
+@triton.jit
+def activate(z, activation):
+    """f(z)."""
+    h = z
+    if activation == RELU:
+        # A NaN stays one, as in torch; tl.maximum would drop it.
+        h = tl.where(z < 0.0, 0.0, z)
+    elif activation == LEAKY_RELU:
+        h = tl.where(z < 0.0, 0.01 * z, z)
+    elif activation == ELU:
+        h = tl.where(z > 0.0, z, exp_minus_one(tl.where(z > 0.0, 0.0, z)))
+    elif activation == GELU:
+        h = z * normal_cdf(z)
+    elif activation == SILU:
+        h = z * logistic(z)
+    elif activation == TANH:
+        h = tangent(z)
+    elif activation == SIGMOID:
+        h = logistic(z)
+    return h
+
+
+@triton.jit
+def derivative(z, activation):
+    """f'(z)."""
+    d = tl.where(z > 0.0, 1.0, 1.0)
+    if activation == RELU:
+        d = tl.where(z > 0.0, 1.0, 0.0)
+    elif activation == LEAKY_RELU:
+        d = tl.where(z > 0.0, 1.0, 0.01)
+    elif activation == ELU:
+        d = tl.where(z > 0.0, 1.0, tl.exp(tl.where(z > 0.0, 0.0, z)))
+    elif activation == GELU:
+        density = 0.3989422804014327 * tl.exp(-0.5 * z * z)
+        d = normal_cdf(z) + z * density
+    elif activation == SILU:
+        s = logistic(z)
+        d = s * (1.0 + z * (1.0 - s))
+    elif activation == TANH:
+        h = tangent(z)
+        d = 1.0 - h * h
+    elif activation == SIGMOID:
+        s = logistic(z)
+        d = s * (1.0 - s)
+    return d
+
+
+@triton.jit
+def cross_entropy(o, x):
+    """-x ln y - (1 - x) ln(1 - y) of y = logistic(o)."""
+    return tl.where(o < 0.0, 0.0, o) - o * x + log_one_plus(tl.exp(-tl.abs(o)))
+
+
+@triton.jit
+def reconstruct(o, output):
+    """y."""
+    y = o
+    if output == SIGMOID:
+        y = logistic(o)
+    return y
+
+
+@triton.jit
+def loss_of(o, y, x, loss, delta):
+    """The loss of each pixel."""
+    e = y - x
+    size = tl.abs(e)
+    value = e * e
+    if loss == BCE:
+        value = cross_entropy(o, x)
+    elif loss == L1:
+        value = size
+    elif loss == HUBER:
+        value = tl.where(size <= delta, 0.5 * e * e, delta * (size - 0.5 * delta))
+    return value
+
+
+@triton.jit
+def loss_gradient(y, x, loss, output, delta):
+    """d loss / d o of each pixel. Cross-entropy's is y - x, the output's slope cancelled."""
+    e = y - x
+    g = e
+    if loss == MSE:
+        g = 2.0 * e
+    elif loss == L1:
+        # (e > 0) - (e < 0), with NaN kept.
+        g = tl.where(e > 0.0, 1.0, tl.where(e < 0.0, -1.0, e))
+    elif loss == HUBER:
+        g = tl.where(e > delta, delta, tl.where(e < -delta, -delta, e))
+    if (loss != BCE) & (output == SIGMOID):
+        g = g * y * (1.0 - y)
+    return g

@@ -1,0 +1,287 @@
+"""Errors on images that nothing is learnt from, and how a slot's units and weights are.
+
+Notation as in ``training``, whose ``encode`` comes first. Sums of a block are float32; blocks are
+added up in float64, in the order of the images.
+"""
+
+import triton
+from triton import language as tl
+
+from sweep.trainer.fused.kernels.codes import (
+    ACTIVATION,
+    CAN_DIE,
+    DEAD,
+    DECODER_SQUARES,
+    ENCODER_SQUARES,
+    ENTROPY,
+    EXACT,
+    N_CODES,
+    N_NUMBERS,
+    N_REPORT,
+    N_SUMS,
+    N_TILE_SUMS,
+    NOT_FINITE,
+    OUTPUT,
+    REPORT_ENTROPY,
+    REPORT_EXACT,
+    REPORT_SQUARES,
+    SATURATED,
+    SATURATED_FROM,
+    SIGMOID,
+    SQUARES,
+    TRAIN_LOSS,
+)
+from sweep.trainer.fused.kernels.functions import activate, cross_entropy, reconstruct
+
+
+@triton.jit(do_not_specialize=["n_images", "n_classes", "keep"])
+def measure(
+    slot_list,
+    tile_list,
+    first,
+    count,
+    tile_units,
+    codes,
+    images,
+    n_images,
+    labels,  # (n,) int32, from 0; not read where n_classes is 0
+    n_classes,
+    position,
+    decoder,
+    decoder_bias,
+    z,
+    sums,  # (K, D / BLOCK_D, N_SUMS) float64
+    class_squares,  # (K, D / BLOCK_D, n_classes) float64
+    copies,  # (K, B, D), written where keep is not 0
+    keep,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Add a batch's errors to a slot's sums over BLOCK_D pixels; grid (K, D / BLOCK_D)."""
+    slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
+    if slot < 0:
+        return
+    activation = tl.load(codes + slot * N_CODES + ACTIVATION)
+    output = tl.load(codes + slot * N_CODES + OUTPUT)
+    n_tiles = tl.load(count + slot)
+    mine = tile_list + tl.load(first + slot)
+    start = tl.load(position + slot) * B
+    unit = tl.arange(0, BLOCK_R)
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d_in = d < D
+    bias = tl.load(decoder_bias + slot * D + d, mask=d_in, other=0.0)
+    cell = slot * tl.num_programs(1) + tl.program_id(1)
+    for b0 in range(0, B, BLOCK_B):
+        b = b0 + tl.arange(0, BLOCK_B)
+        total = tl.zeros((BLOCK_B, BLOCK_D), dtype=tl.float32)
+        for i in range(n_tiles):
+            tile = tl.load(mine + i).to(tl.int64)
+            in_use = unit < tl.load(tile_units + tile)
+            at = b[:, None] * BLOCK_R + unit[None, :]
+            h = activate(
+                tl.load(z + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0), activation
+            )
+            w = tl.load(
+                decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
+                mask=in_use[:, None] & d_in[None, :],
+                other=0.0,
+            )
+            total = tl.dot(h, w, total, input_precision=PRECISION)
+        o = total + bias[None, :]
+        image = start + b
+        seen = (b < B) & (image < n_images)
+        here = seen[:, None] & d_in[None, :]
+        pixel = tl.load(images + (image[:, None] * D + d[None, :]), mask=here, other=0)
+        x = pixel.to(tl.float32) / 255.0
+        y = reconstruct(o, output)
+        if keep != 0:
+            tl.store(copies + slot * B * D + (b[:, None] * D + d[None, :]), y, mask=here)
+
+        squares = tl.sum(tl.where(here, (y - x) * (y - x), 0.0), axis=1)
+        _add(sums + cell * N_SUMS + SQUARES, tl.sum(squares, axis=0))
+        if output == SIGMOID:
+            entropy = tl.where(here, cross_entropy(o, x), 0.0)
+            _add(sums + cell * N_SUMS + ENTROPY, tl.sum(tl.sum(entropy, axis=1), axis=0))
+        same = here & (_to_byte(y) == pixel.to(tl.float32))
+        exact = tl.sum(tl.sum(tl.where(same, 1.0, 0.0), axis=1), axis=0)
+        _add(sums + cell * N_SUMS + EXACT, exact)
+        if n_classes > 0:
+            label = tl.load(labels + image, mask=seen, other=-1)
+            for c in range(n_classes):
+                of_class = tl.sum(tl.where(label == c, squares, 0.0), axis=0)
+                _add(class_squares + cell * n_classes + c, of_class)
+
+
+@triton.jit
+def _add(cell, value):
+    tl.store(cell, tl.load(cell) + value.to(tl.float64))
+
+
+@triton.jit
+def _to_byte(y):
+    """As ``pixels.to_bytes``: cut to 0..255 and rounded, halves to even.
+
+    Adding and taking away 1.5 x 2^23 leaves float32 no room for a fraction.
+    """
+    cut = tl.minimum(tl.maximum(y * 255.0, 0.0), 255.0)
+    return (cut + 12582912.0) - 12582912.0
+
+
+@triton.jit(do_not_specialize=["n_images"])
+def watch_units(
+    tile_list,
+    tile_slot,
+    numbers,
+    n_images,
+    position,
+    z,
+    active,  # (T R,) int32, images for which a unit was above 0
+    saturated,  # (T R,) int32, images for which it was saturated
+    B: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+):
+    """Count over a batch for which images each unit of a tile is active, and saturated."""
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    limit = tl.load(numbers + slot * N_NUMBERS + SATURATED_FROM)
+    start = tl.load(position + slot) * B
+    unit = tl.arange(0, BLOCK_R)
+    row = tile * BLOCK_R + unit
+    n_active = tl.load(active + row)
+    n_saturated = tl.load(saturated + row)
+    for b0 in range(0, B, BLOCK_B):
+        b = b0 + tl.arange(0, BLOCK_B)
+        seen = ((b < B) & (start + b < n_images))[:, None]
+        at = b[:, None] * BLOCK_R + unit[None, :]
+        inputs = tl.load(z + tile * B * BLOCK_R + at, mask=seen, other=0.0)
+        n_active += tl.sum((inputs > 0.0).to(tl.int32), axis=0)
+        n_saturated += tl.sum((tl.abs(inputs) > limit).to(tl.int32), axis=0)
+    tl.store(active + row, n_active)
+    tl.store(saturated + row, n_saturated)
+
+
+@triton.jit
+def summarise_tiles(
+    tile_list,
+    tile_slot,
+    tile_units,
+    codes,
+    encoder,
+    encoder_bias,
+    decoder,
+    active,
+    saturated,
+    tile_sums,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+):
+    """A tile's weights and units in a few numbers; grid (T,)."""
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    unit = tl.arange(0, BLOCK_R)
+    in_use = unit < tl.load(tile_units + tile)
+    row = tile * BLOCK_R + unit
+    bias = tl.load(encoder_bias + row, mask=in_use, other=0.0)
+    not_finite = _count_not_finite(bias)
+    encoder_squares = tl.zeros((BLOCK_R,), dtype=tl.float32)
+    decoder_squares = tl.zeros((BLOCK_R,), dtype=tl.float32)
+    for d0 in range(0, D, BLOCK_D):
+        d = d0 + tl.arange(0, BLOCK_D)
+        at = unit[:, None] * D + d[None, :]
+        mask = in_use[:, None] & (d < D)[None, :]
+        incoming = tl.load(encoder + tile * BLOCK_R * D + at, mask=mask, other=0.0)
+        outgoing = tl.load(decoder + tile * BLOCK_R * D + at, mask=mask, other=0.0)
+        encoder_squares += tl.sum(incoming * incoming, axis=1)
+        decoder_squares += tl.sum(outgoing * outgoing, axis=1)
+        not_finite += tl.sum(_count_not_finite(incoming) + _count_not_finite(outgoing), axis=1)
+
+    can_die = tl.load(codes + slot * N_CODES + CAN_DIE) != 0
+    dead = in_use & (tl.load(active + row) == 0) & can_die
+    n_saturated = tl.where(in_use, tl.load(saturated + row), 0)
+    cell = tile_sums + tile * N_TILE_SUMS
+    tl.store(cell + ENCODER_SQUARES, tl.sum(encoder_squares.to(tl.float64), axis=0))
+    tl.store(cell + DECODER_SQUARES, tl.sum(decoder_squares.to(tl.float64), axis=0))
+    tl.store(cell + NOT_FINITE, tl.sum(not_finite, axis=0).to(tl.float64))
+    tl.store(cell + DEAD, tl.sum(dead.to(tl.int32), axis=0).to(tl.float64))
+    tl.store(cell + SATURATED, tl.sum(n_saturated.to(tl.int64), axis=0).to(tl.float64))
+
+
+@triton.jit
+def _count_not_finite(values):
+    return tl.where(tl.abs(values) < float("inf"), 0, 1)
+
+
+@triton.jit(do_not_specialize=["n_steps", "n_parts", "n_images", "K"])
+def summarise_slots(
+    slot_list,
+    tile_list,
+    first,
+    count,
+    decoder_bias,
+    tile_sums,
+    losses,  # (n_steps, K, n_parts)
+    n_steps,
+    n_parts,
+    n_images,
+    sums,
+    report,  # (K, N_REPORT) float64
+    K,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PARTS: tl.constexpr,
+):
+    """A slot's row of the report; grid (K,). PARTS is n_parts or the next power of two.
+
+    The training loss is the mean over images; where a step's loss is not finite, the first such.
+    """
+    slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
+    if slot < 0:
+        return
+    row = report + slot * N_REPORT
+    n_tiles = tl.load(count + slot)
+    mine = tile_list + tl.load(first + slot)
+    column = tl.arange(0, 8)
+    summed = tl.zeros((8,), dtype=tl.float64)
+    for i in range(n_tiles):
+        tile = tl.load(mine + i).to(tl.int64)
+        summed += tl.load(
+            tile_sums + tile * N_TILE_SUMS + column, mask=column < N_TILE_SUMS, other=0.0
+        )
+    not_finite = tl.zeros((BLOCK_D,), dtype=tl.int32)
+    for d0 in range(0, D, BLOCK_D):
+        d = d0 + tl.arange(0, BLOCK_D)
+        not_finite += _count_not_finite(tl.load(decoder_bias + slot * D + d, mask=d < D, other=0.0))
+    summed += tl.where(column == NOT_FINITE, tl.sum(not_finite, axis=0), 0)
+    tl.store(row + column, summed, mask=column < N_TILE_SUMS)
+
+    part = tl.arange(0, PARTS)
+    loss_sum = tl.zeros((PARTS,), dtype=tl.float64)
+    culprit = tl.zeros((1,), dtype=tl.float64)
+    for at_step in range(n_steps):
+        cells = losses + (at_step * K + slot) * n_parts + part
+        loss = tl.load(cells, mask=part < n_parts, other=0.0).to(tl.float64)
+        loss_sum += loss
+        of_step = tl.zeros((1,), dtype=tl.float64) + tl.sum(loss, axis=0)
+        culprit = tl.where(tl.abs(culprit) < float("inf"), of_step, culprit)
+    mean = tl.zeros((1,), dtype=tl.float64) + tl.sum(loss_sum, axis=0) / (
+        n_images.to(tl.float64) * D
+    )
+    mean = tl.where(tl.abs(culprit) < float("inf"), mean, culprit)
+    tl.store(row + TRAIN_LOSS + tl.arange(0, 1), mean)
+
+    cell = sums + (slot * n_parts + part) * N_SUMS
+    mask = part < n_parts
+    tl.store(row + REPORT_SQUARES, tl.sum(tl.load(cell + SQUARES, mask=mask, other=0.0), axis=0))
+    tl.store(row + REPORT_ENTROPY, tl.sum(tl.load(cell + ENTROPY, mask=mask, other=0.0), axis=0))
+    tl.store(row + REPORT_EXACT, tl.sum(tl.load(cell + EXACT, mask=mask, other=0.0), axis=0))

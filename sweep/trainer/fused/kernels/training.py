@@ -1,0 +1,432 @@
+"""One training step of every slot that trains.
+
+begin_step: the slots' rates. encode: Z = X W1' + b1. decode: O = f(Z) W2 + b2, the loss, its
+gradient G by O, and b2's step. hidden_gradient: P = (G W2') f'(Z), and b1's step. update_decoder,
+update_encoder: f(Z)' G and P' X, with the optimizer's step in the epilogue.
+
+Notation as in the package, and: W1, W2 (T R, D) hold a hidden unit's incoming and outgoing weights
+in a row; Z and P are (T, B, R), so that a tile's part is one block of memory; G is (K, B, D).
+X are bytes and stay bytes up to the product: 0..255 are exact in tf32, and 1 / 255 is applied to
+the sum.
+
+The work of a launch: ``tile_list`` (T,) the tiles of the slots that work, a slot's tiles in the
+order of its units and together, -1 at the end; ``slot_list`` (K,) these slots, -1 at the end;
+``first`` and ``count`` (K,), by slot, where its tiles are in the list; ``tile_slot`` and
+``tile_units`` (T,), by tile, whose it is and how many of its R units are in use.
+"""
+
+import triton
+from triton import language as tl
+
+from sweep.trainer.fused.kernels.codes import (
+    ACTIVATION,
+    BETA1,
+    BETA2,
+    COSINE,
+    DECOUPLED_DECAY,
+    DELTA,
+    KEPT,
+    LEARNING_RATE,
+    LINEAR_WARMUP,
+    LOSS,
+    N_CODES,
+    N_NUMBERS,
+    N_RATES,
+    N_SETTINGS,
+    N_STEPS,
+    N_WARMUP,
+    OUTPUT,
+    RATE,
+    ROOT_CORRECTION,
+    SCHEDULE,
+    STEP_SIZE,
+)
+from sweep.trainer.fused.kernels.functions import (
+    activate,
+    derivative,
+    loss_gradient,
+    loss_of,
+    reconstruct,
+)
+from sweep.trainer.fused.kernels.optimizers import step
+
+
+@triton.jit(do_not_specialize=["K"])
+def begin_step(count, codes, settings, steps_done, position, rates, K, BLOCK_K: tl.constexpr):
+    """Rates of the step to come, for every slot that works; counts it in ``steps_done`` (K,).
+
+    ``position`` (K,) moves on to the step's batch of the epoch; -1 before the first.
+    """
+    slot = tl.program_id(0) * BLOCK_K + tl.arange(0, BLOCK_K)
+    works = slot < K
+    works = works & (tl.load(count + slot, mask=works, other=0) > 0)
+    done = tl.load(steps_done + slot, mask=works, other=0)
+    n_steps = tl.load(codes + slot * N_CODES + N_STEPS, mask=works, other=1)
+    n_warmup = tl.load(codes + slot * N_CODES + N_WARMUP, mask=works, other=1)
+    schedule = tl.load(codes + slot * N_CODES + SCHEDULE, mask=works, other=0)
+
+    now = done.to(tl.float64)
+    cosine = 0.5 * (1.0 + tl.cos(now / n_steps.to(tl.float64) * 3.141592653589793))
+    warmup = tl.minimum(1.0, (now + 1.0) / n_warmup.to(tl.float64))
+    factor = tl.where(schedule == COSINE, cosine, 1.0)
+    factor = tl.where(schedule == LINEAR_WARMUP, warmup, factor)
+
+    setting = settings + slot * N_SETTINGS
+    rate = factor * tl.load(setting + LEARNING_RATE, mask=works, other=0.0)
+    decay = tl.load(setting + DECOUPLED_DECAY, mask=works, other=0.0)
+    beta1 = tl.load(setting + BETA1, mask=works, other=0.0)
+    beta2 = tl.load(setting + BETA2, mask=works, other=0.0)
+    # beta^t as exp(t log beta); a beta of 0 leaves nothing to correct.
+    correction1 = 1.0 - tl.exp((now + 1.0) * tl.log(tl.where(beta1 > 0.0, beta1, 1.0)))
+    correction2 = 1.0 - tl.exp((now + 1.0) * tl.log(tl.where(beta2 > 0.0, beta2, 1.0)))
+    correction1 = tl.where(beta1 > 0.0, correction1, 1.0)
+    correction2 = tl.where(beta2 > 0.0, correction2, 1.0)
+
+    row = rates + slot * N_RATES
+    tl.store(row + RATE, rate.to(tl.float32), mask=works)
+    tl.store(row + STEP_SIZE, (rate / correction1).to(tl.float32), mask=works)
+    tl.store(row + ROOT_CORRECTION, tl.sqrt(correction2).to(tl.float32), mask=works)
+    tl.store(row + KEPT, (1.0 - rate * decay).to(tl.float32), mask=works)
+    tl.store(steps_done + slot, done + 1, mask=works)
+    at = tl.load(position + slot, mask=works, other=0)
+    tl.store(position + slot, at + 1, mask=works)
+
+
+@triton.jit(do_not_specialize=["order_stride", "n_images"])
+def encode(
+    tile_list,
+    tile_slot,
+    tile_units,
+    images,  # (n, D) uint8
+    order,  # int32, which image comes when: of a slot at order + slot * order_stride
+    order_stride,
+    n_images,
+    position,
+    encoder,
+    encoder_bias,
+    z,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Z of a tile and BLOCK_B examples; grid (T, B / BLOCK_B)."""
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    unit = tl.arange(0, BLOCK_R)
+    in_use = unit < tl.load(tile_units + tile)
+    row = tile * BLOCK_R + unit
+    b = tl.program_id(1) * BLOCK_B + tl.arange(0, BLOCK_B)
+    start = tl.load(position + slot) * B
+    seen = (b < B) & (start + b < n_images)
+    image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
+
+    total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
+    for d0 in range(0, D, BLOCK_D):
+        d = d0 + tl.arange(0, BLOCK_D)
+        x = tl.load(
+            images + (image[:, None] * D + d[None, :]),
+            mask=seen[:, None] & (d < D)[None, :],
+            other=0,
+        ).to(tl.float32)
+        w = tl.load(
+            encoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
+            mask=in_use[:, None] & (d < D)[None, :],
+            other=0.0,
+        )
+        total = tl.dot(x, tl.trans(w), total, input_precision=PRECISION)
+    bias = tl.load(encoder_bias + row, mask=in_use, other=0.0)
+    at = b[:, None] * BLOCK_R + unit[None, :]
+    tl.store(
+        z + tile * B * BLOCK_R + at, total * (1.0 / 255.0) + bias[None, :], mask=(b < B)[:, None]
+    )
+
+
+@triton.jit(do_not_specialize=["order_stride", "n_images", "K"])
+def decode(
+    slot_list,
+    tile_list,
+    first,
+    count,
+    tile_units,
+    codes,
+    rates,
+    numbers,
+    images,
+    order,
+    order_stride,
+    n_images,
+    position,
+    decoder,
+    decoder_bias,  # (K, D), and its moments
+    bias_first,
+    bias_second,
+    z,
+    gradient,  # G
+    losses,  # (steps of an epoch, K, D / BLOCK_D), each cell's sum
+    K,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Logits, loss and its gradient of a slot and BLOCK_D outputs; grid (K, D / BLOCK_D)."""
+    slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
+    if slot < 0:
+        return
+    code = codes + slot * N_CODES
+    activation = tl.load(code + ACTIVATION)
+    output = tl.load(code + OUTPUT)
+    loss = tl.load(code + LOSS)
+    delta = tl.load(numbers + slot * N_NUMBERS + DELTA)
+    n_tiles = tl.load(count + slot)
+    mine = tile_list + tl.load(first + slot)
+    at_step = tl.load(position + slot)
+    start = at_step * B
+    scale = 1.0 / (tl.minimum(n_images - start, B) * D).to(tl.float32)
+
+    unit = tl.arange(0, BLOCK_R)
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d_in = d < D
+    bias = tl.load(decoder_bias + slot * D + d, mask=d_in, other=0.0)
+    bias_gradient = tl.zeros((BLOCK_D,), dtype=tl.float32)
+    loss_sum = 0.0
+    for b0 in range(0, B, BLOCK_B):
+        b = b0 + tl.arange(0, BLOCK_B)
+        total = tl.zeros((BLOCK_B, BLOCK_D), dtype=tl.float32)
+        for i in range(n_tiles):
+            tile = tl.load(mine + i).to(tl.int64)
+            in_use = unit < tl.load(tile_units + tile)
+            at = b[:, None] * BLOCK_R + unit[None, :]
+            h = activate(
+                tl.load(z + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0), activation
+            )
+            w = tl.load(
+                decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
+                mask=in_use[:, None] & d_in[None, :],
+                other=0.0,
+            )
+            total = tl.dot(h, w, total, input_precision=PRECISION)
+        o = total + bias[None, :]
+        seen = (b < B) & (start + b < n_images)
+        image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
+        here = seen[:, None] & d_in[None, :]
+        x = tl.load(images + (image[:, None] * D + d[None, :]), mask=here, other=0)
+        x = x.to(tl.float32) / 255.0
+        y = reconstruct(o, output)
+        value = tl.where(here, loss_of(o, y, x, loss, delta), 0.0)
+        loss_sum += tl.sum(tl.sum(value, axis=1), axis=0)
+        g = tl.where(here, loss_gradient(y, x, loss, output, delta) * scale, 0.0)
+        cell = gradient + slot * B * D + (b[:, None] * D + d[None, :])
+        tl.store(cell, g, mask=(b < B)[:, None] & d_in[None, :])
+        bias_gradient += tl.sum(g, axis=0)
+    step(
+        decoder_bias,
+        bias_first,
+        bias_second,
+        slot * D + d,
+        d_in,
+        bias_gradient,
+        code,
+        rates + slot * N_RATES,
+        numbers + slot * N_NUMBERS,
+    )
+    part = (at_step.to(tl.int64) * K + slot) * tl.num_programs(1) + tl.program_id(1)
+    tl.store(losses + part, loss_sum)
+
+
+@triton.jit(do_not_specialize=["n_images"])
+def hidden_gradient(
+    tile_list,
+    tile_slot,
+    tile_units,
+    codes,
+    rates,
+    numbers,
+    n_images,
+    position,
+    decoder,
+    encoder_bias,
+    bias_first,
+    bias_second,
+    z,
+    gradient,
+    hidden,  # P
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """P of a tile; grid (T,)."""
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    code = codes + slot * N_CODES
+    activation = tl.load(code + ACTIVATION)
+    unit = tl.arange(0, BLOCK_R)
+    in_use = unit < tl.load(tile_units + tile)
+    row = tile * BLOCK_R + unit
+    start = tl.load(position + slot) * B
+    bias_gradient = tl.zeros((BLOCK_R,), dtype=tl.float32)
+    for b0 in range(0, B, BLOCK_B):
+        b = b0 + tl.arange(0, BLOCK_B)
+        total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
+        for d0 in range(0, D, BLOCK_D):
+            d = d0 + tl.arange(0, BLOCK_D)
+            g = tl.load(
+                gradient + slot * B * D + (b[:, None] * D + d[None, :]),
+                mask=(b < B)[:, None] & (d < D)[None, :],
+                other=0.0,
+            )
+            w = tl.load(
+                decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
+                mask=in_use[:, None] & (d < D)[None, :],
+                other=0.0,
+            )
+            total = tl.dot(g, tl.trans(w), total, input_precision=PRECISION)
+        at = b[:, None] * BLOCK_R + unit[None, :]
+        seen = (b < B) & (start + b < n_images)
+        here = seen[:, None] & in_use[None, :]
+        slope = derivative(tl.load(z + tile * B * BLOCK_R + at, mask=here, other=0.0), activation)
+        p = tl.where(here, total * slope, 0.0)
+        tl.store(hidden + tile * B * BLOCK_R + at, p, mask=(b < B)[:, None])
+        bias_gradient += tl.sum(p, axis=0)
+    step(
+        encoder_bias,
+        bias_first,
+        bias_second,
+        row,
+        in_use,
+        bias_gradient,
+        code,
+        rates + slot * N_RATES,
+        numbers + slot * N_NUMBERS,
+    )
+
+
+@triton.jit(do_not_specialize=["order_stride", "n_images"])
+def update_encoder(
+    tile_list,
+    tile_slot,
+    tile_units,
+    codes,
+    rates,
+    numbers,
+    images,
+    order,
+    order_stride,
+    n_images,
+    position,
+    encoder,
+    encoder_first,
+    encoder_second,
+    hidden,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """W1's step of a tile and BLOCK_D inputs; grid (T, D / BLOCK_D)."""
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    unit = tl.arange(0, BLOCK_R)
+    in_use = unit < tl.load(tile_units + tile)
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    start = tl.load(position + slot) * B
+    total = tl.zeros((BLOCK_R, BLOCK_D), dtype=tl.float32)
+    for b0 in range(0, B, BLOCK_B):
+        b = b0 + tl.arange(0, BLOCK_B)
+        seen = (b < B) & (start + b < n_images)
+        image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
+        x = tl.load(
+            images + (image[:, None] * D + d[None, :]),
+            mask=seen[:, None] & (d < D)[None, :],
+            other=0,
+        ).to(tl.float32)
+        at = b[:, None] * BLOCK_R + unit[None, :]
+        p = tl.load(hidden + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0)
+        total = tl.dot(tl.trans(p), x, total, input_precision=PRECISION)
+    step(
+        encoder + tile * BLOCK_R * D,
+        encoder_first + tile * BLOCK_R * D,
+        encoder_second + tile * BLOCK_R * D,
+        unit[:, None] * D + d[None, :],
+        in_use[:, None] & (d < D)[None, :],
+        total * (1.0 / 255.0),
+        codes + slot * N_CODES,
+        rates + slot * N_RATES,
+        numbers + slot * N_NUMBERS,
+    )
+
+
+@triton.jit(do_not_specialize=["n_images"])
+def update_decoder(
+    tile_list,
+    tile_slot,
+    tile_units,
+    codes,
+    rates,
+    numbers,
+    n_images,
+    position,
+    decoder,
+    decoder_first,
+    decoder_second,
+    z,
+    gradient,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """W2's step of a tile and BLOCK_D outputs; grid (T, D / BLOCK_D)."""
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    activation = tl.load(codes + slot * N_CODES + ACTIVATION)
+    unit = tl.arange(0, BLOCK_R)
+    in_use = unit < tl.load(tile_units + tile)
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    start = tl.load(position + slot) * B
+    total = tl.zeros((BLOCK_R, BLOCK_D), dtype=tl.float32)
+    for b0 in range(0, B, BLOCK_B):
+        b = b0 + tl.arange(0, BLOCK_B)
+        # Examples beyond the last are left out on both sides: their units may be infinite.
+        seen = (b < B) & (start + b < n_images)
+        at = b[:, None] * BLOCK_R + unit[None, :]
+        h = activate(
+            tl.load(z + tile * B * BLOCK_R + at, mask=seen[:, None], other=0.0), activation
+        )
+        g = tl.load(
+            gradient + slot * B * D + (b[:, None] * D + d[None, :]),
+            mask=seen[:, None] & (d < D)[None, :],
+            other=0.0,
+        )
+        total = tl.dot(tl.trans(h), g, total, input_precision=PRECISION)
+    step(
+        decoder + tile * BLOCK_R * D,
+        decoder_first + tile * BLOCK_R * D,
+        decoder_second + tile * BLOCK_R * D,
+        unit[:, None] * D + d[None, :],
+        in_use[:, None] & (d < D)[None, :],
+        total,
+        codes + slot * N_CODES,
+        rates + slot * N_RATES,
+        numbers + slot * N_NUMBERS,
+    )

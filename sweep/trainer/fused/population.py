@@ -1,0 +1,454 @@
+"""A population's memory on the device, and the launches that train and measure it.
+
+Notation: K slots, T tiles of R hidden units, B examples, D inputs, S steps of an epoch, P blocks of
+outputs, C classes. Which slot does what is decided elsewhere; here is only what all of them share.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sweep.trainer.fused import kernels
+from sweep.trainer.fused.kernels import codes
+from sweep.trainer.fused.layout import Layout, Place
+from sweep.trainer.fused.settings import Rows
+from sweep.trainer.initialisation import Weights
+
+PRECISIONS = ("tf32", "ieee")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocks:
+    """Sizes of what one program holds: powers of 2, 16 at least. Another size, another rounding."""
+
+    #: R
+    units: int = 32
+    examples: int = 128
+    #: Inputs or outputs of a program, in decode and both updates.
+    outputs: int = 64
+    #: Inputs or outputs taken at a time where a program needs all.
+    inputs: int = 32
+    #: Warps of a program in decode, measure and update_decoder: with 4, decode spills registers.
+    warps: int = 8
+
+    def examples_for(self, batch_size: int) -> int:
+        """Examples of a block, no larger than the batch needs."""
+        return max(16, min(self.examples, _power_of_2(batch_size)))
+
+
+class Images(NamedTuple):
+    """Images to measure."""
+
+    #: (n, D) uint8
+    pixels: Tensor
+    #: (n,) int32 counted from 0, and how many there are; 0 measures without classes.
+    labels: Tensor
+    n_classes: int
+
+
+class Measured(NamedTuple):
+    """What was measured, left on the device."""
+
+    #: (K, N_REPORT) float64
+    report: Tensor
+    #: (K, P, C) float64, sums of squared errors by class.
+    class_squares: Tensor
+
+
+class Work:
+    """Which slots a launch works on; the arrays stay where they are, so that a graph sees changes.
+
+    Wide slots come first, so that the last programs to finish are short ones.
+    """
+
+    def __init__(self, n_slots: int, n_tiles: int, device: torch.device) -> None:
+        def empty(n: int) -> Tensor:
+            return torch.full((n,), -1, dtype=torch.int32, device=device)
+
+        self.tile_list, self.tile_slot, self.tile_units = (empty(n_tiles) for _ in range(3))
+        self.slot_list, self.first = empty(n_slots), empty(n_slots)
+        self.count = torch.zeros_like(self.first)
+
+    def assign(self, places: Sequence[Place], tile_units: int) -> None:
+        """From the next launch on, work on these places."""
+        tiles, slots = [-1] * len(self.tile_list), [-1] * len(self.slot_list)
+        owner, units = list(tiles), list(tiles)
+        first, count, n = [0] * len(slots), [0] * len(slots), 0
+        widest_first = sorted(places, key=lambda place: (-place.hidden_width, place.slot))
+        for i, place in enumerate(widest_first):
+            slots[i], first[place.slot], count[place.slot] = place.slot, n, len(place.tiles)
+            for j, tile in enumerate(place.tiles):
+                tiles[n], owner[tile] = tile, place.slot
+                units[tile] = min(tile_units, place.hidden_width - j * tile_units)
+                n += 1
+        for tensor, values in (
+            (self.tile_list, tiles),
+            (self.tile_slot, owner),
+            (self.tile_units, units),
+            (self.slot_list, slots),
+            (self.first, first),
+            (self.count, count),
+        ):
+            tensor.copy_(on_device(torch.tensor(values, dtype=torch.int32), tensor.device))
+
+
+class Population:
+    """Weights, moments, settings and scratch of all slots, and the kernels over them."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        train: Tensor,  # (N, D) uint8
+        *,
+        batch_size: int,
+        n_evaluated: int,
+        n_classes: int,
+        blocks: Blocks,
+        precision: str,
+    ) -> None:
+        self.layout, self.train, self.device = layout, train, train.device
+        self.blocks, self.precision = blocks, precision
+        n, d = train.shape
+        self.batch_size, self.n_inputs = batch_size, d
+        self.steps_per_epoch = math.ceil(n / batch_size)
+        self.n_parts = math.ceil(d / blocks.outputs)
+        k, t = layout.n_slots, layout.n_tiles
+        rows = t * blocks.units
+
+        self.encoder, self.decoder = self._with_moments(rows, d), self._with_moments(rows, d)
+        self.encoder_bias, self.decoder_bias = self._with_moments(rows), self._with_moments(k, d)
+        self.z, self.hidden = (self._zeros(t, batch_size, blocks.units) for _ in range(2))
+        #: The gradient by the outputs while training, reconstructions while measuring.
+        self.outputs = self._zeros(k, batch_size, d)
+        self.losses = self._zeros(self.steps_per_epoch, k, self.n_parts)
+
+        self.codes = self._zeros(k, int(codes.N_CODES), dtype=torch.int32)
+        self.settings = self._zeros(k, int(codes.N_SETTINGS), dtype=torch.float64)
+        self.numbers = self._zeros(k, int(codes.N_NUMBERS))
+        self.rates = self._zeros(k, int(codes.N_RATES))
+        self.steps_done, self.position, self.page = (
+            self._zeros(k, dtype=torch.int32) for _ in range(3)
+        )
+        self.order = self._zeros(k, n, dtype=torch.int32)
+        #: The order of images that are only measured: one for all slots.
+        self.in_line = torch.arange(n_evaluated, dtype=torch.int32, device=self.device)
+
+        self.active, self.saturated = (self._zeros(rows, dtype=torch.int32) for _ in range(2))
+        self.tile_sums = self._zeros(t, int(codes.N_TILE_SUMS), dtype=torch.float64)
+        self.sums = self._zeros(k, self.n_parts, int(codes.N_SUMS), dtype=torch.float64)
+        self.class_squares = self._zeros(k, self.n_parts, n_classes, dtype=torch.float64)
+        self.report = self._zeros(k, int(codes.N_REPORT), dtype=torch.float64)
+        self.training, self.measuring = (Work(k, t, self.device) for _ in range(2))
+
+    # Slots
+
+    def write_slot(self, place: Place, rows: Rows, weights: Weights) -> None:
+        """A new trial's settings and first weights, and moments of 0."""
+        at, slot = self._rows(place), place.slot
+        for table, values in zip((self.codes, self.settings, self.numbers), rows, strict=True):
+            table[slot].copy_(on_device(torch.tensor(values, dtype=table.dtype), self.device))
+        self.steps_done[slot] = 0
+        new = (
+            (self.encoder, at, weights.encoder_weight),
+            (self.decoder, at, weights.decoder_weight.T),
+            (self.encoder_bias, at, weights.encoder_bias),
+            (self.decoder_bias, self._index([slot]), weights.decoder_bias[None]),
+        )
+        for layer, index, values in new:
+            layer.weight.index_copy_(0, index, on_device(values, self.device))
+            layer.first.index_fill_(0, index, 0.0)
+            layer.second.index_fill_(0, index, 0.0)
+
+    def write_orders(self, slots: Sequence[int], orders: Tensor) -> None:
+        """Start an epoch that visits the images in these orders, (slots, N)."""
+        rows = on_device(orders.to(torch.int32), self.device)
+        self.order.index_copy_(0, self._index(slots), rows)
+        self.position.fill_(-1)
+
+    def read_slot(self, place: Place) -> Weights:
+        """A slot's present weights, on the CPU."""
+        return Weights(*(weight.cpu() for weight in self.copy_slot(place)))
+
+    def copy_slot(self, place: Place) -> Weights:
+        """A slot's present weights, copied on the device."""
+        at = self._rows(place)
+        return Weights(
+            encoder_weight=self.encoder.weight[at],
+            encoder_bias=self.encoder_bias.weight[at],
+            decoder_weight=self.decoder.weight[at].T.contiguous(),
+            decoder_bias=self.decoder_bias.weight[place.slot].clone(),
+        )
+
+    def _rows(self, place: Place) -> Tensor:
+        """The rows of a place's units, (hidden width,)."""
+        tiles = torch.tensor(place.tiles)[:, None] * self.blocks.units
+        rows = (tiles + torch.arange(self.blocks.units)).flatten()
+        return on_device(rows[: place.hidden_width], self.device)
+
+    def _index(self, slots: Sequence[int]) -> Tensor:
+        return on_device(torch.tensor(slots), self.device)
+
+    # Launches
+
+    def train_step(self) -> None:
+        """One step of every slot that trains."""
+        self._begin_step()
+        self._encode(self.training, self.train, self.order, self.position)
+        self._decode()
+        self._hidden_gradient()
+        self._update_decoder()
+        self._update_encoder()
+
+    def measure_step(self, images: Images, *, watch: bool = False, keep: bool = False) -> None:
+        """Add one batch of images, in line, to the sums of every slot that is measured."""
+        self.page.add_(1)
+        self._encode(self.measuring, images.pixels, self.in_line, self.page)
+        if watch:
+            self._watch_units(len(images.pixels))
+        self._measure(images, keep)
+
+    def measure(self, images: Images, step: Callable[[], None], *, summarise: bool) -> Measured:
+        """All of the images, by a step for each batch; with the weights' own numbers too."""
+        for tensor in (self.page, self.sums, self.class_squares, self.active, self.saturated):
+            tensor.zero_()
+        self.page.sub_(1)
+        for _ in range(math.ceil(len(images.pixels) / self.batch_size)):
+            step()
+        if summarise:
+            self._summarise_tiles()
+        self._summarise_slots()
+        return Measured(self.report.clone(), self.class_squares.clone())
+
+    def reconstruct(self, images: Images, slots: Sequence[int]) -> Tensor:
+        """Images as slots that are measured give them back, (slots, n, D)."""
+        self.page.fill_(-1)
+        parts = []
+        for _ in range(math.ceil(len(images.pixels) / self.batch_size)):
+            self.measure_step(images, keep=True)
+            parts.append(self.outputs[self._index(slots)])
+        return torch.cat(parts, dim=1)[:, : len(images.pixels)]
+
+    def _begin_step(self) -> None:
+        block = 128
+        kernels.begin_step[(math.ceil(self.layout.n_slots / block),)](
+            self.training.count,
+            self.codes,
+            self.settings,
+            self.steps_done,
+            self.position,
+            self.rates,
+            self.layout.n_slots,
+            BLOCK_K=block,
+        )
+
+    def _encode(self, work: Work, images: Tensor, order: Tensor, position: Tensor) -> None:
+        n_blocks = math.ceil(self.batch_size / self.blocks.examples_for(self.batch_size))
+        kernels.encode[(self.layout.n_tiles, n_blocks)](
+            work.tile_list,
+            work.tile_slot,
+            work.tile_units,
+            images,
+            order,
+            order.stride(0) if order.ndim == 2 else 0,
+            len(images),
+            position,
+            self.encoder.weight,
+            self.encoder_bias.weight,
+            self.z,
+            **self._sizes(self.blocks.inputs),
+        )
+
+    def _decode(self) -> None:
+        kernels.decode[(self.layout.n_slots, self.n_parts)](
+            self.training.slot_list,
+            self.training.tile_list,
+            self.training.first,
+            self.training.count,
+            self.training.tile_units,
+            self.codes,
+            self.rates,
+            self.numbers,
+            self.train,
+            self.order,
+            self.order.stride(0),
+            len(self.train),
+            self.position,
+            self.decoder.weight,
+            *self.decoder_bias,
+            self.z,
+            self.outputs,
+            self.losses,
+            self.layout.n_slots,
+            **self._sizes(self.blocks.outputs),
+            num_warps=self.blocks.warps,
+        )
+
+    def _hidden_gradient(self) -> None:
+        kernels.hidden_gradient[(self.layout.n_tiles,)](
+            self.training.tile_list,
+            self.training.tile_slot,
+            self.training.tile_units,
+            self.codes,
+            self.rates,
+            self.numbers,
+            len(self.train),
+            self.position,
+            self.decoder.weight,
+            *self.encoder_bias,
+            self.z,
+            self.outputs,
+            self.hidden,
+            **self._sizes(self.blocks.inputs),
+        )
+
+    def _update_encoder(self) -> None:
+        kernels.update_encoder[(self.layout.n_tiles, self.n_parts)](
+            self.training.tile_list,
+            self.training.tile_slot,
+            self.training.tile_units,
+            self.codes,
+            self.rates,
+            self.numbers,
+            self.train,
+            self.order,
+            self.order.stride(0),
+            len(self.train),
+            self.position,
+            *self.encoder,
+            self.hidden,
+            **self._sizes(self.blocks.outputs),
+        )
+
+    def _update_decoder(self) -> None:
+        kernels.update_decoder[(self.layout.n_tiles, self.n_parts)](
+            self.training.tile_list,
+            self.training.tile_slot,
+            self.training.tile_units,
+            self.codes,
+            self.rates,
+            self.numbers,
+            len(self.train),
+            self.position,
+            *self.decoder,
+            self.z,
+            self.outputs,
+            **self._sizes(self.blocks.outputs),
+            num_warps=self.blocks.warps,
+        )
+
+    def _watch_units(self, n_images: int) -> None:
+        kernels.watch_units[(self.layout.n_tiles,)](
+            self.measuring.tile_list,
+            self.measuring.tile_slot,
+            self.numbers,
+            n_images,
+            self.page,
+            self.z,
+            self.active,
+            self.saturated,
+            B=self.batch_size,
+            BLOCK_R=self.blocks.units,
+            BLOCK_B=self.blocks.examples_for(self.batch_size),
+        )
+
+    def _measure(self, images: Images, keep: bool) -> None:
+        kernels.measure[(self.layout.n_slots, self.n_parts)](
+            self.measuring.slot_list,
+            self.measuring.tile_list,
+            self.measuring.first,
+            self.measuring.count,
+            self.measuring.tile_units,
+            self.codes,
+            images.pixels,
+            len(images.pixels),
+            images.labels,
+            images.n_classes,
+            self.page,
+            self.decoder.weight,
+            self.decoder_bias.weight,
+            self.z,
+            self.sums,
+            self.class_squares,
+            self.outputs,
+            int(keep),
+            **self._sizes(self.blocks.outputs),
+            num_warps=self.blocks.warps,
+        )
+
+    def _summarise_tiles(self) -> None:
+        kernels.summarise_tiles[(self.layout.n_tiles,)](
+            self.measuring.tile_list,
+            self.measuring.tile_slot,
+            self.measuring.tile_units,
+            self.codes,
+            self.encoder.weight,
+            self.encoder_bias.weight,
+            self.decoder.weight,
+            self.active,
+            self.saturated,
+            self.tile_sums,
+            D=self.n_inputs,
+            BLOCK_R=self.blocks.units,
+            BLOCK_D=self.blocks.outputs,
+        )
+
+    def _summarise_slots(self) -> None:
+        kernels.summarise_slots[(self.layout.n_slots,)](
+            self.measuring.slot_list,
+            self.measuring.tile_list,
+            self.measuring.first,
+            self.measuring.count,
+            self.decoder_bias.weight,
+            self.tile_sums,
+            self.losses,
+            self.steps_per_epoch,
+            self.n_parts,
+            len(self.train),
+            self.sums,
+            self.report,
+            self.layout.n_slots,
+            B=self.batch_size,
+            D=self.n_inputs,
+            BLOCK_D=self.blocks.outputs,
+            PARTS=_power_of_2(self.n_parts),
+        )
+
+    def _sizes(self, block_inputs: int) -> dict[str, object]:
+        return {
+            "B": self.batch_size,
+            "D": self.n_inputs,
+            "BLOCK_R": self.blocks.units,
+            "BLOCK_B": self.blocks.examples_for(self.batch_size),
+            "BLOCK_D": block_inputs,
+            "PRECISION": self.precision,
+        }
+
+    def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.zeros(shape, dtype=dtype, device=self.device)
+
+    def _with_moments(self, *shape: int) -> "Layer":
+        return Layer(*(self._zeros(*shape) for _ in range(3)))
+
+
+class Layer(NamedTuple):
+    """One of the four parameters, of all slots, and what the optimizers remember of it."""
+
+    weight: Tensor
+    first: Tensor
+    second: Tensor
+
+
+def on_device(values: Tensor, device: torch.device) -> Tensor:
+    """CPU values on the device; a GPU's own work is not waited for, which pageable memory would."""
+    if device.type == "cuda":
+        return values.contiguous().pin_memory().to(device, non_blocking=True)
+    return values
+
+
+def _power_of_2(n: int) -> int:
+    """The next one that is not smaller."""
+    return 1 << (n - 1).bit_length()

@@ -1,0 +1,466 @@
+"""The fused trainer: a population of different trials, trained as one program.
+
+Each trial comes out as it would alone, bitwise: its weights, its data order and the order of every
+sum are its own. What it must agree with, to rounding, is the reference trainer.
+
+``train_epoch`` is ``launch_epoch`` and then ``collect``; a caller that launches the next epoch
+before it collects the last one keeps a GPU busy meanwhile, and learns of a divergence, or obeys a
+verdict, one epoch later.
+
+A trial's place is free once its last epoch is launched: what comes next on the device comes after.
+"""
+
+import math
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import triton
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sweep.errors import DeviceError
+from sweep.trainer.data import DeviceData, as_floats
+from sweep.trainer.fused.graphs import repeatable
+from sweep.trainer.fused.kernels import codes
+from sweep.trainer.fused.layout import Layout, Place
+from sweep.trainer.fused.members import (
+    Member,
+    Row,
+    Tested,
+    diagnostics,
+    epoch_metrics,
+    test_metrics,
+)
+from sweep.trainer.fused.memory import Shape
+from sweep.trainer.fused.population import PRECISIONS, Blocks, Images, Measured, Population
+from sweep.trainer.fused.settings import check, rows_of
+from sweep.trainer.initialisation import Weights
+from sweep.trainer.model import Autoencoder
+from sweep.trainer.pixels import errors_png, strip_png, to_bytes
+from sweep.trainer.randomness import data_order, initial_weights
+from sweep.trainer.weights import save_model
+from sweep.trial import (
+    Diagnostics,
+    EpochDone,
+    EpochMetrics,
+    Limits,
+    TrialDiverged,
+    TrialDone,
+    TrialSpec,
+)
+
+#: Threads that draw data orders while the device trains: a permutation of 55,000 takes about as
+#: long as a narrow trial's epoch.
+ORDER_THREADS = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Launched:
+    """An epoch that the device works on."""
+
+    members: tuple[Member, ...]
+    #: Those of them whose last epoch it is.
+    last: tuple[Member, ...]
+    #: On the CPU once ``done``, like the next two.
+    validation: Measured
+    #: None where no trial ends.
+    test: Measured | None
+    #: The strip as the first seed of each of ``last`` gives it back, (trials, images, D).
+    copies: Tensor | None
+    #: When the device began and when it was done; None where launching is doing.
+    began: torch.cuda.Event | None
+    done: torch.cuda.Event | None
+    #: How long the launching took.
+    launch_seconds: float
+
+    def wait(self) -> float:
+        """Until the device is done; how long it took, seconds."""
+        if self.began is None or self.done is None:
+            return self.launch_seconds
+        self.done.synchronize()
+        return float(self.began.elapsed_time(self.done)) / 1000
+
+
+class FusedTrainer:
+    """Trains the trials that it is given, all at the same time, on a device that holds the data.
+
+    ``rows`` hidden units and ``slots`` seeds fit at a time (``memory.population_size``); all trials
+    have one batch size. ``precision`` is that of products: "tf32", or "ieee" for float32.
+    Without a GPU it needs Triton's interpreter, which is for tests.
+    """
+
+    def __init__(
+        self,
+        data: DeviceData,
+        device: torch.device,
+        *,
+        batch_size: int,
+        rows: int,
+        slots: int,
+        precision: str = "tf32",
+        blocks: Blocks | None = None,
+    ) -> None:
+        _check_device(device)
+        if precision not in PRECISIONS:
+            raise ValueError(f"unknown precision '{precision}'. Known: {', '.join(PRECISIONS)}.")
+        _check_images(data)
+        blocks = blocks or Blocks()
+        labels, self._class_sizes = _labels(data, device)
+        self.data, self.device = data, device
+        #: Of the trials; a batch holds fewer where there are fewer images.
+        self.batch_size = batch_size
+        self._layout = Layout(n_slots=slots, n_tiles=rows // blocks.units, tile_units=blocks.units)
+        n_classes = len(self._class_sizes)
+        self._population = Population(
+            self._layout,
+            data.train,
+            batch_size=min(batch_size, len(data.train)),
+            n_evaluated=max(len(data.validation), len(data.test)),
+            n_classes=n_classes,
+            blocks=blocks,
+            precision=precision,
+        )
+        self._shape = Shape(
+            n_train=len(data.train), n_inputs=data.n_inputs, batch_size=self._population.batch_size
+        )
+        self._validation = Images(data.validation, labels, 0)
+        self._test = Images(data.test, labels, n_classes)
+        self._strip = Images(data.strip, labels, 0)
+        population = self._population
+        self._train_step = repeatable(population.train_step, device)
+        self._validate_step = repeatable(
+            lambda: population.measure_step(self._validation, watch=True), device
+        )
+        self._test_step = repeatable(lambda: population.measure_step(self._test), device)
+        self._members: dict[int, Member] = {}
+        self._pool = ThreadPoolExecutor(ORDER_THREADS, thread_name_prefix="data-order")
+        #: How long the device has worked on the epochs that were collected.
+        self.trained_seconds = 0.0
+
+    # Who is in
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The trials that are in, in the order of their admission."""
+        return tuple(self._members)
+
+    @property
+    def free_rows(self) -> int:
+        return self._layout.n_free_tiles * self._layout.tile_units
+
+    @property
+    def free_slots(self) -> int:
+        return self._layout.n_free_slots
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether any trial has an epoch to launch."""
+        return any(member.goes_on for member in self._members.values())
+
+    def admit(self, spec: TrialSpec) -> bool:
+        """Take a trial in, at epoch 0, from the next launch on; False where there is no room now.
+
+        Raises ValueError for a trial that this population can never hold.
+        """
+        config = spec.config
+        self._check(spec)
+        places = self._layout.take(config.hidden_width, len(spec.seeds))
+        if places is None:
+            return False
+        rows = rows_of(config, self._population.steps_per_epoch)
+        for seed, place in zip(spec.seeds, places, strict=True):
+            weights = initial_weights(config, self.data.n_inputs, seed)
+            self._population.write_slot(place, rows, weights)
+        member = Member(spec=spec, places=places, orders=[])
+        self._draw_orders(member)
+        self._members[spec.number] = member
+        return True
+
+    def stop(self, number: int) -> None:
+        """Launch no more epochs of a trial; those that were launched are still collected."""
+        member = self._members[number]
+        if member.goes_on:
+            member.stopped = True
+            self._give_back(member)
+
+    def release(self, number: int) -> None:
+        """Let a trial go, finished or not; its room is free at once."""
+        member = self._members.pop(number)
+        if member.weights is None:
+            self._layout.give_back(member.places)
+
+    def close(self) -> None:
+        """End the threads; the memory goes with the trainer."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # Epochs
+
+    def train_epoch(self) -> list[EpochDone | TrialDiverged]:
+        """One more epoch of every trial that has one left; trials that diverged are released."""
+        return self.collect(self.launch_epoch())
+
+    def launch_epoch(self) -> Launched:
+        """Ask the device for that epoch: training, validation, the test set for those at their end.
+
+        A trial admitted from now on starts with the next one.
+        """
+        members = tuple(member for member in self._members.values() if member.goes_on)
+        self._prepare(members)
+        began, started = self._mark(), time.perf_counter()
+        self._train(members)
+        validation = self._measure(members, self._validation)
+        for member in members:
+            member.launched += 1
+            self._draw_orders(member)
+        last = tuple(member for member in members if not member.goes_on)
+        test = self._measure(last, self._test) if last else None
+        copies = self._copies(last) if last else None
+        for member in last:
+            self._give_back(member)
+        return Launched(
+            members=members,
+            last=last,
+            validation=validation,
+            test=test,
+            copies=copies,
+            began=began,
+            done=self._mark(),
+            launch_seconds=time.perf_counter() - started,
+        )
+
+    def collect(self, launched: Launched) -> list[EpochDone | TrialDiverged]:
+        """Wait for an epoch, and tell what came of it for each trial that is still in."""
+        seconds = self._seconds(launched)
+        report = launched.validation.report.numpy()
+        self._keep_tests(launched)
+        return [
+            self._collect(member, report, seconds)
+            for member in launched.members
+            if self._members.get(member.spec.number) is member
+        ]
+
+    def diagnostics(self, number: int) -> tuple[Diagnostics, ...]:
+        """How the trial's networks were at the end of its last epoch, one a seed."""
+        return self._members[number].diagnostics
+
+    def result(self, number: int, limits: Limits | None = None) -> TrialDone:
+        """What came of a trial that has trained to its last epoch; it stays until released.
+
+        Weights and pictures come below the limits, or the trial's own.
+        """
+        member, data = self._members[number], self.data
+        spec, tested = member.spec, member.tested
+        if tested is None:
+            raise ValueError(
+                f"trial {number} has finished {member.epoch} of {spec.config.epochs} epochs;"
+                " its result comes after the last."
+            )
+        limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
+        has_pictures = member.last_error < limits.pictures
+        return TrialDone(
+            number=number,
+            attempt=spec.attempt,
+            results=tuple(
+                test_metrics(row, squares, self._class_sizes, spec.config, data.n_inputs, of_seed)
+                for row, squares, of_seed in zip(
+                    tested.report, tested.class_squares, member.diagnostics, strict=True
+                )
+            ),
+            train_seconds=member.train_seconds,
+            reconstructions_png=self._strip_png(tested) if has_pictures else None,
+            errors_png=self._errors_png(tested) if has_pictures else None,
+            weights=self._saved(member) if member.last_error < limits.weights else None,
+        )
+
+    def weights(self, number: int) -> tuple[Weights, ...]:
+        """A trial's present weights, one a seed, on the CPU."""
+        return self._weights_of(self._members[number])
+
+    # Launching
+
+    def _prepare(self, members: Iterable[Member]) -> None:
+        """All that waits for the host, so that the device need not."""
+        population = self._population
+        population.training.assign(_places(members), self._layout.tile_units)
+        slots, orders = [], []
+        for member in members:
+            slots += member.slots
+            orders += [future.result() for future in member.orders]
+        if slots:
+            population.write_orders(slots, torch.stack(orders))
+
+    def _train(self, members: tuple[Member, ...]) -> None:
+        for _ in range(self._population.steps_per_epoch if members else 0):
+            self._train_step()
+
+    def _measure(self, members: Iterable[Member], images: Images) -> Measured:
+        population = self._population
+        population.measuring.assign(_places(members), self._layout.tile_units)
+        validates = images is self._validation
+        step = self._validate_step if validates else self._test_step
+        measured = population.measure(images, step, summarise=validates)
+        return Measured(*(_to_cpu(tensor) for tensor in measured))
+
+    def _copies(self, last: tuple[Member, ...]) -> Tensor:
+        """The strip as each trial's first seed gives it back, (trials, images, D)."""
+        slots = [member.places[0].slot for member in last]
+        return _to_cpu(self._population.reconstruct(self._strip, slots))
+
+    def _give_back(self, member: Member) -> None:
+        """Its place is another's from now on; the weights are kept, on their way to the CPU."""
+        slots = [self._population.copy_slot(place) for place in member.places]
+        member.weights = tuple(Weights(*map(_to_cpu, weights)) for weights in slots)
+        self._layout.give_back(member.places)
+
+    def _draw_orders(self, member: Member) -> None:
+        epoch, n = member.launched + 1, len(self.data.train)
+        if member.goes_on:
+            member.orders = [
+                self._pool.submit(data_order, seed, epoch, n) for seed in member.spec.seeds
+            ]
+
+    def _mark(self) -> torch.cuda.Event | None:
+        if self.device.type != "cuda":
+            return None
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self.device))
+        return event
+
+    # Collecting
+
+    def _seconds(self, launched: Launched) -> dict[Place, float]:
+        """Each slot's share of the device's time, by the memory traffic of its steps."""
+        spent = launched.wait()
+        self.trained_seconds += spent
+        places = _places(launched.members)
+        traffic = [self._shape.step_bytes(place.hidden_width) for place in places]
+        whole = sum(traffic)
+        return {place: spent * part / whole for place, part in zip(places, traffic, strict=True)}
+
+    def _keep_tests(self, launched: Launched) -> None:
+        if launched.test is None or launched.copies is None:
+            return
+        report = launched.test.report.numpy()
+        class_squares = launched.test.class_squares.numpy()
+        for member, copies in zip(launched.last, launched.copies, strict=True):
+            member.tested = Tested(
+                report=report[member.slots],
+                class_squares=class_squares[member.slots].sum(axis=1),
+                copies=copies,
+            )
+
+    def _collect(
+        self, member: Member, report: Row, seconds: dict[Place, float]
+    ) -> EpochDone | TrialDiverged:
+        spec, rows, epoch = member.spec, report[member.slots], member.epoch + 1
+        metrics = tuple(
+            epoch_metrics(row, spec.config, self.data.validation.shape, seconds[place])
+            for row, place in zip(rows, member.places, strict=True)
+        )
+        reason = self._divergence(member, metrics, rows)
+        if reason is not None:
+            self.release(spec.number)
+            return TrialDiverged(
+                number=spec.number, attempt=spec.attempt, epoch=epoch, reason=reason
+            )
+        member.epoch = epoch
+        member.metrics.append(metrics)
+        member.diagnostics = tuple(
+            diagnostics(row, spec.config, len(self.data.validation)) for row in rows
+        )
+        return EpochDone(number=spec.number, attempt=spec.attempt, epoch=epoch, metrics=metrics)
+
+    def _divergence(
+        self, member: Member, metrics: tuple[EpochMetrics, ...], rows: Row
+    ) -> str | None:
+        """What is no longer finite, of the first seed of which something isn't, in words."""
+        for i, (one, row) in enumerate(zip(metrics, rows, strict=True)):
+            if (reason := self._not_finite(member, i, one, row)) is not None:
+                of_seed = f" (seed {member.spec.seeds[i]})" if len(metrics) > 1 else ""
+                return f"{reason} in epoch {member.epoch + 1}{of_seed}"
+        return None
+
+    def _not_finite(self, member: Member, i: int, metrics: EpochMetrics, row: Row) -> str | None:
+        if not math.isfinite(metrics.train_loss):
+            return f"training loss became {metrics.train_loss}"
+        if row[codes.NOT_FINITE] > 0:
+            for name, weights in self._weights_of(member)[i]._asdict().items():
+                if len(culprits := weights[~torch.isfinite(weights)]):
+                    return f"{name.replace('_', '.')} became {float(culprits[0])}"
+        if not math.isfinite(metrics.val_mse):
+            return f"validation error became {metrics.val_mse}"
+        return None
+
+    def _weights_of(self, member: Member) -> tuple[Weights, ...]:
+        if member.weights is None:
+            return tuple(self._population.read_slot(place) for place in member.places)
+        if member.stopped and self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # they left after what was collected
+        return member.weights
+
+    def _strip_png(self, tested: Tested) -> bytes:
+        return strip_png(to_bytes(tested.copies).numpy(), self.data.height, self.data.width)
+
+    def _errors_png(self, tested: Tested) -> bytes:
+        originals = as_floats(self.data.strip.cpu())
+        return errors_png(originals, tested.copies, self.data.height, self.data.width)
+
+    def _saved(self, member: Member) -> bytes:
+        config = member.spec.config
+        model = Autoencoder(config, self._weights_of(member)[0], torch.device("cpu"))
+        return save_model(model, config, member.spec.seeds[0], self.data)
+
+    def _check(self, spec: TrialSpec) -> None:
+        check(spec.config)
+        if spec.number in self._members:
+            raise ValueError(f"trial {spec.number} is in the population already.")
+        if spec.config.batch_size != self.batch_size:
+            raise ValueError(
+                f"trial {spec.number} has batch size {spec.config.batch_size}; this population"
+                f" trains with {self.batch_size}."
+            )
+        if not self._layout.ever_fits(spec.config.hidden_width, len(spec.seeds)):
+            raise ValueError(
+                f"trial {spec.number} needs {len(spec.seeds)} x {spec.config.hidden_width} hidden"
+                f" units; this population holds {self._layout.n_slots} slots and"
+                f" {self._layout.n_tiles * self._layout.tile_units} units in all."
+            )
+
+
+def _places(members: Iterable[Member]) -> list[Place]:
+    return [place for member in members for place in member.places]
+
+
+def _labels(data: DeviceData, device: torch.device) -> tuple[Tensor, NDArray[np.int64]]:
+    """The test images' classes counted from 0, (n,) int32 on the device, and how many of each."""
+    _, labels, sizes = np.unique(data.test_labels, return_inverse=True, return_counts=True)
+    return torch.from_numpy(labels.astype(np.int32)).to(device), sizes.astype(np.int64)
+
+
+def _to_cpu(tensor: Tensor) -> Tensor:
+    """A copy that is complete when all that was launched so far is."""
+    if tensor.device.type == "cpu":
+        return tensor
+    copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return copy.copy_(tensor, non_blocking=True)
+
+
+def _check_images(data: DeviceData) -> None:
+    for images in (data.train, data.validation, data.test):
+        if images.numel() >= 2**31:
+            raise ValueError(
+                f"the fused trainer counts pixels in 31 bits; {len(images):,} images of"
+                f" {images.shape[1]} pixels are too many for it."
+            )
+
+
+def _check_device(device: torch.device) -> None:
+    if device.type != "cuda" and not triton.knobs.runtime.interpret:
+        raise DeviceError(
+            f"the fused trainer needs a CUDA device, given '{device}'. On a CPU it runs in Triton's"
+            " interpreter only, for tests: set TRITON_INTERPRET=1 before Python starts."
+        )

@@ -1,0 +1,121 @@
+"""A worker with the fused trainer: how large its populations are, and where they come from."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from queue import SimpleQueue
+
+import numpy as np
+import psutil
+import torch
+
+from sweep.errors import DeviceError
+from sweep.trainer.data import DeviceData
+from sweep.trainer.fused import Blocks, FusedTrainer, PopulationSize, Shape, population_size
+from sweep.trial import Event, Expected, Order, Room, WorkerSetup
+from sweep.worker.populations import PopulationSession
+from sweep.worker.pulse import device_memory
+
+#: More at the same time bring no more trials a second (unmeasured beyond 512 slots and 50,000
+#: rows), and let samplers and pruners learn later.
+MAX_SLOTS = 512
+MAX_ROWS = 65_536
+#: In Triton's interpreter, where a slot costs milliseconds a step.
+MAX_SLOTS_INTERPRETED = 4
+#: Of different batch sizes, at the same time.
+MAX_POPULATIONS = 4
+
+
+def work_fused(
+    data: DeviceData,
+    setup: WorkerSetup,
+    device: torch.device,
+    inbox: "SimpleQueue[Order]",
+    send: Callable[[Event], None],
+    ready: Callable[[Room], None],
+) -> None:
+    """Train populations until Shutdown. Raises DeviceError where not even one trial fits."""
+    assert setup.expected is not None
+    shape = Shape(
+        n_train=len(data.train),
+        n_inputs=data.n_inputs,
+        batch_size=min(setup.expected.max_batch_size, len(data.train)),
+        n_classes=len(np.unique(data.test_labels)),
+    )
+    free = free_bytes(device) // setup.n_workers_on_device
+    room = room_for(shape, setup.expected, free, max_slots=_max_slots(setup, device))
+    ready(room)
+
+    def make(batch_size: int, room: Room) -> FusedTrainer:
+        assert room.slots is not None
+        return FusedTrainer(data, device, batch_size=batch_size, rows=room.rows, slots=room.slots)
+
+    PopulationSession(
+        make,
+        inbox,
+        send,
+        room=room,
+        halve=partial(halved, shape, setup.expected),
+        pruning=setup.pruning,
+        device=device,
+    ).run()
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that nobody uses."""
+    if device.type != "cuda":
+        return psutil.virtual_memory().available
+    memory = device_memory(device)
+    return memory.total - memory.used
+
+
+def room_for(shape: Shape, expected: Expected, free: int, *, max_slots: int) -> Room:
+    """What each population may hold: by memory, by MAX_ROWS and ``max_slots``.
+
+    At least the widest trial with all its seeds. Raises DeviceError where the memory has no room
+    for it.
+    """
+    share = free // min(expected.n_batch_sizes, MAX_POPULATIONS)
+    units = Blocks().units
+    fits = population_size(share, shape, rows_per_slot=expected.mean_hidden_width, tile_units=units)
+    least = _least(expected, units)
+    per_slot = fits.rows // fits.slots if fits.slots else units
+    slots = max(least.slots, min(fits.slots, max_slots, MAX_ROWS // per_slot))
+    size = PopulationSize(slots=slots, rows=max(least.rows, slots * per_slot))
+    if (needed := least.bytes(shape)) > share:
+        raise DeviceError(
+            f"{share / 1e9:.2f} GB of memory are free for a population; one trial of "
+            f"{expected.max_hidden_width} hidden units needs {needed / 1e9:.2f} GB. `--trainer "
+            "reference` needs less."
+        )
+    return Room(
+        slots=size.slots,
+        rows=size.rows,
+        tile_units=units,
+        bytes=size.bytes(shape),
+        n_populations=min(expected.n_batch_sizes, MAX_POPULATIONS),
+    )
+
+
+def halved(shape: Shape, expected: Expected, room: Room) -> Room | None:
+    """Room for half as much; None where no less is possible."""
+    assert room.slots is not None
+    least = _least(expected, room.tile_units)
+    slots = max(least.slots, room.slots // 2)
+    rows = max(least.rows, room.rows // 2 // room.tile_units * room.tile_units)
+    if (slots, rows) == (room.slots, room.rows):
+        return None
+    size = PopulationSize(slots=slots, rows=rows)
+    return replace(room, slots=slots, rows=rows, bytes=size.bytes(shape))
+
+
+def _least(expected: Expected, units: int) -> PopulationSize:
+    """What the widest trial takes."""
+    rows = -(-expected.max_hidden_width // units) * units
+    return PopulationSize(slots=expected.n_seeds, rows=expected.n_seeds * rows)
+
+
+def _max_slots(setup: WorkerSetup, device: torch.device) -> int:
+    if setup.max_slots is not None:
+        return setup.max_slots
+    return MAX_SLOTS if device.type == "cuda" else MAX_SLOTS_INTERPRETED

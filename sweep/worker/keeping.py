@@ -1,0 +1,35 @@
+"""Whose weights and pictures are worth sending: the best so far, and the best of about its width.
+
+A trial comes with limits from its coordinator, as of its hand-out. Hundreds are handed out before
+the first is done, so what finished here meanwhile counts too.
+"""
+
+from statistics import fmean
+
+from sweep.trial import EpochDone, Limits, TrialSpec, width_class
+
+
+class Keeping:
+    """The limits of the trials that a worker has: the lowest error since the hand-out."""
+
+    def __init__(self) -> None:
+        #: With the class of the width.
+        self._limits: dict[int, tuple[int, Limits]] = {}
+
+    def begin(self, spec: TrialSpec) -> None:
+        """A trial was handed over."""
+        limits = Limits(spec.keep_weights_below, spec.keep_pictures_below)
+        self._limits[spec.number] = width_class(spec.config.hidden_width), limits
+
+    def forget(self, number: int) -> None:
+        """A trial ended without a result."""
+        del self._limits[number]
+
+    def finish(self, last: EpochDone) -> Limits:
+        """The limits for a trial that has finished; its error counts for the others."""
+        error = fmean(metrics.val_mse for metrics in last.metrics)
+        width, limits = self._limits.pop(last.number)
+        for number, (other, before) in self._limits.items():
+            pictures = min(before.pictures, error) if other == width else before.pictures
+            self._limits[number] = other, Limits(min(before.weights, error), pictures)
+        return limits

@@ -1,0 +1,147 @@
+"""Studies with workers that train populations: what is handed out, and what comes back."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from optuna.trial import TrialState
+
+from sweep.coordinator.crew import Worker
+from sweep.coordinator.expected import expected
+from sweep.coordinator.progress import Progress
+from sweep.coordinator.run import RunOptions, plan
+from sweep.errors import DeviceError
+from sweep.names import Trainer
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.migrate import open_store
+from sweep.trial import Expected, Room, Train, TrialConfig, TrialSpec
+from tests.coordinator.test_run import ONE, STUDY, run, states, study_file, trials
+from tests.fake_populations import FakePopulation
+from tests.fake_workers import FakeLauncher, FakeWorker
+
+ROOM = Room(slots=8, rows=4096, tile_units=32)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'x.db'}"
+
+
+@pytest.fixture
+def engine(url: str) -> Engine:
+    return open_store(url, create=True)
+
+
+def worker(room: Room, *specs: TrialSpec) -> Worker:
+    handle: FakeWorker = None  # type: ignore[assignment]
+    made = Worker(name="w0", device="0", handle=handle, room=room)
+    made.handed.update({spec.number: spec for spec in specs})
+    return made
+
+
+def spec(number: int, width: int = 32, batch_size: int = 128, n_seeds: int = 1) -> TrialSpec:
+    config = TrialConfig(hidden_width=width, batch_size=batch_size)
+    return TrialSpec(number=number, attempt=1, config=config, seeds=tuple(range(n_seeds)))
+
+
+def test_a_worker_is_handed_what_it_has_room_for_and_a_few_that_wait() -> None:
+    room = Room(slots=8, rows=320, tile_units=32)
+    assert worker(room, *(spec(n) for n in range(9))).wants_more
+    assert not worker(room, *(spec(n) for n in range(10))).wants_more
+    wide = [spec(n, width=100) for n in range(4)]  # 128 rows each, in whole tiles
+    assert [s.number for s in worker(room, *wide).training()] == [0, 1]
+    assert not worker(room, *wide).wants_more
+    assert [s.number for s in worker(room, spec(0, n_seeds=7), spec(1, n_seeds=2)).training()] == [
+        0
+    ]
+
+
+def test_batch_sizes_have_their_own_room() -> None:
+    room = Room(slots=2, rows=64, tile_units=32, n_populations=2)
+    handed = [spec(0, batch_size=16), spec(1, batch_size=32), spec(2, batch_size=64), spec(3)]
+    assert [s.number for s in worker(room, *handed).training()] == [0, 1]
+
+
+def test_without_a_population_one_trial_trains_and_one_waits() -> None:
+    assert worker(Room(), spec(0)).wants_more
+    assert not worker(Room(), spec(0), spec(1)).wants_more
+
+
+def test_a_study_fills_its_workers_populations(engine: Engine, url: str) -> None:
+    launcher = FakeLauncher(room=ROOM)
+    seen: list[Progress] = []
+    file = study_file(STUDY, "budget.trials=40")
+    assert run(engine, launcher, file, observer=seen.append) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 40
+    first = next(order for order in launcher.workers[0].orders if isinstance(order, Train))
+    assert len(first.specs) == 10, "8 slots and a quarter more"
+    assert max(progress.workers[0].n_training for progress in seen) <= 8
+    assert read.workers(engine, "x")[0].slots == 8
+    assert read.workers(engine, "x")[0].rows == 4096
+
+
+def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: str) -> None:
+    run(engine, FakeLauncher(room=ROOM), study_file(STUDY, "budget.trials=40"))
+    shown = [n for n in range(40) if read.reconstruction(engine, "x", n) is not None]
+    assert read.best(engine, "x", 1)[0].number in shown
+    assert 0 < len(shown) < 40
+    assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
+
+
+def test_a_pruned_study_with_one_worker_repeats(tmp_path: Path) -> None:
+    text = STUDY + 'pruner.name = "median"\npruner.n_startup_trials = 3\n'
+    seen = []
+    for folder in "ab":
+        url = f"sqlite:///{tmp_path / folder}.db"
+        file = study_file(text, "space.epochs=6", "budget.trials=8")  # all at the same time
+        run(open_store(url, create=True), FakeLauncher(room=ROOM), file)
+        seen.append([(t.params, t.values, t.state, t.intermediate_values) for t in trials(url)])
+    assert seen[0] == seen[1]
+    assert TrialState.PRUNED in [state for _, _, state, _ in seen[0]]
+
+
+def test_out_of_memory_is_noted_and_trials_begin_anew_in_half_the_room(
+    engine: Engine, url: str
+) -> None:
+    failed: list[int] = []
+
+    def on_launch(population: FakePopulation) -> None:
+        if not failed and population.log.count("launch") == 3:
+            failed.append(1)
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    assert run(engine, FakeLauncher(room=ROOM, on_launch=on_launch)) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+    assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
+    curves = read.curves(engine, "x")
+    assert all([point.epoch for point in curve] == [1, 2, 3] for curve in curves.values())
+    (event,) = [e for e in read.events(engine, "x") if e.kind == "population halved"]
+    assert "from 8 slots and 4,096 rows to 4 and 2,048" in event.message
+    assert max(row.attempt for row in read.trials(engine, "x")) == 2
+    assert read.workers(engine, "x")[0].slots == 4
+
+
+def test_a_space_says_how_wide_its_trials_are() -> None:
+    file = study_file(STUDY + "space.batch_size.choices = [64, 256]\n", "study.repeat=3")
+    assert expected(file) == Expected(
+        mean_hidden_width=210, max_hidden_width=1024, n_seeds=3, max_batch_size=256, n_batch_sizes=2
+    )
+
+
+def test_the_cpu_trains_with_the_reference_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan(study_file(), ONE, 0).trainer is Trainer.REFERENCE
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    fused = RunOptions(gpus="cpu", cpu_workers=1, trainer=Trainer.FUSED)
+    assert plan(study_file(), fused, 0).trainer is Trainer.FUSED, "in the interpreter"
+    monkeypatch.delenv("TRITON_INTERPRET")
+    with pytest.raises(DeviceError, match=r"--trainer fused: .* `--trainer reference`"):
+        plan(study_file(), fused, 0)
+
+
+def test_a_gpu_trains_with_the_fused_trainer_when_it_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert plan(study_file(), RunOptions(), 0).trainer is Trainer.REFERENCE
+    assert plan(study_file(), RunOptions(trainer=Trainer.FUSED), 0).trainer is Trainer.FUSED

@@ -1,0 +1,136 @@
+"""Populations that only pretend to train: the fused trainer's conversation without its numbers.
+
+A pretended trial's error is 1 / width, with a little less after every epoch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sweep.trial import (
+    EpochDone,
+    EpochMetrics,
+    Limits,
+    Room,
+    TestMetrics,
+    TrialDiverged,
+    TrialDone,
+    TrialSpec,
+)
+
+
+@dataclass(kw_only=True)
+class Pretended:
+    """A trial that is in."""
+
+    spec: TrialSpec
+    launched: int = 0
+    stopped: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        return not self.stopped and self.launched < self.spec.config.epochs
+
+
+class PretendedEpoch(NamedTuple):
+    """Trials and their epochs."""
+
+    trained: list[tuple[Pretended, int]]
+
+
+class FakePopulation:
+    """Holds as much as the room says; a place is free once its last epoch is launched."""
+
+    def __init__(
+        self,
+        batch_size: int,
+        room: Room,
+        on_launch: Callable[["FakePopulation"], None] = lambda population: None,
+    ) -> None:
+        self.batch_size = batch_size
+        self.room = room
+        self.trained_seconds = 0.0
+        self.closed = False
+        self.log: list[str] = []
+        self._on_launch = on_launch
+        self._members: dict[int, Pretended] = {}
+
+    @property
+    def goes_on(self) -> bool:
+        return any(one.goes_on for one in self._members.values())
+
+    def admit(self, spec: TrialSpec) -> bool:
+        assert spec.config.batch_size == self.batch_size
+        assert spec.number not in self._members
+        needs = len(spec.seeds), len(spec.seeds) * self.room.rows_of(spec.config.hidden_width)
+        has = self.room.slots or 0, self.room.rows
+        if any(need > have for need, have in zip(needs, has, strict=True)):
+            raise ValueError(f"trial {spec.number} never fits")
+        placed = [one.spec for one in self._members.values() if one.goes_on]
+        slots = sum(len(one.seeds) for one in placed)
+        rows = sum(len(s.seeds) * self.room.rows_of(s.config.hidden_width) for s in placed)
+        if slots + needs[0] > has[0] or rows + needs[1] > has[1]:
+            return False
+        self._members[spec.number] = Pretended(spec=spec)
+        return True
+
+    def stop(self, number: int) -> None:
+        self._members[number].stopped = True
+
+    def release(self, number: int) -> None:
+        del self._members[number]
+
+    def launch_epoch(self) -> PretendedEpoch:
+        self.log.append("launch")
+        self._on_launch(self)
+        members = [one for one in self._members.values() if one.goes_on]
+        for one in members:
+            one.launched += 1
+        return PretendedEpoch([(one, one.launched) for one in members])
+
+    def collect(self, launched: PretendedEpoch) -> list[EpochDone | TrialDiverged]:
+        self.log.append("collect")
+        self.trained_seconds += 1e-4
+        return [
+            EpochDone(
+                number=one.spec.number,
+                attempt=one.spec.attempt,
+                epoch=epoch,
+                metrics=tuple(metrics_of(one.spec, epoch) for _ in one.spec.seeds),
+            )
+            for one, epoch in launched.trained
+            if self._members.get(one.spec.number) is one
+        ]
+
+    def result(self, number: int, limits: Limits | None = None) -> TrialDone:
+        spec = self._members[number].spec
+        error = metrics_of(spec, spec.config.epochs).val_mse
+        limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
+        png = b"png" if error < limits.pictures else None
+        return TrialDone(
+            number=number,
+            attempt=spec.attempt,
+            results=tuple(
+                TestMetrics(
+                    test_mse=error,
+                    test_bce=None,
+                    psnr=20.0,
+                    exact_pixels=0.5,
+                    per_class_mse=(0.1,),
+                    n_parameters=spec.config.hidden_width,
+                )
+                for _ in spec.seeds
+            ),
+            train_seconds=0.5,
+            reconstructions_png=png,
+            errors_png=png,
+            weights=b"weights" if error < limits.weights else None,
+        )
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def metrics_of(spec: TrialSpec, epoch: int) -> EpochMetrics:
+    error = 1 / spec.config.hidden_width - 1e-6 * epoch
+    return EpochMetrics(train_loss=0.5, val_mse=error, val_bce=None, seconds=0.0)

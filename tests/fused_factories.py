@@ -1,0 +1,161 @@
+"""Small populations of the fused trainer, and what they must agree with; imports torch and triton.
+
+Without a GPU they run in Triton's interpreter, where a program takes milliseconds: keep them small.
+"""
+
+from dataclasses import replace
+from itertools import product
+
+import torch
+import triton
+from torch import Tensor
+from triton.runtime import interpreter
+
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule
+from sweep.trainer import DeviceData, load_model
+from sweep.trainer.fused import Blocks, FusedTrainer
+from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged, TrialSpec
+from tests.factories import make_images
+from tests.trainer_factories import make_data, make_spec, start
+
+INTERPRETED = triton.knobs.runtime.interpret
+DEVICE = torch.device("cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu")
+
+#: D = 20 is more than one block of outputs and not a multiple of it.
+BLOCKS = Blocks(units=16, examples=16, outputs=16, inputs=16)
+
+#: As few programs as possible.
+LARGE_BLOCKS = Blocks(units=16, examples=16, outputs=32, inputs=32)
+
+#: 40 images in batches of 16: two whole ones and a smaller one an epoch.
+FUSED = TrialConfig(hidden_width=9, epochs=2, batch_size=16, learning_rate=0.01)
+
+
+def small_data() -> DeviceData:
+    """40 images of 20 pixels to train on, 10 to validate on, 24 of ten classes to test on."""
+    return make_data(make_images(50, 24, height=4, width=5), DEVICE)
+
+
+def data_of_ten_steps() -> DeviceData:
+    """150 images to train on, 15 to validate on: an epoch is ten steps, the last one smaller."""
+    images = make_images(165, 24, height=4, width=5)
+    return make_data(images, DEVICE, validation_fraction=1 / 11)
+
+
+def make_fused(
+    data: DeviceData | None = None, *, rows: int = 64, slots: int = 4, **options: object
+) -> FusedTrainer:
+    """An empty population of 4 slots and 4 tiles, exact to float32."""
+    defaults = {"batch_size": FUSED.batch_size, "precision": "ieee", "blocks": LARGE_BLOCKS}
+    return FusedTrainer(
+        data or small_data(),
+        DEVICE,
+        rows=rows,
+        slots=slots,
+        **(defaults | options),  # type: ignore[arg-type]
+    )
+
+
+def fused_spec(number: int = 1, config: TrialConfig = FUSED, **changes: object) -> TrialSpec:
+    """A trial whose seed is its number, unless told otherwise."""
+    return make_spec(config, **({"number": number, "seeds": (number,)} | changes))
+
+
+def train_all(fused: FusedTrainer, n_epochs: int) -> list[EpochDone | TrialDiverged]:
+    return [event for _ in range(n_epochs) for event in fused.train_epoch()]
+
+
+def numbers(metrics: EpochMetrics) -> EpochMetrics:
+    """Without the time, which no seed decides."""
+    return replace(metrics, seconds=0.0)
+
+
+def same_bits(one: FusedTrainer, other: FusedTrainer, number: int) -> bool:
+    """Whether a trial has the same weights in both, bit by bit."""
+    tensors, others = (
+        [tensor for seed in fused.weights(number) for tensor in seed] for fused in (one, other)
+    )
+    return all(torch.equal(a, b) for a, b in zip(tensors, others, strict=True))
+
+
+def reference_weights(spec: TrialSpec, data: DeviceData) -> tuple[Tensor, ...]:
+    """The first seed's weights as the reference trainer leaves them."""
+    training = start(spec.config, data, number=spec.number, seeds=spec.seeds)
+    for _ in range(spec.config.epochs):
+        training.train_epoch()
+    content = training.result().weights
+    assert content is not None
+    return load_model(content).weights
+
+
+def largest_difference(got: Tensor, expected: Tensor) -> float:
+    """Relative to the largest of the values expected."""
+    return float((got - expected).abs().max() / expected.abs().max())
+
+
+def every_choice() -> list[TrialConfig]:
+    """Every activation x loss x output that is allowed, with every optimizer.
+
+    In the interpreter every activation with every optimizer, the others in turn, so that any two
+    choices meet. Schedules go round too.
+    """
+    outcomes = [pair for pair in product(Loss, Output) if pair != (Loss.BCE, Output.LINEAR)]
+    configs = []
+    for (i, activation), (k, variant) in product(enumerate(Activation), enumerate(VARIANTS)):
+        for loss, output in [_in_turn(i, k)] if INTERPRETED else outcomes:
+            configs.append(
+                replace(
+                    FUSED,
+                    hidden_width=3 + len(configs) % 13,
+                    activation=activation,
+                    loss=loss,
+                    output=output,
+                    delta=0.1,
+                    schedule=list(Schedule)[(i + k) % 3],
+                    warmup_epochs=2,
+                    **variant,  # type: ignore[arg-type]
+                )
+            )
+    return configs
+
+
+def _in_turn(i: int, k: int) -> tuple[Loss, Output]:
+    loss = list(Loss)[(i + k) % 4]
+    output = Output.SIGMOID if loss is Loss.BCE else list(Output)[(i // 4 + k) % 2]
+    return loss, output
+
+
+VARIANTS: list[dict[str, object]] = [
+    {"optimizer": Optimizer.SGD, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+    {"optimizer": Optimizer.ADAM, "beta1": 0.8, "beta2": 0.95, "eps": 1e-5},
+    {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1, "eps": 1e-5},
+    {"optimizer": Optimizer.RMSPROP, "momentum": 0.5, "alpha": 0.9, "eps": 1e-5},
+    {"optimizer": Optimizer.ADAGRAD, "weight_decay": 0.01, "eps": 1e-5},
+]
+
+#: The settings that VARIANTS leaves out.
+MORE_VARIANTS: list[dict[str, object]] = [
+    {"optimizer": Optimizer.SGD, "learning_rate": 0.5},
+    {"optimizer": Optimizer.SGD, "momentum": 0.9},
+    {"optimizer": Optimizer.ADAM, "weight_decay": 0.01},
+    {"optimizer": Optimizer.ADAM, "beta1": 0.0, "beta2": 0.9},
+    {"optimizer": Optimizer.RMSPROP, "weight_decay": 0.01},
+    {"optimizer": Optimizer.ADAGRAD},
+]
+
+
+def _patch_once(call: object) -> object:
+    """The interpreter prepares a helper's module again at every call, half of a test's time."""
+    prepared = set()
+
+    def quick(self: interpreter.InterpretedFunction, *args: object, **kwargs: object) -> object:
+        if self.fn in prepared:
+            return self.rewrite()(*args, **kwargs)
+        prepared.add(self.fn)
+        return call(self, *args, **kwargs)  # type: ignore[operator]
+
+    return quick
+
+
+if INTERPRETED:
+    interpreter.InterpretedFunction.__call__ = _patch_once(interpreter.InterpretedFunction.__call__)

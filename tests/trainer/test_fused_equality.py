@@ -1,0 +1,137 @@
+"""The fused trainer against the reference trainer: weights and every number that is reported."""
+
+import math
+from dataclasses import replace
+from itertools import combinations, cycle, product
+
+import pytest
+
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.trainer import DeviceData
+from sweep.trainer.fused import settings
+from sweep.trial import EpochDone, TrialConfig
+from tests.fused_factories import (
+    BLOCKS,
+    FUSED,
+    INTERPRETED,
+    LARGE_BLOCKS,
+    MORE_VARIANTS,
+    VARIANTS,
+    data_of_ten_steps,
+    every_choice,
+    fused_spec,
+    largest_difference,
+    make_fused,
+    reference_weights,
+    small_data,
+    train_all,
+)
+from tests.trainer_factories import start
+
+
+def test_any_two_choices_meet() -> None:
+    chosen = [(c.activation, c.loss, c.output, c.optimizer) for c in every_choice()]
+    for i, j in combinations(range(4), 2):
+        pairs = set(product(*[{one[k] for one in chosen} for k in (i, j)]))
+        assert pairs - {(one[i], one[j]) for one in chosen} <= {(Loss.BCE, Output.LINEAR)}
+
+
+def check_weights(
+    configs: list[TrialConfig], data: DeviceData | None = None, **options: object
+) -> None:
+    """All of these trials at once train as the reference trainer trains each."""
+    data = data or small_data()
+    specs = [fused_spec(number, config) for number, config in enumerate(configs)]
+    rows = sum(16 * math.ceil(config.hidden_width / 16) for config in configs)
+    options = {"blocks": BLOCKS} | options
+    fused = make_fused(data, rows=rows, slots=len(specs), **options)
+    assert all(fused.admit(spec) for spec in specs)
+    train_all(fused, max(config.epochs for config in configs))
+    differences = {}
+    for spec in specs:
+        got, expected = fused.weights(spec.number)[0], reference_weights(spec, data)
+        for name, a, b in zip(got._fields, got, expected, strict=True):
+            differences[spec.number, name] = largest_difference(a, b)
+    worst = max(differences, key=differences.__getitem__)
+    assert differences[worst] < 1e-5, (worst, configs[worst[0]], differences[worst])
+
+
+def test_every_choice_trains_as_the_reference_does() -> None:
+    # Two epochs: 20 steps on a GPU, 6 in the interpreter.
+    data = small_data() if INTERPRETED else data_of_ten_steps()
+    check_weights(every_choice(), data, blocks=LARGE_BLOCKS)
+
+
+def test_every_other_setting_of_the_optimizers_trains_as_the_reference_does_for_20_steps() -> None:
+    turns = zip([VARIANTS[2], *MORE_VARIANTS], cycle(Activation), strict=False)
+    configs = [replace(FUSED, activation=a, **variant) for variant, a in turns]  # type: ignore[arg-type]
+    check_weights(configs, data_of_ten_steps(), blocks=LARGE_BLOCKS)
+
+
+def test_wide_and_narrow_trials_of_all_lengths_train_as_the_reference_does() -> None:
+    shapes = [(1, 1), (16, 2), (17, 3), (40, 2), (33, 1)]
+    inits = list(WeightInit)
+    check_weights(
+        [
+            replace(FUSED, hidden_width=width, epochs=epochs, weight_init=init)
+            for (width, epochs), init in zip(shapes, inits, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize("batch_size", [20, 40, 100])
+def test_any_batch_size_trains_as_the_reference_does(batch_size: int) -> None:
+    check_weights([replace(FUSED, batch_size=batch_size)], batch_size=batch_size)
+
+
+def test_every_word_of_a_study_file_is_registered() -> None:
+    assert set(settings.ACTIVATIONS) == set(Activation)
+    assert set(settings.OUTPUTS) == set(Output)
+    assert set(settings.LOSSES) == set(Loss)
+    assert set(settings.OPTIMIZERS) == set(Optimizer) == {v["optimizer"] for v in VARIANTS}
+    assert set(settings.SCHEDULES) == set(Schedule)
+
+
+def same_or_none(got: float | None, expected: float | None) -> bool:
+    return got is expected if expected is None else got == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_is_reported_of_an_epoch_is_what_the_reference_reports() -> None:
+    data = small_data()
+    linear = replace(FUSED, loss=Loss.HUBER, delta=0.1, output=Output.LINEAR, hidden_width=20)
+    specs = [fused_spec(1), fused_spec(2, linear, seeds=(5, 6))]
+    fused = make_fused(data, rows=80, slots=3, blocks=BLOCKS)
+    references = [start(spec.config, data, seeds=spec.seeds) for spec in specs]
+    for spec in specs:
+        assert fused.admit(spec)
+    for epoch in (1, 2):
+        for event, reference in zip(fused.train_epoch(), references, strict=True):
+            assert isinstance(event, EpochDone) and event.epoch == epoch
+            for got, expected in zip(event.metrics, reference.train_epoch(), strict=True):
+                assert got.train_loss == pytest.approx(expected.train_loss, rel=1e-6)
+                assert got.val_mse == pytest.approx(expected.val_mse, rel=1e-6)
+                assert same_or_none(got.val_bce, expected.val_bce)
+
+
+@pytest.mark.parametrize("output", Output)
+def test_a_result_is_what_the_reference_gives(output: Output) -> None:
+    data = small_data()
+    spec = fused_spec(1, replace(FUSED, loss=Loss.MSE, output=output), seeds=(1, 2))
+    fused, reference = (
+        make_fused(data, slots=2, blocks=BLOCKS),
+        start(spec.config, data, number=1, seeds=spec.seeds),
+    )
+    assert fused.admit(spec)
+    train_all(fused, 2)
+    reference.train_epoch(), reference.train_epoch()
+    got, expected = fused.result(1), reference.result()
+    assert (got.number, got.attempt) == (expected.number, expected.attempt)
+    for one, other in zip(got.results, expected.results, strict=True):
+        assert one.test_mse == pytest.approx(other.test_mse, rel=1e-6)
+        assert same_or_none(one.test_bce, other.test_bce)
+        assert one.psnr == pytest.approx(other.psnr, rel=1e-6)
+        assert one.per_class_mse == pytest.approx(other.per_class_mse, rel=1e-6)
+        assert (one.exact_pixels, one.n_parameters) == (other.exact_pixels, other.n_parameters)
+    assert got.reconstructions_png == expected.reconstructions_png
+    assert got.errors_png == expected.errors_png
+    assert got.weights is not None and len(got.weights) == len(expected.weights or b"")

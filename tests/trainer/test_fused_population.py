@@ -1,0 +1,315 @@
+"""Trials that share a population: what they must not notice of each other, and who gets in."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+import triton
+
+from sweep.errors import DeviceError
+from sweep.names import Activation, Loss, Optimizer, Output
+from sweep.trainer import Diverged, load_model
+from sweep.trainer.fused import FusedTrainer
+from sweep.trainer.fused.kernels import KERNELS
+from sweep.trial import EpochDone, TrialConfig, TrialDiverged
+from tests.factories import make_images
+from tests.fused_factories import (
+    DEVICE,
+    FUSED,
+    every_choice,
+    fused_spec,
+    make_fused,
+    numbers,
+    same_bits,
+    small_data,
+    train_all,
+)
+from tests.trainer_factories import CPU, make_data, start
+
+#: The loss overflows within an epoch.
+EXPLODING = replace(
+    FUSED, optimizer=Optimizer.SGD, learning_rate=1e30, loss=Loss.MSE, output=Output.LINEAR
+)
+
+#: What overflows is meant to: numpy, which the interpreter computes with, warns of it.
+overflows = pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
+
+WIDE = replace(FUSED, hidden_width=20, activation=Activation.GELU, optimizer=Optimizer.RMSPROP)
+
+
+def done(event: EpochDone | TrialDiverged) -> list[object]:
+    """An epoch's numbers without its time."""
+    assert isinstance(event, EpochDone)
+    return [numbers(one) for one in event.metrics]
+
+
+def alone(config: TrialConfig, number: int) -> FusedTrainer:
+    """A population of one trial, trained to its end."""
+    fused = make_fused()
+    assert fused.admit(fused_spec(number, config))
+    train_all(fused, config.epochs)
+    return fused
+
+
+def test_a_trial_is_the_same_among_others_as_alone() -> None:
+    # Neighbours come and go, the trial lies in a late slot and in tiles that are not in a row.
+    fused = make_fused(rows=112, slots=6)
+    for number, config in ((1, FUSED), (2, WIDE), (3, FUSED), (4, WIDE)):
+        assert fused.admit(fused_spec(number, config))
+    fused.train_epoch()
+    fused.release(1), fused.release(3)
+    assert fused.admit(fused_spec(7, replace(WIDE, hidden_width=33)))
+    first = fused.train_epoch()
+    fused.release(4)
+    assert fused.admit(fused_spec(8, replace(FUSED, loss=Loss.L1, activation=Activation.TANH)))
+    second = fused.train_epoch()
+
+    single = make_fused(rows=48, slots=1)
+    single.admit(fused_spec(7, replace(WIDE, hidden_width=33)))
+    expected = train_all(single, 2)
+    events = [event for event in first + second if event.number == 7]
+    assert [done(event) for event in events] == [done(event) for event in expected]
+    assert same_bits(fused, single, 7)
+    assert fused.result(7).results == single.result(7).results
+    assert fused.result(7).reconstructions_png == single.result(7).reconstructions_png
+
+
+def test_seeds_train_as_each_would_alone() -> None:
+    fused = make_fused()
+    assert fused.admit(fused_spec(1, seeds=(5, 6)))
+    train_all(fused, 2)
+    results = fused.result(1).results
+    assert results == tuple(alone(FUSED, seed).result(seed).results[0] for seed in (5, 6))
+
+
+@overflows
+def test_a_diverged_slot_leaves_its_neighbours_alone() -> None:
+    fused = make_fused()
+    for spec in (fused_spec(1), fused_spec(2, EXPLODING), fused_spec(3, WIDE)):
+        assert fused.admit(spec)
+    events = fused.train_epoch()
+    assert [type(event) for event in events] == [EpochDone, TrialDiverged, EpochDone]
+    train_all(fused, 1)
+    assert same_bits(fused, alone(FUSED, 1), 1)
+    assert same_bits(fused, alone(WIDE, 3), 3)
+
+
+@overflows
+def test_the_place_of_a_diverged_trial_is_as_good_as_new() -> None:
+    fused = make_fused(rows=16, slots=1)
+    # Adam's moments become NaN too, and the next trial reads them.
+    fused.admit(fused_spec(1, replace(EXPLODING, hidden_width=16, optimizer=Optimizer.ADAM)))
+    assert isinstance(fused.train_epoch()[0], TrialDiverged)
+    assert fused.admit(fused_spec(2))
+    train_all(fused, 2)
+    assert same_bits(fused, alone(FUSED, 2), 2)
+
+
+@overflows
+@pytest.mark.parametrize(
+    ("config", "seeds"),
+    [
+        (EXPLODING, (8,)),
+        (EXPLODING, (8, 9)),
+        # One step an epoch: the loss is taken before it, so only the weights can tell.
+        (
+            replace(
+                FUSED,
+                optimizer=Optimizer.SGD,
+                learning_rate=3e38,
+                batch_size=100,
+                weight_decay=3e38,
+            ),
+            (8,),
+        ),
+    ],
+)
+def test_divergence_is_told_as_the_reference_tells_it(
+    config: TrialConfig, seeds: tuple[int, ...]
+) -> None:
+    data = small_data()
+    with pytest.raises(Diverged) as raised:
+        start(config, data, seeds=seeds).train_epoch()
+    fused = make_fused(data, batch_size=config.batch_size)
+    fused.admit(fused_spec(4, config, attempt=3, seeds=seeds))
+    assert fused.train_epoch() == [
+        TrialDiverged(number=4, attempt=3, epoch=1, reason=raised.value.reason)
+    ]
+    assert fused.numbers == ()
+
+
+def test_rows_and_slots_are_used_again() -> None:
+    fused = make_fused(rows=48, slots=2)
+    assert fused.admit(fused_spec(1)) and fused.admit(fused_spec(2, WIDE))
+    assert not fused.admit(fused_spec(3))
+    assert (fused.free_rows, fused.free_slots) == (0, 0)
+    fused.release(1)
+    assert not fused.admit(fused_spec(3, WIDE))
+    assert fused.admit(fused_spec(4, seeds=(4,)))
+    fused.release(2), fused.release(4)
+    assert (fused.free_rows, fused.free_slots) == (48, 2)
+    assert fused.admit(fused_spec(5, replace(FUSED, hidden_width=48)))
+
+
+def test_a_trial_takes_a_slot_for_each_seed_or_none() -> None:
+    fused = make_fused(rows=48, slots=2)
+    assert fused.admit(fused_spec(1))
+    assert not fused.admit(fused_spec(2, seeds=(1, 2)))
+    assert (fused.free_rows, fused.free_slots) == (32, 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (replace(FUSED, batch_size=17), "has batch size 17; this population trains with 16"),
+        (replace(FUSED, hidden_width=65), "needs 1 x 65 hidden units; .* 4 slots and 64 units"),
+        (replace(FUSED, output=Output.LINEAR), "loss bce needs output sigmoid"),
+    ],
+)
+def test_a_trial_that_can_never_get_in_is_refused(config: TrialConfig, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_fused().admit(fused_spec(1, config))
+
+
+def test_short_trials_end_while_long_ones_go_on() -> None:
+    fused = make_fused()
+    fused.admit(fused_spec(1, replace(FUSED, epochs=1)))
+    fused.admit(fused_spec(2))
+    assert [event.number for event in fused.train_epoch()] == [1, 2]
+    finished = fused.weights(1)[0]
+    assert [event.number for event in fused.train_epoch()] == [2]
+    assert all(torch.equal(a, b) for a, b in zip(finished, fused.weights(1)[0], strict=True))
+    assert fused.train_epoch() == []
+    assert fused.result(1).number == 1
+
+
+def test_a_result_before_the_last_epoch_is_refused() -> None:
+    fused = make_fused()
+    fused.admit(fused_spec(1))
+    fused.train_epoch()
+    with pytest.raises(ValueError, match="finished 1 of 2 epochs"):
+        fused.result(1)
+
+
+def test_an_epoch_may_be_launched_before_the_last_one_is_collected() -> None:
+    fused = make_fused()
+    fused.admit(fused_spec(1)), fused.admit(fused_spec(2, WIDE))
+    first = fused.launch_epoch()
+    second = fused.launch_epoch()
+    fused.release(2)
+    events = fused.collect(first) + fused.collect(second)
+    assert [(event.number, event.epoch) for event in events] == [(1, 1), (1, 2)]
+    other = alone(FUSED, 1)
+    assert same_bits(fused, other, 1)
+    assert fused.result(1).results == other.result(1).results
+
+
+def test_seconds_are_shared_out_among_the_slots() -> None:
+    fused = make_fused()
+    fused.admit(fused_spec(1)), fused.admit(fused_spec(2, WIDE))
+    narrow, wide = (event.metrics[0].seconds for event in fused.train_epoch())
+    assert 0 < narrow < wide
+
+
+def test_weights_come_only_below_the_threshold() -> None:
+    fused = make_fused()
+    fused.admit(fused_spec(1, keep_weights_below=0.0))
+    fused.admit(fused_spec(2, keep_weights_below=1.0))
+    train_all(fused, 2)
+    assert fused.result(1).weights is None
+    content = fused.result(2).weights
+    assert content is not None and load_model(content).seed == 2
+
+
+def test_diagnostics_are_what_their_names_say() -> None:
+    data = small_data()
+    fused = make_fused(data)
+    configs = [
+        replace(FUSED, hidden_width=20, learning_rate=0.1),
+        replace(FUSED, activation=Activation.TANH, learning_rate=0.5),
+    ]
+    for number, config in enumerate(configs):
+        fused.admit(fused_spec(number, config))
+    fused.train_epoch()
+    pixels = data.validation.cpu() / 255.0
+    for number, name in enumerate(("dead_share", "saturated_share")):
+        weights, seen = fused.weights(number)[0], fused.diagnostics(number)[0]
+        z = pixels @ weights.encoder_weight.T + weights.encoder_bias
+        shares = {
+            "dead_share": float((z <= 0).all(0).float().mean()) if number == 0 else 0.0,
+            "saturated_share": float((z.abs() > 2.65).float().mean()) if number == 1 else 0.0,
+        }
+        assert shares[name] > 0  # otherwise this compares nothing
+        assert {key: getattr(seen, key) for key in shares} == pytest.approx(shares)
+        assert seen.encoder_norm == pytest.approx(float(weights.encoder_weight.norm()), rel=1e-6)
+        assert seen.decoder_norm == pytest.approx(float(weights.decoder_weight.norm()), rel=1e-6)
+
+
+def test_tf32_is_close_to_float32() -> None:
+    exact, fast = (make_fused(precision=precision) for precision in ("ieee", "tf32"))
+    for fused in (exact, fast):
+        fused.admit(fused_spec(1))
+    one, other = (train_all(fused, 2)[1].metrics[0] for fused in (exact, fast))
+    assert other.train_loss == pytest.approx(one.train_loss, rel=1e-3)
+
+
+def test_without_a_gpu_or_the_interpreter_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(triton.knobs.runtime, "interpret", False)
+    with pytest.raises(DeviceError, match="needs a CUDA device, given 'cpu'"):
+        FusedTrainer(make_data(), CPU, batch_size=16, rows=16, slots=1)
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown precision 'fp8'. Known: tf32, ieee"):
+        make_fused(precision="fp8")
+
+
+@pytest.mark.gpu
+def test_at_full_size_a_trial_is_the_same_among_64_others_as_alone() -> None:
+    data = make_data(make_images(3_000, 500, height=28, width=28), DEVICE)
+    others = [
+        replace(config, batch_size=128, hidden_width=8 + 13 * i)
+        for i, config in enumerate(every_choice()[:64])
+    ]
+    config = replace(FUSED, batch_size=128, hidden_width=300)
+    options = {"batch_size": 128, "precision": "tf32", "blocks": None}
+    crowded = make_fused(data, rows=32_000, slots=65, **options)
+    single = make_fused(data, rows=320, slots=1, **options)
+    for number, other in enumerate(others):
+        assert crowded.admit(fused_spec(number, other))
+    assert crowded.admit(fused_spec(99, config)) and single.admit(fused_spec(99, config))
+    train_all(crowded, 2), train_all(single, 2)
+    assert same_bits(crowded, single, 99)
+    assert crowded.result(99).results == single.result(99).results
+
+
+# Compilation
+
+
+def without_interpreter(*arguments: str) -> list[dict[str, object]]:
+    """What ``tests.compile_fused`` prints, in a process where Triton compiles."""
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.compile_fused", *arguments],
+        env=os.environ | {"TRITON_INTERPRET": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    return [json.loads(line) for line in process.stdout.splitlines()]
+
+
+def test_every_kernel_compiles_for_an_h100_without_one() -> None:
+    blocks = '{"units": 16, "examples": 16, "outputs": 16, "inputs": 16}'
+    compiled = without_interpreter("compile", "20", "16", "tf32", blocks)
+    assert {line["kernel"] for line in compiled} == {kernel.__name__ for kernel in KERNELS}
+
+
+def test_a_stream_of_different_trials_compiles_every_kernel_once() -> None:
+    counts = without_interpreter("specialise")
+    assert counts == [dict.fromkeys((kernel.__name__ for kernel in KERNELS), 1)]

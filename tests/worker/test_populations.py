@@ -1,0 +1,374 @@
+"""A worker with populations: who trains when, what is told in one go, and what runs out.
+
+The pretended trainer is for the conversation; the real one, small, shows that they fit together.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from queue import SimpleQueue
+
+import pytest
+import torch
+
+from sweep.errors import DeviceError
+from sweep.names import Loss, Optimizer, Output, Trainer
+from sweep.trainer.fused import Shape
+from sweep.trial import (
+    EpochDone,
+    EpochsDone,
+    Event,
+    Expected,
+    Leave,
+    Order,
+    PopulationHalved,
+    Room,
+    Shutdown,
+    Train,
+    TrialConfig,
+    TrialDiverged,
+    TrialDone,
+    TrialFailed,
+    TrialLeft,
+    TrialSpec,
+    Verdict,
+    Vitals,
+)
+from sweep.wire import decode, encode
+from sweep.worker import work
+from sweep.worker.fused import halved, room_for
+from sweep.worker.populations import PATIENCE, PopulationSession
+from tests.fake_populations import FakePopulation
+from tests.fused_factories import FUSED, make_fused, small_data
+from tests.trainer_factories import make_spec, start
+
+ROOM = Room(slots=3, rows=30)
+
+
+def spec(number: int, width: int = 10, epochs: int = 3, **changes: object) -> TrialSpec:
+    config = TrialConfig(hidden_width=width, epochs=epochs)
+    return make_spec(config, **({"number": number, "seeds": (number,)} | changes))
+
+
+class Stage:
+    """A session that trains pretended populations; answers come on an epoch of a trial."""
+
+    def __init__(self, *specs: TrialSpec, room: Room = ROOM, pruning: bool = False) -> None:
+        self.inbox: SimpleQueue[Order] = SimpleQueue()
+        self.inbox.put(Train(specs=specs))
+        self.events: list[Event] = []
+        self.answers: dict[tuple[int, int], Order] = {}
+        self.judges = False
+        self.populations: list[FakePopulation] = []
+        self.on_launch: Callable[[FakePopulation], None] = lambda population: None
+        self.again: Callable[[TrialSpec], TrialSpec | None] = lambda spec: None
+        self.specs = {one.number: one for one in specs}
+        self.session = PopulationSession(
+            self.make, self.inbox, self.hear, room=room, halve=self.halve, pruning=pruning
+        )
+
+    def make(self, batch_size: int, room: Room) -> FakePopulation:
+        self.populations.append(FakePopulation(batch_size, room, self.on_launch))
+        return self.populations[-1]
+
+    def halve(self, room: Room) -> Room | None:
+        slots = (room.slots or 0) // 2
+        return replace(room, slots=slots, rows=room.rows // 2) if slots else None
+
+    def hear(self, event: Event) -> None:
+        event = decode(encode(event))
+        self.events.append(event)
+        if isinstance(event, EpochsDone):
+            for one in event.epochs:
+                self.judge(one)
+
+    def judge(self, one: EpochDone) -> None:
+        key = one.number, one.epoch
+        if key in self.answers:
+            self.inbox.put(self.answers[key])
+        elif self.judges:
+            self.inbox.put(verdict(*key, leave=False))
+
+    def run(self) -> list[Event]:
+        self.inbox.put(Shutdown())
+        self.session.run()
+        return self.events
+
+    def epochs(self) -> list[list[tuple[int, int]]]:
+        """Number and epoch of the trials that were told of together."""
+        bundles = [event for event in self.events if isinstance(event, EpochsDone)]
+        return [[(one.number, one.epoch) for one in bundle.epochs] for bundle in bundles]
+
+    def ends(self) -> list[tuple[int, str]]:
+        ended = (TrialDone, TrialLeft, TrialDiverged, TrialFailed)
+        return [(e.number, type(e).__name__) for e in self.events if isinstance(e, ended)]
+
+
+def verdict(number: int, epoch: int, *, leave: bool) -> Verdict:
+    return Verdict(number=number, attempt=1, epoch=epoch, leave=leave)
+
+
+def test_all_trials_of_a_population_are_told_of_in_one_go() -> None:
+    stage = Stage(spec(0), spec(1, epochs=2))
+    stage.run()
+    assert stage.epochs() == [[(0, 1), (1, 1)], [(0, 2), (1, 2)], [(0, 3)]]
+    assert stage.ends() == [(1, "TrialDone"), (0, "TrialDone")]
+
+
+def test_an_epoch_is_launched_before_the_last_one_is_collected() -> None:
+    stage = Stage(spec(0, epochs=2))
+    stage.run()
+    assert stage.populations[0].log == ["launch", "launch", "collect", "collect"]
+
+
+def test_a_trial_that_ends_has_its_successor_at_the_next_epoch() -> None:
+    stage = Stage(*(spec(n, epochs=1) for n in range(5)))
+    stage.run()
+    assert stage.epochs() == [[(0, 1), (1, 1), (2, 1)], [(3, 1), (4, 1)]]
+    assert stage.populations[0].log[:2] == ["launch", "launch"], "nobody waited for the results"
+
+
+def test_a_pruned_trial_ends_one_epoch_after_the_one_that_was_judged() -> None:
+    stage = Stage(spec(0, epochs=6), spec(1, epochs=6), pruning=True)
+    stage.judges = True
+    stage.answers[0, 2] = verdict(0, 2, leave=True)
+    stage.run()
+    left = next(event for event in stage.events if isinstance(event, TrialLeft))
+    assert (left.number, left.epoch) == (0, 3)
+    assert stage.ends() == [(0, "TrialLeft"), (1, "TrialDone")]
+
+
+def test_without_its_verdict_a_population_waits() -> None:
+    stage = Stage(spec(0, epochs=4), pruning=True)
+    seen: list[int] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, EpochsDone):
+            seen.append(stage.populations[0].log.count("launch"))
+            stage.judge(event.epochs[0])
+
+    stage.session._send, stage.judges = hear, True
+    stage.run()
+    assert seen == [2, 3, 4, 4], "one epoch ahead of what was judged, never more"
+
+
+def test_a_trial_told_to_leave_finishes_what_was_launched() -> None:
+    stage = Stage(spec(0, epochs=9), spec(1))
+    stage.answers[0, 2] = Leave(number=0, attempt=1)
+    stage.run()
+    assert stage.ends() == [(0, "TrialLeft"), (1, "TrialDone")]
+    assert max(epoch for bundle in stage.epochs() for number, epoch in bundle if number == 0) == 3
+
+
+def test_a_trial_told_to_leave_in_its_last_epoch_finishes() -> None:
+    stage = Stage(spec(0, epochs=2))
+    stage.answers[0, 1] = Leave(number=0, attempt=1)
+    stage.run()
+    assert stage.ends() == [(0, "TrialDone")]
+
+
+def test_a_trial_that_waits_leaves_untrained() -> None:
+    stage = Stage(spec(0), spec(1, width=30))
+    stage.answers[0, 1] = Leave(number=1, attempt=1)
+    stage.run()
+    left = next(event for event in stage.events if isinstance(event, TrialLeft))
+    assert (left.number, left.epoch) == (1, 0)
+
+
+def test_a_leave_meant_for_an_older_attempt_changes_nothing() -> None:
+    stage = Stage(spec(0, attempt=2))
+    stage.answers[0, 1] = Leave(number=0, attempt=1)
+    stage.run()
+    assert stage.ends() == [(0, "TrialDone")]
+
+
+def test_a_wide_trial_is_passed_by_narrow_ones_but_not_for_ever() -> None:
+    narrow = [spec(n, epochs=2) for n in range(2, 40)]
+    stage = Stage(spec(0, epochs=1), spec(1, width=30), *narrow)
+    stage.run()
+    began = [min(number for number, epoch in bundle) for bundle in stage.epochs()]
+    turn = next(i for i, bundle in enumerate(stage.epochs()) if (1, 1) in bundle)
+    assert stage.epochs()[turn] == [(1, 1)]
+    assert PATIENCE <= turn <= PATIENCE + 4, began
+
+
+def test_every_batch_size_has_its_own_population() -> None:
+    config = TrialConfig(hidden_width=10, epochs=2)
+    sizes = [128, 64, 128, 64, 128]
+    specs = [spec(n) for n in range(5)]
+    specs = [
+        replace(s, config=replace(config, batch_size=b)) for s, b in zip(specs, sizes, strict=True)
+    ]
+    both = Stage(*specs, room=replace(ROOM, n_populations=2))
+    both.run()
+    assert [p.batch_size for p in both.populations] == [128, 64]
+    assert both.epochs()[0] == [(0, 1), (2, 1), (4, 1), (1, 1), (3, 1)]
+    in_turn = Stage(*specs)
+    in_turn.run()
+    assert sorted(in_turn.ends()) == sorted(both.ends()) == [(n, "TrialDone") for n in range(5)]
+    assert [p.closed for p in in_turn.populations] == [True, False]
+
+
+def test_a_trial_that_never_fits_fails_alone() -> None:
+    stage = Stage(spec(0, width=31), spec(1))
+    stage.run()
+    assert stage.ends() == [(0, "TrialFailed"), (1, "TrialDone")]
+
+
+def run_out_once(stage: Stage) -> None:
+    """The memory runs out in the second epoch, once."""
+    failed: list[int] = []
+
+    def on_launch(population: FakePopulation) -> None:
+        if not failed and population.log.count("launch") == 2:
+            failed.append(1)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    stage.on_launch = on_launch
+
+
+def test_out_of_memory_the_population_is_halved_and_its_trials_are_put_back() -> None:
+    stage = Stage(*(spec(n) for n in range(4)), room=Room(slots=3, rows=40))
+    run_out_once(stage)
+    stage.run()
+    told = next(event for event in stage.events if isinstance(event, PopulationHalved))
+    assert (told.before, told.room) == (Room(slots=3, rows=40), Room(slots=1, rows=20))
+    assert told.put_back == ((0, 1), (1, 1), (2, 1))
+    assert "out of memory" in told.reason
+    assert stage.ends() == [(3, "TrialDone")], "the one that waited goes on"
+    assert [p.closed for p in stage.populations] == [True, False]
+
+
+def test_out_of_memory_with_nothing_to_halve_trials_fail_with_the_reason() -> None:
+    stage = Stage(spec(0), spec(1), room=Room(slots=1, rows=20))
+    run_out_once(stage)
+    stage.run()
+    assert stage.ends() == [(0, "TrialFailed"), (1, "TrialDone")]
+
+
+def test_weights_and_pictures_come_of_the_best_so_far_and_of_the_best_of_their_width() -> None:
+    # The pretended error is 1 / width.
+    widths = [10, 5, 5, 10, 30]
+    room = Room(slots=5, rows=100)
+    stage = Stage(*(spec(n, width=w, epochs=1) for n, w in enumerate(widths)), room=room)
+    stage.run()
+    done = [event for event in stage.events if isinstance(event, TrialDone)]
+    assert [one.weights is not None for one in done] == [True, False, False, False, True]
+    kept = [one.reconstructions_png is not None for one in done]
+    assert kept == [True, True, False, False, True]
+
+
+def test_slots_in_use_and_the_share_of_time_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweep.worker.pulse.BEAT_SECONDS", 0.0)
+    stage = Stage(spec(0), spec(1, seeds=(4, 5)))
+    vitals = [event for event in stage.run() if isinstance(event, Vitals)]
+    assert vitals[0].n_training == 3
+    assert vitals[-1].busy_since_first is not None and 0 <= vitals[-1].busy_since_first <= 1
+
+
+# The real trainer
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
+def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> None:
+    data, inbox = small_data(), SimpleQueue[Order]()
+    exploding = replace(
+        FUSED, optimizer=Optimizer.SGD, learning_rate=1e30, loss=Loss.MSE, output=Output.LINEAR
+    )
+    configs = [
+        FUSED,
+        replace(FUSED, hidden_width=20, epochs=3, optimizer=Optimizer.RMSPROP),
+        exploding,
+        replace(FUSED, hidden_width=5, epochs=1, batch_size=20),
+        replace(FUSED, epochs=5),
+        replace(FUSED, optimizer=Optimizer.ADAGRAD, epochs=1),
+    ]
+    specs = [
+        make_spec(c, number=n, seeds=(n, n + 50)[: 1 + (n == 1)]) for n, c in enumerate(configs)
+    ]
+    events: list[Event] = []
+
+    def hear(event: Event) -> None:
+        events.append(decode(encode(event)))
+        if isinstance(event, EpochsDone):
+            for one in event.epochs:
+                leave = (one.number, one.epoch) == (4, 1)
+                inbox.put(verdict(one.number, one.epoch, leave=leave))
+
+    room = Room(slots=4, rows=96, tile_units=16, n_populations=2)
+    inbox.put(Train(specs=tuple(specs)))
+    inbox.put(Shutdown())
+    PopulationSession(
+        lambda size, room: make_fused(data, rows=room.rows, slots=room.slots or 0, batch_size=size),
+        inbox,
+        hear,
+        room=room,
+        halve=lambda room: None,
+        pruning=True,
+    ).run()
+
+    last = [event for event in events if not isinstance(event, EpochsDone | Vitals)]
+    assert {event.number: type(event) for event in last} == {  # type: ignore[union-attr]
+        **dict.fromkeys((0, 1, 3, 5), TrialDone),
+        2: TrialDiverged,
+        4: TrialLeft,
+    }
+    for done in (event for event in last if isinstance(event, TrialDone)):
+        training = start(configs[done.number], data, seeds=specs[done.number].seeds)
+        while not training.finished:
+            training.train_epoch()
+        for got, expected in zip(done.results, training.result().results, strict=True):
+            assert got.test_mse == pytest.approx(expected.test_mse, rel=1e-4)
+            assert got.diagnostics is not None and got.diagnostics.encoder_norm > 0
+
+
+# How large
+
+EXPECTED = Expected(
+    mean_hidden_width=200, max_hidden_width=1024, n_seeds=2, max_batch_size=128, n_batch_sizes=1
+)
+MNIST = Shape(n_train=55_000, n_inputs=784, batch_size=128)
+
+
+def test_a_population_is_as_large_as_memory_and_sense_allow() -> None:
+    large = room_for(MNIST, EXPECTED, 80 * 10**9, max_slots=512)
+    assert (large.slots, large.rows) == (292, 292 * 224), "65,536 rows are enough"
+    small = room_for(MNIST, EXPECTED, 10**9, max_slots=512)
+    assert small.slots is not None and 100 < small.slots < 200
+    assert small.bytes <= 0.9 * 10**9
+
+
+def test_a_population_holds_the_widest_trial_with_all_its_seeds() -> None:
+    room = room_for(MNIST, EXPECTED, 80 * 10**9, max_slots=1)
+    assert (room.slots, room.rows) == (2, 2048)
+    assert halved(MNIST, EXPECTED, room) is None
+
+
+def test_batch_sizes_share_the_memory() -> None:
+    expected = replace(EXPECTED, n_batch_sizes=3)
+    room = room_for(MNIST, expected, 3 * 10**9, max_slots=512)
+    one = room_for(MNIST, EXPECTED, 10**9, max_slots=512)
+    assert room == replace(one, n_populations=3)
+
+
+def test_half_a_population_holds_half_as_much() -> None:
+    room = Room(slots=100, rows=20_000, tile_units=32)
+    half = halved(MNIST, EXPECTED, room)
+    assert half is not None and (half.slots, half.rows) == (50, 9_984)
+
+
+def test_without_memory_for_one_trial_it_says_what_is_needed() -> None:
+    with pytest.raises(DeviceError, match="1024 hidden units needs 0.04 GB"):
+        room_for(MNIST, EXPECTED, 10**7, max_slots=512)
+
+
+def test_an_old_torch_is_told_what_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.10.1+cu128")
+    with pytest.raises(DeviceError, match=r"torch 2\.11 .* 2\.10\.1.*`--trainer reference`"):
+        work.check_fused(torch.device("cuda:0"))
+
+
+def test_a_setup_that_asks_for_the_fused_trainer_gets_through_the_wire() -> None:
+    from tests.trainer_factories import make_setup
+
+    setup = make_setup(trainer=Trainer.FUSED, expected=EXPECTED, max_slots=4)
+    assert decode(encode(setup)) == setup
