@@ -14,16 +14,18 @@ from typing import Any
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import NoRoomError, UsageError
 from sweep.names import Objective, Outcome
 from sweep.search.configurations import (
-    config_from_params,
     enqueue_params,
     suggest_config,
     trial_seeds,
+    width_reader,
 )
+from sweep.search.curves import Curves
 from sweep.search.samplers import make_sampler
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
@@ -42,15 +44,14 @@ class Book:
         self._study = optuna.load_study(
             study_name=opened.name,
             storage=opened.storage,
-            sampler=make_sampler(study_file, len(self._trials())),
+            sampler=make_sampler(study_file, opened.storage.n_trials),
         )
+        self._width_of = width_reader(study_file)
         self._specs: dict[int, TrialSpec] = {}
         self._attempts = dict(opened.attempts)
         self._last_metrics: dict[int, tuple[EpochMetrics, ...]] = {}
-        #: Mean validation error by trial and epoch.
-        self._curves: dict[int, dict[int, float]] = {
-            number: dict(curve) for number, curve in opened.curves.items()
-        }
+        #: Mean validation errors: what pruning compares.
+        self.curves = Curves.of(opened.curves)
         self.n_trials = opened.n_trials
         self.best_number: int | None = None
         self.best_value: float | None = None
@@ -65,7 +66,7 @@ class Book:
 
     def enqueue_first_configurations(self) -> None:
         """Queue the study file's own configurations, once, before anything else was asked."""
-        if self._trials():
+        if self._storage.n_trials:
             return
         for configuration in self._file.enqueue:
             self._study.enqueue_trial(enqueue_params(self._file, configuration))
@@ -76,7 +77,7 @@ class Book:
     def enqueue(self, configuration: dict[str, Any]) -> int:
         """Queue one more configuration; the budget grows if it was used up. Returns its number."""
         self._study.enqueue_trial(enqueue_params(self._file, configuration))
-        number = len(self._trials()) - 1
+        number = self._storage.n_trials - 1
         if number >= self.n_trials:
             self.extend(number + 1)
         self._write_waiting_rows()
@@ -84,7 +85,7 @@ class Book:
 
     def extend(self, n_trials: int) -> None:
         """Set the number of trials the study shall reach. Raises UsageError below what it has."""
-        if n_trials < (n_there := len(self._trials())):
+        if n_trials < (n_there := self._storage.n_trials):
             raise UsageError(
                 f"{n_trials} trials: study {self._opened.name!r} has {n_there} already. "
                 f"Give {n_there} or more."
@@ -93,20 +94,18 @@ class Book:
         self._rows.rows.study["n_trials"] = n_trials
 
     def _write_waiting_rows(self) -> None:
-        for trial in self._storage.get_all_trials(0, deepcopy=False, states=(TrialState.WAITING,)):
-            if trial.number not in self._attempts:
-                self._rows.rows.trials.setdefault(trial.number, {"attempt": 0})
+        for number in sorted(self._storage.waiting.difference(self._attempts)):
+            self._rows.rows.trials.setdefault(number, {"attempt": 0})
 
     @property
     def has_more(self) -> bool:
         """Whether another trial may be handed out."""
-        return len(self._trials()) < self.n_trials or self.n_waiting > 0
+        return self._storage.n_trials < self.n_trials or self.n_waiting > 0
 
     @property
     def n_waiting(self) -> int:
         """Trials that wait to be handed out (again)."""
-        waiting = self._storage.get_all_trials(0, deepcopy=False, states=(TrialState.WAITING,))
-        return len(waiting)
+        return len(self._storage.waiting)
 
     def ask(self, worker: str) -> TrialSpec:
         """The next trial: one that waits, else a new one from the sampler."""
@@ -128,7 +127,7 @@ class Book:
         self._specs[number] = spec
         self._rows.rows.trials[number] = {
             "attempt": attempt,
-            "config": asdict(config),
+            "config": dict(vars(config)),
             "seeds": list(spec.seeds),
             "worker": worker,
         }
@@ -139,12 +138,12 @@ class Book:
     def report(self, number: int, epoch: int, metrics: Sequence[EpochMetrics]) -> None:
         """Note one epoch of a trial; its step is the epoch, its value the mean over seeds."""
         mean = fmean(m.val_mse for m in metrics)
-        self._curves.setdefault(number, {})[epoch] = mean
+        self.curves.report(number, epoch, mean)
         self._last_metrics[number] = tuple(metrics)
         if len(self._file.study.objectives) == 1:  # Optuna takes no reports for several
             self._storage.set_trial_intermediate_value(number, epoch, mean)
         for seed_index, m in enumerate(metrics):
-            self._rows.rows.epochs[number, seed_index, epoch] = asdict(m)
+            self._rows.rows.epochs[number, seed_index, epoch] = dict(vars(m))
 
     def complete(self, done: TrialDone) -> None:
         """A trial trained to its end: its values, metrics, pictures and perhaps its weights."""
@@ -162,7 +161,7 @@ class Book:
         row = _means(done.results, [m.val_mse for m in last])
         if val_mse < self._lowest_error and done.weights is not None:
             row["artifact_id"] = self._keep_weights(number, done.weights)
-        self._study.tell(number, values)
+        self._tell(number, values)
         self._consider_best(self._storage.get_trial(number))
         self._rows.rows.trials.setdefault(number, {}).update(
             outcome=Outcome.COMPLETE.value, train_seconds=done.train_seconds, **row
@@ -194,16 +193,22 @@ class Book:
         self.event("trial failed", reason, number=number)
 
     def _end(self, number: int, state: TrialState, outcome: Outcome, reason: str) -> None:
-        self._study.tell(number, state=state)
+        self._tell(number, state=state)
         self._specs.pop(number, None)
         self._last_metrics.pop(number, None)
         self._rows.rows.trials.setdefault(number, {}).update(outcome=outcome.value, reason=reason)
+
+    def _tell(
+        self, number: int, values: list[float] | None = None, state: TrialState | None = None
+    ) -> None:
+        # What study.tell calls, before it copies the whole trial deeply for its caller.
+        _tell_with_warning(self._study, number, values, state, suppress_warning=True)
 
     def put_back(self, number: int) -> None:
         """A trial handed out comes back untrained: it waits again, under its own number."""
         self._specs.pop(number, None)
         self._last_metrics.pop(number, None)
-        self._curves.pop(number, None)
+        self.curves.forget(number)
         self._rows.rows.forget_curves(number)
         self._storage.restart_trial(number)
 
@@ -211,6 +216,7 @@ class Book:
         """These trials, and no others, are marked invalid: samplers, pruning and best skip them."""
         self._invalid = invalid
         self._storage.hide(invalid)
+        self.curves.leave_out(invalid)
         self.best_number = self.best_value = None
         self._lowest_error, self._lowest_of_width = math.inf, {}
         for trial in self._trials():
@@ -219,10 +225,6 @@ class Book:
     @property
     def invalid(self) -> frozenset[int]:
         return self._invalid
-
-    def compared(self) -> dict[int, dict[int, float]]:
-        """The curves that pruning compares: of every trial but the invalid ones."""
-        return {n: curve for n, curve in self._curves.items() if n not in self._invalid}
 
     def event(
         self, kind: str, message: str, *, number: int | None = None, worker: str | None = None
@@ -234,7 +236,7 @@ class Book:
 
     def counts(self) -> Counter[TrialState]:
         """How many trials are in each state."""
-        return Counter(trial.state for trial in self._trials())
+        return self._storage.n_by_state
 
     def _trials(self) -> list[FrozenTrial]:
         return self._storage.own_trials()
@@ -249,10 +251,9 @@ class Book:
 
     def _consider_lowest(self, trial: FrozenTrial) -> None:
         """By validation error, whatever the study's objectives."""
-        if not (curve := self._curves.get(trial.number)):
+        if (error := self.curves.last(trial.number)) is None:
             return
-        error = curve[max(curve)]
-        width = width_class(config_from_params(self._file, trial.params)[0].hidden_width)
+        width = width_class(self._width_of(trial.params))
         self._lowest_error = min(self._lowest_error, error)
         self._lowest_of_width[width] = min(self._lowest_of_width.get(width, math.inf), error)
 

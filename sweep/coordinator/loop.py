@@ -300,9 +300,8 @@ class Coordinator:
             for worker in self._crew
             for spec in worker.handed.values()
         }
-        curves = self._book.compared()
         for step in sorted({epoch for _, _, epoch in reached}):
-            pruned = rule.decide(curves, step)
+            pruned = rule.decide(self._book.curves.at(step))
             for number, attempt, _ in sorted(r for r in reached if r[2] == step):
                 if (number, attempt) not in holders:
                     continue  # over, or handed to another meanwhile

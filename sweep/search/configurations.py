@@ -1,7 +1,7 @@
 """From Optuna's trials to the configurations and seeds that workers train, and back."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from sweep.errors import StudyFileError
 from sweep.search.distributions import suggest
 from sweep.studyfile import Domain, StudyFile, Value
 from sweep.studyfile.enqueue import read_configuration
+from sweep.studyfile.space import Fixed, Searched
 from sweep.trial import TrialConfig
 
 _SEEDS_BELOW = 2**31
@@ -37,6 +38,18 @@ def config_from_params(
         return value
 
     return study_file.space.resolve(known)
+
+
+def width_reader(study_file: StudyFile) -> Callable[[Mapping[str, Any]], int]:
+    """How to get quickly from a trial's parameters to its hidden width, for thousands of them."""
+    widths = [node for node in study_file.space.nodes if node.setting == "hidden_width"]
+    match widths:
+        case [Searched(name=name)]:
+            return lambda params: int(params[name])
+        case [Fixed(value=value)]:
+            return lambda params: int(value)
+        case _:  # it depends on a choice, or is nowhere
+            return lambda params: config_from_params(study_file, params)[0].hidden_width
 
 
 def trial_seeds(study_file: StudyFile, number: int, seed: int | None) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """When to end a trial early: each rule a function of the curves alone.
 
-Notation: a curve maps a step (an epoch, from 1) to the first objective there; lower is better.
 A rule compares all trials that have reached a step, running or not, and so decides the same
 whoever reports first. Optuna's pruners compare with finished trials, or with those that happened
 to report earlier; where trials train side by side, that prunes nobody, or by luck.
@@ -12,23 +11,23 @@ Sources: successive halving, Jamieson & Talwalkar, AISTATS 2016; hyperband, Li e
 import math
 import zlib
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sweep.names import Pruner
+from sweep.search.curves import Standing
 from sweep.studyfile import Categorical, Float, Int, StudyFile
-
-#: Trial number -> step -> value.
-Curves = Mapping[int, Mapping[int, float]]
 
 
 class PruningRule(ABC):
     """Decides which trials end at a step."""
 
     @abstractmethod
-    def decide(self, curves: Curves, step: int) -> set[int]:
+    def decide(self, standing: Standing) -> set[int]:
         """Numbers of the trials to prune, of those that have reached the step."""
 
 
@@ -43,15 +42,13 @@ class Percentile(PruningRule):
     n_warmup_steps: int
     interval_steps: int
 
-    def decide(self, curves: Curves, step: int) -> set[int]:
-        values = _values_at(curves, step)
-        after = step - self.n_warmup_steps - 1
-        if after < 0 or after % self.interval_steps or len(values) < self.n_startup_trials:
+    def decide(self, standing: Standing) -> set[int]:
+        after = standing.step - self.n_warmup_steps - 1
+        n = len(standing.numbers)
+        if after < 0 or after % self.interval_steps or n < max(1, self.n_startup_trials):
             return set()
-        n_kept = max(1, math.ceil(len(values) * self.percentile / 100))
-        bar = sorted(values.values())[n_kept - 1]
-        best = {number: _best(curves[number], step) for number in values}
-        return {number for number, value in best.items() if value > bar or value == math.inf}
+        n_kept = max(1, math.ceil(n * self.percentile / 100))
+        return _beyond(standing, standing.best, _nth(standing.values, n_kept))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +58,12 @@ class SuccessiveHalving(PruningRule):
     min_resource: int
     reduction_factor: int
 
-    def decide(self, curves: Curves, step: int) -> set[int]:
-        if not self._is_rung(step):
+    def decide(self, standing: Standing) -> set[int]:
+        n = len(standing.numbers)
+        if not n or not self._is_rung(standing.step):
             return set()
-        values = _values_at(curves, step)
-        n_kept = max(1, len(values) // self.reduction_factor)
-        return _all_but_best(values, n_kept)
+        n_kept = max(1, n // self.reduction_factor)
+        return _beyond(standing, standing.values, _nth(standing.values, n_kept))
 
     def _is_rung(self, step: int) -> bool:
         rung = self.min_resource
@@ -88,19 +85,18 @@ class Hyperband(PruningRule):
     max_resource: int
     reduction_factor: int
 
-    def decide(self, curves: Curves, step: int) -> set[int]:
-        members: dict[int, dict[int, Mapping[int, float]]] = defaultdict(dict)
-        for number, curve in curves.items():
-            if step in curve:
-                members[self.bracket(number)][number] = curve
+    def decide(self, standing: Standing) -> set[int]:
+        brackets = np.array([self.bracket(number) for number in standing.numbers.tolist()])
         pruned: set[int] = set()
-        for bracket, own in members.items():
-            pruned |= self._halving(bracket).decide(own, step)
+        for bracket in set(brackets.tolist()):
+            own = brackets == bracket
+            members = Standing(standing.step, *(column[own] for column in standing[1:]))
+            pruned |= self._halving(bracket).decide(members)
         return pruned
 
     def bracket(self, number: int) -> int:
         """Which bracket a trial is in; bracket 0 prunes first."""
-        place = zlib.crc32(f"{self.study_name}_{number}".encode()) % sum(self._sizes)
+        place = _checksum(self.study_name, number) % sum(self._sizes)
         for bracket, size in enumerate(self._sizes):
             place -= size
             if place < 0:
@@ -142,24 +138,19 @@ def most_epochs(study_file: StudyFile) -> int:
     return longest
 
 
-def _values_at(curves: Curves, step: int) -> dict[int, float]:
-    return {number: _finite(curve[step]) for number, curve in curves.items() if step in curve}
+@cache
+def _checksum(study_name: str, number: int) -> int:
+    return zlib.crc32(f"{study_name}_{number}".encode())
 
 
-def _finite(value: float) -> float:
-    return math.inf if math.isnan(value) else value  # NaN is worse than any number
+def _nth(values: NDArray[np.float64], n: int) -> float:
+    """The n-th lowest value, from 1."""
+    return float(np.partition(values, n - 1)[n - 1])
 
 
-def _best(curve: Mapping[int, float], step: int) -> float:
-    return min(_finite(value) for at, value in curve.items() if at <= step)
-
-
-def _all_but_best(values: Mapping[int, float], n_kept: int) -> set[int]:
-    """Ties with the last kept one are kept too: which of them would go is a matter of order."""
-    if not values:
-        return set()
-    bar = sorted(values.values())[n_kept - 1]
-    return {number for number, value in values.items() if value > bar or value == math.inf}
+def _beyond(standing: Standing, values: NDArray[np.float64], bar: float) -> set[int]:
+    """Who is beyond the bar. Ties with it stay: which of them would go is a matter of order."""
+    return set(standing.numbers[(values > bar) | (values == math.inf)].tolist())
 
 
 def _median(study_file: StudyFile) -> PruningRule:

@@ -5,6 +5,7 @@ study, so a trial's number is its place in the list.
 """
 
 import copy
+from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,41 @@ class RecordingStorage(InMemoryStorage):
     def __init__(self) -> None:
         super().__init__()
         self.changes = Changes()
+        #: How many trials are in each state.
+        self.n_by_state: Counter[TrialState] = Counter()
+        #: Numbers of the trials that wait to be handed out (again).
+        self.waiting: set[int] = set()
         self._hidden: frozenset[int] = frozenset()
+
+    @property
+    def n_trials(self) -> int:
+        """How many trials there are, whatever their state."""
+        return self.n_by_state.total()
+
+    def load(self, study_id: int, trials: Sequence[FrozenTrial]) -> None:
+        """Take over trials that stand in the database already, numbered from 0 without gaps.
+
+        They are the storage's from now on. ``create_new_trial`` would copy each of them deeply.
+        """
+        study = self._studies[study_id]
+        for trial in trials:
+            trial_id = trial._trial_id = trial.number
+            self._trial_id_to_study_id_and_number[trial_id] = study_id, trial.number
+            study.trials.append(trial)
+            study.param_distribution.update(trial.distributions)
+            self._entered(trial_id, trial.state)
+            self._update_cache(trial_id, study_id)
+        self._max_trial_id = len(trials) - 1
+
+    def _entered(self, trial_id: int, state: TrialState, left: TrialState | None = None) -> None:
+        """Count a trial in the state that it has now; ``left`` is the one before, if any."""
+        if left is not None:
+            self.n_by_state[left] -= 1
+        self.n_by_state[state] += 1
+        if state == TrialState.WAITING:
+            self.waiting.add(trial_id)
+        else:
+            self.waiting.discard(trial_id)
 
     def take_changes(self) -> Changes:
         """What changed since the last call."""
@@ -57,6 +92,7 @@ class RecordingStorage(InMemoryStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         trial_id = super().create_new_trial(study_id, template_trial)
         self.changes.new_trials.add(trial_id)
+        self._entered(trial_id, self._get_trial(trial_id).state)
         if template_trial is not None:
             self._note_contents(trial_id, template_trial)
         return trial_id
@@ -87,8 +123,10 @@ class RecordingStorage(InMemoryStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
+        before = self.get_trial(trial_id).state
         changed = super().set_trial_state_values(trial_id, state, values)
         if changed:
+            self._entered(trial_id, state, before)
             self.changes.states.add(trial_id)
         return changed
 
@@ -116,11 +154,9 @@ class RecordingStorage(InMemoryStorage):
 
     def restart_trial(self, trial_id: int) -> None:
         """Put a running trial back to waiting, under its number and with its params."""
-        super().set_trial_state_values(trial_id, TrialState.WAITING)
+        self.set_trial_state_values(trial_id, TrialState.WAITING)
         self.get_trial(trial_id).intermediate_values = {}
-        self._prev_waiting_trial_number[0] = 0  # Optuna looks for waiting trials from here
         self.changes.intermediate.pop(trial_id, None)
-        self.changes.states.add(trial_id)
         self.changes.restarted.add(trial_id)
 
     def hide(self, trial_ids: frozenset[int]) -> None:
@@ -140,14 +176,18 @@ class RecordingStorage(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        if not self._hidden or states == (TrialState.WAITING,):
-            return super().get_all_trials(study_id, deepcopy, states)
-        trials = map(self._shown, super().get_all_trials(study_id, deepcopy))
+        if states == (TrialState.WAITING,):  # asked at every ask: not by looking at each trial
+            waiting = [self.get_trial(trial_id) for trial_id in sorted(self.waiting)]
+            return copy.deepcopy(waiting) if deepcopy else waiting
+        trials = super().get_all_trials(study_id, deepcopy)
+        for trial_id in self._hidden:
+            trials[trial_id] = _shown(trials[trial_id])
         return [trial for trial in trials if states is None or trial.state in states]
 
-    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
-        if trial._trial_id not in self._hidden or not trial.state.is_finished():
-            return trial
-        shown = copy.copy(trial)
-        shown.state = TrialState.FAIL
-        return shown
+
+def _shown(trial: FrozenTrial) -> FrozenTrial:
+    if not trial.state.is_finished():
+        return trial
+    shown = copy.copy(trial)
+    shown.state = TrialState.FAIL
+    return shown

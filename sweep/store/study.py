@@ -127,19 +127,21 @@ def hold_study(
             select(schema.sweep_studies).where(schema.sweep_studies.c.study_id == study_id)
         ).one()
         attributes = _study_attributes(connection, study_id)
-        curves = _curves(connection, study_id)
-        n_objectives = len(
-            connection.execute(
-                select(schema.study_directions).where(
-                    schema.study_directions.c.study_id == study_id
-                )
-            ).all()
+        n_objectives = connection.execute(
+            select(func.count())
+            .select_from(schema.study_directions)
+            .where(schema.study_directions.c.study_id == study_id)
+        ).scalar_one()
+        curves = (
+            {trial.number: trial.intermediate_values for trial in trials}
+            if n_objectives == 1
+            else _curves(connection, study_id)  # Optuna takes no reports for several
         )
     numbers = [trial.number for trial in trials]
     if numbers != list(range(len(trials))):
         raise StoreError(f"study {name!r}: its trial numbers have gaps or doubles: {numbers[:20]}…")
+    trial_ids = {trial.number: trial._trial_id for trial in trials}  # before they get others
     storage = _in_memory(name, n_objectives, trials, attributes)
-    trial_ids = {trial.number: trial._trial_id for trial in trials}
     return OpenStudy(
         study_id=study_id,
         name=name,
@@ -163,8 +165,8 @@ def _curves(connection: Connection, study_id: int) -> dict[int, dict[int, float]
         .group_by(ours.c.number, epochs.c.epoch)
     )
     curves: dict[int, dict[int, float]] = defaultdict(dict)
-    for row in rows:
-        curves[row.number][row.epoch] = row.mean
+    for number, epoch, mean in rows:
+        curves[number][epoch] = mean
     return curves
 
 
@@ -224,8 +226,7 @@ def _in_memory(
         storage.set_study_user_attr(study_id, key, value)
     for key, value in attributes[1].items():
         storage.set_study_system_attr(study_id, key, value)
-    for trial in trials:
-        storage.create_new_trial(study_id, trial)
+    storage.load(study_id, trials)
     storage.take_changes()
     return storage
 
@@ -258,14 +259,15 @@ def load_trials(connection: Connection, study_id: int) -> list[FrozenTrial]:
     ]
 
 
-def _of_study(connection: Connection, study_id: int, table: Table | Any) -> Any:
+def _of_study(connection: Connection, study_id: int, table: Table | Any, *names: str) -> Any:
+    """The named columns of a study's rows, as tuples, in the order of their writing."""
     key = table.primary_key.columns.values()[0]
     return connection.execute(
-        select(table)
+        select(table.c.trial_id, *(table.c[name] for name in names))
         .join(schema.trials, schema.trials.c.trial_id == table.c.trial_id)
         .where(schema.trials.c.study_id == study_id)
         .order_by(key)
-    )
+    ).all()
 
 
 def _params(
@@ -274,35 +276,48 @@ def _params(
     params: dict[int, Row] = defaultdict(dict)
     distributions: dict[int, dict[str, BaseDistribution]] = defaultdict(dict)
     parsed: dict[str, BaseDistribution] = {}  # thousands of rows share a few distributions
-    for row in _of_study(connection, study_id, schema.trial_params):
-        text = row.distribution_json
-        if text not in parsed:
-            parsed[text] = json_to_distribution(text)
-        params[row.trial_id][row.param_name] = parsed[text].to_external_repr(row.param_value)
-        distributions[row.trial_id][row.param_name] = parsed[text]
+    rows = _of_study(
+        connection, study_id, schema.trial_params, "param_name", "param_value", "distribution_json"
+    )
+    for trial_id, name, value, text in rows:
+        distribution = parsed.get(text)
+        if distribution is None:
+            distribution = parsed[text] = json_to_distribution(text)
+        params[trial_id][name] = distribution.to_external_repr(value)
+        distributions[trial_id][name] = distribution
     return params, distributions
 
 
 def _values(connection: Connection, study_id: int) -> dict[int, list[float]]:
     stored = models.TrialValueModel.stored_repr_to_value
     found: dict[int, dict[int, float]] = defaultdict(dict)
-    for row in _of_study(connection, study_id, schema.trial_values):
-        found[row.trial_id][row.objective] = stored(row.value, row.value_type)
+    rows = _of_study(connection, study_id, schema.trial_values, "objective", "value", "value_type")
+    for trial_id, objective, value, kind in rows:
+        found[trial_id][objective] = stored(value, kind)
     return {trial_id: [values[i] for i in sorted(values)] for trial_id, values in found.items()}
 
 
 def _intermediate_values(connection: Connection, study_id: int) -> dict[int, dict[int, float]]:
-    stored = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+    model = models.TrialIntermediateValueModel
+    finite = model.TrialIntermediateValueType.FINITE
     found: dict[int, dict[int, float]] = defaultdict(dict)
-    for row in _of_study(connection, study_id, schema.trial_intermediate_values):
-        found[row.trial_id][row.step] = stored(row.intermediate_value, row.intermediate_value_type)
+    rows = _of_study(
+        connection,
+        study_id,
+        schema.trial_intermediate_values,
+        *("step", "intermediate_value", "intermediate_value_type"),
+    )
+    for trial_id, step, value, kind in rows:
+        found[trial_id][step] = (
+            value if kind is finite else model.stored_repr_to_intermediate_value(value, kind)
+        )
     return found
 
 
 def _attributes(connection: Connection, study_id: int, table: Any) -> dict[int, Row]:
     found: dict[int, Row] = defaultdict(dict)
-    for row in _of_study(connection, study_id, table):
-        found[row.trial_id][row.key] = json.loads(row.value_json)
+    for trial_id, key, text in _of_study(connection, study_id, table, "key", "value_json"):
+        found[trial_id][key] = json.loads(text)
     return found
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sweep.names import Pruner
 from sweep.search import make_pruner, most_epochs
+from sweep.search.curves import Curves
 from sweep.search.pruning import PRUNERS, Hyperband, Percentile, PruningRule, SuccessiveHalving
 from tests.study_factories import make_study_file
 
@@ -20,6 +21,10 @@ def rule_of(pruner: str, *options: str, space: str = EPOCHS) -> PruningRule:
     rule = make_pruner(make_study_file(space, *overrides))
     assert rule is not None
     return rule
+
+
+def decide(rule: PruningRule, curves: dict[int, dict[int, float]], step: int) -> set[int]:
+    return rule.decide(Curves.of(curves).at(step))
 
 
 def at_step_1(*values: float) -> dict[int, dict[int, float]]:
@@ -45,7 +50,7 @@ def test_a_decision_depends_on_the_curves_and_not_on_their_order(
     rule: PruningRule, data: st.DataObject, curves: dict[int, dict[int, float]], step: int
 ) -> None:
     shuffled = {number: curves[number] for number in data.draw(st.permutations(list(curves)))}
-    assert rule.decide(shuffled, step) == rule.decide(curves, step)
+    assert decide(rule, shuffled, step) == decide(rule, curves, step)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
@@ -53,7 +58,7 @@ def test_a_decision_depends_on_the_curves_and_not_on_their_order(
 def test_only_who_reached_the_step_is_judged_and_the_best_goes_on(
     rule: PruningRule, curves: dict[int, dict[int, float]], step: int
 ) -> None:
-    pruned = rule.decide(curves, step)
+    pruned = decide(rule, curves, step)
     reached = {n: curve[step] for n, curve in curves.items() if step in curve}
     finite = {n: value for n, value in reached.items() if math.isfinite(value)}
     assert pruned <= set(reached)
@@ -67,21 +72,21 @@ def test_what_a_trial_reports_later_does_not_change_a_decision(
     rule: PruningRule, curves: dict[int, dict[int, float]], step: int, later: float
 ) -> None:
     grown = {number: {**curve, step + 1: later} for number, curve in curves.items()}
-    assert rule.decide(grown, step) == rule.decide(curves, step)
+    assert decide(rule, grown, step) == decide(rule, curves, step)
 
 
 def test_median_keeps_the_better_half() -> None:
     rule = rule_of("median")
-    assert rule.decide(at_step_1(0.5, 0.1, 0.4, 0.2, 0.3, 0.6), 1) == {0, 2, 5}
+    assert decide(rule, at_step_1(0.5, 0.1, 0.4, 0.2, 0.3, 0.6), 1) == {0, 2, 5}
 
 
 def test_median_keeps_ties() -> None:
-    assert rule_of("median").decide(at_step_1(*[0.5] * 8), 1) == set()
+    assert decide(rule_of("median"), at_step_1(*[0.5] * 8), 1) == set()
 
 
 def test_median_waits_for_enough_trials() -> None:
-    assert rule_of("median").decide(at_step_1(0.1, 0.2, 0.3, 0.4), 1) == set()
-    assert rule_of("median", "n_startup_trials=4").decide(at_step_1(0.1, 0.2, 0.3, 0.4), 1) == {
+    assert decide(rule_of("median"), at_step_1(0.1, 0.2, 0.3, 0.4), 1) == set()
+    assert decide(rule_of("median", "n_startup_trials=4"), at_step_1(0.1, 0.2, 0.3, 0.4), 1) == {
         2,
         3,
     }
@@ -90,40 +95,40 @@ def test_median_waits_for_enough_trials() -> None:
 def test_a_trial_counts_by_its_best_value_so_far() -> None:
     curves = {number: {1: 0.9, 2: 0.1 * number} for number in range(6)}
     curves[5][1] = 0.05  # an outlier now, but it was better than the median is
-    assert rule_of("median").decide(curves, 2) == {3, 4}
+    assert decide(rule_of("median"), curves, 2) == {3, 4}
 
 
 def test_nothing_is_pruned_in_the_warm_up_or_between_decisions() -> None:
     rule = rule_of("median", "n_warmup_steps=2", "interval_steps=3")
     curves = {n: dict.fromkeys(range(1, 10), 0.1 * n) for n in range(6)}
-    assert [step for step in range(1, 10) if rule.decide(curves, step)] == [3, 6, 9]
+    assert [step for step in range(1, 10) if decide(rule, curves, step)] == [3, 6, 9]
 
 
 def test_percentile_keeps_that_share() -> None:
     rule = rule_of("percentile", "percentile=25")
-    assert rule.decide(at_step_1(*(0.1 * n for n in range(8))), 1) == set(range(2, 8))
+    assert decide(rule, at_step_1(*(0.1 * n for n in range(8))), 1) == set(range(2, 8))
 
 
 def test_what_is_not_finite_is_pruned_even_among_its_like() -> None:
     values = at_step_1(math.nan, math.inf, math.nan, 0.5, math.inf, math.inf)
-    assert rule_of("median").decide(values, 1) == {0, 1, 2, 4, 5}
-    assert rule_of("successive_halving").decide(values, 1) == {0, 1, 2, 4, 5}
+    assert decide(rule_of("median"), values, 1) == {0, 1, 2, 4, 5}
+    assert decide(rule_of("successive_halving"), values, 1) == {0, 1, 2, 4, 5}
 
 
 def test_successive_halving_keeps_one_in_the_reduction_factor() -> None:
     # 16 trials in lockstep: Optuna's own keeps 1, 5 or 16, by the order of asking.
     rule = rule_of("successive_halving", "reduction_factor=4")
-    assert rule.decide(at_step_1(*(0.01 * n for n in range(16))), 1) == set(range(4, 16))
+    assert decide(rule, at_step_1(*(0.01 * n for n in range(16))), 1) == set(range(4, 16))
 
 
 def test_successive_halving_decides_at_its_rungs() -> None:
     rule = rule_of("successive_halving", "min_resource=2", "reduction_factor=3")
     curves = {n: dict.fromkeys(range(1, 30), 0.1 * n) for n in range(9)}
-    assert [step for step in range(1, 30) if rule.decide(curves, step)] == [2, 6, 18]
+    assert [step for step in range(1, 30) if decide(rule, curves, step)] == [2, 6, 18]
 
 
 def test_the_only_trial_at_a_rung_goes_on() -> None:
-    assert rule_of("successive_halving").decide(at_step_1(0.5), 1) == set()
+    assert decide(rule_of("successive_halving"), at_step_1(0.5), 1) == set()
 
 
 def hyperband(name: str = "test", epochs: int = 27) -> Hyperband:
@@ -161,8 +166,8 @@ def test_hyperband_prunes_within_a_bracket_from_its_first_rung() -> None:
     curves = {n: {1: 0.001 * n, 3: 0.001 * n} for n in range(60)}
     first = {n for n in curves if rule.bracket(n) == 0}
     second = {n for n in curves if rule.bracket(n) == 1}
-    assert rule.decide(curves, 1) == set(sorted(first)[len(first) // 3 :])
-    assert rule.decide(curves, 3) & second == set(sorted(second)[len(second) // 3 :])
+    assert decide(rule, curves, 1) == set(sorted(first)[len(first) // 3 :])
+    assert decide(rule, curves, 3) & second == set(sorted(second)[len(second) // 3 :])
 
 
 @pytest.mark.parametrize(
