@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO
@@ -16,21 +17,23 @@ from sweep.wire import decode, encode
 
 _LAST_WORDS_BYTES = 2000
 
+#: What a worker's process runs; ``--device cpu`` or ``--device cuda`` follows.
+COMMAND = (sys.executable, "-m", "sweep.worker")
+
 
 class LocalWorker:
     """A child process; a thread of ours turns its lines into events."""
 
-    def __init__(self, name: str, device: str, inbox: Inbox) -> None:
+    def __init__(
+        self, name: str, device: str, inbox: Inbox, command: Sequence[str] = COMMAND
+    ) -> None:
         self.name = name
         self.device = device
         self.host = socket.gethostname()
         self._inbox = inbox
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the worker
         self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "sweep.worker"),
-                *("--device", "cpu" if device == "cpu" else "cuda"),
-            ],
+            [*command, "--device", "cpu" if device == "cpu" else "cuda"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -69,7 +72,15 @@ class LocalWorker:
                 break
             self._inbox.put((self.name, event))
         code = self._process.wait()
+        self._close_pipes()
         self._inbox.put((self.name, Gone(reason=self._reason(code))))
+
+    def _close_pipes(self) -> None:
+        # A long study may start thousands of workers.
+        with self._lock, suppress(BrokenPipeError):
+            for pipe in (self._process.stdin, self._process.stdout):
+                assert pipe is not None
+                pipe.close()
 
     def _reason(self, code: int) -> str:
         ending = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
@@ -83,11 +94,12 @@ class LocalWorker:
 class LocalLauncher:
     """One process a worker, its device pinned before torch loads."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
         self.inbox: Inbox = SimpleQueue()
+        self._command = command
 
     def start(self, name: str, device: str) -> LocalWorker:
-        return LocalWorker(name, device, self.inbox)
+        return LocalWorker(name, device, self.inbox, self._command)
 
 
 def _environment(device: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import BinaryIO
 
@@ -18,6 +19,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sweep.worker")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     device = parser.parse_args().device
+
+    def train(inbox: SimpleQueue[Order], send: Callable[[Event], None]) -> None:
+        from sweep.worker.work import work  # loads torch: seconds
+
+        work(device, inbox, send)
+
+    serve(train)
+
+
+def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -> None:
+    """Do the work of a worker process: orders from its input, events to its output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
     orders, results = _own_pipes()
     inbox: SimpleQueue[Order] = SimpleQueue()
@@ -31,9 +43,7 @@ def main() -> None:
             os._exit(0)
 
     try:
-        from sweep.worker.work import work  # loads torch: seconds
-
-        work(device, inbox, send)
+        work(inbox, send)
     except SweepError as error:
         send(WorkerFailed(error=type(error).__name__, message=str(error)))
         sys.exit(error.exit_code)

@@ -11,14 +11,13 @@ trial waits for no more than the trials that are in.
 """
 
 import gc
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Generic, Protocol, TypeVar
-
-import torch
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from sweep.trial import (
     EpochDone,
@@ -41,10 +40,11 @@ from sweep.trial import (
 from sweep.worker.keeping import Keeping
 from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory
 
+if TYPE_CHECKING:  # a worker that only pretends to train does without it
+    import torch
+
 #: Turns in which a trial that waits may be passed by later ones.
 PATIENCE = 4
-
-CPU = torch.device("cpu")
 
 Epoch = TypeVar("Epoch")
 
@@ -155,7 +155,7 @@ class PopulationSession(Generic[Epoch]):
         room: Room,
         halve: Callable[[Room], Room | None],
         pruning: bool,
-        device: torch.device = CPU,
+        device: "torch.device | None" = None,  # None is the CPU
     ) -> None:
         self._make = make
         self._inbox = inbox
@@ -189,7 +189,9 @@ class PopulationSession(Generic[Epoch]):
         try:
             self._turn()
             return
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
             reason = f"{type(error).__name__}: {error}"
         self._start_smaller(reason)  # out here, where the error holds no tensor any more
 
@@ -292,7 +294,9 @@ class PopulationSession(Generic[Epoch]):
 
     def _free_memory(self) -> None:
         gc.collect()  # a population and its captured launches hold one another
-        if self._device.type == "cuda":
+        if self._device is not None and self._device.type == "cuda":
+            import torch
+
             torch.cuda.empty_cache()
 
     def _of(self, number: int) -> Population[Epoch]:
@@ -391,3 +395,9 @@ class PopulationSession(Generic[Epoch]):
         """By all populations, those that are gone too."""
         now = sum(p.trainer.trained_seconds for p in self._populations.values())
         return self._trained_before + now
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    torch = sys.modules.get("torch")  # whoever raises its error has loaded it
+    kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds)

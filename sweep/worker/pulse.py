@@ -1,14 +1,19 @@
-"""How a worker fares, told every few seconds: only between epochs and while it waits."""
+"""How a worker fares, told every few seconds: only between epochs and while it waits.
+
+torch is not loaded from here: a worker that only pretends to train does without it.
+"""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
-import torch
 
 from sweep.trial import Vitals
+
+if TYPE_CHECKING:
+    import torch
 
 BEAT_SECONDS = 2.0
 
@@ -20,9 +25,11 @@ class Memory(NamedTuple):
     total: int
 
 
-def device_memory(device: torch.device) -> Memory:
-    """A GPU's memory, whoever uses it; on the CPU what this process has of the machine's."""
-    if device.type == "cuda":
+def device_memory(device: "torch.device | None") -> Memory:
+    """A GPU's memory, whoever uses it; on the CPU (None) this process's share of the machine's."""
+    if device is not None and device.type == "cuda":
+        import torch
+
         free, total = torch.cuda.mem_get_info(device)
         return Memory(used=total - free, total=total)
     return Memory(used=psutil.Process().memory_info().rss, total=psutil.virtual_memory().total)

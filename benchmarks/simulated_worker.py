@@ -1,0 +1,342 @@
+"""A worker process that trains nothing: it answers at a given rate, as a GPU's population would.
+
+    python -m benchmarks.simulated_worker --trials-per-second 250 --slots 128
+
+It is the real worker but for its trainer: the same pipes, the same session, so the same messages in
+the same order, at the times at which a device of that rate would have them. It loads no torch and
+starts in half a second. For measuring what the coordinator keeps up with, and for killing.
+
+A trial costs the device 1 / rate seconds, the same part of it in each of its epochs, whatever else
+trains. The device works on one epoch of one population at a time, and on the next one meanwhile
+that its worker reads the last, like the fused trainer; verdicts on epochs, waiting trials, vitals
+and what is sent of the best trials are the session's own affair. What a trial reports is a pure
+function of its configuration, seed and epoch (``val_mse_of``), so that whoever reads a study can
+tell whether each number belongs where it stands.
+"""
+
+import argparse
+import hashlib
+import io
+import math
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from PIL import Image
+
+from sweep.launch.local import LocalLauncher, LocalWorker
+from sweep.names import Output
+from sweep.trial import (
+    Diagnostics,
+    EpochDone,
+    EpochMetrics,
+    Event,
+    Limits,
+    Order,
+    Ready,
+    Room,
+    TestMetrics,
+    TrialConfig,
+    TrialDiverged,
+    TrialDone,
+    TrialSpec,
+    WorkerSetup,
+)
+from sweep.worker.__main__ import serve
+from sweep.worker.populations import PopulationSession
+
+N_INPUTS = 784
+TILE_UNITS = 32
+#: As the fused trainer's.
+MAX_POPULATIONS = 4
+DATA_SHA256 = hashlib.sha256(b"simulated").hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """The device that is simulated."""
+
+    #: Trials that it finishes in a second while its population is never empty.
+    trials_per_second: float = 100.0
+    #: Slots of a population; ``WorkerSetup.max_slots`` may say less.
+    slots: int = 64
+    #: An epoch takes up to this share more or less than its time, at random.
+    jitter: float = 0.0
+    seed: int = 0
+    #: From its start until it is ready, beyond what Python takes.
+    start_seconds: float = 0.0
+
+    def options(self) -> list[str]:
+        """As ``main`` reads them."""
+        return [f"--{_option(f.name)}={getattr(self, f.name)}" for f in fields(self)]
+
+
+class SimulatedLauncher(LocalLauncher):
+    """Starts simulated workers; each has a seed of its own."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        # By its path, which holds in any folder.
+        super().__init__((sys.executable, str(Path(__file__).resolve()), *simulation.options()))
+        self._simulation = simulation
+        self._n_started = 0
+
+    def start(self, name: str, device: str) -> LocalWorker:
+        seed = f"--seed={self._simulation.seed + self._n_started}"
+        self._n_started += 1
+        return LocalWorker(name, device, self.inbox, (*self._command, seed))
+
+
+def val_mse_of(config: TrialConfig, seed: int, epoch: int) -> float:
+    """The validation error that is reported: it falls with width and epochs, and knows a best
+    learning rate, 1e-3."""
+    noise = int(hashlib.sha256(f"{seed} {epoch}".encode()).hexdigest()[:8], 16) / 2**32
+    steps = math.log10(config.learning_rate) + 3
+    return 0.1 / math.sqrt(config.hidden_width) + 0.01 / epoch + 1e-3 * steps**2 + 1e-5 * noise
+
+
+class Device:
+    """Works on one launch after the other."""
+
+    def __init__(self, simulation: Simulation, clock: Callable[[], float] = time.monotonic) -> None:
+        self._simulation = simulation
+        self._dice = random.Random(simulation.seed)
+        self._clock = clock
+        self._free_at = clock()
+
+    def launch(self, specs: list[TrialSpec]) -> tuple[float, float]:
+        """The epoch's end, by the clock, and the seconds that it takes."""
+        rate, jitter = self._simulation.trials_per_second, self._simulation.jitter
+        seconds = sum(1 / (rate * spec.config.epochs) for spec in specs)
+        seconds *= 1 + jitter * self._dice.uniform(-1, 1)
+        self._free_at = max(self._clock(), self._free_at) + seconds
+        return self._free_at, seconds
+
+
+@dataclass(kw_only=True)
+class Member:
+    """A trial that is in."""
+
+    spec: TrialSpec
+    launched: int = 0
+    stopped: bool = False
+    seconds: float = 0.0
+
+    @property
+    def goes_on(self) -> bool:
+        return not self.stopped and self.launched < self.spec.config.epochs
+
+    def n_rows(self, room: Room) -> int:
+        return len(self.spec.seeds) * room.rows_of(self.spec.config.hidden_width)
+
+
+class Launched(NamedTuple):
+    """An epoch that the device works on."""
+
+    members: list[tuple[Member, int]]  # and the epoch of each
+    ends_at: float
+    seconds: float
+
+
+class SimulatedPopulation:
+    """A ``PopulationTrainer`` that only waits; a place is free once its last epoch is launched."""
+
+    def __init__(self, device: Device, room: Room) -> None:
+        self.trained_seconds = 0.0
+        self._device = device
+        self._room = room
+        self._members: dict[int, Member] = {}
+
+    @property
+    def goes_on(self) -> bool:
+        return any(member.goes_on for member in self._members.values())
+
+    def admit(self, spec: TrialSpec) -> bool:
+        new = Member(spec=spec)
+        slots, rows = self._room.slots or 0, self._room.rows
+        if len(spec.seeds) > slots or new.n_rows(self._room) > rows:
+            raise ValueError(f"trial {spec.number} needs more than {slots} slots and {rows} rows.")
+        placed = [new, *(member for member in self._members.values() if member.goes_on)]
+        if sum(len(member.spec.seeds) for member in placed) > slots:
+            return False
+        if sum(member.n_rows(self._room) for member in placed) > rows:
+            return False
+        self._members[spec.number] = new
+        return True
+
+    def stop(self, number: int) -> None:
+        self._members[number].stopped = True
+
+    def release(self, number: int) -> None:
+        del self._members[number]
+
+    def launch_epoch(self) -> Launched:
+        members = [member for member in self._members.values() if member.goes_on]
+        ends_at, seconds = self._device.launch([member.spec for member in members])
+        for member in members:
+            member.launched += 1
+        return Launched([(member, member.launched) for member in members], ends_at, seconds)
+
+    def collect(self, launched: Launched) -> list[EpochDone | TrialDiverged]:
+        time.sleep(max(0.0, launched.ends_at - time.monotonic()))
+        self.trained_seconds += launched.seconds
+        share = launched.seconds / len(launched.members)
+        events: list[EpochDone | TrialDiverged] = []
+        for member, epoch in launched.members:
+            if self._members.get(member.spec.number) is member:
+                member.seconds += share
+                events.append(_epoch_done(member.spec, epoch, share))
+        return events
+
+    def result(self, number: int, limits: Limits | None = None) -> TrialDone:
+        member = self._members[number]
+        limits = limits or Limits(member.spec.keep_weights_below, member.spec.keep_pictures_below)
+        return _trial_done(member.spec, limits, member.seconds)
+
+    def close(self) -> None:
+        self._members.clear()
+
+
+def _epoch_done(spec: TrialSpec, epoch: int, seconds: float) -> EpochDone:
+    metrics = []
+    for seed in spec.seeds:
+        error = val_mse_of(spec.config, seed, epoch)
+        metrics.append(
+            EpochMetrics(
+                train_loss=1.05 * error,
+                val_mse=error,
+                val_bce=_bce(spec.config, error),
+                seconds=seconds / len(spec.seeds),
+            )
+        )
+    return EpochDone(number=spec.number, attempt=spec.attempt, epoch=epoch, metrics=tuple(metrics))
+
+
+def _trial_done(spec: TrialSpec, limits: Limits, seconds: float) -> TrialDone:
+    config = spec.config
+    errors = [val_mse_of(config, seed, config.epochs) for seed in spec.seeds]
+    mean = sum(errors) / len(errors)
+    has_pictures = mean < limits.pictures
+    return TrialDone(
+        number=spec.number,
+        attempt=spec.attempt,
+        results=tuple(_test_metrics(config, 1.01 * error) for error in errors),
+        train_seconds=seconds,
+        reconstructions_png=PICTURES if has_pictures else None,
+        errors_png=PICTURES if has_pictures else None,
+        weights=bytes(4 * n_parameters(config)) if mean < limits.weights else None,
+    )
+
+
+def _test_metrics(config: TrialConfig, error: float) -> TestMetrics:
+    norm = math.sqrt(config.hidden_width)
+    return TestMetrics(
+        test_mse=error,
+        test_bce=_bce(config, error),
+        psnr=-10 * math.log10(error),
+        exact_pixels=0.4 / (1 + error),
+        per_class_mse=tuple(error * (0.9 + 0.02 * i) for i in range(10)),
+        n_parameters=n_parameters(config),
+        diagnostics=Diagnostics(
+            dead_share=0.01, saturated_share=0.02, encoder_norm=norm, decoder_norm=norm
+        ),
+    )
+
+
+def _bce(config: TrialConfig, error: float) -> float | None:
+    return 0.25 + error if config.output is Output.SIGMOID else None
+
+
+def n_parameters(config: TrialConfig) -> int:
+    """Of an autoencoder of 784 pixels."""
+    return 2 * N_INPUTS * config.hidden_width + config.hidden_width + N_INPUTS
+
+
+def _pictures() -> bytes:
+    """A strip of ten pictures: noise, of about a real one's bytes."""
+    grey = bytes(random.Random(0).randrange(128) for _ in range(28 * 280))
+    with io.BytesIO() as file:
+        Image.frombytes("L", (280, 28), grey).save(file, "PNG")
+        return file.getvalue()
+
+
+PICTURES = _pictures()
+
+
+def room_for(simulation: Simulation, setup: WorkerSetup) -> Room:
+    """As many slots as the simulation has, each wide enough for the widest trial."""
+    assert setup.expected is not None
+    slots = simulation.slots if setup.max_slots is None else setup.max_slots
+    slots = max(slots, setup.expected.n_seeds)
+    rows = slots * -(-setup.expected.max_hidden_width // TILE_UNITS) * TILE_UNITS
+    return Room(
+        slots=slots,
+        rows=rows,
+        tile_units=TILE_UNITS,
+        bytes=rows * 4 * 6 * N_INPUTS,
+        n_populations=min(setup.expected.n_batch_sizes, MAX_POPULATIONS),
+    )
+
+
+def simulate(
+    simulation: Simulation,
+    device_name: str,
+    inbox: "SimpleQueue[Order]",
+    send: Callable[[Event], None],
+) -> None:
+    """A worker's life, as ``sweep.worker.work`` has it."""
+    setup = inbox.get()
+    assert isinstance(setup, WorkerSetup)
+    time.sleep(simulation.start_seconds)
+    room, device = room_for(simulation, setup), Device(simulation)
+    send(
+        Ready(
+            device=device_name,
+            device_name=f"simulated, {simulation.trials_per_second:g} trials/s",
+            torch_version="none",
+            data_sha256=DATA_SHA256,
+            originals_png=PICTURES,
+            room=room,
+        )
+    )
+    PopulationSession(
+        lambda batch_size, room: SimulatedPopulation(device, room),
+        inbox,
+        send,
+        room=room,
+        halve=lambda room: None,
+        pruning=setup.pruning,
+    ).run()
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """One option for each field of ``Simulation``."""
+    for field in fields(Simulation):
+        kind = type(field.default)
+        parser.add_argument(f"--{_option(field.name)}", type=kind, default=field.default)
+
+
+def simulation_of(options: argparse.Namespace) -> Simulation:
+    """What the options say."""
+    return Simulation(**{field.name: getattr(options, field.name) for field in fields(Simulation)})
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A worker that only pretends to train.")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; simulated either way")
+    add_options(parser)
+    options = parser.parse_args()
+    simulation = simulation_of(options)
+    serve(lambda inbox, send: simulate(simulation, options.device, inbox, send))
+
+
+if __name__ == "__main__":
+    main()
