@@ -7,7 +7,6 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -279,9 +278,13 @@ class Book:
 
 
 def _result_row(result: TestMetrics) -> dict[str, Any]:
-    row = asdict(result)
-    row.pop("n_parameters")
-    row["per_class_mse"] = list(result.per_class_mse)
+    diagnostics = result.diagnostics
+    row = {
+        **vars(result),
+        "per_class_mse": list(result.per_class_mse),
+        "diagnostics": dict(vars(diagnostics)) if diagnostics else None,
+    }
+    del row["n_parameters"]
     return row
 
 

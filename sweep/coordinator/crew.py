@@ -1,7 +1,8 @@
 """The workers as the coordinator sees them: what each was handed, and how it fares."""
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from sweep.launch.launcher import Launcher, WorkerHandle
@@ -13,6 +14,60 @@ WAITING_SHARE = 0.25
 #: A device whose workers die this often, one after another and without a trial, is left out.
 STARTS_PER_DEVICE = 3
 SHUTDOWN_SECONDS = 10.0
+
+
+class Places:
+    """Which of a worker's trials are in training, as far as it can be told from here.
+
+    First come, first served; a trial that finds no room may be passed by later ones that do.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.training: dict[int, TrialSpec] = {}
+        self.waiting: dict[int, TrialSpec] = {}
+        self._slots: Counter[int] = Counter()  # in use, by batch size
+        self._rows: Counter[int] = Counter()
+
+    def enter(self, spec: TrialSpec) -> None:
+        """A trial was handed out."""
+        if self._has_room_for(spec):
+            self._place(spec)
+        else:
+            self.waiting[spec.number] = spec
+
+    def leave(self, number: int) -> None:
+        """A trial is done with, and makes room for those that wait."""
+        if self.waiting.pop(number, None) is not None:
+            return
+        if (spec := self.training.pop(number, None)) is not None:
+            self._use(spec, -1)
+            for next_one in [*self.waiting.values()]:
+                if self._has_room_for(next_one):
+                    self._place(self.waiting.pop(next_one.number))
+
+    def _has_room_for(self, spec: TrialSpec) -> bool:
+        room, size = self._room, spec.config.batch_size
+        if room.slots is None:
+            return not self.training
+        if not self._slots[size] and len(+self._slots) == room.n_populations:
+            return False
+        slots, rows = _needs(spec, room)
+        return self._slots[size] + slots <= room.slots and self._rows[size] + rows <= room.rows
+
+    def _place(self, spec: TrialSpec) -> None:
+        self.training[spec.number] = spec
+        self._use(spec, 1)
+
+    def _use(self, spec: TrialSpec, sign: int) -> None:
+        slots, rows = _needs(spec, self._room)
+        self._slots[spec.config.batch_size] += sign * slots
+        self._rows[spec.config.batch_size] += sign * rows
+
+
+def _needs(spec: TrialSpec, room: Room) -> tuple[int, int]:
+    """Slots and rows."""
+    return len(spec.seeds), len(spec.seeds) * room.rows_of(spec.config.hidden_width)
 
 
 @dataclass
@@ -36,35 +91,40 @@ class Worker:
     #: The last that it sent.
     vitals: Vitals | None = None
 
+    def __post_init__(self) -> None:
+        self.take_room(self.room)
+
     @property
     def state(self) -> str:
         if not self.ready:
             return "starting"
         return "training" if self.handed else "ready"
 
+    def take_room(self, room: Room) -> None:
+        """How much it trains at the same time, from now on."""
+        self.room, self._places = room, Places(room)
+        for spec in self.handed.values():
+            self._places.enter(spec)
+
+    @property
+    def n_reserve(self) -> int:
+        """How many trials shall wait in it, so that one that ends has a successor at once."""
+        return max(1, int(WAITING_SHARE * (self.room.slots or 1)))
+
     @property
     def wants_more(self) -> bool:
         """Whether another trial would train at once, or too few wait."""
-        slots = self.room.slots or 1
-        return len(self.handed) - len(self.training()) < max(1, int(WAITING_SHARE * slots))
+        return len(self._places.waiting) < self.n_reserve
 
-    def training(self) -> list[TrialSpec]:
-        """Those that there is room for, first come first served: what it trains, as far as it can
-        be told from here."""
-        if self.room.slots is None:
-            return list(self.handed.values())[:1]
-        used: dict[int, tuple[int, int]] = {}  # slots and rows, by batch size
-        found = []
-        for spec in self.handed.values():
-            size, n = spec.config.batch_size, len(spec.seeds)
-            if size not in used and len(used) == self.room.n_populations:
-                continue
-            slots, rows = used.get(size, (0, 0))
-            slots, rows = slots + n, rows + n * self.room.rows_of(spec.config.hidden_width)
-            if slots <= self.room.slots and rows <= self.room.rows:
-                used[size] = slots, rows
-                found.append(spec)
-        return found
+    @property
+    def training(self) -> Collection[TrialSpec]:
+        """Those that there is room for: what it trains, as far as it can be told from here."""
+        return self._places.training.values()
+
+    def hand(self, spec: TrialSpec) -> None:
+        """The trial is this worker's."""
+        self.handed[spec.number] = spec
+        self._places.enter(spec)
 
     def holds(self, number: int, attempt: int) -> bool:
         """Whether this very attempt was given to this worker: else its events are refused."""
@@ -73,7 +133,8 @@ class Worker:
 
     def drop(self, number: int) -> None:
         """The trial is done with."""
-        self.handed.pop(number, None)
+        if self.handed.pop(number, None) is not None:
+            self._places.leave(number)
         self.epochs.pop(number, None)
 
 

@@ -6,9 +6,9 @@ whole study.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import asdict
 from queue import Empty
 
 from optuna.trial import TrialState
@@ -55,6 +55,9 @@ from sweep.trial import (
 Reached = tuple[int, int, int]
 
 TICK_SECONDS = 0.25
+#: How long what was heard may wait for its transaction, so that many trials share one. What a
+#: worker waits for is written at once.
+GATHER_SECONDS = 0.25
 COMMAND_SECONDS = 0.5
 #: How long a database may be away before the coordinator gives up.
 PATIENCE_SECONDS = 120.0
@@ -103,7 +106,7 @@ class Coordinator:
         self._ending: str | None = None
         self._interrupts = 0
         self._away_since: float | None = None
-        self._next_look = self._next_renewal = 0.0
+        self._next_look = self._next_renewal = self._next_write = 0.0
         self._started = time.monotonic()
         self._first_ready: float | None = None
         self._n_done_here = 0
@@ -153,7 +156,7 @@ class Coordinator:
             self._apply_interrupts()
             self._check_budget()
             self._fill_all()
-            if self._flush():
+            if self._must_write() and self._flush():
                 self._deliver()
             self._observer(self._progress())
             if self._is_over() and (not self._writer.has_pending or self._interrupts >= 2):
@@ -248,7 +251,7 @@ class Coordinator:
             self._data_sha256 = event.data_sha256
             self._writer.note_data(event.data_sha256, event.originals_png)
         worker.ready = True
-        worker.room = event.room
+        worker.take_room(event.room)
         worker.device_name = event.device_name
         self._first_ready = self._first_ready or time.monotonic()
         self._note_worker(worker)
@@ -262,7 +265,7 @@ class Coordinator:
             f"{room.rows:,}; {len(event.put_back):,} trials begin anew: {event.reason}",
             worker=worker.name,
         )
-        worker.room = room
+        worker.take_room(room)
         for number, attempt in event.put_back:
             if worker.holds(number, attempt):
                 self._book.put_back(number)
@@ -275,7 +278,7 @@ class Coordinator:
         self._note_worker(worker, state="gone")
         self._book.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
         # Only a trial in training can have killed its worker.
-        suspects = {spec.number for spec in worker.training()}
+        suspects = {spec.number for spec in worker.training}
         for number in worker.handed:
             deaths = self._deaths.get(number, 0) + (number in suspects)
             self._deaths[number] = deaths
@@ -334,7 +337,7 @@ class Coordinator:
             and self._book.has_more
         ):
             spec = self._book.ask(worker.name)
-            worker.handed[spec.number] = spec
+            worker.hand(spec)
             self._orders.append((worker, spec))
 
     def _deliver(self) -> None:
@@ -386,9 +389,9 @@ class Coordinator:
         if self._interrupts >= 2:
             for worker in self._crew:
                 worker.handle.kill()
-                for number in worker.handed:
+                for number in [*worker.handed]:
                     self._book.put_back(number)
-                worker.handed.clear()
+                    worker.drop(number)
         if self._interrupts:
             self._end("interrupted")
 
@@ -430,11 +433,20 @@ class Coordinator:
 
     # --- writing ----------------------------------------------------------------------------
 
-    def _flush(self) -> bool:
-        """Write the tick. False while the database is away; the rows wait and nothing is lost."""
-        due = time.monotonic() >= self._next_renewal
-        if not (due or self._writer.has_changes):
+    def _must_write(self) -> bool:
+        """Whether to write now: a worker waits, the rows have gathered long enough, or the lease."""
+        now = time.monotonic()
+        if now >= self._next_renewal or self._ending is not None:
             return True
+        return self._writer.has_changes and (now >= self._next_write or self._is_awaited())
+
+    def _is_awaited(self) -> bool:
+        """Whether a worker has less left to begin with than half of what shall wait for it."""
+        held_back = Counter(worker.name for worker, _ in self._orders)
+        return any(2 * held_back[worker.name] > worker.n_reserve for worker in self._crew)
+
+    def _flush(self) -> bool:
+        """Write what gathered. False while the database is away; it waits and nothing is lost."""
         try:
             self._writer.flush()
         except (LeaseLostError, StoreGoneError):
@@ -446,6 +458,7 @@ class Coordinator:
             return False
         self._away_since = None
         self._next_renewal = time.monotonic() + RENEW_SECONDS
+        self._next_write = time.monotonic() + GATHER_SECONDS
         return True
 
     def _note_worker(self, worker: Worker, state: str | None = None) -> None:
@@ -458,7 +471,7 @@ class Coordinator:
             "n_finished": worker.n_finished,
             "slots": worker.room.slots,
             "rows": worker.room.rows if worker.room.slots else None,
-            **(asdict(worker.vitals) if worker.vitals else {}),
+            **(vars(worker.vitals) if worker.vitals else {}),
         }
 
     # --- showing ----------------------------------------------------------------------------
@@ -499,8 +512,8 @@ class Coordinator:
 
 
 def _worker_progress(worker: Worker) -> WorkerProgress:
-    training = worker.training()
-    spec = training[0] if training else None
+    training = worker.training
+    spec = next(iter(training), None)
     return WorkerProgress(
         name=worker.name,
         device=worker.device,

@@ -5,6 +5,7 @@ trials need no other treatment, a range widened on resume is searched at once (i
 the old range, or drop the parameter), and conditional parameters are sampled together.
 """
 
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -12,7 +13,12 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
@@ -104,6 +110,39 @@ class _TPE(TPESampler):
         return drawn
 
 
+class _Random(RandomSampler):
+    """Optuna's, with the common distributions drawn directly: a tenth of its time."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed=seed)
+        self._dice = np.random.default_rng(seed)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        match param_distribution:
+            case CategoricalDistribution(choices=choices):
+                return choices[self._dice.integers(len(choices))]
+            case FloatDistribution(low=low, high=high, step=None, log=log):
+                return _uniform(self._dice, low, high, log)
+            case IntDistribution(low=low, high=high, step=1, log=log):
+                # Each integer owns the half unit on both its sides, as Optuna has it.
+                drawn = _uniform(self._dice, low - 0.5, high + 0.5, log)
+                return min(max(round(drawn), low), high)
+        return super().sample_independent(study, trial, param_name, param_distribution)
+
+
+def _uniform(dice: np.random.Generator, low: float, high: float, log: bool) -> float:
+    if not log:
+        return float(dice.uniform(low, high))
+    drawn = math.exp(dice.uniform(math.log(low), math.log(high)))
+    return min(max(drawn, low), high)
+
+
 class _QMC(QMCSampler):
     """QMC over every parameter, conditional ones too: a trial ignores those it does not have."""
 
@@ -177,7 +216,7 @@ def _tpe(study_file: StudyFile, seed: int) -> BaseSampler:
 
 
 def _random(study_file: StudyFile, seed: int) -> BaseSampler:
-    return RandomSampler(seed=seed)
+    return _Random(seed)
 
 
 def _grid(study_file: StudyFile, seed: int) -> BaseSampler:

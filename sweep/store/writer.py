@@ -237,7 +237,7 @@ class StudyWriter:
         self, connection: Connection, rows: Rows, ids: Mapping[int, int]
     ) -> dict[str, int]:
         time = clock.read(connection)
-        self._upsert_trials(connection, rows, ids, time)
+        self._write_trials(connection, rows, ids, time)
         _upsert(
             connection,
             schema.sweep_epochs,
@@ -281,30 +281,32 @@ class StudyWriter:
             )
         return self._write_workers(connection, rows, time)
 
-    def _upsert_trials(
+    def _write_trials(
         self, connection: Connection, rows: Rows, ids: Mapping[int, int], time: float
     ) -> None:
         # Rows of one shape go in one statement, and a column that a row lacks keeps its value.
-        by_shape: dict[tuple[str, ...], list[Row]] = {}
+        by_shape: dict[tuple[str, ...], dict[int, Row]] = {}
         for number, changed in rows.trials.items():
             row = {**changed}
             if "worker" in row:
                 row["started_at"] = time
             if "outcome" in row:
                 row["finished_at"] = time
-            full = {
-                "trial_id": ids[number],
-                "study_id": self._study_id,
-                "number": number,
-                "attempt": 0,
-                "config": {},
-                "seeds": [],
-                "invalid": False,
-                **row,
-            }
-            by_shape.setdefault(tuple(sorted(row)), []).append(full)
+            by_shape.setdefault(tuple(sorted(row)), {})[number] = row
+        table, of_study = schema.sweep_trials, {"study_id": self._study_id}
         for shape, group in by_shape.items():
-            _upsert(connection, schema.sweep_trials, ("trial_id",), group, change=shape)
+            if "attempt" in shape:
+                absent = {**of_study, "config": {}, "seeds": [], "invalid": False}
+                full = [
+                    {**absent, "trial_id": ids[number], "number": number, **row}
+                    for number, row in group.items()
+                ]
+                _upsert(connection, table, ("trial_id",), full, change=shape)
+            else:  # handed out before, so its row is there
+                connection.execute(
+                    update(table).where(table.c.trial_id == bindparam("id")),
+                    [{"id": ids[number], **row} for number, row in group.items()],
+                )
 
     def _write_workers(self, connection: Connection, rows: Rows, time: float) -> dict[str, int]:
         table = schema.sweep_workers

@@ -36,7 +36,8 @@ def engine(url: str) -> Engine:
 def worker(room: Room, *specs: TrialSpec) -> Worker:
     handle: FakeWorker = None  # type: ignore[assignment]
     made = Worker(name="w0", device="0", handle=handle, room=room)
-    made.handed.update({spec.number: spec for spec in specs})
+    for spec in specs:
+        made.hand(spec)
     return made
 
 
@@ -50,17 +51,15 @@ def test_a_worker_is_handed_what_it_has_room_for_and_a_few_that_wait() -> None:
     assert worker(room, *(spec(n) for n in range(9))).wants_more
     assert not worker(room, *(spec(n) for n in range(10))).wants_more
     wide = [spec(n, width=100) for n in range(4)]  # 128 rows each, in whole tiles
-    assert [s.number for s in worker(room, *wide).training()] == [0, 1]
+    assert [s.number for s in worker(room, *wide).training] == [0, 1]
     assert not worker(room, *wide).wants_more
-    assert [s.number for s in worker(room, spec(0, n_seeds=7), spec(1, n_seeds=2)).training()] == [
-        0
-    ]
+    assert [s.number for s in worker(room, spec(0, n_seeds=7), spec(1, n_seeds=2)).training] == [0]
 
 
 def test_batch_sizes_have_their_own_room() -> None:
     room = Room(slots=2, rows=64, tile_units=32, n_populations=2)
     handed = [spec(0, batch_size=16), spec(1, batch_size=32), spec(2, batch_size=64), spec(3)]
-    assert [s.number for s in worker(room, *handed).training()] == [0, 1]
+    assert [s.number for s in worker(room, *handed).training] == [0, 1]
 
 
 def test_without_a_population_one_trial_trains_and_one_waits() -> None:
