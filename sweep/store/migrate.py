@@ -8,12 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import alembic.command
-import alembic.config
-import optuna
 import sqlalchemy
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from filelock import FileLock
 from sqlalchemy import Connection, Engine
 
@@ -22,6 +17,7 @@ from sweep.store.engine import connect, shown, sqlite_path, storage_url, writing
 from sweep.store.schema import OPTUNA_REVISION, OPTUNA_SCHEMA_VERSION
 
 VERSION_TABLE = "sweep_alembic_version"
+_MIGRATIONS = Path(__file__).with_name("migrations")
 _ADVISORY_LOCK = 0x5EE9_0001
 
 
@@ -83,9 +79,19 @@ def check_schema(engine: Engine) -> None:
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring our tables to this version's schema, or to an older revision of it."""
     with writing(engine) as connection:
-        config = _alembic_config()
+        # Here: it takes a fifth of a second to load, which those who only read would wait for.
+        import alembic.command
+        import alembic.config
+
+        config = alembic.config.Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, revision)
+
+
+def revisions() -> list[str]:
+    """The revisions of our schema that this version knows, oldest first: each follows the last."""
+    return sorted(path.stem.partition("_")[0] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 def _state(engine: Engine) -> str:
@@ -97,12 +103,11 @@ def _state(engine: Engine) -> str:
             return "optuna differs"
         if VERSION_TABLE not in tables:
             return "optuna only"
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        ours = context.get_current_revision()
-    script = ScriptDirectory.from_config(_alembic_config())
-    if ours == script.get_current_head():
+        version = sqlalchemy.table(VERSION_TABLE, sqlalchemy.column("version_num"))
+        ours = connection.scalar(sqlalchemy.select(version.c.version_num))
+    known = revisions()
+    if ours == known[-1]:
         return "current"
-    known = {revision.revision for revision in script.walk_revisions()}
     return "behind" if ours is None or ours in known else "ahead"
 
 
@@ -116,19 +121,15 @@ def _optuna_schema_is_known(connection: Connection, tables: set[str]) -> bool:
 
 def _create_optuna_tables(engine: Engine) -> None:
     url = engine.url.render_as_string(hide_password=False)
+    from optuna.storages import RDBStorage
+
     # Optuna fills {SCHEMA_VERSION} in by str.format: any other brace has to be doubled.
-    optuna.storages.RDBStorage(url.replace("{", "{{").replace("}", "}}")).engine.dispose()
+    RDBStorage(url.replace("{", "{{").replace("}", "}}")).engine.dispose()
     if sqlite_path(engine.url) is not None:
         # Not through connect(), which begins a transaction; kept in the file from then on.
         raw = engine.raw_connection()
         raw.cursor().execute("PRAGMA journal_mode = WAL")
         raw.close()
-
-
-def _alembic_config() -> alembic.config.Config:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    return config
 
 
 def _check_writable(engine: Engine) -> None:

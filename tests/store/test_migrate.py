@@ -9,12 +9,14 @@ import optuna
 import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from sweep.errors import NoRoomError, StoreError
 from sweep.store import read
 from sweep.store.engine import connect, storage_url, writing
-from sweep.store.migrate import open_store, upgrade
+from sweep.store.migrate import open_store, revisions, upgrade
 from sweep.store.schema import sweep_metadata
 from tests.store_factories import EPOCH, add_study, add_trial
 
@@ -135,3 +137,10 @@ def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
 def test_connect_alone_opens_nothing(tmp_path: Path) -> None:
     connect(storage_url(f"sqlite:///{tmp_path}/x.db"))
     assert not list(tmp_path.iterdir())
+
+
+def test_the_revisions_known_without_alembic_are_those_it_knows() -> None:
+    config = Config()
+    config.set_main_option("script_location", "sweep:store/migrations")
+    script = ScriptDirectory.from_config(config)
+    assert revisions() == [one.revision for one in script.walk_revisions()][::-1]
