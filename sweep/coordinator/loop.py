@@ -434,7 +434,7 @@ class Coordinator:
     # --- writing ----------------------------------------------------------------------------
 
     def _must_write(self) -> bool:
-        """Whether to write now: a worker waits, rows have gathered long enough, or the lease does."""
+        """Whether to write now: a worker waits, rows have waited long enough, or the lease does."""
         now = time.monotonic()
         if now >= self._next_renewal or self._ending is not None:
             return True
