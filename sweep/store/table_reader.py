@@ -4,7 +4,6 @@ The SELECT takes texts as they are stored. SQLAlchemy would parse each trial's c
 itself, which takes longer than all the rest; here thousands are parsed at once.
 """
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from pydantic_core import from_json
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -227,8 +227,9 @@ def _values(numbers: Sequence[float | None], kinds: Sequence[str | None]) -> Num
 
 
 def _settings(texts: Sequence[str | None]) -> dict[str, Column]:
-    # All in one text: a call of the parser for each would take half as long again.
-    configs = json.loads(f"[{','.join(text or '{}' for text in texts)}]")
+    # All in one text: a call of the parser for each would take half as long again. Pydantic's takes
+    # half of the standard library's time.
+    configs = from_json(f"[{','.join(text or '{}' for text in texts)}]")
     return {
         name: _numbers(values) if name in _NUMERIC else Choices.of(values)
         for name in (field.name for field in fields(TrialConfig))
