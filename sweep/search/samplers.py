@@ -22,7 +22,6 @@ from optuna.distributions import (
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
-    CmaEsSampler,
     GPSampler,
     NSGAIISampler,
     QMCSampler,
@@ -33,6 +32,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from sweep.names import Sampler
+from sweep.search.cmaes import CmaEsSampler
 from sweep.search.distributions import always_sampled, ever_sampled
 from sweep.search.grid import GridSampler
 from sweep.studyfile import Space, StudyFile
@@ -161,21 +161,6 @@ class _QMC(QMCSampler):
         return self._ever
 
 
-class _CmaEs(CmaEsSampler):
-    """CMA-ES over the ranges that every trial has; the rest is drawn at random."""
-
-    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
-        super().__init__(seed=seed, warn_independent_sampling=False, **options)
-        self._always = {
-            name: distribution
-            for name, distribution in always_sampled(space).items()
-            if not isinstance(distribution, CategoricalDistribution)
-        }
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
-        return self._always
-
-
 class _GP(GPSampler):
     """Gaussian process over the parameters that every trial has; the rest is drawn at random."""
 
@@ -231,7 +216,7 @@ def _qmc(study_file: StudyFile, seed: int) -> BaseSampler:
 
 
 def _cmaes(study_file: StudyFile, seed: int) -> BaseSampler:
-    return _CmaEs(study_file.space, study_file.sampler.options(), seed)
+    return CmaEsSampler(study_file.space, study_file.sampler.options(), seed)
 
 
 def _gp(study_file: StudyFile, seed: int) -> BaseSampler:

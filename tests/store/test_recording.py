@@ -1,7 +1,10 @@
-"""The study in memory: counts that follow every change, and who waits."""
+"""The coordinator's storage is a storage of Optuna's like any other, and counts what changes."""
 
 import optuna
+import pytest
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState, create_trial
 
 from sweep.store.recording import RecordingStorage
@@ -57,3 +60,11 @@ def test_samplers_see_an_invalid_trial_as_failed_and_its_own_state_stays() -> No
     storage.hide(frozenset([0]))
     assert [trial.state for trial in study.trials] == [TrialState.FAIL]
     assert [trial.state for trial in storage.own_trials()] == [TrialState.COMPLETE]
+
+
+class TestRecordingStorage(StorageTestCase):
+    """Optuna's own suite for storages, whole."""
+
+    @pytest.fixture
+    def storage(self) -> BaseStorage:
+        return RecordingStorage()

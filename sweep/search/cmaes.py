@@ -1,0 +1,94 @@
+"""CMA-ES whose state is rebuilt from the trials, so that no pickle is written or read.
+
+Optuna's own sampler keeps its optimizer as a pickle in the trials' attributes, where whoever can
+write to the database could put another one: reading it would run their code. The optimizer is a
+function of what it was told, though, generation after generation. So the numbers of those trials
+are kept instead, and a resumed study tells them again.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna._transform import _SearchSpaceTransform
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import CmaEsSampler as OptunaCmaEsSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from sweep.search.distributions import always_sampled
+from sweep.studyfile import Space
+
+if TYPE_CHECKING:
+    from cmaes import CMA
+
+_TOLD = "sweep:cmaes:told:{generation}"
+
+
+class CmaEsSampler(OptunaCmaEsSampler):
+    """CMA-ES over the ranges that every trial has; the rest is drawn at random.
+
+    What a generation was told stays told: a trial that is marked invalid later no longer counts
+    for generations to come.
+    """
+
+    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
+        super().__init__(seed=seed, warn_independent_sampling=False, **options)
+        self._always = {
+            name: distribution
+            for name, distribution in always_sampled(space).items()
+            if not isinstance(distribution, CategoricalDistribution)
+        }
+        self._optimizer: CMA | None = None
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._always
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        complete = self._get_trials(study)
+        if not search_space or len(complete) < self._n_startup_trials:
+            return {}
+        space = _SearchSpaceTransform(search_space, transform_step=True, transform_0_1=True)
+        if self._optimizer is None:
+            self._optimizer = self._init_optimizer(space, study.direction)
+            self._tell_again(self._optimizer, study, space)
+        optimizer = self._optimizer
+        self._tell_new(optimizer, study, space, complete)
+        optimizer.reseed_rng(self._cma_rng.rng.randint(1, 2**16) + trial.number)
+        study._storage.set_trial_system_attr(
+            trial._trial_id, self._attr_key_generation, optimizer.generation
+        )
+        return space.untransform(optimizer.ask())
+
+    def _tell_again(self, optimizer: "CMA", study: Study, space: _SearchSpaceTransform) -> None:
+        """What the optimizer of an earlier run of this study was told."""
+        told = study._storage.get_study_system_attrs(study._study_id)
+        trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+        while (numbers := told.get(_TOLD.format(generation=optimizer.generation))) is not None:
+            optimizer.tell([_solution(space, trials[number]) for number in numbers])
+
+    def _tell_new(
+        self,
+        optimizer: "CMA",
+        study: Study,
+        space: _SearchSpaceTransform,
+        complete: list[FrozenTrial],
+    ) -> None:
+        # Once only, but for a study that Optuna's sampler began: it kept no numbers.
+        size = optimizer.population_size
+        while len(found := self._get_solution_trials(complete, optimizer.generation)) >= size:
+            key = _TOLD.format(generation=optimizer.generation)
+            optimizer.tell([_solution(space, trial) for trial in found[:size]])
+            numbers = [trial.number for trial in found[:size]]
+            study._storage.set_study_system_attr(study._study_id, key, numbers)
+
+
+def _solution(
+    space: _SearchSpaceTransform, trial: FrozenTrial
+) -> tuple[NDArray[np.float64], float]:
+    return space.transform(trial.params), trial.values[0]
