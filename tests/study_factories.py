@@ -6,6 +6,7 @@ import optuna
 from optuna.trial import Trial
 
 from sweep.search import enqueue_params, make_sampler, suggest_config
+from sweep.store.study import NewStudy
 from sweep.studyfile import StudyFile, loads
 from sweep.trial import TrialConfig
 
@@ -39,6 +40,19 @@ when.adam.beta1 = { low = 0.8, high = 0.9, step = 0.1 }
 choices = [0.0, 0.9]
 when."0.9".nesterov = { choices = [false, true] }
 """
+
+
+def new_study(name: str = "x", n_objectives: int = 1) -> NewStudy:
+    """What a study's rows begin with, where its file does not matter."""
+    return NewStudy(
+        name=name,
+        n_objectives=n_objectives,
+        study_file="",
+        settings={"study": {"name": name, "objectives": ["val_mse"][:n_objectives]}},
+        provenance={},
+        dataset="mnist",
+        n_trials=9,
+    )
 
 
 def study_text(space: str = WIDTHS, more: str = "budget.trials = 10") -> str:

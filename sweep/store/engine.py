@@ -25,6 +25,10 @@ from sweep.errors import NoRoomError, StoreError, StoreGoneError
 DEFAULT_STORAGE = "sqlite:///sweep.db"
 LOCK_WAIT_SECONDS = 30.0
 
+_IN_MEMORY = (
+    "a study store in memory is gone when the command ends, and no other command would see it: "
+    "name a file, sqlite:///FILE"
+)
 _NO_ROOM = ("disk is full", "No space left", "disk I/O error")
 _NO_PERMISSION = (
     "readonly database",
@@ -41,6 +45,8 @@ def storage_url(option: str | None = None) -> URL:
     for a URL that cannot be read or a database we do not support.
     """
     text = option or os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE
+    if text in ("memory", ":memory:"):
+        raise StoreError(_IN_MEMORY)
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
@@ -55,7 +61,7 @@ def storage_url(option: str | None = None) -> URL:
         case "sqlite" if url.database and url.database != ":memory:":
             return url
         case "sqlite":
-            raise StoreError("a study store in memory is gone at once: name a file, sqlite:///FILE")
+            raise StoreError(_IN_MEMORY)
         case "postgresql":
             return _with_password(url.set(drivername="postgresql+psycopg"))
         case other:
@@ -78,8 +84,10 @@ def shown(url: URL) -> str:
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """The file of an SQLite store; None for a server."""
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+    """The file of an SQLite store; None for a server, and in memory (see store.memory)."""
+    if url.get_backend_name() != "sqlite" or url.query.get("vfs") == "memdb":
+        return None
+    return Path(url.database) if url.database else None
 
 
 def connect(url: URL) -> Engine:
@@ -98,14 +106,14 @@ def connect(url: URL) -> Engine:
             "PostgreSQL needs its driver, the extra 'postgres': pip install 'psycopg[binary]'"
         ) from error
     if is_sqlite:
-        event.listen(engine, "connect", partial(_configure_sqlite, Path(str(url.database))))
+        event.listen(engine, "connect", partial(_configure_sqlite, sqlite_path(url)))
         event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", _translate)
     return engine
 
 
 def _configure_sqlite(
-    path: Path, connection: sqlite3.Connection, record: ConnectionPoolEntry
+    path: Path | None, connection: sqlite3.Connection, record: ConnectionPoolEntry
 ) -> None:
     record.info["file"] = (path, _identity(path))
     connection.isolation_level = None  # our BEGIN, not the driver's
@@ -124,7 +132,9 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    if path is None:
+        return None
     try:
         found = path.stat()
     except OSError:

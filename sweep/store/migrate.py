@@ -149,6 +149,9 @@ def _check_writable(engine: Engine) -> None:
 @contextmanager
 def _schema_lock(engine: Engine) -> Iterator[None]:
     path = sqlite_path(engine.url)
+    if path is None and engine.dialect.name == "sqlite":
+        yield  # in memory: whoever made it is alone with it
+        return
     if path is None:
         with engine.connect() as connection:
             connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_lock(_ADVISORY_LOCK)))

@@ -1,7 +1,7 @@
 """Optuna's in-memory storage that remembers what changed since the last write.
 
-The coordinator's study lives in it; the writer turns each tick's changes into rows. It holds one
-study, so a trial's number is its place in the list.
+The coordinator's study lives in it; the writer turns each tick's changes into rows. That is the
+first study made in it. Others may be made, as in any storage of Optuna's; nobody writes them.
 """
 
 import copy
@@ -14,10 +14,13 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+#: The study whose changes are noted.
+_OWN = 0
+
 
 @dataclass
 class Changes:
-    """What is in memory but not in the database yet, by trial id (in memory)."""
+    """What is in memory but not in the database yet, by the trials' numbers."""
 
     new_trials: set[int] = field(default_factory=set)
     states: set[int] = field(default_factory=set)
@@ -45,59 +48,74 @@ class RecordingStorage(InMemoryStorage):
 
     def __init__(self) -> None:
         super().__init__()
-        self.changes = Changes()
-        #: How many trials are in each state.
-        self.n_by_state: Counter[TrialState] = Counter()
-        #: Numbers of the trials that wait to be handed out (again).
-        self.waiting: set[int] = set()
+        self._forget()
         self._hidden: frozenset[int] = frozenset()
+
+    def _forget(self) -> None:
+        self.changes = Changes()
+        #: How many trials of the study are in each state.
+        self.n_by_state: Counter[TrialState] = Counter()
+        #: Numbers of its trials that wait to be handed out (again).
+        self.waiting: set[int] = set()
 
     @property
     def n_trials(self) -> int:
-        """How many trials there are, whatever their state."""
+        """How many trials the study has, whatever their state."""
         return self.n_by_state.total()
 
-    def load(self, study_id: int, trials: Sequence[FrozenTrial]) -> None:
-        """Take over trials that stand in the database already, numbered from 0 without gaps.
+    def load(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take over the trials that the study has in the database, numbered from 0 without gaps.
 
         They are the storage's from now on. ``create_new_trial`` would copy each of them deeply.
         """
-        study = self._studies[study_id]
+        study = self._studies[_OWN]
         for trial in trials:
-            trial_id = trial._trial_id = trial.number
-            self._trial_id_to_study_id_and_number[trial_id] = study_id, trial.number
+            self._max_trial_id = trial._trial_id = self._max_trial_id + 1
+            self._trial_id_to_study_id_and_number[trial._trial_id] = _OWN, trial.number
             study.trials.append(trial)
             study.param_distribution.update(trial.distributions)
-            self._entered(trial_id, trial.state)
-            self._update_cache(trial_id, study_id)
-        self._max_trial_id = len(trials) - 1
+            self._entered(trial.number, trial.state)
+            self._update_cache(trial._trial_id, _OWN)
 
-    def _entered(self, trial_id: int, state: TrialState, left: TrialState | None = None) -> None:
+    def _entered(self, number: int, state: TrialState, left: TrialState | None = None) -> None:
         """Count a trial in the state that it has now; ``left`` is the one before, if any."""
         if left is not None:
             self.n_by_state[left] -= 1
         self.n_by_state[state] += 1
         if state == TrialState.WAITING:
-            self.waiting.add(trial_id)
+            self.waiting.add(number)
         else:
-            self.waiting.discard(trial_id)
+            self.waiting.discard(number)
 
     def take_changes(self) -> Changes:
         """What changed since the last call."""
         changes, self.changes = self.changes, Changes()
         # Optuna replaces a trial that changes, so a reference is a snapshot.
-        changes.trials = {trial_id: self.get_trial(trial_id) for trial_id in changes.touched()}
+        if touched := changes.touched():
+            trials = self.own_trials()
+            changes.trials = {number: trials[number] for number in touched}
         return changes
+
+    def delete_study(self, study_id: int) -> None:
+        super().delete_study(study_id)
+        if study_id == _OWN:
+            self._forget()
+
+    def _own_number(self, trial_id: int) -> int | None:
+        """The trial's number, where its study is the one that is written."""
+        study_id, number = self._trial_id_to_study_id_and_number[trial_id]
+        return number if study_id == _OWN else None
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         trial_id = super().create_new_trial(study_id, template_trial)
-        self.changes.new_trials.add(trial_id)
-        self._entered(trial_id, self._get_trial(trial_id).state)
-        if template_trial is not None:
-            self._note_contents(trial_id, template_trial)
+        if (number := self._own_number(trial_id)) is not None:
+            self.changes.new_trials.add(number)
+            self._entered(number, self.get_trial(trial_id).state)
+            if template_trial is not None:
+                self._note_contents(number, template_trial)
         return trial_id
 
-    def _note_contents(self, trial_id: int, trial: FrozenTrial) -> None:
+    def _note_contents(self, number: int, trial: FrozenTrial) -> None:
         changes = self.changes
         for noted, names in (
             (changes.params, trial.params),
@@ -105,10 +123,10 @@ class RecordingStorage(InMemoryStorage):
             (changes.system_attrs, trial.system_attrs),
         ):
             if names:
-                noted.setdefault(trial_id, set()).update(names)
+                noted.setdefault(number, set()).update(names)
         if trial.intermediate_values:
-            changes.intermediate.setdefault(trial_id, set()).update(trial.intermediate_values)
-        changes.states.add(trial_id)
+            changes.intermediate.setdefault(number, set()).update(trial.intermediate_values)
+        changes.states.add(number)
 
     def set_trial_param(
         self,
@@ -118,57 +136,64 @@ class RecordingStorage(InMemoryStorage):
         distribution: BaseDistribution,
     ) -> None:
         super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
-        self.changes.params.setdefault(trial_id, set()).add(param_name)
+        if (number := self._own_number(trial_id)) is not None:
+            self.changes.params.setdefault(number, set()).add(param_name)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
         before = self.get_trial(trial_id).state
         changed = super().set_trial_state_values(trial_id, state, values)
-        if changed:
-            self._entered(trial_id, state, before)
-            self.changes.states.add(trial_id)
+        if changed and (number := self._own_number(trial_id)) is not None:
+            self._entered(number, state, before)
+            self.changes.states.add(number)
         return changed
 
     def set_trial_intermediate_value(
         self, trial_id: int, step: int, intermediate_value: float
     ) -> None:
         super().set_trial_intermediate_value(trial_id, step, intermediate_value)
-        self.changes.intermediate.setdefault(trial_id, set()).add(step)
+        if (number := self._own_number(trial_id)) is not None:
+            self.changes.intermediate.setdefault(number, set()).add(step)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         super().set_trial_user_attr(trial_id, key, value)
-        self.changes.user_attrs.setdefault(trial_id, set()).add(key)
+        if (number := self._own_number(trial_id)) is not None:
+            self.changes.user_attrs.setdefault(number, set()).add(key)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         super().set_trial_system_attr(trial_id, key, value)
-        self.changes.system_attrs.setdefault(trial_id, set()).add(key)
+        if (number := self._own_number(trial_id)) is not None:
+            self.changes.system_attrs.setdefault(number, set()).add(key)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         super().set_study_user_attr(study_id, key, value)
-        self.changes.study_user_attrs.add(key)
+        if study_id == _OWN:
+            self.changes.study_user_attrs.add(key)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         super().set_study_system_attr(study_id, key, value)
-        self.changes.study_system_attrs.add(key)
+        if study_id == _OWN:
+            self.changes.study_system_attrs.add(key)
 
-    def restart_trial(self, trial_id: int) -> None:
+    def restart_trial(self, number: int) -> None:
         """Put a running trial back to waiting, under its number and with its params."""
+        trial_id = self.get_trial_id_from_study_id_trial_number(_OWN, number)
         self.set_trial_state_values(trial_id, TrialState.WAITING)
         self.get_trial(trial_id).intermediate_values = {}
-        self.changes.intermediate.pop(trial_id, None)
-        self.changes.restarted.add(trial_id)
+        self.changes.intermediate.pop(number, None)
+        self.changes.restarted.add(number)
 
-    def hide(self, trial_ids: frozenset[int]) -> None:
+    def hide(self, numbers: frozenset[int]) -> None:
         """Show these trials, once they are finished, to samplers as failed: theirs is no result.
 
         The trials themselves stay as they are, and so does the database.
         """
-        self._hidden = trial_ids
+        self._hidden = numbers
 
     def own_trials(self) -> list[FrozenTrial]:
         """Every trial as it is."""
-        return super().get_all_trials(0, deepcopy=False)
+        return super().get_all_trials(_OWN, deepcopy=False)
 
     def get_all_trials(
         self,
@@ -176,12 +201,15 @@ class RecordingStorage(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        if states == (TrialState.WAITING,):  # asked at every ask: not by looking at each trial
-            waiting = [self.get_trial(trial_id) for trial_id in sorted(self.waiting)]
+        if study_id != _OWN:
+            return super().get_all_trials(study_id, deepcopy, states)
+        if states == (TrialState.WAITING,):  # at every ask: not by looking at each trial
+            own = self._studies[_OWN].trials
+            waiting = [own[number] for number in sorted(self.waiting)]
             return copy.deepcopy(waiting) if deepcopy else waiting
         trials = super().get_all_trials(study_id, deepcopy)
-        for trial_id in self._hidden:
-            trials[trial_id] = _shown(trials[trial_id])
+        for number in self._hidden:
+            trials[number] = _shown(trials[number])
         return [trial for trial in trials if states is None or trial.state in states]
 
 

@@ -133,7 +133,7 @@ def hold_study(
             .where(schema.study_directions.c.study_id == study_id)
         ).scalar_one()
         curves = (
-            {trial.number: trial.intermediate_values for trial in trials}
+            {t.number: t.intermediate_values for t in trials if t.intermediate_values}
             if n_objectives == 1
             else _curves(connection, study_id)  # Optuna takes no reports for several
         )
@@ -226,7 +226,7 @@ def _in_memory(
         storage.set_study_user_attr(study_id, key, value)
     for key, value in attributes[1].items():
         storage.set_study_system_attr(study_id, key, value)
-    storage.load(study_id, trials)
+    storage.load(trials)
     storage.take_changes()
     return storage
 
