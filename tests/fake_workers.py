@@ -42,6 +42,8 @@ def error_of(spec: TrialSpec, epoch: int, seed: int) -> float:
 class FakeTraining:
     """One pretended trial."""
 
+    pictures = b"png"
+
     def __init__(self, worker: "FakeWorker", spec: TrialSpec) -> None:
         self._worker = worker
         self._spec = spec
@@ -81,8 +83,8 @@ class FakeTraining:
                 for seed in self._spec.seeds
             ),
             train_seconds=0.5,
-            reconstructions_png=b"png",
-            errors_png=b"png",
+            reconstructions_png=self.pictures,
+            errors_png=self.pictures,
             weights=b"weights" if best < self._spec.keep_weights_below else None,
         )
 
@@ -135,7 +137,7 @@ class FakeWorker:
                     device_name="pretended",
                     torch_version="0",
                     data_sha256="5" * 64,
-                    originals_png=b"png",
+                    originals_png=FakeTraining.pictures,
                     room=self.population.room,
                 )
             )

@@ -5,14 +5,15 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
-from urllib.parse import unquote, urlsplit
 
 import typer
 
 from sweep.cli.application import app
 from sweep.cli.options import INTERRUPTED
-from sweep.cli.words import clean, unrolled
+from sweep.cli.words import clean, passwords_in, unrolled
 from sweep.errors import NoRoomError, SweepError, UsageError
 
 _NOTHING_READS = 141  # as the shell says of a process that SIGPIPE ended
@@ -109,15 +110,17 @@ def _say(message: str) -> None:
 
 
 def _without_password(text: str, arguments: Sequence[str]) -> str:
-    """The text without passwords from the URLs we were given, however an error came by them."""
-    for url in (*arguments, os.environ.get("SWEEP_STORAGE", "")):
-        if password := _password_of(url):
-            text = text.replace(password, "***").replace(unquote(password), "***")
+    """The text without the passwords that we were given, however an error came by them."""
+    urls = (*arguments, os.environ.get("SWEEP_STORAGE", ""))
+    known = {word for url in urls for word in passwords_in(url.removeprefix("--storage="))}
+    for password in sorted(known | _passwords_of_surroundings(), key=len, reverse=True):
+        text = text.replace(password, "***")
     return text
 
 
-def _password_of(url: str) -> str | None:
-    try:
-        return urlsplit(url.removeprefix("--storage=")).password
-    except ValueError:
-        return None
+def _passwords_of_surroundings() -> set[str]:
+    found = {os.environ.get(name, "") for name in ("PGPASSWORD", "SWEEP_DASHBOARD_PASSWORD")}
+    for name in ("SWEEP_STORAGE_PASSWORD_FILE", "SWEEP_DASHBOARD_PASSWORD_FILE"):
+        with suppress(OSError, ValueError):
+            found.add(Path(os.environ.get(name, "")).read_text().strip())
+    return found - {""}

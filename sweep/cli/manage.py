@@ -10,7 +10,7 @@ import typer
 from sweep.cli import words
 from sweep.cli.options import Storage, StudyName
 from sweep.cli.output import say, show, to_json, write_file
-from sweep.errors import UsageError
+from sweep.errors import StoreError, UsageError
 
 
 def report(
@@ -27,7 +27,7 @@ def report(
     from sweep.store.migrate import open_store
 
     page = render(open_store(storage), name)
-    path = write_file(output or Path(f"{name}.html"), page.encode())
+    path = write_file(output or Path(f"{words.file_name(name)}.html"), page.encode())
     show(str(path))
     if open_it and not webbrowser.open(path.as_uri()):
         say("no browser found to open it.")
@@ -48,9 +48,11 @@ def delete(
     if not yes:
         _ask(f"Delete study '{name}' with {n_trials}? There is no way back.")
     ids = annotate.delete_study(engine, name)
-    folder = artifacts.artifact_folder(engine.url)
     for artifact_id in ids:
-        (folder / artifact_id).unlink(missing_ok=True)
+        try:
+            artifacts.artifact_path(engine.url, artifact_id).unlink(missing_ok=True)
+        except StoreError as error:
+            say(f"left alone: {error}")
     say(f"study '{name}' is deleted: {n_trials}, {words.count(len(ids), 'file')} of weights.")
 
 

@@ -63,7 +63,9 @@ def reconstruct(
 
     copies = trainer.reconstruct(weights, originals.reshape(len(originals), -1))
     pixels = copies.pixels.reshape(originals.shape)
-    path = write_file(output or Path(f"{name}-{number}.png"), picture(originals, pixels))
+    path = write_file(
+        output or Path(f"{words.file_name(name)}-{number}.png"), picture(originals, pixels)
+    )
     result = _measure(originals, copies.pixels, copies.image_mse)
     if as_json:
         show_json({"number": number, "path": path, **result})

@@ -1,12 +1,14 @@
 """Numbers, times and texts as people read them."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 NOTHING = "-"
+_LONGEST_FILE_NAME = 200
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -80,9 +82,37 @@ def by_setting(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def command(words: str, storage: str | None = None) -> str:
     """A command to paste, with the --storage it takes to reach the same database."""
-    if storage is None or urlsplit(storage).password:  # a password is not to be shown
+    if storage is None or passwords_in(storage):  # which are not to be shown
         return f"`{words}`"
     return f"`{words} --storage {shlex.quote(storage)}`"
+
+
+def passwords_in(url: str) -> set[str]:
+    """Every password that a URL tells, before its host or as an option; as written, and as meant.
+
+    PostgreSQL's driver takes ``?password=`` and ``?sslpassword=`` too.
+    """
+    try:
+        parts = urlsplit(url)
+        named = {parts.password or ""}
+        named |= {value for key, value in _options(parts.query) if "password" in key.lower()}
+    except ValueError:
+        return set()
+    return {secret for word in named for secret in (word, unquote(word))} - {""}
+
+
+def _options(query: str) -> list[tuple[str, str]]:
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return [*((key, value) for key, _, value in pairs), *parse_qsl(query)]
+
+
+def file_name(study: str) -> str:
+    """A study's name as the beginning of a file's name, in this folder and no other.
+
+    Names of ours are such already. Optuna and a database that others write to know no such rule.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", study)[:_LONGEST_FILE_NAME]
+    return re.sub(r"^[.-]", "_", safe) or "_"
 
 
 def shortened(given: str, longest: int = 60) -> str:

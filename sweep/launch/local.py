@@ -16,6 +16,7 @@ from sweep.trial import Order
 from sweep.wire import decode, encode
 
 _LAST_WORDS_BYTES = 2000
+_NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD", "PGPASS")  # PGPASSWORD, PGPASSFILE
 
 #: What a worker's process runs; ``--device cpu`` or ``--device cuda`` follows.
 COMMAND = (sys.executable, "-m", "sweep.worker")
@@ -103,8 +104,8 @@ class LocalLauncher:
 
 
 def _environment(device: str) -> dict[str, str]:
-    # A worker needs no database, so it is not told the way to one.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SWEEP_STORAGE")}
+    # A worker needs no database and serves no page, so it is told no way there and no password.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_WORKERS)}
     environment["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
     # The deterministic cuBLAS workspace has to be chosen before CUDA starts.
     environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

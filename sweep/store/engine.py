@@ -63,9 +63,17 @@ def storage_url(option: str | None = None) -> URL:
         case "sqlite":
             raise StoreError(_IN_MEMORY)
         case "postgresql":
-            return _with_password(url.set(drivername="postgresql+psycopg"))
+            return _with_password(_password_in_place(url.set(drivername="postgresql+psycopg")))
         case other:
             raise StoreError(f"no support for {other} databases. Known: sqlite, postgresql.")
+
+
+def _password_in_place(url: URL) -> URL:
+    """An option ``?password=`` where SQLAlchemy knows it as one, and never shows it."""
+    password = url.query.get("password")
+    if not isinstance(password, str):
+        return url
+    return url.difference_update_query(["password"]).set(password=password)
 
 
 def _with_password(url: URL) -> URL:
@@ -79,8 +87,9 @@ def _with_password(url: URL) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The URL for people and logs: without its password."""
-    return url.render_as_string(hide_password=True)
+    """The URL for people and logs: without its passwords, those of its options included."""
+    secret = [key for key in url.query if "password" in key.lower()]
+    return url.difference_update_query(secret).render_as_string(hide_password=True)
 
 
 def sqlite_path(url: URL) -> Path | None:

@@ -69,15 +69,20 @@ def load_model(content: bytes) -> SavedModel:
     try:
         tensors = load(content)
         about = _about(content)
-        return SavedModel(
+        saved = SavedModel(
             config=config_from_json(about["config"]),
-            seed=about["seed"],
-            height=about["height"],
-            width=about["width"],
-            data_sha256=about["data_sha256"],
+            seed=int(about["seed"]),
+            height=int(about["height"]),
+            width=int(about["width"]),
+            data_sha256=str(about["data_sha256"]),
             weights=Weights(*(tensors[key] for key in _KEYS)),
         )
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        _check_shapes(saved)
+        return saved
+    except (
+        safetensors.SafetensorError,
+        *(AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError),
+    ) as error:
         raise DataError(
             f"These {len(content):,} bytes are not the weights of a trial ({error})."
             f" Expected safetensors of format '{FORMAT}'."
@@ -112,6 +117,20 @@ def config_from_json(values: Mapping[str, Any]) -> TrialConfig:
     """A configuration of plain values, such as ``dataclasses.asdict`` and JSON make them."""
     types: dict[str, Any] = {field.name: field.type for field in fields(TrialConfig)}
     return TrialConfig(**{name: types[name](value) for name, value in values.items()})
+
+
+def _check_shapes(saved: SavedModel) -> None:
+    """Weights that do not belong to what the file says of them would fail later, or lie."""
+    n_inputs, hidden_width = saved.height * saved.width, saved.config.hidden_width
+    weights = saved.weights
+    found = [weights.encoder_weight, weights.encoder_bias]
+    found += [weights.decoder_weight, weights.decoder_bias]
+    expected = [(hidden_width, n_inputs), (hidden_width,), (n_inputs, hidden_width), (n_inputs,)]
+    for key, tensor, shape in zip(_KEYS, found, expected, strict=True):
+        if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
+            raise ValueError(
+                f"{key} is {tensor.dtype} of {tuple(tensor.shape)}, not float32 of {shape}"
+            )
 
 
 def _about(content: bytes) -> dict[str, Any]:

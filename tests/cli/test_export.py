@@ -23,11 +23,11 @@ def test_csv_has_a_line_a_trial(cli: Cli, study: int) -> None:
 def test_csv_cells_that_a_spreadsheet_would_run_are_quoted(
     cli: Cli, study: int, store: Engine
 ) -> None:
-    for number, note in enumerate(["=1+1", "+1", "-1", "@SUM(A1)", "plain, with a comma"]):
+    for number, note in enumerate(["=1+1", "+1+1", "-2+3", "@SUM(A1)", "plain, with a comma"]):
         annotate.note(store, "study", note, number)
     rows = csv.DictReader(io.StringIO(cli("export", "study").out))
     notes = [row["note"] for row in rows]
-    assert notes == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "plain, with a comma"]
+    assert notes == ["'=1+1", "'+1+1", "'-2+3", "'@SUM(A1)", "plain, with a comma"]
 
 
 def test_csv_has_no_infinity(cli: Cli, store: Engine) -> None:

@@ -92,8 +92,9 @@
   function cell(value) {
     if (value === null || value === undefined) return "";
     let text = String(value).replace(/<br>/g, "; ").replace(/<[^>]*>/g, "");
-    // A spreadsheet would take a text that begins so for a formula.
-    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text;
+    // A spreadsheet would take a text that begins so for a formula: as in figures/spreadsheet.py.
+    const formula = /^[=+\-@\t\r\n＝＋－＠]/.test(text) && !/^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(text);
+    if (typeof value === "string" && formula) text = "'" + text;
     return /[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
   }
 

@@ -1,0 +1,132 @@
+"""Names and texts of users, and of whoever else writes to the database, are shown, never run."""
+
+import csv
+import io
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from benchmarks.synthetic import add_study
+from sweep.dashboard import create_app
+from sweep.figures.spreadsheet import harmless
+from sweep.report import render
+from sweep.store import schema
+from sweep.store.engine import Engine, writing
+from tests.cli_runner import Cli
+from tests.store_factories import sqlite_store
+
+EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
+FORMULA = '=cmd|" /C calc"!A0'
+
+#: Where a text of somebody's choosing can stand.
+TEXTS = {
+    schema.studies: ("study_name",),
+    schema.sweep_studies: ("dataset", "study_file"),
+    schema.sweep_trials: ("reason", "worker", "invalid_reason"),
+    schema.sweep_workers: ("name", "host", "device", "device_name"),
+    schema.sweep_events: ("kind", "worker", "message"),
+    schema.sweep_notes: ("text",),
+    schema.sweep_tags: ("tag",),
+}
+
+
+def poisoned(folder: Path, text: str) -> Engine:
+    """A study of 40 trials that says this text wherever it has words."""
+    engine = sqlite_store(folder)
+    add_study(engine, "study", 40)
+    with writing(engine) as connection:
+        for table, columns in TEXTS.items():
+            if table is schema.sweep_workers or "name" not in columns:
+                connection.execute(update(table).values(dict.fromkeys(columns, text[:60])))
+        rows = connection.execute(schema.sweep_studies.select()).one()
+        connection.execute(
+            update(schema.sweep_studies).values(
+                settings=_said(rows.settings, text), provenance=_said(rows.provenance, text)
+            )
+        )
+        for row in connection.execute(schema.sweep_trials.select()).all():
+            config = {**row.config, "activation": text, "loss": text}
+            connection.execute(
+                update(schema.sweep_trials)
+                .where(schema.sweep_trials.c.trial_id == row.trial_id)
+                .values(config=config)
+            )
+    return engine
+
+
+def _said(value: Any, text: str) -> Any:
+    """JSON with every text in it replaced, but those that a page must find."""
+    match value:
+        case dict():
+            keep = ("objectives", "sampler", "pruner", "resumed")
+            return {k: v if k in keep else _said(v, text) for k, v in value.items()}
+        case list():
+            return [_said(inner, text) for inner in value]
+        case str():
+            return text
+    return value
+
+
+class Tags(HTMLParser):
+    """Every element and attribute of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [(tag, f"{name}={value}") for name, value in attrs] or [(tag, "")]
+
+
+def test_a_report_runs_nothing_that_anybody_wrote(tmp_path: Path) -> None:
+    html = render(poisoned(tmp_path, EVIL), EVIL[:60])
+    assert html.count("alert(1)") > 10
+    tags = Tags(html).found
+    assert not [(tag, said) for tag, said in tags if said in ("src=x", "onerror=alert(1)")]
+    assert "<script>alert" not in html  # in the scripts of charts too, where it would end them
+
+
+def test_no_page_of_the_dashboard_runs_what_anybody_wrote(tmp_path: Path) -> None:
+    client = create_app(poisoned(tmp_path, EVIL)).server.test_client()
+    for path in ("/", f"/study/{EVIL[:60]}", "/study/%22"):
+        html = client.get(path).get_data(as_text=True)
+        assert "<script>alert" not in html and "src=x" not in html
+
+
+def cells_of(text: str) -> set[str]:
+    return {cell for line in csv.reader(io.StringIO(text)) for cell in line}
+
+
+def test_no_cell_of_an_export_is_a_formula(cli: Cli, tmp_path: Path) -> None:
+    poisoned(tmp_path, FORMULA)
+    found = cells_of(cli("export", FORMULA).out)
+    assert f"'{FORMULA}" in found
+    assert not [cell for cell in found if cell.startswith("=")]
+
+
+def test_no_cell_of_the_dashboards_csv_is_a_formula(tmp_path: Path) -> None:
+    client = create_app(poisoned(tmp_path, FORMULA)).server.test_client()
+    query = {"study": FORMULA, "columns": "number,value,activation,note,tags,worker,loss"}
+    answer = client.get("/api/trials.csv", query_string=query)
+    found = cells_of(answer.get_data(as_text=True))
+    assert (answer.status_code, f"'{FORMULA}" in found) == (200, True)
+    assert not [cell for cell in found if cell.startswith("=")]
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+def test_a_text_that_a_spreadsheet_would_run_is_shown(sign: str) -> None:
+    assert harmless(f"{sign}1+1") == f"'{sign}1+1"
+
+
+@pytest.mark.parametrize("value", [-1.5, "-1.5", "+2", "-1e-05", 7, None, True, "a=b", "-1.", ""])
+def test_a_number_and_a_plain_text_stay_as_they_are(value: Any) -> None:
+    assert harmless(value) == value
+
+
+@pytest.mark.parametrize("value", ["-1.5 -2", "-1+1", "--1", "-inf", "-1.5\n=1"])
+def test_what_only_begins_like_a_number_does_not(value: str) -> None:
+    assert harmless(value) == f"'{value}"
