@@ -70,6 +70,47 @@ the study's name and its number. The best trial at an epoch always goes on; what
 never does. With several objectives, pruning looks at `val_mse`.
 """
 
+DUPLICATES = """\
+Two trials of a study are duplicates when all their searched settings are equal, the seed among them
+where the space has one. (Where it has none, each trial derives its seeds from its number: the first
+to finish stands for all.) A duplicate of a trial that is COMPLETE and not marked invalid becomes
+COMPLETE at once, with its values and metrics, the outcome `reused`, and Optuna's user attribute
+`reused_from`; it trains nothing and counts towards `budget.trials`, so that a small space ends as
+any other. A duplicate of a trial in training waits for it; should that be pruned, fail or diverge,
+the duplicate is trained. `duplicates = "train"` trains every one, each with seeds of its own;
+several seeds for every configuration are `repeat`.
+
+| duplicates | |
+|---|---|
+| `reuse` | the value of the first counts again; the default |
+| `train` | each is trained |
+"""
+
+BUDGETS = """\
+Each is counted in the database, over all workers and resumes:
+
+- `trials`: trials that finished, however they ended, reused ones too.
+- `max_seconds`: time for which a coordinator held the study, pauses included. Of one that was
+  killed, until its last sign of life, at most 7.5 s before. At the end, trials in training leave
+  after their epoch, and wait.
+- `max_gpu_hours`: for each GPU, time from the start of a worker on it to its end; several workers
+  on one count once, CPUs not at all. Ends as `max_seconds` does.
+- `target_value`: the best value of a COMPLETE trial that is not marked invalid. No trial is handed
+  out after it; those handed out before go on to their end.
+- `plateau_trials` and `plateau_improvement`: by how much the best value fell in the last so many
+  finished trials, in the order in which they finished; one that is not COMPLETE improves nothing.
+  Ends as `target_value` does.
+- `max_trial_seconds`: a trial's `train_seconds`, which is the mean over its seeds and, of a
+  population, its share of the device's time. It leaves after the epoch that follows the one that
+  exceeds it, unless that is its last.
+
+`target_value` and the plateau look at the first objective, `val_mse`. A trial over
+`max_trial_seconds` is PRUNED with the outcome `timed out`: not FAIL, for it is no fault and doesn't
+count for `max_failures`, and samplers learn from a pruned trial's curve, whereas they would propose
+a failed one again. Why a study ended stands in `sweep status`, in its last event ("ended"), and on
+the dashboard. `sweep resume` goes on with larger budgets (`--set budget.max_seconds=7200`).
+"""
+
 SPACE = """\
 ## `[space]`
 
@@ -215,6 +256,9 @@ def _section(name: str, model: type[Section]) -> Iterator[str]:
     yield ""
     if name == "study":
         yield from _meanings("objective", Objective)
+        yield DUPLICATES
+    if name == "budget":
+        yield BUDGETS
     if issubclass(model, SamplerSection):
         yield from _options("sampler", model.OPTIONS)
         yield SAMPLING

@@ -93,6 +93,13 @@ class Objective(StrEnum):
     TRAIN_SECONDS = "train_seconds"
 
 
+class Duplicates(StrEnum):
+    """What becomes of a configuration that was trained already."""
+
+    REUSE = "reuse"
+    TRAIN = "train"
+
+
 class Dataset(StrEnum):
     """The data sets known by name; a folder of IDX files is named by its path instead."""
 
@@ -119,6 +126,10 @@ class Outcome(StrEnum):
     #: The loss or a weight became infinite or NaN: Optuna's FAIL, and not counted as a failure.
     DIVERGED = "diverged"
     FAILED = "failed"
+    #: Not trained: the results of a trial with the same configuration, and Optuna's COMPLETE.
+    REUSED = "reused"
+    #: Over the study's limit for a trial, and Optuna's PRUNED: samplers learn from its curve.
+    TIMED_OUT = "timed out"
 
 
 class CommandKind(StrEnum):

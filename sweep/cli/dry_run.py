@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sweep.cli import words
+from sweep.cli import budgets, words
 from sweep.cli.output import show_pairs, show_titled_table
+from sweep.names import Duplicates
 from sweep.studyfile import Fixed, Node, Searched, StudyFile
 from sweep.studyfile.enqueue import describe
 
@@ -31,12 +32,26 @@ def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
     return {
         "study": study_file.study.name,
         "trials": f"{planned.n_trials:,}{seeds}",
+        "also ends": _other_budgets(study_file, planned),
+        "duplicates": _DUPLICATES[study_file.study.duplicates],
         "minimises": ", ".join(study_file.study.objectives),
         "sampler": study_file.sampler.name,
         "pruner": study_file.pruner.name,
         "workers": f"{_devices(planned.devices)}, {planned.trainer} trainer",
         "data": f"{study_file.data.name} in {planned.data_folder or 'no folder yet: a download'}",
     }
+
+
+_DUPLICATES = {
+    Duplicates.REUSE: "their value counts again, they are not trained again",
+    Duplicates.TRAIN: "are trained again",
+}
+
+
+def _other_budgets(study_file: StudyFile, planned: "Plan") -> str:
+    limits = budgets.limits(study_file.budget)
+    on_cpu = planned.devices[0] == "cpu" and study_file.budget.max_gpu_hours is not None
+    return ", ".join(limits) + (" (on the CPU none are used)" if on_cpu else "") or "never"
 
 
 def _devices(devices: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ def trial_json(row: "TrialRow") -> dict[str, Any]:
         "datetime_complete": row.datetime_complete,
         "invalid": row.invalid,
         "invalid_reason": row.invalid_reason,
+        "reused_from": row.reused_from,
         "tags": row.tags,
         "note": row.note,
     }
@@ -49,6 +50,7 @@ def study_json(study: "StudySummary") -> dict[str, Any]:
         "study_name": study.name,
         "description": study.description,
         "phase": study.phase,
+        "ended_because": study.ended_because,
         "running": study.running,
         "dataset": study.dataset,
         "objectives": study.objectives,
@@ -58,6 +60,7 @@ def study_json(study: "StudySummary") -> dict[str, Any]:
         "n_failed": study.n_failed,
         "n_diverged": study.n_diverged,
         "n_invalid": study.n_invalid,
+        "n_reused": study.n_reused,
         "best_value": study.best_value,
         "best_number": study.best_number,
         "trials_per_second": study.trials_per_second,

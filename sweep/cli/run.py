@@ -242,7 +242,8 @@ def _finish(engine: "Engine", name: str, phase: str, storage: str | None) -> Non
     from sweep.store import read
 
     study = read.study(engine, name)
-    say(f"study '{name}': {_ENDINGS.get(phase, phase)}. {_counts(study)}")
+    because = f": {study.ended_because}" if study.ended_because and phase in _SAID_WHY else ""
+    say(f"study '{name}': {_ENDINGS.get(phase, phase)}{because}. {_counts(study)}")
     if rows := read.best(engine, name, _N_BEST):
         show_best(rows, study.objectives)
     if phase != "finished":
@@ -256,8 +257,10 @@ _N_BEST = 5
 _ENDINGS = {
     "interrupted": "interrupted; what was done is kept",
     "stopped": "stopped, as asked; what was done is kept",
-    "out of time": "out of time (budget.max_seconds); what was done is kept",
+    "out of time": "out of time; what was done is kept",
 }
+#: Phases that a budget brings about.
+_SAID_WHY = ("finished", "out of time")
 
 
 def _counts(study: "StudySummary") -> str:
@@ -267,5 +270,8 @@ def _counts(study: "StudySummary") -> str:
         "failed": study.n_failed,
         "diverged": study.n_diverged,
     }
+    if study.n_reused:
+        parts["reused"] = study.n_reused
+        parts["complete"] -= study.n_reused
     ended = ", ".join(f"{n:,} {word}" for word, n in parts.items() if n)
     return f"{words.count(study.n_finished, 'trial')}" + (f": {ended}." if ended else ".")

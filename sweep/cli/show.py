@@ -44,7 +44,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
 def _summary(trial: "TrialDetail") -> dict[str, str]:
     invalid = f"left out: {trial.invalid_reason or 'no reason given'}" if trial.invalid else ""
     pairs = {
-        "state": trial.state.lower() + (", diverged" if trial.outcome == Outcome.DIVERGED else ""),
+        "state": trial.state.lower() + (f", {trial.outcome}" if trial.outcome in _FINER else ""),
         "reason": trial.reason or "",
         "invalid": invalid,
         "value": ", ".join(words.number(value, 6) for value in trial.values),
@@ -56,6 +56,10 @@ def _summary(trial: "TrialDetail") -> dict[str, str]:
         "tags": ", ".join(trial.tags),
     }
     return {name: said for name, said in pairs.items() if said not in ("", words.NOTHING)}
+
+
+#: Outcomes that say more than the state.
+_FINER = (Outcome.DIVERGED, Outcome.REUSED, Outcome.TIMED_OUT)
 
 
 def _settings(trial: "TrialDetail") -> dict[str, str]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli import words
+from sweep.cli import budgets, words
 from sweep.cli.options import Json, Storage, StudyName
-from sweep.cli.output import clear, show_json, show_pairs, show_titled_table
+from sweep.cli.output import clear, section, show_json, show_pairs, show_titled_table
 from sweep.cli.records import study_json, study_state
 from sweep.errors import UsageError
 
@@ -53,7 +53,8 @@ def _as_json(engine: "Engine", name: str) -> dict[str, Any]:
     from sweep.store import read
 
     return {
-        **study_json(read.study(engine, name)),
+        **study_json(study := read.study(engine, name)),
+        "budget": {part.name: part._asdict() for part in budgets.of_study(engine, study)},
         "workers": read.workers(engine, name),
         "commands": read.commands(engine, name, pending_only=True),
         "events": read.events(engine, name, newest=_N_EVENTS),
@@ -65,6 +66,7 @@ def _show_status(engine: "Engine", name: str) -> None:
 
     study = read.study(engine, name)
     show_pairs(_summary(study))
+    section("Budgets", budgets.said(budgets.of_study(engine, study)))
     if workers := [w for w in read.workers(engine, name) if study.running or w.state != "gone"]:
         show_titled_table("Workers", _WORKER_HEADER, map(_worker_cells, workers), left=4)
     if waiting := read.commands(engine, name, pending_only=True):
@@ -79,6 +81,7 @@ def _summary(study: "StudySummary") -> dict[str, str]:
     pairs = {
         "study": study.name + (f" - {study.description}" if study.description else ""),
         "state": study_state(study),
+        "ended": (study.ended_because or "") if not study.running else "",
         "trials": f"{study.n_finished:,} of {words.text(study.n_trials)} finished",
         "": _tally(study),
         "best": NO_BEST if study.best_value is None else best,
@@ -98,7 +101,8 @@ NO_BEST = "none yet"
 def _tally(study: "StudySummary") -> str:
     counts = study.counts
     numbers = {
-        "complete": counts["COMPLETE"],
+        "complete": counts["COMPLETE"] - study.n_reused,
+        "reused": study.n_reused,
         "pruned": counts["PRUNED"],
         "failed": study.n_failed,
         "diverged": study.n_diverged,

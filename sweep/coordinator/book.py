@@ -7,6 +7,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -16,7 +17,10 @@ from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.coordinator.budget import Improvement
+from sweep.coordinator.duplicates import REUSED_FROM, Duplicates
 from sweep.errors import NoRoomError, UsageError
+from sweep.names import Duplicates as OfDuplicates
 from sweep.names import Objective, Outcome
 from sweep.search.configurations import (
     enqueue_params,
@@ -59,6 +63,9 @@ class Book:
         self._lowest_error = math.inf
         self._lowest_of_width: dict[int, float] = {}
         self._invalid: frozenset[int] = frozenset()
+        self._duplicates = Duplicates()
+        #: Of the best value, for a plateau.
+        self.improvement = Improvement(study_file.budget.plateau_trials)
         self.leave_out(opened.invalid)
 
     # --- asking -----------------------------------------------------------------------------
@@ -106,11 +113,24 @@ class Book:
         """Trials that wait to be handed out (again)."""
         return len(self._storage.waiting)
 
-    def ask(self, worker: str) -> TrialSpec:
-        """The next trial: one that waits, else a new one from the sampler."""
+    def ask(self, worker: str) -> TrialSpec | None:
+        """The next trial: one that waits, else a new one from the sampler.
+
+        None where it need not be trained: its configuration was, or is being trained.
+        """
         trial = self._study.ask()
         config, seed = suggest_config(trial, self._file)
         number = trial.number
+        if self._file.study.duplicates is OfDuplicates.REUSE:
+            twin = self._duplicates.begin(number, self._storage.get_trial(number).params)
+            if twin is not None:
+                row = self._rows.rows.trials.setdefault(number, {})
+                row.update(
+                    attempt=self._attempts.get(number, 0), config=dict(vars(config)), seeds=[]
+                )
+                if twin.finished:
+                    self._reuse(number, twin.number)
+                return None
         attempt = self._attempts.get(number, 0) + 1
         self._attempts[number] = attempt
         spec = TrialSpec(
@@ -161,7 +181,7 @@ class Book:
         if val_mse < self._lowest_error and done.weights is not None:
             row["artifact_id"] = self._keep_weights(number, done.weights)
         self._tell(number, values)
-        self._consider_best(self._storage.get_trial(number))
+        self._has_result(number)
         self._rows.rows.trials.setdefault(number, {}).update(
             outcome=Outcome.COMPLETE.value, train_seconds=done.train_seconds, **row
         )
@@ -177,9 +197,39 @@ class Book:
                 "errors_png": done.errors_png,
             }
 
+    def _has_result(self, number: int) -> None:
+        """A trial is COMPLETE: so are those that waited for it."""
+        trial = self._storage.get_trial(number)
+        self._consider_best(trial)
+        self.improvement.add(self._value_to_compare(trial))
+        if number in self._invalid:
+            self._release_twins(number)
+            return
+        self._duplicates.add_result(trial)
+        for twin in self._duplicates.end(number):
+            self._reuse(twin, number)
+
+    def _reuse(self, number: int, twin: int) -> None:
+        """A trial is worth what its twin came to; the writer copies the twin's metrics."""
+        self._storage.set_trial_user_attr(number, REUSED_FROM, twin)
+        self._tell(number, self._storage.get_trial(twin).values)
+        self._rows.rows.trials.setdefault(number, {}).update(
+            outcome=Outcome.REUSED.value, reused_from=twin, reason=f"same settings as trial {twin}"
+        )
+        self._has_result(number)
+
     def prune(self, number: int, epoch: int) -> None:
         """A trial left early because others did better at the same step."""
         self._end(number, TrialState.PRUNED, Outcome.PRUNED, f"pruned after epoch {epoch}")
+
+    def time_out(self, number: int, epoch: int) -> None:
+        """A trial left early because it is over the limit for one: Optuna's PRUNED.
+
+        Not FAIL: samplers learn from a pruned trial's curve, and would propose a failed one again.
+        """
+        limit = self._file.budget.max_trial_seconds
+        reason = f"time limit: over {limit:g} s (budget.max_trial_seconds), ended at epoch {epoch}"
+        self._end(number, TrialState.PRUNED, Outcome.TIMED_OUT, reason)
 
     def diverge(self, number: int, reason: str) -> None:
         """A trial's numbers stopped being numbers: Optuna's FAIL, with the reason kept."""
@@ -196,6 +246,13 @@ class Book:
         self._specs.pop(number, None)
         self._last_metrics.pop(number, None)
         self._rows.rows.trials.setdefault(number, {}).update(outcome=outcome.value, reason=reason)
+        self.improvement.add(None)
+        self._release_twins(number)
+
+    def _release_twins(self, number: int) -> None:
+        """Nothing came of a trial: those that waited for it are handed out after all."""
+        for twin in self._duplicates.end(number):
+            self._storage.restart_trial(twin)
 
     def _tell(
         self, number: int, values: list[float] | None = None, state: TrialState | None = None
@@ -210,6 +267,7 @@ class Book:
         self.curves.forget(number)
         self._rows.rows.forget_curves(number)
         self._storage.restart_trial(number)
+        self._release_twins(number)
 
     def leave_out(self, invalid: frozenset[int]) -> None:
         """These trials, and no others, are marked invalid: samplers, pruning and best skip them."""
@@ -220,6 +278,20 @@ class Book:
         self._lowest_error, self._lowest_of_width = math.inf, {}
         for trial in self._trials():
             self._consider_best(trial)
+        self._duplicates.count_anew(self._trials(), invalid)
+        self.improvement = Improvement(
+            self._file.budget.plateau_trials, map(self._value_to_compare, self._in_order())
+        )
+
+    def _in_order(self) -> list[FrozenTrial]:
+        """Finished trials in the order in which they finished."""
+        finished = [trial for trial in self._trials() if trial.state.is_finished()]
+        return sorted(finished, key=lambda t: (t.datetime_complete or datetime.min, t.number))
+
+    def _value_to_compare(self, trial: FrozenTrial) -> float | None:
+        if trial.state != TrialState.COMPLETE or trial.number in self._invalid:
+            return None
+        return trial.values[0] if math.isfinite(trial.values[0]) else None
 
     @property
     def invalid(self) -> frozenset[int]:

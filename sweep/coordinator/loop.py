@@ -14,9 +14,11 @@ from queue import Empty
 from optuna.trial import TrialState
 
 import sweep.errors
+from sweep.coordinator import budget
 from sweep.coordinator.book import Book
 from sweep.coordinator.crew import Crew, Worker
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
+from sweep.coordinator.spending import Spending
 from sweep.errors import (
     DataError,
     DeviceError,
@@ -26,10 +28,11 @@ from sweep.errors import (
     SweepError,
 )
 from sweep.launch.launcher import Gone, Inbox
-from sweep.names import CommandKind
+from sweep.names import CommandKind, Sampler
 from sweep.search.pruning import PruningRule
 from sweep.store.commands import Command
 from sweep.store.lease import RENEW_SECONDS
+from sweep.store.usage import Usage
 from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile
 from sweep.trial import (
@@ -62,6 +65,8 @@ COMMAND_SECONDS = 0.5
 #: How long a database may be away before the coordinator gives up.
 PATIENCE_SECONDS = 120.0
 RETRY_SECONDS = 1.0
+#: Trials in a row whose value is reused before the loop hears and writes again.
+MOST_REUSED = 64
 
 #: Put into the inbox by a signal handler, to wake the loop.
 WAKE = ""
@@ -82,6 +87,7 @@ class Coordinator:
         rule: PruningRule | None,
         commands: Callable[[], list[Command]],
         invalid: Callable[[], frozenset[int]],
+        usage: Callable[[], Usage] | None,
         data_sha256: str | None,
         observer: Observer,
     ) -> None:
@@ -104,10 +110,14 @@ class Coordinator:
         self._paused = False
         #: Set once: the phase the study ends in. No more trials are handed out from then on.
         self._ending: str | None = None
+        self._because = ""
+        self._spending = Spending(usage)
+        self._trial_clock = budget.TrialClock(study_file.budget.max_trial_seconds)
+        #: Set once: the budget that is used up. No more trials are handed out from then on.
+        self._verdict: budget.Verdict | None = None
         self._interrupts = 0
         self._away_since: float | None = None
         self._next_look = self._next_renewal = self._next_write = 0.0
-        self._started = time.monotonic()
         self._first_ready: float | None = None
         self._n_done_here = 0
 
@@ -126,8 +136,9 @@ class Coordinator:
         self._book.enqueue_first_configurations()
         self._set_phase("running")
         self._look_for_commands()  # a configuration that waited here goes before new ones
+        self._check_budget()
         try:
-            if self._book.has_more:
+            if self._book.has_more and self._verdict is None:
                 for device in self._devices:
                     self._start_worker(device)
             self._loop()
@@ -214,6 +225,7 @@ class Coordinator:
                 worker.epochs[event.number] = event.epoch
                 self._book.report(event.number, event.epoch, event.metrics)
                 reached.add((event.number, event.attempt, event.epoch))
+                self._check_trial_time(worker, event)
             case TrialDone():
                 self._book.complete(event)
                 self._ended(worker, event.number)
@@ -224,7 +236,10 @@ class Coordinator:
                 self._fail(event.number, event.reason)
                 self._ended(worker, event.number)
             case TrialLeft():
-                if event.number in self._pruning:
+                if self._trial_clock.was_over(event.number, event.attempt):
+                    self._book.time_out(event.number, event.epoch)
+                    self._ended(worker, event.number)
+                elif event.number in self._pruning:
                     self._book.prune(event.number, event.epoch)
                     self._ended(worker, event.number)
                 else:
@@ -237,6 +252,8 @@ class Coordinator:
         worker.n_finished += 1
         self._n_done_here += 1
         self._pruning.discard(number)
+        self._trial_clock.forget(number)
+        self._check_budget()
         self._fill(worker)
         self._note_worker(worker)
 
@@ -320,7 +337,8 @@ class Coordinator:
         self._book.fail(number, reason)
         self._n_failures += 1
         if self._n_failures > self._file.budget.max_failures:
-            self._end("failed")
+            limit = self._file.budget.max_failures
+            self._end("failed", f"more than {limit:,} trials failed (budget.max_failures)")
 
     # --- handing out ------------------------------------------------------------------------
 
@@ -329,14 +347,21 @@ class Coordinator:
             self._fill(worker)
 
     def _fill(self, worker: Worker) -> None:
+        n_reused = 0
         while (
             worker.ready
             and self._ending is None
+            and self._verdict is None
             and not self._paused
+            and n_reused < MOST_REUSED
             and worker.wants_more
             and self._book.has_more
         ):
             spec = self._book.ask(worker.name)
+            if spec is None:
+                n_reused += 1
+                self._check_budget()
+                continue
             worker.hand(spec)
             self._orders.append((worker, spec))
 
@@ -377,7 +402,7 @@ class Coordinator:
                 self._paused = False
                 self._set_phase("running")
             case CommandKind.STOP:
-                self._end("stopped")
+                self._end("stopped", "as asked, by sweep stop")
             case CommandKind.EXTEND:
                 self._book.extend(int(command.payload["n_trials"]))
             case CommandKind.ENQUEUE:
@@ -393,18 +418,34 @@ class Coordinator:
                     self._book.put_back(number)
                     worker.drop(number)
         if self._interrupts:
-            self._end("interrupted")
+            self._end("interrupted", "Ctrl-C, or a signal to end")
 
     def _check_budget(self) -> None:
-        limit = self._file.budget.max_seconds
-        if limit is not None and time.monotonic() - self._started > limit:
-            self._end("out of time")
+        if self._verdict is not None:
+            return
+        usage = self._spending.now()
+        spent = budget.Spent(
+            wall_seconds=usage.wall_seconds,
+            gpu_seconds=usage.gpu_seconds,
+            best_value=self._book.best_value,
+            best_number=self._book.best_number,
+            improvement=self._book.improvement.latest,
+        )
+        self._verdict = budget.verdict(self._file.budget, spent)
+        if self._verdict is not None and not self._verdict.lets_finish:
+            self._end(self._verdict.phase, self._verdict.reason)
 
-    def _end(self, phase: str) -> None:
+    def _check_trial_time(self, worker: Worker, event: EpochDone) -> None:
+        # As with pruning: a trial whose next epoch is its last is let finish.
+        ends_anyway = event.epoch + 1 >= worker.handed[event.number].config.epochs
+        if self._trial_clock.is_over(event) and not ends_anyway:
+            worker.handle.send(Leave(number=event.number, attempt=event.attempt))
+
+    def _end(self, phase: str, because: str) -> None:
         """Hand out no more, and let what trains leave at the end of its epoch."""
         if self._ending is not None:
             return
-        self._ending = phase
+        self._ending, self._because = phase, because
         for worker, spec in self._orders:  # held back: they never left
             if worker.holds(spec.number, spec.attempt):
                 self._book.put_back(spec.number)
@@ -417,19 +458,29 @@ class Coordinator:
     def _is_over(self) -> bool:
         if any(worker.handed for worker in self._crew):
             return False
-        return self._ending is not None or not (self._book.has_more or self._paused)
+        if self._ending is not None or self._verdict is not None:
+            return True
+        return not (self._book.has_more or self._paused)
 
     def _close(self) -> str:
-        phase = self._ending or "finished"
-        self._set_phase(phase)
+        phase, because = self._ending or budget.FINISHED, self._because
+        if self._ending is None:
+            because = self._verdict.reason if self._verdict else self._all_done()
+        self._set_phase(phase, because)
+        self._book.event("ended", f"{phase}: {because}")
         # Told twice to stop, it does not wait for a database that is away: the lease runs out.
         with suppress(StoreError) if self._interrupts >= 2 else nullcontext():
             self._writer.flush()
             self._writer.release()
         return phase
 
-    def _set_phase(self, phase: str) -> None:
-        self._writer.rows.study["phase"] = phase
+    def _all_done(self) -> str:
+        n, trials = self._book.n_trials, self._file.budget.trials
+        of_grid = self._file.sampler.name is Sampler.GRID and (trials is None or n < trials)
+        return f"all {n:,} trials are done ({'the whole grid' if of_grid else 'budget.trials'})"
+
+    def _set_phase(self, phase: str, because: str | None = None) -> None:
+        self._writer.rows.study.update(phase=phase, ended_because=because)
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -483,7 +534,7 @@ class Coordinator:
         rate = self._rate()
         return Progress(
             name=self._file.study.name,
-            phase=self._ending or ("paused" if self._paused else "running"),
+            phase=self._phase(),
             n_trials=book.n_trials,
             n_complete=counts[TrialState.COMPLETE],
             n_pruned=counts[TrialState.PRUNED],
@@ -497,6 +548,11 @@ class Coordinator:
             workers=tuple(_worker_progress(worker) for worker in self._crew),
             message=None if self._away_since is None else self._away_message(),
         )
+
+    def _phase(self) -> str:
+        if self._ending is not None:
+            return self._ending
+        return "ending" if self._verdict else "paused" if self._paused else "running"
 
     def _away_message(self) -> str:
         seconds = time.monotonic() - (self._away_since or 0.0)

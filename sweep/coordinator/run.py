@@ -44,6 +44,7 @@ from sweep.store.study import (
     study_exists,
     update_study_file,
 )
+from sweep.store.usage import Usage, usage
 from sweep.studyfile import StudyFile, loads, to_toml
 from sweep.trial import TrialConfig, WorkerSetup
 
@@ -261,8 +262,8 @@ def _run(
             kept(engine, opened.study_id, opened.writer.token),
         ):
             phase = coordinator.run()
-    except BaseException:
-        opened.writer.abandon()
+    except BaseException as error:
+        opened.writer.abandon(str(error) or type(error).__name__)
         raise
     if phase == "failed":
         raise FailureLimitError(
@@ -312,9 +313,20 @@ def _coordinator(
         rule=make_pruner(study_file) if pruning else None,
         commands=lambda: waiting_commands(engine, opened.study_id),
         invalid=lambda: invalid_trials(engine, opened.study_id),
+        usage=_usage_reader(engine, opened.study_id, study_file),
         data_sha256=opened.data_sha256,
         observer=observer,
     )
+
+
+def _usage_reader(
+    engine: Engine, study_id: int, study_file: StudyFile
+) -> Callable[[], Usage] | None:
+    """None where no budget depends on time: then it need not be read."""
+    budget = study_file.budget
+    if budget.max_seconds is None and budget.max_gpu_hours is None:
+        return None
+    return lambda: usage(engine, study_id)
 
 
 def _means(study_file: StudyFile, options: RunOptions) -> Means:

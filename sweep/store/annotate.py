@@ -6,7 +6,17 @@ Each function is one transaction. A study or trial that is not there raises NotF
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from sweep.errors import StudyHeldError, UsageError
 from sweep.store import clock, revisions
@@ -86,13 +96,18 @@ def validate(engine: Engine, name: str, number: int) -> None:
 
 def _mark(engine: Engine, name: str, number: int, *, invalid: bool, reason: str | None) -> None:
     with writing(engine) as connection:
-        trial_id = _target(connection, name, number)["trial_id"]
+        study_id, trial_id = find_trial(connection, name, number)
+        revision = revisions.advance(connection, study_id)
+        # What was reused from it is no better.
+        reused = and_(sweep_trials.c.study_id == study_id, sweep_trials.c.reused_from == number)
         marked = connection.execute(
             update(sweep_trials)
-            .where(sweep_trials.c.trial_id == trial_id)
+            .where(or_(sweep_trials.c.trial_id == trial_id, reused))
             .values(invalid=invalid, invalid_reason=reason)
+            .returning(sweep_trials.c.trial_id)
         )
-        if marked.rowcount == 0:
+        revisions.touch(connection, revision, trial_ids := list(marked.scalars()))
+        if trial_id not in trial_ids:
             raise UsageError(f"trial {number} of study '{name}' has not begun: nothing to mark.")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, case, select, update
 
 from sweep.errors import LeaseLostError, StudyHeldError, SweepError
 from sweep.store.clock import now
@@ -164,12 +164,32 @@ def renew(connection: Connection, study_id: int, token: str, batch: int) -> None
     renewed = connection.execute(
         update(sweep_leases)
         .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
-        .values(expires_at=now(connection.dialect.name) + TTL_SECONDS, batch=batch)
+        .values(**_renewed(connection), batch=batch)
     )
     if renewed.rowcount != 1:
         raise LeaseLostError(
             "another coordinator has taken this study over; this one stops and writes no more."
         )
+
+
+def _renewed(connection: Connection) -> dict[str, ColumnElement[float]]:
+    time = now(connection.dialect.name)
+    return {"expires_at": time + TTL_SECONDS, "held_seconds": held_seconds(time)}
+
+
+def held_seconds(now: ColumnElement[float]) -> ColumnElement[float]:
+    """How long the study has been held until now, over all coordinators that held it.
+
+    The expiry says when the lease was last renewed. What lies beyond it does not count: a
+    coordinator that was suspended so long did not run.
+    """
+    since = now - (sweep_leases.c.expires_at - TTL_SECONDS)
+    return sweep_leases.c.held_seconds + case(
+        (sweep_leases.c.expires_at <= 0.0, 0.0),  # it was given back, and that counted
+        (since > TTL_SECONDS, TTL_SECONDS),
+        (since > 0.0, since),
+        else_=0.0,
+    )
 
 
 @contextmanager
@@ -186,7 +206,7 @@ def kept(engine: Engine, study_id: int, token: str) -> Iterator[None]:
                 connection.execute(
                     update(sweep_leases)
                     .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
-                    .values(expires_at=now(connection.dialect.name) + TTL_SECONDS)
+                    .values(**_renewed(connection))
                 )
 
     thread = threading.Thread(target=renew_often, name="lease", daemon=True)
@@ -203,5 +223,5 @@ def release(connection: Connection, study_id: int, token: str) -> None:
     connection.execute(
         update(sweep_leases)
         .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
-        .values(expires_at=0.0)
+        .values(expires_at=0.0, held_seconds=held_seconds(now(connection.dialect.name)))
     )

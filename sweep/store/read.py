@@ -158,6 +158,7 @@ _STUDIES: Select[Any] = (
         sweep_studies.c.updated_at,
         sweep_studies.c.n_trials,
         sweep_studies.c.phase,
+        sweep_studies.c.ended_because,
         sweep_leases.c.host,
         sweep_leases.c.pid,
         sweep_leases.c.process,
@@ -212,11 +213,13 @@ def _summary(row: Row[Any], counted: _Counted) -> StudySummary:
         name=row.study_name,
         description=about.get("description") or "",
         phase=row.phase,
+        ended_because=row.ended_because,
         dataset=row.dataset,
         objectives=tuple(about.get("objectives", ("val_mse",))),
         counts={state: counted.states.get(row.study_id, {}).get(state, 0) for state in STATES},
         n_diverged=marks.n_diverged if marks else 0,
         n_invalid=marks.n_invalid if marks else 0,
+        n_reused=marks.n_reused if marks else 0,
         n_trials=row.n_trials,
         best_value=best_trial.value if best_trial else None,
         best_number=best_trial.number if best_trial else None,
@@ -247,12 +250,14 @@ def _count_states(connection: Connection, ids: Select[Any]) -> dict[int, dict[st
 
 def _marks_query(ids: Select[Any]) -> Select[Any]:
     diverged = case((sweep_trials.c.outcome == Outcome.DIVERGED, 1))
+    reused = case((sweep_trials.c.outcome == Outcome.REUSED, 1))
     invalid = case((sweep_trials.c.invalid == true(), 1))
     return (
         select(
             sweep_trials.c.study_id,
             func.count(diverged).label("n_diverged"),
             func.count(invalid).label("n_invalid"),
+            func.count(reused).label("n_reused"),
         )
         .where(sweep_trials.c.study_id.in_(ids))
         .group_by(sweep_trials.c.study_id)

@@ -378,6 +378,7 @@ def _row(
         datetime_complete=_aware(row.datetime_complete),
         invalid=bool(row.invalid),
         invalid_reason=row.invalid_reason,
+        reused_from=row.reused_from,
         tags=tags,
         note=note,
     )

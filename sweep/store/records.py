@@ -51,8 +51,11 @@ class StudySummary:
     study_id: int
     name: str
     description: str
-    #: new, running, paused, stopped, interrupted, finished, failed; as the coordinator wrote it.
+    #: new, running, paused, stopped, interrupted, out of time, finished, failed; as the coordinator
+    #: wrote it.
     phase: str
+    #: Why it is in its last phase; None while it goes on.
+    ended_because: str | None
     dataset: str
     objectives: tuple[str, ...]
     #: Trials by Optuna's state; every state of STATES is a key.
@@ -60,6 +63,8 @@ class StudySummary:
     #: FAIL by training that became infinite or NaN, which the failure limit leaves out.
     n_diverged: int
     n_invalid: int
+    #: COMPLETE with the results of another trial of the same configuration.
+    n_reused: int
     #: Trials the study shall reach; None when the grid decides.
     n_trials: int | None
     #: Lowest value of the first objective among trials that are COMPLETE, finite and not invalid.
@@ -126,6 +131,8 @@ class TrialRow:
     #: Left out of best, sampling and analysis; Optuna's state stays.
     invalid: bool
     invalid_reason: str | None
+    #: The number of the trial with the same configuration whose results these are.
+    reused_from: int | None
     tags: tuple[str, ...]
     note: str | None
 

@@ -72,8 +72,10 @@ sweep_studies = Table(
     Column("updated_at", Float, nullable=False),
     #: Trials the study shall reach; grows with `sweep resume --trials`.
     Column("n_trials", Integer),
-    #: new, running, paused, stopped, interrupted, finished, failed
+    #: new, running, paused, stopped, interrupted, out of time, finished, failed
     Column("phase", String(16), nullable=False),
+    #: Why it is in its last phase; NULL while it goes on.
+    Column("ended_because", Text),
     _revision(),
 )
 
@@ -105,6 +107,8 @@ sweep_trials = Table(
     Column("artifact_id", String(64)),
     Column("invalid", Boolean, nullable=False),
     Column("invalid_reason", Text),
+    #: The number of the trial with the same configuration whose results these are.
+    Column("reused_from", Integer),
     #: The study's when the trial, its curves or its pictures last changed.
     _revision(),
     Index("sweep_trials_study_number", "study_id", "number", unique=True),
@@ -179,6 +183,8 @@ sweep_workers = Table(
     #: What its population holds: see trial.Room; NULL where trials train one at a time.
     Column("slots", Integer),
     Column("rows", Integer),
+    #: CPU threads that it was told to train with; NULL leaves torch's own choice.
+    Column("n_threads", Integer),
     Index("sweep_workers_study", "study_id"),
 )
 
@@ -196,6 +202,8 @@ sweep_leases = Table(
     Column("batch", Integer, nullable=False),
     Column("taken_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
+    #: How long coordinators have held the study, all together: see store.usage.
+    Column("held_seconds", Float, nullable=False, server_default="0"),
 )
 
 sweep_commands = Table(

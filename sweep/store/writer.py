@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from sweep.errors import SweepError
-from sweep.store import clock, lease, revisions, schema
+from sweep.store import clock, lease, reuse, revisions, schema
 from sweep.store.engine import conflict_insert, writing
 from sweep.store.recording import Changes, RecordingStorage
 
@@ -238,6 +238,7 @@ class StudyWriter:
     ) -> dict[str, int]:
         time = clock.read(connection)
         self._write_trials(connection, rows, ids, time)
+        reuse.copy_metrics(connection, rows.trials, ids)
         _upsert(
             connection,
             schema.sweep_epochs,
@@ -327,9 +328,9 @@ class StudyWriter:
                 )
         return new
 
-    def abandon(self) -> None:
+    def abandon(self, because: str) -> None:
         """Give the study up after an error: what can still be written is, and the lease goes."""
-        self.rows.study["phase"] = "failed"
+        self.rows.study.update(phase="failed", ended_because=because)
         with suppress(SweepError):
             self.flush()
         with suppress(SweepError):

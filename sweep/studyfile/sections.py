@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sweep.names import Dataset, Objective, Pruner, Sampler
+from sweep.names import Dataset, Duplicates, Objective, Pruner, Sampler
 from sweep.studyfile.words import hint, show
 
 Whole = Annotated[int, Field(strict=True)]
@@ -35,6 +35,11 @@ class StudySection(Section):
     )
     repeat: Annotated[Whole, Field(ge=1, le=1000)] = Field(
         1, description="Seeds that a trial is trained with; its value is their mean."
+    )
+    duplicates: Duplicates = Field(
+        Duplicates.REUSE,
+        description="What becomes of a configuration that was trained already: its value counts "
+        "again, or it is trained again.",
     )
 
     @model_validator(mode="after")
@@ -184,7 +189,7 @@ class PrunerSection(Section):
 
 
 class BudgetSection(Section):
-    """When the study is done."""
+    """When the study is done: at the first of these, over all its workers and resumes."""
 
     trials: Annotated[Whole, Field(ge=1, le=10_000_000)] | None = Field(
         None, description="Trials to run; may be left out for a grid, which then runs whole."
@@ -193,8 +198,36 @@ class BudgetSection(Section):
         10, description="Failed trials after which the study gives up; diverged ones don't count."
     )
     max_seconds: Annotated[Real, Field(gt=0)] | None = Field(
-        None, description="Start no more trials after this many seconds of a run."
+        None, description="Seconds for which a coordinator may run the study, all together."
     )
+    max_gpu_hours: Annotated[Real, Field(gt=0)] | None = Field(
+        None, description="Hours of GPU that the study's workers may hold, summed over the GPUs."
+    )
+    target_value: Annotated[Real, Field(gt=0)] | None = Field(
+        None, description="A val_mse that is good enough: a trial that reaches it is the last."
+    )
+    plateau_trials: Annotated[Whole, Field(ge=1, le=10_000_000)] | None = Field(
+        None, description="Finished trials in which the best val_mse must fall, or the study ends."
+    )
+    plateau_improvement: Annotated[Real, Field(gt=0)] | None = Field(
+        None, description="By how much at least; in the unit of val_mse. Goes with plateau_trials."
+    )
+    max_trial_seconds: Annotated[Real, Field(gt=0)] | None = Field(
+        None, description="Seconds that one trial may train (its train_seconds)."
+    )
+
+    @model_validator(mode="after")
+    def _plateau_is_whole(self) -> Self:
+        pair = ("plateau_trials", "plateau_improvement")
+        missing = [key for key in pair if getattr(self, key) is None]
+        if len(missing) == 1:
+            (other,) = {*pair} - {*missing}
+            raise ValueError(
+                f"{missing[0]}: missing beside {other}. A plateau is so many trials, such as "
+                "plateau_trials = 100, in which the best falls by less than plateau_improvement "
+                "= 1e-4."
+            )
+        return self
 
 
 class WorkersSection(Section):

@@ -54,7 +54,8 @@ def _limit(word: str, key: str) -> Callable[[dict[str, Any], Mapping[str, Any]],
 
 def _unknown_name(detail: dict[str, Any], ctx: Mapping[str, Any]) -> str:
     known = [word.strip("'") for word in ctx["expected"].replace(" or ", ", ").split(", ")]
-    noun = "objective" if "objectives" in detail["loc"] else detail["section"]
+    key = detail["loc"][0]
+    noun = {"objectives": "objective", "name": detail["section"]}.get(key, f"value of {key}")
     return f"unknown {noun} {show(detail['input'])}. {hint(detail['input'], known)}"
 
 

@@ -7,7 +7,7 @@ from sweep.store import commands
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
 from tests.cli_runner import Cli
-from tests.store_factories import EPOCH, add_rows, add_study, lease_row
+from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row
 
 WORKER = {
     "name": "w0",
@@ -68,3 +68,31 @@ def test_watching_ends_when_nothing_runs(cli: Cli, study: int) -> None:
 
 def test_watching_is_not_for_programs(cli: Cli, study: int) -> None:
     assert cli("status", "study", "--watch", "--json").code == 2
+
+
+def test_status_shows_every_budget_and_what_is_left_of_it(cli: Cli, store: Engine) -> None:
+    budget = {"trials": 20, "max_seconds": 60.0, "target_value": 0.01, "max_trial_seconds": 5.0}
+    plateau = {"plateau_trials": 1, "plateau_improvement": 0.001}
+    study_id = add_study(store, settings={"budget": {**budget, **plateau}})
+    for number, value in enumerate((0.5, 0.25)):
+        add_trial(store, study_id, number, value)
+    held = {"held_seconds": 45.0, "expires_at": 0.0}
+    add_rows(store, sweep_leases, {**lease_row(study_id, 0.0), **held})
+    lines = [" ".join(line.split()) for line in cli("status", "study").out.splitlines()]
+    assert "trials 2 of 20, 18 left" in lines
+    assert "max_seconds 45 s of 1 min 00 s, 15 s left" in lines
+    assert "target_value 0.01 (best 0.2500)" in lines
+    assert "plateau_improvement 0.001 (lately: 0.250)" in lines
+    assert "max_trial_seconds 5 s a trial" in lines
+    assert cli("status", "study", "--json").json["budget"]["max_seconds"]["left"] == 15.0
+
+
+def test_status_says_why_a_study_ended_and_what_was_reused(cli: Cli, store: Engine) -> None:
+    study_id = add_study(store, ended_because="target reached: trial 0 has 0.01")
+    add_trial(store, study_id, 0, 0.01)
+    add_trial(store, study_id, 1, 0.01, outcome="reused", reused_from=0)
+    out = cli("status", "study").out
+    assert "target reached: trial 0" in out
+    assert "1 complete, 1 reused" in out
+    assert "complete, reused" in cli("show", "study", 1).out
+    assert cli("show", "study", 1, "--json").json["reused_from"] == 0

@@ -81,7 +81,8 @@ def test_a_study_fills_its_workers_populations(engine: Engine, url: str) -> None
 
 
 def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: str) -> None:
-    run(engine, FakeLauncher(room=ROOM), study_file(STUDY, "budget.trials=40"))
+    file = study_file(STUDY, "budget.trials=40", "study.duplicates=train")
+    run(engine, FakeLauncher(room=ROOM), file)
     shown = [n for n in range(40) if read.reconstruction(engine, "x", n) is not None]
     assert read.best(engine, "x", 1)[0].number in shown
     assert 0 < len(shown) < 40

@@ -40,7 +40,7 @@ from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowl
 
 STUDY = """
 study.name = "x"
-study.seed = 7
+study.seed = 5  # twelve different widths
 space.hidden_width = {low = 8, high = 1024, log = true}
 space.epochs = 3
 sampler.name = "random"

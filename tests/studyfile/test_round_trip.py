@@ -21,7 +21,15 @@ from tests.study_factories import CONDITIONAL, SMALL_GRID, make_study_file, stud
 
 def test_every_section_reads_back_equal() -> None:
     more = """
-        budget = { trials = 10, max_failures = 3, max_seconds = 1e16 }
+        budget.trials = 10
+        budget.max_failures = 3
+        budget.max_seconds = 1e16
+        budget.max_gpu_hours = 0.5
+        budget.target_value = 1e-3
+        budget.plateau_trials = 5
+        budget.plateau_improvement = 1e-4
+        budget.max_trial_seconds = 60
+        study.duplicates = "train"
         workers = { per_gpu = 2, retries = 0, gpus = "0,1" }
         data = { name = "./a folder/\\u007f\\u2713", validation_fraction = 0.2, train_limit = 100 }
         pruner = { name = "percentile", percentile = 25, n_warmup_steps = 1 }

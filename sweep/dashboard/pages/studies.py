@@ -326,6 +326,7 @@ def _done(study: StudySummary) -> list[Any]:
     counts = study.counts
     kinds = {
         "running": counts["RUNNING"],
+        "reused": study.n_reused,
         "pruned": counts["PRUNED"],
         "failed": study.n_failed,
         "diverged": study.n_diverged,

@@ -15,12 +15,21 @@ SIGNS = {
     "PRUNED": "✂ pruned",
     "FAIL": "✕ failed",
     "DIVERGED": "∞ diverged",
+    "REUSED": "⧉ reused",
+    "TIMED-OUT": "⧖ timed out",
+}
+
+#: Outcomes that tell more than the state.
+_FINER = {
+    Outcome.DIVERGED.value: "DIVERGED",
+    Outcome.REUSED.value: "REUSED",
+    Outcome.TIMED_OUT.value: "TIMED-OUT",
 }
 
 
 def kind(state: str, outcome: str | None) -> str:
-    """The key of SIGNS: a failure by divergence is told from others."""
-    return "DIVERGED" if outcome == Outcome.DIVERGED else state
+    """The key of SIGNS: a failure by divergence, for one, is told from others."""
+    return _FINER.get(str(outcome), state)
 
 
 def text(state: str, outcome: str | None, invalid: bool) -> str:

@@ -27,9 +27,14 @@ def study_state(study: StudySummary) -> StudyState:
     if study.phase in _HELD and lease is not None:
         gone = f"Process {lease.pid} on {lease.host}, which ran it, is gone."
         return StudyState("interrupted", f"{gone} Go on: sweep resume {study.name}")
+    because = _sentence(study.ended_because)
     if study.phase in ("finished", "new"):
-        return StudyState(study.phase, "")
-    return StudyState(study.phase, f"Go on: sweep resume {study.name}")
+        return StudyState(study.phase, because.strip())
+    return StudyState(study.phase, f"{because}Go on: sweep resume {study.name}")
+
+
+def _sentence(because: str | None) -> str:
+    return f"{because[:1].upper()}{because[1:]}. " if because else ""
 
 
 def state_badge(study: StudySummary) -> Any:

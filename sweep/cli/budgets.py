@@ -1,0 +1,80 @@
+"""A study's budgets as status and dry-run show them: what they allow, and what is left."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sweep.cli import words
+
+if TYPE_CHECKING:
+    from sweep.coordinator.budget import Part
+    from sweep.store.engine import Engine
+    from sweep.store.records import StudySummary
+    from sweep.studyfile.sections import BudgetSection
+
+
+def of_study(engine: "Engine", study: "StudySummary") -> list["Part"]:
+    """Every budget of a study, and how much of it is used."""
+    from sweep.coordinator.budget import Improvement, Spent, parts
+    from sweep.store import read
+    from sweep.store.usage import usage, values_in_order
+    from sweep.studyfile.sections import BudgetSection
+
+    budget = BudgetSection.model_validate(read.settings(engine, study.name).get("budget", {}))
+    used = usage(engine, study.study_id)
+    improvement = None
+    if budget.plateau_trials is not None:
+        values = (value for _, value in values_in_order(engine, study.name))
+        improvement = Improvement(budget.plateau_trials, values).latest
+    spent = Spent(
+        n_finished=study.n_finished,
+        wall_seconds=used.wall_seconds,
+        gpu_seconds=used.gpu_seconds,
+        best_value=study.best_value,
+        best_number=study.best_number,
+        improvement=improvement,
+    )
+    return parts(budget, study.n_trials, spent)
+
+
+def said(found: Sequence["Part"]) -> dict[str, str]:
+    """One line a budget; none where the trials are the only one, which are shown anyway."""
+    return {part.name: _said(part) for part in found} if len(found) > 1 else {}
+
+
+def _said(part: "Part") -> str:
+    match part.name:
+        case "trials":
+            return f"{part.used:,.0f} of {part.limit:,.0f}, {part.left:,.0f} left"
+        case "max_seconds":
+            used, limit, left = map(words.seconds, (part.used, part.limit, part.left))
+            return f"{used} of {limit}, {left} left"
+        case "max_gpu_hours":
+            used, left = words.number(part.used, 3), words.number(part.left, 3)
+            return f"{used} of {part.limit:g} GPU-hours, {left} left"
+        case "target_value":
+            best = "no value yet" if part.used is None else f"best {words.number(part.used)}"
+            return f"{part.limit:g} ({best})"
+        case "plateau_improvement":
+            fell = "too few trials yet" if part.used is None else f"{words.number(part.used, 3)}"
+            return f"{part.limit:g} (lately: {fell})"
+        case _:
+            return f"{part.limit:g} s a trial"
+
+
+def limits(budget: "BudgetSection") -> list[str]:
+    """What ends a study besides its trials, in words."""
+    found = []
+    if budget.max_seconds is not None:
+        found.append(f"after {words.seconds(budget.max_seconds)}")
+    if budget.max_gpu_hours is not None:
+        found.append(f"after {budget.max_gpu_hours:g} GPU-hours")
+    if budget.target_value is not None:
+        found.append(f"at a val_mse of {budget.target_value:g}")
+    if budget.plateau_improvement is not None:
+        found.append(
+            f"when {budget.plateau_trials:,} trials improve it by less than "
+            f"{budget.plateau_improvement:g}"
+        )
+    if budget.max_trial_seconds is not None:
+        found.append(f"a trial after {words.seconds(budget.max_trial_seconds)}")
+    return found

@@ -1,0 +1,190 @@
+"""When a study is done: its budgets, as functions of what it has used and what came of it.
+
+Nothing here knows of processes or of the database. What each budget counts:
+
+trials               trials that finished, however they ended; those whose value was reused too
+max_seconds          time for which a coordinator held the study, over all resumes; a pause counts
+max_gpu_hours        time from the start of a worker on a GPU to its end, once a GPU; a CPU has none
+target_value         the best value of a COMPLETE trial that nobody marked invalid
+plateau_trials,      by how much the best value fell in the last so many finished trials, in the
+plateau_improvement  order in which they finished; one that is not COMPLETE improves nothing
+max_trial_seconds    a trial's train_seconds so far, in its present attempt: it leaves after the
+                     epoch that follows the one that exceeds it, unless that is its last
+
+No trial is handed out once a budget is used up. With target_value and plateau_trials, trials that
+were handed out before go on to their end; with max_seconds and max_gpu_hours they leave at the end
+of their epoch, and wait.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from statistics import fmean
+from typing import NamedTuple
+
+from sweep.studyfile.sections import BudgetSection
+from sweep.trial import EpochDone
+
+_SECONDS_AN_HOUR = 3600.0
+
+FINISHED, OUT_OF_TIME = "finished", "out of time"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What a study has used so far, and what came of it."""
+
+    n_finished: int = 0
+    wall_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    best_value: float | None = None
+    best_number: int | None = None
+    #: How much the best value fell in the last ``plateau_trials`` finished trials; None while
+    #: there are not so many after the first value.
+    improvement: float | None = None
+
+
+class Verdict(NamedTuple):
+    """A budget is used up."""
+
+    #: The phase that the study ends in.
+    phase: str
+    reason: str
+    #: Whether trials in training go on to their end.
+    lets_finish: bool
+
+
+def verdict(budget: BudgetSection, spent: Spent) -> Verdict | None:
+    """Whether a budget other than the trials is used up; the first, where several are."""
+    for judge in (_target, _plateau, _time, _gpu_hours):
+        if (found := judge(budget, spent)) is not None:
+            return found
+    return None
+
+
+def _target(budget: BudgetSection, spent: Spent) -> Verdict | None:
+    target, best = budget.target_value, spent.best_value
+    if target is None or best is None or best > target:
+        return None
+    reached = f"trial {spent.best_number} has {best:.6g}"
+    return Verdict(FINISHED, f"target reached: {reached}, budget.target_value is {target:g}", True)
+
+
+def _plateau(budget: BudgetSection, spent: Spent) -> Verdict | None:
+    least, gained = budget.plateau_improvement, spent.improvement
+    if least is None or gained is None or gained >= least:
+        return None
+    lately = f"the last {budget.plateau_trials:,} trials improved the best by {gained:.3g}"
+    return Verdict(
+        FINISHED, f"plateau: {lately}, less than budget.plateau_improvement {least:g}", True
+    )
+
+
+def _time(budget: BudgetSection, spent: Spent) -> Verdict | None:
+    limit, seconds = budget.max_seconds, spent.wall_seconds
+    if limit is None or seconds < limit:
+        return None
+    ran = f"it has run for {seconds:,.1f} s"
+    return Verdict(OUT_OF_TIME, f"{ran}, budget.max_seconds is {limit:g}", False)
+
+
+def _gpu_hours(budget: BudgetSection, spent: Spent) -> Verdict | None:
+    limit, hours = budget.max_gpu_hours, spent.gpu_seconds / _SECONDS_AN_HOUR
+    if limit is None or hours < limit:
+        return None
+    used = f"it has used {hours:.4g} GPU-hours"
+    return Verdict(OUT_OF_TIME, f"{used}, budget.max_gpu_hours is {limit:g}", False)
+
+
+class Part(NamedTuple):
+    """One budget of a study: what it allows, and what is left of it."""
+
+    #: As in the study file: ``max_seconds``.
+    name: str
+    limit: float
+    #: None where nothing is counted so far (no value yet, too few trials).
+    used: float | None
+    #: In the unit of the limit, never below 0; of the target, how far the best is above it.
+    left: float | None
+
+
+def parts(budget: BudgetSection, n_trials: int | None, spent: Spent) -> list[Part]:
+    """Every budget that a study has, in the order of the study file."""
+    found = []
+    if n_trials is not None:
+        found.append(_counted("trials", n_trials, spent.n_finished))
+    if budget.max_seconds is not None:
+        found.append(_counted("max_seconds", budget.max_seconds, spent.wall_seconds))
+    if budget.max_gpu_hours is not None:
+        hours = spent.gpu_seconds / _SECONDS_AN_HOUR
+        found.append(_counted("max_gpu_hours", budget.max_gpu_hours, hours))
+    if budget.target_value is not None:
+        best = spent.best_value
+        left = None if best is None else max(0.0, best - budget.target_value)
+        found.append(Part("target_value", budget.target_value, best, left))
+    if budget.plateau_improvement is not None:
+        found.append(
+            Part("plateau_improvement", budget.plateau_improvement, spent.improvement, None)
+        )
+    if budget.max_trial_seconds is not None:
+        found.append(Part("max_trial_seconds", budget.max_trial_seconds, None, None))
+    return found
+
+
+def _counted(name: str, limit: float, used: float) -> Part:
+    return Part(name, limit, used, max(0, limit - used))
+
+
+class Improvement:
+    """By how much the best value fell in the last N finished trials, kept up trial by trial."""
+
+    def __init__(self, n: int | None, values: Iterable[float | None] = ()) -> None:
+        """``n`` is None without such a budget: then nothing is kept."""
+        self._bests: deque[float] | None = None if n is None else deque([inf], maxlen=n + 1)
+        for value in values:
+            self.add(value)
+
+    def add(self, value: float | None) -> None:
+        """The next trial has finished; None where it has no value to compare."""
+        if self._bests is not None:
+            self._bests.append(min(self._bests[-1], inf if value is None else value))
+
+    @property
+    def latest(self) -> float | None:
+        """None while fewer than N trials finished after the first value."""
+        if self._bests is None or len(self._bests) < (self._bests.maxlen or 0):
+            return None
+        before, now = self._bests[0], self._bests[-1]
+        return None if before == inf else before - now
+
+
+class TrialClock:
+    """How long the trials in training have trained, each in its present attempt."""
+
+    def __init__(self, limit: float | None) -> None:
+        """``limit`` in seconds; None without such a budget: then nothing is kept."""
+        self._limit = limit
+        self._spent: dict[int, tuple[int, float]] = {}  # attempt, seconds
+
+    def is_over(self, epoch: EpochDone) -> bool:
+        """Count an epoch; True at the first with which the trial exceeds the limit."""
+        if self._limit is None:
+            return False
+        # As train_seconds is counted: so the limit does not depend on study.repeat.
+        seconds = fmean(metrics.seconds for metrics in epoch.metrics)
+        before = self._seconds(epoch.number, epoch.attempt)
+        self._spent[epoch.number] = epoch.attempt, before + seconds
+        return before <= self._limit < before + seconds
+
+    def was_over(self, number: int, attempt: int) -> bool:
+        """Whether a trial that leaves has exceeded the limit."""
+        return self._limit is not None and self._seconds(number, attempt) > self._limit
+
+    def forget(self, number: int) -> None:
+        """The trial is over."""
+        self._spent.pop(number, None)
+
+    def _seconds(self, number: int, attempt: int) -> float:
+        counted, seconds = self._spent.get(number, (attempt, 0.0))
+        return seconds if counted == attempt else 0.0

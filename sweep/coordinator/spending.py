@@ -1,0 +1,39 @@
+"""What a running study has used by now: read from the database now and then, counted on between."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from sweep.errors import StoreError
+from sweep.store.usage import Usage
+
+READ_SECONDS = 0.5
+
+
+class Spending:
+    """The study's usage; goes on counting while the database is away."""
+
+    def __init__(self, read: Callable[[], Usage] | None) -> None:
+        """``read`` asks the database; None where no budget depends on it."""
+        self._read = read
+        self._last = Usage()
+        self._read_at = self._tried_at = float("-inf")
+
+    def now(self) -> Usage:
+        if self._read is None:
+            return self._last
+        time_now = time.monotonic()
+        if time_now - self._tried_at >= READ_SECONDS:
+            self._tried_at = time_now
+            with suppress(StoreError):  # the next flush will tell
+                self._last = self._read()
+                self._read_at = time_now
+        if self._read_at == float("-inf"):
+            return self._last
+        since = time_now - self._read_at
+        return replace(
+            self._last,
+            wall_seconds=self._last.wall_seconds + since,
+            gpu_seconds=self._last.gpu_seconds + since * self._last.n_gpus,
+        )

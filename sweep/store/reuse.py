@@ -1,0 +1,34 @@
+"""A trial that was not trained has the metrics of the one with the same configuration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from sweep.store.schema import sweep_trials
+
+#: What the twin measured. Not its time: this trial took none.
+COPIED = (
+    *("val_mse", "val_mse_std", "test_mse", "test_mse_std", "test_bce", "psnr", "exact_pixels"),
+    *("per_class_mse", "n_parameters"),
+)
+
+
+def copy_metrics(
+    connection: Connection, rows: Mapping[int, Mapping[str, Any]], ids: Mapping[int, int]
+) -> None:
+    """Copy each twin's metrics, once its own row is written; by trial number in ``rows``."""
+    pairs = [
+        {"id": ids[number], "twin_id": ids[row["reused_from"]]}
+        for number, row in rows.items()
+        if row.get("reused_from") is not None
+    ]
+    if not pairs:
+        return
+    twin = sweep_trials.alias()
+    of_twin = {
+        name: select(twin.c[name]).where(twin.c.trial_id == bindparam("twin_id")).scalar_subquery()
+        for name in COPIED
+    }
+    statement = update(sweep_trials).where(sweep_trials.c.trial_id == bindparam("id"))
+    connection.execute(statement.values(of_twin), pairs)

@@ -1,0 +1,106 @@
+"""What a study has used so far, over all its coordinators and workers, by the database's clock.
+
+Wall time is the time for which a coordinator held the study's lease. A GPU is used from the start
+of a worker on it to the worker's end, by one study once, however many workers share it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.storages._rdb.models import TrialValueModel
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Engine, Row, and_, case, func, or_, select, true
+
+from sweep.store.clock import now
+from sweep.store.lease import held_seconds
+from sweep.store.lookup import find_study, snapshot
+from sweep.store.schema import sweep_leases, sweep_trials, sweep_workers, trial_values, trials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What was used until this moment."""
+
+    wall_seconds: float = 0.0
+    #: Summed over the GPUs.
+    gpu_seconds: float = 0.0
+    #: GPUs in use now: so many seconds are added each second.
+    n_gpus: int = 0
+
+
+def usage(engine: Engine, study_id: int) -> Usage:
+    """What a study has used, until now while somebody runs it."""
+    time = now(engine.dialect.name)
+    live = sweep_leases.c.expires_at > time
+    lease = select(
+        case((live, held_seconds(time)), else_=sweep_leases.c.held_seconds).label("held"),
+        live.label("live"),
+        time.label("now"),
+    ).where(sweep_leases.c.study_id == study_id)
+    workers = select(sweep_workers).where(
+        sweep_workers.c.study_id == study_id, sweep_workers.c.device != "cpu"
+    )
+    with snapshot(engine) as connection:
+        row = connection.execute(lease).one_or_none()
+        if row is None:
+            return Usage()
+        gpu_seconds, n_gpus = _of_gpus(connection.execute(workers), row.now if row.live else None)
+        return Usage(wall_seconds=row.held, gpu_seconds=gpu_seconds, n_gpus=n_gpus)
+
+
+def _of_gpus(workers: Iterable[Row[Any]], now: float | None) -> tuple[float, int]:
+    """Seconds of GPU used, and GPUs in use; ``now`` is None when no worker can live."""
+    spans: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    in_use = set()
+    for worker in workers:
+        gpu = worker.host, worker.device
+        lives = worker.state != "gone" and now is not None
+        if lives:
+            in_use.add(gpu)
+        end = now if lives and now is not None else worker.seen_at
+        spans[gpu].append((worker.started_at, end))
+    return sum(map(covered, spans.values())), len(in_use)
+
+
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """How much of a line the spans cover together."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def values_in_order(engine: Engine, name: str) -> list[tuple[int, float | None]]:
+    """Number and first value of every finished trial, in the order in which they finished.
+
+    None where there is no value to compare: not COMPLETE, not finite, or marked invalid.
+    """
+    with snapshot(engine) as connection:
+        return _values_in_order(connection, find_study(connection, name))
+
+
+def _values_in_order(connection: Connection, study_id: int) -> list[tuple[int, float | None]]:
+    counts = and_(
+        trials.c.state == TrialState.COMPLETE,
+        trial_values.c.value_type == TrialValueModel.TrialValueType.FINITE,
+        or_(sweep_trials.c.invalid.is_(None), sweep_trials.c.invalid != true()),
+    )
+    query = (
+        select(trials.c.number, case((counts, trial_values.c.value)))
+        .select_from(
+            trials.outerjoin(
+                trial_values,
+                and_(trial_values.c.trial_id == trials.c.trial_id, trial_values.c.objective == 0),
+            ).outerjoin(sweep_trials, sweep_trials.c.trial_id == trials.c.trial_id)
+        )
+        .where(
+            trials.c.study_id == study_id,
+            trials.c.state.in_([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]),
+        )
+        .order_by(func.coalesce(trials.c.datetime_complete, trials.c.datetime_start))
+        .order_by(trials.c.number)
+    )
+    return [(number, value) for number, value in connection.execute(query)]

@@ -1,0 +1,99 @@
+"""When a study is done: from records to a verdict, without processes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.coordinator.budget import Improvement, Spent, TrialClock, Verdict, parts, verdict
+from sweep.studyfile.sections import BudgetSection
+from sweep.trial import EpochDone, EpochMetrics
+
+
+def budget(**keys: float) -> BudgetSection:
+    return BudgetSection.model_validate({"trials": 10, **keys})
+
+
+def judged(spent: Spent, **keys: float) -> Verdict:
+    found = verdict(budget(**keys), spent)
+    assert found is not None
+    return found
+
+
+def test_without_other_budgets_only_the_trials_count() -> None:
+    assert verdict(budget(), Spent(n_finished=99, wall_seconds=1e9, best_value=0.0)) is None
+
+
+def test_time_is_up_when_it_is_used_up_and_not_before() -> None:
+    assert verdict(budget(max_seconds=60), Spent(wall_seconds=59.9)) is None
+    found = judged(Spent(wall_seconds=60.0), max_seconds=60)
+    assert (found.phase, found.lets_finish) == ("out of time", False)
+    assert "max_seconds is 60" in found.reason
+
+
+def test_gpu_hours_are_hours() -> None:
+    assert verdict(budget(max_gpu_hours=2), Spent(gpu_seconds=7199.0)) is None
+    assert "2 GPU-hours" in judged(Spent(gpu_seconds=7200.0), max_gpu_hours=2).reason
+
+
+def test_a_target_is_reached_by_a_value_at_or_below_it() -> None:
+    assert verdict(budget(target_value=0.01), Spent()) is None
+    assert verdict(budget(target_value=0.01), Spent(best_value=0.011, best_number=3)) is None
+    found = judged(Spent(best_value=0.01, best_number=7), target_value=0.01)
+    assert (found.phase, found.lets_finish) == ("finished", True)
+    assert "trial 7 has 0.01" in found.reason
+
+
+def test_a_plateau_is_an_improvement_of_less_than_asked() -> None:
+    keys = {"plateau_trials": 5, "plateau_improvement": 0.1}
+    assert verdict(budget(**keys), Spent(improvement=None)) is None
+    assert verdict(budget(**keys), Spent(improvement=0.1)) is None
+    assert "the last 5 trials improved" in judged(Spent(improvement=0.09), **keys).reason
+
+
+def test_improvement_is_counted_from_the_first_value_on() -> None:
+    assert Improvement(2, [None, None, None, 0.5, 0.4]).latest is None
+    assert Improvement(2, [None, 0.5, 0.4, None]).latest == 0.5 - 0.4
+    assert Improvement(2, [0.5, 0.4, 0.9, 0.8]).latest == 0.0
+    assert Improvement(None, [0.5, 0.4, 0.3]).latest is None
+
+
+@given(st.lists(st.none() | st.floats(0, 1)), st.integers(1, 5))
+def test_improvement_kept_up_is_improvement_counted_anew(
+    values: list[float | None], n: int
+) -> None:
+    known = [value for value in values if value is not None]
+    before = [value for value in values[: max(0, len(values) - n)] if value is not None]
+    expected = min(before) - min(known) if before else None
+    assert Improvement(n, values).latest == expected
+
+
+def epoch(epoch: int, *seconds: float, attempt: int = 1) -> EpochDone:
+    metrics = tuple(
+        EpochMetrics(train_loss=1.0, val_mse=1.0, val_bce=None, seconds=s) for s in seconds
+    )
+    return EpochDone(number=0, attempt=attempt, epoch=epoch, metrics=metrics)
+
+
+def test_a_trial_is_over_its_time_once() -> None:
+    clock = TrialClock(2.5)
+    assert [clock.is_over(epoch(n, 1.0)) for n in (1, 2, 3, 4)] == [False, False, True, False]
+    assert clock.was_over(0, 1)
+    assert not clock.was_over(0, 2)
+
+
+def test_a_trials_time_begins_anew_with_its_attempt_and_is_the_mean_of_its_seeds() -> None:
+    clock = TrialClock(2.5)
+    assert not clock.is_over(epoch(1, 1.0, 3.0))
+    assert not clock.is_over(epoch(1, 2.0, attempt=2))
+    assert clock.is_over(epoch(2, 1.0, attempt=2))
+    assert not TrialClock(None).is_over(epoch(1, 1e9))
+
+
+def test_what_is_left_of_each_budget() -> None:
+    keys = {"max_seconds": 60, "max_gpu_hours": 1, "target_value": 0.01, "max_trial_seconds": 5}
+    spent = Spent(n_finished=4, wall_seconds=90.0, gpu_seconds=1800.0, best_value=0.03)
+    left = {part.name: part.left for part in parts(budget(**keys), 12, spent)}
+    assert left["trials"] == 8
+    assert left["max_seconds"] == 0
+    assert left["max_gpu_hours"] == 0.5
+    assert left["target_value"] == 0.03 - 0.01
+    assert left["max_trial_seconds"] is None

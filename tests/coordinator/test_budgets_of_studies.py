@@ -1,0 +1,184 @@
+"""Whole studies that end by a budget: study-wide, over resumes, and saying why."""
+
+import time
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from sweep.coordinator.budget import Improvement
+from sweep.coordinator.progress import Progress
+from sweep.coordinator.spending import Spending
+from sweep.errors import StoreError
+from sweep.store import read
+from sweep.store.usage import Usage, usage, values_in_order
+from sweep.trial import EpochMetrics
+from tests.coordinator.test_run import (
+    STUDY,
+    THREE,
+    engine,
+    go_on,
+    run,
+    states,
+    study_file,
+    trials,
+    url,
+)
+from tests.fake_workers import FakeLauncher, slowly
+
+__all__ = ["engine", "url"]
+
+
+def why(engine: Any) -> str:
+    """Why the study ended, as its row and its last event both say."""
+    study = read.study(engine, "x")
+    (event,) = read.events(engine, "x", newest=1)
+    assert event.message == f"{study.phase}: {study.ended_because}"
+    assert event.kind == "ended"
+    return str(study.ended_because)
+
+
+def assert_nothing_began_after(url: str, number: int) -> None:
+    """Each trial was handed out before this one was done; a worker has one more in hand."""
+    done = trials(url)[number].datetime_complete
+    assert all(trial.datetime_start < done for trial in trials(url))
+    assert set(states(url)) == {TrialState.COMPLETE}
+    assert len(states(url)) < 10
+
+
+def test_a_study_says_that_all_its_trials_are_done(engine) -> None:
+    run(engine)
+    assert why(engine) == "all 12 trials are done (budget.trials)"
+
+
+def test_time_is_counted_over_resumes_and_a_study_out_of_time_starts_no_workers(
+    engine, url: str
+) -> None:
+    file = study_file(STUDY, "budget.max_seconds=0.6", "budget.trials=1000")
+    assert run(engine, FakeLauncher(slowly), file) == "out of time"
+    assert "budget.max_seconds is 0.6" in why(engine)
+    n_complete = states(url).count(TrialState.COMPLETE)
+    assert 0 < n_complete < 1000
+    assert TrialState.RUNNING not in states(url)
+    launcher = FakeLauncher()
+    assert go_on(engine, launcher) == "out of time"
+    assert launcher.workers == []
+    assert usage(engine, 1).wall_seconds >= 0.6
+    more = study_file(STUDY, "budget.max_seconds=1e6", f"budget.trials={n_complete + 2}")
+    assert go_on(engine, study_file=more, trials=len(states(url))) == "finished"
+    assert read.study(engine, "x").ended_because is not None
+
+
+def test_time_between_two_runs_is_not_counted(engine) -> None:
+    file = study_file(STUDY, "budget.max_seconds=1e6", "budget.trials=2")
+    run(engine, file=file)
+    used = usage(engine, 1).wall_seconds
+    time.sleep(0.3)
+    assert usage(engine, 1).wall_seconds == used > 0
+
+
+def test_a_running_study_has_no_reason_to_have_ended(engine) -> None:
+    run(engine)
+    seen: list[str | None] = []
+
+    def look(progress: Progress) -> None:
+        if progress.n_running:
+            seen.append(read.study(engine, "x").ended_because)
+
+    file = study_file(STUDY, "budget.trials=13")
+    run(engine, FakeLauncher(slowly), file, observer=look, go_on=True)
+    assert set(seen) == {None}
+
+
+def test_no_trial_is_handed_out_after_one_that_reached_the_target(engine, url: str) -> None:
+    file = study_file(STUDY + "[[enqueue]]\nhidden_width = 8\n[[enqueue]]\nhidden_width = 1000\n")
+    file = file.model_copy(
+        update={"budget": file.budget.model_copy(update={"target_value": 0.0345})}
+    )
+    assert run(engine, file=file) == "finished"
+    assert_nothing_began_after(url, 1)
+    assert why(engine).startswith("target reached: trial 1 has 0.0343")
+    launcher = FakeLauncher()
+    assert go_on(engine, launcher) == "finished"
+    assert launcher.workers == []
+
+
+def test_with_several_workers_trials_in_training_go_on_to_their_end(engine, url: str) -> None:
+    file = study_file(STUDY, "budget.target_value=0.5", "budget.trials=500")
+    assert run(engine, FakeLauncher(slowly), file, THREE) == "finished"
+    assert set(states(url)) == {TrialState.COMPLETE}
+    first = min(trials(url), key=lambda trial: trial.datetime_complete)
+    assert_nothing_began_after(url, first.number)
+
+
+def test_a_plateau_ends_the_study_at_the_very_trial_and_over_a_resume(engine, url: str) -> None:
+    keys = ("budget.plateau_trials=4", "budget.plateau_improvement=0.01", "budget.trials=200")
+    file = study_file(STUDY, *keys)
+    assert run(engine, file=study_file(STUDY, *keys[:2], "budget.trials=3")) == "finished"
+    assert go_on(engine, study_file=file) == "finished"
+    assert why(engine).startswith("plateau: the last 4 trials improved the best by")
+    finished = values_in_order(engine, "x")
+    kept = Improvement(4)
+    for number, value in finished:
+        kept.add(value)
+        if kept.latest is not None and kept.latest < 0.01:
+            assert_nothing_began_after(url, number)
+            return
+    pytest.fail("no plateau, yet the study ended")
+
+
+def test_values_come_in_the_order_in_which_trials_finished(engine, url: str) -> None:
+    def first_is_slow(worker: Any, spec: Any, epoch: int) -> None:
+        time.sleep(0.2 if spec.number == 0 else 0.01)
+
+    run(engine, FakeLauncher(first_is_slow), study_file(STUDY, "budget.trials=4"), THREE)
+    done = sorted(trials(url), key=lambda trial: trial.datetime_complete)
+    assert [n for n, _ in values_in_order(engine, "x")] == [trial.number for trial in done]
+    assert done[0].number != 0
+
+
+def test_a_trial_over_its_time_ends_early_is_no_failure_and_is_learned_from(
+    engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def long_for_the_first(**fields: Any) -> EpochMetrics:
+        return EpochMetrics(**{**fields, "seconds": 1.0 if fields["val_mse"] > 0.12 else 0.0})
+
+    monkeypatch.setattr("tests.fake_workers.EpochMetrics", long_for_the_first)
+    keys = ("budget.max_trial_seconds=1.5", "budget.max_failures=0", "space.epochs=8")
+    file = study_file(
+        STUDY + "[[enqueue]]\nhidden_width = 8\n[[enqueue]]\nhidden_width = 1024\n",
+        *keys,
+        "budget.trials=2",
+    )
+    assert run(engine, FakeLauncher(slowly), file) == "finished"
+    assert states(url) == [TrialState.PRUNED, TrialState.COMPLETE]
+    slow = read.trial(engine, "x", 0)
+    assert slow.outcome == "timed out"
+    assert "over 1.5 s (budget.max_trial_seconds)" in str(slow.reason)
+    assert trials(url)[0].value == trials(url)[0].intermediate_values[trials(url)[0].last_step]
+    assert 2 <= (trials(url)[0].last_step or 0) < 8
+    assert read.study(engine, "x").n_failed == 0
+
+
+# --- counting while it runs -----------------------------------------------------------------
+
+
+def test_spending_goes_on_while_the_database_is_away() -> None:
+    answers: list[Usage] = [Usage(wall_seconds=100.0, gpu_seconds=50.0, n_gpus=2)]
+
+    def read_usage() -> Usage:
+        if not answers:
+            raise StoreError("away")
+        return answers.pop()
+
+    spending = Spending(read_usage)
+    first = spending.now()
+    spending._tried_at -= 60  # a minute later
+    spending._read_at -= 60
+    later = spending.now()
+    assert later.wall_seconds - first.wall_seconds == pytest.approx(60, abs=5)
+    assert later.gpu_seconds - first.gpu_seconds == pytest.approx(120, abs=10)
+
+
+def test_without_such_a_budget_nothing_is_read() -> None:
+    assert Spending(None).now() == Usage()

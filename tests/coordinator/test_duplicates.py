@@ -1,0 +1,167 @@
+"""Configurations that were trained already."""
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Twin
+from sweep.names import CommandKind
+from sweep.store import annotate, read
+from sweep.trial import TrialSpec
+from tests.coordinator.test_run import (
+    STUDY,
+    THREE,
+    die_at,
+    engine,
+    go_on,
+    post_at,
+    run,
+    states,
+    study_file,
+    trials,
+    url,
+)
+from tests.fake_workers import FakeLauncher, FakeWorker, slowly
+
+__all__ = ["engine", "url"]
+
+#: Two configurations, and a sampler that draws them again and again.
+TWO = STUDY.replace("{low = 8, high = 1024, log = true}", "{choices = [8, 16]}")
+
+
+class Counting:
+    """Remembers what was trained."""
+
+    def __init__(self) -> None:
+        self.trained: list[int] = []
+
+    def __call__(self, worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        slowly(worker, spec, epoch)
+        if epoch == 1:
+            self.trained.append(spec.number)
+
+
+def finished(number: int, **params: Any) -> optuna.trial.FrozenTrial:
+    distributions = {
+        name: optuna.distributions.CategoricalDistribution([value])
+        for name, value in params.items()
+    }
+    trial = optuna.trial.create_trial(params=params, distributions=distributions, value=0.5)
+    trial.number = number
+    return trial
+
+
+# --- in memory ------------------------------------------------------------------------------
+
+
+def test_equal_settings_are_a_twin_whatever_their_order() -> None:
+    known = Duplicates([finished(3, width=8, loss="bce")])
+    assert known.begin(5, {"loss": "bce", "width": 8}) == Twin(3, finished=True)
+    assert known.begin(6, {"loss": "mse", "width": 8}) is None
+
+
+def test_the_seed_is_a_setting_like_any_other() -> None:
+    known = Duplicates([finished(3, width=8, seed=1)])
+    assert known.begin(5, {"width": 8, "seed": 2}) is None
+
+
+def test_an_invalid_trial_lends_nothing_and_a_borrower_does_not_lend_on() -> None:
+    borrowed = finished(4, width=8)
+    borrowed.set_user_attr(REUSED_FROM, 3)
+    known = Duplicates([finished(3, width=8), borrowed], frozenset({3}))
+    assert known.begin(5, {"width": 8}) is None
+
+
+def test_who_waits_for_a_trial_in_training_is_given_back_at_its_end() -> None:
+    known = Duplicates()
+    assert known.begin(0, {"width": 8}) is None
+    assert known.begin(1, {"width": 8}) == Twin(0, finished=False)
+    assert known.end(0) == [1]
+    assert known.end(0) == []
+    assert known.begin(1, {"width": 8}) is None
+
+
+# --- in a study -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"options": THREE}])
+def test_a_configuration_is_trained_once_and_the_budget_is_reached(
+    engine, url: str, options: dict[str, Any]
+) -> None:
+    counting = Counting()
+    assert run(engine, FakeLauncher(counting), study_file(TWO), **options) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+    assert len(counting.trained) == 2
+    assert read.study(engine, "x").n_reused == 10
+
+
+def test_what_is_reused_has_the_value_and_metrics_and_names_its_twin(engine, url: str) -> None:
+    run(engine, file=study_file(TWO))
+    rows = {row.number: row for row in read.trials(engine, "x")}
+    reused = [row for row in rows.values() if row.reused_from is not None]
+    assert len(reused) == 10
+    for row in reused:
+        twin = rows[row.reused_from]
+        assert twin.reused_from is None
+        assert (row.values, row.test_mse, row.config) == (twin.values, twin.test_mse, twin.config)
+        assert (row.outcome, row.train_seconds, row.attempt) == ("reused", None, 0)
+        assert trials(url)[row.number].user_attrs == {REUSED_FROM: twin.number}
+
+
+def test_asked_for_duplicates_are_trained_again(engine, url: str) -> None:
+    counting = Counting()
+    file = study_file(TWO, "study.duplicates=train")
+    run(engine, FakeLauncher(counting), file)
+    assert counting.trained == list(range(12))
+    assert len({row.value for row in read.trials(engine, "x")}) == 12  # each has its own seed
+
+
+def test_reuse_goes_over_resumes(engine, url: str) -> None:
+    run(engine, file=study_file(TWO))
+    counting = Counting()
+    assert go_on(engine, FakeLauncher(counting), trials=20) == "finished"
+    assert counting.trained == []
+    assert read.study(engine, "x").n_reused == 18
+
+
+def test_when_the_twin_dies_in_training_both_come_to_their_end(engine, url: str) -> None:
+    # The one waits for the other, whose worker dies: neither may wait for ever.
+    file = study_file(TWO, "space.hidden_width=8", "budget.trials=4")
+    run(engine, FakeLauncher(die_at(0)), file, options=THREE)
+    assert states(url) == [TrialState.COMPLETE] * 4
+    assert read.study(engine, "x").n_reused == 3
+
+
+def test_when_nothing_comes_of_the_twin_the_other_is_trained(engine, url: str) -> None:
+    from sweep.trainer.reference import Diverged
+
+    def diverge(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        slowly(worker, spec, epoch)
+        if spec.number == 0:
+            raise Diverged(epoch, "training loss became nan in epoch 1")
+
+    file = study_file(TWO, "space.hidden_width=8", "budget.trials=3")
+    run(engine, FakeLauncher(diverge), file, options=THREE)
+    assert states(url) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert [row.reused_from for row in read.trials(engine, "x")] == [None, None, 1]
+
+
+def test_a_stop_leaves_nobody_waiting_for_ever(engine, url: str) -> None:
+    file = study_file(TWO, "space.epochs=30")
+    observer = post_at(engine, 0, CommandKind.STOP)
+    assert run(engine, FakeLauncher(slowly), file, observer=observer) == "stopped"
+    assert TrialState.RUNNING not in states(url)
+    assert go_on(engine) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_marking_a_trial_marks_what_was_reused_from_it(engine) -> None:
+    run(engine, file=study_file(TWO))
+    number = next(row.reused_from for row in read.trials(engine, "x") if row.reused_from)
+    annotate.invalidate(engine, "x", number, "wrong disk")
+    of = [row for row in read.trials(engine, "x") if number in (row.number, row.reused_from)]
+    assert len(of) > 1 and all(row.invalid for row in of)
+    annotate.validate(engine, "x", number)
+    assert read.study(engine, "x").n_invalid == 0
