@@ -35,6 +35,8 @@ EXIT_CODES = {
     8: "the device asked for is not there",
     9: "data missing or damaged",
     10: "no room on the disk, or no permission to write",
+    11: "a trial came out otherwise when it was trained again (`sweep verify`)",
+    12: "something is wrong with a study and not mended (`sweep doctor NAME`)",
     130: "interrupted",
 }
 
@@ -133,7 +135,7 @@ _add(
 _add(
     app,
     _SURROUNDINGS,
-    (doctor.doctor, "sweep doctor"),
+    (doctor.doctor, "sweep doctor\nsweep doctor quickstart\nsweep doctor quickstart --repair"),
     (floors.floors, "sweep floors fashion-mnist-mini --widths 8,64,784"),
     (manage.schema, "sweep schema -o study.schema.json"),
 )

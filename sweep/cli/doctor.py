@@ -16,10 +16,10 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli import words
+from sweep.cli import doctor_study, words
 from sweep.cli.options import Json, Storage
 from sweep.cli.output import show_json, show_table
-from sweep.errors import DataError, DeviceError, NoRoomError, StoreError, SweepError
+from sweep.errors import DataError, DeviceError, NoRoomError, StoreError, SweepError, UsageError
 
 _TORCH_SECONDS = 120
 _ROOM_BYTES = 1 << 30
@@ -39,6 +39,15 @@ class Finding:
 
 
 def doctor(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="A study to examine, instead of the machine.", show_default=False
+        ),
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what is found wrong with the study.")
+    ] = False,
     gpus: Annotated[
         str | None,
         typer.Option(metavar="all|cpu|0,1", help="Devices that must be there.", show_default=False),
@@ -50,11 +59,24 @@ def doctor(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Check GPUs, torch, the database and its schema, data sets and disk room.
+    """Check GPUs, torch, the database and its schema, data sets and disk room; or a study.
 
     Exits with the code of the first thing that is broken; what is merely absent is no fault, unless
     --gpus, --data or --storage asks for it.
+
+    With NAME it looks for what is wrong with a study: a lease that was not given back, RUNNING
+    trials that nobody trains, gaps in numbers and curves, values that contradict one another,
+    tables that differ from the expected, weights without trials and trials without weights.
+    --repair mends it, in one transaction, unless a coordinator holds the study. Exits with 12 when
+    something is left.
     """
+    if name is not None:
+        if gpus is not None or dataset is not None:
+            raise UsageError("--gpus and --data are about the machine. Leave NAME out for them.")
+        doctor_study.examine(name, storage, repair=repair, as_json=as_json)
+        return
+    if repair:
+        raise UsageError("--repair mends a study: give its NAME, as in `sweep list`.")
     findings = [
         _versions(),
         *_extras(),

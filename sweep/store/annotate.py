@@ -19,14 +19,12 @@ from sqlalchemy import (
 )
 
 from sweep.errors import StudyHeldError, UsageError
-from sweep.store import clock, revisions
+from sweep.store import clock, lease, revisions
 from sweep.store.engine import writing
-from sweep.store.lease import Holder
 from sweep.store.lookup import find_study, find_trial, no_such_study, utc
 from sweep.store.schema import (
     metadata,
     sweep_floors,
-    sweep_leases,
     sweep_metadata,
     sweep_notes,
     sweep_studies,
@@ -117,8 +115,8 @@ def delete_study(engine: Engine, name: str) -> list[str]:
     StudyHeldError while a coordinator holds the study's lease.
     """
     with writing(engine) as connection:
-        study_id = _lock_study(connection, name)
-        _refuse_if_held(connection, name, study_id)
+        study_id = lock_study(connection, name)
+        refuse_if_held(connection, name, study_id)
         kept = select(sweep_trials.c.artifact_id).where(
             sweep_trials.c.study_id == study_id, sweep_trials.c.artifact_id.is_not(None)
         )
@@ -127,7 +125,8 @@ def delete_study(engine: Engine, name: str) -> list[str]:
     return artifacts
 
 
-def _lock_study(connection: Connection, name: str) -> int:
+def lock_study(connection: Connection, name: str) -> int:
+    """The study's id; no coordinator takes it until the transaction ends."""
     # The race: a coordinator takes the lease between our look at it and our delete. On SQLite our
     # transaction is the one writer; on PostgreSQL this lock holds back a new lease's foreign key.
     by_name = optuna_studies.c.study_name == name
@@ -143,22 +142,14 @@ def _lock_study(connection: Connection, name: str) -> int:
     return study_id
 
 
-def _refuse_if_held(connection: Connection, name: str, study_id: int) -> None:
-    query = (
-        select(sweep_leases)
-        .where(
-            sweep_leases.c.study_id == study_id,
-            sweep_leases.c.expires_at > clock.now(connection.dialect.name),
+def refuse_if_held(connection: Connection, name: str, study_id: int) -> None:
+    """Raise StudyHeldError while a coordinator holds the study; none can take it until commit."""
+    held = lease.live_holder(connection, study_id, lock=True)
+    if held is not None:
+        raise StudyHeldError(
+            f"study '{name}' is held by process {held.holder.pid} on {held.holder.host} until "
+            f"{utc(held.expires_at):%Y-%m-%d %H:%M:%S} UTC. Stop it first: `sweep stop {name}`"
         )
-        .with_for_update()
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None or Holder(host=row.host, pid=row.pid, process=row.process).provably_dead():
-        return
-    raise StudyHeldError(
-        f"study '{name}' is held by process {row.pid} on {row.host} until "
-        f"{utc(row.expires_at):%Y-%m-%d %H:%M:%S} UTC. Stop it first: `sweep stop {name}`"
-    )
 
 
 def _delete_rows(connection: Connection, study_id: int) -> None:

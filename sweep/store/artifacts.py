@@ -1,11 +1,12 @@
 """Where the weights of the best trials lie: files beside the database, under Optuna's names."""
 
 import os
+import time
 from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from sweep.errors import NotFoundError, StoreError
+from sweep.errors import NoRoomError, NotFoundError, StoreError
 from sweep.store.engine import shown, sqlite_path
 
 
@@ -38,4 +39,38 @@ def read_artifact(url: URL, artifact_id: str) -> bytes:
     except OSError as error:
         raise NotFoundError(
             f"{path}: {error.strerror}. SWEEP_ARTIFACTS names another folder."
+        ) from error
+
+
+#: Optuna's system attribute of a trial's or study's artifact begins so; its id follows.
+ATTRIBUTE = "artifacts:"
+#: A file younger than that may belong to a transaction that has yet to land.
+SETTLED_SECONDS = 3600.0
+
+
+def settled_files(folder: Path) -> list[Path]:
+    """The folder's files that are not in the making, by name; none where it is not there."""
+    if not folder.is_dir():
+        return []
+    youngest = time.time() - SETTLED_SECONDS
+    return sorted(
+        path for path in folder.iterdir() if path.is_file() and path.stat().st_mtime < youngest
+    )
+
+
+def unreferenced(folder: Path) -> Path:
+    """Where files go that are no trial's."""
+    return folder / "unreferenced"
+
+
+def set_aside(path: Path) -> None:
+    """Move a file out of the way; not deleted, for another database may use the folder too."""
+    aside = unreferenced(path.parent)
+    try:
+        aside.mkdir(exist_ok=True)
+        path.replace(aside / path.name)
+    except OSError as error:
+        raise NoRoomError(
+            f"{path}: {error.strerror}, when it was to be moved to {aside}. "
+            "The database's rows are mended; move it by hand, or repair once more."
         ) from error

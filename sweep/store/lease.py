@@ -159,6 +159,20 @@ def take_or_wait(
         time.sleep(min(1.0, max(0.05, taken.seconds_left)))
 
 
+def live_holder(connection: Connection, study_id: int, *, lock: bool = False) -> Held | None:
+    """Who holds the study now, for certain or perhaps; ``lock`` keeps it so until the commit."""
+    table = sweep_leases.c  # columns by name: the schema may be an older one
+    query = select(
+        *(table.host, table.pid, table.process, table.expires_at),
+        (table.expires_at - now(connection.dialect.name)).label("left"),
+    ).where(table.study_id == study_id)
+    row: Any = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        return None
+    held = _held(row)
+    return None if held.seconds_left <= 0 or held.holder.provably_dead() else held
+
+
 def renew(connection: Connection, study_id: int, token: str, batch: int) -> None:
     """Push the expiry out and count the batch. Raises LeaseLostError when the token is not ours."""
     renewed = connection.execute(

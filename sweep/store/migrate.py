@@ -27,18 +27,23 @@ def open_store(option: str | None = None, *, create: bool = False) -> Engine:
     Raises StoreError when there is none, or its schema is not ours; NoRoomError when it cannot
     be made there.
     """
-    url = storage_url(option)
-    path = sqlite_path(url)
-    if path is not None and not path.exists() and not create:
-        raise StoreError(
-            f"no study store at {path}. `sweep start` makes one; --storage or SWEEP_STORAGE "
-            "names another."
-        )
-    engine = connect(url)
+    engine = connect(storage_url(option)) if create else existing_store(option)
     if create:
         initialise(engine)
     check_schema(engine)
     return engine
+
+
+def existing_store(option: str | None = None) -> Engine:
+    """The study store as it is, whatever its schema. Raises StoreError when there is none."""
+    url = storage_url(option)
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        raise StoreError(
+            f"no study store at {path}. `sweep start` makes one; --storage or SWEEP_STORAGE "
+            "names another."
+        )
+    return connect(url)
 
 
 def initialise(engine: Engine) -> None:

@@ -1,0 +1,95 @@
+"""doctor NAME: what is wrong with a study, and mending it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.output import say, show_json, show_table
+
+if TYPE_CHECKING:
+    from sweep.store.checks.found import Finding
+    from sweep.store.engine import Engine
+
+#: Something is wrong, and not mended.
+UNMENDED = 12
+
+
+def examine(name: str, storage: str | None, *, repair: bool, as_json: bool) -> None:
+    """Show what is wrong with a study; with ``repair``, mend it first."""
+    from sweep.store import examine as study
+    from sweep.store.migrate import existing_store
+
+    engine = existing_store(storage)
+    mended, left = _examine_schema(engine, name, repair=repair)
+    sound = not left
+    if sound:  # the rows of other tables than ours can't be told right from wrong
+        if repair:
+            of_rows, left = study.repair(engine, name)
+            mended += of_rows
+        else:
+            left = study.examine(engine, name)
+    if as_json:
+        show_json([_as_json(f, mended=True) for f in mended] + [_as_json(f) for f in left])
+    else:
+        _show(name, mended, left, sound=sound)
+    if left:
+        raise typer.Exit(UNMENDED)
+
+
+def _examine_schema(
+    engine: "Engine", name: str, *, repair: bool
+) -> tuple[list["Finding"], list["Finding"]]:
+    from sweep.store import drift
+    from sweep.store.checks.found import Finding
+
+    def findings(differences: Sequence[drift.Difference]) -> list[Finding]:
+        return [
+            Finding(
+                check="schema",
+                what=d.what,
+                remedy=d.remedy,
+                repairable=d.is_behind or d.mend is not None,
+            )
+            for d in differences
+        ]
+
+    before = drift.differences(engine)
+    if not (repair and before):
+        return [], findings(before)
+    drift.mend(engine, name, before)
+    left = findings(drift.differences(engine))
+    return [finding for finding in findings(before) if finding not in left], left
+
+
+def _as_json(finding: "Finding", *, mended: bool = False) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "number": finding.number,
+        "what": finding.what,
+        "remedy": finding.remedy,
+        "repairable": finding.repairable,
+        "mended": mended,
+    }
+
+
+def _show(
+    name: str, mended: Sequence["Finding"], left: Sequence["Finding"], *, sound: bool
+) -> None:
+    rows = [_cells("mended", finding) for finding in mended]
+    rows += [_cells("WRONG", finding) for finding in left]
+    if rows:
+        show_table(("", "check", "where", "what", "what would do"), rows, left=5)
+    n_mended, n_left = len(mended), len(left)
+    if not sound:
+        say(f"study '{name}' itself was not examined: the schema comes first.")
+    if not rows:
+        say(f"study '{name}': nothing is wrong.")
+    else:
+        say(f"study '{name}': {n_mended:,} mended, {words.count(n_left, 'fault')} left.")
+
+
+def _cells(mark: str, finding: "Finding") -> Sequence[str]:
+    where = "study" if finding.number is None else f"trial {finding.number}"
+    return mark, finding.check, where, words.unrolled(finding.what), finding.remedy

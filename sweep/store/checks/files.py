@@ -1,0 +1,73 @@
+"""Weights: files beside the database, and the trials they are of."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import delete, select, update
+
+from sweep.store import artifacts, schema
+from sweep.store.checks.found import Finding, Study
+from sweep.store.schema import sweep_trials as ours
+
+
+def find_weights(study: Study) -> Iterator[Finding]:
+    query = select(ours.c.trial_id, ours.c.number, ours.c.artifact_id).where(
+        ours.c.study_id == study.study_id, ours.c.artifact_id.is_not(None)
+    )
+    rows = study.connection.execute(query.order_by(ours.c.number)).all()
+    if rows and not study.folder.is_dir():
+        # Perhaps only elsewhere: nothing is forgotten for that.
+        yield Finding(
+            check="weights",
+            what=f"{study.folder} is not there, where {len(rows):,} trials have their weights",
+            remedy="name the right folder in SWEEP_ARTIFACTS; if they are lost, make an empty one",
+            repairable=False,
+        )
+        return
+    for row in rows:
+        if not (study.folder / row.artifact_id).is_file():
+            yield Finding(
+                check="weights",
+                number=row.number,
+                trial_id=row.trial_id,
+                item=row.artifact_id,
+                what=f"its weights, {study.folder / row.artifact_id}, are not there",
+                remedy="--repair forgets them",
+            )
+
+
+def mend_weights(study: Study, finding: Finding) -> None:
+    study.connection.execute(
+        update(ours).where(ours.c.trial_id == finding.trial_id).values(artifact_id=None)
+    )
+    table = schema.trial_system_attributes
+    study.connection.execute(
+        delete(table).where(
+            table.c.trial_id == finding.trial_id,
+            table.c.key == artifacts.ATTRIBUTE + finding.item,
+        )
+    )
+
+
+def find_file(study: Study) -> Iterator[Finding]:
+    """Weights of no trial, whatever its study: the folder is the database's."""
+    files = artifacts.settled_files(study.folder)
+    if not files:
+        return
+    known = set(study.connection.scalars(select(ours.c.artifact_id)))
+    for table in (schema.trial_system_attributes, schema.study_system_attributes):
+        keys = study.connection.scalars(
+            select(table.c.key).where(table.c.key.startswith(artifacts.ATTRIBUTE))
+        )
+        known.update(key.removeprefix(artifacts.ATTRIBUTE) for key in keys)
+    for path in files:
+        if path.name not in known:
+            yield Finding(
+                check="file",
+                item=path,
+                what=f"{path} is no trial's",
+                remedy=f"--repair moves it to {artifacts.unreferenced(study.folder)}",
+            )
+
+
+def mend_file(study: Study, finding: Finding) -> None:
+    study.afterwards.append(lambda: artifacts.set_aside(finding.item))

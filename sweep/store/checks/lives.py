@@ -1,0 +1,72 @@
+"""The coordinator that is gone, and what it left as if it lived."""
+
+from collections.abc import Iterator
+
+from optuna.trial import TrialState
+from sqlalchemy import select, update
+
+from sweep.store import schema
+from sweep.store.checks.found import AGAIN, Finding, Study
+from sweep.store.schema import trials
+
+
+def find_lease(study: Study) -> Iterator[Finding]:
+    table = schema.sweep_leases
+    row = study.connection.execute(
+        select(table).where(table.c.study_id == study.study_id, table.c.expires_at > 0)
+    ).one_or_none()
+    if row is not None and not study.live:
+        yield Finding(
+            check="lease",
+            what=f"process {row.pid} on {row.host} is gone and has not given it back",
+            remedy="--repair gives it back, and calls the study interrupted",
+        )
+
+
+def mend_lease(study: Study, finding: Finding) -> None:
+    table, about = schema.sweep_leases, schema.sweep_studies
+    study.connection.execute(
+        update(table).where(table.c.study_id == study.study_id).values(expires_at=0.0)
+    )
+    study.connection.execute(
+        update(about)
+        .where(about.c.study_id == study.study_id, about.c.phase.in_(["new", "running", "paused"]))
+        .values(phase="interrupted", ended_because=f"lease: {finding.what}")
+    )
+
+
+def find_running(study: Study) -> Iterator[Finding]:
+    if study.live:
+        return
+    query = select(trials.c.trial_id, trials.c.number).where(
+        trials.c.study_id == study.study_id, trials.c.state == TrialState.RUNNING
+    )
+    for row in study.connection.execute(query.order_by(trials.c.number)):
+        yield Finding(
+            check="running",
+            number=row.number,
+            trial_id=row.trial_id,
+            what="is RUNNING, and nobody trains it",
+            remedy=f"--repair {AGAIN}, as `sweep resume` does",
+        )
+
+
+def find_worker(study: Study) -> Iterator[Finding]:
+    if study.live:
+        return
+    table = schema.sweep_workers
+    query = select(table).where(table.c.study_id == study.study_id, table.c.state != "gone")
+    for row in study.connection.execute(query.order_by(table.c.worker_id)):
+        yield Finding(
+            check="worker",
+            what=f"{row.name} on {row.host} is said to be {row.state}, without a coordinator",
+            remedy="--repair calls it gone",
+            item=row.worker_id,
+        )
+
+
+def mend_worker(study: Study, finding: Finding) -> None:
+    table = schema.sweep_workers
+    study.connection.execute(
+        update(table).where(table.c.worker_id == finding.item).values(state="gone")
+    )

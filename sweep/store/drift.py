@@ -1,0 +1,139 @@
+"""Where the database's tables differ from those that this version writes, and adding what lacks."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, Connection, Engine, Index, MetaData, Table, select
+
+from sweep.errors import StoreError
+from sweep.store.annotate import refuse_if_held
+from sweep.store.engine import writing
+from sweep.store.migrate import VERSION_TABLE, check_schema, upgrade
+from sweep.store.schema import metadata, studies, sweep_leases, sweep_metadata
+
+Mend = Callable[[Connection], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One thing in which the schema is another."""
+
+    what: str
+    remedy: str
+    #: Adds what is missing; None where that is not for us to do.
+    mend: Mend | None = None
+    #: The schema is an older version of ours: mended as a whole, by ``upgrade``.
+    is_behind: bool = False
+
+
+def differences(engine: Engine) -> list[Difference]:
+    """Versions first; while they differ, tables are not compared."""
+    try:
+        check_schema(engine)
+    except StoreError as error:
+        behind = "sweep db upgrade" in str(error) or "sweep db init" in str(error)
+        remedy = "--repair upgrades it, as `sweep db upgrade` does" if behind else "see there"
+        return [Difference(what=str(error), remedy=remedy, is_behind=behind)]
+    with engine.connect() as connection:
+        ours = _compared(connection, sweep_metadata, lambda name: name.startswith("sweep_"))
+        theirs = _compared(connection, metadata, metadata.tables.__contains__)
+    return [*map(_of_ours, ours), *map(_of_optunas, theirs)]
+
+
+def mend(engine: Engine, name: str, found: Iterable[Difference]) -> None:
+    """Add what is missing of ours. Raises StudyHeldError while a coordinator holds the study."""
+    found = list(found)
+    with engine.connect() as connection:
+        if sqlalchemy.inspect(connection).has_table(sweep_leases.name):
+            query = select(studies.c.study_id).where(studies.c.study_name == name)
+            refuse_if_held(connection, name, connection.scalar(query) or 0)
+    if any(difference.is_behind for difference in found):
+        upgrade(engine)
+    with writing(engine) as connection:
+        for difference in found:
+            if difference.mend is not None:
+                difference.mend(connection)
+
+
+def _compared(
+    connection: Connection, expected: MetaData, is_theirs: Callable[[str], bool]
+) -> list[tuple[Any, ...]]:
+    """Alembic's differences, one each; columns' types are left to the database."""
+
+    def include(name: str | None, kind: str, _parents: Any) -> bool:
+        return kind != "table" or (str(name) != VERSION_TABLE and is_theirs(str(name)))
+
+    options = {"include_name": include, "compare_type": False, "version_table": VERSION_TABLE}
+    context = MigrationContext.configure(connection, opts=options)
+    found: list[tuple[Any, ...]] = []
+    for difference in compare_metadata(context, expected):
+        parts = difference if isinstance(difference, list) else [difference]
+        found += [part for part in parts if is_theirs(_table_of(part))]
+    return found
+
+
+def _table_of(difference: tuple[Any, ...]) -> str:
+    match difference:
+        case (_, Table() as table):
+            return str(table.name)
+        case (_, Index() as index):
+            return str(index.table.name) if index.table is not None else ""
+        case (_, sqlalchemy.Constraint() as constraint):
+            return str(constraint.table.name)
+        case (_, _, str() as name, *_):
+            return name
+    return ""
+
+
+def _of_ours(difference: tuple[Any, ...]) -> Difference:
+    match difference:
+        case ("add_table", Table() as table):
+            return Difference(
+                what=f"the table {table.name} is missing",
+                remedy="--repair makes it, empty",
+                mend=lambda connection: table.create(connection),
+            )
+        case ("add_column", _, str() as name, Column() as column):
+            return _missing_column(name, column)
+        case ("add_index", Index() as index):
+            return Difference(
+                what=f"the index {index.name} is missing",
+                remedy="--repair makes it",
+                # Its table, if that was missing too, has brought it along.
+                mend=lambda connection: index.create(connection, checkfirst=True),
+            )
+    return _unknown(difference)
+
+
+def _missing_column(table: str, column: Column[Any]) -> Difference:
+    what = f"the column {table}.{column.name} is missing"
+    if not (column.nullable or column.server_default):
+        return Difference(what=what, remedy="its values are lost: put a backup back")
+    return Difference(
+        what=what,
+        remedy="--repair adds it, empty",
+        mend=lambda connection: _add_column(connection, table, column),
+    )
+
+
+def _add_column(connection: Connection, table: str, column: Column[Any]) -> None:
+    operations = Operations(MigrationContext.configure(connection))
+    operations.add_column(table, column._copy())
+
+
+def _of_optunas(difference: tuple[Any, ...]) -> Difference:
+    return _unknown(difference, "Optuna's tables are Optuna's: `optuna storage upgrade` may help")
+
+
+def _unknown(
+    difference: tuple[Any, ...], remedy: str = "left alone; if nobody added it, put a backup back"
+) -> Difference:
+    verb, *parts = difference
+    named = [str(getattr(part, "name", part)) for part in parts if part is not None]
+    kind = str(verb).replace("remove_", "unexpected ").replace("add_", "missing ")
+    return Difference(what=f"{kind.replace('_', ' ')}: {'.'.join(named[:2])}", remedy=remedy)

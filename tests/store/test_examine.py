@@ -1,0 +1,327 @@
+"""Every fault that a study may have, planted, found, and mended."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from sqlalchemy import Engine, make_url, text
+
+from sweep.coordinator.run import RunOptions, resume, start
+from sweep.errors import StudyHeldError
+from sweep.store import examine, read
+from sweep.store.checks.found import Finding
+from sweep.store.engine import connect, writing
+from sweep.store.migrate import open_store
+from sweep.store.schema import sweep_leases
+from sweep.studyfile import loads
+from tests.fake_workers import FakeLauncher
+from tests.store_factories import add_rows, lease_row
+
+STUDY = """
+study.name = "x"
+study.seed = 7
+space.hidden_width = {choices = [8, 16, 32, 64, 128, 256]}
+space.epochs = 3
+sampler.name = "random"
+budget.trials = 8
+"""
+ONE = RunOptions(gpus="cpu", cpu_workers=1)
+HOUR = 3600.0
+
+
+def run(engine: Engine) -> None:
+    start(
+        engine,
+        loads(STUDY, "test"),
+        ONE,
+        lambda progress: None,
+        say=lambda line: None,
+        launcher=FakeLauncher(),
+    )
+
+
+def go_on(engine: Engine) -> str:
+    return resume(
+        engine, "x", ONE, lambda progress: None, say=lambda line: None, launcher=FakeLauncher()
+    )
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study as a coordinator leaves it: trials, reused ones, weights."""
+    folder = tmp_path_factory.mktemp("healthy")
+    engine = open_store(f"sqlite:///{folder}/x.db", create=True)
+    run(engine)
+    engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def engine(healthy: Path, tmp_path: Path) -> Engine:
+    shutil.copytree(healthy, tmp_path, dirs_exist_ok=True)
+    return connect(make_url(f"sqlite:///{tmp_path}/x.db"))
+
+
+def change(engine: Engine, *statements: str) -> None:
+    """Change rows behind everybody's back, foreign keys included."""
+    raw = engine.raw_connection()
+    if engine.dialect.name == "sqlite":
+        raw.cursor().execute("PRAGMA foreign_keys = OFF")
+    for statement in statements:
+        raw.cursor().execute(statement)
+    raw.commit()
+    raw.close()
+    engine.dispose()
+
+
+def one(engine: Engine, query: str) -> Any:
+    with engine.connect() as connection:
+        return connection.execute(text(query)).scalar_one()
+
+
+def weights(engine: Engine) -> Path:
+    return Path(f"{engine.url.database}.artifacts")
+
+
+def kept(engine: Engine) -> int:
+    """A trial that has weights."""
+    return int(one(engine, "SELECT min(number) FROM sweep_trials WHERE artifact_id IS NOT NULL"))
+
+
+def old_file(engine: Engine) -> Path:
+    path = weights(engine) / "0123-nobody's"
+    path.write_bytes(b"weights")
+    os.utime(path, (time.time() - 2 * HOUR,) * 2)
+    return path
+
+
+def lose_weights(engine: Engine) -> None:
+    name = one(engine, f"SELECT artifact_id FROM sweep_trials WHERE number = {kept(engine)}")
+    (weights(engine) / name).unlink()
+
+
+def expired_lease(engine: Engine) -> None:
+    change(engine, "UPDATE sweep_leases SET expires_at = 5.0, host = 'elsewhere'")
+    change(engine, "UPDATE sweep_studies SET phase = 'running'")
+
+
+def reused(engine: Engine) -> int:
+    return int(one(engine, "SELECT max(number) FROM sweep_trials WHERE reused_from IS NOT NULL"))
+
+
+def sql(*statements: str) -> Callable[[Engine], None]:
+    return lambda engine: change(engine, *statements)
+
+
+OF_1 = "(SELECT trial_id FROM trials WHERE number = 1)"
+
+#: How each fault comes about, and the checks that find it.
+FAULTS: dict[str, tuple[Callable[[Engine], object], set[str]]] = {
+    "a lease that expired": (expired_lease, {"lease"}),
+    "a RUNNING trial without a coordinator": (
+        sql(
+            "UPDATE trials SET state = 'RUNNING' WHERE number = 1",
+            "UPDATE sweep_trials SET outcome = NULL WHERE number = 1",
+        ),
+        {"running"},
+    ),
+    "a worker without a coordinator": (
+        sql("UPDATE sweep_workers SET state = 'training'"),
+        {"worker"},
+    ),
+    "a gap in the numbers": (
+        sql(
+            "UPDATE trials SET number = 8 WHERE number = 1",
+            "UPDATE sweep_trials SET number = 8 WHERE number = 1",
+            "DELETE FROM sweep_trials WHERE reused_from = 1",
+        ),
+        {"number"},
+    ),
+    "a number twice": (
+        sql("INSERT INTO trials (number, study_id, state) VALUES (1, 1, 'WAITING')"),
+        {"number", "row"},
+    ),
+    "a row of ours that is missing": (
+        sql("DELETE FROM sweep_trials WHERE number = 1"),
+        {"row"},
+    ),
+    "a row of ours with another number": (
+        sql("UPDATE sweep_trials SET number = 99 WHERE number = 1"),
+        {"row"},
+    ),
+    "a row of ours without a trial": (
+        sql(
+            "INSERT INTO sweep_trials (trial_id, study_id, number, attempt, config, seeds, invalid)"
+            " VALUES (77, 1, 77, 1, '{}', '[]', false)",
+            "INSERT INTO sweep_epochs (trial_id, seed_index, epoch) VALUES (77, 0, 1)",
+        ),
+        {"orphan"},
+    ),
+    "an outcome that contradicts the state": (
+        sql("UPDATE sweep_trials SET outcome = 'failed' WHERE number = 1"),
+        {"outcome"},
+    ),
+    "an epoch that is missing": (
+        sql(f"DELETE FROM sweep_epochs WHERE epoch = 2 AND trial_id = {OF_1}"),
+        {"curve"},
+    ),
+    "a test result that is missing": (
+        sql(f"DELETE FROM sweep_results WHERE trial_id = {OF_1}"),
+        {"result"},
+    ),
+    "an intermediate value that is missing": (
+        sql(f"DELETE FROM trial_intermediate_values WHERE step = 2 AND trial_id = {OF_1}"),
+        {"step"},
+    ),
+    "an intermediate value that is another": (
+        sql(
+            "UPDATE trial_intermediate_values SET intermediate_value = 0.5"
+            f" WHERE step = 2 AND trial_id = {OF_1}"
+        ),
+        {"step"},
+    ),
+    "a value that is another": (
+        sql(f"UPDATE trial_values SET value = 0.5 WHERE trial_id = {OF_1}"),
+        {"value"},
+    ),
+    "a value that is missing": (
+        sql(f"DELETE FROM trial_values WHERE trial_id = {OF_1}"),
+        {"value"},
+    ),
+    "a metric that is another": (
+        sql(f"UPDATE sweep_trials SET val_mse = 0.5 WHERE trial_id = {OF_1}"),
+        {"value"},
+    ),
+    "weights that are gone": (lose_weights, {"weights"}),
+    "weights of no trial": (old_file, {"file"}),
+}
+#: Of these, what is reused from trial 1 is found too.
+ALSO = {"reused", "row"}
+
+
+def checks(found: list[Finding]) -> set[str]:
+    return {finding.check for finding in found}
+
+
+def test_a_study_as_a_coordinator_leaves_it_has_no_faults(engine: Engine) -> None:
+    assert examine.examine(engine, "x") == []
+    assert reused(engine) > 1  # so that the check of reused values has something to look at
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found_mended_and_the_study_goes_on(engine: Engine, fault: str) -> None:
+    plant, expected = FAULTS[fault]
+    plant(engine)
+    found = examine.examine(engine, "x")
+    assert expected <= checks(found) <= expected | ALSO
+    assert all(finding.what and finding.remedy for finding in found)
+    mended, left = examine.repair(engine, "x")
+    assert left == []
+    assert expected <= checks(mended)
+    assert examine.examine(engine, "x") == []
+    assert go_on(engine) == "finished"
+    assert examine.examine(engine, "x") == []
+    assert TrialState.RUNNING not in states(engine) and TrialState.WAITING not in states(engine)
+
+
+def states(engine: Engine) -> list[TrialState]:
+    study = optuna.load_study(study_name="x", storage=f"sqlite:///{engine.url.database}")
+    return [trial.state for trial in study.trials]
+
+
+def test_a_trial_that_is_trained_again_comes_to_the_same(engine: Engine) -> None:
+    before = read.trial(engine, "x", 1)
+    change(engine, f"DELETE FROM sweep_epochs WHERE trial_id = {OF_1}")
+    examine.repair(engine, "x")
+    assert read.trial(engine, "x", 1).state == "WAITING"
+    go_on(engine)
+    after = read.trial(engine, "x", 1)
+    assert (after.values, after.seeds, after.attempt) == (before.values, before.seeds, 2)
+
+
+def test_a_reused_value_is_taken_from_its_twin_again(engine: Engine) -> None:
+    number = reused(engine)
+    value = read.trial(engine, "x", number).value
+    change(
+        engine,
+        "UPDATE trial_values SET value = 0.5 WHERE trial_id ="
+        f" (SELECT trial_id FROM trials WHERE number = {number})",
+    )
+    assert [(f.check, f.number) for f in examine.examine(engine, "x")] == [("reused", number)]
+    examine.repair(engine, "x")
+    assert read.trial(engine, "x", number).value == value
+
+
+def test_repair_is_a_revision_and_an_event_and_names_what_it_touched(engine: Engine) -> None:
+    change(engine, "UPDATE sweep_trials SET outcome = 'failed' WHERE number = 1")
+    before = read.table(engine, "x").revision
+    examine.repair(engine, "x")
+    assert read.table(engine, "x").revision == before + 1
+    assert one(engine, "SELECT revision FROM sweep_trials WHERE number = 1") == before + 1
+    (event,) = read.events(engine, "x", newest=1)
+    assert (event.kind, event.message) == ("repaired", "by sweep doctor: outcome 1")
+
+
+def test_a_study_that_is_held_is_not_repaired_and_says_who_holds_it(engine: Engine) -> None:
+    change(engine, "DELETE FROM sweep_leases", "UPDATE sweep_trials SET outcome = NULL")
+    add_rows(engine, sweep_leases, lease_row(1, time.time() + 60))
+    with pytest.raises(StudyHeldError, match="process 4711 on elsewhere"):
+        examine.repair(engine, "x")
+    assert one(engine, "SELECT count(*) FROM sweep_trials WHERE outcome IS NULL") == 8
+
+
+def test_what_a_live_coordinator_has_yet_to_do_is_no_fault(engine: Engine) -> None:
+    FAULTS["a RUNNING trial without a coordinator"][0](engine)
+    change(engine, "DELETE FROM sweep_leases", "UPDATE sweep_workers SET state = 'training'")
+    add_rows(engine, sweep_leases, lease_row(1, time.time() + 60))
+    assert checks(examine.examine(engine, "x")) <= {"reused"}
+
+
+def test_weights_in_a_folder_that_is_elsewhere_are_not_forgotten(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SWEEP_ARTIFACTS", str(tmp_path / "not mounted"))
+    _, left = examine.repair(engine, "x")
+    assert [(f.check, f.repairable) for f in left] == [("weights", False)]
+    assert read.trial(engine, "x", kept(engine)).artifact_id is not None
+
+
+def test_a_file_of_no_trial_is_set_aside_and_a_young_one_left(engine: Engine) -> None:
+    old, young = old_file(engine), weights(engine) / "just written"
+    young.write_bytes(b"weights")
+    examine.repair(engine, "x")
+    assert (weights(engine) / "unreferenced" / old.name).read_bytes() == b"weights"
+    assert young.exists() and not old.exists()
+
+
+def test_all_faults_at_once_are_mended_in_postgres(postgres_url: str, tmp_path: Path) -> None:
+    engine = open_store(postgres_url, create=True)
+    run(engine)
+    with writing(engine) as connection:
+        for statement in (
+            "UPDATE trials SET number = 9 WHERE number = 2",
+            "UPDATE sweep_trials SET number = 9 WHERE number = 2",
+            "UPDATE trials SET state = 'RUNNING' WHERE number = 1",
+            "DELETE FROM sweep_epochs WHERE epoch = 2 AND trial_id IN"
+            " (SELECT trial_id FROM trials WHERE number = 0)",
+            "UPDATE trial_values SET value = 0.5",
+            "UPDATE sweep_leases SET expires_at = 5",
+            "UPDATE sweep_workers SET state = 'ready'",
+            "DELETE FROM sweep_results",
+            "DELETE FROM trial_intermediate_values",
+            "INSERT INTO trials (number, study_id, state) VALUES (3, 1, 'COMPLETE')",
+        ):
+            connection.execute(text(statement))
+    found = checks(examine.examine(engine, "x"))
+    assert {"lease", "running", "worker", "number", "row", "curve", "result", "step"} <= found
+    mended, left = examine.repair(engine, "x")
+    assert left == []
+    assert len(mended) > 10
+    assert go_on(engine) == "finished"
+    assert examine.examine(engine, "x") == []
