@@ -21,6 +21,7 @@ from sweep.cli import (
     run,
     show,
     status,
+    verify,
 )
 
 EXIT_CODES = {
@@ -117,6 +118,7 @@ _add(
     (show.show, "sweep show quickstart 0"),
     (compare.compare, "sweep compare quickstart 0 7 12"),
     (reconstruct.reconstruct, "sweep reconstruct quickstart 0 -o trial-0.png"),
+    (verify.verify, "sweep verify quickstart 0\nsweep verify quickstart 0 --gpus cpu"),
     (manage.report, "sweep report quickstart -o report.html"),
     (
         dashboard.dashboard,

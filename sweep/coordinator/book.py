@@ -63,6 +63,7 @@ class Book:
         self._lowest_error = math.inf
         self._lowest_of_width: dict[int, float] = {}
         self._invalid: frozenset[int] = frozenset()
+        self._reuses = study_file.study.duplicates is OfDuplicates.REUSE
         self._duplicates = Duplicates()
         #: Of the best value, for a plateau.
         self.improvement = Improvement(study_file.budget.plateau_trials)
@@ -121,7 +122,7 @@ class Book:
         trial = self._study.ask()
         config, seed = suggest_config(trial, self._file)
         number = trial.number
-        if self._file.study.duplicates is OfDuplicates.REUSE:
+        if self._reuses:
             twin = self._duplicates.begin(number, self._storage.get_trial(number).params)
             if twin is not None:
                 row = self._rows.rows.trials.setdefault(number, {})
@@ -278,10 +279,11 @@ class Book:
         self._lowest_error, self._lowest_of_width = math.inf, {}
         for trial in self._trials():
             self._consider_best(trial)
-        self._duplicates.count_anew(self._trials(), invalid)
-        self.improvement = Improvement(
-            self._file.budget.plateau_trials, map(self._value_to_compare, self._in_order())
-        )
+        if self._reuses:
+            self._duplicates.count_anew(self._trials(), invalid)
+        if (n := self._file.budget.plateau_trials) is not None:
+            values = map(self._value_to_compare, self._in_order())
+            self.improvement = Improvement(n, values)
 
     def _in_order(self) -> list[FrozenTrial]:
         """Finished trials in the order in which they finished."""

@@ -143,7 +143,7 @@ class Crew:
 
     def __init__(self, launcher: Launcher, setup: WorkerSetup) -> None:
         self._launcher = launcher
-        self._setup = setup
+        self.setup = setup
         self._workers: dict[str, Worker] = {}
         self._n_started = 0
         self._failed_starts: dict[str, int] = {}
@@ -164,7 +164,7 @@ class Crew:
         handle = self._launcher.start(name, device)
         worker = Worker(name=name, device=device, handle=handle)
         self._workers[name] = worker
-        handle.send(self._setup)
+        handle.send(self.setup)
         return worker
 
     def lost(self, worker: Worker) -> bool:

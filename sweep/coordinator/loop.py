@@ -522,6 +522,7 @@ class Coordinator:
             "n_finished": worker.n_finished,
             "slots": worker.room.slots,
             "rows": worker.room.rows if worker.room.slots else None,
+            "n_threads": self._crew.setup.n_threads,
             **(vars(worker.vitals) if worker.vitals else {}),
         }
 

@@ -278,7 +278,7 @@ def _note_resumption(
 ) -> None:
     if study_file != stored:
         update_study_file(opened.writer, to_toml(study_file), _settings(study_file))
-    opened.writer.note_run(collect(trainer))
+    opened.writer.note_run({**collect(trainer), "at": opened.held_since})
 
 
 def _coordinator(
@@ -336,16 +336,20 @@ def _means(study_file: StudyFile, options: RunOptions) -> Means:
         options.per_gpu or study_file.workers.per_gpu,
         options.cpu_workers,
     )
-    on_cpu = devices[0] == "cpu"
     # Reference on GPUs too, until the fused trainer has been measured on one.
     trainer = options.trainer or Trainer.REFERENCE
+    refuse_fused_on_cpu(trainer, on_cpu=devices[0] == "cpu")
+    return Means(devices=tuple(devices), trainer=trainer, population=options.population)
+
+
+def refuse_fused_on_cpu(trainer: Trainer, *, on_cpu: bool) -> None:
+    """Raises DeviceError for the fused trainer where there is no CUDA device for it."""
     # The interpreter is how the fused trainer's own tests run without a GPU.
     if trainer is Trainer.FUSED and on_cpu and os.environ.get("TRITON_INTERPRET") != "1":
         raise DeviceError(
             "--trainer fused: it needs a CUDA device, and this run is on the CPU. `--trainer "
             "reference` trains there."
         )
-    return Means(devices=tuple(devices), trainer=trainer, population=options.population)
 
 
 def _prepare_data(study_file: StudyFile, say: Say) -> None:

@@ -464,6 +464,7 @@ def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
         busy_since_first=row.busy_since_first,
         memory_used_bytes=row.memory_used_bytes,
         memory_total_bytes=row.memory_total_bytes,
+        n_threads=row.n_threads,
     )
 
 

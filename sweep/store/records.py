@@ -249,6 +249,8 @@ class WorkerRow:
     busy_since_first: float | None
     memory_used_bytes: int | None
     memory_total_bytes: int | None
+    #: CPU threads that it was told to train with; None left it to torch.
+    n_threads: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

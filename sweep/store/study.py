@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, 
 
 from sweep.errors import StoreError
 from sweep.names import CommandKind, Outcome
-from sweep.store import lease, revisions, schema
+from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
 from sweep.store.engine import insert_if_absent, writing
 from sweep.store.recording import RecordingStorage
@@ -55,6 +55,8 @@ class OpenStudy:
     curves: dict[int, dict[int, float]]
     #: SHA-256 of the data the study trained on so far; None before its first worker was ready.
     data_sha256: str | None
+    #: Since when this process holds it, by the database's clock.
+    held_since: float
 
 
 def find_study_id(connection: Connection, name: str) -> int | None:
@@ -127,6 +129,7 @@ def hold_study(
             select(schema.sweep_studies).where(schema.sweep_studies.c.study_id == study_id)
         ).one()
         attributes = _study_attributes(connection, study_id)
+        held_since = clock.read(connection)
         n_objectives = connection.execute(
             select(func.count())
             .select_from(schema.study_directions)
@@ -153,6 +156,7 @@ def hold_study(
         n_diverged=sum(r.outcome == Outcome.DIVERGED for r in ours),
         curves=curves,
         data_sha256=row.provenance.get("data_sha256"),
+        held_since=held_since,
     )
 
 

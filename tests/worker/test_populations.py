@@ -127,6 +127,18 @@ def test_a_trial_that_ends_has_its_successor_at_the_next_epoch() -> None:
     assert stage.populations[0].log[:2] == ["launch", "launch"], "nobody waited for the results"
 
 
+def test_the_seeds_of_a_repeated_trial_share_a_population_and_its_epochs() -> None:
+    # Three seeds fill all three slots: the other trial enters when they have left, together.
+    stage = Stage(spec(0, seeds=(5, 6, 7)), spec(1))
+    events = stage.run()
+    assert len(stage.populations) == 1
+    assert stage.epochs()[:4] == [[(0, 1)], [(0, 2)], [(0, 3)], [(1, 1)]]
+    (done,) = [event for event in events if isinstance(event, TrialDone) and event.number == 0]
+    assert len(done.results) == 3
+    bundles = [event.epochs[0] for event in events if isinstance(event, EpochsDone)]
+    assert [len(one.metrics) for one in bundles[:4]] == [3, 3, 3, 1]
+
+
 def test_a_pruned_trial_ends_one_epoch_after_the_one_that_was_judged() -> None:
     stage = Stage(spec(0, epochs=6), spec(1, epochs=6), pruning=True)
     stage.judges = True

@@ -1,0 +1,116 @@
+"""Whether a trial that was trained again came out the same: numbers beside numbers."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
+
+Key = TypeVar("Key")
+
+#: A metric by its name; None where it is not defined, or was not finite.
+Metrics = Mapping[str, float | None]
+
+#: Shares of 1, which count images or units: compared by their difference, not its ratio.
+_SHARES = ("exact_pixels", "dead_share", "saturated_share")
+
+
+class Agreement(StrEnum):
+    """How near the two are."""
+
+    #: Bit for bit.
+    EQUAL = "equal"
+    WITHIN_TOLERANCE = "within tolerance"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What a trial's training came to."""
+
+    #: By epoch, from 1, and index of the seed.
+    epochs: Mapping[tuple[int, int], Metrics]
+    #: By index of the seed; empty where it was not trained to its end.
+    tests: Mapping[int, Metrics] = field(default_factory=dict)
+    #: The epoch in which a number was no longer finite.
+    infinite_at: int | None = None
+
+    @property
+    def last_epoch(self) -> int:
+        return max((epoch for epoch, _ in self.epochs), default=0)
+
+
+class Difference(NamedTuple):
+    """One number that came out otherwise."""
+
+    #: None for the test results, after the last epoch.
+    epoch: int | None
+    seed_index: int
+    metric: str
+    stored: float | None
+    again: float | None
+    #: Relative to the larger of the two; of shares, their difference.
+    #: Infinite where one of the two is missing.
+    size: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two courses side by side."""
+
+    agreement: Agreement
+    tolerance: float
+    n_numbers: int
+    #: The first beyond the tolerance, in the order of training.
+    first: Difference | None
+    #: The largest of all; None where every number is the same.
+    largest: Difference | None
+
+
+def compare(stored: Course, again: Course, tolerance: float) -> Comparison:
+    """Every number that is stored, beside the one of the second training."""
+    pairs = list(_pairs(stored, again))
+    different = [pair for pair in pairs if pair.size > 0]
+    beyond = [pair for pair in different if pair.size > tolerance]
+    agreement = Agreement.WITHIN_TOLERANCE if different else Agreement.EQUAL
+    return Comparison(
+        agreement=Agreement.DIVERGED if beyond else agreement,
+        tolerance=tolerance,
+        n_numbers=len(pairs),
+        first=beyond[0] if beyond else None,
+        largest=max(different, key=lambda pair: pair.size, default=None),
+    )
+
+
+def _pairs(stored: Course, again: Course) -> Iterator[Difference]:
+    for epoch, seed_index in sorted(stored.epochs):
+        yield from _each(epoch, seed_index, stored.epochs, again.epochs, (epoch, seed_index))
+    if stored.infinite_at != again.infinite_at:
+        then, now = stored.infinite_at, again.infinite_at
+        where = min(epoch for epoch in (then, now) if epoch is not None)
+        yield Difference(where, 0, "epoch of infinity", then, now, math.inf)
+    for seed_index in sorted(stored.tests):
+        yield from _each(None, seed_index, stored.tests, again.tests, seed_index)
+
+
+def _each(
+    epoch: int | None,
+    seed_index: int,
+    stored: Mapping[Key, Metrics],
+    again: Mapping[Key, Metrics],
+    key: Key,
+) -> Iterator[Difference]:
+    others = again.get(key, {})
+    for name, one in stored[key].items():
+        other = others.get(name)
+        yield Difference(epoch, seed_index, name, one, other, _size(name, one, other))
+
+
+def _size(name: str, one: float | None, other: float | None) -> float:
+    finite = [number is not None and math.isfinite(number) for number in (one, other)]
+    if not all(finite):
+        return math.inf if any(finite) else 0.0
+    assert one is not None and other is not None
+    if one == other:
+        return 0.0
+    return abs(one - other) / (1.0 if name in _SHARES else max(abs(one), abs(other)))

@@ -1,0 +1,68 @@
+"""How a trial was trained: by which worker, in which run of its study, with which versions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, Row, select
+
+from sweep.store.lookup import find_trial, snapshot
+from sweep.store.schema import sweep_studies, sweep_trials, sweep_workers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What is on record about a trial's training; None where it is not."""
+
+    #: ``cpu``, or a GPU's identifier.
+    device: str | None
+    device_name: str | None
+    n_threads: int | None
+    #: Its worker trained populations.
+    fused: bool
+    data_sha256: str | None
+    #: Of the run of the study in which the trial began: see coordinator.provenance.
+    provenance: Mapping[str, Any]
+
+
+def trained(engine: Engine, name: str, number: int) -> Trained:
+    """How the trial's last attempt was trained. Raises NotFoundError without such a trial."""
+    with snapshot(engine) as connection:
+        study_id, trial_id = find_trial(connection, name, number)
+        provenance: Mapping[str, Any] = connection.execute(
+            select(sweep_studies.c.provenance).where(sweep_studies.c.study_id == study_id)
+        ).scalar_one()
+        trial = connection.execute(
+            select(sweep_trials.c.worker, sweep_trials.c.started_at).where(
+                sweep_trials.c.trial_id == trial_id
+            )
+        ).one_or_none()
+        started_at = trial.started_at if trial is not None else None
+        worker: Row[Any] | None = None
+        if trial is not None and started_at is not None:
+            # Each run names its workers anew from w0: the newest of that name before the trial.
+            worker = connection.execute(
+                select(sweep_workers)
+                .where(
+                    sweep_workers.c.study_id == study_id,
+                    sweep_workers.c.name == trial.worker,
+                    sweep_workers.c.started_at <= started_at,
+                )
+                .order_by(sweep_workers.c.worker_id.desc())
+                .limit(1)
+            ).one_or_none()
+    return Trained(
+        device=worker.device if worker else None,
+        device_name=worker.device_name if worker else None,
+        n_threads=worker.n_threads if worker else None,
+        fused=worker is not None and worker.slots is not None,
+        data_sha256=provenance.get("data_sha256"),
+        provenance=_of_run(provenance, started_at),
+    )
+
+
+def _of_run(provenance: Mapping[str, Any], started_at: float | None) -> Mapping[str, Any]:
+    """The versions of the run that was on when the trial began: the last that began before it."""
+    runs = [provenance, *provenance.get("resumed", [])]
+    before = [run for run in runs if run.get("at", 0.0) <= (started_at or 0.0)]
+    return before[-1] if before else provenance
