@@ -258,7 +258,7 @@ class TrialFailed:
 
 @dataclass(frozen=True, kw_only=True)
 class Vitals:
-    """How a worker fares, every few seconds: it lives, and what of its device is in use."""
+    """How a worker fares, every few seconds: what of its device is in use."""
 
     #: Share of the time since the last ones in which it trained, 0 to 1.
     busy: float
@@ -269,6 +269,11 @@ class Vitals:
     #: Of the GPU, whoever uses it; on the CPU the worker's own, of the machine's.
     memory_used_bytes: int
     memory_total_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heartbeat:
+    """A worker's process lives, whatever it is busy with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,7 +297,7 @@ class WorkerFailed:
 
 
 OfTrial = EpochDone | TrialDone | TrialDiverged | TrialLeft | TrialFailed
-Event = OfTrial | EpochsDone | Ready | Vitals | PopulationHalved | WorkerFailed
+Event = OfTrial | EpochsDone | Ready | Heartbeat | Vitals | PopulationHalved | WorkerFailed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The coordinator's loop. A tick hears the workers, decides, writes once, then sends orders.
 
-What is sent was written before, so a trial that trains has a row, whatever happens. Asks follow
+What is sent was written before, so a trial that trains has a row; while the database is away it
+is sent before it is written, as far as there is room to wait. Asks follow
 their tells one by one, never by how events fell into ticks: with one worker, a seed fixes the
 whole study.
 """
@@ -8,7 +9,6 @@ whole study.
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
 from queue import Empty
 
 from optuna.trial import TrialState
@@ -17,21 +17,20 @@ import sweep.errors
 from sweep.coordinator import budget
 from sweep.coordinator.book import Book
 from sweep.coordinator.crew import Crew, Worker
+from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
+from sweep.coordinator.silence import Silence
 from sweep.coordinator.spending import Spending
 from sweep.errors import (
     DataError,
     DeviceError,
-    LeaseLostError,
     StoreError,
-    StoreGoneError,
     SweepError,
 )
 from sweep.launch.launcher import Gone, Inbox
 from sweep.names import CommandKind, Sampler
 from sweep.search.pruning import PruningRule
 from sweep.store.commands import Command
-from sweep.store.lease import RENEW_SECONDS
 from sweep.store.usage import Usage
 from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile
@@ -39,6 +38,7 @@ from sweep.trial import (
     EpochDone,
     EpochsDone,
     Event,
+    Heartbeat,
     Leave,
     OfTrial,
     PopulationHalved,
@@ -58,13 +58,7 @@ from sweep.trial import (
 Reached = tuple[int, int, int]
 
 TICK_SECONDS = 0.25
-#: How long what was heard may wait for its transaction, so that many trials share one. What a
-#: worker waits for is written at once.
-GATHER_SECONDS = 0.25
 COMMAND_SECONDS = 0.5
-#: How long a database may be away before the coordinator gives up.
-PATIENCE_SECONDS = 120.0
-RETRY_SECONDS = 1.0
 #: Trials in a row whose value is reused before the loop hears and writes again.
 MOST_REUSED = 64
 
@@ -94,6 +88,7 @@ class Coordinator:
         self._file = study_file
         self._book = book
         self._writer = writer
+        self._outbox = Outbox(writer, max_away_seconds=study_file.budget.max_away_seconds)
         self._crew = crew
         self._inbox = inbox
         self._devices = devices
@@ -104,6 +99,7 @@ class Coordinator:
         self._observer = observer
         #: Trials to hand over once their rows are written.
         self._orders: list[tuple[Worker, TrialSpec]] = []
+        self._silence = Silence(study_file.workers.silence_seconds)
         self._pruning: set[int] = set()
         self._deaths: dict[int, int] = {}
         self._n_failures = 0
@@ -116,8 +112,7 @@ class Coordinator:
         #: Set once: the budget that is used up. No more trials are handed out from then on.
         self._verdict: budget.Verdict | None = None
         self._interrupts = 0
-        self._away_since: float | None = None
-        self._next_look = self._next_renewal = self._next_write = 0.0
+        self._next_look = 0.0
         self._first_ready: float | None = None
         self._n_done_here = 0
 
@@ -163,22 +158,23 @@ class Coordinator:
     def _loop(self) -> None:
         while True:
             self._hear_all()
+            self._end_silent_workers()
             self._look_for_commands()
             self._apply_interrupts()
             self._check_budget()
             self._fill_all()
-            if self._must_write() and self._flush():
+            landed = self._outbox.flush(at_once=self._is_awaited())
+            if landed or (self._outbox.is_away and self._outbox.has_room):
                 self._deliver()
             self._observer(self._progress())
-            if self._is_over() and (not self._writer.has_pending or self._interrupts >= 2):
+            if self._is_over() and (self._outbox.is_empty or self._interrupts >= 2):
                 return
 
     def _hear_all(self) -> None:
         """Everything the workers have said; judged as a whole, so that no order matters."""
         reached: set[Reached] = set()
-        timeout = RETRY_SECONDS if self._away_since is not None else TICK_SECONDS
         try:
-            name, event = self._inbox.get(timeout=timeout)
+            name, event = self._inbox.get(timeout=TICK_SECONDS)
             while True:
                 if name != WAKE:
                     self._hear(name, event, reached)
@@ -192,7 +188,10 @@ class Coordinator:
         worker = self._crew.get(name)
         if worker is None:
             return
+        self._silence.heard(name)
         match event:
+            case Heartbeat():
+                self._note_worker(worker)
             case Ready():
                 self._hear_ready(worker, event)
             case Vitals():
@@ -296,6 +295,7 @@ class Coordinator:
         self._book.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
         # Only a trial in training can have killed its worker.
         suspects = {spec.number for spec in worker.training}
+        suspects -= {spec.number for receiver, spec in self._orders if receiver is worker}
         for number in worker.handed:
             deaths = self._deaths.get(number, 0) + (number in suspects)
             self._deaths[number] = deaths
@@ -313,6 +313,16 @@ class Coordinator:
             raise DeviceError(f"no worker comes up on {worker.device}: {reason}")
         else:
             self._book.event("device left out", f"{worker.device}: {reason}")
+
+    def _end_silent_workers(self) -> None:
+        """One that stands still is ended, before it can wake; its trials go to another."""
+        for name in self._silence.too_long([worker.name for worker in self._crew]):
+            worker = self._crew.get(name)
+            assert worker is not None
+            worker.handle.kill()
+            seconds = self._file.workers.silence_seconds
+            # What it sent before may still come, from nobody of the crew.
+            self._hear_gone(worker, f"ended after {seconds:.0f} s without a sign of life")
 
     def _judge(self, rule: PruningRule, reached: set[Reached]) -> None:
         holders = {
@@ -377,7 +387,7 @@ class Coordinator:
     # --- commands, budget, ending -----------------------------------------------------------
 
     def _look_for_commands(self) -> None:
-        if time.monotonic() < self._next_look or self._away_since is not None:
+        if time.monotonic() < self._next_look or self._outbox.is_away:
             return
         self._next_look = time.monotonic() + COMMAND_SECONDS
         try:
@@ -468,10 +478,7 @@ class Coordinator:
             because = self._verdict.reason if self._verdict else self._all_done()
         self._set_phase(phase, because)
         self._book.event("ended", f"{phase}: {because}")
-        # Told twice to stop, it does not wait for a database that is away: the lease runs out.
-        with suppress(StoreError) if self._interrupts >= 2 else nullcontext():
-            self._writer.flush()
-            self._writer.release()
+        self._outbox.close(at_once=self._interrupts >= 2)
         return phase
 
     def _all_done(self) -> str:
@@ -484,33 +491,13 @@ class Coordinator:
 
     # --- writing ----------------------------------------------------------------------------
 
-    def _must_write(self) -> bool:
-        """Whether to write now: a worker waits, rows have waited long enough, or the lease does."""
-        now = time.monotonic()
-        if now >= self._next_renewal or self._ending is not None:
-            return True
-        return self._writer.has_changes and (now >= self._next_write or self._is_awaited())
-
     def _is_awaited(self) -> bool:
-        """Whether a worker has less left to begin with than half of what shall wait for it."""
+        """Whether somebody waits for what gathers: the user, or a worker that has less left to
+        begin with than half of what shall wait in it."""
         held_back = Counter(worker.name for worker, _ in self._orders)
-        return any(2 * held_back[worker.name] > worker.n_reserve for worker in self._crew)
-
-    def _flush(self) -> bool:
-        """Write what gathered. False while the database is away; it waits and nothing is lost."""
-        try:
-            self._writer.flush()
-        except (LeaseLostError, StoreGoneError):
-            raise
-        except StoreError:
-            self._away_since = self._away_since or time.monotonic()
-            if time.monotonic() - self._away_since > PATIENCE_SECONDS:
-                raise
-            return False
-        self._away_since = None
-        self._next_renewal = time.monotonic() + RENEW_SECONDS
-        self._next_write = time.monotonic() + GATHER_SECONDS
-        return True
+        return self._ending is not None or any(
+            2 * held_back[worker.name] > worker.n_reserve for worker in self._crew
+        )
 
     def _note_worker(self, worker: Worker, state: str | None = None) -> None:
         self._writer.rows.workers[worker.name] = {
@@ -547,20 +534,13 @@ class Coordinator:
             trials_per_second=rate,
             seconds_left=n_left / rate if rate else None,
             workers=tuple(_worker_progress(worker) for worker in self._crew),
-            message=None if self._away_since is None else self._away_message(),
+            message=self._outbox.message(),
         )
 
     def _phase(self) -> str:
         if self._ending is not None:
             return self._ending
         return "ending" if self._verdict else "paused" if self._paused else "running"
-
-    def _away_message(self) -> str:
-        seconds = time.monotonic() - (self._away_since or 0.0)
-        return (
-            f"the database has been away for {seconds:.0f} s: workers go on, their results wait; "
-            f"giving up after {PATIENCE_SECONDS:.0f} s"
-        )
 
     def _rate(self) -> float | None:
         if self._first_ready is None or not self._n_done_here:

@@ -27,7 +27,8 @@ class WorkerHandle(Protocol):
     pid: int
 
     def send(self, order: Order) -> None:
-        """Hand an order over; to a worker that is gone it is dropped (its Gone is on the way)."""
+        """Hand an order over, without waiting for the worker to read it; to a worker that is gone
+        it is dropped (its Gone is on the way)."""
 
     def kill(self) -> None:
         """End it now."""

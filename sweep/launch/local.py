@@ -23,7 +23,7 @@ COMMAND = (sys.executable, "-m", "sweep.worker")
 
 
 class LocalWorker:
-    """A child process; a thread of ours turns its lines into events."""
+    """A child process; a thread of ours turns its lines into events, another writes its orders."""
 
     def __init__(
         self, name: str, device: str, inbox: Inbox, command: Sequence[str] = COMMAND
@@ -42,15 +42,13 @@ class LocalWorker:
             start_new_session=True,  # out of the terminal's Ctrl-C
         )
         self.pid = self._process.pid
-        self._lock = threading.Lock()
+        #: Not yet in the pipe; None ends them.
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
         threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True).start()
+        threading.Thread(target=self._speak, name=f"speak-{name}", daemon=True).start()
 
     def send(self, order: Order) -> None:
-        stdin = self._process.stdin
-        assert stdin is not None
-        with self._lock, suppress(BrokenPipeError, ValueError, OSError):
-            stdin.write(encode(order))
-            stdin.flush()
+        self._orders.put(order)
 
     def kill(self) -> None:
         self._process.kill()
@@ -61,6 +59,17 @@ class LocalWorker:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def _speak(self) -> None:
+        # A worker that stands still does not empty its pipe, and must not hold up its coordinator.
+        stdin = self._process.stdin
+        assert stdin is not None
+        with suppress(OSError, ValueError):  # it is gone: its Gone is on the way
+            while (order := self._orders.get()) is not None:
+                stdin.write(encode(order))
+                stdin.flush()
+        with suppress(OSError):
+            stdin.close()
 
     def _listen(self) -> None:
         stdout = self._process.stdout
@@ -73,15 +82,9 @@ class LocalWorker:
                 break
             self._inbox.put((self.name, event))
         code = self._process.wait()
-        self._close_pipes()
+        stdout.close()  # a long study may start thousands of workers
+        self._orders.put(None)
         self._inbox.put((self.name, Gone(reason=self._reason(code))))
-
-    def _close_pipes(self) -> None:
-        # A long study may start thousands of workers.
-        with self._lock, suppress(BrokenPipeError):
-            for pipe in (self._process.stdin, self._process.stdout):
-                assert pipe is not None
-                pipe.close()
 
     def _reason(self, code: int) -> str:
         ending = f"killed by signal {-code}" if code < 0 else f"exit code {code}"

@@ -26,6 +26,8 @@ from sweep.store.schema import sweep_leases
 
 TTL_SECONDS = 30.0
 RENEW_SECONDS = TTL_SECONDS / 4
+#: That a renewal under way is waited for at the end.
+END_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Holder:
 
     host: str
     pid: int
-    #: boot id and pid namespace say "the same host"; the start time says "the same process".
+    #: boot id and pid namespace say "the same host"; the start says "the same process".
     process: dict[str, Any]
 
     @classmethod
@@ -42,7 +44,7 @@ class Holder:
         return cls(
             host=socket.gethostname(),
             pid=os.getpid(),
-            process={**_host_identity(), "started": psutil.Process().create_time()},
+            process={**_host_identity(), **_start(os.getpid())},
         )
 
     def here(self) -> bool:
@@ -56,12 +58,25 @@ class Holder:
         if not self.here():
             return False
         try:
-            process = psutil.Process(self.pid)
-            if process.status() == psutil.STATUS_ZOMBIE:
+            if psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE:
                 return True
-            return abs(process.create_time() - float(self.process["started"])) > 1.0
+            ((key, started),) = _start(self.pid).items()
         except psutil.NoSuchProcess:
             return True
+        return abs(started - float(self.process.get(key, started))) > 1.0
+
+
+def _start(pid: int) -> dict[str, float]:
+    """When a process started: in clock ticks since the boot where the system tells them.
+
+    The time of day would not do: it is worked out from the present clock, so when the clock is set,
+    a process that lives seems to be another than before. Raises psutil.NoSuchProcess.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return {"started": psutil.Process(pid).create_time()}
+    return {"started_ticks": float(stat.rpartition(")")[2].split()[19])}
 
 
 def _host_identity() -> dict[str, str]:
@@ -210,7 +225,8 @@ def held_seconds(now: ColumnElement[float]) -> ColumnElement[float]:
 def kept(engine: Engine, study_id: int, token: str) -> Iterator[None]:
     """Renew the lease from a thread while the block runs: a long ask must not lose it.
 
-    That it was lost all the same is noticed by the next transaction, which is refused.
+    That it was lost all the same is noticed by the next transaction, which is refused. A database
+    that hangs does not keep the block from ending.
     """
     ended = threading.Event()
 
@@ -229,7 +245,7 @@ def kept(engine: Engine, study_id: int, token: str) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()
+        thread.join(END_SECONDS)
 
 
 def release(connection: Connection, study_id: int, token: str) -> None:

@@ -6,6 +6,7 @@ the lease row, which counts them.
 """
 
 import json
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,12 @@ from sweep.store.recording import Changes, RecordingStorage
 
 Row = dict[str, Any]
 
+#: Memory that a row takes while it waits, with what Optuna's changes beside it take; measured 10 to
+#: 15 % below, for trials of 1 to 50 epochs.
+TRIAL_BYTES = 3000
+RESULT_BYTES = 1000
+EPOCH_BYTES = 500
+
 
 @dataclass
 class Rows:
@@ -51,6 +58,15 @@ class Rows:
         """Numbers of the trials that have a row here."""
         keyed = (*self.epochs, *self.results)
         return {*self.trials, *self.reconstructions, *(key[0] for key in keyed)}
+
+    def about_bytes(self) -> int:
+        """3,000 bytes a trial, 1,000 a result, 500 an epoch or event, and the pictures' own."""
+        rows = TRIAL_BYTES * len(self.trials) + RESULT_BYTES * len(self.results)
+        rows += EPOCH_BYTES * (len(self.epochs) + len(self.events))
+        pictures = sum(
+            len(png) for row in self.reconstructions.values() for png in row.values() if png
+        )
+        return rows + pictures
 
     def forget_curves(self, number: int) -> None:
         """Drop the curve rows of a trial that begins anew."""
@@ -79,11 +95,20 @@ class StudyWriter:
         self._worker_ids: dict[str, int] = {}
         self._batch = 0
         self._pending: tuple[Changes, Rows] | None = None
+        #: Held while a transaction is written: two of one batch would both find it not landed.
+        self._writing = threading.Lock()
 
     @property
     def has_pending(self) -> bool:
-        """Whether an earlier transaction failed and is still to be written."""
+        """Whether a transaction is staged that has not landed."""
         return self._pending is not None
+
+    @property
+    def pending_bytes(self) -> int:
+        """About the memory of what waits to be written, staged or not."""
+        staged = self._pending
+        waiting = [self.rows] if staged is None else [self.rows, staged[1]]
+        return sum(rows.about_bytes() for rows in waiting)
 
     @property
     def has_changes(self) -> bool:
@@ -107,13 +132,23 @@ class StudyWriter:
         when it is full, LeaseLostError when the study is no longer ours.
         """
         if self._pending is not None:
-            self._write(*self._pending)
-            self._pending = None
-        self._pending = (self._storage.take_changes(), self.rows)
-        self.rows = Rows()
-        self._batch += 1
-        self._write(*self._pending)
-        self._pending = None
+            self.land()
+        self.stage()
+        self.land()
+
+    def stage(self) -> None:
+        """Make what has gathered the next transaction, unless one is staged already."""
+        if self._pending is None:
+            self._pending = (self._storage.take_changes(), self.rows)
+            self.rows = Rows()
+            self._batch += 1
+
+    def land(self) -> None:
+        """Write what is staged, from whichever thread; raises as flush does."""
+        with self._writing:
+            if self._pending is not None:
+                self._write(*self._pending)
+                self._pending = None
 
     def _write(self, changes: Changes, rows: Rows) -> None:
         with writing(self._engine) as connection:
@@ -329,7 +364,12 @@ class StudyWriter:
         return new
 
     def abandon(self, because: str) -> None:
-        """Give the study up after an error: what can still be written is, and the lease goes."""
+        """Give the study up after an error: what can still be written is, and the lease goes.
+
+        Unless a thread still waits for a database that does not answer: then the lease runs out.
+        """
+        if self._writing.locked():
+            return
         self.rows.study.update(phase="failed", ended_because=because)
         with suppress(SweepError):
             self.flush()

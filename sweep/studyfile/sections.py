@@ -215,6 +215,9 @@ class BudgetSection(Section):
     max_trial_seconds: Annotated[Real, Field(gt=0)] | None = Field(
         None, description="Seconds that one trial may train (its train_seconds)."
     )
+    max_away_seconds: Annotated[Real, Field(ge=0)] = Field(
+        3600.0, description="Seconds that the database may be away before a run gives up."
+    )
 
     @model_validator(mode="after")
     def _plateau_is_whole(self) -> Self:
@@ -238,6 +241,11 @@ class WorkersSection(Section):
     )
     retries: Annotated[Whole, Field(ge=0, le=1000)] = Field(
         2, description="How often a trial is handed out again after its worker died."
+    )
+    silence_seconds: Annotated[Real, Field(ge=5, le=86_400)] = Field(
+        60.0,
+        description="Seconds without a sign of life after which a worker is ended and its trials "
+        "are handed out again; a sign comes every 2 seconds, however long an epoch takes.",
     )
     gpus: Annotated[str, Field(pattern=r"^(all|cpu|\d+(,\d+)*)$")] | None = Field(
         None, description="'all', 'cpu', or GPU numbers such as '0,1'; left out, all or else cpu."

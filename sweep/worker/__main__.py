@@ -12,6 +12,7 @@ from typing import BinaryIO
 from sweep.errors import SweepError
 from sweep.trial import Event, Order, WorkerFailed
 from sweep.wire import decode, encode
+from sweep.worker.heartbeat import beating
 
 
 def main() -> None:
@@ -35,15 +36,19 @@ def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -
     inbox: SimpleQueue[Order] = SimpleQueue()
     threading.Thread(target=_read, args=(orders, inbox), daemon=True).start()
 
+    lock = threading.Lock()
+
     def send(event: Event) -> None:
         try:
-            results.write(encode(event))
-            results.flush()
+            with lock:
+                results.write(encode(event))
+                results.flush()
         except BrokenPipeError:
             os._exit(0)
 
     try:
-        work(inbox, send)
+        with beating(send):
+            work(inbox, send)
     except SweepError as error:
         send(WorkerFailed(error=type(error).__name__, message=str(error)))
         sys.exit(error.exit_code)

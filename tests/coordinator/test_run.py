@@ -1,6 +1,7 @@
 """Whole studies with pretended workers: what is asked, told, pruned, retried and written."""
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -260,6 +261,37 @@ def test_a_worker_that_dies_has_its_trials_handed_out_again(engine: Engine, url:
     assert [e.kind for e in read.events(engine, "x")].count("worker gone") == 2
 
 
+def test_a_worker_that_stands_still_is_ended_and_what_it_says_on_waking_is_refused(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It was stopped in the middle of a trial that another finishes meanwhile. Had its kill been on
+    # its way when it woke, its result would still come.
+    monkeypatch.setattr("sweep.worker.session.BEAT_SECONDS", 0.5)
+    launcher = FakeLauncher()
+    woken = threading.Event()
+    silent: list[FakeWorker] = []
+
+    def on_epoch(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        if spec.number == 3 and not silent:
+            silent.append(worker)
+            woken.wait()
+            late = worker.start(dataclasses.replace(spec, seeds=(999,)))
+            late.epoch = 3
+            launcher.inbox.put((worker.name, late.result()))
+        if spec.number == 5 and not woken.is_set():
+            woken.set()
+            time.sleep(0.3)
+
+    launcher._on_epoch = on_epoch
+    run(engine, launcher, study_file(STUDY, "workers.silence_seconds=5"))
+    assert silent[0]._dead and woken.is_set()
+    assert states(url) == [TrialState.COMPLETE] * 12
+    detail = read.trial(engine, "x", 3)
+    assert detail.attempt == 2 and [result.seed for result in detail.results] != [999]
+    gone = [event.message for event in read.events(engine, "x") if event.kind == "worker gone"]
+    assert gone == ["cpu: ended after 5 s without a sign of life"]
+
+
 def test_a_trial_that_keeps_killing_its_worker_fails_with_the_reason(
     engine: Engine, url: str
 ) -> None:
@@ -425,9 +457,9 @@ def test_a_database_that_stays_away_is_given_up_and_the_study_resumes(
         if progress.n_complete >= 3:
             monkeypatch.setattr(StudyWriter, "_write_ours", away)
 
-    monkeypatch.setattr("sweep.coordinator.loop.PATIENCE_SECONDS", 1.5)
-    with pytest.raises(StoreError, match="connection refused"):
-        run(engine, FakeLauncher(slowly), observer=observer)
+    file = study_file(STUDY, "budget.max_away_seconds=1.5")
+    with pytest.raises(StoreError, match="away for 2 s .*max_away_seconds.*connection refused"):
+        run(engine, FakeLauncher(slowly), file, observer=observer)
     monkeypatch.undo()
     _let_the_lease_go(engine)
     assert go_on(engine) == "finished"

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -12,6 +13,7 @@ import pytest
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
 from sweep.launch.local import LocalLauncher
 from sweep.trial import (
+    Heartbeat,
     Ready,
     Shutdown,
     Train,
@@ -74,6 +76,32 @@ class LauncherContract:
         self.start(WorkerSetup(**{**vars(SETUP), "dataset": "./no-such-folder"}))
         failed = self.hear(WorkerFailed)
         assert failed.error == "DataError" and "no-such-folder" in failed.message
+
+    def test_a_worker_gives_signs_of_life_while_it_loads_and_trains(self) -> None:
+        # An epoch of these takes seconds; the session says nothing meanwhile.
+        self.start(replace(SETUP, train_limit=None))
+        self.hear(Heartbeat)
+        self.hear(Ready)
+        config = TrialConfig(hidden_width=1024, epochs=1000, batch_size=8)
+        self.worker.send(Train(specs=(replace(spec(), config=config),)))
+        assert isinstance(self.launcher.inbox.get(timeout=60)[1], Heartbeat)
+
+    def test_orders_to_a_worker_that_stands_still_hold_nobody_up(self) -> None:
+        # They are more than a pipe holds; its coordinator has others to look after.
+        self.start()
+        self.hear(Ready)
+        os.kill(self.worker.pid, signal.SIGSTOP)
+        for number in range(1000):
+            self.worker.send(Train(specs=(replace(spec(), number=number),)))
+        os.kill(self.worker.pid, signal.SIGCONT)
+        assert [self.hear(TrialDone).number for _ in range(3)] == [0, 1, 2]
+
+    def test_a_worker_that_stands_still_can_be_killed(self) -> None:
+        self.start()
+        self.hear(Ready)
+        os.kill(self.worker.pid, signal.SIGSTOP)
+        self.worker.kill()
+        assert "signal 9" in self.hear(Gone).reason
 
     def test_an_order_to_a_worker_that_is_gone_is_dropped(self) -> None:
         self.start()

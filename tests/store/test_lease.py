@@ -3,14 +3,18 @@
 import os
 import subprocess
 import sys
+import threading
+import time
+from dataclasses import replace
 
 import psutil
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 
 from sweep.errors import LeaseLostError, StudyHeldError
+from sweep.store import clock
 from sweep.store.engine import writing
-from sweep.store.lease import Holder, release, renew, take, take_or_wait
+from sweep.store.lease import TTL_SECONDS, Held, Holder, kept, release, renew, take, take_or_wait
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from tests.store_factories import add_study
@@ -33,6 +37,11 @@ def take_as(engine: Engine, holder: Holder) -> object:
 def expire(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(update(sweep_leases).values(expires_at=1.0))
+
+
+def expiry(engine: Engine) -> float:
+    with engine.connect() as connection:
+        return float(connection.execute(select(sweep_leases.c.expires_at)).scalar_one())
 
 
 def dead_holder() -> Holder:
@@ -76,8 +85,35 @@ def test_a_provably_dead_coordinator_on_this_host_is_replaced_at_once(engine: En
 
 def test_a_pid_that_was_given_to_another_process_does_not_keep_the_lease() -> None:
     here = Holder.this_process()
-    earlier = Holder(host=here.host, pid=here.pid, process={**here.process, "started": 1.0})
+    earlier = replace(here, process={**here.process, "started_ticks": 1.0})
     assert earlier.provably_dead() and not here.provably_dead()
+
+
+def test_a_clock_that_was_set_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What the system tells of a process's start moves with the clock; whoever took a lease before
+    # the clock was set would seem to be another process than the one that has its number now.
+    holder = Holder.this_process()
+    real = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + 3600)
+    assert not holder.provably_dead()
+
+
+@pytest.mark.parametrize("wrong_by_seconds", [-86_400, 86_400])
+def test_only_the_databases_clock_counts(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, wrong_by_seconds: int
+) -> None:
+    # A host whose clock is a day off takes no lease that holds, and holds none that ran out.
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + wrong_by_seconds)
+    token = take_as(engine, ELSEWHERE)
+    with writing(engine) as connection:
+        renew(connection, 1, str(token), 1)
+    held = take_as(engine, Holder.this_process())
+    assert isinstance(held, Held) and TTL_SECONDS - 5 < held.seconds_left <= TTL_SECONDS
+    with engine.connect() as connection:
+        assert abs(clock.read(connection) - real()) < 60
+    expire(engine)
+    assert isinstance(take_as(engine, Holder.this_process()), str)
 
 
 def test_nothing_is_provable_about_another_host() -> None:
@@ -113,3 +149,51 @@ def test_a_lease_given_back_is_free(engine: Engine) -> None:
     with writing(engine) as connection:
         release(connection, 1, str(token))
     assert isinstance(take_as(engine, Holder.this_process()), str)
+
+
+def test_of_many_who_find_an_expired_lease_one_takes_it(engine: Engine) -> None:
+    # Each looks, finds it expired, and writes its own token: the row's lock, or SQLite's, lets them
+    # look one after the other.
+    take_as(engine, ELSEWHERE)
+    expire(engine)
+    taken: list[object] = []
+    barrier = threading.Barrier(6)
+
+    def run() -> None:
+        barrier.wait()
+        taken.append(take_as(engine, ELSEWHERE))
+
+    threads = [threading.Thread(target=run) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(one).__name__ for one in taken) == ["Held"] * 5 + ["str"]
+
+
+def test_a_lease_is_kept_while_its_holder_is_long_in_an_ask(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.store.lease.RENEW_SECONDS", 0.05)
+    token = str(take_as(engine, Holder.this_process()))
+    expire(engine)
+    with kept(engine, 1, token):
+        while expiry(engine) == 1.0:
+            time.sleep(0.01)
+    assert isinstance(take_as(engine, ELSEWHERE), Held)
+
+
+def test_a_renewal_does_not_bring_back_a_lease_that_another_has_taken(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The thread that keeps the lease of a coordinator that was suspended wakes with it.
+    monkeypatch.setattr("sweep.store.lease.RENEW_SECONDS", 0.01)
+    old = str(take_as(engine, ELSEWHERE))
+    expire(engine)
+    new = str(take_as(engine, ELSEWHERE))
+    expire(engine)
+    with kept(engine, 1, old):
+        time.sleep(0.2)
+    assert expiry(engine) == 1.0
+    with writing(engine) as connection:
+        renew(connection, 1, new, 1)

@@ -1,0 +1,186 @@
+"""The database is away, hangs or stays away: workers go on, as far as there is room to wait."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+from sqlalchemy import text
+
+from sweep.coordinator import outbox
+from sweep.coordinator.progress import Progress
+from sweep.errors import StoreError
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.migrate import open_store
+from sweep.store.writer import Rows, StudyWriter
+from tests.coordinator.test_run import (
+    STUDY,
+    _interrupt_at,
+    _let_the_lease_go,
+    go_on,
+    run,
+    states,
+    study_file,
+    trials,
+)
+from tests.fake_workers import FakeLauncher, slowly
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'x.db'}"
+
+
+@pytest.fixture
+def engine(url: str) -> Engine:
+    return open_store(url, create=True)
+
+
+class Hanging:
+    """A database that does not answer between ``hang`` and ``answer``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._answers = threading.Event()
+        self._answers.set()
+        real = StudyWriter._write_ours
+
+        def write(writer: StudyWriter, *args: Any) -> Any:
+            self._answers.wait()
+            return real(writer, *args)
+
+        monkeypatch.setattr(StudyWriter, "_write_ours", write)
+        monkeypatch.setattr(outbox, "WAIT_SECONDS", 0.05)
+
+    def hang(self) -> None:
+        self._answers.clear()
+
+    def answer(self) -> None:
+        self._answers.set()
+
+    @property
+    def hangs(self) -> bool:
+        return not self._answers.is_set()
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    hanging = Hanging(monkeypatch)
+    yield hanging
+    hanging.answer()
+
+
+def between(
+    hanging: Hanging, n_hang: int, back: Callable[[Progress], bool], seen: list[Progress]
+) -> Callable[[Progress], None]:
+    """Hangs once so many trials are complete, until ``back`` says so; ``seen`` while it hangs."""
+
+    def observer(progress: Progress) -> None:
+        if not seen and progress.n_complete >= n_hang:
+            hanging.hang()
+        if hanging.hangs:
+            seen.append(progress)
+            if back(progress):
+                hanging.answer()
+
+    return observer
+
+
+def test_trials_are_handed_out_and_finish_while_the_database_hangs(
+    engine: Engine, url: str, hanging: Hanging
+) -> None:
+    # A worker holds two trials. More are complete before the database answers, so they were handed
+    # out before their rows were written.
+    seen: list[Progress] = []
+    observer = between(hanging, 2, lambda progress: progress.n_complete >= 9, seen)
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
+    assert "away" in str(seen[-1].message) and "workers go on" in str(seen[-1].message)
+    assert states(url) == [TrialState.COMPLETE] * 12
+    assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
+
+
+def test_no_more_is_handed_out_when_no_more_can_wait(
+    engine: Engine, url: str, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "PENDING_BYTES", 20_000)  # three trials
+    seen: list[Progress] = []
+
+    def stands_still(progress: Progress) -> bool:
+        return len(seen) > 20 and seen[-20].n_complete == progress.n_complete
+
+    observer = between(hanging, 2, stands_still, seen)
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
+    assert seen[-1].n_complete <= 2 + 3 + 2, "and those that it held"
+    assert "no more trials are handed out" in str(seen[-1].message)
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_a_coordinator_that_ends_while_the_database_hangs_loses_only_what_had_not_landed(
+    engine: Engine, url: str, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Trials were handed out, and finished, that the database has never heard of; the next
+    # coordinator asks for trials of the same numbers.
+    seen: list[Progress] = []
+    interrupt = _interrupt_at(9, monkeypatch, times=2)
+    between_them = between(hanging, 2, lambda progress: False, seen)
+
+    def observer(progress: Progress) -> None:
+        between_them(progress)
+        interrupt(progress)
+
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "interrupted"
+    assert seen[-1].n_complete >= 9
+    hanging.answer()
+    deadline = time.monotonic() + 30
+    while any(thread.name == "write" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    _let_the_lease_go(engine)
+    assert go_on(engine) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
+    assert [row.number for row in read.trials(engine, "x")] == list(range(12))
+
+
+def test_a_database_that_hangs_for_too_long_is_given_up_at_once(
+    engine: Engine, hanging: Hanging
+) -> None:
+    observer = between(hanging, 2, lambda progress: False, [])
+    file = study_file(STUDY, "budget.max_away_seconds=1")
+    with pytest.raises(StoreError, match="away for 1 s .*it does not answer"):
+        run(engine, FakeLauncher(slowly), file, observer=observer)
+
+
+def test_an_sqlite_file_that_another_process_locks_holds_nobody_up(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "WAIT_SECONDS", 0.05)
+    seen: list[Progress] = []
+    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+
+    def observer(progress: Progress) -> None:
+        if not seen and progress.n_complete >= 2:
+            other.execute("BEGIN IMMEDIATE")
+        if progress.n_complete >= 2:
+            seen.append(progress)
+        if progress.n_complete == 12 and other.in_transaction:
+            other.execute("ROLLBACK")
+
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
+    other.close()
+    assert any("away" in str(progress.message) for progress in seen)
+    assert states(url) == [TrialState.COMPLETE] * 12
+    with engine.connect() as check:
+        assert check.scalar(text("PRAGMA integrity_check")) == "ok"
+
+
+def test_what_waits_is_counted_in_bytes() -> None:
+    rows = Rows()
+    rows.trials[0] = {}
+    rows.results[0, 0] = {}
+    rows.epochs.update({(0, 0, epoch): {} for epoch in (1, 2)})
+    rows.reconstructions[0] = {"reconstructions_png": b"1234", "errors_png": None}
+    assert rows.about_bytes() == 3000 + 1000 + 2 * 500 + 4
