@@ -29,10 +29,12 @@ class PostgresServer:
     port: int
     password: str
     process: subprocess.Popen[bytes]
+    #: Whether what was committed survives a ``kill``; the tests' server is faster without.
+    durable: bool = False
     n_databases: int = 0
 
     @classmethod
-    def start(cls) -> Self:
+    def start(cls, *, durable: bool = False) -> Self:
         """Raises NoPostgresError where it cannot, RuntimeError when the server does not come up."""
         binaries, account = _find_binaries(), _find_account()
         folder = Path(tempfile.mkdtemp(prefix="sweep-postgres-"))
@@ -45,7 +47,8 @@ class PostgresServer:
             folder=folder,
             port=port,
             password=password,
-            process=_spawn(binaries, folder, account, port),
+            process=_spawn(binaries, folder, account, port, durable),
+            durable=durable,
         )
         server._wait()
         return server
@@ -57,6 +60,25 @@ class PostgresServer:
         with self._connect() as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return f"postgresql+psycopg://sweep:{self.password}@127.0.0.1:{self.port}/{name}"
+
+    def kill(self) -> None:
+        """End the server's first process as kill -9 does; the others notice and follow."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        """Start again after ``kill``, over the same data, on the same port."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            self.process = _spawn(
+                _find_binaries(), self.folder, _find_account(), self.port, self.durable
+            )
+            try:
+                return self._wait()
+            except RuntimeError:  # the old server's last process still has the memory they share
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)  # SIGTERM would wait for clients to leave
@@ -129,13 +151,15 @@ def _init(binaries: Path, folder: Path, account: str | None, password: str) -> N
     )
 
 
-def _spawn(binaries: Path, folder: Path, account: str | None, port: int) -> subprocess.Popen[bytes]:
+def _spawn(
+    binaries: Path, folder: Path, account: str | None, port: int, durable: bool
+) -> subprocess.Popen[bytes]:
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
         "unix_socket_directories": "",
         "fsync": "off",
-        "synchronous_commit": "off",
+        "synchronous_commit": "on" if durable else "off",
         "full_page_writes": "off",
     }
     with (folder / "log").open("wb") as log:

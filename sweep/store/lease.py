@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import ColumnElement, Connection, Engine, Row, case, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, case, select, text, update
 
 from sweep.errors import LeaseLostError, StudyHeldError, SweepError
 from sweep.store.clock import now
@@ -111,6 +111,8 @@ class Held:
 
 def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
     """Take a free, expired or provably orphaned lease and return its token; else who holds it."""
+    if connection.dialect.name == "postgresql":
+        _end_stalled(connection)
     row = connection.execute(
         select(
             sweep_leases, (sweep_leases.c.expires_at - now(connection.dialect.name)).label("left")
@@ -140,6 +142,29 @@ def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
         # Another coordinator was first between our look and our row.
         return take(connection, study_id, holder)
     return token
+
+
+def _end_stalled(connection: Connection) -> None:
+    """End transactions whose coordinators have stood still for longer than a lease lasts.
+
+    They were stopped, or their host went away, and keep the locks of their study's rows: who takes
+    the study over would wait for ever. The server's own timeout does not see a stop within the
+    pipeline that psycopg makes of an executemany. (SQLite's lock goes with its process; one that is
+    stopped while it has the lock keeps it, and nobody can help.)
+    """
+    connection.execute(text(_END_STALLED), {"ttl": TTL_SECONDS})
+
+
+_END_STALLED = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+      AND state <> 'idle' AND wait_event_type = 'Client'
+      AND state_change < clock_timestamp() - :ttl * interval '1 second'
+      AND pid IN (
+        SELECT pid FROM pg_locks WHERE granted AND mode = 'RowExclusiveLock'
+          AND relation IN ('sweep_leases'::regclass, 'sweep_studies'::regclass)
+      )
+"""
 
 
 def _held(row: Row[Any]) -> Held:

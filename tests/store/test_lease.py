@@ -9,16 +9,17 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, insert, select, update
 
-from sweep.errors import LeaseLostError, StudyHeldError
-from sweep.store import clock
+from sweep.errors import LeaseLostError, StoreError, StudyHeldError
+from sweep.store import clock, revisions
 from sweep.store.engine import writing
 from sweep.store.lease import TTL_SECONDS, Held, Holder, kept, release, renew, take, take_or_wait
 from sweep.store.migrate import open_store
-from sweep.store.schema import sweep_leases
+from sweep.store.schema import sweep_events, sweep_leases
 from tests.store_factories import add_study
 
+EVENT = {"at": 1.0, "study_id": 1, "kind": "worker gone", "message": "x"}
 ELSEWHERE = Holder(host="elsewhere", pid=1, process={"boot": "x", "pid_namespace": "y"})
 
 
@@ -169,6 +170,27 @@ def test_of_many_who_find_an_expired_lease_one_takes_it(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert sorted(type(one).__name__ for one in taken) == ["Held"] * 5 + ["str"]
+
+
+def test_a_transaction_that_stands_still_does_not_keep_a_lease_that_ran_out(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A coordinator was stopped in its transaction, after rows that went as a pipeline: the server
+    # keeps the locks of its lease and its study for as long as its process stands.
+    engine = open_store(postgres_url, create=True)
+    add_study(engine, "x")
+    token = str(take_as(engine, ELSEWHERE))
+    expire(engine)
+    with pytest.raises(StoreError, match="terminat"), writing(engine) as stopped:
+        revisions.advance(stopped, 1)
+        renew(stopped, 1, token, 1)
+        stopped.execute(insert(sweep_events), [EVENT, EVENT])
+        monkeypatch.setattr("sweep.store.lease.TTL_SECONDS", 0.5)
+        time.sleep(1)
+        assert isinstance(take_as(engine, Holder.this_process()), str)
+        stopped.execute(insert(sweep_events), [EVENT])
+    with engine.connect() as connection:
+        assert not connection.execute(select(sweep_events)).all()
 
 
 def test_a_lease_is_kept_while_its_holder_is_long_in_an_ask(

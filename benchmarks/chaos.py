@@ -1,0 +1,579 @@
+"""Studies that are shot at: kill -9 and SIGSTOP at random, databases killed, locked and full.
+
+    python -m benchmarks.chaos --kills 200
+    python -m benchmarks.chaos --seeds 7 --backend postgres --verbose
+
+Each seed is a study of its own, in SQLite or PostgreSQL, with two or three worker processes and a
+coordinator process, and a sequence of blows drawn from the seed:
+
+    kill worker         SIGKILL
+    stop worker         SIGSTOP, and SIGCONT after a moment, or after it was given up as silent
+    kill coordinator    SIGKILL; its workers must end by themselves, another coordinator goes on
+    stop coordinator    SIGSTOP, and SIGCONT within its lease
+    usurp               SIGSTOP, the lease runs out, another coordinator takes the study over,
+                        SIGCONT: the first must notice, end with code 7, and its workers with it
+    kill database       PostgreSQL: SIGKILL, and a restart after a while
+    lock database       SQLite: another process holds the lock for a while (--lock-seconds)
+    fill disk           SQLite, as root: a file fills the disk; the coordinator ends with code 10,
+                        room is made, another coordinator goes on
+
+Then the study is let finish, and everything that ``exactly_once.problems`` knows is checked; no
+process may be left, and no traceback may stand in a log. Most seeds have simulated workers (real
+processes, the real session, a trainer that only waits); ``--real N`` seeds train with the reference
+trainer. Leases last 3 seconds there instead of 30, and silence 5 instead of 60.
+
+Prints the tally, and one line of JSON. Exit code 1 when anything was found.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from sqlalchemy import select
+
+from benchmarks import exactly_once
+from benchmarks.simulated_worker import SimulatedLauncher, Simulation
+from sweep.errors import SweepError
+from sweep.store import clock, read
+from sweep.store.engine import Engine
+from sweep.store.migrate import open_store
+from sweep.store.schema import sweep_leases
+from tests.postgres import PostgresServer
+
+NAME = "chaos"
+SILENCE_SECONDS = 5
+LEASE_SECONDS = 3.0
+#: What a coordinator may end with: killed, finished, no database, lease lost or held, no worker
+#: came up, no room.
+FINE = {
+    -signal.SIGKILL: "killed",
+    0: "finished",
+    5: "no database",
+    7: "lease",
+    8: "no worker",
+    10: "no room",
+}
+PATIENCE_SECONDS = 180.0
+DISK_BYTES = 50_000_000
+
+SIMULATED = """
+study.name = "chaos"
+study.repeat = {repeat}
+space.hidden_width = {{low = 4, high = 64}}
+space.epochs = {{low = 1, high = 5}}
+space.batch_size.choices = [64, 128]
+sampler.name = "random"
+pruner.name = "{pruner}"
+workers.retries = 1000
+workers.silence_seconds = {silence}
+budget.trials = {trials}
+"""
+REAL = """
+study.name = "chaos"
+data.train_limit = 640
+space.hidden_width = {{low = 4, high = 16}}
+space.epochs = {{low = 1, high = 3}}
+sampler.name = "random"
+workers.retries = 1000
+workers.silence_seconds = {silence}
+budget.trials = {trials}
+"""
+
+
+class WrongError(Exception):
+    """Something happened that must not."""
+
+
+@dataclass(kw_only=True)
+class Coordinator:
+    """A coordinator's process, and those of its workers that were ever seen."""
+
+    process: subprocess.Popen[bytes]
+    workers: dict[int, psutil.Process] = field(default_factory=dict)
+
+    @property
+    def lives(self) -> bool:
+        return self.process.poll() is None
+
+    def living_workers(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children():
+                self.workers[child.pid] = child
+        return [worker for worker in self.workers.values() if _runs(worker)]
+
+    def send(self, number: int) -> None:
+        if self.lives:
+            self.process.send_signal(number)
+
+
+def _runs(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@dataclass(kw_only=True)
+class Field:
+    """One study, its database, its processes, and what befell them."""
+
+    folder: Path
+    url: str
+    dice: random.Random
+    real: bool
+    server: PostgresServer | None = None
+    n_workers: int = 2
+    lock_seconds: float = 4.0
+    say: Callable[[str], None] = lambda line: None
+    tally: Counter[str] = field(default_factory=Counter)
+    coordinator: Coordinator | None = None
+    #: Processes to wake, and when.
+    asleep: list[tuple[float, psutil.Process]] = field(default_factory=list)
+    _engine: Engine | None = None
+
+    # --- what it is made of -----------------------------------------------------------------
+
+    def prepare(self, trials: int) -> None:
+        """The study file and an empty store that is watched."""
+        text = (REAL if self.real else SIMULATED).format(
+            trials=trials,
+            silence=SILENCE_SECONDS,
+            repeat=self.dice.choice([1, 2]),
+            pruner=self.dice.choice(["none", "median"]),
+        )
+        (self.folder / "study.toml").write_text(text)
+        exactly_once.watch(self.engine)
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = open_store(self.url, create=True)
+        return self._engine
+
+    def start(self) -> Coordinator:
+        """A coordinator that begins the study or goes on with it."""
+        if self.real:
+            command = ["-m", "sweep", "start", str(self.folder / "study.toml"), "--resume"]
+            command += ["--workers", str(self.n_workers)]
+        else:
+            command = ["-m", "benchmarks.chaos", "--coordinate", str(self.folder / "study.toml")]
+            command += ["--workers", str(self.n_workers), "--seed", str(self.dice.randrange(10**6))]
+        self.tally["coordinators"] += 1
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                stdout=log,
+                stderr=log,
+                cwd=Path(__file__).parents[1],
+                env={
+                    **os.environ,
+                    "SWEEP_STORAGE": self.url,
+                    "SWEEP_ARTIFACTS": str(self.folder / "artifacts"),
+                },
+                start_new_session=True,
+            )
+        return Coordinator(process=process)
+
+    # --- looking ----------------------------------------------------------------------------
+
+    def n_finished(self) -> int | None:
+        """Trials that have finished; None while the database does not tell."""
+        with suppress(SweepError):
+            return read.study(self.engine, NAME).n_finished
+        return None
+
+    def is_finished(self) -> bool:
+        with suppress(SweepError):
+            return read.study(self.engine, NAME).phase == "finished"
+        return False
+
+    def lease_seconds_left(self) -> float | None:
+        with suppress(SweepError), self.engine.connect() as connection:
+            left = sweep_leases.c.expires_at - clock.now(connection.dialect.name)
+            return connection.scalar(select(left))
+        return None
+
+    def wait(self, what: str, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise WrongError(f"not within {seconds:.0f} s: {what}")
+            self.wake_those_due()
+            time.sleep(0.05)
+
+    # --- keeping it going -------------------------------------------------------------------
+
+    def keep_going(self) -> Coordinator:
+        """A coordinator that lives, started anew if the last one ended."""
+        if self.coordinator is not None and not self.coordinator.lives:
+            self.note_end(self.coordinator)
+            self.coordinator = None
+        if self.coordinator is None:
+            self.coordinator = self.start()
+        return self.coordinator
+
+    def note_end(self, coordinator: Coordinator) -> None:
+        """Its workers follow it, and what it ended with is one of what it may."""
+        code = coordinator.process.wait()
+        if code not in FINE:
+            raise WrongError(f"a coordinator ended with {code}")
+        self.tally[f"ended: {FINE[code]}"] += 1
+        self.wake(coordinator.workers)  # who is stopped cannot notice
+        self.wait("its workers end", lambda: not coordinator.living_workers(), 20)
+
+    def progress(self, n: int, seconds: float = 60.0) -> None:
+        """Let so many more trials finish, whoever has to be started for that."""
+        first: list[int] = []
+
+        def enough() -> bool:
+            self.keep_going() if not self.is_finished() else None
+            now = self.n_finished()
+            if now is not None and not first:
+                first.append(now)
+            return self.is_finished() or (now is not None and now >= first[0] + n)
+
+        self.wait(f"{n} more trials", enough, seconds)
+
+    def wake(self, workers: dict[int, psutil.Process]) -> None:
+        for process in workers.values():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
+
+    def wake_those_due(self) -> None:
+        due = [process for at, process in self.asleep if at <= time.monotonic()]
+        self.asleep = [(at, process) for at, process in self.asleep if at > time.monotonic()]
+        for process in due:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
+
+    def a_worker(self) -> psutil.Process | None:
+        workers = self.keep_going().living_workers()
+        return self.dice.choice(sorted(workers, key=lambda w: w.pid)) if workers else None
+
+    # --- the blows --------------------------------------------------------------------------
+
+    def kill_worker(self) -> None:
+        if (worker := self.a_worker()) is not None:
+            worker.kill()
+            self.tally["kills of workers"] += 1
+
+    def stop_worker(self) -> None:
+        if (worker := self.a_worker()) is not None:
+            worker.suspend()
+            seconds = self.dice.choice([0.2, 2.0, SILENCE_SECONDS + 5.0])
+            self.asleep.append((time.monotonic() + seconds, worker))
+            self.tally["stops of workers"] += 1
+
+    def kill_coordinator(self) -> None:
+        coordinator = self.keep_going()
+        coordinator.living_workers()  # seen, so that their end is checked
+        coordinator.send(signal.SIGKILL)
+        self.tally["kills of coordinators"] += 1
+        coordinator.process.wait()
+        self.keep_going()
+
+    def stop_coordinator(self) -> None:
+        coordinator = self.keep_going()
+        coordinator.send(signal.SIGSTOP)
+        time.sleep(self.dice.random() * LEASE_SECONDS / 2)
+        coordinator.send(signal.SIGCONT)
+        self.tally["stops of coordinators"] += 1
+
+    def usurp(self) -> None:
+        first = self.keep_going()
+        self.progress(1)
+        if not first.lives:
+            return
+        first.living_workers()
+        first.send(signal.SIGSTOP)
+        if self.is_locked():  # it stands still in a transaction: nobody can take over from it
+            first.send(signal.SIGCONT)
+            self.tally["stops of coordinators"] += 1
+            return
+        self.wait("the lease runs out", self.has_run_out, 60)
+        self.coordinator = self.start()
+        self.progress(2)
+        first.send(signal.SIGCONT)
+        self.tally["take-overs"] += 1
+        self.wait("the first notices", lambda: not first.lives, 30)
+        code = first.process.wait()
+        if code != 7 and not self.is_finished():
+            raise WrongError(f"whose study was taken over ended with {code}")
+        self.note_end(first)
+
+    def has_run_out(self) -> bool:
+        left = self.lease_seconds_left()
+        return left is not None and left < 0
+
+    def is_locked(self) -> bool:
+        if self.server is not None:
+            return False  # the server ends a transaction that stands still
+        connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+        finally:
+            connection.close()
+        return False
+
+    @property
+    def path(self) -> str:
+        return self.url.removeprefix("sqlite:///")
+
+    def kill_database(self) -> None:
+        assert self.server is not None
+        self.server.kill()
+        self.tally["kills of PostgreSQL"] += 1
+        time.sleep(self.dice.random() * self.lock_seconds)
+        self.server.restart()
+
+    def lock_database(self) -> None:
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        with suppress(sqlite3.OperationalError):
+            connection.execute("BEGIN IMMEDIATE")
+            time.sleep(self.dice.random() * self.lock_seconds)
+            connection.execute("ROLLBACK")
+            self.tally["locks of SQLite"] += 1
+        connection.close()
+
+    def fill_disk(self) -> None:
+        coordinator = self.keep_going()
+        filler = Path(self.path).parent / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        try:
+            self.wait("a full disk is noticed", lambda: not coordinator.lives, 90)
+        finally:
+            filler.unlink()
+        if (code := coordinator.process.wait()) != 10 and not self.is_finished():
+            raise WrongError(f"with a full disk a coordinator ended with {code}")
+        self.tally["full disks"] += 1
+        self.keep_going()
+
+    # --- from beginning to end --------------------------------------------------------------
+
+    def blows(self) -> list[Callable[[], None]]:
+        """What may befall this study, the likelier the more often."""
+        blows = 4 * [self.kill_worker] + 2 * [self.stop_worker] + 3 * [self.kill_coordinator]
+        blows += [self.stop_coordinator] + ([] if self.real else [self.usurp])
+        blows += 2 * [self.kill_database] if self.server is not None else [self.lock_database]
+        return blows + ([self.fill_disk] if Path(self.path).parent.is_mount() else [])
+
+    def suffer(self, n_blows: int) -> None:
+        """So many blows, at random moments."""
+        self.progress(2)
+        for _ in range(n_blows):
+            if self.is_finished():
+                return
+            blow = self.dice.choice(self.blows())
+            self.say(f"  {blow.__name__}")
+            blow()
+            self.wait_a_moment(self.dice.random() * 1.5)
+
+    def wait_a_moment(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.wake_those_due()
+            time.sleep(0.02)
+
+    def finish(self) -> list[str]:
+        """Let the study reach its end; what is wrong with it then."""
+
+        def ended() -> bool:
+            if self.coordinator is not None and not self.coordinator.lives and self.is_finished():
+                return True
+            self.keep_going()
+            return False
+
+        self.wait("the study finishes", ended, PATIENCE_SECONDS)
+        assert self.coordinator is not None
+        self.note_end(self.coordinator)
+        self.tally["trials"] += self.n_finished() or 0
+        log = (self.folder / "log").read_text(errors="replace")
+        found = ["a traceback in the log"] if "Traceback" in log else []
+        return found + exactly_once.problems(self.engine, self.url, NAME, simulated=not self.real)
+
+    def end(self) -> None:
+        """No process of it is left."""
+        self.wake({process.pid: process for _, process in self.asleep})
+        if self.coordinator is not None:
+            for process in self.coordinator.living_workers():
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            self.coordinator.send(signal.SIGKILL)
+            self.coordinator.process.wait()
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path | None]:
+    """A file system of DISK_BYTES, where we may mount one."""
+    disk = folder / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        yield None
+        return
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+def one(
+    seed: int, backend: str, real: bool, options: argparse.Namespace, tally: Counter[str]
+) -> list[str]:
+    """One seed's study from beginning to end; what is wrong with it. Counts in ``tally``."""
+    dice = random.Random(seed)
+    folder = Path(tempfile.mkdtemp(prefix="sweep-chaos-"))
+    server = PostgresServer.start(durable=True) if backend == "postgres" else None
+    found: list[str] = []
+    with small_disk(folder) as disk:
+        place = disk if disk is not None and dice.random() < 0.5 else folder
+        study = Field(
+            folder=folder,
+            url=f"sqlite:///{place / 'x.db'}" if server is None else server.new_database(),
+            dice=dice,
+            real=real,
+            server=server,
+            n_workers=dice.choice([2, 3]),
+            lock_seconds=options.lock_seconds,
+            say=print if options.verbose else lambda line: None,
+            tally=tally,
+        )
+        try:
+            study.prepare(60 if study.real else options.trials)
+            study.suffer(options.blows)
+            found = study.finish()
+        except WrongError as error:
+            found = [str(error)]
+        finally:
+            study.end()
+            if server is not None:
+                server.stop()
+    if found:
+        print(f"  its log: {folder / 'log'}")
+    else:
+        shutil.rmtree(folder)
+    return found
+
+
+def coordinate(options: argparse.Namespace) -> int:
+    """What a coordinator's process does: `sweep start --resume` with simulated workers."""
+    from sweep.coordinator import outbox, run
+    from sweep.store import lease
+    from sweep.studyfile import load
+
+    lease.TTL_SECONDS = LEASE_SECONDS
+    lease.RENEW_SECONDS = outbox.RENEW_SECONDS = LEASE_SECONDS / 4
+    simulation = Simulation(trials_per_second=options.rate, slots=8, jitter=0.3, seed=options.seed)
+    say = _say_once()
+    try:
+        run.start(
+            open_store(None, create=True),
+            load(Path(options.coordinate)),
+            run.RunOptions(gpus="cpu", cpu_workers=options.workers),
+            lambda progress: say(progress.message),
+            say=say,
+            go_on=True,
+            launcher=SimulatedLauncher(simulation),
+        )
+    except SweepError as error:
+        print(f"sweep: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _say_once() -> Callable[[str | None], None]:
+    said: set[str] = set()
+
+    def say(line: str | None) -> None:
+        if line is not None and line[:30] not in said:
+            said.add(line[:30])
+            print(line, file=sys.stderr, flush=True)
+
+    return say
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=200, help="go on until so many kills")
+    parser.add_argument("--seeds", type=int, nargs="*", help="these, and no others")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--real", type=int, default=2, help="so many seeds train for real")
+    parser.add_argument("--blows", type=int, default=15, help="a seed")
+    parser.add_argument("--trials", type=int, default=600, help="a simulated study's budget")
+    parser.add_argument("--backend", choices=["sqlite", "postgres"], help="both in turn")
+    parser.add_argument("--lock-seconds", type=float, default=4.0, help="at most")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--coordinate", help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=2, help=argparse.SUPPRESS)
+    parser.add_argument("--rate", type=float, default=12.0, help="simulated trials/s a worker")
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.coordinate:
+        return coordinate(options)
+    return shoot(options)
+
+
+def shoot(options: argparse.Namespace) -> int:
+    """Seed after seed, until there were kills enough; the exit code."""
+    began, wrong = time.monotonic(), {}
+    tallies = {"simulated": Counter[str](), "real": Counter[str]()}
+    real = set(range(options.first_seed, options.first_seed + options.real))
+    for seed in options.seeds or itertools.count(options.first_seed):
+        if not options.seeds and sum(map(_n_kills, tallies.values())) >= options.kills:
+            break
+        backend = options.backend or ("sqlite", "postgres")[seed % 2]
+        kind = "real" if seed in real else "simulated"
+        tally = Counter(studies=1)
+        if found := one(seed, backend, kind == "real", options, tally):
+            wrong[seed] = found
+        tallies[kind].update(tally)
+        befell = ", ".join(f"{n} {what}" for what, n in sorted(tally.items()))
+        print(
+            f"seed {seed}, {backend}, {kind}: {'; '.join(found) or 'fine'} ({befell})", flush=True
+        )
+    show(tallies)
+    n_kills, seconds = sum(map(_n_kills, tallies.values())), round(time.monotonic() - began)
+    print(json.dumps({"kills": n_kills, "seconds": seconds, "problems": wrong, **tallies}))
+    return 1 if wrong else 0
+
+
+def show(tallies: dict[str, Counter[str]]) -> None:
+    """How often what befell the studies."""
+    lines = [("workers", list(tallies))]
+    lines.append(("kills", [f"{_n_kills(tally):,}" for tally in tallies.values()]))
+    for what in sorted(set().union(*tallies.values())):
+        lines.append((what, [f"{tally[what]:,}" for tally in tallies.values()]))
+    print()
+    for head, cells in lines:
+        print(f"{head:28}" + "".join(f"{cell:>12}" for cell in cells))
+
+
+def _n_kills(tally: Counter[str]) -> int:
+    return sum(n for what, n in tally.items() if what.startswith("kills"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
