@@ -67,6 +67,8 @@ class Sampler(StrEnum):
     """Who proposes the next configuration."""
 
     TPE = "tpe"
+    #: Optuna's own, fitted at every ask: to compare with.
+    OPTUNA_TPE = "optuna:tpe"
     RANDOM = "random"
     GRID = "grid"
     QMC = "qmc"

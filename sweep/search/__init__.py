@@ -10,7 +10,7 @@ from sweep.search.configurations import (
 from sweep.search.distributions import distributions
 from sweep.search.grid import GridSampler, grid_size
 from sweep.search.pruning import PruningRule, make_pruner, most_epochs
-from sweep.search.samplers import make_sampler, quiet_optuna
+from sweep.search.samplers import make_sampler, quiet_optuna, share_fits
 
 __all__ = [
     "GridSampler",
@@ -24,6 +24,7 @@ __all__ = [
     "make_sampler",
     "most_epochs",
     "quiet_optuna",
+    "share_fits",
     "suggest_config",
     "trial_seeds",
 ]

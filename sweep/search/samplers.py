@@ -2,7 +2,8 @@
 
 Optuna infers what to sample from the trials so far; we know it from the study file. So the first
 trials need no other treatment, a range widened on resume is searched at once (inferred spaces keep
-the old range, or drop the parameter), and conditional parameters are sampled together.
+the old range, or drop the parameter), and conditional parameters are sampled together. Only
+``optuna:tpe`` is Optuna's sampler with nothing added, to compare with.
 """
 
 import math
@@ -35,10 +36,14 @@ from sweep.names import Sampler
 from sweep.search.cmaes import CmaEsSampler
 from sweep.search.distributions import always_sampled, ever_sampled
 from sweep.search.grid import GridSampler
+from sweep.search.tpe import TPE
 from sweep.studyfile import Space, StudyFile
 from sweep.studyfile.space import placements
 
 Distributions = dict[str, BaseDistribution]
+
+#: More would gain little: the fit is by then a small part of an ask.
+_MOST_ASKS_PER_FIT = 64
 
 
 def make_sampler(study_file: StudyFile, n_existing: int) -> BaseSampler:
@@ -49,6 +54,16 @@ def make_sampler(study_file: StudyFile, n_existing: int) -> BaseSampler:
     entropy = [study_file.study.seed, n_existing]
     seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     return SAMPLERS[study_file.sampler.name](study_file, seed)
+
+
+def share_fits(sampler: BaseSampler, population: int) -> None:
+    """Let a sampler that can fit once for several trials do so, where so many train at a time.
+
+    For a quarter of them: as many as wait in a worker beside its population, so that what a sampler
+    knows is hardly older than it would be anyway. One trial at a time shares with none.
+    """
+    if isinstance(sampler, TPE):
+        sampler.asks_per_fit = min(_MOST_ASKS_PER_FIT, max(1, population // 4))
 
 
 def quiet_optuna() -> None:
@@ -69,45 +84,6 @@ def conditional_groups(space: Space) -> list[Distributions]:
         if name in sampled:
             groups[tuple(places[name])][name] = sampled[name]
     return list(groups.values())
-
-
-class _TPE(TPESampler):
-    """Multivariate TPE over each group of parameters that trials have together.
-
-    Optuna's ``group=True`` does this for every group at each ask, also for those of choices not
-    made, and infers the groups from past trials.
-    """
-
-    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
-        super().__init__(multivariate=True, seed=seed, **options)
-        self._always = always_sampled(space)
-        self._groups = {name: group for group in conditional_groups(space) for name in group}
-        self._drawn: tuple[int, dict[str, Any]] = (-1, {})
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
-        return self._always
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        if len(self._groups.get(param_name, ())) > 1:
-            drawn = self._group_values(study, trial, param_name)
-            if param_name in drawn:
-                return drawn[param_name]
-        return super().sample_independent(study, trial, param_name, param_distribution)
-
-    def _group_values(self, study: Study, trial: FrozenTrial, name: str) -> dict[str, Any]:
-        number, drawn = self._drawn
-        if number != trial.number:
-            drawn = {}
-        if name not in drawn:
-            drawn = drawn | self.sample_relative(study, trial, self._groups[name])
-        self._drawn = (trial.number, drawn)
-        return drawn
 
 
 class _Random(RandomSampler):
@@ -197,7 +173,14 @@ class _NSGAII(NSGAIISampler):
 
 
 def _tpe(study_file: StudyFile, seed: int) -> BaseSampler:
-    return _TPE(study_file.space, study_file.sampler.options(), seed)
+    space = study_file.space
+    options: Mapping[str, Any] = study_file.sampler.options()
+    return TPE(always=always_sampled(space), groups=conditional_groups(space), seed=seed, **options)
+
+
+def _optuna_tpe(study_file: StudyFile, seed: int) -> BaseSampler:
+    options: Mapping[str, Any] = study_file.sampler.options()
+    return TPESampler(seed=seed, **options)
 
 
 def _random(study_file: StudyFile, seed: int) -> BaseSampler:
@@ -229,6 +212,7 @@ def _nsga2(study_file: StudyFile, seed: int) -> BaseSampler:
 
 SAMPLERS: Mapping[Sampler, Callable[[StudyFile, int], BaseSampler]] = {
     Sampler.TPE: _tpe,
+    Sampler.OPTUNA_TPE: _optuna_tpe,
     Sampler.RANDOM: _random,
     Sampler.GRID: _grid,
     Sampler.QMC: _qmc,

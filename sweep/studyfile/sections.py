@@ -90,6 +90,7 @@ class SamplerSection(Section):
     #: Which options a sampler takes, with its defaults (Optuna's own).
     OPTIONS: ClassVar[dict[Sampler, dict[str, int | float | str | None]]] = {
         Sampler.TPE: {"n_startup_trials": 10, "n_ei_candidates": 24},
+        Sampler.OPTUNA_TPE: {"n_startup_trials": 10, "n_ei_candidates": 24},
         Sampler.RANDOM: {},
         Sampler.GRID: {},
         Sampler.QMC: {"qmc_type": "sobol"},
@@ -105,10 +106,10 @@ class SamplerSection(Section):
 
     name: Sampler = Field(Sampler.TPE, description="The sampler.")
     n_startup_trials: Annotated[Whole, Field(ge=0)] | None = Field(
-        None, description="tpe, cmaes, gp: trials drawn at random first."
+        None, description="tpe, optuna:tpe, cmaes, gp: trials drawn at random first."
     )
     n_ei_candidates: Annotated[Whole, Field(ge=1)] | None = Field(
-        None, description="tpe: candidates weighed for each trial."
+        None, description="tpe, optuna:tpe: candidates weighed for each trial."
     )
     qmc_type: Annotated[str, Field(pattern=r"^(sobol|halton)$")] | None = Field(
         None,

@@ -1,0 +1,118 @@
+"""A study's trials as columns, brought up to date between asks.
+
+Optuna's own sampler walks all trials at every ask, and each of their parameters; what a finished
+trial holds does not change, so here each is read once.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.samplers._tpe.sampler import _split_trials
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+Floats = NDArray[np.float64]
+#: Trial numbers, ascending.
+Numbers = NDArray[np.intp]
+
+_SHOWN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+class History:
+    """What trials had for parameters and what came of it; a row is a trial's number."""
+
+    def __init__(self, distributions: dict[str, BaseDistribution]) -> None:
+        self._distributions = distributions
+        self._columns = {name: column for column, name in enumerate(distributions)}
+        self._trials: Sequence[FrozenTrial] = ()
+        self._states = np.empty(0, np.int8)
+        #: Optuna's internal values, NaN where a trial lacks the parameter.
+        self._params: Floats = np.empty((0, len(distributions)))
+        #: What finished trials are sorted by: first the step (of pruned ones, negative: a later
+        #: one is better), then the value.
+        self._steps: Floats = np.empty(0)
+        self._values: Floats = np.empty(0)
+
+    def update(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take in a study's trials, all of them; reads those that changed."""
+        n = len(trials)
+        states = np.fromiter((trial.state for trial in trials), np.int8, n)
+        self._make_room(n)
+        changed = (states != self._states[:n]) | (states == TrialState.RUNNING)
+        self._states[:n] = states
+        self._trials = trials
+        for number in np.flatnonzero(changed).tolist():
+            if trials[number].state in _SHOWN:
+                self._read(number, trials[number])
+
+    def n_finished(self) -> int:
+        """Trials that there is something to learn from: complete or pruned."""
+        return int(np.count_nonzero(self._finished()))
+
+    def split(self, study: Study, n_below: int, asking: int) -> tuple[Numbers, Numbers]:
+        """The best trials, at most ``n_below``, and the others; running ones are among the others.
+
+        As Optuna splits trials without constraints, which no study file has: complete trials by
+        their value, then pruned ones by their last step and value there. ``asking`` is in neither.
+        """
+        if study.directions != [StudyDirection.MINIMIZE]:
+            return self._split_by_optuna(study, n_below, asking)
+        finished = np.flatnonzero(self._finished())
+        pruned = self._state(finished) == TrialState.PRUNED
+        # Stable, as Optuna's sort is: of equals the earlier trial comes first.
+        order = np.lexsort((self._values[finished], self._steps[finished], pruned))
+        best = finished[order[:n_below]]
+        running = np.flatnonzero(self._state() == TrialState.RUNNING)
+        others = np.concatenate([finished[order[n_below:]], running[running != asking]])
+        return np.sort(best), np.sort(others)
+
+    def observations(self, numbers: Numbers, names: Sequence[str]) -> Floats:
+        """The parameters of these trials, of those that have them all. Shape (trials, names)."""
+        columns = np.array([self._columns[name] for name in names], np.intp)
+        rows = self._params[np.ix_(numbers, columns)]
+        return rows[~np.isnan(rows).any(axis=1)]
+
+    def _split_by_optuna(self, study: Study, n_below: int, asking: int) -> tuple[Numbers, Numbers]:
+        shown = [t for t in self._trials if t.state in _SHOWN and t.number != asking]
+        below, above = _split_trials(study, shown, n_below)
+        return _numbers(below), _numbers(above)
+
+    def _state(self, numbers: Numbers | slice = slice(None)) -> NDArray[np.int8]:
+        return self._states[: len(self._trials)][numbers]
+
+    def _finished(self) -> NDArray[np.bool_]:
+        return np.isin(self._state(), (TrialState.COMPLETE, TrialState.PRUNED))
+
+    def _make_room(self, n: int) -> None:
+        more = n - len(self._states)
+        if more > 0:
+            more = max(more, len(self._states))  # doubling: each row is moved about once
+            self._states = np.append(self._states, np.full(more, -1, np.int8))
+            self._params = np.pad(self._params, ((0, more), (0, 0)), constant_values=np.nan)
+            self._steps = np.pad(self._steps, (0, more))
+            self._values = np.pad(self._values, (0, more))
+
+    def _read(self, number: int, trial: FrozenTrial) -> None:
+        params = trial.params
+        self._params[number] = [
+            distribution.to_internal_repr(params[name]) if name in params else math.nan
+            for name, distribution in self._distributions.items()
+        ]
+        if trial.state == TrialState.COMPLETE:
+            self._steps[number], self._values[number] = 0, trial.values[0]
+        elif trial.state == TrialState.PRUNED:
+            self._steps[number], self._values[number] = _pruned_score(trial)
+
+
+def _pruned_score(trial: FrozenTrial) -> tuple[float, float]:
+    if not trial.intermediate_values:
+        return 1, 0.0
+    step, value = max(trial.intermediate_values.items())
+    return -step, math.inf if math.isnan(value) else value
+
+
+def _numbers(trials: list[FrozenTrial]) -> Numbers:
+    return np.array([trial.number for trial in trials], np.intp)

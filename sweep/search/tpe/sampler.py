@@ -1,0 +1,164 @@
+"""TPE for populations: Optuna's estimators, fitted once for many asks.
+
+Optuna's TPESampler fits anew at every ask. The trials of a population are asked for at nearly the
+same time and know nearly the same, so one fit serves ``asks_per_fit`` of them; what they would have
+learned from one another, that there is no need to go where another goes, they learn all the same
+(``proposals``). With ``asks_per_fit = 1`` it asks and answers as Optuna's does.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers._tpe.sampler import default_gamma, default_gamma_multiobjective
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.search.tpe.density import Density, Group
+from sweep.search.tpe.history import History, Numbers
+from sweep.search.tpe.proposals import Proposals
+
+Distributions = dict[str, BaseDistribution]
+
+
+class TPE(BaseSampler):
+    """Multivariate TPE over each group of parameters that trials have together.
+
+    A fit is given up when ``asks_per_fit`` trials have been asked for since it was made, or as many
+    have been told. So what a trial gets depends on the order of asks and tells and on nothing else,
+    least of all on time.
+
+    For studies in memory, with one process that asks: a trial's parameters are all suggested before
+    the next trial is asked for. Constraints are not looked at; no study file has them.
+    """
+
+    def __init__(
+        self,
+        *,
+        always: Distributions,
+        groups: Sequence[Distributions],
+        seed: int,
+        n_startup_trials: int = 10,
+        n_ei_candidates: int = 24,
+    ) -> None:
+        """``always`` are the parameters that every trial has; ``groups`` are conditional."""
+        #: May be changed at any time.
+        self.asks_per_fit = 1
+        self._always = always
+        self._groups = {name: group for group in groups for name in group}
+        self._n_startup_trials, self._n_candidates = n_startup_trials, n_ei_candidates
+        self._rng = np.random.RandomState(seed)
+        self._random = RandomSampler(seed=seed)
+        self._history = History(dict(always) | {n: g[n] for n, g in self._groups.items()})
+        self._fit: Fit | None = None
+        self._asking = -1
+        self._n_asked = self._n_told = 0
+        #: The conditional parameters of the trial that is being asked for.
+        self._drawn: dict[str, Any] = {}
+
+    def reseed_rng(self) -> None:
+        self._rng.seed()
+        self._random.reseed_rng()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
+        return self._always
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: Distributions
+    ) -> dict[str, Any]:
+        fit = self._fit_for(study, trial)
+        return {} if fit is None or not search_space else fit.propose(search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        fit = self._fit_for(study, trial)
+        if fit is None:
+            return self._random.sample_independent(study, trial, param_name, param_distribution)
+        if param_name not in self._drawn:
+            alone = {param_name: param_distribution}
+            self._drawn |= fit.propose(self._groups.get(param_name, alone))
+        return self._drawn[param_name]
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        self._n_told += 1
+
+    def _fit_for(self, study: Study, trial: FrozenTrial) -> "Fit | None":
+        """The fit for this trial; None while too few have finished."""
+        if trial.number != self._asking:
+            self._asking, self._drawn = trial.number, {}
+            if self._fit is None or max(self._n_asked, self._n_told) >= self.asks_per_fit:
+                self._fit = self._fit_anew(study, trial.number)
+                self._n_asked = self._n_told = 0
+            self._n_asked += 1
+        return self._fit
+
+    def _fit_anew(self, study: Study, asking: int) -> "Fit | None":
+        self._history.update(study.get_trials(deepcopy=False))
+        n = self._history.n_finished()
+        if n < self._n_startup_trials:
+            return None
+        several = len(study.directions) > 1
+        n_below = (default_gamma_multiobjective if several else default_gamma)(n)
+        below, above = self._history.split(study, n_below, asking)
+        return Fit(
+            history=self._history,
+            below=below,
+            above=above,
+            weigh_below=not several,
+            rng=self._rng,
+            n_candidates=self._n_candidates,
+            n_asks=self.asks_per_fit,
+        )
+
+
+class Fit:
+    """What is known at one moment; each group's densities are fitted when first asked for."""
+
+    def __init__(
+        self,
+        *,
+        history: History,
+        below: Numbers,
+        above: Numbers,
+        weigh_below: bool,
+        rng: np.random.RandomState,
+        n_candidates: int,
+        n_asks: int,
+    ) -> None:
+        """``weigh_below``: of good trials too, older ones count less."""
+        self._history, self._below, self._above = history, below, above
+        self._weigh_below = weigh_below
+        self._rng, self._n_candidates, self._n_asks = rng, n_candidates, n_asks
+        self._proposals: dict[tuple[str, ...], Proposals] = {}
+
+    def propose(self, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+        """The next trial's parameters of this group."""
+        names = tuple(distributions)
+        if names not in self._proposals:
+            self._proposals[names] = self._begin(Group(distributions))
+        return self._proposals[names].next()
+
+    def _begin(self, group: Group) -> Proposals:
+        names = tuple(group.distributions)
+        below = self._history.observations(self._below, names)
+        above = self._history.observations(self._above, names)
+        return Proposals(
+            Density(group, below, None if self._weigh_below else np.ones(len(below))),
+            Density(group, above),
+            self._rng,
+            self._n_candidates,
+            self._n_asks,
+        )
