@@ -13,6 +13,7 @@ import argparse
 import gc
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -317,8 +318,11 @@ def compare_regrets(
         for sampler in sides
         for seed in range(n_seeds)
     ]
+    found = {}
     with ProcessPoolExecutor(jobs) as pool:
-        found = dict(zip(searches, pool.map(Search.regret, searches), strict=True))
+        for search, regret in zip(searches, pool.map(Search.regret, searches), strict=True):
+            found[search] = regret
+            print(f"{len(found)}/{len(searches)} {search}: {regret:.4f}", file=sys.stderr)
     return [
         _regrets(problem, n, {side: _of(found, problem, n, side) for side in sides})
         for problem in problems

@@ -50,9 +50,9 @@ _Normals = (
 )
 #: Numbers of more values are taken for continuous.
 MOST_LISTED = 32
-#: Smaller log probabilities count as this: beside the prior they are nothing, and a sum in which
-#: another value's probability is multiplied by zero must not meet an infinity.
-_LOWEST_LOG = -700.0
+#: Smaller logs count as this. Beside the prior that is nothing, but a feature of zero must not meet
+#: an infinite coefficient, and numpy's exp takes ten times as long for what comes out below 1e-308.
+LOWEST_LOG = -700.0
 
 
 class Axis(Protocol):
@@ -105,7 +105,7 @@ class Steps:
         mu, sigma, which = _unique_inverse_2d(kernels.mu, kernels.sigma)
         edges = (self._edges[:, np.newaxis] - mu) / sigma
         log_mass = log_normal_mass(edges[:-1], edges[1:]) - log_normal_mass(edges[0], edges[-1])
-        return np.maximum(log_mass, _LOWEST_LOG)[:, which], np.zeros(len(which))
+        return np.maximum(log_mass, LOWEST_LOG)[:, which], np.zeros(len(which))
 
 
 class Range:

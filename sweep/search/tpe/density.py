@@ -17,7 +17,7 @@ from optuna.samplers._tpe.probability_distributions import (
 )
 from optuna.samplers._tpe.sampler import default_weights
 
-from sweep.search.tpe.axes import Floats, draw, make_axis, rounded
+from sweep.search.tpe.axes import LOWEST_LOG, Floats, draw, make_axis, rounded
 
 #: As ``optuna.samplers.TPESampler()`` has them.
 PARAMETERS = _ParzenEstimatorParameters(
@@ -118,7 +118,7 @@ class Density:
 
 def sum_of_kernels(features: Floats, coefficients: Floats) -> Floats:
     """Sum of exp(features @ coefficients) over kernels: (M, F), (F, N) -> (M,)."""
-    # No care against underflow: the prior, one of the kernels, covers the whole range.
+    # The largest need not be taken out first: the prior, one of the kernels, is nowhere that small.
     total = np.zeros(len(features))
     n_features, n_kernels = coefficients.shape
     step = max(1, _TILE_PRODUCTS // (_TILE_CANDIDATES * n_features))
@@ -127,5 +127,6 @@ def sum_of_kernels(features: Floats, coefficients: Floats) -> Floats:
         for first in range(0, len(features), _TILE_CANDIDATES):
             part = slice(first, first + _TILE_CANDIDATES)
             logs = features[part] @ tile
+            np.maximum(logs, LOWEST_LOG, out=logs)
             total[part] += np.exp(logs, out=logs).sum(axis=1)
     return total
