@@ -29,7 +29,7 @@ from sweep.search.configurations import (
     width_reader,
 )
 from sweep.search.curves import Curves
-from sweep.search.samplers import make_sampler
+from sweep.search.samplers import make_sampler, share_fits
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
 from sweep.trial import EpochMetrics, TestMetrics, TrialDone, TrialSpec, width_class
@@ -152,6 +152,10 @@ class Book:
             "worker": worker,
         }
         return spec
+
+    def share_fits(self, population: int) -> None:
+        """So many trials train at a time: what a sampler fits may serve several of them."""
+        share_fits(self._study.sampler, population)
 
     # --- hearing ----------------------------------------------------------------------------
 

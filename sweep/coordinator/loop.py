@@ -43,6 +43,7 @@ from sweep.trial import (
     OfTrial,
     PopulationHalved,
     Ready,
+    Room,
     Train,
     TrialDiverged,
     TrialDone,
@@ -267,11 +268,15 @@ class Coordinator:
             self._data_sha256 = event.data_sha256
             self._writer.note_data(event.data_sha256, event.originals_png)
         worker.ready = True
-        worker.take_room(event.room)
+        self._take_room(worker, event.room)
         worker.device_name = event.device_name
         self._first_ready = self._first_ready or time.monotonic()
         self._note_worker(worker)
         self._fill(worker)
+
+    def _take_room(self, worker: Worker, room: Room) -> None:
+        worker.take_room(room)
+        self._book.share_fits(sum(one.room.slots or 1 for one in self._crew))
 
     def _hear_halved(self, worker: Worker, event: PopulationHalved) -> None:
         before, room = event.before, event.room
@@ -281,7 +286,7 @@ class Coordinator:
             f"{room.rows:,}; {len(event.put_back):,} trials begin anew: {event.reason}",
             worker=worker.name,
         )
-        worker.take_room(room)
+        self._take_room(worker, room)
         for number, attempt in event.put_back:
             if worker.holds(number, attempt):
                 self._book.put_back(number)
