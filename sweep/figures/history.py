@@ -143,9 +143,10 @@ def draw_history(history: History) -> go.Figure:
 
 def _kinds(history: History) -> list[tuple[Marks, str, dict[str, Any]]]:
     finished = "finished" if history.band is None else "best of its group"
+    mark = style.among(history.finished.n, {"color": style.SKY, "size": 7, "opacity": 0.85})
     return [
         (history.pruned, "pruned", {"color": style.FAINT, "symbol": "x-thin-open", "size": 7}),
-        (history.finished, finished, {"color": style.SKY, "size": 7, "opacity": 0.85}),
+        (history.finished, finished, mark),
         (history.question, "the question’s", _STAR),
     ]
 

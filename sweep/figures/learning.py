@@ -6,7 +6,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from sweep.analysis.verdict import question_trial
-from sweep.figures import style, words
+from sweep.figures import axes, style, words
 from sweep.store.records import CurvePoint, TrialRow
 
 
@@ -67,8 +67,5 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
                 hovertemplate=f"{curve.label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
             )
         )
-    drawn.update_yaxes(style.log_axis([error for curve in curves for error in curve.val_mse]))
-    longest = max(len(curve.epochs) for curve in curves)
-    return drawn.update_xaxes(
-        range=[1 - 0.03 * longest, longest * 1.03], dtick=1 if longest <= 10 else None
-    )
+    drawn.update_yaxes(axes.error_axis([error for curve in curves for error in curve.val_mse]))
+    return drawn.update_xaxes(axes.epoch_axis(max(max(curve.epochs) for curve in curves)))

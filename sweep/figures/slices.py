@@ -21,6 +21,8 @@ _ENOUGH = 30
 _MAX_GROUPS = 40
 #: How far the marks of one value scatter to either side, in distances between neighbours.
 _SCATTER = 0.3
+#: The distance of a value that has no neighbour: its marks stay beside it.
+_ALONE = 0.1
 
 #: From the first trials to the last: light to dark, also for those who see no colours.
 SCALE = ((0.0, "#F2DE8E"), (0.35, "#7CC6A4"), (0.7, "#2D8DC4"), (1.0, "#1D4E9E"))
@@ -90,7 +92,7 @@ def gather_slice(
 def _scattered(along: Axis, numbers: NDArray[np.int64]) -> Numbers:
     """Around their value, each trial always at the same place."""
     points = along.scaled(along.points)
-    gap = float(np.diff(points).min()) if len(points) > 1 else 0.5
+    gap = float(np.diff(points).min()) if len(points) > 1 else _ALONE
     aside = _SCATTER * gap * (2 * axes.even(numbers) - 1)
     return along.unscaled(along.scaled(along.values) + aside)
 

@@ -6,6 +6,7 @@ on a dark one.
 
 import math
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -93,10 +94,19 @@ def figure(title: str, x: str, y: str, **layout: Any) -> go.Figure:
     return drawn
 
 
+_LINE = 42
+
+
 def say(drawn: go.Figure, text: str) -> go.Figure:
-    """A chart without marks says why."""
+    """A chart without marks says why, in lines that fit a phone."""
     drawn.add_annotation(
-        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 14}
+        text="<br>".join(wrap(text, _LINE)),
+        x=0.5,
+        y=0.5,
+        xref="paper",
+        yref="paper",
+        showarrow=False,
+        font={"size": 14},
     )
     return drawn.update_xaxes(visible=False).update_yaxes(visible=False)
 
@@ -107,6 +117,14 @@ def scatter(n_marks: int) -> Any:
     For lines over marks too: what WebGL draws lies on top of all SVG.
     """
     return go.Scattergl if n_marks >= WEBGL_POINTS else go.Scatter
+
+
+def among(n_marks: int, marker: Mapping[str, Any]) -> dict[str, Any]:
+    """The marker where it is one of so many: of very many, small and faint, so that those drawn
+    last do not hide the others."""
+    if n_marks < WEBGL_POINTS:
+        return dict(marker)
+    return {**marker, "size": 5, "opacity": 0.6, "line": {"width": 0}}
 
 
 def hovering(
@@ -131,16 +149,20 @@ def hovering(
 
 #: A logarithmic axis spans at least this much, also for a single value.
 _LEAST_DECADES = 0.6
+#: Within so little, 1, 2 and 5 may leave a single tick.
+_FEW_DECADES = 0.8
 
 
 def log_axis(values: Sequence[float] | Numbers, pad: float = 0.06) -> dict[str, Any]:
-    """A logarithmic axis over the values, with ticks at 1, 2 and 5."""
+    """A logarithmic axis over the values; the less it spans, the more ticks it has a decade."""
     low, high = math.log10(np.min(values)), math.log10(np.max(values))
     room = max(pad * (high - low), (_LEAST_DECADES - (high - low)) / 2)
+    span = high - low + 2 * room
     return {
         "type": "log",
         "range": [low - room, high + room],
-        "dtick": "D2" if high - low < 2.2 else 1,
+        # All of 1 to 9; 1, 2 and 5; powers of ten.
+        "dtick": "D1" if span < _FEW_DECADES else "D2" if high - low < 2.2 else 1,
         "tickformat": "~g",
         "minor": {"dtick": "D1", "ticks": "outside", "ticklen": 2, "tickcolor": FAINT},
     }

@@ -228,7 +228,7 @@ def _draw_trials(drawn: go.Figure, errors: WidthErrors) -> None:
                     drawn,
                     errors.marks.take(rows),
                     n_marks=errors.marks.n,
-                    marker=_marker(colour, symbol),
+                    marker=style.among(errors.marks.n, _marker(colour, symbol)),
                     name=f"{activation}, {loss}",
                     legendgroup=str(activation),
                     showlegend=False,

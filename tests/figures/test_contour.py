@@ -93,4 +93,4 @@ def test_one_trial_can_be_drawn_and_none_says_why() -> None:
     one = trial_table(trial_row(number=7, values=(0.1,)))
     assert draw_contour(gather_contour(one, "learning_rate", "hidden_width")).data[0].z.tolist()
     (said,) = draw_contour(gather_contour(trial_table(), "epochs", "loss")).layout.annotations
-    assert said.text == "No finished trial has both epochs and loss."
+    assert said.text.replace("<br>", " ") == "No finished trial has both epochs and loss."

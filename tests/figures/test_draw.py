@@ -110,3 +110,33 @@ def test_many_points_are_drawn_with_webgl() -> None:
 
 def test_the_upload_button_is_off() -> None:
     assert style.CONFIG["showSendToCloud"] is False
+
+
+def test_curves_that_lie_close_have_an_axis_with_several_ticks() -> None:
+    def of(*errors: float) -> go.Figure:
+        points = [
+            CurvePoint(epoch=epoch, train_loss=None, val_mse=error, val_bce=None, seconds=1.0)
+            for epoch, error in enumerate(errors, start=1)
+        ]
+        return draw_curves(gather_curves([trial_row(number=0, values=[0.1])], {0: points}))
+
+    assert of(0.029, 0.012).layout.yaxis.type == "linear"  # a logarithmic one would say 0.02 alone
+    assert of(0.29, 0.012).layout.yaxis.type == "log"
+
+
+def test_of_very_many_trials_no_activation_hides_the_others() -> None:
+    def marker(n: int) -> go.scatter.Marker:
+        rows = [trial_row(number=number, values=[0.1], test_mse=0.1) for number in range(n)]
+        return draw_width(gather_width(trial_table(*rows))).data[0].marker
+
+    assert marker(style.WEBGL_POINTS).size < marker(10).size
+    assert marker(style.WEBGL_POINTS).opacity < 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.02, 0.031), (0.011, 0.019), (0.0052, 0.0098)])
+def test_a_short_logarithmic_axis_has_more_than_one_tick(low: float, high: float) -> None:
+    axis = style.log_axis([low, high])
+    begin, end = (10**power for power in axis["range"])
+    digits = {"D1": range(1, 10), "D2": (1, 2, 5), 1: (1,)}[axis["dtick"]]
+    ticks = [digit * 10.0**power for power in range(-4, 1) for digit in digits]
+    assert sum(begin <= tick <= end for tick in ticks) > 1

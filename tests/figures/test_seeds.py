@@ -40,7 +40,7 @@ def names(drawn: go.Figure) -> list[str]:
 
 def said(chart: SeedChart) -> str:
     (annotation,) = draw_seeds(chart).layout.annotations
-    return str(annotation.text)
+    return str(annotation.text).replace("<br>", " ")
 
 
 def test_seeds_have_a_line_each_and_their_mean() -> None:

@@ -98,6 +98,14 @@ def test_every_trace_of_marks_links_to_its_trials() -> None:
     assert {trace.type for trace in drawn.data} <= {"scatter", "scattergl"}
 
 
+def test_the_mark_of_a_value_that_stands_alone_stays_beside_it() -> None:
+    alone = trial_table(row(0, 0.1, hidden_width=784))
+    (mark, *_) = draw_slice(gather_slice(alone, "hidden_width")).data
+    assert mark.x[0] == pytest.approx(784, rel=0.03)
+
+
 def test_a_slice_of_nothing_says_why_it_is_empty() -> None:
     (said,) = draw_slice(gather_slice(trial_table(), "epochs")).layout.annotations
-    assert said.text == "No finished trial has both epochs and validation error."
+    assert (
+        said.text.replace("<br>", " ") == "No finished trial has both epochs and validation error."
+    )
