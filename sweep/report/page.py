@@ -15,6 +15,7 @@ from sweep.analysis.study_floors import study_floors
 from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
 from sweep.figures import sentences, style, words
 from sweep.figures.classes import draw_classes, gather_classes
+from sweep.figures.contour import draw_contour, gather_contour
 from sweep.figures.edf import draw_edf, gather_edf
 from sweep.figures.history import draw_history, gather_history
 from sweep.figures.importances import draw_importances, gather_importances
@@ -264,7 +265,15 @@ def _settings(engine: Engine, study: StudySummary, table: TrialTable) -> list[Ch
     for setting in others[:_N_SLICES]:  # the width has a section of its own
         sliced = draw_slice(gather_slice(table, setting, study.objectives[0]))
         charts.append(_chart(f"slice-{setting}", sliced))
-    return charts + _parallel(table)
+    return charts + _pair(table, bars.settings, study.objectives[0]) + _parallel(table)
+
+
+def _pair(table: TrialTable, settings: Sequence[str], objective: str) -> list[Chart]:
+    """The two settings that matter most, together; nothing where there are no two."""
+    if len(settings) < 2:
+        return []
+    contour = gather_contour(table, settings[0], settings[1], objective)
+    return [_chart("contour", draw_contour(contour), contour.about)]
 
 
 def _spread(name: str, table: TrialTable, found: Verdict) -> list[Chart]:

@@ -310,3 +310,10 @@ def test_a_browser_draws_every_chart_and_offers_no_upload(
     assert body.count('class="modebar-container"') == body.count('class="plotly-graph-div')
     assert "Share chart" not in body
     assert "Content Security Policy" not in body
+
+
+def test_the_two_settings_that_matter_most_are_shown_together(engine: Engine) -> None:
+    fill(engine)
+    page = Page(render(engine, "study"))
+    assert "chart-contour" in page.ids
+    assert "Best validation error by hidden width and activation" in page.text
