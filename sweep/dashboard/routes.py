@@ -9,6 +9,7 @@ from sweep.dashboard import links
 from sweep.dashboard.guard import HEALTH
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, SweepError
+from sweep.figures.pictures import see_through
 from sweep.store import read
 
 
@@ -46,6 +47,7 @@ def register(server: Flask, view: View) -> None:
             return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
         if png is None:
             abort(404)
+        png = see_through(png)
         answer = Response(png, mimetype="image/png")
         answer.headers["Cache-Control"] = "private, no-cache"
         answer.set_etag(hashlib.sha256(png).hexdigest()[:32])

@@ -1,4 +1,4 @@
-"""Strips of ten images cut into single pictures, as data URIs for a page."""
+"""Strips of ten images for a page: cut into single pictures, or with gaps that let it through."""
 
 import base64
 import io
@@ -30,14 +30,37 @@ class PictureRow(NamedTuple):
 def cut(strip_png: bytes, what: str, names: list[str]) -> list[Picture]:
     """The pictures of a strip; ``names`` say what each shows."""
     strip = Image.open(io.BytesIO(strip_png))
-    width, rest = divmod(strip.width - GAP * (STRIP_LENGTH - 1), STRIP_LENGTH)
-    edges = [place * (width + GAP) for place in range(STRIP_LENGTH)]
-    if rest or width < 1 or not all(_is_gap(strip, edge) for edge in edges[1:]):
+    edges = _edges(strip)
+    if not edges:
         return [Picture(_uri(strip_png), what)]
+    width = edges[1] - GAP
     return [
         Picture(_uri(_png(strip.crop((left, 0, left + width, strip.height)))), f"{what}: {name}")
         for left, name in zip(edges, names, strict=True)
     ]
+
+
+def see_through(strip_png: bytes) -> bytes:
+    """The strip with transparent gaps, for a page of any colour; one that is not of ten stays."""
+    strip = Image.open(io.BytesIO(strip_png))
+    edges = _edges(strip)
+    if not edges:
+        return strip_png
+    opaque = Image.new("L", strip.size, 255)
+    for edge in edges[1:]:
+        opaque.paste(0, (edge - GAP, 0, edge, strip.height))
+    clear = strip.convert("L")
+    clear.putalpha(opaque)
+    return _png(clear)
+
+
+def _edges(strip: Image.Image) -> list[int]:
+    """Where each of the ten pictures begins; nothing where the strip is not of ten."""
+    width, rest = divmod(strip.width - GAP * (STRIP_LENGTH - 1), STRIP_LENGTH)
+    edges = [place * (width + GAP) for place in range(STRIP_LENGTH)]
+    if rest or width < 1 or not all(_is_gap(strip, edge) for edge in edges[1:]):
+        return []
+    return edges
 
 
 def _is_gap(strip: Image.Image, edge: int) -> bool:

@@ -1,9 +1,11 @@
 """Pulse, pictures, health."""
 
+import io
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from PIL import Image
 
 from sweep.store import annotate
 from sweep.store.engine import Engine
@@ -44,6 +46,12 @@ def test_pictures_are_sent_once(client: FlaskClient, kind: str) -> None:
     assert answer.data.startswith(b"\x89PNG")
     again = client.get(path, headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status_code == 304
+
+
+def test_the_page_shows_between_the_pictures_of_a_strip(client: FlaskClient) -> None:
+    strip = Image.open(io.BytesIO(client.get("/api/picture/originals.png?study=small").data))
+    assert strip.mode == "LA"
+    assert strip.getchannel("A").getextrema() == (0, 255)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from sweep.figures import pictures
-from sweep.figures.pictures import cut, picture_names
+from sweep.figures.pictures import cut, picture_names, see_through
 from sweep.trainer import data, pixels
 from tests.store_factories import strip_png
 
@@ -40,3 +40,14 @@ def test_a_strip_that_is_not_of_ten_stays_whole() -> None:
 def test_pictures_are_named_by_class_where_there_are_ten() -> None:
     assert picture_names(tuple("0123456789")) == list("0123456789")
     assert picture_names(("a", "b"))[0] == "test image 1"
+
+
+def test_the_gaps_of_a_strip_let_the_page_through_and_its_pictures_do_not() -> None:
+    strip = Image.open(io.BytesIO(see_through(strip_png(height=28, width=28))))
+    alphas = [strip.getpixel((x, 14))[1] for x in range(strip.width)]  # type: ignore[index]
+    assert alphas == ([255] * 28 + [0] * 2) * 9 + [255] * 28
+    assert strip.getpixel((31, 5)) == (20, 255)
+
+
+def test_a_strip_without_gaps_is_left_alone() -> None:
+    assert see_through(strip_png(n=3)) == strip_png(n=3)
