@@ -29,11 +29,11 @@
   }
 
   /* The revision that a figure which takes long is due to show: not more often than every
-     `pause` milliseconds, and never while the page still draws the last one. */
+     `pause` milliseconds, and never before the page has it (then `pause` is not known). */
   function due(_, revision, drawn, pause) {
     const now = Date.now();
-    if (!revision || (drawn && drawn.revision === revision)) return noUpdate();
-    if (drawn && now - drawn.at < (pause || 0)) return noUpdate();
+    if (typeof pause !== "number" || !revision || (drawn && drawn.revision === revision)) return noUpdate();
+    if (drawn && now - drawn.at < pause) return noUpdate();
     return { revision, at: now };
   }
 

@@ -62,6 +62,8 @@ def layout(view: View, place: Place) -> Any:
             dcc.Store(id="overview-history-range"),
             dcc.Store(id="overview-width-range"),
             dcc.Store(id="overview-importances-due"),
+            # Unknown until its chart is laid out: the pulse beats before that.
+            dcc.Store(id="overview-importances-pause"),
         ],
         className="overview",
     )
@@ -116,7 +118,6 @@ def figures(place: Place, table: TrialTable, *, later: bool = False) -> list[Any
         _best_card(place),
         dcc.Store(id="overview-best-shown"),
         cards.figure_card("overview-importances", title="Importance of each setting", height=200),
-        dcc.Store(id="overview-importances-pause", data=pause(table)),
     ]
 
 
@@ -208,11 +209,14 @@ def _register_words(app: Dash, view: View) -> None:
 def _register_charts(app: Dash, view: View) -> None:
     @app.callback(
         Output("overview-figures", "children"),
+        Output("overview-importances-pause", "data", allow_duplicate=True),
         Input("overview-figures", "id"),  # when the page is there
         State("place", "data"),
+        prevent_initial_call="initial_duplicate",
     )
-    def come(_: str, place: dict[str, Any]) -> list[Any]:
-        return figures(Place(**place), view.table(place["study"]))
+    def come(_: str, place: dict[str, Any]) -> tuple[list[Any], int]:
+        table = view.table(place["study"])
+        return figures(Place(**place), table), pause(table)
 
     @app.callback(
         Output("overview-history", "figure"),

@@ -60,7 +60,8 @@ def follows_zoom(app: Dash, graph_id: str) -> None:
 def comes_later(app: Dash, name: str) -> None:
     """Sets the Store ``{name}-due`` to a revision that a figure which takes long shall show.
 
-    The Store ``{name}-pause`` holds how many milliseconds lie between two of them at least.
+    The Store ``{name}-pause`` holds how many milliseconds lie between two of them at least; None
+    while the page has no such figure yet.
     """
     app.clientside_callback(
         ClientsideFunction("charts", "due"),

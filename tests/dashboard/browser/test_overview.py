@@ -2,8 +2,9 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
+from sweep.dashboard.app import PULSE_MILLISECONDS
 from sweep.dashboard.view import View
 from sweep.store import annotate, read
 from sweep.store.engine import Engine
@@ -50,7 +51,7 @@ def test_what_is_written_arrives_without_a_reload(
     assert best is not None
     annotate.invalidate(engine, "small", best)
     second = read.study(engine, "small").best_number
-    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Trial {second} ", timeout=4000)
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Trial {second} ")
     expect(page.locator(".ranking")).not_to_contain_text(f"Trial {best}\n")
 
 
@@ -102,3 +103,39 @@ def test_no_chart_offers_to_leave_the_machine(page: Page, dashboard: str) -> Non
     )
     assert any("PNG" in title for title in titles)
     assert [title for title in titles if "hare" in title or "loud" in title or "ogo" in title] == []
+
+
+def test_a_pulse_before_the_charts_are_laid_out_is_no_error(page: Page, dashboard: str) -> None:
+    """On a slow machine the pulse beat before the importances were there, and Dash complained."""
+    held = hold(page, "overview-figures.children")
+    page.goto(f"{dashboard}/study/small")
+    page.locator("#overview-strip").wait_for()
+    page.wait_for_timeout(2 * PULSE_MILLISECONDS + 200)
+    held.pop().continue_()
+    expect(page.locator("#overview-importances .barlayer .point").first).to_be_visible(
+        timeout=15_000
+    )
+
+
+def test_the_drawn_history_stands_in_until_the_chart_has_marks(page: Page, dashboard: str) -> None:
+    held = hold(page, "overview-history.figure")
+    page.goto(f"{dashboard}/study/small")
+    page.locator("#overview-history .main-svg").first.wait_for(state="attached")
+    expect(page.locator("img.poster")).to_be_visible()
+    held.pop().continue_()
+    page.locator("#overview-history .scatterlayer .points path").first.wait_for()
+    expect(page.locator("img.poster")).to_be_hidden()
+
+
+def hold(page: Page, output: str) -> list[Route]:
+    """Keep the requests of a callback back, to be continued later."""
+    held: list[Route] = []
+
+    def answer(route: Route) -> None:
+        if output in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/_dash-update-component?*", answer)
+    return held
