@@ -10,8 +10,9 @@ later ones do ("warm"). A chart counts once it has marks of data in it:
     drawn        ours: the history as the server draws it, which stands in until Plotly is there
     interactive  a Plotly chart
 
-Then the page stays open, and nothing is written: what that costs a second. Last, the size of the
-largest answer that carries data, scripts and styles aside.
+Then the page stays open, and nothing is written: what that costs a second. Then something is: of
+our side, the seconds from each of five writes until the page says so, at the most. Last, the size
+of the largest answer that carries data, scripts and styles aside.
 """
 
 import argparse
@@ -34,12 +35,15 @@ import psutil
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from benchmarks.synthetic import add_study
+from sweep.store import annotate, read
+from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
 
 STUDY = "synthetic"
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 _PATIENCE_SECONDS = 300
 _IDLE_SECONDS = 20
+_N_NEWS = 5
 
 _DRAWN = "() => [...document.querySelectorAll('img.poster')].some((of) => of.complete)"
 _INTERACTIVE = """() => [...document.querySelectorAll('.js-plotly-plot')].some((plot) =>
@@ -71,6 +75,8 @@ class Measured(NamedTuple):
     idle_cpu_percent: float
     idle_requests_per_second: float
     idle_bytes_per_second: float
+    #: None where it is not measured.
+    news_seconds: float | None
 
 
 def main() -> None:
@@ -81,9 +87,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'study.db'}"
-        add_study(open_store(url, create=True), STUDY, options.trials)
+        engine = open_store(url, create=True)
+        add_study(engine, STUDY, options.trials)
         sides = [side for side in _sides(url) if side.name == "sweep" or not options.only_ours]
-        found = {side.name: _measure(side, options.openings) for side in sides}
+        found = {side.name: _measure(side, options.openings, engine) for side in sides}
     _print(found, options.trials)
 
 
@@ -104,7 +111,7 @@ def _free_port() -> int:
         return port
 
 
-def _measure(side: Side, n_openings: int) -> Measured:
+def _measure(side: Side, n_openings: int, engine: Engine) -> Measured:
     with _serving(side) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=list(_FLAGS)
@@ -113,8 +120,9 @@ def _measure(side: Side, n_openings: int) -> Measured:
         cold = _open(browser, side, sizes)
         warm = [_open(browser, side, sizes) for _ in range(n_openings)]
         idle = _idle(browser, side, server)
+        news = _news(browser, side, engine) if side.name == "sweep" else None
         browser.close()
-    return Measured(cold, _median(warm), max(sizes), *idle)
+    return Measured(cold, _median(warm), max(sizes), *idle, news)
 
 
 @contextmanager
@@ -186,6 +194,27 @@ def _idle(browser: Browser, side: Side, server: psutil.Process) -> tuple[float, 
     return 100 * cpu / _IDLE_SECONDS, len(sizes) / _IDLE_SECONDS, sum(sizes) / _IDLE_SECONDS
 
 
+def _news(browser: Browser, side: Side, engine: Engine) -> float:
+    """Another trial becomes the best: how long until the page's headline names it, at the most."""
+    page = browser.new_page()
+    page.set_default_timeout(1000 * _PATIENCE_SECONDS)
+    page.goto(side.path, wait_until="commit")
+    page.wait_for_function(_INTERACTIVE)
+    page.wait_for_timeout(5000)
+    taken = []
+    for _ in range(_N_NEWS):
+        best = read.study(engine, STUDY).best_number
+        assert best is not None
+        begun = time.perf_counter()
+        annotate.invalidate(engine, STUDY, best)
+        new = f"Trial {read.study(engine, STUDY).best_number} "
+        named = f"() => document.querySelector('h1').textContent.startsWith('{new}')"
+        taken.append(_seconds_until(page, named, begun))
+        page.wait_for_timeout(5000)
+    page.close()
+    return max(taken)
+
+
 def _cpu_seconds(server: psutil.Process) -> float:
     processes = [server, *server.children(recursive=True)]
     return sum(sum(process.cpu_times()[:2]) for process in processes)
@@ -202,6 +231,7 @@ def _print(found: dict[str, Measured], n_trials: int) -> None:
         "idle server": [f"{of.idle_cpu_percent:.1f} % CPU" for of in found.values()],
         "idle requests": [f"{of.idle_requests_per_second:.1f} /s" for of in found.values()],
         "idle answers": [f"{of.idle_bytes_per_second:,.0f} B/s" for of in found.values()],
+        "news on the page": [_s(of.news_seconds) for of in found.values()],
     }
     print(f"{'':20}" + "".join(f"{name:>20}" for name in found))
     for label, cells in rows.items():
