@@ -205,7 +205,7 @@ def draw_lines(lines: Lines) -> go.Figure:
             tickfont={"size": 11},
         )
     )
-    return drawn.update_layout(margin={"l": 60, "r": 20, "t": 80, "b": 24})
+    return drawn.update_layout(margin={"l": 60, "r": 20, "t": 56, "b": 24})
 
 
 def _axis(dimension: Dimension) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from sweep.errors import UsageError
 from sweep.figures.parallel import MAX_LINES
 from sweep.store.engine import Engine
 from sweep.store.table import TrialTable
-from tests.store_factories import add_study, add_trial, sqlite_store
+from tests.pages import as_json
+from tests.store_factories import add_study, add_trial, sqlite_store, trial_row, trial_table
 
 CHOSEN = ("hidden_width", "activation", "val_mse")
 
@@ -75,6 +76,12 @@ def test_what_an_address_names_and_is_not_there_becomes_what_is(table: TrialTabl
 
 def test_the_two_settings_of_a_map_differ(table: TrialTable) -> None:
     assert views.choice_of(table, "loss", "loss", None)[:2] == ("loss", "hidden_width")
+
+
+@pytest.mark.parametrize(("n", "said"), [(0, "No trial yet"), (1, "1 trial"), (3, "All 3 trials")])
+def test_the_count_of_trials_is_a_sentence(n: int, said: str) -> None:
+    table = trial_table(*(trial_row(number=number, values=(0.1,)) for number in range(n)))
+    assert f'"{said}"' in as_json(explore.passing("study", table, Filter()))
 
 
 def test_a_condition_goes_alone_or_with_all_others() -> None:

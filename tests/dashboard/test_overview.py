@@ -87,6 +87,27 @@ def test_the_time_left_is_what_is_to_do_at_the_present_pace(engine: Engine) -> N
     assert left == pytest.approx(80, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("devices", "label"), [(("0", "1"), "GPU busy"), (("0", "cpu"), "Busy"), ((), "Busy")]
+)
+def test_the_strip_says_how_busy_the_gpus_are(
+    engine: Engine, devices: tuple[str, ...], label: str
+) -> None:
+    study_id = add_study(engine, phase="running")
+    add_rows(engine, schema.sweep_leases, lease_row(study_id, time.time() + 100))
+    for name, device in enumerate(devices):
+        add_rows(engine, schema.sweep_workers, worker_row(study_id, f"w{name}", device, busy=0.5))
+    tiles = standing.tiles(read.study(engine, "study"), read.workers(engine, "study"))
+    said = next(shown(tile) for tile in tiles if label in shown(tile))
+    assert ("50 %" in said) == bool(devices)
+
+
+def worker_row(study_id: int, name: str, device: str, **columns: Any) -> dict[str, Any]:
+    about = {"host": "box", "pid": 1, "state": "training", "n_finished": 0, **columns}
+    times = {"started_at": time.time(), "seen_at": time.time()}
+    return {"study_id": study_id, "name": name, "device": device, **about, **times}
+
+
 def test_of_a_grid_nobody_knows_how_long_it_takes(engine: Engine) -> None:
     study_id = add_study(engine, phase="running", n_trials=None)
     add_rows(engine, schema.sweep_leases, lease_row(study_id, time.time() + 100))

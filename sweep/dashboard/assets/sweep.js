@@ -46,11 +46,21 @@
 
   function address(query) {
     if (!query) return;
+    if ("where" in query) carry(query.where);
     const wanted = Object.entries(query).filter(([, value]) => value);
     const text = wanted.map(([key, value]) => key + "=" + encodeURIComponent(value)).join("&");
     const url = window.location.pathname + (text ? "?" + text : "");
     if (url !== window.location.pathname + window.location.search) {
       window.history.replaceState(window.history.state, "", url);
+    }
+  }
+
+  /* The tabs of the grid and of Explore lead to the trials that the page's filter lets through. */
+  function carry(where) {
+    const study = window.location.pathname.split("/").slice(0, 3).join("/");
+    for (const page of ["trials", "explore"]) {
+      const href = study + "/" + page + (where ? "?where=" + encodeURIComponent(where) : "");
+      window.dash_clientside.set_props("tab-" + page, { href });
     }
   }
 

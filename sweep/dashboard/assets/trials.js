@@ -151,7 +151,7 @@
     const note = many
       ? "At most " + MOST_COMPARED + " trials fit side by side: take " + (n - MOST_COMPARED) + " away."
       : "";
-    return ["Compare selected (" + n + ")", href, note, !n];
+    return ["Compare selected (" + n + ")", href, String(!href), note, !n];
   }
 
   function remember(where, sort, columns, selected, group, defaults, place) {

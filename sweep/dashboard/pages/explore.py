@@ -135,8 +135,8 @@ def passing(study: str, table: TrialTable, where: Filter) -> list[Any]:
     if not where:
         hint = "Drag along an axis, or a box on a chart below, to keep the trials in it."
         return [
-            html.Span(f"All {n_trials:,} trials", className="count"),
-            html.Span(hint, className="hint"),
+            html.Span(_all_of(n_trials), className="count"),
+            html.Span(hint if n_trials > 1 else "", className="hint"),
         ]
     grid = links.url(links.TRIALS, study, where=str(where))
     return [
@@ -145,6 +145,12 @@ def passing(study: str, table: TrialTable, where: Filter) -> list[Any]:
         html.Button("Clear all", id=_drop(""), className="plain small"),
         dcc.Link("Show in the grid", href=grid, className="button"),
     ]
+
+
+def _all_of(n_trials: int) -> str:
+    if n_trials > 1:
+        return f"All {n_trials:,} trials"
+    return "1 trial" if n_trials else "No trial yet"
 
 
 def _chip(name: str, said: str) -> Any:

@@ -411,7 +411,7 @@ def _first_steps(view: View) -> Any:
     return cards.empty(
         "No studies yet",
         [
-            "Start one, and it appears here by itself. The first takes a minute on two cores:",
+            "Start one, and it appears here by itself. The first takes some minutes on two cores:",
             html.Pre(command, className="command"),
             html.Button("Copy", className="plain", **attributes(data_copy=command)),
         ],

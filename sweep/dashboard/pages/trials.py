@@ -256,6 +256,7 @@ def _register_clientside(app: Dash) -> None:
         ClientsideFunction("trials", "compare"),
         Output("trials-compare", "children"),
         Output("trials-compare", "href"),
+        Output("trials-compare", "aria-disabled"),
         Output("trials-compare-note", "children"),
         Output("trials-deselect", "hidden"),
         Input("trials-selected", "data"),

@@ -115,7 +115,8 @@ def draw_ranking(ranking: Ranking, kind: str = "reconstructions") -> Any:
     return html.Table([html.Thead(html.Tr(cells)), html.Tbody(rows)], className="plain ranking")
 
 
-_NUMBERS = ("Validation", "Test", "Floors", "PSNR")
+_OVER_FLOOR = "vs PCA floor"
+_NUMBERS = ("Validation", "Test", _OVER_FLOOR, "PSNR")
 
 
 def _originals(study: str) -> Any:
@@ -134,7 +135,7 @@ def _row(study: str, line: Line, kind: str | None) -> Any:
         html.Td(configuration(row)),
         _number(words.number(row.val_mse), "Validation"),
         _number(words.number(row.test_mse), "Test"),
-        _number(over_floor(row.test_mse, line.floor), "Floors"),
+        _number(over_floor(row.test_mse, line.floor), _OVER_FLOOR),
         _number("–" if row.psnr is None else f"{words.number(row.psnr)} dB", "PSNR"),
     ]
     if kind is not None:

@@ -110,14 +110,20 @@ def navigation(place: Place) -> list[Any]:
     name = dcc.Link(
         place.study, href=links.url(links.OVERVIEW, place.study), className="study-name"
     )
-    return [name, *(_tab(page, place.study, here) for page in _TABS)]
+    return [name, *(_tab(page, place, is_here=page == here) for page in _TABS)]
 
 
-def _tab(page: str, study: str, here: str) -> Any:
-    is_here = page == here
+#: Pages that show the trials which a filter lets through.
+_FILTERED = (links.TRIALS, links.EXPLORE)
+
+
+def _tab(page: str, place: Place, *, is_here: bool) -> Any:
+    # What is filtered on one of them is on the other; sweep.js keeps these addresses up to date.
+    carries = page in _FILTERED and place.page in _FILTERED
+    where = place.query.get("where") if carries else None
     link = dcc.Link(
         _TABS[page],
-        href=links.url(page, study),
+        href=links.url(page, place.study, where=where),
         className="page-tab here" if is_here else "page-tab",
         id=f"tab-{page}",
     )

@@ -105,7 +105,8 @@ def _busy_tile(study: StudySummary, workers: Sequence[WorkerRow]) -> Any:
     known = [worker.busy for worker in alive if worker.busy is not None]
     share = words.percent(sum(known) / len(known)) if known else "–"
     detail = f"of {sentences.count(len(alive), 'worker')}" if alive else "no worker now"
-    return tile("Busy", share, detail)
+    on_gpus = bool(workers) and all(worker.device != "cpu" for worker in workers)
+    return tile("GPU busy" if on_gpus else "Busy", share, detail)
 
 
 def seconds_left(study: StudySummary) -> float | None:

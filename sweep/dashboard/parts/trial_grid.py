@@ -18,7 +18,7 @@ from sweep.store.table import TrialTable
 #: Rows that the grid asks for at once.
 BLOCK = 100
 
-_WIDTHS = {"number": 84, "state": 150, "note": 260, "reason": 260, "started": 170, "ended": 170}
+_WIDTHS = {"number": 84, "state": 120, "note": 260, "reason": 260, "started": 170, "ended": 170}
 _THEME = {
     "accentColor": "var(--accent)",
     "backgroundColor": "var(--card)",
@@ -89,7 +89,7 @@ def _column_def(column: GridColumn, is_shown: bool, by: grid_rows.Sort | None) -
         "headerName": column.heading,
         "headerTooltip": words.axis(name),
         "initialHide": not is_shown,
-        "initialWidth": _WIDTHS.get(name, 44 + 8 * max(6, len(column.heading))),
+        "initialWidth": _WIDTHS.get(name, 38 + 7 * max(7, len(column.heading))),
         "sortable": column.is_in_table,
     }
     if by is not None:

@@ -84,6 +84,21 @@ def test_the_grid_shows_the_same_trials(page: Page, dashboard: str) -> None:
     expect(page.get_by_role("button", name="Remove: activation tanh")).to_be_visible()
 
 
+def test_a_brush_filters_the_grid_behind_its_tab_and_back(page: Page, dashboard: str) -> None:
+    open_explore(page, dashboard)
+    draw_box(page)
+    count = page.locator("#explore-passing .count")
+    expect(count).to_have_text(re.compile(r"\d+ of 60 trials"))
+    left = count.inner_text()
+    page.get_by_role("link", name="Trials", exact=True).click()
+    expect(page.locator("#trials-count")).to_have_text(left)
+    page.get_by_role("link", name="Explore", exact=True).click()
+    expect(count).to_have_text(left)
+    page.get_by_role("button", name="Clear all").click()
+    page.get_by_role("link", name="Trials", exact=True).click()
+    expect(page.locator("#trials-count")).to_have_text("60 trials")
+
+
 @pytest.mark.parametrize(
     ("graph", "query"),
     [("explore-parallel", ""), ("explore-pane", "?view=contour&x=activation&y=hidden_width")],

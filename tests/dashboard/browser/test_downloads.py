@@ -1,0 +1,41 @@
+"""Every chart of every page can be taken away: as a picture, as a drawing, as its data."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page
+
+ALL_DRAWN = """n => {
+    const all = [...document.querySelectorAll(".figure-card")];
+    const cards = all.filter((card) => card.offsetParent);
+    const drawn = ".point, .points path, .js-line, .parcoords";
+    return cards.length >= n && cards.every((card) => card.querySelector(drawn));
+}"""
+
+
+@pytest.mark.parametrize(
+    ("path", "n_charts"),
+    [("", 3), ("/trials/1", 4), ("/compare", 2), ("/explore", 2)],
+    ids=["overview", "trial", "compare", "explore"],
+)
+def test_each_chart_downloads_as_png_svg_and_csv(
+    page: Page, dashboard: str, path: str, n_charts: int
+) -> None:
+    page.goto(f"{dashboard}/study/small{path}")
+    page.wait_for_function(ALL_DRAWN, arg=n_charts)
+    cards = page.locator(".figure-card").filter(visible=True).all()
+    assert len(cards) == n_charts
+    for card in cards:
+        assert download(page, card, "PNG").startswith(b"\x89PNG")
+        assert download(page, card, "SVG").startswith(b"<svg")
+        header, first, *_ = download(page, card, "CSV").decode().splitlines()
+        assert header.startswith("series,")
+        assert any(cell.replace(".", "").isdigit() for cell in first.split(","))
+
+
+def download(page: Page, card: Locator, kind: str) -> bytes:
+    button = card.get_by_role("button", name=f"as {kind}")
+    with page.expect_download() as found:
+        button.click()
+    assert found.value.suggested_filename.endswith(kind.lower())
+    return Path(found.value.path()).read_bytes()

@@ -1,0 +1,33 @@
+"""To look, on a phone."""
+
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Page, expect
+
+PAGES = ["", "/trials", "/trials/1", "/compare", "/explore", "/workers"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_as_wide_as_the_phone_and_leads_to_all_others(
+    page: Page, dashboard: str, path: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{dashboard}/study/small{path}")
+    page.locator(".page").first.wait_for()
+    expect(page.locator(".study-name")).to_be_in_viewport(ratio=1)
+    for tab in ("Overview", "Trials", "Compare", "Explore", "Workers"):
+        expect(page.locator("#navigation").get_by_role("link", name=tab)).to_be_in_viewport(ratio=1)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_parallel_axes_keep_room_for_their_names(page: Page, dashboard: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{dashboard}/study/small/explore")
+    names = page.locator("#explore-parallel .axis-title")
+    names.first.wait_for()
+    boxes = [box for name in names.all() if (box := name.bounding_box())]
+    ends = [(box["x"], box["x"] + box["width"]) for box in sorted(boxes, key=lambda box: box["x"])]
+    assert len(ends) == 6
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(ends))
