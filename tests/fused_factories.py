@@ -9,13 +9,13 @@ from itertools import product
 import torch
 import triton
 from torch import Tensor
-from triton.runtime import interpreter
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.trainer import DeviceData, load_model
 from sweep.trainer.fused import Blocks, FusedTrainer
 from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged, TrialSpec
 from tests.factories import make_images
+from tests.quick_interpreter import quicken
 from tests.trainer_factories import make_data, make_spec, start
 
 INTERPRETED = triton.knobs.runtime.interpret
@@ -93,36 +93,29 @@ def largest_difference(got: Tensor, expected: Tensor) -> float:
     return float((got - expected).abs().max() / expected.abs().max())
 
 
-def every_choice() -> list[TrialConfig]:
-    """Every activation x loss x output that is allowed, with every optimizer.
+def every_choice(optimizer: Optimizer | None = None) -> list[TrialConfig]:
+    """Every activation x loss x output that is allowed, with every optimizer, or one.
 
-    In the interpreter every activation with every optimizer, the others in turn, so that any two
-    choices meet. Schedules go round too.
+    Schedules, weight initialisations and widths go round.
     """
     outcomes = [pair for pair in product(Loss, Output) if pair != (Loss.BCE, Output.LINEAR)]
-    configs = []
-    for (i, activation), (k, variant) in product(enumerate(Activation), enumerate(VARIANTS)):
-        for loss, output in [_in_turn(i, k)] if INTERPRETED else outcomes:
-            configs.append(
-                replace(
-                    FUSED,
-                    hidden_width=3 + len(configs) % 13,
-                    activation=activation,
-                    loss=loss,
-                    output=output,
-                    delta=0.1,
-                    schedule=list(Schedule)[(i + k) % 3],
-                    warmup_epochs=2,
-                    **variant,  # type: ignore[arg-type]
-                )
-            )
-    return configs
-
-
-def _in_turn(i: int, k: int) -> tuple[Loss, Output]:
-    loss = list(Loss)[(i + k) % 4]
-    output = Output.SIGMOID if loss is Loss.BCE else list(Output)[(i // 4 + k) % 2]
-    return loss, output
+    variants = [v for v in VARIANTS if optimizer in (None, v["optimizer"])]
+    choices = product(Activation, outcomes, variants)
+    return [
+        replace(
+            FUSED,
+            hidden_width=3 + i % 13,
+            activation=activation,
+            loss=loss,
+            output=output,
+            delta=0.1,
+            schedule=list(Schedule)[i % 3],
+            warmup_epochs=2,
+            weight_init=list(WeightInit)[i % 5],
+            **variant,  # type: ignore[arg-type]
+        )
+        for i, (activation, (loss, output), variant) in enumerate(choices)
+    ]
 
 
 VARIANTS: list[dict[str, object]] = [
@@ -144,18 +137,5 @@ MORE_VARIANTS: list[dict[str, object]] = [
 ]
 
 
-def _patch_once(call: object) -> object:
-    """The interpreter prepares a helper's module again at every call, half of a test's time."""
-    prepared = set()
-
-    def quick(self: interpreter.InterpretedFunction, *args: object, **kwargs: object) -> object:
-        if self.fn in prepared:
-            return self.rewrite()(*args, **kwargs)
-        prepared.add(self.fn)
-        return call(self, *args, **kwargs)  # type: ignore[operator]
-
-    return quick
-
-
 if INTERPRETED:
-    interpreter.InterpretedFunction.__call__ = _patch_once(interpreter.InterpretedFunction.__call__)
+    quicken()

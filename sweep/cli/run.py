@@ -52,7 +52,7 @@ TrainerOption = Annotated[
     typer.Option(
         "--trainer",
         help="Train one trial at a time, or a population of them as one program on a GPU.",
-        show_default="reference",
+        show_default="fused on GPUs, reference on the CPU",
     ),
 ]
 PopulationOption = Annotated[

@@ -336,9 +336,9 @@ def _means(study_file: StudyFile, options: RunOptions) -> Means:
         options.per_gpu or study_file.workers.per_gpu,
         options.cpu_workers,
     )
-    # Reference on GPUs too, until the fused trainer has been measured on one.
-    trainer = options.trainer or Trainer.REFERENCE
-    refuse_fused_on_cpu(trainer, on_cpu=devices[0] == "cpu")
+    on_cpu = devices[0] == "cpu"
+    trainer = options.trainer or (Trainer.REFERENCE if on_cpu else Trainer.FUSED)
+    refuse_fused_on_cpu(trainer, on_cpu=on_cpu)
     return Means(devices=tuple(devices), trainer=trainer, population=options.population)
 
 

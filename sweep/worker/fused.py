@@ -11,7 +11,14 @@ import torch
 
 from sweep.errors import DeviceError
 from sweep.trainer.data import DeviceData
-from sweep.trainer.fused import Blocks, FusedTrainer, PopulationSize, Shape, population_size
+from sweep.trainer.fused import (
+    Blocks,
+    FusedTrainer,
+    PopulationSize,
+    Shape,
+    check_kernels,
+    population_size,
+)
 from sweep.trial import Event, Expected, Order, Room, WorkerSetup
 from sweep.worker.populations import PopulationSession
 from sweep.worker.pulse import device_memory
@@ -34,20 +41,33 @@ def work_fused(
     send: Callable[[Event], None],
     ready: Callable[[Room], None],
 ) -> None:
-    """Train populations until Shutdown. Raises DeviceError where not even one trial fits."""
+    """Train populations until Shutdown.
+
+    Raises DeviceError where not even one trial fits, and where the kernels' numbers are wrong.
+    """
     assert setup.expected is not None
+    checked: set[int] = set()
+
+    def check(batch_size: int) -> None:
+        """A batch size has kernels of its own; the interpreter's are what tests look at."""
+        if device.type == "cuda" and batch_size not in checked:
+            check_kernels(data, device, batch_size=batch_size)
+            checked.add(batch_size)
+
     shape = Shape(
         n_train=len(data.train),
         n_inputs=data.n_inputs,
         batch_size=min(setup.expected.max_batch_size, len(data.train)),
         n_classes=len(np.unique(data.test_labels)),
     )
+    check(shape.batch_size)
     free = free_bytes(device) // setup.n_workers_on_device
     room = room_for(shape, setup.expected, free, max_slots=_max_slots(setup, device))
     ready(room)
 
     def make(batch_size: int, room: Room) -> FusedTrainer:
         assert room.slots is not None
+        check(min(batch_size, len(data.train)))
         return FusedTrainer(data, device, batch_size=batch_size, rows=room.rows, slots=room.slots)
 
     PopulationSession(

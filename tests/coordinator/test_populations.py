@@ -139,9 +139,10 @@ def test_the_cpu_trains_with_the_reference_trainer(monkeypatch: pytest.MonkeyPat
         plan(study_file(), fused, 0)
 
 
-def test_a_gpu_trains_with_the_fused_trainer_when_it_is_chosen(
+def test_a_gpu_trains_with_the_fused_trainer_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert plan(study_file(), RunOptions(), 0).trainer is Trainer.REFERENCE
-    assert plan(study_file(), RunOptions(trainer=Trainer.FUSED), 0).trainer is Trainer.FUSED
+    assert plan(study_file(), RunOptions(), 0).trainer is Trainer.FUSED
+    reference = RunOptions(trainer=Trainer.REFERENCE)
+    assert plan(study_file(), reference, 0).trainer is Trainer.REFERENCE

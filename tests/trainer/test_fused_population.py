@@ -15,11 +15,12 @@ from sweep.names import Activation, Loss, Optimizer, Output
 from sweep.trainer import Diverged, load_model
 from sweep.trainer.fused import FusedTrainer
 from sweep.trainer.fused.kernels import KERNELS
-from sweep.trial import EpochDone, TrialConfig, TrialDiverged
+from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged
 from tests.factories import make_images
 from tests.fused_factories import (
     DEVICE,
     FUSED,
+    data_of_ten_steps,
     every_choice,
     fused_spec,
     make_fused,
@@ -41,7 +42,7 @@ overflows = pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeW
 WIDE = replace(FUSED, hidden_width=20, activation=Activation.GELU, optimizer=Optimizer.RMSPROP)
 
 
-def done(event: EpochDone | TrialDiverged) -> list[object]:
+def done(event: EpochDone | TrialDiverged) -> list[EpochMetrics]:
     """An epoch's numbers without its time."""
     assert isinstance(event, EpochDone)
     return [numbers(one) for one in event.metrics]
@@ -249,12 +250,16 @@ def test_diagnostics_are_what_their_names_say() -> None:
         assert seen.decoder_norm == pytest.approx(float(weights.decoder_weight.norm()), rel=1e-6)
 
 
-def test_tf32_is_close_to_float32() -> None:
-    exact, fast = (make_fused(precision=precision) for precision in ("ieee", "tf32"))
-    for fused in (exact, fast):
-        fused.admit(fused_spec(1))
-    one, other = (train_all(fused, 2)[1].metrics[0] for fused in (exact, fast))
-    assert other.train_loss == pytest.approx(one.train_loss, rel=1e-3)
+def test_losses_in_tf32_are_close_to_float32_over_20_steps() -> None:
+    data = data_of_ten_steps()
+    exact, fast = (make_fused(data, slots=8, rows=128, precision=p) for p in ("ieee", "tf32"))
+    for number, activation in enumerate(Activation):
+        for fused in (exact, fast):
+            fused.admit(fused_spec(number, replace(FUSED, activation=activation)))
+    for one, other in zip(train_all(exact, 2), train_all(fast, 2), strict=True):
+        (a,), (b,) = done(one), done(other)
+        assert a != b, "products were cut to tf32"
+        assert (a.train_loss, a.val_mse) == pytest.approx((b.train_loss, b.val_mse), rel=1e-3)
 
 
 def test_without_a_gpu_or_the_interpreter_it_says_what_is_missing(

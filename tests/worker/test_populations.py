@@ -35,7 +35,7 @@ from sweep.trial import (
 )
 from sweep.wire import decode, encode
 from sweep.worker import work
-from sweep.worker.fused import halved, room_for
+from sweep.worker.fused import halved, room_for, work_fused
 from sweep.worker.populations import PATIENCE, PopulationSession
 from tests.fake_populations import FakePopulation
 from tests.fused_factories import FUSED, make_fused, small_data
@@ -384,3 +384,23 @@ def test_a_setup_that_asks_for_the_fused_trainer_gets_through_the_wire() -> None
 
     setup = make_setup(trainer=Trainer.FUSED, expected=EXPECTED, max_slots=4)
     assert decode(encode(setup)) == setup
+
+
+def test_on_a_gpu_the_kernels_are_checked_before_a_study_trusts_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tests.trainer_factories import make_setup
+
+    seen: list[tuple[str, int]] = []
+
+    def refuse(data: object, device: torch.device, *, batch_size: int) -> None:
+        seen.append((device.type, batch_size))
+        raise DeviceError("other numbers than the reference trainer")
+
+    monkeypatch.setattr("sweep.worker.fused.check_kernels", refuse)
+    setup = make_setup(trainer=Trainer.FUSED, expected=replace(EXPECTED, max_batch_size=16))
+    inbox: SimpleQueue[Order] = SimpleQueue()
+    said: list[object] = []
+    with pytest.raises(DeviceError, match="other numbers"):
+        work_fused(small_data(), setup, torch.device("cuda"), inbox, said.append, said.append)
+    assert seen == [("cuda", 16)] and said == [], "nobody was told that it is ready"

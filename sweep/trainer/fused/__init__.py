@@ -2,6 +2,7 @@
 
 from sweep.trainer.fused.memory import PopulationSize, Shape, population_size
 from sweep.trainer.fused.population import Blocks
+from sweep.trainer.fused.selfcheck import check_kernels
 from sweep.trainer.fused.trainer import FusedTrainer, Launched
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "Launched",
     "PopulationSize",
     "Shape",
+    "check_kernels",
     "population_size",
 ]

@@ -1,0 +1,114 @@
+"""What a worker on a GPU checks before it trains: here the interpreter is the device."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from triton.runtime.errors import OutOfResources
+
+from sweep.errors import DeviceError
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.trainer.fused import check_kernels, kernels, selfcheck
+from sweep.trainer.fused.selfcheck import TOLERANCES
+from tests.fused_factories import DEVICE, LARGE_BLOCKS, small_data
+
+
+def check() -> None:
+    blocks = replace(LARGE_BLOCKS, units=128)  # as few programs as possible
+    check_kernels(small_data(), DEVICE, batch_size=16, blocks=blocks)
+
+
+class Launching:
+    """A kernel that does something else."""
+
+    def __init__(self, launch: Callable[..., None]) -> None:
+        self._launch = launch
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
+        return self._launch
+
+
+def nothing(*_: object, **__: object) -> None:
+    pass
+
+
+def test_kernels_that_agree_with_the_reference_pass_in_both_precisions() -> None:
+    check()
+
+
+def test_every_choice_is_part_of_the_check() -> None:
+    configs = [trial.config for trial in selfcheck._trials(128)]
+    for name, enum in {
+        "activation": Activation,
+        "loss": Loss,
+        "output": Output,
+        "optimizer": Optimizer,
+        "schedule": Schedule,
+        "weight_init": WeightInit,
+    }.items():
+        assert {getattr(config, name) for config in configs} == set(enum)
+
+
+@pytest.mark.parametrize("kernel", ["hidden_gradient", "update_encoder", "measure"])
+def test_a_kernel_that_does_nothing_is_noticed(
+    kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, kernel, Launching(nothing))
+    with pytest.raises(DeviceError, match=r"other numbers .* in ieee: .*`--trainer reference`"):
+        check()
+
+
+def test_products_of_less_precision_than_asked_for_are_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What the limits can tell: tf32 where float32 was asked for is a thousandth off.
+    decode = kernels.decode
+
+    class Imprecise:
+        def __getitem__(self, grid: Any) -> Callable[..., None]:
+            return lambda *args, **sizes: decode[grid](*args, **sizes | {"PRECISION": "tf32"})
+
+    monkeypatch.setattr(kernels, "decode", Imprecise())
+    with pytest.raises(DeviceError, match="in ieee"):
+        check()
+
+
+def test_limits_in_tf32_hold_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    tight = replace(TOLERANCES["tf32"], measured=1e-9)
+    monkeypatch.setattr(selfcheck, "TOLERANCES", {"tf32": tight})
+    with pytest.raises(DeviceError, match="in tf32: train_loss"):
+        check()
+
+
+@pytest.mark.parametrize(
+    "failure", [OutOfResources(300_000, 101_376, "shared memory"), RuntimeError("no kernel image")]
+)
+def test_kernels_that_do_not_run_are_told_of_in_words(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(kernels, "decode", Launching(fail))
+    with pytest.raises(DeviceError, match=r"do not run on cpu .*`--trainer reference`"):
+        check()
+
+
+def test_weights_that_diverge_are_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    def poison(*args: Any, **_: object) -> None:
+        args[9].fill_(torch.nan)
+
+    monkeypatch.setattr(kernels, "encode", Launching(poison))
+    with pytest.raises(DeviceError, match=r"in ieee: .* became nan"):
+        check()
+
+
+@pytest.mark.gpu
+def test_at_full_size_the_kernels_of_this_card_pass() -> None:
+    from tests.factories import make_images
+    from tests.trainer_factories import make_data
+
+    data = make_data(make_images(500, 100, height=28, width=28), DEVICE)
+    check_kernels(data, DEVICE, batch_size=128)
