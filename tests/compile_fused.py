@@ -30,6 +30,9 @@ from tests.fused_factories import every_choice, fused_spec, make_fused
 
 H100 = GPUTarget("cuda", 90, 32)
 
+#: What a launch says to the compiler, not to the kernel.
+OPTIONS = ("num_warps", "num_stages", "maxnreg")
+
 Launch = Callable[..., None]
 
 
@@ -41,7 +44,11 @@ def specialise(kernel: Any, *args: Any, **constants: Any) -> list[tuple[str, Any
 
 def compile_launch(kernel: Any, *args: Any, **constants: Any) -> Any:
     """As ``kernel[grid](*args, **constants)`` would on an H100."""
-    options = {name: constants.pop(name) for name in ("num_warps",) if name in constants}
+    options = {
+        name: constants.pop(name)
+        for name in ("num_warps", "num_stages", "maxnreg")
+        if name in constants
+    }
     specialised = specialise(kernel, *args, **constants)
     signature = {name: kind for name, (kind, _) in zip(kernel.arg_names, specialised, strict=True)}
     attributes = {

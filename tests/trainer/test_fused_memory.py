@@ -1,10 +1,12 @@
 """What fits into a population, and who gets which part of it."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.trainer.fused import PopulationSize, Shape, population_size
+from sweep.trainer.fused.graphs import repeated
 from sweep.trainer.fused.layout import Layout, Place
 from tests.fused_factories import BLOCKS, FUSED, make_fused, small_data
 
@@ -70,3 +72,10 @@ def test_places_never_overlap_and_nothing_is_lost(visits: list[tuple[int, int, b
         tiles = [tile for place in held for tile in place.tiles]
         assert len({place.slot for place in held}) == len(held) == 5 - layout.n_free_slots
         assert len(set(tiles)) == len(tiles) == 8 - layout.n_free_tiles
+
+
+@pytest.mark.parametrize("n", [0, 5, 16, 37])
+def test_steps_in_chains_are_as_many_as_asked_for(n: int) -> None:
+    done: list[int] = []
+    repeated(lambda: done.append(1), torch.device("cpu"))(n)
+    assert len(done) == n

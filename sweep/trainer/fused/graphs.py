@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import torch
 
+#: Repeats in one graph: the microseconds between two graphs come once for so many steps.
+CHAIN = 16
+
 
 def repeatable(launches: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """The launches as something to call again and again.
@@ -11,6 +14,23 @@ def repeatable(launches: Callable[[], None], device: torch.device) -> Callable[[
     They are made twice here, once to compile and once to capture, so no slot may be at work yet.
     """
     return _captured(launches, device) if device.type == "cuda" else launches
+
+
+def repeated(launches: Callable[[], None], device: torch.device) -> Callable[[int], None]:
+    """The launches as something to do n times in a row, CHAIN of them in a graph."""
+    single = repeatable(launches, device)
+    chain = repeatable(lambda: _times(launches, CHAIN), device)
+
+    def repeat(n: int) -> None:
+        _times(chain, n // CHAIN)
+        _times(single, n % CHAIN)
+
+    return repeat
+
+
+def _times(do: Callable[[], None], n: int) -> None:
+    for _ in range(n):
+        do()
 
 
 def _captured(launches: Callable[[], None], device: torch.device) -> Callable[[], None]:

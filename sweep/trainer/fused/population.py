@@ -32,12 +32,26 @@ class Blocks:
     outputs: int = 64
     #: Inputs or outputs taken at a time where a program needs all.
     inputs: int = 32
-    #: Warps of a program in decode, measure and update_decoder: with 4, decode spills registers.
+    #: Examples taken at a time in decode and measure, which hold their outputs in registers.
+    decoded: int = 64
+    #: Examples taken at a time in both updates, which sum over all of them.
+    summed: int = 32
+    #: Steps of that sum whose loads are under way at a time.
+    stages: int = 5
+    #: Warps of a program in decode, measure and both updates: with 4 they need too many registers.
     warps: int = 8
+    #: Of a thread in decode and measure, so that two programs share a multiprocessor.
+    registers: int = 128
 
     def examples_for(self, batch_size: int) -> int:
         """Examples of a block, no larger than the batch needs."""
         return max(16, min(self.examples, _power_of_2(batch_size)))
+
+    def decoded_for(self, batch_size: int) -> int:
+        return min(self.decoded, self.examples_for(batch_size))
+
+    def summed_for(self, batch_size: int) -> int:
+        return min(self.summed, self.examples_for(batch_size))
 
 
 class Images(NamedTuple):
@@ -163,10 +177,12 @@ class Population:
             layer.first.index_fill_(0, index, 0.0)
             layer.second.index_fill_(0, index, 0.0)
 
-    def write_orders(self, slots: Sequence[int], orders: Tensor) -> None:
-        """Start an epoch that visits the images in these orders, (slots, N)."""
-        rows = on_device(orders.to(torch.int32), self.device)
-        self.order.index_copy_(0, self._index(slots), rows)
+    def write_order(self, slot: int, order: Tensor) -> None:
+        """In which order a slot visits the images in the epoch to come, (N,) int32."""
+        self.order[slot].copy_(order, non_blocking=True)
+
+    def start_epoch(self) -> None:
+        """Before the first step of one."""
         self.position.fill_(-1)
 
     def read_slot(self, place: Place) -> Weights:
@@ -283,8 +299,7 @@ class Population:
             self.outputs,
             self.losses,
             self.layout.n_slots,
-            **self._sizes(self.blocks.outputs),
-            num_warps=self.blocks.warps,
+            **self._decode_sizes(),
         )
 
     def _hidden_gradient(self) -> None:
@@ -320,7 +335,7 @@ class Population:
             self.position,
             *self.encoder,
             self.hidden,
-            **self._sizes(self.blocks.outputs),
+            **self._update_sizes(),
         )
 
     def _update_decoder(self) -> None:
@@ -336,8 +351,7 @@ class Population:
             *self.decoder,
             self.z,
             self.outputs,
-            **self._sizes(self.blocks.outputs),
-            num_warps=self.blocks.warps,
+            **self._update_sizes(),
         )
 
     def _watch_units(self, n_images: int) -> None:
@@ -375,8 +389,7 @@ class Population:
             self.class_squares,
             self.outputs,
             int(keep),
-            **self._sizes(self.blocks.outputs),
-            num_warps=self.blocks.warps,
+            **self._decode_sizes(),
         )
 
     def _summarise_tiles(self) -> None:
@@ -416,6 +429,20 @@ class Population:
             BLOCK_D=self.blocks.outputs,
             PARTS=_power_of_2(self.n_parts),
         )
+
+    def _decode_sizes(self) -> dict[str, object]:
+        return self._sizes(self.blocks.outputs) | {
+            "BLOCK_B": self.blocks.decoded_for(self.batch_size),
+            "num_warps": self.blocks.warps,
+            "maxnreg": self.blocks.registers,
+        }
+
+    def _update_sizes(self) -> dict[str, object]:
+        return self._sizes(self.blocks.outputs) | {
+            "BLOCK_B": self.blocks.summed_for(self.batch_size),
+            "num_warps": self.blocks.warps,
+            "num_stages": self.blocks.stages,
+        }
 
     def _sizes(self, block_inputs: int) -> dict[str, object]:
         return {

@@ -43,8 +43,8 @@ class Tolerance:
     moved: float
 
 
-#: By precision, the more exacting first. tf32 cuts factors to 10 bits: up to 1.4e-3 of a measurement
-#: where that was emulated, and 0.04 of what l1 moved a bias by.
+#: By precision, the more exacting first. tf32 cuts factors to 10 bits: up to 1.4e-3 of a
+#: measurement where that was emulated, and 0.04 of what l1 moved a bias by.
 TOLERANCES = {
     "ieee": Tolerance(measured=1e-5, moved=1e-2),
     "tf32": Tolerance(measured=5e-3, moved=0.2),

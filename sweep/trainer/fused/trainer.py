@@ -24,7 +24,7 @@ from torch import Tensor
 
 from sweep.errors import DeviceError
 from sweep.trainer.data import DeviceData, as_floats
-from sweep.trainer.fused.graphs import repeatable
+from sweep.trainer.fused.graphs import repeatable, repeated
 from sweep.trainer.fused.kernels import codes
 from sweep.trainer.fused.layout import Layout, Place
 from sweep.trainer.fused.members import (
@@ -131,7 +131,7 @@ class FusedTrainer:
         self._test = Images(data.test, labels, n_classes)
         self._strip = Images(data.strip, labels, 0)
         population = self._population
-        self._train_step = repeatable(population.train_step, device)
+        self._train_steps = repeated(population.train_step, device)
         self._validate_step = repeatable(
             lambda: population.measure_step(self._validation, watch=True), device
         )
@@ -286,16 +286,14 @@ class FusedTrainer:
         """All that waits for the host, so that the device need not."""
         population = self._population
         population.training.assign(_places(members), self._layout.tile_units)
-        slots, orders = [], []
         for member in members:
-            slots += member.slots
-            orders += [future.result() for future in member.orders]
-        if slots:
-            population.write_orders(slots, torch.stack(orders))
+            for slot, order in zip(member.slots, member.orders, strict=True):
+                population.write_order(slot, order.result())
+        population.start_epoch()
 
     def _train(self, members: tuple[Member, ...]) -> None:
-        for _ in range(self._population.steps_per_epoch if members else 0):
-            self._train_step()
+        if members:
+            self._train_steps(self._population.steps_per_epoch)
 
     def _measure(self, members: Iterable[Member], images: Images) -> Measured:
         population = self._population
@@ -320,8 +318,13 @@ class FusedTrainer:
         epoch, n = member.launched + 1, len(self.data.train)
         if member.goes_on:
             member.orders = [
-                self._pool.submit(data_order, seed, epoch, n) for seed in member.spec.seeds
+                self._pool.submit(self._draw_order, seed, epoch, n) for seed in member.spec.seeds
             ]
+
+    def _draw_order(self, seed: int, epoch: int, n: int) -> Tensor:
+        """(N,) int32, ready to leave for the device: hundreds of them are drawn for an epoch."""
+        order = data_order(seed, epoch, n).to(torch.int32)
+        return order.pin_memory() if self.device.type == "cuda" else order
 
     def _mark(self) -> torch.cuda.Event | None:
         if self.device.type != "cuda":

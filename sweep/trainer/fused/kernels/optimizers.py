@@ -35,16 +35,41 @@ from sweep.trainer.fused.kernels.codes import (
 
 
 @triton.jit
-def step(weights, firsts, seconds, offsets, mask, gradient, codes, rates, numbers):
-    """Move ``weights + offsets`` along the gradient, and what the optimizer remembers of them.
+def recall(weights, firsts, seconds, offsets, mask, codes):
+    """What ``step`` begins with: weights and both moments, those that the optimizer has.
+
+    Apart from it, so that a program can ask for them before it sums up the gradient: then the
+    memory, which is what an update waits for, works meanwhile.
+    """
+    weight = tl.load(weights + offsets, mask=mask, other=0.0)
+    with_first = mask & (tl.load(codes + USES_FIRST) != 0)
+    first = tl.load(firsts + offsets, mask=with_first, other=0.0)
+    with_second = mask & (tl.load(codes + USES_SECOND) != 0)
+    second = tl.load(seconds + offsets, mask=with_second, other=0.0)
+    return weight, first, second
+
+
+@triton.jit
+def step(
+    weights,
+    firsts,
+    seconds,
+    offsets,
+    mask,
+    weight,
+    first,
+    second,
+    gradient,
+    codes,
+    rates,
+    numbers,
+):
+    """Move what was recalled along the gradient, and store it.
 
     ``codes``, ``rates`` and ``numbers`` point to the slot's rows of these tables.
     """
     with_first = mask & (tl.load(codes + USES_FIRST) != 0)
     with_second = mask & (tl.load(codes + USES_SECOND) != 0)
-    weight = tl.load(weights + offsets, mask=mask, other=0.0)
-    first = tl.load(firsts + offsets, mask=with_first, other=0.0)
-    second = tl.load(seconds + offsets, mask=with_second, other=0.0)
     optimizer = tl.load(codes + OPTIMIZER)
     rate = tl.load(rates + RATE)
     momentum = tl.load(numbers + MOMENTUM)

@@ -48,7 +48,7 @@ from sweep.trainer.fused.kernels.functions import (
     loss_of,
     reconstruct,
 )
-from sweep.trainer.fused.kernels.optimizers import step
+from sweep.trainer.fused.kernels.optimizers import recall, step
 
 
 @triton.jit(do_not_specialize=["K"])
@@ -194,11 +194,17 @@ def decode(
     unit = tl.arange(0, BLOCK_R)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     d_in = d < D
-    bias = tl.load(decoder_bias + slot * D + d, mask=d_in, other=0.0)
+    at_bias = slot * D + d
+    bias = tl.load(decoder_bias + at_bias, mask=d_in, other=0.0)
     bias_gradient = tl.zeros((BLOCK_D,), dtype=tl.float32)
     loss_sum = 0.0
     for b0 in range(0, B, BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
+        # The pixels first: the products are summed up meanwhile.
+        seen = (b < B) & (start + b < n_images)
+        image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
+        here = seen[:, None] & d_in[None, :]
+        pixels = tl.load(images + (image[:, None] * D + d[None, :]), mask=here, other=0)
         total = tl.zeros((BLOCK_B, BLOCK_D), dtype=tl.float32)
         for i in range(n_tiles):
             tile = tl.load(mine + i).to(tl.int64)
@@ -214,11 +220,7 @@ def decode(
             )
             total = tl.dot(h, w, total, input_precision=PRECISION)
         o = total + bias[None, :]
-        seen = (b < B) & (start + b < n_images)
-        image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
-        here = seen[:, None] & d_in[None, :]
-        x = tl.load(images + (image[:, None] * D + d[None, :]), mask=here, other=0)
-        x = x.to(tl.float32) / 255.0
+        x = pixels.to(tl.float32) / 255.0
         y = reconstruct(o, output)
         value = tl.where(here, loss_of(o, y, x, loss, delta), 0.0)
         loss_sum += tl.sum(tl.sum(value, axis=1), axis=0)
@@ -226,12 +228,16 @@ def decode(
         cell = gradient + slot * B * D + (b[:, None] * D + d[None, :])
         tl.store(cell, g, mask=(b < B)[:, None] & d_in[None, :])
         bias_gradient += tl.sum(g, axis=0)
+    bias, first, second = recall(decoder_bias, bias_first, bias_second, at_bias, d_in, code)
     step(
         decoder_bias,
         bias_first,
         bias_second,
-        slot * D + d,
+        at_bias,
         d_in,
+        bias,
+        first,
+        second,
         bias_gradient,
         code,
         rates + slot * N_RATES,
@@ -300,12 +306,16 @@ def hidden_gradient(
         p = tl.where(here, total * slope, 0.0)
         tl.store(hidden + tile * B * BLOCK_R + at, p, mask=(b < B)[:, None])
         bias_gradient += tl.sum(p, axis=0)
+    bias, first, second = recall(encoder_bias, bias_first, bias_second, row, in_use, code)
     step(
         encoder_bias,
         bias_first,
         bias_second,
         row,
         in_use,
+        bias,
+        first,
+        second,
         bias_gradient,
         code,
         rates + slot * N_RATES,
@@ -346,6 +356,13 @@ def update_encoder(
     in_use = unit < tl.load(tile_units + tile)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     start = tl.load(position + slot) * B
+    code = codes + slot * N_CODES
+    weights = encoder + tile * BLOCK_R * D
+    firsts = encoder_first + tile * BLOCK_R * D
+    seconds = encoder_second + tile * BLOCK_R * D
+    cell = unit[:, None] * D + d[None, :]
+    mine = in_use[:, None] & (d < D)[None, :]
+    weight, first, second = recall(weights, firsts, seconds, cell, mine, code)
     total = tl.zeros((BLOCK_R, BLOCK_D), dtype=tl.float32)
     for b0 in range(0, B, BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
@@ -360,13 +377,16 @@ def update_encoder(
         p = tl.load(hidden + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0)
         total = tl.dot(tl.trans(p), x, total, input_precision=PRECISION)
     step(
-        encoder + tile * BLOCK_R * D,
-        encoder_first + tile * BLOCK_R * D,
-        encoder_second + tile * BLOCK_R * D,
-        unit[:, None] * D + d[None, :],
-        in_use[:, None] & (d < D)[None, :],
+        weights,
+        firsts,
+        seconds,
+        cell,
+        mine,
+        weight,
+        first,
+        second,
         total * (1.0 / 255.0),
-        codes + slot * N_CODES,
+        code,
         rates + slot * N_RATES,
         numbers + slot * N_NUMBERS,
     )
@@ -399,11 +419,18 @@ def update_decoder(
     if tile < 0:
         return
     slot = tl.load(tile_slot + tile).to(tl.int64)
-    activation = tl.load(codes + slot * N_CODES + ACTIVATION)
     unit = tl.arange(0, BLOCK_R)
     in_use = unit < tl.load(tile_units + tile)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     start = tl.load(position + slot) * B
+    code = codes + slot * N_CODES
+    activation = tl.load(code + ACTIVATION)
+    weights = decoder + tile * BLOCK_R * D
+    firsts = decoder_first + tile * BLOCK_R * D
+    seconds = decoder_second + tile * BLOCK_R * D
+    cell = unit[:, None] * D + d[None, :]
+    mine = in_use[:, None] & (d < D)[None, :]
+    weight, first, second = recall(weights, firsts, seconds, cell, mine, code)
     total = tl.zeros((BLOCK_R, BLOCK_D), dtype=tl.float32)
     for b0 in range(0, B, BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
@@ -420,13 +447,16 @@ def update_decoder(
         )
         total = tl.dot(tl.trans(h), g, total, input_precision=PRECISION)
     step(
-        decoder + tile * BLOCK_R * D,
-        decoder_first + tile * BLOCK_R * D,
-        decoder_second + tile * BLOCK_R * D,
-        unit[:, None] * D + d[None, :],
-        in_use[:, None] & (d < D)[None, :],
+        weights,
+        firsts,
+        seconds,
+        cell,
+        mine,
+        weight,
+        first,
+        second,
         total,
-        codes + slot * N_CODES,
+        code,
         rates + slot * N_RATES,
         numbers + slot * N_NUMBERS,
     )
