@@ -38,8 +38,9 @@ def make_spec(config: TrialConfig = SHORT, **changes: object) -> TrialSpec:
 
 
 def start(config: TrialConfig = SHORT, data: DeviceData | None = None, **spec: object) -> Training:
-    """A trial at epoch 0."""
-    return ReferenceTrainer(data or make_data(), CPU).start(make_spec(config, **spec))
+    """A trial at epoch 0, where its data are."""
+    data = data or make_data()
+    return ReferenceTrainer(data, data.train.device).start(make_spec(config, **spec))
 
 
 def train(config: TrialConfig = SHORT, data: DeviceData | None = None, **spec: object) -> Training:

@@ -97,7 +97,7 @@ def room_for(shape: Shape, expected: Expected, free: int, *, max_slots: int) -> 
     """
     share = free // min(expected.n_batch_sizes, MAX_POPULATIONS)
     units = Blocks().units
-    fits = population_size(share, shape, rows_per_slot=expected.mean_hidden_width, tile_units=units)
+    fits = population_size(share, shape, rows_per_slot=_rows_per_slot(expected), tile_units=units)
     least = _least(expected, units)
     per_slot = fits.rows // fits.slots if fits.slots else units
     slots = max(least.slots, min(fits.slots, max_slots, MAX_ROWS // per_slot))
@@ -115,6 +115,12 @@ def room_for(shape: Shape, expected: Expected, free: int, *, max_slots: int) -> 
         bytes=size.bytes(shape),
         n_populations=min(expected.n_batch_sizes, MAX_POPULATIONS),
     )
+
+
+def _rows_per_slot(expected: Expected) -> int:
+    """The mean width; where widths differ, less, so that a run of narrow trials fills all rows."""
+    mean = expected.mean_hidden_width
+    return mean if mean >= expected.max_hidden_width else max(1, mean * 4 // 5)
 
 
 def halved(shape: Shape, expected: Expected, room: Room) -> Room | None:

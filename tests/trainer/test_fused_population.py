@@ -12,7 +12,7 @@ import triton
 
 from sweep.errors import DeviceError
 from sweep.names import Activation, Loss, Optimizer, Output
-from sweep.trainer import Diverged, load_model
+from sweep.trainer import DeviceData, Diverged, load_model
 from sweep.trainer.fused import FusedTrainer
 from sweep.trainer.fused.kernels import KERNELS
 from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged
@@ -25,6 +25,7 @@ from tests.fused_factories import (
     fused_spec,
     make_fused,
     numbers,
+    reference_weights,
     same_bits,
     small_data,
     train_all,
@@ -275,23 +276,75 @@ def test_an_unknown_precision_is_refused() -> None:
         make_fused(precision="fp8")
 
 
+# At full size, on a GPU
+
+
+FULL: dict[str, object] = {"batch_size": 128, "blocks": None}
+
+
+def full_data(n: int = 3_000) -> DeviceData:
+    return make_data(make_images(n, 500, height=28, width=28), DEVICE)
+
+
+def full_choices(n: int) -> list[TrialConfig]:
+    """Of all kinds, and of widths from 8 to 1,000."""
+    configs = every_choice()
+    widths = (8 + 13 * i % 993 for i in range(n))
+    return [
+        replace(config, batch_size=128, hidden_width=width)
+        for config, width in zip(configs[:: len(configs) // n], widths, strict=False)
+    ]
+
+
 @pytest.mark.gpu
 def test_at_full_size_a_trial_is_the_same_among_64_others_as_alone() -> None:
-    data = make_data(make_images(3_000, 500, height=28, width=28), DEVICE)
-    others = [
-        replace(config, batch_size=128, hidden_width=8 + 13 * i)
-        for i, config in enumerate(every_choice()[:64])
-    ]
+    data = full_data()
     config = replace(FUSED, batch_size=128, hidden_width=300)
-    options = {"batch_size": 128, "precision": "tf32", "blocks": None}
-    crowded = make_fused(data, rows=32_000, slots=65, **options)
-    single = make_fused(data, rows=320, slots=1, **options)
-    for number, other in enumerate(others):
+    crowded = make_fused(data, rows=64 * 1024, slots=65, precision="tf32", **FULL)
+    single = make_fused(data, rows=320, slots=1, precision="tf32", **FULL)
+    for number, other in enumerate(full_choices(64)):
         assert crowded.admit(fused_spec(number, other))
     assert crowded.admit(fused_spec(99, config)) and single.admit(fused_spec(99, config))
     train_all(crowded, 2), train_all(single, 2)
     assert same_bits(crowded, single, 99)
     assert crowded.result(99).results == single.result(99).results
+
+
+@pytest.mark.gpu
+def test_at_full_size_a_diverged_slot_leaves_64_others_alone() -> None:
+    data = full_data()
+    tame = make_fused(data, rows=64 * 1024, slots=65, precision="tf32", **FULL)
+    beside = make_fused(data, rows=65 * 1024, slots=66, precision="tf32", **FULL)
+    exploding = replace(EXPLODING, batch_size=128, hidden_width=500)
+    assert beside.admit(fused_spec(99, exploding))
+    others = list(enumerate(full_choices(64)))
+    for number, other in others:
+        assert tame.admit(fused_spec(number, other)) and beside.admit(fused_spec(number, other))
+    assert isinstance(beside.train_epoch()[0], TrialDiverged)
+    train_all(tame, 2), train_all(beside, 1)
+    assert all(same_bits(tame, beside, number) for number, _ in others)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("optimizer", Optimizer)
+def test_at_full_size_every_choice_trains_as_the_reference_does_for_20_steps(
+    optimizer: Optimizer,
+) -> None:
+    data = full_data(3_200)  # 2,560 images to train on
+    configs = [
+        replace(config, batch_size=128, hidden_width=8 + 17 * i, epochs=1)
+        for i, config in enumerate(every_choice(optimizer))
+    ]
+    fused = make_fused(data, rows=64 * 1024, slots=len(configs), **FULL)
+    specs = [fused_spec(number, config) for number, config in enumerate(configs)]
+    assert all(fused.admit(spec) for spec in specs)
+    train_all(fused, 1)
+    for spec in specs:
+        # l1's gradient is a sign: rounding turns it for a pixel that is all but right.
+        allowed = 1e-3 if spec.config.loss is Loss.L1 else 1e-5
+        pairs = zip(fused.weights(spec.number)[0], reference_weights(spec, data), strict=True)
+        worst = max(float((a - b).norm() / b.norm()) for a, b in pairs)
+        assert worst < allowed, (spec.config, worst)
 
 
 # Compilation

@@ -41,6 +41,7 @@ def _captured(launches: Callable[[], None], device: torch.device) -> Callable[[]
             launches()
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Threads of another population may be pinning memory, which a "global" capture forbids.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             launches()
     return graph.replay
