@@ -121,6 +121,12 @@ class Coordinator:
             self.process.send_signal(number)
 
 
+def _is_stopped(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    return False
+
+
 def _runs(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -137,10 +143,14 @@ class Field:
     real: bool
     server: PostgresServer | None = None
     n_workers: int = 2
+    #: Of a simulated worker, in trials a second.
+    rate: float = 12.0
     lock_seconds: float = 4.0
     say: Callable[[str], None] = lambda line: None
     tally: Counter[str] = field(default_factory=Counter)
+    #: The one that is to go on with it, and all that ever were.
     coordinator: Coordinator | None = None
+    began: list[Coordinator] = field(default_factory=list)
     #: Processes to wake, and when.
     asleep: list[tuple[float, psutil.Process]] = field(default_factory=list)
     _engine: Engine | None = None
@@ -171,7 +181,8 @@ class Field:
             command += ["--workers", str(self.n_workers)]
         else:
             command = ["-m", "benchmarks.chaos", "--coordinate", str(self.folder / "study.toml")]
-            command += ["--workers", str(self.n_workers), "--seed", str(self.dice.randrange(10**6))]
+            command += ["--workers", str(self.n_workers), "--rate", str(self.rate)]
+            command += ["--seed", str(self.dice.randrange(10**6))]
         self.tally["coordinators"] += 1
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -186,7 +197,8 @@ class Field:
                 },
                 start_new_session=True,
             )
-        return Coordinator(process=process)
+        self.began.append(Coordinator(process=process))
+        return self.began[-1]
 
     # --- looking ----------------------------------------------------------------------------
 
@@ -261,7 +273,14 @@ class Field:
                 process.send_signal(signal.SIGCONT)
 
     def a_worker(self) -> psutil.Process | None:
-        workers = self.keep_going().living_workers()
+        """One of those that live, in training or starting; None when the study has finished."""
+        workers: list[psutil.Process] = []
+
+        def there() -> bool:
+            workers[:] = [] if self.is_finished() else self.keep_going().living_workers()
+            return bool(workers) or self.is_finished()
+
+        self.wait("a worker is there", there)
         return self.dice.choice(sorted(workers, key=lambda w: w.pid)) if workers else None
 
     # --- the blows --------------------------------------------------------------------------
@@ -300,6 +319,7 @@ class Field:
             return
         first.living_workers()
         first.send(signal.SIGSTOP)
+        self.wait("it stands still", lambda: not first.lives or _is_stopped(first.process.pid))
         if self.is_locked():  # it stands still in a transaction: nobody can take over from it
             first.send(signal.SIGCONT)
             self.tally["stops of coordinators"] += 1
@@ -413,12 +433,12 @@ class Field:
     def end(self) -> None:
         """No process of it is left."""
         self.wake({process.pid: process for _, process in self.asleep})
-        if self.coordinator is not None:
-            for process in self.coordinator.living_workers():
+        for coordinator in self.began:
+            for process in coordinator.living_workers():
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-            self.coordinator.send(signal.SIGKILL)
-            self.coordinator.process.wait()
+            coordinator.send(signal.SIGKILL)
+            coordinator.process.wait()
         if self._engine is not None:
             self._engine.dispose()
 
@@ -455,6 +475,7 @@ def one(
             real=real,
             server=server,
             n_workers=dice.choice([2, 3]),
+            rate=options.rate,
             lock_seconds=options.lock_seconds,
             say=print if options.verbose else lambda line: None,
             tally=tally,

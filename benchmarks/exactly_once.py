@@ -93,7 +93,8 @@ def _of_transitions(engine: Engine, trials: list[FrozenTrial]) -> Iterator[str]:
     if missing := {trial.number for trial in trials} - set(finished):
         yield f"trials {sorted(missing)} were never seen to finish"
     for row in rows:
-        if row.was not in (None, "RUNNING"):
+        # From nothing or WAITING too: what befell it while the database was away lands in one go.
+        if row.was not in (None, "WAITING", "RUNNING"):
             yield f"trial {row.number} went from {row.was} to {row.state}"
 
 

@@ -113,13 +113,12 @@ def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
     """Take a free, expired or provably orphaned lease and return its token; else who holds it."""
     if connection.dialect.name == "postgresql":
         _end_stalled(connection)
-    row = connection.execute(
-        select(
-            sweep_leases, (sweep_leases.c.expires_at - now(connection.dialect.name)).label("left")
-        )
-        .where(sweep_leases.c.study_id == study_id)
-        .with_for_update()
-    ).one_or_none()
+    found = select(
+        sweep_leases, (sweep_leases.c.expires_at - now(connection.dialect.name)).label("left")
+    ).where(sweep_leases.c.study_id == study_id)
+    row = connection.execute(found.with_for_update(skip_locked=True)).one_or_none()
+    if row is None and (locked := connection.execute(found).one_or_none()) is not None:
+        return _held(locked)  # its holder, or another who takes it, is in a transaction
     if row is not None:
         held = _held(row)
         if held.seconds_left > 0 and not held.holder.provably_dead():
@@ -145,21 +144,22 @@ def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
 
 
 def _end_stalled(connection: Connection) -> None:
-    """End transactions whose coordinators have stood still for longer than a lease lasts.
+    """End transactions whose coordinators stand still.
 
     They were stopped, or their host went away, and keep the locks of their study's rows: who takes
     the study over would wait for ever. The server's own timeout does not see a stop within the
     pipeline that psycopg makes of an executemany. (SQLite's lock goes with its process; one that is
     stopped while it has the lock keeps it, and nobody can help.)
     """
-    connection.execute(text(_END_STALLED), {"ttl": TTL_SECONDS})
+    # Nobody's transaction waits that long for its own process; a lease lasts longer.
+    connection.execute(text(_END_STALLED), {"seconds": TTL_SECONDS / 2})
 
 
 _END_STALLED = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
       AND state <> 'idle' AND wait_event_type = 'Client'
-      AND state_change < clock_timestamp() - :ttl * interval '1 second'
+      AND state_change < clock_timestamp() - :seconds * interval '1 second'
       AND pid IN (
         SELECT pid FROM pg_locks WHERE granted AND mode = 'RowExclusiveLock'
           AND relation IN ('sweep_leases'::regclass, 'sweep_studies'::regclass)
@@ -190,13 +190,15 @@ def take_or_wait(
         if isinstance(taken, str):
             return taken
         first = first or taken
-        if taken.holder.here() or taken.expires_at > first.expires_at:
+        lives = taken.holder.here() or taken.expires_at > first.expires_at
+        if lives and taken.seconds_left > 0:
             raise StudyHeldError(
                 f"study {name!r} is being run by process {taken.holder.pid} on "
                 f"{taken.holder.host}. `sweep status {name}` shows it, `sweep stop {name}` ends it."
             )
-        waiting(taken.seconds_left)
-        time.sleep(min(1.0, max(0.05, taken.seconds_left)))
+        waiting(max(0.0, taken.seconds_left))
+        # Out but locked: whoever has its row is done with it, or ended, soon.
+        time.sleep(min(1.0, max(0.05, taken.seconds_left)) if taken.seconds_left > 0 else 0.5)
 
 
 def live_holder(connection: Connection, study_id: int, *, lock: bool = False) -> Held | None:

@@ -193,6 +193,28 @@ def test_a_transaction_that_stands_still_does_not_keep_a_lease_that_ran_out(
         assert not connection.execute(select(sweep_events)).all()
 
 
+def test_a_lease_that_ran_out_and_is_locked_is_waited_for_and_not_hung_upon(
+    postgres_url: str,
+) -> None:
+    # Ending one transaction of a coordinator that stands still lets another of its own have the row
+    # that it waited for, and stand still in its turn. Whoever queues at the row would never be back
+    # to end that one too.
+    engine = open_store(postgres_url, create=True)
+    add_study(engine, "x")
+    token = str(take_as(engine, ELSEWHERE))
+    expire(engine)
+    locked: list[float] = []
+    with engine.connect() as other, other.begin() as transaction:
+        renew(other, 1, token, 1)
+
+        def waiting(left: float) -> None:
+            locked.append(left)
+            transaction.rollback()
+
+        assert take_or_wait(engine, 1, "x", waiting=waiting)
+    assert locked == [0.0]
+
+
 def test_a_lease_is_kept_while_its_holder_is_long_in_an_ask(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,91 @@
+"""A few blows of every kind to studies of real processes; `benchmarks/chaos.py` deals hundreds.
+
+The workers are simulated ones where nothing else is said: real processes that train nothing.
+"""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chaos import Field
+from sweep.store import read
+from tests.postgres import NoPostgresError, PostgresServer
+
+
+@pytest.fixture
+def postgres() -> Iterator[PostgresServer]:
+    """A server that may be killed, and keeps what was committed."""
+    try:
+        server = PostgresServer.start(durable=True)
+    except NoPostgresError as error:
+        pytest.skip(str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Field]:
+    """In SQLite; no process of it survives the test."""
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    study = Field(
+        folder=tmp_path, url=url, dice=random.Random(1), real=False, rate=8, lock_seconds=2
+    )
+    yield study
+    study.end()
+
+
+def test_killed_stopped_and_locked_a_study_in_sqlite_loses_and_repeats_nothing(
+    study: Field,
+) -> None:
+    study.prepare(trials=48)
+    for blow in (
+        *(study.kill_worker, study.lock_database, study.kill_coordinator),
+        *(study.stop_coordinator, study.kill_worker),
+    ):
+        study.progress(1)
+        blow()
+    assert study.finish() == []
+    assert study.tally["kills of workers"] + study.tally["kills of coordinators"] == 3
+
+
+def test_killed_with_its_server_a_study_in_postgres_loses_and_repeats_nothing(
+    study: Field, postgres: PostgresServer
+) -> None:
+    study.server, study.url = postgres, postgres.new_database()
+    study.prepare(trials=48)
+    for blow in (study.kill_database, study.kill_worker, study.kill_database):
+        study.progress(1)
+        blow()
+    assert study.finish() == []
+    assert study.tally["ended: finished"] == study.tally["coordinators"], "they waited for it"
+
+
+def test_a_coordinator_that_wakes_after_its_lease_ran_out_ends_with_its_workers(
+    study: Field,
+) -> None:
+    # Stopped for longer than its lease, it is taken for dead, and another goes on. Waking, it still
+    # believes that the study is its own, and so do its workers, which trained meanwhile.
+    study.prepare(trials=48)
+    study.progress(5)
+    while not study.tally["take-overs"]:  # it may have been stopped within a transaction
+        study.usurp()
+    assert study.finish() == []
+    assert study.tally["ended: lease"] == 1
+    assert "another coordinator has taken this study over" in (study.folder / "log").read_text()
+
+
+def test_a_worker_that_stands_still_in_training_has_its_trials_given_to_another(
+    study: Field,
+) -> None:
+    study.real = True
+    study.prepare(trials=12)
+    study.progress(2)
+    worker = study.a_worker()
+    assert worker is not None
+    worker.suspend()
+    study.wait("it is ended", lambda: not worker.is_running(), 60)
+    assert study.finish() == []
+    events = [event.message for event in read.events(study.engine, "chaos")]
+    assert "cpu: ended after 5 s without a sign of life" in events
