@@ -107,6 +107,7 @@ _LAST = (
     "worker",
     "invalid",
     "invalid_reason",
+    "reused_from",
     "note",
 )
 

@@ -253,7 +253,6 @@ class Coordinator:
         self._n_done_here += 1
         self._pruning.discard(number)
         self._trial_clock.forget(number)
-        self._check_budget()
         self._fill(worker)
         self._note_worker(worker)
 
@@ -310,7 +309,7 @@ class Coordinator:
                 self._book.put_back(number)
             self._pruning.discard(number)
         may_restart = self._crew.lost(worker)
-        if self._ending is not None:
+        if self._ending is not None or self._verdict is not None:
             return
         if may_restart:
             self._start_worker(worker.device)
@@ -362,6 +361,7 @@ class Coordinator:
             self._fill(worker)
 
     def _fill(self, worker: Worker) -> None:
+        self._check_budget()  # after whatever has ended, and before anything is handed out
         n_reused = 0
         while (
             worker.ready

@@ -23,8 +23,10 @@ from sweep.store import read
 from sweep.store.migrate import open_store
 
 N_TRIALS = 40
+#: A small space: configurations come again, and each shall be trained.
 STUDY = f"""
 study.name = "x"
+study.duplicates = "train"
 data.train_limit = 640
 space.hidden_width = {{low = 4, high = 16}}
 space.epochs = {{low = 1, high = 3}}

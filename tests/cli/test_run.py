@@ -46,7 +46,7 @@ def test_start_runs_a_study_and_ends_with_the_best_configurations(cli: Cli, file
     assert answer.code == 0
     assert answer.out.splitlines()[0].startswith("trial  val_mse")
     assert len(answer.out.splitlines()) == 6  # the five best
-    assert "finished. 6 trials: 6 complete." in answer.err
+    assert "finished: all 6 trials are done (budget.trials). 6 trials: 6 complete." in answer.err
     assert "sweep report x" in answer.err
 
 

@@ -118,6 +118,16 @@ def test_asked_for_duplicates_are_trained_again(engine, url: str) -> None:
     assert len({row.value for row in read.trials(engine, "x")}) == 12  # each has its own seed
 
 
+def test_a_sampler_that_proposes_nothing_new_neither_stalls_nor_overruns_the_study(
+    engine, url: str
+) -> None:
+    # Far more in a row than the loop takes at once.
+    counting = Counting()
+    assert run(engine, FakeLauncher(counting), study_file(TWO, "budget.trials=200")) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 200
+    assert len(counting.trained) == 2
+
+
 def test_reuse_goes_over_resumes(engine, url: str) -> None:
     run(engine, file=study_file(TWO))
     counting = Counting()
