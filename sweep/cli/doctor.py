@@ -23,7 +23,7 @@ from sweep.errors import DataError, DeviceError, NoRoomError, StoreError, SweepE
 
 _TORCH_SECONDS = 120
 _ROOM_BYTES = 1 << 30
-_OPTIONAL = {"psycopg": "postgres", "scipy": "samplers", "cmaes": "samplers", "ray": "ray"}
+_OPTIONAL = {"psycopg": "postgres", "cmaes": "samplers", "ray": "ray"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,7 @@ class Book:
             sampler=make_sampler(study_file, opened.storage.n_trials),
         )
         self._width_of = width_reader(study_file)
+        self._largest_population = 1
         self._specs: dict[int, TrialSpec] = {}
         self._attempts = dict(opened.attempts)
         self._last_metrics: dict[int, tuple[EpochMetrics, ...]] = {}
@@ -99,6 +100,14 @@ class Book:
             )
         self.n_trials = n_trials
         self._rows.rows.study["n_trials"] = n_trials
+
+    def train_together(self, n_trials: int) -> None:
+        """So many trials train at the same time on a device: the sampler may fit once for several.
+
+        With several devices the largest counts.
+        """
+        self._largest_population = max(self._largest_population, n_trials)
+        share_fits(self._study.sampler, self._largest_population)
 
     def _write_waiting_rows(self) -> None:
         for number in sorted(self._storage.waiting.difference(self._attempts)):
@@ -152,10 +161,6 @@ class Book:
             "worker": worker,
         }
         return spec
-
-    def share_fits(self, population: int) -> None:
-        """So many trials train at a time: what a sampler fits may serve several of them."""
-        share_fits(self._study.sampler, population)
 
     # --- hearing ----------------------------------------------------------------------------
 

@@ -43,7 +43,6 @@ from sweep.trial import (
     OfTrial,
     PopulationHalved,
     Ready,
-    Room,
     Train,
     TrialDiverged,
     TrialDone,
@@ -267,15 +266,12 @@ class Coordinator:
             self._data_sha256 = event.data_sha256
             self._writer.note_data(event.data_sha256, event.originals_png)
         worker.ready = True
-        self._take_room(worker, event.room)
+        worker.take_room(event.room)
         worker.device_name = event.device_name
+        self._book.train_together((event.room.slots or 1) // self._file.study.repeat)
         self._first_ready = self._first_ready or time.monotonic()
         self._note_worker(worker)
         self._fill(worker)
-
-    def _take_room(self, worker: Worker, room: Room) -> None:
-        worker.take_room(room)
-        self._book.share_fits(sum(one.room.slots or 1 for one in self._crew))
 
     def _hear_halved(self, worker: Worker, event: PopulationHalved) -> None:
         before, room = event.before, event.room
@@ -285,7 +281,7 @@ class Coordinator:
             f"{room.rows:,}; {len(event.put_back):,} trials begin anew: {event.reason}",
             worker=worker.name,
         )
-        self._take_room(worker, room)
+        worker.take_room(room)
         for number, attempt in event.put_back:
             if worker.holds(number, attempt):
                 self._book.put_back(number)

@@ -1,14 +1,13 @@
 """A study file's ``[sampler]`` as an Optuna sampler.
 
 Optuna infers what to sample from the trials so far; we know it from the study file. So the first
-trials need no other treatment, a range widened on resume is searched at once (inferred spaces keep
-the old range, or drop the parameter), and conditional parameters are sampled together. Only
-``optuna:tpe`` is Optuna's sampler with nothing added, to compare with.
+trials need no other treatment, and a range widened on resume is searched at once (inferred spaces
+keep the old range, or drop the parameter). Only ``optuna:tpe`` is Optuna's sampler with nothing
+added, to compare with.
 """
 
 import math
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,7 +37,6 @@ from sweep.search.distributions import always_sampled, ever_sampled
 from sweep.search.grid import GridSampler
 from sweep.search.tpe import TPE
 from sweep.studyfile import Space, StudyFile
-from sweep.studyfile.space import placements
 
 Distributions = dict[str, BaseDistribution]
 
@@ -69,21 +67,6 @@ def share_fits(sampler: BaseSampler, population: int) -> None:
 def quiet_optuna() -> None:
     """Keep Optuna's own messages off the terminal; for the coordinator to call at its start."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
-def conditional_groups(space: Space) -> list[Distributions]:
-    """The conditional parameters, those together that trials always have together."""
-    places: dict[str, list[str]] = defaultdict(list)
-    for placement in placements(space.nodes):
-        name = getattr(placement.node, "name", None)
-        if placement.conditions and name is not None:
-            places[name].append(placement.node.path.rpartition(".")[0])
-    groups: dict[tuple[str, ...], Distributions] = defaultdict(dict)
-    sampled = ever_sampled(space)
-    for name in sorted(places):
-        if name in sampled:
-            groups[tuple(places[name])][name] = sampled[name]
-    return list(groups.values())
 
 
 class _Random(RandomSampler):
@@ -175,7 +158,9 @@ class _NSGAII(NSGAIISampler):
 def _tpe(study_file: StudyFile, seed: int) -> BaseSampler:
     space = study_file.space
     options: Mapping[str, Any] = study_file.sampler.options()
-    return TPE(always=always_sampled(space), groups=conditional_groups(space), seed=seed, **options)
+    always, ever = always_sampled(space), ever_sampled(space)
+    conditional = {name: ever[name] for name in ever if name not in always}
+    return TPE(always=always, conditional=conditional, seed=seed, **options)
 
 
 def _optuna_tpe(study_file: StudyFile, seed: int) -> BaseSampler:

@@ -13,8 +13,6 @@ from sweep.studyfile.words import show
 _LARGEST_GRID = 1_000_000
 
 _PACKAGES: Mapping[Sampler, tuple[str, ...]] = {
-    Sampler.QMC: ("scipy",),
-    Sampler.GP: ("scipy", "torch"),
     Sampler.CMAES: ("cmaes",),
 }
 

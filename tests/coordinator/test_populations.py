@@ -80,6 +80,15 @@ def test_a_study_fills_its_workers_populations(engine: Engine, url: str) -> None
     assert read.workers(engine, "x")[0].rows == 4096
 
 
+def test_a_sampler_is_told_how_many_trials_train_together(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr("sweep.coordinator.book.share_fits", lambda _, n: told.append(n))
+    run(engine, FakeLauncher(room=ROOM), study_file(STUDY, "study.repeat=2"))
+    assert told == [4]
+
+
 def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: str) -> None:
     file = study_file(STUDY, "budget.trials=40", "study.duplicates=train")
     run(engine, FakeLauncher(room=ROOM), file)

@@ -216,14 +216,11 @@ def test_cmaes_wants_one_objective_and_a_range() -> None:
     assert [problem.partition(".")[0] for problem in found] == ["sampler", "sampler"]
 
 
-@pytest.mark.parametrize("sampler", ["qmc", "gp", "cmaes"])
-def test_a_sampler_without_its_packages_names_the_extra(
-    sampler: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sampler_without_its_packages_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    (problem,) = problems(study_text(), f"sampler.name={sampler}")
+    (problem,) = problems(study_text(), "sampler.name=cmaes")
     assert "[samplers]" in problem
-    loads(study_text(), "finished.toml", [f"sampler.name={sampler}"], check_packages=False)
+    loads(study_text(), "finished.toml", ["sampler.name=cmaes"], check_packages=False)
 
 
 ENQUEUED = {

@@ -107,7 +107,7 @@ class Lies:
         if isinstance(axis, _BatchedCategoricalDistributions):
             return _categorical_kernel(int(value), axis.weights.shape[1], n_kernels)
         mu = float(np.log(value)) if axis.is_log else value
-        sigma = _bandwidth(mu, centres, axis.adapted_high - axis.adapted_low, n_kernels)
+        sigma = _bandwidth(mu, centres, axis.adapted_low, axis.adapted_high, n_kernels)
         insort(centres, mu)
         return axis._replace(mu=np.array([mu]), sigma=np.array([sigma]))
 
@@ -127,8 +127,9 @@ def _categorical_kernel(
     return _BatchedCategoricalDistributions(weights / weights.sum())
 
 
-def _bandwidth(mu: float, centres: list[float], width: float, n_kernels: int) -> float:
+def _bandwidth(mu: float, centres: list[float], low: float, high: float, n_kernels: int) -> float:
     """As ``_ParzenEstimator`` chooses it: the larger distance to a neighbour, within limits."""
     place = bisect(centres, mu)
-    gaps = [abs(mu - neighbour) for neighbour in centres[max(place - 1, 0) : place + 1]]
-    return min(max(*gaps, 0.0, width / min(100.0, 1.0 + n_kernels)), width)
+    neighbours = centres[max(place - 1, 0) : place + 1] or [low, high]
+    narrowest = (high - low) / min(100.0, 1.0 + n_kernels)
+    return min(max(narrowest, *(abs(mu - neighbour) for neighbour in neighbours)), high - low)

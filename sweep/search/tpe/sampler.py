@@ -24,7 +24,11 @@ Distributions = dict[str, BaseDistribution]
 
 
 class TPE(BaseSampler):
-    """Multivariate TPE over each group of parameters that trials have together.
+    """Multivariate TPE over the parameters that every trial has; each other parameter by itself.
+
+    As ``optuna.samplers.TPESampler()``, except that what every trial has is known from the study
+    file, not inferred from past trials. To sample the conditional parameters of one choice together
+    is no better where they hang together, and worse where they do not (``benchmarks/RECORDS.md``).
 
     A fit is given up when ``asks_per_fit`` trials have been asked for since it was made, or as many
     have been told. So what a trial gets depends on the order of asks and tells and on nothing else,
@@ -38,25 +42,22 @@ class TPE(BaseSampler):
         self,
         *,
         always: Distributions,
-        groups: Sequence[Distributions],
+        conditional: Distributions,
         seed: int,
         n_startup_trials: int = 10,
         n_ei_candidates: int = 24,
     ) -> None:
-        """``always`` are the parameters that every trial has; ``groups`` are conditional."""
+        """``always`` are the parameters that every trial has, ``conditional`` the others."""
         #: May be changed at any time.
         self.asks_per_fit = 1
         self._always = always
-        self._groups = {name: group for group in groups for name in group}
         self._n_startup_trials, self._n_candidates = n_startup_trials, n_ei_candidates
         self._rng = np.random.RandomState(seed)
         self._random = RandomSampler(seed=seed)
-        self._history = History(dict(always) | {n: g[n] for n, g in self._groups.items()})
+        self._history = History(always | conditional)
         self._fit: Fit | None = None
         self._asking = -1
         self._n_asked = self._n_told = 0
-        #: The conditional parameters of the trial that is being asked for.
-        self._drawn: dict[str, Any] = {}
 
     def reseed_rng(self) -> None:
         self._rng.seed()
@@ -81,10 +82,7 @@ class TPE(BaseSampler):
         fit = self._fit_for(study, trial)
         if fit is None:
             return self._random.sample_independent(study, trial, param_name, param_distribution)
-        if param_name not in self._drawn:
-            alone = {param_name: param_distribution}
-            self._drawn |= fit.propose(self._groups.get(param_name, alone))
-        return self._drawn[param_name]
+        return fit.propose({param_name: param_distribution})[param_name]
 
     def after_trial(
         self,
@@ -98,7 +96,7 @@ class TPE(BaseSampler):
     def _fit_for(self, study: Study, trial: FrozenTrial) -> "Fit | None":
         """The fit for this trial; None while too few have finished."""
         if trial.number != self._asking:
-            self._asking, self._drawn = trial.number, {}
+            self._asking = trial.number
             if self._fit is None or max(self._n_asked, self._n_told) >= self.asks_per_fit:
                 self._fit = self._fit_anew(study, trial.number)
                 self._n_asked = self._n_told = 0

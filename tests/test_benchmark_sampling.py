@@ -1,0 +1,23 @@
+"""The benchmark of sampling, in small: it runs to its end and its last line can be read."""
+
+import json
+import subprocess
+import sys
+
+
+def test_the_benchmark_tells_both_sides_of_each_ratio_and_a_verdict_on_each_search() -> None:
+    small = "--sizes 30 --asks 4 --regret --problems valley --seeds 2 --trials 20 --jobs 1"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.sampling", *small.split()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert [t["space"] for t in line["ask"]] == ["flat", "conditional"]
+    for t in line["ask"]:
+        assert t["ratio"] == t["optuna_ms"] / t["sweep_ms"]
+    assert [r["at_once"] for r in line["regret"]] == [1, 4]
+    for r in line["regret"]:
+        assert r["within_spread"] == (r["sweep"][1] <= r["optuna"][2])
