@@ -35,6 +35,11 @@ compile is in there, and nowhere else. "of floor" is the least memory traffic of
 First of all every contestant trains two trials of the field for a few steps: "differs" is how far
 its mean loss is from the reference trainer's, relatively; products are tf32, on a CPU float32.
 
+Then what a user waits for: seconds from a worker's start to its first epoch of the mix, its check
+of the card included, with Triton's cache empty and full; and a study of 1,000 random trials through
+``sweep start`` on SQLite, with the share of the time in which the device trained. These need sweep
+with all its packages; the rest needs torch, numpy and psutil, for the tutorial's loop torchvision.
+
 Options:
 
     --widths 32 mix    fields, of 32, 128, 784 and mix (all)
@@ -42,6 +47,7 @@ Options:
     --slots N          trials of a field (512, 256, 64, and 128 of the mix)
     --steps N          steps of an epoch that the slow contestants are timed over (100)
     --repeats N        timed epochs, or parts of one, of which the median counts (5)
+    --no-whole         leave out what a user waits for
     --smoke            tiny trials on the CPU, for the tests: needs TRITON_INTERPRET=1, says nothing
                        about speed
 """
@@ -56,24 +62,25 @@ import math
 import os
 import statistics
 import sys
+import tempfile
 import time
 import traceback
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import triton
-from PIL import Image
 from torch import Tensor, nn
 from torch.func import grad_and_value, vmap
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import ToTensor
 
+from benchmarks.whole import first_epochs, study, write_images
 from sweep.names import Activation, Loss
 from sweep.trainer import DeviceData, ReferenceTrainer, data_order, initial_weights
 from sweep.trainer.data import as_floats
@@ -114,6 +121,8 @@ class Sizes:
     n_test: int
     n_checked_steps: int
     copy_bytes: int
+    #: Trials of the study.
+    n_study: int
 
 
 FULL = Sizes(
@@ -127,6 +136,7 @@ FULL = Sizes(
     n_test=10_000,
     n_checked_steps=20,
     copy_bytes=2**32,
+    n_study=1_000,
 )
 SMOKE = Sizes(
     fields={"9": 2, MIX: 2},
@@ -139,6 +149,7 @@ SMOKE = Sizes(
     n_test=16,
     n_checked_steps=3,
     copy_bytes=2**20,
+    n_study=3,
 )
 
 
@@ -229,14 +240,18 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     """Items as those of ``torchvision.datasets.FashionMNIST`` with ``ToTensor``."""
 
     def __init__(self, images: Tensor) -> None:
+        from PIL import Image
+        from torchvision.transforms import ToTensor
+
         self.images = images
+        self.picture = Image.fromarray
         self.transform = ToTensor()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.images[index].numpy())), 0
+        return self.transform(self.picture(self.images[index].numpy())), 0
 
 
 def tutorial(trial: TrialSpec, data: DeviceData, device: torch.device, n_workers: int) -> Epoch:
@@ -670,6 +685,11 @@ def needs_different(trials: Sequence[TrialSpec], _: torch.device) -> str | None:
     return "the trials are alike: see jax" if _alike(trials) else None
 
 
+def needs_torchvision(_: Sequence[TrialSpec], __: torch.device) -> str | None:
+    missing = [name for name in ("torchvision", "PIL") if importlib.util.find_spec(name) is None]
+    return f"{missing[0]} is not installed" if missing else None
+
+
 def needs_jax(_: Sequence[TrialSpec], device: torch.device) -> str | None:
     if importlib.util.find_spec("jax") is None:
         return "jax is not installed"
@@ -681,8 +701,8 @@ def contestants(sizes: Sizes) -> dict[str, Contestant]:
     one_by_one = partial(Contestant, in_turn=True, part=True)
     padded = partial(jax_padded, to_width=sizes.mix[1])
     return {
-        "tutorial-0": one_by_one(_in_turn(partial(tutorial, n_workers=0))),
-        "tutorial-4": one_by_one(_in_turn(partial(tutorial, n_workers=4))),
+        "tutorial-0": one_by_one(_in_turn(partial(tutorial, n_workers=0)), (needs_torchvision,)),
+        "tutorial-4": one_by_one(_in_turn(partial(tutorial, n_workers=4)), (needs_torchvision,)),
         "eager": one_by_one(_in_turn(eager)),
         "graph": one_by_one(_in_turn(graph), (needs_cuda,)),
         "vmap": Contestant(vmapped, (needs_equal,), part=True),
@@ -868,8 +888,33 @@ def main() -> None:
                 found[of] = bench.measure(contestant, trials)
         fields.append(Field(name, trials, bench.floor_seconds(trials, bandwidth), found))
         _print(fields[-1], sizes)
-    line = {"benchmark": "training", **about, "smoke": options.smoke}
+    waited = {} if options.no_whole else _waited_for(sizes, device)
+    for name, found in waited.items():
+        print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
+    line = {"benchmark": "training", **about, "smoke": options.smoke, **waited}
     print(json.dumps(line | {"fields": {field.name: _plain(field) for field in fields}}))
+
+
+def _waited_for(sizes: Sizes, device: torch.device) -> dict[str, dict[str, Any]]:
+    """A worker's first epoch, and a whole study; a reason where one could not run."""
+    trials = make_trials(MIX, sizes.fields[MIX], sizes)
+    on_gpu = device.type == "cuda"
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        n_train = sizes.n_steps * sizes.batch_size * 12 // 11
+        write_images(folder, sizes.height, sizes.width, n_train, sizes.n_test)
+        print("a worker's first epoch …", file=sys.stderr, flush=True)
+        first = first_epochs(folder, trials, device.type)
+        print("a study …", file=sys.stderr, flush=True)
+        whole = study(
+            folder,
+            n_trials=sizes.n_study,
+            epochs=EPOCHS if on_gpu else 2,
+            widths=sizes.mix,
+            batch_size=sizes.batch_size,
+            gpus="all" if on_gpu else "cpu",
+        )
+    return {"first_epoch": first, "study": whole}
 
 
 def _options() -> argparse.Namespace:
@@ -881,6 +926,7 @@ def _options() -> argparse.Namespace:
         "--steps", type=int, default=100, help="that slow contestants are timed over"
     )
     parser.add_argument("--repeats", type=int, help="the median counts")
+    parser.add_argument("--no-whole", action="store_true", help="no worker and no study")
     parser.add_argument("--smoke", action="store_true", help="tiny, on the CPU; no speed")
     options = parser.parse_args()
     if options.smoke and options.widths:
