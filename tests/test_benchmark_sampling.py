@@ -3,17 +3,21 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 
-def test_the_benchmark_tells_both_sides_of_each_ratio_and_a_verdict_on_each_search() -> None:
-    small = "--sizes 30 --asks 4 --regret --problems valley --seeds 2 --trials 20 --jobs 1"
+def test_the_benchmark_tells_both_sides_of_each_ratio_and_a_verdict_on_each_search(
+    tmp_path: Path,
+) -> None:
+    small = "--sizes 30 --asks 4 --problems valley --seeds 2 --trials 20 --jobs 1"
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.sampling", *small.split()],
+        [sys.executable, "-m", "benchmarks.sampling", *small.split(), "--regret", tmp_path / "x"],
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "x").read_text().splitlines()) == 2 * 3 * 2
     line = json.loads(done.stdout.splitlines()[-1])
     assert [t["space"] for t in line["ask"]] == ["flat", "conditional"]
     for t in line["ask"]:
