@@ -360,14 +360,14 @@ class Field:
         assert self.server is not None
         self.server.kill()
         self.tally["kills of PostgreSQL"] += 1
-        time.sleep(self.dice.random() * self.lock_seconds)
+        time.sleep(self.dice.uniform(0.1, 1.0) * self.lock_seconds)
         self.server.restart()
 
     def lock_database(self) -> None:
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
         with suppress(sqlite3.OperationalError):
             connection.execute("BEGIN IMMEDIATE")
-            time.sleep(self.dice.random() * self.lock_seconds)
+            time.sleep(self.dice.uniform(0.5, 1.0) * self.lock_seconds)
             connection.execute("ROLLBACK")
             self.tally["locks of SQLite"] += 1
         connection.close()

@@ -36,7 +36,19 @@ from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile, loads
-from sweep.trial import Leave, TrialSpec
+from sweep.trial import (
+    EpochDone,
+    EpochMetrics,
+    EpochsDone,
+    Event,
+    Leave,
+    PopulationHalved,
+    Room,
+    TrialDiverged,
+    TrialFailed,
+    TrialLeft,
+    TrialSpec,
+)
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowly
 
 STUDY = """
@@ -362,6 +374,51 @@ def test_a_late_result_of_an_older_attempt_is_refused(engine: Engine, url: str) 
     assert "late result refused" in [event.kind for event in read.events(engine, "x")]
     assert [result.seed for result in read.trial(engine, "x", 0).results] != [999]
     assert read.trial(engine, "x", 0).attempt == 2
+
+
+LATE: dict[str, Callable[[TrialSpec], Event]] = {
+    "EpochDone": lambda old: epoch_of(old),
+    "EpochsDone": lambda old: EpochsDone(epochs=(epoch_of(old),)),
+    "TrialDiverged": lambda old: TrialDiverged(number=0, attempt=1, epoch=1, reason="late"),
+    "TrialFailed": lambda old: TrialFailed(number=0, attempt=1, reason="late"),
+    "TrialLeft": lambda old: TrialLeft(number=0, attempt=1, epoch=1),
+    "PopulationHalved": lambda old: PopulationHalved(
+        before=Room(slots=4, rows=4096),
+        room=Room(slots=2, rows=2048),
+        put_back=((0, 1),),
+        reason="late",
+    ),
+}
+
+
+def epoch_of(old: TrialSpec) -> EpochDone:
+    metrics = EpochMetrics(train_loss=9.0, val_mse=9.0, val_bce=None, seconds=9.0)
+    return EpochDone(number=0, attempt=1, epoch=3, metrics=(metrics,))
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_whatever_an_older_attempt_says_late_changes_nothing(
+    engine: Engine, url: str, late: str
+) -> None:
+    # Its first attempt's worker died; its second is in training, in the worker whose name the late
+    # word comes under.
+    launcher = FakeLauncher()
+    told: list[str] = []
+    die = die_at(0)
+
+    def on_epoch(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        die(worker, spec, epoch)
+        if spec.number == 0 and spec.attempt == 2 and epoch == 2 and not told:
+            told.append(late)
+            launcher.inbox.put((worker.name, LATE[late](spec)))
+            time.sleep(0.3)
+
+    launcher._on_epoch = on_epoch
+    run(engine, launcher)
+    assert told
+    assert states(url) == [TrialState.COMPLETE] * 12
+    assert read.trial(engine, "x", 0).attempt == 2
+    assert all(value < 9 for value in trials(url)[0].intermediate_values.values())
 
 
 def test_while_the_database_is_away_workers_go_on_and_nothing_is_lost(
