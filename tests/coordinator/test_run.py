@@ -515,7 +515,7 @@ def test_a_database_that_stays_away_is_given_up_and_the_study_resumes(
             monkeypatch.setattr(StudyWriter, "_write_ours", away)
 
     file = study_file(STUDY, "budget.max_away_seconds=1.5")
-    with pytest.raises(StoreError, match="away for 2 s .*max_away_seconds.*connection refused"):
+    with pytest.raises(StoreError, match="away for 2 s .*max_away_seconds"):
         run(engine, FakeLauncher(slowly), file, observer=observer)
     monkeypatch.undo()
     _let_the_lease_go(engine)
