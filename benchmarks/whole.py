@@ -6,12 +6,12 @@ command is the worker process that it times.
 
 import json
 import os
-import pickle
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -21,7 +21,16 @@ import numpy as np
 from sweep.datasets.idx import write_idx
 from sweep.datasets.registry import FileNames
 from sweep.names import Trainer
-from sweep.trial import EpochsDone, Event, Expected, Order, Train, TrialSpec, WorkerSetup
+from sweep.trial import (
+    EpochsDone,
+    Event,
+    Expected,
+    Order,
+    Train,
+    TrialConfig,
+    TrialSpec,
+    WorkerSetup,
+)
 
 _STUDY = """
 study.name = "busy"
@@ -56,25 +65,9 @@ def first_epochs(
 ) -> dict[str, float | str | None]:
     """Seconds from starting a worker to its first finished epoch, with Triton's cache empty and
     full; its self-check is in there."""
-    widths = [trial.config.hidden_width for trial in trials]
-    setup = WorkerSetup(
-        dataset=str(folder),
-        validation_fraction=1 / 12,
-        split_seed=0,
-        pruning=False,
-        trainer=Trainer.FUSED,
-        expected=Expected(
-            mean_hidden_width=round(float(np.mean(widths))),
-            max_hidden_width=max(widths),
-            n_seeds=1,
-            max_batch_size=trials[0].config.batch_size,
-            n_batch_sizes=1,
-        ),
-        max_slots=len(trials),
-    )
     with tempfile.TemporaryDirectory() as cache:
         task = Path(cache, "task")
-        task.write_bytes(pickle.dumps((device, setup, tuple(trials))))
+        task.write_text(json.dumps([device, str(folder), [asdict(trial) for trial in trials]]))
         environment = os.environ | {"TRITON_CACHE_DIR": str(Path(cache, "triton"))}
         found: dict[str, float | str | None] = {}
         for name in ("cold_seconds", "warm_seconds"):
@@ -138,13 +131,40 @@ def _last_line(text: str) -> str:
 
 def main() -> None:
     """A worker's life up to its first epoch, without the pipes."""
-    device, setup, trials = pickle.loads(Path(sys.argv[1]).read_bytes())
+    device, folder, rows = json.loads(Path(sys.argv[1]).read_text())
+    trials = tuple(_trial(row) for row in rows)
     from sweep.worker.work import work
 
     inbox: SimpleQueue[Order | WorkerSetup] = SimpleQueue()
-    inbox.put(setup)
+    inbox.put(_setup(folder, trials))
     inbox.put(Train(specs=trials))
     work(device, inbox, _until_first_epoch())
+
+
+def _trial(row: dict[str, Any]) -> TrialSpec:
+    # Not through sweep.wire: a machine that only trains may lack pydantic.
+    kinds = {name: type(value) for name, value in vars(TrialConfig()).items()}
+    config = TrialConfig(**{name: kinds[name](value) for name, value in row["config"].items()})
+    return TrialSpec(**{**row, "config": config, "seeds": tuple(row["seeds"])})
+
+
+def _setup(folder: str, trials: Sequence[TrialSpec]) -> WorkerSetup:
+    widths = [trial.config.hidden_width for trial in trials]
+    return WorkerSetup(
+        dataset=folder,
+        validation_fraction=1 / 12,
+        split_seed=0,
+        pruning=False,
+        trainer=Trainer.FUSED,
+        expected=Expected(
+            mean_hidden_width=round(float(np.mean(widths))),
+            max_hidden_width=max(widths),
+            n_seeds=1,
+            max_batch_size=trials[0].config.batch_size,
+            n_batch_sizes=1,
+        ),
+        max_slots=len(trials),
+    )
 
 
 def _until_first_epoch() -> Callable[[Event], None]:
