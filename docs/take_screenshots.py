@@ -20,8 +20,13 @@ from sweep.store.migrate import open_store
 
 FOLDER = Path(__file__).with_name("images")
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-#: For figures to come and fonts to settle.
-_PATIENCE_MILLISECONDS = 6000
+#: Every chart in sight has something to show.
+_DRAWN = """() => [...document.querySelectorAll(".figure-card")]
+    .filter((card) => card.offsetParent)
+    .every((card) => card.querySelector(".xtick, .ytick, .annotation, .parcoords"))"""
+_PATIENCE_MILLISECONDS = 120_000
+#: For pictures to come and marks to settle.
+_SETTLE_MILLISECONDS = 3000
 
 
 def main(path: str, study: str) -> None:
@@ -56,9 +61,12 @@ def _pages(engine: Engine, study: str) -> dict[str, tuple[str, str]]:
 
 
 def _take(page: Page, url: str, name: str) -> None:
+    page.set_default_timeout(_PATIENCE_MILLISECONDS)
     page.goto(url)
     page.wait_for_selector(".page")
-    page.wait_for_timeout(_PATIENCE_MILLISECONDS)
+    page.wait_for_timeout(_SETTLE_MILLISECONDS)  # what is not laid out yet cannot be waited for
+    page.wait_for_function(_DRAWN)
+    page.wait_for_timeout(_SETTLE_MILLISECONDS)
     page.screenshot(path=FOLDER / f"dashboard-{name}.png")
 
 
