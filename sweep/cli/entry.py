@@ -1,5 +1,6 @@
 """The one place where errors are printed and exit codes chosen."""
 
+import errno
 import os
 import re
 import sys
@@ -13,7 +14,7 @@ import typer
 
 from sweep.cli.application import app
 from sweep.cli.options import INTERRUPTED
-from sweep.cli.words import clean, passwords_in, unrolled
+from sweep.cli.words import clean, passwords_in, shortened, unrolled
 from sweep.errors import NoRoomError, SweepError, UsageError
 
 _NOTHING_READS = 141  # as the shell says of a process that SIGPIPE ended
@@ -82,6 +83,12 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
     _trace_if_wanted()
     if isinstance(error, UnicodeEncodeError) and not _is_text(arguments):
         _say("an argument is not text: its bytes are no UTF-8.")
+        return UsageError.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        _say(f"{shortened(str(error.filename))}: too long for a file's name.")
+        return UsageError.exit_code
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # ~nobody/file
+        _say("a path begins with ~ and a name that no user of this machine has.")
         return UsageError.exit_code
     message = unrolled(_without_password(str(error), arguments))
     if isinstance(error, OSError) and error.errno in NO_ROOM:

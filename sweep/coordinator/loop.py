@@ -479,7 +479,7 @@ class Coordinator:
             because = self._verdict.reason if self._verdict else self._all_done()
         self._set_phase(phase, because)
         self._book.event("ended", f"{phase}: {because}")
-        self._outbox.close(at_once=self._interrupts >= 2)
+        self._outbox.close(hurry=lambda: self._interrupts >= 2)
         return phase
 
     def _all_done(self) -> str:

@@ -13,6 +13,7 @@ killed: what has landed stays, and what has not is trained again.
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from sweep.errors import LeaseLostError, StoreError, StoreGoneError, SweepError
@@ -82,13 +83,13 @@ class Outbox:
             self._next_write = time.monotonic() + GATHER_SECONDS
         return not self._writer.has_changes
 
-    def close(self, *, at_once: bool) -> None:
+    def close(self, *, hurry: Callable[[], bool]) -> None:
         """Write the last rows and give the lease back.
 
-        ``at_once`` does not wait for a database that is away: then the lease runs out.
+        Once ``hurry`` says so, it waits no longer for a database that is away: the lease runs out.
         """
         while not self.flush(at_once=True):
-            if at_once:
+            if hurry():
                 return
             time.sleep(0.1)
         with suppress(StoreError):  # it runs out

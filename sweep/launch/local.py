@@ -16,7 +16,7 @@ from sweep.trial import Order
 from sweep.wire import decode, encode
 
 _LAST_WORDS_BYTES = 2000
-_NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD", "PGPASS")  # PGPASSWORD, PGPASSFILE
+_NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD_PASSWORD", "PGPASS")  # PGPASSWORD, PGPASSFILE
 
 #: What a worker's process runs; ``--device cpu`` or ``--device cuda`` follows.
 COMMAND = (sys.executable, "-m", "sweep.worker")

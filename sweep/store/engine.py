@@ -59,13 +59,23 @@ def storage_url(option: str | None = None) -> URL:
         raise StoreError("the storage URL has an '@' too many: in a password it is written %40.")
     match url.get_backend_name():
         case "sqlite" if url.database and url.database != ":memory:":
-            return url
+            return _plain_file(url)
         case "sqlite":
             raise StoreError(_IN_MEMORY)
         case "postgresql":
             return _with_password(_password_in_place(url.set(drivername="postgresql+psycopg")))
         case other:
             raise StoreError(f"no support for {other} databases. Known: sqlite, postgresql.")
+
+
+def _plain_file(url: URL) -> URL:
+    """Options would be ignored (our own timeout holds), or make it another thing than a file."""
+    if url.query:
+        names = ", ".join(url.query)
+        raise StoreError(
+            f"sqlite:///FILE takes no options, given: {names}. Leave out the '?' and what follows."
+        )
+    return url.set(drivername="sqlite")
 
 
 def _password_in_place(url: URL) -> URL:
@@ -110,6 +120,8 @@ def connect(url: URL) -> Engine:
                 url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 10}
             )
         )
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise StoreError(f"{shown(url)}: an option that will not do: {error}.") from error
     except ModuleNotFoundError as error:
         raise StoreError(
             "PostgreSQL needs its driver, the extra 'postgres': pip install 'psycopg[binary]'"
@@ -168,7 +180,7 @@ def _translate(context: ExceptionContext) -> None:
         raise NoRoomError(
             f"{where}: {message}. Its file and folder must be writable."
         ) from original
-    if isinstance(context.sqlalchemy_exception, ProgrammingError):
+    if isinstance(context.sqlalchemy_exception, ProgrammingError) and context.connection:
         return  # our SQL is wrong: a bug, to be seen as one
     raise StoreError(f"{where}: {message}") from original
 

@@ -853,3 +853,22 @@ def test_a_name_that_plain_optuna_has_taken_is_left_alone(engine: Engine, url: s
     optuna.create_study(study_name="x", storage=url)
     with pytest.raises(UsageError, match="not made by sweep"):
         run(engine)
+
+
+def test_a_database_that_is_away_at_the_last_moment_is_waited_for(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All trials are written; the last transaction, which says that the study is finished, fails.
+    write, failures = StudyWriter._write, [StoreError("away"), StoreError("away")]
+
+    def away(writer: StudyWriter, changes: Any, rows: Any) -> None:
+        if rows.study.get("phase") == "finished" and failures:
+            raise failures.pop()
+        write(writer, changes, rows)
+
+    monkeypatch.setattr(StudyWriter, "_write", away)
+    monkeypatch.setattr("sweep.coordinator.loop.RETRY_SECONDS", 0.01)
+    assert run(engine) == "finished"
+    assert not failures
+    study = read.study(engine, "x")
+    assert (study.phase, study.running) == ("finished", False)

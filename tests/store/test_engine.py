@@ -34,6 +34,9 @@ def test_the_password_comes_from_a_file_and_is_never_shown(
     [
         ("mysql://host/db", "no support for mysql"),
         ("sqlite://", "name a file"),
+        ("memory", "name a file"),
+        ("sqlite:///x.db?timeout=5", "takes no options, given: timeout"),
+        ("sqlite:///file:/x?vfs=memdb&uri=true", "takes no options"),
         ("pass:word@nonsense", "cannot be read"),
         ("postgresql://h:notaport/db", "cannot be read"),
     ],
@@ -49,6 +52,16 @@ def test_a_server_that_does_not_answer_is_a_store_error_without_its_password() -
     with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught, engine.connect():
         pass
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["odd=1", "plugin=odd", "sslmode=odd"])
+def test_an_option_of_a_server_that_will_not_do_is_a_store_error(option: str) -> None:
+    with pytest.raises(StoreError, match="odd"):
+        connect(storage_url(f"postgresql://me@127.0.0.1:1/db?{option}")).connect()
+
+
+def test_a_driver_of_sqlite_that_is_not_there_is_not_looked_for() -> None:
+    assert storage_url("sqlite+odd:///x.db").drivername == "sqlite"
 
 
 def test_a_full_disk_says_that_what_was_committed_is_safe(tmp_path: Path) -> None:

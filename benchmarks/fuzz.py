@@ -1,0 +1,531 @@
+"""Study files and command lines that nobody would write: each answer is one clear message.
+
+    pip install -c constraints.txt -e '.[bench]'
+    python -m benchmarks.fuzz --inputs 10000 --seed 0
+
+Half of the inputs are the shipped study files with bytes, tokens or values changed; half are
+command lines of any command, run in this process on a small study. Wrong is a traceback, an exit
+code that is not documented (1 is "a bug"), or an exit code without one message. Nothing trains,
+no network is asked, and files are written in a temporary folder only. Input n of a seed is always
+the same: ``--only n`` runs it alone and prints what came of it.
+
+    python -m benchmarks.fuzz --sequences 200
+
+drives a coordinator through so many random sequences of reports, endings, deaths, late results,
+commands, kills and takeovers, and a database that goes away, against a model of it:
+tests/coordinator/test_sequences.py, which the test suite does ten times.
+"""
+
+import argparse
+import contextlib
+import gc
+import io
+import os
+import random
+import re
+import shutil
+import sys
+import tempfile
+import time
+import tomllib
+import traceback
+import webbrowser
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+from unittest.mock import patch
+
+import tomlkit
+from typer.main import get_command
+
+from benchmarks.synthetic import add_study
+from docs.generate_cli import commands
+from sweep.cli import app
+from sweep.cli.application import EXIT_CODES
+from sweep.cli.entry import run
+from sweep.coordinator.run import RunOptions, n_trials, plan
+from sweep.errors import DataError, StudyFileError, SweepError
+from sweep.names import Activation, Loss, Optimizer, Pruner, Sampler
+from sweep.search.samplers import quiet_optuna
+from sweep.store.migrate import open_store
+from sweep.studyfile import SETTINGS, StudyFile, load, loads, to_toml
+
+SHIPPED = sorted((Path(__file__).parents[1] / "studies").glob("*.toml"))
+LEVELS = ("byte", "token", "value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one input."""
+
+    #: What it was, in a word or two: counted by these.
+    kind: str
+    #: The input, and what is wrong with the answer; None where nothing is.
+    given: str
+    wrong: str | None
+    seconds: float
+
+
+# --- study files ----------------------------------------------------------------------------
+
+
+def study_file(dice: random.Random, level: str) -> bytes:
+    """A shipped study file, changed in a few places."""
+    text = dice.choice(SHIPPED).read_text(encoding="utf-8")
+    n_changes = dice.choice((1, 1, 1, 2, 3, 8))
+    match level:
+        case "byte":
+            return _changed_bytes(dice, text.encode(), n_changes)
+        case "token":
+            return _changed_tokens(dice, text, n_changes).encode(errors="surrogatepass")
+    return _changed_values(dice, text, n_changes).encode(errors="surrogatepass")
+
+
+def _changed_bytes(dice: random.Random, content: bytes, n_changes: int) -> bytes:
+    changed = bytearray(content)
+    for _ in range(n_changes):
+        at = dice.randrange(len(changed) + 1)
+        end = min(len(changed), at + dice.choice((1, 1, 1, 7, 100)))
+        piece = bytes(dice.randrange(256) for _ in range(dice.choice((1, 1, 4))))
+        match dice.randrange(5):
+            case 0:
+                changed[at:at] = piece
+            case 1:
+                del changed[at:end]
+            case 2:
+                changed[at:end] = piece
+            case 3:
+                changed[at:at] = changed[at:end] * dice.choice((1, 2, 50))
+            case 4:
+                del changed[at:]
+        if not changed:
+            return bytes(changed)
+    return bytes(changed)
+
+
+_TOKEN = re.compile(r"\w+|\"[^\"\n]*\"|[^\S\n]+|#[^\n]*|.", re.DOTALL)
+_MARKS = ["[", "]", "[[", "]]", "{", "}", "=", ",", ".", '"', "'", '"""', "\n", "#", "\\", "\\u"]
+_WORDS = [
+    *("true", "false", "inf", "-inf", "nan", "0", "-1", "1e400", "0x1F", "1_000", "9" * 30, ".5"),
+    *("9" * 5000, '"\\u0000"', '"\\uD800"', "1979-05-27", "07:32:00", '""', "[]", "{}", "when"),
+    *("low", "high", "log", "step", "choices", "enqueue", "space", "\ufeff", "\0", "é", "🙂"),
+    *SETTINGS,
+    *(f'"{name}"' for names in (Activation, Loss, Optimizer, Sampler, Pruner) for name in names),
+]
+
+
+def _changed_tokens(dice: random.Random, text: str, n_changes: int) -> str:
+    tokens = _TOKEN.findall(text)
+    for _ in range(n_changes):
+        at, other = dice.randrange(len(tokens)), dice.randrange(len(tokens))
+        match dice.randrange(6):
+            case 0:
+                tokens[at] = dice.choice(_WORDS)
+            case 1:
+                tokens.insert(at, dice.choice((*_MARKS, *_WORDS)))
+            case 2:
+                tokens[at] = ""
+            case 3:
+                tokens[at], tokens[other] = tokens[other], tokens[at]
+            case 4:
+                tokens[at] = tokens[other]
+            case 5:
+                first, last = sorted((at, other))
+                tokens[first:first] = tokens[first : min(last, first + 40)]
+    return "".join(tokens)
+
+
+_VALUES: list[Any] = [
+    *(0, 1, -1, 2, 3.5, 2**31, 2**63 - 1, 2**70, -(2**63), 10**400, 1e308, -0.0, 5e-324),
+    *(float("inf"), float("nan"), True, False, "", " ", "x", "x" * 5000, "\0", "\n", "../../x"),
+    *("-rf", "<b>", "=1+1", "é🙂", [], [[]], [1, "a"], {}, {"": 1}, {"when": {}}),
+    *({"low": 1}, {"low": 2, "high": 1}, {"low": 1, "high": 10**18}, {"choices": []}),
+    *({"low": 1, "high": 2, "step": 0}, {"low": 1, "high": 2, "step": 1e-300}),
+    *({"low": 1, "high": 1000000, "step": 1}, {"low": 0, "high": 1, "log": True}),
+    *(
+        {"low": 1e-300, "high": 1e300, "log": True},
+        {"choices": [1, 1]},
+        {"choices": [None.__doc__]},
+    ),
+    *({"choices": list(range(3000))}, {"choices": ["relu", "relu"]}, {"choices": [True, 1, 1.0]}),
+    *({"low": 8, "high": 64, "log": True}, {"choices": ["adam", "sgd"], "when": {"adam": {}}}),
+    *({"choices": ["adam"], "when": {"sgd": {"momentum": 0.5}}}, {"low": "a", "high": "b"}),
+    datetime(2026, 1, 2, tzinfo=UTC),
+    datetime(2026, 1, 2).date(),
+    *Activation,
+    *Sampler,
+    *Pruner,
+]
+
+
+def _changed_values(dice: random.Random, text: str, n_changes: int) -> str:
+    tree = tomllib.loads(text)
+    for _ in range(n_changes):
+        _change_one(dice, tree)
+    try:
+        return tomlkit.dumps(tree)
+    except (ValueError, TypeError, tomlkit.exceptions.TOMLKitError):
+        return repr(tree)  # no TOML says this: as good an input as any
+
+
+def _change_one(dice: random.Random, tree: dict[str, Any]) -> None:
+    holder, key = dice.choice(list(_places(tree)) or [(tree, "space")])
+    value = _copied(dice.choice(_VALUES))
+    match dice.randrange(5):
+        case 0 | 1:
+            holder[key] = value
+        case 2:
+            del holder[key]
+        case 3 if isinstance(holder, dict):
+            holder[dice.choice((*SETTINGS, *_WORDS[:5], f"{key}x", "when"))] = holder.pop(key)
+        case 4 if isinstance(holder, dict):
+            name = dice.choice((*SETTINGS, "low", "high", "step", "log", "choices", "when"))
+            holder[name] = value
+
+
+def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container with each of its keys, from the outside in."""
+    keys = tree.keys() if isinstance(tree, dict) else range(len(tree))
+    for key in list(keys):
+        yield tree, key
+        if isinstance(tree[key], dict | list):
+            yield from _places(tree[key])
+
+
+def _copied(value: Any) -> Any:
+    match value:
+        case dict():
+            return {k: _copied(v) for k, v in value.items()}
+        case list():
+            return [_copied(v) for v in value]
+    return str(value) if isinstance(value, str) else value
+
+
+def try_study_file(content: bytes, *, ask: bool = False) -> str | None:
+    """What is wrong with how a file is read; None where nothing is. ``ask`` plans it, too."""
+    path = Path("fuzzed.toml")
+    path.write_bytes(content)
+    try:
+        study = load(path)
+    except StudyFileError as error:
+        return _bad_problems(error)
+    except BaseException:
+        return traceback.format_exc()
+    try:
+        return _bad_study(study, ask)
+    except BaseException:
+        return traceback.format_exc()
+
+
+def _bad_problems(error: StudyFileError) -> str | None:
+    if not error.problems:
+        return "refused without a problem"
+    if empty := [problem for problem in error.problems if len(problem.strip()) < 8]:
+        return f"problems that say nothing: {empty}"
+    if long := [problem for problem in error.problems if len(problem) > 2000]:
+        return f"a problem of {len(long[0])} characters: {long[0][:200]}…"
+    return None
+
+
+def _bad_study(study: StudyFile, ask: bool) -> str | None:
+    if loads(to_toml(study), "again") != study:
+        return "written and read again, it is another study"
+    n_trials(study)
+    if ask:
+        with contextlib.suppress(SweepError):  # data that are not there, say
+            plan(study, RunOptions(gpus="cpu", cpu_workers=1), 2)
+    return None
+
+
+# --- command lines --------------------------------------------------------------------------
+
+_PATHS = ("x.toml", "question.toml", "study.db", "nowhere/x", "/nonexistent/x", "/dev/null", "/")
+_STORAGES = (
+    *("sqlite:///study.db", "sqlite:///missing.db", "sqlite:///x.toml", "sqlite://", "sqlite:///."),
+    *("sqlite:///study.db?mode=ro", "postgresql://u:p@127.0.0.1:1/x", "postgresql://", "mysql://h"),
+    *("postgresql://u@127.0.0.1:port/x", "postgresql+x://h/d", "memory", "", "://", "x" * 300),
+    *("sqlite:///study.db?timeout=x", "sqlite:///study.db?uri=true", "postgresql://[::1/x"),
+    *("sqlite:///study.db?check_same_thread=x", "sqlite:///study.db?x=y", "sqlite+x:///study.db"),
+    *("postgresql://127.0.0.1:1/x?sslmode=odd", "postgresql://127.0.0.1:1/x?odd=1"),
+    "postgresql://127.0.0.1:99999/x",
+)
+_NUMBERS = (
+    "0",
+    "1",
+    "7",
+    "-1",
+    "00",
+    "1e3",
+    "99999999999",
+    "9" * 400,
+    "NaN",
+    "٣",
+    "1_0",
+    "0.5",
+    "",
+)
+_OTHERS = (
+    *("study", "studi", "other", "hidden_width=64", "activation=gelu", "loss='bce'", "=", "a=b=c"),
+    *(
+        "hidden_width={low=1}",
+        "hidden_width=",
+        "hidden_width=1e999",
+        "epochs=[1]",
+        "seed=1979-05-27",
+    ),
+    *("budget.trials=5", "study.name='y'", "space.epochs=2", "space.epochs.low=1", "budget={}"),
+    *("sampler.name=gp", "sampler.name=cmaes", "a.b.c.d=1", "study=1", "enqueue=[]", "..=1"),
+    *("cpu", "all", "0,1", ",", "fused", "reference", "csv", "json", "value", "psnr", "fail"),
+    *("fashion-mnist-mini", "mnist", "8,64,784", "8,,64", "a,b", "127.0.0.1", "::", "localhost"),
+    *("--", "-", "-o", "-n", "--help", "--version", "-h", "\0", "\n", "🙂", "\udcff", "x" * 2000),
+    *("[red]x[/red]", "%s", "{0}", "${HOME}", "$(x)", "'", '"', "\x1b[31m", "\\"),
+)
+_LITERAL = frozenset((*_PATHS, *_STORAGES, "budget={}"))
+
+#: Every command: its words, and what it takes.
+COMMANDS = [
+    (context.command_path.split()[1:], command) for command, context in commands(get_command(app))
+]
+
+
+def command_line(dice: random.Random) -> list[str]:
+    """Words for `sweep`: mostly of a command, with arguments and options it may or may not take."""
+    if dice.random() < 0.1:
+        return [_word(dice) for _ in range(dice.randrange(6))]
+    path, command = dice.choice(COMMANDS)
+    line = list(path)
+    for param in command.params:
+        is_argument = param.param_type_name == "argument"
+        if dice.random() < (0.92 if is_argument else 0.25):
+            line += _said(dice, param, is_argument)
+    if dice.random() < 0.2:
+        line.insert(dice.randrange(len(line) + 1), _word(dice))
+    if dice.random() < 0.05:
+        dice.shuffle(line)
+    return line
+
+
+def _said(dice: random.Random, param: Any, is_argument: bool) -> list[str]:
+    if is_argument:
+        n = dice.choice((1, 2, 3)) if param.nargs == -1 else 1
+        return [_value(dice, param) for _ in range(n)]
+    option = dice.choice([*param.opts, *param.secondary_opts])
+    if getattr(param, "is_flag", False) or dice.random() < 0.02:
+        return [option]
+    if option.startswith("--") and dice.random() < 0.3:
+        return [f"{option}={_value(dice, param)}"]
+    return [option, _value(dice, param)]
+
+
+def _value(dice: random.Random, param: Any) -> str:
+    if dice.random() < 0.2:
+        return _word(dice)
+    pools: dict[str, Sequence[str]] = {
+        "storage": _STORAGES,
+        "name": ("study", "study", "study", "fashion-mnist-mini", "other", ""),
+        "file": _PATHS,
+        "output": ("out.csv", "out.html", *_PATHS),
+        "source": _PATHS,
+        "overrides": tuple(word for word in _OTHERS if "=" in word),
+        "settings": tuple(word for word in _OTHERS if "=" in word),
+        "dataset": ("fashion-mnist-mini", "mnist", "./nowhere", "study"),
+    }
+    if param.name in pools:
+        return dice.choice(pools[param.name])
+    kind = param.bare_type()
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return dice.choice([*(str(choice.value) for choice in kind), "other"])
+    return dice.choice(_NUMBERS if kind in (int, float, list[int]) else _OTHERS)
+
+
+def _word(dice: random.Random) -> str:
+    names = [word for path, _ in COMMANDS for word in path]
+    word = dice.choice(dice.choice((_NUMBERS, _OTHERS, _PATHS, _STORAGES, names)))
+    if dice.random() < 0.3:
+        word = _misspelt(dice, word)
+    return word
+
+
+def _misspelt(dice: random.Random, word: str) -> str:
+    """A letter more, less or other; never the way to another place than the ones we know."""
+    at = dice.randrange(len(word) + 1)
+    letter = chr(dice.choice((dice.randrange(1, 128), dice.randrange(1, 0x3000), 0x1F642)))
+    before, after = word[:at], word[at + 1 :]
+    changed = dice.choice((before + letter + word[at:], before + after, before + letter + after))
+    leads_away = "/" in changed or ".." in changed or changed.startswith("~")
+    return word if leads_away and changed not in _LITERAL else changed
+
+
+def try_command_line(line: Sequence[str]) -> str | None:
+    """What is wrong with what a command answers; None where nothing is."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    nobody = io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        patch.object(sys, "stdin", nobody),
+    ):
+        try:
+            code: object = run(line)
+        except BaseException:
+            return traceback.format_exc()
+    said = []
+    for stream in (out, err):
+        stream.flush()
+        said.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]
+    return _bad_answer(line, code, *said)
+
+
+def _bad_answer(line: Sequence[str], code: object, out: str, err: str) -> str | None:
+    if code not in EXIT_CODES or code == 1:
+        return f"exit code {code}: {err[-1500:]}"
+    if "Traceback (most recent" in out + err:
+        return err[-3000:]
+    messages = [said for said in err.splitlines() if said.startswith("sweep: ")]
+    if code in (0, 130) or "doctor" in line:  # which tells in its table
+        return None
+    if len(messages) != 1 and not out.startswith(" Usage:") and "Usage: sweep" not in out:
+        return f"exit code {code} with {len(messages)} messages: {err[-500:]!r}"
+    return None
+
+
+class _Idle:
+    """A worker that never says a word."""
+
+    def __init__(self, name: str, device: str) -> None:
+        self.name, self.device, self.host, self.pid = name, device, "here", 1
+
+    def send(self, order: object) -> None:
+        """It does not listen, either."""
+
+    def kill(self) -> None:
+        """It never lived."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        return True
+
+
+class _IdleLauncher:
+    def __init__(self) -> None:
+        self.inbox: SimpleQueue[Any] = SimpleQueue()
+
+    def start(self, name: str, device: str) -> _Idle:
+        return _Idle(name, device)
+
+
+def _no_network(*args: object) -> Path:
+    raise DataError("there is no network here.")
+
+
+def _nobody_waits(seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def surroundings() -> Iterator[Callable[[], None]]:
+    """A folder to be in, in which nothing trains, downloads or waits; gives what tidies it up."""
+    with contextlib.ExitStack() as stack:
+        original = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        engine = open_store(f"sqlite:///{original / 'study.db'}", create=True)
+        add_study(engine, "study", 12)
+        engine.dispose()
+        shutil.copy(SHIPPED[0].with_name("quickstart.toml"), original / "x.toml")
+        shutil.copy(SHIPPED[0].with_name("question.toml"), original / "question.toml")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SWEEP_")}
+        environment |= {"SWEEP_DATA": str(original / "no-data"), "HOME": str(folder)}
+        environment["SWEEP_STORAGE"] = "sqlite:///study.db"
+        stack.enter_context(patch.dict(os.environ, environment, clear=True))
+        stack.enter_context(contextlib.chdir(folder))
+        for target, instead in {
+            "sweep.coordinator.run.LocalLauncher": _IdleLauncher,
+            "sweep.coordinator.loop.Coordinator._is_over": lambda self: True,
+            "sweep.coordinator.loop.TICK_SECONDS": 0.0,
+            "sweep.datasets.library.download": _no_network,
+            "sweep.dashboard.serve": lambda app, access, ready: ready("http://x"),
+            "sweep.cli.doctor._ask_torch": lambda: "torch",
+            "sweep.cli.status.time": type("time", (), {"sleep": _nobody_waits}),
+            "sweep.cli.control.PATIENCE_SECONDS": 0.0,
+        }.items():
+            stack.enter_context(patch(target, instead))
+        stack.enter_context(patch.object(webbrowser, "open", lambda url: False))
+        quiet_optuna()
+
+        def tidy() -> None:
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.copytree(original, folder, dirs_exist_ok=True)
+
+        tidy()
+        yield tidy
+
+
+# --- all of it ------------------------------------------------------------------------------
+
+
+def try_one(seed: int, n: int) -> Outcome:
+    """Input n of a seed, and what came of it."""
+    dice = random.Random(f"{seed} {n}")
+    started = time.perf_counter()
+    if n % 2:
+        line = command_line(dice)
+        wrong, given = try_command_line(line), repr(line)
+        kind = "command line"
+    else:
+        level = LEVELS[n // 2 % len(LEVELS)]
+        content = study_file(dice, level)
+        wrong, given = try_study_file(content, ask=dice.random() < 0.3), repr(content)
+        kind = f"study file, {level}"
+    return Outcome(kind=kind, given=given, wrong=wrong, seconds=time.perf_counter() - started)
+
+
+def outcomes(seed: int, numbers: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
+    """Try these inputs, each in a tidy folder."""
+    with surroundings() as tidy:
+        for n in numbers:
+            if n % 2:
+                tidy()
+            yield n, try_one(seed, n)
+            if n % 100 == 0:
+                gc.collect()  # engines that commands left behind keep files open
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--inputs", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, help="run one input alone, and print it")
+    parser.add_argument("--sequences", type=int, help="instead: so many sequences of events")
+    options = parser.parse_args()
+    if options.sequences is not None:
+        from tests.coordinator import test_sequences  # tests import this module
+
+        test_sequences.run(options.sequences)
+        print(f"{options.sequences:>7,}  sequences of 40 events, none of which loses anything")
+        return
+    numbers = range(options.inputs) if options.only is None else [options.only]
+    tally: Counter[str] = Counter()
+    slowest = (0.0, 0)
+    wrong: list[int] = []
+    for n, outcome in outcomes(options.seed, numbers):
+        tally[outcome.kind] += 1
+        slowest = max(slowest, (outcome.seconds, n))
+        if options.only is not None:
+            print(outcome.given)
+        if outcome.wrong is not None:
+            wrong.append(n)
+            print(f"--- input {n}: {outcome.given[:1000]}\n{outcome.wrong}", flush=True)
+    for kind, count in sorted(tally.items()):
+        print(f"{count:>7,}  {kind}")
+    print(f"{len(wrong):>7,}  wrong {wrong[:50]}")
+    print(f"slowest: input {slowest[1]}, {slowest[0]:.1f} s")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()

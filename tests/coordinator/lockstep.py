@@ -1,0 +1,164 @@
+"""A real coordinator that does one tick when told to, with workers that a test speaks for.
+
+It runs in a thread of its own and waits in its observer, which every tick calls once. So a test
+says what its workers send, lets it go on for a tick, and looks at what it wrote and ordered.
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any
+
+from sqlalchemy import Connection, event
+
+from sweep.coordinator.loop import WAKE
+from sweep.coordinator.progress import Progress
+from sweep.errors import StoreError
+from sweep.launch.launcher import Gone, Inbox
+from sweep.store.engine import Engine
+from sweep.trial import Event, Order, Train, TrialSpec, Verdict
+
+
+class Puppet:
+    """A worker: it keeps what it is told, and says what the test says for it."""
+
+    def __init__(self, name: str, device: str, inbox: Inbox) -> None:
+        self.name, self.device, self.host, self.pid = name, device, socket.gethostname(), 1
+        self.orders: list[Order] = []
+        self._inbox = inbox
+
+    def send(self, order: Order) -> None:
+        self.orders.append(order)
+
+    def say(self, what: Event | Gone) -> None:
+        self._inbox.put((self.name, what))
+
+    def kill(self) -> None:
+        """The coordinator believes it dead."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        return True
+
+    def given(self) -> list[TrialSpec]:
+        """Every trial that was handed to it."""
+        trains = [order for order in self.orders if isinstance(order, Train)]
+        return [spec for order in trains for spec in order.specs]
+
+    def told_to_leave(self, spec: TrialSpec) -> bool:
+        """Whether a verdict on this attempt was that it is to be pruned."""
+        return any(
+            isinstance(order, Verdict)
+            and (order.number, order.attempt, order.leave) == (spec.number, spec.attempt, True)
+            for order in self.orders
+        )
+
+
+class Puppets:
+    """Their launcher."""
+
+    def __init__(self) -> None:
+        self.inbox: Inbox = SimpleQueue()
+        self.started: list[Puppet] = []
+
+    def start(self, name: str, device: str) -> Puppet:
+        self.started.append(Puppet(name, device, self.inbox))
+        return self.started[-1]
+
+
+#: Starts or resumes a study, and gives the phase in which it ended.
+Begin = Callable[[Puppets, Callable[[Progress], None]], str]
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Lockstep:
+    """One coordinator, from its start or resume to its end."""
+
+    def __init__(self, begin: Begin, weather: "Weather") -> None:
+        self.puppets = Puppets()
+        self.phase: str | None = None
+        self.error: BaseException | None = None
+        self.progress: Progress | None = None
+        self._begin = begin
+        self._weather = weather
+        self._ticked: SimpleQueue[None] = SimpleQueue()
+        self._go: SimpleQueue[bool] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        self._ticked.get(timeout=60)
+
+    @property
+    def ended(self) -> bool:
+        return self.phase is not None or self.error is not None
+
+    def tick(self) -> None:
+        """One turn of its loop, and all that it brings about."""
+        assert not self.ended
+        self.puppets.inbox.put((WAKE, Gone(reason="")))
+        self._go.put(True)
+        self._ticked.get(timeout=60)
+
+    def kill(self) -> None:
+        """It will do nothing more but what a dying process cannot help; that is tried, too."""
+        if not self.ended:
+            self._go.put(False)
+            self._ticked.get(timeout=60)
+        self._thread.join(timeout=60)
+
+    def _run(self) -> None:
+        self._weather.follow(self._thread)
+        try:
+            self.phase = self._begin(self.puppets, self._observe)
+        except BaseException as error:
+            self.error = error
+        self._ticked.put(None)
+
+    def _observe(self, progress: Progress) -> None:
+        self.progress = progress
+        self._ticked.put(None)
+        if not self._go.get():
+            raise Killed
+
+
+class Weather:
+    """Whether the database answers the coordinators' writes; nobody else's are disturbed."""
+
+    def __init__(self) -> None:
+        #: Nothing can be written.
+        self.away = False
+        #: What is written next is there, but nobody is told.
+        self.answer_lost = False
+        self._coordinators: set[threading.Thread] = set()
+
+    def follow(self, thread: threading.Thread) -> None:
+        self._coordinators.add(thread)
+
+    def _concerns(self, connection: Connection) -> bool:
+        writes = connection.get_execution_options().get("sweep_writes", False)
+        return bool(writes) and threading.current_thread() in self._coordinators
+
+    def begin(self, connection: Connection) -> None:
+        if self.away and self._concerns(connection):
+            raise StoreError("the database is away")
+
+    def commit(self, connection: Connection) -> None:
+        if self.answer_lost and self._concerns(connection):
+            self.answer_lost = False
+            driver: Any = connection.connection.dbapi_connection
+            driver.commit()
+            raise StoreError("the answer was lost")
+
+
+@contextmanager
+def weather_of(engine: Engine) -> Iterator[Weather]:
+    """What a test may do to a database."""
+    weather = Weather()
+    event.listen(engine, "begin", weather.begin)
+    event.listen(engine, "commit", weather.commit)
+    yield weather
+    event.remove(engine, "begin", weather.begin)
+    event.remove(engine, "commit", weather.commit)
