@@ -75,7 +75,7 @@ class Study:
         specs = []
         while self.waiting and self.worker.wants_more:
             specs.append(self.waiting.popleft())
-            self.worker.handed[specs[-1].number] = specs[-1]
+            self.worker.hand(specs[-1])
         if specs:
             self.inbox.put(Train(specs=tuple(specs)))
 
