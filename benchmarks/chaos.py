@@ -73,6 +73,7 @@ DISK_BYTES = 50_000_000
 
 SIMULATED = """
 study.name = "chaos"
+study.duplicates = "train"
 study.repeat = {repeat}
 space.hidden_width = {{low = 4, high = 64}}
 space.epochs = {{low = 1, high = 5}}
@@ -85,6 +86,7 @@ budget.trials = {trials}
 """
 REAL = """
 study.name = "chaos"
+study.duplicates = "train"
 data.train_limit = 640
 space.hidden_width = {{low = 4, high = 16}}
 space.epochs = {{low = 1, high = 3}}
