@@ -25,7 +25,7 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, insert, make_url
 
 from sweep.names import Activation, Loss, Outcome
-from sweep.store import revisions, schema
+from sweep.store import annotate, revisions, schema
 from sweep.store.engine import connect, writing
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
@@ -212,6 +212,40 @@ def add_rows(engine: Engine, table: Any, *rows: Mapping[str, Any]) -> None:
     with writing(engine) as connection:
         for row in rows:
             connection.execute(insert(table).values(**row))
+
+
+def fill_study(engine: Engine, name: str) -> None:
+    """A study with a row in every table that has rows of studies."""
+    study_id = add_study(engine, name)
+    of_study = {"study_id": study_id}
+    trial_id = add_trial(
+        engine, study_id, 0, 0.1, params={"loss": "mse"}, curve=[0.1], artifact_id="weights"
+    )
+    of_trial = {"trial_id": trial_id}
+    attribute = {"key": "k", "value_json": "1"}
+    step = {"step": 1, "intermediate_value": 0.1, "intermediate_value_type": "FINITE"}
+    annotate.note(engine, name, "note", 0)
+    annotate.tag(engine, name, "tag")
+    seen = {"started_at": EPOCH, "seen_at": EPOCH, "n_finished": 0, "state": "gone"}
+    png = {"reconstructions_png": b"", "errors_png": b""}
+    worker = {"name": "w0", "host": "h", "pid": 1, "device": "cpu"}
+    command = {"kind": "stop", "payload": {}, "created_at": EPOCH}
+    rows = {
+        schema.study_user_attributes: of_study | attribute,
+        schema.study_system_attributes: of_study | attribute,
+        schema.trial_user_attributes: of_trial | attribute,
+        schema.trial_system_attributes: of_trial | attribute,
+        schema.trial_intermediate_values: of_trial | step,
+        schema.metadata.tables["trial_heartbeats"]: of_trial,
+        schema.sweep_results: of_trial | {"seed_index": 0, "seed": 0},
+        schema.sweep_reconstructions: of_trial | png,
+        schema.sweep_workers: of_study | worker | seen,
+        schema.sweep_leases: lease_row(study_id, EPOCH),
+        schema.sweep_commands: of_study | command,
+        schema.sweep_events: of_study | {"at": EPOCH, "kind": "x", "message": ""},
+    }
+    for table, row in rows.items():
+        add_rows(engine, table, row)
 
 
 def lease_row(study_id: int, expires_at: float, **columns: Any) -> dict[str, Any]:

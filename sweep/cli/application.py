@@ -149,7 +149,12 @@ _group(
 )
 _group(
     "db",
-    "The database: making and upgrading its tables.",
+    "The database: making and upgrading its tables, copying studies to another.",
     (database.init, "sweep db init --storage sqlite:///sweep.db"),
     (database.upgrade, "sweep db upgrade"),
+    (
+        database.copy,
+        "sweep db copy sqlite:///sweep.db postgresql://me@dbhost/sweep\n"
+        "sweep db copy postgresql://me@dbhost/sweep sqlite:///sweep.db --study quickstart",
+    ),
 )

@@ -1,7 +1,10 @@
-"""db init and db upgrade."""
+"""db init, db upgrade and db copy."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from sweep.cli import words
 from sweep.cli.options import Storage
 from sweep.cli.output import say
 from sweep.errors import StoreError
@@ -26,6 +29,40 @@ def upgrade(storage: Storage = None) -> None:
     if path is not None and not path.exists():
         raise StoreError(f"no study store at {path}. `sweep db init` makes one.")
     say(f"{_shown(open_store(storage, create=True))} is up to date.")
+
+
+def copy(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The database with the studies.")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="The other; made where absent.")],
+    study: Annotated[
+        list[str] | None,
+        typer.Option("--study", metavar="NAME", help="Only this one; may be repeated."),
+    ] = None,
+) -> None:
+    """Copy studies between databases, SQLite or PostgreSQL: trials, curves, notes, weights, all.
+
+    Each study is copied as a whole or not at all, and stays where it was. A study that runs is
+    refused: stop it first. Passwords in a URL may come from SWEEP_STORAGE_PASSWORD_FILE instead.
+    """
+    from sweep.store.copy import copy_study, studies_to_copy
+    from sweep.store.migrate import open_store
+
+    old, new = open_store(source), open_store(target, create=True)
+    names = studies_to_copy(old, new, study or ())
+    for name in names:
+        copied = copy_study(old, new, name)
+        say(
+            f"study '{name}' is copied: {words.count(copied.n_trials, 'trial')}, "
+            f"{words.count(copied.n_artifacts, 'file')} of weights."
+        )
+        if copied.missing_artifacts:
+            n_missing = words.count(len(copied.missing_artifacts), "file")
+            say(f"{n_missing} of weights were not found beside {_shown(old)}: SWEEP_ARTIFACTS?")
+    say(
+        f"{_shown(new)} holds {'one study' if len(names) == 1 else f'{len(names):,} studies'} more."
+        if names
+        else "no studies."
+    )
 
 
 def _shown(engine: "Engine") -> str:

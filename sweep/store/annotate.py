@@ -142,9 +142,12 @@ def lock_study(connection: Connection, name: str) -> int:
     return study_id
 
 
-def refuse_if_held(connection: Connection, name: str, study_id: int) -> None:
-    """Raise StudyHeldError while a coordinator holds the study; none can take it until commit."""
-    held = lease.live_holder(connection, study_id, lock=True)
+def refuse_if_held(connection: Connection, name: str, study_id: int, *, lock: bool = True) -> None:
+    """Raise StudyHeldError while a coordinator holds the study.
+
+    With ``lock``, none that waits for the row can take it until commit.
+    """
+    held = lease.live_holder(connection, study_id, lock=lock)
     if held is not None:
         raise StudyHeldError(
             f"study '{name}' is held by process {held.holder.pid} on {held.holder.host} until "

@@ -257,3 +257,14 @@ def test_a_table_never_cuts_a_number_to_fit_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert "0.01000" in cli("best", "study").out.splitlines()[1]
+
+
+def test_studies_are_copied_to_another_database(cli: Cli, study: int) -> None:
+    copied = cli("db", "copy", "sqlite:///sweep.db", "sqlite:///other.db")
+    assert copied.code == 0
+    assert "study 'study' is copied: 5 trials" in copied.err
+    there = ("--storage", "sqlite:///other.db", "--json")
+    assert cli("trials", "study", *there).json == cli("trials", "study", "--json").json
+    again = cli("db", "copy", "sqlite:///sweep.db", "sqlite:///other.db", "--study", "study")
+    assert (again.code, "holds 'study' already" in again.err) == (2, True)
+    assert cli("db", "copy", "sqlite:///absent.db", "sqlite:///other.db").code == 5

@@ -12,6 +12,7 @@ from tests.store_factories import (
     add_rows,
     add_study,
     add_trial,
+    fill_study,
     lease_row,
     new_store,
     sqlite_store,
@@ -96,46 +97,12 @@ def test_annotating_what_is_not_there_is_an_error(engine: Engine) -> None:
 
 def test_a_deleted_study_leaves_no_row_and_the_other_study_alone(store: Engine) -> None:
     for name in ("gone", "kept"):
-        _fill(store, name)
+        fill_study(store, name)
     before = _count_rows(store)
     assert all(count > 0 and count % 2 == 0 for count in before.values()), before
     assert annotate.delete_study(store, "gone") == ["weights"]
     assert _count_rows(store) == {table: count // 2 for table, count in before.items()}
     assert [study.name for study in read.studies(store)] == ["kept"]
-
-
-def _fill(engine: Engine, name: str) -> None:
-    """A study with a row in every table that has rows of studies."""
-    study_id = add_study(engine, name)
-    of_study = {"study_id": study_id}
-    trial_id = add_trial(
-        engine, study_id, 0, 0.1, params={"loss": "mse"}, curve=[0.1], artifact_id="weights"
-    )
-    of_trial = {"trial_id": trial_id}
-    attribute = {"key": "k", "value_json": "1"}
-    step = {"step": 1, "intermediate_value": 0.1, "intermediate_value_type": "FINITE"}
-    annotate.note(engine, name, "note", 0)
-    annotate.tag(engine, name, "tag")
-    seen = {"started_at": EPOCH, "seen_at": EPOCH, "n_finished": 0, "state": "gone"}
-    png = {"reconstructions_png": b"", "errors_png": b""}
-    worker = {"name": "w0", "host": "h", "pid": 1, "device": "cpu"}
-    command = {"kind": "stop", "payload": {}, "created_at": EPOCH}
-    rows = {
-        schema.study_user_attributes: of_study | attribute,
-        schema.study_system_attributes: of_study | attribute,
-        schema.trial_user_attributes: of_trial | attribute,
-        schema.trial_system_attributes: of_trial | attribute,
-        schema.trial_intermediate_values: of_trial | step,
-        schema.metadata.tables["trial_heartbeats"]: of_trial,
-        schema.sweep_results: of_trial | {"seed_index": 0, "seed": 0},
-        schema.sweep_reconstructions: of_trial | png,
-        schema.sweep_workers: of_study | worker | seen,
-        schema.sweep_leases: lease_row(study_id, EPOCH),
-        schema.sweep_commands: of_study | command,
-        schema.sweep_events: of_study | {"at": EPOCH, "kind": "x", "message": ""},
-    }
-    for table, row in rows.items():
-        add_rows(engine, table, row)
 
 
 def _count_rows(engine: Engine) -> dict[str, int]:

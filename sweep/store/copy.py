@@ -1,0 +1,247 @@
+"""Copying whole studies from one database to another, SQLite or PostgreSQL, ids made anew.
+
+Every table with a column ``study_id`` or ``trial_id`` goes along, Optuna's and ours, so one that is
+added later does too. Ids within attributes stay: samplers write the ids of the coordinator's
+memory there, which are trial numbers.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Engine,
+    Integer,
+    Select,
+    Table,
+    Text,
+    cast,
+    insert,
+    null,
+    select,
+)
+
+from sweep.errors import NoRoomError, UsageError
+from sweep.store.annotate import refuse_if_held
+from sweep.store.artifacts import artifact_path
+from sweep.store.engine import insert_if_absent, shown, writing
+from sweep.store.lookup import find_study, snapshot
+from sweep.store.schema import (
+    metadata,
+    studies,
+    sweep_floors,
+    sweep_leases,
+    sweep_metadata,
+    sweep_studies,
+    sweep_trials,
+    trials,
+)
+
+#: Rows held in memory at a time; a row of pictures is some 10 kB.
+_ROWS_AT_ONCE = 1000
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copied:
+    """What came along with a study."""
+
+    n_trials: int
+    #: Files of weights that lie at the destination now.
+    n_artifacts: int
+    #: Ids of those that the source's folder lacks; the rows name them all the same.
+    missing_artifacts: tuple[str, ...] = ()
+
+
+def studies_to_copy(source: Engine, target: Engine, names: Sequence[str] = ()) -> list[str]:
+    """The named studies, or all of ours, checked before anything is written.
+
+    Raises NotFoundError for one that is not there, StudyHeldError for one that somebody runs, and
+    UsageError for one whose name the target has already.
+    """
+    with snapshot(source) as connection:
+        wanted = list(dict.fromkeys(names)) or _names(connection)
+        for name in wanted:
+            refuse_if_held(connection, name, find_study(connection, name), lock=False)
+    with target.connect() as connection:
+        query = select(studies.c.study_name).where(studies.c.study_name.in_(wanted))
+        taken = sorted(connection.execute(query).scalars())
+    if taken:
+        raise _taken(target, taken)
+    return wanted
+
+
+def _names(connection: Connection) -> list[str]:
+    ours = select(studies.c.study_name).join(
+        sweep_studies, sweep_studies.c.study_id == studies.c.study_id
+    )
+    return list(connection.execute(ours.order_by(studies.c.study_id)).scalars())
+
+
+def _taken(target: Engine, names: Iterable[str]) -> UsageError:
+    listed = ", ".join(f"'{name}'" for name in names)
+    return UsageError(
+        f"{shown(target.url)} holds {listed} already. `sweep delete NAME --storage …` makes room "
+        "there; --study copies others."
+    )
+
+
+def copy_study(source: Engine, target: Engine, name: str) -> Copied:
+    """Copy one study in one transaction: all of it or nothing. Files of weights come first.
+
+    It is read as of one moment. Who resumes it there meanwhile goes on there, not in the copy.
+    Raises as ``studies_to_copy`` does.
+    """
+    with snapshot(source) as reading:
+        study_id = find_study(reading, name)
+        refuse_if_held(reading, name, study_id, lock=False)
+        missing = _copy_artifacts(source, target, artifacts := _artifacts(reading, study_id))
+        with writing(target) as connection:
+            new_id = _insert_study(connection, target, name)
+            trial_ids = _copy_trials(reading, connection, study_id, new_id)
+            for table in _tables_beside():
+                _copy_table(reading, connection, table, {study_id: new_id}, trial_ids)
+            _copy_floors(reading, connection)
+    return Copied(
+        n_trials=len(trial_ids),
+        n_artifacts=len(artifacts) - len(missing),
+        missing_artifacts=tuple(missing),
+    )
+
+
+def _insert_study(connection: Connection, target: Engine, name: str) -> int:
+    if not insert_if_absent(connection, studies, {"study_name": name}):
+        raise _taken(target, [name])  # somebody else's, made since we looked
+    query = select(studies.c.study_id).where(studies.c.study_name == name)
+    return int(connection.execute(query).scalar_one())
+
+
+def _copy_trials(
+    reading: Connection, writing: Connection, study_id: int, new_id: int
+) -> dict[int, int]:
+    """Optuna's rows of the trials, in their order; new ids by old ones."""
+    query = select(trials).where(trials.c.study_id == study_id).order_by(trials.c.trial_id)
+    statement = insert(trials).returning(trials.c.trial_id, sort_by_parameter_order=True)
+    ids: dict[int, int] = {}
+    for rows in _in_parts(reading, query):
+        old = [row.pop("trial_id") for row in rows]
+        new = writing.execute(statement, [{**row, "study_id": new_id} for row in rows])
+        ids.update(zip(old, new.scalars(), strict=True))
+    return ids
+
+
+def _tables_beside() -> list[Table]:
+    """All that hold rows of studies or trials, but for those two tables themselves."""
+    tables = [*metadata.sorted_tables, *sweep_metadata.sorted_tables]
+    return [
+        table
+        for table in tables
+        if table.name not in ("studies", "trials")
+        and {"study_id", "trial_id"} & set(table.c.keys())
+    ]
+
+
+def _copy_table(
+    reading: Connection,
+    writing: Connection,
+    table: Table,
+    study_ids: Mapping[int, int],
+    trial_ids: Mapping[int, int],
+) -> None:
+    own_key = _own_key(table)
+    jsons = [column.name for column in table.c if isinstance(column.type, JSON)]
+    for rows in _in_parts(reading, _rows_of(table, study_ids), jsons):
+        for row in rows:
+            if own_key is not None:
+                del row[own_key]
+            if "study_id" in row:
+                row["study_id"] = study_ids[row["study_id"]]
+            if row.get("trial_id") is not None:
+                row["trial_id"] = trial_ids[row["trial_id"]]
+            if table is sweep_leases:  # nobody holds the copy
+                row.update(token="", expires_at=0.0)
+        writing.execute(insert(table), rows)
+
+
+def _own_key(table: Table) -> str | None:
+    """The column by which a database numbers this table's rows: nothing refers to it."""
+    keys = list(table.primary_key.columns)
+    named = [key.name for key in keys if isinstance(key.type, Integer) and not key.foreign_keys]
+    return named[0] if len(keys) == len(named) == 1 else None
+
+
+def _rows_of(table: Table, study_ids: Iterable[int]) -> Select[Any]:
+    # JSON as text: read as JSON, SQL's NULL and JSON's null would be the same None.
+    columns = [
+        cast(column, Text).label(column.name) if isinstance(column.type, JSON) else column
+        for column in table.c
+    ]
+    query = select(*columns).order_by(*table.primary_key.columns)
+    if "study_id" in table.c:
+        return query.where(table.c.study_id.in_(study_ids))
+    of_study = select(trials.c.trial_id).where(trials.c.study_id.in_(study_ids))
+    return query.where(table.c.trial_id.in_(of_study))
+
+
+def _in_parts(
+    reading: Connection, query: Select[Any], jsons: Iterable[str] = ()
+) -> Iterator[list[Row]]:
+    """A query's rows, ready to be inserted, without holding all of them; ``jsons`` are as text."""
+    result = reading.execute(query.execution_options(stream_results=True))
+    for rows in result.mappings().partitions(_ROWS_AT_ONCE):
+        yield [{**row, **{name: _json(row[name]) for name in jsons}} for row in rows]
+
+
+def _json(text: str | None) -> Any:
+    if text is None:
+        return null()
+    value = json.loads(text)
+    return JSON.NULL if value is None else value
+
+
+def _copy_floors(reading: Connection, writing: Connection) -> None:
+    """All floors: they belong to data sets, and computing one takes a minute."""
+    for row in reading.execute(select(sweep_floors)).mappings():
+        insert_if_absent(writing, sweep_floors, dict(row))
+
+
+def _artifacts(reading: Connection, study_id: int) -> list[str]:
+    kept = select(sweep_trials.c.artifact_id).where(
+        sweep_trials.c.study_id == study_id, sweep_trials.c.artifact_id.is_not(None)
+    )
+    return sorted(set(reading.execute(kept).scalars()))
+
+
+def _copy_artifacts(source: Engine, target: Engine, artifact_ids: Iterable[str]) -> list[str]:
+    """Copy the files that the target's folder lacks; the ids of those that are nowhere."""
+    missing = []
+    for artifact_id in artifact_ids:
+        old, new = (artifact_path(engine.url, artifact_id) for engine in (source, target))
+        if new.exists():
+            continue
+        if old.is_file():
+            _copy_file(old, new)
+        else:
+            missing.append(artifact_id)
+    return missing
+
+
+def _copy_file(old: Path, new: Path) -> None:
+    """Whole under its name or not there."""
+    part = new.with_name(f".{new.name}.part")
+    try:
+        new.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(old, part)
+        part.replace(new)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise NoRoomError(
+            f"{new}: {error.strerror}. Nothing of this study was copied; SWEEP_ARTIFACTS names one "
+            "folder of weights for all databases."
+        ) from error

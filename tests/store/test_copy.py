@@ -1,0 +1,235 @@
+"""A copied study is the same study: row for row, to Optuna, to us, and to its next coordinator."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from sqlalchemy import JSON, Engine, Text, cast, null, select, update
+
+from sweep.errors import NotFoundError, StudyHeldError, UsageError
+from sweep.store import annotate, copy, read, schema
+from sweep.store.artifacts import artifact_path
+from sweep.store.engine import writing
+from sweep.store.study import hold_study
+from tests.store_factories import (
+    EPOCH,
+    add_rows,
+    add_study,
+    add_trial,
+    fill_study,
+    lease_row,
+    new_store,
+)
+
+FOREVER = EPOCH + 1e9
+SHARED = {"alembic_version", "version_info", "sweep_floors"}
+
+
+@pytest.fixture(params=["sqlite to postgres", "postgres to sqlite"])
+def stores(
+    request: pytest.FixtureRequest, postgres_url: str, tmp_path: Path
+) -> Iterator[tuple[Engine, Engine]]:
+    """Where a study is, and where it shall be."""
+    engines = [new_store(f"sqlite:///{tmp_path}/sweep.db"), new_store(postgres_url)]
+    source, target = engines if request.param == "sqlite to postgres" else reversed(engines)
+    yield source, target
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _weights_in_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def contents(engine: Engine, name: str) -> dict[str, list[dict[str, Any]]]:
+    """All rows of a study, with its trials' numbers in place of ids; JSON as it stands there."""
+    study_id = _id(engine, name)
+    with engine.connect() as connection:
+        of_study = schema.trials.c.study_id == study_id
+        number = {
+            row.trial_id: row.number
+            for row in connection.execute(select(schema.trials).where(of_study))
+        }
+        found = {}
+        for table in [*schema.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables]:
+            if table.name in SHARED:
+                continue
+            columns = [
+                cast(c, Text).label(c.name) if isinstance(c.type, JSON) else c for c in table.c
+            ]
+            rows = connection.execute(select(*columns).order_by(*table.primary_key.columns))
+            found[table.name] = [
+                _without_ids(row, number)
+                for row in map(dict, rows.mappings())
+                if row.get("study_id") == study_id or row.get("trial_id") in number
+            ]
+    return found
+
+
+def _without_ids(row: dict[str, Any], number: dict[int, int]) -> dict[str, Any]:
+    if row.get("trial_id") is not None:
+        row["trial_id"] = number[row["trial_id"]]
+    own = {"study_id"} | {key for key in row if key.endswith("_id") and type(row[key]) is int}
+    return {key: value for key, value in row.items() if key not in own - {"trial_id"}}
+
+
+def _id(engine: Engine, name: str) -> int:
+    with engine.connect() as connection:
+        query = select(schema.studies.c.study_id).where(schema.studies.c.study_name == name)
+        return int(connection.execute(query).scalar_one())
+
+
+def as_optuna_sees_it(engine: Engine, name: str) -> Any:
+    url = engine.url.render_as_string(hide_password=False)
+    study = optuna.load_study(study_name=name, storage=url)
+    trials = [{**trial.__dict__, "_trial_id": None} for trial in study.trials]
+    return (
+        study.directions,
+        study.user_attrs,
+        study._storage.get_study_system_attrs(study._study_id),
+        trials,
+    )
+
+
+def test_every_row_of_every_table_comes_along_under_new_ids(
+    stores: tuple[Engine, Engine],
+) -> None:
+    source, target = stores
+    for name in ("already there", "and another"):  # so that no id is what it was
+        fill_study(target, name)
+    fill_study(source, "other")
+    fill_study(source, "study")
+    before = contents(source, "study")
+    assert all(before.values()), "a table without a row proves nothing"
+    copy.copy_study(source, target, "study")
+    lease = {"token": "", "expires_at": 0.0}  # nobody holds the copy
+    before["sweep_leases"] = [{**row, **lease} for row in before["sweep_leases"]]
+    assert contents(target, "study") == before
+    assert _id(target, "study") != _id(source, "study")
+
+
+def test_optuna_and_we_see_the_same_study(stores: tuple[Engine, Engine]) -> None:
+    source, target = stores
+    study_id = add_study(source, description="Größe, 大きさ")
+    params = {"hidden_width": 64, "activation": "gelu", "adam.learning_rate": 0.1 + 0.2}
+    add_trial(source, study_id, 0, 1 / 3, params=params, curve=(0.5, None, 1 / 3))
+    add_trial(source, study_id, 1, float("inf"))
+    add_trial(source, study_id, 2, state="PRUNED")
+    add_trial(source, study_id, 3, state="WAITING")
+    annotate.note(source, "study", "odd", 0)
+    copy.copy_study(source, target, "study")
+    assert as_optuna_sees_it(target, "study") == as_optuna_sees_it(source, "study")
+    assert read.trials(target, "study") == read.trials(source, "study")
+    assert read.study(target, "study") == read.study(source, "study")
+
+
+def test_null_and_a_json_null_stay_two_things(stores: tuple[Engine, Engine]) -> None:
+    source, target = stores
+    study_id = add_study(source)
+    for number, nothing in enumerate([null(), JSON.NULL]):
+        add_trial(source, study_id, number, 0.1, per_class_mse=nothing)
+    copy.copy_study(source, target, "study")
+    is_null = select(schema.sweep_trials.c.per_class_mse.is_(null()))
+    with target.connect() as connection:
+        found = connection.scalars(is_null.order_by(schema.sweep_trials.c.number))
+        assert list(map(bool, found)) == [True, False]
+
+
+def test_the_copy_is_held_by_nobody_and_goes_on_under_its_numbers(
+    stores: tuple[Engine, Engine],
+) -> None:
+    source, target = stores
+    study_id = add_study(source)
+    add_trial(source, study_id, 0, 0.1)
+    add_trial(source, study_id, 1, state="RUNNING")
+    add_rows(source, schema.sweep_leases, lease_row(study_id, EPOCH, held_seconds=7.5))
+    copy.copy_study(source, target, "study")
+    opened = hold_study(target, "study")
+    assert [trial.number for trial in opened.storage.get_all_trials(0)] == [0, 1]
+    assert opened.attempts == {0: 1, 1: 1}
+
+
+def test_a_study_that_runs_is_not_copied(stores: tuple[Engine, Engine]) -> None:
+    source, target = stores
+    add_rows(source, schema.sweep_leases, lease_row(add_study(source), FOREVER))
+    with pytest.raises(StudyHeldError, match="sweep stop study"):
+        copy.studies_to_copy(source, target)
+    with pytest.raises(StudyHeldError):  # begun since that look
+        copy.copy_study(source, target, "study")
+    assert read.studies(target) == []
+
+
+def test_what_fails_halfway_leaves_nothing_behind(
+    stores: tuple[Engine, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = stores
+    fill_study(source, "study")
+
+    def fails(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(copy, "_copy_floors", fails)  # the last step
+    with pytest.raises(KeyboardInterrupt):
+        copy.copy_study(source, target, "study")
+    assert read.studies(target) == []
+    with target.connect() as connection:
+        assert connection.execute(select(schema.trials)).all() == []
+
+
+def test_a_name_that_is_taken_or_unknown_is_refused_before_anything_is_written(
+    stores: tuple[Engine, Engine],
+) -> None:
+    source, target = stores
+    for name in ("a", "b"):
+        add_study(source, name)
+    add_study(target, "b")
+    with pytest.raises(UsageError, match="holds 'b' already"):
+        copy.studies_to_copy(source, target)
+    with pytest.raises(UsageError, match="holds 'b' already"):
+        copy.copy_study(source, target, "b")
+    with pytest.raises(NotFoundError, match="Known: a, b"):
+        copy.studies_to_copy(source, target, ["a", "c"])
+    assert copy.studies_to_copy(source, target, ["a"]) == ["a"]
+
+
+def test_weights_lie_in_the_other_folder_and_lost_ones_are_told(
+    stores: tuple[Engine, Engine],
+) -> None:
+    source, target = stores
+    study_id = add_study(source)
+    for number, artifact_id in enumerate(["kept", "lost"]):
+        add_trial(source, study_id, number, 0.1, artifact_id=artifact_id)
+    path = artifact_path(source.url, "kept")
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    copied = copy.copy_study(source, target, "study")
+    assert (copied.n_artifacts, copied.missing_artifacts) == (1, ("lost",))
+    assert artifact_path(target.url, "kept").read_bytes() == b"weights"
+
+
+def test_floors_come_along_and_those_that_are_there_stay(stores: tuple[Engine, Engine]) -> None:
+    source, target = stores
+    add_study(source)
+    for key in ("new", "known"):
+        annotate.put_floors(source, key, {"entropy": 0.1})
+    annotate.put_floors(target, "known", {"entropy": 0.2})
+    copy.copy_study(source, target, "study")
+    assert read.floors(target, "new") == {"entropy": 0.1}
+    assert read.floors(target, "known") == {"entropy": 0.2}
+
+
+def test_more_trials_than_are_read_at_a_time_keep_their_order(
+    stores: tuple[Engine, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = stores
+    study_id = add_study(source)
+    for number in range(5):
+        add_trial(source, study_id, number, 0.1 * number, curve=(0.2, 0.1))
+    with writing(source) as connection:
+        connection.execute(update(schema.sweep_trials).values(revision=3))
+    monkeypatch.setattr(copy, "_ROWS_AT_ONCE", 2)
+    assert copy.copy_study(source, target, "study").n_trials == 5
+    assert contents(target, "study") == contents(source, "study")
