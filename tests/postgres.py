@@ -107,6 +107,11 @@ class PostgresServer:
                 time.sleep(0.05)
 
 
+def program(name: str) -> Path:
+    """One of PostgreSQL's own programs, such as pg_dump. Raises NoPostgresError without it."""
+    return _find_binaries() / name
+
+
 def _find_binaries() -> Path:
     """Debian keeps them out of PATH, one folder a version; the newest will do."""
     debian = Path("/usr/lib/postgresql").glob("*/bin/initdb")

@@ -24,6 +24,11 @@ from sweep.errors import NoRoomError, StoreError, StoreGoneError
 
 DEFAULT_STORAGE = "sqlite:///sweep.db"
 LOCK_WAIT_SECONDS = 30.0
+#: After which PostgreSQL gives up on a statement, where its role or database sets no other limit.
+STATEMENT_SECONDS = 60
+#: Connections that a process keeps open to PostgreSQL, and how many more it opens when it reads in
+#: many threads; whoever comes then waits for one. Most processes use one.
+POOL_SIZE, POOL_OVERFLOW = 2, 10
 
 _IN_MEMORY = (
     "a study store in memory is gone when the command ends, and no other command would see it: "
@@ -117,7 +122,11 @@ def connect(url: URL) -> Engine:
             sqlalchemy.create_engine(url, connect_args={"timeout": LOCK_WAIT_SECONDS})
             if is_sqlite
             else sqlalchemy.create_engine(
-                url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 10}
+                url,
+                pool_pre_ping=True,
+                pool_size=POOL_SIZE,
+                max_overflow=POOL_OVERFLOW,
+                connect_args={"connect_timeout": 10},
             )
         )
     except (ArgumentError, TypeError, ValueError) as error:
@@ -129,6 +138,8 @@ def connect(url: URL) -> Engine:
     if is_sqlite:
         event.listen(engine, "connect", partial(_configure_sqlite, sqlite_path(url)))
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _limit_statements)
     event.listen(engine, "handle_error", _translate)
     return engine
 
@@ -139,6 +150,22 @@ def _configure_sqlite(
     record.info["file"] = (path, _identity(path))
     connection.isolation_level = None  # our BEGIN, not the driver's
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _limit_statements(connection: Any, _record: ConnectionPoolEntry) -> None:
+    # Not as an option of the connection, which a pooler like PgBouncer refuses.
+    connection.execute(
+        "SELECT set_config('statement_timeout', %s, false) "
+        "WHERE current_setting('statement_timeout') = '0'",
+        (f"{STATEMENT_SECONDS}s",),
+    )
+    connection.commit()
+
+
+def unlimited(connection: Connection) -> None:
+    """Let this transaction's statements take as long as they need: a migration, a lock's turn."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def _begin_sqlite(connection: Connection) -> None:

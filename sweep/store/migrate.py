@@ -13,7 +13,7 @@ from filelock import FileLock
 from sqlalchemy import Connection, Engine
 
 from sweep.errors import NoRoomError, StoreError
-from sweep.store.engine import connect, shown, sqlite_path, storage_url, writing
+from sweep.store.engine import connect, shown, sqlite_path, storage_url, unlimited, writing
 from sweep.store.schema import OPTUNA_REVISION, OPTUNA_SCHEMA_VERSION
 
 VERSION_TABLE = "sweep_alembic_version"
@@ -84,6 +84,7 @@ def check_schema(engine: Engine) -> None:
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring our tables to this version's schema, or to an older revision of it."""
     with writing(engine) as connection:
+        unlimited(connection)
         # Here: it takes a fifth of a second to load, which those who only read would wait for.
         import alembic.command
         import alembic.config
@@ -159,6 +160,7 @@ def _schema_lock(engine: Engine) -> Iterator[None]:
         return
     if path is None:
         with engine.connect() as connection:
+            unlimited(connection)
             connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_lock(_ADVISORY_LOCK)))
             try:
                 yield

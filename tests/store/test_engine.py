@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from sweep.errors import NoRoomError, StoreError, StoreGoneError
-from sweep.store.engine import connect, shown, storage_url, writing
+from sweep.store.engine import connect, shown, storage_url, unlimited, writing
 
 
 def test_the_option_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,3 +96,26 @@ def test_an_at_sign_in_a_password_is_refused_without_printing_it() -> None:
     with pytest.raises(StoreError, match="%40") as caught:
         storage_url("postgresql://u:s3cr@etpw@127.0.0.1/x")
     assert "etpw" not in str(caught.value)
+
+
+def test_a_statement_that_never_ends_is_ended(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.store.engine.STATEMENT_SECONDS", 1)
+    engine = connect(storage_url(postgres_url))
+    with pytest.raises(StoreError, match="statement timeout"), engine.connect() as connection:
+        connection.execute(text("SELECT pg_sleep(600)"))
+    with engine.connect() as connection:  # a migration may take its time
+        unlimited(connection)
+        assert connection.scalar(text("SHOW statement_timeout")) == "0"
+    with engine.connect() as connection:
+        assert connection.scalar(text("SHOW statement_timeout")) == "1s"
+    engine.dispose()
+
+
+def test_a_limit_that_the_server_sets_stays(postgres_url: str) -> None:
+    url = storage_url(postgres_url).update_query_dict({"options": "-c statement_timeout=7s"})
+    engine = connect(url)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SHOW statement_timeout")) == "7s"
+    engine.dispose()
