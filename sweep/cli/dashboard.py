@@ -28,6 +28,9 @@ def dashboard(
         bool,
         typer.Option("--allow-edit", help="Let people write notes, tags, marks and commands."),
     ] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Answer Prometheus at /metrics.")
+    ] = False,
 ) -> None:
     """Watch and review studies in a browser, while they run or later, until Ctrl-C.
 
@@ -39,7 +42,9 @@ def dashboard(
     from sweep.store import read
     from sweep.store.migrate import open_store
 
-    access = Access(host=host, port=port, password=_password(), allow_edit=allow_edit)
+    access = Access(
+        host=host, port=port, password=_password(), allow_edit=allow_edit, metrics=metrics
+    )
     engine = open_store(storage)
     if study is not None:
         read.revision(engine, study)  # raises NotFoundError with the names that come near

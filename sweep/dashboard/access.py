@@ -20,6 +20,8 @@ class Access:
     #: Asked for by every route but /healthz; None on this machine only.
     password: str | None = field(default=None, repr=False)
     allow_edit: bool = False
+    #: Whether /metrics answers Prometheus; under the same password as every other route.
+    metrics: bool = False
 
     def __post_init__(self) -> None:
         if self.password is None and not is_loopback(self.host):

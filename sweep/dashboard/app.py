@@ -71,6 +71,8 @@ def create_app(engine: Engine, access: Access | None = None) -> Dash:
         page.register(app, view)
     edits.register(app, view)
     routes.register(app.server, view)
+    if access.metrics:
+        routes.register_metrics(app.server, view)
     guard.protect(app.server, access, app.csp_hashes())
     return app
 

@@ -1,11 +1,11 @@
-"""Answers that are not pages: the pulse, pictures, health."""
+"""Answers that are not pages: the pulse, pictures, health, metrics."""
 
 import hashlib
 from typing import Any
 
 from flask import Flask, Response, abort, jsonify, request
 
-from sweep.dashboard import links
+from sweep.dashboard import links, metrics
 from sweep.dashboard.guard import HEALTH
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, SweepError
@@ -52,6 +52,17 @@ def register(server: Flask, view: View) -> None:
         answer.headers["Cache-Control"] = "private, no-cache"
         answer.set_etag(hashlib.sha256(png).hexdigest()[:32])
         return answer.make_conditional(request)
+
+
+def register_metrics(server: Flask, view: View) -> None:
+    """Add /metrics for Prometheus."""
+
+    @server.get("/metrics")
+    def prometheus() -> Any:
+        try:
+            return Response(metrics.exposition(view.engine), content_type=metrics.CONTENT_TYPE)
+        except SweepError as error:
+            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
 
 
 def _picture(view: View, kind: str, study: str, number: int | None) -> bytes | None:
