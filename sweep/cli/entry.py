@@ -12,6 +12,7 @@ from typing import TextIO
 
 import typer
 
+from sweep.cli import logs
 from sweep.cli.application import app
 from sweep.cli.options import INTERRUPTED
 from sweep.cli.words import clean, passwords_in, shortened, unrolled
@@ -60,6 +61,8 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except Exception as error:
         return _tell_unexpected(error, arguments)
+    finally:
+        logs.end()
     return result if isinstance(result, int) else 0
 
 
@@ -113,6 +116,9 @@ def _trace_if_wanted() -> None:
 
 
 def _say(message: str) -> None:
+    if logs.are_json():
+        logs.LOG.error("%s", clean(message))
+        return
     typer.echo(f"sweep: {clean(message)}", err=True)
 
 

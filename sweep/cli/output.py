@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from sweep.cli import logs
 from sweep.cli.words import clean
 from sweep.errors import NoRoomError, UsageError
 
@@ -36,6 +37,9 @@ def messages() -> Console:
 
 def say(text: str) -> None:
     """A message, on stderr."""
+    if logs.are_json():
+        logs.LOG.info("%s", clean(text))
+        return
     messages().print(clean(text))
 
 

@@ -1,13 +1,14 @@
 """start and resume: run a study in this process, or tell the one that runs it to go on."""
 
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli import control, words
+from sweep.cli import control, logs, words
+from sweep.cli.logs import LogFormat
 from sweep.cli.look import show_best
 from sweep.cli.options import INTERRUPTED, Storage, StudyName
 from sweep.cli.output import say
@@ -66,6 +67,14 @@ PopulationOption = Annotated[
         show_default="by the device's memory",
     ),
 ]
+LogFormatOption = Annotated[
+    LogFormat,
+    typer.Option(
+        "--log-format",
+        help="Messages on stderr as text, or as one JSON object a line with study, trial, attempt "
+        "and worker.",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -93,12 +102,14 @@ def start(
     go_on: Annotated[
         bool, typer.Option("--resume", help="Go on if the study is there already.")
     ] = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
     storage: Storage = None,
 ) -> None:
     """Make a study from a file and run it to its end.
 
     Ctrl-C once: the epoch is finished and what is done kept. Twice: stop now, nothing done is lost.
     """
+    logs.use(log_format)
     from sweep import studyfile
 
     # JSON's strings are TOML's, so a name of digits stays a name.
@@ -137,6 +148,7 @@ def resume(
     workers: Workers = None,
     trainer: TrainerOption = None,
     population: PopulationOption = None,
+    log_format: LogFormatOption = LogFormat.TEXT,
     storage: Storage = None,
 ) -> None:
     """Go on with a study: one that was stopped, interrupted or killed, or is paused.
@@ -144,6 +156,7 @@ def resume(
     What was training goes on from its start, under its own number. A study that is paused, or runs
     in another process, is told through the database.
     """
+    logs.use(log_format)
     from sweep.store import read
     from sweep.store.migrate import open_store
 
@@ -232,6 +245,8 @@ def is_paused(engine: "Engine", study: "StudySummary") -> bool:
 
 
 def _progress() -> "AbstractContextManager[Observer]":
+    if logs.are_json():
+        return nullcontext(logs.LoggedProgress())
     from sweep.cli.progress import progress
 
     return progress()

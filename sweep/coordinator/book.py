@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.coordinator.budget import Improvement
 from sweep.coordinator.duplicates import REUSED_FROM, Duplicates
+from sweep.coordinator.log import tell
 from sweep.errors import NoRoomError, UsageError
 from sweep.names import Duplicates as OfDuplicates
 from sweep.names import Objective, Outcome
@@ -40,6 +41,7 @@ class Book:
 
     def __init__(self, opened: OpenStudy, study_file: StudyFile, artifacts: Path) -> None:
         self._opened = opened
+        self.name = opened.name
         self._file = study_file
         self._artifacts = artifacts
         self._storage = opened.storage
@@ -312,8 +314,27 @@ class Book:
         self, kind: str, message: str, *, number: int | None = None, worker: str | None = None
     ) -> None:
         """Note something that a user may want to know later."""
+        attempt = None if number is None else self._attempts.get(number)
+        tell(kind, message, study=self.name, trial=number, attempt=attempt, worker=worker)
         self._rows.rows.events.append(
             {"kind": kind, "message": message, "number": number, "worker": worker}
+        )
+
+    def tell_of_end(self, spec: TrialSpec, worker: str) -> None:
+        """Log how a trial ended that has just been heard of."""
+        row = self._rows.rows.trials.get(spec.number, {})
+        outcome, reason = row.get("outcome"), row.get("reason")
+        value = row.get("val_mse")
+        detail = reason or (None if value is None else f"val_mse {value:.6g}")
+        tell(
+            "trial ended",
+            f"trial {spec.number}: {outcome}" + (f", {detail}" if detail else ""),
+            study=self.name,
+            trial=spec.number,
+            attempt=spec.attempt,
+            worker=worker,
+            outcome=outcome,
+            val_mse=value,
         )
 
     def counts(self) -> Counter[TrialState]:

@@ -17,6 +17,7 @@ import sweep.errors
 from sweep.coordinator import budget
 from sweep.coordinator.book import Book
 from sweep.coordinator.crew import Crew, Worker
+from sweep.coordinator.log import tell
 from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 from sweep.coordinator.silence import Silence
@@ -247,6 +248,7 @@ class Coordinator:
 
     def _ended(self, worker: Worker, number: int) -> None:
         """A trial is over: the worker's next one is asked for at once."""
+        self._book.tell_of_end(worker.handed[number], worker.name)
         worker.drop(number)
         worker.n_finished += 1
         self._n_done_here += 1
@@ -374,6 +376,14 @@ class Coordinator:
                 self._check_budget()
                 continue
             worker.hand(spec)
+            tell(
+                "trial handed out",
+                f"trial {spec.number} to {worker.name}",
+                study=self._book.name,
+                trial=spec.number,
+                attempt=spec.attempt,
+                worker=worker.name,
+            )
             self._orders.append((worker, spec))
 
     def _deliver(self) -> None:
