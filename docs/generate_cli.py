@@ -38,6 +38,10 @@ ENVIRONMENT = {
     "SWEEP_DATA": "the folder for data sets; by default one in the user's cache folder",
     "SWEEP_DASHBOARD_PASSWORD": "what `sweep dashboard` asks for; needed for another `--host`",
     "SWEEP_DASHBOARD_PASSWORD_FILE": "a file with that password",
+    "SWEEP_WEBHOOK": "where `sweep start` and `resume` tell of new bests and the end, where "
+    "`--webhook` is not given",
+    "SWEEP_WEBHOOK_SECRET": "what signs that: `whsec_` and base64, or any text",
+    "SWEEP_WEBHOOK_SECRET_FILE": "a file with that secret",
     "SWEEP_TRACEBACK": "set to 1, shows where an unexpected error came from",
 }
 

@@ -1,7 +1,6 @@
 """start and resume: run a study in this process, or tell the one that runs it to go on."""
 
 import json
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +9,13 @@ import typer
 from sweep.cli import control, logs, words
 from sweep.cli.logs import LogFormat
 from sweep.cli.look import show_best
+from sweep.cli.observing import observing
 from sweep.cli.options import INTERRUPTED, Storage, StudyName
 from sweep.cli.output import say
 from sweep.errors import StudyHeldError, UsageError
 from sweep.names import CommandKind, Trainer
 
 if TYPE_CHECKING:
-    from sweep.coordinator.progress import Observer
     from sweep.coordinator.run import RunOptions
     from sweep.store.engine import Engine
     from sweep.store.records import StudySummary
@@ -75,6 +74,16 @@ LogFormatOption = Annotated[
         "and worker.",
     ),
 ]
+WebhookOption = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook",
+        metavar="URL",
+        help="Tell this address of each new best, the failure limit and the end; "
+        "SWEEP_WEBHOOK_SECRET signs.",
+        show_default="SWEEP_WEBHOOK, else nobody",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -103,6 +112,7 @@ def start(
         bool, typer.Option("--resume", help="Go on if the study is there already.")
     ] = False,
     log_format: LogFormatOption = LogFormat.TEXT,
+    webhook: WebhookOption = None,
     storage: Storage = None,
 ) -> None:
     """Make a study from a file and run it to its end.
@@ -125,8 +135,9 @@ def start(
     from sweep.store.migrate import open_store
 
     engine = open_store(storage, create=True)
-    with _progress() as observe:
+    with observing(study_file.study.name, webhook) as (observe, told):
         phase = run.start(engine, study_file, options, observe, say=say, go_on=go_on)
+        told.phase = phase
     _finish(engine, study_file.study.name, phase, storage)
 
 
@@ -149,6 +160,7 @@ def resume(
     trainer: TrainerOption = None,
     population: PopulationOption = None,
     log_format: LogFormatOption = LogFormat.TEXT,
+    webhook: WebhookOption = None,
     storage: Storage = None,
 ) -> None:
     """Go on with a study: one that was stopped, interrupted or killed, or is paused.
@@ -173,10 +185,11 @@ def resume(
     changed = _changed_file(engine, name, file, overrides)
     from sweep.coordinator import run
 
-    with _progress() as observe:
+    with observing(name, webhook) as (observe, told):
         phase = run.resume(
             engine, name, options, observe, say=say, trials=trials, study_file=changed
         )
+        told.phase = phase
     _finish(engine, name, phase, storage)
 
 
@@ -242,14 +255,6 @@ def is_paused(engine: "Engine", study: "StudySummary") -> bool:
         if waiting.kind in (CommandKind.PAUSE, CommandKind.CONTINUE):
             paused = waiting.kind == CommandKind.PAUSE
     return paused
-
-
-def _progress() -> "AbstractContextManager[Observer]":
-    if logs.are_json():
-        return nullcontext(logs.LoggedProgress())
-    from sweep.cli.progress import progress
-
-    return progress()
 
 
 def _finish(engine: "Engine", name: str, phase: str, storage: str | None) -> None:

@@ -16,7 +16,8 @@ from sweep.trial import Order
 from sweep.wire import decode, encode
 
 _LAST_WORDS_BYTES = 2000
-_NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD_PASSWORD", "PGPASS")  # PGPASSWORD, PGPASSFILE
+#: The last of them begins PGPASSWORD and PGPASSFILE.
+_NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK", "PGPASS")
 
 #: What a worker's process runs; ``--device cpu`` or ``--device cuda`` follows.
 COMMAND = (sys.executable, "-m", "sweep.worker")

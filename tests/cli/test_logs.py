@@ -63,3 +63,18 @@ def test_a_number_that_json_lacks_is_null_and_a_line_stays_one(cli: Cli) -> None
     text = JsonFormatter().format(record)
     assert "\n" not in text
     assert json.loads(text)["val_mse"] is None
+
+
+def test_a_webhook_that_cannot_be_is_refused_before_anything_runs(cli: Cli) -> None:
+    answer = cli("start", "x.toml", "--gpus", "cpu", "--webhook", "nonsense")
+    assert (answer.code, "https://host/path" in answer.err) == (2, True)
+
+
+def test_a_webhook_that_nobody_answers_does_not_hurt_the_study(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.coordinator.webhook.RETRY_SECONDS", ())
+    monkeypatch.setenv("SWEEP_WEBHOOK", "http://127.0.0.1:1/t0ken")
+    answer = cli("start", "x.toml", "--gpus", "cpu")
+    assert answer.code == 0
+    assert "webhook: 127.0.0.1" in answer.err and "t0ken" not in answer.err

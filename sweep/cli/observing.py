@@ -1,0 +1,57 @@
+"""Who looks on while a study runs: a terminal or a log, and a webhook."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.cli import logs
+from sweep.cli.output import say
+from sweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from sweep.coordinator.progress import Observer, Progress
+    from sweep.coordinator.webhook import Endpoint, Told
+
+_SECRET = "SWEEP_WEBHOOK_SECRET"
+
+
+@contextmanager
+def observing(study: str, webhook: str | None) -> Iterator[tuple["Observer", "Told"]]:
+    """An observer for a coordinator, and what learns how the block ended."""
+    from sweep.coordinator.webhook import told
+
+    with told(_endpoint(webhook), study, say) as telling, _shown() as show:
+
+        def observe(state: "Progress") -> None:
+            show(state)
+            telling(state)
+
+        yield observe, telling
+
+
+def _shown() -> AbstractContextManager["Observer"]:
+    if logs.are_json():
+        return nullcontext(logs.LoggedProgress())
+    from sweep.cli.progress import progress
+
+    return progress()
+
+
+def _endpoint(option: str | None) -> "Endpoint | None":
+    from sweep.coordinator.webhook import Endpoint
+
+    url = option or os.environ.get("SWEEP_WEBHOOK")
+    return Endpoint(url=url, secret=_secret()) if url else None
+
+
+def _secret() -> str | None:
+    """From the environment, never from the command line, where others could read it."""
+    if path := os.environ.get("SWEEP_WEBHOOK_SECRET_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise UsageError(f"SWEEP_WEBHOOK_SECRET_FILE: {path}: {reason}.") from error
+    return os.environ.get(_SECRET) or None

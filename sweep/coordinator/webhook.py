@@ -1,0 +1,243 @@
+"""Telling another program of a study's end, its failure limit and each new best: a webhook.
+
+Deliveries are signed as https://www.standardwebhooks.com says: HMAC-SHA256 over id, timestamp and
+body. A thread of its own sends them, so no tick ever waits; what cannot be delivered is told and
+dropped.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+from sweep.coordinator.progress import Progress
+from sweep.errors import FailureLimitError, SweepError, UsageError
+
+#: Of one request, from its start to its answer's headers.
+ATTEMPT_SECONDS = 5.0
+#: Waits before the second, third and fourth attempt; there is no fifth.
+RETRY_SECONDS = (1.0, 4.0, 16.0)
+#: New bests come in crowds at the start of a study: only the latest in so many seconds is told.
+BEST_SECONDS = 5.0
+#: That what is left is waited for when the study has ended.
+END_SECONDS = 10.0
+#: Answers after which another attempt may do better: timeouts, limits, a server's own errors.
+_TEMPORARY = frozenset({408, 425, 429})
+
+NEW_BEST = "study.new_best"
+FINISHED = "study.finished"
+FAILURE_LIMIT = "study.failure_limit"
+FAILED = "study.failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where deliveries go. Raises UsageError for a URL that is none of HTTP."""
+
+    #: May hold a token: never shown.
+    url: str = field(repr=False)
+    #: Signs deliveries; ``whsec_`` and base64, or any text. None leaves them unsigned.
+    secret: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            fits = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise UsageError(
+                "the webhook's URL cannot be used. Give one like https://host/path, in --webhook "
+                "or SWEEP_WEBHOOK."
+            )
+        self.key()
+
+    @property
+    def host(self) -> str:
+        """What of it may be shown."""
+        return urlsplit(self.url).hostname or ""
+
+    def key(self) -> bytes | None:
+        """The bytes that sign."""
+        if self.secret is None:
+            return None
+        encoded = self.secret.removeprefix("whsec_")
+        if encoded == self.secret:
+            return self.secret.encode()
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except ValueError as error:
+            raise UsageError(
+                "SWEEP_WEBHOOK_SECRET begins with whsec_, but what follows is not base64."
+            ) from error
+
+
+def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
+    """The header ``webhook-signature``."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+class Webhook:
+    """Observes a study and tells the endpoint; ``say`` hears of what could not be delivered."""
+
+    def __init__(self, endpoint: Endpoint, study: str, say: Callable[[str], None]) -> None:
+        self._endpoint = endpoint
+        self._study = study
+        self._say = say
+        self._changed = threading.Condition()
+        self._best: dict[str, Any] | None = None  # the latest untold
+        self._end: tuple[str, dict[str, Any]] | None = None
+        self._last: Progress | None = None
+        self._next_best = 0.0
+        self._is_over = False
+        self._thread = threading.Thread(target=self._send_all, name="webhook", daemon=True)
+        self._thread.start()
+
+    def observe(self, state: Progress) -> None:
+        """An Observer: notes a new best. Never waits for the network."""
+        last, self._last = self._last, state
+        if last is None or state.best_value is None:
+            return  # of a study that is resumed, the best so far is none
+        if last.best_value is None or state.best_value < last.best_value:
+            with self._changed:
+                self._best = _facts(state)
+                self._changed.notify()
+
+    def close(self, kind: str, phase: str, message: str) -> None:
+        """Tell how the study ended, after what is untold; waits END_SECONDS at most."""
+        facts = _facts(self._last) if self._last is not None else {"study": self._study}
+        with self._changed:
+            self._end = (kind, {**facts, "phase": phase, "message": message})
+            self._changed.notify()
+        self._thread.join(END_SECONDS)
+        if self._thread.is_alive():
+            self._is_over = True
+            self._say(f"webhook: {self._endpoint.host} did not take the news in time; left untold.")
+
+    # --- in the thread ----------------------------------------------------------------------
+
+    def _send_all(self) -> None:
+        while not self._is_over:
+            kind, facts = self._next()
+            self._deliver(kind, facts)
+            if kind != NEW_BEST:
+                return
+
+    def _next(self) -> tuple[str, dict[str, Any]]:
+        with self._changed:
+            while True:
+                wait = self._next_best - time.monotonic() if self._best is not None else None
+                if self._best is not None and ((wait or 0.0) <= 0.0 or self._end is not None):
+                    best, self._best = self._best, None
+                    self._next_best = time.monotonic() + BEST_SECONDS
+                    return NEW_BEST, best
+                if self._end is not None:
+                    return self._end
+                self._changed.wait(wait)
+
+    def _deliver(self, kind: str, facts: dict[str, Any]) -> None:
+        payload = {"type": kind, "timestamp": datetime.now(UTC).isoformat(), "data": facts}
+        body = json.dumps(payload, ensure_ascii=False).encode()
+        message_id = f"msg_{secrets.token_hex(12)}"
+        problem: str | None = None
+        for pause in (*RETRY_SECONDS, None):
+            problem, is_final = _post(self._endpoint, message_id, body)
+            if problem is None or is_final or pause is None or self._is_over:
+                break
+            time.sleep(pause)
+        if problem is not None:
+            self._say(f"webhook: {self._endpoint.host}: {problem}. {kind} was not told.")
+
+
+def _facts(state: Progress) -> dict[str, Any]:
+    return {
+        "study": state.name,
+        "phase": state.phase,
+        "n_trials": state.n_trials,
+        "n_finished": state.n_finished,
+        "n_failed": state.n_failed,
+        "n_diverged": state.n_diverged,
+        "best_value": state.best_value,
+        "best_number": state.best_number,
+    }
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect would turn the POST into a GET, or lead elsewhere: it is an error."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
+def _post(endpoint: Endpoint, message_id: str, body: bytes) -> tuple[str | None, bool]:
+    """One attempt: what went wrong, if anything, and whether another would be of no use."""
+    timestamp = int(time.time())
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "sweep",
+        "webhook-id": message_id,  # the same in every attempt: who has it already knows
+        "webhook-timestamp": str(timestamp),
+    }
+    if (key := endpoint.key()) is not None:
+        headers["webhook-signature"] = signature(key, message_id, timestamp, body)
+    # Of HTTP: an Endpoint is.
+    request = urllib.request.Request(endpoint.url, body, headers, method="POST")  # noqa: S310
+    try:
+        with _OPENER.open(request, timeout=ATTEMPT_SECONDS):
+            return None, True
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"answered {error.code}", error.code < 500 and error.code not in _TEMPORARY
+    except (OSError, HTTPException, ValueError) as error:  # URLError is an OSError
+        return str(getattr(error, "reason", None) or error or type(error).__name__), False
+
+
+class Told:
+    """What a run is told with: it observes, and learns of the last phase."""
+
+    def __init__(self, webhook: Webhook | None) -> None:
+        self._webhook = webhook
+        self.phase = ""
+
+    def __call__(self, state: Progress) -> None:
+        if self._webhook is not None:
+            self._webhook.observe(state)
+
+
+@contextmanager
+def told(endpoint: Endpoint | None, study: str, say: Callable[[str], None]) -> Iterator[Told]:
+    """An observer for the block that runs a study; its end, or its error, is told at the end.
+
+    The block sets ``phase`` of what it is given.
+    """
+    webhook = Webhook(endpoint, study, say) if endpoint is not None else None
+    observe = Told(webhook)
+    end = (FAILED, "failed", "an unexpected error")
+    try:
+        yield observe
+        end = (FINISHED, observe.phase, f"the study ended: {observe.phase}")
+    except FailureLimitError as error:
+        end = (FAILURE_LIMIT, "failed", str(error))
+        raise
+    except SweepError as error:
+        end = (FAILED, "failed", str(error))
+        raise
+    finally:
+        if webhook is not None:
+            webhook.close(*end)
