@@ -21,6 +21,7 @@ from sweep.cli import (
     run,
     show,
     status,
+    top,
     verify,
 )
 
@@ -110,6 +111,7 @@ _add(
     _LOOK,
     (look.list_, "sweep list"),
     (status.status, "sweep status quickstart\nsweep status quickstart --watch"),
+    (top.top, "sweep top\nsweep top quickstart"),
     (look.best, "sweep best quickstart -n 5"),
     (
         look.trials,

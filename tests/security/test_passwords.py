@@ -30,6 +30,7 @@ COMMANDS = {
     "enqueue": "enqueue x hidden_width=16",
     "list": "list",
     "status": "status x",
+    "top": "top x",
     "best": "best x",
     "trials": "trials x",
     "show": "show x 0",
@@ -47,12 +48,14 @@ COMMANDS = {
     "delete": "delete x --yes",
 }
 WITHOUT_DATABASE = {"schema", "floors", "data list", "data prepare"}
+#: Which `--storage` does not name.
+WITH_TWO_DATABASES = {"db copy"}
 
 
 def test_every_command_is_here() -> None:
     there = {context.command_path: None for _, context in commands(get_command(app))}
     runnable = {path.removeprefix("sweep ") for path in there} - {"sweep", "data", "db"}
-    assert runnable == {*COMMANDS, *WITHOUT_DATABASE}
+    assert runnable == {*COMMANDS, *WITHOUT_DATABASE, *WITH_TWO_DATABASES}
 
 
 def all_of(answer: Answer, log: pytest.LogCaptureFixture) -> str:
@@ -92,6 +95,20 @@ def test_a_server_that_is_away_gets_nobody_to_tell_the_password(
         said = all_of(answer, caplog)
         assert "127.0.0.1" in said
         assert PLANTED not in said and quote(PLANTED, safe="") not in said
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_copy_tells_nobody_the_password_of_either_database(
+    cli: Cli, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_TRACEBACK", "1")
+    assert cli("db", "init", "--storage", "sqlite:///x.db").code == 0
+    for url in urls(PLANTED):
+        databases = ["sqlite:///x.db"]
+        databases.insert(place, url)
+        answer = cli("db", "copy", *databases)
+        assert answer.code == 5 and "127.0.0.1" in answer.err
+        assert PLANTED not in answer.err and quote(PLANTED, safe="") not in answer.err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""The full-screen view: what stands on it, whatever the terminal."""
+
+import io
+
+from rich.console import Console
+
+from sweep.cli.top import picture
+from sweep.store.engine import Engine
+from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
+from tests.cli_runner import Cli
+from tests.store_factories import EPOCH, add_rows, add_study, lease_row
+
+
+def screen(engine: Engine, name: str | None = None, width: int = 160) -> str:
+    console = Console(file=io.StringIO(), width=width, height=40, markup=False)
+    console.print(picture(engine, name))
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    return output.getvalue()
+
+
+def run_study(engine: Engine, study_id: int) -> None:
+    """As if a coordinator elsewhere ran it with one worker, and another that is gone."""
+    add_rows(engine, sweep_leases, lease_row(study_id, EPOCH + 1e9))
+    worker = {
+        **{"study_id": study_id, "host": "gpuhost", "pid": 1, "device": "0", "n_finished": 7},
+        **{"started_at": EPOCH, "seen_at": EPOCH, "busy": 0.875, "n_training": 3, "slots": 64},
+        **{"memory_used_bytes": 1, "memory_total_bytes": 4},
+    }
+    add_rows(engine, sweep_workers, {**worker, "name": "w0", "state": "training"})
+    add_rows(engine, sweep_workers, {**worker, "name": "w1", "state": "gone"})
+    event = {"study_id": study_id, "at": EPOCH, "kind": "worker gone", "worker": "w1"}
+    add_rows(engine, sweep_events, {**event, "message": "it\nwas\x1b[2Jkilled"})
+
+
+def test_what_runs_is_on_the_screen_with_workers_and_events(store: Engine, study: int) -> None:
+    run_study(store, study)
+    add_study(store, "resting")
+    text = screen(store)
+    said = " ".join(text.split())
+    assert "4 of 20" in said and "0.01000 1" in said
+    assert "3 of 64 87.5 % 25.0 % 7" in said
+    assert "gpuhost" in text and "w0" in text
+    assert "worker gone" in text and "it was" in text and "\x1b[2J" not in text
+    assert "resting" not in text
+
+
+def test_a_study_that_rests_is_shown_when_named(store: Engine, study: int) -> None:
+    assert "No study runs now" in screen(store)
+    assert "finished" in screen(store, "study")
+
+
+def test_a_narrow_terminal_loses_no_line_to_an_error(store: Engine, study: int) -> None:
+    run_study(store, study)
+    assert all(len(line) <= 40 for line in screen(store, width=40).splitlines())
+
+
+def test_without_a_terminal_it_says_what_to_use(cli: Cli, study: int) -> None:
+    answer = cli("top")
+    assert (answer.code, "sweep status" in answer.err) == (2, True)
+    assert cli("top", "stdy").code == 3
