@@ -141,12 +141,14 @@ class Worker:
 class Crew:
     """All workers of a study: started, restarted when they die, shut down at the end."""
 
-    def __init__(self, launcher: Launcher, setup: WorkerSetup) -> None:
+    def __init__(self, launcher: Launcher, setup: WorkerSetup, *, n_retries: int = 2) -> None:
         self._launcher = launcher
         self.setup = setup
         self._workers: dict[str, Worker] = {}
         self._n_started = 0
+        self._n_retries = n_retries
         self._failed_starts: dict[str, int] = {}
+        self._fruitless: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(self._workers.values())
@@ -168,13 +170,22 @@ class Crew:
         return worker
 
     def lost(self, worker: Worker) -> bool:
-        """Forget a worker that died; says whether another may be started on its device."""
+        """Forget a worker that died; says whether another may be started on its device.
+
+        Not after STARTS_PER_DEVICE deaths in a row without a trial. Nor, while another device
+        works, after one more death than a single trial can cause, in a row and without one trial
+        finished: a card whose driver, memory or neighbour ends every worker, whatever it trains.
+        """
         del self._workers[worker.name]
+        device = worker.device
         # Dying over a trial is that trial's affair; dying without one is the device's.
         at_work = worker.ready and worker.handed
-        failed = 0 if at_work else self._failed_starts.get(worker.device, 0) + 1
-        self._failed_starts[worker.device] = failed
-        return failed < STARTS_PER_DEVICE
+        failed = 0 if at_work else self._failed_starts.get(device, 0) + 1
+        fruitless = 0 if worker.n_finished else self._fruitless.get(device, 0) + 1
+        self._failed_starts[device], self._fruitless[device] = failed, fruitless
+        works_elsewhere = any(other.device != device and other.n_finished for other in self)
+        is_bad = works_elsewhere and fruitless > self._n_retries + 1
+        return failed < STARTS_PER_DEVICE and not is_bad
 
     def shut_down(self) -> None:
         """Let the workers go; whoever lingers is killed."""

@@ -307,7 +307,7 @@ def _coordinator(
         study_file=study_file,
         book=book,
         writer=opened.writer,
-        crew=Crew(launcher, setup),
+        crew=Crew(launcher, setup, n_retries=study_file.workers.retries),
         inbox=launcher.inbox,
         devices=list(means.devices),
         rule=make_pruner(study_file) if pruning else None,

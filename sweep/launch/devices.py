@@ -1,12 +1,16 @@
 """Which devices this machine has, asked without loading torch."""
 
 import os
+import re
 import shutil
 import subprocess
 
 from sweep.errors import DeviceError, UsageError
 
 CORES_PER_CPU_WORKER = 2
+#: In `nvidia-smi -L`: a card with its index, and below it the parts that MIG makes of it.
+_CARD = re.compile(r"GPU (\d+): .*\(UUID: (GPU-[\w-]+)\)")
+_PART = re.compile(r"\s+MIG .*\(UUID: (MIG-[\w/-]+)\)")
 
 
 def visible_gpus() -> list[str]:
@@ -17,13 +21,27 @@ def visible_gpus() -> list[str]:
     if shutil.which("nvidia-smi") is None:
         return []
     answer = subprocess.run(
-        ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+        ["nvidia-smi", "-L"],
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
-    return answer.stdout.split() if answer.returncode == 0 else []
+    return _listed(answer.stdout) if answer.returncode == 0 else []
+
+
+def _listed(text: str) -> list[str]:
+    """Indices of the cards; of one that MIG divides, the identifiers of its parts instead.
+
+    CUDA gives a process no more than one part, and by its identifier alone.
+    """
+    devices: list[list[str]] = []
+    for line in text.splitlines():
+        if card := _CARD.match(line):
+            devices.append([card[1]])
+        elif (part := _PART.match(line)) and devices:
+            devices[-1].append(part[1])
+    return [name for card, *parts in devices for name in (parts or [card])]
 
 
 def n_cores() -> int:
@@ -34,7 +52,8 @@ def n_cores() -> int:
 def choose_devices(gpus: str | None, per_gpu: int, cpu_workers: int | None = None) -> list[str]:
     """One entry a worker: ``cpu``, or a GPU's identifier (``per_gpu`` times).
 
-    ``gpus`` is ``all``, ``cpu``, a list like ``0,1``, or None: all GPUs there are, else the CPU.
+    ``gpus`` is ``all``, ``cpu``, a list like ``0,1`` or ``MIG-…``, or None: all GPUs there are,
+    else the CPU.
     Raises DeviceError when a GPU is asked for that is not there, UsageError for nonsense.
     """
     if gpus == "cpu":
@@ -57,8 +76,11 @@ def _named(gpus: str, found: list[str]) -> list[str]:
         raise UsageError(f"--gpus {gpus!r}: give all, cpu, or indices like 0,1.")
     chosen = []
     for gpu in wanted:
+        if gpu.startswith(("GPU-", "MIG-")):
+            chosen.append(_by_identifier(gpu, found))
+            continue
         if not (gpu.isascii() and gpu.isdigit() and len(gpu) < 6):
-            raise UsageError(f"--gpus {gpus}: {gpu!r} is no index. Give all, cpu, or e.g. 0,1.")
+            raise UsageError(f"--gpus {gpus}: {gpu!r} is no GPU. Give all, cpu, 0,1 or MIG-….")
         # An index counts within CUDA_VISIBLE_DEVICES, as everywhere.
         if int(gpu) >= len(found):
             there = f"there are {len(found)}" if found else "none was found"
@@ -67,3 +89,14 @@ def _named(gpus: str, found: list[str]) -> list[str]:
             )
         chosen.append(found[int(gpu)])
     return chosen
+
+
+def _by_identifier(identifier: str, found: list[str]) -> str:
+    """A device in sight, by its UUID or, as in CUDA, the beginning of one that is unique."""
+    matching = [gpu for gpu in found if gpu.startswith(identifier)]
+    if len(matching) == 1:
+        return matching[0]
+    there = ", ".join(found) or "none"
+    raise DeviceError(
+        f"--gpus {identifier}: {'several' if matching else 'no'} such device. In sight: {there}."
+    )

@@ -1,5 +1,8 @@
 """Which devices a study gets."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from sweep.errors import DeviceError, UsageError
@@ -72,3 +75,37 @@ def test_cuda_visible_devices_narrows_what_is_seen(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     assert devices.visible_gpus() == seen
+
+
+LISTED = """\
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f)
+  MIG 3g.20gb     Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
+  MIG 1g.5gb      Device  1: (UUID: MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-a22eb1c8-a2bc-4cd2-8d0f-c8d1c1a2c1d3)
+"""
+PARTS = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An nvidia-smi that lists a card in two parts and a whole one."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n[ \"$1\" = -L ] && cat <<'END'\n{LISTED}END\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.mark.usefixtures("listed")
+def test_the_parts_of_a_divided_card_are_devices_and_the_card_is_not() -> None:
+    assert choose_devices("all", 1) == [*PARTS, "1"]
+    assert choose_devices("2", 1) == ["1"]
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_part_can_be_named_by_a_beginning_that_is_its_own() -> None:
+    assert choose_devices("MIG-cba,MIG-c6d4", 1) == [PARTS[1], PARTS[0]]
+    with pytest.raises(DeviceError, match="several such"):
+        choose_devices("MIG-c", 1)
+    with pytest.raises(DeviceError, match="no such device. In sight: MIG-"):
+        choose_devices("MIG-x", 1)
