@@ -3,13 +3,18 @@
 Notation: N images x of D pixels on the [0, 1] scale; V (D, D) the principal directions, the widest
 first. A linear autoencoder of width k does best with the first k of them (Bourlard and Kamp 1988;
 Baldi and Hornik 1989), and then errs by sum over j >= k of mean(((x - mean) V)_j^2) / D a pixel.
-Mean and V come from the training rows; errors are measured on the validation and test images.
+Mean and V come from the training rows; errors are measured on the training, validation and test
+images. Cut to [0, 1], where every pixel lies, PCA's copies err less: a second line, which a linear
+code with a bounded output may reach. The cut is no linear map, so that error has no closed form and
+is measured, at some widths.
 Binary cross-entropy of a pixel p is at least its own entropy -p ln p - (1 - p) ln(1 - p), in nats,
 which is 0 for black and white alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -18,7 +23,26 @@ from numpy.typing import NDArray
 from sweep.datasets import Images
 
 _WHITE = 255.0
+#: A smaller squared error is the rounding of sums.
+ROUNDING = 1e-9
 _CHUNK_ROWS = 4_000
+#: Copies are kept from width to width; so few of them stay in the processor's cache.
+_COPIED_ROWS = 250
+#: Begins a key: floors that a former version kept, and that lack some numbers, are not found.
+_VERSION = "2"
+#: Widths to an octave at which cut copies are measured.
+_PER_OCTAVE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClippedErrors:
+    """PCA's error per pixel with its copies cut to [0, 1]."""
+
+    #: Ascending, from 1 to D.
+    widths: tuple[int, ...] = ()
+    train_mse: tuple[float, ...] = ()
+    val_mse: tuple[float, ...] = ()
+    test_mse: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +52,14 @@ class Floors:
     data_key: str
     #: PCA's reconstruction error per pixel at every width 0..D; at width 0 the mean image stands
     #: for every image.
+    train_pca_mse: tuple[float, ...]
     val_pca_mse: tuple[float, ...]
     test_pca_mse: tuple[float, ...]
     #: Nats per pixel; no binary cross-entropy can be lower.
+    train_entropy: float
     val_entropy: float
     test_entropy: float
+    clipped: ClippedErrors = ClippedErrors()
 
     @property
     def n_inputs(self) -> int:
@@ -56,28 +83,87 @@ class Floors:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """The record that ``to_json`` told of."""
-        curves = {name: tuple(values[name]) for name in ("val_pca_mse", "test_pca_mse")}
-        return cls(**{**values, **curves})
+        names = ("train_pca_mse", "val_pca_mse", "test_pca_mse")
+        curves = {name: tuple(values[name]) for name in names}
+        clipped = {name: tuple(column) for name, column in values["clipped"].items()}
+        return cls(**{**values, **curves, "clipped": ClippedErrors(**clipped)})
 
 
 def data_key(sha256: str, fraction: float, seed: int, train_limit: int | None = None) -> str:
     """What floors are stored under: the data's checksum and how it is split."""
-    return f"{sha256}:{fraction!r}:{seed}:{'all' if train_limit is None else train_limit}"
+    return (
+        f"{_VERSION}:{sha256}:{fraction!r}:{seed}:{'all' if train_limit is None else train_limit}"
+    )
 
 
 def compute_floors(
-    images: Images, fraction: float, seed: int, train_limit: int | None = None
+    images: Images,
+    fraction: float,
+    seed: int,
+    train_limit: int | None = None,
+    clipped_widths: Sequence[int] | None = None,
 ) -> Floors:
-    """The floors of the split that ``Images.split`` makes of these arguments."""
+    """The floors of the split that ``Images.split`` makes of these arguments.
+
+    ``clipped_widths``, 1 to D, are four to an octave unless given.
+    """
     train_rows, validation_rows = images.split(fraction, seed, train_limit)
-    validation = images.train_images[validation_rows]
-    mean, directions = principal_directions(images.train_images[train_rows])
+    train, validation = images.train_images[train_rows], images.train_images[validation_rows]
+    mean, directions = principal_directions(train)
+    asked = default_widths(images.n_inputs) if clipped_widths is None else clipped_widths
+    widths = sorted({*asked})
+    clip = partial(clipped_pca_errors, mean=mean, directions=directions, widths=widths)
     return Floors(
         data_key=data_key(images.sha256, fraction, seed, train_limit),
+        train_pca_mse=pca_errors(train, mean, directions),
         val_pca_mse=pca_errors(validation, mean, directions),
         test_pca_mse=pca_errors(images.test_images, mean, directions),
+        train_entropy=pixel_entropy(train),
         val_entropy=pixel_entropy(validation),
         test_entropy=pixel_entropy(images.test_images),
+        clipped=ClippedErrors(
+            widths=tuple(widths),
+            train_mse=clip(train),
+            val_mse=clip(validation),
+            test_mse=clip(images.test_images),
+        ),
+    )
+
+
+def default_widths(n_inputs: int) -> list[int]:
+    """Four widths to an octave, powers of 2 among them, and D itself."""
+    steps = range(_PER_OCTAVE * n_inputs.bit_length())
+    widths = {round(2 ** (step / _PER_OCTAVE)) for step in steps}
+    return sorted({*(width for width in widths if width <= n_inputs), n_inputs})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BesideFloors:
+    """One trial's test errors beside the floors of its data; None for what was not measured."""
+
+    #: PCA's error with as many components as there are hidden units.
+    pca_floor: float | None
+    #: The error over that; None too where the floor is nothing but rounding.
+    times_floor: float | None
+    #: The fewest principal components that do as well: "as good as PCA with k components".
+    pca_components: int | None
+    #: Binary cross-entropy above the pixels' entropy, in nats per pixel: what the copies add.
+    bce_above_floor: float | None
+
+
+def beside_floors(
+    floors: Floors, width: int | None, test_mse: float | None, test_bce: float | None
+) -> BesideFloors:
+    """How far above what no model of its kind can beat a trial has come."""
+    floor = None if width is None else floors.test_pca_mse[min(width, floors.n_inputs)]
+    times = None
+    if test_mse is not None and floor is not None and floor > ROUNDING:
+        times = test_mse / floor
+    return BesideFloors(
+        pca_floor=floor,
+        times_floor=times,
+        pca_components=None if test_mse is None else pca_equivalent(floors, test_mse),
+        bce_above_floor=None if test_bce is None else test_bce - floors.test_entropy,
     )
 
 
@@ -118,6 +204,23 @@ def pca_errors(
     return (*map(float, lost), 0.0)
 
 
+def clipped_pca_errors(
+    pixels: NDArray[np.uint8],  # (N, D)
+    mean: NDArray[np.float64],  # (D,)
+    directions: NDArray[np.float64],  # (D, D)
+    widths: Sequence[int],  # ascending
+) -> tuple[float, ...]:
+    """PCA's error per pixel at these widths, its copies cut to [0, 1]."""
+    squares = np.zeros(len(widths))
+    for chunk in _chunks(pixels, _COPIED_ROWS):
+        scores = (chunk - mean) @ directions
+        copies = np.tile(mean, (len(chunk), 1))
+        for place, (before, width) in enumerate(pairwise((0, *widths))):
+            copies += scores[:, before:width] @ directions[:, before:width].T
+            squares[place] += np.square(np.clip(copies, 0.0, _WHITE) - chunk).sum()
+    return tuple((squares / (pixels.size * _WHITE**2)).tolist())
+
+
 def pixel_entropy(pixels: NDArray[np.uint8]) -> float:
     """Mean binary entropy of the pixels' values, in nats."""
     values = np.arange(256) / _WHITE
@@ -128,7 +231,7 @@ def pixel_entropy(pixels: NDArray[np.uint8]) -> float:
     return float(counts @ entropy / pixels.size)
 
 
-def _chunks(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.float64]]:
+def _chunks(pixels: NDArray[np.uint8], n_rows: int = _CHUNK_ROWS) -> Iterator[NDArray[np.float64]]:
     """Rows as float64, so many at a time that 60,000 images need no 400 MB."""
-    for start in range(0, len(pixels), _CHUNK_ROWS):
-        yield pixels[start : start + _CHUNK_ROWS].astype(np.float64)
+    for start in range(0, len(pixels), n_rows):
+        yield pixels[start : start + n_rows].astype(np.float64)

@@ -45,21 +45,51 @@ def floors(
         raise UsageError(f"--validation-fraction {validation_fraction:g}: above 0 and below 1.")
     images = datasets.load(dataset)
     shown = _shown_widths(images.n_inputs, chosen)
-    found = compute_floors(images, validation_fraction, split_seed, train_limit)
+    at = [width for width in shown if width > 0]
+    found = compute_floors(images, validation_fraction, split_seed, train_limit, at)
     if as_json:
         show_json(_as_json(found, shown))
         return
-    rows = [(str(w), f"{found.test_pca_mse[w]:.6f}", f"{found.val_pca_mse[w]:.6f}") for w in shown]
     show_pairs(
         {
             "data": dataset,
             "entropy of the pixels": f"{found.test_entropy:.5f} nats on test, "
-            f"{found.val_entropy:.5f} on validation: the floor of bce",
+            f"{found.val_entropy:.5f} on validation, {found.train_entropy:.5f} on training images: "
+            "the floor of bce",
             "error of the mean image": f"{found.test_mean_mse:.6f} on test, "
-            f"{found.val_mean_mse:.6f} on validation",
+            f"{found.val_mean_mse:.6f} on validation, {found.train_pca_mse[0]:.6f} on training "
+            "images",
         }
     )
-    show_titled_table("PCA error", ("width", "test_mse", "val_mse"), rows, left=0)
+    rows = [(str(row["hidden_width"]), *_cells(row)) for row in _pca(found, shown)]
+    show_titled_table("PCA error; clipped: its copies cut to [0, 1]", _HEADER, rows, left=0)
+
+
+_ERRORS = ("test_mse", "val_mse", "train_mse")
+_CLIPPED = tuple(f"clipped_{name}" for name in _ERRORS)
+_HEADER = ("width", *_ERRORS, *(name.replace("_", " ", 1) for name in _CLIPPED))
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    return [f"{row[name]:.6f}" for name in (*_ERRORS, *_CLIPPED)]
+
+
+def _pca(found: "Floors", shown: list[int]) -> list[dict[str, Any]]:
+    """The errors at each width shown, by name; of the mean image, width 0, nothing is cut."""
+    clipped = found.clipped
+    of_width = {
+        width: (test, val, train)
+        for width, test, val, train in zip(
+            clipped.widths, clipped.test_mse, clipped.val_mse, clipped.train_mse, strict=True
+        )
+    }
+    rows = []
+    for width in shown:
+        errors = (found.test_pca_mse[width], found.val_pca_mse[width], found.train_pca_mse[width])
+        named = dict(zip(_ERRORS, errors, strict=True))
+        cut = dict(zip(_CLIPPED, of_width.get(width, errors), strict=True))
+        rows.append({"hidden_width": width, **named, **cut})
+    return rows
 
 
 def _widths(given: str) -> list[int]:
@@ -87,14 +117,9 @@ def _as_json(found: "Floors", shown: list[int]) -> dict[str, Any]:
         "data_key": found.data_key,
         "test_entropy": found.test_entropy,
         "val_entropy": found.val_entropy,
+        "train_entropy": found.train_entropy,
         "test_mean_mse": found.test_mean_mse,
         "val_mean_mse": found.val_mean_mse,
-        "pca": [
-            {
-                "hidden_width": width,
-                "test_mse": found.test_pca_mse[width],
-                "val_mse": found.val_pca_mse[width],
-            }
-            for width in shown
-        ],
+        "train_mean_mse": found.train_pca_mse[0],
+        "pca": _pca(found, shown),
     }

@@ -10,25 +10,40 @@ from sweep.cli.records import in_use, trial_json
 from sweep.names import Outcome
 
 if TYPE_CHECKING:
+    from sweep.analysis.floors import BesideFloors
     from sweep.store.records import CurvePoint, EventRow, SeedResult, TrialDetail
 
 
 def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json = False) -> None:
     """Show everything about one trial: settings, metrics, learning curve, events, notes."""
+    from sweep.analysis.floors import beside_floors
+    from sweep.analysis.study_floors import study_floors
     from sweep.store import read
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
     trial = read.trial(engine, name, number)
     curve = read.curves(engine, name, [number]).get(number, [])
+    floors = study_floors(engine, name) if trial.test_mse is not None else None
+    beside = (
+        beside_floors(floors, trial.hidden_width, trial.test_mse, trial.test_bce)
+        if floors
+        else None
+    )
     if as_json:
-        about = {"artifact_id": trial.artifact_id, "results": trial.results}
+        about = {
+            "artifact_id": trial.artifact_id,
+            "results": trial.results,
+            "beside_floors": beside,
+        }
         history = {"notes": trial.notes, "events": trial.events}
         show_json({**trial_json(trial), **about, "curve": curve, **history})
         return
     show_pairs({"trial": f"{number} of study '{name}'", **_summary(trial)})
     section("Settings", _settings(trial))
     section("Measured", _metrics(trial))
+    if beside is not None:
+        section("Beside the floors", _beside(beside))
     if len(trial.results) > 1:
         show_titled_table("Seeds", _SEED_HEADER, map(_seed_cells, trial.results), left=0)
     if networks := [_network_cells(result) for result in trial.results if result.diagnostics]:
@@ -87,6 +102,18 @@ def _metrics(trial: "TrialDetail") -> dict[str, str]:
     return {
         name: said for name, said in measured.items() if said and not said.startswith(words.NOTHING)
     }
+
+
+def _beside(beside: "BesideFloors") -> dict[str, str]:
+    """What no model of its kind can beat, and how far above that the trial is."""
+    components = beside.pca_components
+    said = {
+        "PCA at its width": words.number(beside.pca_floor, 5),
+        "error over that": f"{words.number(beside.times_floor, 3)} times",
+        "as good as PCA with": f"{components} component{'' if components == 1 else 's'}",
+        "bce above its floor": f"{words.number(beside.bce_above_floor, 4)} nats",
+    }
+    return {name: text for name, text in said.items() if not text.startswith(words.NOTHING)}
 
 
 def _with_spread(mean: float | None, spread: float | None) -> str:

@@ -36,6 +36,9 @@ class WidthErrors(NamedTuple):
     #: PCA's test error at each width that the axis shows.
     floor_widths: list[int]
     floor_mse: list[float]
+    #: PCA's test error with its copies cut to [0, 1], at some of those widths.
+    clipped_widths: list[int]
+    clipped_mse: list[float]
     #: The error of answering every image with the mean training image.
     mean_mse: float | None
     #: What no binary cross-entropy can go below.
@@ -66,6 +69,7 @@ def gather_width(
     marks = _marks(shown, metric)
     squared = floors if metric == "test_mse" else None
     floor = _floor(marks, squared) if squared else []
+    clipped = _clipped(squared, [width for width, _ in floor]) if squared else []
     entropy = floors.test_entropy if floors and metric == "test_bce" else None
     return WidthErrors(
         metric=metric,
@@ -76,6 +80,8 @@ def gather_width(
         question=_marks(question, metric),
         floor_widths=[width for width, _ in floor],
         floor_mse=[error for _, error in floor],
+        clipped_widths=[width for width, _ in clipped],
+        clipped_mse=[error for _, error in clipped],
         mean_mse=squared.test_mean_mse if squared else None,
         entropy=entropy,
         about=" ".join([*_about_floors(squared, entropy), *_about_band(n_trials, band)]),
@@ -117,13 +123,19 @@ def _floor(marks: Marks, floors: Floors) -> list[tuple[int, float]]:
     return [(width, error) for width, error in curve if error >= _BELOW * lowest]
 
 
+def _clipped(floors: Floors, shown: list[int]) -> list[tuple[int, float]]:
+    """At those of the widths shown where it was measured."""
+    curve = zip(floors.clipped.widths, floors.clipped.test_mse, strict=True)
+    return [(width, error) for width, error in curve if width in shown]
+
+
 def _about_floors(squared: Floors | None, entropy: float | None) -> list[str]:
     if squared is not None:
         return [
             "The grey line is the floor of linear codes: the error of PCA with as many components "
-            "as there are hidden units; dotted, the error of the mean image in place of every "
-            "image. Marks below the line need a nonlinear code; marks far above it are limited by "
-            "training, not by the width."
+            "as there are hidden units; dashed, the same with its copies cut to [0, 1]; dotted, "
+            "the error of the mean image in place of every image. Marks below the line need a "
+            "nonlinear code; marks far above it are limited by training, not by the width."
         ]
     if entropy is not None:
         return [
@@ -185,6 +197,17 @@ def _draw_floors(drawn: go.Figure, errors: WidthErrors) -> None:
                 line={"color": style.GREY, "width": 2},
                 name="PCA floor",
                 hovertemplate="PCA with %{x} components<br>%{y:.3g}<extra></extra>",
+            )
+        )
+    if errors.clipped_widths:
+        drawn.add_trace(
+            go.Scatter(
+                x=errors.clipped_widths,
+                y=errors.clipped_mse,
+                mode="lines",
+                line={"color": style.GREY, "width": 1.5, "dash": "dash"},
+                name="PCA, cut to [0, 1]",
+                hovertemplate="PCA with %{x} components, cut to [0, 1]<br>%{y:.3g}<extra></extra>",
             )
         )
     if errors.mean_mse is not None:

@@ -22,8 +22,10 @@ def curve(*errors: float | None) -> list[CurvePoint]:
 def floors(*test_pca_mse: float) -> Floors:
     return Floors(
         data_key="data",
+        train_pca_mse=test_pca_mse,
         val_pca_mse=test_pca_mse,
         test_pca_mse=test_pca_mse,
+        train_entropy=0.2,
         val_entropy=0.2,
         test_entropy=0.2,
     )

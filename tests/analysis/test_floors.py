@@ -6,12 +6,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sweep.analysis.floors import Floors, compute_floors, data_key, pca_equivalent, pixel_entropy
+from sweep.analysis.floors import (
+    Floors,
+    beside_floors,
+    compute_floors,
+    data_key,
+    pca_equivalent,
+    pixel_entropy,
+)
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule
 from tests.factories import make_images
 from tests.trainer_factories import SHORT, make_data, train
 
 IMAGES = make_images()
+#: Nearly black and white, so that PCA's copies leave [0, 1].
+STARK = replace(
+    IMAGES,
+    train_images=np.where(IMAGES.train_images > 120, np.uint8(250), np.uint8(3)),
+    test_images=np.where(IMAGES.test_images > 120, np.uint8(250), np.uint8(3)),
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +38,7 @@ def test_pca_errors_agree_with_a_singular_value_decomposition(floors: Floors) ->
     mean = pixels[train_rows].mean(axis=0)
     directions = np.linalg.svd(pixels[train_rows] - mean)[2]
     for images, curve in (
+        (pixels[train_rows], floors.train_pca_mse),
         (pixels[validation_rows], floors.val_pca_mse),
         (IMAGES.test_images / 255.0, floors.test_pca_mse),
     ):
@@ -32,6 +46,40 @@ def test_pca_errors_agree_with_a_singular_value_decomposition(floors: Floors) ->
             kept = directions[:width]
             copies = mean + (images - mean) @ kept.T @ kept
             assert curve[width] == pytest.approx(((copies - images) ** 2).mean(), abs=1e-6)
+
+
+def test_clipped_errors_agree_with_copies_by_a_singular_value_decomposition() -> None:
+    floors = compute_floors(STARK, 0.2, 0)
+    train_rows, validation_rows = STARK.split(0.2, 0)
+    pixels = STARK.train_images / 255.0
+    mean = pixels[train_rows].mean(axis=0)
+    directions = np.linalg.svd(pixels[train_rows] - mean)[2]
+    clipped = floors.clipped
+    assert clipped.widths == (1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, 19, 23, 27, 32, 36)
+    for images, curve in (
+        (pixels[train_rows], clipped.train_mse),
+        (pixels[validation_rows], clipped.val_mse),
+        (STARK.test_images / 255.0, clipped.test_mse),
+    ):
+        for width, error in zip(clipped.widths, curve, strict=True):
+            kept = directions[:width]
+            copies = np.clip(mean + (images - mean) @ kept.T @ kept, 0.0, 1.0)
+            assert error == pytest.approx(((copies - images) ** 2).mean(), abs=1e-6)
+    assert clipped.test_mse[3] < 0.99 * floors.test_pca_mse[4]  # otherwise nothing was cut
+
+
+def test_a_trial_stands_beside_the_floors_of_its_width(floors: Floors) -> None:
+    curve = floors.test_pca_mse
+    beside = beside_floors(floors, 8, 3.0 * curve[8], floors.test_entropy + 0.125)
+    assert beside.pca_floor == curve[8]
+    assert beside.times_floor == pytest.approx(3.0)
+    assert beside.pca_components == pca_equivalent(floors, 3.0 * curve[8])
+    assert beside.bce_above_floor == pytest.approx(0.125)
+
+
+def test_beyond_as_many_units_as_pixels_there_is_no_multiple_of_nothing(floors: Floors) -> None:
+    beside = beside_floors(floors, 100, 0.01, None)
+    assert (beside.pca_floor, beside.times_floor, beside.bce_above_floor) == (0.0, None, None)
 
 
 def test_the_error_falls_with_the_width_from_the_mean_image_to_nothing(floors: Floors) -> None:

@@ -19,7 +19,13 @@ def floors() -> Floors:
     """Four pixels: PCA's error halves with each component."""
     errors = (0.08, 0.04, 0.02, 0.01, 0.0)
     return Floors(
-        data_key="key", val_pca_mse=errors, test_pca_mse=errors, val_entropy=0.2, test_entropy=0.2
+        data_key="key",
+        train_pca_mse=errors,
+        val_pca_mse=errors,
+        test_pca_mse=errors,
+        train_entropy=0.2,
+        val_entropy=0.2,
+        test_entropy=0.2,
     )
 
 

@@ -128,6 +128,9 @@ def test_floors_fall_with_the_width(cli: Cli) -> None:
     found = cli("floors", "fashion-mnist-mini", "--widths", "8,64,784", "--json").json
     errors = [row["test_mse"] for row in found["pca"]]
     assert errors == sorted(errors, reverse=True) and errors[-1] == pytest.approx(0, abs=1e-9)
+    for row in found["pca"][:2]:
+        assert row["train_mse"] == pytest.approx(row["val_mse"], rel=0.1)
+        assert row["clipped_test_mse"] < row["test_mse"]
 
 
 @pytest.mark.parametrize("widths", ["a", "785", "-1", "1.5", ","])

@@ -2,6 +2,8 @@
 
 import pytest
 
+from sweep.analysis import study_floors
+from sweep.analysis.floors import Floors
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
@@ -32,6 +34,27 @@ def test_show_tells_how_the_network_ended(cli: Cli, study: int, store: Engine) -
     add_rows(store, sweep_results, row)
     out = cli("show", "study", 0).out
     assert ["5", "25.0", "%", "0.0", "%", "8.500", "9.500"] in [s.split() for s in out.splitlines()]
+
+
+def test_show_sets_a_trial_beside_the_floors_of_its_data(
+    cli: Cli, study: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Beside the floors" not in cli("show", "study", 0).out
+    curve = (*(0.04 * (1 - k / 784) for k in range(784)), 0.0)
+    known = Floors(
+        data_key="key",
+        train_pca_mse=curve,
+        val_pca_mse=curve,
+        test_pca_mse=curve,
+        train_entropy=0.2,
+        val_entropy=0.2,
+        test_entropy=0.2,
+    )
+    monkeypatch.setattr(study_floors, "study_floors", lambda *_: known)
+    found = cli("show", "study", 0, "--json").json
+    components = found["beside_floors"]["pca_components"]
+    assert curve[components] <= found["test_mse"] < curve[components - 1]
+    assert f"as good as PCA with  {components} components" in cli("show", "study", 0).out
 
 
 def test_show_says_why_a_trial_ended(cli: Cli, study: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.floors import Floors
+from sweep.analysis.floors import ClippedErrors, Floors
 from sweep.analysis.importances import Importances
 from sweep.figures.classes import gather_classes
 from sweep.figures.history import gather_history
@@ -63,7 +63,14 @@ def test_a_part_of_the_history_has_its_marks_beside_the_best_of_all() -> None:
 def floors() -> Floors:
     errors = (*(0.1 / 2**k for k in range(16)), 0.0)
     return Floors(
-        data_key="key", val_pca_mse=errors, test_pca_mse=errors, val_entropy=0.2, test_entropy=0.2
+        data_key="key",
+        train_pca_mse=errors,
+        val_pca_mse=errors,
+        test_pca_mse=errors,
+        train_entropy=0.2,
+        val_entropy=0.2,
+        test_entropy=0.2,
+        clipped=ClippedErrors(widths=(2, 4, 16), test_mse=(0.02, 0.005, 0.0)),
     )
 
 
@@ -77,6 +84,7 @@ def test_width_has_a_mark_a_measured_trial_and_the_floor_beneath_it() -> None:
     assert (errors.marks.x.tolist(), errors.marks.y.tolist()) == ([2, 4], [0.05, 0.02])
     assert errors.floor_widths == [1, 2, 3, 4]  # 5 and 6 lie far below every mark
     assert errors.floor_mse[1] == floors().test_pca_mse[2]
+    assert (errors.clipped_widths, errors.clipped_mse) == ([2, 4], [0.02, 0.005])
     assert (errors.mean_mse, errors.entropy, errors.question.n) == (0.1, None, 0)
     assert "PCA" in errors.about
 

@@ -16,8 +16,10 @@ from tests.store_factories import trial_row
 
 FLOORS = Floors(
     data_key="key",
+    train_pca_mse=(0.1, 0.04, 0.01, 0.0),
     val_pca_mse=(0.1, 0.05, 0.02, 0.0),
     test_pca_mse=(0.1, 0.06, 0.03, 0.0),
+    train_entropy=0.23,
     val_entropy=0.24,
     test_entropy=0.25,
 )

@@ -32,7 +32,13 @@ def add(engine: Engine, **columns: Any) -> int:
     curve = tuple(0.08 * (1 - k / 784) for k in range(785))
     key = data_key(SHA256, 0.1, 0)
     floors = Floors(
-        data_key=key, val_pca_mse=curve, test_pca_mse=curve, val_entropy=0.24, test_entropy=0.24
+        data_key=key,
+        train_pca_mse=curve,
+        val_pca_mse=curve,
+        test_pca_mse=curve,
+        train_entropy=0.24,
+        val_entropy=0.24,
+        test_entropy=0.24,
     )
     annotate.put_floors(engine, key, floors.to_json())
     return add_study(
