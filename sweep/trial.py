@@ -177,7 +177,7 @@ class TestMetrics:
     #: Mean squared error of each class, in the order of the labels.
     per_class_mse: tuple[float, ...]
     n_parameters: int
-    #: The reference trainer leaves them out.
+    #: Both trainers give them; None in results that were recorded before they did.
     diagnostics: Diagnostics | None = None
 
 

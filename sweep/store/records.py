@@ -163,7 +163,7 @@ class SeedResult:
     psnr: float | None
     exact_pixels: float | None
     per_class_mse: tuple[float, ...] | None
-    #: Numbers of trial.Diagnostics, by name; None where the trainer gives none.
+    #: Numbers of trial.Diagnostics, by name; None in studies from before they were measured.
     diagnostics: Mapping[str, float] | None
 
 

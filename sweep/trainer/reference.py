@@ -7,6 +7,7 @@ thread count.
 
 import math
 import time
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -19,8 +20,9 @@ from sweep.trainer.optimizers import OPTIMIZERS
 from sweep.trainer.pixels import errors_png, strip_png, to_bytes
 from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trainer.schedules import SCHEDULES, Moment
+from sweep.trainer.units import diagnose
 from sweep.trainer.weights import save_model
-from sweep.trial import EpochMetrics, TrialConfig, TrialDone, TrialSpec
+from sweep.trial import EpochMetrics, TestMetrics, TrialConfig, TrialDone, TrialSpec
 
 
 class Diverged(Exception):  # noqa: N818  it is an outcome
@@ -83,7 +85,7 @@ class Training:
         return TrialDone(
             number=self.spec.number,
             attempt=self.spec.attempt,
-            results=tuple(evaluate_test(run.model, data, config.output) for run in self._runs),
+            results=tuple(run.measured() for run in self._runs),
             train_seconds=self._train_seconds(),
             reconstructions_png=strip_png(to_bytes(copies).cpu().numpy(), data.height, data.width),
             errors_png=errors_png(originals, copies, data.height, data.width),
@@ -139,6 +141,12 @@ class Run:
             val_bce=validation.bce,
             seconds=time.perf_counter() - start,
         )
+
+    def measured(self) -> TestMetrics:
+        """The test set, and how units and weights are by the validation images."""
+        tested = evaluate_test(self.model, self._data, self._config.output)
+        diagnosed = diagnose(self.model, self._data.validation, self._config)
+        return replace(tested, diagnostics=diagnosed)
 
     def divergence(self, metrics: EpochMetrics) -> str | None:
         """What is no longer finite, in words."""

@@ -5,11 +5,8 @@ from typing import NamedTuple
 
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule
 from sweep.trainer.fused.kernels import codes
+from sweep.trainer.units import CAN_DIE, SATURATED_FROM
 from sweep.trial import TrialConfig
-
-#: A bounded unit is saturated where its slope is below about a fiftieth of the largest.
-TANH_SATURATED_FROM = 2.65
-SIGMOID_SATURATED_FROM = 5.3
 
 
 class Rows(NamedTuple):
@@ -90,20 +87,6 @@ ACTIVATIONS = {
     Activation.SILU: codes.SILU,
     Activation.TANH: codes.TANH,
     Activation.SIGMOID: codes.SIGMOID,
-}
-
-#: Units whose slope vanishes, or nearly does, below 0.
-CAN_DIE = {
-    Activation.RELU,
-    Activation.LEAKY_RELU,
-    Activation.ELU,
-    Activation.GELU,
-    Activation.SILU,
-}
-
-SATURATED_FROM = {
-    Activation.TANH: TANH_SATURATED_FROM,
-    Activation.SIGMOID: SIGMOID_SATURATED_FROM,
 }
 
 OUTPUTS = {Output.LINEAR: codes.LINEAR, Output.SIGMOID: codes.SIGMOID}
