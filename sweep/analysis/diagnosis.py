@@ -12,15 +12,15 @@ from sweep.names import Outcome
 from sweep.store.records import CurvePoint, TrialRow
 
 #: Epochs at the end of a curve that its trend is read from.
-_LAST = 3
+LAST = 3
 #: A fall of the error by more than this share an epoch is one that more epochs would continue.
-_STILL_FALLING = 0.02
+STILL_FALLING = 0.02
 #: One by less than this is none.
 _FLAT = 0.002
 #: An error at the end so much above its lowest is more than noise.
-_RISEN = 0.03
+RISEN = 0.03
 #: The width is used up when as many principal components do as well as nearly all hidden units.
-_USED_UP = 0.9
+USED_UP = 0.9
 
 
 def diagnose(
@@ -82,23 +82,30 @@ def _trend(curve: Sequence[CurvePoint]) -> str:
     if len(errors) < 2:
         return ""
     lowest = min(errors)
-    if errors[-1] > (1 + _RISEN) * lowest:
+    if errors[-1] > (1 + RISEN) * lowest:
         return (
             f"The validation error was lowest in epoch {errors.index(lowest) + 1} "
-            f"({_number(lowest)}) and ended {_percent(errors[-1] / lowest - 1)} above that: "
+            f"({_number(lowest)}) and ended {percent(errors[-1] / lowest - 1)} above that: "
             "it learned the training images at the others' cost, or its steps are too large."
         )
-    n_steps = min(_LAST, len(errors) - 1)
-    fall = 1 - (errors[-1] / errors[-1 - n_steps]) ** (1 / n_steps)
+    n_steps, fall = min(LAST, len(errors) - 1), fall_per_epoch(errors) or 0.0
     over = f"over the last {n_steps} epochs" if n_steps > 1 else "in the last epoch"
-    if fall > _STILL_FALLING:
+    if fall > STILL_FALLING:
         return (
-            f"It was still improving at its end, by {_percent(fall)} an epoch {over}: "
+            f"It was still improving at its end, by {percent(fall)} an epoch {over}: "
             "more epochs would lower the error further."
         )
     if fall < _FLAT:
-        return f"It had settled: the error changed by less than {_percent(_FLAT)} an epoch {over}."
-    return f"It had nearly settled: the error fell by {_percent(fall)} an epoch {over}."
+        return f"It had settled: the error changed by less than {percent(_FLAT)} an epoch {over}."
+    return f"It had nearly settled: the error fell by {percent(fall)} an epoch {over}."
+
+
+def fall_per_epoch(errors: Sequence[float]) -> float | None:
+    """By which share the error fell an epoch over the last ones; None of one epoch alone."""
+    n_steps = min(LAST, len(errors) - 1)
+    if n_steps < 1 or errors[-1 - n_steps] <= 0:
+        return None
+    return 1.0 - float((errors[-1] / errors[-1 - n_steps]) ** (1 / n_steps))
 
 
 def _room(trial: TrialRow, floors: Floors | None) -> str:
@@ -112,7 +119,7 @@ def _room(trial: TrialRow, floors: Floors | None) -> str:
         return "It does no better than answering every image with the mean image."
     if error <= floor:
         return "It beats every linear code of its width: the nonlinear hidden units pay."
-    if components >= _USED_UP * width:
+    if components >= USED_UP * width:
         return (
             f"It does as well as {components} principal components with {width} hidden units: "
             "the width sets the limit, and a wider layer has room to do better."
@@ -150,5 +157,6 @@ def _number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in percent, to two digits."""
     return f"{100 * share:.2g} %"

@@ -12,6 +12,7 @@ from sweep import datasets
 from sweep.analysis.floors import Floors
 from sweep.analysis.importances import importances
 from sweep.analysis.study_floors import study_floors
+from sweep.analysis.study_limits import LimitedTrial, limits_by_width
 from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
 from sweep.figures import sentences, style, words
 from sweep.figures.classes import draw_classes, gather_classes
@@ -78,6 +79,8 @@ class Page:
     explanations: list[str]
     tiles: list[Tile]
     best: list[TableRow]
+    #: What limits the best trial of each width.
+    limits: list[LimitedTrial]
     picture_names: list[str]
     pictures: list[PictureRow]
     #: By the id of the section they stand in.
@@ -107,6 +110,7 @@ def gather_page(engine: Engine, name: str) -> Page:
         explanations=sentences.explanations(study, found),
         tiles=_tiles(study, table, found),
         best=_table(best, found),
+        limits=limits_by_width(engine, name),
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(engine, study, found),
         charts=_charts(engine, study, table, best, found, floors),

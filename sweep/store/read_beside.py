@@ -10,7 +10,14 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, or_, select
 
 from sweep.store.lookup import find_study, snapshot
-from sweep.store.schema import sweep_notes, sweep_reconstructions, sweep_tags, sweep_trials
+from sweep.store.records import mean_of
+from sweep.store.schema import (
+    sweep_notes,
+    sweep_reconstructions,
+    sweep_results,
+    sweep_tags,
+    sweep_trials,
+)
 
 _NUMBER = sweep_trials.c.number
 
@@ -47,6 +54,22 @@ def pictured(engine: Engine, name: str, numbers: Collection[int]) -> set[int]:
     )
     with snapshot(engine) as connection:
         return set(connection.execute(query.where(*_chosen(connection, name, numbers))).scalars())
+
+
+def diagnostics(
+    engine: Engine, name: str, numbers: Collection[int] | None = None
+) -> dict[int, dict[str, float]]:
+    """``trial.Diagnostics`` by number, each a mean over the trial's seeds that were measured."""
+    query = select(_NUMBER, sweep_results.c.diagnostics).join(
+        sweep_results, sweep_results.c.trial_id == sweep_trials.c.trial_id
+    )
+    found: dict[int, list[dict[str, float]]] = defaultdict(list)
+    with snapshot(engine) as connection:
+        query = query.where(*_chosen(connection, name, numbers))
+        for number, measured in connection.execute(query):
+            if measured is not None:
+                found[number].append(measured)
+    return {number: means for number, seeds in found.items() if (means := mean_of(seeds))}
 
 
 def _chosen(

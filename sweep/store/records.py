@@ -3,9 +3,10 @@
 Times are aware datetimes in UTC. ``state`` is the name of Optuna's TrialState.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import fmean
 from typing import Any
 
 #: Optuna's states, in the order in which people read them.
@@ -165,6 +166,16 @@ class SeedResult:
     per_class_mse: tuple[float, ...] | None
     #: Numbers of trial.Diagnostics, by name; None in studies from before they were measured.
     diagnostics: Mapping[str, float] | None
+
+
+def mean_diagnostics(results: Sequence[SeedResult]) -> dict[str, float] | None:
+    """The mean of each number over the seeds that have them; None where none has."""
+    return mean_of([result.diagnostics for result in results if result.diagnostics])
+
+
+def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float] | None:
+    """The mean of each number of the first; None of no record."""
+    return {key: fmean(of[key] for of in measured) for key in measured[0]} if measured else None
 
 
 @dataclass(frozen=True, kw_only=True)

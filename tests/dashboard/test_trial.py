@@ -58,6 +58,14 @@ def shown(view: View, number: int) -> str:
     return as_json(page.layout(view, links.Place(links.TRIAL, "study", number)))
 
 
+def test_the_diagnosis_begins_with_what_limits_the_trial(view: View, study_id: int) -> None:
+    diagnosis = gather_trial(view, "study", 1).diagnosis
+    assert diagnosis[0] == (
+        "Limited by budget: the validation error still fell by 80 % an epoch in the last epoch."
+    )
+    assert not any(said.startswith("Limited") for said in gather_trial(view, "study", 3).diagnosis)
+
+
 @pytest.mark.usefixtures("study_id")
 def test_the_head_tells_rank_and_the_ways_from_here(view: View) -> None:
     head = page.head(gather_trial(view, "study", 2))

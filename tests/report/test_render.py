@@ -190,6 +190,15 @@ def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
     assert "The grey line is the entropy of the test pixels, 0.240 nats" in page.text
 
 
+def test_a_report_tells_what_limits_the_best_of_each_width(engine: Engine) -> None:
+    fill(engine)
+    texts = [text.strip() for text in Page(render(engine, "study")).texts if text.strip()]
+    at = texts.index("What limits the error")
+    shown = texts[at : texts.index("What the copies look like")]
+    assert "budget" in shown
+    assert "the validation error still fell by 50 % an epoch in the last epoch" in shown
+
+
 def test_a_report_shows_how_good_the_trials_are_as_a_whole(engine: Engine) -> None:
     fill(engine)
     page = Page(render(engine, "study"))

@@ -9,12 +9,13 @@ import numpy as np
 from sweep import datasets
 from sweep.analysis.diagnosis import diagnose
 from sweep.analysis.floors import Floors, pca_equivalent
+from sweep.analysis.limits import limit_of
 from sweep.analysis.verdict import best_number, floor_at
 from sweep.dashboard.view import View
 from sweep.figures import words
 from sweep.store import read
 from sweep.store.read_beside import pictured
-from sweep.store.records import CurvePoint, TrialDetail, TrialRow
+from sweep.store.records import CurvePoint, TrialDetail, TrialRow, mean_diagnostics
 from sweep.store.table import TrialTable
 from sweep.studyfile import SETTINGS
 
@@ -75,15 +76,27 @@ def gather_trial(view: View, name: str, number: int) -> TrialFacts:
         previous=before,
         next=after,
         best=_best(view, name, best, trial),
-        diagnosis=diagnose(
-            trial, curves.get(number, ()), floors, curves.get(best, ()) if best is not None else ()
-        ),
+        diagnosis=[
+            *_limit(trial, curves.get(number, ()), floors),
+            *diagnose(
+                trial,
+                curves.get(number, ()),
+                floors,
+                curves.get(best, ()) if best is not None else (),
+            ),
+        ],
         provenance=read.provenance(view.engine, name),
         dataset=dataset,
         class_names=datasets.class_names(dataset),
         has_pictures=number in pictured(view.engine, name, [number]),
         floors=floors,
     )
+
+
+def _limit(trial: TrialDetail, curve: Sequence[CurvePoint], floors: Floors | None) -> list[str]:
+    """The label of what limits a finished trial; nothing where there is none."""
+    limited = limit_of(trial, curve, mean_diagnostics(trial.results), floors)
+    return [f"Limited by {limited.limit}: {limited.because}."] if limited.limit else []
 
 
 def _best(view: View, name: str, best: int | None, trial: TrialRow) -> TrialRow | None:

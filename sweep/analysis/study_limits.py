@@ -1,0 +1,57 @@
+"""The labels of a study: what limits the best trial of each width, or any trials."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+
+from sweep.analysis.limits import Limited, limit_of
+from sweep.analysis.study_floors import study_floors
+from sweep.store import read, read_beside
+from sweep.store.engine import Engine
+from sweep.store.records import TrialRow
+from sweep.store.table import Choices, TrialTable
+from sweep.trial import width_class
+
+
+class LimitedTrial(NamedTuple):
+    """A trial and what limits it."""
+
+    trial: TrialRow
+    limited: Limited
+
+
+def limits_by_width(engine: Engine, name: str) -> list[LimitedTrial]:
+    """The best trial of each width, the narrowest first; widths within about a fifth are one."""
+    return limits_of(engine, name, best_of_widths(read.table(engine, name)))
+
+
+def limits_of(engine: Engine, name: str, numbers: Collection[int]) -> list[LimitedTrial]:
+    """These trials, by width and number."""
+    rows = read.trials(engine, name, numbers=list(numbers))
+    curves = read.curves(engine, name, numbers)
+    diagnostics = read_beside.diagnostics(engine, name, numbers)
+    floors = study_floors(engine, name)
+    labelled = [
+        LimitedTrial(
+            row,
+            limit_of(row, curves.get(row.number, ()), diagnostics.get(row.number), floors),
+        )
+        for row in rows
+    ]
+    return sorted(labelled, key=lambda of: (of.trial.hidden_width or 0, of.trial.number))
+
+
+def best_of_widths(table: TrialTable) -> list[int]:
+    """The number of the best trial in each class of widths (``trial.width_class``)."""
+    usable = table.where(table.counting)
+    if not len(usable) or "hidden_width" not in usable.settings:
+        return []
+    widths = usable.column("hidden_width")
+    assert not isinstance(widths, Choices)
+    known = usable.where(np.isfinite(widths))
+    classes = [width_class(int(width)) for width in widths[np.isfinite(widths)]]
+    best: dict[int, int] = {}
+    for row in np.argsort(known.value, kind="stable")[::-1]:  # the best comes last, and stays
+        best[classes[row]] = int(known.numbers[row])
+    return [best[of] for of in sorted(best)]

@@ -1,0 +1,70 @@
+"""limits: what holds the errors of a study up."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import LARGEST, Json, Storage, StudyName
+from sweep.cli.output import show_json, show_titled_table
+
+if TYPE_CHECKING:
+    from sweep.analysis.study_limits import LimitedTrial
+
+
+def limits(
+    name: StudyName,
+    numbers: Annotated[
+        list[int] | None,
+        typer.Argument(
+            metavar="[NUMBER]...",
+            min=0,
+            max=LARGEST,
+            show_default="the best of each width",
+            help="Trials.",
+        ),
+    ] = None,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what limits a trial's error, at each width or for chosen trials.
+
+    One of capacity, budget, optimisation, saturation, generalisation and loss floor; the rules are
+    in docs/limits.md.
+    """
+    from sweep.analysis.study_limits import limits_by_width, limits_of
+    from sweep.store import read
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    if numbers:
+        for number in numbers:
+            read.trial(engine, name, number)  # raises NotFoundError with those that are there
+        found = limits_of(engine, name, numbers)
+    else:
+        found = limits_by_width(engine, name)
+    if as_json:
+        show_json([_plain(of) for of in found])
+        return
+    rows = [
+        (
+            words.text(of.trial.hidden_width),
+            str(of.trial.number),
+            words.number(of.trial.test_mse, 4),
+            str(of.limited.limit or "unknown"),
+            of.limited.because,
+        )
+        for of in found
+    ]
+    header = ("width", "trial", "test_mse", "limited by", "because")
+    show_titled_table("What limits the error", header, rows, left=2)
+
+
+def _plain(of: "LimitedTrial") -> dict[str, object]:
+    return {
+        "number": of.trial.number,
+        "hidden_width": of.trial.hidden_width,
+        "test_mse": of.trial.test_mse,
+        "limit": of.limited.limit,
+        "because": of.limited.because,
+    }

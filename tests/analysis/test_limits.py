@@ -1,0 +1,150 @@
+"""Trials that were trained into a trouble are told by it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from sweep.analysis.floors import Floors, compute_floors
+from sweep.analysis.limits import Limit, limit_of
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule
+from sweep.store.records import CurvePoint
+from sweep.trainer import Diverged, Training
+from sweep.trial import TrialConfig
+from tests.factories import make_images
+from tests.store_factories import trial_row
+from tests.trainer_factories import SHORT, make_data, start
+
+#: Five patterns mixed, and noise: five components hold what can be told of an image.
+IMAGES = make_images(n_train=600, n_test=200)
+#: Settles, far from any trouble.
+SOUND = replace(
+    SHORT,
+    hidden_width=3,
+    activation=Activation.LINEAR,
+    output=Output.LINEAR,
+    loss=Loss.MSE,
+    epochs=40,
+    learning_rate=0.02,
+    schedule=Schedule.COSINE,
+)
+WIDE = replace(SOUND, hidden_width=36)
+
+
+class Planted(NamedTuple):
+    """A trouble, and the label that it deserves."""
+
+    limit: Limit
+    config: TrialConfig
+    #: Does to the weights at the start what is planted.
+    harm: Callable[[Training], None] = lambda _: None
+    train_limit: int | None = None
+
+
+def _kill(training: Training) -> None:
+    """Three of four units are never above 0 again."""
+    with torch.no_grad():
+        for run in training._runs:
+            run.model.encoder.bias[::4] += 0.1
+            for first in (1, 2, 3):
+                run.model.encoder.bias[first::4] = -1e3
+
+
+def _saturate(training: Training) -> None:
+    with torch.no_grad():
+        for run in training._runs:
+            run.model.encoder.weight *= 500.0
+
+
+PLANTED = {
+    "too narrow": Planted(Limit.CAPACITY, SOUND),
+    "too few epochs": Planted(Limit.BUDGET, replace(WIDE, epochs=3, schedule=Schedule.CONSTANT)),
+    "steps too large": Planted(
+        Limit.OPTIMISATION,
+        replace(WIDE, optimizer=Optimizer.SGD, learning_rate=1e3, schedule=Schedule.CONSTANT),
+    ),
+    "steps that bounce": Planted(
+        Limit.OPTIMISATION, replace(WIDE, learning_rate=1.0, schedule=Schedule.CONSTANT)
+    ),
+    "dead units": Planted(
+        Limit.SATURATION, replace(WIDE, activation=Activation.RELU, hidden_width=32), _kill
+    ),
+    "saturated units": Planted(
+        Limit.SATURATION,
+        replace(WIDE, activation=Activation.TANH, hidden_width=32, learning_rate=0.002),
+        _saturate,
+    ),
+    "tiny training set": Planted(
+        Limit.GENERALISATION,
+        replace(WIDE, epochs=300, schedule=Schedule.CONSTANT, learning_rate=0.005),
+        train_limit=12,
+    ),
+    "nothing left to learn from the loss": Planted(
+        Limit.LOSS_FLOOR,
+        replace(WIDE, loss=Loss.BCE, output=Output.SIGMOID, learning_rate=0.005, epochs=60),
+    ),
+}
+SEEDS = range(5)
+
+
+@cache
+def floors_of(train_limit: int | None) -> Floors:
+    return compute_floors(IMAGES, 0.2, 0, train_limit)
+
+
+@cache
+def label(name: str, seed: int) -> Limit | None:
+    """What is said of a planted trial, trained in earnest."""
+    planted = PLANTED[name]
+    data = make_data(IMAGES, train_limit=planted.train_limit)
+    training = start(planted.config, data, seeds=(seed,))
+    planted.harm(training)
+    curve: list[CurvePoint] = []
+    try:
+        while not training.finished:
+            (of,) = training.train_epoch()
+            curve.append(
+                CurvePoint(
+                    epoch=training.epoch,
+                    train_loss=of.train_loss,
+                    val_mse=of.val_mse,
+                    val_bce=of.val_bce,
+                    seconds=0.0,
+                )
+            )
+    except Diverged:
+        row = trial_row(number=0, state="FAIL", outcome="diverged", config=planted.config)
+        return limit_of(row, curve).limit
+    (result,) = training.result().results
+    row = trial_row(
+        number=0,
+        values=(curve[-1].val_mse or 0.0,),
+        config=planted.config,
+        test_mse=result.test_mse,
+        test_bce=result.test_bce,
+    )
+    return limit_of(row, curve, vars(result.diagnostics), floors_of(planted.train_limit)).limit
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_trouble_is_told(name: str) -> None:
+    labels = [label(name, seed) for seed in SEEDS]
+    assert max(set(labels), key=labels.count) == PLANTED[name].limit, labels
+
+
+def test_at_most_one_planted_trial_in_twenty_is_told_wrong() -> None:
+    wrong = [
+        (name, seed, label(name, seed))
+        for name, seed in product(PLANTED, SEEDS)
+        if label(name, seed) != PLANTED[name].limit
+    ]
+    assert len(wrong) <= len(PLANTED) * len(SEEDS) / 20, wrong
+
+
+def test_nothing_is_said_of_a_trial_that_was_pruned() -> None:
+    row = trial_row(number=0, state="PRUNED", outcome="pruned")
+    assert limit_of(row, []).limit is None
