@@ -28,6 +28,7 @@ from sweep.figures.pictures import PictureRow, cut, picture_names
 from sweep.figures.slices import draw_slice, gather_slice
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.width import draw_width, gather_width
+from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.records import StudySummary, TrialRow
@@ -315,6 +316,9 @@ def _width(table: TrialTable, floors: Floors | None) -> list[Chart]:
     """Squared errors over PCA's floor and, where it is known, cross-entropies over theirs."""
     errors = gather_width(table, floors)
     charts = [_chart("width", draw_width(errors), errors.about)] if errors.marks.n else []
+    law = gather_width_law(table, floors)
+    if law.errors.widths.size > 1:
+        charts.append(_chart("width-law", draw_width_law(law), law.about))
     entropies = gather_width(table, floors, metric="test_bce")
     if entropies.marks.n and entropies.entropy is not None:
         charts.append(_chart("entropy", draw_width(entropies), entropies.about))

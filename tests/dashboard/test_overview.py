@@ -214,3 +214,12 @@ def test_the_first_answer_at_ten_thousand_trials_is_small(view: View, engine: En
     began = time.process_time()
     page(view)
     assert time.process_time() - began < 0.3
+
+
+def test_the_law_stands_in_place_of_the_errors_by_width(view: View, engine: Engine) -> None:
+    study_id = add_study(engine)
+    for number, width in enumerate((8, 16, 32, 64, 128)):
+        add_trial(engine, study_id, number, 1 / width, config=TrialConfig(hidden_width=width))
+    drawn, about = overview.width_figure(view, "study", "law")
+    assert about.startswith("The error is still falling with the width: twice 128 units")
+    assert "law" in [trace.name for trace in drawn.data]

@@ -185,7 +185,8 @@ def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> Non
 def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
     fill(engine)
     page = Page(render(engine, "study"))
-    assert {"chart-width", "chart-entropy"} <= set(page.ids)
+    assert {"chart-width", "chart-width-law", "chart-entropy"} <= set(page.ids)
+    assert "with the width: twice 784 units would lower the error by" in page.text
     assert "The grey line is the floor of linear codes" in page.text
     assert "The grey line is the entropy of the test pixels, 0.240 nats" in page.text
 

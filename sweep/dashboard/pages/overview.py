@@ -22,6 +22,7 @@ from sweep.figures.history import draw_history, gather_history
 from sweep.figures.importances import draw_importances, gather_importances
 from sweep.figures.sparkline import poster_svg
 from sweep.figures.width import Metric, draw_width, gather_width
+from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store import read
 from sweep.store.table import TrialTable
 
@@ -29,7 +30,7 @@ from sweep.store.table import TrialTable
 BIG = 20_000
 _PAUSE_MILLISECONDS = 30_000
 
-_METRICS = {"mse": "Squared error", "bce": "Cross-entropy"}
+_METRICS = {"mse": "Squared error", "bce": "Cross-entropy", "law": "Law"}
 _PICTURES = {"reconstructions": "Pictures", "errors": "Where they err"}
 
 
@@ -268,7 +269,9 @@ def history_figure(
 
 
 def width_figure(view: View, study: str, error: str, zoom: Any = None) -> tuple[go.Figure, str]:
-    """Errors by width, with the floor of that error, and its note."""
+    """Errors by width, with the floor of that error, or their law; and its note."""
+    if error == "law":
+        return _law_figure(view, study)
     metric: Metric = "test_bce" if error == "bce" else "test_mse"
     # Each error has a scale of its own: a zoom of one means nothing to the other.
     uirevision = f"keep {metric}"
@@ -277,6 +280,12 @@ def width_figure(view: View, study: str, error: str, zoom: Any = None) -> tuple[
     drawn = charts.ready(draw_width(errors), zoomable=_grouped(table))
     drawn.update_layout(height=_HEIGHT, uirevision=uirevision)
     return charts.zoomed_to(drawn, between), errors.about
+
+
+def _law_figure(view: View, study: str) -> tuple[go.Figure, str]:
+    law = gather_width_law(view.table(study), view.floors(study))
+    drawn = charts.ready(draw_width_law(law))
+    return drawn.update_layout(height=_HEIGHT, uirevision="keep law"), law.about
 
 
 def _grouped(table: TrialTable) -> bool:

@@ -1,0 +1,250 @@
+"""How the error depends on the hidden width: best, median and spread, and a law through the best.
+
+Notation: H hidden width, E error, n widths, R resamples, J exponents tried. The law is
+E(H) = E_inf + A H^-alpha with E_inf, A >= 0 (as Hestness et al. 2017, "Deep Learning Scaling is
+Predictable, Empirically", have it for data). It is fitted by least squares of relative residuals,
+sum_i (E(H_i) / E_i - 1)^2: for a given alpha that is linear in E_inf and A and solved in closed
+form, and alpha is the best of a fine grid, so there is no start to choose and no local minimum.
+Intervals are 90 % percentile intervals of a bootstrap of the residuals (Davison and Hinkley 1997,
+chapter 6), scaled by sqrt(n / (n - 3)), as a fit of three numbers leaves residuals too small, and
+by the ratio of Student's to the normal quantile, since they are few. They know of the scatter about
+the law alone, not of a law that is wrong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
+
+from sweep.store.table import Choices, Numbers, TrialTable
+from sweep.trial import width_class
+
+Metric = Literal["val_mse", "test_mse"]
+
+#: Settings by whose choices the widths are looked at apart.
+SPLITS = ("activation", "loss", "output", "optimizer")
+#: So many different widths stand each for itself; more are put into classes of half an octave.
+_MAX_WIDTHS = 24
+#: A law of three numbers needs more widths than that, and room to see a bend.
+_MIN_WIDTHS = 5
+_MIN_SPAN = 8.0
+#: The error has stopped falling where twice the widest layer would lower it by less than this.
+_PLATEAU = 0.1
+#: Finer for the estimate than for each of the resamples.
+_ALPHAS = np.geomspace(0.05, 6.0, 8_000)
+_COARSE_ALPHAS = _ALPHAS[::20]
+_N_RESAMPLES = 200
+_ENDS = (0.05, 0.95)
+
+
+class WidthVerdict(StrEnum):
+    """What the widths tried say about wider ones."""
+
+    PLATEAU = "plateau"
+    FALLING = "still falling"
+    TOO_FEW = "too few widths"
+
+
+class Interval(NamedTuple):
+    """An estimate between the ends of its 90 % interval."""
+
+    low: float
+    estimate: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidthErrors:
+    """Errors of the finished trials of some kind, by width; one entry a width, ascending."""
+
+    #: Of the best trial, where a class of widths is one.
+    widths: NDArray[np.float64]  # (n,)
+    n_trials: NDArray[np.int64]  # (n,)
+    #: The best trial's number.
+    numbers: NDArray[np.int64]  # (n,)
+    best: NDArray[np.float64]  # (n,)
+    median: NDArray[np.float64]  # (n,)
+    #: Quartiles.
+    low: NDArray[np.float64]  # (n,)
+    high: NDArray[np.float64]  # (n,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Law:
+    """E(H) = e_inf + a H^-alpha."""
+
+    e_inf: Interval
+    a: Interval
+    alpha: Interval
+    #: The width from which on more than half of the error is E_inf, which no width removes:
+    #: A H^-alpha = E_inf. None where E_inf is 0; its high end is infinite where E_inf may be 0.
+    knee: Interval | None
+    #: The share by which twice the widest layer would lower the error.
+    gain_of_doubling: Interval
+    #: Root mean square of the relative residuals.
+    scatter: float
+
+    def at(self, width: float) -> float:
+        """The error that the law gives for a width."""
+        return float(self.e_inf.estimate + self.a.estimate * width**-self.alpha.estimate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidthLaw:
+    """What can be said of the best errors by width."""
+
+    verdict: WidthVerdict
+    #: None with too few widths.
+    law: Law | None
+    #: The verdict in a sentence with its numbers.
+    because: str
+
+
+def width_errors(table: TrialTable, metric: Metric = "test_mse") -> WidthErrors:
+    """Of the trials that count and were measured."""
+    table = _measured(table, metric)
+    widths, errors = _widths(table), table.metrics[metric]
+    keys = widths
+    if len(np.unique(widths)) > _MAX_WIDTHS:
+        keys = np.array([width_class(int(width)) for width in widths], dtype=np.float64)
+    groups = [np.flatnonzero(keys == key) for key in np.unique(keys)]
+    best = np.array([rows[np.argmin(errors[rows])] for rows in groups], dtype=np.intp)
+    quartiles = np.array([np.quantile(errors[rows], (0.25, 0.5, 0.75)) for rows in groups])
+    low, median, high = quartiles.reshape(-1, 3).T
+    return WidthErrors(
+        widths=widths[best],
+        n_trials=np.array([len(rows) for rows in groups], dtype=np.int64),
+        numbers=table.numbers[best],
+        best=errors[best],
+        median=median,
+        low=low,
+        high=high,
+    )
+
+
+def split_errors(
+    table: TrialTable, setting: str, metric: Metric = "test_mse"
+) -> dict[str, WidthErrors]:
+    """The same for each choice of a setting, in its own order; empty where there is but one."""
+    column = table.settings.get(setting)
+    if not isinstance(column, Choices):
+        return {}
+    apart = {
+        str(name): width_errors(table.where(column.is_(name)), metric) for name in column.names
+    }
+    shown = {name: errors for name, errors in apart.items() if len(errors.widths)}
+    return shown if len(shown) > 1 else {}
+
+
+def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
+    """The law through the best errors, and what it says of wider layers."""
+    widths, best = errors.widths, errors.best
+    n = len(widths)
+    if n < _MIN_WIDTHS or widths[-1] < _MIN_SPAN * widths[0]:
+        because = (
+            f"{n} widths"
+            + (f" from {widths[0]:.0f} to {widths[-1]:.0f}" if n > 1 else "")
+            + f": a law needs {_MIN_WIDTHS} or more, the widest {_MIN_SPAN:.0f} times the narrowest"
+        )
+        return WidthLaw(verdict=WidthVerdict.TOO_FEW, law=None, because=because)
+    law = fit_law(widths, best, seed)
+    gain = law.gain_of_doubling
+    verdict = WidthVerdict.PLATEAU if gain.estimate < _PLATEAU else WidthVerdict.FALLING
+    because = (
+        f"twice {widths[-1]:.0f} units would lower the error by {100 * gain.estimate:.2g} % "
+        f"(90 % interval {100 * gain.low:.2g} to {100 * gain.high:.2g} %)"
+    )
+    return WidthLaw(verdict=verdict, law=law, because=because)
+
+
+def fit_law(
+    widths: Sequence[float] | Numbers, errors: Sequence[float] | Numbers, seed: int = 0
+) -> Law:
+    """The law through errors > 0 at n > 3 widths, ascending."""
+    h, e = np.asarray(widths, dtype=np.float64), np.asarray(errors, dtype=np.float64)
+    fitted = _fit(h, e[None, :], _ALPHAS)
+    law = fitted.at(h)[0]
+    residuals = e / law - 1.0
+    n = len(h)
+    wider = np.sqrt(n / (n - 3)) * stdtrit(n - 3, _ENDS[1]) / ndtri(_ENDS[1])
+    drawn = np.random.default_rng(seed).integers(n, size=(_N_RESAMPLES, n))
+    again = law * (1.0 + wider * (residuals - residuals.mean())[drawn])
+    resampled = _fit(h, np.maximum(again, 0.01 * law), _COARSE_ALPHAS)
+    return Law(
+        e_inf=_interval(fitted.e_inf, resampled.e_inf),
+        a=_interval(fitted.a, resampled.a),
+        alpha=_interval(fitted.alpha, resampled.alpha),
+        knee=_interval(fitted.knee, resampled.knee) if fitted.e_inf[0] > 0 else None,
+        gain_of_doubling=_interval(fitted.gain(h[-1]), resampled.gain(h[-1])),
+        scatter=float(np.sqrt(np.mean(residuals**2))),
+    )
+
+
+class _Fits(NamedTuple):
+    """R laws."""
+
+    e_inf: Numbers  # (R,)
+    a: Numbers  # (R,)
+    alpha: Numbers  # (R,)
+
+    def at(self, widths: Numbers) -> NDArray[np.float64]:  # (R, n)
+        return self.e_inf[:, None] + self.a[:, None] * widths ** -self.alpha[:, None]
+
+    @property
+    def knee(self) -> Numbers:  # (R,)
+        with np.errstate(divide="ignore", over="ignore"):
+            knee: Numbers = (self.a / self.e_inf) ** (1.0 / self.alpha)
+        return knee
+
+    def gain(self, width: float) -> Numbers:  # (R,)
+        errors = self.at(np.array([width, 2.0 * width]))
+        gain: Numbers = 1.0 - errors[:, 1] / errors[:, 0]
+        return gain
+
+
+def _fit(
+    widths: Numbers,  # (n,)
+    errors: NDArray[np.float64],  # (R, n)
+    alphas: Numbers,  # (J,)
+) -> _Fits:
+    """Each row's law: non-negative least squares of two numbers for every alpha of the grid."""
+    powers = (widths / widths[0]) ** -alphas[:, None]  # (J, n), from 1 down
+    one, many = 1.0 / errors, powers[:, None, :] / errors  # (R, n), (J, R, n)
+    s11, s12, s22 = (one**2).sum(-1), (one * many).sum(-1), (many**2).sum(-1)
+    b1, b2 = one.sum(-1), many.sum(-1)
+    determinant = s11 * s22 - s12**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        e_inf = (b1 * s22 - b2 * s12) / determinant
+        a = (b2 * s11 - b1 * s12) / determinant
+    usable = np.isfinite(e_inf) & np.isfinite(a) & (e_inf >= 0) & (a >= 0)
+    # Where one comes out below 0, it is 0, and the other alone does the best it can.
+    only_a, only_e = b2 / s22, np.broadcast_to(b1 / s11, b2.shape)
+    a_alone_is_better = b2**2 / s22 >= b1**2 / s11
+    e_inf = np.where(usable, e_inf, np.where(a_alone_is_better, 0.0, only_e))
+    a = np.where(usable, a, np.where(a_alone_is_better, only_a, 0.0))
+    losses = ((e_inf[..., None] * one + a[..., None] * many - 1.0) ** 2).sum(-1)  # (J, R)
+    chosen = losses.argmin(axis=0), np.arange(errors.shape[0])
+    alpha = alphas[chosen[0]]
+    return _Fits(e_inf[chosen], a[chosen] * widths[0] ** alpha, alpha)
+
+
+def _interval(estimate: Numbers, resampled: Numbers) -> Interval:
+    """Percentiles, wide enough to hold the estimate; of infinite ones "lower" keeps its meaning."""
+    low, high = np.quantile(resampled, _ENDS, method="nearest")
+    value = float(estimate[0])
+    return Interval(min(float(low), value), value, max(float(high), value))
+
+
+def _measured(table: TrialTable, metric: Metric) -> TrialTable:
+    errors, widths = table.metrics[metric], _widths(table)
+    return table.where(table.counting & (widths > 0) & (errors > 0) & np.isfinite(errors))
+
+
+def _widths(table: TrialTable) -> Numbers:
+    widths = table.column("hidden_width")
+    assert not isinstance(widths, Choices)
+    return widths

@@ -1,0 +1,220 @@
+"""The law of the width: best, median and spread of the error at each width, and the law's curve."""
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from sweep.analysis.floors import Floors
+from sweep.analysis.width_law import (
+    SPLITS,
+    Interval,
+    Law,
+    WidthErrors,
+    WidthLaw,
+    WidthVerdict,
+    split_errors,
+    width_errors,
+    width_law,
+)
+from sweep.figures import style, words
+from sweep.store.table import TrialTable
+
+_N_POINTS = 60
+#: How far below the lowest error the axis follows the floor.
+_BELOW = 0.3
+_DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+class WidthLawChart(NamedTuple):
+    """What the chart says."""
+
+    errors: WidthErrors
+    found: WidthLaw
+    #: The law's curve, where there is one.
+    law_widths: list[float]
+    law_errors: list[float]
+    #: PCA's test error at the widths shown.
+    floor_widths: list[int]
+    floor_errors: list[float]
+    #: The best errors of each choice of a setting that was searched, by setting and choice.
+    apart: dict[str, dict[str, WidthErrors]]
+    about: str
+
+
+def gather_width_law(table: TrialTable, floors: Floors | None = None) -> WidthLawChart:
+    """Of the finished trials that were measured on the test images."""
+    errors = width_errors(table)
+    found = width_law(errors)
+    drawn = _law_widths(errors, found.law)
+    floor = _floor(errors, floors)
+    return WidthLawChart(
+        errors=errors,
+        found=found,
+        law_widths=drawn,
+        law_errors=[found.law.at(width) for width in drawn] if found.law else [],
+        floor_widths=[width for width, _ in floor],
+        floor_errors=[error for _, error in floor],
+        apart={setting: of for setting in SPLITS if (of := split_errors(table, setting))},
+        about=_about(found),
+    )
+
+
+def _law_widths(errors: WidthErrors, law: Law | None) -> list[float]:
+    if law is None:
+        return []
+    widths: list[float] = np.geomspace(errors.widths[0], 2 * errors.widths[-1], _N_POINTS).tolist()
+    return widths
+
+
+def _floor(errors: WidthErrors, floors: Floors | None) -> list[tuple[int, float]]:
+    if floors is None or not len(errors.widths):
+        return []
+    last = min(int(2 * errors.widths[-1]), floors.n_inputs)
+    curve = [(w, floors.test_pca_mse[w]) for w in range(int(errors.widths[0]), last + 1)]
+    return [(width, error) for width, error in curve if error >= _BELOW * errors.best.min()]
+
+
+_SAID = {
+    WidthVerdict.PLATEAU: "The error has stopped falling with the width",
+    WidthVerdict.FALLING: "The error is still falling with the width",
+    WidthVerdict.TOO_FEW: "Too few widths to tell what wider layers would do",
+}
+#: Relative residuals beyond this: the points do not follow such a law.
+_LOOSE = 0.3
+
+
+def _about(found: WidthLaw) -> str:
+    said = [f"{_SAID[found.verdict]}: {found.because}."]
+    law = found.law
+    if law is None:
+        return said[0]
+    said.append(
+        f"Error = {_value(law.e_inf)} + {words.number(law.a.estimate)} · width^−"
+        f"{_value(law.alpha)}, through the best trial of each width; ranges are 90 % intervals."
+    )
+    if law.knee is not None:
+        said.append(
+            f"From a knee at {_value(law.knee)} units on, more than half of the error is what no "
+            "width removes."
+        )
+    if law.scatter > _LOOSE:
+        said.append(
+            f"The points scatter by {words.percent(law.scatter)} about it: it describes them badly."
+        )
+    return " ".join(said)
+
+
+def _value(of: Interval) -> str:
+    return f"{words.number(of.estimate)} ({words.number(of.low)} to {words.number(of.high)})"
+
+
+def draw_width_law(chart: WidthLawChart) -> go.Figure:
+    """Logarithmic axes, on which a law without E_inf is a straight line."""
+    drawn = style.figure(
+        "The law of the width", words.axis("hidden_width"), words.axis("test_mse"), height=480
+    )
+    errors = chart.errors
+    if not len(errors.widths):
+        return style.say(drawn, "No trial has been measured on the test images yet.")
+    _draw_spread(drawn, errors)
+    _draw_lines(drawn, chart)
+    _draw_apart(drawn, chart)
+    heights = [*errors.best, *errors.high, *chart.law_errors, *chart.floor_errors]
+    drawn.update_layout(showlegend=True)
+    drawn.update_yaxes(style.log_axis(heights))
+    return drawn.update_xaxes(style.width_axis(errors.widths.tolist()))
+
+
+def _draw_spread(drawn: go.Figure, errors: WidthErrors) -> None:
+    """Quartiles as a band with the median in it, and the best as marks."""
+    for y, fill in ((errors.high, None), (errors.low, "tonexty")):
+        drawn.add_trace(
+            go.Scatter(
+                x=errors.widths,
+                y=y,
+                mode="lines",
+                line={"width": 0},
+                fill=fill,
+                fillcolor="rgba(0, 114, 178, 0.15)",
+                name="middle half of the trials",
+                showlegend=fill is not None,
+                hoverinfo="skip",
+            )
+        )
+    drawn.add_trace(
+        go.Scatter(
+            x=errors.widths,
+            y=errors.median,
+            mode="lines",
+            line={"color": style.PALETTE[0], "width": 1.5, "dash": "dot"},
+            name="median",
+            hovertemplate="median at %{x} units<br>%{y:.4g}<extra></extra>",
+        )
+    )
+    drawn.add_trace(
+        go.Scatter(
+            x=errors.widths,
+            y=errors.best,
+            mode="markers",
+            marker={"color": style.PALETTE[0], "size": 9},
+            name="best",
+            customdata=errors.numbers,  # a click opens that trial
+            text=[f"{n:,}" for n in errors.n_trials],
+            hovertemplate=(
+                "<b>Trial %{customdata}</b>, the best of %{text} at %{x} units<br>%{y:.4g}"
+                "<extra></extra>"
+            ),
+        )
+    )
+
+
+def _draw_lines(drawn: go.Figure, chart: WidthLawChart) -> None:
+    if chart.floor_widths:
+        drawn.add_trace(
+            go.Scatter(
+                x=chart.floor_widths,
+                y=chart.floor_errors,
+                mode="lines",
+                line={"color": style.GREY, "width": 2},
+                name="PCA floor",
+                hovertemplate="PCA with %{x} components<br>%{y:.3g}<extra></extra>",
+            )
+        )
+    if chart.law_widths:
+        drawn.add_trace(
+            go.Scatter(
+                x=chart.law_widths,
+                y=chart.law_errors,
+                mode="lines",
+                line={"color": style.VERMILLION, "width": 2.5},
+                name="law",
+                hovertemplate="law at %{x:.0f} units<br>%{y:.4g}<extra></extra>",
+            )
+        )
+    knee = chart.found.law.knee if chart.found.law else None
+    if knee is not None and chart.law_widths[0] <= knee.estimate <= chart.law_widths[-1]:
+        drawn.add_vline(
+            x=knee.estimate,
+            line={"color": style.VERMILLION, "width": 1.5, "dash": "dot"},
+            annotation_text="knee",
+        )
+
+
+def _draw_apart(drawn: go.Figure, chart: WidthLawChart) -> None:
+    """Each choice's best as a line that a click on its name shows."""
+    for setting, dash in zip(chart.apart, _DASHES, strict=False):
+        for (choice, errors), colour in zip(
+            chart.apart[setting].items(), style.PALETTE * 2, strict=False
+        ):
+            drawn.add_trace(
+                go.Scatter(
+                    x=errors.widths,
+                    y=errors.best,
+                    mode="lines",
+                    line={"color": colour, "width": 1.5, "dash": dash},
+                    name=f"{words.setting(setting)} {choice}",
+                    visible="legendonly",
+                    hovertemplate=f"best with {choice}<br>%{{y:.4g}}<extra></extra>",
+                )
+            )

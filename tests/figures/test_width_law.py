@@ -1,0 +1,67 @@
+"""What the chart of the law of the width says, without a chart, and that it is drawn."""
+
+import pytest
+
+from sweep.figures.width_law import draw_width_law, gather_width_law
+from sweep.names import Activation
+from sweep.store.table import TrialTable
+from sweep.trial import TrialConfig
+from tests.figures.test_gather import floors
+from tests.store_factories import trial_row, trial_table
+
+WIDTHS = (2, 4, 8, 16, 32, 64)
+CHOICES = (Activation.RELU, Activation.TANH)
+
+
+def study() -> TrialTable:
+    """Two activations at six widths; relu follows a law exactly, tanh does twice as badly."""
+    rows = [
+        trial_row(
+            number=2 * place + worse,
+            values=((0.01 + 0.2 / width) * (1 + worse),),
+            config=TrialConfig(hidden_width=width, activation=choice),
+        )
+        for place, width in enumerate(WIDTHS)
+        for worse, choice in enumerate(CHOICES)
+    ]
+    return trial_table(*rows)
+
+
+def test_the_law_goes_through_the_best_and_the_words_tell_it() -> None:
+    chart = gather_width_law(study(), floors())
+    assert chart.errors.widths.tolist() == list(WIDTHS)
+    assert chart.errors.median.tolist() == pytest.approx([1.5 * (0.01 + 0.2 / w) for w in WIDTHS])
+    assert (chart.law_widths[0], chart.law_widths[-1]) == pytest.approx((2, 128))
+    assert chart.law_errors[0] == pytest.approx(0.11, rel=0.01)
+    assert "still falling with the width: twice 64 units would lower the error by 12 %" in (
+        chart.about
+    )
+    assert "Error = 0.0100" in chart.about or "Error = 0.00999" in chart.about
+    assert "From a knee at 20.0 (" in chart.about
+
+
+def test_choices_stand_apart_and_settings_that_never_change_do_not() -> None:
+    chart = gather_width_law(study())
+    assert list(chart.apart) == ["activation"]
+    assert chart.apart["activation"]["tanh"].best[0] == pytest.approx(0.22)
+    assert chart.floor_widths == []
+
+
+def test_two_widths_make_no_law_but_a_chart() -> None:
+    chart = gather_width_law(study().where(study().numbers < 4))
+    assert chart.about == (
+        "Too few widths to tell what wider layers would do: 2 widths from 2 to 4: a law needs 5 "
+        "or more, the widest 8 times the narrowest."
+    )
+    assert chart.law_widths == [] and len(draw_width_law(chart).data) > 2
+
+
+def test_the_chart_has_the_law_the_floor_and_a_line_a_choice() -> None:
+    names = [trace.name for trace in draw_width_law(gather_width_law(study(), floors())).data]
+    assert {"best", "median", "law", "PCA floor"} <= set(names)
+    assert names[-2:] == ["activation relu", "activation tanh"]
+
+
+def test_a_study_without_trials_says_so() -> None:
+    drawn = draw_width_law(gather_width_law(trial_table()))
+    assert "No trial has been measured" in str(drawn.layout.annotations[0].text)
