@@ -52,7 +52,7 @@ from tests.store_factories import sqlite_store
 
 EPOCHS, SEEDS = 3, 2
 STUDY = f"""
-study = {{ name = "x", repeat = {SEEDS}, duplicates = "train" }}
+study = {{ name = "x", repeat = {SEEDS} }}
 sampler.name = "random"
 pruner = {{ name = "median", n_startup_trials = 2 }}
 budget = {{ trials = 5, max_failures = 1000 }}
@@ -89,8 +89,7 @@ class Sequences(RuleBasedStateMachine):
         for target, instead in {
             "sweep.coordinator.run._prepare_data": lambda *_: None,
             "sweep.coordinator.loop.COMMAND_SECONDS": 0.0,
-            "sweep.coordinator.outbox.RETRY_SECONDS": 0.0,
-            "sweep.coordinator.outbox.GATHER_SECONDS": 0.0,
+            "sweep.coordinator.loop.RETRY_SECONDS": 0.0,
         }.items():
             self._stack.enter_context(patch(target, instead))
         self.weather = self._stack.enter_context(weather_of(self.engine))
