@@ -139,7 +139,9 @@ class Weather:
 
     def _concerns(self, connection: Connection) -> bool:
         writes = connection.get_execution_options().get("sweep_writes", False)
-        return bool(writes) and threading.current_thread() in self._coordinators
+        thread = threading.current_thread()
+        # Their ticks are written by threads of their outboxes.
+        return bool(writes) and (thread in self._coordinators or thread.name == "write")
 
     def begin(self, connection: Connection) -> None:
         if self.away and self._concerns(connection):

@@ -867,7 +867,7 @@ def test_a_database_that_is_away_at_the_last_moment_is_waited_for(
         write(writer, changes, rows)
 
     monkeypatch.setattr(StudyWriter, "_write", away)
-    monkeypatch.setattr("sweep.coordinator.loop.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("sweep.coordinator.outbox.RETRY_SECONDS", 0.01)
     assert run(engine) == "finished"
     assert not failures
     study = read.study(engine, "x")

@@ -52,7 +52,7 @@ from tests.store_factories import sqlite_store
 
 EPOCHS, SEEDS = 3, 2
 STUDY = f"""
-study = {{ name = "x", repeat = {SEEDS} }}
+study = {{ name = "x", repeat = {SEEDS}, duplicates = "train" }}
 sampler.name = "random"
 pruner = {{ name = "median", n_startup_trials = 2 }}
 budget = {{ trials = 5, max_failures = 1000 }}
@@ -89,7 +89,10 @@ class Sequences(RuleBasedStateMachine):
         for target, instead in {
             "sweep.coordinator.run._prepare_data": lambda *_: None,
             "sweep.coordinator.loop.COMMAND_SECONDS": 0.0,
-            "sweep.coordinator.loop.RETRY_SECONDS": 0.0,
+            "sweep.coordinator.outbox.RETRY_SECONDS": 0.0,
+            "sweep.coordinator.outbox.GATHER_SECONDS": 0.0,  # every tick is written,
+            # and waits for its transaction, which fails or lands at once.
+            "sweep.coordinator.outbox.Write.wait": lambda write, _seconds: write._done.wait(60),
         }.items():
             self._stack.enter_context(patch(target, instead))
         self.weather = self._stack.enter_context(weather_of(self.engine))
