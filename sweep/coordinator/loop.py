@@ -298,6 +298,7 @@ class Coordinator:
         # Only a trial in training can have killed its worker.
         suspects = {spec.number for spec in worker.training}
         suspects -= {spec.number for receiver, spec in self._orders if receiver is worker}
+        self._orders = [order for order in self._orders if order[0] is not worker]
         for number in worker.handed:
             deaths = self._deaths.get(number, 0) + (number in suspects)
             self._deaths[number] = deaths
@@ -400,6 +401,8 @@ class Coordinator:
     def _look_for_commands(self) -> None:
         if time.monotonic() < self._next_look or self._outbox.is_away:
             return
+        if self._writer.rows.commands:
+            return  # what was applied is not written yet, and would be found again
         self._next_look = time.monotonic() + COMMAND_SECONDS
         try:
             commands, invalid = self._commands(), self._invalid()

@@ -1,0 +1,77 @@
+"""Turns of the coordinator's loop in which several things come together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+from optuna.trial import TrialState
+
+from sweep.coordinator.requests import request_trial
+from sweep.coordinator.run import start
+from sweep.errors import FailureLimitError
+from sweep.launch.launcher import Gone
+from sweep.store import read
+from sweep.store.engine import Engine
+from tests.coordinator.lockstep import Lockstep, weather_of
+from tests.coordinator.test_run import ONE, STUDY, states, study_file
+from tests.coordinator.test_sequences import _done, _epoch, _ready
+from tests.store_factories import sqlite_store
+
+
+@contextmanager
+def lockstep(engine: Engine, *overrides: str) -> Iterator[Lockstep]:
+    """A coordinator with one worker that is ready; one tick at a time."""
+    file = study_file(STUDY, "study.repeat=2", *overrides)
+    with weather_of(engine) as weather, patch("sweep.coordinator.run._prepare_data"):
+        coordinator = Lockstep(
+            lambda puppets, observe: start(
+                engine, file, ONE, observe, say=lambda _: None, launcher=puppets
+            ),
+            weather,
+        )
+        coordinator.puppets.started[0].say(_ready())
+        coordinator.tick()
+        yield coordinator
+        coordinator.kill()
+
+
+def test_a_worker_whose_death_ends_the_study_gives_back_what_it_was_not_sent_yet(
+    tmp_path: Path,
+) -> None:
+    engine = sqlite_store(tmp_path)
+    with lockstep(engine, "budget.max_failures=0", "workers.retries=0") as coordinator:
+        (worker,) = coordinator.puppets.started
+        first, second = worker.given()
+        worker.say(_epoch(first, 1, 0.5))
+        worker.say(_done(first))  # so a third is asked for, and held back for this tick's rows
+        worker.say(Gone(reason="killed by signal 9"))  # over the second
+        coordinator.tick()
+        while not coordinator.ended:
+            coordinator.tick()
+        assert isinstance(coordinator.error, FailureLimitError), repr(coordinator.error)
+        found = dict(enumerate(states(str(engine.url))))
+        assert (found[first.number], found[second.number]) == (
+            TrialState.COMPLETE,
+            TrialState.FAIL,
+        )
+        assert {found[n] for n in found if n not in (first.number, second.number)} == {
+            TrialState.WAITING
+        }
+
+
+def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Path) -> None:
+    engine = sqlite_store(tmp_path)
+    with (
+        patch("sweep.coordinator.loop.COMMAND_SECONDS", 0.0),  # as when a tick takes long
+        patch("sweep.coordinator.outbox.GATHER_SECONDS", 60.0),
+        lockstep(engine) as coordinator,
+    ):
+        request_trial(engine, "x", {"hidden_width": 333})
+        for _ in range(3):
+            coordinator.tick()
+        (worker,) = coordinator.puppets.started
+        worker.say(_epoch(worker.given()[0], 1, 0.5))
+        worker.say(_done(worker.given()[0]))  # its successor is awaited, so all is written
+        coordinator.tick()
+        assert len(read.trials(engine, "x")) == 2 + 1
