@@ -31,7 +31,7 @@ _COPIED_ROWS = 250
 #: Begins a key: floors that a former version kept, and that lack some numbers, are not found.
 _VERSION = "2"
 #: Widths to an octave at which cut copies are measured.
-_PER_OCTAVE = 4
+_PER_OCTAVE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def compute_floors(
 ) -> Floors:
     """The floors of the split that ``Images.split`` makes of these arguments.
 
-    ``clipped_widths``, 1 to D, are four to an octave unless given.
+    ``clipped_widths``, 1 to D, are two to an octave unless given.
     """
     train_rows, validation_rows = images.split(fraction, seed, train_limit)
     train, validation = images.train_images[train_rows], images.train_images[validation_rows]
@@ -131,7 +131,7 @@ def compute_floors(
 
 
 def default_widths(n_inputs: int) -> list[int]:
-    """Four widths to an octave, powers of 2 among them, and D itself."""
+    """Two widths to an octave, powers of 2 among them, and D itself."""
     steps = range(_PER_OCTAVE * n_inputs.bit_length())
     widths = {round(2 ** (step / _PER_OCTAVE)) for step in steps}
     return sorted({*(width for width in widths if width <= n_inputs), n_inputs})

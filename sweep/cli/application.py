@@ -22,6 +22,7 @@ from sweep.cli import (
     run,
     show,
     status,
+    ties,
     top,
     verify,
 )
@@ -120,6 +121,7 @@ _add(
     ),
     (show.show, "sweep show quickstart 0"),
     (limits.limits, "sweep limits quickstart\nsweep limits quickstart 0 7"),
+    (ties.ties, "sweep ties quickstart\nsweep ties quickstart -n 20"),
     (compare.compare, "sweep compare quickstart 0 7 12"),
     (reconstruct.reconstruct, "sweep reconstruct quickstart 0 -o trial-0.png"),
     (verify.verify, "sweep verify quickstart 0\nsweep verify quickstart 0 --gpus cpu"),

@@ -13,6 +13,8 @@ from sweep.analysis.floors import Floors
 from sweep.analysis.importances import importances
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_limits import LimitedTrial, limits_by_width
+from sweep.analysis.study_ties import study_ties
+from sweep.analysis.ties import TieSet
 from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
 from sweep.figures import sentences, style, words
 from sweep.figures.classes import draw_classes, gather_classes
@@ -80,6 +82,8 @@ class Page:
     explanations: list[str]
     tiles: list[Tile]
     best: list[TableRow]
+    #: Which of the best configurations tie; None where too few seeds tell.
+    ties: TieSet | None
     #: What limits the best trial of each width.
     limits: list[LimitedTrial]
     picture_names: list[str]
@@ -111,6 +115,7 @@ def gather_page(engine: Engine, name: str) -> Page:
         explanations=sentences.explanations(study, found),
         tiles=_tiles(study, table, found),
         best=_table(best, found),
+        ties=study_ties(engine, name),
         limits=limits_by_width(engine, name),
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(engine, study, found),

@@ -191,6 +191,20 @@ def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
     assert "The grey line is the entropy of the test pixels, 0.240 nats" in page.text
 
 
+def test_a_report_names_the_smallest_of_those_that_tie(engine: Engine) -> None:
+    study_id = add(engine)
+    for number, (width, mean) in enumerate([(64, 0.0100), (32, 0.0101), (8, 0.0500)]):
+        config = TrialConfig(hidden_width=width)
+        costs = {"n_parameters": 2 * width, "train_seconds": 100.0 / width}
+        trial_id = add_trial(engine, study_id, number, mean, config=config, **costs)
+        for index, part in enumerate((0.97, 1.0, 1.03)):
+            row = {"trial_id": trial_id, "seed_index": index, "seed": index}
+            add_rows(engine, schema.sweep_results, row | {"val_mse": mean * part})
+    text = Page(render(engine, "study")).text
+    assert "The smallest that ties is trial 1." in text
+    assert "The cheapest to train is trial 0." in text
+
+
 def test_a_report_tells_what_limits_the_best_of_each_width(engine: Engine) -> None:
     fill(engine)
     texts = [text.strip() for text in Page(render(engine, "study")).texts if text.strip()]

@@ -1,0 +1,136 @@
+"""Which of the best configurations cannot be told from the best, and which of them to take.
+
+Notation: K configurations, the validation errors of configuration k by seed e_k1, e_k2, ...
+
+Every pair is compared by Welch's t test (two-sided) of log errors: seeds change an error by a
+factor rather than by an amount, and spread differently from configuration to configuration. Which
+one is best is seen in the very same numbers; a test against it alone would find differences where
+there are none. So Holm's correction (1979) is over all K (K - 1) / 2 pairs, which holds whichever
+is looked at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.special import stdtr
+
+#: With fewer seeds a spread is a guess.
+MIN_SEEDS = 3
+#: Chance that a study of equal configurations has any of them told apart.
+LEVEL = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One configuration, trained with several seeds."""
+
+    #: The trial that stands for it.
+    number: int
+    #: One a seed.
+    errors: tuple[float, ...]
+    n_parameters: int | None
+    #: Of one seed, the mean.
+    train_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tied:
+    """A candidate beside the best."""
+
+    candidate: Candidate
+    #: Geometric mean over the seeds.
+    error: float
+    #: That over the best's.
+    times_best: float
+    #: Of being no different from the best, after Holm; 1 for the best itself.
+    p: float
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether it cannot be told from the best; the best itself is."""
+        return self.p > LEVEL
+
+
+@dataclass(frozen=True, kw_only=True)
+class TieSet:
+    """The candidates, lowest error first; the first is the best."""
+
+    compared: tuple[Tied, ...]
+    #: Of those that tie, the one of the fewest parameters and the one of the shortest training;
+    #: None where that is not known of all of them.
+    smallest: int | None
+    cheapest: int | None
+
+
+def tie_set(candidates: Sequence[Candidate]) -> TieSet | None:
+    """None with fewer than two candidates of enough seeds; those of fewer are left out."""
+    usable = [of for of in candidates if len(of.errors) >= MIN_SEEDS and min(of.errors) > 0]
+    if len(usable) < 2:
+        return None
+    ordered = sorted(usable, key=lambda of: (_log_mean(of), of.number))
+    corrected = holm({pair: welch(*pair_of(ordered, pair)) for pair in pairs(len(ordered))})
+    best = _log_mean(ordered[0])
+    compared = tuple(
+        Tied(
+            candidate=of,
+            error=float(np.exp(_log_mean(of))),
+            times_best=float(np.exp(_log_mean(of) - best)),
+            p=corrected[0, place] if place else 1.0,
+        )
+        for place, of in enumerate(ordered)
+    )
+    tied = [of.candidate for of in compared if of.is_tied]
+    return TieSet(
+        compared=compared,
+        smallest=_least(tied, [of.n_parameters for of in tied]),
+        cheapest=_least(tied, [of.train_seconds for of in tied]),
+    )
+
+
+def pairs(n: int) -> list[tuple[int, int]]:
+    """Every two of n."""
+    return list(combinations(range(n), 2))
+
+
+def pair_of(
+    candidates: Sequence[Candidate], pair: tuple[int, int]
+) -> tuple[Sequence[float], Sequence[float]]:
+    """The log errors of two candidates."""
+    one, other = (np.log(candidates[place].errors).tolist() for place in pair)
+    return one, other
+
+
+def welch(one: Sequence[float], other: Sequence[float]) -> float:
+    """p of Welch's t test, two-sided; samples of two numbers or more.
+
+    Of two samples without any spread it is 1 where they are equal and 0 otherwise.
+    """
+    means, parts, sizes = zip(
+        *((np.mean(of), np.var(of, ddof=1) / len(of), len(of)) for of in (one, other)), strict=True
+    )
+    variance = sum(parts)
+    if variance == 0:
+        return float(means[0] == means[1])
+    t = abs(means[0] - means[1]) / np.sqrt(variance)
+    freedom = variance**2 / sum(part**2 / (n - 1) for part, n in zip(parts, sizes, strict=True))
+    return float(2 * stdtr(freedom, -t))
+
+
+def holm(p_values: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
+    """Each p corrected for there being as many."""
+    corrected, least, n = {}, 0.0, len(p_values)
+    for rank, pair in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        least = max(least, min(1.0, (n - rank) * p_values[pair]))
+        corrected[pair] = least
+    return corrected
+
+
+def _log_mean(of: Candidate) -> float:
+    return float(np.mean(np.log(of.errors)))
+
+
+def _least(tied: Sequence[Candidate], costs: Sequence[float | None]) -> int | None:
+    known = [cost for cost in costs if cost is not None]
+    return tied[int(np.argmin(known))].number if len(known) == len(tied) else None
