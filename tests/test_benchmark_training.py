@@ -72,4 +72,5 @@ def test_all_contestants_train_the_same(fields: dict[str, Any], field: str) -> N
 def test_what_a_user_waits_for_is_measured(line: dict[str, Any]) -> None:
     assert all(line["first_epoch"][name] > 0 for name in ("cold_seconds", "warm_seconds"))
     assert line["study"]["n_trials"] == 3
-    assert all(0 < share <= 1 for share in line["study"]["busy"])
+    (busy,) = line["study"]["busy"]
+    assert busy is None or 0 < busy <= 1  # a worker that is done at once never told

@@ -15,6 +15,7 @@ from sweep.studyfile import loads
 
 STUDY = """
 study.name = "x"
+study.duplicates = "train"
 study.repeat = 2
 space.hidden_width = {low = 4, high = 64}
 space.epochs = {low = 2, high = 4}

@@ -24,6 +24,7 @@ from tests.fused_factories import FUSED, fused_spec, make_fused
 
 STUDY = """
 study.name = "x"
+study.duplicates = "train"
 study.repeat = 2
 space.hidden_width = {low = 8, high = 1024, log = true}
 space.batch_size.choices = [64, 128]

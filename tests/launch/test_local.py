@@ -77,10 +77,9 @@ class LauncherContract:
         failed = self.hear(WorkerFailed)
         assert failed.error == "DataError" and "no-such-folder" in failed.message
 
-    def test_a_worker_gives_signs_of_life_while_it_loads_and_trains(self) -> None:
-        # An epoch of these takes seconds; the session says nothing meanwhile.
+    def test_a_worker_gives_signs_of_life_while_it_trains(self) -> None:
+        # An epoch of these takes many seconds; the session says nothing meanwhile.
         self.start(replace(SETUP, train_limit=None))
-        self.hear(Heartbeat)
         self.hear(Ready)
         config = TrialConfig(hidden_width=1024, epochs=1000, batch_size=8)
         self.worker.send(Train(specs=(replace(spec(), config=config),)))

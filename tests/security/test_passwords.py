@@ -43,6 +43,8 @@ COMMANDS = {
     "note": "note x hello",
     "tag": "tag x good",
     "invalidate": "invalidate x 0",
+    "limits": "limits x",
+    "ties": "ties x",
     "doctor": "doctor",
     "db upgrade": "db upgrade",
     "delete": "delete x --yes",
