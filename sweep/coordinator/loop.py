@@ -370,6 +370,7 @@ class Coordinator:
             and n_reused < MOST_REUSED
             and worker.wants_more
             and self._book.has_more
+            and (not self._outbox.is_away or self._outbox.has_room)
         ):
             spec = self._book.ask(worker.name)
             if spec is None:
@@ -447,7 +448,7 @@ class Coordinator:
     def _check_budget(self) -> None:
         if self._verdict is not None:
             return
-        usage = self._spending.now()
+        usage = self._spending.now(may_read=not self._outbox.is_away)
         spent = budget.Spent(
             wall_seconds=usage.wall_seconds,
             gpu_seconds=usage.gpu_seconds,

@@ -20,11 +20,12 @@ class Spending:
         self._last = Usage()
         self._read_at = self._tried_at = float("-inf")
 
-    def now(self) -> Usage:
+    def now(self, *, may_read: bool = True) -> Usage:
+        """Until now. Not ``may_read``, it asks no database: one that hangs would hold it up."""
         if self._read is None:
             return self._last
         time_now = time.monotonic()
-        if time_now - self._tried_at >= READ_SECONDS:
+        if may_read and time_now - self._tried_at >= READ_SECONDS:
             self._tried_at = time_now
             with suppress(StoreError):  # the next flush will tell
                 self._last = self._read()
