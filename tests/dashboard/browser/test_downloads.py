@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, TimeoutError
 
 ALL_DRAWN = """n => {
     const all = [...document.querySelectorAll(".figure-card")];
@@ -35,7 +35,15 @@ def test_each_chart_downloads_as_png_svg_and_csv(
 
 def download(page: Page, card: Locator, kind: str) -> bytes:
     button = card.get_by_role("button", name=f"as {kind}")
-    with page.expect_download() as found:
-        button.click()
+    # A browser forgets a click after five seconds and then holds a further download back: on a slow
+    # machine a picture may take that long. Whoever waits for it clicks again.
+    for patience in (20_000, 20_000, 40_000):
+        try:
+            with page.expect_download(timeout=patience) as found:
+                button.click()
+            break
+        except TimeoutError:
+            if patience == 40_000:
+                raise
     assert found.value.suggested_filename.endswith(kind.lower())
     return Path(found.value.path()).read_bytes()
