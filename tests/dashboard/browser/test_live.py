@@ -14,8 +14,8 @@ from tests.store_factories import sqlite_store
 STUDY = """
 study.name = "live"
 space.hidden_width = {low = 16, high = 64, log = true}
-space.epochs = 2
-budget.trials = 6
+space.epochs = 4
+budget.trials = 24
 """
 
 
@@ -32,8 +32,9 @@ def test_a_study_is_watched_from_beginning_to_end(page: Page, serve: Serve, tmp_
     ) as study:
         page.get_by_role("link", name="live").first.click(timeout=30_000)
         done = page.locator("#overview-strip .tile-value").first
-        expect(done).to_have_text(re.compile("^[1-5]$"), timeout=90_000)
-        expect(done).to_have_text("6", timeout=120_000)
+        # Some are done, not all: news came while it ran.
+        expect(done).to_have_text(re.compile("^(1?[1-9]|10|2[0-3])$"), timeout=60_000)
+        expect(done).to_have_text("24", timeout=180_000)
         assert study.wait(timeout=30) == 0
     expect(page.get_by_role("heading", level=1)).to_contain_text("copies best")
     expect(page.locator(".ranking")).to_contain_text("5. ")  # the best five are there
