@@ -1,5 +1,6 @@
 """The question's own chart: reconstruction error against hidden width, with the floors."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -187,18 +188,21 @@ def _y_axis(errors: WidthErrors) -> dict[str, Any]:
     return style.log_axis(np.maximum(shown, _BELOW * errors.marks.y.min()))
 
 
+def pca_floor(widths: Sequence[int], errors: Sequence[float]) -> go.Scatter:
+    """The line that no linear autoencoder can get below."""
+    return go.Scatter(
+        x=widths,
+        y=errors,
+        mode="lines",
+        line={"color": style.GREY, "width": 2},
+        name="PCA floor",
+        hovertemplate="PCA with %{x} components<br>%{y:.3g}<extra></extra>",
+    )
+
+
 def _draw_floors(drawn: go.Figure, errors: WidthErrors) -> None:
     if errors.floor_widths:
-        drawn.add_trace(
-            go.Scatter(
-                x=errors.floor_widths,
-                y=errors.floor_mse,
-                mode="lines",
-                line={"color": style.GREY, "width": 2},
-                name="PCA floor",
-                hovertemplate="PCA with %{x} components<br>%{y:.3g}<extra></extra>",
-            )
-        )
+        drawn.add_trace(pca_floor(errors.floor_widths, errors.floor_mse))
     if errors.clipped_widths:
         drawn.add_trace(
             go.Scatter(

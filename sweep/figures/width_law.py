@@ -18,6 +18,7 @@ from sweep.analysis.width_law import (
     width_law,
 )
 from sweep.figures import style, words
+from sweep.figures.width import pca_floor
 from sweep.store.table import TrialTable
 
 _N_POINTS = 60
@@ -171,16 +172,7 @@ def _draw_spread(drawn: go.Figure, errors: WidthErrors) -> None:
 
 def _draw_lines(drawn: go.Figure, chart: WidthLawChart) -> None:
     if chart.floor_widths:
-        drawn.add_trace(
-            go.Scatter(
-                x=chart.floor_widths,
-                y=chart.floor_errors,
-                mode="lines",
-                line={"color": style.GREY, "width": 2},
-                name="PCA floor",
-                hovertemplate="PCA with %{x} components<br>%{y:.3g}<extra></extra>",
-            )
-        )
+        drawn.add_trace(pca_floor(chart.floor_widths, chart.floor_errors))
     if chart.law_widths:
         drawn.add_trace(
             go.Scatter(
