@@ -195,7 +195,7 @@ def _summaries(connection: Connection, query: Select[Any]) -> list[StudySummary]
         now=clock.read(connection),
         states=_count_states(connection, ids),
         marks=_by_study(connection.execute(_marks_query(ids))),
-        best=_by_study(connection.execute(_best_query(ids))),
+        best=_best(connection, ids),
         rates=_rates(connection, ids),
         pending=_pending(connection, ids),
         tags=_study_tags(connection, ids),
@@ -264,24 +264,24 @@ def _marks_query(ids: Select[Any]) -> Select[Any]:
     )
 
 
-def _best_query(ids: Select[Any]) -> Select[Any]:
+def _best(connection: Connection, ids: Select[Any]) -> dict[int, Row[Any]]:
     # The first of each study; to rank them all by a window takes several times as long.
-    study, trial, value = sweep_studies.alias(), optuna_trials.alias(), trial_values.alias()
+    study = sweep_studies.alias()
     first = (
-        contenders(ids)
-        .where(optuna_trials.c.study_id == study.c.study_id)
+        contenders(ids, of=study.c.study_id)
         .order_by(trial_values.c.value, optuna_trials.c.number)
         .limit(1)
         .correlate(study)
         .scalar_subquery()
     )
-    return (
-        select(study.c.study_id, trial.c.number, value.c.value)
-        .select_from(study)
-        .join(trial, trial.c.trial_id == first)
-        .join(value, and_(value.c.trial_id == trial.c.trial_id, value.c.objective == 0))
-        .where(study.c.study_id.in_(ids))
+    # Apart from what follows: joined with it, PostgreSQL looks for the first one twice.
+    firsts = connection.scalars(select(first).where(study.c.study_id.in_(ids))).all()
+    query = (
+        select(optuna_trials.c.study_id, optuna_trials.c.number, trial_values.c.value)
+        .join(trial_values, trial_values.c.trial_id == optuna_trials.c.trial_id)
+        .where(trial_values.c.objective == 0, optuna_trials.c.trial_id.in_(firsts))
     )
+    return _by_study(connection.execute(query))
 
 
 def best_so_far(engine: Engine) -> dict[str, list[tuple[int, float]]]:

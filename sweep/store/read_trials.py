@@ -70,12 +70,13 @@ Chosen = Select[tuple[int]]
 _FEW = 1000
 
 _FINITE = TrialValueModel.TrialValueType.FINITE
+_FIRST_VALUE = and_(
+    trial_values.c.trial_id == optuna_trials.c.trial_id, trial_values.c.objective == 0
+)
+_VALUED = optuna_trials.join(trial_values, _FIRST_VALUE)
 _JOINED = optuna_trials.outerjoin(
     sweep_trials, sweep_trials.c.trial_id == optuna_trials.c.trial_id
-).outerjoin(
-    trial_values,
-    and_(trial_values.c.trial_id == optuna_trials.c.trial_id, trial_values.c.objective == 0),
-)
+).outerjoin(trial_values, _FIRST_VALUE)
 _VALID = or_(sweep_trials.c.invalid.is_(None), sweep_trials.c.invalid == false())
 
 
@@ -117,26 +118,37 @@ def best(engine: Engine, name: str, n: int | None = None) -> list[TrialRow]:
 
     Only trials that are COMPLETE, not invalid, and have finite values.
     """
+    order = (trial_values.c.value, optuna_trials.c.number)
     with snapshot(engine) as connection:
         study_id = find_study(connection, name)
-        chosen = contenders([study_id]).order_by(trial_values.c.value, optuna_trials.c.number)
+        found = contenders([study_id])
         if _n_objectives(connection, study_id) > 1:
             front = _pareto_ids(connection, study_id)
-            chosen = chosen.where(optuna_trials.c.trial_id.in_(front))
-        return _rows(connection, chosen.limit(n))
+            found = found.where(optuna_trials.c.trial_id.in_(front))
+        # Their whole rows afterwards: to sort those of every trial takes PostgreSQL twice as long.
+        ids = found.order_by(*order).limit(n).scalar_subquery()
+        chosen = select(optuna_trials.c.trial_id).select_from(_JOINED)
+        return _rows(connection, chosen.where(optuna_trials.c.trial_id.in_(ids)).order_by(*order))
 
 
-def contenders(study_ids: Sequence[int] | Select[Any]) -> Chosen:
-    """Trials that may be the best: COMPLETE, not invalid, with a finite first value."""
+def contenders(
+    study_ids: Sequence[int] | Select[Any], of: ColumnElement[int] | None = None
+) -> Chosen:
+    """Trials that may be the best: COMPLETE, not invalid, with a finite first value.
+
+    ``of``: those of one of the studies alone, which a query around this one names.
+    """
     # Invalid ones are few and in an index. To ask each trial would read all of sweep_trials.
     invalid = select(sweep_trials.c.trial_id).where(
         sweep_trials.c.study_id.in_(study_ids), sweep_trials.c.invalid == true()
     )
     return (
         select(optuna_trials.c.trial_id)
-        .select_from(_JOINED)
+        .select_from(_VALUED)
         .where(
-            optuna_trials.c.study_id.in_(study_ids),
+            optuna_trials.c.study_id.in_(study_ids)
+            if of is None
+            else optuna_trials.c.study_id == of,
             optuna_trials.c.state == TrialState.COMPLETE,
             trial_values.c.value_type == _FINITE,
             optuna_trials.c.trial_id.not_in(invalid),
@@ -315,13 +327,12 @@ def _pareto_ids(connection: Connection, study_id: int) -> list[int]:
 
 def _rows(connection: Connection, chosen: Chosen) -> list[TrialRow]:
     main = connection.execute(chosen.with_only_columns(*_COLUMNS)).all()
-    if len(main) <= _FEW:  # by their ids: the search need not be repeated for each table
-        ids = [row.trial_id for row in main]
-        chosen = select(optuna_trials.c.trial_id).where(optuna_trials.c.trial_id.in_(ids))
-    values = _values(connection, chosen)
-    params = _params(connection, chosen)
-    tags = _tags(connection, chosen)
-    notes = _newest_notes(connection, chosen)
+    # A few by their ids: the search need not be repeated for each table.
+    ids = [row.trial_id for row in main] if len(main) <= _FEW else chosen
+    values = _values(connection, ids)
+    params = _params(connection, ids)
+    tags = _tags(connection, ids)
+    notes = _newest_notes(connection, ids)
     return [
         _row(
             row,
@@ -393,7 +404,7 @@ def _aware(time: datetime | None) -> datetime | None:
     return None if time is None else time.replace(tzinfo=UTC)
 
 
-def _values(connection: Connection, chosen: Chosen) -> dict[int, list[float]]:
+def _values(connection: Connection, chosen: Chosen | Sequence[int]) -> dict[int, list[float]]:
     query = (
         select(trial_values.c.trial_id, trial_values.c.value, trial_values.c.value_type)
         .where(trial_values.c.trial_id.in_(chosen))
@@ -405,7 +416,7 @@ def _values(connection: Connection, chosen: Chosen) -> dict[int, list[float]]:
     return found
 
 
-def _params(connection: Connection, chosen: Chosen) -> dict[int, dict[str, Any]]:
+def _params(connection: Connection, chosen: Chosen | Sequence[int]) -> dict[int, dict[str, Any]]:
     query = (
         select(
             trial_params.c.trial_id,
@@ -427,7 +438,7 @@ def _distribution(text: str) -> BaseDistribution:
     return json_to_distribution(text)  # a study has few, a row of every trial repeats them
 
 
-def _tags(connection: Connection, chosen: Chosen) -> dict[int, list[str]]:
+def _tags(connection: Connection, chosen: Chosen | Sequence[int]) -> dict[int, list[str]]:
     query = (
         select(sweep_tags.c.trial_id, sweep_tags.c.tag)
         .where(sweep_tags.c.trial_id.in_(chosen))
@@ -439,7 +450,7 @@ def _tags(connection: Connection, chosen: Chosen) -> dict[int, list[str]]:
     return found
 
 
-def _newest_notes(connection: Connection, chosen: Chosen) -> dict[int, str]:
+def _newest_notes(connection: Connection, chosen: Chosen | Sequence[int]) -> dict[int, str]:
     query = (
         select(sweep_notes.c.trial_id, sweep_notes.c.text)
         .where(sweep_notes.c.trial_id.in_(chosen))
