@@ -1,0 +1,301 @@
+"""What the difference between two configurations' errors comes from: one change at a time, trained.
+
+Notation: n causes apart, the baseline has none of them and the target all; S seeds, the same of
+every configuration; e_s(A) the validation error with the causes A, by seed s. A change from A to B
+has factor_s = e_s(A) / e_s(B): how many times smaller the error is with it. Its estimate is the
+geometric mean over the seeds, its interval Student's t of the log factors, paired by seed. Along a
+path the log factors add up to those of the whole, whatever the order.
+
+The forward path begins at the baseline and takes, of the changes that are left, the one with the
+lowest error (geometric mean). The reverse path begins at the target and undoes the one whose
+undoing gives the highest. Each step compares all that are left, so a path trains n (n + 1) / 2
+configurations and its start.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+from scipy.special import stdtrit
+
+from sweep.errors import UsageError
+from sweep.names import Optimizer
+from sweep.studyfile.rules import space_problems
+from sweep.studyfile.settings import SETTINGS
+from sweep.studyfile.space import Fixed
+from sweep.trial import TrialConfig
+
+#: Errors by seed; infinite where training diverged.
+Errors = Mapping[TrialConfig, Sequence[float]]
+
+#: Of the intervals.
+COVERAGE = 0.9
+#: Smaller errors are rounding of 32-bit pixels, and have no logarithm that means anything.
+_LEAST_ERROR = 1e-15
+
+#: What changes together, in the order in which equals are taken.
+STAGES: Mapping[str, tuple[str, ...]] = {
+    "epochs": ("epochs",),
+    "learning rate": ("learning_rate", "schedule", "warmup_epochs"),
+    "output": ("output",),
+    "loss": ("loss", "delta"),
+    "activation": ("activation",),
+    "width": ("hidden_width",),
+    "optimizer": (
+        *("optimizer", "momentum", "nesterov", "beta1", "beta2", "alpha", "eps", "weight_decay"),
+    ),
+    "initial weights": ("weight_init",),
+    "batch size": ("batch_size",),
+}
+#: Families for which a learning rate means the same.
+_ADAMS = {Optimizer.ADAM, Optimizer.ADAMW}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Settings in which two configurations differ, and which change together."""
+
+    #: A name of STAGES.
+    name: str
+    #: The settings that differ, as the baseline and as the target has them.
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
+class Factor(NamedTuple):
+    """How many times smaller the error is with a change than without it."""
+
+    estimate: float
+    #: 90 %; None with one seed.
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One change on a path, or one undoing."""
+
+    #: Several where no single one of those left could be trained.
+    causes: tuple[str, ...]
+    #: Where it leads, and its errors there by seed.
+    config: TrialConfig
+    errors: tuple[float, ...]
+    factor: Factor
+    #: What it was chosen from: the geometric mean error with each; infinite where it diverged.
+    options: Mapping[str, float]
+    #: Seeds that would have chosen the same by their own errors.
+    n_agree: int
+
+    @property
+    def error(self) -> float:
+        """Geometric mean over the seeds."""
+        return geometric_mean(self.errors)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """As far as the results so far decide it."""
+
+    steps: tuple[Step, ...]
+    #: Seeds that would have taken every step so: whose own order it is.
+    n_agree: int
+    #: What the next step's choice still needs; nothing when the path is whole.
+    missing: tuple[TrialConfig, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Both paths between two configurations, as far as they are known."""
+
+    baseline: TrialConfig
+    target: TrialConfig
+    causes: tuple[Cause, ...]
+    #: By seed; None where it has not been trained, infinite where it diverged.
+    baseline_errors: tuple[float, ...] | None
+    target_errors: tuple[float, ...] | None
+    #: Of all causes together; None until both ends have errors to compare.
+    whole: Factor | None
+    forward: Path
+    reverse: Path
+
+    @property
+    def missing(self) -> tuple[TrialConfig, ...]:
+        """What to train next; what follows depends on it. Empty when both paths are whole."""
+        return tuple(dict.fromkeys([*self.forward.missing, *self.reverse.missing]))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both paths go from one end to the other."""
+        return self.whole is not None and not self.missing
+
+    @property
+    def diverged(self) -> tuple[str, ...]:
+        """The ends without an error, from which there is nothing to explain."""
+        ends = {"baseline": self.baseline_errors, "target": self.target_errors}
+        return tuple(name for name, errors in ends.items() if errors and not _finite(errors))
+
+
+def causes_of(baseline: TrialConfig, target: TrialConfig) -> tuple[Cause, ...]:
+    """In what two configurations differ; settings that neither optimizer, loss nor schedule uses
+    are no difference."""
+    one, other = vars(in_use(baseline)), vars(in_use(target))
+    found = []
+    for name, settings in _stages(baseline, target).items():
+        differ = [setting for setting in settings if one[setting] != other[setting]]
+        if differ:
+            before, after = ({of: values[of] for of in differ} for values in (one, other))
+            found.append(Cause(name=name, before=before, after=after))
+    return tuple(found)
+
+
+def in_use(config: TrialConfig) -> TrialConfig:
+    """The configuration with everything that it does not use at its default."""
+    unused: dict[str, Any] = {
+        setting.name: setting.typed(setting.default)
+        for setting in SETTINGS.values()
+        if setting.used_with is not None
+        and setting.default is not None
+        and getattr(config, setting.used_with[0]) not in setting.used_with[1]
+    }
+    return replace(config, **unused)
+
+
+def _stages(baseline: TrialConfig, target: TrialConfig) -> Mapping[str, tuple[str, ...]]:
+    families = {baseline.optimizer, target.optimizer}
+    if len(families) == 1 or families <= _ADAMS:
+        return STAGES
+    # Adam's learning rate under sgd would train nothing, sgd's under adam would diverge.
+    return {
+        **STAGES,
+        "learning rate": ("schedule", "warmup_epochs"),
+        "optimizer": ("learning_rate", *STAGES["optimizer"]),
+    }
+
+
+def explain(baseline: TrialConfig, target: TrialConfig, errors: Errors) -> Explanation:
+    """Both paths, as far as these errors decide them. UsageError where nothing differs."""
+    baseline, target = in_use(baseline), in_use(target)
+    causes = causes_of(baseline, target)
+    if not causes:
+        raise UsageError(
+            "both configurations have the same settings in use: there is nothing to explain. "
+            "Give another trial with --from or --to."
+        )
+    known = {config: tuple(max(e, _LEAST_ERROR) for e in of) for config, of in errors.items()}
+    first, last = known.get(baseline), known.get(target)
+    measured = all(of is None or _finite(of) for of in (first, last))
+    undone = [replace(of, before=of.after, after=of.before) for of in causes]
+    return Explanation(
+        baseline=baseline,
+        target=target,
+        causes=causes,
+        baseline_errors=first,
+        target_errors=last,
+        whole=factor(first, last) if measured and first and last else None,
+        forward=_path(baseline, causes, known, helps=True) if measured else _NOWHERE,
+        reverse=_path(target, undone, known, helps=False) if measured else _NOWHERE,
+    )
+
+
+_NOWHERE = Path(steps=(), n_agree=0, missing=())
+
+
+def most_configurations(n_causes: int) -> int:
+    """How many configurations both paths need at most, their ends included."""
+    return int(min(2**n_causes, n_causes * (n_causes + 1)))
+
+
+def factor(without: Sequence[float], with_it: Sequence[float]) -> Factor:
+    """Of a change, from the errors without and with it, seed by seed."""
+    logs = [math.log(one / other) for one, other in zip(without, with_it, strict=True)]
+    mean = fmean(logs)
+    if len(logs) == 1:
+        return Factor(math.exp(mean), None, None)
+    t = float(stdtrit(len(logs) - 1, (1 + COVERAGE) / 2))
+    reach = t * stdev(logs) / math.sqrt(len(logs))
+    return Factor(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
+
+
+def geometric_mean(errors: Sequence[float]) -> float:
+    """Infinite where one of them is."""
+    return math.exp(fmean(map(math.log, errors)))
+
+
+def _finite(errors: Sequence[float]) -> bool:
+    return all(map(math.isfinite, errors))
+
+
+# --- a path -------------------------------------------------------------------------------------
+
+
+class _Option(NamedTuple):
+    causes: tuple[Cause, ...]
+    config: TrialConfig
+
+    @property
+    def name(self) -> str:
+        return " + ".join(cause.name for cause in self.causes)
+
+
+def _path(start: TrialConfig, causes: Sequence[Cause], errors: Errors, *, helps: bool) -> Path:
+    """From ``start``, change by change: with ``helps`` to the lowest error, else to the highest."""
+    steps: list[Step] = []
+    here, left = start, list(causes)
+    agree = set(range(len(errors.get(start, ()))))
+    while left:
+        options = _options(here, left, errors)
+        needed = [start, *(option.config for option in options)]
+        missing = tuple(config for config in needed if config not in errors)
+        if missing:
+            return Path(steps=tuple(steps), n_agree=len(agree), missing=missing)
+        step, agreeing = _step(errors[here], options, errors, helps=helps)
+        steps.append(step)
+        agree &= agreeing
+        here, left = step.config, [cause for cause in left if cause.name not in step.causes]
+    return Path(steps=tuple(steps), n_agree=len(agree), missing=())
+
+
+def _options(here: TrialConfig, left: Sequence[Cause], errors: Errors) -> list[_Option]:
+    """The single changes that can be trained; all at once where each of them diverges."""
+    single = [_Option((cause,), replace(here, **cause.after)) for cause in left]
+    allowed = [option for option in single if is_valid(option.config)]
+    if any(_may_be_finite(option.config, errors) for option in allowed):
+        return allowed
+    everything = replace(here, **{k: v for cause in left for k, v in cause.after.items()})
+    return [*allowed, _Option(tuple(left), everything)]
+
+
+def _may_be_finite(config: TrialConfig, errors: Errors) -> bool:
+    return config not in errors or _finite(errors[config])
+
+
+def is_valid(config: TrialConfig) -> bool:
+    """Whether a study file could fix every setting so."""
+    fixed = (Fixed(setting=name, path=name, value=value) for name, value in vars(config).items())
+    return not space_problems(tuple(fixed))
+
+
+def _step(
+    before: Sequence[float], options: Sequence[_Option], errors: Errors, *, helps: bool
+) -> tuple[Step, set[int]]:
+    """The step to the best option (or the worst that has an error), and the seeds that agree."""
+    usable = [option for option in options if _finite(errors[option.config])]
+    sign = 1 if helps else -1
+    chosen = min(usable, key=lambda of: sign * geometric_mean(errors[of.config]))
+    after = tuple(errors[chosen.config])
+    agreeing = {
+        seed
+        for seed in range(len(after))
+        if min(usable, key=lambda of: sign * errors[of.config][seed]) is chosen
+    }
+    step = Step(
+        causes=tuple(cause.name for cause in chosen.causes),
+        config=chosen.config,
+        errors=after,
+        factor=factor(before, after) if helps else factor(after, before),
+        options={of.name: geometric_mean(errors[of.config]) for of in options},
+        n_agree=len(agreeing),
+    )
+    return step, agreeing
