@@ -61,8 +61,8 @@ class TrialSpec:
     seeds: tuple[int, ...]
     #: Send the weights back when the mean validation error ends below this: the lowest so far.
     keep_weights_below: float = float("inf")
-    #: The same for pictures: the lowest so far of this width's class. The reference trainer, which
-    #: is slow beside them, sends them always.
+    #: The same for pictures and the decomposition: the lowest so far of this width's class. The
+    #: reference trainer, which is slow beside pictures, sends those always.
     keep_pictures_below: float = float("inf")
 
 
@@ -162,6 +162,21 @@ class Diagnostics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decomposition:
+    """What the first seed's network is made of after its last epoch: see trainer.decomposition."""
+
+    #: Effective rank of the code's covariance over the validation images: of how many units the
+    #: code makes use; 0 where the code never changes.
+    code_rank: float
+    #: Effective ranks of the weights, biases left out.
+    encoder_rank: float
+    decoder_rank: float
+    #: Singular values of the linear map from image to copy, the largest first, as many as hidden
+    #: units or pixels, whichever are fewer. None where activation or output is not linear.
+    end_to_end: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestMetrics:
     """The test set, measured once at the end of one seed's training."""
 
@@ -226,6 +241,8 @@ class TrialDone:
     errors_png: bytes | None
     #: safetensors of the first seed, or None when the trial was not among the best.
     weights: bytes | None
+    #: Of the first seed; None when the trial was not among the best of its width.
+    decomposition: Decomposition | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sweep.trial import (
+    Decomposition,
     EpochDone,
     EpochMetrics,
     Limits,
@@ -16,6 +17,10 @@ from sweep.trial import (
     TrialDiverged,
     TrialDone,
     TrialSpec,
+)
+
+DECOMPOSITION = Decomposition(
+    code_rank=3.5, encoder_rank=2.5, decoder_rank=1.5, end_to_end=(1.0, 0.5)
 )
 
 
@@ -106,7 +111,8 @@ class FakePopulation:
         spec = self._members[number].spec
         error = metrics_of(spec, spec.config.epochs).val_mse
         limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
-        png = b"png" if error < limits.pictures else None
+        is_best_of_width = error < limits.pictures
+        png = b"png" if is_best_of_width else None
         return TrialDone(
             number=number,
             attempt=spec.attempt,
@@ -125,6 +131,7 @@ class FakePopulation:
             reconstructions_png=png,
             errors_png=png,
             weights=b"weights" if error < limits.weights else None,
+            decomposition=DECOMPOSITION if is_best_of_width else None,
         )
 
     def close(self) -> None:

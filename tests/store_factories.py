@@ -42,6 +42,15 @@ DISTRIBUTIONS: dict[str, BaseDistribution] = {
 }
 
 
+#: As JSON has it.
+DECOMPOSITION: dict[str, Any] = {
+    "code_rank": 7.5,
+    "encoder_rank": 6.5,
+    "decoder_rank": 5.5,
+    "end_to_end": None,
+}
+
+
 def new_store(url: str) -> Engine:
     """An empty store at that URL."""
     engine = connect(make_url(url))
@@ -239,6 +248,7 @@ def fill_study(engine: Engine, name: str) -> None:
         schema.metadata.tables["trial_heartbeats"]: of_trial,
         schema.sweep_results: of_trial | {"seed_index": 0, "seed": 0},
         schema.sweep_reconstructions: of_trial | png,
+        schema.sweep_decompositions: of_trial | {"decomposition": DECOMPOSITION},
         schema.sweep_workers: of_study | worker | seen,
         schema.sweep_leases: lease_row(study_id, EPOCH),
         schema.sweep_commands: of_study | command,

@@ -4,13 +4,37 @@ import math
 
 import pytest
 
-from sweep.trial import EpochDone, EpochMetrics, Ready, Train, TrialConfig, TrialSpec
+from sweep.trial import (
+    Decomposition,
+    EpochDone,
+    EpochMetrics,
+    Ready,
+    Train,
+    TrialConfig,
+    TrialDone,
+    TrialSpec,
+)
 from sweep.wire import decode, encode
 
 
 def test_a_spec_comes_back_equal_with_its_infinite_threshold() -> None:
     spec = TrialSpec(number=3, attempt=2, config=TrialConfig(hidden_width=8), seeds=(1, 2))
     assert decode(encode(Train(specs=(spec,)))) == Train(specs=(spec,))
+
+
+def test_what_was_found_in_a_network_comes_back_equal() -> None:
+    found = Decomposition(code_rank=1.5, encoder_rank=2.5, decoder_rank=3.5, end_to_end=(1.0, 0.1))
+    event = TrialDone(
+        number=3,
+        attempt=1,
+        results=(),
+        train_seconds=0.5,
+        reconstructions_png=None,
+        errors_png=None,
+        weights=b"weights",
+        decomposition=found,
+    )
+    assert decode(encode(event)) == event
 
 
 def test_floats_come_back_bit_for_bit() -> None:

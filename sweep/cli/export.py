@@ -40,7 +40,7 @@ def export(
     ] = None,
     storage: Storage = None,
 ) -> None:
-    """Write all trials of a study as CSV, or as JSON with their learning curves.
+    """Write all trials of a study as CSV, or as JSON with learning curves and decompositions.
 
     A text cell of the CSV that a spreadsheet would take for a formula begins with an apostrophe.
     """
@@ -58,10 +58,17 @@ def export(
 
 
 def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> str:
-    from sweep.store import read
+    from sweep.store import read, read_beside
 
-    curves = read.curves(engine, name)
-    trials = [{**trial_json(row), "curve": curves.get(row.number, [])} for row in rows]
+    curves, decompositions = read.curves(engine, name), read_beside.decompositions(engine, name)
+    trials = [
+        {
+            **trial_json(row),
+            "curve": curves.get(row.number, []),
+            "decomposition": decompositions.get(row.number),
+        }
+        for row in rows
+    ]
     about = {
         "study": study_json(read.study(engine, name)),
         "study_file": read.study_file_text(engine, name),

@@ -1,7 +1,7 @@
 """show: everything about one trial."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName
@@ -34,6 +34,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
         about = {
             "artifact_id": trial.artifact_id,
             "results": trial.results,
+            "decomposition": trial.decomposition,
             "beside_floors": beside,
         }
         history = {"notes": trial.notes, "events": trial.events}
@@ -48,6 +49,8 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
         show_titled_table("Seeds", _SEED_HEADER, map(_seed_cells, trial.results), left=0)
     if networks := [_network_cells(result) for result in trial.results if result.diagnostics]:
         show_titled_table("Networks", _NETWORK_HEADER, networks, left=0)
+    if trial.decomposition is not None:
+        section("Inside the first seed's network", _inside(trial.decomposition))
     if curve:
         show_titled_table("Learning curve", _CURVE_HEADER, map(_curve_cells, curve), left=0)
     if trial.notes:
@@ -148,6 +151,23 @@ def _network_cells(result: "SeedResult") -> Sequence[str]:
         words.number(of.get("decoder_norm"), 4),
     )
 
+
+def _inside(of: Mapping[str, Any]) -> dict[str, str]:
+    """Effective ranks, and what a linear network does to an image: see trial.Decomposition."""
+    ranks = {
+        "effective rank of the code": words.number(of["code_rank"], 4),
+        "of the encoder's weights": words.number(of["encoder_rank"], 4),
+        "of the decoder's weights": words.number(of["decoder_rank"], 4),
+    }
+    values = of["end_to_end"]
+    if values is None:
+        return ranks
+    first = " ".join(words.number(value, 3) for value in values[:_N_SINGULAR_VALUES])
+    more = f" … {words.number(values[-1], 3)}" if len(values) > _N_SINGULAR_VALUES else ""
+    return ranks | {f"{len(values)} singular values end to end": first + more}
+
+
+_N_SINGULAR_VALUES = 8
 
 _CURVE_HEADER = ("epoch", "train_loss", "val_mse", "val_bce", "seconds")
 

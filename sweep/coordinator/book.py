@@ -7,6 +7,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean, stdev
@@ -207,6 +208,10 @@ class Book:
             self._rows.rows.reconstructions[number] = {
                 "reconstructions_png": done.reconstructions_png,
                 "errors_png": done.errors_png,
+            }
+        if done.decomposition is not None:
+            self._rows.rows.decompositions[number] = {
+                "decomposition": asdict(done.decomposition),
             }
 
     def _has_result(self, number: int) -> None:

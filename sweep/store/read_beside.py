@@ -5,13 +5,14 @@ The queries go by our own table, which has an index by number; Optuna's has none
 
 from collections import defaultdict
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, or_, select
 
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.records import mean_of
 from sweep.store.schema import (
+    sweep_decompositions,
     sweep_notes,
     sweep_reconstructions,
     sweep_results,
@@ -70,6 +71,18 @@ def diagnostics(
             if measured is not None:
                 found[number].append(measured)
     return {number: means for number, seeds in found.items() if (means := mean_of(seeds))}
+
+
+def decompositions(
+    engine: Engine, name: str, numbers: Collection[int] | None = None
+) -> dict[int, dict[str, Any]]:
+    """``trial.Decomposition`` of the first seed by number, of the trials that have one."""
+    query = select(_NUMBER, sweep_decompositions.c.decomposition).join(
+        sweep_decompositions, sweep_decompositions.c.trial_id == sweep_trials.c.trial_id
+    )
+    with snapshot(engine) as connection:
+        query = query.where(*_chosen(connection, name, numbers))
+        return dict(connection.execute(query).all())
 
 
 def _chosen(

@@ -55,6 +55,7 @@ from sweep.store.records import (
 )
 from sweep.store.schema import (
     study_directions,
+    sweep_decompositions,
     sweep_epochs,
     sweep_events,
     sweep_notes,
@@ -171,6 +172,7 @@ def trial(engine: Engine, name: str, number: int) -> TrialDetail:
         return TrialDetail(
             **vars(row),
             results=_results(connection, trial_id),
+            decomposition=_decomposition(connection, trial_id),
             events=tuple(event_rows(connection, *of_trial)),
             notes=tuple(note_rows(connection, sweep_notes.c.trial_id == trial_id)),
             artifact_id=connection.execute(artifact).scalar_one_or_none(),
@@ -479,6 +481,13 @@ def _results(connection: Connection, trial_id: int) -> tuple[SeedResult, ...]:
         )
         for row in connection.execute(query)
     )
+
+
+def _decomposition(connection: Connection, trial_id: int) -> dict[str, Any] | None:
+    query = select(sweep_decompositions.c.decomposition).where(
+        sweep_decompositions.c.trial_id == trial_id
+    )
+    return connection.execute(query).scalar_one_or_none()
 
 
 def event_rows(

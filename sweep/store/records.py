@@ -210,6 +210,9 @@ class TrialDetail(TrialRow):
     notes: tuple[NoteRow, ...]
     #: The weights in the artifact store; None when the trial was not among the best.
     artifact_id: str | None
+    #: trial.Decomposition of the first seed, by name; None when the trial was not among the best of
+    #: its width and nobody asked.
+    decomposition: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)

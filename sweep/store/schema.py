@@ -160,6 +160,15 @@ sweep_reconstructions = Table(
     Column("errors_png", LargeBinary, nullable=False),
 )
 
+#: trial.Decomposition of the first seed: of trials that were the best of their width when they
+#: ended, and of those that somebody asked for.
+sweep_decompositions = Table(
+    "sweep_decompositions",
+    sweep_metadata,
+    _trial_key(),
+    Column("decomposition", JSON, nullable=False),
+)
+
 sweep_workers = Table(
     "sweep_workers",
     sweep_metadata,
@@ -269,4 +278,5 @@ TABLES_OF_AN_ATTEMPT = (
     sweep_epochs,
     sweep_results,
     sweep_reconstructions,
+    sweep_decompositions,
 )

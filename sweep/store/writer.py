@@ -39,6 +39,9 @@ Row = dict[str, Any]
 TRIAL_BYTES = 3000
 RESULT_BYTES = 1000
 EPOCH_BYTES = 500
+#: A decomposition's, and one of its singular values'.
+DECOMPOSITION_BYTES = 1000
+SINGULAR_VALUE_BYTES = 40
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Rows:
     epochs: dict[tuple[int, int, int], Row] = field(default_factory=dict)
     results: dict[tuple[int, int], Row] = field(default_factory=dict)
     reconstructions: dict[int, Row] = field(default_factory=dict)
+    decompositions: dict[int, Row] = field(default_factory=dict)
     workers: dict[str, Row] = field(default_factory=dict)
     events: list[Row] = field(default_factory=list)
     commands: dict[int, str] = field(default_factory=dict)
@@ -57,16 +61,23 @@ class Rows:
     def touched(self) -> set[int]:
         """Numbers of the trials that have a row here."""
         keyed = (*self.epochs, *self.results)
-        return {*self.trials, *self.reconstructions, *(key[0] for key in keyed)}
+        by_number = (self.trials, self.reconstructions, self.decompositions)
+        return {*(number for of in by_number for number in of), *(key[0] for key in keyed)}
 
     def about_bytes(self) -> int:
-        """3,000 bytes a trial, 1,000 a result, 500 an epoch or event, and the pictures' own."""
+        """3,000 bytes a trial, 1,000 a result or decomposition (and 40 a singular value), 500 an
+        epoch or event, and the pictures' own."""
         rows = TRIAL_BYTES * len(self.trials) + RESULT_BYTES * len(self.results)
         rows += EPOCH_BYTES * (len(self.epochs) + len(self.events))
         pictures = sum(
             len(png) for row in self.reconstructions.values() for png in row.values() if png
         )
-        return rows + pictures
+        decomposed = sum(
+            DECOMPOSITION_BYTES
+            + SINGULAR_VALUE_BYTES * len(row["decomposition"]["end_to_end"] or ())
+            for row in self.decompositions.values()
+        )
+        return rows + pictures + decomposed
 
     def forget_curves(self, number: int) -> None:
         """Drop the curve rows of a trial that begins anew."""
@@ -297,6 +308,12 @@ class StudyWriter:
             schema.sweep_reconstructions,
             ("trial_id",),
             [{"trial_id": ids[number], **row} for number, row in rows.reconstructions.items()],
+        )
+        _upsert(
+            connection,
+            schema.sweep_decompositions,
+            ("trial_id",),
+            [{"trial_id": ids[number], **row} for number, row in rows.decompositions.items()],
         )
         if rows.events:
             connection.execute(

@@ -3,7 +3,7 @@
 Notation: N images of D pixels, B of them in a batch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -54,6 +54,13 @@ class DeviceData:
             width=images.width,
             sha256=images.sha256,
         )
+
+    def to(self, device: torch.device) -> Self:
+        """The same on another device; itself where it is there already."""
+        if self.train.device.type == device.type:
+            return self
+        there = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
+        return replace(self, **there)
 
     @property
     def n_inputs(self) -> int:

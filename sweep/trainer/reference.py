@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sweep.trainer.data import DeviceData, as_floats, batches
+from sweep.trainer.decomposition import decompose
 from sweep.trainer.evaluation import evaluate, evaluate_test
 from sweep.trainer.losses import LOSSES
 from sweep.trainer.model import Autoencoder
@@ -77,8 +78,10 @@ class Training:
         return metrics
 
     def result(self) -> TrialDone:
-        """Measure the test set. Weights go with it below ``spec.keep_weights_below``."""
+        """Measure the test set. Weights, and what is found in them, go with it below the limits."""
         first, config, data = self._runs[0], self.spec.config, self._data
+        is_best_of_width = self._ends_below(self.spec.keep_pictures_below)
+        keeps_weights = self._ends_below(self.spec.keep_weights_below)
         with torch.no_grad():
             originals = as_floats(data.strip)
             copies = first.model.reconstruct(originals)
@@ -89,7 +92,10 @@ class Training:
             train_seconds=self._train_seconds(),
             reconstructions_png=strip_png(to_bytes(copies).cpu().numpy(), data.height, data.width),
             errors_png=errors_png(originals, copies, data.height, data.width),
-            weights=save_model(first.model, config, first.seed, data) if self._keeps() else None,
+            weights=save_model(first.model, config, first.seed, data) if keeps_weights else None,
+            decomposition=(
+                decompose(first.model, data.validation, config) if is_best_of_width else None
+            ),
         )
 
     def _train(self, run: "Run", epoch: int) -> EpochMetrics:
@@ -99,11 +105,11 @@ class Training:
             raise Diverged(epoch, f"{reason} in epoch {epoch}{of_seed}")
         return metrics
 
-    def _keeps(self) -> bool:
+    def _ends_below(self, error: float) -> bool:
         if not self._metrics:
             return False
         last = [metrics.val_mse for metrics in self._metrics[-1]]
-        return sum(last) / len(last) < self.spec.keep_weights_below
+        return sum(last) / len(last) < error
 
     def _train_seconds(self) -> float:
         """Mean over the seeds, so that it does not grow with their number."""

@@ -41,6 +41,7 @@ def test_json_has_the_study_its_file_and_the_curves(cli: Cli, study: int) -> Non
     assert found["study"]["study_name"] == "study"
     assert found["study_file"].startswith("[study]")
     assert [point["val_mse"] for point in found["trials"][1]["curve"]] == [0.04, 0.01]
+    assert found["trials"][1]["decomposition"] is None
 
 
 def test_a_file_is_written_whole_and_named(cli: Cli, study: int, tmp_path: Path) -> None:

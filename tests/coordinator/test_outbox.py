@@ -183,4 +183,5 @@ def test_what_waits_is_counted_in_bytes() -> None:
     rows.results[0, 0] = {}
     rows.epochs.update({(0, 0, epoch): {} for epoch in (1, 2)})
     rows.reconstructions[0] = {"reconstructions_png": b"1234", "errors_png": None}
-    assert rows.about_bytes() == 3000 + 1000 + 2 * 500 + 4
+    rows.decompositions[0] = {"decomposition": {"end_to_end": [1.0, 0.5]}}
+    assert rows.about_bytes() == 3000 + 1000 + 2 * 500 + 4 + 1000 + 2 * 40

@@ -1,5 +1,6 @@
 """Studies with workers that train populations: what is handed out, and what comes back."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import RunOptions, plan
 from sweep.errors import DeviceError
 from sweep.names import Trainer
-from sweep.store import read
+from sweep.store import read, read_beside
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
 from sweep.trial import Expected, Room, Train, TrialConfig, TrialSpec
 from tests.coordinator.test_run import ONE, STUDY, run, states, study_file, trials
-from tests.fake_populations import FakePopulation
+from tests.fake_populations import DECOMPOSITION, FakePopulation
 from tests.fake_workers import FakeLauncher, FakeWorker
 
 ROOM = Room(slots=8, rows=4096, tile_units=32)
@@ -89,12 +90,17 @@ def test_a_sampler_is_told_how_many_trials_train_together(
     assert told == [4]
 
 
+#: As JSON has it.
+FOUND = {**asdict(DECOMPOSITION), "end_to_end": list(DECOMPOSITION.end_to_end or ())}
+
+
 def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: str) -> None:
     file = study_file(STUDY, "budget.trials=40", "study.duplicates=train")
     run(engine, FakeLauncher(room=ROOM), file)
     shown = [n for n in range(40) if read.reconstruction(engine, "x", n) is not None]
     assert read.best(engine, "x", 1)[0].number in shown
     assert 0 < len(shown) < 40
+    assert read_beside.decompositions(engine, "x") == dict.fromkeys(shown, FOUND)
     assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
 
 

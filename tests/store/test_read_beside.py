@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 
 from sweep.errors import NotFoundError
 from sweep.store import annotate, schema
-from sweep.store.read_beside import Remarks, pictured, remarks
-from tests.store_factories import add_rows, add_study, add_trial, sqlite_store
+from sweep.store.read_beside import Remarks, decompositions, pictured, remarks
+from tests.store_factories import DECOMPOSITION, add_rows, add_study, add_trial, sqlite_store
 
 
 @pytest.fixture
@@ -55,6 +55,13 @@ def test_others_than_the_wanted_trials_are_left_out(engine: Engine) -> None:
 def test_pictures_are_found_by_number_within_the_study(engine: Engine) -> None:
     assert pictured(engine, "study", [0, 1, 2]) == {1}
     assert pictured(engine, "study", [0]) == set()
+
+
+def test_decompositions_are_found_by_number_within_the_study(engine: Engine) -> None:
+    of_one = {"trial_id": 2, "decomposition": DECOMPOSITION}
+    add_rows(engine, schema.sweep_decompositions, of_one)
+    assert decompositions(engine, "study") == {1: DECOMPOSITION}
+    assert decompositions(engine, "study", [0, 2]) == {}
 
 
 def test_no_study_is_told(engine: Engine) -> None:

@@ -260,19 +260,20 @@ def test_a_tick_gives_its_revision_to_the_trials_that_it_touched(
     engine: Engine, opened: OpenStudy
 ) -> None:
     study, rows = memory(opened), opened.writer
-    for number in range(6):
+    for number in range(7):
         study.ask()
         rows.rows.trials[number] = {"attempt": 1}
     rows.flush()
     first, of_trials = revisions(engine)
-    assert of_trials == [first] * 6
+    assert of_trials == [first] * 7
     rows.rows.trials[0] = {"train_seconds": 1.0}
     rows.rows.epochs[1, 0, 1] = {"val_mse": 0.5}
     rows.rows.results[2, 0] = {"seed": 1}
     rows.rows.reconstructions[3] = {"reconstructions_png": b"", "errors_png": b""}
     opened.storage.restart_trial(4)
+    rows.rows.decompositions[5] = {"decomposition": {"end_to_end": None}}
     rows.flush()
-    assert revisions(engine) == (first + 1, [first + 1] * 5 + [first])
+    assert revisions(engine) == (first + 1, [first + 1] * 6 + [first])
 
 
 def test_what_is_no_trials_is_a_new_revision_all_the_same(

@@ -9,7 +9,7 @@ import pytest
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import settings
-from sweep.trial import EpochDone, TrialConfig
+from sweep.trial import EpochDone, TrialConfig, TrialDone
 from tests.fused_factories import (
     BLOCKS,
     FUSED,
@@ -111,6 +111,19 @@ def test_what_is_reported_of_an_epoch_is_what_the_reference_reports() -> None:
                 assert same_or_none(got.val_bce, expected.val_bce)
 
 
+def assert_same_inside(got: TrialDone, expected: TrialDone) -> None:
+    """What was found in the first seed's weights."""
+    one, other = got.decomposition, expected.decomposition
+    assert one is not None and other is not None
+    assert one.code_rank == pytest.approx(other.code_rank, rel=1e-5)
+    assert one.encoder_rank == pytest.approx(other.encoder_rank, rel=1e-5)
+    assert one.decoder_rank == pytest.approx(other.decoder_rank, rel=1e-5)
+    if other.end_to_end is None:
+        assert one.end_to_end is None
+    else:
+        assert one.end_to_end == pytest.approx(other.end_to_end, rel=1e-4, abs=1e-6)
+
+
 @pytest.mark.parametrize("output", Output)
 def test_a_result_is_what_the_reference_gives(output: Output) -> None:
     data = small_data()
@@ -132,4 +145,5 @@ def test_a_result_is_what_the_reference_gives(output: Output) -> None:
         assert (one.exact_pixels, one.n_parameters) == (other.exact_pixels, other.n_parameters)
     assert got.reconstructions_png == expected.reconstructions_png
     assert got.errors_png == expected.errors_png
+    assert_same_inside(got, expected)
     assert got.weights is not None and len(got.weights) == len(expected.weights or b"")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from sweep.errors import DeviceError
 from sweep.trainer.data import DeviceData, as_floats
+from sweep.trainer.decomposition import decompose
 from sweep.trainer.fused.graphs import repeatable, repeated
 from sweep.trainer.fused.kernels import codes
 from sweep.trainer.fused.layout import Layout, Place
@@ -44,6 +46,7 @@ from sweep.trainer.pixels import errors_png, strip_png, to_bytes
 from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trainer.weights import save_model
 from sweep.trial import (
+    Decomposition,
     Diagnostics,
     EpochDone,
     EpochMetrics,
@@ -56,6 +59,8 @@ from sweep.trial import (
 #: Threads that draw data orders while the device trains: a permutation of 55,000 takes about as
 #: long as a narrow trial's epoch.
 ORDER_THREADS = 4
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -250,7 +255,8 @@ class FusedTrainer:
     def result(self, number: int, limits: Limits | None = None) -> TrialDone:
         """What came of a trial that has trained to its last epoch; it stays until released.
 
-        Weights and pictures come below the limits, or the trial's own.
+        Weights, pictures and what is found in the weights come below the limits, or the trial's
+        own.
         """
         member, data = self._members[number], self.data
         spec, tested = member.spec, member.tested
@@ -260,7 +266,7 @@ class FusedTrainer:
                 " its result comes after the last."
             )
         limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
-        has_pictures = member.last_error < limits.pictures
+        is_best_of_width = member.last_error < limits.pictures
         return TrialDone(
             number=number,
             attempt=spec.attempt,
@@ -271,9 +277,10 @@ class FusedTrainer:
                 )
             ),
             train_seconds=member.train_seconds,
-            reconstructions_png=self._strip_png(tested) if has_pictures else None,
-            errors_png=self._errors_png(tested) if has_pictures else None,
+            reconstructions_png=self._strip_png(tested) if is_best_of_width else None,
+            errors_png=self._errors_png(tested) if is_best_of_width else None,
             weights=self._saved(member) if member.last_error < limits.weights else None,
+            decomposition=self._decomposed(member) if is_best_of_width else None,
         )
 
     def weights(self, number: int) -> tuple[Weights, ...]:
@@ -413,9 +420,20 @@ class FusedTrainer:
         return errors_png(originals, tested.copies, self.data.height, self.data.width)
 
     def _saved(self, member: Member) -> bytes:
-        config = member.spec.config
-        model = Autoencoder(config, self._weights_of(member)[0], torch.device("cpu"))
-        return save_model(model, config, member.spec.seeds[0], self.data)
+        return save_model(
+            self._first_model(member), member.spec.config, member.spec.seeds[0], self.data
+        )
+
+    def _decomposed(self, member: Member) -> Decomposition | None:
+        return decompose(self._first_model(member), self._host_data.validation, member.spec.config)
+
+    def _first_model(self, member: Member) -> Autoencoder:
+        """The first seed's network, on the CPU: the device works on the next epoch meanwhile."""
+        return Autoencoder(member.spec.config, self._weights_of(member)[0], CPU)
+
+    @cached_property
+    def _host_data(self) -> DeviceData:
+        return self.data.to(CPU)
 
     def _check(self, spec: TrialSpec) -> None:
         check(spec.config)

@@ -1,0 +1,87 @@
+"""What a trained network is made of: effective ranks, and the singular values of a linear one.
+
+Notation: N images of D pixels, H hidden units; sigma_1 >= sigma_2 >= ... the singular values of a
+matrix. Its effective rank is exp(-sum_i p_i ln p_i) with p_i = sigma_i / sum_j sigma_j (Roy and
+Vetterli 2007, "The effective rank: a measure of effective dimensionality", definition 1): 1 where
+one direction holds all, r where r directions hold equal parts.
+"""
+
+import torch
+from torch import Tensor
+
+from sweep.names import Activation, Output
+from sweep.trainer.data import as_floats, batches
+from sweep.trainer.model import Autoencoder
+from sweep.trial import Decomposition, TrialConfig
+
+#: Of values up to 1 in float32, a smaller variance is rounding.
+_ROUNDING = 1e-12
+
+
+@torch.no_grad()
+def decompose(
+    model: Autoencoder,
+    images: Tensor,  # (N, D) uint8, where the model is
+    config: TrialConfig,
+) -> Decomposition | None:
+    """Of a network whose weights are finite; None where its code is not."""
+    code = codes(model, images)
+    if not bool(torch.isfinite(code).all()):
+        return None
+    is_linear = config.activation is Activation.LINEAR and config.output is Output.LINEAR
+    encoder, decoder = model.encoder.weight.double(), model.decoder.weight.double()
+    return Decomposition(
+        code_rank=effective_rank(code_variances(code)),
+        encoder_rank=effective_rank(singular_values(encoder)),
+        decoder_rank=effective_rank(singular_values(decoder)),
+        end_to_end=tuple(end_to_end(encoder, decoder).tolist()) if is_linear else None,
+    )
+
+
+@torch.no_grad()
+def codes(model: Autoencoder, images: Tensor) -> Tensor:
+    """The hidden units' outputs (N, H) float32 of images (N, D) uint8."""
+    return torch.cat([model.activation(model.encoder(as_floats(b))) for b in batches(images)])
+
+
+def code_variances(code: Tensor) -> Tensor:
+    """Eigenvalues (H,) of the covariance of a code (N, H), ascending, over its largest square.
+
+    Products are float32, a tenth of the time; what that loses weighs nothing in an effective rank.
+    """
+    largest = code.abs().max()
+    scaled = code / largest if largest > 0 else code
+    centred = scaled - scaled.mean(dim=0)
+    covariance = (centred.T @ centred).double() / len(code)
+    variances = torch.linalg.eigvalsh(covariance)
+    return torch.where(variances > _ROUNDING, variances, 0.0)
+
+
+def singular_values(matrix: Tensor) -> Tensor:
+    """Of a float64 matrix, ascending, by the eigenvalues of its smaller Gram matrix.
+
+    Those below about 1e-8 of the largest are rounding; in an effective rank they weigh nothing.
+    """
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    squares: Tensor = torch.linalg.eigvalsh(gram)
+    return squares.clamp_(min=0.0).sqrt_()
+
+
+def end_to_end(
+    encoder: Tensor,  # (H, D) float64
+    decoder: Tensor,  # (D, H) float64
+) -> Tensor:
+    """Singular values (min(H, D),) of decoder @ encoder, the largest first."""
+    _, outer = torch.linalg.qr(decoder, mode="r")
+    _, inner = torch.linalg.qr(encoder.T, mode="r")
+    values: Tensor = torch.linalg.svdvals(outer @ inner.T)
+    return values
+
+
+def effective_rank(values: Tensor) -> float:
+    """Of a matrix with these singular values; 0 where all are 0."""
+    total = values.sum()
+    if not total > 0:
+        return 0.0
+    shares = values / total
+    return float(torch.special.entr(shares).sum().exp())
