@@ -7,6 +7,7 @@ import typer
 
 from sweep.cli import (
     annotate,
+    atlas,
     compare,
     control,
     dashboard,
@@ -122,6 +123,10 @@ _add(
     (show.show, "sweep show quickstart 0"),
     (limits.limits, "sweep limits quickstart\nsweep limits quickstart 0 7"),
     (ties.ties, "sweep ties quickstart\nsweep ties quickstart -n 20"),
+    (
+        atlas.atlas,
+        "sweep atlas quickstart\nsweep atlas quickstart 0 7 -o two.html",
+    ),
     (compare.compare, "sweep compare quickstart 0 7 12"),
     (reconstruct.reconstruct, "sweep reconstruct quickstart 0 -o trial-0.png"),
     (verify.verify, "sweep verify quickstart 0\nsweep verify quickstart 0 --gpus cpu"),

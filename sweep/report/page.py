@@ -11,6 +11,7 @@ from markupsafe import Markup
 from sweep import datasets
 from sweep.analysis.floors import Floors
 from sweep.analysis.importances import importances
+from sweep.analysis.strips import picture_names
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_limits import LimitedTrial, limits_by_width
 from sweep.analysis.study_ties import study_ties
@@ -26,7 +27,7 @@ from sweep.figures.intermediate import choose_curves, draw_intermediate, gather_
 from sweep.figures.learning import draw_curves, gather_curves
 from sweep.figures.parallel import draw_lines, gather_lines
 from sweep.figures.pareto import draw_front, gather_front
-from sweep.figures.pictures import PictureRow, cut, picture_names
+from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.slices import draw_slice, gather_slice
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.width import draw_width, gather_width

@@ -19,7 +19,7 @@ def render(engine: Engine, name: str) -> str:
 
 def lay_out(page: Page) -> str:
     """The page as HTML, with plotly.js inlined once if there is a chart to draw."""
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     has_charts = any(page.charts.values())
     return template.render(
         page=page,
@@ -30,7 +30,8 @@ def lay_out(page: Page) -> str:
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What templates are read by, and the words they may use."""
     environment = Environment(
         loader=PackageLoader("sweep.report"),
         autoescape=True,

@@ -4,8 +4,9 @@ import io
 import pytest
 from PIL import Image
 
-from sweep.figures import pictures
-from sweep.figures.pictures import cut, picture_names, see_through
+from sweep.analysis import strips
+from sweep.analysis.strips import picture_names
+from sweep.figures.pictures import cut, see_through
 from sweep.trainer import data, pixels
 from tests.store_factories import strip_png
 
@@ -17,7 +18,7 @@ def opened(uri: str) -> Image.Image:
 
 
 def test_strips_are_cut_where_the_trainer_joins_them() -> None:
-    assert (pictures.GAP, pictures.STRIP_LENGTH) == (pixels.GAP, data.STRIP_LENGTH)
+    assert (strips.GAP, strips.STRIP_LENGTH) == (pixels.GAP, data.STRIP_LENGTH)
 
 
 @pytest.mark.parametrize("size", [(28, 28), (6, 9)])

@@ -45,6 +45,7 @@ COMMANDS = {
     "invalidate": "invalidate x 0",
     "limits": "limits x",
     "ties": "ties x",
+    "atlas": "atlas x",
     "doctor": "doctor",
     "db upgrade": "db upgrade",
     "delete": "delete x --yes",

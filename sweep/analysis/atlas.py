@@ -1,0 +1,192 @@
+"""The same ten test images at every width: where they err, and what wider layers do for them.
+
+Notation: N images, W trials by width, M things that have an error (images, or classes of them).
+
+What is kept of a trial is two strips of pictures: its copies, as 8-bit values, and its error maps,
+|copy - original| in steps of 1/510, white from half of the scale on. Errors are taken from the
+maps, which are twice as fine and do not cut off what a linear output puts outside of [0, 1]; where
+a map is white, from the copies. So an image's mean squared error is known down to ``RESOLUTION``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.analysis.strips import Pixels
+from sweep.store.records import TrialRow
+
+#: Steps of an error map on the [0, 1] scale: 255 of them are half of it.
+_STEPS = 510.0
+#: The variance of rounding to a step: squared errors below it are not told apart.
+RESOLUTION = (1.0 / _STEPS) ** 2 / 12.0
+#: An error has stopped falling where no wider layer brings it below so many times the lowest yet.
+STOPPED = 0.9
+
+
+class PixelKind(StrEnum):
+    """What a pixel is in the original: exactly 0, exactly 1, or neither."""
+
+    BLACK = "black"
+    BETWEEN = "in between"
+    WHITE = "white"
+
+
+class KindErrors(NamedTuple):
+    """How the pixels of one kind come back."""
+
+    kind: PixelKind
+    #: Of all pixels.
+    share: float
+    mse: float
+    #: Share of them that come back as the same 8-bit value.
+    exact: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtlasTrial:
+    """What a trial's first seed makes of the ten images."""
+
+    trial: TrialRow
+    copies: Pixels  # (N, height, width)
+    error_map: Pixels  # (N, height, width)
+    image_mse: NDArray[np.float64]  # (N,)
+    #: Share of an image's pixels that come back as the same 8-bit value.
+    image_exact: NDArray[np.float64]  # (N,)
+    #: Of the kinds that occur.
+    kinds: tuple[KindErrors, ...]
+
+
+class Stop(NamedTuple):
+    """Where the error of an image, or of a class, stops falling with the width."""
+
+    name: str
+    #: From this width on.
+    width: int
+    error: float
+    #: Wider ones that were tried; 0 where the error still falls at the widest.
+    n_wider: int
+
+
+class Difference(NamedTuple):
+    """Two trials on the same images."""
+
+    first: int
+    second: int
+    #: The first's error less the second's, in steps of the maps: above 0 the second is nearer.
+    map: NDArray[np.int16]  # (N, height, width)
+    #: Shares of the pixels.
+    first_nearer: float
+    second_nearer: float
+    #: Mean absolute difference of the copies, on the [0, 1] scale.
+    apart: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Atlas:
+    """Originals and what became of them."""
+
+    originals: Pixels  # (N, height, width)
+    image_names: Sequence[str]
+    #: In the order of ``TrialRow.per_class_mse``.
+    class_names: Sequence[str]
+    #: The best of each width, narrowest first; or those that were chosen, in that order.
+    trials: list[AtlasTrial]
+    #: Those of them that were measured by class, with pictures or without.
+    by_class: list[TrialRow]
+    #: Those of them of which no pictures were kept.
+    without_pictures: list[TrialRow]
+    #: By image and by class, of the best of each width; empty for chosen trials.
+    image_stops: list[Stop]
+    class_stops: list[Stop]
+    #: Each chosen trial beside the first of them.
+    differences: list[Difference]
+
+
+def atlas_trial(
+    trial: TrialRow, originals: Pixels, copies: Pixels, error_map: Pixels
+) -> AtlasTrial:
+    """A trial's pictures (N, height, width), measured."""
+    errors = _errors(originals, copies, error_map)
+    exact = copies == originals
+    return AtlasTrial(
+        trial=trial,
+        copies=copies,
+        error_map=error_map,
+        image_mse=(errors**2).mean(axis=(1, 2)),
+        image_exact=exact.mean(axis=(1, 2)),
+        kinds=tuple(
+            KindErrors(
+                kind=kind,
+                share=float(of.mean()),
+                mse=float((errors[of] ** 2).mean()),
+                exact=float(exact[of].mean()),
+            )
+            for kind, of in _kinds(originals).items()
+            if of.any()
+        ),
+    )
+
+
+def _errors(originals: Pixels, copies: Pixels, error_map: Pixels) -> NDArray[np.float64]:
+    rough = np.abs(copies.astype(np.float64) - originals) / 255.0
+    errors: NDArray[np.float64] = np.where(error_map < 255, error_map / _STEPS, rough)
+    return errors
+
+
+def _kinds(originals: Pixels) -> dict[PixelKind, NDArray[np.bool_]]:
+    black, white = originals == 0, originals == 255
+    return {
+        PixelKind.BLACK: black,
+        PixelKind.BETWEEN: ~(black | white),
+        PixelKind.WHITE: white,
+    }
+
+
+def difference(first: AtlasTrial, second: AtlasTrial) -> Difference:
+    """Which of two trials is nearer, pixel by pixel."""
+    nearer = first.error_map.astype(np.int16) - second.error_map
+    apart = np.abs(first.copies.astype(np.float64) - second.copies).mean() / 255.0
+    return Difference(
+        first=first.trial.number,
+        second=second.trial.number,
+        map=nearer,
+        first_nearer=float((nearer < 0).mean()),
+        second_nearer=float((nearer > 0).mean()),
+        apart=float(apart),
+    )
+
+
+def image_stops(trials: Sequence[AtlasTrial], names: Sequence[str]) -> list[Stop]:
+    """Of trials by ascending width. Errors too small to be told are equal."""
+    errors = np.array([np.maximum(of.image_mse, RESOLUTION) for of in trials])
+    return stops([of.trial for of in trials], errors, names)
+
+
+def class_stops(trials: Sequence[TrialRow], names: Sequence[str]) -> list[Stop]:
+    """Of trials by ascending width, measured by class, on all test images."""
+    return stops(trials, np.array([of.per_class_mse for of in trials]), names)
+
+
+def stops(
+    trials: Sequence[TrialRow],  # W
+    errors: NDArray[np.float64],  # (W, M)
+    names: Sequence[str],  # M
+) -> list[Stop]:
+    """Where each of the errors stops falling, the earliest first; nothing with one width only."""
+    if len(trials) < 2:
+        return []
+    found = [_stop(trials, column, name) for column, name in zip(errors.T, names, strict=True)]
+    return sorted(found, key=lambda stop: stop.width)
+
+
+def _stop(trials: Sequence[TrialRow], errors: NDArray[np.float64], name: str) -> Stop:
+    lowest = np.minimum.accumulate(errors)
+    # The narrowest that comes as near to the lowest of all as makes no difference.
+    place = int(np.argmax(lowest[-1] >= STOPPED * lowest))
+    width = trials[place].hidden_width
+    assert width is not None
+    return Stop(name, width, float(errors[place]), len(trials) - 1 - place)

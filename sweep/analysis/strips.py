@@ -1,0 +1,47 @@
+"""Strips of test images: ten side by side, as ``trainer.pixels`` lays them out.
+
+Notation: N = 10 images of height x width pixels, 8 bits each.
+"""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+STRIP_LENGTH = 10
+#: White columns between two images.
+GAP = 2
+
+Pixels = NDArray[np.uint8]
+
+
+def images_of(strip_png: bytes) -> Pixels | None:
+    """(N, height, width) images of a strip; None where it is not of ten."""
+    strip = Image.open(io.BytesIO(strip_png))
+    found = edges(strip)
+    if not found:
+        return None
+    pixels = np.asarray(strip.convert("L"), dtype=np.uint8)
+    width = found[1] - GAP
+    return np.stack([pixels[:, left : left + width] for left in found])
+
+
+def edges(strip: Image.Image) -> list[int]:
+    """Where each of the ten images begins; nothing where the strip is not of ten."""
+    width, rest = divmod(strip.width - GAP * (STRIP_LENGTH - 1), STRIP_LENGTH)
+    found = [place * (width + GAP) for place in range(STRIP_LENGTH)]
+    if rest or width < 1 or not all(_is_gap(strip, edge) for edge in found[1:]):
+        return []
+    return found
+
+
+def _is_gap(strip: Image.Image, edge: int) -> bool:
+    return strip.crop((edge - GAP, 0, edge, strip.height)).getextrema() == (255, 255)
+
+
+def picture_names(class_names: tuple[str, ...]) -> list[str]:
+    """What the ten images show: one of each class where there are ten classes."""
+    if len(class_names) == STRIP_LENGTH:
+        return list(class_names)
+    return [f"test image {place}" for place in range(1, STRIP_LENGTH + 1)]

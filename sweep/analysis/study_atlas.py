@@ -1,0 +1,93 @@
+"""The atlas of a study: its pictures, by width or of chosen trials."""
+
+from collections.abc import Sequence
+
+from sweep import datasets
+from sweep.analysis.atlas import (
+    Atlas,
+    AtlasTrial,
+    atlas_trial,
+    class_stops,
+    difference,
+    image_stops,
+)
+from sweep.analysis.strips import Pixels, images_of, picture_names
+from sweep.analysis.study_limits import best_of_widths
+from sweep.errors import NotFoundError
+from sweep.store import read, read_beside
+from sweep.store.engine import Engine
+from sweep.store.records import TrialRow
+
+_SHOWN_NUMBERS = 12
+
+
+def study_atlas(engine: Engine, name: str, numbers: Sequence[int] = ()) -> Atlas | None:
+    """The best of each width, or these trials.
+
+    None before the first worker was ready, or where the test set has fewer than ten images. Raises
+    NotFoundError for a chosen trial that is not there or has no pictures.
+    """
+    strip = read.originals(engine, name)
+    originals = None if strip is None else images_of(strip)
+    if originals is None:
+        return None
+    rows = _chosen(engine, name, numbers) if numbers else _by_width(engine, name)
+    found = {row.number: _pictures(engine, name, row, originals) for row in rows}
+    if numbers:
+        _refuse_missing(engine, name, [n for n, of in found.items() if of is None])
+    trials = [of for of in found.values() if of is not None]
+    classes = datasets.class_names(read.study(engine, name).dataset)
+    by_class = [row for row in rows if row.per_class_mse]
+    images, names = picture_names(classes), _class_names(classes, by_class)
+    return Atlas(
+        originals=originals,
+        image_names=images,
+        class_names=names,
+        trials=trials,
+        by_class=by_class,
+        without_pictures=[row for row in rows if found[row.number] is None],
+        image_stops=[] if numbers else image_stops(trials, images),
+        class_stops=[] if numbers else class_stops(by_class, names),
+        differences=[difference(trials[0], of) for of in trials[1:]] if numbers else [],
+    )
+
+
+def _class_names(known: tuple[str, ...], measured: list[TrialRow]) -> list[str]:
+    """Numbers where the data set has no names for them."""
+    n = len(measured[0].per_class_mse or ()) if measured else 0
+    return list(known) if len(known) == n else [str(place) for place in range(n)]
+
+
+def _by_width(engine: Engine, name: str) -> list[TrialRow]:
+    rows = read.trials(engine, name, numbers=best_of_widths(read.table(engine, name)))
+    return sorted(rows, key=lambda row: row.hidden_width or 0)
+
+
+def _chosen(engine: Engine, name: str, numbers: Sequence[int]) -> list[TrialRow]:
+    return [read.trial(engine, name, number) for number in dict.fromkeys(numbers)]
+
+
+def _pictures(engine: Engine, name: str, row: TrialRow, originals: Pixels) -> AtlasTrial | None:
+    strips = read.reconstruction(engine, name, row.number)
+    if strips is None:
+        return None
+    copies, error_map = images_of(strips.reconstructions_png), images_of(strips.errors_png)
+    if (
+        copies is None
+        or error_map is None
+        or not (copies.shape == error_map.shape == originals.shape)
+    ):
+        return None
+    return atlas_trial(row, originals, copies, error_map)
+
+
+def _refuse_missing(engine: Engine, name: str, missing: list[int]) -> None:
+    if not missing:
+        return
+    best = best_of_widths(read.table(engine, name))
+    kept = sorted(read_beside.pictured(engine, name, best))
+    listed = ", ".join(map(str, kept[:_SHOWN_NUMBERS])) + (" …" if kept[_SHOWN_NUMBERS:] else "")
+    raise NotFoundError(
+        f"no pictures were kept of trial {', '.join(map(str, missing))} of study '{name}'. "
+        + (f"Of the best of each width there are: {listed}." if kept else "There are none at all.")
+    )

@@ -1,0 +1,209 @@
+"""The atlas: pictures of every width or of chosen trials, and what the errors do with the width."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from sweep.analysis.atlas import Atlas, AtlasTrial, Difference, PixelKind, Stop
+from sweep.analysis.strips import Pixels
+from sweep.figures import style, words
+from sweep.figures.pictures import Picture, PictureRow, picture_of
+
+#: Black is right. Where the original is exactly 0 or 1 an error is orange, elsewhere white.
+_SATURATED = np.array([230, 159, 0])
+_BETWEEN = np.array([255, 255, 255])
+_DASHES = ("solid", "dash", "dot", "dashdot")
+#: Who is nearer: the first of two trials, or the second.
+_FIRST, _SECOND = np.array([86, 180, 233]), np.array([230, 159, 0])
+#: A difference of two errors has its full colour at a quarter of the scale, half an error's.
+_BRIGHTER = 2.0
+
+ERRORS_NOTE = (
+    "Errors: black is right; white, or orange where the original is exactly 0 or 1, is off by half "
+    "the scale or more."
+)
+NEARER_NOTE = "Differences: blue where the first trial is nearer to the original, orange the other."
+
+
+def errors_apart(originals: Pixels, error_map: Pixels) -> Pixels:
+    """(N, height, width, 3) errors, those at pixels that are exactly 0 or 1 in another colour."""
+    saturated = ((originals == 0) | (originals == 255))[..., None]
+    colour = np.where(saturated, _SATURATED, _BETWEEN)
+    return _painted(colour, error_map / 255.0)
+
+
+def nearer(of: Difference) -> Pixels:
+    """(N, height, width, 3) which of two trials is nearer, and by how much."""
+    colour = np.where((of.map < 0)[..., None], _FIRST, _SECOND)
+    return _painted(colour, np.minimum(_BRIGHTER * np.abs(of.map) / 255.0, 1.0))
+
+
+def _painted(colour: NDArray[np.int64], strength: NDArray[np.float64]) -> Pixels:
+    return (colour * strength[..., None]).round().astype(np.uint8)
+
+
+def gather_pictures(atlas: Atlas) -> list[PictureRow]:
+    """Originals, then of each trial its copies and errors, and how it differs from the first."""
+    names = atlas.image_names
+    lines = [_row("Originals", "", atlas.originals, "Original", names)]
+    beside = {of.second: of for of in atlas.differences}
+    for of in atlas.trials:
+        lines += _trial_rows(atlas, of, names)
+        if of.trial.number in beside:
+            lines.append(_difference_row(beside[of.trial.number], names))
+    return lines
+
+
+def _trial_rows(atlas: Atlas, of: AtlasTrial, names: Sequence[str]) -> list[PictureRow]:
+    trial = of.trial
+    width = "?" if trial.hidden_width is None else f"{trial.hidden_width:,}"
+    detail = f"trial {trial.number} · test error {words.number(trial.test_mse)}"
+    errors = errors_apart(atlas.originals, of.error_map)
+    return [
+        _row(f"{width} units", detail, of.copies, f"Copy by trial {trial.number}", names),
+        _row("Its errors", "", errors, f"Error of trial {trial.number}", names, minor=True),
+    ]
+
+
+def _difference_row(of: Difference, names: Sequence[str]) -> PictureRow:
+    detail = (
+        f"{of.first} is nearer in {words.percent(of.first_nearer)} of the pixels, {of.second} in "
+        f"{words.percent(of.second_nearer)}"
+    )
+    what = f"Difference of trials {of.first} and {of.second}"
+    return _row(f"Beside trial {of.first}", detail, nearer(of), what, names, minor=True)
+
+
+def _row(
+    label: str, detail: str, images: Pixels, what: str, names: Sequence[str], *, minor: bool = False
+) -> PictureRow:
+    pictures: list[Picture] = [
+        picture_of(image, f"{what}: {name}") for image, name in zip(images, names, strict=True)
+    ]
+    return PictureRow(label, detail, pictures, is_error=minor)
+
+
+class ErrorsByWidth(NamedTuple):
+    """The errors of several things, each a line over the width."""
+
+    title: str
+    #: Ascending, of the best trial of each width.
+    widths: list[int]
+    numbers: list[int]
+    errors: Mapping[str, list[float]]
+    #: The width from which on it falls no more, of those where that is not the widest.
+    stops: Mapping[str, int]
+    about: str
+
+
+def gather_class_errors(atlas: Atlas) -> ErrorsByWidth:
+    """Of each class, over all test images, at each width."""
+    return ErrorsByWidth(
+        title="Error of each class by width",
+        widths=[row.hidden_width or 0 for row in atlas.by_class],
+        numbers=[row.number for row in atlas.by_class],
+        errors={
+            name: [row.per_class_mse[place] for row in atlas.by_class if row.per_class_mse]
+            for place, name in enumerate(atlas.class_names)
+        },
+        stops={stop.name: stop.width for stop in atlas.class_stops if stop.n_wider},
+        about=stops_in_words(atlas.class_stops, "class", "classes"),
+    )
+
+
+def gather_kind_errors(atlas: Atlas) -> ErrorsByWidth:
+    """Of pixels that are exactly 0, exactly 1 and neither, over the ten images, at each width."""
+    found = [{kind.kind: kind for kind in of.kinds} for of in atlas.trials]
+    shown = [kind for kind in PixelKind if found and kind in found[0]]
+    return ErrorsByWidth(
+        title="Error at saturated pixels and at the others",
+        widths=[of.trial.hidden_width or 0 for of in atlas.trials],
+        numbers=[of.trial.number for of in atlas.trials],
+        errors={_SAID[kind]: [of[kind].mse for of in found] for kind in shown},
+        stops={},
+        about=_kinds_in_words(atlas),
+    )
+
+
+_SAID: Mapping[PixelKind, str] = {
+    PixelKind.BLACK: "black (exactly 0)",
+    PixelKind.BETWEEN: "in between",
+    PixelKind.WHITE: "white (exactly 1)",
+}
+
+
+def _kinds_in_words(atlas: Atlas) -> str:
+    """Of the best trial that has pictures, what is due to which pixels."""
+    best = min(atlas.trials, key=lambda of: of.trial.value or 0.0, default=None)
+    if best is None:
+        return ""
+    total = float(best.image_mse.mean())
+    parts = [
+        f"{_SAID[of.kind]}: {words.percent(of.share)} of the pixels, "
+        f"{words.percent(of.share * of.mse / total if total else 0.0)} of the squared error, "
+        f"{words.percent(of.exact)} exact"
+        for of in best.kinds
+    ]
+    return f"In the ten images as trial {best.trial.number} copies them: {'; '.join(parts)}."
+
+
+def stops_in_words(stops: Sequence[Stop], one: str, many: str) -> str:
+    """Which of them a wider layer no longer helps."""
+    if not stops:
+        return ""
+    stopped = [stop for stop in stops if stop.n_wider]
+    if not stopped:
+        return f"The error of each {one} still falls at the widest layer."
+    listed = ", ".join(f"{stop.name} at {stop.width:,}" for stop in stopped)
+    rest = len(stops) - len(stopped)
+    others = f" Of {rest} of {len(stops)} {many} it still falls at the widest." if rest else ""
+    return f"From some width on, no wider layer lowers the error by a tenth: {listed}.{others}"
+
+
+def draw_by_width(of: ErrorsByWidth) -> go.Figure:
+    """Logarithmic axes; a ring where a line stops falling."""
+    drawn = style.figure(of.title, words.axis("hidden_width"), words.axis("test_mse"), height=440)
+    if len(of.widths) < 2:
+        return style.say(drawn, "It takes two widths with finished trials.")
+    for place, (name, errors) in enumerate(of.errors.items()):
+        drawn.add_trace(_line(of, name, errors, place))
+    if of.stops:
+        drawn.add_trace(_rings(of))
+    heights = [error for errors in of.errors.values() for error in errors if error > 0]
+    drawn.update_layout(showlegend=True)
+    drawn.update_yaxes(style.log_axis(heights) if heights else {})
+    return drawn.update_xaxes(style.width_axis(of.widths))
+
+
+def _line(of: ErrorsByWidth, name: str, errors: Sequence[float], place: int) -> go.Scatter:
+    dash, colour = divmod(place, len(style.PALETTE))
+    return go.Scatter(
+        x=of.widths,
+        y=errors,
+        mode="lines+markers",
+        line={
+            "color": style.PALETTE[colour],
+            "width": 1.5,
+            "dash": _DASHES[dash % len(_DASHES)],
+        },
+        marker={"size": 5},
+        name=name,
+        customdata=of.numbers,  # a click opens that trial
+        hovertemplate=f"{name}, trial %{{customdata}}<br>%{{x}} units: %{{y:.4g}}<extra></extra>",
+    )
+
+
+def _rings(of: ErrorsByWidth) -> go.Scatter:
+    places = {name: of.widths.index(width) for name, width in of.stops.items()}
+    return go.Scatter(
+        x=list(of.stops.values()),
+        y=[of.errors[name][place] for name, place in places.items()],
+        mode="markers",
+        marker={"symbol": "circle-open", "size": 13, "color": style.GREY, "line": {"width": 2}},
+        name="falls no more",
+        text=list(of.stops),
+        hovertemplate="%{text} falls no more from %{x} units on<extra></extra>",
+    )
