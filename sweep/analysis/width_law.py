@@ -7,8 +7,10 @@ sum_i (E(H_i) / E_i - 1)^2: for a given alpha that is linear in E_inf and A and 
 form, and alpha is the best of a fine grid, so there is no start to choose and no local minimum.
 Intervals are 90 % percentile intervals of a bootstrap of the residuals (Davison and Hinkley 1997,
 chapter 6), scaled by sqrt(n / (n - 3)), as a fit of three numbers leaves residuals too small, and
-by the ratio of Student's to the normal quantile, since they are few. They know of the scatter about
-the law alone, not of a law that is wrong.
+by the ratio of Student's to the normal quantile, since they are few. Where a law without E_inf fits
+as well, by an F test at the intervals' level, each interval also holds that law's: at the bound
+E_inf = 0 resamples of the other law alone leave out too much (on the bootstrap at a bound: Andrews
+2000, Econometrica 68). They know of the scatter about the law alone, not of a law that is wrong.
 """
 
 from collections.abc import Sequence
@@ -33,7 +35,7 @@ _MAX_WIDTHS = 24
 _MIN_WIDTHS = 5
 _MIN_SPAN = 8.0
 #: The error has stopped falling where twice the widest layer would lower it by less than this.
-_PLATEAU = 0.1
+PLATEAU = 0.1
 #: Finer for the estimate than for each of the resamples.
 _ALPHAS = np.geomspace(0.05, 6.0, 8_000)
 _COARSE_ALPHAS = _ALPHAS[::20]
@@ -153,7 +155,7 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
         return WidthLaw(verdict=WidthVerdict.TOO_FEW, law=None, because=because)
     law = fit_law(widths, best, seed)
     gain = law.gain_of_doubling
-    verdict = WidthVerdict.PLATEAU if gain.estimate < _PLATEAU else WidthVerdict.FALLING
+    verdict = WidthVerdict.PLATEAU if gain.estimate < PLATEAU else WidthVerdict.FALLING
     because = (
         f"twice {widths[-1]:.0f} units would lower the error by {100 * gain.estimate:.2g} % "
         f"(90 % interval {100 * gain.low:.2g} to {100 * gain.high:.2g} %)"
@@ -166,22 +168,48 @@ def fit_law(
 ) -> Law:
     """The law through errors > 0 at n > 3 widths, ascending."""
     h, e = np.asarray(widths, dtype=np.float64), np.asarray(errors, dtype=np.float64)
-    fitted = _fit(h, e[None, :], _ALPHAS)
-    law = fitted.at(h)[0]
-    residuals = e / law - 1.0
-    n = len(h)
-    wider = np.sqrt(n / (n - 3)) * stdtrit(n - 3, _ENDS[1]) / ndtri(_ENDS[1])
+    fitted, straight = (_fit(h, e[None, :], _ALPHAS, with_floor=of) for of in (True, False))
+    again = [_again(fitted, h, e, seed)]
+    if _fits_as_well(straight, fitted, h, e):
+        again.append(_again(straight, h, e, seed, with_floor=False))
+    return Law(
+        e_inf=_interval(fitted.e_inf, [of.e_inf for of in again]),
+        a=_interval(fitted.a, [of.a for of in again]),
+        alpha=_interval(fitted.alpha, [of.alpha for of in again]),
+        knee=_interval(fitted.knee, [of.knee for of in again]) if fitted.e_inf[0] > 0 else None,
+        gain_of_doubling=_interval(fitted.gain(h[-1]), [of.gain(h[-1]) for of in again]),
+        scatter=float(np.sqrt(np.mean(_residuals(fitted, h, e) ** 2))),
+    )
+
+
+def _residuals(fitted: "_Fits", widths: Numbers, errors: Numbers) -> NDArray[np.float64]:
+    """(n,) relative to the law, of one law."""
+    residuals: NDArray[np.float64] = errors / fitted.at(widths)[0] - 1.0
+    return residuals
+
+
+def _again(
+    fitted: "_Fits", widths: Numbers, errors: Numbers, seed: int, *, with_floor: bool = True
+) -> "_Fits":
+    """The law fitted to errors that its own residuals, drawn anew, put about it."""
+    n, law = len(widths), fitted.at(widths)[0]
+    residuals = _residuals(fitted, widths, errors)
+    n_free = n - (3 if with_floor else 2)
+    wider = np.sqrt(n / n_free) * stdtrit(n_free, _ENDS[1]) / ndtri(_ENDS[1])
     drawn = np.random.default_rng(seed).integers(n, size=(_N_RESAMPLES, n))
     again = law * (1.0 + wider * (residuals - residuals.mean())[drawn])
-    resampled = _fit(h, np.maximum(again, 0.01 * law), _COARSE_ALPHAS)
-    return Law(
-        e_inf=_interval(fitted.e_inf, resampled.e_inf),
-        a=_interval(fitted.a, resampled.a),
-        alpha=_interval(fitted.alpha, resampled.alpha),
-        knee=_interval(fitted.knee, resampled.knee) if fitted.e_inf[0] > 0 else None,
-        gain_of_doubling=_interval(fitted.gain(h[-1]), resampled.gain(h[-1])),
-        scatter=float(np.sqrt(np.mean(residuals**2))),
+    return _fit(widths, np.maximum(again, 0.01 * law), _COARSE_ALPHAS, with_floor=with_floor)
+
+
+def _fits_as_well(straight: "_Fits", fitted: "_Fits", widths: Numbers, errors: Numbers) -> bool:
+    """Whether the law without E_inf is not told from the one with it."""
+    n_free = len(widths) - 3
+    without, with_it = (
+        float(np.sum(_residuals(of, widths, errors) ** 2)) for of in (straight, fitted)
     )
+    # One-sided, as E_inf is not below 0: the square of Student's quantile.
+    limit = float(stdtrit(n_free, _ENDS[1])) ** 2
+    return without - with_it <= limit * with_it / n_free
 
 
 class _Fits(NamedTuple):
@@ -210,8 +238,13 @@ def _fit(
     widths: Numbers,  # (n,)
     errors: NDArray[np.float64],  # (R, n)
     alphas: Numbers,  # (J,)
+    *,
+    with_floor: bool = True,
 ) -> _Fits:
-    """Each row's law: non-negative least squares of two numbers for every alpha of the grid."""
+    """Each row's law: non-negative least squares of two numbers for every alpha of the grid.
+
+    Without a floor E_inf is 0.
+    """
     powers = (widths / widths[0]) ** -alphas[:, None]  # (J, n), from 1 down
     one, many = 1.0 / errors, powers[:, None, :] / errors  # (R, n), (J, R, n)
     s11, s12, s22 = (one**2).sum(-1), (one * many).sum(-1), (many**2).sum(-1)
@@ -220,10 +253,10 @@ def _fit(
     with np.errstate(divide="ignore", invalid="ignore"):
         e_inf = (b1 * s22 - b2 * s12) / determinant
         a = (b2 * s11 - b1 * s12) / determinant
-    usable = np.isfinite(e_inf) & np.isfinite(a) & (e_inf >= 0) & (a >= 0)
+    usable = np.isfinite(e_inf) & np.isfinite(a) & (e_inf >= 0) & (a >= 0) & with_floor
     # Where one comes out below 0, it is 0, and the other alone does the best it can.
     only_a, only_e = b2 / s22, np.broadcast_to(b1 / s11, b2.shape)
-    a_alone_is_better = b2**2 / s22 >= b1**2 / s11
+    a_alone_is_better = (b2**2 / s22 >= b1**2 / s11) | (not with_floor)
     e_inf = np.where(usable, e_inf, np.where(a_alone_is_better, 0.0, only_e))
     a = np.where(usable, a, np.where(a_alone_is_better, only_a, 0.0))
     losses = ((e_inf[..., None] * one + a[..., None] * many - 1.0) ** 2).sum(-1)  # (J, R)
@@ -232,11 +265,15 @@ def _fit(
     return _Fits(e_inf[chosen], a[chosen] * widths[0] ** alpha, alpha)
 
 
-def _interval(estimate: Numbers, resampled: Numbers) -> Interval:
-    """Percentiles, wide enough to hold the estimate; of infinite ones "lower" keeps its meaning."""
-    low, high = np.quantile(resampled, _ENDS, method="nearest")
+def _interval(estimate: Numbers, resampled: Sequence[Numbers]) -> Interval:
+    """Percentiles of each kind of resamples, wide enough to hold the estimate.
+
+    Of infinite ones "nearest" keeps its meaning.
+    """
+    ends = [np.quantile(of, _ENDS, method="nearest") for of in resampled]
     value = float(estimate[0])
-    return Interval(min(float(low), value), value, max(float(high), value))
+    low, high = min(float(low) for low, _ in ends), max(float(high) for _, high in ends)
+    return Interval(min(low, value), value, max(high, value))
 
 
 def _measured(table: TrialTable, metric: Metric) -> TrialTable:

@@ -24,7 +24,6 @@ from sweep.store.table import TrialTable
 _N_POINTS = 60
 #: How far below the lowest error the axis follows the floor.
 _BELOW = 0.3
-_DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 class WidthLawChart(NamedTuple):
@@ -38,13 +37,18 @@ class WidthLawChart(NamedTuple):
     #: PCA's test error at the widths shown.
     floor_widths: list[int]
     floor_errors: list[float]
-    #: The best errors of each choice of a setting that was searched, by setting and choice.
-    apart: dict[str, dict[str, WidthErrors]]
+    #: Settings of which several choices were tried.
+    splits: list[str]
+    #: The setting by whose choices the errors stand apart, and the errors of each.
+    split: str | None
+    apart: dict[str, WidthErrors]
     about: str
 
 
-def gather_width_law(table: TrialTable, floors: Floors | None = None) -> WidthLawChart:
-    """Of the finished trials that were measured on the test images."""
+def gather_width_law(
+    table: TrialTable, floors: Floors | None = None, split: str | None = None
+) -> WidthLawChart:
+    """Of the finished trials that were measured on the test images; by the choices of a setting."""
     errors = width_errors(table)
     found = width_law(errors)
     drawn = _law_widths(errors, found.law)
@@ -56,7 +60,9 @@ def gather_width_law(table: TrialTable, floors: Floors | None = None) -> WidthLa
         law_errors=[found.law.at(width) for width in drawn] if found.law else [],
         floor_widths=[width for width, _ in floor],
         floor_errors=[error for _, error in floor],
-        apart={setting: of for setting in SPLITS if (of := split_errors(table, setting))},
+        splits=[setting for setting in SPLITS if split_errors(table, setting)],
+        split=split,
+        apart=split_errors(table, split) if split else {},
         about=_about(found),
     )
 
@@ -112,16 +118,21 @@ def _value(of: Interval) -> str:
 
 def draw_width_law(chart: WidthLawChart) -> go.Figure:
     """Logarithmic axes, on which a law without E_inf is a straight line."""
+    by = f" by {words.setting(chart.split)}" if chart.apart and chart.split else ""
     drawn = style.figure(
-        "The law of the width", words.axis("hidden_width"), words.axis("test_mse"), height=480
+        f"The law of the width{by}", words.axis("hidden_width"), words.axis("test_mse"), height=480
     )
     errors = chart.errors
     if not len(errors.widths):
         return style.say(drawn, "No trial has been measured on the test images yet.")
-    _draw_spread(drawn, errors)
+    if chart.apart:
+        _draw_apart(drawn, chart.apart)
+    else:
+        _draw_spread(drawn, errors)
     _draw_lines(drawn, chart)
-    _draw_apart(drawn, chart)
-    heights = [*errors.best, *errors.high, *chart.law_errors, *chart.floor_errors]
+    medians = [error for of in chart.apart.values() for error in of.median]
+    above = medians or errors.high
+    heights = [*errors.best, *above, *chart.law_errors, *chart.floor_errors]
     drawn.update_layout(showlegend=True)
     drawn.update_yaxes(style.log_axis(heights))
     return drawn.update_xaxes(style.width_axis(errors.widths.tolist()))
@@ -193,20 +204,40 @@ def _draw_lines(drawn: go.Figure, chart: WidthLawChart) -> None:
         )
 
 
-def _draw_apart(drawn: go.Figure, chart: WidthLawChart) -> None:
-    """Each choice's best as a line that a click on its name shows."""
-    for setting, dash in zip(chart.apart, _DASHES, strict=False):
-        for (choice, errors), colour in zip(
-            chart.apart[setting].items(), style.PALETTE * 2, strict=False
-        ):
-            drawn.add_trace(
-                go.Scatter(
-                    x=errors.widths,
-                    y=errors.best,
-                    mode="lines",
-                    line={"color": colour, "width": 1.5, "dash": dash},
-                    name=f"{words.setting(setting)} {choice}",
-                    visible="legendonly",
-                    hovertemplate=f"best with {choice}<br>%{{y:.4g}}<extra></extra>",
-                )
+def _draw_apart(drawn: go.Figure, apart: dict[str, WidthErrors]) -> None:
+    """Each choice in its colour: its best as marks on a line, its median dotted."""
+    for (choice, errors), colour in zip(apart.items(), style.PALETTE * 2, strict=False):
+        quartiles = zip(errors.low.tolist(), errors.high.tolist(), strict=True)
+        spread = [f"{words.number(low)} to {words.number(high)}" for low, high in quartiles]
+        drawn.add_trace(
+            go.Scatter(
+                x=errors.widths,
+                y=errors.best,
+                mode="lines+markers",
+                line={"color": colour, "width": 1.5},
+                marker={"size": 7},
+                name=choice,
+                legendgroup=choice,
+                customdata=errors.numbers,  # a click opens that trial
+                hovertemplate=(
+                    f"<b>Trial %{{customdata}}</b>, the best with {choice} at %{{x}} units<br>"
+                    "%{y:.4g}<extra></extra>"
+                ),
             )
+        )
+        drawn.add_trace(
+            go.Scatter(
+                x=errors.widths,
+                y=errors.median,
+                mode="lines",
+                line={"color": colour, "width": 1, "dash": "dot"},
+                name=f"median with {choice}",
+                legendgroup=choice,
+                showlegend=False,
+                text=spread,
+                hovertemplate=(
+                    f"median with {choice} at %{{x}} units<br>%{{y:.4g}}, half of the trials from "
+                    "%{text}<extra></extra>"
+                ),
+            )
+        )

@@ -322,12 +322,23 @@ def _width(table: TrialTable, floors: Floors | None) -> list[Chart]:
     """Squared errors over PCA's floor and, where it is known, cross-entropies over theirs."""
     errors = gather_width(table, floors)
     charts = [_chart("width", draw_width(errors), errors.about)] if errors.marks.n else []
-    law = gather_width_law(table, floors)
-    if law.errors.widths.size > 1:
-        charts.append(_chart("width-law", draw_width_law(law), law.about))
+    charts += _law(table, floors)
     entropies = gather_width(table, floors, metric="test_bce")
     if entropies.marks.n and entropies.entropy is not None:
         charts.append(_chart("entropy", draw_width(entropies), entropies.about))
+    return charts
+
+
+def _law(table: TrialTable, floors: Floors | None) -> list[Chart]:
+    """The law of the width, and the same by the choices of each setting that was searched."""
+    law = gather_width_law(table, floors)
+    if law.errors.widths.size < 2:
+        return []
+    charts = [_chart("width-law", draw_width_law(law), law.about)]
+    note = "Marks: the best trial of each choice. Dotted: its median."
+    for setting in law.splits:
+        drawn = draw_width_law(gather_width_law(table, floors, setting))
+        charts.append(_chart(f"width-law-{setting}", drawn, note))
     return charts
 
 

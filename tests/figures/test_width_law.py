@@ -40,11 +40,20 @@ def test_the_law_goes_through_the_best_and_the_words_tell_it() -> None:
     assert "From a knee at 20.0 (" in chart.about
 
 
-def test_choices_stand_apart_and_settings_that_never_change_do_not() -> None:
-    chart = gather_width_law(study())
-    assert list(chart.apart) == ["activation"]
-    assert chart.apart["activation"]["tanh"].best[0] == pytest.approx(0.22)
+def test_choices_stand_apart_where_several_were_tried() -> None:
+    assert gather_width_law(study()).splits == ["activation"]
+    chart = gather_width_law(study(), split="activation")
+    assert chart.apart["tanh"].best[0] == pytest.approx(0.22)
+    assert gather_width_law(study(), split="loss").apart == {}
     assert chart.floor_widths == []
+
+
+def test_each_choice_has_a_line_and_its_median_and_only_one_name() -> None:
+    drawn = draw_width_law(gather_width_law(study(), split="activation"))
+    named = [trace.name for trace in drawn.data if trace.showlegend is not False]
+    assert named == ["relu", "tanh", "law"]
+    assert [trace.line.dash for trace in drawn.data if trace.legendgroup == "tanh"] == [None, "dot"]
+    assert str(drawn.layout.title.text) == "The law of the width by activation"
 
 
 def test_two_widths_make_no_law_but_a_chart() -> None:
@@ -56,10 +65,9 @@ def test_two_widths_make_no_law_but_a_chart() -> None:
     assert chart.law_widths == [] and len(draw_width_law(chart).data) > 2
 
 
-def test_the_chart_has_the_law_the_floor_and_a_line_a_choice() -> None:
+def test_the_chart_has_the_law_and_the_floor() -> None:
     names = [trace.name for trace in draw_width_law(gather_width_law(study(), floors())).data]
     assert {"best", "median", "law", "PCA floor"} <= set(names)
-    assert names[-2:] == ["activation relu", "activation tanh"]
 
 
 def test_a_study_without_trials_says_so() -> None:
