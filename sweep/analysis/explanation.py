@@ -63,6 +63,21 @@ class Cause:
     before: Mapping[str, Any]
     after: Mapping[str, Any]
 
+    @property
+    def text(self) -> str:
+        """Such as ``epochs 5 → 100``."""
+        changes = (
+            f"{setting.replace('_', ' ')} {_shown(self.before[setting])} → {_shown(value)}"
+            for setting, value in self.after.items()
+        )
+        return ", ".join(changes)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
 
 class Factor(NamedTuple):
     """How many times smaller the error is with a change than without it."""
@@ -129,6 +144,25 @@ class Explanation:
     def is_whole(self) -> bool:
         """Whether both paths go from one end to the other."""
         return self.whole is not None and not self.missing
+
+    @property
+    def n_left_at_most(self) -> int:
+        """How many configurations are still to be trained, ``missing`` among them, at most."""
+        left = [self._n_left(path) for path in (self.forward, self.reverse)]
+        n_later = sum(n * (n - 1) // 2 for n in left)
+        return min(len(self.missing) + n_later, most_configurations(len(self.causes)))
+
+    def _n_left(self, path: Path) -> int:
+        """Causes that are not on a path yet; of a whole one none."""
+        return (
+            len(self.causes) - sum(len(step.causes) for step in path.steps) if path.missing else 0
+        )
+
+    def share(self, factor: Factor) -> float | None:
+        """Of the whole, by logarithms, so that a path's add up to 1; None of no difference."""
+        if self.whole is None or self.whole.estimate == 1:
+            return None
+        return math.log(factor.estimate) / math.log(self.whole.estimate)
 
     @property
     def diverged(self) -> tuple[str, ...]:

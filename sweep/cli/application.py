@@ -14,6 +14,7 @@ from sweep.cli import (
     data,
     database,
     doctor,
+    explain,
     export,
     floors,
     limits,
@@ -126,6 +127,11 @@ _add(
     (
         atlas.atlas,
         "sweep atlas quickstart\nsweep atlas quickstart 0 7 -o two.html",
+    ),
+    (
+        explain.explain,
+        "sweep explain limit\nsweep explain limit --run\n"
+        "sweep explain limit --from 0 --to 57 --run --seeds 5",
     ),
     (compare.compare, "sweep compare quickstart 0 7 12"),
     (reconstruct.reconstruct, "sweep reconstruct quickstart 0 -o trial-0.png"),

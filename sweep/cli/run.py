@@ -125,7 +125,7 @@ def start(
     # JSON's strings are TOML's, so a name of digits stays a name.
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
     study_file = studyfile.load(file, [*(overrides or []), *named])
-    options = _options(gpus, per_gpu, workers, trainer, population)
+    options = run_options(gpus, per_gpu, workers, trainer, population)
     if dry_run:
         from sweep.cli.dry_run import show_plan
 
@@ -181,7 +181,7 @@ def resume(
             )
         _tell_to_go_on(engine, study, trials)
         return
-    options = _options(gpus, per_gpu, workers, trainer, population)
+    options = run_options(gpus, per_gpu, workers, trainer, population)
     changed = _changed_file(engine, name, file, overrides)
     from sweep.coordinator import run
 
@@ -193,13 +193,14 @@ def resume(
     _finish(engine, name, phase, storage)
 
 
-def _options(
+def run_options(
     gpus: str | None,
     per_gpu: int | None,
     workers: int | None,
     trainer: Trainer | None,
     population: int | None,
 ) -> "RunOptions":
+    """What the options of a run's devices and trainer say. UsageError for those at odds."""
     from sweep.coordinator.run import RunOptions
 
     if workers is not None and gpus not in (None, "cpu"):

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,11 +136,13 @@ def start(
     say: Say,
     go_on: bool = False,
     launcher: Launcher | None = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> str:
     """Make a study and run it; returns its last phase (finished, stopped, interrupted, …).
 
-    With ``go_on`` a study of that name and space is resumed. Raises StudyFileError when the name
-    is taken with another space, UsageError when it is taken with the same one.
+    ``attributes`` become Optuna's of the study. With ``go_on`` a study of that name and space is
+    resumed. Raises StudyFileError when the name is taken with another space, UsageError when it is
+    taken with the same one.
     """
     name = study_file.study.name
     means = _means(study_file, options)
@@ -155,6 +157,7 @@ def start(
             provenance=collect(means.trainer),
             dataset=study_file.data.name,
             n_trials=n_trials(study_file),
+            attributes=attributes or {},
         ),
     )
     if made:

@@ -22,7 +22,7 @@ from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.records import TrialDetail
 from sweep.store.trained import Trained, trained
-from sweep.studyfile import SETTINGS, StudyFile, loads
+from sweep.studyfile import StudyFile, loads, typed_config
 from sweep.trial import (
     EpochDone,
     EpochsDone,
@@ -32,7 +32,6 @@ from sweep.trial import (
     Shutdown,
     TestMetrics,
     Train,
-    TrialConfig,
     TrialDiverged,
     TrialDone,
     TrialFailed,
@@ -149,11 +148,10 @@ def _setup(file: StudyFile, trainer: Trainer, device: str, record: Trained) -> W
 
 
 def _spec(trial: TrialDetail) -> TrialSpec:
-    settings: dict[str, Any] = {k: SETTINGS[k].typed(value) for k, value in trial.config.items()}
     return TrialSpec(
         number=trial.number,
         attempt=1,
-        config=TrialConfig(**settings),
+        config=typed_config(trial.config),
         seeds=trial.seeds,
         keep_weights_below=float("-inf"),
         keep_pictures_below=float("-inf"),

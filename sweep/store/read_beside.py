@@ -85,6 +85,20 @@ def decompositions(
         return dict(connection.execute(query).all())
 
 
+def seed_errors(engine: Engine, name: str) -> dict[int, tuple[float | None, ...]]:
+    """The validation error of each seed by number, of all trials that were trained to their end."""
+    query = (
+        select(_NUMBER, sweep_results.c.val_mse)
+        .join(sweep_results, sweep_results.c.trial_id == sweep_trials.c.trial_id)
+        .order_by(sweep_results.c.seed_index)
+    )
+    found: dict[int, list[float | None]] = defaultdict(list)
+    with snapshot(engine) as connection:
+        for number, error in connection.execute(query.where(*_chosen(connection, name, None))):
+            found[number].append(error)
+    return {number: tuple(errors) for number, errors in found.items()}
+
+
 def _chosen(
     connection: Connection, name: str, numbers: Collection[int] | None
 ) -> list[ColumnElement[bool]]:

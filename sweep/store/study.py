@@ -3,9 +3,9 @@
 import gc
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -38,6 +38,8 @@ class NewStudy:
     provenance: dict[str, Any]
     dataset: str
     n_trials: int
+    #: Optuna's user attributes of the study.
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,9 @@ def create_study(engine: Engine, new: NewStudy) -> bool:
                 for i in range(new.n_objectives)
             ],
         )
+        for key, value in new.attributes.items():
+            row = {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+            connection.execute(insert(schema.study_user_attributes).values(row))
         time = now(connection.dialect.name)
         connection.execute(
             insert(schema.sweep_studies).values(

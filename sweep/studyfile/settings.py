@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.studyfile.words import hint, show
@@ -106,6 +107,13 @@ def _plain(value: object) -> Value:
 _DEFAULTS: Mapping[str, Value] = {
     field.name: _plain(field.default) for field in dataclasses.fields(TrialConfig)
 }
+
+
+def typed_config(values: Mapping[str, Value]) -> TrialConfig:
+    """A configuration from its settings as they are stored; those left out have their default."""
+    settings: dict[str, Any] = {name: SETTINGS[name].typed(of) for name, of in values.items()}
+    return TrialConfig(**settings)
+
 
 _SGD, _RMSPROP = (Optimizer.SGD,), (Optimizer.RMSPROP,)
 _ADAMS = (Optimizer.ADAM, Optimizer.ADAMW)

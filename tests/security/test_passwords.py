@@ -46,6 +46,7 @@ COMMANDS = {
     "limits": "limits x",
     "ties": "ties x",
     "atlas": "atlas x",
+    "explain": "explain x",
     "doctor": "doctor",
     "db upgrade": "db upgrade",
     "delete": "delete x --yes",

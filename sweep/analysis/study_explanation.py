@@ -1,0 +1,162 @@
+"""The explanation of a study's error: its two ends, and what was trained for it so far."""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from sweep.analysis.explanation import Explanation, causes_of, explain, in_use, is_valid
+from sweep.analysis.verdict import best_number, question_number
+from sweep.errors import NotFoundError, UsageError
+from sweep.names import Outcome
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.explaining import Explained, explained_by, explaining
+from sweep.store.read_beside import seed_errors
+from sweep.store.records import TrialRow
+from sweep.studyfile import Fixed, loads, typed_config
+from sweep.trial import TrialConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyExplanation:
+    """An explanation, and where it was trained."""
+
+    #: The study that was trained for it.
+    child: str
+    ends: Explained
+    n_seeds: int
+    found: Explanation
+
+
+def study_explanation(engine: Engine, name: str) -> StudyExplanation | None:
+    """As last run for this study, as far as it is trained; None where none was begun.
+
+    Of a study that was itself trained for an explanation, that one.
+    """
+    if (own := explained_by(engine, name)) is not None:
+        return explanation_in(engine, name, own)
+    children = explaining(engine, name)
+    if not children:
+        return None
+    child, ends = list(children.items())[-1]
+    return explanation_in(engine, child, ends)
+
+
+def explanation_in(engine: Engine, child: str, ends: Explained) -> StudyExplanation:
+    """The explanation by the trials of one study that was trained for it."""
+    n_seeds = seeds_of(engine, child)
+    baseline, target = configurations(ends)
+    return StudyExplanation(
+        child=child,
+        ends=ends,
+        n_seeds=n_seeds,
+        found=explain(baseline, target, _errors(engine, child, n_seeds)),
+    )
+
+
+def configurations(ends: Explained) -> tuple[TrialConfig, TrialConfig]:
+    """Baseline and target."""
+    return typed_config(ends.baseline), typed_config(ends.target)
+
+
+def seeds_of(engine: Engine, child: str) -> int:
+    """With how many seeds a study trains each configuration."""
+    return int(read.settings(engine, child)["study"]["repeat"])
+
+
+def _errors(engine: Engine, child: str, n_seeds: int) -> dict[TrialConfig, tuple[float, ...]]:
+    """By configuration; a trial that failed, or was marked invalid, counts as not trained."""
+    by_seed = seed_errors(engine, child)
+    errors: dict[TrialConfig, tuple[float, ...]] = {}
+    for row in read.trials(engine, child, states=["COMPLETE", "FAIL"]):
+        if row.invalid:
+            continue
+        config = in_use(typed_config(row.config))
+        if row.outcome == Outcome.DIVERGED:
+            errors[config] = (math.inf,) * n_seeds
+        elif row.state == "COMPLETE" and row.number in by_seed:
+            of = by_seed[row.number]
+            errors[config] = tuple(math.inf if e is None else e for e in of)
+    return errors
+
+
+def choose_ends(
+    engine: Engine,
+    name: str,
+    from_number: int | None = None,
+    to_number: int | None = None,
+) -> Explained:
+    """The two configurations to go between, unless told otherwise from the question's to the best.
+
+    Where the study has not tried the question's configuration, the baseline has the study's fixed
+    settings, and the question's in all others. Raises NotFoundError for a trial that is not there,
+    UsageError where there is nothing to explain.
+    """
+    table = read.table(engine, name)
+    to_number = best_number(table) if to_number is None else to_number
+    if to_number is None:
+        raise UsageError(
+            f"study '{name}' has no complete trial to explain yet. Name any trial with --to."
+        )
+    if from_number is None:
+        from_number = question_number(table)
+    target = _config(engine, name, to_number)
+    baseline = (
+        _baseline(engine, name) if from_number is None else _config(engine, name, from_number)
+    )
+    if not causes_of(baseline, target):
+        raise UsageError(
+            f"{from_words(from_number)} and trial {to_number} of study '{name}' have the same "
+            "settings: there is nothing to explain. Name other trials with --from and --to."
+        )
+    return Explained(
+        study=name,
+        from_number=from_number,
+        to_number=to_number,
+        baseline=asdict(baseline),
+        target=asdict(target),
+    )
+
+
+def from_words(number: int | None) -> str:
+    """What messages call the baseline."""
+    return "the question's configuration" if number is None else f"trial {number}"
+
+
+def _config(engine: Engine, name: str, number: int) -> TrialConfig:
+    row: TrialRow = read.trial(engine, name, number)
+    if not row.config:
+        raise NotFoundError(
+            f"trial {number} of study '{name}' has no configuration yet: it waits. "
+            f"`sweep trials {name}` lists those that were trained."
+        )
+    return in_use(typed_config(row.config))
+
+
+def _baseline(engine: Engine, name: str) -> TrialConfig:
+    study_file = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
+    fixed = {
+        node.setting: node.value
+        for node in study_file.space.nodes
+        if isinstance(node, Fixed) and node.setting != "seed"
+    }
+    baseline = typed_config(fixed)
+    if not is_valid(baseline):
+        raise UsageError(
+            f"study '{name}' fixes settings with which the question's others "
+            "cannot be trained (bce needs the sigmoid output, nesterov a momentum). Name a trial "
+            "to begin from with --from."
+        )
+    return in_use(baseline)
+
+
+def seconds_an_epoch(engine: Engine, name: str) -> float | None:
+    """Of one seed's training, the median of the trials that were trained to their end."""
+    table = read.table(engine, name)
+    seconds, epochs = table.metrics["train_seconds"], table.settings.get("epochs")
+    if epochs is None:
+        return None
+    each = np.asarray(seconds / epochs, dtype=float)[table.counting]
+    known = each[np.isfinite(each)]
+    return float(np.median(known)) if known.size else None

@@ -1,0 +1,248 @@
+"""explain: what the difference between two configurations' errors comes from."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweep.cli import logs, words
+from sweep.cli.logs import LogFormat
+from sweep.cli.observing import observing
+from sweep.cli.options import INTERRUPTED, LARGEST, Json, Storage, StudyName
+from sweep.cli.output import say, show, show_json, show_titled_table
+from sweep.cli.run import (
+    Gpus,
+    LogFormatOption,
+    PerGpu,
+    PopulationOption,
+    TrainerOption,
+    Workers,
+    run_options,
+)
+
+if TYPE_CHECKING:
+    from sweep.analysis.explanation import Explanation, Factor, Path
+    from sweep.coordinator.explain import Undertaking
+    from sweep.coordinator.run import RunOptions
+    from sweep.store.engine import Engine
+
+
+def explain(
+    name: StudyName,
+    from_number: Annotated[
+        int | None,
+        typer.Option(
+            "--from",
+            metavar="NUMBER",
+            min=0,
+            max=LARGEST,
+            help="The trial to begin from.",
+            show_default="the question's configuration, with what the study fixes",
+        ),
+    ] = None,
+    to_number: Annotated[
+        int | None,
+        typer.Option(
+            "--to",
+            metavar="NUMBER",
+            min=0,
+            max=LARGEST,
+            help="The trial to explain.",
+            show_default="the best",
+        ),
+    ] = None,
+    train: Annotated[
+        bool, typer.Option("--run", help="Train what is missing, in a study NAME-explain.")
+    ] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds",
+            metavar="N",
+            min=1,
+            max=1000,
+            help="Seeds of each configuration, the same for all.",
+            show_default="3",
+        ),
+    ] = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = None,
+    workers: Workers = None,
+    trainer: TrainerOption = None,
+    population: PopulationOption = None,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what the difference between two configurations' errors comes from, change by change.
+
+    Each change is trained, not guessed: forward, the one that helps most comes first; in reverse,
+    the one whose undoing hurts most. Without --run it shows what is known and what is missing.
+    How it is computed, and what it cannot say: docs/explain.md.
+    """
+    logs.use(log_format)
+    from sweep.coordinator.explain import known, undertaking
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    of = undertaking(engine, name, from_number, to_number, seeds)
+    if train:
+        _run(engine, of, run_options(gpus, per_gpu, workers, trainer, population), storage)
+    found = known(engine, of)
+    if as_json:
+        show_json(_plain(of, found))
+        return
+    _show(engine, of, found, storage)
+
+
+def _run(engine: "Engine", of: "Undertaking", options: "RunOptions", storage: str | None) -> None:
+    from sweep.coordinator.explain import run_explanation
+
+    with observing(of.child, None) as (observe, told):
+        phase = run_explanation(engine, of, options, observe, say=say)
+        told.phase = phase
+    if phase != "finished":
+        go_on = words.command(f"sweep explain {of.ends.study} --run", storage)
+        say(f"study '{of.child}': {phase}; what was done is kept. Go on: {go_on}")
+    if phase == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+# --- in words -----------------------------------------------------------------------------------
+
+
+def _show(engine: "Engine", of: "Undertaking", found: "Explanation", storage: str | None) -> None:
+    show(f"{_title(of)}: {words.count(of.n_seeds, 'seed')} each")
+    for cause in found.causes:
+        show(f"  {cause.text}")
+    if found.diverged:
+        show()
+        show(
+            f"Training of the {' and of the '.join(found.diverged)} diverged, so there is no "
+            "difference to explain. Name other trials with --from and --to."
+        )
+        return
+    if found.whole is not None:
+        show()
+        show(_whole(found, found.whole))
+    _show_path("Forward: the change that helps most comes first", found, found.forward)
+    _show_path("In reverse: the change whose undoing hurts most comes first", found, found.reverse)
+    if found.missing:
+        show()
+        show(_plan(engine, of, found, storage))
+
+
+def _title(of: "Undertaking") -> str:
+    from sweep.analysis.study_explanation import from_words
+
+    ends = of.ends
+    return f"From {from_words(ends.from_number)} to trial {ends.to_number} of study '{ends.study}'"
+
+
+def _whole(found: "Explanation", whole: "Factor") -> str:
+    from sweep.analysis.explanation import geometric_mean
+
+    assert found.baseline_errors is not None
+    assert found.target_errors is not None
+    before, after = map(geometric_mean, (found.baseline_errors, found.target_errors))
+    return (
+        f"val_mse {words.number(before)} → {words.number(after)}: {_times(whole.estimate)} times "
+        f"less{_interval(whole, ' (90 %: {})')}"
+    )
+
+
+def _show_path(title: str, found: "Explanation", path: "Path") -> None:
+    if not path.steps:
+        return
+    texts = {cause.name: cause.text for cause in found.causes}
+    rows = [
+        (
+            str(place),
+            ", ".join(texts[name] for name in step.causes),
+            words.number(step.error),
+            _times(step.factor.estimate),
+            _interval(step.factor, "{}"),
+            _share(found, step.factor),
+            f"{step.n_agree} of {len(step.errors)}",
+        )
+        for place, step in enumerate(path.steps, 1)
+    ]
+    header = ("", "change", "val_mse", "times less", "90 %", "share", "seeds")
+    show_titled_table(title, header, rows, left=2)
+    if not path.missing:
+        n_seeds = len(path.steps[0].errors)
+        show(f"The whole order is that of {path.n_agree} of {words.count(n_seeds, 'seed')}.")
+
+
+def _times(factor: float) -> str:
+    return words.number(factor, 3)
+
+
+def _interval(factor: "Factor", form: str) -> str:
+    if factor.low is None or factor.high is None:
+        return ""
+    return form.format(f"{_times(factor.low)} to {_times(factor.high)}")
+
+
+def _share(found: "Explanation", factor: "Factor") -> str:
+    share = found.share(factor)
+    return words.NOTHING if share is None else f"{100 * share:.0f} %"
+
+
+def _plan(engine: "Engine", of: "Undertaking", found: "Explanation", storage: str | None) -> str:
+    n_now, n_left = len(found.missing), found.n_left_at_most
+    go_on = words.command(f"sweep explain {of.ends.study} --run", storage)
+    return (
+        f"Missing: {words.count(n_now, 'configuration')} now, {n_left} at most until both paths "
+        f"are whole, {words.count(of.n_seeds, 'seed')} each{_how_long(engine, of, found)}. "
+        f"{go_on} trains them, in study '{of.child}'."
+    )
+
+
+def _how_long(engine: "Engine", of: "Undertaking", found: "Explanation") -> str:
+    """By the study's own trials; for what comes after the next choice, by the longer end."""
+    from sweep.analysis.study_explanation import seconds_an_epoch
+
+    an_epoch = seconds_an_epoch(engine, of.ends.study)
+    if an_epoch is None:
+        return ""
+    now = sum(config.epochs for config in found.missing)
+    later = (found.n_left_at_most - len(found.missing)) * max(
+        found.baseline.epochs, found.target.epochs
+    )
+    times = [words.seconds(n * of.n_seeds * an_epoch) for n in (now, now + later)]
+    return f" ({times[0]} of training now, {times[1]} at most, one after another)"
+
+
+def _plain(of: "Undertaking", found: "Explanation") -> dict[str, Any]:
+    return {
+        "study": of.ends.study,
+        "explained_in": of.child,
+        "from": of.ends.from_number,
+        "to": of.ends.to_number,
+        "n_seeds": of.n_seeds,
+        "causes": [{"name": c.name, "before": c.before, "after": c.after} for c in found.causes],
+        "baseline_val_mse": found.baseline_errors,
+        "target_val_mse": found.target_errors,
+        "factor": found.whole and found.whole._asdict(),
+        "forward": _plain_path(found, found.forward),
+        "reverse": _plain_path(found, found.reverse),
+        "n_missing": len(found.missing),
+        "n_left_at_most": found.n_left_at_most,
+    }
+
+
+def _plain_path(found: "Explanation", path: "Path") -> dict[str, Any]:
+    return {
+        "steps": [
+            {
+                "causes": step.causes,
+                "val_mse": step.errors,
+                "factor": step.factor._asdict(),
+                "share": found.share(step.factor),
+                "options": step.options,
+                "n_seeds_agree": step.n_agree,
+            }
+            for step in path.steps
+        ],
+        "n_seeds_agree": path.n_agree,
+    }

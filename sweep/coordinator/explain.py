@@ -1,0 +1,289 @@
+"""Training what an explanation needs: a study of its own, in rounds, each decided by the last.
+
+The study's space has one parameter for each cause, of two choices: as the baseline has it and as
+the target has it. What else changes with the choice hangs under it. Every configuration is
+enqueued; the sampler is never asked. A seed in the space makes the seeds of all trials the same.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tomlkit
+
+from sweep.analysis.explanation import Cause, Explanation, causes_of, explain
+from sweep.analysis.study_explanation import (
+    choose_ends,
+    configurations,
+    explanation_in,
+    seeds_of,
+    study_explanation,
+)
+from sweep.coordinator.progress import Observer
+from sweep.coordinator.requests import request_trial
+from sweep.coordinator.run import RunOptions, Say, resume, start
+from sweep.errors import StudyHeldError, SweepError, UsageError
+from sweep.names import Loss, Output, Sampler
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.explaining import Explained, explained_by, explaining
+from sweep.store.records import StudySummary
+from sweep.store.study import study_exists
+from sweep.studyfile import SETTINGS, StudyFile, Value, loads
+from sweep.studyfile.read_space import choice_key
+from sweep.trial import TrialConfig
+
+#: Of a study's name, which may have 100 letters, so that there is room for what follows.
+_LONGEST_STEM = 80
+
+
+DEFAULT_SEEDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undertaking:
+    """An explanation that is to be trained, or was."""
+
+    ends: Explained
+    #: The study that trains it, whether it is there yet or not.
+    child: str
+    n_seeds: int
+
+
+def undertaking(
+    engine: Engine,
+    name: str,
+    from_number: int | None = None,
+    to_number: int | None = None,
+    n_seeds: int | None = None,
+) -> Undertaking:
+    """What the numbers of trials and seeds mean; with none, what was begun last and is not whole.
+
+    Raises as ``choose_ends`` does, and UsageError for a study that itself explains another.
+    """
+    if (own := explained_by(engine, name)) is not None:
+        raise UsageError(
+            f"study '{name}' was trained to explain '{own.study}': `sweep explain {own.study}` "
+            "shows what came of it."
+        )
+    if from_number is None and to_number is None:
+        begun = _begun(engine, name, n_seeds)
+        if begun is not None:
+            return begun
+    ends = choose_ends(engine, name, from_number, to_number)
+    child = _find_child(engine, ends, n_seeds)
+    if child is not None:
+        return Undertaking(ends=ends, child=child, n_seeds=seeds_of(engine, child))
+    return Undertaking(ends=ends, child=_new_name(engine, name), n_seeds=n_seeds or DEFAULT_SEEDS)
+
+
+def _begun(engine: Engine, name: str, n_seeds: int | None) -> Undertaking | None:
+    """The last one, where it lacks something and was asked for with so many seeds."""
+    last = study_explanation(engine, name)
+    if last is None or last.found.is_whole or last.found.diverged:
+        return None
+    if n_seeds not in (None, last.n_seeds):
+        return None
+    return Undertaking(ends=last.ends, child=last.child, n_seeds=last.n_seeds)
+
+
+def _find_child(engine: Engine, ends: Explained, n_seeds: int | None) -> str | None:
+    """The study that trains between these ends, with so many seeds (or any): the one run last."""
+    between = configurations(ends)
+    found = [
+        child
+        for child, of in explaining(engine, ends.study).items()
+        if configurations(of) == between and n_seeds in (None, seeds_of(engine, child))
+    ]
+    return found[-1] if found else None
+
+
+def _new_name(engine: Engine, study: str) -> str:
+    """One that is free: ``NAME-explain``, or with a number behind it."""
+    stem = f"{study[:_LONGEST_STEM]}-explain"
+    name, number = stem, 1
+    while study_exists(engine, name):
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def known(engine: Engine, of: Undertaking) -> Explanation:
+    """What is trained of it so far."""
+    if not study_exists(engine, of.child):
+        return explain(*configurations(of.ends), {})
+    return explanation_in(engine, of.child, of.ends).found
+
+
+def run_explanation(
+    engine: Engine, of: Undertaking, options: RunOptions, observer: Observer, *, say: Say
+) -> str:
+    """Train until both paths are whole; returns the last phase of the study that trains.
+
+    Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study,
+    SweepError for a configuration that cannot be trained.
+    """
+    phase = _begin(engine, of, options, observer, say)
+    asked: set[TrialConfig] = set()
+    while phase == "finished" and (missing := known(engine, of).missing):
+        _check_progress(of.child, missing, asked)
+        asked |= {*missing}
+        say(_round(len(missing), of.n_seeds))
+        for config in missing:
+            request_trial(engine, of.child, enqueued(of.ends, config))
+        phase = resume(engine, of.child, options, observer, say=say)
+    return phase
+
+
+def _begin(
+    engine: Engine, of: Undertaking, options: RunOptions, observer: Observer, say: Say
+) -> str:
+    """The first round, or the rest of the one that an earlier run was cut short in."""
+    if study_exists(engine, of.child):
+        study = read.study(engine, of.child)
+        _refuse_if_running(study)
+        return resume(engine, of.child, options, observer, say=say) if _lacks(study) else "finished"
+    name = of.ends.study
+    parent = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
+    file = child_file(parent, of.ends, of.child, of.n_seeds)
+    say(_round(len(file.enqueue), of.n_seeds))
+    return start(engine, file, options, observer, say=say, attributes=of.ends.attributes)
+
+
+def _round(n: int, n_seeds: int) -> str:
+    return (
+        f"{n} configuration{'' if n == 1 else 's'} to train, {n_seeds} "
+        f"seed{'' if n_seeds == 1 else 's'} each; what follows depends on them"
+    )
+
+
+def _refuse_if_running(study: StudySummary) -> None:
+    if study.running:
+        assert study.held_by is not None
+        raise StudyHeldError(
+            f"study '{study.name}' runs already: process {study.held_by.pid} on "
+            f"{study.held_by.host}. `sweep status {study.name}` shows it."
+        )
+
+
+def _lacks(study: StudySummary) -> bool:
+    """Whether a run was cut short before all that was asked for was trained."""
+    n_trials = sum(study.counts.values())
+    return bool(
+        study.n_pending_commands or study.n_finished < n_trials or n_trials < (study.n_trials or 0)
+    )
+
+
+def _check_progress(child: str, missing: Sequence[TrialConfig], asked: set[TrialConfig]) -> None:
+    if asked.intersection(missing):
+        raise SweepError(
+            f"study '{child}' has trials that could not be trained, and nothing to explain with "
+            f"instead. `sweep trials {child} --state fail` says why; the same command tries again."
+        )
+
+
+# --- the study's file ---------------------------------------------------------------------------
+
+
+def child_file(parent: StudyFile, ends: Explained, name: str, n_seeds: int) -> StudyFile:
+    """The study that trains between the ends, with the parent's data; the first round enqueued."""
+    baseline, target = configurations(ends)
+    first = explain(baseline, target, {}).missing
+    raw = {
+        "study": {
+            "name": name,
+            "description": _description(ends),
+            "seed": parent.study.seed,
+            "repeat": n_seeds,
+        },
+        "data": _given(parent.data),
+        "space": _space(baseline, target, parent.study.seed),
+        "sampler": {"name": Sampler.RANDOM.value},
+        "budget": {"trials": len(first)},
+        "workers": _given(parent.workers),
+        "enqueue": [enqueued(ends, config) for config in first],
+    }
+    return loads(tomlkit.dumps(raw), f"study '{name}'")
+
+
+def _description(ends: Explained) -> str:
+    start = "its baseline" if ends.from_number is None else f"trial {ends.from_number}"
+    return f"Why trial {ends.to_number} of {ends.study} has another error than {start}."
+
+
+def _given(section: Any) -> dict[str, Any]:
+    given: dict[str, Any] = section.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    return given
+
+
+def enqueued(ends: Explained, config: TrialConfig) -> dict[str, Value]:
+    """A configuration between the ends, as the study's file and ``sweep enqueue`` take it."""
+    causes = causes_of(*configurations(ends))
+    return {lead: _plain(getattr(config, lead)) for lead in map(_lead, causes)}
+
+
+def _space(baseline: TrialConfig, target: TrialConfig, seed: int) -> dict[str, Any]:
+    causes = causes_of(baseline, target)
+    differ = {setting for cause in causes for setting in cause.after}
+    space: dict[str, Any] = {
+        name: _plain(value)
+        for name, value in vars(baseline).items()
+        if name not in differ and _is_worth_saying(name, value)
+    }
+    searched = {_lead(cause): _two_choices(cause) for cause in causes}
+    if _could_meet_bce(searched):
+        loss = searched.pop("loss")
+        searched["output"]["when"] = {
+            Output.SIGMOID.value: {"loss": loss},
+            Output.LINEAR.value: _without_bce(loss),
+        }
+    return {**space, **searched, "seed": seed}
+
+
+def _is_worth_saying(name: str, value: Any) -> bool:
+    """Whatever is used by every trial, and what is not at its default."""
+    return SETTINGS[name].used_with is None or _plain(value) != SETTINGS[name].default
+
+
+def _lead(cause: Cause) -> str:
+    """The setting that stands for a cause; the others change with it."""
+    return "optimizer" if "optimizer" in cause.after else next(iter(cause.after))
+
+
+def _two_choices(cause: Cause) -> dict[str, Any]:
+    lead = _lead(cause)
+    sides = [cause.before, cause.after]
+    when = {choice_key(_plain(side[lead])): _others(side, lead) for side in sides}
+    return {
+        "choices": [_plain(side[lead]) for side in sides],
+        "when": {key: others for key, others in when.items() if others},
+    }
+
+
+def _others(side: Mapping[str, Any], lead: str) -> dict[str, Any]:
+    return {
+        name: _plain(value)
+        for name, value in side.items()
+        if name != lead and _is_worth_saying(name, value)
+    }
+
+
+def _could_meet_bce(searched: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a space would allow bce with the linear output, which cannot be trained."""
+    return all(name in searched for name in ("output", "loss")) and (
+        Loss.BCE.value in searched["loss"]["choices"]
+    )
+
+
+def _without_bce(loss: Mapping[str, Any]) -> dict[str, Any]:
+    (other,) = _but(loss["choices"], Loss.BCE.value)
+    return {"loss": other, **loss["when"].get(other, {})}
+
+
+def _but(choices: Iterable[str], excluded: str) -> list[str]:
+    return [choice for choice in choices if choice != excluded]
+
+
+def _plain(value: Any) -> Any:
+    """As TOML holds it: names as plain strings."""
+    return str(value) if isinstance(value, str) else value

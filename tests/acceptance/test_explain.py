@@ -1,0 +1,67 @@
+"""An explanation with real workers, killed while it trains: it goes on and repeats nothing."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from sweep.analysis.study_explanation import study_explanation
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.trial import TrialConfig
+from tests.store_factories import add_study, add_trial, sqlite_store
+
+FILE = """
+study.name = "x"
+data.train_limit = 300
+space.hidden_width = {low = 2, high = 8}
+space.epochs = {low = 1, high = 3}
+budget.trials = 2
+"""
+
+
+def explain(folder: Path) -> subprocess.Popen[bytes]:
+    url = f"sqlite:///{folder / 'sweep.db'}"
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "sweep", "explain", "x", "--from", "0", "--to", "1"),
+                *("--run", "--seeds", "2", "--workers", "1", "--storage", url),
+            ],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+
+def n_complete(engine: Engine) -> int:
+    there = {study.name: study for study in read.studies(engine)}
+    return there["x-explain"].counts["COMPLETE"] if "x-explain" in there else 0
+
+
+def test_a_killed_explanation_goes_on_with_the_same_command(tmp_path: Path) -> None:
+    engine = sqlite_store(tmp_path)
+    study_id = add_study(engine, "x", study_file=FILE)
+    ends = [
+        TrialConfig(hidden_width=2, epochs=1, learning_rate=1e-3),
+        TrialConfig(hidden_width=8, epochs=3, learning_rate=1e-2),
+    ]
+    for number, config in enumerate(ends):
+        add_trial(engine, study_id, number, 0.1, config=config)
+    with explain(tmp_path) as killed:
+        deadline = time.monotonic() + 120
+        while n_complete(engine) < 3:
+            assert killed.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        killed.kill()
+    done = {row.number: row for row in read.trials(engine, "x-explain", states=["COMPLETE"])}
+    with explain(tmp_path) as again:
+        assert again.wait(180) == 0
+    rows = {row.number: row for row in read.trials(engine, "x-explain")}
+    assert {number: rows[number] for number in done} == done
+    assert len(rows) == len({repr(row.config) for row in rows.values()}) == 8
+    assert len({row.seeds for row in rows.values()}) == 1
+    found = study_explanation(engine, "x")
+    assert found is not None and found.found.is_whole
+    assert len(found.found.forward.steps) == 3

@@ -1,0 +1,98 @@
+"""explain: the plan without --run, the paths with it, and what cannot be explained."""
+
+import math
+
+import pytest
+
+from sweep.coordinator import run as coordinator
+from sweep.names import Activation
+from sweep.store.engine import Engine
+from sweep.trial import TrialConfig
+from tests.cli_runner import Cli
+from tests.fake_workers import FakeLauncher
+from tests.store_factories import add_study, add_trial
+
+FILE = """
+study.name = "x"
+space.hidden_width = {low = 8, high = 1024, log = true}
+space.epochs = {low = 1, high = 9}
+space.activation.choices = ["relu", "gelu"]
+budget.trials = 3
+"""
+#: Pretended errors are 1 / width + 0.1 / epochs: width helps most, activation not at all.
+TARGET = TrialConfig(hidden_width=64, epochs=4, activation=Activation.GELU)
+BETWEEN = ("explain", "x", "--from", 0, "--to", 1)
+RUN = (*BETWEEN, "--run", "--gpus", "cpu", "--workers", 1)
+
+
+@pytest.fixture(autouse=True)
+def _pretended_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinator, "LocalLauncher", FakeLauncher)
+
+
+@pytest.fixture(autouse=True)
+def _a_study(store: Engine) -> None:
+    study_id = add_study(store, "x", study_file=FILE)
+    baseline = TrialConfig(hidden_width=8, epochs=1)
+    add_trial(store, study_id, 0, 0.2, config=baseline, train_seconds=2.0)
+    add_trial(store, study_id, 1, 0.1, config=TARGET, train_seconds=8.0)
+
+
+def test_without_run_it_tells_what_differs_and_what_training_it_takes(cli: Cli) -> None:
+    answer = cli(*BETWEEN, "--seeds", 2)
+    assert "hidden width 8 → 64" in answer.out
+    assert "Missing: 8 configurations now, 8 at most" in answer.out
+    # 4 times 1 and 4 times 4 epochs, 2 seeds, 2 s each
+    assert "1 min 20 s of training now, 1 min 20 s at most" in answer.out
+    assert "in study 'x-explain'" in answer.out
+    assert [of["study_name"] for of in cli("list", "--json").json] == ["x"]
+
+
+def test_with_run_both_paths_are_whole(cli: Cli) -> None:
+    answer = cli(*RUN)
+    assert answer.code == 0
+    assert "Forward: the change that helps most comes first" in answer.out
+    assert "The whole order is that of" in answer.out
+    assert "Missing" not in answer.out
+    found = cli(*BETWEEN, "--json").json
+    assert [step["causes"] for step in found["forward"]["steps"][:2]] == [["width"], ["epochs"]]
+    for path in ("forward", "reverse"):
+        steps = found[path]["steps"]
+        product = math.prod(step["factor"]["estimate"] for step in steps)
+        assert product == pytest.approx(found["factor"]["estimate"])
+        assert sum(step["share"] for step in steps) == pytest.approx(1)
+    assert (found["n_missing"], found["explained_in"]) == (0, "x-explain")
+
+
+def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = coordinator.Coordinator.run
+
+    def interrupted(self: coordinator.Coordinator) -> str:
+        self.interrupt()
+        return real(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinator.Coordinator, "run", interrupted)
+        answer = cli(*RUN)
+    assert answer.code == 130
+    assert "`sweep explain x --run`" in answer.err
+    assert "Missing" not in cli("explain", "x", "--run", "--gpus", "cpu", "--workers", 1).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("y",), 3, "no study 'y'"),
+        (("x", "--to", "7"), 3, "its trials are 0 to 1"),
+        (("x", "--from", "1", "--to", "1"), 2, "nothing to explain"),
+        (("x", "--run", "--workers", "1", "--gpus", "0"), 2, "--workers"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(
+    cli: Cli, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    answer = cli("explain", *arguments)
+    assert answer.code == code
+    assert said in answer.err

@@ -1,0 +1,310 @@
+"""The study that an explanation trains: its space, its seeds, its rounds, and where it goes on."""
+
+import itertools
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from sweep.analysis.explanation import causes_of, in_use, is_valid
+from sweep.analysis.study_explanation import StudyExplanation, choose_ends, study_explanation
+from sweep.coordinator import run as coordinator
+from sweep.coordinator.explain import (
+    Undertaking,
+    child_file,
+    enqueued,
+    run_explanation,
+    undertaking,
+)
+from sweep.coordinator.run import RunOptions
+from sweep.errors import NotFoundError, StudyHeldError, SweepError, UsageError
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
+from sweep.store import read
+from sweep.store.engine import Engine, writing
+from sweep.store.explaining import Explained
+from sweep.store.schema import sweep_leases, sweep_trials
+from sweep.trial import TrialConfig, TrialSpec
+from tests.coordinator.test_run import study_file
+from tests.fake_workers import FakeLauncher, FakeWorker
+from tests.store_factories import add_rows, add_study, add_trial, lease_row, sqlite_store
+
+FILE = """
+study.name = "x"
+study.seed = 7
+data.train_limit = 200
+space.hidden_width = {low = 8, high = 1024, log = true}
+space.epochs = {low = 1, high = 9}
+space.activation.choices = ["relu", "gelu"]
+budget.trials = 3
+"""
+BASELINE = TrialConfig(hidden_width=8, epochs=1)
+#: Pretended errors are 1 / width + 0.1 / epochs: the width helps most.
+TARGET = TrialConfig(
+    hidden_width=64, epochs=4, activation=Activation.GELU, loss=Loss.MSE, batch_size=32
+)
+
+FAR = [
+    TrialConfig(
+        output=Output.LINEAR,
+        loss=Loss.HUBER,
+        delta=0.1,
+        learning_rate=3e-3,
+        schedule=Schedule.LINEAR_WARMUP,
+        warmup_epochs=2,
+        weight_init=WeightInit.HE_NORMAL,
+        batch_size=32,
+        beta1=0.8,
+    ),
+    TrialConfig(optimizer=Optimizer.SGD, learning_rate=1.0, momentum=0.9, nesterov=True),
+    TrialConfig(output=Output.LINEAR, loss=Loss.MSE, optimizer=Optimizer.ADAMW, weight_decay=1e-4),
+]
+
+
+def ends_of(baseline: TrialConfig = BASELINE, target: TrialConfig = TARGET) -> Explained:
+    return Explained(
+        study="x", from_number=0, to_number=1, baseline=asdict(baseline), target=asdict(target)
+    )
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """A study of two trials, the ends of ``ends_of()``."""
+    engine = sqlite_store(tmp_path)
+    study_id = add_study(engine, "x", study_file=FILE)
+    for number, config in enumerate((BASELINE, TARGET)):
+        add_trial(engine, study_id, number, 0.1 / (1 + number), config=config)
+    return engine
+
+
+class Pretended:
+    """Pretended workers for every run of a study, and what they were given to train."""
+
+    def __init__(self) -> None:
+        self.trained: list[TrialSpec] = []
+        self.n_runs = 0
+        #: Raises before so many trials more have begun.
+        self.fails_after = 10**9
+
+    def __call__(self) -> FakeLauncher:
+        self.n_runs += 1
+        return FakeLauncher(self._epoch)
+
+    def _epoch(self, worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        if epoch == 1:
+            self.trained.append(spec)
+        if len(self.trained) > self.fails_after:
+            raise RuntimeError("boom")
+
+
+@pytest.fixture(autouse=True)
+def workers(monkeypatch: pytest.MonkeyPatch) -> Pretended:
+    pretended = Pretended()
+    monkeypatch.setattr(coordinator, "LocalLauncher", pretended)
+    return pretended
+
+
+def run(engine: Engine, *numbers: int, n_seeds: int | None = None) -> str:
+    of = undertaking(engine, "x", *(numbers or (0, 1)), n_seeds=n_seeds)
+    options = RunOptions(gpus="cpu", cpu_workers=1)
+    return run_explanation(engine, of, options, lambda state: None, say=lambda line: None)
+
+
+def found(engine: Engine) -> StudyExplanation:
+    explanation = study_explanation(engine, "x")
+    assert explanation is not None
+    return explanation
+
+
+@pytest.mark.parametrize("target", FAR)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_space_has_every_valid_configuration_between_the_ends(
+    target: TrialConfig, turned: bool
+) -> None:
+    baseline = in_use(TrialConfig())
+    between = (in_use(target), baseline) if turned else (baseline, in_use(target))
+    ends, causes = ends_of(*between), causes_of(*between)
+    file = child_file(study_file(FILE), ends, "x-explain", 3)
+    for made in itertools.product((False, True), repeat=len(causes)):
+        changes: dict[str, Any] = {}
+        for cause, is_made in zip(causes, made, strict=True):
+            changes |= cause.after if is_made else {}
+        config = replace(between[0], **changes)
+        if is_valid(config):
+            params = enqueue_params(file, enqueued(ends, config))
+            assert config_from_params(file, params)[0] == config
+
+
+def test_every_configuration_has_the_same_seeds_and_the_parents_data() -> None:
+    parent = study_file(FILE)
+    file = child_file(parent, ends_of(), "x-explain", 3)
+    params = [enqueue_params(file, configuration) for configuration in file.enqueue]
+    seeds = {trial_seeds(file, n, config_from_params(file, p)[1]) for n, p in enumerate(params)}
+    assert [len(of) for of in seeds] == [3]
+    assert (file.data, file.budget.trials) == (parent.data, len(params))
+
+
+def test_both_paths_are_trained_in_rounds_and_nothing_twice(
+    engine: Engine, workers: Pretended
+) -> None:
+    assert run(engine) == "finished"
+    explanation = found(engine)
+    assert (explanation.child, explanation.found.is_whole) == ("x-explain", True)
+    assert [step.causes for step in explanation.found.forward.steps] == [
+        ("width",),
+        ("epochs",),
+        ("loss",),  # which changes nothing here, as those that follow
+        ("activation",),
+        ("batch size",),
+    ]
+    configs = [spec.config for spec in workers.trained]
+    assert len(configs) == len(set(configs)) <= 30
+    assert {len(spec.seeds) for spec in workers.trained} == {3}
+    assert run(engine) == "finished"  # and there is nothing left to train
+    assert len(workers.trained) == len(configs)
+
+
+def test_it_is_an_ordinary_study_that_says_what_it_explains(engine: Engine) -> None:
+    run(engine)
+    study = read.study(engine, "x-explain")
+    assert study.counts["COMPLETE"] == study.n_trials
+    assert study.description.startswith("Why trial 1 of x")
+    same = study_explanation(engine, "x-explain")
+    assert same == found(engine)
+
+
+# Killed between the rounds' hand-outs, or while a round trains: both leave trials that wait, and
+# the next run begins with them.
+@pytest.mark.parametrize("n_trained", [2, 11, 14])
+def test_a_run_that_was_cut_short_goes_on_and_repeats_nothing_that_was_done(
+    engine: Engine, workers: Pretended, monkeypatch: pytest.MonkeyPatch, n_trained: int
+) -> None:
+    real = coordinator.Coordinator._ended
+
+    def cut(self: coordinator.Coordinator, *of_trial: Any) -> None:
+        real(self, *of_trial)
+        if len(workers.trained) >= n_trained:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(coordinator.Coordinator, "_ended", cut)
+    with pytest.raises(KeyboardInterrupt):
+        run(engine)
+    monkeypatch.setattr(coordinator.Coordinator, "_ended", real)
+    assert not found(engine).found.is_whole
+    done = {row.number for row in read.trials(engine, "x-explain", states=["COMPLETE"])}
+    n_before = len(workers.trained)
+    assert run(engine) == "finished"
+    assert found(engine).found.is_whole
+    assert not done & {spec.number for spec in workers.trained[n_before:]}
+    rows = read.trials(engine, "x-explain")
+    assert len(rows) == len({repr(row.config) for row in rows})
+
+
+def test_configurations_asked_for_by_a_run_that_died_before_it_began_are_trained_once(
+    engine: Engine, workers: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sweep.coordinator import explain
+
+    def die(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(explain, "resume", die)
+        with pytest.raises(KeyboardInterrupt):
+            run(engine)
+    assert read.study(engine, "x-explain").n_pending_commands > 0
+    run(engine)
+    trials = read.trials(engine, "x-explain")
+    assert len(trials) == len({repr(row.config) for row in trials})
+
+
+def test_another_number_of_seeds_or_another_end_is_another_study(engine: Engine) -> None:
+    run(engine)
+    run(engine, n_seeds=1)
+    assert found(engine).child == "x-explain-2"
+    assert found(engine).found.forward.steps[0].factor.low is None
+    shorter = replace(TARGET, epochs=2)
+    add_trial(engine, read.study(engine, "x").study_id, 2, 0.3, config=shorter)
+    run(engine, 0, 2)
+    assert (found(engine).child, found(engine).ends.to_number) == ("x-explain-3", 2)
+    assert undertaking(engine, "x", 0, 1, 3).child == "x-explain"
+
+
+def test_what_was_begun_last_is_gone_on_with_unless_it_is_whole(
+    engine: Engine, workers: Pretended
+) -> None:
+    assert undertaking(engine, "x").ends.from_number is None
+    workers.fails_after = 4
+    with pytest.raises(SweepError):
+        run(engine, 1, 0)
+    begun = undertaking(engine, "x")
+    assert (begun.child, begun.ends.from_number, begun.ends.to_number) == ("x-explain", 1, 0)
+    workers.fails_after = 10**9
+    run(engine, 1, 0)
+    assert undertaking(engine, "x").ends.from_number is None
+
+
+def test_a_study_that_explains_leads_to_the_one_it_explains(engine: Engine) -> None:
+    run(engine)
+    with pytest.raises(UsageError, match="`sweep explain x`"):
+        undertaking(engine, "x-explain")
+
+
+def test_what_cannot_be_trained_ends_with_where_to_look(engine: Engine, workers: Pretended) -> None:
+    workers.fails_after = 0
+    with pytest.raises(SweepError, match="sweep trials x-explain --state fail"):
+        run(engine)
+
+
+def test_a_study_that_another_process_runs_is_left_alone(engine: Engine) -> None:
+    study_id = add_study(engine, "x-explain")
+    add_rows(engine, sweep_leases, lease_row(study_id, expires_at=4e9))
+    with pytest.raises(StudyHeldError, match="runs already"):
+        run_explanation(
+            engine,
+            Undertaking(ends=ends_of(), child="x-explain", n_seeds=2),
+            RunOptions(),
+            lambda state: None,
+            say=lambda line: None,
+        )
+
+
+def test_by_default_it_goes_from_the_questions_configuration_to_the_best(engine: Engine) -> None:
+    ends = choose_ends(engine, "x")
+    assert (ends.from_number, ends.to_number) == (None, 1)
+    assert ends.baseline == asdict(TrialConfig())
+    question = replace(TrialConfig(), eps=1e-7)  # Keras's own
+    add_trial(engine, read.study(engine, "x").study_id, 2, 0.3, config=question)
+    assert choose_ends(engine, "x").from_number == 2
+    assert choose_ends(engine, "x", 0).baseline == asdict(BASELINE)
+
+
+def test_a_trial_that_waits_has_no_configuration_to_begin_from(engine: Engine) -> None:
+    trial_id = add_trial(engine, read.study(engine, "x").study_id, 2, state="WAITING")
+    with writing(engine) as connection:
+        of_trial = sweep_trials.c.trial_id == trial_id
+        connection.execute(update(sweep_trials).where(of_trial).values(config={}))
+    with pytest.raises(NotFoundError, match="it waits"):
+        choose_ends(engine, "x", 2)
+
+
+def test_a_baseline_has_the_settings_that_the_study_fixes(tmp_path: Path) -> None:
+    engine = sqlite_store(tmp_path)
+    study_id = add_study(engine, "y", study_file=FILE.replace('"x"', '"y"') + "space.batch_size=64")
+    with pytest.raises(UsageError, match="no complete trial"):
+        choose_ends(engine, "y")
+    add_trial(engine, study_id, 0, 0.1, config=TARGET)
+    assert choose_ends(engine, "y").baseline["batch_size"] == 64
+    with pytest.raises(UsageError, match="nothing to explain"):
+        choose_ends(engine, "y", 0, 0)
+
+
+def test_a_baseline_that_cannot_be_trained_asks_for_a_trial(tmp_path: Path) -> None:
+    engine = sqlite_store(tmp_path)
+    linear = 'space.output = "linear"\nspace.loss.choices = ["mse", "l1"]'
+    study_id = add_study(engine, "y", study_file=FILE.replace('"x"', '"y"') + linear)
+    add_trial(engine, study_id, 0, 0.1, config=TARGET)
+    with pytest.raises(UsageError, match="--from"):
+        choose_ends(engine, "y")
