@@ -1,6 +1,7 @@
 """The floors of a study's own data, computed once and kept in its store."""
 
 from contextlib import suppress
+from typing import NamedTuple
 
 from sweep import datasets
 from sweep.analysis.floors import Floors, compute_floors, data_key
@@ -9,35 +10,56 @@ from sweep.store import annotate, read
 from sweep.store.engine import Engine
 
 
+class _Data(NamedTuple):
+    """What a study trained on."""
+
+    name: str
+    sha256: str
+    #: Validation fraction, seed of the split, limit of the training images.
+    split: tuple[float, int, int | None]
+
+
 def study_floors(engine: Engine, name: str) -> Floors | None:
-    """The floors of the data that the study trained on; never downloads.
+    """The floors of the data that the study trained on; never downloads. May take minutes.
 
     None where they are neither kept nor can be computed: before the first worker was ready, or
     where the data are not on this machine, or are others by now.
     """
+    kept = kept_floors(engine, name)
+    if kept is not None:
+        return kept
+    data = _data(engine, name)
+    return None if data is None else _compute(engine, data)
+
+
+def kept_floors(engine: Engine, name: str) -> Floors | None:
+    """The same at once: None too where they have not been computed yet."""
+    data = _data(engine, name)
+    if data is None:
+        return None
+    kept = read.floors(engine, data_key(data.sha256, *data.split))
+    return None if kept is None else Floors.from_json(kept)
+
+
+def _data(engine: Engine, name: str) -> _Data | None:
     sha256 = read.provenance(engine, name).get("data_sha256")
     data = read.settings(engine, name).get("data", {})
     if not sha256 or "name" not in data:
         return None
     split = (data["validation_fraction"], data["split_seed"], data.get("train_limit"))
-    kept = read.floors(engine, data_key(sha256, *split))
-    if kept is not None:
-        return Floors.from_json(kept)
-    return _compute(engine, data["name"], sha256, split)
+    return _Data(data["name"], sha256, split)
 
 
-def _compute(
-    engine: Engine, dataset: str, sha256: str, split: tuple[float, int, int | None]
-) -> Floors | None:
+def _compute(engine: Engine, data: _Data) -> Floors | None:
     try:
-        if datasets.find(dataset) is None:
+        if datasets.find(data.name) is None:
             return None
-        images = datasets.load(dataset)
+        images = datasets.load(data.name)
     except SweepError:  # a damaged copy: whoever trains will hear of it, a page does without
         return None
-    if images.sha256 != sha256:
+    if images.sha256 != data.sha256:
         return None
-    floors = compute_floors(images, *split)
+    floors = compute_floors(images, *data.split)
     with suppress(SweepError):  # a store that may only be read
         annotate.put_floors(engine, floors.data_key, floors.to_json())
     return floors

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sweep.analysis.floors import Floors
 from sweep.analysis.limits import Limited, limit_of
-from sweep.analysis.study_floors import study_floors
 from sweep.store import read, read_beside
 from sweep.store.engine import Engine
 from sweep.store.records import TrialRow
@@ -21,17 +21,18 @@ class LimitedTrial(NamedTuple):
     limited: Limited
 
 
-def limits_by_width(engine: Engine, name: str) -> list[LimitedTrial]:
+def limits_by_width(engine: Engine, name: str, floors: Floors | None) -> list[LimitedTrial]:
     """The best trial of each width, the narrowest first; widths within about a fifth are one."""
-    return limits_of(engine, name, best_of_widths(read.table(engine, name)))
+    return limits_of(engine, name, best_of_widths(read.table(engine, name)), floors)
 
 
-def limits_of(engine: Engine, name: str, numbers: Collection[int]) -> list[LimitedTrial]:
+def limits_of(
+    engine: Engine, name: str, numbers: Collection[int], floors: Floors | None
+) -> list[LimitedTrial]:
     """These trials, by width and number."""
     rows = read.trials(engine, name, numbers=list(numbers))
     curves = read.curves(engine, name, numbers)
     diagnostics = read_beside.diagnostics(engine, name, numbers)
-    floors = study_floors(engine, name)
     labelled = [
         LimitedTrial(
             row,

@@ -32,6 +32,7 @@ def limits(
     One of capacity, budget, optimisation, saturation, generalisation and loss floor; the rules are
     in docs/limits.md.
     """
+    from sweep.analysis.study_floors import study_floors
     from sweep.analysis.study_limits import limits_by_width, limits_of
     from sweep.store import read
     from sweep.store.migrate import open_store
@@ -40,9 +41,9 @@ def limits(
     if numbers:
         for number in numbers:
             read.trial(engine, name, number)  # raises NotFoundError with those that are there
-        found = limits_of(engine, name, numbers)
+        found = limits_of(engine, name, numbers, study_floors(engine, name))
     else:
-        found = limits_by_width(engine, name)
+        found = limits_by_width(engine, name, study_floors(engine, name))
     if as_json:
         show_json([_plain(of) for of in found])
         return

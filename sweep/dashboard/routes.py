@@ -28,7 +28,7 @@ def register(server: Flask, view: View) -> None:
     def revision() -> Any:
         study = request.args.get("study")
         try:
-            token = read.revision(view.engine, study) if study else read.revisions(view.engine)
+            token = view.token(study) if study else read.revisions(view.engine)
         except NotFoundError as error:
             return jsonify(problem=str(error))
         except SweepError as error:

@@ -1,12 +1,14 @@
 """What pages read from: the store, with what was read before kept at hand."""
 
+import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Lock, Thread
 
 from sweep.analysis.floors import Floors
-from sweep.analysis.study_floors import study_floors
+from sweep.analysis.study_floors import kept_floors, study_floors
+from sweep.errors import SweepError
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.table import TrialTable
@@ -17,6 +19,11 @@ _MAX_TABLES = 8
 #: For so long it is believed that floors cannot be known: looking may mean to read a data set.
 _UNKNOWN_SECONDS = 60.0
 
+_LOG = logging.getLogger(__name__)
+
+#: A study's id and creation: one that was made anew under the same name is another.
+_Made = tuple[int, float]
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:
@@ -25,9 +32,14 @@ class View:
     engine: Engine
     allow_edit: bool = False
     _readers: "OrderedDict[str, TableReader]" = field(default_factory=OrderedDict)
-    #: By the study's id and creation, with when they were looked for.
-    _floors: dict[tuple[int, float], tuple[Floors | None, float]] = field(default_factory=dict)
+    _floors: dict[_Made, Floors] = field(default_factory=dict)
+    #: When floors were last looked for in vain.
+    _looked: dict[_Made, float] = field(default_factory=dict)
+    #: Whose floors are being computed.
+    _computing: set[_Made] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
+    #: One computation at a time: each holds a data set and several times its size.
+    _one_at_a_time: Lock = field(default_factory=Lock)
 
     def table(self, study: str) -> TrialTable:
         """The study's trials as they are now; reads only what is new.
@@ -44,13 +56,45 @@ class View:
                 self._readers.popitem(last=False)
         return table
 
+    def token(self, study: str) -> str:
+        """Differs when pages of the study have something new to show."""
+        token = read.revision(self.engine, study)
+        return f"{token} computing" if self.computing_floors(study) else token
+
     def floors(self, study: str) -> Floors | None:
-        """The floors of the study's data set; None where they are not known."""
+        """The floors of the study's data set; None where they are not known, or not yet.
+
+        Those of a large data set take minutes to compute. No page waits for that: it is done
+        beside, and the token changes at the end.
+        """
         made = read.made(self.engine, study)
-        found, looked = self._floors.get(made, (None, -_UNKNOWN_SECONDS))
-        if found is None and time.monotonic() - looked >= _UNKNOWN_SECONDS:
-            if not read.provenance(self.engine, study).get("data_sha256"):
-                return None  # no worker has told yet which data they are
-            found = study_floors(self.engine, study)
-            self._floors[made] = (found, time.monotonic())
+        found = self._floors.get(made)
+        if found is None and (kept := kept_floors(self.engine, study)) is not None:
+            found = self._floors[made] = kept
+        if found is None and read.provenance(self.engine, study).get("data_sha256"):
+            self._begin(study, made)  # before, no worker has told yet which data they are
         return found
+
+    def computing_floors(self, study: str) -> bool:
+        """Whether they are on their way."""
+        return bool(self._computing) and read.made(self.engine, study) in self._computing
+
+    def _begin(self, study: str, made: _Made) -> None:
+        with self._lock:
+            looked = self._looked.get(made, -_UNKNOWN_SECONDS)
+            if made in self._computing or time.monotonic() - looked < _UNKNOWN_SECONDS:
+                return
+            self._computing.add(made)
+        Thread(target=self._compute, args=(study, made), name="floors", daemon=True).start()
+
+    def _compute(self, study: str, made: _Made) -> None:
+        try:
+            with self._one_at_a_time:
+                found = study_floors(self.engine, study)
+            if found is not None:
+                self._floors[made] = found
+        except SweepError as error:  # the database went away, or the study was deleted
+            _LOG.warning("the floors of study '%s' could not be computed: %s", study, error)
+        finally:
+            self._looked[made] = time.monotonic()
+            self._computing.discard(made)

@@ -117,7 +117,7 @@ def gather_page(engine: Engine, name: str) -> Page:
         tiles=_tiles(study, table, found),
         best=_table(best, found),
         ties=study_ties(engine, name),
-        limits=limits_by_width(engine, name),
+        limits=limits_by_width(engine, name, floors),
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(engine, study, found),
         charts=_charts(engine, study, table, best, found, floors),

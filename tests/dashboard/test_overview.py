@@ -56,6 +56,12 @@ def test_a_study_without_trials_says_what_it_is_about(view: View, engine: Engine
     assert '"id": "overview-figures", "hidden": true' in said
 
 
+def test_floors_that_are_on_their_way_are_told_of(engine: Engine) -> None:
+    add_study(engine)
+    said = standing.in_words(read.study(engine, "study"), None, computing_floors=True)
+    assert standing.COMPUTING in shown(said)
+
+
 def test_a_study_whose_trials_all_failed_has_no_best(view: View, engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0, state="FAIL", reason="out of memory")
     assert "No trial can be judged yet" in page(view)

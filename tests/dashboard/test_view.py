@@ -1,10 +1,17 @@
 """What is kept at hand between two looks."""
 
+import threading
+import time
+from typing import Any
+
 import pytest
 
+from sweep.analysis.floors import Floors
 from sweep.dashboard import view as module
 from sweep.dashboard.view import View
+from sweep.errors import StoreError
 from sweep.store import annotate
+from sweep.store.engine import Engine
 from tests.analysis.test_diagnosis import floors
 from tests.store_factories import EPOCH, add_study
 
@@ -20,17 +27,31 @@ def test_tables_of_the_studies_looked_at_last_are_kept(
     assert view.table("small") is not small
 
 
+def come(view: View, study: str) -> Floors | None:
+    """The floors, once they are no longer being computed."""
+    view.floors(study)
+    for _ in range(500):
+        if not view.computing_floors(study):
+            return view.floors(study)
+        time.sleep(0.01)
+    raise AssertionError("they never came")
+
+
+def add(view: View, name: str, **columns: Any) -> None:
+    add_study(view.engine, name, provenance={"data_sha256": "5" * 64}, **columns)
+
+
 def test_a_study_made_anew_has_floors_of_its_own(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [floors(0.9, 0.5), floors(0.8, 0.4)]
     monkeypatch.setattr(module, "study_floors", lambda engine, name: found.pop(0))
-    add_study(view.engine, "again")
-    first = view.floors("again")
-    assert view.floors("again") is first
+    add(view, "again")
+    first = come(view, "again")
+    assert first is not None and view.floors("again") is first
     annotate.delete_study(view.engine, "again")
-    add_study(view.engine, "again", created_at=EPOCH + 1)
-    assert view.floors("again") not in (None, first)
+    add(view, "again", created_at=EPOCH + 1)
+    assert come(view, "again") not in (None, first)
 
 
 def test_floors_that_cannot_be_known_are_not_looked_for_at_every_turn(
@@ -38,7 +59,39 @@ def test_floors_that_cannot_be_known_are_not_looked_for_at_every_turn(
 ) -> None:
     looks: list[str] = []
     monkeypatch.setattr(module, "study_floors", lambda engine, name: looks.append(name))
-    add_study(view.engine, "elsewhere")
-    assert view.floors("elsewhere") is None
-    assert view.floors("elsewhere") is None
+    add(view, "elsewhere")
+    assert come(view, "elsewhere") is None
+    assert come(view, "elsewhere") is None
     assert looks == ["elsewhere"]
+
+
+def test_no_page_waits_for_floors_and_open_ones_hear_of_them(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The floors of a full data set took a page minutes, in its own request."""
+    may_end = threading.Event()
+
+    def slow(engine: Engine, name: str) -> Floors:
+        may_end.wait()
+        return floors(0.9, 0.5)
+
+    monkeypatch.setattr(module, "study_floors", slow)
+    add(view, "large")
+    before = view.token("large")
+    assert view.floors("large") is None and view.computing_floors("large")
+    meanwhile = view.token("large")
+    may_end.set()
+    assert come(view, "large") is not None
+    assert before != meanwhile != view.token("large")
+
+
+def test_floors_that_fail_are_no_end_of_the_page(
+    view: View, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(engine: Engine, name: str) -> Floors:
+        raise StoreError("the database is away")
+
+    monkeypatch.setattr(module, "study_floors", gone)
+    add(view, "away")
+    assert come(view, "away") is None
+    assert "the database is away" in caplog.text

@@ -204,7 +204,8 @@ def _register_words(app: Dash, view: View) -> None:
         found = standing.verdict_of(view.engine, name, view.table(name), floors)
         failed = standing.failures(view.engine, study)
         failures = cards.card("What failed", failed) if failed else None
-        return standing.in_words(study, found), failures
+        computing = view.computing_floors(name)
+        return standing.in_words(study, found, computing_floors=computing), failures
 
 
 def _register_charts(app: Dash, view: View) -> None:

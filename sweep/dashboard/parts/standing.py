@@ -19,6 +19,8 @@ from sweep.store.table import TrialTable
 #: Reasons of failures are counted over so many of the latest failures.
 _N_FAILURES = 500
 
+COMPUTING = "The floors of the data are being computed, once: what they say appears here when they are there."
+
 
 def verdict_of(
     engine: Engine, study: str, table: TrialTable, floors: Floors | None
@@ -29,11 +31,15 @@ def verdict_of(
     return verdict(rows, floors)
 
 
-def in_words(study: StudySummary, found: Verdict | None) -> list[Any]:
+def in_words(
+    study: StudySummary, found: Verdict | None, *, computing_floors: bool = False
+) -> list[Any]:
     """The headline, what explains it, and where to look next."""
     said: list[Any] = [html.H1(sentences.headline(study, found))]
     if explained := sentences.explanations(study, found):
         said.append(html.P(" ".join(explained), className="explained"))
+    if computing_floors:
+        said.append(html.P(COMPUTING, className="note", role="status"))
     if found is not None:
         said.append(html.Div(_next_steps(study.name, found), className="line"))
     return said
