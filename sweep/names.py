@@ -142,3 +142,10 @@ class CommandKind(StrEnum):
     STOP = "stop"
     ENQUEUE = "enqueue"
     EXTEND = "extend"
+
+
+class WorkerEngine(StrEnum):
+    """Who starts the workers: we, on this machine, or Ray, on the hosts of a cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"

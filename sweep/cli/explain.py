@@ -10,6 +10,8 @@ from sweep.cli.observing import observing
 from sweep.cli.options import INTERRUPTED, LARGEST, Json, Storage, StudyName
 from sweep.cli.output import say, show, show_json, show_titled_table
 from sweep.cli.run import (
+    AddressOption,
+    EngineOption,
     Gpus,
     LogFormatOption,
     PerGpu,
@@ -18,6 +20,7 @@ from sweep.cli.run import (
     Workers,
     run_options,
 )
+from sweep.names import WorkerEngine
 
 if TYPE_CHECKING:
     from sweep.analysis.explanation import Explanation, Factor, Path
@@ -69,6 +72,8 @@ def explain(
     workers: Workers = None,
     trainer: TrainerOption = None,
     population: PopulationOption = None,
+    engine_of_workers: EngineOption = WorkerEngine.LOCAL,
+    address: AddressOption = None,
     log_format: LogFormatOption = LogFormat.TEXT,
     storage: Storage = None,
     as_json: Json = False,
@@ -86,7 +91,10 @@ def explain(
     engine = open_store(storage)
     of = undertaking(engine, name, from_number, to_number, seeds)
     if train:
-        _run(engine, of, run_options(gpus, per_gpu, workers, trainer, population), storage)
+        options = run_options(
+            gpus, per_gpu, workers, trainer, population, engine_of_workers, address
+        )
+        _run(engine, of, options, storage)
     found = known(engine, of)
     if as_json:
         show_json(_plain(of, found))

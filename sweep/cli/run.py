@@ -13,7 +13,7 @@ from sweep.cli.observing import observing
 from sweep.cli.options import INTERRUPTED, Storage, StudyName
 from sweep.cli.output import say
 from sweep.errors import StudyHeldError, UsageError
-from sweep.names import CommandKind, Trainer
+from sweep.names import CommandKind, Trainer, WorkerEngine
 
 if TYPE_CHECKING:
     from sweep.coordinator.run import RunOptions
@@ -66,6 +66,23 @@ PopulationOption = Annotated[
         show_default="by the device's memory",
     ),
 ]
+EngineOption = Annotated[
+    WorkerEngine,
+    typer.Option(
+        "--engine",
+        help="Start workers on this machine, or on the hosts of a Ray cluster; there, --gpus is "
+        "all, cpu, or how many.",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT|auto",
+        help="The Ray cluster to join.",
+        show_default="RAY_ADDRESS, else a cluster of this machine alone",
+    ),
+]
 LogFormatOption = Annotated[
     LogFormat,
     typer.Option(
@@ -105,6 +122,8 @@ def start(
     workers: Workers = None,
     trainer: TrainerOption = None,
     population: PopulationOption = None,
+    engine_of_workers: EngineOption = WorkerEngine.LOCAL,
+    address: AddressOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would run; run and write nothing.")
     ] = False,
@@ -125,7 +144,7 @@ def start(
     # JSON's strings are TOML's, so a name of digits stays a name.
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
     study_file = studyfile.load(file, [*(overrides or []), *named])
-    options = run_options(gpus, per_gpu, workers, trainer, population)
+    options = run_options(gpus, per_gpu, workers, trainer, population, engine_of_workers, address)
     if dry_run:
         from sweep.cli.dry_run import show_plan
 
@@ -159,6 +178,8 @@ def resume(
     workers: Workers = None,
     trainer: TrainerOption = None,
     population: PopulationOption = None,
+    engine_of_workers: EngineOption = WorkerEngine.LOCAL,
+    address: AddressOption = None,
     log_format: LogFormatOption = LogFormat.TEXT,
     webhook: WebhookOption = None,
     storage: Storage = None,
@@ -181,7 +202,7 @@ def resume(
             )
         _tell_to_go_on(engine, study, trials)
         return
-    options = run_options(gpus, per_gpu, workers, trainer, population)
+    options = run_options(gpus, per_gpu, workers, trainer, population, engine_of_workers, address)
     changed = _changed_file(engine, name, file, overrides)
     from sweep.coordinator import run
 
@@ -199,6 +220,8 @@ def run_options(
     workers: int | None,
     trainer: Trainer | None,
     population: int | None,
+    engine: WorkerEngine,
+    address: str | None,
 ) -> "RunOptions":
     """What the options of a run's devices and trainer say. UsageError for those at odds."""
     from sweep.coordinator.run import RunOptions
@@ -207,12 +230,16 @@ def run_options(
         raise UsageError(f"--workers counts processes on the CPU, but --gpus says {gpus!r}.")
     if population is not None and trainer is Trainer.REFERENCE:
         raise UsageError("--population is the fused trainer's, but --trainer says reference.")
+    if address is not None and engine is not WorkerEngine.RAY:
+        raise UsageError(f"--address {address} is of a Ray cluster: add --engine ray.")
     return RunOptions(
         gpus="cpu" if workers is not None else gpus,
         per_gpu=per_gpu,
         cpu_workers=workers,
         trainer=trainer,
         population=population,
+        engine=engine,
+        address=address,
     )
 
 

@@ -518,7 +518,7 @@ class Coordinator:
         self._writer.rows.workers[worker.name] = {
             "host": worker.handle.host,
             "pid": worker.handle.pid,
-            "device": worker.device,
+            "device": worker.handle.device,
             "device_name": worker.device_name,
             "state": state or worker.state,
             "n_finished": worker.n_finished,

@@ -23,7 +23,7 @@ from sweep.errors import DeviceError, FailureLimitError, StudyFileError, UsageEr
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Launcher
 from sweep.launch.local import LocalLauncher
-from sweep.names import Dataset, Pruner, Sampler, Trainer
+from sweep.names import Dataset, Pruner, Sampler, Trainer, WorkerEngine
 from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.grid import grid_size
@@ -62,6 +62,9 @@ class RunOptions:
     trainer: Trainer | None = None
     #: Slots of a population at most; None leaves it to the memory.
     population: int | None = None
+    engine: WorkerEngine = WorkerEngine.LOCAL
+    #: Of a Ray cluster: ``host:port`` or ``auto``; None is RAY_ADDRESS, else one of this machine.
+    address: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,9 @@ class Means:
     devices: tuple[str, ...]
     trainer: Trainer
     population: int | None
+    #: For torch, on the CPU.
+    n_threads: int | None
+    launcher: Launcher
 
     @property
     def on_cpu(self) -> bool:
@@ -258,7 +264,7 @@ def _run(
         if trials is not None:
             book.extend(trials)
         coordinator = _coordinator(
-            engine, opened, study_file, book, means, observer, launcher or LocalLauncher()
+            engine, opened, study_file, book, means, observer, launcher or means.launcher
         )
         with (
             _signals(coordinator.interrupt),
@@ -299,7 +305,7 @@ def _coordinator(
         validation_fraction=study_file.data.validation_fraction,
         split_seed=study_file.data.split_seed,
         pruning=pruning,
-        n_threads=max(1, n_cores() // len(means.devices)) if means.on_cpu else None,
+        n_threads=means.n_threads,
         train_limit=study_file.data.train_limit,
         trainer=means.trainer,
         expected=expected(study_file),
@@ -334,15 +340,45 @@ def _usage_reader(
 
 def _means(study_file: StudyFile, options: RunOptions) -> Means:
     """Raises DeviceError for a device that is not there, or one that the trainer cannot use."""
-    devices = choose_devices(
-        options.gpus or study_file.workers.gpus,
-        options.per_gpu or study_file.workers.per_gpu,
-        options.cpu_workers,
-    )
+    per_gpu = options.per_gpu or study_file.workers.per_gpu
+    if options.engine is WorkerEngine.RAY:
+        devices, n_threads, launcher = _ray_means(study_file, options, per_gpu)
+    else:
+        gpus = options.gpus or study_file.workers.gpus
+        devices = choose_devices(gpus, per_gpu, options.cpu_workers)
+        n_threads, launcher = max(1, n_cores() // len(devices)), LocalLauncher()
     on_cpu = devices[0] == "cpu"
     trainer = options.trainer or (Trainer.REFERENCE if on_cpu else Trainer.FUSED)
     refuse_fused_on_cpu(trainer, on_cpu=on_cpu)
-    return Means(devices=tuple(devices), trainer=trainer, population=options.population)
+    return Means(
+        devices=tuple(devices),
+        trainer=trainer,
+        population=options.population,
+        n_threads=n_threads if on_cpu else None,
+        launcher=launcher,
+    )
+
+
+def _ray_means(
+    study_file: StudyFile, options: RunOptions, per_gpu: int
+) -> tuple[list[str], int, Launcher]:
+    """Places for workers, cores of one on a CPU, and who starts them."""
+    gpus = options.gpus or study_file.workers.gpus
+    if options.gpus is None and gpus not in (None, "all", "cpu"):
+        raise UsageError(
+            f"workers.gpus {gpus!r} names GPUs of one machine. With --engine ray say --gpus all, "
+            "--gpus cpu, or how many GPUs."
+        )
+    try:
+        from sweep.launch import cluster, ray  # loads Ray
+    except ModuleNotFoundError as error:
+        raise DeviceError(
+            f"--engine ray: Ray is not installed ({error}). The extra 'ray' brings it: "
+            "pip install 'sweep-autoencoder[ray]'."
+        ) from error
+    launcher = ray.RayLauncher(options.address, dataset=study_file.data.name, per_gpu=per_gpu)
+    places = cluster.choose_places(gpus, per_gpu, options.cpu_workers)
+    return places, cluster.cores_per_cpu_worker(), launcher
 
 
 def refuse_fused_on_cpu(trainer: Trainer, *, on_cpu: bool) -> None:

@@ -7,16 +7,21 @@ A copy that turns out damaged, or to be another data set, is an error and never 
 
 from sweep.datasets.images import Images
 from sweep.datasets.library import DatasetStatus, class_names, find, known, load, prepare
+from sweep.datasets.parcel import Parcel, digest_of, pack, unpack
 from sweep.datasets.places import State, cache_folder
 
 __all__ = [
     "DatasetStatus",
     "Images",
+    "Parcel",
     "State",
     "cache_folder",
     "class_names",
+    "digest_of",
     "find",
     "known",
     "load",
+    "pack",
     "prepare",
+    "unpack",
 ]

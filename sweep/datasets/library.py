@@ -145,7 +145,7 @@ def _files_to_copy(name: Dataset, folder: Path) -> Files:
 
 def _fetch(name: Dataset, progress: Progress) -> Path:
     progress(f"Downloading {name} into {cache_folder() / name}")
-    with _temporary_folder() as folder, _room(cache_folder() / name):
+    with _temporary_folder() as folder, writing_in(cache_folder() / name):
         try:
             raw = download(SOURCES[name], folder)
         except DataError as error:
@@ -171,7 +171,7 @@ def _keep(name: Dataset, files: Files) -> Path:
     """Check the files and put copies into the cache, whole or not at all."""
     read_images(name, files, SOURCES[name])
     target = cache_folder() / name
-    with _temporary_folder() as folder, _room(target):
+    with _temporary_folder() as folder, writing_in(target):
         copy = folder / name
         copy.mkdir()
         for path in files:
@@ -187,7 +187,7 @@ def _keep(name: Dataset, files: Files) -> Path:
 def _temporary_folder() -> Iterator[Path]:
     """Within the cache, so that a rename stays on one file system."""
     root = cache_folder()
-    with _room(root):
+    with writing_in(root):
         root.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(prefix=".preparing-", dir=root)
     with folder as path:
@@ -195,7 +195,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _room(where: Path) -> Iterator[None]:
+def writing_in(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

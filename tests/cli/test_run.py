@@ -1,11 +1,13 @@
 """start, resume, pause, stop and enqueue; and what goes wrong before anything runs."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+import sweep.launch
 from sweep.cli import control
 from sweep.cli.progress import PlainLines, line, picture
 from sweep.coordinator import run as coordinator
@@ -323,3 +325,28 @@ def test_plain_lines_come_at_a_better_best_and_not_for_every_tick(
     for value in (0.25, 0.25, 0.25, 0.125):
         observe(progress(best_value=value))
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_an_address_is_of_a_ray_cluster(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--address", "10.0.0.1:6379")
+    assert answer.code == 2
+    assert "add --engine ray" in answer.err
+
+
+def test_gpus_that_a_file_names_are_not_looked_for_in_a_cluster(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--engine", "ray", "--set", "workers.gpus=0,1")
+    assert answer.code == 2
+    assert "workers.gpus '0,1' names GPUs of one machine" in answer.err
+
+
+def test_without_ray_its_extra_is_named(
+    cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("keeper", "cluster", "ray"):
+        monkeypatch.delitem(sys.modules, f"sweep.launch.{name}", raising=False)
+        monkeypatch.delattr(sweep.launch, name, raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    answer = cli("start", file, "--engine", "ray")
+    assert answer.code == 8
+    assert "Ray is not installed" in answer.err
+    assert "sweep-autoencoder[ray]" in answer.err

@@ -1,0 +1,93 @@
+"""The Ray cluster that a study trains on: joined or started, and what it has room for."""
+
+import os
+import socket
+from typing import Any
+
+import ray
+
+from sweep.errors import DeviceError, UsageError
+from sweep.launch.devices import CORES_PER_CPU_WORKER
+
+CONNECT_SECONDS = 5.0
+#: Of a cluster that we start; of the data set, one copy.
+OBJECT_STORE_BYTES = 256 << 20
+
+
+def connect(address: str | None) -> None:
+    """Join the cluster at an address (``host:port`` or ``auto``), else the one that RAY_ADDRESS
+    names, else one of this machine alone that lives as long as this process and, as Ray has it by
+    itself, asks for a token.
+
+    Raises DeviceError where none answers, UsageError for what cannot be one.
+    """
+    if ray.is_initialized():
+        return
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == "local":
+        options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    else:
+        _check(address)
+    try:
+        ray.init(address=address, **options)
+    except (Exception, SystemExit) as error:  # Ray ends the process where it should raise
+        said = str(error).strip().splitlines()[:1] if isinstance(error, Exception) else []
+        raise DeviceError(
+            f"--address {address}: no Ray cluster can be joined there{': ' if said else ''}"
+            f"{''.join(said)}. `ray status` on that host shows one; all hosts need the same token."
+        ) from error
+
+
+def _check(address: str) -> None:
+    """Knock first: Ray tries for more than a minute before it says that nobody is there."""
+    if address == "auto":
+        return
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit()) or "/" in address:
+        raise UsageError(
+            f"--address {address}: give host:port of the cluster's head, such as 10.0.0.1:6379, "
+            "or auto for the cluster that this host is part of."
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise DeviceError(
+            f"--address {address}: nobody answers there ({error}). `ray start --head --port=6379` "
+            "starts a cluster."
+        ) from error
+
+
+def cores_per_cpu_worker() -> int:
+    """Cores that a worker on CPUs takes: never more than the largest host has."""
+    hosts = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    return max(1, min(CORES_PER_CPU_WORKER, int(max(hosts, default=0))))
+
+
+def choose_places(gpus: str | None, per_gpu: int, cpu_workers: int | None = None) -> list[str]:
+    """One entry a worker: ``cpu``, or the number of a GPU among those asked for.
+
+    ``gpus`` is ``all`` (that the cluster has now), ``cpu``, a number of GPUs, which may be more
+    than there are now, or None: all, else the CPU. Where they are is Ray's affair.
+    Raises DeviceError when there is none, UsageError for nonsense.
+    """
+    total = ray.cluster_resources()
+    if gpus == "cpu" or (gpus is None and not total.get("GPU")):
+        n_fitting = int(total.get("CPU", 0)) // cores_per_cpu_worker()
+        if not (cpu_workers or n_fitting):
+            raise DeviceError("--engine ray: the cluster has neither GPUs nor CPU cores now.")
+        return ["cpu"] * (cpu_workers or n_fitting)
+    if gpus in (None, "all"):
+        if not (n_gpus := int(total.get("GPU", 0))):
+            raise DeviceError(
+                "--gpus all: the cluster has no GPU now. `--gpus 8` waits for 8 that it will have, "
+                "`--gpus cpu` trains on its CPUs."
+            )
+    elif gpus.isascii() and gpus.isdigit() and 0 < int(gpus) <= 100_000:
+        n_gpus = int(gpus)
+    else:
+        raise UsageError(
+            f"--gpus {gpus}: with --engine ray give all, cpu, or how many GPUs. Ray chooses which."
+        )
+    return [str(gpu) for gpu in range(n_gpus) for _ in range(per_gpu)]

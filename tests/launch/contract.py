@@ -1,0 +1,103 @@
+"""What every launcher must do: real worker processes come up, train, die and are told of."""
+
+import os
+import signal
+from dataclasses import replace
+from typing import Any
+
+from sweep.launch.launcher import Gone, Launcher, WorkerHandle
+from sweep.trial import (
+    Heartbeat,
+    Ready,
+    Shutdown,
+    Train,
+    TrialConfig,
+    TrialDone,
+    TrialSpec,
+    WorkerFailed,
+    WorkerSetup,
+)
+
+SETUP = WorkerSetup(
+    dataset="fashion-mnist-mini",
+    validation_fraction=0.1,
+    split_seed=0,
+    pruning=False,
+    n_threads=1,
+    train_limit=256,
+)
+
+
+def spec(epochs: int = 1) -> TrialSpec:
+    config = TrialConfig(hidden_width=4, epochs=epochs)
+    return TrialSpec(number=0, attempt=1, config=config, seeds=(1,))
+
+
+class LauncherContract:
+    """What every launcher must do; a subclass says which one it is."""
+
+    launcher: Launcher
+    worker: WorkerHandle
+
+    def start(self, setup: WorkerSetup = SETUP) -> None:
+        self.worker = self.launcher.start("w0", "cpu")
+        self.worker.send(setup)
+
+    def hear(self, kind: type) -> Any:
+        """The next event of a kind; its worker's name comes with each."""
+        while True:
+            name, event = self.launcher.inbox.get(timeout=60)
+            assert name == "w0"
+            if isinstance(event, kind):
+                return event
+
+    def test_a_worker_comes_up_trains_and_leaves(self) -> None:
+        self.start()
+        assert len(self.hear(Ready).data_sha256) == 64
+        self.worker.send(Train(specs=(spec(),)))
+        assert self.hear(TrialDone).results[0].test_mse > 0
+        self.worker.send(Shutdown())
+        assert self.worker.wait(20)
+        assert self.hear(Gone).reason == "exit code 0"
+
+    def test_a_killed_worker_is_reported_as_gone(self) -> None:
+        self.start()
+        self.hear(Ready)
+        self.worker.kill()
+        assert "signal 9" in self.hear(Gone).reason
+
+    def test_a_worker_without_its_data_says_what_is_missing(self) -> None:
+        self.start(WorkerSetup(**{**vars(SETUP), "dataset": "./no-such-folder"}))
+        failed = self.hear(WorkerFailed)
+        assert failed.error == "DataError" and "no-such-folder" in failed.message
+
+    def test_a_worker_gives_signs_of_life_while_it_trains(self) -> None:
+        # An epoch of these takes many seconds; the session says nothing meanwhile.
+        self.start(replace(SETUP, train_limit=None))
+        self.hear(Ready)
+        config = TrialConfig(hidden_width=1024, epochs=1000, batch_size=8)
+        self.worker.send(Train(specs=(replace(spec(), config=config),)))
+        assert isinstance(self.launcher.inbox.get(timeout=60)[1], Heartbeat)
+
+    def test_orders_to_a_worker_that_stands_still_hold_nobody_up(self) -> None:
+        # They are more than a pipe holds; its coordinator has others to look after.
+        self.start()
+        self.hear(Ready)
+        os.kill(self.worker.pid, signal.SIGSTOP)
+        for number in range(1000):
+            self.worker.send(Train(specs=(replace(spec(), number=number),)))
+        os.kill(self.worker.pid, signal.SIGCONT)
+        assert [self.hear(TrialDone).number for _ in range(3)] == [0, 1, 2]
+
+    def test_a_worker_that_stands_still_can_be_killed(self) -> None:
+        self.start()
+        self.hear(Ready)
+        os.kill(self.worker.pid, signal.SIGSTOP)
+        self.worker.kill()
+        assert "signal 9" in self.hear(Gone).reason
+
+    def test_an_order_to_a_worker_that_is_gone_is_dropped(self) -> None:
+        self.start()
+        self.worker.kill()
+        self.hear(Gone)
+        self.worker.send(Train(specs=(spec(),)))
