@@ -2,11 +2,13 @@
 
 import dataclasses
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -27,6 +29,7 @@ from sqlalchemy import Connection, Engine, insert, make_url
 from sweep.names import Activation, Loss, Outcome
 from sweep.store import annotate, revisions, schema
 from sweep.store.engine import connect, writing
+from sweep.store.explaining import Explained
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
 from sweep.store.table import Choices, Column, TrialTable, states_of
@@ -137,6 +140,35 @@ def add_trial(
         _insert_params(connection, trial_id, params or {})
         add_curve(connection, trial_id, curve)
     return trial_id
+
+
+def add_explanation(
+    engine: Engine,
+    study: str,
+    baseline: TrialConfig,
+    target: TrialConfig,
+    errors: Mapping[TrialConfig, Sequence[float]],
+) -> int:
+    """``STUDY-explain``, with a trial for each configuration; errors by seed. Returns its id."""
+    n_seeds = len(next(iter(errors.values())))
+    name = f"{study}-explain"
+    study_id = add_study(engine, name, settings={"study": {"name": name, "repeat": n_seeds}})
+    ends = Explained(
+        study=study,
+        from_number=None,
+        to_number=1,
+        baseline=asdict(baseline),
+        target=asdict(target),
+    )
+    for key, value in ends.attributes.items():
+        row = {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+        add_rows(engine, schema.study_user_attributes, row)
+    for number, (config, of_seeds) in enumerate(errors.items()):
+        trial_id = add_trial(engine, study_id, number, fmean(of_seeds), config=config)
+        for index, error in enumerate(of_seeds):
+            seed = {"seed_index": index, "seed": index, "val_mse": error}
+            add_rows(engine, schema.sweep_results, {"trial_id": trial_id, **seed})
+    return study_id
 
 
 def _sweep_trial(

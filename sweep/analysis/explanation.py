@@ -72,6 +72,11 @@ class Cause:
         )
         return ", ".join(changes)
 
+    @property
+    def undone(self) -> "Cause":
+        """The change back."""
+        return replace(self, before=self.after, after=self.before)
+
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
@@ -220,7 +225,7 @@ def explain(baseline: TrialConfig, target: TrialConfig, errors: Errors) -> Expla
     known = {config: tuple(max(e, _LEAST_ERROR) for e in of) for config, of in errors.items()}
     first, last = known.get(baseline), known.get(target)
     measured = all(of is None or _finite(of) for of in (first, last))
-    undone = [replace(of, before=of.after, after=of.before) for of in causes]
+    undone = [cause.undone for cause in causes]
     return Explanation(
         baseline=baseline,
         target=target,

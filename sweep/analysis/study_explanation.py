@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from sweep.analysis.explanation import Explanation, causes_of, explain, in_use, is_valid
-from sweep.analysis.verdict import best_number, question_number
+from sweep.analysis.verdict import best_number, is_question, question_number
 from sweep.errors import NotFoundError, UsageError
 from sweep.names import Outcome
 from sweep.store import read
@@ -105,23 +105,27 @@ def choose_ends(
     baseline = (
         _baseline(engine, name) if from_number is None else _config(engine, name, from_number)
     )
-    if not causes_of(baseline, target):
-        raise UsageError(
-            f"{from_words(from_number)} and trial {to_number} of study '{name}' have the same "
-            "settings: there is nothing to explain. Name other trials with --from and --to."
-        )
-    return Explained(
+    ends = Explained(
         study=name,
         from_number=from_number,
         to_number=to_number,
         baseline=asdict(baseline),
         target=asdict(target),
     )
+    if not causes_of(baseline, target):
+        raise UsageError(
+            f"trial {to_number} of study '{name}' has the settings of {baseline_words(ends)}: "
+            "there is nothing to explain. Name other trials with --from and --to."
+        )
+    return ends
 
 
-def from_words(number: int | None) -> str:
-    """What messages call the baseline."""
-    return "the question's configuration" if number is None else f"trial {number}"
+def baseline_words(ends: Explained) -> str:
+    """What people call the baseline."""
+    asked = is_question(ends.baseline)
+    if ends.from_number is None:
+        return "the question's configuration" + ("" if asked else " as far as the study allows it")
+    return f"trial {ends.from_number}" + (" (the question's configuration)" if asked else "")
 
 
 def _config(engine: Engine, name: str, number: int) -> TrialConfig:

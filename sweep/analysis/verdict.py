@@ -104,11 +104,12 @@ def _equal(column: Column, value: Any) -> Mask:
 
 def question_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
     """The first finished trial of the question's configuration."""
-    asked = (row for row in rows if counts(row) and _is_question(row.config))
+    asked = (row for row in rows if counts(row) and is_question(row.config))
     return min(asked, key=lambda row: row.number, default=None)
 
 
-def _is_question(config: Mapping[str, Any]) -> bool:
+def is_question(config: Mapping[str, Any]) -> bool:
+    """Whether it is the configuration of the question, but for what that does not depend on."""
     return all(config.get(name) == value for name, value in _QUESTION.items())
 
 

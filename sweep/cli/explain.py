@@ -140,10 +140,10 @@ def _show(engine: "Engine", of: "Undertaking", found: "Explanation", storage: st
 
 
 def _title(of: "Undertaking") -> str:
-    from sweep.analysis.study_explanation import from_words
+    from sweep.analysis.study_explanation import baseline_words
 
     ends = of.ends
-    return f"From {from_words(ends.from_number)} to trial {ends.to_number} of study '{ends.study}'"
+    return f"From {baseline_words(ends)} to trial {ends.to_number} of study '{ends.study}'"
 
 
 def _whole(found: "Explanation", whole: "Factor") -> str:

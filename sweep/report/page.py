@@ -12,6 +12,7 @@ from sweep import datasets
 from sweep.analysis.floors import Floors
 from sweep.analysis.importances import importances
 from sweep.analysis.strips import picture_names
+from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_limits import LimitedTrial, limits_by_width
 from sweep.analysis.study_ties import study_ties
@@ -30,6 +31,7 @@ from sweep.figures.pareto import draw_front, gather_front
 from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.slices import draw_slice, gather_slice
 from sweep.figures.timeline import draw_timeline, gather_timeline
+from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.figures.width import draw_width, gather_width
 from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store import read
@@ -89,6 +91,8 @@ class Page:
     limits: list[LimitedTrial]
     picture_names: list[str]
     pictures: list[PictureRow]
+    #: What the difference to the best comes from, as far as that was trained.
+    explanation: StudyExplanation | None
     #: By the id of the section they stand in.
     charts: Mapping[str, list[Chart]]
     failures: list[tuple[str, int, list[int]]]
@@ -110,6 +114,7 @@ def gather_page(engine: Engine, name: str) -> Page:
     floors = study_floors(engine, name)
     found = verdict(_told(engine, name, table), floors)
     best = read.best(engine, name, N_BEST)
+    explanation = study_explanation(engine, name)
     return Page(
         study=study,
         headline=sentences.headline(study, found),
@@ -120,7 +125,8 @@ def gather_page(engine: Engine, name: str) -> Page:
         limits=limits_by_width(engine, name, floors),
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(engine, study, found),
-        charts=_charts(engine, study, table, best, found, floors),
+        explanation=explanation,
+        charts=_charts(engine, study, table, best, found, floors) | _explained(explanation),
         failures=sentences.failures(read.trials(engine, name, states=["FAIL"])),
         invalid=_invalid(engine, name, table),
         study_file=read.study_file_text(engine, name),
@@ -340,6 +346,20 @@ def _law(table: TrialTable, floors: Floors | None) -> list[Chart]:
         drawn = draw_width_law(gather_width_law(table, floors, setting))
         charts.append(_chart(f"width-law-{setting}", drawn, note))
     return charts
+
+
+def _explained(explanation: StudyExplanation | None) -> dict[str, list[Chart]]:
+    """The waterfall and the one back."""
+    if explanation is None:
+        return {}
+    there = gather_waterfall(explanation)
+    back = gather_waterfall(explanation, reverse=True)
+    return {
+        "causes": [
+            _chart("waterfall", draw_waterfall(there), there.about),
+            _chart("waterfall-back", draw_waterfall(back), back.about),
+        ]
+    }
 
 
 def _learning(engine: Engine, name: str, best: Sequence[TrialRow], found: Verdict) -> list[Chart]:

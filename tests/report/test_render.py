@@ -14,7 +14,14 @@ from sweep.names import Activation, Loss, Outcome
 from sweep.report import render
 from sweep.store import annotate, schema
 from sweep.trial import TrialConfig
-from tests.store_factories import add_rows, add_study, add_trial, sqlite_store, strip_png
+from tests.store_factories import (
+    add_explanation,
+    add_rows,
+    add_study,
+    add_trial,
+    sqlite_store,
+    strip_png,
+)
 
 SHA256 = "5" * 64
 DATA = {"name": "gone", "validation_fraction": 0.1, "split_seed": 0, "train_limit": None}
@@ -212,6 +219,25 @@ def test_a_report_tells_what_limits_the_best_of_each_width(engine: Engine) -> No
     shown = texts[at : texts.index("What the copies look like")]
     assert "budget" in shown
     assert "the validation error still fell by 50 % an epoch in the last epoch" in shown
+
+
+def test_a_report_names_the_command_that_tells_where_the_difference_comes_from(
+    engine: Engine,
+) -> None:
+    fill(engine)
+    page = Page(render(engine, "study"))
+    assert "sweep explain study --run" in page.text
+    assert "chart-waterfall" not in page.ids
+
+
+def test_a_report_shows_the_waterfall_as_far_as_it_is_trained(engine: Engine) -> None:
+    fill(engine)
+    ends = (TrialConfig(), TrialConfig(epochs=50))
+    add_explanation(engine, "study", *ends, {ends[0]: (0.02, 0.03), ends[1]: (0.01, 0.012)})
+    page = Page(render(engine, "study"))
+    assert {"chart-waterfall", "chart-waterfall-back"} <= set(page.ids)
+    assert "in the study study-explain" in page.text
+    assert "What helps most is epochs 5 → 50: 2.24 times less error" in page.text
 
 
 def test_a_report_shows_how_good_the_trials_are_as_a_whole(engine: Engine) -> None:

@@ -1,0 +1,92 @@
+"""What the waterfall says, without a chart, and that it is drawn."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import pytest
+
+from sweep.analysis.explanation import explain
+from sweep.analysis.study_explanation import StudyExplanation
+from sweep.figures.waterfall import draw_waterfall, gather_waterfall
+from sweep.store.explaining import Explained
+from sweep.trial import TrialConfig
+
+BASELINE = TrialConfig()
+TARGET = replace(BASELINE, epochs=50, hidden_width=1024)
+#: More epochs make 4 times less error, more width 1.25 times more.
+ERRORS = {
+    BASELINE: (0.08, 0.08),
+    replace(BASELINE, epochs=50): (0.02, 0.02),
+    replace(BASELINE, hidden_width=1024): (0.1, 0.1),
+    TARGET: (0.025, 0.025),
+}
+
+
+def explained(n: int = len(ERRORS), n_seeds: int = 2) -> StudyExplanation:
+    """By the first so many of the configurations."""
+    errors: dict[TrialConfig, Sequence[float]] = {
+        config: of[:n_seeds] for config, of in list(ERRORS.items())[:n]
+    }
+    ends = Explained(
+        study="x",
+        from_number=None,
+        to_number=7,
+        baseline=asdict(BASELINE),
+        target=asdict(TARGET),
+    )
+    found = explain(BASELINE, TARGET, errors)
+    return StudyExplanation(child="x-explain", ends=ends, n_seeds=n_seeds, found=found)
+
+
+def test_bars_go_from_the_baseline_to_the_target() -> None:
+    chart = gather_waterfall(explained())
+    assert chart.labels == ["Baseline", "epochs 5 → 50", "hidden width 784 → 1024", "Trial 7"]
+    assert chart.before == pytest.approx([0.08, 0.08, 0.02, 0.025])
+    assert chart.after == pytest.approx([0.08, 0.02, 0.025, 0.025])
+    assert chart.factors[1:3] == pytest.approx([4.0, 0.8])
+
+
+def test_the_words_tell_the_whole_the_first_step_and_the_seeds() -> None:
+    assert gather_waterfall(explained()).about == (
+        "Trial 7 has 3.20 times less validation error (3.20 to 3.20) than the question's "
+        "configuration, both trained anew with 2 seeds; ranges are 90 % intervals over them. What "
+        "helps most is epochs 5 → 50: 4.00 times less error (4.00 to 4.00), 119 % of the "
+        "whole on a logarithmic scale. 2 of 2 seeds have this whole order."
+    )
+
+
+def test_the_way_back_undoes_what_was_changed() -> None:
+    chart = gather_waterfall(explained(), reverse=True)
+    assert chart.labels == ["Trial 7", "epochs 50 → 5", "hidden width 1024 → 784", "Baseline"]
+    assert chart.factors[1:3] == pytest.approx([0.25, 1.25])
+    assert "What hurts most when undone is epochs 50 → 5: 4.00 times more error" in chart.about
+
+
+def test_with_one_seed_there_are_no_intervals() -> None:
+    chart = gather_waterfall(explained(n_seeds=1))
+    assert set(chart.low) == {None}
+    assert "One seed tells nothing of chance" in chart.about
+
+
+def test_a_path_that_is_not_whole_says_what_trains_the_rest() -> None:
+    chart = gather_waterfall(explained(3))
+    assert chart.labels == ["Baseline", "epochs 5 → 50"]
+    assert chart.about.endswith("Not whole yet: `sweep explain x --run` trains the rest.")
+    nothing = gather_waterfall(explained(1))
+    assert nothing.labels == []
+    assert "Not whole yet" in draw_waterfall(nothing).layout.annotations[0].text.replace(
+        "<br>", " "
+    )
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_bar_reaches_from_error_to_error_and_less_error_is_blue(reverse: bool) -> None:
+    chart = gather_waterfall(explained(), reverse=reverse)
+    drawn = draw_waterfall(chart)
+    bars = next(trace for trace in drawn.data if trace.type == "bar")
+    assert [base + x for base, x in zip(bars.base, bars.x, strict=True)] == pytest.approx(
+        chart.after
+    )
+    colours = bars.marker.color[1:3]
+    assert colours == (("#D55E00", "#0072B2") if reverse else ("#0072B2", "#D55E00"))
+    assert "<b>÷ 4.00</b>" in str(drawn.layout.yaxis.ticktext) or reverse
