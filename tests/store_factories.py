@@ -148,11 +148,15 @@ def add_explanation(
     baseline: TrialConfig,
     target: TrialConfig,
     errors: Mapping[TrialConfig, Sequence[float]],
+    *,
+    name: str | None = None,
+    **columns: Any,
 ) -> int:
     """``STUDY-explain``, with a trial for each configuration; errors by seed. Returns its id."""
     n_seeds = len(next(iter(errors.values())))
-    name = f"{study}-explain"
-    study_id = add_study(engine, name, settings={"study": {"name": name, "repeat": n_seeds}})
+    name = name or f"{study}-explain"
+    about = {"study": {"name": name, "repeat": n_seeds}}
+    study_id = add_study(engine, name, settings=about, **columns)
     ends = Explained(
         study=study,
         from_number=None,

@@ -132,8 +132,8 @@ def _show(engine: "Engine", of: "Undertaking", found: "Explanation", storage: st
     if found.whole is not None:
         show()
         show(_whole(found, found.whole))
-    _show_path("Forward: the change that helps most comes first", found, found.forward)
-    _show_path("In reverse: the change whose undoing hurts most comes first", found, found.reverse)
+    _show_path("Forward: what helps most comes first", found, found.forward)
+    _show_path("In reverse: what hurts most comes first", found, found.reverse, reverse=True)
     if found.missing:
         show()
         show(_plan(engine, of, found, storage))
@@ -158,14 +158,14 @@ def _whole(found: "Explanation", whole: "Factor") -> str:
     )
 
 
-def _show_path(title: str, found: "Explanation", path: "Path") -> None:
+def _show_path(title: str, found: "Explanation", path: "Path", *, reverse: bool = False) -> None:
     if not path.steps:
         return
-    texts = {cause.name: cause.text for cause in found.causes}
+    causes = {of.name: of.undone if reverse else of for of in found.causes}
     rows = [
         (
             str(place),
-            ", ".join(texts[name] for name in step.causes),
+            ", ".join(causes[name].text for name in step.causes),
             words.number(step.error),
             _times(step.factor.estimate),
             _interval(step.factor, "{}"),
@@ -174,11 +174,12 @@ def _show_path(title: str, found: "Explanation", path: "Path") -> None:
         )
         for place, step in enumerate(path.steps, 1)
     ]
-    header = ("", "change", "val_mse", "times less", "90 %", "share", "seeds")
+    times = "times more" if reverse else "times less"
+    header = ("", "change", "val_mse", times, "90 %", "share", "seeds")
     show_titled_table(title, header, rows, left=2)
     if not path.missing:
         n_seeds = len(path.steps[0].errors)
-        show(f"The whole order is that of {path.n_agree} of {words.count(n_seeds, 'seed')}.")
+        show(f"{path.n_agree} of {words.count(n_seeds, 'seed')} would have taken this whole order.")
 
 
 def _times(factor: float) -> str:
@@ -193,7 +194,7 @@ def _interval(factor: "Factor", form: str) -> str:
 
 def _share(found: "Explanation", factor: "Factor") -> str:
     share = found.share(factor)
-    return words.NOTHING if share is None else f"{100 * share:.0f} %"
+    return words.NOTHING if share is None else f"{round(100 * share)} %"
 
 
 def _plan(engine: "Engine", of: "Undertaking", found: "Explanation", storage: str | None) -> str:

@@ -158,7 +158,7 @@ def _about(explained: StudyExplanation, path: Path, *, reverse: bool) -> str:
     if path.missing:
         said.append(f"Not whole yet: `sweep explain {explained.ends.study} --run` trains the rest.")
     elif path.steps:
-        said.append(_agreement(path))
+        said += [_within_chance(found, path, reverse=reverse), _agreement(path)]
     return " ".join(filter(None, said))
 
 
@@ -179,6 +179,18 @@ def _first(found: Explanation, step: Step, *, reverse: bool) -> str:
     part = "" if share is None else f", {words.percent(share)} of the whole on a logarithmic scale"
     change = _change(found, step, reverse=reverse)
     return f"{lead} {change}: {_factor(step.factor, reverse=reverse)}{part}."
+
+
+def _within_chance(found: Explanation, path: Path, *, reverse: bool) -> str:
+    """Changes whose intervals hold no change at all."""
+    unclear = [
+        _change(found, step, reverse=reverse)
+        for step in path.steps
+        if step.factor.low is not None
+        and step.factor.high is not None
+        and step.factor.low <= 1 <= step.factor.high
+    ]
+    return f"Not told from no change: {'; '.join(unclear)}." if unclear else ""
 
 
 def _agreement(path: Path) -> str:

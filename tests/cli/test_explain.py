@@ -51,8 +51,9 @@ def test_without_run_it_tells_what_differs_and_what_training_it_takes(cli: Cli) 
 def test_with_run_both_paths_are_whole(cli: Cli) -> None:
     answer = cli(*RUN)
     assert answer.code == 0
-    assert "Forward: the change that helps most comes first" in answer.out
-    assert "The whole order is that of" in answer.out
+    assert "Forward: what helps most comes first" in answer.out
+    assert "would have taken this whole order" in answer.out
+    assert "hidden width 64 → 8" in answer.out  # the way back
     assert "Missing" not in answer.out
     found = cli(*BETWEEN, "--json").json
     assert [step["causes"] for step in found["forward"]["steps"][:2]] == [["width"], ["epochs"]]

@@ -62,6 +62,13 @@ def test_the_way_back_undoes_what_was_changed() -> None:
     assert "What hurts most when undone is epochs 50 → 5: 4.00 times more error" in chart.about
 
 
+def test_a_change_that_chance_could_have_made_is_named() -> None:
+    unclear = {**ERRORS, TARGET: (0.015, 0.03)}
+    ends = explained()
+    chart = gather_waterfall(replace(ends, found=explain(BASELINE, TARGET, unclear)))
+    assert "Not told from no change: hidden width 784 → 1024." in chart.about
+
+
 def test_with_one_seed_there_are_no_intervals() -> None:
     chart = gather_waterfall(explained(n_seeds=1))
     assert set(chart.low) == {None}
