@@ -22,7 +22,7 @@ from sweep.analysis.study_explanation import (
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import RunOptions, Say, resume, start
-from sweep.errors import StudyHeldError, SweepError, UsageError
+from sweep.errors import FailureLimitError, StudyHeldError, UsageError
 from sweep.names import Loss, Output, Sampler
 from sweep.store import read
 from sweep.store.engine import Engine
@@ -121,7 +121,7 @@ def run_explanation(
     """Train until both paths are whole; returns the last phase of the study that trains.
 
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study,
-    SweepError for a configuration that cannot be trained.
+    FailureLimitError for a configuration that cannot be trained.
     """
     phase = _begin(engine, of, options, observer, say)
     asked: set[TrialConfig] = set()
@@ -175,10 +175,11 @@ def _lacks(study: StudySummary) -> bool:
 
 
 def _check_progress(child: str, missing: Sequence[TrialConfig], asked: set[TrialConfig]) -> None:
-    if asked.intersection(missing):
-        raise SweepError(
-            f"study '{child}' has trials that could not be trained, and nothing to explain with "
-            f"instead. `sweep trials {child} --state fail` says why; the same command tries again."
+    if n := len(asked.intersection(missing)):
+        raise FailureLimitError(
+            f"{n} configuration{'' if n == 1 else 's'} of study '{child}' could not be trained, "
+            f"and the paths need each. `sweep trials {child} --state fail` says why; the same "
+            "command tries again."
         )
 
 

@@ -19,7 +19,7 @@ from sweep.coordinator.explain import (
     undertaking,
 )
 from sweep.coordinator.run import RunOptions
-from sweep.errors import NotFoundError, StudyHeldError, SweepError, UsageError
+from sweep.errors import FailureLimitError, NotFoundError, StudyHeldError, UsageError
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
 from sweep.store import read
@@ -237,7 +237,7 @@ def test_what_was_begun_last_is_gone_on_with_unless_it_is_whole(
 ) -> None:
     assert undertaking(engine, "x").ends.from_number is None
     workers.fails_after = 4
-    with pytest.raises(SweepError):
+    with pytest.raises(FailureLimitError):
         run(engine, 1, 0)
     begun = undertaking(engine, "x")
     assert (begun.child, begun.ends.from_number, begun.ends.to_number) == ("x-explain", 1, 0)
@@ -254,7 +254,7 @@ def test_a_study_that_explains_leads_to_the_one_it_explains(engine: Engine) -> N
 
 def test_what_cannot_be_trained_ends_with_where_to_look(engine: Engine, workers: Pretended) -> None:
     workers.fails_after = 0
-    with pytest.raises(SweepError, match="sweep trials x-explain --state fail"):
+    with pytest.raises(FailureLimitError, match="sweep trials x-explain --state fail"):
         run(engine)
 
 
