@@ -75,6 +75,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import triton
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import grad_and_value, vmap
 from torch.nn import functional
@@ -162,11 +163,16 @@ def make_data(sizes: Sizes, device: torch.device) -> DeviceData:
         mixed = rng.dirichlet(np.ones(5), n).astype(np.float32) @ patterns
         return torch.from_numpy((255 * mixed).astype(np.uint8)).to(device)
 
+    def labels(n: int) -> NDArray[np.uint8]:
+        return (np.arange(n) % 10).astype(np.uint8)
+
     return DeviceData(
         train=images(sizes.n_steps * sizes.batch_size),
         validation=images(sizes.n_validation),
         test=images(sizes.n_test),
-        test_labels=(np.arange(sizes.n_test) % 10).astype(np.uint8),
+        train_labels=labels(sizes.n_steps * sizes.batch_size),
+        validation_labels=labels(sizes.n_validation),
+        test_labels=labels(sizes.n_test),
         strip_rows=tuple(range(10)),
         height=sizes.height,
         width=sizes.width,

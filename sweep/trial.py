@@ -61,9 +61,11 @@ class TrialSpec:
     seeds: tuple[int, ...]
     #: Send the weights back when the mean validation error ends below this: the lowest so far.
     keep_weights_below: float = float("inf")
-    #: The same for pictures and the decomposition: the lowest so far of this width's class. The
+    #: The same for pictures, decomposition and probe: the lowest so far of this width's class. The
     #: reference trainer, which is slow beside pictures, sends those always.
     keep_pictures_below: float = float("inf")
+    #: Look into the network, whatever its error: decomposition and probe.
+    probe: bool = False
 
 
 def width_class(hidden_width: int) -> int:
@@ -177,6 +179,34 @@ class Decomposition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Accuracies:
+    """Shares of the test images whose label two simple classifiers tell."""
+
+    #: Ridge regression.
+    linear: float
+    #: The vote of the nearest images.
+    neighbours: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What the first seed's code tells of the labels, which it was not trained for.
+
+    Beside it stands what other codes tell to the same classifiers: see trainer.probe.
+    """
+
+    code: Accuracies
+    #: Of as many principal components as there are hidden units.
+    pca: Accuracies
+    pixels: Accuracies
+    #: Of an image.
+    n_pixels: int
+    #: Images that the classifiers learnt from, and those they were measured on.
+    n_train: int
+    n_test: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestMetrics:
     """The test set, measured once at the end of one seed's training."""
 
@@ -241,8 +271,10 @@ class TrialDone:
     errors_png: bytes | None
     #: safetensors of the first seed, or None when the trial was not among the best.
     weights: bytes | None
-    #: Of the first seed; None when the trial was not among the best of its width.
+    #: Of the first seed; None when the trial was not among the best of its width and the spec does
+    #: not ask for it, and where the code is not finite.
     decomposition: Decomposition | None = None
+    probe: Probe | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sweep.trial import (
+    Accuracies,
     Decomposition,
     EpochDone,
     EpochMetrics,
     Limits,
+    Probe,
     Room,
     TestMetrics,
     TrialDiverged,
@@ -22,6 +24,9 @@ from sweep.trial import (
 DECOMPOSITION = Decomposition(
     code_rank=3.5, encoder_rank=2.5, decoder_rank=1.5, end_to_end=(1.0, 0.5)
 )
+
+TOLD = Accuracies(linear=0.75, neighbours=0.5)
+PROBE = Probe(code=TOLD, pca=TOLD, pixels=TOLD, n_pixels=9, n_train=8, n_test=4)
 
 
 @dataclass(kw_only=True)
@@ -132,6 +137,7 @@ class FakePopulation:
             errors_png=png,
             weights=b"weights" if error < limits.weights else None,
             decomposition=DECOMPOSITION if is_best_of_width else None,
+            probe=PROBE if is_best_of_width or spec.probe else None,
         )
 
     def close(self) -> None:

@@ -54,6 +54,17 @@ DECOMPOSITION: dict[str, Any] = {
 }
 
 
+#: As JSON has it.
+PROBE: dict[str, Any] = {
+    "code": {"linear": 0.75, "neighbours": 0.7},
+    "pca": {"linear": 0.65, "neighbours": 0.6},
+    "pixels": {"linear": 0.8, "neighbours": 0.85},
+    "n_pixels": 784,
+    "n_train": 5000,
+    "n_test": 1000,
+}
+
+
 def new_store(url: str) -> Engine:
     """An empty store at that URL."""
     engine = connect(make_url(url))
@@ -285,6 +296,7 @@ def fill_study(engine: Engine, name: str) -> None:
         schema.sweep_results: of_trial | {"seed_index": 0, "seed": 0},
         schema.sweep_reconstructions: of_trial | png,
         schema.sweep_decompositions: of_trial | {"decomposition": DECOMPOSITION},
+        schema.sweep_probes: of_trial | {"probe": PROBE},
         schema.sweep_workers: of_study | worker | seen,
         schema.sweep_leases: lease_row(study_id, EPOCH),
         schema.sweep_commands: of_study | command,

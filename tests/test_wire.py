@@ -5,9 +5,11 @@ import math
 import pytest
 
 from sweep.trial import (
+    Accuracies,
     Decomposition,
     EpochDone,
     EpochMetrics,
+    Probe,
     Ready,
     Train,
     TrialConfig,
@@ -24,6 +26,7 @@ def test_a_spec_comes_back_equal_with_its_infinite_threshold() -> None:
 
 def test_what_was_found_in_a_network_comes_back_equal() -> None:
     found = Decomposition(code_rank=1.5, encoder_rank=2.5, decoder_rank=3.5, end_to_end=(1.0, 0.1))
+    told = Accuracies(linear=0.75, neighbours=1 / 3)
     event = TrialDone(
         number=3,
         attempt=1,
@@ -33,6 +36,7 @@ def test_what_was_found_in_a_network_comes_back_equal() -> None:
         errors_png=None,
         weights=b"weights",
         decomposition=found,
+        probe=Probe(code=told, pca=told, pixels=told, n_pixels=784, n_train=5_000, n_test=1_000),
     )
     assert decode(encode(event)) == event
 

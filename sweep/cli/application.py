@@ -20,6 +20,7 @@ from sweep.cli import (
     limits,
     look,
     manage,
+    probe,
     reconstruct,
     run,
     show,
@@ -123,6 +124,7 @@ _add(
     ),
     (show.show, "sweep show quickstart 0"),
     (limits.limits, "sweep limits quickstart\nsweep limits quickstart 0 7"),
+    (probe.probe, "sweep probe quickstart\nsweep probe quickstart 0 7"),
     (ties.ties, "sweep ties quickstart\nsweep ties quickstart -n 20"),
     (
         atlas.atlas,

@@ -40,7 +40,7 @@ def export(
     ] = None,
     storage: Storage = None,
 ) -> None:
-    """Write all trials of a study as CSV, or as JSON with learning curves and decompositions.
+    """Write all trials of a study as CSV, or as JSON with curves and what was found in networks.
 
     A text cell of the CSV that a spreadsheet would take for a formula begins with an apostrophe.
     """
@@ -60,12 +60,15 @@ def export(
 def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> str:
     from sweep.store import read, read_beside
 
-    curves, decompositions = read.curves(engine, name), read_beside.decompositions(engine, name)
+    curves = read.curves(engine, name)
+    decompositions = read_beside.decompositions(engine, name)
+    probes = read_beside.probes(engine, name)
     trials = [
         {
             **trial_json(row),
             "curve": curves.get(row.number, []),
             "decomposition": decompositions.get(row.number),
+            "probe": probes.get(row.number),
         }
         for row in rows
     ]

@@ -56,7 +56,7 @@ def reconstruct(
     engine = open_store(storage)
     trial = read.trial(engine, name, number)
     if trial.artifact_id is None:
-        raise NotFoundError(_no_weights(engine, name, number))
+        raise NotFoundError(no_weights(engine, name, number))
     weights = artifacts.read_artifact(engine.url, trial.artifact_id)
     originals = _images(images or read.study(engine, name).dataset)[:first]
     from sweep import trainer  # torch: seconds
@@ -75,7 +75,8 @@ def reconstruct(
     show(str(path))
 
 
-def _no_weights(engine: "Engine", name: str, number: int) -> str:
+def no_weights(engine: "Engine", name: str, number: int) -> str:
+    """What to say where a trial's weights are asked for and were not kept."""
     from sweep.store.read_trials import trials_with_weights
 
     kept = trials_with_weights(engine, name)

@@ -35,6 +35,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
             "artifact_id": trial.artifact_id,
             "results": trial.results,
             "decomposition": trial.decomposition,
+            "probe": trial.probe,
             "beside_floors": beside,
         }
         history = {"notes": trial.notes, "events": trial.events}
@@ -51,6 +52,9 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
         show_titled_table("Networks", _NETWORK_HEADER, networks, left=0)
     if trial.decomposition is not None:
         section("Inside the first seed's network", _inside(trial.decomposition))
+    if trial.probe is not None:
+        table = [_told_cells(kind, trial.probe[kind]) for kind in ("code", "pca", "pixels")]
+        show_titled_table("Labels told right", _TOLD_HEADER, table, left=1)
     if curve:
         show_titled_table("Learning curve", _CURVE_HEADER, map(_curve_cells, curve), left=0)
     if trial.notes:
@@ -168,6 +172,15 @@ def _inside(of: Mapping[str, Any]) -> dict[str, str]:
 
 
 _N_SINGULAR_VALUES = 8
+
+_TOLD_HEADER = ("from the", "linear", "neighbours")
+_KINDS = {"code": "code", "pca": "PCA code of that size", "pixels": "pixels"}
+
+
+def _told_cells(kind: str, told: Mapping[str, float]) -> Sequence[str]:
+    """By the two classifiers: see trial.Probe."""
+    return (_KINDS[kind], *(f"{100 * told[by]:.1f} %" for by in ("linear", "neighbours")))
+
 
 _CURVE_HEADER = ("epoch", "train_loss", "val_mse", "val_bce", "seconds")
 

@@ -155,6 +155,7 @@ class Book:
             keep_pictures_below=self._lowest_of_width.get(
                 width_class(config.hidden_width), math.inf
             ),
+            probe=self._file.study.probe,
         )
         self._specs[number] = spec
         self._rows.rows.trials[number] = {
@@ -210,9 +211,9 @@ class Book:
                 "errors_png": done.errors_png,
             }
         if done.decomposition is not None:
-            self._rows.rows.decompositions[number] = {
-                "decomposition": asdict(done.decomposition),
-            }
+            self._rows.rows.decompositions[number] = {"decomposition": asdict(done.decomposition)}
+        if done.probe is not None:
+            self._rows.rows.probes[number] = {"probe": asdict(done.probe)}
 
     def _has_result(self, number: int) -> None:
         """A trial is COMPLETE: so are those that waited for it."""

@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, or_, select
 
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.records import mean_of
 from sweep.store.schema import (
     sweep_decompositions,
     sweep_notes,
+    sweep_probes,
     sweep_reconstructions,
     sweep_results,
     sweep_tags,
@@ -77,11 +78,23 @@ def decompositions(
     engine: Engine, name: str, numbers: Collection[int] | None = None
 ) -> dict[int, dict[str, Any]]:
     """``trial.Decomposition`` of the first seed by number, of the trials that have one."""
-    query = select(_NUMBER, sweep_decompositions.c.decomposition).join(
-        sweep_decompositions, sweep_decompositions.c.trial_id == sweep_trials.c.trial_id
-    )
+    return _inside(engine, name, sweep_decompositions.c.decomposition, numbers)
+
+
+def probes(
+    engine: Engine, name: str, numbers: Collection[int] | None = None
+) -> dict[int, dict[str, Any]]:
+    """``trial.Probe`` of the first seed by number, of the trials that have one."""
+    return _inside(engine, name, sweep_probes.c.probe, numbers)
+
+
+def _inside(
+    engine: Engine, name: str, column: Column[Any], numbers: Collection[int] | None
+) -> dict[int, dict[str, Any]]:
+    table = column.table
+    query = select(_NUMBER, column).join(table, table.c.trial_id == sweep_trials.c.trial_id)
     with snapshot(engine) as connection:
-        query = query.where(*_chosen(connection, name, numbers))
+        query = query.where(*_chosen(connection, name, numbers)).order_by(_NUMBER)
         return dict(connection.execute(query).all())
 
 

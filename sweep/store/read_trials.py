@@ -23,6 +23,7 @@ from optuna.distributions import (
 from optuna.storages._rdb.models import TrialValueModel
 from optuna.trial import TrialState
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Engine,
@@ -59,6 +60,7 @@ from sweep.store.schema import (
     sweep_epochs,
     sweep_events,
     sweep_notes,
+    sweep_probes,
     sweep_results,
     sweep_tags,
     sweep_trials,
@@ -172,7 +174,8 @@ def trial(engine: Engine, name: str, number: int) -> TrialDetail:
         return TrialDetail(
             **vars(row),
             results=_results(connection, trial_id),
-            decomposition=_decomposition(connection, trial_id),
+            decomposition=_inside(connection, sweep_decompositions.c.decomposition, trial_id),
+            probe=_inside(connection, sweep_probes.c.probe, trial_id),
             events=tuple(event_rows(connection, *of_trial)),
             notes=tuple(note_rows(connection, sweep_notes.c.trial_id == trial_id)),
             artifact_id=connection.execute(artifact).scalar_one_or_none(),
@@ -483,10 +486,9 @@ def _results(connection: Connection, trial_id: int) -> tuple[SeedResult, ...]:
     )
 
 
-def _decomposition(connection: Connection, trial_id: int) -> dict[str, Any] | None:
-    query = select(sweep_decompositions.c.decomposition).where(
-        sweep_decompositions.c.trial_id == trial_id
-    )
+def _inside(connection: Connection, column: Column[Any], trial_id: int) -> dict[str, Any] | None:
+    """What was found in a trial's network; None where nobody looked."""
+    query = select(column).where(column.table.c.trial_id == trial_id)
     return connection.execute(query).scalar_one_or_none()
 
 

@@ -213,6 +213,8 @@ class TrialDetail(TrialRow):
     #: trial.Decomposition of the first seed, by name; None when the trial was not among the best of
     #: its width and nobody asked.
     decomposition: Mapping[str, Any] | None
+    #: trial.Probe of the same.
+    probe: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)

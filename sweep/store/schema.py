@@ -169,6 +169,14 @@ sweep_decompositions = Table(
     Column("decomposition", JSON, nullable=False),
 )
 
+#: trial.Probe of the first seed, of the same trials.
+sweep_probes = Table(
+    "sweep_probes",
+    sweep_metadata,
+    _trial_key(),
+    Column("probe", JSON, nullable=False),
+)
+
 sweep_workers = Table(
     "sweep_workers",
     sweep_metadata,
@@ -279,4 +287,5 @@ TABLES_OF_AN_ATTEMPT = (
     sweep_results,
     sweep_reconstructions,
     sweep_decompositions,
+    sweep_probes,
 )

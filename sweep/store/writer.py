@@ -39,8 +39,8 @@ Row = dict[str, Any]
 TRIAL_BYTES = 3000
 RESULT_BYTES = 1000
 EPOCH_BYTES = 500
-#: A decomposition's, and one of its singular values'.
-DECOMPOSITION_BYTES = 1000
+#: A decomposition's or probe's, and a singular value's.
+INSIDE_BYTES = 1000
 SINGULAR_VALUE_BYTES = 40
 
 
@@ -53,6 +53,7 @@ class Rows:
     results: dict[tuple[int, int], Row] = field(default_factory=dict)
     reconstructions: dict[int, Row] = field(default_factory=dict)
     decompositions: dict[int, Row] = field(default_factory=dict)
+    probes: dict[int, Row] = field(default_factory=dict)
     workers: dict[str, Row] = field(default_factory=dict)
     events: list[Row] = field(default_factory=list)
     commands: dict[int, str] = field(default_factory=dict)
@@ -61,23 +62,22 @@ class Rows:
     def touched(self) -> set[int]:
         """Numbers of the trials that have a row here."""
         keyed = (*self.epochs, *self.results)
-        by_number = (self.trials, self.reconstructions, self.decompositions)
+        by_number = (self.trials, self.reconstructions, self.decompositions, self.probes)
         return {*(number for of in by_number for number in of), *(key[0] for key in keyed)}
 
     def about_bytes(self) -> int:
-        """3,000 bytes a trial, 1,000 a result or decomposition (and 40 a singular value), 500 an
-        epoch or event, and the pictures' own."""
+        """3,000 bytes a trial, 1,000 a result, decomposition (and 40 a singular value) or probe,
+        500 an epoch or event, and the pictures' own."""
         rows = TRIAL_BYTES * len(self.trials) + RESULT_BYTES * len(self.results)
         rows += EPOCH_BYTES * (len(self.epochs) + len(self.events))
         pictures = sum(
             len(png) for row in self.reconstructions.values() for png in row.values() if png
         )
         decomposed = sum(
-            DECOMPOSITION_BYTES
-            + SINGULAR_VALUE_BYTES * len(row["decomposition"]["end_to_end"] or ())
+            INSIDE_BYTES + SINGULAR_VALUE_BYTES * len(row["decomposition"]["end_to_end"] or ())
             for row in self.decompositions.values()
         )
-        return rows + pictures + decomposed
+        return rows + pictures + decomposed + INSIDE_BYTES * len(self.probes)
 
     def forget_curves(self, number: int) -> None:
         """Drop the curve rows of a trial that begins anew."""
@@ -309,12 +309,12 @@ class StudyWriter:
             ("trial_id",),
             [{"trial_id": ids[number], **row} for number, row in rows.reconstructions.items()],
         )
-        _upsert(
-            connection,
-            schema.sweep_decompositions,
-            ("trial_id",),
-            [{"trial_id": ids[number], **row} for number, row in rows.decompositions.items()],
-        )
+        for table, of_trials in (
+            (schema.sweep_decompositions, rows.decompositions),
+            (schema.sweep_probes, rows.probes),
+        ):
+            inside = [{"trial_id": ids[number], **row} for number, row in of_trials.items()]
+            _upsert(connection, table, ("trial_id",), inside)
         if rows.events:
             connection.execute(
                 insert(schema.sweep_events),

@@ -42,6 +42,12 @@ class StudySection(Section):
         "again, or it is trained again.",
     )
 
+    probe: Annotated[bool, Field(strict=True)] = Field(
+        False,
+        description="Look into every trial's network (what it is made of, and what its code tells "
+        "of the labels); otherwise into the best of each width.",
+    )
+
     @model_validator(mode="after")
     def _val_mse_leads(self) -> Self:
         if not self.objectives or self.objectives[0] is not Objective.VAL_MSE:

@@ -1,6 +1,7 @@
 """Data sets on the device, and training; knows neither SQL nor Optuna. Imports torch."""
 
 from sweep.trainer.data import DeviceData
+from sweep.trainer.inside import Inside, look_into_saved
 from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trainer.reference import Diverged, ReferenceTrainer, Training
 from sweep.trainer.weights import Reconstruction, SavedModel, load_model, reconstruct
@@ -8,6 +9,7 @@ from sweep.trainer.weights import Reconstruction, SavedModel, load_model, recons
 __all__ = [
     "DeviceData",
     "Diverged",
+    "Inside",
     "Reconstruction",
     "ReferenceTrainer",
     "SavedModel",
@@ -15,5 +17,6 @@ __all__ = [
     "data_order",
     "initial_weights",
     "load_model",
+    "look_into_saved",
     "reconstruct",
 ]

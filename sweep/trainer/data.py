@@ -29,7 +29,9 @@ class DeviceData:
     train: Tensor
     validation: Tensor
     test: Tensor
-    #: (N,) of the test images, on the CPU.
+    #: (N,) each, on the CPU; nothing is trained with them.
+    train_labels: NDArray[np.uint8]
+    validation_labels: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
     #: Which test images are shown: the first of each class where there are ten classes.
     strip_rows: tuple[int, ...]
@@ -41,13 +43,19 @@ class DeviceData:
     @classmethod
     def load(cls, images: Images, setup: WorkerSetup, device: torch.device) -> Self:
         """Split as the setup says, and copy to the device."""
-        train_rows, validation_rows = images.split(
-            setup.validation_fraction, setup.split_seed, setup.train_limit
-        )
+        split = (setup.validation_fraction, setup.split_seed, setup.train_limit)
+        return cls.of(images, split, device)
+
+    @classmethod
+    def of(cls, images: Images, split: tuple[float, int, int | None], device: torch.device) -> Self:
+        """``split`` is what ``Images.split`` takes."""
+        train_rows, validation_rows = images.split(*split)
         return cls(
             train=_to_device(images.train_images[train_rows], device),
             validation=_to_device(images.train_images[validation_rows], device),
             test=_to_device(images.test_images, device),
+            train_labels=images.train_labels[train_rows],
+            validation_labels=images.train_labels[validation_rows],
             test_labels=images.test_labels,
             strip_rows=strip_rows(images.test_labels),
             height=images.height,

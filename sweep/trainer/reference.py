@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from sweep.trainer.data import DeviceData, as_floats, batches
-from sweep.trainer.decomposition import decompose
 from sweep.trainer.evaluation import evaluate, evaluate_test
+from sweep.trainer.inside import Inside, look_into
 from sweep.trainer.losses import LOSSES
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.optimizers import OPTIMIZERS
 from sweep.trainer.pixels import errors_png, strip_png, to_bytes
+from sweep.trainer.probe import Prober
 from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trainer.schedules import SCHEDULES, Moment
 from sweep.trainer.units import diagnose
@@ -43,6 +44,7 @@ class ReferenceTrainer:
     def __init__(self, data: DeviceData, device: torch.device) -> None:
         self.data = data
         self.device = device
+        self._prober = Prober(data)
 
     @property
     def originals_png(self) -> bytes:
@@ -51,17 +53,20 @@ class ReferenceTrainer:
 
     def start(self, spec: TrialSpec) -> "Training":
         """A trial at epoch 0."""
-        return Training(spec, self.data, self.device)
+        return Training(spec, self.data, self.device, self._prober)
 
 
 class Training:
     """One trial in training: all its seeds, in lockstep by epochs."""
 
-    def __init__(self, spec: TrialSpec, data: DeviceData, device: torch.device) -> None:
+    def __init__(
+        self, spec: TrialSpec, data: DeviceData, device: torch.device, prober: Prober
+    ) -> None:
         self.spec = spec
         #: Finished epochs.
         self.epoch = 0
         self._data = data
+        self._prober = prober
         self._runs = [Run(spec.config, seed, data, device) for seed in spec.seeds]
         self._metrics: list[tuple[EpochMetrics, ...]] = []
 
@@ -80,7 +85,8 @@ class Training:
     def result(self) -> TrialDone:
         """Measure the test set. Weights, and what is found in them, go with it below the limits."""
         first, config, data = self._runs[0], self.spec.config, self._data
-        is_best_of_width = self._ends_below(self.spec.keep_pictures_below)
+        looks_into = self.spec.probe or self._ends_below(self.spec.keep_pictures_below)
+        inside = look_into(first.model, config, self._prober) if looks_into else Inside()
         keeps_weights = self._ends_below(self.spec.keep_weights_below)
         with torch.no_grad():
             originals = as_floats(data.strip)
@@ -93,9 +99,7 @@ class Training:
             reconstructions_png=strip_png(to_bytes(copies).cpu().numpy(), data.height, data.width),
             errors_png=errors_png(originals, copies, data.height, data.width),
             weights=save_model(first.model, config, first.seed, data) if keeps_weights else None,
-            decomposition=(
-                decompose(first.model, data.validation, config) if is_best_of_width else None
-            ),
+            **inside._asdict(),
         )
 
     def _train(self, run: "Run", epoch: int) -> EpochMetrics:

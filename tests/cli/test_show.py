@@ -6,9 +6,9 @@ from sweep.analysis import study_floors
 from sweep.analysis.floors import Floors
 from sweep.store import annotate
 from sweep.store.engine import Engine
-from sweep.store.schema import sweep_decompositions, sweep_results
+from sweep.store.schema import sweep_decompositions, sweep_probes, sweep_results
 from tests.cli_runner import Cli
-from tests.store_factories import DECOMPOSITION, add_rows
+from tests.store_factories import DECOMPOSITION, PROBE, add_rows
 
 
 def test_show_has_settings_metrics_and_the_curve(cli: Cli, study: int) -> None:
@@ -40,13 +40,16 @@ def test_show_tells_what_a_network_is_made_of(cli: Cli, study: int, store: Engin
     assert "effective rank" not in cli("show", "study", 0).out
     values = [1.25 - 0.125 * i for i in range(10)]
     found = {**DECOMPOSITION, "end_to_end": values}
+    add_rows(store, sweep_probes, {"trial_id": 1, "probe": PROBE})
     add_rows(store, sweep_decompositions, {"trial_id": 1, "decomposition": found})
     lines = [" ".join(line.split()) for line in cli("show", "study", 0).out.splitlines()]
     assert "effective rank of the code 7.500" in lines
     assert "10 singular values end to end 1.25 1.12 1.00 0.875 0.750 0.625 0.500 0.375 … 0.125" in (
         lines
     )
-    assert cli("show", "study", 0, "--json").json["decomposition"] == found
+    assert "PCA code of that size 65.0 % 60.0 %" in lines
+    said = cli("show", "study", 0, "--json").json
+    assert (said["decomposition"], said["probe"]) == (found, PROBE)
 
 
 def test_show_sets_a_trial_beside_the_floors_of_its_data(

@@ -18,7 +18,7 @@ from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
 from sweep.trial import Expected, Room, Train, TrialConfig, TrialSpec
 from tests.coordinator.test_run import ONE, STUDY, run, states, study_file, trials
-from tests.fake_populations import DECOMPOSITION, FakePopulation
+from tests.fake_populations import DECOMPOSITION, PROBE, FakePopulation
 from tests.fake_workers import FakeLauncher, FakeWorker
 
 ROOM = Room(slots=8, rows=4096, tile_units=32)
@@ -101,7 +101,13 @@ def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: st
     assert read.best(engine, "x", 1)[0].number in shown
     assert 0 < len(shown) < 40
     assert read_beside.decompositions(engine, "x") == dict.fromkeys(shown, FOUND)
+    assert read_beside.probes(engine, "x") == dict.fromkeys(shown, asdict(PROBE))
     assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
+
+
+def test_every_trial_is_probed_that_the_study_asks_for(engine: Engine) -> None:
+    run(engine, FakeLauncher(room=ROOM), study_file(STUDY, "study.probe=true"))
+    assert len(read_beside.probes(engine, "x")) == 12
 
 
 def test_a_pruned_study_with_one_worker_repeats(tmp_path: Path) -> None:

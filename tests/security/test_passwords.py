@@ -47,6 +47,7 @@ COMMANDS = {
     "ties": "ties x",
     "atlas": "atlas x",
     "explain": "explain x",
+    "probe": "probe x 0",
     "doctor": "doctor",
     "db upgrade": "db upgrade",
     "delete": "delete x --yes",

@@ -122,6 +122,7 @@ def assert_same_inside(got: TrialDone, expected: TrialDone) -> None:
         assert one.end_to_end is None
     else:
         assert one.end_to_end == pytest.approx(other.end_to_end, rel=1e-4, abs=1e-6)
+    assert got.probe == expected.probe and got.probe is not None
 
 
 @pytest.mark.parametrize("output", Output)

@@ -25,7 +25,6 @@ from torch import Tensor
 
 from sweep.errors import DeviceError
 from sweep.trainer.data import DeviceData, as_floats
-from sweep.trainer.decomposition import decompose
 from sweep.trainer.fused.graphs import repeatable, repeated
 from sweep.trainer.fused.kernels import codes
 from sweep.trainer.fused.layout import Layout, Place
@@ -41,12 +40,13 @@ from sweep.trainer.fused.memory import Shape
 from sweep.trainer.fused.population import PRECISIONS, Blocks, Images, Measured, Population
 from sweep.trainer.fused.settings import check, rows_of
 from sweep.trainer.initialisation import Weights
+from sweep.trainer.inside import Inside, look_into
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.pixels import errors_png, strip_png, to_bytes
+from sweep.trainer.probe import Prober
 from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trainer.weights import save_model
 from sweep.trial import (
-    Decomposition,
     Diagnostics,
     EpochDone,
     EpochMetrics,
@@ -267,6 +267,7 @@ class FusedTrainer:
             )
         limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
         is_best_of_width = member.last_error < limits.pictures
+        inside = self._look_into(member) if is_best_of_width or spec.probe else Inside()
         return TrialDone(
             number=number,
             attempt=spec.attempt,
@@ -280,7 +281,7 @@ class FusedTrainer:
             reconstructions_png=self._strip_png(tested) if is_best_of_width else None,
             errors_png=self._errors_png(tested) if is_best_of_width else None,
             weights=self._saved(member) if member.last_error < limits.weights else None,
-            decomposition=self._decomposed(member) if is_best_of_width else None,
+            **inside._asdict(),
         )
 
     def weights(self, number: int) -> tuple[Weights, ...]:
@@ -424,16 +425,16 @@ class FusedTrainer:
             self._first_model(member), member.spec.config, member.spec.seeds[0], self.data
         )
 
-    def _decomposed(self, member: Member) -> Decomposition | None:
-        return decompose(self._first_model(member), self._host_data.validation, member.spec.config)
+    def _look_into(self, member: Member) -> Inside:
+        return look_into(self._first_model(member), member.spec.config, self._prober)
 
     def _first_model(self, member: Member) -> Autoencoder:
         """The first seed's network, on the CPU: the device works on the next epoch meanwhile."""
         return Autoencoder(member.spec.config, self._weights_of(member)[0], CPU)
 
     @cached_property
-    def _host_data(self) -> DeviceData:
-        return self.data.to(CPU)
+    def _prober(self) -> Prober:
+        return Prober(self.data.to(CPU))
 
     def _check(self, spec: TrialSpec) -> None:
         check(spec.config)

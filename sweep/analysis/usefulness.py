@@ -1,0 +1,138 @@
+"""Is a code worth anything? What codes tell of the labels, beside PCA codes and the pixels.
+
+Notation: p a share of n test images whose label is told right, by the better of the two classifiers
+(``trainer.probe``). Two such shares of the same n images differ by chance by less than twice
+sqrt(2 p (1 - p) / n), nearly always: that they are of the same images makes it less still.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import sqrt
+from typing import Any, Self
+
+#: A code is narrow below this share of the pixels.
+_NARROW = 1 / 8
+
+
+class Worth(StrEnum):
+    """What the codes tell, beside the pixels themselves."""
+
+    NARROW = "a narrow code tells the labels as well as the pixels"
+    WIDE = "only a wide code tells the labels as well as the pixels"
+    NONE = "no code tells the labels as well as the pixels"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Shares of the test images whose label is told right."""
+
+    linear: float
+    neighbours: float
+
+    @property
+    def best(self) -> float:
+        return max(self.linear, self.neighbours)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """A trial whose code was asked for the labels."""
+
+    number: int
+    hidden_width: int
+    test_mse: float
+    code: Told
+    #: Of PCA with as many components.
+    pca: Told
+    pixels: Told
+    n_pixels: int
+    n_train: int
+    n_test: int
+
+    @classmethod
+    def of(cls, number: int, hidden_width: int, test_mse: float, probe: Mapping[str, Any]) -> Self:
+        """``probe`` is trial.Probe as JSON."""
+        told = {name: Told(**probe[name]) for name in ("code", "pca", "pixels")}
+        return cls(
+            number=number,
+            hidden_width=hidden_width,
+            test_mse=test_mse,
+            **told,
+            n_pixels=probe["n_pixels"],
+            n_train=probe["n_train"],
+            n_test=probe["n_test"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usefulness:
+    """What a study's codes tell."""
+
+    #: The best trial of each width, the narrowest first.
+    best: tuple[Probed, ...]
+    #: All that were probed, by width and number.
+    trials: tuple[Probed, ...]
+    worth: Worth
+    #: The verdict in sentences, with the numbers.
+    because: str
+
+    @property
+    def pixels(self) -> Told:
+        """The same for every trial."""
+        return self.best[0].pixels
+
+
+def usefulness(best: Sequence[Probed], trials: Sequence[Probed]) -> Usefulness:
+    """Of one trial or more; ``best`` are some of ``trials``, one a width, the narrowest first."""
+    pixels, margin = best[0].pixels.best, noise(best[0].pixels.best, best[0].n_test)
+    enough = [of for of in best if of.code.best >= pixels - margin]
+    # Where none is enough, the one that tells most.
+    shown = enough[0] if enough else max(best, key=lambda of: of.code.best)
+    is_narrow = shown.hidden_width <= _NARROW * shown.n_pixels
+    return Usefulness(
+        best=tuple(best),
+        trials=tuple(trials),
+        worth=(Worth.NARROW if is_narrow else Worth.WIDE) if enough else Worth.NONE,
+        because=" ".join([_said(shown, margin), _beside_pca(best), *_from_end_to_end(best)]),
+    )
+
+
+def percent(share: float) -> str:
+    """In percent, to three digits: differences of one matter here."""
+    return f"{100 * share:.1f} %"
+
+
+def noise(share: float, n: int) -> float:
+    """By how much two shares of the same n images may differ by chance."""
+    return 2 * sqrt(2 * share * (1 - share) / n)
+
+
+def _said(shown: Probed, margin: float) -> str:
+    return (
+        f"The code of {shown.hidden_width} units (trial {shown.number}) tells "
+        f"{percent(shown.code.best)} of the test labels, the {shown.n_pixels} pixels "
+        f"{percent(shown.pixels.best)}; less than {percent(margin)} is chance."
+    )
+
+
+def _beside_pca(best: Sequence[Probed]) -> str:
+    gains = [(of.code.best - of.pca.best, noise(of.pca.best, of.n_test)) for of in best]
+    more = sum(gain > chance for gain, chance in gains)
+    less = sum(-gain > chance for gain, chance in gains)
+    return (
+        f"Beside PCA codes of the same size it is better at {more} of {len(best)} widths and worse "
+        f"at {less}."
+    )
+
+
+def _from_end_to_end(best: Sequence[Probed]) -> list[str]:
+    """What a smaller error is worth; nothing of a single width."""
+    first, last = best[0], best[-1]
+    if first is last or not 0 < last.test_mse < first.test_mse:
+        return []
+    return [
+        f"From {first.hidden_width} to {last.hidden_width} units the error falls "
+        f"{first.test_mse / last.test_mse:.2g}-fold, and the labels told go from "
+        f"{percent(first.code.best)} to {percent(last.code.best)}."
+    ]
