@@ -16,9 +16,11 @@ from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_limits import LimitedTrial, limits_by_width
 from sweep.analysis.study_ties import study_ties
+from sweep.analysis.study_usefulness import study_usefulness
 from sweep.analysis.ties import TieSet
+from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
-from sweep.figures import sentences, style, words
+from sweep.figures import sentences, style, usefulness, words
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.contour import draw_contour, gather_contour
 from sweep.figures.edf import draw_edf, gather_edf
@@ -89,6 +91,8 @@ class Page:
     ties: TieSet | None
     #: What limits the best trial of each width.
     limits: list[LimitedTrial]
+    #: What the codes tell of the labels; None while no trial was looked into.
+    usefulness: Usefulness | None
     picture_names: list[str]
     pictures: list[PictureRow]
     #: What the difference to the best comes from, as far as that was trained.
@@ -115,6 +119,7 @@ def gather_page(engine: Engine, name: str) -> Page:
     found = verdict(_told(engine, name, table), floors)
     best = read.best(engine, name, N_BEST)
     explanation = study_explanation(engine, name)
+    useful = study_usefulness(engine, name)
     return Page(
         study=study,
         headline=sentences.headline(study, found),
@@ -123,10 +128,13 @@ def gather_page(engine: Engine, name: str) -> Page:
         best=_table(best, found),
         ties=study_ties(engine, name),
         limits=limits_by_width(engine, name, floors),
+        usefulness=useful,
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(engine, study, found),
         explanation=explanation,
-        charts=_charts(engine, study, table, best, found, floors) | _explained(explanation),
+        charts=_charts(engine, study, table, best, found, floors)
+        | _explained(explanation)
+        | _code(useful),
         failures=sentences.failures(read.trials(engine, name, states=["FAIL"])),
         invalid=_invalid(engine, name, table),
         study_file=read.study_file_text(engine, name),
@@ -360,6 +368,14 @@ def _explained(explanation: StudyExplanation | None) -> dict[str, list[Chart]]:
             _chart("waterfall-back", draw_waterfall(back), back.about),
         ]
     }
+
+
+def _code(useful: Usefulness | None) -> dict[str, list[Chart]]:
+    """What codes tell of the labels; the section says why there is no chart."""
+    if useful is None:
+        return {}
+    chart = usefulness.gather(useful)
+    return {"code": [_chart("code", usefulness.draw(chart), chart.about)]}
 
 
 def _learning(engine: Engine, name: str, best: Sequence[TrialRow], found: Verdict) -> list[Chart]:

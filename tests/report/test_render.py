@@ -15,6 +15,7 @@ from sweep.report import render
 from sweep.store import annotate, schema
 from sweep.trial import TrialConfig
 from tests.store_factories import (
+    PROBE,
     add_explanation,
     add_rows,
     add_study,
@@ -210,6 +211,15 @@ def test_a_report_names_the_smallest_of_those_that_tie(engine: Engine) -> None:
     text = Page(render(engine, "study")).text
     assert "The smallest that ties is trial 1." in text
     assert "The cheapest to train is trial 0." in text
+
+
+def test_a_report_tells_what_codes_are_worth_or_that_nobody_looked(engine: Engine) -> None:
+    fill(engine)
+    assert "Not there yet: no trial was looked into." in Page(render(engine, "study")).text
+    add_rows(engine, schema.sweep_probes, {"trial_id": 3, "probe": PROBE})
+    page = Page(render(engine, "study"))
+    assert "chart-code" in page.ids
+    assert "The code of 32 units (trial 2) tells 75.0 % of the test labels" in page.text
 
 
 def test_a_report_tells_what_limits_the_best_of_each_width(engine: Engine) -> None:

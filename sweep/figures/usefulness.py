@@ -1,0 +1,147 @@
+"""What codes tell of the labels: over the width, and against the reconstruction error."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from sweep.analysis.usefulness import Probed, Usefulness
+from sweep.figures import style, words
+
+_AXIS = "Labels told right"
+
+
+class Line(NamedTuple):
+    """Shares of labels told right at some widths, by one classifier from one kind of code."""
+
+    name: str
+    widths: list[int]
+    shares: list[float]
+    #: Of the trials; empty where the code is none of a trial.
+    numbers: list[int]
+    colour: str
+    dash: str
+
+
+class UsefulnessChart(NamedTuple):
+    """What the chart says."""
+
+    #: Over the width: the best trials' codes, PCA codes and the pixels, by both classifiers.
+    lines: list[Line]
+    #: Against the error: every trial that was looked into, by the better classifier.
+    errors: list[float]
+    shares: list[float]
+    numbers: list[int]
+    widths: list[int]
+    #: What the better classifier tells from the pixels; None without a trial.
+    pixels: float | None
+    about: str
+
+
+def gather(found: Usefulness | None) -> UsefulnessChart:
+    """Of what a study's codes tell (``analysis.study_usefulness``)."""
+    if found is None:
+        return UsefulnessChart([], [], [], [], [], None, "")
+    shown = [of for of in found.trials if of.test_mse > 0]
+    return UsefulnessChart(
+        lines=_lines(found.best),
+        errors=[of.test_mse for of in shown],
+        shares=[of.code.best for of in shown],
+        numbers=[of.number for of in shown],
+        widths=[of.hidden_width for of in shown],
+        pixels=found.pixels.best,
+        about=f"{found.worth[0].upper()}{found.worth[1:]}. {found.because}",
+    )
+
+
+def _lines(best: Sequence[Probed]) -> list[Line]:
+    widths, numbers = [of.hidden_width for of in best], [of.number for of in best]
+    codes = [of.code for of in best]
+    pcas = [of.pca for of in best]
+    pixels = [of.pixels for of in best]
+    lines = []
+    for kind, told, of_trials, colour in (
+        ("code", codes, numbers, style.BLUE),
+        ("PCA code", pcas, [], style.GREY),
+        ("pixels", pixels, [], style.ORANGE),
+    ):
+        linear, neighbours = [of.linear for of in told], [of.neighbours for of in told]
+        lines.append(Line(f"{kind}, linear", widths, linear, of_trials, colour, "solid"))
+        lines.append(Line(f"{kind}, neighbours", widths, neighbours, of_trials, colour, "dot"))
+    return lines
+
+
+def draw(chart: UsefulnessChart) -> go.Figure:
+    """Two charts, one below the other: over the width, and against the error."""
+    drawn = style.figure(
+        "What the code tells of the labels", words.axis("hidden_width"), _AXIS, height=720
+    )
+    if not chart.lines:
+        return style.say(drawn, "No trial was looked into yet.")
+    for line in chart.lines:
+        _draw_line(drawn, line)
+    _draw_errors(drawn, chart)
+    shares = {"title": {"text": _AXIS}, "tickformat": ".0%"}
+    drawn.update_layout(
+        showlegend=True,
+        xaxis={"anchor": "y", **style.width_axis(chart.lines[0].widths)},
+        yaxis={"domain": [0.56, 1.0], **shares},
+        yaxis2={"domain": [0.0, 0.4], "anchor": "x2", **shares},
+    )
+    if chart.errors:
+        title = {"title": {"text": words.axis("test_mse")}}
+        drawn.update_layout(xaxis2={"anchor": "y2", **title, **style.log_axis(chart.errors)})
+    return drawn
+
+
+def _draw_line(drawn: go.Figure, line: Line) -> None:
+    trial = "<b>Trial %{customdata}</b>, " if line.numbers else ""
+    options: dict[str, Any] = {"customdata": line.numbers} if line.numbers else {}
+    drawn.add_trace(
+        go.Scatter(
+            x=line.widths,
+            y=line.shares,
+            mode="lines+markers" if line.numbers else "lines",
+            line={"color": line.colour, "width": 2, "dash": line.dash},
+            name=line.name,
+            hovertemplate=f"{trial}%{{x}} units<br>{line.name}: %{{y:.1%}}<extra></extra>",
+            **options,
+        )
+    )
+
+
+def _draw_errors(drawn: go.Figure, chart: UsefulnessChart) -> None:
+    """One mark a trial; the dashed line is what the pixels tell."""
+    n_marks = len(chart.errors)
+    if not n_marks:
+        return
+    marker = {"color": style.BLUE, "size": 9, "line": {"color": style.FAINT, "width": 0.8}}
+    drawn.add_trace(
+        style.scatter(n_marks)(
+            x=chart.errors,
+            y=chart.shares,
+            mode="markers",
+            marker=style.among(n_marks, marker),
+            customdata=chart.numbers,  # a click opens that trial
+            text=[f"{width:,}" for width in chart.widths],
+            xaxis="x2",
+            yaxis="y2",
+            name="all codes looked into",
+            hovertemplate=(
+                "<b>Trial %{customdata}</b>, %{text} units<br>error %{x:.4g}, "
+                "labels told %{y:.1%}<extra></extra>"
+            ),
+        )
+    )
+    drawn.add_trace(
+        go.Scatter(
+            x=[min(chart.errors) / 10, max(chart.errors) * 10],
+            y=[chart.pixels] * 2,
+            mode="lines",
+            line={"color": style.ORANGE, "width": 1.5, "dash": "dash"},
+            xaxis="x2",
+            yaxis="y2",
+            name="pixels, the better",
+            hovertemplate="the pixels tell %{y:.1%}<extra></extra>",
+        )
+    )

@@ -1,0 +1,37 @@
+"""What the chart of the codes' worth says, without a chart, and that it is drawn."""
+
+from sweep.analysis.usefulness import Probed, usefulness
+from sweep.figures.usefulness import draw, gather
+from tests.store_factories import PROBE
+
+NARROW = Probed.of(4, 8, 0.02, PROBE)
+OTHER = Probed.of(5, 8, 0.03, PROBE)
+WIDE = Probed.of(6, 64, 0.01, {**PROBE, "code": {"linear": 0.5, "neighbours": 0.9}})
+FOUND = usefulness([NARROW, WIDE], [NARROW, OTHER, WIDE])
+
+
+def test_the_best_of_each_width_stand_beside_pca_and_pixels() -> None:
+    lines = {line.name: line for line in gather(FOUND).lines}
+    assert lines["code, linear"].shares == [0.75, 0.5]
+    assert lines["code, neighbours"].shares == [0.7, 0.9]
+    assert lines["PCA code, linear"].shares == [0.65, 0.65]
+    assert lines["pixels, neighbours"].shares == [0.85, 0.85]
+    assert lines["code, linear"].numbers == [4, 6]
+
+
+def test_all_trials_stand_against_their_error() -> None:
+    chart = gather(FOUND)
+    assert (chart.errors, chart.shares) == ([0.02, 0.03, 0.01], [0.75, 0.75, 0.9])
+    assert chart.pixels == 0.85
+    assert chart.about.startswith("A narrow code tells the labels as well as the pixels. The code")
+
+
+def test_a_click_on_a_mark_finds_its_trial() -> None:
+    traces = {trace.name: trace for trace in draw(gather(FOUND)).data}
+    assert list(traces["all codes looked into"].customdata) == [4, 5, 6]
+    assert list(traces["code, linear"].customdata) == [4, 6]
+
+
+def test_a_study_without_probes_says_so() -> None:
+    drawn = draw(gather(None))
+    assert "No trial was looked into yet" in str(drawn.layout.annotations[0].text)
