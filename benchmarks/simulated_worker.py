@@ -242,7 +242,11 @@ def _test_metrics(config: TrialConfig, error: float) -> TestMetrics:
         per_class_mse=tuple(error * (0.9 + 0.02 * i) for i in range(10)),
         n_parameters=n_parameters(config),
         diagnostics=Diagnostics(
-            dead_share=0.01, saturated_share=0.02, encoder_norm=norm, decoder_norm=norm
+            dead_share=0.01,
+            saturated_share=0.02,
+            stuck_share=0.03,
+            encoder_norm=norm,
+            decoder_norm=norm,
         ),
     )
 

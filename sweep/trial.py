@@ -158,6 +158,9 @@ class Diagnostics:
     dead_share: float
     #: Share of (unit, image) pairs far out on a bounded activation; 0 for unbounded ones.
     saturated_share: float
+    #: Share of the squared error that is made where a sigmoid output is saturated far from its
+    #: pixel; 0 for linear outputs.
+    stuck_share: float
     #: Frobenius norms of the weights, biases left out.
     encoder_norm: float
     decoder_norm: float

@@ -29,6 +29,8 @@ _GAP = 1.5
 _DEAD = 0.2
 #: Of (unit, image) pairs.
 _SATURATED = 0.5
+#: Of the squared error.
+_STUCK = 0.5
 #: Cross-entropy above its floor that is less than this share of the floor moves little any more.
 _LOSS_FLOOR = 0.02
 
@@ -133,7 +135,8 @@ def _loss_rose(curve: Sequence[CurvePoint]) -> bool:
 def _units(
     trial: TrialRow, diagnostics: Mapping[str, float] | None, floors: Floors | None
 ) -> Limited | None:
-    """Units that no longer learn, in a layer that does worse than its width allows."""
+    """Units that no longer learn, of the hidden layer or the output, in a network that does worse
+    than its width allows."""
     if diagnostics is None or _used_up(trial, floors):
         return None
     dead, saturated = diagnostics["dead_share"], diagnostics["saturated_share"]
@@ -142,6 +145,11 @@ def _units(
         return Limited(limit=Limit.SATURATION, because=because)
     if saturated >= _SATURATED:
         because = f"the hidden units are saturated for {percent(saturated)} of the images"
+        return Limited(limit=Limit.SATURATION, because=because)
+    # Not measured in results of an older version.
+    stuck = diagnostics.get("stuck_share", 0.0)
+    if stuck >= _STUCK:
+        because = f"{percent(stuck)} of the error is made where the output is saturated"
         return Limited(limit=Limit.SATURATION, because=because)
     return None
 

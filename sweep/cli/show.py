@@ -141,7 +141,10 @@ def _seed_cells(result: "SeedResult") -> Sequence[str]:
     )
 
 
-_NETWORK_HEADER = ("seed", "dead units", "saturated", "encoder norm", "decoder norm")
+_NETWORK_HEADER = (
+    *("seed", "dead units", "saturated", "stuck outputs"),
+    *("encoder norm", "decoder norm"),
+)
 
 
 def _network_cells(result: "SeedResult") -> Sequence[str]:
@@ -151,6 +154,7 @@ def _network_cells(result: "SeedResult") -> Sequence[str]:
         str(result.seed),
         words.percent(of.get("dead_share")),
         words.percent(of.get("saturated_share")),
+        words.percent(of.get("stuck_share")),
         words.number(of.get("encoder_norm"), 4),
         words.number(of.get("decoder_norm"), 4),
     )

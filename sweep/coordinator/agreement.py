@@ -11,8 +11,8 @@ Key = TypeVar("Key")
 #: A metric by its name; None where it is not defined, or was not finite.
 Metrics = Mapping[str, float | None]
 
-#: Shares of 1, which count images or units: compared by their difference, not its ratio.
-_SHARES = ("exact_pixels", "dead_share", "saturated_share")
+#: Shares of 1, most of which count images or units: compared by their difference, not its ratio.
+_SHARES = ("exact_pixels", "dead_share", "saturated_share", "stuck_share")
 
 
 class Agreement(StrEnum):

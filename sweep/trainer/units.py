@@ -1,7 +1,8 @@
-"""Hidden units that no longer learn: what counts as dead, and as saturated.
+"""Units that no longer learn: what counts as dead, as saturated, and as stuck.
 
-Notation: N images, H hidden units; z (N, H) are the units' inputs, before their activation. Both
-trainers measure by these definitions, on the validation images after the last epoch.
+Notation: N images of D pixels x, H hidden units; z (N, H) are the units' inputs, before their
+activation, and o (N, D) those of the output units. Both trainers measure by these definitions, on
+the validation images after the last epoch.
 """
 
 import math
@@ -9,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from sweep.names import Activation
+from sweep.names import Activation, Output
 from sweep.trainer.data import as_floats, batches
 from sweep.trainer.model import Autoencoder
 from sweep.trial import Diagnostics, TrialConfig
@@ -30,6 +31,10 @@ SATURATED_FROM = {
     Activation.SIGMOID: 5.3,
 }
 
+#: A sigmoid output is stuck where it is saturated and its error is larger than this: nearly all of
+#: its slope is gone, and it is not where its pixel is.
+STUCK_FROM = 0.1
+
 
 @torch.no_grad()
 def diagnose(
@@ -41,14 +46,23 @@ def diagnose(
     limit = SATURATED_FROM.get(config.activation, math.inf)
     active = torch.zeros(config.hidden_width, dtype=torch.bool, device=images.device)
     n_saturated = torch.zeros((), dtype=torch.int64, device=images.device)
+    stuck, whole = torch.zeros(2, dtype=torch.float64, device=images.device)
     for batch in batches(images):
-        z = model.encoder(as_floats(batch))
+        pixels = as_floats(batch)
+        z = model.encoder(pixels)
         active |= (z > 0).any(dim=0)
         n_saturated += (z.abs() > limit).sum()
+        if config.output is Output.SIGMOID:
+            o = model.decoder(model.activation(z))
+            errors = (model.output(o) - pixels).abs_()
+            is_stuck = (o.abs() > SATURATED_FROM[Activation.SIGMOID]) & (errors > STUCK_FROM)
+            whole += (squares := errors.square_()).sum()
+            stuck += (squares * is_stuck).sum()
     n_dead = int((~active).sum()) if config.activation in CAN_DIE else 0
     return Diagnostics(
         dead_share=n_dead / config.hidden_width,
         saturated_share=int(n_saturated) / (config.hidden_width * len(images)),
+        stuck_share=float(stuck / whole) if whole > 0 else 0.0,
         encoder_norm=_norm(model.encoder.weight),
         decoder_norm=_norm(model.decoder.weight),
     )

@@ -60,6 +60,14 @@ def _saturate(training: Training) -> None:
             run.model.encoder.weight *= 500.0
 
 
+def _stick(training: Training) -> None:
+    """Every output is far out, on one side or the other."""
+    with torch.no_grad():
+        for run in training._runs:
+            run.model.decoder.bias[::2] = 30.0
+            run.model.decoder.bias[1::2] = -30.0
+
+
 PLANTED = {
     "too narrow": Planted(Limit.CAPACITY, SOUND),
     "too few epochs": Planted(Limit.BUDGET, replace(WIDE, epochs=3, schedule=Schedule.CONSTANT)),
@@ -77,6 +85,9 @@ PLANTED = {
         Limit.SATURATION,
         replace(WIDE, activation=Activation.TANH, hidden_width=32, learning_rate=0.002),
         _saturate,
+    ),
+    "saturated output": Planted(
+        Limit.SATURATION, replace(WIDE, output=Output.SIGMOID, learning_rate=0.002), _stick
     ),
     "tiny training set": Planted(
         Limit.GENERALISATION,

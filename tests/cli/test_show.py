@@ -29,11 +29,15 @@ def test_show_leaves_out_settings_that_mean_nothing(cli: Cli, study: int) -> Non
 
 def test_show_tells_how_the_network_ended(cli: Cli, study: int, store: Engine) -> None:
     assert "dead units" not in cli("show", "study", 0).out
-    said = {"dead_share": 0.25, "saturated_share": 0.0, "encoder_norm": 8.5, "decoder_norm": 9.5}
+    said = {
+        **{"dead_share": 0.25, "saturated_share": 0.0, "stuck_share": 0.5},
+        **{"encoder_norm": 8.5, "decoder_norm": 9.5},
+    }
     row = {"trial_id": 1, "seed_index": 0, "seed": 5, "diagnostics": said}
     add_rows(store, sweep_results, row)
     out = cli("show", "study", 0).out
-    assert ["5", "25.0", "%", "0.0", "%", "8.500", "9.500"] in [s.split() for s in out.splitlines()]
+    cells = ["5", "25.0", "%", "0.0", "%", "50.0", "%", "8.500", "9.500"]
+    assert cells in [line.split() for line in out.splitlines()]
 
 
 def test_show_tells_what_a_network_is_made_of(cli: Cli, study: int, store: Engine) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sweep.names import Activation
+from sweep.names import Activation, Loss, Output
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.units import CAN_DIE, SATURATED_FROM, diagnose
@@ -58,18 +58,44 @@ def test_the_reference_trainer_measures_them_for_each_seed() -> None:
     assert first.encoder_norm > 0 and first.encoder_norm != second.encoder_norm
 
 
+#: What stuck outputs have of the squared errors below.
+STUCK = (2 * 0.16 + 0.04) / (3 * 0.16 + 0.04)
+
+
+@pytest.mark.parametrize(("output", "stuck"), [(Output.SIGMOID, STUCK), (Output.LINEAR, 0.0)])
+def test_the_error_of_outputs_that_are_saturated_far_off_is_counted(
+    output: Output, stuck: float
+) -> None:
+    # Of six pixels three are 0.4 off: two by outputs near 1, stuck, one by an output that can move.
+    # The others err by 0.2 (stuck too), by 0.01 (saturated, but there) and by nothing.
+    copies = torch.tensor([1.0, 1.0, 0.5, 1.0, 1.0, 0.5])
+    errors = torch.tensor([0.4, 0.4, 0.4, 0.2, 0.01, 0.0])
+    weights = Weights(
+        encoder_weight=torch.zeros(2, 6),
+        encoder_bias=torch.zeros(2),
+        decoder_weight=torch.zeros(6, 2),
+        decoder_bias=torch.where(copies == 1.0, 12.0, 0.0),
+    )
+    config = TrialConfig(hidden_width=2, output=output)
+    images = ((copies - errors) * 255).round().to(torch.uint8).expand(1_003, 6)
+    found = diagnose(Autoencoder(config, weights, CPU), images, config)
+    assert found.stuck_share == pytest.approx(stuck, abs=0.01)
+
+
 def test_both_trainers_measure_the_same() -> None:
     data = small_data()
+    steep = {"output": Output.SIGMOID, "loss": Loss.MSE, "learning_rate": 3.0}
     configs = [
+        replace(FUSED, **steep),
         replace(FUSED, hidden_width=20, learning_rate=0.1),
         replace(FUSED, activation=Activation.TANH, learning_rate=0.5),
         replace(FUSED, activation=Activation.SIGMOID, learning_rate=0.5),
     ]
-    fused = make_fused(data)
+    fused = make_fused(data, rows=80)
     for number, config in enumerate(configs):
         assert fused.admit(fused_spec(number, config))
     train_all(fused, FUSED.epochs)
-    shares = set()
+    shares, stuck = set(), set()
     for number, config in enumerate(configs):
         training = start(config, data, seeds=fused_spec(number).seeds)
         while not training.finished:
@@ -78,4 +104,5 @@ def test_both_trainers_measure_the_same() -> None:
         assert expected is not None
         assert vars(got) == pytest.approx(vars(expected), rel=1e-4)
         shares |= {expected.dead_share > 0, expected.saturated_share > 0}
-    assert shares == {False, True}  # otherwise this compares nothing
+        stuck.add(expected.stuck_share > 0)
+    assert shares == stuck == {False, True}  # otherwise this compares nothing

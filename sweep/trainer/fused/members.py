@@ -93,9 +93,14 @@ def diagnostics(row: Row, config: TrialConfig, n_images: int) -> Diagnostics:
     return Diagnostics(
         dead_share=float(row[codes.DEAD]) / config.hidden_width,
         saturated_share=float(row[codes.SATURATED]) / pairs,
+        stuck_share=_share(row[codes.REPORT_STUCK], row[codes.REPORT_SQUARES]),
         encoder_norm=float(np.sqrt(row[codes.ENCODER_SQUARES])),
         decoder_norm=float(np.sqrt(row[codes.DECODER_SQUARES])),
     )
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0 else 0.0
 
 
 def test_metrics(

@@ -2,6 +2,9 @@
 
 from triton import language as tl
 
+from sweep.names import Activation
+from sweep.trainer import units
+
 # codes: (K, N_CODES) int32, what a slot does.
 ACTIVATION = tl.constexpr(0)
 OUTPUT = tl.constexpr(1)
@@ -48,6 +51,10 @@ WEIGHT_DECAY = tl.constexpr(6)
 SATURATED_FROM = tl.constexpr(7)
 N_NUMBERS = tl.constexpr(8)
 
+#: As ``units`` has them: a saturated output, and how far off a stuck one is.
+OUTPUT_SATURATED_FROM = tl.constexpr(units.SATURATED_FROM[Activation.SIGMOID])
+STUCK_FROM = tl.constexpr(units.STUCK_FROM)
+
 LINEAR = tl.constexpr(0)
 RELU = tl.constexpr(1)
 LEAKY_RELU = tl.constexpr(2)
@@ -84,7 +91,9 @@ N_TILE_SUMS = tl.constexpr(5)
 SQUARES = tl.constexpr(0)
 ENTROPY = tl.constexpr(1)
 EXACT = tl.constexpr(2)
-N_SUMS = tl.constexpr(3)
+#: Of the squares, those where a sigmoid output is stuck.
+STUCK = tl.constexpr(3)
+N_SUMS = tl.constexpr(4)
 
 # report: (K, N_REPORT) float64, what leaves the device at the end of an epoch. The first five are
 # the sums over the slot's tiles, in their order.
@@ -92,4 +101,5 @@ TRAIN_LOSS = tl.constexpr(5)
 REPORT_SQUARES = tl.constexpr(6)
 REPORT_ENTROPY = tl.constexpr(7)
 REPORT_EXACT = tl.constexpr(8)
-N_REPORT = tl.constexpr(9)
+REPORT_STUCK = tl.constexpr(9)
+N_REPORT = tl.constexpr(10)

@@ -22,13 +22,17 @@ from sweep.trainer.fused.kernels.codes import (
     N_TILE_SUMS,
     NOT_FINITE,
     OUTPUT,
+    OUTPUT_SATURATED_FROM,
     REPORT_ENTROPY,
     REPORT_EXACT,
     REPORT_SQUARES,
+    REPORT_STUCK,
     SATURATED,
     SATURATED_FROM,
     SIGMOID,
     SQUARES,
+    STUCK,
+    STUCK_FROM,
     TRAIN_LOSS,
 )
 from sweep.trainer.fused.kernels.functions import activate, cross_entropy, reconstruct
@@ -101,11 +105,16 @@ def measure(
         if keep != 0:
             tl.store(copies + slot * B * D + (b[:, None] * D + d[None, :]), y, mask=here)
 
-        squares = tl.sum(tl.where(here, (y - x) * (y - x), 0.0), axis=1)
+        error = tl.abs(y - x)
+        square = tl.where(here, error * error, 0.0)
+        squares = tl.sum(square, axis=1)
         _add(sums + cell * N_SUMS + SQUARES, tl.sum(squares, axis=0))
         if output == SIGMOID:
             entropy = tl.where(here, cross_entropy(o, x), 0.0)
             _add(sums + cell * N_SUMS + ENTROPY, tl.sum(tl.sum(entropy, axis=1), axis=0))
+            is_stuck = (tl.abs(o) > OUTPUT_SATURATED_FROM) & (error > STUCK_FROM)
+            stuck = tl.sum(tl.where(is_stuck, square, 0.0), axis=1)
+            _add(sums + cell * N_SUMS + STUCK, tl.sum(stuck, axis=0))
         same = here & (_to_byte(y) == pixel.to(tl.float32))
         exact = tl.sum(tl.sum(tl.where(same, 1.0, 0.0), axis=1), axis=0)
         _add(sums + cell * N_SUMS + EXACT, exact)
@@ -285,3 +294,4 @@ def summarise_slots(
     tl.store(row + REPORT_SQUARES, tl.sum(tl.load(cell + SQUARES, mask=mask, other=0.0), axis=0))
     tl.store(row + REPORT_ENTROPY, tl.sum(tl.load(cell + ENTROPY, mask=mask, other=0.0), axis=0))
     tl.store(row + REPORT_EXACT, tl.sum(tl.load(cell + EXACT, mask=mask, other=0.0), axis=0))
+    tl.store(row + REPORT_STUCK, tl.sum(tl.load(cell + STUCK, mask=mask, other=0.0), axis=0))
