@@ -52,6 +52,7 @@ def _pages(engine: Engine, study: str) -> dict[str, tuple[str, str]]:
     return {
         "studies": (links.url(), "light"),
         "overview": (links.url(links.OVERVIEW, study), "light"),
+        "why": (links.url(links.WHY, study), "light"),
         "trials": (links.url(links.TRIALS, study), "light"),
         "trial": (links.url(links.TRIAL, study, best[0]), "light"),
         "compare": (links.url(links.COMPARE, study, trials=numbers), "light"),

@@ -1,6 +1,7 @@
 """The atlas of a study: its pictures, by width or of chosen trials."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sweep import datasets
 from sweep.analysis.atlas import (
@@ -17,54 +18,80 @@ from sweep.errors import NotFoundError
 from sweep.store import read, read_beside
 from sweep.store.engine import Engine
 from sweep.store.records import TrialRow
+from sweep.store.table import TrialTable
 
 _SHOWN_NUMBERS = 12
 
 
-def study_atlas(engine: Engine, name: str, numbers: Sequence[int] = ()) -> Atlas | None:
-    """The best of each width, or these trials.
+def atlas_by_width(engine: Engine, name: str, table: TrialTable) -> Atlas | None:
+    """Of the best of each width of the study's trials.
 
-    None before the first worker was ready, or where the test set has fewer than ten images. Raises
-    NotFoundError for a chosen trial that is not there or has no pictures.
+    None before the first worker was ready, or where the test set has fewer than ten images.
     """
-    strip = read.originals(engine, name)
-    originals = None if strip is None else images_of(strip)
+    originals = _originals(engine, name)
     if originals is None:
         return None
-    rows = _chosen(engine, name, numbers) if numbers else _by_width(engine, name)
+    rows = read.trials(engine, name, numbers=best_of_widths(table))
+    rows.sort(key=lambda row: row.hidden_width or 0)
     found = {row.number: _pictures(engine, name, row, originals) for row in rows}
-    if numbers:
-        _refuse_missing(engine, name, [n for n, of in found.items() if of is None])
     trials = [of for of in found.values() if of is not None]
+    atlas = _atlas(engine, name, originals, rows, trials)
+    return replace(
+        atlas,
+        without_pictures=[row for row in rows if found[row.number] is None],
+        image_stops=image_stops(trials, atlas.image_names),
+        class_stops=class_stops(atlas.by_class, atlas.class_names),
+    )
+
+
+def atlas_of(engine: Engine, name: str, numbers: Sequence[int]) -> Atlas | None:
+    """Of chosen trials, each beside the first of them; None as above.
+
+    Raises NotFoundError for one that is not there or has no pictures.
+    """
+    originals = _originals(engine, name)
+    if originals is None:
+        return None
+    rows = [read.trial(engine, name, number) for number in dict.fromkeys(numbers)]
+    found = {row.number: _pictures(engine, name, row, originals) for row in rows}
+    _refuse_missing(engine, name, [number for number, of in found.items() if of is None])
+    trials = [of for of in found.values() if of is not None]
+    atlas = _atlas(engine, name, originals, rows, trials)
+    return replace(atlas, differences=[difference(trials[0], of) for of in trials[1:]])
+
+
+def _atlas(
+    engine: Engine,
+    name: str,
+    originals: Pixels,
+    rows: Sequence[TrialRow],
+    trials: list[AtlasTrial],
+) -> Atlas:
+    """What both kinds have."""
     classes = datasets.class_names(read.study(engine, name).dataset)
     by_class = [row for row in rows if row.per_class_mse]
-    images, names = picture_names(classes), _class_names(classes, by_class)
     return Atlas(
         originals=originals,
-        image_names=images,
-        class_names=names,
+        image_names=picture_names(classes),
+        class_names=_class_names(classes, by_class),
         trials=trials,
         by_class=by_class,
-        without_pictures=[row for row in rows if found[row.number] is None],
-        image_stops=[] if numbers else image_stops(trials, images),
-        class_stops=[] if numbers else class_stops(by_class, names),
-        differences=[difference(trials[0], of) for of in trials[1:]] if numbers else [],
+        without_pictures=[],
+        image_stops=[],
+        class_stops=[],
+        differences=[],
     )
+
+
+def _originals(engine: Engine, name: str) -> Pixels | None:
+    strip = read.originals(engine, name)
+    return None if strip is None else images_of(strip)
 
 
 def _class_names(known: tuple[str, ...], measured: list[TrialRow]) -> list[str]:
     """Numbers where the data set has no names for them."""
     n = len(measured[0].per_class_mse or ()) if measured else 0
     return list(known) if len(known) == n else [str(place) for place in range(n)]
-
-
-def _by_width(engine: Engine, name: str) -> list[TrialRow]:
-    rows = read.trials(engine, name, numbers=best_of_widths(read.table(engine, name)))
-    return sorted(rows, key=lambda row: row.hidden_width or 0)
-
-
-def _chosen(engine: Engine, name: str, numbers: Sequence[int]) -> list[TrialRow]:
-    return [read.trial(engine, name, number) for number in dict.fromkeys(numbers)]
 
 
 def _pictures(engine: Engine, name: str, row: TrialRow, originals: Pixels) -> AtlasTrial | None:

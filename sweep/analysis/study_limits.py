@@ -51,8 +51,6 @@ def best_of_widths(table: TrialTable) -> list[int]:
     widths = usable.column("hidden_width")
     assert not isinstance(widths, Choices)
     known = usable.where(np.isfinite(widths))
-    classes = [width_class(int(width)) for width in widths[np.isfinite(widths)]]
-    best: dict[int, int] = {}
-    for row in np.argsort(known.value, kind="stable")[::-1]:  # the best comes last, and stays
-        best[classes[row]] = int(known.numbers[row])
-    return [best[of] for of in sorted(best)]
+    classes = np.array([width_class(int(width)) for width in widths[np.isfinite(widths)]])
+    rows = [np.flatnonzero(classes == of) for of in np.unique(classes)]
+    return [int(known.numbers[of[np.argmin(known.value[of])]]) for of in rows]

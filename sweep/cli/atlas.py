@@ -41,13 +41,17 @@ def atlas(
     helps, and how pixels that are exactly 0 or 1 come back. Chosen trials are held against the
     first of them.
     """
-    from sweep.analysis.study_atlas import study_atlas
+    from sweep.analysis.study_atlas import atlas_by_width, atlas_of
     from sweep.report.atlas import render_atlas
     from sweep.store import read
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
-    found = study_atlas(engine, name, numbers or ())
+    found = (
+        atlas_of(engine, name, numbers)
+        if numbers
+        else atlas_by_width(engine, name, read.table(engine, name))
+    )
     if found is None or not found.trials:
         raise NotFoundError(
             f"study '{name}' has no pictures: they come with the first trial that finishes, ten of "

@@ -10,7 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, set_
 
 from sweep.dashboard import edits, guard, links, routes
 from sweep.dashboard.access import Access
-from sweep.dashboard.pages import compare, explore, overview, studies, trial, trials, workers
+from sweep.dashboard.pages import compare, explore, overview, studies, trial, trials, why, workers
 from sweep.dashboard.parts import shell
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, StoreError, SweepError
@@ -21,6 +21,7 @@ from sweep.store.engine import Engine
 PAGES: Mapping[str, ModuleType] = {
     links.STUDIES: studies,
     links.OVERVIEW: overview,
+    links.WHY: why,
     links.TRIALS: trials,
     links.TRIAL: trial,
     links.COMPARE: compare,

@@ -5,13 +5,14 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 STUDIES, OVERVIEW, TRIALS, TRIAL = "studies", "overview", "trials", "trial"
-COMPARE, EXPLORE, WORKERS = "compare", "explore", "workers"
+COMPARE, EXPLORE, WORKERS, WHY = "compare", "explore", "workers", "why"
 #: An address that leads nowhere; a page whose store did not answer.
 UNKNOWN, FAILURE = "unknown", "failure"
 
 #: Pages of a study, by the last part of their address.
 _OF_STUDY = {"": OVERVIEW, "trials": TRIALS, "compare": COMPARE, "explore": EXPLORE} | {
-    "workers": WORKERS
+    "workers": WORKERS,
+    "why": WHY,
 }
 
 

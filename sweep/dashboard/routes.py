@@ -9,6 +9,7 @@ from sweep.dashboard import links, metrics
 from sweep.dashboard.guard import HEALTH
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, SweepError
+from sweep.figures.atlas import apart_png, nearer_png
 from sweep.figures.pictures import see_through
 from sweep.store import read
 
@@ -40,14 +41,14 @@ def register(server: Flask, view: View) -> None:
         study = request.args.get("study", "")
         number = links.trial_number(request.args.get("trial", ""))
         try:
-            png = _picture(view, kind, study, number)
+            beside = links.trial_number(request.args.get("beside", ""))
+            png = _picture(view, kind, study, number, beside)
         except NotFoundError:
             png = None
         except SweepError as error:
             return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
         if png is None:
             abort(404)
-        png = see_through(png)
         answer = Response(png, mimetype="image/png")
         answer.headers["Cache-Control"] = "private, no-cache"
         answer.set_etag(hashlib.sha256(png).hexdigest()[:32])
@@ -65,12 +66,23 @@ def register_metrics(server: Flask, view: View) -> None:
             return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
 
 
-def _picture(view: View, kind: str, study: str, number: int | None) -> bytes | None:
+def _picture(
+    view: View, kind: str, study: str, number: int | None, beside: int | None
+) -> bytes | None:
+    """A strip with clear gaps; None where there is no such one."""
+    originals = read.originals(view.engine, study)
     if kind == "originals":
-        return read.originals(view.engine, study)
-    if kind not in ("reconstructions", "errors") or number is None:
+        return None if originals is None else see_through(originals)
+    if kind not in ("reconstructions", "errors", "apart", "nearer") or number is None:
         return None
     strips = read.reconstruction(view.engine, study, number)
     if strips is None:
         return None
-    return strips.reconstructions_png if kind == "reconstructions" else strips.errors_png
+    if kind == "apart":
+        return None if originals is None else apart_png(originals, strips.errors_png)
+    if kind == "nearer":
+        other = None if beside is None else read.reconstruction(view.engine, study, beside)
+        return None if other is None else nearer_png(other.errors_png, strips.errors_png)
+    return see_through(
+        strips.reconstructions_png if kind == "reconstructions" else strips.errors_png
+    )

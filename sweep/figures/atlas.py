@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.atlas import Atlas, AtlasTrial, Difference, PixelKind, Stop
-from sweep.analysis.strips import Pixels
+from sweep.analysis.strips import Pixels, images_of
 from sweep.figures import style, words
-from sweep.figures.pictures import Picture, PictureRow, picture_of
+from sweep.figures.pictures import Picture, PictureRow, picture_of, strip_of
 
 #: Black is right. Where the original is exactly 0 or 1 an error is orange, elsewhere white.
 _SATURATED = np.array([230, 159, 0])
@@ -35,10 +35,26 @@ def errors_apart(originals: Pixels, error_map: Pixels) -> Pixels:
     return _painted(colour, error_map / 255.0)
 
 
-def nearer(of: Difference) -> Pixels:
-    """(N, height, width, 3) which of two trials is nearer, and by how much."""
-    colour = np.where((of.map < 0)[..., None], _FIRST, _SECOND)
-    return _painted(colour, np.minimum(_BRIGHTER * np.abs(of.map) / 255.0, 1.0))
+def apart_png(originals_png: bytes, errors_png: bytes) -> bytes | None:
+    """The same of strips, as a strip with clear gaps; None where they are not of ten alike."""
+    originals, error_map = images_of(originals_png), images_of(errors_png)
+    if originals is None or error_map is None or originals.shape != error_map.shape:
+        return None
+    return strip_of(errors_apart(originals, error_map))
+
+
+def nearer(difference_map: NDArray[np.int16]) -> Pixels:
+    """(N, height, width, 3) which of two trials is nearer, by ``Difference.map``."""
+    colour = np.where((difference_map < 0)[..., None], _FIRST, _SECOND)
+    return _painted(colour, np.minimum(_BRIGHTER * np.abs(difference_map) / 255.0, 1.0))
+
+
+def nearer_png(first_errors_png: bytes, second_errors_png: bytes) -> bytes | None:
+    """The same of two trials' strips of errors, as a strip; None where they are not alike."""
+    first, second = images_of(first_errors_png), images_of(second_errors_png)
+    if first is None or second is None or first.shape != second.shape:
+        return None
+    return strip_of(nearer(first.astype(np.int16) - second))
 
 
 def _painted(colour: NDArray[np.int64], strength: NDArray[np.float64]) -> Pixels:
@@ -74,7 +90,7 @@ def _difference_row(of: Difference, names: Sequence[str]) -> PictureRow:
         f"{words.percent(of.second_nearer)}"
     )
     what = f"Difference of trials {of.first} and {of.second}"
-    return _row(f"Beside trial {of.first}", detail, nearer(of), what, names, minor=True)
+    return _row(f"Beside trial {of.first}", detail, nearer(of.map), what, names, minor=True)
 
 
 def _row(

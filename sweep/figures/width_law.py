@@ -91,8 +91,13 @@ _SAID = {
 _LOOSE = 0.3
 
 
+def verdict_in_words(found: WidthLaw) -> str:
+    """What it says of wider layers, in a sentence."""
+    return f"{_SAID[found.verdict]}: {found.because}."
+
+
 def _about(found: WidthLaw) -> str:
-    said = [f"{_SAID[found.verdict]}: {found.because}."]
+    said = [verdict_in_words(found)]
     law = found.law
     if law is None:
         return said[0]

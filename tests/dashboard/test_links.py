@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sweep.dashboard import links
 from sweep.dashboard.links import Place, parse, url
 
-OF_STUDY = [links.OVERVIEW, links.TRIALS, links.COMPARE, links.EXPLORE, links.WORKERS]
+OF_STUDY = [links.OVERVIEW, links.TRIALS, links.COMPARE, links.EXPLORE, links.WORKERS, links.WHY]
 
 
 @given(

@@ -38,9 +38,9 @@ def test_the_pulse_and_health_tell_of_a_store_that_is_gone(
     assert "sweep.db" in client.get("/api/revision").get_json()["problem"]
 
 
-@pytest.mark.parametrize("kind", ["originals", "reconstructions", "errors"])
+@pytest.mark.parametrize("kind", ["originals", "reconstructions", "errors", "apart", "nearer"])
 def test_pictures_are_sent_once(client: FlaskClient, kind: str) -> None:
-    path = f"/api/picture/{kind}.png?study=small&trial=1"
+    path = f"/api/picture/{kind}.png?study=small&trial=1&beside=2"
     answer = client.get(path)
     assert answer.mimetype == "image/png"
     assert answer.data.startswith(b"\x89PNG")
@@ -63,6 +63,8 @@ def test_the_page_shows_between_the_pictures_of_a_strip(client: FlaskClient) -> 
         "reconstructions.png?study=small&trial=x",
         "reconstructions.png?study=small&trial=9999999999999999999",
         "weights.png?study=small&trial=0",
+        "nearer.png?study=small&trial=1",
+        "nearer.png?study=small&trial=1&beside=999",
     ],
 )
 def test_a_picture_that_is_not_there_is_404(client: FlaskClient, path: str) -> None:

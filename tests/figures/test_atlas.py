@@ -52,7 +52,7 @@ def test_an_error_at_a_saturated_pixel_has_another_colour() -> None:
 def test_the_nearer_of_two_trials_has_its_colour() -> None:
     first = atlas_trial(trial_row(number=0), ORIGINALS, COPIES, MAPS)
     second = atlas_trial(trial_row(number=1), ORIGINALS, ORIGINALS, MAPS[::-1].copy())
-    found = nearer(difference(first, second))
+    found = nearer(difference(first, second).map)
     assert found[0, 0, 1].argmax() == 0  # orange: the second
     assert found[1, 0, 1].argmax() == 2  # blue: the first
     assert not found[:, 0, 0].any()

@@ -70,7 +70,7 @@
 
   /* ---- charts: fetch Plotly while the page is still on its way --------------------------- */
 
-  if (/^\/study\/[^/]+(\/explore|\/trials\/\d+)?$/.test(window.location.pathname)) {
+  if (/^\/study\/[^/]+(\/explore|\/why|\/trials\/\d+)?$/.test(window.location.pathname)) {
     const link = document.createElement("link");
     link.rel = "preload";
     link.as = "script";
@@ -213,6 +213,7 @@
     k: () => press("[data-key=previous]"),
     c: () => press("[data-key=compare]"),
     o: () => press("#tab-overview"),
+    y: () => press("#tab-why"),
     t: () => press("#tab-trials"),
     e: () => press("#tab-explore"),
     w: () => press("#tab-workers"),

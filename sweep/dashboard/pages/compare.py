@@ -196,32 +196,37 @@ def classes_figure(found: Comparison) -> go.Figure:
 
 
 def pictures(found: Comparison) -> Any:
-    """What each trial makes of the same images, under the originals; and where it errs."""
+    """What each trial makes of the same images, where it errs, and which of them is nearer."""
     if not found.pictured:
         return None
-    columns = [
-        ("Reconstructions", "reconstructions", ""),
-        ("Error maps", "errors", "Black is right, white is off by half the scale or more."),
+    first, *others = found.pictured
+    cards_of = [
+        _pictures("Reconstructions", found, _rows(found, "reconstructions")),
+        _pictures("Error maps", found, _rows(found, "errors"), _ERRORS),
     ]
-    return html.Div(
-        [
-            cards.card(
-                title,
-                html.Div(
-                    [
-                        picture_row("originals", "originals", found.study),
-                        *(
-                            picture_row(_picture_label(found, row), kind, found.study, row.number)
-                            for row in found.pictured
-                        ),
-                        html.P(note, className="note"),
-                    ]
-                ),
-            )
-            for title, kind, note in columns
-        ],
-        className="compare-pictures",
-    )
+    if others:
+        rows = [
+            picture_row(_picture_label(found, row), "nearer", found.study, row.number, first.number)
+            for row in others
+        ]
+        note = f"Blue where trial {first.number} is nearer to the original, orange the other."
+        cards_of.append(_pictures(f"Beside trial {first.number}", found, rows, note))
+    return html.Div(cards_of, className="compare-pictures")
+
+
+_ERRORS = "Black is right, white is off by half the scale or more."
+
+
+def _rows(found: Comparison, kind: str) -> list[Any]:
+    return [
+        picture_row(_picture_label(found, row), kind, found.study, row.number)
+        for row in found.pictured
+    ]
+
+
+def _pictures(title: str, found: Comparison, rows: list[Any], note: str = "") -> Any:
+    originals = picture_row("originals", "originals", found.study)
+    return cards.card(title, html.Div([originals, *rows, html.P(note, className="note")]))
 
 
 def _picture_label(found: Comparison, row: TrialRow) -> Any:

@@ -16,11 +16,13 @@ from sweep.dashboard import links
 from sweep.dashboard.edits import study_controls
 from sweep.dashboard.links import Place
 from sweep.dashboard.parts import best, cards, charts, standing
+from sweep.dashboard.parts.answer import gather_findings
 from sweep.dashboard.view import View
 from sweep.figures import style
 from sweep.figures.history import draw_history, gather_history
 from sweep.figures.importances import draw_importances, gather_importances
 from sweep.figures.sparkline import poster_svg
+from sweep.figures.why import in_words
 from sweep.figures.width import Metric, draw_width, gather_width
 from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store import read
@@ -204,8 +206,8 @@ def _register_words(app: Dash, view: View) -> None:
         found = standing.verdict_of(view.engine, name, view.table(name), floors)
         failed = standing.failures(view.engine, study)
         failures = cards.card("What failed", failed) if failed else None
-        computing = view.computing_floors(name)
-        return standing.in_words(study, found, computing_floors=computing), failures
+        why, computing = in_words(gather_findings(view, name)), view.computing_floors(name)
+        return standing.in_words(study, found, why, computing_floors=computing), failures
 
 
 def _register_charts(app: Dash, view: View) -> None:

@@ -6,24 +6,29 @@ from urllib.parse import urlencode
 from dash import html
 
 
-def picture_url(kind: str, study: str, number: int | None = None) -> str:
-    """The address of a strip: ``originals``, or a trial's ``reconstructions`` or ``errors``."""
-    of_trial = {} if number is None else {"trial": number}
-    return f"/api/picture/{kind}.png?{urlencode({'study': study, **of_trial})}"
+def picture_url(kind: str, study: str, number: int | None = None, beside: int | None = None) -> str:
+    """The address of a strip: ``originals``, or a kind of a trial's, as in ``picture_row``."""
+    asked = {"study": study, "trial": number, "beside": beside}
+    known = {key: value for key, value in asked.items() if value is not None}
+    return f"/api/picture/{kind}.png?{urlencode(known)}"
 
 
-def picture_row(label: Any, kind: str, study: str, number: int | None = None) -> Any:
+def picture_row(
+    label: Any, kind: str, study: str, number: int | None = None, beside: int | None = None
+) -> Any:
     """A labelled strip; all strips are laid out alike, so that rows line up."""
     about = {
         "originals": "ten test images as they are",
         "reconstructions": f"the same images as trial {number} gives them back",
         "errors": f"where trial {number} errs: black is right, white is off by half the scale",
+        "nearer": f"blue where trial {beside} is nearer to the original, orange where {number} is",
+        "apart": f"where trial {number} errs, in orange where the original is exactly 0 or 1",
     }
     return html.Div(
         [
             html.Div(label, className="picture-label"),
             html.Img(
-                src=picture_url(kind, study, number),
+                src=picture_url(kind, study, number, beside),
                 alt=about[kind],
                 title=about[kind],
                 className="strip-picture",

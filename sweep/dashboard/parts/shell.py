@@ -13,6 +13,7 @@ from sweep.dashboard.view import View
 
 _TABS = {
     links.OVERVIEW: "Overview",
+    links.WHY: "Why",
     links.TRIALS: "Trials",
     links.COMPARE: "Compare",
     links.EXPLORE: "Explore",
@@ -25,7 +26,7 @@ KEYS = (
     ("j", "next trial"),
     ("k", "previous trial"),
     ("c", "compare what is selected"),
-    ("o t e w", "overview, trials, explore, workers"),
+    ("o y t e w", "overview, why, trials, explore, workers"),
     ("?", "these keys"),
 )
 

@@ -19,7 +19,9 @@ from sweep.store.table import TrialTable
 #: Reasons of failures are counted over so many of the latest failures.
 _N_FAILURES = 500
 
-COMPUTING = "The floors of the data are being computed, once: what they say appears here when they are there."
+COMPUTING = (
+    "The floors of the data are being computed, once; what they say appears here when it is known."
+)
 
 
 def verdict_of(
@@ -32,12 +34,18 @@ def verdict_of(
 
 
 def in_words(
-    study: StudySummary, found: Verdict | None, *, computing_floors: bool = False
+    study: StudySummary,
+    found: Verdict | None,
+    why: Sequence[str] = (),
+    *,
+    computing_floors: bool = False,
 ) -> list[Any]:
-    """The headline, what explains it, and where to look next."""
+    """The headline, what explains it, why the error stops, and where to look next."""
     said: list[Any] = [html.H1(sentences.headline(study, found))]
     if explained := sentences.explanations(study, found):
         said.append(html.P(" ".join(explained), className="explained"))
+    if why:
+        said.append(html.P(" ".join(why), className="explained"))
     if computing_floors:
         said.append(html.P(COMPUTING, className="note", role="status"))
     if found is not None:
@@ -59,7 +67,10 @@ def about(study: StudySummary) -> list[Any]:
 
 def _next_steps(study: str, found: Verdict) -> list[Any]:
     best, question = found.best.number, found.question
-    steps = [_button(f"Trial {best}", links.url(links.TRIAL, study, best))]
+    steps = [
+        _button("Why the error stops", links.url(links.WHY, study)),
+        _button(f"Trial {best}", links.url(links.TRIAL, study, best)),
+    ]
     if question is not None and question.number != best:
         pair = f"{best},{question.number}"
         href = links.url(links.COMPARE, study, trials=pair)

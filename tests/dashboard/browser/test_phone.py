@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Page, expect
 
-PAGES = ["", "/trials", "/trials/1", "/compare", "/explore", "/workers"]
+PAGES = ["", "/why", "/trials", "/trials/1", "/compare", "/explore", "/workers"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -16,7 +16,7 @@ def test_a_page_is_as_wide_as_the_phone_and_leads_to_all_others(
     page.goto(f"{dashboard}/study/small{path}")
     page.locator(".page").first.wait_for()
     expect(page.locator(".study-name")).to_be_in_viewport(ratio=1)
-    for tab in ("Overview", "Trials", "Compare", "Explore", "Workers"):
+    for tab in ("Overview", "Why", "Trials", "Compare", "Explore", "Workers"):
         expect(page.locator("#navigation").get_by_role("link", name=tab)).to_be_in_viewport(ratio=1)
     page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,321 @@
+"""Why the error stops where it stops: the answer in words, and what it rests on.
+
+``?by=activation`` draws the choices of a setting apart, ``width=64`` is where the slider over the
+pictures stands. Each part is filled by a callback of its own, so that none waits for another.
+"""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+import plotly.graph_objects as go
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+
+from sweep.analysis.atlas import Atlas
+from sweep.analysis.study_atlas import atlas_by_width
+from sweep.analysis.width_law import SPLITS, WidthVerdict
+from sweep.dashboard.links import Place
+from sweep.dashboard.parts import answer, cards, charts, standing
+from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.pictures import picture_row
+from sweep.dashboard.view import View
+from sweep.figures import sentences, words
+from sweep.figures.atlas import (
+    ERRORS_NOTE,
+    draw_by_width,
+    gather_class_errors,
+    gather_kind_errors,
+    stops_in_words,
+)
+from sweep.figures.why import Findings, in_words
+from sweep.figures.width_law import draw_width_law, gather_width_law
+from sweep.store import read
+from sweep.store.table import Choices, TrialTable
+
+_ALL = "all"
+#: Charts of the atlas.
+_LINES = ("classes", "kinds")
+_HEIGHT = 460
+#: Labels under the slider: more would run into one another on a phone.
+_MAX_MARKS = 6
+
+
+def layout(view: View, place: Place) -> Any:
+    """The page, whose parts come by callbacks."""
+    study = read.study(view.engine, place.name)
+    return html.Div(
+        [
+            html.Section(
+                [
+                    html.H1("Why the error stops where it stops"),
+                    html.Div(_waits(), id="why-words"),
+                ],
+                className="card verdict",
+            ),
+            cards.figure_card(
+                "why-width",
+                title="Error by width, its law, and the floor of linear codes",
+                controls=_choose_setting(view.table(place.name), place.query.get("by")),
+                height=_HEIGHT,
+            ),
+            cards.card("What limits the error at each width", html.Div(_waits(), id="why-limits")),
+            cards.card("Which of the best tie with the best", html.Div(_waits(), id="why-ties")),
+            _atlas_card(study.name),
+            html.Div(
+                [
+                    cards.figure_card("why-classes", height=440),
+                    cards.figure_card("why-kinds", height=440),
+                ],
+                id="why-lines",
+                className="row",
+                hidden=True,
+            ),
+            dcc.Store(id="why-scale"),
+            dcc.Store(id="why-mark"),
+            dcc.Store(id="why-wanted", data=place.query.get("width")),
+            dcc.Store(id="why-query"),
+        ],
+        className="why",
+    )
+
+
+def _waits() -> Any:
+    return dmc.Loader(type="dots")
+
+
+def _choose_setting(table: TrialTable, chosen: str | None) -> Any:
+    offered = [setting for setting in SPLITS if _varies(table, setting)]
+    choices = {_ALL: "all trials", **{of: f"by {words.setting(of)}" for of in offered}}
+    return dmc.Select(
+        id="why-by",
+        data=[{"value": value, "label": label} for value, label in choices.items()],
+        value=chosen if chosen in choices else _ALL,
+        allowDeselect=False,
+        size="xs",
+        className="by",
+        **attributes(aria_label="Draw apart"),
+    )
+
+
+def _varies(table: TrialTable, setting: str) -> bool:
+    column = table.settings.get(setting)
+    return isinstance(column, Choices) and len(column.names) > 1
+
+
+def _atlas_card(study: str) -> Any:
+    slider = html.Div(
+        dmc.Slider(
+            id="why-at",
+            min=0,
+            max=1,
+            step=1,
+            value=0,
+            label=None,
+            updatemode="drag",
+            thumbLabel="Hidden width",
+        ),
+        id="why-slider",
+        className="why-slider",
+        hidden=True,
+    )
+    return cards.card(
+        "The same test images at every width",
+        html.Div(
+            [
+                slider,
+                html.Div(picture_row("originals", "originals", study), id="why-originals"),
+                html.Div(_waits(), id="why-stages"),
+                html.P("", id="why-atlas-note", className="note"),
+            ]
+        ),
+    )
+
+
+def register(app: Dash, view: View) -> None:
+    """Its callbacks."""
+    _register_words(app, view)
+    _register_atlas(app, view)
+    charts.opens_trials(app, "why-width", "why-classes", "why-kinds")
+
+    @app.callback(
+        Output("why-width", "figure"),
+        Output("why-width-note", "children"),
+        Input("revision", "data"),
+        Input("why-by", "value"),
+        State("place", "data"),
+    )
+    def width(_: str, by: str, place: dict[str, Any]) -> Any:
+        drawn, about = width_figure(view, place["study"], by)
+        return charts.renewed(drawn), about
+
+    # By itself, since every page has a query: Dash would ask the next one on other pages too.
+    app.clientside_callback(
+        ClientsideFunction("why", "remember"),
+        Output("query", "data", allow_duplicate=True),
+        Input("why-query", "data"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("why", "show"),
+        Output("why-query", "data"),
+        Input("why-at", "value"),
+        Input("why-by", "value"),
+        Input("why-stages", "children"),
+        State("why-scale", "data"),
+        prevent_initial_call=True,
+    )
+
+
+def _register_words(app: Dash, view: View) -> None:
+    @app.callback(
+        Output("why-words", "children"),
+        Output("why-limits", "children"),
+        Output("why-ties", "children"),
+        Input("revision", "data"),
+        State("place", "data"),
+    )
+    def tell(_: str, place: dict[str, Any]) -> Any:
+        name = place["study"]
+        found = answer.gather_findings(view, name)
+        return (
+            verdict(view, name, found),
+            answer.limits_table(name, found.limits, view.floors(name)),
+            answer.ties_table(name, found.ties),
+        )
+
+
+def verdict(view: View, name: str, findings: Findings) -> list[Any]:
+    """The answer in words, as far as it is known."""
+    study, floors = read.study(view.engine, name), view.floors(name)
+    found = standing.verdict_of(view.engine, name, view.table(name), floors)
+    said = [*sentences.explanations(study, found), *in_words(findings)]
+    return [
+        html.P(sentences.headline(study, found), className="explained"),
+        html.Ul([html.Li(sentence) for sentence in said], className="findings") if said else None,
+        _about_floors(view, name, study.dataset) if found and floors is None else None,
+    ]
+
+
+def _about_floors(view: View, name: str, dataset: str) -> Any:
+    if view.computing_floors(name):
+        return html.P(standing.COMPUTING, className="note", role="status")
+    why = "Without the floors of the data, capacity and the loss’s floor are not told. "
+    command = html.Code(f"sweep data prepare {dataset}")
+    return html.P([why, command, " brings the data to this machine."], className="note")
+
+
+def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
+    """The law, of all trials or with the choices of a setting apart; and its note."""
+    law = gather_width_law(view.table(study), view.floors(study), split=None if by == _ALL else by)
+    drawn = charts.ready(draw_width_law(law))
+    about = law.about
+    if law.found.verdict is WidthVerdict.TOO_FEW:
+        about += f" Another width: sweep enqueue {study} hidden_width=64"
+    if law.apart:
+        about += " Lines: the best of each choice; dotted, its median."
+    return drawn.update_layout(height=_HEIGHT, uirevision=f"keep {by}"), about
+
+
+# --- atlas ----------------------------------------------------------------------------------------
+
+
+#: What the callback of the atlas fills: component and property.
+_OF_ATLAS = (
+    "why-stages.children",
+    "why-originals.hidden",
+    "why-slider.hidden",
+    "why-at.max",
+    "why-at.marks",
+    "why-at.value",
+    "why-scale.data",
+    "why-atlas-note.children",
+    "why-lines.hidden",
+    *(f"why-{of}.figure" for of in _LINES),
+    *(f"why-{of}-{part}.children" for of in _LINES for part in ("title", "note")),
+    "why-mark.data",
+)
+
+
+def _register_atlas(app: Dash, view: View) -> None:
+    @app.callback(
+        *(Output(id, of) for id, of in (name.split(".") for name in _OF_ATLAS)),
+        Input("revision", "data"),
+        State("place", "data"),
+        State("why-mark", "data"),
+        State("why-scale", "data"),
+        State("why-at", "value"),
+        State("why-wanted", "data"),
+    )
+    def pictures(
+        _: str, place: dict[str, Any], mark: Any, scale: Any, at: int, wanted: str | None
+    ) -> Any:
+        here = str(scale["widths"][at]) if scale else wanted
+        filled = atlas_parts(view, place["study"], here, mark)
+        return no_update if filled is None else [filled.get(of, no_update) for of in _OF_ATLAS]
+
+
+def atlas_parts(
+    view: View, name: str, here: str | None, mark: list[int] | None = None
+) -> dict[str, Any] | None:
+    """The slider, the pictures and the lines, by component and property.
+
+    ``here`` is the width that the slider shall be at. None where what ``mark`` says is shown is
+    all there is to show: then the slider stays where a reader's hand has it.
+    """
+    atlas = atlas_by_width(view.engine, name, view.table(name))
+    shows = [] if atlas is None else [of.trial.number for of in atlas.trials]
+    if shows == mark:
+        return None
+    if atlas is None or not atlas.trials:
+        absent = dict.fromkeys(("why-originals.hidden", "why-slider.hidden"), True)
+        empty = {"why-stages.children": [answer.no_pictures(name)], "why-at.value": no_update}
+        return {**absent, **empty, "why-mark.data": shows}
+    return {**_slider(name, atlas, here), **_lines(atlas), "why-mark.data": shows}
+
+
+def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
+    widths = [of.trial.hidden_width or 0 for of in atlas.trials]
+    best = min(range(len(widths)), key=lambda place: atlas.trials[place].trial.value or 0.0)
+    places = {str(width): place for place, width in enumerate(widths)}
+    shown = places.get(here or "", best)
+    return {
+        "why-stages.children": answer.stages(name, atlas, shown),
+        "why-originals.hidden": False,
+        "why-slider.hidden": len(widths) < 2,
+        "why-at.max": max(len(widths) - 1, 1),
+        "why-at.marks": marks(widths),
+        "why-at.value": shown,
+        "why-scale.data": {"widths": widths, "start": best},
+        "why-atlas-note.children": _note(atlas),
+    }
+
+
+def _lines(atlas: Atlas) -> dict[str, Any]:
+    """The charts of classes and of kinds of pixels, once there are two widths."""
+    filled: dict[str, Any] = {"why-lines.hidden": len(atlas.trials) < 2}
+    for name, of in zip(
+        _LINES, (gather_class_errors(atlas), gather_kind_errors(atlas)), strict=True
+    ):
+        filled |= {
+            f"why-{name}.figure": charts.ready(draw_by_width(of)),
+            f"why-{name}-title.children": of.title,
+            f"why-{name}-note.children": of.about,
+        }
+    return filled
+
+
+def marks(widths: list[int]) -> list[dict[str, Any]]:
+    """A tick at each width; a few of them are named, the first and the last always."""
+    every = -(-(len(widths) - 1) // (_MAX_MARKS - 1)) or 1
+    last = len(widths) - 1
+    named = {place for place in range(0, last, every) if last - place >= every} | {0, last}
+    return [
+        {"value": place, "label": f"{width:,}"} if place in named else {"value": place}
+        for place, width in enumerate(widths)
+    ]
+
+
+def _note(atlas: Atlas) -> str:
+    stops = stops_in_words(atlas.image_stops, "of these images", "images")
+    missing = ", ".join(str(row.hidden_width) for row in atlas.without_pictures)
+    gone = f" No pictures were kept of the best of width {missing}." if missing else ""
+    return f"{ERRORS_NOTE} {stops}{gone} Of chosen trials: sweep atlas, or Compare."

@@ -1,0 +1,68 @@
+"""Why a study's error stops where it stops: what was found of it, in sentences with numbers."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sweep.analysis.study_limits import LimitedTrial
+from sweep.analysis.ties import TieSet
+from sweep.analysis.width_law import WidthLaw
+from sweep.figures.sentences import count
+from sweep.figures.width_law import verdict_in_words
+
+
+class Findings(NamedTuple):
+    """What the parts of the answer say."""
+
+    width: WidthLaw
+    #: Of the best trial of each width, the narrowest first.
+    limits: Sequence[LimitedTrial]
+    #: None where too few seeds tell.
+    ties: TieSet | None
+
+
+def in_words(found: Findings) -> list[str]:
+    """The answer, as far as it is known."""
+    if not found.limits:
+        return []
+    said = (verdict_in_words(found.width), _best(found.limits), _widths(found.limits))
+    return [sentence for sentence in (*said, _ties(found.ties)) if sentence]
+
+
+def _best(limits: Sequence[LimitedTrial]) -> str:
+    best = min(limits, key=lambda of: of.trial.value or 0.0)
+    number, width, limited = best.trial.number, best.trial.hidden_width, best.limited
+    who = f"the best trial ({number}, {width:,} units)"
+    if limited.limit is None:
+        return f"What limits {who} is not known: {limited.because}."
+    return f"What limits {who} is {_named(limited.limit)}: {limited.because}."
+
+
+def _widths(limits: Sequence[LimitedTrial]) -> str:
+    """How often each label was given; nothing where that is said already."""
+    if len(limits) < 2:
+        return ""
+    counts = Counter(str(of.limited.limit or "not known") for of in limits)
+    (first, n), *others = counts.most_common()
+    rest = "".join(f", {of} for {m}" for of, m in others)
+    return f"Of the best of {count(len(limits), 'width')} it is {_named(first)} for {n}{rest}."
+
+
+_NAMES = {"budget": "the budget of epochs", "loss floor": "the loss’s own floor"}
+
+
+def _named(label: str) -> str:
+    return _NAMES.get(label, label)
+
+
+def _ties(ties: TieSet | None) -> str:
+    if ties is None:
+        return ""
+    n_tied = sum(of.is_tied for of in ties.compared)
+    if n_tied < 2:
+        return "No other of the best configurations ties with the best over its seeds."
+    smallest = "" if ties.smallest is None else f"; the smallest of them is trial {ties.smallest}"
+    return (
+        f"Of the {len(ties.compared)} best configurations {n_tied} cannot be told apart by their "
+        f"seeds{smallest}."
+    )

@@ -1,0 +1,42 @@
+"""Why the error stops, in a browser."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+WHY = "/study/small/why"
+
+
+def test_the_slider_over_the_width_shows_one_width_and_the_address_keeps_it(
+    page: Page, dashboard: str
+) -> None:
+    page.goto(dashboard + WHY)
+    page.locator(".why-stage").first.wait_for(state="attached")
+    shown = page.locator(".why-stage:not([hidden])")
+    expect(shown).to_have_count(1)
+    expect(shown.locator("img.strip-picture")).to_have_count(2)
+    first = shown.locator("b").inner_text()
+    thumb = page.locator("#why-at [role=slider]")
+    thumb.focus()
+    thumb.press("Home")
+    expect(shown).to_have_count(1)
+    narrowest = shown.locator("b")
+    expect(narrowest).not_to_have_text(first)
+    width = narrowest.inner_text().removesuffix(" units").replace(",", "")
+    expect(page).to_have_url(re.compile(rf"\?width={width}$"))
+    page.reload()
+    expect(shown.locator("b")).to_have_text(f"{int(width):,} units")
+
+
+def test_the_words_the_chart_and_the_labels_come(page: Page, dashboard: str) -> None:
+    page.goto(f"{dashboard}/study/small")
+    page.locator("#overview-strip").wait_for()
+    page.keyboard.press("y")
+    expect(page.locator("#why-words")).to_contain_text("copies best")
+    expect(page.locator("#why-limits tbody tr").first).to_be_visible()
+    expect(page.locator("#why-ties")).to_contain_text("study.repeat=3")
+    page.locator("#why-width .scatterlayer .points path").first.wait_for()
+    page.locator("#why-by").click()
+    page.get_by_role("option", name="by activation").click()
+    expect(page.locator("#why-width .legend")).to_contain_text("relu")
+    expect(page).to_have_url(re.compile(r"by=activation"))

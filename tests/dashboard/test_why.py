@@ -1,0 +1,156 @@
+"""Why the error stops: the words, each part, and what stands in place of one that is not there."""
+
+from pathlib import Path
+from typing import Any
+
+import dash
+import pytest
+
+from sweep.dashboard.links import WHY, Place
+from sweep.dashboard.pages import why
+from sweep.dashboard.parts import answer, standing
+from sweep.dashboard.view import View
+from sweep.names import Activation
+from sweep.store import schema
+from sweep.store.engine import Engine
+from sweep.trial import TrialConfig
+from tests.analysis.test_diagnosis import floors
+from tests.pages import as_json, texts
+from tests.store_factories import add_rows, add_study, add_trial, sqlite_store, strip_png
+
+WIDTHS = (8, 16, 32, 64, 128)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return sqlite_store(tmp_path)
+
+
+@pytest.fixture
+def view(engine: Engine) -> View:
+    return View(engine=engine)
+
+
+def fill(engine: Engine, n_seeds: int = 1) -> int:
+    """A trial of each width, the widest the best, each with pictures and a curve that settled."""
+    study_id = add_study(engine, originals_png=strip_png())
+    for number, width in enumerate(WIDTHS):
+        config = TrialConfig(
+            hidden_width=width, activation=(Activation.RELU, Activation.TANH)[number % 2]
+        )
+        error = 1 / width
+        trial_id = add_trial(
+            engine, study_id, number, error, config=config, per_class_mse=[error] * 10,
+            curve=(2 * error, error, error, error, error),
+        )  # fmt: skip
+        png = {"reconstructions_png": strip_png(), "errors_png": strip_png()}
+        add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **png})
+        for seed in range(n_seeds):
+            row = {"trial_id": trial_id, "seed_index": seed, "seed": seed}
+            add_rows(engine, schema.sweep_results, row | {"val_mse": error * (1 + 0.01 * seed)})
+    return study_id
+
+
+def test_the_page_is_laid_out_before_any_part_is_known(view: View, engine: Engine) -> None:
+    add_study(engine)
+    said = as_json(why.layout(view, Place(WHY, "study")))
+    for part in ("words", "width", "limits", "ties", "stages"):
+        assert f'"id": "why-{part}"' in said
+
+
+def test_the_verdict_tells_the_width_the_limit_and_the_ties(view: View, engine: Engine) -> None:
+    fill(engine, n_seeds=3)
+    found = answer.gather_findings(view, "study")
+    said = " ".join(texts(why.verdict(view, "study", found)))
+    assert "The error is still falling with the width: twice 128 units" in said
+    assert "What limits the best trial (4, 128 units) is not known" in said
+    assert "No other of the best configurations ties with the best over its seeds." in said
+    assert "sweep data prepare" in said  # without floors
+
+
+def test_floors_on_their_way_are_told(
+    view: View, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(engine)
+    monkeypatch.setattr(View, "computing_floors", lambda self, study: True)
+    assert standing.COMPUTING in texts(why.verdict(view, "study", _found(view)))
+
+
+def _found(view: View) -> Any:
+    return answer.gather_findings(view, "study")
+
+
+def test_each_width_has_its_label_beside_its_floor(view: View, engine: Engine) -> None:
+    fill(engine)
+    said = texts(answer.limits_table("study", _found(view).limits, floors(0.9, 0.5)))
+    assert said[6:8] == ["8", "Trial 0"] and "Trial 4" in said
+
+
+def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
+    fill(engine, n_seeds=3)
+    said = texts(answer.ties_table("study", _found(view).ties))
+    assert said[6:8] == ["Trial 4", "3"] and "no" in said
+
+
+@pytest.mark.parametrize(
+    ("part", "command"),
+    [
+        (answer.limits_table("study", [], None), "sweep resume study"),
+        (answer.ties_table("study", None), "sweep start FILE.toml --set study.repeat=3"),
+        (answer.no_pictures("study"), "sweep resume study"),
+    ],
+)
+def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
+    part: Any, command: str
+) -> None:
+    assert command in texts(part)
+
+
+def test_too_few_widths_are_told_how_to_add_one(view: View, engine: Engine) -> None:
+    add_trial(engine, add_study(engine), 0, 0.1)
+    _, about = why.width_figure(view, "study", "all")
+    assert "sweep enqueue study hidden_width=" in about
+
+
+def test_choices_of_a_setting_stand_apart(view: View, engine: Engine) -> None:
+    fill(engine)
+    said = as_json(why.layout(view, Place(WHY, "study", query={"by": "activation"})))
+    assert '"value": "activation"' in said and "by loss" not in said
+    drawn, about = why.width_figure(view, "study", "activation")
+    assert [trace.name for trace in drawn.data if trace.showlegend is not False][:2] == [
+        "relu",
+        "tanh",
+    ]
+    assert "dotted, its median" in about
+
+
+def test_the_slider_begins_at_the_best_or_where_the_address_says(
+    view: View, engine: Engine
+) -> None:
+    fill(engine)
+    for wanted, at in ((None, 4), ("32", 2), ("7", 4)):
+        filled = why.atlas_parts(view, "study", wanted)
+        assert filled["why-at.value"] == at
+        shown = [not stage.hidden for stage in filled["why-stages.children"]]
+        assert shown == [place == at for place in range(5)]
+
+
+def test_the_pictures_are_left_alone_until_there_are_others(view: View, engine: Engine) -> None:
+    study_id = fill(engine)
+    mark = why.atlas_parts(view, "study", None)["why-mark.data"]
+    add_trial(engine, study_id, 5, state="RUNNING")
+    assert why.atlas_parts(view, "study", None, mark) is None
+    assert why.atlas_parts(view, "study", None, [])["why-mark.data"] == mark
+
+
+def test_a_study_without_pictures_has_no_slider(view: View, engine: Engine) -> None:
+    add_trial(engine, add_study(engine), 0, 0.1)
+    filled = why.atlas_parts(view, "study", None)
+    assert filled["why-slider.hidden"] and filled["why-at.value"] is dash.no_update
+    assert "sweep resume study" in texts(filled["why-stages.children"])
+
+
+def test_few_of_many_widths_are_named_under_the_slider() -> None:
+    named = [mark["label"] for mark in why.marks(list(range(8, 32))) if "label" in mark]
+    assert named == ["8", "13", "18", "23", "31"]
+    assert [mark.get("label") for mark in why.marks([8, 1024])] == ["8", "1,024"]

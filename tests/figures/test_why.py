@@ -1,0 +1,78 @@
+"""The answer in words."""
+
+import numpy as np
+import pytest
+
+from sweep.analysis.limits import Limit, Limited
+from sweep.analysis.study_limits import LimitedTrial
+from sweep.analysis.ties import Candidate, TieSet, tie_set
+from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
+from sweep.figures.why import Findings, in_words
+from sweep.trial import TrialConfig
+from tests.store_factories import trial_row
+
+
+def plateau() -> WidthLaw:
+    widths = np.array([8.0, 16, 32, 64, 128, 256])
+    best, ones = 0.01 + 1 / widths**2, np.ones(6, dtype=np.int64)
+    return width_law(
+        WidthErrors(
+            widths=widths, n_trials=ones, numbers=ones, best=best, median=best, low=best, high=best
+        )
+    )
+
+
+def labelled(number: int, width: int, error: float, limit: Limit | None) -> LimitedTrial:
+    row = trial_row(number=number, values=(error,), config=TrialConfig(hidden_width=width))
+    return LimitedTrial(row, Limited(limit=limit, because="so it is"))
+
+
+def ties(*factors: float) -> TieSet | None:
+    """Configurations whose errors are so many times the first's."""
+    return tie_set(
+        [
+            Candidate(
+                number=number,
+                errors=tuple(factor * seed for seed in (0.99, 1.0, 1.01)),
+                n_parameters=100 - number,
+                train_seconds=1.0,
+            )
+            for number, factor in enumerate(factors)
+        ]
+    )
+
+
+def said(*limits: LimitedTrial, of: TieSet | None = None) -> list[str]:
+    return in_words(Findings(width=plateau(), limits=limits, ties=of))
+
+
+def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
+    found = said(
+        labelled(0, 8, 0.3, Limit.CAPACITY),
+        labelled(1, 64, 0.2, Limit.BUDGET),
+        labelled(2, 1024, 0.1, Limit.BUDGET),
+    )
+    assert found[0].startswith("The error has stopped falling with the width: twice 256 units")
+    assert found[1:] == [
+        "What limits the best trial (2, 1,024 units) is the budget of epochs: so it is.",
+        "Of the best of 3 widths it is the budget of epochs for 2, capacity for 1.",
+    ]
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    assert said() == []
+    assert said(labelled(0, 8, 0.3, None))[1:] == [
+        "What limits the best trial (0, 8 units) is not known: so it is."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("factors", "sentence"),
+    [
+        ((1.0, 1.001, 3.0), "Of the 3 best configurations 2 cannot be told apart by their seeds; "
+         "the smallest of them is trial 1."),
+        ((1.0, 3.0), "No other of the best configurations ties with the best over its seeds."),
+    ],
+)  # fmt: skip
+def test_ties_are_told(factors: tuple[float, ...], sentence: str) -> None:
+    assert said(labelled(0, 8, 0.3, None), of=ties(*factors))[-1] == sentence
