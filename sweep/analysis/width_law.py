@@ -14,7 +14,7 @@ E_inf = 0 resamples of the other law alone leave out too much (on the bootstrap 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -107,6 +107,13 @@ class WidthLaw:
     #: The verdict in a sentence with its numbers.
     because: str
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the interval of the gain holds what the verdict turns at."""
+        return self.law is not None and (
+            self.law.gain_of_doubling.low < PLATEAU <= self.law.gain_of_doubling.high
+        )
+
 
 def width_errors(table: TrialTable, metric: Metric = "test_mse") -> WidthErrors:
     """Of the trials that count and were measured."""
@@ -163,9 +170,10 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
         f"twice {widths[-1]:.0f} units would lower the error by {_percent(gain.estimate)} % "
         f"(90 % interval {ends[0]} to {ends[1]} %)"
     )
-    if gain.low < PLATEAU <= gain.high:
+    found = WidthLaw(verdict=verdict, law=law, because=because)
+    if found.is_open:
         because += f", which leaves the verdict open: it turns at {_percent(PLATEAU)} %"
-    return WidthLaw(verdict=verdict, law=law, because=because)
+    return replace(found, because=because)
 
 
 def _percent(share: float) -> str:

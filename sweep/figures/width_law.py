@@ -87,13 +87,18 @@ _SAID = {
     WidthVerdict.FALLING: "The error is still falling with the width",
     WidthVerdict.TOO_FEW: "Too few widths to tell what wider layers would do",
 }
+_PERHAPS = {
+    WidthVerdict.PLATEAU: "The error has perhaps stopped falling with the width",
+    WidthVerdict.FALLING: "The error is perhaps still falling with the width",
+}
 #: Relative residuals beyond this: the points do not follow such a law.
 _LOOSE = 0.3
 
 
 def verdict_in_words(found: WidthLaw) -> str:
     """What it says of wider layers, in a sentence."""
-    return f"{_SAID[found.verdict]}: {found.because}."
+    said = _PERHAPS[found.verdict] if found.is_open else _SAID[found.verdict]
+    return f"{said}: {found.because}."
 
 
 def _about(found: WidthLaw) -> str:
@@ -211,7 +216,8 @@ def _draw_lines(drawn: go.Figure, chart: WidthLawChart) -> None:
 
 def _draw_apart(drawn: go.Figure, apart: dict[str, WidthErrors]) -> None:
     """Each choice in its colour: its best as marks on a line, its median dotted."""
-    for (choice, errors), colour in zip(apart.items(), style.PALETTE * 2, strict=False):
+    colours = [colour for colour in style.PALETTE if colour != style.VERMILLION]  # the law's
+    for (choice, errors), colour in zip(apart.items(), 2 * colours, strict=False):
         quartiles = zip(errors.low.tolist(), errors.high.tolist(), strict=True)
         spread = [f"{words.number(low)} to {words.number(high)}" for low, high in quartiles]
         drawn.add_trace(

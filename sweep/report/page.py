@@ -9,9 +9,11 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from sweep import datasets
+from sweep.analysis.atlas import Atlas
 from sweep.analysis.floors import Floors
 from sweep.analysis.importances import importances
 from sweep.analysis.strips import picture_names
+from sweep.analysis.study_atlas import atlas_by_width
 from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_limits import LimitedTrial, limits_by_width
@@ -20,7 +22,16 @@ from sweep.analysis.study_usefulness import study_usefulness
 from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
+from sweep.analysis.width_law import width_errors, width_law
 from sweep.figures import sentences, style, usefulness, words
+from sweep.figures.atlas import (
+    ERRORS_NOTE,
+    draw_by_width,
+    gather_class_errors,
+    gather_kind_errors,
+    gather_pictures,
+    stops_in_words,
+)
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.contour import draw_contour, gather_contour
 from sweep.figures.edf import draw_edf, gather_edf
@@ -34,6 +45,7 @@ from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.slices import draw_slice, gather_slice
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
+from sweep.figures.why import Findings, in_words
 from sweep.figures.width import draw_width, gather_width
 from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store import read
@@ -97,6 +109,10 @@ class Page:
     pictures: list[PictureRow]
     #: What the difference to the best comes from, as far as that was trained.
     explanation: StudyExplanation | None
+    #: The best of each width on the same images; empty where there is but one.
+    atlas: list[PictureRow]
+    #: What they tell.
+    atlas_note: str
     #: By the id of the section they stand in.
     charts: Mapping[str, list[Chart]]
     failures: list[tuple[str, int, list[int]]]
@@ -120,19 +136,25 @@ def gather_page(engine: Engine, name: str) -> Page:
     best = read.best(engine, name, N_BEST)
     explanation = study_explanation(engine, name)
     useful = study_usefulness(engine, name)
+    limits, ties = limits_by_width(engine, name, floors), study_ties(engine, name)
+    why = Findings(width=width_law(width_errors(table)), limits=limits, ties=ties)
+    atlas = _atlas(engine, name, table)
     return Page(
         study=study,
         headline=sentences.headline(study, found),
-        explanations=sentences.explanations(study, found),
+        explanations=[*sentences.explanations(study, found), *in_words(why)],
         tiles=_tiles(study, table, found),
         best=_table(best, found),
-        ties=study_ties(engine, name),
-        limits=limits_by_width(engine, name, floors),
+        ties=ties,
+        limits=limits,
         usefulness=useful,
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(engine, study, found),
         explanation=explanation,
+        atlas=gather_pictures(atlas) if atlas else [],
+        atlas_note=_atlas_note(atlas) if atlas else "",
         charts=_charts(engine, study, table, best, found, floors)
+        | _atlas_charts(atlas)
         | _explained(explanation)
         | _code(useful),
         failures=sentences.failures(read.trials(engine, name, states=["FAIL"])),
@@ -251,6 +273,28 @@ def _copies(
         PictureRow(label, detail, copies, is_error=False),
         PictureRow("Its errors", "white: off by half the scale", errors, is_error=True),
     ]
+
+
+def _atlas(engine: Engine, name: str, table: TrialTable) -> Atlas | None:
+    """None where there are not two widths with pictures."""
+    atlas = atlas_by_width(engine, name, table)
+    return atlas if atlas is not None and len(atlas.trials) > 1 else None
+
+
+def _atlas_note(atlas: Atlas) -> str:
+    return f"{ERRORS_NOTE} {stops_in_words(atlas.image_stops, 'of these images', 'images')}"
+
+
+def _atlas_charts(atlas: Atlas | None) -> dict[str, list[Chart]]:
+    if atlas is None:
+        return {}
+    classes, kinds = gather_class_errors(atlas), gather_kind_errors(atlas)
+    return {
+        "atlas": [
+            _chart("atlas-classes", draw_by_width(classes), classes.about),
+            _chart("atlas-kinds", draw_by_width(kinds), kinds.about),
+        ]
+    }
 
 
 def _charts(

@@ -40,6 +40,15 @@ def test_the_law_goes_through_the_best_and_the_words_tell_it() -> None:
     assert "From a knee at 20.0 (" in chart.about
 
 
+def test_an_open_verdict_is_said_with_a_perhaps() -> None:
+    errors = [0.5, 0.2, 0.21, 0.09, 0.12, 0.08]
+    rows = [
+        trial_row(number=n, values=(error,), config=TrialConfig(hidden_width=width))
+        for n, (width, error) in enumerate(zip(WIDTHS, errors, strict=True))
+    ]
+    assert "has perhaps stopped falling" in gather_width_law(trial_table(*rows)).about
+
+
 def test_choices_stand_apart_where_several_were_tried() -> None:
     assert gather_width_law(study()).splits == ["activation"]
     chart = gather_width_law(study(), split="activation")

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sweep.analysis.floors import Floors, data_key
+from sweep.analysis.study_limits import limits_by_width
 from sweep.errors import NotFoundError
 from sweep.names import Activation, Loss, Outcome
 from sweep.report import render
@@ -185,7 +186,9 @@ def test_the_question_stands_in_the_table_though_others_are_better(engine: Engin
 def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> None:
     fill(engine)
     images = Page(render(engine, "study")).images
-    assert len(images) == 5 * 10  # originals; copies and errors of the question's and of the best
+    asked = 5 * 10  # originals; copies and errors of the question's and of the best
+    every = (1 + 2 * len(limits_by_width(engine, "study", None))) * 10
+    assert len(images) == asked + every
     assert images[0]["alt"] == "Original: T-shirt/top"
     assert images[49]["alt"] == "Error of trial 23: Ankle boot"
 
@@ -194,6 +197,7 @@ def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
     fill(engine)
     page = Page(render(engine, "study"))
     assert {"chart-width", "chart-width-law", "chart-entropy"} <= set(page.ids)
+    assert {"atlas", "chart-atlas-classes", "chart-atlas-kinds"} <= set(page.ids)
     assert "with the width: twice 784 units would lower the error by" in page.text
     assert "The grey line is the floor of linear codes" in page.text
     assert "The grey line is the entropy of the test pixels, 0.240 nats" in page.text
