@@ -161,11 +161,22 @@ def log_axis(values: Sequence[float] | Numbers, pad: float = 0.06) -> dict[str, 
     return {
         "type": "log",
         "range": [low - room, high + room],
-        # All of 1 to 9; 1, 2 and 5; powers of ten.
-        "dtick": "D1" if span < _FEW_DECADES else "D2" if high - low < 2.2 else 1,
+        **(_few_ticks(low - room, high + room) if span < _FEW_DECADES else {}),
+        # 1, 2 and 5; powers of ten.
+        "dtick": "D2" if high - low < 2.2 else 1,
         "tickformat": "~g",
         "minor": {"dtick": "D1", "ticks": "outside", "ticklen": 2, "tickcolor": FAINT},
     }
+
+
+def _few_ticks(low: float, high: float) -> dict[str, Any]:
+    """Ticks between powers of ten: two at least, and apart enough for their labels on a phone.
+
+    An axis on which none is to be seen makes Plotly put its title at minus infinity.
+    """
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    values = [of * 10.0**decade for decade in decades for of in (1, 1.5, 2, 3, 5, 7)]
+    return {"tickmode": "array", "tickvals": [float(f"{value:.2g}") for value in values]}
 
 
 def width_axis(widths: Sequence[float] | Numbers) -> dict[str, Any]:

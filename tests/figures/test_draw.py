@@ -1,6 +1,7 @@
 """That every chart can be drawn, also of nothing, and looks as the others do."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import plotly.graph_objects as go
 import pytest
@@ -134,9 +135,10 @@ def test_of_very_many_trials_no_activation_hides_the_others() -> None:
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.02, 0.031), (0.011, 0.019), (0.0052, 0.0098)])
-def test_a_short_logarithmic_axis_has_more_than_one_tick(low: float, high: float) -> None:
+def test_a_short_logarithmic_axis_has_a_few_ticks_apart(low: float, high: float) -> None:
+    """On a phone 0.008, 0.009 and 0.01 ran into one another, and 0.02 alone was no scale."""
     axis = style.log_axis([low, high])
     begin, end = (10**power for power in axis["range"])
-    digits = {"D1": range(1, 10), "D2": (1, 2, 5), 1: (1,)}[axis["dtick"]]
-    ticks = [digit * 10.0**power for power in range(-4, 1) for digit in digits]
-    assert sum(begin <= tick <= end for tick in ticks) > 1
+    seen = [tick for tick in axis["tickvals"] if begin <= tick <= end]
+    assert len(seen) > 1
+    assert all(right / left > 1.3 for left, right in pairwise(seen))
