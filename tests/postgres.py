@@ -23,18 +23,20 @@ class NoPostgresError(Exception):
 
 @dataclass(kw_only=True)
 class PostgresServer:
-    """Listens on a free port of 127.0.0.1; lives in a folder of its own that goes with it."""
+    """Listens on a free port, of 127.0.0.1 unless told otherwise; lives in a folder of its own that
+    goes with it."""
 
     folder: Path
     port: int
     password: str
     process: subprocess.Popen[bytes]
+    host: str = "127.0.0.1"
     #: Whether what was committed survives a ``kill``; the tests' server is faster without.
     durable: bool = False
     n_databases: int = 0
 
     @classmethod
-    def start(cls, *, durable: bool = False) -> Self:
+    def start(cls, *, host: str = "127.0.0.1", durable: bool = False) -> Self:
         """Raises NoPostgresError where it cannot, RuntimeError when the server does not come up."""
         binaries, account = _find_binaries(), _find_account()
         folder = Path(tempfile.mkdtemp(prefix="sweep-postgres-"))
@@ -42,12 +44,13 @@ class PostgresServer:
             shutil.chown(folder, account, account)
         password = secrets.token_hex(8)
         _init(binaries, folder, account, password)
-        port = _free_port()
+        port = _free_port(host)
         server = cls(
             folder=folder,
             port=port,
             password=password,
-            process=_spawn(binaries, folder, account, port, durable),
+            process=_spawn(binaries, folder, account, (host, port), durable),
+            host=host,
             durable=durable,
         )
         server._wait()
@@ -59,7 +62,7 @@ class PostgresServer:
         name = f"test_{self.n_databases}"
         with self._connect() as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return f"postgresql+psycopg://sweep:{self.password}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql+psycopg://sweep:{self.password}@{self.host}:{self.port}/{name}"
 
     def kill(self) -> None:
         """End the server's first process as kill -9 does; the others notice and follow."""
@@ -87,7 +90,7 @@ class PostgresServer:
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
-            host="127.0.0.1",
+            host=self.host,
             port=self.port,
             user="sweep",
             password=self.password,
@@ -154,14 +157,16 @@ def _init(binaries: Path, folder: Path, account: str | None, password: str) -> N
         check=True,
         capture_output=True,
     )
+    with (folder / "data" / "pg_hba.conf").open("a") as access:
+        access.write("host all all samenet scram-sha-256\n")
 
 
 def _spawn(
-    binaries: Path, folder: Path, account: str | None, port: int, durable: bool
+    binaries: Path, folder: Path, account: str | None, address: tuple[str, int], durable: bool
 ) -> subprocess.Popen[bytes]:
     settings = {
-        "listen_addresses": "127.0.0.1",
-        "port": str(port),
+        "listen_addresses": address[0],
+        "port": str(address[1]),
         "unix_socket_directories": "",
         "fsync": "off",
         "synchronous_commit": "on" if durable else "off",
@@ -189,8 +194,8 @@ def _ends_with_us() -> tuple[str, ...]:
     return ("setpriv", "--pdeathsig", "INT") if shutil.which("setpriv") else ()
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
     return port

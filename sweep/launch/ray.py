@@ -124,10 +124,12 @@ class RayWorker:
 
 
 def _why(error: Exception) -> str:
-    """One line of what Ray tells in many."""
+    """One line of what Ray tells in many: that with a reason, else the first."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    because = [line for line in lines if line.startswith("The actor is dead because")]
-    return (because or lines or [type(error).__name__])[0].split(" Worker exit detail:")[0]
+    reasons = [line for line in lines if line.startswith("The actor ") and " because " in line]
+    because = (reasons or lines or [type(error).__name__])[0]
+    # What follows is Ray's guesses and identifiers.
+    return because.split(" Worker exit")[0].split(" Node Id:")[0]
 
 
 class RayLauncher:

@@ -22,7 +22,7 @@ from tests.launch.contract import SETUP, LauncherContract
 ray = pytest.importorskip("ray", reason="needs Ray: the extra 'ray'")
 
 from sweep.launch.cluster import choose_places, connect, cores_per_cpu_worker  # noqa: E402
-from sweep.launch.ray import NO_HOST, RayLauncher, RayWorker  # noqa: E402
+from sweep.launch.ray import NO_HOST, RayLauncher, RayWorker, _why  # noqa: E402
 
 #: A worker that says nothing and leaves when its input ends.
 IDLE = (sys.executable, "-c", "import sys; sys.stdin.read()")
@@ -162,6 +162,25 @@ def test_places_are_counted_and_may_be_more_than_there_are_yet(
 def test_with_ray_gpus_have_no_names(gpus: str) -> None:
     with pytest.raises(UsageError, match="how many GPUs"):
         choose_places(gpus, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "The actor died.\n\tpid: 7\nThe actor died because its node has died. Node Id: 1\n\tx",
+            "The actor died because its node has died.",
+        ),
+        (
+            "The actor is dead because it was killed by `ray.kill`.\nIt never ran.",
+            "The actor is dead because it was killed by `ray.kill`.",
+        ),
+        ("w has sweep 1, the coordinator 2", "w has sweep 1, the coordinator 2"),
+        ("", "ValueError"),
+    ],
+)
+def test_of_what_ray_tells_the_reason_is_kept(said: str, told: str) -> None:
+    assert _why(ValueError(said)) == told
 
 
 @pytest.fixture

@@ -1,0 +1,217 @@
+"""A study on two hosts of a Ray cluster, one of which is lost in the middle of it.
+
+The hosts are network namespaces with names, addresses and Ray's files of their own; PostgreSQL is a
+third host. Two GPUs are pretended on one host, one on the other.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from benchmarks.exactly_once import watch
+from sweep.store import read
+from sweep.store.migrate import open_store
+from tests.acceptance.test_kills import STUDY, assert_complete, n_finished, wait_for
+from tests.postgres import NoPostgresError, PostgresServer
+
+N_TRIALS = 24
+#: Ray's own checks, so that a host that falls silent is noticed within seconds.
+SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
+def ip(*arguments: str) -> str:
+    return subprocess.run(
+        ["ip", *arguments], check=True, capture_output=True, text=True, timeout=30
+    ).stdout
+
+
+@dataclass(kw_only=True)
+class Host:
+    """A network namespace; commands in it see its own /tmp/ray and its own name."""
+
+    name: str
+    address: str
+    folder: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def namespace(self) -> str:
+        return f"sweep-{os.getpid()}-{self.name}"
+
+    @property
+    def cable(self) -> str:
+        """Its end outside the namespace."""
+        return f"sw{os.getpid()}{self.name}"
+
+    def run(self, *command: str, log: str) -> subprocess.Popen[bytes]:
+        # Ray asks for the host's own address by its name; without an answer it waits for long.
+        (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {self.name}\n")
+        script = (
+            f"hostname {self.name} && mount --bind {self.folder}/hosts /etc/hosts && "
+            f'mount --bind {self.folder} /tmp/ray && exec "$@"'
+        )
+        with (self.folder / log).open("wb") as file:
+            process = subprocess.Popen(
+                [
+                    *("ip", "netns", "exec", self.namespace),
+                    *("unshare", "--uts", "sh", "-c", script, "sh", *command),
+                ],
+                stdout=file,
+                stderr=file,
+                env={**os.environ, **SETTINGS, "PYTHONPATH": str(Path.cwd())},
+            )
+        self.processes.append(process)
+        return process
+
+    def start_ray(self, n_gpus: int, *role: str) -> None:
+        self.run(
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
+            *(f"--node-ip-address={self.address}", f"--num-gpus={n_gpus}", "--num-cpus=0"),
+            *("--object-store-memory=80000000", *role),
+            log="ray.log",
+        )
+
+    def lose(self) -> None:
+        """As if its power failed: nobody is told, for the cable is cut first."""
+        ip("link", "set", self.cable, "down")
+        self.kill()
+
+    def kill(self) -> None:
+        for pid in ip("netns", "pids", self.namespace).split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        for process in self.processes:
+            process.wait()
+
+
+def answers(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def cabled(host: Host, bridge: str) -> Iterator[Host]:
+    host.folder.mkdir()
+    ip("netns", "add", host.namespace)
+    try:
+        ip("link", "add", host.cable, "type", "veth", "peer", "eth0", "netns", host.namespace)
+        ip("link", "set", host.cable, "master", bridge, "up")
+        ip("-n", host.namespace, "address", "add", f"{host.address}/24", "dev", "eth0")
+        ip("-n", host.namespace, "link", "set", "eth0", "up")
+        ip("-n", host.namespace, "link", "set", "lo", "up")
+        yield host
+    finally:
+        host.kill()
+        # Connections that nobody ended keep a namespace, and its end of the cable, for minutes.
+        ip("link", "delete", host.cable)
+        ip("netns", "delete", host.namespace)
+
+
+@contextmanager
+def network(prefix: str) -> Iterator[str]:
+    bridge = f"sw{os.getpid()}"
+    ip("link", "add", bridge, "type", "bridge")
+    try:
+        ip("address", "add", f"{prefix}.1/24", "dev", bridge)
+        ip("link", "set", bridge, "up")
+        yield bridge
+    finally:
+        ip("link", "delete", bridge)
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host, PostgresServer]]:
+    """Two hosts, and a database that both reach."""
+    if shutil.which("ip") is None:
+        pytest.skip("needs ip: apt-get install iproute2")
+    if find_spec("ray") is None:
+        pytest.skip("needs Ray: the extra 'ray'")
+    prefix = f"198.18.{os.getpid() % 250}"
+    Path("/tmp/ray").mkdir(exist_ok=True)  # noqa: S108 - where Ray keeps its files
+    with ExitStack() as stack:
+        try:
+            bridge = stack.enter_context(network(prefix))
+            both = [
+                stack.enter_context(
+                    cabled(Host(name=name, address=address, folder=tmp_path / name), bridge)
+                )
+                for name, address in (("head", f"{prefix}.2"), ("far", f"{prefix}.3"))
+            ]
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"needs network namespaces: {error.stderr.strip()}")
+        try:
+            server = PostgresServer.start(host=f"{prefix}.1")
+        except NoPostgresError as error:
+            pytest.skip(str(error))
+        stack.callback(server.stop)
+        yield both[0], both[1], server
+
+
+@pytest.mark.root_only
+def test_a_study_survives_the_loss_of_a_host(
+    hosts: tuple[Host, Host, PostgresServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, far, server = hosts
+    url = server.new_database()
+    watch(open_store(url, create=True))
+    (tmp_path / "x.toml").write_text(STUDY)
+    (tmp_path / "token").write_text(secrets.token_hex(32))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setenv("SWEEP_STORAGE", url)
+    monkeypatch.setenv("SWEEP_ARTIFACTS", str(tmp_path / "artifacts"))
+    address = f"{head.address}:6379"
+    head.start_ray(1, "--head", "--port=6379", "--include-dashboard=false")
+    wait_for(lambda: answers(head.address, 6379))
+    far.start_ray(2, f"--address={address}")
+    study = head.run(
+        *(sys.executable, "-m", "tests.pretended_gpus", "start", str(tmp_path / "x.toml")),
+        *("--engine", "ray", "--address", address, "--gpus", "3", "--trainer", "reference"),
+        *("--set", "data.train_limit=5400", "--set", "space.batch_size=32"),
+        *("--set", f"budget.trials={N_TRIALS}"),
+        log="study.log",
+    )
+
+    def n_finished_far_away() -> int:
+        if not n_finished(url):
+            return 0
+        workers = read.workers(open_store(url), "x")
+        return sum(worker.n_finished for worker in workers if worker.host == "far")
+
+    wait_for(lambda: n_finished_far_away() >= 2, seconds=120)
+    far.lose()
+    n_then = n_finished(url)
+    assert n_then < 20, "the host was lost too late to matter"
+    assert study.wait(100) == 0, (head.folder / "study.log").read_text()
+    assert_complete(url, N_TRIALS)
+    engine = open_store(url)
+    with engine.connect() as connection:
+        ended = connection.execute(text("SELECT number FROM chaos_finished")).scalars().all()
+    assert sorted(ended) == list(range(N_TRIALS)), "one that ended twice"
+    assert max(row.attempt for row in read.trials(engine, "x")) == 2, "handed out again"
+    gone = [event for event in read.events(engine, "x") if event.kind == "worker gone"]
+    assert len(gone) == 2 and all("its node has died" in event.message for event in gone), gone
