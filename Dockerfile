@@ -1,6 +1,15 @@
 # sweep on CPU or NVIDIA GPUs: torch's ordinary wheel carries CUDA and runs without a GPU too.
 #   docker build -t sweep .
 #   docker run --rm sweep --help
+# The last image is sweep's; docker-compose.yml also builds optuna-dashboard's, of the same versions.
+FROM python:3.12-slim AS optuna-dashboard
+COPY constraints.txt /build/
+RUN pip install --no-cache-dir -c /build/constraints.txt optuna-dashboard optuna 'psycopg[binary]' \
+    && useradd --uid 1000 optuna
+USER optuna
+ENTRYPOINT ["sh", "-c"]
+CMD ["exec optuna-dashboard --help"]
+
 FROM python:3.12-slim
 
 ENV PIP_NO_CACHE_DIR=1 \

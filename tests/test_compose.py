@@ -1,5 +1,7 @@
 """docker-compose.yml and the Dockerfile: what would hurt someone if it changed unseen."""
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +10,20 @@ import yaml
 from sqlalchemy import make_url
 
 ROOT = Path(__file__).parent.parent
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+TEXT = (ROOT / "docker-compose.yml").read_text()
+COMPOSE = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 STUDIES = [name for name, service in SERVICES.items() if "start" in service.get("command", [])]
 
 
-def test_a_cpu_study_starts_by_default_and_a_gpu_one_on_request() -> None:
-    assert STUDIES == ["sweep", "sweep-gpu"]
-    assert "profiles" not in SERVICES["sweep"]
-    assert SERVICES["sweep-gpu"]["profiles"] == ["gpu"]
+def test_a_study_starts_with_a_profile_only_and_each_has_its_devices() -> None:
+    assert STUDIES == ["sweep-cpu", "sweep-gpu"]
+    assert [SERVICES[name]["profiles"] for name in STUDIES] == [["cpu"], ["gpu"]]
+    assert [SERVICES[name]["command"][-1] for name in STUDIES] == ["cpu", "all"]
+    assert "deploy" not in SERVICES["sweep-cpu"]
 
 
-@pytest.mark.parametrize("name", ["dashboard", *STUDIES])
+@pytest.mark.parametrize("name", ["dashboard", "optuna-dashboard", *STUDIES])
 def test_a_study_waits_for_the_schema_and_the_schema_for_the_server(name: str) -> None:
     waits_for = {"migrate": {"condition": "service_completed_successfully"}}
     assert SERVICES[name]["depends_on"] == waits_for
@@ -63,10 +67,16 @@ def test_the_study_that_runs_is_shipped() -> None:
         assert (ROOT / SERVICES[name]["command"][1]).is_file()
 
 
-def test_the_image_runs_as_an_ordinary_user_with_pinned_packages() -> None:
-    dockerfile = (ROOT / "Dockerfile").read_text()
-    assert "\nUSER sweep\n" in dockerfile
-    assert "-c constraints.txt" in dockerfile
+def test_images_are_built_from_here_and_run_as_ordinary_users_with_pinned_packages() -> None:
+    optunas, ours = (ROOT / "Dockerfile").read_text().split("\nFROM ")[1:]
+    assert optunas.startswith("python:3.12-slim AS optuna-dashboard\n")
+    for stage, user in ((ours, "sweep"), (optunas, "optuna")):
+        assert f"\nUSER {user}\n" in stage
+        assert all("constraints.txt" in line for line in stage.split("\n") if "-c " in line)
+        assert "pip install" in stage
+    assert {SERVICES[name]["build"] for name in ("migrate", "dashboard", *STUDIES)} == {"."}
+    built = SERVICES["optuna-dashboard"]["build"]
+    assert built == {"context": ".", "target": "optuna-dashboard"}
 
 
 def test_the_dashboard_is_for_this_machine_and_asks_for_a_password() -> None:
@@ -77,6 +87,46 @@ def test_the_dashboard_is_for_this_machine_and_asks_for_a_password() -> None:
     assert password_file == "/run/secrets/dashboard_password"
     assert "--allow-edit" not in dashboard["command"]
     assert "/healthz" in dashboard["healthcheck"]["test"][-1]
+
+
+def test_optuna_dashboard_comes_on_request_for_this_machine_and_reads_the_password_file() -> None:
+    service = SERVICES["optuna-dashboard"]
+    assert service["profiles"] == ["optuna"]
+    assert service["ports"] == ["127.0.0.1:8051:8051"]
+    assert service["secrets"] == ["postgres_password"]
+    (command,) = service["command"]
+    assert 'PGPASSWORD="$$(cat /run/secrets/postgres_password)"' in command
+    assert make_url(command.split()[-1]).password is None
+    assert ":8051/" in service["healthcheck"]["test"][-1]
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """All profiles, as Docker Compose itself reads them; it needs no engine for that."""
+    if shutil.which("docker-compose") is None:
+        pytest.skip("needs Docker Compose: apt-get install docker-compose")
+    file = tmp_path_factory.mktemp("compose") / "docker-compose.yml"
+    # Debian's is version 1, which takes everything but a project's name.
+    file.write_text(TEXT.replace("\nname: sweep\n", "\n"))
+    profiles = ("--profile=cpu", "--profile=gpu", "--profile=optuna")
+    answer = subprocess.run(
+        ["docker-compose", "--file", file, *profiles, "config"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert answer.returncode == 0, answer.stderr
+    found: dict[str, Any] = yaml.safe_load(answer.stdout)
+    return found
+
+
+def test_docker_compose_itself_understands_the_file(parsed: dict[str, Any]) -> None:
+    assert parsed["services"].keys() == SERVICES.keys()
+    assert parsed["secrets"].keys() == COMPOSE["secrets"].keys()
+    assert parsed["volumes"].keys() == COMPOSE["volumes"].keys()
+    for name, service in SERVICES.items():
+        for key in ("command", "depends_on", "deploy", "environment", "healthcheck"):
+            assert parsed["services"][name].get(key) == service.get(key)
 
 
 def test_every_secret_is_made_by_one_command() -> None:
