@@ -259,7 +259,7 @@ def measure_keep_up(url: str) -> dict[str, Any]:
     found = {}
     for load in LOADS:
         name = f"{load.sampler}, {load.n_workers} x {load.trials_per_second:g}/s"
-        kept = _run(url, load, f"keep-up-{load.sampler}-{load.n_workers}-{load.n_trials}")
+        kept = run_load(url, load, f"keep-up-{load.sampler}-{load.n_workers}-{load.n_trials}")
         print(
             f"keep-up {name:<18} {load.n_trials:>6} trials: {kept['rate']:6.1f}/s of "
             f"{kept['offered']:g}/s = {kept['share']:.2f}; devices wait {kept['waiting']:.2f}; "
@@ -269,7 +269,8 @@ def measure_keep_up(url: str) -> dict[str, Any]:
     return found
 
 
-def _run(url: str, load: Load, name: str) -> dict[str, float]:
+def run_load(url: str, load: Load, name: str) -> dict[str, float]:
+    """A whole study under a load, and what came of it."""
     engine, counts = open_store(url), Counts()
     counts.watch(engine)
     seen: list[tuple[float, int]] = []
