@@ -4,10 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sweep.analysis.study_explanation import StudyExplanation
 from sweep.analysis.study_limits import LimitedTrial
 from sweep.analysis.ties import TieSet
+from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.width_law import WidthLaw
 from sweep.figures.sentences import count
+from sweep.figures.usefulness import gather as gather_usefulness
+from sweep.figures.waterfall import gather_waterfall
 from sweep.figures.width_law import verdict_in_words
 
 
@@ -19,14 +23,32 @@ class Findings(NamedTuple):
     limits: Sequence[LimitedTrial]
     #: None where too few seeds tell.
     ties: TieSet | None
+    #: What the error comes from, change by change; None where that was not trained.
+    explained: StudyExplanation | None = None
+    #: What the codes are worth; None where none was looked into.
+    useful: Usefulness | None = None
 
 
 def in_words(found: Findings) -> list[str]:
     """The answer, as far as it is known."""
     if not found.limits:
         return []
-    said = (verdict_in_words(found.width), _best(found.limits), _widths(found.limits))
-    return [sentence for sentence in (*said, _ties(found.ties)) if sentence]
+    said = (
+        verdict_in_words(found.width),
+        _causes(found.explained),
+        _best(found.limits),
+        _widths(found.limits),
+        gather_usefulness(found.useful).about,
+        _ties(found.ties),
+    )
+    return [sentence for sentence in said if sentence]
+
+
+def _causes(explained: StudyExplanation | None) -> str:
+    """Nothing until a first change was told."""
+    if explained is None or not explained.found.forward.steps:
+        return ""
+    return gather_waterfall(explained).about
 
 
 def _best(limits: Sequence[LimitedTrial]) -> str:

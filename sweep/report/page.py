@@ -97,6 +97,8 @@ class Page:
     study: StudySummary
     headline: str
     explanations: list[str]
+    #: Why the error stops where it stops, in sentences.
+    why: list[str]
     tiles: list[Tile]
     best: list[TableRow]
     #: Which of the best configurations tie; None where too few seeds tell.
@@ -134,15 +136,21 @@ def gather_page(engine: Engine, name: str) -> Page:
     floors = study_floors(engine, name)
     found = verdict(_told(engine, name, table), floors)
     best = read.best(engine, name, N_BEST)
-    explanation = study_explanation(engine, name)
-    useful = study_usefulness(engine, name)
     limits, ties = limits_by_width(engine, name, floors), study_ties(engine, name)
-    why = Findings(width=width_law(width_errors(table)), limits=limits, ties=ties)
+    explanation, useful = study_explanation(engine, name), study_usefulness(engine, name)
+    why = Findings(
+        width=width_law(width_errors(table)),
+        limits=limits,
+        ties=ties,
+        explained=explanation,
+        useful=useful,
+    )
     atlas = _atlas(engine, name, table)
     return Page(
         study=study,
         headline=sentences.headline(study, found),
-        explanations=[*sentences.explanations(study, found), *in_words(why)],
+        explanations=sentences.explanations(study, found),
+        why=in_words(why),
         tiles=_tiles(study, table, found),
         best=_table(best, found),
         ties=ties,

@@ -6,17 +6,29 @@ from typing import Any
 import dash
 import pytest
 
+from sweep.analysis.usefulness import Probed, usefulness
+from sweep.analysis.width_law import width_errors, width_law
 from sweep.dashboard.links import WHY, Place
 from sweep.dashboard.pages import why
 from sweep.dashboard.parts import answer, standing
 from sweep.dashboard.view import View
+from sweep.figures.why import Findings
 from sweep.names import Activation
 from sweep.store import schema
 from sweep.store.engine import Engine
 from sweep.trial import TrialConfig
 from tests.analysis.test_diagnosis import floors
+from tests.figures.test_waterfall import explained
 from tests.pages import as_json, texts
-from tests.store_factories import add_rows, add_study, add_trial, sqlite_store, strip_png
+from tests.store_factories import (
+    PROBE,
+    add_rows,
+    add_study,
+    add_trial,
+    sqlite_store,
+    strip_png,
+    trial_table,
+)
 
 WIDTHS = (8, 16, 32, 64, 128)
 
@@ -98,12 +110,25 @@ def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
         (answer.limits_table("study", [], None), "sweep resume study"),
         (answer.ties_table("study", None), "sweep start FILE.toml --set study.repeat=3"),
         (answer.no_pictures("study"), "sweep resume study"),
+        (answer.causes("study", None), "sweep explain study --run"),
+        (answer.code("study", None, 4), "sweep probe study 4"),
     ],
 )
 def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
     part: Any, command: str
 ) -> None:
     assert command in texts(part)
+
+
+def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View) -> None:
+    probed = Probed.of(0, 8, 0.02, PROBE)
+    width, useful = width_law(width_errors(trial_table())), usefulness([probed], [probed])
+    found = Findings(width=width, limits=[], ties=None, explained=explained(), useful=useful)
+    causes, code, mark = why.trained("study", found, 7, None)
+    assert "hidden width 784" in as_json(causes) and "why-waterfall-back" in as_json(causes)
+    assert "PCA code, linear" in as_json(code)
+    assert why.trained("study", found, 7, mark) == (dash.no_update, dash.no_update, mark)
+    assert why.trained("study", found._replace(useful=None), 7, mark)[2] != mark
 
 
 def test_too_few_widths_are_told_how_to_add_one(view: View, engine: Engine) -> None:

@@ -1,15 +1,19 @@
 """The answer in words."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from sweep.analysis.limits import Limit, Limited
 from sweep.analysis.study_limits import LimitedTrial
 from sweep.analysis.ties import Candidate, TieSet, tie_set
+from sweep.analysis.usefulness import Probed, usefulness
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
 from sweep.figures.why import Findings, in_words
 from sweep.trial import TrialConfig
-from tests.store_factories import trial_row
+from tests.figures.test_waterfall import explained
+from tests.store_factories import PROBE, trial_row
 
 
 def plateau() -> WidthLaw:
@@ -42,8 +46,8 @@ def ties(*factors: float) -> TieSet | None:
     )
 
 
-def said(*limits: LimitedTrial, of: TieSet | None = None) -> list[str]:
-    return in_words(Findings(width=plateau(), limits=limits, ties=of))
+def said(*limits: LimitedTrial, of: TieSet | None = None, **parts: Any) -> list[str]:
+    return in_words(Findings(width=plateau(), limits=limits, ties=of, **parts))
 
 
 def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
@@ -57,6 +61,18 @@ def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
         "What limits the best trial (2, 1,024 units) is the budget of epochs: so it is.",
         "Of the best of 3 widths it is the budget of epochs for 2, capacity for 1.",
     ]
+
+
+def test_what_was_trained_and_probed_is_told_too() -> None:
+    probed = Probed.of(0, 8, 0.02, PROBE | {"code": PROBE["pixels"]})
+    useful = usefulness([probed], [probed])
+    found = said(labelled(0, 8, 0.3, Limit.BUDGET), explained=explained(), useful=useful)
+    assert found[1].startswith("Trial 7 has 3.20 times less validation error")
+    assert found[3].startswith("A narrow code tells the labels as well as the pixels")
+
+
+def test_of_causes_nothing_is_told_before_the_first() -> None:
+    assert "explain" not in " ".join(said(labelled(0, 8, 0.3, None), explained=explained(1)))
 
 
 def test_what_is_not_known_is_not_told() -> None:

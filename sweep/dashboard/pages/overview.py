@@ -206,7 +206,8 @@ def _register_words(app: Dash, view: View) -> None:
         found = standing.verdict_of(view.engine, name, view.table(name), floors)
         failed = standing.failures(view.engine, study)
         failures = cards.card("What failed", failed) if failed else None
-        why, computing = in_words(gather_findings(view, name)), view.computing_floors(name)
+        why = in_words(gather_findings(view, name, in_short=True))
+        computing = view.computing_floors(name)
         return standing.in_words(study, found, why, computing_floors=computing), failures
 
 

@@ -4,6 +4,7 @@
 pictures stands. Each part is filled by a callback of its own, so that none waits for another.
 """
 
+import hashlib
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -12,6 +13,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 
 from sweep.analysis.atlas import Atlas
 from sweep.analysis.study_atlas import atlas_by_width
+from sweep.analysis.verdict import best_number
 from sweep.analysis.width_law import SPLITS, WidthVerdict
 from sweep.dashboard.links import Place
 from sweep.dashboard.parts import answer, cards, charts, standing
@@ -57,7 +59,9 @@ def layout(view: View, place: Place) -> Any:
                 controls=_choose_setting(view.table(place.name), place.query.get("by")),
                 height=_HEIGHT,
             ),
+            html.Div(_waits(), id="why-causes"),
             cards.card("What limits the error at each width", html.Div(_waits(), id="why-limits")),
+            html.Div(_waits(), id="why-worth"),
             cards.card("Which of the best tie with the best", html.Div(_waits(), id="why-ties")),
             _atlas_card(study.name),
             html.Div(
@@ -71,6 +75,7 @@ def layout(view: View, place: Place) -> Any:
             ),
             dcc.Store(id="why-scale"),
             dcc.Store(id="why-mark"),
+            dcc.Store(id="why-trained"),
             dcc.Store(id="why-wanted", data=place.query.get("width")),
             dcc.Store(id="why-query"),
         ],
@@ -134,7 +139,7 @@ def register(app: Dash, view: View) -> None:
     """Its callbacks."""
     _register_words(app, view)
     _register_atlas(app, view)
-    charts.opens_trials(app, "why-width", "why-classes", "why-kinds")
+    charts.opens_trials(app, "why-width", "why-classes", "why-kinds", "why-code")
 
     @app.callback(
         Output("why-width", "figure"),
@@ -170,17 +175,33 @@ def _register_words(app: Dash, view: View) -> None:
         Output("why-words", "children"),
         Output("why-limits", "children"),
         Output("why-ties", "children"),
+        Output("why-causes", "children"),
+        Output("why-worth", "children"),
+        Output("why-trained", "data"),
         Input("revision", "data"),
         State("place", "data"),
+        State("why-trained", "data"),
     )
-    def tell(_: str, place: dict[str, Any]) -> Any:
+    def tell(_: str, place: dict[str, Any], shown: Any) -> Any:
         name = place["study"]
         found = answer.gather_findings(view, name)
         return (
             verdict(view, name, found),
             answer.limits_table(name, found.limits, view.floors(name)),
             answer.ties_table(name, found.ties),
+            *trained(name, found, best_number(view.table(name)), shown),
         )
+
+
+def trained(name: str, found: Findings, best: int | None, shown: Any) -> tuple[Any, Any, str]:
+    """The charts of what was trained or measured apart, and their mark.
+
+    Left alone until that differs: laid out anew, a chart would forget its reader's zoom.
+    """
+    mark = hashlib.sha256(repr((found.explained, found.useful, best)).encode()).hexdigest()[:24]
+    if mark == shown:
+        return no_update, no_update, mark
+    return answer.causes(name, found.explained), answer.code(name, found.useful, best), mark
 
 
 def verdict(view: View, name: str, findings: Findings) -> list[Any]:

@@ -7,33 +7,85 @@ from dash import dcc, html
 
 from sweep.analysis.atlas import Atlas, AtlasTrial
 from sweep.analysis.floors import Floors
+from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_limits import LimitedTrial, best_of_widths, limits_of
 from sweep.analysis.study_ties import study_ties
+from sweep.analysis.study_usefulness import study_usefulness
 from sweep.analysis.ties import Tied, TieSet
+from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.verdict import floor_at
 from sweep.analysis.width_law import width_errors, width_law
 from sweep.dashboard import links
+from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.best import over_floor
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import View
 from sweep.figures import words
+from sweep.figures.usefulness import draw as draw_usefulness
+from sweep.figures.usefulness import gather as gather_usefulness
+from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.figures.why import Findings
 
 
-def gather_findings(view: View, study: str) -> Findings:
-    """What is known by now; nothing is trained or downloaded for it."""
+def gather_findings(view: View, study: str, *, in_short: bool = False) -> Findings:
+    """What is known by now; nothing is trained or downloaded for it.
+
+    In short without what codes are worth, which reads the whole table of trials anew.
+    """
     table, floors = view.table(study), view.floors(study)
     return Findings(
         width=width_law(width_errors(table)),
         limits=limits_of(view.engine, study, best_of_widths(table), floors),
         ties=study_ties(view.engine, study),
+        explained=study_explanation(view.engine, study),
+        useful=None if in_short else study_usefulness(view.engine, study),
     )
 
 
 def not_yet(why: str, command: str) -> Any:
     """A part that has nothing to show yet, and the command that makes it."""
     return html.Div([html.P(why), html.Code(command)], className="empty")
+
+
+# --- causes ---------------------------------------------------------------------------------------
+
+
+def causes(study: str, explained: StudyExplanation | None) -> Any:
+    """What the error comes from, change by change, and back."""
+    if explained is None:
+        why = (
+            "It takes runs of its own: what lies between the question’s configuration and the "
+            "best, change by change, with several seeds."
+        )
+        card = not_yet(why, f"sweep explain {study} --run")
+        return cards.card("Where the error goes, change by change", card)
+    paths = (gather_waterfall(explained), gather_waterfall(explained, reverse=True))
+    ids = ("why-waterfall", "why-waterfall-back")
+    return html.Div(
+        [
+            cards.figure_card(id, draw_waterfall(path), note=path.about)
+            for id, path in zip(ids, paths, strict=True)
+        ],
+        className="row",
+    )
+
+
+# --- code -----------------------------------------------------------------------------------------
+
+
+def code(study: str, useful: Usefulness | None, best: int | None) -> Any:
+    """What the codes tell of the labels."""
+    if useful is None:
+        why = (
+            "A trial that ends as the best of its width is looked into; others on request, where "
+            "their weights were kept."
+        )
+        number = "NUMBER" if best is None else best
+        card = not_yet(why, f"sweep probe {study} {number}")
+        return cards.card("Is the code worth anything?", card)
+    chart = gather_usefulness(useful)
+    return cards.figure_card("why-code", draw_usefulness(chart), note=chart.about)
 
 
 # --- labels ---------------------------------------------------------------------------------------
