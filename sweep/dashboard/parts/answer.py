@@ -31,14 +31,14 @@ from sweep.figures.why import Findings
 def gather_findings(view: View, study: str, *, in_short: bool = False) -> Findings:
     """What is known by now; nothing is trained or downloaded for it.
 
-    In short without what codes are worth, which reads the whole table of trials anew.
+    In short without what fills a paragraph of its own: where the error goes, what codes are worth.
     """
     table, floors = view.table(study), view.floors(study)
     return Findings(
         width=width_law(width_errors(table)),
         limits=limits_of(view.engine, study, best_of_widths(table), floors),
         ties=study_ties(view.engine, study),
-        explained=study_explanation(view.engine, study),
+        explained=None if in_short else study_explanation(view.engine, study),
         useful=None if in_short else study_usefulness(view.engine, study),
     )
 
