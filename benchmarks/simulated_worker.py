@@ -32,12 +32,15 @@ from PIL import Image
 from sweep.launch.local import LocalLauncher, LocalWorker
 from sweep.names import Output
 from sweep.trial import (
+    Accuracies,
+    Decomposition,
     Diagnostics,
     EpochDone,
     EpochMetrics,
     Event,
     Limits,
     Order,
+    Probe,
     Ready,
     Room,
     TestMetrics,
@@ -229,6 +232,8 @@ def _trial_done(spec: TrialSpec, limits: Limits, seconds: float) -> TrialDone:
         reconstructions_png=PICTURES if has_pictures else None,
         errors_png=PICTURES if has_pictures else None,
         weights=bytes(4 * n_parameters(config)) if mean < limits.weights else None,
+        decomposition=DECOMPOSITION if has_pictures else None,
+        probe=PROBE if has_pictures else None,
     )
 
 
@@ -269,6 +274,9 @@ def _pictures() -> bytes:
 
 
 PICTURES = _pictures()
+DECOMPOSITION = Decomposition(code_rank=9.5, encoder_rank=8.5, decoder_rank=7.5, end_to_end=None)
+TOLD = Accuracies(linear=0.75, neighbours=0.8)
+PROBE = Probe(code=TOLD, pca=TOLD, pixels=TOLD, n_pixels=N_INPUTS, n_train=5_000, n_test=10_000)
 
 
 def room_for(simulation: Simulation, setup: WorkerSetup) -> Room:
