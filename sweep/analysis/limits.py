@@ -31,6 +31,8 @@ _DEAD = 0.2
 _SATURATED = 0.5
 #: Of the squared error.
 _STUCK = 0.5
+#: No picture of pixels from 0 to 1 errs by more; only steps that are too large lead there.
+_WHOLE_SCALE = 1.0
 #: Cross-entropy above its floor that is less than this share of the floor moves little any more.
 _LOSS_FLOOR = 0.02
 
@@ -71,6 +73,7 @@ def limit_of(
     rules = (
         _generalisation(trial, curve, floors),
         _unsteady(curve),
+        _thrown_off(trial, errors, floors),
         _units(trial, diagnostics, floors),
         _budget(errors),
         _capacity(trial, floors),
@@ -123,6 +126,19 @@ def _unsteady(curve: Sequence[CurvePoint]) -> Limited | None:
     if not _loss_rose(curve):
         return None
     because = "the training loss went up again in the second half of its epochs"
+    return Limited(limit=Limit.OPTIMISATION, because=because)
+
+
+def _thrown_off(trial: TrialRow, errors: Sequence[float], floors: Floors | None) -> Limited | None:
+    """Its first steps were too large, and it has not come back: it does worse than no network."""
+    if floors is None or trial.test_mse is None or trial.test_mse < floors.test_mean_mse:
+        return None
+    if not max(errors) > _WHOLE_SCALE:
+        return None
+    because = (
+        f"its steps threw it off, to a validation error of {max(errors):.2g}, and it still does "
+        "worse than the mean image for every image"
+    )
     return Limited(limit=Limit.OPTIMISATION, because=because)
 
 

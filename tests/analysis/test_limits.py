@@ -156,6 +156,19 @@ def test_at_most_one_planted_trial_in_twenty_is_told_wrong() -> None:
     assert len(wrong) <= len(PLANTED) * len(SEEDS) / 20, wrong
 
 
+@pytest.mark.parametrize(("error", "limit"), [(0.9, Limit.OPTIMISATION), (0.01, Limit.BUDGET)])
+def test_steps_that_threw_it_off_are_to_blame_until_it_has_come_back(
+    error: float, limit: Limit
+) -> None:
+    errors = (900.0, 30.0, 9.0, 3.0, error)
+    curve = [
+        CurvePoint(epoch=i + 1, train_loss=of, val_mse=of, val_bce=None, seconds=0.0)
+        for i, of in enumerate(errors)
+    ]
+    row = trial_row(number=0, values=(error,), config=WIDE)
+    assert limit_of(row, curve, None, floors_of(None)).limit is limit
+
+
 def test_nothing_is_said_of_a_trial_that_was_pruned() -> None:
     row = trial_row(number=0, state="PRUNED", outcome="pruned")
     assert limit_of(row, []).limit is None

@@ -1,0 +1,237 @@
+"""Are the labels of `sweep limits` right? Planted troubles, trained in earnest on real images.
+
+    python -m benchmarks.labels [--seeds 4] [--linear]
+
+Each plant is a configuration (some with weights that are harmed before the first step) whose
+trouble is known. It is trained with several seeds by the reference trainer on fashion-mnist-mini,
+and labelled as `sweep limits` would: the table has a row a plant and a column a label. ``--linear``
+adds how far above the line of PCA a linear autoencoder ends, by the images that it learnt from. The
+last line is JSON. A loss near its floor needs wide layers and many epochs: the tests plant one in
+small images.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import NamedTuple
+
+import torch
+
+from sweep import datasets
+from sweep.analysis.floors import Floors, compute_floors
+from sweep.analysis.limits import Limit, limit_of
+from sweep.datasets import Images
+from sweep.names import Activation, Loss, Optimizer, Outcome, Output, Schedule
+from sweep.store.records import CurvePoint, TrialRow
+from sweep.trainer import DeviceData, Diverged, ReferenceTrainer, Training
+from sweep.trainer.evaluation import evaluate
+from sweep.trial import TestMetrics, TrialConfig, TrialSpec
+
+DATASET = "fashion-mnist-mini"
+FRACTION, SPLIT_SEED = 0.1, 0
+CPU = torch.device("cpu")
+
+LINEAR = TrialConfig(
+    hidden_width=16,
+    activation=Activation.LINEAR,
+    output=Output.LINEAR,
+    loss=Loss.MSE,
+    epochs=30,
+    batch_size=20,
+    learning_rate=0.005,
+    schedule=Schedule.COSINE,
+)
+WIDE = replace(LINEAR, hidden_width=128, batch_size=100)
+
+
+class Plant(NamedTuple):
+    """A trouble, and the label that it deserves."""
+
+    limit: Limit
+    config: TrialConfig
+    #: Does to the weights at the start what is planted.
+    harm: Callable[[Training], None] = lambda _: None
+    train_limit: int = 1_000
+
+
+def _kill(training: Training) -> None:
+    """Three of four hidden units are never above 0 again."""
+    with torch.no_grad():
+        for run in training._runs:
+            for first in (1, 2, 3):
+                run.model.encoder.bias[first::4] = -1e3
+
+
+def _saturate(training: Training) -> None:
+    with torch.no_grad():
+        for run in training._runs:
+            run.model.encoder.weight *= 500.0
+
+
+def _stick(training: Training) -> None:
+    """Every output is far out, on one side or the other."""
+    with torch.no_grad():
+        for run in training._runs:
+            run.model.decoder.bias[::2] = 30.0
+            run.model.decoder.bias[1::2] = -30.0
+
+
+PLANTS = {
+    "too narrow": Plant(Limit.CAPACITY, LINEAR),
+    "too few epochs": Plant(
+        Limit.BUDGET, replace(WIDE, epochs=4, learning_rate=1e-3, schedule=Schedule.CONSTANT)
+    ),
+    "steps that diverge": Plant(
+        Limit.OPTIMISATION, replace(WIDE, optimizer=Optimizer.SGD, learning_rate=1e3)
+    ),
+    "steps that bounce": Plant(
+        Limit.OPTIMISATION, replace(WIDE, learning_rate=1.0, schedule=Schedule.CONSTANT)
+    ),
+    "dead units": Plant(Limit.SATURATION, replace(WIDE, activation=Activation.RELU), _kill),
+    "saturated units": Plant(
+        Limit.SATURATION, replace(WIDE, activation=Activation.TANH, learning_rate=1e-3), _saturate
+    ),
+    "saturated output": Plant(
+        Limit.SATURATION, replace(WIDE, output=Output.SIGMOID, learning_rate=1e-3), _stick
+    ),
+    "tiny training set": Plant(
+        Limit.GENERALISATION,
+        replace(WIDE, epochs=300, learning_rate=3e-3, schedule=Schedule.CONSTANT),
+        train_limit=50,
+    ),
+}
+
+
+class LinearRun(NamedTuple):
+    """A linear autoencoder, and how long it is trained."""
+
+    hidden_width: int
+    train_limit: int
+    epochs: int
+    learning_rate: float
+    batch_size: int = 20
+
+
+LINEAR_RUNS = (
+    LinearRun(hidden_width=16, train_limit=1_000, epochs=40, learning_rate=0.005),
+    LinearRun(hidden_width=64, train_limit=1_000, epochs=60, learning_rate=0.01),
+    LinearRun(hidden_width=256, train_limit=2_700, epochs=100, learning_rate=0.004, batch_size=25),
+)
+
+
+@cache
+def images() -> Images:
+    return datasets.load(DATASET)
+
+
+@cache
+def data_of(train_limit: int) -> DeviceData:
+    return DeviceData.of(images(), (FRACTION, SPLIT_SEED, train_limit), CPU)
+
+
+@cache
+def floors_of(train_limit: int) -> Floors:
+    return compute_floors(images(), FRACTION, SPLIT_SEED, train_limit, clipped_widths=[1])
+
+
+def start(config: TrialConfig, train_limit: int, seed: int) -> Training:
+    """At epoch 0; nothing is kept of it, and nobody looks into it."""
+    spec = TrialSpec(
+        **{"number": 0, "attempt": 1, "config": config, "seeds": (seed,)},
+        **{"keep_weights_below": 0.0, "keep_pictures_below": 0.0},
+    )
+    return ReferenceTrainer(data_of(train_limit), CPU).start(spec)
+
+
+def label(plant: Plant, seed: int) -> Limit | None:
+    """What is said of a planted trial."""
+    training = start(plant.config, plant.train_limit, seed)
+    plant.harm(training)
+    curve: list[CurvePoint] = []
+    try:
+        while not training.finished:
+            (of,) = training.train_epoch()
+            curve.append(
+                CurvePoint(
+                    epoch=training.epoch,
+                    train_loss=of.train_loss,
+                    val_mse=of.val_mse,
+                    val_bce=of.val_bce,
+                    seconds=of.seconds,
+                )
+            )
+    except Diverged:
+        return limit_of(_row(plant.config, None), curve).limit
+    (result,) = training.result().results
+    assert result.diagnostics is not None
+    row, floors = _row(plant.config, result), floors_of(plant.train_limit)
+    return limit_of(row, curve, vars(result.diagnostics), floors).limit
+
+
+def _row(config: TrialConfig, result: TestMetrics | None) -> TrialRow:
+    """As reading gives a trial that ended so; None is one that diverged."""
+    unknown = dict.fromkeys(TrialRow.__dataclass_fields__)
+    known = {
+        "number": 0,
+        "config": vars(config),
+        "state": "COMPLETE" if result else "FAIL",
+        "outcome": Outcome.COMPLETE if result else Outcome.DIVERGED,
+        "test_mse": result.test_mse if result else None,
+        "test_bce": result.test_bce if result else None,
+    }
+    return TrialRow(**{**unknown, **known})  # type: ignore[arg-type]
+
+
+def times_the_floor(run: LinearRun, seed: int = 0) -> float:
+    """The error on the images that it learnt from, over PCA's of the same images."""
+    config = replace(LINEAR, **{k: v for k, v in run._asdict().items() if k != "train_limit"})
+    training = start(config, run.train_limit, seed)
+    while not training.finished:
+        training.train_epoch()
+    (of_seed,) = training._runs
+    error = evaluate(of_seed.model, data_of(run.train_limit).train, config.output).mse
+    return error / floors_of(run.train_limit).train_pca_mse[run.hidden_width]
+
+
+def print_table(told: dict[str, Counter[str]]) -> None:
+    """A row a plant; the label that it deserves is in brackets."""
+    print("| planted | " + " | ".join(Limit) + " | none |")
+    print("|---" * (len(Limit) + 2) + "|")
+    for name, counts in told.items():
+        deserved = PLANTS[name].limit
+        cells = [f"[{counts[of]}]" if of == deserved else str(counts[of] or "") for of in Limit]
+        print(f"| {name} | " + " | ".join([*cells, str(counts["none"] or "")]) + " |")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train the plants, print what was said of them and how often that was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])  # type: ignore[union-attr]
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--linear", action="store_true")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    began, told = time.perf_counter(), {}
+    for name, plant in PLANTS.items():
+        labels = [label(plant, seed) or "none" for seed in range(options.seeds)]
+        told[name] = Counter(str(of) for of in labels)
+        print(f"{name}: {dict(told[name])}", file=sys.stderr, flush=True)
+    print_table(told)
+    n = options.seeds * len(PLANTS)
+    wrong = n - sum(told[name][PLANTS[name].limit] for name in PLANTS)
+    print(f"{wrong} of {n} trials are told wrong: {100 * wrong / n:.1f} %.")
+    ratios = {}
+    for run in LINEAR_RUNS if options.linear else ():
+        ratios[run.hidden_width] = times_the_floor(run)
+        print(f"linear, {run.hidden_width} units: {ratios[run.hidden_width]:.4f} times PCA's error")
+    seconds = round(time.perf_counter() - began, 1)
+    found = {"told": told, "wrong": wrong, "trials": n, "times_pca": ratios, "seconds": seconds}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
