@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from sweep.cli import doctor_study, words
 from sweep.cli.options import Json, Storage
 from sweep.cli.output import show_json, show_table
 from sweep.errors import DataError, DeviceError, NoRoomError, StoreError, SweepError, UsageError
+
+if TYPE_CHECKING:
+    from sweep.launch.nvml import Gpu
 
 _TORCH_SECONDS = 120
 _ROOM_BYTES = 1 << 30
@@ -148,34 +151,35 @@ def _ask_torch() -> str:
 
 
 def _gpus(wanted: str | None) -> Iterator[Finding]:
-    found = _nvidia_smi()
-    said = "\n".join(found) or "none found (nvidia-smi lists none)"
-    yield Finding(what="GPUs", ok=True if found else None, said=said)
+    yield _cards()
     if wanted is not None:
         yield _checked(f"--gpus {wanted}", lambda: _choose(wanted), DeviceError.exit_code)
+
+
+def _cards() -> Finding:
+    from sweep.launch.nvml import cards
+
+    try:
+        found = cards()
+    except DeviceError as error:
+        return Finding(what="GPUs", ok=False, said=str(error), exit_code=error.exit_code)
+    if not found:
+        return Finding(what="GPUs", ok=None, said="none found (no NVIDIA driver, or no card)")
+    return Finding(what="GPUs", ok=True, said="\n".join(map(_card, found)))
+
+
+def _card(gpu: "Gpu") -> str:
+    used, total = gpu.memory_used_bytes / 1e9, gpu.memory_total_bytes / 1e9
+    busy = "" if gpu.utilisation is None else f", {gpu.utilisation:.0%} busy"
+    return (
+        f"{gpu.index}: {gpu.name}, {used:.1f} of {total:.1f} GB in use{busy}, driver {gpu.driver}"
+    )
 
 
 def _choose(wanted: str) -> str:
     from sweep.launch.devices import choose_devices
 
     return f"{', '.join(choose_devices(wanted, 1))}: there"
-
-
-def _nvidia_smi() -> list[str]:
-    if shutil.which("nvidia-smi") is None:
-        return []
-    answer = subprocess.run(
-        [
-            "nvidia-smi",
-            "--query-gpu=index,name,memory.total,memory.used,driver_version",
-            "--format=csv,noheader",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
 
 
 def _database(storage: str | None) -> Finding:

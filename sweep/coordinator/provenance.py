@@ -2,25 +2,39 @@
 
 import platform
 import subprocess
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import sweep
+from sweep.errors import DeviceError
+from sweep.launch.nvml import cards
 from sweep.names import Trainer
 
 _PACKAGES = ("optuna", "torch", "triton", "torchvision", "numpy", "sqlalchemy")
 
 
 def collect(trainer: Trainer) -> dict[str, Any]:
-    """Versions without loading the packages, the git commit of the working folder if any."""
+    """Versions without loading the packages, the git commit of the working folder if any, and
+    this machine's NVIDIA cards as they are now."""
     return {
         "sweep": sweep.__version__,
         "trainer": trainer.value,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "git_commit": _git_commit(),
+        "gpus": _gpus(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def _gpus() -> list[dict[str, Any]] | str:
+    """Of this machine; what its driver says instead, where that is at fault (a run on the CPU may
+    do without it)."""
+    try:
+        return [asdict(gpu) for gpu in cards() or ()]
+    except DeviceError as error:
+        return str(error)
 
 
 def _version(package: str) -> str | None:

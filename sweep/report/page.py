@@ -476,10 +476,21 @@ def _facts(engine: Engine, study: StudySummary) -> list[tuple[str, str]]:
         **{
             f"{key} version" if key in ("sweep", "python") else key: value
             for key, value in provenance.items()
-            if key not in ("data_sha256", "git_commit")
+            if key not in ("data_sha256", "git_commit", "gpus")
         },
+        "GPUs": _cards(provenance.get("gpus", [])),
     }
     return [(label, _fact(value)) for label, value in facts.items() if value not in (None, "", {})]
+
+
+def _cards(gpus: Sequence[Mapping[str, Any]] | str) -> str:
+    """The coordinator's machine's, as its driver told when the study began."""
+    if isinstance(gpus, str):
+        return gpus
+    return "; ".join(
+        f"{gpu['name']}, {gpu['memory_total_bytes'] / 1e9:.0f} GB, driver {gpu['driver']}"
+        for gpu in gpus
+    )
 
 
 def _validation(data: Mapping[str, Any]) -> str:

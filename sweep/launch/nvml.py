@@ -1,0 +1,71 @@
+"""What NVIDIA's driver tells of its GPUs, through NVML; CUDA stays unloaded."""
+
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.errors import DeviceError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """A card as its driver sees it, whatever CUDA_VISIBLE_DEVICES says."""
+
+    index: int
+    name: str
+    #: As `nvidia-smi -L` and CUDA_VISIBLE_DEVICES write it.
+    uuid: str
+    driver: str
+    memory_used_bytes: int
+    memory_total_bytes: int
+    #: Share of the last moments (a sixth of a second to a second) in which it computed, 0 to 1;
+    #: None where the card does not tell, as one that MIG divides.
+    utilisation: float | None
+
+
+def cards() -> tuple[Gpu, ...] | None:
+    """All cards of this machine; None where there is no driver.
+
+    Raises DeviceError when the driver is there and does not answer, or loses a card meanwhile.
+    """
+    if shutil.which("nvidia-smi") is None:  # it comes with the driver, as NVML's library does
+        return None
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
+        return None
+    except pynvml.NVMLError as error:
+        raise DeviceError(_faulty(error)) from error
+    try:
+        return tuple(_card(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+    except pynvml.NVMLError as error:
+        raise DeviceError(_faulty(error)) from error
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _card(nvml: Any, index: int) -> Gpu:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    return Gpu(
+        index=index,
+        name=nvml.nvmlDeviceGetName(handle),
+        uuid=nvml.nvmlDeviceGetUUID(handle),
+        driver=nvml.nvmlSystemGetDriverVersion(),
+        memory_used_bytes=memory.used,
+        memory_total_bytes=memory.total,
+        utilisation=_utilisation(nvml, handle),
+    )
+
+
+def _utilisation(nvml: Any, handle: Any) -> float | None:
+    try:
+        return float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu) / 100
+    except nvml.NVMLError_NotSupported:
+        return None
+
+
+def _faulty(error: Exception) -> str:
+    return f"NVIDIA's driver reports a fault: {error}. `nvidia-smi` and `dmesg` may tell more."

@@ -1,0 +1,104 @@
+"""What a driver tells of its cards: sound ones, faults, and no driver at all."""
+
+import shutil
+import sys
+from typing import Any
+
+import pytest
+
+from sweep.cli import doctor
+from sweep.coordinator.provenance import collect
+from sweep.errors import DeviceError
+from sweep.launch.nvml import Gpu, cards
+from sweep.names import Trainer
+from sweep.report import page
+from tests.fake_nvml import fake_nvml
+
+
+@pytest.fixture
+def _driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+
+
+def use(monkeypatch: pytest.MonkeyPatch, module: Any) -> Any:
+    monkeypatch.setitem(sys.modules, "pynvml", module)
+    return module
+
+
+@pytest.mark.usefixtures("_driver")
+def test_a_card_is_told_with_name_memory_driver_and_utilisation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = use(monkeypatch, fake_nvml())
+    assert cards() == (
+        Gpu(
+            index=0,
+            name="NVIDIA H100 80GB HBM3",
+            uuid="GPU-5c89852c",
+            driver="580.82.07",
+            memory_used_bytes=4 * 10**9,
+            memory_total_bytes=80 * 10**9,
+            utilisation=0.37,
+        ),
+    )
+    assert module.n_open == 0, "what was opened is closed"
+
+
+@pytest.mark.usefixtures("_driver")
+def test_a_card_that_does_not_tell_its_utilisation_tells_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(monkeypatch, fake_nvml(nvmlDeviceGetUtilizationRates="NotSupported"))
+    (card,) = cards() or ()
+    assert (card.utilisation, card.driver) == (None, "580.82.07")
+
+
+@pytest.mark.usefixtures("_driver")
+@pytest.mark.parametrize("error", ["LibraryNotFound", "DriverNotLoaded"])
+def test_without_a_driver_there_is_nothing_to_tell(
+    monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    use(monkeypatch, fake_nvml(nvmlInit=error))
+    assert cards() is None
+
+
+def test_without_its_program_a_driver_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    use(monkeypatch, None)  # importing it would fail
+    assert cards() is None
+
+
+@pytest.mark.usefixtures("_driver")
+@pytest.mark.parametrize(
+    "call", ["nvmlInit", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetUtilizationRates"]
+)
+def test_a_driver_at_fault_is_told_and_recorded_and_closed(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    module = use(monkeypatch, fake_nvml(**{call: "GpuIsLost"}))
+    with pytest.raises(DeviceError, match="reports a fault: NVML: GpuIsLost"):
+        cards()
+    assert "GpuIsLost" in collect(Trainer.REFERENCE)["gpus"]
+    assert module.n_open == 0
+
+
+@pytest.mark.usefixtures("_driver")
+def test_a_study_records_the_cards_and_doctor_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, fake_nvml(n_cards=2))
+    recorded = collect(Trainer.FUSED)["gpus"]
+    assert [gpu["index"] for gpu in recorded] == [0, 1]
+    found = doctor._cards()
+    assert found.ok is True
+    assert found.said.splitlines()[1] == (
+        "1: NVIDIA H100 80GB HBM3, 4.0 of 80.0 GB in use, 37% busy, driver 580.82.07"
+    )
+    assert page._cards(recorded[:1]) == "NVIDIA H100 80GB HBM3, 80 GB, driver 580.82.07"
+
+
+@pytest.mark.usefixtures("_driver")
+def test_doctor_tells_of_a_driver_at_fault_and_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, fake_nvml(nvmlInit="GpuIsLost"))
+    found = doctor._cards()
+    assert (found.ok, found.exit_code) == (False, DeviceError.exit_code)
+    use(monkeypatch, fake_nvml(nvmlInit="LibraryNotFound"))
+    assert doctor._cards().ok is None
