@@ -74,7 +74,11 @@ class PostgresServer:
         deadline = time.monotonic() + START_SECONDS
         while True:
             self.process = _spawn(
-                _find_binaries(), self.folder, _find_account(), self.port, self.durable
+                _find_binaries(),
+                self.folder,
+                _find_account(),
+                (self.host, self.port),
+                self.durable,
             )
             try:
                 return self._wait()

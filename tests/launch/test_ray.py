@@ -1,6 +1,7 @@
 """Workers as actors of a Ray cluster of this machine, whose two GPUs are pretended."""
 
 import gc
+import subprocess
 import sys
 import time
 import warnings
@@ -45,7 +46,11 @@ def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
         ray.shutdown()
         with warnings.catch_warnings(action="ignore", category=ResourceWarning):
-            gc.collect()  # Ray forgets its own processes without a wait
+            for process in [
+                of for of in gc.get_objects() if issubclass(type(of), subprocess.Popen)
+            ]:
+                process.poll()  # Ray forgets its own without a wait, which Python warns of later
+            gc.collect()
 
 
 def until_placed(worker: RayWorker) -> RayWorker:

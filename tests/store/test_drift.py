@@ -74,6 +74,8 @@ def test_an_older_version_is_upgraded(engine: Engine) -> None:
         "ALTER TABLE sweep_studies DROP COLUMN ended_because",
         "ALTER TABLE sweep_workers DROP COLUMN n_threads",
         "ALTER TABLE sweep_leases DROP COLUMN held_seconds",
+        "DROP TABLE sweep_decompositions",
+        "DROP TABLE sweep_probes",
         "UPDATE sweep_alembic_version SET version_num = '0003'",
     )
     (difference,) = drift.differences(engine)

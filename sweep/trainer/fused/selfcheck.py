@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import triton
+from numpy.typing import NDArray
 from torch import Tensor
 from triton.errors import TritonError
 
@@ -202,13 +203,22 @@ def _made_up(shaped_as: DeviceData, device: torch.device, batch_size: int) -> De
         pixels = rng.integers(0, 256, (n, shaped_as.n_inputs), dtype=np.uint8)
         return torch.from_numpy(pixels).to(device)
 
-    n_test = batch_size + 3
+    def labels(n: int) -> NDArray[np.uint8]:
+        return (np.arange(n) % 10).astype(np.uint8)
+
+    n_train, n_validation, n_test = (
+        2 * batch_size + (batch_size + 2) // 3,
+        batch_size + 1,
+        batch_size + 3,
+    )
     return replace(
         shaped_as,
-        train=images(2 * batch_size + (batch_size + 2) // 3),
-        validation=images(batch_size + 1),
+        train=images(n_train),
+        validation=images(n_validation),
         test=images(n_test),
-        test_labels=(np.arange(n_test) % 10).astype(np.uint8),
+        train_labels=labels(n_train),
+        validation_labels=labels(n_validation),
+        test_labels=labels(n_test),
         strip_rows=(0,),
     )
 
