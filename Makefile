@@ -6,6 +6,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# Test processes; each file's tests stay in one.
+JOBS ?= 2
 
 BIN := $(VENV)/bin
 
@@ -15,7 +17,7 @@ demo report: export SWEEP_STORAGE = sqlite:///$(DEMO_DB)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo report dashboard test check format docs secrets venv clean
+.PHONY: help demo report dashboard test check format answer docs secrets venv clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +40,7 @@ dashboard: $(VENV)/.installed ## open the demo's dashboard in the browser
 	SWEEP_STORAGE=sqlite:///$(DEMO_DB) $(BIN)/sweep dashboard --study quickstart --open
 
 test: $(VENV)/.installed-test ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(VENV)/.installed-dev ## check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -49,6 +51,9 @@ check: $(VENV)/.installed-dev ## check style, types and the direction of imports
 format: $(VENV)/.installed-dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+answer: $(VENV)/.installed-test ## train what docs/answer.md says (GPU: minutes; CPU, reduced: about an hour), write it
+	$(BIN)/python -m docs.answer
 
 docs: $(VENV)/.installed ## write docs/cli.md and docs/study-file.md from the code
 	$(BIN)/python docs/generate_cli.py

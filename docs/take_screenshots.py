@@ -1,11 +1,10 @@
 """Takes the pictures of the dashboard that the README and docs/dashboard.md show.
 
 make demo
-python docs/take_screenshots.py demo/sweep.db quickstart
+python -m docs.take_screenshots demo/sweep.db quickstart
 """
 
 import logging
-import shutil
 import sys
 import threading
 from pathlib import Path
@@ -13,13 +12,13 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
+from docs.browser import open_browser
 from sweep.dashboard import Access, create_app, links
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
 
 FOLDER = Path(__file__).with_name("images")
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
 #: Every chart in sight has something to show.
 _DRAWN = """() => [...document.querySelectorAll(".figure-card")]
     .filter((card) => card.offsetParent)
@@ -37,7 +36,7 @@ def main(path: str, study: str) -> None:
     server = make_server("127.0.0.1", 0, app.server, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_FLAGS)
+        browser = open_browser(playwright)
         for name, (address, scheme) in _pages(engine, study).items():
             page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
             _take(page, f"http://127.0.0.1:{server.server_port}{address}", name)

@@ -1,0 +1,318 @@
+"""What the answer says, in numbers: gathered from the stored studies, one record a section."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sweep.analysis.explanation import Cause, Step
+from sweep.analysis.floors import Floors, pca_equivalent
+from sweep.analysis.limits import Limit
+from sweep.analysis.study_explanation import StudyExplanation, study_explanation
+from sweep.analysis.study_floors import study_floors
+from sweep.analysis.study_limits import limits_by_width
+from sweep.analysis.study_usefulness import study_usefulness
+from sweep.analysis.usefulness import Probed, Usefulness, noise
+from sweep.analysis.verdict import floor_at, question_trial
+from sweep.analysis.width_law import WidthLaw, width_errors, width_law
+from sweep.errors import NotFoundError, SweepError
+from sweep.names import Loss
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.records import TrialRow
+
+FULL_DATA = "fashion-mnist"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The question's configuration, over its seeds, beside the floors of its data."""
+
+    dataset: str
+    trial: TrialRow
+    #: The error of answering every image with the mean training image.
+    mean_mse: float
+    #: Nats per pixel of the test images.
+    entropy: float
+    #: The fewest principal components that do as well.
+    components: int
+    #: PCA's error with as many components as there are hidden units.
+    floor: float
+    #: Pixels of an image.
+    n_inputs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfWidth:
+    """The question's configuration at one width."""
+
+    width: int
+    test_mse: float
+    #: Spread over the seeds; None with one.
+    spread: float | None
+    #: PCA's error with as many components.
+    floor: float
+    #: What limits it; None where that is not known.
+    limit: Limit | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """The error against the width."""
+
+    dataset: str
+    n_seeds: int
+    rows: tuple[OfWidth, ...]
+    law: WidthLaw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharp:
+    """The search at a width of 784."""
+
+    dataset: str
+    n_trials: int
+    max_epochs: int
+    question: TrialRow
+    best: TrialRow
+    #: The one that brings most pixels back exactly; may be the best.
+    exact: TrialRow
+
+    @property
+    def times_better(self) -> float:
+        """The question's test error over the best's."""
+        return _error(self.question) / _error(self.best)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """The best of a reduced search beside the question's configuration, trained on all images."""
+
+    dataset: str
+    question: TrialRow
+    best: TrialRow
+
+    @property
+    def times_better(self) -> float:
+        """The question's test error over the best's."""
+        return _error(self.question) / _error(self.best)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfDataset:
+    """The question's configuration on one data set, its widest."""
+
+    dataset: str
+    trial: TrialRow
+    mean_mse: float
+    entropy: float
+    components: int
+    #: Components of PCA that keep 95 % of the variance of the test images.
+    components_95: int
+
+    @property
+    def share(self) -> float:
+        """Its error as a share of the mean image's."""
+        return _error(self.trial) / self.mean_mse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Useful:
+    """What narrow codes tell of the labels."""
+
+    dataset: str
+    found: Usefulness
+    #: The narrowest code that tells as many as the pixels, but for chance; where none does, the
+    #: one that tells most.
+    shown: Probed
+    #: Whether it does.
+    is_enough: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that the pages say."""
+
+    asked: Asked
+    widths: Widths
+    sharp: Sharp
+    #: None where the search itself was on all images.
+    whole: Whole | None
+    why: StudyExplanation
+    useful: Useful
+    #: Clothes first; digits only where they could be had.
+    datasets: tuple[OfDataset, ...]
+    #: What the studies trained on, by their makers' names.
+    devices: tuple[str, ...]
+    on_cpu: bool
+    #: Whether the search was a reduced one, of fewer images than the question's.
+    is_reduced: bool
+    versions: Mapping[str, Any]
+
+    @property
+    def steps_by_size(self) -> list[Step]:
+        """Of the forward path, the largest factor first."""
+        return sorted(self.why.found.forward.steps, key=lambda of: -of.factor.estimate)
+
+    @property
+    def causes_by_size(self) -> list[Cause]:
+        """In the order of their steps' factors."""
+        return [self.cause(name) for step in self.steps_by_size for name in step.causes]
+
+    @property
+    def loss_bars_output(self) -> bool:
+        """Whether the output had to wait for the loss: cross-entropy needs the sigmoid."""
+        taken = [name for step in self.why.found.forward.steps for name in step.causes]
+        return {"loss", "output"} <= set(taken) and self.cause("loss").before["loss"] == Loss.BCE
+
+    @staticmethod
+    def is_chance(step: Step) -> bool:
+        """Whether its interval holds no change at all."""
+        low, high = step.factor.low, step.factor.high
+        return low is not None and high is not None and low <= 1 <= high
+
+    def step(self, name: str) -> Step:
+        """Of the forward path, by the cause that it takes."""
+        return next(of for of in self.why.found.forward.steps if name in of.causes)
+
+    def cause(self, name: str) -> Cause:
+        """By its name."""
+        return next(of for of in self.why.found.causes if of.name == name)
+
+
+def gather(engine: Engine) -> Facts:
+    """Of the studies that ``docs.answer.run`` makes. Raises SweepError where one is not whole."""
+    names = [of.name for of in read.studies(engine)]
+    sharp = _sharp(engine)
+    return Facts(
+        asked=_asked(engine),
+        widths=_widths(engine),
+        sharp=sharp,
+        whole=_whole(engine) if "whole" in names else None,
+        why=_why(engine),
+        useful=_useful(engine),
+        datasets=tuple(_dataset(engine, of) for of in ("clothes", "digits") if of in names),
+        devices=_devices(engine, names),
+        on_cpu=all(of.device == "cpu" for name in names for of in read.workers(engine, name)),
+        is_reduced=sharp.dataset != FULL_DATA,
+        versions=read.provenance(engine, "limit"),
+    )
+
+
+def _asked(engine: Engine) -> Asked:
+    floors, trial = _floors(engine, "question"), _best(engine, "question")
+    return Asked(
+        dataset=read.study(engine, "question").dataset,
+        trial=trial,
+        mean_mse=floors.test_mean_mse,
+        entropy=floors.test_entropy,
+        components=pca_equivalent(floors, _error(trial)),
+        floor=floor_at(floors, trial.hidden_width) or 0.0,
+        n_inputs=floors.n_inputs,
+    )
+
+
+def _widths(engine: Engine) -> Widths:
+    floors = _floors(engine, "width")
+    limits = {of.trial.number: of.limited.limit for of in limits_by_width(engine, "width", floors)}
+    trials = sorted(read.best(engine, "width"), key=lambda of: of.hidden_width or 0)
+    return Widths(
+        dataset=read.study(engine, "width").dataset,
+        n_seeds=len(trials[0].seeds),
+        rows=tuple(
+            OfWidth(
+                width=width,
+                test_mse=_error(trial),
+                spread=trial.test_mse_std,
+                floor=floor_at(floors, width) or 0.0,
+                limit=limits.get(trial.number),
+            )
+            for trial in trials
+            if (width := trial.hidden_width) is not None
+        ),
+        law=width_law(width_errors(read.table(engine, "width"))),
+    )
+
+
+def _sharp(engine: Engine) -> Sharp:
+    trials = read.best(engine, "limit")
+    question = question_trial(trials)
+    if question is None:
+        raise NotFoundError("study 'limit' lacks the question's own configuration.")
+    return Sharp(
+        dataset=read.study(engine, "limit").dataset,
+        n_trials=read.study(engine, "limit").n_finished,
+        max_epochs=max(int(of.config["epochs"]) for of in trials),
+        question=question,
+        best=trials[0],
+        exact=max(trials, key=lambda of: of.exact_pixels or 0.0),
+    )
+
+
+def _whole(engine: Engine) -> Whole:
+    trials = {of.number: of for of in read.best(engine, "whole")}
+    if trials.keys() != {0, 1}:
+        raise NotFoundError("study 'whole' lacks one of its two trials.")
+    dataset = read.study(engine, "whole").dataset
+    return Whole(dataset=dataset, question=trials[0], best=trials[1])
+
+
+def _why(engine: Engine) -> StudyExplanation:
+    found = study_explanation(engine, "limit")
+    if found is None or not found.found.is_whole:
+        raise SweepError("study 'limit' is not explained yet: `sweep explain limit --run`.")
+    return found
+
+
+def _useful(engine: Engine) -> Useful:
+    found = study_usefulness(engine, "features")
+    if found is None:
+        raise SweepError("study 'features' has no code that was asked for the labels.")
+    pixels = found.pixels.best
+    enough = [of for of in found.best if of.code.best >= pixels - noise(pixels, of.n_test)]
+    return Useful(
+        dataset=read.study(engine, "features").dataset,
+        found=found,
+        shown=enough[0] if enough else max(found.best, key=lambda of: of.code.best),
+        is_enough=bool(enough),
+    )
+
+
+def _dataset(engine: Engine, name: str) -> OfDataset:
+    floors = _floors(engine, name)
+    trial = max(read.best(engine, name), key=lambda of: of.hidden_width or 0)
+    kept = 1 - np.asarray(floors.test_pca_mse) / floors.test_mean_mse
+    return OfDataset(
+        dataset=read.study(engine, name).dataset,
+        trial=trial,
+        mean_mse=floors.test_mean_mse,
+        entropy=floors.test_entropy,
+        components=pca_equivalent(floors, _error(trial)),
+        components_95=int(np.argmax(kept >= 0.95)),
+    )
+
+
+def _devices(engine: Engine, names: list[str]) -> tuple[str, ...]:
+    found = {of.device_name for name in names for of in read.workers(engine, name)}
+    return tuple(sorted(name for name in found if name))
+
+
+def _floors(engine: Engine, name: str) -> Floors:
+    floors = study_floors(engine, name)
+    if floors is None:
+        raise SweepError(f"the floors of study '{name}' are neither kept nor can be computed here.")
+    return floors
+
+
+def _best(engine: Engine, name: str) -> TrialRow:
+    trials = read.best(engine, name, 1)
+    if not trials:
+        raise NotFoundError(f"study '{name}' has no finished trial.")
+    return trials[0]
+
+
+def _error(trial: TrialRow) -> float:
+    if trial.test_mse is None:
+        raise SweepError(f"trial {trial.number} was not measured on the test images.")
+    return trial.test_mse

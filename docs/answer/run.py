@@ -1,0 +1,147 @@
+"""The studies that the answer rests on, run by the commands that anyone would type.
+
+What was interrupted goes on where it was; what is finished is not run again.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.analysis.study_floors import study_floors
+from sweep.errors import SweepError
+from sweep.launch.devices import n_cores, visible_gpus
+from sweep.store import read
+from sweep.store.copy import copy_study, studies_to_copy
+from sweep.store.migrate import open_store
+
+ROOT = Path(__file__).parents[2]
+#: Where the studies run, with the weights that they keep.
+STORAGE = f"sqlite:///{ROOT / 'demo' / 'answer.db'}"
+#: What the pages are written from; in the repository, without the weights.
+RESULTS = Path(__file__).with_name("results.db")
+
+#: Seeds that each change on the way from the question's configuration to the best is trained with.
+_SEEDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One study of the answer."""
+
+    #: Its name in the database.
+    name: str
+    #: In ``studies/``.
+    file: str
+    settings: tuple[str, ...] = ()
+    #: Changes beside those, where there is no GPU.
+    reduced: tuple[str, ...] = ()
+    #: Its data may be out of reach; the answer does without it then, and says so.
+    optional: bool = False
+
+
+#: The study of the reduced search's best on all images.
+WHOLE = "whole"
+
+#: 784 units for dozens of epochs: on a CPU that takes the small data set.
+_SMALL = "data.name=fashion-mnist-mini"
+
+PARTS = (
+    Part(name="question", file="question.toml"),
+    Part(name="width", file="width.toml"),
+    Part(name="clothes", file="mnist-vs-fashion.toml"),
+    Part(
+        name="digits",
+        file="mnist-vs-fashion.toml",
+        settings=("data.name=mnist",),
+        optional=True,
+    ),
+    Part(name="features", file="features.toml"),
+    Part(
+        name="limit",
+        file="limit.toml",
+        reduced=(
+            _SMALL,
+            "space.epochs.high=40",
+            "space.batch_size={ choices = [64, 128] }",
+            "budget.trials=40",
+            "sampler.n_startup_trials=15",
+        ),
+    ),
+)
+
+
+class StepFailedError(SweepError):
+    """A command of the answer ended badly; it has said why."""
+
+
+def run(storage: str) -> None:
+    """Every study, and the way from the question's configuration to the best of ``limit``."""
+    Path(storage.removeprefix("sqlite:///")).parent.mkdir(exist_ok=True)
+    has_gpu = bool(visible_gpus())
+    for part in PARTS:
+        _start(part, storage, has_gpu=has_gpu)
+    if not has_gpu:
+        _train_best_on_all_images(storage)
+    explain = ("explain", "limit", "--from", "0", "--seeds", str(_SEEDS), "--run")
+    _sweep(*explain, *_workers(has_gpu=has_gpu), storage=storage)
+
+
+def _train_best_on_all_images(storage: str) -> None:
+    """The question's configuration and the best of a reduced search, in a study ``whole``."""
+    engine = open_store(storage)
+    if WHOLE not in [of.name for of in read.studies(engine)]:
+        # Its first trial is the question's, which the study file puts first.
+        whole = Part(name=WHOLE, file="limit.toml", settings=("budget.trials=1",))
+        _start(whole, storage, has_gpu=False)
+    if not read.commands(engine, WHOLE):
+        best = read.best(engine, "limit", 1)[0]
+        _sweep("enqueue", WHOLE, *assignments(best.params), storage=storage)
+    _sweep("resume", WHOLE, *_workers(has_gpu=False), storage=storage)
+
+
+def assignments(params: Mapping[str, Any]) -> list[str]:
+    """As `sweep enqueue` takes them; "linear.loss" is the setting "loss"."""
+    return [f"{path.rpartition('.')[2]}={value}" for path, value in params.items()]
+
+
+def _workers(*, has_gpu: bool) -> list[str]:
+    """On a CPU a worker for each core: trials that share none get more done."""
+    return [] if has_gpu else ["--workers", str(n_cores())]
+
+
+def _start(part: Part, storage: str, *, has_gpu: bool) -> None:
+    settings = part.settings if has_gpu else (*part.settings, *part.reduced)
+    changes = [word for setting in settings for word in ("--set", setting)]
+    file = str(ROOT / "studies" / part.file)
+    try:
+        begin = ("start", file, "--name", part.name, "--resume", *changes)
+        _sweep(*begin, *_workers(has_gpu=has_gpu), storage=storage)
+    except StepFailedError:
+        if not part.optional:
+            raise
+        print(f"answer: goes on without {part.name}", file=sys.stderr)
+
+
+def _sweep(*words: str, storage: str) -> None:
+    command = [sys.executable, "-m", "sweep", *words, "--storage", storage]
+    print("$ sweep", *words, file=sys.stderr)
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if code != 0:
+        raise StepFailedError(f"`sweep {' '.join(words)}` ended with exit code {code}.")
+
+
+def export(storage: str) -> None:
+    """Copy the studies to ``RESULTS``: trials, curves, pictures and floors, but no weights."""
+    source = open_store(storage)
+    beside = RESULTS.with_name(f"{RESULTS.name}.artifacts")
+    RESULTS.unlink(missing_ok=True)
+    target = open_store(f"sqlite:///{RESULTS}", create=True)
+    for name in studies_to_copy(source, target, [of.name for of in read.studies(source)]):
+        study_floors(source, name)  # kept in the store: the pages are written without the data
+        copy_study(source, target, name)
+    target.dispose()
+    shutil.rmtree(beside, ignore_errors=True)

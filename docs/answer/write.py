@@ -1,0 +1,95 @@
+"""Writes the pages from the stored studies."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfile
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from docs.answer.facts import Facts, gather
+from docs.answer.run import RESULTS
+from sweep.analysis.explanation import Factor
+from sweep.datasets.registry import SOURCES
+from sweep.figures import sentences, words
+from sweep.names import Dataset
+from sweep.store.engine import Engine
+from sweep.store.migrate import existing_store, upgrade
+
+DOCS = Path(__file__).parents[1]
+#: Pages by their templates, in this folder.
+PAGES = {"answer.md.j2": DOCS / "answer.md", "answer.ja.md.j2": DOCS / "answer.ja.md"}
+
+
+def write() -> None:
+    """Both pages and their pictures, from ``RESULTS``."""
+    from docs.answer.pictures import draw  # needs a browser, which the text does not
+
+    with results() as engine:
+        facts = gather(engine)
+        draw(engine, facts, DOCS / "images")
+    for template, page in PAGES.items():
+        page.write_text(render(template, facts), encoding="utf-8")
+
+
+@contextmanager
+def results() -> Iterator[Engine]:
+    """A copy of ``RESULTS`` in the schema of today: the file stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / RESULTS.name
+        copyfile(RESULTS, path)
+        upgrade(engine := existing_store(f"sqlite:///{path}"))
+        yield engine
+        engine.dispose()
+
+
+def render(template: str, facts: Facts) -> str:
+    """A page's text."""
+    text = _environment().get_template(template).render(facts=facts)
+    return text.rstrip() + "\n"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "number": words.number,
+        "percent": words.percent,
+        "value": words.value,
+        "short_name": words.short_name,
+        "thousands": thousands,
+        "n_train": lambda dataset: thousands(SOURCES[Dataset(dataset)].n_train),
+        "floor": floor,
+        "ratio": ratio,
+        "factor": factor,
+    }
+    return environment
+
+
+def thousands(n: int) -> str:
+    """With commas."""
+    return f"{n:,}"
+
+
+def floor(error: float) -> str:
+    """A floor, of which rounding is called nothing."""
+    return "0" if error < sentences.NOTHING else words.number(error)
+
+
+def ratio(error: float, floor: float) -> str:
+    """An error over a floor."""
+    return "–" if floor < sentences.NOTHING else words.number(error / floor, 2)
+
+
+def factor(of: Factor, to: str = " to ") -> str:
+    """A factor with its interval, where there is one."""
+    said = words.number(of.estimate)
+    if of.low is None or of.high is None:
+        return said
+    return f"{said} ({words.number(of.low)}{to}{words.number(of.high)})"
