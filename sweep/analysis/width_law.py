@@ -157,7 +157,7 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
     n = len(widths)
     if n < _MIN_WIDTHS or widths[-1] < _MIN_SPAN * widths[0]:
         because = (
-            f"{n} widths"
+            f"{n} width{'' if n == 1 else 's'}"
             + (f" from {widths[0]:.0f} to {widths[-1]:.0f}" if n > 1 else "")
             + f": a law needs {_MIN_WIDTHS} or more, the widest {_MIN_SPAN:.0f} times the narrowest"
         )

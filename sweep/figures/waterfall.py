@@ -155,6 +155,7 @@ def _about(explained: StudyExplanation, path: Path, *, reverse: bool) -> str:
     said = [] if reverse else [_whole(explained)]
     if path.steps:
         said.append(_first(found, path.steps[0], reverse=reverse))
+        said.append(_largest(found, path, reverse=reverse))
     if path.missing:
         said.append(f"Not whole yet: `sweep explain {explained.ends.study} --run` trains the rest.")
     elif path.steps:
@@ -174,11 +175,21 @@ def _whole(explained: StudyExplanation) -> str:
 
 
 def _first(found: Explanation, step: Step, *, reverse: bool) -> str:
-    lead = "What hurts most when undone is" if reverse else "What helps most is"
+    lead = "What hurts most when undone alone is" if reverse else "What helps most alone is"
     share = found.share(step.factor)
     part = "" if share is None else f", {words.percent(share)} of the whole on a logarithmic scale"
     change = _change(found, step, reverse=reverse)
     return f"{lead} {change}: {_factor(step.factor, reverse=reverse)}{part}."
+
+
+def _largest(found: Explanation, path: Path, *, reverse: bool) -> str:
+    """The step that does most, where it is a later one: others had to come before it."""
+    largest = max(path.steps, key=lambda step: step.factor.estimate)
+    if largest is path.steps[0]:
+        return ""
+    change = _change(found, largest, reverse=reverse)
+    times = _factor(largest.factor, reverse=reverse)
+    return f"The largest step, after those before it, is {change}: {times}."
 
 
 def _within_chance(found: Explanation, path: Path, *, reverse: bool) -> str:

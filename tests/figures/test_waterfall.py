@@ -50,7 +50,7 @@ def test_the_words_tell_the_whole_the_first_step_and_the_seeds() -> None:
     assert gather_waterfall(explained()).about == (
         "Trial 7 has 3.20 times less validation error (3.20 to 3.20) than the question's "
         "configuration, both trained anew with 2 seeds; ranges are 90 % intervals over them. What "
-        "helps most is epochs 5 → 50: 4.00 times less error (4.00 to 4.00), 119 % of the "
+        "helps most alone is epochs 5 → 50: 4.00 times less error (4.00 to 4.00), 119 % of the "
         "whole on a logarithmic scale. 2 of 2 seeds have this whole order."
     )
 
@@ -59,7 +59,22 @@ def test_the_way_back_undoes_what_was_changed() -> None:
     chart = gather_waterfall(explained(), reverse=True)
     assert chart.labels == ["Trial 7", "epochs 50 → 5", "hidden width 1024 → 784", "Baseline"]
     assert chart.factors[1:3] == pytest.approx([0.25, 1.25])
-    assert "What hurts most when undone is epochs 50 → 5: 4.00 times more error" in chart.about
+    assert (
+        "What hurts most when undone alone is epochs 50 → 5: 4.00 times more error" in chart.about
+    )
+
+
+def test_a_later_step_that_does_more_is_named() -> None:
+    pay_together = {
+        BASELINE: (0.08, 0.08),
+        replace(BASELINE, epochs=50): (0.04, 0.04),
+        replace(BASELINE, hidden_width=1024): (0.09, 0.09),
+        TARGET: (0.01, 0.01),
+    }
+    chart = gather_waterfall(replace(explained(), found=explain(BASELINE, TARGET, pay_together)))
+    assert (
+        "The largest step, after those before it, is hidden width 784 → 1024: 4.00" in chart.about
+    )
 
 
 def test_a_change_that_chance_could_have_made_is_named() -> None:

@@ -251,7 +251,7 @@ def test_a_report_shows_the_waterfall_as_far_as_it_is_trained(engine: Engine) ->
     page = Page(render(engine, "study"))
     assert {"chart-waterfall", "chart-waterfall-back"} <= set(page.ids)
     assert "in the study study-explain" in page.text
-    assert "What helps most is epochs 5 → 50: 2.24 times less error" in page.text
+    assert "What helps most alone is epochs 5 → 50: 2.24 times less error" in page.text
 
 
 def test_a_report_shows_how_good_the_trials_are_as_a_whole(engine: Engine) -> None:
