@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-ERRORS = ("LibraryNotFound", "DriverNotLoaded", "NotSupported", "GpuIsLost")
+ERRORS = ("LibraryNotFound", "DriverNotLoaded", "NotSupported", "NoPermission", "GpuIsLost")
 #: What asks a card, and a sound card's answer.
 ANSWERS: dict[str, Any] = {
     "nvmlDeviceGetName": "NVIDIA H100 80GB HBM3",

@@ -172,6 +172,11 @@ class Facts:
         low, high = step.factor.low, step.factor.high
         return low is not None and high is not None and low <= 1 <= high
 
+    @property
+    def changes_form(self) -> bool:
+        """Whether what the units compute changes on the way, not only how they are trained."""
+        return bool({"activation", "output"} & {of.name for of in self.why.found.causes})
+
     def step(self, name: str) -> Step:
         """Of the forward path, by the cause that it takes."""
         return next(of for of in self.why.found.forward.steps if name in of.causes)
@@ -251,11 +256,11 @@ def _sharp(engine: Engine) -> Sharp:
 
 
 def _whole(engine: Engine) -> Whole:
-    trials = {of.number: of for of in read.best(engine, "whole")}
-    if trials.keys() != {0, 1}:
-        raise NotFoundError("study 'whole' lacks one of its two trials.")
-    dataset = read.study(engine, "whole").dataset
-    return Whole(dataset=dataset, question=trials[0], best=trials[1])
+    trials = read.best(engine, "whole")
+    question = question_trial(trials)
+    if question is None or len(trials) < 2:
+        raise NotFoundError("study 'whole' lacks the question's configuration, or any other.")
+    return Whole(dataset=read.study(engine, "whole").dataset, question=question, best=trials[0])
 
 
 def _why(engine: Engine) -> StudyExplanation:

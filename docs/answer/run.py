@@ -3,10 +3,13 @@
 What was interrupted goes on where it was; what is finished is not run again.
 """
 
+import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,8 @@ class Part:
     optional: bool = False
 
 
+#: Epochs of ``limit.toml``, at most.
+_LONGEST = 200
 #: The study of the reduced search's best on all images.
 WHOLE = "whole"
 
@@ -91,15 +96,19 @@ def run(storage: str) -> None:
 
 
 def _train_best_on_all_images(storage: str) -> None:
-    """The question's configuration and the best of a reduced search, in a study ``whole``."""
+    """The question's configuration and the best of a reduced search, in a study ``whole``.
+
+    The best twice: as it was found, and for as long as ``limit.toml`` allows.
+    """
     engine = open_store(storage)
     if WHOLE not in [of.name for of in read.studies(engine)]:
         # Its first trial is the question's, which the study file puts first.
         whole = Part(name=WHOLE, file="limit.toml", settings=("budget.trials=1",))
         _start(whole, storage, has_gpu=False)
     if not read.commands(engine, WHOLE):
-        best = read.best(engine, "limit", 1)[0]
-        _sweep("enqueue", WHOLE, *assignments(best.params), storage=storage)
+        best = read.best(engine, "limit", 1)[0].params
+        for params in (best, {**best, "epochs": _LONGEST}):
+            _sweep("enqueue", WHOLE, *assignments(params), storage=storage)
     _sweep("resume", WHOLE, *_workers(has_gpu=False), storage=storage)
 
 
@@ -145,3 +154,24 @@ def export(storage: str) -> None:
         copy_study(source, target, name)
     target.dispose()
     shutil.rmtree(beside, ignore_errors=True)
+    _tidy(RESULTS)
+
+
+def _tidy(path: Path) -> None:
+    """Nothing of weights that are not there, and nothing of the machine but its devices."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE sweep_trials SET artifact_id = NULL")
+        connection.execute("DELETE FROM trial_system_attributes WHERE key LIKE 'artifacts:%'")
+        connection.execute("DELETE FROM sweep_leases")
+        connection.execute("UPDATE sweep_workers SET host = '', pid = 0")
+        rows = connection.execute("SELECT study_id, provenance FROM sweep_studies").fetchall()
+        for study_id, provenance in rows:
+            kept = json.loads(provenance)
+            kept.pop("platform", None)
+            kept.pop("git_commit", None)
+            connection.execute(
+                "UPDATE sweep_studies SET provenance = ? WHERE study_id = ?",
+                (json.dumps(kept), study_id),
+            )
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM")

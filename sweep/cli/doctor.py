@@ -169,11 +169,15 @@ def _cards() -> Finding:
 
 
 def _card(gpu: "Gpu") -> str:
-    used, total = gpu.memory_used_bytes / 1e9, gpu.memory_total_bytes / 1e9
     busy = "" if gpu.utilisation is None else f", {gpu.utilisation:.0%} busy"
-    return (
-        f"{gpu.index}: {gpu.name}, {used:.1f} of {total:.1f} GB in use{busy}, driver {gpu.driver}"
-    )
+    return f"{gpu.index}: {gpu.name}{_in_use(gpu)}{busy}, driver {gpu.driver}"
+
+
+def _in_use(gpu: "Gpu") -> str:
+    used, total = gpu.memory_used_bytes, gpu.memory_total_bytes
+    if used is None or total is None:
+        return ""
+    return f", {used / 1e9:.1f} of {total / 1e9:.1f} GB in use"
 
 
 def _choose(wanted: str) -> str:

@@ -109,7 +109,7 @@ def _run(engine: "Engine", of: "Undertaking", options: "RunOptions", storage: st
         phase = run_explanation(engine, of, options, observe, say=say)
         told.phase = phase
     if phase != "finished":
-        go_on = words.command(f"sweep explain {of.ends.study} --run", storage)
+        go_on = words.command(f"sweep explain {of.ends.study}{_ends(of)} --run", storage)
         say(f"study '{of.child}': {phase}; what was done is kept. Go on: {go_on}")
     if phase == "interrupted":
         raise typer.Exit(INTERRUPTED)
@@ -205,6 +205,12 @@ def _plan(engine: "Engine", of: "Undertaking", found: "Explanation", storage: st
         f"are whole, {words.count(of.n_seeds, 'seed')} each{_how_long(engine, of, found)}. "
         f"{go_on} trains them, in study '{of.child}'."
     )
+
+
+def _ends(of: "Undertaking") -> str:
+    """The options that choose this explanation and no other."""
+    first = "" if of.ends.from_number is None else f" --from {of.ends.from_number}"
+    return f"{first} --to {of.ends.to_number} --seeds {of.n_seeds}"
 
 
 def _how_long(engine: "Engine", of: "Undertaking", found: "Explanation") -> str:

@@ -16,8 +16,9 @@ class Gpu:
     #: As `nvidia-smi -L` and CUDA_VISIBLE_DEVICES write it.
     uuid: str
     driver: str
-    memory_used_bytes: int
-    memory_total_bytes: int
+    #: None where the card shares the host's memory, or does not tell this user.
+    memory_used_bytes: int | None
+    memory_total_bytes: int | None
     #: Share of the last moments (a sixth of a second to a second) in which it computed, 0 to 1;
     #: None where the card does not tell, as one that MIG divides.
     utilisation: float | None
@@ -48,22 +49,29 @@ def cards() -> tuple[Gpu, ...] | None:
 
 def _card(nvml: Any, index: int) -> Gpu:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    memory = _memory(nvml, handle)
     return Gpu(
         index=index,
         name=nvml.nvmlDeviceGetName(handle),
         uuid=nvml.nvmlDeviceGetUUID(handle),
         driver=nvml.nvmlSystemGetDriverVersion(),
-        memory_used_bytes=memory.used,
-        memory_total_bytes=memory.total,
+        memory_used_bytes=memory.used if memory else None,
+        memory_total_bytes=memory.total if memory else None,
         utilisation=_utilisation(nvml, handle),
     )
+
+
+def _memory(nvml: Any, handle: Any) -> Any:
+    try:
+        return nvml.nvmlDeviceGetMemoryInfo(handle)
+    except (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
+        return None
 
 
 def _utilisation(nvml: Any, handle: Any) -> float | None:
     try:
         return float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu) / 100
-    except nvml.NVMLError_NotSupported:
+    except (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
         return None
 
 

@@ -488,9 +488,13 @@ def _cards(gpus: Sequence[Mapping[str, Any]] | str) -> str:
     if isinstance(gpus, str):
         return gpus
     return "; ".join(
-        f"{gpu['name']}, {gpu['memory_total_bytes'] / 1e9:.0f} GB, driver {gpu['driver']}"
+        f"{gpu['name']}{_gigabytes(gpu['memory_total_bytes'])}, driver {gpu['driver']}"
         for gpu in gpus
     )
+
+
+def _gigabytes(n_bytes: int | None) -> str:
+    return "" if n_bytes is None else f", {n_bytes / 1e9:.0f} GB"
 
 
 def _validation(data: Mapping[str, Any]) -> str:

@@ -99,6 +99,9 @@ class Prober:
     def _accuracies(self, features: Features) -> Accuracies:
         centre = features.train.mean(dim=0)
         centred = Features(*(part - centre for part in features))
+        # Neither classifier minds the scale, but squares of a large code would not be finite.
+        scale = centred.train.abs().max().clamp(min=1e-30)
+        centred = Features(*(part / scale for part in centred))
         return Accuracies(linear=self._linear(centred), neighbours=self._neighbours(centred))
 
     def _linear(self, features: Features) -> float:

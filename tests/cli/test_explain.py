@@ -78,7 +78,7 @@ def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
         patch.setattr(coordinator.Coordinator, "run", interrupted)
         answer = cli(*RUN)
     assert answer.code == 130
-    assert "`sweep explain x --run`" in answer.err
+    assert "`sweep explain x --from 0 --to 1 --seeds 3 --run`" in answer.err
     assert "Missing" not in cli("explain", "x", "--run", "--gpus", "cpu", "--workers", 1).out
 
 

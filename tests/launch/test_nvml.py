@@ -54,6 +54,16 @@ def test_a_card_that_does_not_tell_its_utilisation_tells_the_rest(
 
 
 @pytest.mark.usefixtures("_driver")
+@pytest.mark.parametrize("error", ["NotSupported", "NoPermission"])
+def test_a_card_that_does_not_tell_its_memory_is_sound(
+    monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    use(monkeypatch, fake_nvml(nvmlDeviceGetMemoryInfo=error))
+    (card,) = cards() or ()
+    assert (card.memory_total_bytes, card.utilisation) == (None, 0.37)
+
+
+@pytest.mark.usefixtures("_driver")
 @pytest.mark.parametrize("error", ["LibraryNotFound", "DriverNotLoaded"])
 def test_without_a_driver_there_is_nothing_to_tell(
     monkeypatch: pytest.MonkeyPatch, error: str

@@ -28,7 +28,7 @@ from sweep.trainer.fused.trainer import FusedTrainer
 from sweep.trainer.randomness import initial_weights
 from sweep.trainer.reference import ReferenceTrainer, Training
 from sweep.trainer.weights import load_model
-from sweep.trial import EpochDone, TrialConfig, TrialDiverged, TrialSpec
+from sweep.trial import EpochDone, Limits, TrialConfig, TrialDiverged, TrialSpec
 
 INSTEAD = "`--trainer reference` trains without it, one trial at a time."
 
@@ -133,7 +133,8 @@ def _of_trial(
         yield Difference(trial, event.reason, math.nan, tolerance.measured)
         return
     (metrics,), (expected,) = event.metrics, training.train_epoch()
-    got, truth = fused.result(trial.number), training.result()
+    nothing_else = Limits(weights=-math.inf, pictures=-math.inf)
+    got, truth = fused.result(trial.number, nothing_else), training.result()
     measured = {
         "train_loss": (metrics.train_loss, expected.train_loss),
         "val_mse": (metrics.val_mse, expected.val_mse),
@@ -165,6 +166,7 @@ def _trials(batch_size: int) -> list[TrialSpec]:
     )
     return [
         TrialSpec(
+            keep_pictures_below=-math.inf,
             number=i,
             attempt=1,
             seeds=(i,),

@@ -255,8 +255,8 @@ class FusedTrainer:
     def result(self, number: int, limits: Limits | None = None) -> TrialDone:
         """What came of a trial that has trained to its last epoch; it stays until released.
 
-        Weights, pictures and what is found in the weights come below the limits, or the trial's
-        own.
+        Weights and what is found in them come below the limit of weights, pictures below theirs:
+        those given, or the trial's own.
         """
         member, data = self._members[number], self.data
         spec, tested = member.spec, member.tested
@@ -267,7 +267,9 @@ class FusedTrainer:
             )
         limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
         is_best_of_width = member.last_error < limits.pictures
-        inside = self._look_into(member) if is_best_of_width or spec.probe else Inside()
+        # The device waits meanwhile, for seconds: of each width's best that would be too often.
+        is_best = member.last_error < limits.weights
+        inside = self._look_into(member) if is_best or spec.probe else Inside()
         return TrialDone(
             number=number,
             attempt=spec.attempt,
@@ -280,7 +282,7 @@ class FusedTrainer:
             train_seconds=member.train_seconds,
             reconstructions_png=self._strip_png(tested) if is_best_of_width else None,
             errors_png=self._errors_png(tested) if is_best_of_width else None,
-            weights=self._saved(member) if member.last_error < limits.weights else None,
+            weights=self._saved(member) if is_best else None,
             **inside._asdict(),
         )
 
