@@ -166,12 +166,23 @@ def _tidy(path: Path) -> None:
         connection.execute("UPDATE sweep_workers SET host = '', pid = 0")
         rows = connection.execute("SELECT study_id, provenance FROM sweep_studies").fetchall()
         for study_id, provenance in rows:
-            kept = json.loads(provenance)
-            kept.pop("platform", None)
-            kept.pop("git_commit", None)
             connection.execute(
                 "UPDATE sweep_studies SET provenance = ? WHERE study_id = ?",
-                (json.dumps(kept), study_id),
+                (json.dumps(_without_machine(json.loads(provenance))), study_id),
             )
     with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")  # one file, no log beside it
         connection.execute("VACUUM")
+
+
+def _without_machine(record: Any) -> Any:
+    """At any depth: a study that was resumed keeps the record of each of its runs."""
+    if isinstance(record, list):
+        return [_without_machine(of) for of in record]
+    if not isinstance(record, dict):
+        return record
+    return {
+        name: _without_machine(of)
+        for name, of in record.items()
+        if name not in ("platform", "git_commit")
+    }
