@@ -1,0 +1,173 @@
+"""A long study through simulated workers: does anything grow that should not?
+
+    python -m benchmarks.long                                   # 100,000 trials on SQLite
+    python -m benchmarks.long --trials 20000 --storage postgresql://me@localhost/empty
+
+Prints, a tenth of the study a line, the rate of finished trials and the coordinator's memory; then
+the rate of the last tenth over that of the second (the first has the start in it), the memory and
+the database that a trial takes, and how long the study takes to be taken up again: from the call to
+the first trial that is finished after it. The coordinator runs in this process, its workers in
+processes of their own; they answer like GPUs, at ``--rate`` trials a second each.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+from sqlalchemy import Engine, text
+
+from benchmarks.simulated_worker import SimulatedLauncher, Simulation
+from sweep.coordinator.progress import Progress
+from sweep.coordinator.run import RunOptions, resume, start
+from sweep.search.samplers import quiet_optuna
+from sweep.store.migrate import open_store
+from sweep.studyfile import loads
+
+N_TENTHS = 10
+#: Trials that the study is taken up again for.
+N_MORE = 64
+
+_STUDY = """
+study.name = "long"
+data.name = "fashion-mnist-mini"
+sampler.name = "{sampler}"
+budget.trials = {n_trials}
+[space]
+hidden_width = {{ low = 8, high = 1024, log = true }}
+activation = {{ choices = ["relu", "gelu", "tanh", "linear"] }}
+loss = {{ choices = ["bce", "mse"] }}
+learning_rate = {{ low = 1e-5, high = 1e-1, log = true }}
+epochs = 5
+"""
+
+
+class Look(NamedTuple):
+    """The study at a moment."""
+
+    seconds: float
+    n_finished: int
+    #: Resident, of the coordinator's process.
+    memory_bytes: int
+
+
+@dataclass
+class Looks:
+    """One look at least every hundredth of the study."""
+
+    every: int
+    taken: list[Look] = field(default_factory=list)
+
+    def __call__(self, progress: Progress) -> None:
+        n = progress.n_finished
+        if not self.taken or n >= self.taken[-1].n_finished + self.every:
+            memory = psutil.Process().memory_info().rss
+            self.taken.append(Look(time.perf_counter(), n, memory))
+
+    def first_at(self, n_finished: float) -> Look:
+        return next(look for look in self.taken if look.n_finished >= n_finished)
+
+
+def measure(engine: Engine, sampler: str, n_trials: int, n_workers: int, rate: float) -> Any:
+    """Run the study and take it up again."""
+    study_file = loads(_STUDY.format(sampler=sampler, n_trials=n_trials), "benchmark")
+    looks = Looks(every=max(1, n_trials // 100))
+    options = RunOptions(gpus="cpu", cpu_workers=n_workers)
+    launcher = SimulatedLauncher(Simulation(trials_per_second=rate, slots=64))
+    phase = start(engine, study_file, options, looks, say=print, launcher=launcher)
+    assert phase == "finished"
+    found = _tenths(looks, n_trials) | _per_trial(looks, engine, n_trials)
+    found["resume_seconds"] = _take_up(engine, n_trials, options, launcher)
+    print(f"long    taken up again, first trial finished after {found['resume_seconds']:.2f} s")
+    return found
+
+
+def _tenths(looks: Looks, n_trials: int) -> dict[str, Any]:
+    edges = [looks.first_at(n_trials * tenth / N_TENTHS) for tenth in range(N_TENTHS)]
+    edges = list(dict.fromkeys([*edges, looks.taken[-1]]))  # a short study has fewer looks
+    rates = []
+    for before, after in pairwise(edges):
+        rates.append((after.n_finished - before.n_finished) / (after.seconds - before.seconds))
+        print(
+            f"long    {after.n_finished:>7} trials: {rates[-1]:6.1f}/s, "
+            f"coordinator {after.memory_bytes / 2**20:6.1f} MiB"
+        )
+    print(f"long    rate of the last tenth over that of the second: {rates[-1] / rates[1]:.2f}")
+    return {"rates": rates, "last over second": rates[-1] / rates[1]}
+
+
+def _per_trial(looks: Looks, engine: Engine, n_trials: int) -> dict[str, float]:
+    later = [look for look in looks.taken if look.n_finished >= n_trials / N_TENTHS]
+    slope, base = np.polyfit(
+        [look.n_finished for look in later], [look.memory_bytes for look in later], 1
+    )
+    size = database_bytes(engine) / n_trials
+    print(
+        f"long    coordinator's memory {base / 2**20:.0f} MiB + {slope:.0f} bytes a trial, "
+        f"database {size:.0f} bytes a trial"
+    )
+    return {"memory_base": base, "memory_per_trial": slope, "database_per_trial": size}
+
+
+def database_bytes(engine: Engine) -> int:
+    """What the database takes on disk, its log left out."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            pages, page = (
+                int(connection.execute(text(f"PRAGMA {name}")).scalar_one())
+                for name in ("page_count", "page_size")
+            )
+            return pages * page
+        size = connection.execute(text("SELECT pg_database_size(current_database())"))
+        return int(size.scalar_one())
+
+
+class _Finished(NamedTuple):
+    at: list[float]
+
+    def look(self, progress: Progress, before: int) -> None:
+        if not self.at and progress.n_finished > before:
+            self.at.append(time.perf_counter())
+
+
+def _take_up(
+    engine: Engine, n_trials: int, options: RunOptions, launcher: SimulatedLauncher
+) -> float:
+    """Seconds from the call to the first trial that finishes after it."""
+    finished: list[float] = []
+
+    def look(progress: Progress) -> None:
+        if progress.n_finished > n_trials:
+            finished.append(time.perf_counter())
+
+    began = time.perf_counter()
+    more = n_trials + N_MORE
+    resume(engine, "long", options, look, say=print, trials=more, launcher=launcher)
+    return finished[0] - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--trials", type=int, default=100_000)
+    parser.add_argument("--sampler", default="random", choices=("random", "tpe"))
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=100.0, help="trials a second and worker")
+    parser.add_argument("--storage", help="an empty database; without it SQLite in a new folder")
+    given = parser.parse_args()
+    quiet_optuna()
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_store(given.storage or f"sqlite:///{Path(folder, 'long.db')}", create=True)
+        found = measure(engine, given.sampler, given.trials, given.workers, given.rate)
+        said = {"benchmark": "long", **vars(given), "storage": engine.dialect.name, **found}
+        engine.dispose()
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()
