@@ -13,7 +13,7 @@ from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_limits import limits_by_width
 from sweep.analysis.study_usefulness import study_usefulness
-from sweep.analysis.usefulness import Probed, Usefulness, noise
+from sweep.analysis.usefulness import Usefulness, Worth
 from sweep.analysis.verdict import floor_at, question_trial
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.errors import NotFoundError, SweepError
@@ -123,11 +123,11 @@ class Useful:
 
     dataset: str
     found: Usefulness
-    #: The narrowest code that tells as many as the pixels, but for chance; where none does, the
-    #: one that tells most.
-    shown: Probed
-    #: Whether it does.
-    is_enough: bool
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether a code tells as many as the pixels."""
+        return self.found.worth is not Worth.NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,14 +274,7 @@ def _useful(engine: Engine) -> Useful:
     found = study_usefulness(engine, "features")
     if found is None:
         raise SweepError("study 'features' has no code that was asked for the labels.")
-    pixels = found.pixels.best
-    enough = [of for of in found.best if of.code.best >= pixels - noise(pixels, of.n_test)]
-    return Useful(
-        dataset=read.study(engine, "features").dataset,
-        found=found,
-        shown=enough[0] if enough else max(found.best, key=lambda of: of.code.best),
-        is_enough=bool(enough),
-    )
+    return Useful(dataset=read.study(engine, "features").dataset, found=found)
 
 
 def _dataset(engine: Engine, name: str) -> OfDataset:

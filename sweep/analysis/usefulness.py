@@ -73,6 +73,9 @@ class Usefulness:
     best: tuple[Probed, ...]
     #: All that were probed, by width and number.
     trials: tuple[Probed, ...]
+    #: The narrowest of the best that tells as many as the pixels, but for chance; where none does,
+    #: the one that tells most.
+    shown: Probed
     worth: Worth
     #: The verdict in sentences, with the numbers.
     because: str
@@ -87,12 +90,12 @@ def usefulness(best: Sequence[Probed], trials: Sequence[Probed]) -> Usefulness:
     """Of one trial or more; ``best`` are some of ``trials``, one a width, the narrowest first."""
     pixels, margin = best[0].pixels.best, noise(best[0].pixels.best, best[0].n_test)
     enough = [of for of in best if of.code.best >= pixels - margin]
-    # Where none is enough, the one that tells most.
     shown = enough[0] if enough else max(best, key=lambda of: of.code.best)
     is_narrow = shown.hidden_width <= _NARROW * shown.n_pixels
     return Usefulness(
         best=tuple(best),
         trials=tuple(trials),
+        shown=shown,
         worth=(Worth.NARROW if is_narrow else Worth.WIDE) if enough else Worth.NONE,
         because=" ".join([_said(shown, margin), _beside_pca(best), *_from_end_to_end(best)]),
     )

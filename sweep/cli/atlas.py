@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Storage, StudyName
+from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName
 from sweep.cli.output import show, show_json, show_titled_table, write_file
 from sweep.errors import NotFoundError
 
@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 
 def atlas(
     name: StudyName,
-    numbers: Annotated[
-        list[int] | None,
-        typer.Argument(
-            metavar="[NUMBER]...",
-            min=0,
-            max=LARGEST,
-            show_default="the best of each width",
-            help="Trials.",
-        ),
-    ] = None,
+    numbers: NumbersOrWidths = None,
     output: Annotated[
         Path | None,
         typer.Option(

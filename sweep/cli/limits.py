@@ -1,11 +1,9 @@
 """limits: what holds the errors of a study up."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Storage, StudyName
+from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName
 from sweep.cli.output import show_json, show_titled_table
 
 if TYPE_CHECKING:
@@ -14,16 +12,7 @@ if TYPE_CHECKING:
 
 def limits(
     name: StudyName,
-    numbers: Annotated[
-        list[int] | None,
-        typer.Argument(
-            metavar="[NUMBER]...",
-            min=0,
-            max=LARGEST,
-            show_default="the best of each width",
-            help="Trials.",
-        ),
-    ] = None,
+    numbers: NumbersOrWidths = None,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:

@@ -10,6 +10,16 @@ LARGEST = 2**31 - 1
 
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study, as in `sweep list`.")]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=0, max=LARGEST, help="The trial.")]
+NumbersOrWidths = Annotated[
+    list[int] | None,
+    typer.Argument(
+        metavar="[NUMBER]...",
+        min=0,
+        max=LARGEST,
+        show_default="the best of each width",
+        help="Trials.",
+    ),
+]
 TrialOption = Annotated[
     int | None,
     typer.Option("--trial", metavar="NUMBER", min=0, max=LARGEST, help="One trial of the study."),

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Storage, StudyName
+from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName
 from sweep.cli.output import show, show_json, show_titled_table
 from sweep.cli.reconstruct import no_weights
 from sweep.errors import DataError, NotFoundError, StoreError
@@ -21,16 +19,7 @@ if TYPE_CHECKING:
 
 def probe(
     name: StudyName,
-    numbers: Annotated[
-        list[int] | None,
-        typer.Argument(
-            metavar="[NUMBER]...",
-            min=0,
-            max=LARGEST,
-            show_default="the best of each width",
-            help="Trials.",
-        ),
-    ] = None,
+    numbers: NumbersOrWidths = None,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
