@@ -67,13 +67,14 @@ def _kill(training: Training) -> None:
                 run.model.encoder.bias[first::4] = -1e3
 
 
-def _saturate(training: Training) -> None:
+def saturate(training: Training) -> None:
+    """Hidden units far out on their activation."""
     with torch.no_grad():
         for run in training._runs:
             run.model.encoder.weight *= 500.0
 
 
-def _stick(training: Training) -> None:
+def stick(training: Training) -> None:
     """Every output is far out, on one side or the other."""
     with torch.no_grad():
         for run in training._runs:
@@ -94,10 +95,10 @@ PLANTS = {
     ),
     "dead units": Plant(Limit.SATURATION, replace(WIDE, activation=Activation.RELU), _kill),
     "saturated units": Plant(
-        Limit.SATURATION, replace(WIDE, activation=Activation.TANH, learning_rate=1e-3), _saturate
+        Limit.SATURATION, replace(WIDE, activation=Activation.TANH, learning_rate=1e-3), saturate
     ),
     "saturated output": Plant(
-        Limit.SATURATION, replace(WIDE, output=Output.SIGMOID, learning_rate=1e-3), _stick
+        Limit.SATURATION, replace(WIDE, output=Output.SIGMOID, learning_rate=1e-3), stick
     ),
     "tiny training set": Plant(
         Limit.GENERALISATION,

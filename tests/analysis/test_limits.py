@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from benchmarks.labels import saturate, stick
 from sweep.analysis.floors import Floors, compute_floors
 from sweep.analysis.limits import Limit, limit_of
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule
@@ -54,20 +55,6 @@ def _kill(training: Training) -> None:
                 run.model.encoder.bias[first::4] = -1e3
 
 
-def _saturate(training: Training) -> None:
-    with torch.no_grad():
-        for run in training._runs:
-            run.model.encoder.weight *= 500.0
-
-
-def _stick(training: Training) -> None:
-    """Every output is far out, on one side or the other."""
-    with torch.no_grad():
-        for run in training._runs:
-            run.model.decoder.bias[::2] = 30.0
-            run.model.decoder.bias[1::2] = -30.0
-
-
 PLANTED = {
     "too narrow": Planted(Limit.CAPACITY, SOUND),
     "too few epochs": Planted(Limit.BUDGET, replace(WIDE, epochs=3, schedule=Schedule.CONSTANT)),
@@ -84,10 +71,10 @@ PLANTED = {
     "saturated units": Planted(
         Limit.SATURATION,
         replace(WIDE, activation=Activation.TANH, hidden_width=32, learning_rate=0.002),
-        _saturate,
+        saturate,
     ),
     "saturated output": Planted(
-        Limit.SATURATION, replace(WIDE, output=Output.SIGMOID, learning_rate=0.002), _stick
+        Limit.SATURATION, replace(WIDE, output=Output.SIGMOID, learning_rate=0.002), stick
     ),
     "tiny training set": Planted(
         Limit.GENERALISATION,
