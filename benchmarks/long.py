@@ -119,13 +119,10 @@ def database_bytes(engine: Engine) -> int:
     """What the database takes on disk, its log left out."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            pages, page = (
-                int(connection.execute(text(f"PRAGMA {name}")).scalar_one())
-                for name in ("page_count", "page_size")
-            )
-            return pages * page
-        size = connection.execute(text("SELECT pg_database_size(current_database())"))
-        return int(size.scalar_one())
+            query = text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        else:
+            query = text("SELECT pg_database_size(current_database())")
+        return int(connection.execute(query).scalar_one())
 
 
 class _Finished(NamedTuple):

@@ -68,7 +68,8 @@ class Outbox:
                     return False
                 self._writer.stage()
                 self._write = Write(self._writer)
-            if not self._write.wait(0.0 if self.is_away else WAIT_SECONDS):
+            # Away, it is only looked at; the last one is waited for, lest it land after the end.
+            if not self._write.wait(WAIT_SECONDS if not self.is_away or self._is_over() else 0.0):
                 self._note_away("it does not answer")
                 return False
             write, self._write = self._write, None
@@ -86,10 +87,13 @@ class Outbox:
     def close(self, *, hurry: Callable[[], bool]) -> None:
         """Write the last rows and give the lease back.
 
-        Once ``hurry`` says so, it waits no longer for a database that is away: the lease runs out.
+        Once ``hurry`` says so, it waits no longer for a database that is away than for the write
+        under way: the lease runs out.
         """
         while not self.flush(at_once=True):
             if hurry():
+                if self._write is not None:
+                    self._write.wait(WAIT_SECONDS)
                 return
             time.sleep(0.1)
         with suppress(StoreError):  # it runs out
@@ -113,10 +117,14 @@ class Outbox:
             return True
         return self._writer.has_changes and (at_once or now >= self._next_write)
 
+    def _is_over(self) -> bool:
+        """Whether the database has been away for too long."""
+        since = self._away_since
+        return since is not None and time.monotonic() - since > self._max_away_seconds
+
     def _note_away(self, reason: str) -> None:
-        now = time.monotonic()
-        self._away_since = self._away_since or now
-        if now - self._away_since > self._max_away_seconds:
+        self._away_since = self._away_since or time.monotonic()
+        if self._is_over():
             raise StoreError(
                 f"the database was away for {self._max_away_seconds:.0f} s "
                 f"(budget.max_away_seconds): {reason}"

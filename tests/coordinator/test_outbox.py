@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from sqlalchemy import text
 
 from sweep.coordinator import outbox
+from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Progress
 from sweep.errors import StoreError
 from sweep.store import read
@@ -152,6 +153,42 @@ def test_a_database_that_hangs_for_too_long_is_given_up_at_once(
     file = study_file(STUDY, "budget.max_away_seconds=1")
     with pytest.raises(StoreError, match="away for 1 s .*it does not answer"):
         run(engine, FakeLauncher(slowly), file, observer=observer)
+
+
+class Refused:
+    """A writer whose database refuses every write, and takes its time over it."""
+
+    has_changes = has_pending = True
+    pending_bytes = 0
+    seconds = 0.0
+    n_under_way = 0
+
+    def stage(self) -> None: ...
+
+    def land(self) -> None:
+        self.n_under_way += 1
+        time.sleep(self.seconds)
+        self.n_under_way -= 1
+        raise StoreError("connection refused")
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+def test_no_write_is_under_way_after_the_end(
+    monkeypatch: pytest.MonkeyPatch, gives_up: bool
+) -> None:
+    # It would renew the lease of a study that nobody runs any more.
+    monkeypatch.setattr(outbox, "RETRY_SECONDS", 0.0)
+    writer: Any = Refused()
+    box = Outbox(writer, max_away_seconds=0.01 if gives_up else 60.0)
+    assert not box.flush(at_once=True)
+    time.sleep(0.02)
+    writer.seconds = 0.3
+    if gives_up:
+        with pytest.raises(StoreError, match="away for 0 s .*connection refused"):
+            box.flush(at_once=True)
+    else:
+        box.close(hurry=lambda: True)
+    assert writer.n_under_way == 0
 
 
 def test_an_sqlite_file_that_another_process_locks_holds_nobody_up(
