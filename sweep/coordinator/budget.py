@@ -28,6 +28,7 @@ from sweep.trial import EpochDone
 
 _SECONDS_AN_HOUR = 3600.0
 
+#: The phases of a study that has used up its budget.
 FINISHED, OUT_OF_TIME = "finished", "out of time"
 
 

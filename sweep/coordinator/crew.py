@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sweep.launch.launcher import Launcher, WorkerHandle
@@ -145,6 +145,8 @@ class Crew:
         self._launcher = launcher
         self.setup = setup
         self._workers: dict[str, Worker] = {}
+        #: Started before anybody asked for them.
+        self._ahead: list[Worker] = []
         self._n_started = 0
         self._n_retries = n_retries
         self._failed_starts: dict[str, int] = {}
@@ -159,15 +161,28 @@ class Crew:
     def get(self, name: str) -> Worker | None:
         return self._workers.get(name)
 
+    def start_ahead(self, devices: Sequence[str]) -> None:
+        """Start the workers that ``start`` is soon to be called for, on these devices."""
+        for device in devices:
+            self._ahead.append(self._launch(device))
+
     def start(self, device: str) -> Worker:
-        """Start a worker on a device and tell it what it needs to know."""
+        """A new worker on a device, told what it needs to know."""
+        for worker in self._ahead:
+            if worker.device == device:
+                self._ahead.remove(worker)
+                break
+        else:
+            worker = self._launch(device)
+        self._workers[worker.name] = worker
+        return worker
+
+    def _launch(self, device: str) -> Worker:
         name = f"w{self._n_started}"
         self._n_started += 1
         handle = self._launcher.start(name, device)
-        worker = Worker(name=name, device=device, handle=handle)
-        self._workers[name] = worker
         handle.send(self.setup)
-        return worker
+        return Worker(name=name, device=device, handle=handle)
 
     def lost(self, worker: Worker) -> bool:
         """Forget a worker that died; says whether another may be started on its device.
@@ -189,18 +204,25 @@ class Crew:
 
     def shut_down(self) -> None:
         """Let the workers go; whoever lingers is killed."""
-        for worker in self:
+        for worker in self._all():
             worker.handle.send(Shutdown())
         deadline = time.monotonic() + SHUTDOWN_SECONDS
-        for worker in self:
+        for worker in self._all():
             if not worker.handle.wait(max(0.0, deadline - time.monotonic())):
                 worker.handle.kill()
-        self._workers.clear()
+        self._forget()
 
     def kill(self) -> None:
         """End every worker now."""
-        for worker in self:
+        for worker in self._all():
             worker.handle.kill()
-        for worker in self:
+        for worker in self._all():
             worker.handle.wait(SHUTDOWN_SECONDS)
+        self._forget()
+
+    def _all(self) -> list[Worker]:
+        return [*self._workers.values(), *self._ahead]
+
+    def _forget(self) -> None:
         self._workers.clear()
+        self._ahead.clear()

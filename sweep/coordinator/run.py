@@ -14,6 +14,7 @@ import optuna
 
 from sweep import datasets
 from sweep.coordinator.book import Book
+from sweep.coordinator.budget import FINISHED, OUT_OF_TIME
 from sweep.coordinator.crew import Crew
 from sweep.coordinator.expected import expected
 from sweep.coordinator.loop import Coordinator
@@ -21,7 +22,7 @@ from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
 from sweep.errors import DeviceError, FailureLimitError, StudyFileError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
-from sweep.launch.launcher import Launcher
+from sweep.launch.launcher import Inbox, Launcher
 from sweep.launch.local import LocalLauncher
 from sweep.names import Dataset, Pruner, Sampler, Trainer, WorkerEngine
 from sweep.search.changes import incompatible_changes
@@ -249,37 +250,53 @@ def _run(
     """Run a study that is there; ``stored`` is its file so far, None when it was just made."""
     quiet_optuna()
     name = study_file.study.name
-    opened = hold_study(
-        engine,
-        name,
-        waiting=lambda left: say(f"another coordinator may still run it; {left:.0f} s to go"),
-    )
-    try:
-        book = Book(opened, study_file, artifact_folder(engine.url))
-        if stored is not None:
-            _note_resumption(opened, stored, study_file, means.trainer)
-            # The file's own budget counts where it was changed: --trials may have raised it since.
-            if trials is None and n_trials(study_file) != n_trials(stored):
-                trials = n_trials(study_file)
-        if trials is not None:
-            book.extend(trials)
-        coordinator = _coordinator(
-            engine, opened, study_file, book, means, observer, launcher or means.launcher
+    launcher = launcher or means.launcher
+    crew = Crew(launcher, _setup(study_file, means), n_retries=study_file.workers.retries)
+    is_over = stored == study_file and read.phase(engine, name) in (FINISHED, OUT_OF_TIME)
+    # Workers take seconds to start, as 100,000 trials do to load.
+    ahead = () if is_over and trials is None else means.devices
+    with _killed_on_error(crew):
+        opened = hold_study(
+            engine,
+            name,
+            waiting=lambda left: say(f"another coordinator may still run it; {left:.0f} s to go"),
+            held=lambda: crew.start_ahead(ahead),
         )
-        with (
-            _signals(coordinator.interrupt),
-            kept(engine, opened.study_id, opened.writer.token),
-        ):
-            phase = coordinator.run()
-    except BaseException as error:
-        opened.writer.abandon(str(error) or type(error).__name__)
-        raise
+        try:
+            book = Book(opened, study_file, artifact_folder(engine.url))
+            if stored is not None:
+                _note_resumption(opened, stored, study_file, means.trainer)
+                # The file's own budget counts where it was changed: --trials may have raised it.
+                if trials is None and n_trials(study_file) != n_trials(stored):
+                    trials = n_trials(study_file)
+            if trials is not None:
+                book.extend(trials)
+            coordinator = _coordinator(
+                engine, opened, study_file, book, means, observer, crew, launcher.inbox
+            )
+            with (
+                _signals(coordinator.interrupt),
+                kept(engine, opened.study_id, opened.writer.token),
+            ):
+                phase = coordinator.run()
+        except BaseException as error:
+            opened.writer.abandon(str(error) or type(error).__name__)
+            raise
     if phase == "failed":
         raise FailureLimitError(
             f"study {name!r}: more than {study_file.budget.max_failures} trials failed "
             f"(budget.max_failures). `sweep trials {name} --state fail` says why."
         )
     return phase
+
+
+@contextmanager
+def _killed_on_error(crew: Crew) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        crew.kill()
+        raise
 
 
 def _note_resumption(
@@ -290,21 +307,12 @@ def _note_resumption(
     opened.writer.note_run({**collect(trainer), "at": opened.held_since})
 
 
-def _coordinator(
-    engine: Engine,
-    opened: OpenStudy,
-    study_file: StudyFile,
-    book: Book,
-    means: Means,
-    observer: Observer,
-    launcher: Launcher,
-) -> Coordinator:
-    pruning = study_file.pruner.name is not Pruner.NONE
-    setup = WorkerSetup(
+def _setup(study_file: StudyFile, means: Means) -> WorkerSetup:
+    return WorkerSetup(
         dataset=study_file.data.name,
         validation_fraction=study_file.data.validation_fraction,
         split_seed=study_file.data.split_seed,
-        pruning=pruning,
+        pruning=_prunes(study_file),
         n_threads=means.n_threads,
         train_limit=study_file.data.train_limit,
         trainer=means.trainer,
@@ -312,14 +320,30 @@ def _coordinator(
         max_slots=means.population,
         n_workers_on_device=means.devices.count(means.devices[0]),
     )
+
+
+def _prunes(study_file: StudyFile) -> bool:
+    return study_file.pruner.name is not Pruner.NONE
+
+
+def _coordinator(
+    engine: Engine,
+    opened: OpenStudy,
+    study_file: StudyFile,
+    book: Book,
+    means: Means,
+    observer: Observer,
+    crew: Crew,
+    inbox: Inbox,
+) -> Coordinator:
     return Coordinator(
         study_file=study_file,
         book=book,
         writer=opened.writer,
-        crew=Crew(launcher, setup, n_retries=study_file.workers.retries),
-        inbox=launcher.inbox,
+        crew=crew,
+        inbox=inbox,
         devices=list(means.devices),
-        rule=make_pruner(study_file) if pruning else None,
+        rule=make_pruner(study_file) if _prunes(study_file) else None,
         commands=lambda: waiting_commands(engine, opened.study_id),
         invalid=lambda: invalid_trials(engine, opened.study_id),
         usage=_usage_reader(engine, opened.study_id, study_file),

@@ -400,6 +400,11 @@ def study_file_text(engine: Engine, name: str) -> str:
     return str(_study_column(engine, name, "study_file"))
 
 
+def phase(engine: Engine, name: str) -> str:
+    """What the study's coordinator is at, or how it ended: "new", "running", "finished", …"""
+    return str(_study_column(engine, name, "phase"))
+
+
 def settings(engine: Engine, name: str) -> dict[str, Any]:
     """The study file as JSON, defaults filled in."""
     return dict(_study_column(engine, name, "settings"))

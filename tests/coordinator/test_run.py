@@ -31,6 +31,7 @@ from sweep.names import CommandKind
 from sweep.search.configurations import config_from_params, suggest_config, trial_seeds
 from sweep.search.samplers import make_sampler
 from sweep.store import annotate, commands, read
+from sweep.store import study as study_of_the_store
 from sweep.store.engine import Engine, writing
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
@@ -785,6 +786,38 @@ def test_a_finished_study_starts_no_workers(engine: Engine) -> None:
     launcher = FakeLauncher()
     assert go_on(engine, launcher) == "finished"
     assert launcher.workers == []
+
+
+def test_workers_start_while_the_study_is_loaded(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Both take seconds: a hundred thousand trials to load, a device to get ready.
+    launcher, seen = FakeLauncher(), []
+    real = study_of_the_store._load
+
+    def load(*args: Any) -> Any:
+        seen.append([worker.name for worker in launcher.workers])
+        return real(*args)
+
+    monkeypatch.setattr(study_of_the_store, "_load", load)
+    assert run(engine, launcher, options=THREE) == "finished"
+    assert seen == [["w0", "w1", "w2"]]
+    assert len(launcher.workers) == 3  # the same that trained
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_workers_started_ahead_end_when_the_study_cannot_be_loaded(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*args: Any) -> Any:
+        raise StoreError("its trial numbers have gaps")
+
+    launcher = FakeLauncher()
+    monkeypatch.setattr(study_of_the_store, "_load", load)
+    with pytest.raises(StoreError, match="gaps"):
+        run(engine, launcher, options=THREE)
+    assert len(launcher.workers) == 3
+    assert all(worker.wait(5.0) for worker in launcher.workers)
 
 
 def test_two_starts_of_one_study_at_once_make_one_study(storage_url: str) -> None:
