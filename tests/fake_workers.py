@@ -29,6 +29,9 @@ from sweep.worker.populations import PopulationSession
 from sweep.worker.session import Session
 from tests.fake_populations import FakePopulation, PretendedEpoch
 
+#: Of the data that they pretend to have.
+DATA_SHA256 = "5" * 64
+
 #: Called at each epoch of each trial; may sleep, raise, or kill its worker.
 OnEpoch = Callable[["FakeWorker", TrialSpec, int], None]
 
@@ -136,7 +139,7 @@ class FakeWorker:
                     device=self.device,
                     device_name="pretended",
                     torch_version="0",
-                    data_sha256="5" * 64,
+                    data_sha256=DATA_SHA256,
                     originals_png=FakeTraining.pictures,
                     room=self.population.room,
                 )

@@ -27,7 +27,7 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, insert, make_url
 
 from sweep.names import Activation, Loss, Outcome
-from sweep.store import annotate, revisions, schema
+from sweep.store import annotate, read, revisions, schema
 from sweep.store.engine import connect, writing
 from sweep.store.explaining import Explained
 from sweep.store.migrate import initialise
@@ -167,9 +167,11 @@ def add_explanation(
     n_seeds = len(next(iter(errors.values())))
     name = name or f"{study}-explain"
     about = {"study": {"name": name, "repeat": n_seeds}}
-    study_id = add_study(engine, name, settings=about, **columns)
+    of_same_data = {"provenance": read.provenance(engine, study)}
+    study_id = add_study(engine, name, settings=about, **{**of_same_data, **columns})
     ends = Explained(
         study=study,
+        study_created_at=read.made(engine, study)[1],
         from_number=None,
         to_number=1,
         baseline=asdict(baseline),

@@ -11,7 +11,7 @@ from sweep.errors import NotFoundError, UsageError
 from sweep.names import Outcome
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.explaining import Explained, explained_by, explaining
+from sweep.store.explaining import Explained, explained_by, explaining, strangers
 from sweep.store.read_beside import seed_errors
 from sweep.store.records import TrialRow
 from sweep.studyfile import Fixed, loads, typed_config
@@ -41,6 +41,14 @@ def study_explanation(engine: Engine, name: str) -> StudyExplanation | None:
         return None
     child, ends = list(children.items())[-1]
     return explanation_in(engine, child, ends)
+
+
+def ignored(engine: Engine, name: str) -> list[str]:
+    """Which studies look as if they explained this one, and don't: a sentence each."""
+    return [
+        f"Study '{child}' {because}, so it is ignored here; `sweep delete {child}` removes it."
+        for child, because in strangers(engine, name)
+    ]
 
 
 def explanation_in(engine: Engine, child: str, ends: Explained) -> StudyExplanation:
@@ -107,6 +115,7 @@ def choose_ends(
     )
     ends = Explained(
         study=name,
+        study_created_at=read.made(engine, name)[1],
         from_number=from_number,
         to_number=to_number,
         baseline=asdict(baseline),

@@ -85,11 +85,14 @@ def explain(
     How it is computed, and what it cannot say: docs/explain.md.
     """
     logs.use(log_format)
+    from sweep.analysis.study_explanation import ignored
     from sweep.coordinator.explain import known, undertaking
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
     of = undertaking(engine, name, from_number, to_number, seeds)
+    for sentence in ignored(engine, name):
+        say(sentence)
     if train:
         options = run_options(
             gpus, per_gpu, workers, trainer, population, engine_of_workers, address

@@ -62,10 +62,7 @@ def undertaking(
     Raises as ``choose_ends`` does, and UsageError for a study that itself explains another.
     """
     if (own := explained_by(engine, name)) is not None:
-        raise UsageError(
-            f"study '{name}' was trained to explain '{own.study}': `sweep explain {own.study}` "
-            "shows what came of it."
-        )
+        raise _explains_itself(engine, name, own.study)
     if from_number is None and to_number is None:
         begun = _begun(engine, name, n_seeds)
         if begun is not None:
@@ -75,6 +72,17 @@ def undertaking(
     if child is not None:
         return Undertaking(ends=ends, child=child, n_seeds=seeds_of(engine, child))
     return Undertaking(ends=ends, child=_new_name(engine, name), n_seeds=n_seeds or DEFAULT_SEEDS)
+
+
+def _explains_itself(engine: Engine, name: str, study: str) -> UsageError:
+    """Of a study that was trained for an explanation, with where to find that."""
+    is_there = study_exists(engine, study) and name in explaining(engine, study)
+    where = f"explain {study}" if is_there else f"report {name}"
+    gone = "" if is_there else ", which is not there any more"
+    return UsageError(
+        f"study '{name}' was trained to explain '{study}'{gone}: `sweep {where}` shows what came "
+        "of it."
+    )
 
 
 def _begun(engine: Engine, name: str, n_seeds: int | None) -> Undertaking | None:

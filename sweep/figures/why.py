@@ -25,6 +25,8 @@ class Findings(NamedTuple):
     ties: TieSet | None
     #: What the error comes from, change by change; None where that was not trained.
     explained: StudyExplanation | None = None
+    #: Of those that are of another study, a sentence each.
+    ignored: Sequence[str] = ()
     #: What the codes are worth; None where none was looked into.
     useful: Usefulness | None = None
 

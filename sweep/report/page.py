@@ -14,7 +14,7 @@ from sweep.analysis.floors import Floors
 from sweep.analysis.importances import importances
 from sweep.analysis.strips import picture_names
 from sweep.analysis.study_atlas import atlas_by_width
-from sweep.analysis.study_explanation import StudyExplanation, study_explanation
+from sweep.analysis.study_explanation import StudyExplanation, ignored, study_explanation
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_limits import LimitedTrial, limits_by_width
 from sweep.analysis.study_ties import study_ties
@@ -111,6 +111,8 @@ class Page:
     pictures: list[PictureRow]
     #: What the difference to the best comes from, as far as that was trained.
     explanation: StudyExplanation | None
+    #: Of those that are of another study, a sentence each.
+    ignored: list[str]
     #: The best of each width on the same images; empty where there is but one.
     atlas: list[PictureRow]
     #: What they tell.
@@ -159,6 +161,7 @@ def gather_page(engine: Engine, name: str) -> Page:
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(engine, study, found),
         explanation=explanation,
+        ignored=ignored(engine, name),
         atlas=gather_pictures(atlas) if atlas else [],
         atlas_note=_atlas_note(atlas) if atlas else "",
         charts=_charts(engine, study, table, best, found, floors)

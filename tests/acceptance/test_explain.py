@@ -42,7 +42,7 @@ def n_complete(engine: Engine) -> int:
 
 def test_a_killed_explanation_goes_on_with_the_same_command(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
-    study_id = add_study(engine, "x", study_file=FILE)
+    study_id = add_study(engine, "x", study_file=FILE, provenance={})
     ends = [
         TrialConfig(hidden_width=2, epochs=1, learning_rate=1e-3),
         TrialConfig(hidden_width=8, epochs=3, learning_rate=1e-2),

@@ -1,16 +1,18 @@
 """explain: the plan without --run, the paths with it, and what cannot be explained."""
 
 import math
+from typing import Any
 
 import pytest
 
 from sweep.coordinator import run as coordinator
 from sweep.names import Activation
+from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine
 from sweep.trial import TrialConfig
 from tests.cli_runner import Cli
-from tests.fake_workers import FakeLauncher
-from tests.store_factories import add_study, add_trial
+from tests.fake_workers import DATA_SHA256, FakeLauncher
+from tests.store_factories import EPOCH, add_explanation, add_study, add_trial
 
 FILE = """
 study.name = "x"
@@ -21,6 +23,8 @@ budget.trials = 3
 """
 #: Pretended errors are 1 / width + 0.1 / epochs: width helps most, activation not at all.
 TARGET = TrialConfig(hidden_width=64, epochs=4, activation=Activation.GELU)
+#: Of a study that was trained on what the pretended workers train on.
+DATA = {"data_sha256": DATA_SHA256}
 BETWEEN = ("explain", "x", "--from", 0, "--to", 1)
 RUN = (*BETWEEN, "--run", "--gpus", "cpu", "--workers", 1)
 
@@ -32,7 +36,11 @@ def _pretended_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _a_study(store: Engine) -> None:
-    study_id = add_study(store, "x", study_file=FILE)
+    _make_study(store)
+
+
+def _make_study(store: Engine, **columns: Any) -> None:
+    study_id = add_study(store, "x", study_file=FILE, provenance=DATA, **columns)
     baseline = TrialConfig(hidden_width=8, epochs=1)
     add_trial(store, study_id, 0, 0.2, config=baseline, train_seconds=2.0)
     add_trial(store, study_id, 1, 0.1, config=TARGET, train_seconds=8.0)
@@ -80,6 +88,19 @@ def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
     assert answer.code == 130
     assert "`sweep explain x --from 0 --to 1 --seeds 3 --run`" in answer.err
     assert "Missing" not in cli("explain", "x", "--run", "--gpus", "cpu", "--workers", 1).out
+
+
+def test_an_explanation_of_an_earlier_study_of_that_name_is_told_and_ignored(
+    cli: Cli, store: Engine
+) -> None:
+    ends = (TrialConfig(hidden_width=8, epochs=1), TARGET)
+    add_explanation(store, "x", *ends, {ends[0]: (0.2, 0.2, 0.2)})
+    assert "ignored" not in cli(*BETWEEN).err
+    delete_study(store, "x")
+    _make_study(store, created_at=EPOCH + 1)
+    answer = cli(*BETWEEN)
+    assert "Study 'x-explain' explains another study that was called 'x'" in answer.err
+    assert "in study 'x-explain-2'" in answer.out
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ import pytest
 from sqlalchemy import update
 
 from sweep.analysis.explanation import causes_of, in_use, is_valid
-from sweep.analysis.study_explanation import StudyExplanation, choose_ends, study_explanation
+from sweep.analysis.study_explanation import (
+    StudyExplanation,
+    choose_ends,
+    ignored,
+    study_explanation,
+)
 from sweep.coordinator import run as coordinator
 from sweep.coordinator.explain import (
     Undertaking,
@@ -23,13 +28,14 @@ from sweep.errors import FailureLimitError, NotFoundError, StudyHeldError, Usage
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
 from sweep.store import read
+from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine, writing
 from sweep.store.explaining import Explained
-from sweep.store.schema import sweep_leases, sweep_trials
+from sweep.store.schema import sweep_leases, sweep_studies, sweep_trials
 from sweep.trial import TrialConfig, TrialSpec
 from tests.coordinator.test_run import study_file
-from tests.fake_workers import FakeLauncher, FakeWorker
-from tests.store_factories import add_rows, add_study, add_trial, lease_row, sqlite_store
+from tests.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker
+from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row, sqlite_store
 
 FILE = """
 study.name = "x"
@@ -40,6 +46,8 @@ space.epochs = {low = 1, high = 9}
 space.activation.choices = ["relu", "gelu"]
 budget.trials = 3
 """
+#: Of a study that was trained on what the pretended workers train on.
+DATA = {"data_sha256": DATA_SHA256}
 BASELINE = TrialConfig(hidden_width=8, epochs=1)
 #: Pretended errors are 1 / width + 0.1 / epochs: the width helps most.
 TARGET = TrialConfig(
@@ -73,7 +81,7 @@ def ends_of(baseline: TrialConfig = BASELINE, target: TrialConfig = TARGET) -> E
 def engine(tmp_path: Path) -> Engine:
     """A study of two trials, the ends of ``ends_of()``."""
     engine = sqlite_store(tmp_path)
-    study_id = add_study(engine, "x", study_file=FILE)
+    study_id = add_study(engine, "x", study_file=FILE, provenance=DATA)
     for number, config in enumerate((BASELINE, TARGET)):
         add_trial(engine, study_id, number, 0.1 / (1 + number), config=config)
     return engine
@@ -250,6 +258,48 @@ def test_a_study_that_explains_leads_to_the_one_it_explains(engine: Engine) -> N
     run(engine)
     with pytest.raises(UsageError, match="`sweep explain x`"):
         undertaking(engine, "x-explain")
+
+
+def make_anew(engine: Engine, **columns: Any) -> None:
+    """Another study "x" with the same two trials."""
+    delete_study(engine, "x")
+    columns = {"study_file": FILE, "provenance": DATA, "created_at": EPOCH + 1, **columns}
+    study_id = add_study(engine, "x", **columns)
+    for number, config in enumerate((BASELINE, TARGET)):
+        add_trial(engine, study_id, number, 0.1, config=config)
+
+
+# It was found by the name alone: a study that was started anew had its predecessor's explanation.
+def test_a_study_made_anew_is_explained_anew(engine: Engine, workers: Pretended) -> None:
+    run(engine)
+    n_before = len(workers.trained)
+    make_anew(engine)
+    assert study_explanation(engine, "x") is None
+    assert "another study that was called 'x'" in ignored(engine, "x")[0]
+    assert run(engine) == "finished"
+    assert (found(engine).child, len(workers.trained)) == ("x-explain-2", 2 * n_before)
+    with pytest.raises(UsageError, match="not there any more: `sweep report x-explain`"):
+        undertaking(engine, "x-explain")
+
+
+def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
+    engine: Engine, workers: Pretended
+) -> None:
+    workers.fails_after = 4
+    with pytest.raises(FailureLimitError):
+        run(engine)
+    make_anew(engine)
+    assert undertaking(engine, "x").child == undertaking(engine, "x", 0, 1).child == "x-explain-2"
+
+
+def test_an_explanation_by_other_data_is_ignored(engine: Engine) -> None:
+    run(engine)
+    with writing(engine) as connection:
+        of_study = sweep_studies.c.study_id == read.study(engine, "x").study_id
+        columns = {"provenance": {"data_sha256": "6" * 64}}
+        connection.execute(update(sweep_studies).where(of_study).values(**columns))
+    assert study_explanation(engine, "x") is None
+    assert "was trained on other data than 'x'" in ignored(engine, "x")[0]
 
 
 def test_what_cannot_be_trained_ends_with_where_to_look(engine: Engine, workers: Pretended) -> None:

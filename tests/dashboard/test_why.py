@@ -15,13 +15,16 @@ from sweep.dashboard.view import View
 from sweep.figures.why import Findings
 from sweep.names import Activation
 from sweep.store import schema
+from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine
 from sweep.trial import TrialConfig
 from tests.analysis.test_diagnosis import floors
 from tests.figures.test_waterfall import explained
 from tests.pages import as_json, texts
 from tests.store_factories import (
+    EPOCH,
     PROBE,
+    add_explanation,
     add_rows,
     add_study,
     add_trial,
@@ -31,6 +34,7 @@ from tests.store_factories import (
 )
 
 WIDTHS = (8, 16, 32, 64, 128)
+ENDS = (TrialConfig(), TrialConfig(epochs=50))
 
 
 @pytest.fixture
@@ -111,6 +115,7 @@ def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
         (answer.ties_table("study", None), "sweep start FILE.toml --set study.repeat=3"),
         (answer.no_pictures("study"), "sweep resume study"),
         (answer.causes("study", None), "sweep explain study --run"),
+        (answer.causes("study", None, ["Of another."]), "sweep explain study --run"),
         (answer.code("study", None, 4), "sweep probe study 4"),
     ],
 )
@@ -129,6 +134,20 @@ def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View
     assert "PCA code, linear" in as_json(code)
     assert why.trained("study", found, 7, mark) == (dash.no_update, dash.no_update, mark)
     assert why.trained("study", found._replace(useful=None), 7, mark)[2] != mark
+
+
+def test_an_explanation_of_another_study_of_that_name_is_told_and_not_drawn(
+    view: View, engine: Engine
+) -> None:
+    add_study(engine, created_at=EPOCH - 1)
+    add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
+    drawn, _, mark = why.trained("study", _found(view), None, None)
+    assert "why-waterfall-back" in as_json(drawn)
+    delete_study(engine, "study")
+    fill(engine)
+    drawn, _, new_mark = why.trained("study", _found(view), None, mark)
+    assert "why-waterfall" not in as_json(drawn) and new_mark != mark
+    assert "Study 'study-explain' explains another study" in " ".join(texts(drawn))
 
 
 def test_too_few_widths_are_told_how_to_add_one(view: View, engine: Engine) -> None:

@@ -16,6 +16,7 @@ from sweep.report import render
 from sweep.store import annotate, schema
 from sweep.trial import TrialConfig
 from tests.store_factories import (
+    EPOCH,
     PROBE,
     add_explanation,
     add_rows,
@@ -252,6 +253,19 @@ def test_a_report_shows_the_waterfall_as_far_as_it_is_trained(engine: Engine) ->
     assert {"chart-waterfall", "chart-waterfall-back"} <= set(page.ids)
     assert "in the study study-explain" in page.text
     assert "What helps most alone is epochs 5 → 50: 2.24 times less error" in page.text
+
+
+def test_a_report_does_not_show_an_explanation_of_another_study_of_its_name(
+    engine: Engine,
+) -> None:
+    add_study(engine, "study", created_at=EPOCH - 1)
+    ends = (TrialConfig(), TrialConfig(epochs=50))
+    add_explanation(engine, "study", *ends, {ends[0]: (0.02, 0.03), ends[1]: (0.01, 0.012)})
+    annotate.delete_study(engine, "study")
+    fill(engine)
+    page = Page(render(engine, "study"))
+    assert "chart-waterfall" not in page.ids
+    assert "Study 'study-explain' explains another study that was called 'study'" in page.text
 
 
 def test_a_report_shows_how_good_the_trials_are_as_a_whole(engine: Engine) -> None:

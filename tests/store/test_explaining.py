@@ -1,14 +1,22 @@
 """Which studies explain another one, on both databases."""
 
+import json
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, select, update
 
 from sweep.errors import NotFoundError
-from sweep.store.explaining import explained_by, explaining
+from sweep.store import copy
+from sweep.store.annotate import delete_study
+from sweep.store.engine import writing
+from sweep.store.explaining import explained_by, explaining, strangers
 from sweep.store.migrate import open_store
+from sweep.store.schema import study_user_attributes
 from sweep.trial import TrialConfig
-from tests.store_factories import add_explanation, add_study
+from tests.store_factories import EPOCH, add_explanation, add_study, new_store, sqlite_store
 
 BASELINE, TARGET = TrialConfig(), TrialConfig(epochs=9)
 
@@ -29,3 +37,55 @@ def test_the_one_that_was_run_last_comes_last(storage_url: str) -> None:
     with pytest.raises(NotFoundError):
         explaining(engine, "z")
     engine.dispose()
+
+
+def explain(engine: Engine, **columns: Any) -> None:
+    add_explanation(engine, "x", BASELINE, TARGET, {BASELINE: (0.1,)}, **columns)
+
+
+def test_a_study_made_anew_is_not_the_one_that_was_explained(tmp_path: Path) -> None:
+    engine = sqlite_store(tmp_path)
+    for created_at in (EPOCH + 0.001, EPOCH):  # the same second; and a clock that was put back
+        add_study(engine, "x", created_at=created_at)
+        if created_at > EPOCH:
+            explain(engine)
+            assert (list(explaining(engine, "x")), strangers(engine, "x")) == (["x-explain"], [])
+            delete_study(engine, "x")
+    assert explaining(engine, "x") == {}
+    assert [of.child for of in strangers(engine, "x")] == ["x-explain"]
+
+
+def test_a_copy_is_explained_as_the_study_was(tmp_path: Path, postgres_url: str) -> None:
+    """There and back: both databases hand a moment on as it is."""
+    source, target, back = (
+        sqlite_store(tmp_path),
+        new_store(postgres_url),
+        new_store(f"sqlite:///{tmp_path}/back.db"),
+    )
+    add_study(source, "x", created_at=1795674777.91198)
+    explain(source)
+    for one, other in ((source, target), (target, back)):
+        for name in ("x", "x-explain"):
+            copy.copy_study(one, other, name)
+        assert list(explaining(other, "x")) == ["x-explain"]
+    target.dispose()
+
+
+@pytest.mark.parametrize(("made_after", "is_of_it"), [(0.0, True), (5.0, True), (-5.0, False)])
+def test_one_stored_without_its_studys_time_is_of_it_if_it_is_younger(
+    tmp_path: Path, made_after: float, is_of_it: bool
+) -> None:
+    engine = sqlite_store(tmp_path)
+    add_study(engine, "x")
+    explain(engine, created_at=EPOCH + made_after)
+    _forget_the_time(engine)
+    assert (list(explaining(engine, "x")) == ["x-explain"]) is is_of_it
+    assert len(strangers(engine, "x")) == (not is_of_it)
+
+
+def _forget_the_time(engine: Engine) -> None:
+    with writing(engine) as connection:
+        value = study_user_attributes.c.value_json
+        stored = json.loads(connection.scalars(select(value)).one())
+        del stored["study_created_at"]
+        connection.execute(update(study_user_attributes).values(value_json=json.dumps(stored)))

@@ -198,10 +198,12 @@ def trained(name: str, found: Findings, best: int | None, shown: Any) -> tuple[A
 
     Left alone until that differs: laid out anew, a chart would forget its reader's zoom.
     """
-    mark = hashlib.sha256(repr((found.explained, found.useful, best)).encode()).hexdigest()[:24]
+    shows = repr((found.explained, found.ignored, found.useful, best))
+    mark = hashlib.sha256(shows.encode()).hexdigest()[:24]
     if mark == shown:
         return no_update, no_update, mark
-    return answer.causes(name, found.explained), answer.code(name, found.useful, best), mark
+    causes = answer.causes(name, found.explained, found.ignored)
+    return causes, answer.code(name, found.useful, best), mark
 
 
 def verdict(view: View, name: str, findings: Findings) -> list[Any]:

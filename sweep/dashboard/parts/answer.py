@@ -7,7 +7,7 @@ from dash import dcc, html
 
 from sweep.analysis.atlas import Atlas, AtlasTrial
 from sweep.analysis.floors import Floors
-from sweep.analysis.study_explanation import StudyExplanation, study_explanation
+from sweep.analysis.study_explanation import StudyExplanation, ignored, study_explanation
 from sweep.analysis.study_limits import LimitedTrial, best_of_widths, limits_of
 from sweep.analysis.study_ties import study_ties
 from sweep.analysis.study_usefulness import study_usefulness
@@ -39,6 +39,7 @@ def gather_findings(view: View, study: str, *, in_short: bool = False) -> Findin
         limits=limits_of(view.engine, study, best_of_widths(table), floors),
         ties=study_ties(view.engine, study),
         explained=None if in_short else study_explanation(view.engine, study),
+        ignored=() if in_short else ignored(view.engine, study),
         useful=None if in_short else study_usefulness(view.engine, study),
     )
 
@@ -51,13 +52,14 @@ def not_yet(why: str, command: str) -> Any:
 # --- causes ---------------------------------------------------------------------------------------
 
 
-def causes(study: str, explained: StudyExplanation | None) -> Any:
-    """What the error comes from, change by change, and back."""
+def causes(study: str, explained: StudyExplanation | None, ignored: Sequence[str] = ()) -> Any:
+    """What the error comes from, change by change, and back; or why nothing is shown."""
     if explained is None:
         why = (
             "It takes runs of its own: what lies between the question’s configuration and the "
             "best, change by change, with several seeds."
         )
+        why = " ".join([why, *ignored])
         card = not_yet(why, f"sweep explain {study} --run")
         return cards.card("Where the error goes, change by change", card)
     paths = (gather_waterfall(explained), gather_waterfall(explained, reverse=True))
