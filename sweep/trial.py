@@ -241,6 +241,8 @@ class Ready:
     #: Strip of the ten originals, PNG, grey.
     originals_png: bytes
     room: Room = Room()
+    #: Version of the GPU's; None on the CPU, and where it does not tell.
+    driver: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,6 +323,11 @@ class Vitals:
     #: Of the GPU, whoever uses it; on the CPU the worker's own, of the machine's.
     memory_used_bytes: int
     memory_total_bytes: int
+    #: Of the GPU, whoever uses it, as its driver tells: the share of the last moments in which it
+    #: computed, 0 to 1, and the mean of what was told since the first epoch began. None where it
+    #: does not tell, and on the CPU.
+    utilisation: float | None = None
+    utilisation_since_first: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

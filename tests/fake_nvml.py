@@ -4,7 +4,10 @@ from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-ERRORS = ("LibraryNotFound", "DriverNotLoaded", "NotSupported", "NoPermission", "GpuIsLost")
+ERRORS = (
+    *("LibraryNotFound", "DriverNotLoaded", "GpuIsLost"),
+    *("NotSupported", "NoPermission", "NotFound"),
+)
 #: What asks a card, and a sound card's answer.
 ANSWERS: dict[str, Any] = {
     "nvmlDeviceGetName": "NVIDIA H100 80GB HBM3",
@@ -26,12 +29,18 @@ def fake_nvml(n_cards: int = 1, **failing: str) -> Any:
     def count(step: int) -> None:
         module.n_open += step
 
+    def by_uuid(uuid: str) -> int:
+        if uuid != ANSWERS["nvmlDeviceGetUUID"]:
+            raise module.NVMLError_NotFound("NVML: NotFound")
+        return 0
+
     functions: dict[str, Callable[..., Any]] = {
         "nvmlInit": lambda: count(1),
         "nvmlShutdown": lambda: count(-1),
         "nvmlSystemGetDriverVersion": lambda: "580.82.07",
         "nvmlDeviceGetCount": lambda: n_cards,
         "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetHandleByUUID": by_uuid,
         **{name: lambda _handle, answer=answer: answer for name, answer in ANSWERS.items()},
     }
 

@@ -22,7 +22,7 @@ from sweep.cli.output import show_json, show_table
 from sweep.errors import DataError, DeviceError, NoRoomError, StoreError, SweepError, UsageError
 
 if TYPE_CHECKING:
-    from sweep.launch.nvml import Gpu
+    from sweep.nvml import Gpu
 
 _TORCH_SECONDS = 120
 _ROOM_BYTES = 1 << 30
@@ -157,7 +157,7 @@ def _gpus(wanted: str | None) -> Iterator[Finding]:
 
 
 def _cards() -> Finding:
-    from sweep.launch.nvml import cards
+    from sweep.nvml import cards
 
     try:
         found = cards()

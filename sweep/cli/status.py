@@ -31,7 +31,8 @@ def status(
     """Show how far a study is, who works on it, and what waits.
 
     "busy" is the share of the time between a worker's first epoch and its last in which its device
-    trained; "training" counts slots in use, of those that its population has.
+    trained; "gpu-util" is what nvidia-smi calls so, its mean since the first epoch; "training"
+    counts slots in use, of those that its population has.
     """
     from sweep.store import read
     from sweep.store.migrate import open_store
@@ -125,7 +126,7 @@ def _coordinator(study: "StudySummary") -> str:
 
 _WORKER_HEADER = (
     *("worker", "state", "device", "host", "pid"),
-    *("training", "busy", "finished", "last seen"),
+    *("training", "busy", "gpu-util", "memory", "finished", "last seen"),
 )
 
 
@@ -139,6 +140,8 @@ def _worker_cells(worker: "WorkerRow") -> Sequence[str]:
         str(worker.pid),
         f"{worker.n_training:,}" + ("" if worker.slots is None else f" of {worker.slots:,}"),
         words.percent(worker.busy_since_first),
+        words.percent(worker.utilisation_since_first),
+        words.memory(worker.memory_used_bytes, worker.memory_total_bytes),
         str(worker.n_finished),
         words.moment(worker.seen_at),
     )

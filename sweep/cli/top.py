@@ -121,7 +121,7 @@ def _study_cells(study: "StudySummary") -> Sequence[RenderableType]:
 
 _WORKERS = (
     *("study", "worker", "state", "device", "host"),
-    *("training", "busy", "memory", "finished", "heard"),
+    *("training", "busy", "gpu-util", "memory", "finished", "heard"),
 )
 
 
@@ -135,6 +135,7 @@ def _worker_cells(study: "StudySummary", worker: "WorkerRow") -> Sequence[str]:
         worker.host,
         f"{worker.n_training:,}" + ("" if worker.slots is None else f" of {worker.slots:,}"),
         words.percent(worker.busy),
+        words.percent(worker.utilisation),
         words.NOTHING if used is None or not total else words.percent(used / total),
         f"{worker.n_finished:,}",
         f"{worker.seen_at.astimezone():%H:%M:%S}",

@@ -22,6 +22,13 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else f"{100 * share:.1f} %"
 
 
+def memory(used_bytes: int | None, total_bytes: int | None) -> str:
+    """How much of a memory is in use."""
+    if used_bytes is None or total_bytes is None:
+        return NOTHING
+    return f"{used_bytes / 2**30:.1f} of {total_bytes / 2**30:.0f} GiB"
+
+
 def decibels(value: float | None) -> str:
     """A signal-to-noise ratio."""
     return NOTHING if value is None else f"{value:.2f}"

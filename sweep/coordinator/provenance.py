@@ -8,8 +8,8 @@ from typing import Any
 
 import sweep
 from sweep.errors import DeviceError
-from sweep.launch.nvml import cards
 from sweep.names import Trainer
+from sweep.nvml import cards
 
 _PACKAGES = ("optuna", "torch", "triton", "torchvision", "numpy", "sqlalchemy")
 

@@ -458,6 +458,7 @@ def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
         pid=row.pid,
         device=row.device,
         device_name=row.device_name,
+        driver=row.driver,
         state=row.state,
         n_finished=row.n_finished,
         n_training=0 if row.state == "gone" else n_training,
@@ -469,6 +470,8 @@ def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
         busy_since_first=row.busy_since_first,
         memory_used_bytes=row.memory_used_bytes,
         memory_total_bytes=row.memory_total_bytes,
+        utilisation=row.utilisation,
+        utilisation_since_first=row.utilisation_since_first,
         n_threads=row.n_threads,
     )
 

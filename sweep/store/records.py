@@ -250,6 +250,8 @@ class WorkerRow:
     pid: int
     device: str
     device_name: str | None
+    #: Version of the GPU's; None where it does not tell.
+    driver: str | None
     #: starting, ready, training, gone
     state: str
     n_finished: int
@@ -265,6 +267,8 @@ class WorkerRow:
     busy_since_first: float | None
     memory_used_bytes: int | None
     memory_total_bytes: int | None
+    utilisation: float | None
+    utilisation_since_first: float | None
     #: CPU threads that it was told to train with; None left it to torch.
     n_threads: int | None
 

@@ -187,6 +187,8 @@ sweep_workers = Table(
     Column("pid", Integer, nullable=False),
     Column("device", String(64), nullable=False),
     Column("device_name", String(255)),
+    #: Version of the GPU's driver; NULL where it does not tell.
+    Column("driver", String(64)),
     Column("state", String(16), nullable=False),  # starting, ready, training, gone
     Column("n_finished", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
@@ -197,6 +199,8 @@ sweep_workers = Table(
     Column("n_training", Integer),
     Column("memory_used_bytes", BigInteger),
     Column("memory_total_bytes", BigInteger),
+    Column("utilisation", Float),
+    Column("utilisation_since_first", Float),
     #: What its population holds: see trial.Room; NULL where trials train one at a time.
     Column("slots", Integer),
     Column("rows", Integer),

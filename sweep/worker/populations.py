@@ -38,7 +38,7 @@ from sweep.trial import (
     Verdict,
 )
 from sweep.worker.keeping import Keeping
-from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory
+from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory, device_meter
 
 if TYPE_CHECKING:  # a worker that only pretends to train does without it
     import torch
@@ -169,7 +169,12 @@ class PopulationSession(Generic[Epoch]):
         self._populations: dict[int, Population[Epoch]] = {}
         self._keeping = Keeping()
         self._trained_before = 0.0
-        self._pulse = Pulse(send, partial(device_memory, device), trained=self._trained_seconds)
+        self._pulse = Pulse(
+            send,
+            partial(device_memory, device),
+            trained=self._trained_seconds,
+            utilisation=device_meter(device),
+        )
         self._shutdown = False
 
     def run(self) -> None:

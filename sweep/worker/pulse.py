@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
+from sweep import nvml
 from sweep.trial import Vitals
 
 if TYPE_CHECKING:
@@ -35,6 +36,19 @@ def device_memory(device: "torch.device | None") -> Memory:
     return Memory(used=psutil.Process().memory_info().rss, total=psutil.virtual_memory().total)
 
 
+def device_meter(device: "torch.device | None") -> Callable[[], float | None]:
+    """What asks a GPU's driver how much of it is in use; on the CPU (None) nobody knows."""
+    if device is None or device.type != "cuda":
+        return _unknown
+    import torch
+
+    return nvml.meter(str(torch.cuda.get_device_properties(device).uuid))
+
+
+def _unknown() -> None:
+    return None
+
+
 class Pulse:
     """Measures how much of its time a worker trains, and sends its vitals when they are due."""
 
@@ -45,13 +59,17 @@ class Pulse:
         clock: Callable[[], float] = time.monotonic,  # seconds
         *,
         trained: Callable[[], float] | None = None,
+        utilisation: Callable[[], float | None] = _unknown,
     ) -> None:
         """``trained`` tells for how many seconds the device has trained; None: whenever no orders
-        were waited for."""
+        were waited for. ``utilisation`` is what its driver tells."""
         self._send = send
         self._memory = memory
         self._clock = clock
         self._trained = trained or self._not_waited
+        self._utilisation = utilisation
+        #: What it told since the first epoch began.
+        self._utilisations = Mean()
         self._began = clock()
         self._waited_seconds = 0.0
         #: Of the last vitals, of the first epoch's begin and of the last one's end.
@@ -80,7 +98,9 @@ class Pulse:
         now = self._mark()
         if now.at - self._told.at < BEAT_SECONDS:
             return
-        memory = self._memory()
+        memory, utilisation = self._memory(), self._utilisation()
+        if self._first is not None and utilisation is not None:
+            self._utilisations.add(utilisation)
         self._send(
             Vitals(
                 busy=_share(self._told, now) or 0.0,
@@ -88,6 +108,8 @@ class Pulse:
                 n_training=n_training,
                 memory_used_bytes=memory.used,
                 memory_total_bytes=memory.total,
+                utilisation=utilisation,
+                utilisation_since_first=self._utilisations.value,
             )
         )
         self._told = now
@@ -97,6 +119,23 @@ class Pulse:
 
     def _mark(self) -> "Mark":
         return Mark(self._clock(), self._trained())
+
+
+class Mean:
+    """Of numbers that come one after another."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._sum = 0.0
+
+    def add(self, number: float) -> None:
+        self._n += 1
+        self._sum += number
+
+    @property
+    def value(self) -> float | None:
+        """None of no numbers."""
+        return self._sum / self._n if self._n else None
 
 
 class Mark(NamedTuple):

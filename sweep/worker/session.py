@@ -25,7 +25,7 @@ from sweep.trial import (
     TrialSpec,
     Verdict,
 )
-from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory
+from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory, device_meter
 
 CPU = torch.device("cpu")
 
@@ -67,7 +67,7 @@ class Session:
         self._inbox = inbox
         self._send = send
         self._pruning = pruning
-        self._pulse = Pulse(send, partial(device_memory, device))
+        self._pulse = Pulse(send, partial(device_memory, device), utilisation=device_meter(device))
         self._specs: deque[TrialSpec] = deque()
         self._leaving: set[Attempt] = set()
         self._current: Attempt | None = None

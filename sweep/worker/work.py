@@ -6,7 +6,7 @@ from queue import SimpleQueue
 
 import torch
 
-from sweep import datasets
+from sweep import datasets, nvml
 from sweep.errors import DeviceError
 from sweep.names import Trainer
 from sweep.trainer.data import DeviceData
@@ -42,6 +42,7 @@ def work(device_name: str, inbox: Inbox, send: Send) -> None:
                 data_sha256=images.sha256,
                 originals_png=reference.originals_png,
                 room=room,
+                driver=nvml.driver_version() if device.type == "cuda" else None,
             )
         )
 

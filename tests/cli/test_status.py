@@ -33,12 +33,14 @@ def test_status_shows_workers_and_who_coordinates(cli: Cli, store: Engine) -> No
     study_id = add_study(store, phase="running")
     add_rows(store, sweep_leases, lease_row(study_id, expires_at=time.time() + 60))
     vitals = {"busy": 0.5, "busy_since_first": 0.875, "n_training": 37, "slots": 64}
+    vitals |= {"utilisation": 0.5, "utilisation_since_first": 0.625}
+    vitals |= {"memory_used_bytes": 3 * 2**30, "memory_total_bytes": 80 * 2**30}
     add_rows(store, sweep_workers, {"study_id": study_id, **WORKER, **vitals})
     out = cli("status", "study").out
     assert "process 4711 on elsewhere" in out
     assert "GPU 0 a GPU" in out
     assert "37 of 64" in out
-    assert "87.5 %" in out
+    assert "87.5 % 62.5 % 3.0 of 80 GiB" in " ".join(out.split())
 
 
 def test_status_shows_what_waits_for_a_coordinator(cli: Cli, store: Engine, study: int) -> None:

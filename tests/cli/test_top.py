@@ -25,7 +25,7 @@ def run_study(engine: Engine, study_id: int) -> None:
     worker = {
         **{"study_id": study_id, "host": "gpuhost", "pid": 1, "device": "0", "n_finished": 7},
         **{"started_at": EPOCH, "seen_at": EPOCH, "busy": 0.875, "n_training": 3, "slots": 64},
-        **{"memory_used_bytes": 1, "memory_total_bytes": 4},
+        **{"utilisation": 0.5, "memory_used_bytes": 1, "memory_total_bytes": 4},
     }
     add_rows(engine, sweep_workers, {**worker, "name": "w0", "state": "training"})
     add_rows(engine, sweep_workers, {**worker, "name": "w1", "state": "gone"})
@@ -39,7 +39,7 @@ def test_what_runs_is_on_the_screen_with_workers_and_events(store: Engine, study
     text = screen(store)
     said = " ".join(text.split())
     assert "4 of 20" in said and "0.01000 1" in said
-    assert "3 of 64 87.5 % 25.0 % 7" in said
+    assert "3 of 64 87.5 % 50.0 % 25.0 % 7" in said
     assert "gpuhost" in text and "w0" in text
     assert "worker gone" in text and "it was" in text and "\x1b[2J" not in text
     assert "resting" not in text

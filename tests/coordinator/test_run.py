@@ -133,10 +133,12 @@ def test_vitals_are_kept_with_their_worker_and_change_nothing_else(
     quiet = open_store(f"sqlite:///{tmp_path / 'quiet.db'}", create=True)
     run(quiet)
     monkeypatch.setattr("sweep.worker.pulse.BEAT_SECONDS", 0.0)  # one after every epoch
+    monkeypatch.setattr("sweep.worker.session.device_meter", lambda device: lambda: 0.25)
     run(engine)
     (worker,) = read.workers(engine, "x")
     assert worker.busy is not None and 0 <= worker.busy <= 1
     assert worker.memory_total_bytes == psutil.virtual_memory().total
+    assert (worker.driver, worker.utilisation) == ("580.82.07", 0.25)
     assert read.workers(quiet, "x")[0].busy is None
     trained = [[(row.values, row.config) for row in read.trials(e, "x")] for e in (engine, quiet)]
     assert trained[0] == trained[1]

@@ -39,6 +39,7 @@ def store(tmp_path: Path) -> Engine:
         **{"started_at": EPOCH, "seen_at": EPOCH + 2},
     }
     living = {**of_worker, "name": "w0", "state": "training", "busy": 0.5, "n_training": 3}
+    living |= {"utilisation": 0.75}
     add_rows(engine, sweep_workers, living, {**of_worker, "name": "w1", "state": "gone"})
     return engine
 
@@ -57,6 +58,7 @@ def test_the_page_tells_what_the_study_is_at(store: Engine) -> None:
     assert found[f"sweep_study_best_value{{{study}}}"] == 0.25
     worker = f'{study},worker="w0",host="h",device="0"'
     assert found[f"sweep_worker_busy_ratio{{{worker}}}"] == 0.5
+    assert found[f"sweep_worker_utilisation_ratio{{{worker}}}"] == 0.75
     assert found[f"sweep_worker_seen_timestamp_seconds{{{worker}}}"] == EPOCH + 2
     assert not any("w1" in name for name in found)
 

@@ -72,7 +72,10 @@ def test_an_older_version_is_upgraded(engine: Engine) -> None:
         engine,
         "ALTER TABLE sweep_trials DROP COLUMN reused_from",
         "ALTER TABLE sweep_studies DROP COLUMN ended_because",
-        "ALTER TABLE sweep_workers DROP COLUMN n_threads",
+        *(
+            f"ALTER TABLE sweep_workers DROP COLUMN {column}"
+            for column in ("n_threads", "driver", "utilisation", "utilisation_since_first")
+        ),
         "ALTER TABLE sweep_leases DROP COLUMN held_seconds",
         "DROP TABLE sweep_decompositions",
         "DROP TABLE sweep_probes",

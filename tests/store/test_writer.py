@@ -314,7 +314,8 @@ def test_vitals_of_a_worker_are_written_as_they_come(engine: Engine, opened: Ope
     opened.writer.flush()
     assert read.workers(engine, "x")[0].busy is None
     vitals = {"busy": 0.5, "memory_used_bytes": 3 * 2**40, "memory_total_bytes": 2**43}
+    vitals |= {"utilisation": 0.25, "utilisation_since_first": 0.75}
     opened.writer.rows.workers["w0"] = {**worker, **vitals}
     opened.writer.flush()
     (row,) = read.workers(engine, "x")
-    assert (row.busy, row.memory_used_bytes, row.memory_total_bytes) == (0.5, 3 * 2**40, 2**43)
+    assert {name: getattr(row, name) for name in vitals} == vitals

@@ -1,6 +1,10 @@
 """A worker's vitals: told every few seconds, and never in anybody's way."""
 
+import shutil
+import sys
+import time
 from functools import partial
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -9,7 +13,8 @@ import torch
 from sweep.trial import EpochDone, Event, Order, Shutdown, Train, Verdict, Vitals
 from sweep.wire import decode, encode
 from sweep.worker import session
-from sweep.worker.pulse import BEAT_SECONDS, Memory, Pulse, device_memory
+from sweep.worker.pulse import BEAT_SECONDS, Memory, Pulse, device_memory, device_meter
+from tests.fake_nvml import fake_nvml
 from tests.worker.test_session import Stage, spec
 
 
@@ -66,6 +71,47 @@ def test_the_memory_of_a_gpu_worker_is_the_gpus() -> None:
     held = torch.empty(2**28, dtype=torch.uint8, device=device)
     assert device_memory(device).used >= before.used + held.numel()
     assert device_memory(device).total == torch.cuda.get_device_properties(device).total_memory
+
+
+def test_utilisation_is_told_with_its_mean_since_the_first_epoch(clock: Clock) -> None:
+    told: list[Vitals] = []
+    known = iter((0.9, None, 0.5, None, 0.75))
+    beating = Pulse(
+        told.append, partial(Memory, used=3, total=4), clock, utilisation=partial(next, known)
+    )
+    for epoch in range(5):
+        if epoch > 0:  # before the first, others use the card
+            with beating.training():
+                clock.seconds += 1
+        clock.seconds += BEAT_SECONDS
+        beating.beat()
+    assert [vitals.utilisation for vitals in told] == [0.9, None, 0.5, None, 0.75]
+    means = [vitals.utilisation_since_first for vitals in told]
+    assert means == [None, None, 0.5, 0.5, 0.625]
+
+
+def test_a_gpus_driver_is_asked_of_the_very_card_that_torch_trains_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
+    uuids = {"cuda:0": "5c89852c", "cuda:1": "another"}
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda of: SimpleNamespace(uuid=uuids[str(of)])
+    )
+    assert device_meter(torch.device("cuda:0"))() == 0.37
+    assert device_meter(torch.device("cuda:1"))() is None
+    assert device_meter(torch.device("cpu"))() is None
+
+
+@pytest.mark.gpu
+def test_the_driver_of_a_gpu_at_work_tells_that_it_is_in_use() -> None:
+    device = torch.device("cuda:0")
+    ask, ended = device_meter(device), time.monotonic() + 3
+    numbers = torch.randn(4096, 4096, device=device)
+    while time.monotonic() < ended:
+        (numbers @ numbers).sum().item()
+    assert (ask() or 0.0) > 0.1
 
 
 def test_vitals_survive_the_way_to_the_coordinator() -> None:

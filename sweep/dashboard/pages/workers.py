@@ -119,6 +119,7 @@ _COLUMNS: Mapping[str, str] = {
     "State": "",
     "Device": "",
     "Busy": "",
+    "GPU-Util": "",
     "Memory": "",
     "In training": "number",
     "Trials/s": "number",
@@ -166,8 +167,9 @@ def _row(worker: WorkerRow, study: StudySummary, pace: float) -> Any:
             _about(f"{worker.host}, pid {worker.pid}"),
         ],
         html.Span("gone" if gone else worker.state, className="state"),
-        [html.Div(_device(worker)), _about(worker.device_name or "")],
+        [html.Div(_device(worker)), _about(_made(worker))],
         "–" if gone or worker.busy is None else _share(worker.busy, words.percent(worker.busy)),
+        "–" if gone else _utilisation(worker),
         "–" if gone else _memory(worker),
         "–" if gone else f"{worker.n_training:,}",
         words.number(pace, 2) if pace else "0" if not gone else "–",
@@ -189,6 +191,20 @@ def _about(text: str) -> Any:
 
 def _device(worker: WorkerRow) -> str:
     return "CPU" if worker.device == "cpu" else f"GPU {worker.device.removeprefix('cuda:')}"
+
+
+def _made(worker: WorkerRow) -> str:
+    driver = worker.driver and f"driver {worker.driver}"
+    return ", ".join(filter(None, (worker.device_name, driver)))
+
+
+def _utilisation(worker: WorkerRow) -> Any:
+    """As its driver tells, whoever uses it: lately, and the mean since the first epoch."""
+    if worker.utilisation is None:
+        return "–"
+    bar = _share(worker.utilisation, words.percent(worker.utilisation))
+    mean = worker.utilisation_since_first
+    return bar if mean is None else [*bar, _about(f"mean {words.percent(mean)}")]
 
 
 def _memory(worker: WorkerRow) -> Any:

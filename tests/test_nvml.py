@@ -9,8 +9,8 @@ import pytest
 from sweep.cli import doctor
 from sweep.coordinator.provenance import collect
 from sweep.errors import DeviceError
-from sweep.launch.nvml import Gpu, cards
 from sweep.names import Trainer
+from sweep.nvml import Gpu, cards, driver_version, meter
 from sweep.report import page
 from tests.fake_nvml import fake_nvml
 
@@ -90,6 +90,49 @@ def test_a_driver_at_fault_is_told_and_recorded_and_closed(
         cards()
     assert "GpuIsLost" in collect(Trainer.REFERENCE)["gpus"]
     assert module.n_open == 0
+
+
+@pytest.mark.usefixtures("_driver")
+def test_the_utilisation_of_one_card_is_asked_over_and_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = use(monkeypatch, fake_nvml(n_cards=2))
+    ask = meter("5c89852c")
+    assert (ask(), ask()) == (0.37, 0.37)
+    assert module.n_open == 1, "it stays open"
+    assert meter("of-another-card")() is None
+
+
+@pytest.mark.usefixtures("_driver")
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("nvmlInit", "LibraryNotFound"),
+        ("nvmlInit", "GpuIsLost"),
+        ("nvmlDeviceGetUtilizationRates", "NotSupported"),
+        ("nvmlDeviceGetUtilizationRates", "GpuIsLost"),
+    ],
+)
+def test_a_worker_goes_on_where_its_driver_does_not_tell(
+    monkeypatch: pytest.MonkeyPatch, call: str, error: str
+) -> None:
+    use(monkeypatch, fake_nvml(**{call: error}))
+    assert meter("5c89852c")() is None
+
+
+@pytest.mark.usefixtures("_driver")
+def test_the_version_of_the_driver_is_told_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = use(monkeypatch, fake_nvml())
+    assert (driver_version(), module.n_open) == ("580.82.07", 0)
+    for call, error in (
+        ("nvmlInit", "LibraryNotFound"),
+        ("nvmlInit", "GpuIsLost"),
+        ("nvmlSystemGetDriverVersion", "GpuIsLost"),
+    ):
+        use(monkeypatch, fake_nvml(**{call: error}))
+        assert driver_version() is None
 
 
 @pytest.mark.usefixtures("_driver")

@@ -1,6 +1,7 @@
 """What NVIDIA's driver tells of its GPUs, through NVML; CUDA stays unloaded."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,57 @@ def cards() -> tuple[Gpu, ...] | None:
 
     Raises DeviceError when the driver is there and does not answer, or loses a card meanwhile.
     """
+    if (nvml := _open()) is None:
+        return None
+    try:
+        handles = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
+        return tuple(_card(nvml, index, handle) for index, handle in enumerate(handles))
+    except nvml.NVMLError as error:
+        raise DeviceError(_faulty(error)) from error
+    finally:
+        nvml.nvmlShutdown()
+
+
+def driver_version() -> str | None:
+    """None where there is no driver, or it is at fault."""
+    try:
+        if (nvml := _open()) is None:
+            return None
+    except DeviceError:
+        return None
+    try:
+        version: str = nvml.nvmlSystemGetDriverVersion()
+    except nvml.NVMLError:
+        return None
+    finally:
+        nvml.nvmlShutdown()
+    return version
+
+
+def meter(uuid: str) -> Callable[[], float | None]:
+    """What asks one card for its utilisation, again and again: for whoever trains on it.
+
+    ``uuid`` is its identifier without the ``GPU-``. A card at fault is CUDA's to tell of, so here
+    it has no utilisation, as one without a driver has none. NVML stays open meanwhile.
+    """
+    try:
+        nvml = _open()
+    except DeviceError:
+        nvml = None
+
+    def ask() -> float | None:
+        if nvml is None:
+            return None
+        try:
+            return _utilisation(nvml, nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}"))
+        except nvml.NVMLError:  # such as NotFound: it is a part of a card, made by MIG
+            return None
+
+    return ask
+
+
+def _open() -> Any:
+    """NVML, to be shut down; None where there is no driver. Raises DeviceError for one at fault."""
     if shutil.which("nvidia-smi") is None:  # it comes with the driver, as NVML's library does
         return None
     import pynvml
@@ -39,16 +91,10 @@ def cards() -> tuple[Gpu, ...] | None:
         return None
     except pynvml.NVMLError as error:
         raise DeviceError(_faulty(error)) from error
-    try:
-        return tuple(_card(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
-    except pynvml.NVMLError as error:
-        raise DeviceError(_faulty(error)) from error
-    finally:
-        pynvml.nvmlShutdown()
+    return pynvml
 
 
-def _card(nvml: Any, index: int) -> Gpu:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+def _card(nvml: Any, index: int, handle: Any) -> Gpu:
     memory = _memory(nvml, handle)
     return Gpu(
         index=index,
