@@ -2,8 +2,9 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -100,24 +101,44 @@ def test_optuna_dashboard_comes_on_request_for_this_machine_and_reads_the_passwo
     assert ":8051/" in service["healthcheck"]["test"][-1]
 
 
+class Compose(NamedTuple):
+    """Docker Compose as it is installed here: Docker's plugin, or a program of its own."""
+
+    command: tuple[str, ...]
+    version: str
+
+    def config(self, folder: Path) -> dict[str, Any]:
+        """All profiles, as Docker Compose itself reads them; it needs no engine for that."""
+        file = folder / "docker-compose.yml"
+        # Debian 12's is version 1, which takes everything but a project's name.
+        is_old = self.version.startswith("1.")
+        file.write_text(TEXT.replace("\nname: sweep\n", "\n") if is_old else TEXT)
+        profiles = ("--profile=cpu", "--profile=gpu", "--profile=optuna")
+        answer = said(*self.command, f"--file={file}", *profiles, "config")
+        assert answer.returncode == 0, answer.stderr
+        found: dict[str, Any] = yaml.safe_load(answer.stdout)
+        return found
+
+
+def said(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def find_compose() -> Compose | None:
+    for command in (("docker", "compose"), ("docker-compose",)):
+        if shutil.which(command[0]) is None:
+            continue
+        answer = said(*command, "version", "--short")
+        if answer.returncode == 0:
+            return Compose(command, answer.stdout.strip().removeprefix("v"))
+    return None
+
+
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """All profiles, as Docker Compose itself reads them; it needs no engine for that."""
-    if shutil.which("docker-compose") is None:
-        pytest.skip("needs Docker Compose: apt-get install docker-compose")
-    file = tmp_path_factory.mktemp("compose") / "docker-compose.yml"
-    # Debian's is version 1, which takes everything but a project's name.
-    file.write_text(TEXT.replace("\nname: sweep\n", "\n"))
-    profiles = ("--profile=cpu", "--profile=gpu", "--profile=optuna")
-    answer = subprocess.run(
-        ["docker-compose", "--file", file, *profiles, "config"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert answer.returncode == 0, answer.stderr
-    found: dict[str, Any] = yaml.safe_load(answer.stdout)
-    return found
+    if (compose := find_compose()) is None:
+        pytest.skip("needs Docker Compose: Docker's plugin, or apt-get install docker-compose")
+    return compose.config(tmp_path_factory.mktemp("compose"))
 
 
 def test_docker_compose_itself_understands_the_file(parsed: dict[str, Any]) -> None:
@@ -125,8 +146,59 @@ def test_docker_compose_itself_understands_the_file(parsed: dict[str, Any]) -> N
     assert parsed["secrets"].keys() == COMPOSE["secrets"].keys()
     assert parsed["volumes"].keys() == COMPOSE["volumes"].keys()
     for name, service in SERVICES.items():
-        for key in ("command", "depends_on", "deploy", "environment", "healthcheck"):
-            assert parsed["services"][name].get(key) == service.get(key)
+        understood = parsed["services"][name]
+        for key in ("command", "environment", "healthcheck", "profiles"):
+            assert understood.get(key) == service.get(key), (name, key)
+        for key in ("depends_on", "deploy"):
+            assert in_short(understood.get(key)) == in_short(service.get(key)), (name, key)
+
+
+def in_short(part: Any) -> Any:
+    """Without what version 2 fills in, and numbers for its words."""
+    if isinstance(part, list):
+        return [in_short(one) for one in part]
+    if not isinstance(part, dict):
+        return -1 if part == "all" else part
+    filled_in = {"required": True, "placement": {}}
+    return {k: in_short(v) for k, v in part.items() if filled_in.get(k) != v}
+
+
+def test_what_version_2_fills_in_is_no_difference() -> None:
+    devices = [{"capabilities": ["gpu"], "count": -1, "driver": "nvidia"}]
+    filled_in = {"resources": {"reservations": {"devices": devices}}, "placement": {}}
+    assert in_short(filled_in) == in_short(SERVICES["sweep-gpu"]["deploy"])
+    waits = {"migrate": {"condition": "service_completed_successfully", "required": True}}
+    assert in_short(waits) == SERVICES["sweep-gpu"]["depends_on"]
+    devices[0]["count"] = 1
+    assert in_short(filled_in) != in_short(SERVICES["sweep-gpu"]["deploy"])
+
+
+#: Stand-ins for what may be installed.
+PROGRAMS = {
+    "old": ("docker-compose", '[ "$1" = version ] && echo 1.29.2'),
+    "plugin": ("docker", '[ "$1 $2" = "compose version" ] && echo v2.32.4'),
+    "engine": ("docker", "exit 1"),  # without the plugin
+}
+
+
+@pytest.mark.parametrize(
+    ("installed", "found"),
+    [
+        ((), None),
+        (("engine",), None),
+        (("engine", "old"), Compose(("docker-compose",), "1.29.2")),
+        (("plugin", "old"), Compose(("docker", "compose"), "2.32.4")),
+    ],
+)
+def test_docker_compose_is_found_as_a_plugin_and_as_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: Sequence[str], found: Compose | None
+) -> None:
+    for which in installed:
+        name, body = PROGRAMS[which]
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_compose() == found
 
 
 def test_every_secret_is_made_by_one_command() -> None:
