@@ -388,11 +388,11 @@ def _seconds(moments: Sequence[datetime | None]) -> Any:
     return column_of([None if moment is None else moment.timestamp() for moment in moments])
 
 
-def strip_png(n: int = 10, *, height: int = 28, width: int = 28) -> bytes:
+def strip_png(n: int = 10, *, height: int = 28, width: int = 28, grey: int = 20) -> bytes:
     """Pictures side by side with white gaps, as the trainer lays them; picture n is grey 20 n."""
     strip = np.full((height, n * (width + 2) - 2), 255, dtype=np.uint8)
     for place in range(n):
-        strip[:, place * (width + 2) : place * (width + 2) + width] = 20 * place
+        strip[:, place * (width + 2) : place * (width + 2) + width] = grey * place
     buffer = io.BytesIO()
     Image.fromarray(strip).save(buffer, "PNG")
     return buffer.getvalue()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Lock
 
 from sweep import datasets
 from sweep.analysis.atlas import (
@@ -28,20 +29,64 @@ def atlas_by_width(engine: Engine, name: str, table: TrialTable) -> Atlas | None
 
     None before the first worker was ready, or where the test set has fewer than ten images.
     """
-    originals = _originals(engine, name)
-    if originals is None:
-        return None
-    rows = read.trials(engine, name, numbers=best_of_widths(table))
-    rows.sort(key=lambda row: row.hidden_width or 0)
-    found = {row.number: _pictures(engine, name, row, originals) for row in rows}
-    trials = [of for of in found.values() if of is not None]
-    atlas = _atlas(engine, name, originals, rows, trials)
-    return replace(
-        atlas,
-        without_pictures=[row for row in rows if found[row.number] is None],
-        image_stops=image_stops(trials, atlas.image_names),
-        class_stops=class_stops(atlas.by_class, atlas.class_names),
-    )
+    return AtlasReader(engine, name).look(table)
+
+
+def pictured_widths(engine: Engine, name: str, table: TrialTable) -> list[int]:
+    """The best trial of each width of which pictures were kept, the narrowest first."""
+    best = best_of_widths(table)
+    kept = read_beside.pictured(engine, name, best)
+    return [number for number in best if number in kept]
+
+
+class AtlasReader:
+    """Makes the atlas of a study's widths again and again; decodes only pictures that are new.
+
+    Threads may share it.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._lock = Lock()
+        #: Of the atlas made last, by what a trial's pictures are known by.
+        self._known: dict[_Key, AtlasTrial | None] = {}
+
+    def look(self, table: TrialTable) -> Atlas | None:
+        """As ``atlas_by_width``."""
+        engine, name = self._engine, self._name
+        originals = _originals(engine, name)
+        if originals is None:
+            return None
+        rows = read.trials(engine, name, numbers=best_of_widths(table))
+        rows.sort(key=lambda row: row.hidden_width or 0)
+        with self._lock:
+            found = self._pictures(rows, originals)
+        trials = [of for of in found.values() if of is not None]
+        atlas = _atlas(engine, name, originals, rows, trials)
+        return replace(
+            atlas,
+            without_pictures=[row for row in rows if found[row.number] is None],
+            image_stops=image_stops(trials, atlas.image_names),
+            class_stops=class_stops(atlas.by_class, atlas.class_names),
+        )
+
+    def _pictures(
+        self, rows: Sequence[TrialRow], originals: Pixels
+    ) -> dict[int, AtlasTrial | None]:
+        made = read.made(self._engine, self._name)
+        keys = {(made, row.number, row.attempt): row for row in rows}
+        self._known = {
+            key: replace(known, trial=row)
+            if (known := self._known.get(key)) is not None
+            else _pictures(self._engine, self._name, row, originals)
+            for key, row in keys.items()
+        }
+        return {row.number: self._known[key] for key, row in keys.items()}
+
+
+#: A study, a trial of it and its attempt: trained again, or in a study made anew, it has others.
+_Key = tuple[tuple[int, float], int, int]
 
 
 def atlas_of(engine: Engine, name: str, numbers: Sequence[int]) -> Atlas | None:

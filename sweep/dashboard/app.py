@@ -120,7 +120,7 @@ def page(view: View, place: links.Place) -> Any:
     if place.page == links.UNKNOWN:
         return _framed(shell.dead_end("There is no page at this address."))
     # Read before the page is: what is written meanwhile is news to it.
-    token = view.token(place.name) if place.study else read.revisions(view.engine)
+    token = view.token(place.name, place.page) if place.study else read.revisions(view.engine)
     return _framed(PAGES[place.page].layout(view, place), place, token)
 
 

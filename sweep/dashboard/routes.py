@@ -27,9 +27,9 @@ def register(server: Flask, view: View) -> None:
 
     @server.get("/api/revision")
     def revision() -> Any:
-        study = request.args.get("study")
+        study, page = request.args.get("study"), request.args.get("page", "")
         try:
-            token = view.token(study) if study else read.revisions(view.engine)
+            token = view.token(study, page) if study else read.revisions(view.engine)
         except NotFoundError as error:
             return jsonify(problem=str(error))
         except SweepError as error:

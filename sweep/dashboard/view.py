@@ -5,17 +5,25 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock, Thread
+from typing import NamedTuple, Self
 
+from sweep.analysis.atlas import Atlas
 from sweep.analysis.floors import Floors
+from sweep.analysis.study_atlas import AtlasReader, pictured_widths
 from sweep.analysis.study_floors import kept_floors, study_floors
+from sweep.analysis.study_usefulness import UsefulnessReader
+from sweep.analysis.usefulness import Usefulness
+from sweep.dashboard import links
 from sweep.errors import SweepError
 from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.explaining import trained_so_far
 from sweep.store.table import TrialTable
 from sweep.store.table_reader import TableReader
 
-#: Studies whose trials are kept in memory, about 300 bytes a trial.
-_MAX_TABLES = 8
+#: Studies whose trials are kept in memory, about 300 bytes a trial, with the pictures of each width
+#: and what the codes tell.
+_MAX_STUDIES = 8
 #: For so long it is believed that floors cannot be known: looking may mean to read a data set.
 _UNKNOWN_SECONDS = 60.0
 
@@ -25,13 +33,27 @@ _LOG = logging.getLogger(__name__)
 _Made = tuple[int, float]
 
 
+class _Readers(NamedTuple):
+    """Of one study; each remembers what it has read."""
+
+    table: TableReader
+    atlas: AtlasReader
+    usefulness: UsefulnessReader
+
+    @classmethod
+    def of(cls, engine: Engine, study: str) -> Self:
+        return cls(
+            TableReader(engine, study), AtlasReader(engine, study), UsefulnessReader(engine, study)
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
     """A store, seen through the dashboard."""
 
     engine: Engine
     allow_edit: bool = False
-    _readers: "OrderedDict[str, TableReader]" = field(default_factory=OrderedDict)
+    _readers: "OrderedDict[str, _Readers]" = field(default_factory=OrderedDict)
     _floors: dict[_Made, Floors] = field(default_factory=dict)
     #: When floors were last looked for in vain.
     _looked: dict[_Made, float] = field(default_factory=dict)
@@ -46,19 +68,38 @@ class View:
 
         Raises NotFoundError when there is no such study.
         """
-        with self._lock:
-            reader = self._readers.get(study) or TableReader(self.engine, study)
-        table = reader.look()
-        with self._lock:  # only what is there is kept
-            self._readers[study] = reader
-            self._readers.move_to_end(study)
-            if len(self._readers) > _MAX_TABLES:
-                self._readers.popitem(last=False)
-        return table
+        return self._look(study)[1]
 
-    def token(self, study: str) -> str:
-        """Differs when pages of the study have something new to show."""
+    def pictured_widths(self, study: str) -> list[int]:
+        """The best trial of each width of which pictures were kept, the narrowest first."""
+        return pictured_widths(self.engine, study, self.table(study))
+
+    def atlas(self, study: str) -> Atlas | None:
+        """The test images at every width; decodes only pictures that are new."""
+        readers, table = self._look(study)
+        return readers.atlas.look(table)
+
+    def usefulness(self, study: str) -> Usefulness | None:
+        """What the study's codes tell of the labels; reads only what is new."""
+        readers, table = self._look(study)
+        return readers.usefulness.look(table)
+
+    def _look(self, study: str) -> "tuple[_Readers, TrialTable]":
+        with self._lock:
+            readers = self._readers.get(study) or _Readers.of(self.engine, study)
+        table = readers.table.look()
+        with self._lock:  # only what is there is kept
+            self._readers[study] = readers
+            self._readers.move_to_end(study)
+            if len(self._readers) > _MAX_STUDIES:
+                self._readers.popitem(last=False)
+        return readers, table
+
+    def token(self, study: str, page: str) -> str:
+        """Differs when that page of the study has something new to show."""
         token = read.revision(self.engine, study)
+        if page == links.WHY:  # it shows what other studies train for this one
+            token = f"{token} {trained_so_far(self.engine, study)}"
         return f"{token} computing" if self.computing_floors(study) else token
 
     def floors(self, study: str) -> Floors | None:

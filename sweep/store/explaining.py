@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Select, select
+from sqlalchemy import Connection, Engine, Row, Select, func, select
 
 from sweep.store.lookup import find_study, snapshot
-from sweep.store.schema import studies, study_user_attributes, sweep_studies
+from sweep.store.schema import studies, study_user_attributes, sweep_studies, sweep_trials
 
 #: The attribute, Optuna's and visible to its users.
 EXPLAINS = "sweep_explains"
@@ -74,6 +74,29 @@ def strangers(engine: Engine, name: str) -> list[Stranger]:
             for child, _, because in _children(connection, name)
             if because is not None
         ]
+
+
+def trained_so_far(engine: Engine, name: str) -> str:
+    """A text that differs once more, or less, is trained of what explains a study of this name.
+
+    One cheap statement, as ``revisions.revision`` is. Trials that ended count, their epochs don't:
+    while one trains there is nothing new to tell.
+    """
+    of_child = (sweep_trials.c.study_id == studies.c.study_id, sweep_trials.c.finished_at > 0)
+    last = select(func.max(sweep_trials.c.revision)).where(*of_child).scalar_subquery()
+    query = _CHILDREN.with_only_columns(
+        studies.c.study_id,
+        sweep_studies.c.created_at,
+        study_user_attributes.c.value_json,
+        last.label("revision"),
+    )
+    with snapshot(engine) as connection:
+        rows = connection.execute(query.order_by(None).order_by(studies.c.study_id))
+        return " ".join(
+            f"{row.study_id}-{row.created_at:.3f}-{row.revision}"
+            for row in rows
+            if json.loads(row.value_json)["study"] == name
+        )
 
 
 def _children(

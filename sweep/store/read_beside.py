@@ -82,17 +82,28 @@ def decompositions(
 
 
 def probes(
-    engine: Engine, name: str, numbers: Collection[int] | None = None
+    engine: Engine, name: str, numbers: Collection[int] | None = None, *, after: int = -1
 ) -> dict[int, dict[str, Any]]:
-    """``trial.Probe`` of the first seed by number, of the trials that have one."""
-    return _inside(engine, name, sweep_probes.c.probe, numbers)
+    """``trial.Probe`` of the first seed by number, of the trials that have one.
+
+    ``after`` a revision: of those that changed since.
+    """
+    return _inside(engine, name, sweep_probes.c.probe, numbers, after)
 
 
 def _inside(
-    engine: Engine, name: str, column: Column[Any], numbers: Collection[int] | None
+    engine: Engine,
+    name: str,
+    column: Column[Any],
+    numbers: Collection[int] | None,
+    after: int = -1,
 ) -> dict[int, dict[str, Any]]:
     table = column.table
-    query = select(_NUMBER, column).join(table, table.c.trial_id == sweep_trials.c.trial_id)
+    query = (
+        select(_NUMBER, column)
+        .join(table, table.c.trial_id == sweep_trials.c.trial_id)
+        .where(sweep_trials.c.revision > after)
+    )
     with snapshot(engine) as connection:
         query = query.where(*_chosen(connection, name, numbers)).order_by(_NUMBER)
         return dict(connection.execute(query).all())

@@ -1,16 +1,28 @@
 """The verdict on codes: what they tell beside the pixels and PCA, from a study's probes."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete, select, update
 
-from sweep.analysis.study_usefulness import study_usefulness
+from sweep.analysis import study_usefulness as module
+from sweep.analysis.study_usefulness import UsefulnessReader, study_usefulness
 from sweep.analysis.usefulness import Probed, Worth, noise, usefulness
-from sweep.store import annotate
-from sweep.store.schema import sweep_probes
+from sweep.store import annotate, read, read_beside
+from sweep.store.engine import writing
+from sweep.store.schema import sweep_probes, sweep_studies, sweep_trials
 from sweep.trial import TrialConfig
-from tests.store_factories import PROBE, add_rows, add_study, add_trial, sqlite_store
+from tests.store_factories import (
+    DECOMPOSITION,
+    EPOCH,
+    PROBE,
+    add_rows,
+    add_study,
+    add_trial,
+    sqlite_store,
+)
 
 
 def told(best: float) -> dict[str, float]:
@@ -80,6 +92,48 @@ def test_an_invalid_trial_is_not_told(engine: Engine) -> None:
     annotate.invalidate(engine, "x", 1)
     found = study_usefulness(engine, "x")
     assert found is not None and [of.number for of in found.best] == [2, 0]
+
+
+def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every probe was read again at every news of the study."""
+    read_anew: list[list[int]] = []
+
+    def probes(*of: Any, after: int) -> dict[int, dict[str, Any]]:
+        found = read_beside.probes(*of, after=after)
+        read_anew.append(list(found))
+        return found
+
+    monkeypatch.setattr(module, "read_beside", SimpleNamespace(probes=probes))
+    reader = UsefulnessReader(engine, "x")
+    first = reader.look(read.table(engine, "x"))
+    annotate.note(engine, "x", "about the study")
+    assert reader.look(read.table(engine, "x")) is first
+    annotate.put_inside(engine, "x", 3, DECOMPOSITION, PROBE)
+    later = reader.look(read.table(engine, "x"))
+    assert [of.number for of in later.best] == [2, 1, 3]
+    assert read_anew == [[0, 1, 2], [], [3]]
+
+
+def test_a_reader_forgets_what_a_trial_was_before_it_was_trained_again(engine: Engine) -> None:
+    reader = UsefulnessReader(engine, "x")
+    assert len(reader.look(read.table(engine, "x")).trials) == 3
+    with writing(engine) as connection:  # as a coordinator does, with the next attempt
+        of_trial = sweep_trials.c.number == 0
+        connection.execute(update(sweep_trials).where(of_trial).values(attempt=2, revision=99))
+        of_probe = sweep_probes.c.trial_id.in_(select(sweep_trials.c.trial_id).where(of_trial))
+        connection.execute(delete(sweep_probes).where(of_probe))
+        connection.execute(update(sweep_studies).values(revision=99))
+    assert [of.number for of in reader.look(read.table(engine, "x")).trials] == [2, 1]
+
+
+def test_a_reader_knows_a_study_that_was_made_anew(engine: Engine) -> None:
+    reader = UsefulnessReader(engine, "x")
+    assert reader.look(read.table(engine, "x")) is not None
+    annotate.delete_study(engine, "x")
+    study_id = add_study(engine, "x", created_at=EPOCH + 1)
+    for number in range(3):
+        add_trial(engine, study_id, number, 0.1)
+    assert reader.look(read.table(engine, "x")) is None
 
 
 def test_nothing_is_told_before_a_trial_was_looked_into(tmp_path: Path) -> None:

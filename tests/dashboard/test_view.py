@@ -8,18 +8,20 @@ import pytest
 
 from sweep.analysis.floors import Floors
 from sweep.dashboard import view as module
+from sweep.dashboard.links import OVERVIEW, WHY
 from sweep.dashboard.view import View
 from sweep.errors import StoreError
 from sweep.store import annotate
 from sweep.store.engine import Engine
+from sweep.trial import TrialConfig
 from tests.analysis.test_diagnosis import floors
-from tests.store_factories import EPOCH, add_study
+from tests.store_factories import EPOCH, add_explanation, add_study, add_trial
 
 
 def test_tables_of_the_studies_looked_at_last_are_kept(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MAX_TABLES", 1)
+    monkeypatch.setattr(module, "_MAX_STUDIES", 1)
     add_study(view.engine, "other")
     small = view.table("small")
     assert view.table("small") is small
@@ -77,12 +79,37 @@ def test_no_page_waits_for_floors_and_open_ones_hear_of_them(
 
     monkeypatch.setattr(module, "study_floors", slow)
     add(view, "large")
-    before = view.token("large")
+    before = view.token("large", OVERVIEW)
     assert view.floors("large") is None and view.computing_floors("large")
-    meanwhile = view.token("large")
+    meanwhile = view.token("large", OVERVIEW)
     may_end.set()
     assert come(view, "large") is not None
-    assert before != meanwhile != view.token("large")
+    assert before != meanwhile != view.token("large", OVERVIEW)
+
+
+ENDS = (TrialConfig(), TrialConfig(epochs=50))
+
+
+def test_the_page_why_hears_of_what_is_trained_to_explain_the_study(view: View) -> None:
+    """It showed an explanation as it was when the page was loaded, while its study trained."""
+    tokens = {page: [view.token("small", page)] for page in (WHY, OVERVIEW)}
+
+    def news() -> list[str]:
+        for page, seen in tokens.items():
+            seen.append(view.token("small", page))
+        return [page for page, seen in tokens.items() if seen[-1] != seen[-2]]
+
+    assert news() == []
+    child = add_explanation(view.engine, "small", *ENDS, {ENDS[0]: (0.1,)})
+    assert news() == [WHY]
+    add_trial(view.engine, child, 1, state="RUNNING", curve=[0.2])
+    assert news() == []  # it tells nothing before its end
+    add_trial(view.engine, child, 2, 0.05, config=ENDS[1])
+    assert news() == [WHY]
+    annotate.invalidate(view.engine, "small-explain", 2)
+    assert news() == [WHY]
+    annotate.delete_study(view.engine, "small-explain")
+    assert news() == [WHY]
 
 
 def test_floors_that_fail_are_no_end_of_the_page(

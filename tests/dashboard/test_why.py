@@ -6,6 +6,8 @@ from typing import Any
 import dash
 import pytest
 
+from sweep.analysis import study_atlas
+from sweep.analysis.strips import images_of
 from sweep.analysis.usefulness import Probed, usefulness
 from sweep.analysis.width_law import width_errors, width_law
 from sweep.dashboard.links import WHY, Place
@@ -133,7 +135,10 @@ def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View
     assert "hidden width 784" in as_json(causes) and "why-waterfall-back" in as_json(causes)
     assert "PCA code, linear" in as_json(code)
     assert why.trained("study", found, 7, mark) == (dash.no_update, dash.no_update, mark)
-    assert why.trained("study", found._replace(useful=None), 7, mark)[2] != mark
+    causes, code, _ = why.trained("study", found._replace(useful=None), 7, mark)
+    assert causes is dash.no_update and "sweep probe study 7" in texts(code)
+    causes, code, _ = why.trained("study", found._replace(explained=explained(3)), 7, mark)
+    assert code is dash.no_update and "Not whole yet" in as_json(causes)
 
 
 def test_an_explanation_of_another_study_of_that_name_is_told_and_not_drawn(
@@ -185,6 +190,43 @@ def test_the_pictures_are_left_alone_until_there_are_others(view: View, engine: 
     add_trial(engine, study_id, 5, state="RUNNING")
     assert why.atlas_parts(view, "study", None, mark) is None
     assert why.atlas_parts(view, "study", None, [])["why-mark.data"] == mark
+
+
+def test_only_pictures_that_are_new_are_decoded(
+    view: View, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All were, at every news of the study."""
+    decoded: list[bytes] = []
+
+    def decode(strip: bytes) -> Any:
+        decoded.append(strip)
+        return images_of(strip)
+
+    monkeypatch.setattr(study_atlas, "images_of", decode)
+    study_id = fill(engine)
+    mark = why.atlas_parts(view, "study", None)["why-mark.data"]
+    assert len(decoded) == 1 + 2 * len(WIDTHS)
+    decoded.clear()
+    assert why.atlas_parts(view, "study", None, mark) is None
+    assert decoded == []
+    trial_id = add_trial(engine, study_id, 5, 0.001, config=TrialConfig(hidden_width=256))
+    png = {"reconstructions_png": strip_png(), "errors_png": strip_png()}
+    add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **png})
+    filled = why.atlas_parts(view, "study", None, mark)
+    assert filled["why-mark.data"] == [0, 1, 2, 3, 4, 5]
+    assert len(filled["why-stages.children"]) == 6
+    assert len(decoded) == 1 + 2  # the originals, and the new trial's
+
+
+def test_a_study_made_anew_has_pictures_of_its_own(view: View, engine: Engine) -> None:
+    fill(engine)
+    assert view.atlas("study").trials[0].copies[9, 0, 0] == 180
+    delete_study(engine, "study")
+    study_id = add_study(engine, created_at=EPOCH + 1, originals_png=strip_png())
+    trial_id = add_trial(engine, study_id, 0, 0.1, config=TrialConfig(hidden_width=8))
+    png = {"reconstructions_png": strip_png(grey=10), "errors_png": strip_png()}
+    add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **png})
+    assert view.atlas("study").trials[0].copies[9, 0, 0] == 90
 
 
 def test_a_study_without_pictures_has_no_slider(view: View, engine: Engine) -> None:

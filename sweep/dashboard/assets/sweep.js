@@ -20,8 +20,8 @@
     if (asking || document.hidden || !place || busy()) return nothing;
     asking = true;
     try {
-      const of = place.study ? "?study=" + encodeURIComponent(place.study) : "";
-      const answer = await fetch("/api/revision" + of, { cache: "no-store" });
+      const asked = new URLSearchParams({ study: place.study || "", page: place.page });
+      const answer = await fetch("/api/revision?" + asked, { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.status);
       const told = await answer.json();
       const said = told.problem || "";

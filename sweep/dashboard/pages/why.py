@@ -12,7 +12,6 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.analysis.atlas import Atlas
-from sweep.analysis.study_atlas import atlas_by_width
 from sweep.analysis.verdict import best_number
 from sweep.analysis.width_law import SPLITS, WidthVerdict
 from sweep.dashboard.links import Place
@@ -193,17 +192,30 @@ def _register_words(app: Dash, view: View) -> None:
         )
 
 
-def trained(name: str, found: Findings, best: int | None, shown: Any) -> tuple[Any, Any, str]:
-    """The charts of what was trained or measured apart, and their mark.
+def trained(
+    name: str, found: Findings, best: int | None, shown: list[str] | None
+) -> tuple[Any, Any, list[str]]:
+    """The charts of what was trained apart and of what codes are worth, and a mark of each.
 
-    Left alone until that differs: laid out anew, a chart would forget its reader's zoom.
+    Each is left alone until its mark differs: laid out anew, a chart would forget its reader's
+    zoom.
     """
-    shows = repr((found.explained, found.ignored, found.useful, best))
-    mark = hashlib.sha256(shows.encode()).hexdigest()[:24]
-    if mark == shown:
-        return no_update, no_update, mark
-    causes = answer.causes(name, found.explained, found.ignored)
-    return causes, answer.code(name, found.useful, best), mark
+    useful = found.useful
+    codes = () if useful is None else (*useful.best, *useful.trials)
+    marks = [
+        _mark(found.explained, found.ignored),
+        _mark([(of.number, of.code.best) for of in codes] or best),
+    ]
+    same = [mark == of for mark, of in zip(marks, shown or ("", ""), strict=True)]
+    return (
+        no_update if same[0] else answer.causes(name, found.explained, found.ignored),
+        no_update if same[1] else answer.code(name, useful, best),
+        marks,
+    )
+
+
+def _mark(*shows: Any) -> str:
+    return hashlib.sha256(repr(shows).encode()).hexdigest()[:24]
 
 
 def verdict(view: View, name: str, findings: Findings) -> list[Any]:
@@ -284,10 +296,10 @@ def atlas_parts(
     ``here`` is the width that the slider shall be at. None where what ``mark`` says is shown is
     all there is to show: then the slider stays where a reader's hand has it.
     """
-    atlas = atlas_by_width(view.engine, name, view.table(name))
-    shows = [] if atlas is None else [of.trial.number for of in atlas.trials]
-    if shows == mark:
+    shows = view.pictured_widths(name)
+    if shows == mark:  # none of them is decoded to find that out
         return None
+    atlas = view.atlas(name)
     if atlas is None or not atlas.trials:
         absent = dict.fromkeys(("why-originals.hidden", "why-slider.hidden"), True)
         empty = {"why-stages.children": [answer.no_pictures(name)], "why-at.value": no_update}

@@ -10,7 +10,6 @@ from sweep.analysis.floors import Floors
 from sweep.analysis.study_explanation import StudyExplanation, ignored, study_explanation
 from sweep.analysis.study_limits import LimitedTrial, best_of_widths, limits_of
 from sweep.analysis.study_ties import study_ties
-from sweep.analysis.study_usefulness import study_usefulness
 from sweep.analysis.ties import Tied, TieSet
 from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.verdict import floor_at
@@ -40,7 +39,7 @@ def gather_findings(view: View, study: str, *, in_short: bool = False) -> Findin
         ties=study_ties(view.engine, study),
         explained=None if in_short else study_explanation(view.engine, study),
         ignored=() if in_short else ignored(view.engine, study),
-        useful=None if in_short else study_usefulness(view.engine, study),
+        useful=None if in_short else view.usefulness(study),
     )
 
 

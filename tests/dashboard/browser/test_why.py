@@ -4,7 +4,15 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from sweep.store import annotate
+from sweep.store.engine import Engine
+from sweep.store.schema import sweep_results
+from sweep.trial import TrialConfig
+from tests.store_factories import add_explanation, add_rows, add_trial
+
 WHY = "/study/small/why"
+ENDS = (TrialConfig(), TrialConfig(epochs=50, hidden_width=1024))
+BETWEEN = [TrialConfig(epochs=50), TrialConfig(hidden_width=1024)]
 
 
 def test_the_slider_over_the_width_shows_one_width_and_the_address_keeps_it(
@@ -40,3 +48,21 @@ def test_the_words_the_chart_and_the_labels_come(page: Page, dashboard: str) -> 
     page.get_by_role("option", name="by activation").click()
     expect(page.locator("#why-width .legend")).to_contain_text("relu")
     expect(page).to_have_url(re.compile(r"by=activation"))
+
+
+def test_an_explanation_is_followed_while_its_study_trains(
+    page: Page, dashboard: str, engine: Engine
+) -> None:
+    page.goto(dashboard + WHY)
+    causes = page.locator("#why-causes")
+    expect(causes).to_contain_text("sweep explain small --run")
+    errors = {ENDS[0]: (0.09, 0.08), BETWEEN[0]: (0.03, 0.04), BETWEEN[1]: (0.05, 0.06)}
+    study_id = add_explanation(engine, "small", *ENDS, errors)
+    expect(causes).to_contain_text("Not whole yet")
+    trial_id = add_trial(engine, study_id, 3, 0.015, config=ENDS[1])
+    for index, error in enumerate((0.01, 0.02)):
+        row = {"trial_id": trial_id, "seed_index": index, "seed": index, "val_mse": error}
+        add_rows(engine, sweep_results, row)
+    annotate.note(engine, "small-explain", "ended", 3)
+    expect(causes).to_contain_text("2 of 2 seeds have this whole order")
+    expect(page.locator("#why-waterfall-back .bars path")).to_have_count(4)
