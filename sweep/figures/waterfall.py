@@ -1,5 +1,6 @@
 """The waterfall: from one configuration's error to another's, one trained change at a time."""
 
+import re
 from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any, NamedTuple
@@ -12,8 +13,8 @@ from sweep.figures import style, words
 
 #: Letters of a label in a line, so that a phone has room for bars beside it.
 _LINE = 22
-#: With spaces at which no line breaks.
-_ARROW = "\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}"
+_FROM_TO = re.compile(r"\S+ → \S+")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 #: How many times beyond the errors an interval may stretch the axis.
 _STRETCH = 3.0
 
@@ -222,8 +223,10 @@ def draw_waterfall(chart: Waterfall) -> go.Figure:
     """Horizontal bars from error to error on a logarithmic axis, read from top to bottom."""
     ticks = [_tick(*row) for row in zip(chart.labels, chart.factors, strict=True)]
     row_height = 14 + 17 * max([2, *(1 + tick.count("<br>") for tick in ticks)])
-    height = 120 + row_height * max(2, len(ticks))
-    drawn = style.figure(chart.title, words.axis("val_mse"), "", height=height)
+    height = 136 + row_height * max(2, len(ticks))
+    # Beside the labels a phone has room for half of it in a line.
+    title = words.axis("val_mse").replace(" (", "<br>(")
+    drawn = style.figure(chart.title, title, "", height=height)
     if not chart.labels:
         return style.say(drawn, chart.about or "Nothing has been trained for it yet.")
     _draw_links(drawn, chart)
@@ -262,11 +265,16 @@ def _colour(factor: float | None) -> str:
 
 def _tick(label: str, factor: float | None) -> str:
     """Beside the bar rather than on it, where the interval is."""
-    lines = wrap(label.replace(" → ", _ARROW), _LINE)
+    lines = wrap(_FROM_TO.sub(_in_a_line, label), _LINE)
     if factor is not None:
         worth = f"÷ {words.number(factor)}" if factor >= 1 else f"× {words.number(1 / factor)}"
         lines.append(f"<b>{worth}</b>")
     return "<br>".join(lines)
+
+
+def _in_a_line(change: re.Match[str]) -> str:
+    """Not broken at its arrow, unless it takes more than a line."""
+    return change[0].replace(" ", _NO_BREAK) if len(change[0]) <= _LINE else change[0]
 
 
 def _draw_links(drawn: go.Figure, chart: Waterfall) -> None:

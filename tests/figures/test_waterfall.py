@@ -8,6 +8,7 @@ import pytest
 from sweep.analysis.explanation import explain
 from sweep.analysis.study_explanation import StudyExplanation
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
+from sweep.names import WeightInit
 from sweep.store.explaining import Explained
 from sweep.trial import TrialConfig
 
@@ -99,6 +100,23 @@ def test_a_path_that_is_not_whole_says_what_trains_the_rest() -> None:
     assert "Not whole yet" in draw_waterfall(nothing).layout.annotations[0].text.replace(
         "<br>", " "
     )
+
+
+def test_words_beside_and_below_the_bars_fit_a_phone() -> None:
+    target = replace(BASELINE, weight_init=WeightInit.GLOROT_NORMAL, epochs=50)
+    errors = {
+        BASELINE: (0.08,),
+        replace(BASELINE, epochs=50): (0.02,),
+        replace(BASELINE, weight_init=WeightInit.GLOROT_NORMAL): (0.07,),
+        target: (0.01,),
+    }
+    found = replace(explained(), found=explain(BASELINE, target, errors), n_seeds=1)
+    layout = draw_waterfall(gather_waterfall(found)).layout
+    assert layout.yaxis.ticktext[1:3] == (
+        "epochs 5\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}50<br><b>÷ 4.00</b>",
+        "weight init<br>glorot_uniform →<br>glorot_normal<br><b>÷ 2.00</b>",
+    )
+    assert max(len(line) for line in layout.xaxis.title.text.split("<br>")) <= 16
 
 
 @pytest.mark.parametrize("reverse", [False, True])

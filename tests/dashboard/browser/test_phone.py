@@ -5,6 +5,11 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Page, expect
 
+from sweep.names import Optimizer
+from sweep.store.engine import Engine
+from sweep.trial import TrialConfig
+from tests.store_factories import add_explanation
+
 PAGES = ["", "/why", "/trials", "/trials/1", "/compare", "/explore", "/workers"]
 
 
@@ -20,6 +25,22 @@ def test_a_page_is_as_wide_as_the_phone_and_leads_to_all_others(
         expect(page.locator("#navigation").get_by_role("link", name=tab)).to_be_in_viewport(ratio=1)
     page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_no_words_of_the_waterfall_are_cut_off(page: Page, dashboard: str, engine: Engine) -> None:
+    """Beside its labels the axis is so short that its title stuck out of the chart."""
+    ends = TrialConfig(), TrialConfig(optimizer=Optimizer.RMSPROP, learning_rate=0.0021177)
+    add_explanation(engine, "small", *ends, {ends[0]: (0.09, 0.08), ends[1]: (0.05, 0.06)})
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{dashboard}/study/small/why")
+    chart = page.locator("#why-waterfall .main-svg").first
+    chart.locator(".xtick text").first.wait_for()
+    outer = chart.bounding_box()
+    words = chart.locator(".xtitle, .xtick text, .ytick text").all()
+    boxes = [box for of in words if (box := of.bounding_box())]
+    assert outer and len(boxes) > 3
+    for box in boxes:
+        assert outer["x"] <= box["x"] and box["x"] + box["width"] <= outer["x"] + outer["width"]
 
 
 def test_parallel_axes_keep_room_for_their_names(page: Page, dashboard: str) -> None:
