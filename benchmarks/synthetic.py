@@ -3,7 +3,8 @@
     python -m benchmarks.synthetic sqlite:///big.db --trials 10000
 
 For measuring pages and queries. The rows are those a coordinator writes, in its tables and in
-Optuna's.
+Optuna's: pictures of every trial, as of the reference trainer, and what is found inside the network
+of each that was the best of its width when it ended.
 """
 
 import argparse
@@ -32,7 +33,14 @@ from sweep.names import Activation, Loss, Optimizer, Outcome
 from sweep.store import schema
 from sweep.store.engine import writing
 from sweep.store.migrate import open_store
-from sweep.trial import TrialConfig
+from sweep.trial import (
+    Accuracies,
+    Decomposition,
+    Diagnostics,
+    Probe,
+    TrialConfig,
+    width_class,
+)
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 TRIALS_PER_SECOND = 50.0
@@ -52,10 +60,12 @@ DISTRIBUTIONS: dict[str, BaseDistribution] = {
 def add_study(engine: Engine, name: str, n_trials: int, seed: int = 0) -> int:
     """A finished study of so many trials; returns its id."""
     rng = np.random.default_rng(seed)
+    best: dict[int, float] = {}
     with writing(engine) as connection:
         study_id = _insert_study(connection, name, n_trials)
         for first in range(0, n_trials, _BATCH):
-            _insert_trials(connection, study_id, range(first, min(first + _BATCH, n_trials)), rng)
+            numbers = range(first, min(first + _BATCH, n_trials))
+            _insert_trials(connection, study_id, numbers, rng, best)
     return study_id
 
 
@@ -127,9 +137,16 @@ learning_rate = {{ low = 1e-5, high = 1e-1, log = true }}
 
 
 def _insert_trials(
-    connection: Connection, study_id: int, numbers: range, rng: np.random.Generator
+    connection: Connection,
+    study_id: int,
+    numbers: range,
+    rng: np.random.Generator,
+    best: dict[int, float],
 ) -> None:
+    """``best``: the lowest error so far by class of widths."""
     made = [_trial(number, rng) for number in numbers]
+    for trial in made:
+        trial["is_best"] = _becomes_best(trial, best)
     connection.execute(
         insert(schema.trials),
         [
@@ -156,7 +173,10 @@ def _insert_trials(
         (schema.trial_values, _value_rows),
         (schema.trial_intermediate_values, _intermediate_rows),
         (schema.sweep_epochs, _epoch_rows),
+        (schema.sweep_results, _result_rows),
         (schema.sweep_reconstructions, _picture_rows),
+        (schema.sweep_decompositions, _decomposition_rows),
+        (schema.sweep_probes, _probe_rows),
     ):
         found = [row for trial in made for row in rows_of(trial, ids[trial["number"]], study_id)]
         if found:
@@ -187,6 +207,15 @@ def _trial(number: int, rng: np.random.Generator) -> dict[str, Any]:
         "started_at": start,
         "finished_at": start + N_WORKERS / TRIALS_PER_SECOND,
     }
+
+
+def _becomes_best(trial: dict[str, Any], best: dict[int, float]) -> bool:
+    """Whether a trial ends as the best of its width, as a coordinator judges that."""
+    width, error = width_class(trial["params"]["hidden_width"]), trial["curve"][-1]
+    if trial["state"] != TrialState.COMPLETE or error >= best.get(width, math.inf):
+        return False
+    best[width] = error
+    return True
 
 
 def _naive(seconds: float) -> datetime:
@@ -274,6 +303,32 @@ def _epoch_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterator
         }
 
 
+def _result_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterator[dict[str, Any]]:
+    if trial["state"] == TrialState.COMPLETE:
+        row = next(_sweep_rows(trial, trial_id, study_id))
+        yield {
+            "trial_id": trial_id,
+            "seed_index": 0,
+            "seed": trial["number"],
+            **{name: row[name] for name in _OF_A_SEED},
+            "diagnostics": asdict(_diagnostics(trial)),
+        }
+
+
+_OF_A_SEED = ("val_mse", "test_mse", "test_bce", "psnr", "exact_pixels", "per_class_mse")
+
+
+def _diagnostics(trial: dict[str, Any]) -> Diagnostics:
+    width, activation = trial["params"]["hidden_width"], trial["params"]["activation"]
+    return Diagnostics(
+        dead_share=0.1 if activation == Activation.RELU else 0.0,
+        saturated_share=0.3 if activation in (Activation.SIGMOID, Activation.TANH) else 0.0,
+        stuck_share=min(1.0, trial["error"]),
+        encoder_norm=math.sqrt(width),
+        decoder_norm=math.sqrt(width),
+    )
+
+
 def _picture_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterator[dict[str, Any]]:
     if trial["state"] == TrialState.COMPLETE:
         yield {
@@ -281,6 +336,31 @@ def _picture_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterat
             "reconstructions_png": _strip(round(2000 * trial["error"]) % 128),
             "errors_png": _strip(0),
         }
+
+
+def _decomposition_rows(
+    trial: dict[str, Any], trial_id: int, study_id: int
+) -> Iterator[dict[str, Any]]:
+    if trial["is_best"]:
+        rank = min(trial["params"]["hidden_width"], 784) ** 0.8
+        found = Decomposition(
+            code_rank=rank / 2, encoder_rank=rank, decoder_rank=rank, end_to_end=None
+        )
+        yield {"trial_id": trial_id, "decomposition": asdict(found)}
+
+
+def _probe_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterator[dict[str, Any]]:
+    if trial["is_best"]:
+        kept = 1 - math.exp(-trial["params"]["hidden_width"] / 32)
+        found = Probe(
+            code=Accuracies(linear=0.6 + 0.2 * kept - trial["error"], neighbours=0.5 + 0.3 * kept),
+            pca=Accuracies(linear=0.6 + 0.2 * kept, neighbours=0.5 + 0.29 * kept),
+            pixels=Accuracies(linear=0.81, neighbours=0.8),
+            n_pixels=784,
+            n_train=5000,
+            n_test=1000,
+        )
+        yield {"trial_id": trial_id, "probe": asdict(found)}
 
 
 def _strip(grey: int) -> bytes:

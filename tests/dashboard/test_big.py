@@ -7,9 +7,9 @@ import pytest
 from benchmarks.synthetic import add_study
 from sweep.dashboard.app import page
 from sweep.dashboard.filters import Filter
-from sweep.dashboard.links import COMPARE, EXPLORE, OVERVIEW, STUDIES, TRIALS, WORKERS, Place
-from sweep.dashboard.pages import explore, overview
-from sweep.dashboard.parts import views
+from sweep.dashboard.links import COMPARE, EXPLORE, OVERVIEW, STUDIES, TRIALS, WHY, WORKERS, Place
+from sweep.dashboard.pages import explore, overview, why
+from sweep.dashboard.parts import answer, views
 from sweep.dashboard.view import View
 from tests.pages import as_json
 from tests.store_factories import sqlite_store
@@ -25,7 +25,7 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> View:
     return View(engine=engine)
 
 
-@pytest.mark.parametrize("name", [STUDIES, OVERVIEW, TRIALS, COMPARE, EXPLORE, WORKERS])
+@pytest.mark.parametrize("name", [STUDIES, OVERVIEW, WHY, TRIALS, COMPARE, EXPLORE, WORKERS])
 def test_the_first_answer_of_a_page_is_small(view: View, name: str) -> None:
     place = Place(name, None if name == STUDIES else STUDY)
     assert len(as_json(page(view, place))) < MEGABYTE / 4
@@ -38,6 +38,19 @@ def test_the_charts_of_the_overview_are_under_a_megabyte(view: View) -> None:
         overview.width_figure(view, STUDY, "bce"),
     ):
         assert 1_000 < len(drawn.to_json()) < MEGABYTE
+
+
+def test_the_parts_of_why_are_under_a_megabyte(view: View) -> None:
+    found = answer.gather_findings(view, STUDY)
+    parts = (
+        why.verdict(view, STUDY, found),
+        why.trained(STUDY, found, 0, None)[1],
+        why.width_figure(view, STUDY, "activation")[0],
+        why.atlas_parts(view, STUDY, None),
+    )
+    assert found.useful is not None and len(found.useful.best) > 10
+    for part in parts:
+        assert 1_000 < len(as_json(part)) < MEGABYTE
 
 
 @pytest.mark.parametrize("kind", sorted(views.KINDS))
