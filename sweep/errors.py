@@ -9,7 +9,7 @@ SweepError                  1  anything else
 │   └── LeaseLostError      7  another coordinator took the study over
 ├── FailureLimitError       6  too many trials failed
 ├── StudyHeldError          7  another coordinator holds the study
-├── DeviceError             8  the device asked for is not there
+├── DeviceError             8  the device asked for is not there, or the Ray cluster is lost
 ├── DataError               9  data missing or damaged
 └── NoRoomError            10  no room or no permission to write
 """

@@ -3,8 +3,9 @@
 Bytes travel as base64; infinities and NaN as JSON's widely understood ``Infinity`` and ``NaN``.
 """
 
+import os
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -37,3 +38,11 @@ def decode(line: bytes) -> Any:
     if adapter is None:
         raise ValueError(f"no record of ours: {line[:80]!r}")
     return adapter.validate_json(body)[0]
+
+
+def own_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output for our lines alone: whatever else prints goes to stderr."""
+    orders = os.fdopen(os.dup(0), "rb")
+    results = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return orders, results

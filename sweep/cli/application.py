@@ -39,7 +39,7 @@ EXIT_CODES = {
     5: "database unreachable, or of a schema this version does not know",
     6: "the study ended with its failure limit",
     7: "another coordinator holds the study",
-    8: "the device asked for is not there",
+    8: "the device asked for is not there, or the Ray cluster is lost",
     9: "data missing or damaged",
     10: "no room on the disk, or no permission to write",
     11: "a trial came out otherwise when it was trained again (`sweep verify`)",

@@ -28,7 +28,7 @@ from sweep.errors import (
     StoreError,
     SweepError,
 )
-from sweep.launch.launcher import Gone, Inbox
+from sweep.launch.launcher import Gone, Inbox, Lost
 from sweep.names import CommandKind, Sampler
 from sweep.search.pruning import PruningRule
 from sweep.store.commands import Command
@@ -186,6 +186,8 @@ class Coordinator:
             self._judge(self._rule, reached)
 
     def _hear(self, name: str, event: Event | Gone, reached: set[Reached]) -> None:
+        if isinstance(event, Lost):
+            raise DeviceError(event.reason)
         worker = self._crew.get(name)
         if worker is None:
             return

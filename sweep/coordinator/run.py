@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,9 +22,11 @@ from sweep.coordinator.loop import Coordinator
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
 from sweep.errors import DeviceError, FailureLimitError, StudyFileError, UsageError
+from sweep.launch import ray
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Inbox, Launcher
 from sweep.launch.local import LocalLauncher
+from sweep.launch.places import choose_places
 from sweep.names import Dataset, Pruner, Sampler, Trainer, WorkerEngine
 from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import enqueue_params, suggest_config
@@ -393,16 +396,14 @@ def _ray_means(
             f"workers.gpus {gpus!r} names GPUs of one machine. With --engine ray say --gpus all, "
             "--gpus cpu, or how many GPUs."
         )
-    try:
-        from sweep.launch import cluster, ray  # loads Ray
-    except ModuleNotFoundError as error:
+    if find_spec("ray") is None:
         raise DeviceError(
-            f"--engine ray: Ray is not installed ({error}). The extra 'ray' brings it: "
+            "--engine ray: Ray is not installed. The extra 'ray' brings it: "
             "pip install 'sweep-autoencoder[ray]'."
-        ) from error
+        )
     launcher = ray.RayLauncher(options.address, dataset=study_file.data.name, per_gpu=per_gpu)
-    places = cluster.choose_places(gpus, per_gpu, options.cpu_workers)
-    return places, cluster.cores_per_cpu_worker(), launcher
+    places = choose_places(launcher.capacity, gpus, per_gpu, options.cpu_workers)
+    return places, launcher.capacity.cores_per_cpu_worker, launcher
 
 
 def refuse_fused_on_cpu(trainer: Trainer, *, on_cpu: bool) -> None:

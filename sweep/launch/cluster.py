@@ -1,4 +1,4 @@
-"""The Ray cluster that a study trains on: joined or started, and what it has room for."""
+"""The Ray cluster that a study trains on: joined or started, and what it has."""
 
 import os
 import socket
@@ -8,6 +8,7 @@ import ray
 
 from sweep.errors import DeviceError, UsageError
 from sweep.launch.devices import CORES_PER_CPU_WORKER
+from sweep.launch.places import Capacity
 
 CONNECT_SECONDS = 5.0
 #: Of a cluster that we start; of the data set, one copy.
@@ -21,8 +22,6 @@ def connect(address: str | None) -> None:
 
     Raises DeviceError where none answers, UsageError for what cannot be one.
     """
-    if ray.is_initialized():
-        return
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -65,29 +64,11 @@ def cores_per_cpu_worker() -> int:
     return max(1, min(CORES_PER_CPU_WORKER, int(max(hosts, default=0))))
 
 
-def choose_places(gpus: str | None, per_gpu: int, cpu_workers: int | None = None) -> list[str]:
-    """One entry a worker: ``cpu``, or the number of a GPU among those asked for.
-
-    ``gpus`` is ``all`` (that the cluster has now), ``cpu``, a number of GPUs, which may be more
-    than there are now, or None: all, else the CPU. Where they are is Ray's affair.
-    Raises DeviceError when there is none, UsageError for nonsense.
-    """
+def capacity() -> Capacity:
+    """What the cluster has now."""
     total = ray.cluster_resources()
-    if gpus == "cpu" or (gpus is None and not total.get("GPU")):
-        n_fitting = int(total.get("CPU", 0)) // cores_per_cpu_worker()
-        if not (cpu_workers or n_fitting):
-            raise DeviceError("--engine ray: the cluster has neither GPUs nor CPU cores now.")
-        return ["cpu"] * (cpu_workers or n_fitting)
-    if gpus in (None, "all"):
-        if not (n_gpus := int(total.get("GPU", 0))):
-            raise DeviceError(
-                "--gpus all: the cluster has no GPU now. `--gpus 8` waits for 8 that it will have, "
-                "`--gpus cpu` trains on its CPUs."
-            )
-    elif gpus.isascii() and gpus.isdigit() and 0 < int(gpus) <= 100_000:
-        n_gpus = int(gpus)
-    else:
-        raise UsageError(
-            f"--gpus {gpus}: with --engine ray give all, cpu, or how many GPUs. Ray chooses which."
-        )
-    return [str(gpu) for gpu in range(n_gpus) for _ in range(per_gpu)]
+    return Capacity(
+        n_gpus=int(total.get("GPU", 0)),
+        n_cpus=int(total.get("CPU", 0)),
+        cores_per_cpu_worker=cores_per_cpu_worker(),
+    )

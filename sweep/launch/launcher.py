@@ -14,6 +14,11 @@ class Gone:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lost(Gone):
+    """All workers' did, and no other can be started: what held them together has gone."""
+
+
 #: What workers say, in the order it arrived: the worker's name and its event.
 Inbox = SimpleQueue[tuple[str, "Event | Gone"]]
 

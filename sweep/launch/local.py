@@ -85,15 +85,17 @@ class LocalWorker:
         code = self._process.wait()
         stdout.close()  # a long study may start thousands of workers
         self._orders.put(None)
-        self._inbox.put((self.name, Gone(reason=self._reason(code))))
+        self._inbox.put((self.name, Gone(reason=ending(code, self._stderr))))
 
-    def _reason(self, code: int) -> str:
-        ending = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, self._stderr.tell() - _LAST_WORDS_BYTES))
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        self._stderr.close()
-        return f"{ending}: {lines[-1].strip()}" if lines and code > 0 else ending
+
+def ending(code: int, stderr: IO[bytes]) -> str:
+    """How a process ended, with its last words; closes what it wrote them to."""
+    said = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    stderr.seek(0, os.SEEK_END)
+    stderr.seek(max(0, stderr.tell() - _LAST_WORDS_BYTES))
+    lines = stderr.read().decode(errors="replace").strip().splitlines()
+    stderr.close()
+    return f"{said}: {lines[-1].strip()}" if lines and code > 0 else said
 
 
 class LocalLauncher:
@@ -107,9 +109,13 @@ class LocalLauncher:
         return LocalWorker(name, device, self.inbox, self._command)
 
 
+def without_passwords() -> dict[str, str]:
+    """Our environment for those who need no database and serve no page: no way there either."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_WORKERS)}
+
+
 def _environment(device: str) -> dict[str, str]:
-    # A worker needs no database and serves no page, so it is told no way there and no password.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_WORKERS)}
+    environment = without_passwords()
     environment["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
     # The deterministic cuBLAS workspace has to be chosen before CUDA starts.
     environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -1,141 +1,65 @@
-"""Workers on the hosts of a Ray cluster.
+"""Workers on the hosts of a Ray cluster, from the coordinator's side: see driver and actors."""
 
-Ray places an actor for each worker and gives it its part of a GPU; the actor starts the worker's
-process beside itself, pinned to that GPU, and passes its lines on. So a worker is the same process
-with the same pipes everywhere, its end is told in the same words, and one that stands still can be
-ended on its host. Ray's own serialisation sees texts, numbers and lines of ``wire`` alone.
-
-    coordinator ── RayWorker ── Ray ── Keeper ── LocalWorker ── sweep.worker
-    one host                           any host
-
-A lost host is a dead actor: its workers are gone, and new ones wait for a place until Ray has one,
-on a host that joins or that its autoscaler brings up.
-"""
-
+import json
+import subprocess
+import sys
+import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from queue import Empty, SimpleQueue
-from typing import Any
+from queue import SimpleQueue
+from typing import IO, Any
 
-import ray
-from ray.exceptions import RayError
-
-import sweep
-from sweep import datasets
-from sweep.launch.cluster import connect, cores_per_cpu_worker
-from sweep.launch.keeper import Keeper
-from sweep.launch.launcher import Gone, Inbox
-from sweep.launch.local import COMMAND
-from sweep.trial import Event, Heartbeat, Order, Shutdown
+import sweep.errors
+from sweep.errors import DeviceError, SweepError
+from sweep.launch.frames import NOBODY, Frame, Verb
+from sweep.launch.launcher import Gone, Inbox, Lost
+from sweep.launch.local import COMMAND, ending, without_passwords
+from sweep.launch.places import Capacity
+from sweep.trial import Order, Shutdown
 from sweep.wire import decode, encode
 
-#: How often a worker that has no place yet is told of as alive.
-WAIT_SECONDS = 2.0
-#: How long a host may take to end a worker before its actor is given up.
-KILL_SECONDS = 5.0
+#: How long Ray may take to leave its cluster.
+END_SECONDS = 15.0
 #: The host of a worker that has no place yet.
 NO_HOST = "no host yet"
-#: Ray counts parts of a GPU in steps of this size.
-PART = 10_000
+
+#: To the driver, in this order; None ends it.
+Outbox = SimpleQueue["Frame | None"]
 
 
 class RayWorker:
-    """A worker's handle. Two threads of ours talk with its keeper: one listens, one speaks."""
+    """A worker's handle: what it is told goes through the driver."""
 
-    def __init__(self, name: str, device: str, inbox: Inbox, keeper: Any, begun: Any) -> None:
+    def __init__(self, name: str, device: str, outbox: Outbox) -> None:
         self.name = name
         self.device = device
         self.host = NO_HOST
         self.pid = 0
-        self._inbox = inbox
-        self._keeper = keeper
-        self._orders: SimpleQueue[Order | None] = SimpleQueue()
-        self._is_placed = threading.Event()
-        self._has_ended = threading.Event()
-        for run in (lambda: self._listen(begun), self._speak):
-            threading.Thread(target=run, name=f"ray-{name}", daemon=True).start()
+        self.has_ended = threading.Event()
+        self._outbox = outbox
+
+    def take_place(self, *, host: str, pid: int, device: str, **_: object) -> None:
+        """Where it is, as its keeper says."""
+        self.host, self.pid, self.device = host, pid, device
 
     def send(self, order: Order) -> None:
-        if isinstance(order, Shutdown) and not self._is_placed.is_set():
+        if isinstance(order, Shutdown) and self.host == NO_HOST:
             self.kill()  # nobody is there yet who could leave
-        self._orders.put(order)
+        self._outbox.put(Frame(Verb.ORDER, self.name, encode(order)))
 
     def kill(self) -> None:
-        threading.Thread(target=self._end, name=f"end-{self.name}", daemon=True).start()
+        self._outbox.put(Frame(Verb.KILL, self.name))
 
     def wait(self, timeout_seconds: float) -> bool:
-        return self._has_ended.wait(timeout_seconds)
-
-    def _listen(self, begun: Any) -> None:
-        try:
-            self._take_place(begun)
-            reason = self._hear()
-        except (RayError, ValueError) as error:  # a lost actor; a line that is none of ours
-            reason = _why(error)
-        self._orders.put(None)
-        self._is_placed.set()  # or else they who wait for it would wait for ever
-        with suppress(RayError):
-            ray.kill(self._keeper)  # its place is free again
-        self._inbox.put((self.name, Gone(reason=reason)))
-        self._has_ended.set()
-
-    def _take_place(self, begun: Any) -> None:
-        while not ray.wait([begun], timeout=WAIT_SECONDS)[0]:
-            self._inbox.put((self.name, Heartbeat()))  # to wait for a place is no silence
-        about = ray.get(begun)
-        if about["version"] != sweep.__version__:
-            there, here = about["version"], sweep.__version__
-            raise ValueError(f"{about['host']} has sweep {there}, the coordinator {here}")
-        self.host, self.pid, self.device = about["host"], about["pid"], about["device"]
-        self._is_placed.set()
-
-    def _hear(self) -> str:
-        """Until it is gone; returns why."""
-        reason = None
-        while reason is None:
-            lines, reason = ray.get(self._keeper.hear.remote())
-            for line in lines:
-                event: Event = decode(line)
-                self._inbox.put((self.name, event))
-        return str(reason)
-
-    def _speak(self) -> None:
-        # Each is answered before the next is sent, and none is sent before the beginning: Ray keeps
-        # no order for an actor of several threads.
-        self._is_placed.wait()
-        with suppress(RayError):
-            while (order := self._orders.get()) is not None:
-                lines = [encode(order)]
-                with suppress(Empty):
-                    while (order := self._orders.get_nowait()) is not None:
-                        lines.append(encode(order))
-                    self._orders.put(None)
-                ray.get(self._keeper.say.remote(lines))
-
-    def _end(self) -> None:
-        if self._is_placed.is_set():
-            with suppress(RayError):
-                ray.get(self._keeper.kill.remote(), timeout=KILL_SECONDS)
-                if self._has_ended.wait(KILL_SECONDS):
-                    return
-        with suppress(RayError):
-            ray.kill(self._keeper)  # its process ends with it, for its input closes
-
-
-def _why(error: Exception) -> str:
-    """One line of what Ray tells in many: that with a reason, else the first."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reasons = [line for line in lines if line.startswith("The actor ") and " because " in line]
-    because = (reasons or lines or [type(error).__name__])[0]
-    # What follows is Ray's guesses and identifiers.
-    return because.split(" Worker exit")[0].split(" Node Id:")[0]
+        return self.has_ended.wait(timeout_seconds)
 
 
 class RayLauncher:
-    """One actor a worker, wherever Ray has room for it; connects to the cluster first.
+    """One worker a place of a cluster, wherever Ray has room for it; joins or starts the cluster.
 
-    Raises DeviceError where no cluster answers.
+    Raises DeviceError where no cluster answers, UsageError for an address that can be none.
     """
 
     def __init__(
@@ -146,33 +70,101 @@ class RayLauncher:
         per_gpu: int = 1,
         command: Sequence[str] = COMMAND,
     ) -> None:
-        connect(address)
         self.inbox: Inbox = SimpleQueue()
-        self._dataset = dataset
-        self._per_gpu = per_gpu
-        self._command = tuple(command)
-        #: The data set's digest, and its files in Ray's object store, which copies them to a host
-        #: that asks; put there for the first worker.
-        self._parcel: tuple[str, dict[str, Any]] | None = None
+        self._workers: dict[str, RayWorker] = {}
+        self._outbox: Outbox = SimpleQueue()
+        stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the driver
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "sweep.launch.driver"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=without_passwords(),
+            start_new_session=True,  # out of the terminal's Ctrl-C
+        )
+        self._driver = driver
+        #: Leaves the cluster: at once when called, else when nobody knows this launcher any more.
+        self.close = weakref.finalize(self, _end, driver, self._outbox)
+        threading.Thread(target=_speak, args=(driver, self._outbox), daemon=True).start()
+        settings: dict[str, Any] = {"address": address, "dataset": dataset, "per_gpu": per_gpu}
+        settings["command"] = list(command)
+        self._outbox.put(Frame(Verb.JOIN, body=json.dumps(settings).encode()))
+        #: What the cluster had when it was joined.
+        self.capacity = _joined(driver, stderr)
+        hearing = (driver, stderr, self._workers, self.inbox)
+        threading.Thread(target=_listen, args=hearing, name="ray", daemon=True).start()
 
     def start(self, name: str, device: str) -> RayWorker:
+        worker = self._workers[name] = RayWorker(name, device, self._outbox)
+        if self._driver.poll() is not None:
+            worker.has_ended.set()  # that all are lost was told before, or is about to be
         kind = "cpu" if device == "cpu" else "gpu"
-        keeper = self._actor(kind).remote(name, kind, self._command)
-        digest, files = self._packed()
-        begun = keeper.begin.remote(self._dataset, digest, files)
-        return RayWorker(name, device, self.inbox, keeper, begun)
+        self._outbox.put(Frame(Verb.START, name, kind.encode()))
+        return worker
 
-    def _actor(self, kind: str) -> Any:
-        # No restarts by Ray: the coordinator gives a dead worker's trials to a new one.
-        common = {"max_concurrency": 4, "max_restarts": 0}
-        if kind == "cpu":
-            return ray.remote(Keeper).options(num_cpus=cores_per_cpu_worker(), **common)
-        part = PART // self._per_gpu / PART
-        return ray.remote(Keeper).options(num_cpus=0, num_gpus=part, **common)
 
-    def _packed(self) -> tuple[str, dict[str, Any]]:
-        if self._parcel is None:
-            parcel = {} if self._dataset is None else datasets.pack(self._dataset)
-            references = {name: ray.put(content) for name, content in parcel.items()}
-            self._parcel = datasets.digest_of(parcel), references
-        return self._parcel
+def _joined(driver: "subprocess.Popen[bytes]", stderr: IO[bytes]) -> Capacity:
+    assert driver.stdout is not None
+    line = driver.stdout.readline()
+    answer = Frame.of(line) if line else None
+    if answer is not None and answer.verb is Verb.JOINED:
+        return Capacity(**json.loads(answer.body))
+    driver.stdout.close()
+    how = ending(driver.wait(), stderr)
+    if answer is None:
+        raise DeviceError(f"--engine ray: Ray could not be started: {how}.")
+    about = json.loads(answer.body)
+    raise getattr(sweep.errors, about["error"], SweepError)(about["message"])
+
+
+# Threads know nothing of the launcher, or somebody always would.
+
+
+def _speak(driver: "subprocess.Popen[bytes]", outbox: Outbox) -> None:
+    assert driver.stdin is not None
+    with suppress(OSError, ValueError):  # it is gone: that is told by whoever listens
+        while (frame := outbox.get()) is not None:
+            driver.stdin.write(frame.line())
+            driver.stdin.flush()
+    with suppress(OSError):
+        driver.stdin.close()
+
+
+def _listen(
+    driver: "subprocess.Popen[bytes]",
+    stderr: IO[bytes],
+    workers: dict[str, RayWorker],
+    inbox: Inbox,
+) -> None:
+    assert driver.stdout is not None
+    for line in driver.stdout:
+        verb, name, body = Frame.of(line)
+        match verb:
+            case Verb.EVENT:
+                inbox.put((name, decode(body)))
+            case Verb.PLACED:
+                workers[name].take_place(**json.loads(body))
+            case Verb.GONE:
+                inbox.put((name, Gone(reason=body.decode())))
+                workers.pop(name).has_ended.set()
+    driver.stdout.close()
+    inbox.put((NOBODY, Lost(reason=_lost(ending(driver.wait(), stderr)))))
+    for worker in [*workers.values()]:
+        worker.has_ended.set()
+
+
+def _lost(how: str) -> str:
+    return (
+        f"the Ray cluster is lost: its head, or the Ray of this host, has gone ({how}). What is "
+        "done is kept; `sweep resume NAME --engine ray` goes on in another cluster, and trains "
+        "again what was in training."
+    )
+
+
+def _end(driver: "subprocess.Popen[bytes]", outbox: Outbox) -> None:
+    outbox.put(None)
+    try:
+        driver.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        driver.kill()
+        driver.wait()

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from sweep.errors import SweepError
 from sweep.trial import Event, Order, WorkerFailed
-from sweep.wire import decode, encode
+from sweep.wire import decode, encode, own_pipes
 from sweep.worker.heartbeat import beating
 
 
@@ -32,7 +32,7 @@ def main() -> None:
 def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -> None:
     """Do the work of a worker process: orders from its input, events to its output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
-    orders, results = _own_pipes()
+    orders, results = own_pipes()
     inbox: SimpleQueue[Order] = SimpleQueue()
     threading.Thread(target=_read, args=(orders, inbox), daemon=True).start()
 
@@ -52,14 +52,6 @@ def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -
     except SweepError as error:
         send(WorkerFailed(error=type(error).__name__, message=str(error)))
         sys.exit(error.exit_code)
-
-
-def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output for our lines alone: whatever else prints goes to stderr."""
-    orders = os.fdopen(os.dup(0), "rb")
-    results = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return orders, results
 
 
 def _read(orders: BinaryIO, inbox: "SimpleQueue[Order]") -> None:

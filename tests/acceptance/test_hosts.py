@@ -1,4 +1,4 @@
-"""A study on two hosts of a Ray cluster, one of which is lost in the middle of it.
+"""A study on two hosts of a Ray cluster, one of which is lost in the middle of it, or the cluster.
 
 The hosts are network namespaces with names, addresses and Ray's files of their own; PostgreSQL is a
 third host. Two GPUs are pretended on one host, one on the other.
@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import text
 
 from benchmarks.exactly_once import watch
+from sweep.errors import DeviceError
 from sweep.store import read
 from sweep.store.migrate import open_store
 from tests.acceptance.test_kills import STUDY, assert_complete, n_finished, wait_for
@@ -95,10 +97,19 @@ class Host:
         ip("link", "set", self.cable, "down")
         self.kill()
 
+    def kill_programs(self, *names: str) -> None:
+        """Its processes that run one of these."""
+        for process in map(psutil.Process, self._pids()):
+            if process.name() in names:
+                process.kill()
+
+    def _pids(self) -> list[int]:
+        return [int(pid) for pid in ip("netns", "pids", self.namespace).split()]
+
     def kill(self) -> None:
-        for pid in ip("netns", "pids", self.namespace).split():
+        for pid in self._pids():
             try:
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         for process in self.processes:
@@ -171,12 +182,12 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host, PostgresServer]]:
         yield both[0], both[1], server
 
 
-@pytest.mark.root_only
-def test_a_study_survives_the_loss_of_a_host(
+@pytest.fixture
+def url(
     hosts: tuple[Host, Host, PostgresServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    head, far, server = hosts
-    url = server.new_database()
+) -> str:
+    """An empty store that is watched; commands of both hosts use it, a study's file and a token."""
+    url = hosts[2].new_database()
     watch(open_store(url, create=True))
     (tmp_path / "x.toml").write_text(STUDY)
     (tmp_path / "token").write_text(secrets.token_hex(32))
@@ -184,17 +195,42 @@ def test_a_study_survives_the_loss_of_a_host(
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setenv("SWEEP_STORAGE", url)
     monkeypatch.setenv("SWEEP_ARTIFACTS", str(tmp_path / "artifacts"))
-    address = f"{head.address}:6379"
-    head.start_ray(1, "--head", "--port=6379", "--include-dashboard=false")
-    wait_for(lambda: answers(head.address, 6379))
-    far.start_ray(2, f"--address={address}")
-    study = head.run(
-        *(sys.executable, "-m", "tests.pretended_gpus", "start", str(tmp_path / "x.toml")),
-        *("--engine", "ray", "--address", address, "--gpus", "3", "--trainer", "reference"),
+    return url
+
+
+def start_head(host: Host, n_gpus: int) -> str:
+    """A new cluster; its address."""
+    host.start_ray(n_gpus, "--head", "--port=6379", "--include-dashboard=false")
+    wait_for(lambda: answers(host.address, 6379))
+    return f"{host.address}:6379"
+
+
+def run_study(host: Host, address: str, *words: str, log: str) -> subprocess.Popen[bytes]:
+    """``start FILE`` or ``resume x`` on three GPUs that are pretended."""
+    return host.run(
+        *(sys.executable, "-m", "tests.pretended_gpus", *words, "--engine", "ray"),
+        *("--address", address, "--gpus", "3", "--trainer", "reference"),
         *("--set", "data.train_limit=5400", "--set", "space.batch_size=32"),
         *("--set", f"budget.trials={N_TRIALS}"),
-        log="study.log",
+        log=log,
     )
+
+
+def assert_each_ended_once(url: str) -> None:
+    assert_complete(url, N_TRIALS)
+    with open_store(url).connect() as connection:
+        ended = connection.execute(text("SELECT number FROM chaos_finished")).scalars().all()
+    assert sorted(ended) == list(range(N_TRIALS)), "one that ended twice"
+
+
+@pytest.mark.root_only
+def test_a_study_survives_the_loss_of_a_host(
+    hosts: tuple[Host, Host, PostgresServer], url: str, tmp_path: Path
+) -> None:
+    head, far, _ = hosts
+    address = start_head(head, 1)
+    far.start_ray(2, f"--address={address}")
+    study = run_study(head, address, "start", str(tmp_path / "x.toml"), log="study.log")
 
     def n_finished_far_away() -> int:
         if not n_finished(url):
@@ -207,11 +243,29 @@ def test_a_study_survives_the_loss_of_a_host(
     n_then = n_finished(url)
     assert n_then < 20, "the host was lost too late to matter"
     assert study.wait(100) == 0, (head.folder / "study.log").read_text()
-    assert_complete(url, N_TRIALS)
+    assert_each_ended_once(url)
     engine = open_store(url)
-    with engine.connect() as connection:
-        ended = connection.execute(text("SELECT number FROM chaos_finished")).scalars().all()
-    assert sorted(ended) == list(range(N_TRIALS)), "one that ended twice"
     assert max(row.attempt for row in read.trials(engine, "x")) == 2, "handed out again"
     gone = [event for event in read.events(engine, "x") if event.kind == "worker gone"]
     assert len(gone) == 2 and all("its node has died" in event.message for event in gone), gone
+
+
+@pytest.mark.root_only
+def test_a_study_whose_cluster_is_lost_says_so_and_goes_on_in_another(
+    hosts: tuple[Host, Host, PostgresServer], url: str, tmp_path: Path
+) -> None:
+    # Without its head, Ray ends the process that talks with it, within seconds and without a word.
+    head, far, _ = hosts
+    words = ("--simulated", "start", str(tmp_path / "x.toml"))
+    study = run_study(head, start_head(head, 3), *words, log="study.log")
+    wait_for(lambda: n_finished(url) >= 3, seconds=120)
+    head.kill_programs("gcs_server", "raylet")
+    assert study.wait(60) == DeviceError.exit_code
+    *_, last = (head.folder / "study.log").read_text().splitlines()
+    assert last.startswith("sweep: the Ray cluster is lost: ") and "`sweep resume NAME" in last
+    resting = read.study(open_store(url), "x")
+    assert 3 <= resting.n_finished < N_TRIALS, "lost too late to matter"
+    assert (resting.phase, resting.running, resting.counts["RUNNING"]) == ("failed", False, 0)
+    again = run_study(far, start_head(far, 3), "--simulated", "resume", "x", log="again.log")
+    assert again.wait(100) == 0, (far.folder / "again.log").read_text()
+    assert_each_ended_once(url)

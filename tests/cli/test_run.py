@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-import sweep.launch
 from sweep.cli import control
 from sweep.cli.progress import PlainLines, line, picture
 from sweep.coordinator import run as coordinator
@@ -342,9 +341,6 @@ def test_gpus_that_a_file_names_are_not_looked_for_in_a_cluster(cli: Cli, file: 
 def test_without_ray_its_extra_is_named(
     cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("keeper", "cluster", "ray"):
-        monkeypatch.delitem(sys.modules, f"sweep.launch.{name}", raising=False)
-        monkeypatch.delattr(sweep.launch, name, raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     answer = cli("start", file, "--engine", "ray")
     assert answer.code == 8

@@ -27,6 +27,8 @@ from sweep.errors import (
     StudyHeldError,
     UsageError,
 )
+from sweep.launch.frames import NOBODY
+from sweep.launch.launcher import Lost
 from sweep.names import CommandKind
 from sweep.search.configurations import config_from_params, suggest_config, trial_seeds
 from sweep.search.samplers import make_sampler
@@ -125,6 +127,23 @@ def test_a_study_runs_to_its_budget_and_no_further(
     assert run(engine, options=options) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
     assert [trial.number for trial in trials(url)] == list(range(12))
+
+
+def test_when_all_workers_are_lost_at_once_the_study_ends_with_the_reason_and_goes_on_later(
+    engine: Engine, url: str
+) -> None:
+    def lose(_worker: FakeWorker, spec: TrialSpec, _epoch: int) -> None:
+        if spec.number == 3:
+            launcher.inbox.put((NOBODY, Lost(reason="the cluster is lost")))
+            time.sleep(0.05)
+
+    launcher = FakeLauncher(lose)
+    with pytest.raises(DeviceError, match="the cluster is lost"):
+        run(engine, launcher=launcher)
+    assert states(url).count(TrialState.COMPLETE) >= 3 and TrialState.RUNNING not in states(url)
+    assert not read.study(engine, "x").running, "it was given back"
+    assert go_on(engine) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * 12
 
 
 def test_vitals_are_kept_with_their_worker_and_change_nothing_else(

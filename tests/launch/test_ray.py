@@ -15,35 +15,42 @@ import psutil
 import pytest
 
 from sweep.errors import DeviceError, UsageError
-from sweep.launch.launcher import Gone
+from sweep.launch.frames import NOBODY
+from sweep.launch.launcher import Gone, Lost
+from sweep.launch.places import Capacity
+from sweep.launch.ray import NO_HOST, RayLauncher, RayWorker
 from sweep.trial import Heartbeat, Ready, Shutdown
 from tests.factories import make_images, write_dataset
 from tests.launch.contract import SETUP, LauncherContract
 
 ray = pytest.importorskip("ray", reason="needs Ray: the extra 'ray'")
 
-from sweep.launch.cluster import choose_places, connect, cores_per_cpu_worker  # noqa: E402
-from sweep.launch.ray import NO_HOST, RayLauncher, RayWorker, _why  # noqa: E402
+from sweep.launch.actors import _why  # noqa: E402
+from sweep.launch.cluster import connect  # noqa: E402
+
+#: What the cluster has.
+HAS = Capacity(n_gpus=2, n_cpus=3, cores_per_cpu_worker=2)
 
 #: A worker that says nothing and leaves when its input ends.
 IDLE = (sys.executable, "-c", "import sys; sys.stdin.read()")
 
 
 @pytest.fixture(scope="module")
-def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a cluster."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SWEEP_DATA", str(tmp_path_factory.mktemp("data")))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(
             address="local",
-            num_cpus=3,
-            num_gpus=2,
+            num_cpus=HAS.n_cpus,
+            num_gpus=HAS.n_gpus,
             include_dashboard=False,
             object_store_memory=80 << 20,
             log_to_driver=False,
             logging_level="ERROR",
         )
-        yield
+        yield ray.get_runtime_context().gcs_address
         ray.shutdown()
         with warnings.catch_warnings(action="ignore", category=ResourceWarning):
             for process in [
@@ -61,13 +68,20 @@ def until_placed(worker: RayWorker) -> RayWorker:
     return worker
 
 
+def drivers() -> list[psutil.Process]:
+    """Ours that run."""
+    ours = psutil.Process().children()
+    return [child for child in ours if "sweep.launch.driver" in child.cmdline()]
+
+
 @pytest.fixture
-def crew(_cluster: None) -> Iterator["Crew"]:
-    crew = Crew()
+def crew(address: str) -> Iterator["Crew"]:
+    crew = Crew(address)
     yield crew
     for worker in crew.workers:
         worker.kill()
     assert all(worker.wait(30) for worker in crew.workers)
+    crew.launcher.close()
 
 
 class Crew:
@@ -75,8 +89,12 @@ class Crew:
 
     launcher: RayLauncher
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        self.address = address
         self.workers: list[RayWorker] = []
+
+    def join(self, **options: Any) -> None:
+        self.launcher = RayLauncher(self.address, **options)
 
     def launch(self, *devices: str) -> list[RayWorker]:
         """One worker a device, in their order."""
@@ -93,14 +111,14 @@ class Crew:
                 return event
 
 
-@pytest.mark.usefixtures("_cluster")
 class TestRayLauncher(LauncherContract):
     @pytest.fixture(autouse=True)
-    def _launcher(self) -> Iterator[None]:
-        self.launcher = RayLauncher()
+    def _launcher(self, address: str) -> Iterator[None]:
+        self.launcher = RayLauncher(address)
         yield
         self.worker.kill()
         assert self.worker.wait(15)
+        self.launcher.close()
 
     def test_a_worker_ends_with_its_keeper(self) -> None:
         self.start()
@@ -112,7 +130,7 @@ class TestRayLauncher(LauncherContract):
 
 
 def test_workers_share_gpus_and_one_too_many_waits_without_being_silent(crew: Crew) -> None:
-    crew.launcher = RayLauncher(per_gpu=2, command=IDLE)
+    crew.join(per_gpu=2, command=IDLE)
     workers = [until_placed(worker) for worker in crew.launch("0", "0", "1", "1")]
     assert Counter(worker.device for worker in workers) == {"0": 2, "1": 2}
     (fifth,) = crew.launch("2")
@@ -123,7 +141,7 @@ def test_workers_share_gpus_and_one_too_many_waits_without_being_silent(crew: Cr
 
 
 def test_at_the_end_nobody_waits_for_a_worker_without_a_place(crew: Crew) -> None:
-    crew.launcher = RayLauncher(command=IDLE)
+    crew.join(command=IDLE)
     for worker in crew.launch("0", "1"):
         until_placed(worker)
     (third,) = crew.launch("2")
@@ -138,35 +156,31 @@ def test_data_that_the_coordinator_alone_has_go_to_the_host(
     images = make_images()
     write_dataset(tmp_path / "mine", images)
     monkeypatch.chdir(tmp_path)  # "./mine" means nothing where the worker runs
-    crew.launcher = RayLauncher(dataset="./mine")
+    crew.join(dataset="./mine")
     (worker,) = crew.launch("cpu")
     worker.send(replace(SETUP, dataset="./mine"))
     assert crew.hear("w0", Ready).data_sha256 == images.sha256
 
 
-@pytest.mark.usefixtures("_cluster")
-@pytest.mark.parametrize(
-    ("gpus", "per_gpu", "cpu_workers", "places"),
-    [
-        (None, 1, None, ["0", "1"]),
-        ("all", 2, None, ["0", "0", "1", "1"]),
-        ("3", 1, None, ["0", "1", "2"]),
-        ("cpu", 1, None, ["cpu"]),
-        ("cpu", 1, 5, ["cpu"] * 5),
-    ],
-)
-def test_places_are_counted_and_may_be_more_than_there_are_yet(
-    gpus: str | None, per_gpu: int, cpu_workers: int | None, places: list[str]
+def test_when_ray_ends_its_driver_all_workers_are_lost(crew: Crew) -> None:
+    crew.join(command=IDLE)
+    workers = [until_placed(worker) for worker in crew.launch("0", "1")]
+    (driver,) = drivers()
+    driver.kill()
+    lost = crew.hear(NOBODY, Lost)
+    assert "the Ray cluster is lost" in lost.reason and "signal 9" in lost.reason
+    assert all(worker.wait(1) for worker in workers)
+    workers[0].kill()  # to no effect, and no harm
+
+
+def test_a_launcher_tells_what_its_cluster_has_and_leaves_it_when_it_is_forgotten(
+    address: str,
 ) -> None:
-    assert choose_places(gpus, per_gpu, cpu_workers) == places
-    assert cores_per_cpu_worker() == 2
-
-
-@pytest.mark.usefixtures("_cluster")
-@pytest.mark.parametrize("gpus", ["0", "0,1", "-1", "MIG-x", "many", ""])
-def test_with_ray_gpus_have_no_names(gpus: str) -> None:
-    with pytest.raises(UsageError, match="how many GPUs"):
-        choose_places(gpus, 1)
+    launcher = RayLauncher(address)
+    assert launcher.capacity == HAS
+    assert drivers()
+    del launcher
+    assert not drivers()
 
 
 @pytest.mark.parametrize(
@@ -188,19 +202,17 @@ def test_of_what_ray_tells_the_reason_is_kept(said: str, told: str) -> None:
     assert _why(ValueError(said)) == told
 
 
-@pytest.fixture
-def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+def test_what_the_driver_refuses_is_raised_as_it_is_there() -> None:
+    with pytest.raises(UsageError, match="--address head: give host:port"):
+        RayLauncher("head")
 
 
-@pytest.mark.usefixtures("_no_cluster")
 @pytest.mark.parametrize("address", ["head", "ray://head:10001", "head:", ":6379", "http://h:1"])
 def test_an_address_that_cannot_be_one_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match=r"give host:port of the cluster's head"):
         connect(address)
 
 
-@pytest.mark.usefixtures("_no_cluster")
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999999", "no-such-host.invalid:1"])
 def test_where_nobody_answers_it_is_said_at_once(address: str) -> None:
     began = time.monotonic()

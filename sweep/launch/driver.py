@@ -1,0 +1,66 @@
+"""Ray's driver, in a process of its own that passes on what a coordinator and its workers say.
+
+When the head of a cluster is lost, or the Ray of the driver's own host, Ray ends its driver within
+seconds, without a word to Python. A coordinator that were the driver could tell nobody why.
+
+    coordinator ── RayLauncher ──pipes── driver ── Actor ── Ray ── Keeper ── LocalWorker
+"""
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from queue import SimpleQueue
+from typing import BinaryIO
+
+import ray
+
+from sweep.errors import SweepError
+from sweep.launch.actors import Actor, Actors
+from sweep.launch.cluster import capacity
+from sweep.launch.frames import Frame, Verb
+from sweep.wire import own_pipes
+
+
+def main() -> None:
+    """Read lines until the input ends: the coordinator is done, or gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
+    lines, told = own_pipes()
+    outbox: SimpleQueue[Frame] = SimpleQueue()
+    threading.Thread(target=_write, args=(outbox, told), daemon=True).start()
+    try:
+        actors = Actors(outbox.put, **json.loads(Frame.of(lines.readline()).body))
+        outbox.put(Frame(Verb.JOINED, body=json.dumps(asdict(capacity())).encode()))
+    except SweepError as error:
+        refusal = {"error": type(error).__name__, "message": str(error)}
+        _write_one(Frame(Verb.REFUSED, body=json.dumps(refusal).encode()), told)
+        return
+    _obey(map(Frame.of, lines), actors.start)
+    ray.shutdown()
+
+
+def _obey(frames: Iterable[Frame], start: Callable[[str, str], Actor]) -> None:
+    actors: dict[str, Actor] = {}
+    for verb, name, body in frames:
+        match verb:
+            case Verb.START:
+                actors[name] = start(name, body.decode())
+            case Verb.ORDER:
+                actors[name].send(body)
+            case Verb.KILL:
+                actors[name].kill()
+
+
+def _write(outbox: SimpleQueue[Frame], told: BinaryIO) -> None:
+    while True:
+        _write_one(outbox.get(), told)
+
+
+def _write_one(frame: Frame, told: BinaryIO) -> None:
+    told.write(frame.line())
+    told.flush()
+
+
+if __name__ == "__main__":
+    main()
