@@ -40,6 +40,7 @@ def delete(
 ) -> None:
     """Delete a study for good: trials, curves, notes, pictures, weights."""
     from sweep.store import annotate, artifacts, read
+    from sweep.store.explaining import explaining
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
@@ -47,6 +48,7 @@ def delete(
     n_trials = words.count(sum(study.counts.values()), "trial")
     if not yes:
         _ask(f"Delete study '{name}' with {n_trials}? There is no way back.")
+    children = explaining(engine, name)
     ids = annotate.delete_study(engine, name)
     for artifact_id in ids:
         try:
@@ -54,6 +56,8 @@ def delete(
         except StoreError as error:
             say(f"left alone: {error}")
     say(f"study '{name}' is deleted: {n_trials}, {words.count(len(ids), 'file')} of weights.")
+    for child in children:
+        say(f"study '{child}', which explains it, is still there: `sweep delete {child}`.")
 
 
 def _ask(question: str) -> None:

@@ -12,8 +12,9 @@ from PIL import Image
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_leases
+from sweep.trial import TrialConfig
 from tests.cli_runner import Cli
-from tests.store_factories import add_rows, lease_row
+from tests.store_factories import add_explanation, add_rows, lease_row
 
 
 def test_notes_and_tags_are_shown_where_trials_are(cli: Cli, study: int) -> None:
@@ -39,6 +40,15 @@ def test_delete_asks_and_does_nothing_without_an_answer(cli: Cli, study: int) ->
     assert cli("status", "study").code == 0
     assert cli("delete", "study", "--yes").code == 0
     assert cli("status", "study").code == 3
+
+
+def test_delete_names_the_studies_that_explain_what_is_gone(
+    cli: Cli, study: int, store: Engine
+) -> None:
+    baseline = TrialConfig()
+    add_explanation(store, "study", baseline, TrialConfig(epochs=9), {baseline: (0.1,)})
+    assert "`sweep delete study-explain`" in cli("delete", "study", "--yes").err
+    assert "which explains" not in cli("delete", "study-explain", "--yes").err
 
 
 def test_a_study_that_runs_cannot_be_deleted(cli: Cli, study: int, store: Engine) -> None:
