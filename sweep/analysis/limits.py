@@ -58,6 +58,32 @@ class Limited:
     because: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a trial's training ended."""
+
+    limited: Limited
+    #: The share by which the validation error fell an epoch over the last ones; None of one epoch.
+    fall_per_epoch: float | None
+    #: The training loss on test images over that on training images; None where it is not known.
+    loss_gap: float | None
+
+
+def ending(
+    trial: TrialRow,
+    curve: Sequence[CurvePoint],
+    diagnostics: Mapping[str, float] | None = None,
+    floors: Floors | None = None,
+) -> Ending:
+    """The label of one trial and the numbers that it begins with; arguments as of ``limit_of``."""
+    errors = [point.val_mse for point in curve if point.val_mse is not None]
+    return Ending(
+        limited=limit_of(trial, curve, diagnostics, floors),
+        fall_per_epoch=fall_per_epoch(errors),
+        loss_gap=loss_gap(trial, curve[-1].train_loss, floors) if curve else None,
+    )
+
+
 def limit_of(
     trial: TrialRow,
     curve: Sequence[CurvePoint],

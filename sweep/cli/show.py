@@ -11,15 +11,18 @@ from sweep.names import Outcome
 
 if TYPE_CHECKING:
     from sweep.analysis.floors import BesideFloors
+    from sweep.analysis.limits import Ending
     from sweep.store.records import CurvePoint, EventRow, SeedResult, TrialDetail
 
 
 def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json = False) -> None:
     """Show everything about one trial: settings, metrics, learning curve, events, notes."""
     from sweep.analysis.floors import beside_floors
+    from sweep.analysis.limits import ending
     from sweep.analysis.study_floors import study_floors
     from sweep.store import read
     from sweep.store.migrate import open_store
+    from sweep.store.records import mean_diagnostics
 
     engine = open_store(storage)
     trial = read.trial(engine, name, number)
@@ -30,6 +33,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
         if floors
         else None
     )
+    ended = ending(trial, curve, mean_diagnostics(trial.results), floors)
     if as_json:
         about = {
             "artifact_id": trial.artifact_id,
@@ -37,6 +41,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
             "decomposition": trial.decomposition,
             "probe": trial.probe,
             "beside_floors": beside,
+            "ending": ended,
         }
         history = {"notes": trial.notes, "events": trial.events}
         show_json({**trial_json(trial), **about, "curve": curve, **history})
@@ -46,6 +51,8 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
     section("Measured", _metrics(trial))
     if beside is not None:
         section("Beside the floors", _beside(beside))
+    if said := _ending(ended):
+        section("What limits it", said)
     if len(trial.results) > 1:
         show_titled_table("Seeds", _SEED_HEADER, map(_seed_cells, trial.results), left=0)
     if networks := [_network_cells(result) for result in trial.results if result.diagnostics]:
@@ -121,6 +128,21 @@ def _beside(beside: "BesideFloors") -> dict[str, str]:
         "bce above its floor": f"{words.number(beside.bce_above_floor, 4)} nats",
     }
     return {name: text for name, text in said.items() if not text.startswith(words.NOTHING)}
+
+
+def _ending(ended: "Ending") -> dict[str, str]:
+    """The label with its reason, and how the curves ended."""
+    limited, fall = ended.limited, ended.fall_per_epoch
+    said = {}
+    if limited.limit:
+        said["limited by"] = f"{limited.limit}: {limited.because}"
+    if fall is not None:
+        went = "fell" if fall >= 0 else "rose"
+        said["error at the end"] = f"{went} by {words.percent(abs(fall))} an epoch"
+    if ended.loss_gap is not None:
+        times = words.number(ended.loss_gap, 3)
+        said["loss on test images"] = f"{times} times that on training images"
+    return said
 
 
 def _with_spread(mean: float | None, spread: float | None) -> str:

@@ -77,6 +77,18 @@ def test_show_sets_a_trial_beside_the_floors_of_its_data(
     assert f"as good as PCA with  {components} components" in cli("show", "study", 0).out
 
 
+def test_show_tells_what_limits_a_trial_and_how_its_curves_ended(cli: Cli, study: int) -> None:
+    out = cli("show", "study", 0).out
+    assert "budget: the validation error still fell by 37 % an epoch" in out
+    assert "fell by 36.8 % an epoch" in out
+    assert "loss on test images" not in out  # cross-entropy, without its floors
+    assert "0.100 times that on training images" in cli("show", "study", 1).out
+    ended = cli("show", "study", 0, "--json").json["ending"]
+    assert (ended["limited"]["limit"], ended["loss_gap"]) == ("budget", None)
+    assert ended["fall_per_epoch"] == pytest.approx(1 - (0.02 / 0.05) ** 0.5)
+    assert "What limits it" not in cli("show", "study", 4).out
+
+
 def test_show_says_why_a_trial_ended(cli: Cli, study: int) -> None:
     out = cli("show", "study", 3).out
     assert "fail, diverged" in out
