@@ -5,7 +5,7 @@ SweepError                  1  anything else
 ├── NotFoundError           3  no such study or trial
 ├── StudyFileError          4  the study file, or a change of its space, cannot be used
 ├── StoreError              5  database unreachable, or of a schema we do not know
-│   ├── StoreGoneError      5  the database's file was removed or replaced while in use
+│   ├── StoreGoneError      5  the database in use was removed, replaced, or lost what it had
 │   └── LeaseLostError      7  another coordinator took the study over
 ├── FailureLimitError       6  too many trials failed
 ├── StudyHeldError          7  another coordinator holds the study
@@ -58,7 +58,7 @@ class StoreError(SweepError):
 
 
 class StoreGoneError(StoreError):
-    """The database's file is no longer the one that was opened: waiting would not bring it back."""
+    """The database is no longer what it was when it was opened: waiting would not bring it back."""
 
 
 class FailureLimitError(SweepError):

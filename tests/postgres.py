@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -39,10 +39,7 @@ class PostgresServer:
     def start(cls, *, host: str = "127.0.0.1", durable: bool = False) -> Self:
         """Raises NoPostgresError where it cannot, RuntimeError when the server does not come up."""
         binaries, account = _find_binaries(), _find_account()
-        folder = Path(tempfile.mkdtemp(prefix="sweep-postgres-"))
-        if account is not None:
-            shutil.chown(folder, account, account)
-        password = secrets.token_hex(8)
+        folder, password = _new_folder(account), secrets.token_hex(8)
         _init(binaries, folder, account, password)
         port = _free_port(host)
         server = cls(
@@ -55,6 +52,30 @@ class PostgresServer:
         )
         server._wait()
         return server
+
+    def start_standby(self) -> Self:
+        """A server that follows this one; nothing is confirmed from now on that it lacks."""
+        account = _find_account()
+        folder, port = _new_folder(account), _free_port(self.host)
+        _copy(self, folder, account)
+        standby = replace(
+            self,
+            folder=folder,
+            port=port,
+            process=_spawn(
+                _find_binaries(), folder, account, (self.host, port), durable=self.durable
+            ),
+        )
+        standby._wait()
+        with self._connect() as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+        return standby
+
+    def promote(self) -> None:
+        """Let a standby take over."""
+        with self._connect() as connection:
+            connection.execute("SELECT pg_promote()")
 
     def new_database(self) -> str:
         """Create an empty database; return its SQLAlchemy URL."""
@@ -129,6 +150,13 @@ def _find_binaries() -> Path:
     return found[-1].parent if found else Path(str(on_path)).parent
 
 
+def _new_folder(account: str | None) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="sweep-postgres-"))
+    if account is not None:
+        shutil.chown(folder, account, account)
+    return folder
+
+
 def _find_account() -> str | None:
     """The account to run as; None stays who we are. PostgreSQL refuses root."""
     if os.geteuid() != 0:
@@ -163,6 +191,26 @@ def _init(binaries: Path, folder: Path, account: str | None, password: str) -> N
     )
     with (folder / "data" / "pg_hba.conf").open("a") as access:
         access.write("host all all samenet scram-sha-256\n")
+
+
+def _copy(server: PostgresServer, folder: Path, account: str | None) -> None:
+    """A server's data, as its standby begins with them."""
+    at = f"host={server.host} port={server.port} user=sweep password={server.password}"
+    subprocess.run(
+        [
+            _find_binaries() / "pg_basebackup",
+            f"--pgdata={folder / 'data'}",
+            f"--dbname={at}",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+        ],
+        cwd=folder,
+        user=account,
+        group=account,
+        check=True,
+        capture_output=True,
+    )
 
 
 def _spawn(

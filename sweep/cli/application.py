@@ -36,7 +36,7 @@ EXIT_CODES = {
     2: "usage: options or arguments that cannot be",
     3: "no such study or trial",
     4: "a study file, or a change of its space, that cannot be used",
-    5: "database unreachable, or of a schema this version does not know",
+    5: "database unreachable, replaced while in use, or of a schema this version does not know",
     6: "the study ended with its failure limit",
     7: "another coordinator holds the study",
     8: "the device asked for is not there, or the Ray cluster is lost",

@@ -41,6 +41,8 @@ _NO_PERMISSION = (
     "Permission denied",
     "unable to open database file",
 )
+#: SQLSTATE of a server that takes no writes: a standby, or one that has become one.
+_READ_ONLY = "25006"
 
 
 def storage_url(option: str | None = None) -> URL:
@@ -203,10 +205,12 @@ def _translate(context: ExceptionContext) -> None:
             f"{where}: {message}. Free some room; what was committed is safe, and "
             "`sweep resume NAME` goes on."
         ) from original
-    if any(sign in message for sign in _NO_PERMISSION):
+    if isinstance(original, sqlite3.Error) and any(sign in message for sign in _NO_PERMISSION):
         raise NoRoomError(
             f"{where}: {message}. Its file and folder must be writable."
         ) from original
+    if getattr(original, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True  # the next connection may lead to the server that took over
     if isinstance(context.sqlalchemy_exception, ProgrammingError) and context.connection:
         return  # our SQL is wrong: a bug, to be seen as one
     raise StoreError(f"{where}: {message}") from original

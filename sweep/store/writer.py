@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from sweep.errors import SweepError
+from sweep.errors import StoreGoneError, SweepError
 from sweep.store import clock, lease, reuse, revisions, schema
 from sweep.store.engine import conflict_insert, writing
 from sweep.store.recording import Changes, RecordingStorage
@@ -140,7 +140,8 @@ class StudyWriter:
         """Write what has gathered, and renew the lease.
 
         Raises StoreError when the database is away (nothing is lost: call again), NoRoomError
-        when it is full, LeaseLostError when the study is no longer ours.
+        when it is full, LeaseLostError when the study is no longer ours, StoreGoneError when the
+        database has lost what it had confirmed.
         """
         if self._pending is not None:
             self.land()
@@ -163,7 +164,7 @@ class StudyWriter:
 
     def _write(self, changes: Changes, rows: Rows) -> None:
         with writing(self._engine) as connection:
-            if self._landed(connection):
+            if self._has_landed(connection):
                 self._learn_ids(connection, changes)
                 return
             revision = self._advance(connection, changes, rows)
@@ -182,13 +183,21 @@ class StudyWriter:
             return 0  # the lease is renewed, and nothing is new to readers
         return revisions.advance(connection, self._study_id)
 
-    def _landed(self, connection: Connection) -> bool:
-        batch = connection.scalar(
+    def _has_landed(self, connection: Connection) -> bool:
+        """Whether this transaction has, and its answer was lost."""
+        batch: int | None = connection.scalar(
             select(schema.sweep_leases.c.batch).where(
                 schema.sweep_leases.c.study_id == self._study_id,
                 schema.sweep_leases.c.token == self.token,
             )
         )
+        if batch is not None and batch < self._batch - 1:
+            # Rows would follow here upon rows that are not there.
+            raise StoreGoneError(
+                "the database has lost what it had confirmed: a server took over that lagged "
+                "behind, or a backup was put in its place. `sweep resume NAME` goes on from what "
+                "is there, and trains again what is not."
+            )
         return batch == self._batch
 
     def _learn_ids(self, connection: Connection, changes: Changes) -> None:

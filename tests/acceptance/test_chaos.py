@@ -4,10 +4,12 @@ The workers are simulated ones where nothing else is said: real processes that t
 """
 
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import URL, make_url
 
 from benchmarks.chaos import Field
 from sweep.store import read
@@ -59,6 +61,29 @@ def test_killed_with_its_server_a_study_in_postgres_loses_and_repeats_nothing(
         study.progress(1)
         blow()
     assert study.finish() == []
+    assert study.tally["ended: finished"] == study.tally["coordinators"], "they waited for it"
+
+
+def test_a_study_goes_on_with_the_server_that_took_over(
+    study: Field, postgres: PostgresServer
+) -> None:
+    standby = postgres.start_standby()
+    url = make_url(postgres.new_database())
+    hosts = [f"{server.host}:{server.port}" for server in (postgres, standby)]
+    query = {"host": hosts, "target_session_attrs": "read-write"}
+    several = URL.create(
+        url.drivername, url.username, url.password, database=url.database, query=query
+    )
+    study.url = several.render_as_string(hide_password=False)
+    try:
+        study.prepare(trials=48)
+        study.progress(5)
+        postgres.kill()
+        time.sleep(3)  # away for longer than the loop waits for a write
+        standby.promote()
+        assert study.finish() == []
+    finally:
+        standby.stop()
     assert study.tally["ended: finished"] == study.tally["coordinators"], "they waited for it"
 
 

@@ -113,6 +113,21 @@ def test_a_statement_that_never_ends_is_ended(
     engine.dispose()
 
 
+def test_a_server_that_takes_no_more_writes_is_left_for_the_one_that_took_over(
+    postgres_url: str,
+) -> None:
+    # A connection outlives a failover where the old server goes on as a standby. What the server
+    # says has "read-only" in it, as what SQLite says of a file without permission, which is final.
+    engine = connect(storage_url(postgres_url))
+    with pytest.raises(StoreError, match="read-only"), writing(engine) as connection:
+        server = connection.scalar(text("SELECT pg_backend_pid()"))
+        connection.execute(text("SET LOCAL transaction_read_only = on"))
+        connection.execute(text("CREATE TABLE t (x int)"))
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT pg_backend_pid()")) != server
+    engine.dispose()
+
+
 def test_a_limit_that_the_server_sets_stays(postgres_url: str) -> None:
     url = storage_url(postgres_url).update_query_dict({"options": "-c statement_timeout=7s"})
     engine = connect(url)

@@ -6,9 +6,9 @@ import math
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Engine, delete, event, func, select, update
 
-from sweep.errors import LeaseLostError, StoreError
+from sweep.errors import LeaseLostError, StoreError, StoreGoneError
 from sweep.store import read, schema
 from sweep.store.engine import writing
 from sweep.store.lease import Holder, take
@@ -303,6 +303,24 @@ def test_a_commit_whose_answer_was_lost_counts_once(engine: Engine, opened: Open
         opened.writer.flush()
     opened.writer.flush()
     assert revisions(engine) == (before + 1, [before + 1])
+
+
+def test_nothing_is_written_upon_what_the_database_has_lost(
+    engine: Engine, opened: OpenStudy
+) -> None:
+    # A standby that lagged behind took over, with the lease as it was some transactions ago.
+    for number in range(3):
+        memory(opened).ask()
+        opened.writer.rows.trials[number] = {"attempt": 1}
+        opened.writer.flush()
+    with writing(engine) as connection:
+        connection.execute(update(schema.sweep_leases).values(batch=2))
+        connection.execute(delete(schema.sweep_trials).where(schema.sweep_trials.c.number == 2))
+    before = revisions(engine)
+    opened.writer.rows.trials[2] = {"attempt": 2}
+    with pytest.raises(StoreGoneError, match="lost what it had confirmed"):
+        opened.writer.flush()
+    assert revisions(engine) == before
 
 
 def test_vitals_of_a_worker_are_written_as_they_come(engine: Engine, opened: OpenStudy) -> None:
