@@ -200,6 +200,9 @@ class SimulatedPopulation:
         limits = limits or Limits(member.spec.keep_weights_below, member.spec.keep_pictures_below)
         return _trial_done(member.spec, limits, member.seconds)
 
+    def network(self, number: int) -> None:
+        """There is none."""
+
     def close(self) -> None:
         self._members.clear()
 
@@ -232,8 +235,7 @@ def _trial_done(spec: TrialSpec, limits: Limits, seconds: float) -> TrialDone:
         reconstructions_png=PICTURES if has_pictures else None,
         errors_png=PICTURES if has_pictures else None,
         weights=bytes(4 * n_parameters(config)) if mean < limits.weights else None,
-        decomposition=DECOMPOSITION if has_pictures else None,
-        probe=PROBE if has_pictures else None,
+        look_follows=has_pictures or spec.probe,
     )
 
 
@@ -321,6 +323,7 @@ def simulate(
         send,
         room=room,
         halve=lambda room: None,
+        find=lambda config, network: (DECOMPOSITION, PROBE),
         pruning=setup.pruning,
     ).run()
 

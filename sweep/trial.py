@@ -277,9 +277,25 @@ class TrialDone:
     #: safetensors of the first seed, or None when the trial was not among the best.
     weights: bytes | None
     #: Of the first seed; None when the trial was not among the best of its width and the spec does
-    #: not ask for it, and where the code is not finite.
+    #: not ask for it, where the code is not finite, and where the next one says that it follows.
     decomposition: Decomposition | None = None
     probe: Probe | None = None
+    #: The network is looked into beside the training: a TrialLookedInto of this attempt follows.
+    look_follows: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialLookedInto:
+    """What was found in the first seed's network of a trial that is done."""
+
+    number: int
+    attempt: int
+    #: None where the code is not finite, and for a network that nobody needs to look into any more:
+    #: a better one of its width came meanwhile.
+    decomposition: Decomposition | None
+    probe: Probe | None
+    #: What went wrong, if anything did.
+    failure: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,7 +372,16 @@ class WorkerFailed:
 
 
 OfTrial = EpochDone | TrialDone | TrialDiverged | TrialLeft | TrialFailed
-Event = OfTrial | EpochsDone | Ready | Heartbeat | Vitals | PopulationHalved | WorkerFailed
+Event = (
+    OfTrial
+    | EpochsDone
+    | TrialLookedInto
+    | Ready
+    | Heartbeat
+    | Vitals
+    | PopulationHalved
+    | WorkerFailed
+)
 
 
 @dataclass(frozen=True, kw_only=True)

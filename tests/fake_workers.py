@@ -25,9 +25,10 @@ from sweep.trial import (
     WorkerSetup,
 )
 from sweep.wire import decode, encode
+from sweep.worker.looking import Find
 from sweep.worker.populations import PopulationSession
 from sweep.worker.session import Session
-from tests.fake_populations import FakePopulation, PretendedEpoch
+from tests.fake_populations import FakePopulation, PretendedEpoch, find
 
 #: Of the data that they pretend to have.
 DATA_SHA256 = "5" * 64
@@ -92,8 +93,8 @@ class FakeTraining:
         )
 
 
-class Killed(BaseException):
-    """The worker's thread ends here, as a process would at SIGKILL."""
+class Killed(SystemExit):
+    """The worker's threads end here, as a process would at SIGKILL."""
 
 
 class FakeWorker:
@@ -158,6 +159,7 @@ class FakeWorker:
             self._tell,
             room=self.population.room,
             halve=lambda room: replace(room, slots=(room.slots or 0) // 2, rows=room.rows // 2),
+            find=self.population.find,
             pruning=pruning,
         )
 
@@ -177,6 +179,7 @@ class Population:
 
     room: Room = field(default_factory=Room)
     on_launch: Callable[[FakePopulation], None] = lambda population: None
+    find: Find = find
 
 
 class FakeLauncher:

@@ -1,6 +1,7 @@
 """Records survive the way between processes, whatever they hold."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from sweep.trial import (
     Train,
     TrialConfig,
     TrialDone,
+    TrialLookedInto,
     TrialSpec,
 )
 from sweep.wire import decode, encode
@@ -39,6 +41,10 @@ def test_what_was_found_in_a_network_comes_back_equal() -> None:
         probe=Probe(code=told, pca=told, pixels=told, n_pixels=784, n_train=5_000, n_test=1_000),
     )
     assert decode(encode(event)) == event
+    later = TrialLookedInto(number=3, attempt=1, decomposition=found, probe=event.probe)
+    assert decode(encode(later)) == later
+    failed = replace(later, decomposition=None, probe=None, failure="LinAlgError: …")
+    assert decode(encode(failed)) == failed
 
 
 def test_floats_come_back_bit_for_bit() -> None:

@@ -34,7 +34,14 @@ from sweep.search.curves import Curves
 from sweep.search.samplers import make_sampler, share_fits
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
-from sweep.trial import EpochMetrics, TestMetrics, TrialDone, TrialSpec, width_class
+from sweep.trial import (
+    EpochMetrics,
+    TestMetrics,
+    TrialDone,
+    TrialLookedInto,
+    TrialSpec,
+    width_class,
+)
 
 
 class Book:
@@ -210,10 +217,15 @@ class Book:
                 "reconstructions_png": done.reconstructions_png,
                 "errors_png": done.errors_png,
             }
-        if done.decomposition is not None:
-            self._rows.rows.decompositions[number] = {"decomposition": asdict(done.decomposition)}
-        if done.probe is not None:
-            self._rows.rows.probes[number] = {"probe": asdict(done.probe)}
+        self.note_inside(done)
+
+    def note_inside(self, found: TrialDone | TrialLookedInto) -> None:
+        """What is in the network of a trial that is complete, as far as it was looked for."""
+        rows = self._rows.rows
+        if found.decomposition is not None:
+            rows.decompositions[found.number] = {"decomposition": asdict(found.decomposition)}
+        if found.probe is not None:
+            rows.probes[found.number] = {"probe": asdict(found.probe)}
 
     def _has_result(self, number: int) -> None:
         """A trial is COMPLETE: so are those that waited for it."""

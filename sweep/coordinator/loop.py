@@ -18,6 +18,7 @@ from sweep.coordinator import budget
 from sweep.coordinator.book import Book
 from sweep.coordinator.crew import Crew, Worker
 from sweep.coordinator.log import tell
+from sweep.coordinator.looks import LOOK_SECONDS, Looks
 from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 from sweep.coordinator.silence import Silence
@@ -49,6 +50,7 @@ from sweep.trial import (
     TrialDone,
     TrialFailed,
     TrialLeft,
+    TrialLookedInto,
     TrialSpec,
     Verdict,
     Vitals,
@@ -103,6 +105,7 @@ class Coordinator:
         self._silence = Silence(study_file.workers.silence_seconds)
         self._pruning: set[int] = set()
         self._deaths: dict[int, int] = {}
+        self._looks = Looks()
         self._n_failures = 0
         self._paused = False
         #: Set once: the phase the study ends in. No more trials are handed out from then on.
@@ -211,18 +214,15 @@ class Coordinator:
             case EpochsDone(epochs=epochs):
                 for epoch in epochs:
                     self._hear_of_trial(worker, epoch, reached)
+            case TrialLookedInto():
+                self._hear_look(worker, event)
             case _:
                 self._hear_of_trial(worker, event, reached)
 
     def _hear_of_trial(self, worker: Worker, event: OfTrial, reached: set[Reached]) -> None:
         match event:
             case _ if not worker.holds(event.number, event.attempt):
-                self._book.event(
-                    "late result refused",
-                    f"{type(event).__name__} of attempt {event.attempt}, which is not current",
-                    number=event.number,
-                    worker=worker.name,
-                )
+                self._refuse(worker, event)
             case EpochDone():
                 worker.epochs[event.number] = event.epoch
                 self._book.report(event.number, event.epoch, event.metrics)
@@ -230,6 +230,8 @@ class Coordinator:
                 self._check_trial_time(worker, event)
             case TrialDone():
                 self._book.complete(event)
+                if event.look_follows:
+                    self._looks.begin(worker.name, event)
                 self._ended(worker, event.number)
             case TrialDiverged():
                 self._book.diverge(event.number, event.reason)
@@ -247,6 +249,30 @@ class Coordinator:
                 else:
                     self._book.put_back(event.number)
                     worker.drop(event.number)
+
+    def _hear_look(self, worker: Worker, found: TrialLookedInto) -> None:
+        if not self._looks.end(worker.name, found):
+            self._refuse(worker, found)
+        elif found.failure is not None:
+            self._book.event(
+                "network not looked into", found.failure, number=found.number, worker=worker.name
+            )
+        else:
+            self._book.note_inside(found)
+
+    def _refuse(self, worker: Worker, event: OfTrial | TrialLookedInto) -> None:
+        self._book.event(
+            "late result refused",
+            f"{type(event).__name__} of attempt {event.attempt}, which is not current",
+            number=event.number,
+            worker=worker.name,
+        )
+
+    def _lose_looks(self, name: str, because: str) -> None:
+        """What a worker would still have found in networks is not waited for."""
+        if numbers := self._looks.lose(name):
+            trials = ", ".join(map(str, numbers))
+            self._book.event("networks not looked into", f"trials {trials}: {because}", worker=name)
 
     def _ended(self, worker: Worker, number: int) -> None:
         """A trial is over: the worker's next one is asked for at once."""
@@ -297,6 +323,7 @@ class Coordinator:
     def _hear_gone(self, worker: Worker, reason: str) -> None:
         self._note_worker(worker, state="gone")
         self._book.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
+        self._lose_looks(worker.name, "their worker is gone")
         # Only a trial in training can have killed its worker.
         suspects = {spec.number for spec in worker.training}
         suspects -= {spec.number for receiver, spec in self._orders if receiver is worker}
@@ -310,7 +337,7 @@ class Coordinator:
                 self._book.put_back(number)
             self._pruning.discard(number)
         may_restart = self._crew.lost(worker)
-        if self._ending is not None or self._verdict is not None:
+        if self._ending is not None or self._verdict is not None or self._is_trained():
             return
         if may_restart:
             self._start_worker(worker.device)
@@ -483,13 +510,25 @@ class Coordinator:
                 worker.handle.send(Leave(number=spec.number, attempt=spec.attempt))
 
     def _is_over(self) -> bool:
+        return self._is_trained() and not self._awaits_looks()
+
+    def _is_trained(self) -> bool:
+        """Whether nothing trains, and nothing is to be trained."""
         if any(worker.handed for worker in self._crew):
             return False
         if self._ending is not None or self._verdict is not None:
             return True
         return not (self._book.has_more or self._paused)
 
+    def _awaits_looks(self) -> bool:
+        """Whether what is found in networks may still come, now that nothing trains."""
+        for name in self._looks.too_slow():
+            self._lose_looks(name, f"nothing was found for {LOOK_SECONDS:.0f} s")
+        return bool(self._looks.awaited) and self._interrupts < 2
+
     def _close(self) -> str:
+        for name in self._looks.awaited:
+            self._lose_looks(name, "interrupted twice")
         phase, because = self._ending or budget.FINISHED, self._because
         if self._ending is None:
             because = self._verdict.reason if self._verdict else self._all_done()
@@ -556,6 +595,8 @@ class Coordinator:
         )
 
     def _phase(self) -> str:
+        if self._looks.awaited and self._is_trained():
+            return "looking"
         if self._ending is not None:
             return self._ending
         return "ending" if self._verdict else "paused" if self._paused else "running"

@@ -45,7 +45,7 @@ class StudySection(Section):
     probe: Annotated[bool, Field(strict=True)] = Field(
         False,
         description="Look into every trial's network (what it is made of, and what its code tells "
-        "of the labels); otherwise into the best of each width, on GPUs the best of all.",
+        "of the labels); otherwise into the best of each width.",
     )
 
     @model_validator(mode="after")

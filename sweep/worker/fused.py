@@ -19,7 +19,12 @@ from sweep.trainer.fused import (
     check_kernels,
     population_size,
 )
-from sweep.trial import Event, Expected, Order, Room, WorkerSetup
+from sweep.trainer.initialisation import Weights
+from sweep.trainer.inside import Inside, look_into
+from sweep.trainer.model import Autoencoder
+from sweep.trainer.probe import Prober
+from sweep.trial import Event, Expected, Order, Room, TrialConfig, WorkerSetup
+from sweep.worker.looking import Find
 from sweep.worker.populations import PopulationSession
 from sweep.worker.pulse import device_memory
 
@@ -76,9 +81,25 @@ def work_fused(
         send,
         room=room,
         halve=partial(halved, shape, setup.expected),
+        find=finder(data),
         pruning=setup.pruning,
         device=device,
     ).run()
+
+
+def finder(data: DeviceData) -> Find:
+    """Looks into networks on the CPU, of whatever thread calls it; the data are copied there now.
+
+    So that thread never talks to the device, where it might wait for an epoch, or another for it.
+    """
+    cpu = torch.device("cpu")
+    prober = Prober(data.to(cpu))
+
+    def find(config: TrialConfig, weights: Weights) -> Inside:
+        torch.set_num_threads(1)  # of this thread, and those that begin later; others keep theirs
+        return look_into(Autoencoder(config, weights, cpu), config, prober)
+
+    return find
 
 
 def free_bytes(device: torch.device) -> int:

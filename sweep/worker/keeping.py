@@ -1,4 +1,5 @@
-"""Whose weights and pictures are worth sending: the best so far, and the best of about its width.
+"""Whose weights are worth sending, and whose pictures, and into whose network it is worth looking:
+of the best so far, and of the best of about its width.
 
 A trial comes with limits from its coordinator, as of its hand-out. Hundreds are handed out before
 the first is done, so what finished here meanwhile counts too.

@@ -8,6 +8,9 @@ with the reference trainer.
 Trials enter between epochs, in the order of their hand-out, as far as there is room. One that finds
 none may be passed by later ones, in PATIENCE turns; then nobody enters before it, so that a wide
 trial waits for no more than the trials that are in.
+
+Networks are looked into beside the training (``looking``); only while too many of them wait is no
+epoch asked for.
 """
 
 import gc
@@ -17,7 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from sweep.trial import (
     EpochDone,
@@ -38,6 +42,7 @@ from sweep.trial import (
     Verdict,
 )
 from sweep.worker.keeping import Keeping
+from sweep.worker.looking import Find, Look, Looker
 from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory, device_meter
 
 if TYPE_CHECKING:  # a worker that only pretends to train does without it
@@ -45,6 +50,8 @@ if TYPE_CHECKING:  # a worker that only pretends to train does without it
 
 #: Turns in which a trial that waits may be passed by later ones.
 PATIENCE = 4
+#: Between two looks at whether there is room for more networks that wait to be looked into.
+MOMENT_SECONDS = 0.05
 
 Epoch = TypeVar("Epoch")
 
@@ -69,6 +76,8 @@ class PopulationTrainer(Protocol[Epoch]):
     def collect(self, launched: Epoch) -> list[EpochDone | TrialDiverged]: ...
 
     def result(self, number: int, limits: Limits | None = None) -> TrialDone: ...
+
+    def network(self, number: int) -> Any: ...
 
     def close(self) -> None: ...
 
@@ -122,10 +131,10 @@ class Population(Generic[Epoch]):
         """In use."""
         return sum(len(one.spec.seeds) for one in self.inside.values())
 
-    def turn(self) -> list[EpochDone | TrialDiverged]:
-        """Ask for the next epoch, then fetch the last one."""
+    def turn(self, goes_on: bool = True) -> list[EpochDone | TrialDiverged]:
+        """Ask for the next epoch, if it goes on, then fetch the last one."""
         last, self.flying = self.flying, None
-        if self.trainer.goes_on:
+        if goes_on and self.trainer.goes_on:
             self.flying = self.trainer.launch_epoch()
             for one in self.inside.values():
                 one.launched += one.goes_on
@@ -154,6 +163,7 @@ class PopulationSession(Generic[Epoch]):
         *,
         room: Room,
         halve: Callable[[Room], Room | None],
+        find: Find,
         pruning: bool,
         device: "torch.device | None" = None,  # None is the CPU
     ) -> None:
@@ -168,6 +178,7 @@ class PopulationSession(Generic[Epoch]):
         #: By batch size.
         self._populations: dict[int, Population[Epoch]] = {}
         self._keeping = Keeping()
+        self._looker = Looker(find, send)
         self._trained_before = 0.0
         self._pulse = Pulse(
             send,
@@ -179,6 +190,12 @@ class PopulationSession(Generic[Epoch]):
 
     def run(self) -> None:
         """Train whatever is handed over, until Shutdown."""
+        try:
+            self._converse()
+        finally:
+            self._looker.close()
+
+    def _converse(self) -> None:
         while True:
             self._hear_waiting()
             if self._queue or any(p.inside for p in self._populations.values()):
@@ -205,9 +222,12 @@ class PopulationSession(Generic[Epoch]):
             self._await_verdicts()
         self._let_leave()
         self._admit()
+        goes_on = self._looker.has_room
         with self._pulse.training():
-            events = [event for p in self._populations.values() for event in p.turn()]
+            events = [event for p in self._populations.values() for event in p.turn(goes_on)]
         self._report(events)
+        if not goes_on:
+            self._hear_for_a_moment()
         self._beat()
 
     def _report(self, events: Iterable[EpochDone | TrialDiverged]) -> None:
@@ -229,10 +249,19 @@ class PopulationSession(Generic[Epoch]):
         one = population.inside[number]
         one.epoch = event.epoch
         if one.epoch == one.spec.config.epochs:
-            self._send(population.trainer.result(number, self._keeping.finish(event)))
+            done = population.trainer.result(number, self._keeping.finish(event))
+            self._send(done)
+            if done.look_follows:
+                self._look_into(population.trainer, event, one.spec)
             population.release(number)
         elif one.stopped and one.epoch == one.launched:
             self._leave(population, one)
+
+    def _look_into(
+        self, trainer: PopulationTrainer[Epoch], last: EpochDone, spec: TrialSpec
+    ) -> None:
+        error = fmean(metrics.val_mse for metrics in last.metrics)
+        self._looker.take(Look(spec=spec, error=error, network=trainer.network(spec.number)))
 
     def _leave(self, population: Population[Epoch], one: Inside) -> None:
         population.release(one.spec.number)
@@ -351,6 +380,10 @@ class PopulationSession(Generic[Epoch]):
             with self._pulse.waiting(), suppress(Empty):
                 return self._inbox.get(timeout=BEAT_SECONDS)
             self._beat()
+
+    def _hear_for_a_moment(self) -> None:
+        with self._pulse.waiting(), suppress(Empty):
+            self._hear(self._inbox.get(timeout=MOMENT_SECONDS))
 
     def _hear_waiting(self) -> None:
         while True:

@@ -1,5 +1,6 @@
 """A study by the fused trainer, in Triton's interpreter, and the same by the reference trainer."""
 
+import math
 import os
 import subprocess
 import sys
@@ -9,8 +10,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweep.store import read
+from sweep.store import read, read_beside
+from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
+from sweep.trial import width_class
 from tests.factories import make_images, write_dataset
 
 STUDY = """
@@ -56,3 +59,21 @@ def test_a_study_is_the_same_by_either_trainer(tmp_path: Path) -> None:
     diagnosed = read.trial(engine, "x", 0).results[0].diagnostics
     assert diagnosed is not None and diagnosed["encoder_norm"] > 0
     assert read.workers(engine, "x")[0].slots == 4
+    assert_the_best_of_each_width_are_looked_into(engine, open_store(urls["reference"]))
+
+
+def assert_the_best_of_each_width_are_looked_into(fused: Engine, plain: Engine) -> None:
+    """And what is found is what the reference trainer found, which looks into more of them."""
+    best: dict[int, tuple[float, int]] = {}
+    for row in read.trials(fused, "x"):
+        assert row.hidden_width is not None and row.value is not None
+        key = width_class(row.hidden_width)
+        best[key] = min(best.get(key, (math.inf, 0)), (row.value, row.number))
+    probes = read_beside.probes(fused, "x")
+    assert {number for _, number in best.values()} <= set(probes)
+    others = read_beside.probes(plain, "x")
+    for number in sorted(set(probes) & set(others)):
+        assert probes[number]["code"]["linear"] == pytest.approx(
+            others[number]["code"]["linear"], abs=0.11
+        )
+    assert set(probes) == set(read_beside.decompositions(fused, "x"))

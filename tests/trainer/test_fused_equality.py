@@ -9,6 +9,9 @@ import pytest
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import settings
+from sweep.trainer.inside import Inside, look_into
+from sweep.trainer.model import Autoencoder
+from sweep.trainer.probe import Prober
 from sweep.trial import EpochDone, TrialConfig, TrialDone
 from tests.fused_factories import (
     BLOCKS,
@@ -25,7 +28,7 @@ from tests.fused_factories import (
     small_data,
     train_all,
 )
-from tests.trainer_factories import start
+from tests.trainer_factories import CPU, start
 
 
 def test_every_choice_is_there() -> None:
@@ -111,7 +114,7 @@ def test_what_is_reported_of_an_epoch_is_what_the_reference_reports() -> None:
                 assert same_or_none(got.val_bce, expected.val_bce)
 
 
-def assert_same_inside(got: TrialDone, expected: TrialDone) -> None:
+def assert_same_inside(got: Inside, expected: TrialDone) -> None:
     """What was found in the first seed's weights."""
     one, other = got.decomposition, expected.decomposition
     assert one is not None and other is not None
@@ -146,5 +149,7 @@ def test_a_result_is_what_the_reference_gives(output: Output) -> None:
         assert (one.exact_pixels, one.n_parameters) == (other.exact_pixels, other.n_parameters)
     assert got.reconstructions_png == expected.reconstructions_png
     assert got.errors_png == expected.errors_png
-    assert_same_inside(got, expected)
+    assert got.look_follows and got.decomposition is None
+    model = Autoencoder(spec.config, fused.network(1), CPU)
+    assert_same_inside(look_into(model, spec.config, Prober(data.to(CPU))), expected)
     assert got.weights is not None and len(got.weights) == len(expected.weights or b"")

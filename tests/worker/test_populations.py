@@ -3,6 +3,8 @@
 The pretended trainer is for the conversation; the real one, small, shows that they fit together.
 """
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from queue import SimpleQueue
@@ -14,6 +16,7 @@ from sweep.errors import DeviceError
 from sweep.names import Loss, Optimizer, Output, Trainer
 from sweep.trainer.fused import Shape
 from sweep.trial import (
+    Decomposition,
     EpochDone,
     EpochsDone,
     Event,
@@ -21,6 +24,7 @@ from sweep.trial import (
     Leave,
     Order,
     PopulationHalved,
+    Probe,
     Room,
     Shutdown,
     Train,
@@ -29,15 +33,17 @@ from sweep.trial import (
     TrialDone,
     TrialFailed,
     TrialLeft,
+    TrialLookedInto,
     TrialSpec,
     Verdict,
     Vitals,
 )
 from sweep.wire import decode, encode
 from sweep.worker import work
-from sweep.worker.fused import halved, room_for, work_fused
+from sweep.worker.fused import finder, halved, room_for, work_fused
+from sweep.worker.looking import Find
 from sweep.worker.populations import PATIENCE, PopulationSession
-from tests.fake_populations import FakePopulation
+from tests.fake_populations import DECOMPOSITION, PROBE, FakePopulation, find
 from tests.fused_factories import FUSED, make_fused, small_data
 from tests.trainer_factories import make_spec, start
 
@@ -58,12 +64,21 @@ class Stage:
         self.events: list[Event] = []
         self.answers: dict[tuple[int, int], Order] = {}
         self.judges = False
+        #: Looks to be heard of before the Shutdown; None: it comes at once.
+        self.n_looks: int | None = None
         self.populations: list[FakePopulation] = []
         self.on_launch: Callable[[FakePopulation], None] = lambda population: None
         self.again: Callable[[TrialSpec], TrialSpec | None] = lambda spec: None
         self.specs = {one.number: one for one in specs}
+        self.find: Find = find
         self.session = PopulationSession(
-            self.make, self.inbox, self.hear, room=room, halve=self.halve, pruning=pruning
+            self.make,
+            self.inbox,
+            self.hear,
+            room=room,
+            halve=self.halve,
+            find=lambda config, network: self.find(config, network),
+            pruning=pruning,
         )
 
     def make(self, batch_size: int, room: Room) -> FakePopulation:
@@ -80,6 +95,8 @@ class Stage:
         if isinstance(event, EpochsDone):
             for one in event.epochs:
                 self.judge(one)
+        if isinstance(event, TrialLookedInto) and len(self.looks()) == self.n_looks:
+            self.inbox.put(Shutdown())
 
     def judge(self, one: EpochDone) -> None:
         key = one.number, one.epoch
@@ -88,10 +105,15 @@ class Stage:
         elif self.judges:
             self.inbox.put(verdict(*key, leave=False))
 
-    def run(self) -> list[Event]:
-        self.inbox.put(Shutdown())
+    def run(self, n_looks: int | None = None) -> list[Event]:
+        self.n_looks = n_looks
+        if n_looks is None:
+            self.inbox.put(Shutdown())
         self.session.run()
         return self.events
+
+    def looks(self) -> dict[int, TrialLookedInto]:
+        return {e.number: e for e in self.events if isinstance(e, TrialLookedInto)}
 
     def epochs(self) -> list[list[tuple[int, int]]]:
         """Number and epoch of the trials that were told of together."""
@@ -269,6 +291,70 @@ def test_weights_and_pictures_come_of_the_best_so_far_and_of_the_best_of_their_w
     assert kept == [True, True, False, False, True]
 
 
+# Looking into networks
+
+
+def test_the_best_of_a_width_are_looked_into_after_their_results_and_those_asked_for() -> None:
+    widths = [11, 5, 5, 10]  # as wide as 11, and no better
+    specs = [spec(n, width=w, epochs=1, probe=n == 3) for n, w in enumerate(widths)]
+    stage = Stage(*specs, room=Room(slots=5, rows=100))
+    events = stage.run(n_looks=3)
+    done = {e.number: e.look_follows for e in events if isinstance(e, TrialDone)}
+    assert done == {0: True, 1: True, 2: False, 3: True}
+    kinds = [(type(e), e.number) for e in events if isinstance(e, TrialDone | TrialLookedInto)]
+    for number, look in stage.looks().items():
+        assert (look.attempt, look.decomposition, look.probe) == (1, DECOMPOSITION, PROBE)
+        assert kinds.index((TrialDone, number)) < kinds.index((TrialLookedInto, number))
+
+
+def test_training_goes_on_while_a_network_is_looked_into() -> None:
+    stage = Stage(*(spec(n, width=9 - n, epochs=2) for n in range(4)))
+    all_done = threading.Event()
+
+    def find(config: TrialConfig, network: object) -> tuple[Decomposition, Probe]:
+        assert all_done.wait(timeout=60)
+        return DECOMPOSITION, PROBE
+
+    def hear(event: Event) -> None:
+        stage.hear(event)
+        if len(stage.ends()) == 4:
+            all_done.set()
+
+    stage.find, stage.session._send = find, hear
+    stage.run(n_looks=1)
+    assert [kind for _, kind in stage.ends()] == ["TrialDone"] * 4
+
+
+def test_training_waits_while_too_many_networks_do_and_hears_who_is_to_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Every look was asked for, so none may be dropped: the memory would run full. A trial that is
+    # told to leave meanwhile leaves at once, with what was launched of it.
+    monkeypatch.setattr("sweep.worker.looking.MOST_WAITING", 1)
+    three = [spec(n, width=5, epochs=1, probe=True) for n in range(3)]
+    stage = Stage(*three, spec(3, width=5, epochs=30), room=Room(slots=4, rows=40))
+    has_left = threading.Event()
+    begun: list[object] = []
+
+    def find(config: TrialConfig, network: object) -> tuple[Decomposition, Probe]:
+        begun.append(network)
+        if len(begun) == 1:  # two more wait
+            time.sleep(0.3)  # for pretended training, many epochs
+            stage.inbox.put(Leave(number=3, attempt=1))
+            assert has_left.wait(timeout=60)
+        return DECOMPOSITION, PROBE
+
+    def hear(event: Event) -> None:
+        stage.hear(event)
+        if isinstance(event, TrialLeft):
+            has_left.set()
+
+    stage.find, stage.session._send = find, hear
+    stage.run(n_looks=3)
+    assert stage.ends()[-1] == (3, "TrialLeft")
+    assert stage.populations[0].log == ["launch", "launch", "collect", "collect"]
+
+
 def test_slots_in_use_and_the_share_of_time_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweep.worker.pulse.BEAT_SECONDS", 0.0)
     stage = Stage(spec(0), spec(1, seeds=(4, 5)))
@@ -295,9 +381,11 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
         replace(FUSED, optimizer=Optimizer.ADAGRAD, epochs=1),
     ]
     specs = [
-        make_spec(c, number=n, seeds=(n, n + 50)[: 1 + (n == 1)]) for n, c in enumerate(configs)
+        make_spec(c, number=n, seeds=(n, n + 50)[: 1 + (n == 1)], probe=True)
+        for n, c in enumerate(configs)
     ]
     events: list[Event] = []
+    looks: list[TrialLookedInto] = []
 
     def hear(event: Event) -> None:
         events.append(decode(encode(event)))
@@ -306,19 +394,27 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
                 leave = (one.number, one.epoch) == (4, 1)
                 inbox.put(verdict(one.number, one.epoch, leave=leave))
 
+        if isinstance(event, TrialLookedInto):
+            looks.append(event)
+            if len(looks) == 4:
+                inbox.put(Shutdown())
+
     room = Room(slots=4, rows=96, tile_units=16, n_populations=2)
     inbox.put(Train(specs=tuple(specs)))
-    inbox.put(Shutdown())
     PopulationSession(
         lambda size, room: make_fused(data, rows=room.rows, slots=room.slots or 0, batch_size=size),
         inbox,
         hear,
         room=room,
         halve=lambda room: None,
+        find=finder(data),
         pruning=True,
     ).run()
 
-    last = [event for event in events if not isinstance(event, EpochsDone | Vitals)]
+    found = {look.number: look for look in looks}
+    last = [
+        event for event in events if not isinstance(event, EpochsDone | Vitals | TrialLookedInto)
+    ]
     assert {event.number: type(event) for event in last} == {  # type: ignore[union-attr]
         **dict.fromkeys((0, 1, 3, 5), TrialDone),
         2: TrialDiverged,
@@ -328,7 +424,10 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
         training = start(configs[done.number], data, seeds=specs[done.number].seeds)
         while not training.finished:
             training.train_epoch()
-        for got, expected in zip(done.results, training.result().results, strict=True):
+        expected_done = training.result()
+        assert expected_done.probe is not None
+        assert found[done.number].probe == expected_done.probe
+        for got, expected in zip(done.results, expected_done.results, strict=True):
             assert got.test_mse == pytest.approx(expected.test_mse, rel=1e-4)
             assert got.diagnostics is not None and got.diagnostics.encoder_norm > 0
 

@@ -79,7 +79,7 @@ def code(study: str, useful: Usefulness | None, best: int | None) -> Any:
     """What the codes tell of the labels."""
     if useful is None:
         why = (
-            "A trial that ends as the best of its width is looked into, on a GPU the best of all; "
+            "A trial that ends as the best of its width is looked into, on a GPU a little later; "
             "all with study.probe, others on request, where their weights were kept."
         )
         number = "NUMBER" if best is None else best

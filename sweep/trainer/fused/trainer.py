@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -40,10 +39,8 @@ from sweep.trainer.fused.memory import Shape
 from sweep.trainer.fused.population import PRECISIONS, Blocks, Images, Measured, Population
 from sweep.trainer.fused.settings import check, rows_of
 from sweep.trainer.initialisation import Weights
-from sweep.trainer.inside import Inside, look_into
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.pixels import errors_png, strip_png, to_bytes
-from sweep.trainer.probe import Prober
 from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trainer.weights import save_model
 from sweep.trial import (
@@ -255,8 +252,9 @@ class FusedTrainer:
     def result(self, number: int, limits: Limits | None = None) -> TrialDone:
         """What came of a trial that has trained to its last epoch; it stays until released.
 
-        Weights and what is found in them come below the limit of weights, pictures below theirs:
-        those given, or the trial's own.
+        Weights come below the limit of weights, pictures below theirs: those given, or the trial's
+        own. Looking into the network takes seconds, so it is left to the caller, who trains on:
+        ``look_follows`` says whether it is due, ``network`` gives what to look into.
         """
         member, data = self._members[number], self.data
         spec, tested = member.spec, member.tested
@@ -267,9 +265,6 @@ class FusedTrainer:
             )
         limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
         is_best_of_width = member.last_error < limits.pictures
-        # The device waits meanwhile, for seconds: of each width's best that would be too often.
-        is_best = member.last_error < limits.weights
-        inside = self._look_into(member) if is_best or spec.probe else Inside()
         return TrialDone(
             number=number,
             attempt=spec.attempt,
@@ -282,9 +277,16 @@ class FusedTrainer:
             train_seconds=member.train_seconds,
             reconstructions_png=self._strip_png(tested) if is_best_of_width else None,
             errors_png=self._errors_png(tested) if is_best_of_width else None,
-            weights=self._saved(member) if is_best else None,
-            **inside._asdict(),
+            weights=self._saved(member) if member.last_error < limits.weights else None,
+            look_follows=is_best_of_width or spec.probe,
         )
+
+    def network(self, number: int) -> Weights:
+        """The first seed's weights, on the CPU and nobody else's.
+
+        Copied: the pinned memory that they came in is soon wanted for the next trial's.
+        """
+        return Weights(*(tensor.clone() for tensor in self.weights(number)[0]))
 
     def weights(self, number: int) -> tuple[Weights, ...]:
         """A trial's present weights, one a seed, on the CPU."""
@@ -423,20 +425,9 @@ class FusedTrainer:
         return errors_png(originals, tested.copies, self.data.height, self.data.width)
 
     def _saved(self, member: Member) -> bytes:
-        return save_model(
-            self._first_model(member), member.spec.config, member.spec.seeds[0], self.data
-        )
-
-    def _look_into(self, member: Member) -> Inside:
-        return look_into(self._first_model(member), member.spec.config, self._prober)
-
-    def _first_model(self, member: Member) -> Autoencoder:
-        """The first seed's network, on the CPU: the device works on the next epoch meanwhile."""
-        return Autoencoder(member.spec.config, self._weights_of(member)[0], CPU)
-
-    @cached_property
-    def _prober(self) -> Prober:
-        return Prober(self.data.to(CPU))
+        config = member.spec.config
+        first = Autoencoder(config, self._weights_of(member)[0], CPU)
+        return save_model(first, config, member.spec.seeds[0], self.data)
 
     def _check(self, spec: TrialSpec) -> None:
         check(spec.config)
