@@ -4,6 +4,7 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweep.analysis.usefulness import Probed, Usefulness, usefulness
 from sweep.store import read, read_beside
@@ -51,10 +52,20 @@ class UsefulnessReader:
         """Of the study's trials: the very same while nothing about those that count changed."""
         with self._lock:
             self._read(table)
-            rows = self._rows(table)
-            trials = [self._known[int(table.numbers[row])].trial for row in rows]
-            if self._told is None or list(self._told.trials) != _sorted(trials):
-                self._told = _told(trials, table.metrics["val_mse"][rows].tolist())
+            seen = self._seen(table)
+            of_row = {
+                row: self._known[int(table.numbers[row])].trial
+                for row in np.flatnonzero(seen & table.counting).tolist()
+            }
+            if not of_row:
+                return None
+            trials = sorted(of_row.values(), key=lambda of: (of.hidden_width, of.number))
+            best = [row for row in _best(table, seen) if not seen[row]]
+            unseen = [int(table.numbers[row]) for row in best]
+            told = self._told
+            if told is None or (list(told.trials), list(told.unseen)) != (trials, unseen):
+                shown = [of_row[row] for row in _best(table, seen, among=seen)]
+                self._told = usefulness(shown, trials, unseen=unseen)
             return self._told
 
     def _read(self, table: TrialTable) -> None:
@@ -72,25 +83,33 @@ class UsefulnessReader:
                 self._known[number] = _Known(int(table.attempts[row]), trial)
         self._revision = table.revision
 
-    def _rows(self, table: TrialTable) -> list[int]:
-        """Of the trials that count and were looked into as they are now."""
-        looked_into = np.isin(table.numbers, list(self._known))
-        return [
-            row
-            for row in np.flatnonzero(looked_into & table.counting).tolist()
-            if self._known[int(table.numbers[row])].attempt == table.attempts[row]
-        ]
+    def _seen(self, table: TrialTable) -> NDArray[np.bool_]:  # (N,)
+        """Which trials were looked into as they are now."""
+        seen = np.isin(table.numbers, list(self._known))
+        for row in np.flatnonzero(seen).tolist():
+            seen[row] = self._known[int(table.numbers[row])].attempt == table.attempts[row]
+        return seen
 
 
-def _sorted(trials: list[Probed]) -> list[Probed]:
-    return sorted(trials, key=lambda of: (of.hidden_width, of.number))
-
-
-def _told(trials: list[Probed], val_mse: list[float]) -> Usefulness | None:
-    if not trials:
-        return None
-    best: dict[int, tuple[float, Probed]] = {}
-    for trial, error in zip(trials, val_mse, strict=True):
-        key, found = width_class(trial.hidden_width), (error, trial)
-        best[key] = min(best.get(key, found), found, key=lambda of: of[0])
-    return usefulness([best[of][1] for of in sorted(best)], _sorted(trials))
+def _best(
+    table: TrialTable,
+    seen: NDArray[np.bool_],  # (N,)  of equal errors one that was looked into
+    *,
+    among: NDArray[np.bool_] | None = None,  # (N,)
+) -> list[int]:
+    """Rows of the best trials that count, one of each width, the narrowest first."""
+    widths, errors = table.metrics["hidden_width"], table.metrics["val_mse"]
+    rows = np.flatnonzero(
+        table.counting
+        & np.isfinite(widths)
+        & np.isfinite(errors)
+        & (True if among is None else among)
+    )
+    if not rows.size:
+        return []
+    kinds, kind = np.unique(widths[rows], return_inverse=True)
+    classes = np.array([width_class(int(width)) for width in kinds])[kind]
+    order = np.lexsort((~seen[rows], errors[rows], classes))
+    _, first = np.unique(classes[order], return_index=True)
+    best: list[int] = rows[order[first]].tolist()
+    return best

@@ -79,6 +79,8 @@ class Usefulness:
     worth: Worth
     #: The verdict in sentences, with the numbers.
     because: str
+    #: Trials that are better than all others of their width and were not looked into.
+    unseen: tuple[int, ...] = ()
 
     @property
     def pixels(self) -> Told:
@@ -86,7 +88,9 @@ class Usefulness:
         return self.best[0].pixels
 
 
-def usefulness(best: Sequence[Probed], trials: Sequence[Probed]) -> Usefulness:
+def usefulness(
+    best: Sequence[Probed], trials: Sequence[Probed], unseen: Sequence[int] = ()
+) -> Usefulness:
     """Of one trial or more; ``best`` are some of ``trials``, one a width, the narrowest first."""
     pixels, margin = best[0].pixels.best, noise(best[0].pixels.best, best[0].n_test)
     enough = [of for of in best if of.code.best >= pixels - margin]
@@ -98,6 +102,7 @@ def usefulness(best: Sequence[Probed], trials: Sequence[Probed]) -> Usefulness:
         shown=shown,
         worth=(Worth.NARROW if is_narrow else Worth.WIDE) if enough else Worth.NONE,
         because=" ".join([_said(shown, margin), _beside_pca(best), *_from_end_to_end(best)]),
+        unseen=tuple(unseen),
     )
 
 

@@ -38,7 +38,8 @@ def probe(
         found = study_usefulness(engine, name)
         shown, verdict = (list(found.best), found) if found else ([], None)
     if as_json:
-        said = {"worth": verdict.worth, "because": verdict.because} if verdict else {}
+        words_of = ("worth", "because", "unseen")
+        said = {word: getattr(verdict, word) for word in words_of} if verdict else {}
         show_json({"trials": [asdict(of) for of in shown], **said})
         return
     if not shown:
@@ -54,6 +55,9 @@ def probe(
     )
     if verdict:
         show(f"{verdict.worth.capitalize()}. {verdict.because}")
+        if verdict.unseen:
+            listed = ", ".join(map(str, verdict.unseen))
+            show(f"The best of their widths, not looked into (yet): {listed}. {_WHAT_DOES}")
 
 
 def _probed(engine: "Engine", name: str, numbers: Sequence[int]) -> "list[Probed]":
@@ -87,7 +91,7 @@ def _look_into(
     contents = []
     for trial in trials:
         if trial.artifact_id is None:
-            raise NotFoundError(no_weights(engine, name, trial.number))
+            raise NotFoundError(f"{no_weights(engine, name, trial.number)} {_WHAT_DOES}")
         contents.append(artifacts.read_artifact(engine.url, trial.artifact_id))
     data = read.settings(engine, name)["data"]
     images = datasets.load(data["name"])
@@ -103,6 +107,13 @@ def _look_into(
             annotate.put_inside(engine, name, trial.number, decomposition, found[trial.number])
     return found
 
+
+#: Instead of a look that was lost or never due.
+_WHAT_DOES = (
+    "A look that is cut short by the end of its worker or its study is lost. `sweep probe NAME "
+    "NUMBER` makes up for it where the weights were kept; where not, train the settings again in a "
+    "study with `study.probe = true`."
+)
 
 _HEADER = ("width", "trial", "test_mse", "code", "", "PCA", "", "pixels", "")
 

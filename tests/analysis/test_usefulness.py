@@ -1,5 +1,6 @@
 """The verdict on codes: what they tell beside the pixels and PCA, from a study's probes."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -86,6 +87,16 @@ def test_the_best_of_each_width_is_told_of_those_looked_into(engine: Engine) -> 
     assert [of.number for of in found.best] == [2, 1]
     assert [of.number for of in found.trials] == [2, 0, 1]
     assert (found.best[0].test_mse, found.pixels.best) == (0.05, 0.85)
+
+
+def test_the_best_of_a_width_that_was_not_looked_into_is_named(engine: Engine) -> None:
+    found = study_usefulness(engine, "x")
+    assert found is not None and found.unseen == (3,)
+    config = TrialConfig(hidden_width=65)
+    add_trial(engine, 1, 4, 0.01, config=config)  # as good as trial 1, which was
+    add_trial(engine, 1, 5, 0.04, config=replace(config, hidden_width=8))
+    found = study_usefulness(engine, "x")
+    assert found is not None and found.unseen == (5, 3)
 
 
 def test_an_invalid_trial_is_not_told(engine: Engine) -> None:

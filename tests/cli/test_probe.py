@@ -25,6 +25,20 @@ def test_the_best_of_each_width_is_told_with_a_verdict(cli: Cli, store: Engine) 
     assert found["trials"][0]["code"] == {"linear": 0.75, "neighbours": 0.7}
 
 
+def test_the_best_of_a_width_whose_look_was_lost_is_named_with_what_would_do(
+    cli: Cli, store: Engine
+) -> None:
+    # Its worker was killed after its result and before its look.
+    study_id = add_study(store, "x")
+    for number, width in enumerate([64, 256]):
+        trial_id = add_trial(store, study_id, number, 0.1, config=TrialConfig(hidden_width=width))
+        if number == 0:
+            add_rows(store, sweep_probes, {"trial_id": trial_id, "probe": PROBE})
+    out = " ".join(cli("probe", "x").out.split())
+    assert "not looked into (yet): 1. A look that is cut short" in out
+    assert cli("probe", "x", "--json").json["unseen"] == [1]
+
+
 def study_with_weights(store: Engine, folder: Path) -> None:
     """Trial 0 has its weights kept, trial 1 has not; neither was looked into."""
     images = make_images()
@@ -57,6 +71,7 @@ def test_without_weights_there_is_nothing_to_look_into(
     answer = cli("probe", "x", 1)
     assert answer.code == 3
     assert "weights of trial 1 of study 'x' were not kept. Kept: trials 0." in answer.err
+    assert "study with `study.probe = true`" in answer.err
 
 
 def test_other_images_than_those_it_was_trained_on_are_refused(
