@@ -1,9 +1,16 @@
 """The full-screen view: what stands on it, whatever the terminal."""
 
 import io
+import os
+import pty
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 
 from rich.console import Console
 
+from sweep.cli.options import INTERRUPTED
 from sweep.cli.top import picture
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
@@ -53,6 +60,27 @@ def test_a_study_that_rests_is_shown_when_named(store: Engine, study: int) -> No
 def test_a_narrow_terminal_loses_no_line_to_an_error(store: Engine, study: int) -> None:
     run_study(store, study)
     assert all(len(line) <= 40 for line in screen(store, width=40).splitlines())
+
+
+def test_it_takes_the_whole_terminal_and_gives_it_back(store: Engine, study: int) -> None:
+    run_study(store, study)
+    ours, terminal = pty.openpty()
+    top = subprocess.Popen(
+        [sys.executable, "-m", "sweep", "top"],
+        **dict.fromkeys(("stdin", "stdout", "stderr"), terminal),
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "160", "LINES": "40"},
+    )
+    os.close(terminal)
+    shown = b""
+    while b"gpuhost" not in shown:
+        shown += os.read(ours, 65536)
+    top.send_signal(signal.SIGINT)
+    with suppress(OSError):  # its end, to whoever reads a terminal
+        while more := os.read(ours, 65536):
+            shown += more
+    os.close(ours)
+    assert top.wait(20) == INTERRUPTED
+    assert b"\x1b[?1049h" in shown and b"\x1b[?1049l" in shown
 
 
 def test_without_a_terminal_it_says_what_to_use(cli: Cli, study: int) -> None:

@@ -1,12 +1,22 @@
 """Which database, and what its errors say."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.pool import QueuePool
 
 from sweep.errors import NoRoomError, StoreError, StoreGoneError
-from sweep.store.engine import connect, shown, storage_url, unlimited, writing
+from sweep.store.engine import (
+    POOL_OVERFLOW,
+    POOL_SIZE,
+    connect,
+    shown,
+    storage_url,
+    unlimited,
+    writing,
+)
 
 
 def test_the_option_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +135,24 @@ def test_a_server_that_takes_no_more_writes_is_left_for_the_one_that_took_over(
         connection.execute(text("CREATE TABLE t (x int)"))
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT pg_backend_pid()")) != server
+    engine.dispose()
+
+
+def test_many_readers_in_a_process_share_its_connections(postgres_url: str) -> None:
+    engine = connect(storage_url(postgres_url))
+    most = POOL_SIZE + POOL_OVERFLOW
+    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+
+    def look(_: int) -> int:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_sleep(0.05)"))
+            return int(connection.scalar(text(count)) or 0)
+
+    with ThreadPoolExecutor(3 * most) as pool:
+        seen = list(pool.map(look, range(6 * most)))
+    assert POOL_SIZE < max(seen) <= most
+    assert isinstance(engine.pool, QueuePool)
+    assert engine.pool.checkedin() == POOL_SIZE, "what it keeps open when they have gone"
     engine.dispose()
 
 
