@@ -174,11 +174,14 @@ def test_when_ray_ends_its_driver_all_workers_are_lost(crew: Crew) -> None:
 
 
 def test_a_launcher_tells_what_its_cluster_has_and_leaves_it_when_it_is_forgotten(
-    address: str,
+    address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SWEEP_STORAGE_PASSWORD_FILE", "/secret")
     launcher = RayLauncher(address)
     assert launcher.capacity == HAS
-    assert drivers()
+    (driver,) = drivers()
+    assert "/secret" not in driver.environ().values(), "it has no need to know"
+    del driver
     del launcher
     assert not drivers()
 
