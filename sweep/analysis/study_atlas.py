@@ -55,13 +55,15 @@ class AtlasReader:
     def look(self, table: TrialTable) -> Atlas | None:
         """As ``atlas_by_width``."""
         engine, name = self._engine, self._name
+        # Before all else: what is read of a study made anew meanwhile is kept under the old one's.
+        made = read.made(engine, name)
         originals = _originals(engine, name)
         if originals is None:
             return None
         rows = read.trials(engine, name, numbers=best_of_widths(table))
         rows.sort(key=lambda row: row.hidden_width or 0)
         with self._lock:
-            found = self._pictures(rows, originals)
+            found = self._pictures(made, rows, originals)
         trials = [of for of in found.values() if of is not None]
         atlas = _atlas(engine, name, originals, rows, trials)
         return replace(
@@ -72,9 +74,8 @@ class AtlasReader:
         )
 
     def _pictures(
-        self, rows: Sequence[TrialRow], originals: Pixels
+        self, made: tuple[int, float], rows: Sequence[TrialRow], originals: Pixels
     ) -> dict[int, AtlasTrial | None]:
-        made = read.made(self._engine, self._name)
         keys = {(made, row.number, row.attempt): row for row in rows}
         self._known = {
             key: replace(known, trial=row)

@@ -70,7 +70,8 @@ class UsefulnessReader:
 
     def _read(self, table: TrialTable) -> None:
         made = read.made(self._engine, self._name)
-        if made != self._made:
+        is_new = made != self._made
+        if is_new:
             self._forget(made)
         for number, probe in read_beside.probes(
             self._engine, self._name, after=self._revision
@@ -81,7 +82,8 @@ class UsefulnessReader:
                 width, test_mse = (table.metrics[of][row] for of in ("hidden_width", "test_mse"))
                 trial = Probed.of(number, int(width), float(test_mse), probe)
                 self._known[number] = _Known(int(table.attempts[row]), trial)
-        self._revision = table.revision
+        # The table may still be of a study that had this name before: its revision says nothing then.
+        self._revision = -1 if is_new else table.revision
 
     def _seen(self, table: TrialTable) -> NDArray[np.bool_]:  # (N,)
         """Which trials were looked into as they are now."""

@@ -28,7 +28,7 @@ from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.explaining import Explained, explained_by, explaining
 from sweep.store.records import StudySummary
-from sweep.store.study import study_exists
+from sweep.store.study import stored_study_file, study_exists
 from sweep.studyfile import SETTINGS, StudyFile, Value, loads
 from sweep.studyfile.read_space import choice_key
 from sweep.trial import TrialConfig
@@ -76,7 +76,8 @@ def undertaking(
 
 def _explains_itself(engine: Engine, name: str, study: str) -> UsageError:
     """Of a study that was trained for an explanation, with where to find that."""
-    is_there = study_exists(engine, study) and name in explaining(engine, study)
+    is_ours = stored_study_file(engine, study) is not None
+    is_there = is_ours and name in explaining(engine, study)
     where = f"explain {study}" if is_there else f"report {name}"
     gone = "" if is_there else ", which is not there any more"
     return UsageError(

@@ -11,11 +11,19 @@ from sqlalchemy import select
 
 from sweep.analysis.study_usefulness import study_usefulness
 from sweep.coordinator.looks import LOOK_SECONDS, Looks
+from sweep.coordinator.requests import request_trial
 from sweep.launch.launcher import Gone
 from sweep.store import annotate, read, read_beside
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_trials
-from sweep.trial import PopulationHalved, Room, TrialDone, TrialLookedInto, TrialSpec
+from sweep.trial import (
+    PopulationHalved,
+    Room,
+    TrialConfig,
+    TrialDone,
+    TrialLookedInto,
+    TrialSpec,
+)
 from tests.coordinator.lockstep import Lockstep, Puppet
 from tests.coordinator.test_loop import lockstep
 from tests.coordinator.test_run import states
@@ -231,8 +239,6 @@ def test_a_worker_that_dies_when_all_is_trained_has_no_successor(engine: Engine)
 
 
 def test_a_study_that_waits_for_looks_still_takes_what_is_enqueued(engine: Engine) -> None:
-    from sweep.coordinator.requests import request_trial
-
     with one_worker(engine) as (coordinator, worker):
         finish_all(coordinator, worker)
         request_trial(engine, "x", {"hidden_width": 333})
@@ -302,9 +308,7 @@ def awaited(*numbers: int) -> tuple[Looks, Clock]:
 
 
 def spec_of(number: int) -> TrialSpec:
-    from tests.trainer_factories import make_spec
-
-    return make_spec(number=number)
+    return TrialSpec(number=number, attempt=1, config=TrialConfig(), seeds=(number,))
 
 
 def wait(looks: Looks, clock: Clock, seconds: float) -> list[str]:
