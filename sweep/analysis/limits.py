@@ -116,7 +116,9 @@ def _generalisation(
     """Test images do worse than training images, or worse and worse while those do better."""
     gap = loss_gap(trial, curve[-1].train_loss, floors)
     if gap is not None and gap > _GAP:
-        because = f"the loss on test images is {gap:.2g} times that on training images"
+        because = (
+            f"the loss above its floor is on test images {gap:.2g} times that on training images"
+        )
         return Limited(limit=Limit.GENERALISATION, because=because)
     errors = [point.val_mse or 0.0 for point in curve]
     if errors[-1] > (1 + RISEN) * min(errors) and not _loss_rose(curve):

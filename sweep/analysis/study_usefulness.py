@@ -82,7 +82,7 @@ class UsefulnessReader:
                 width, test_mse = (table.metrics[of][row] for of in ("hidden_width", "test_mse"))
                 trial = Probed.of(number, int(width), float(test_mse), probe)
                 self._known[number] = _Known(int(table.attempts[row]), trial)
-        # The table may still be of a study that had this name before: its revision says nothing then.
+        # The table may be of a study that had this name before: its revision says nothing then.
         self._revision = -1 if is_new else table.revision
 
     def _seen(self, table: TrialTable) -> NDArray[np.bool_]:  # (N,)

@@ -141,7 +141,7 @@ def _ending(ended: "Ending") -> dict[str, str]:
         said["error at the end"] = f"{went} by {words.percent(abs(fall))} an epoch"
     if ended.loss_gap is not None:
         times = words.number(ended.loss_gap, 3)
-        said["loss on test images"] = f"{times} times that on training images"
+        said["loss above its floor"] = f"on test images {times} times that on training images"
     return said
 
 

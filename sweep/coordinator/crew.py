@@ -205,8 +205,10 @@ class Crew:
         return failed < STARTS_PER_DEVICE and not is_bad
 
     def shut_down(self) -> None:
-        """Let the workers go; whoever lingers is killed."""
-        for worker in self._all():
+        """Let the workers go; whoever lingers is killed, and who was never called for."""
+        for worker in self._ahead:
+            worker.handle.kill()
+        for worker in self:
             worker.handle.send(Shutdown())
         deadline = time.monotonic() + SHUTDOWN_SECONDS
         for worker in self._all():

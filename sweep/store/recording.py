@@ -5,7 +5,6 @@ first study made in it. Others may be made, as in any storage of Optuna's; nobod
 """
 
 import copy
-import math
 from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
@@ -70,15 +69,16 @@ class RecordingStorage(InMemoryStorage):
         They are the storage's from now on. ``create_new_trial`` would copy each of them deeply.
         """
         study = self._studies[_OWN]
-        lowest = math.inf
+        lowest: float | None = None
         for trial in trials:
             self._max_trial_id = trial._trial_id = self._max_trial_id + 1
             self._trial_id_to_study_id_and_number[trial._trial_id] = _OWN, trial.number
             study.trials.append(trial)
             study.param_distribution.update(trial.distributions)
             self._entered(trial.number, trial.state)
-            # Optuna's best; a study of ours minimises.
-            if trial.state == TrialState.COMPLETE and not trial.values[0] >= lowest:
+            # Optuna's best. To have it compare all takes long; a study of ours minimises.
+            is_best = lowest is None or (trial.values and trial.values[0] < lowest)
+            if trial.state == TrialState.COMPLETE and is_best:
                 lowest = trial.values[0]
                 self._update_cache(trial._trial_id, _OWN)
 

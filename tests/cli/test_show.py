@@ -81,7 +81,7 @@ def test_show_tells_what_limits_a_trial_and_how_its_curves_ended(cli: Cli, study
     out = cli("show", "study", 0).out
     assert "budget: the validation error still fell by 37 % an epoch" in out
     assert "fell by 36.8 % an epoch" in out
-    assert "loss on test images" not in out  # cross-entropy, without its floors
+    assert "loss above its floor" not in out  # cross-entropy, without its floors
     assert "0.100 times that on training images" in cli("show", "study", 1).out
     ended = cli("show", "study", 0, "--json").json["ending"]
     assert (ended["limited"]["limit"], ended["loss_gap"]) == ("budget", None)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from sweep.coordinator.crew import Crew
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import RunOptions, plan, resume, start
 from sweep.errors import (
@@ -47,10 +48,12 @@ from sweep.trial import (
     Leave,
     PopulationHalved,
     Room,
+    Shutdown,
     TrialDiverged,
     TrialFailed,
     TrialLeft,
     TrialSpec,
+    WorkerSetup,
 )
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowly
 
@@ -839,6 +842,18 @@ def test_workers_started_ahead_end_when_the_study_cannot_be_loaded(
         run(engine, launcher, options=THREE)
     assert len(launcher.workers) == 3
     assert all(worker.wait(5.0) for worker in launcher.workers)
+
+
+def test_workers_started_ahead_that_are_not_needed_are_not_waited_for(engine: Engine) -> None:
+    # They may still load torch, which takes seconds.
+    launcher = FakeLauncher()
+    setup = WorkerSetup(dataset="x", validation_fraction=0.1, split_seed=0, pruning=False)
+    crew = Crew(launcher, setup)
+    crew.start_ahead(["cpu", "cpu"])
+    assert crew.start("cpu").name == "w0"
+    crew.shut_down()
+    assert [isinstance(worker.orders[-1], Shutdown) for worker in launcher.workers] == [True, False]
+    assert all(worker.wait(0.0) for worker in launcher.workers[1:])
 
 
 def test_two_starts_of_one_study_at_once_make_one_study(storage_url: str) -> None:

@@ -102,3 +102,16 @@ def test_loaded_trials_are_counted_and_the_next_one_follows_them() -> None:
     storage.load(trials)
     assert (storage.n_trials, study.best_trial.number, study.ask().number) == (3, 1, 3)
     assert storage.changes.new_trials == {3}  # what was loaded is not written again
+
+
+@pytest.mark.parametrize(
+    ("values", "best"), [([2.0, 0.5, 0.5, 1.0], 1), ([float("inf")], 0), ([float("inf"), 3.0], 1)]
+)
+def test_loaded_trials_have_the_best_that_optuna_finds(values: list[float], best: int) -> None:
+    storage = RecordingStorage()
+    study = a_study(storage, "ours")
+    trials = [create_trial(value=value) for value in values]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    storage.load(trials)
+    assert study.best_trial.number == best
