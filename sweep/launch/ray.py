@@ -25,6 +25,9 @@ END_SECONDS = 15.0
 #: The host of a worker that has no place yet.
 NO_HOST = "no host yet"
 
+#: What the driver's process runs.
+DRIVER = (sys.executable, "-m", "sweep.launch.driver")
+
 #: To the driver, in this order; None ends it.
 Outbox = SimpleQueue["Frame | None"]
 
@@ -75,7 +78,7 @@ class RayLauncher:
         self._outbox: Outbox = SimpleQueue()
         stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the driver
         driver = subprocess.Popen(
-            [sys.executable, "-m", "sweep.launch.driver"],
+            DRIVER,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -105,8 +108,11 @@ class RayLauncher:
 
 def _joined(driver: "subprocess.Popen[bytes]", stderr: IO[bytes]) -> Capacity:
     assert driver.stdout is not None
-    line = driver.stdout.readline()
-    answer = Frame.of(line) if line else None
+    try:
+        answer = Frame.of(driver.stdout.readline())
+    except ValueError:
+        answer = None  # it has ended, perhaps within the line, or talks nonsense
+        driver.kill()
     if answer is not None and answer.verb is Verb.JOINED:
         return Capacity(**json.loads(answer.body))
     driver.stdout.close()
@@ -137,20 +143,28 @@ def _listen(
     inbox: Inbox,
 ) -> None:
     assert driver.stdout is not None
-    for line in driver.stdout:
-        verb, name, body = Frame.of(line)
-        match verb:
-            case Verb.EVENT:
-                inbox.put((name, decode(body)))
-            case Verb.PLACED:
-                workers[name].take_place(**json.loads(body))
-            case Verb.GONE:
-                inbox.put((name, Gone(reason=body.decode())))
-                workers.pop(name).has_ended.set()
-    driver.stdout.close()
-    inbox.put((NOBODY, Lost(reason=_lost(ending(driver.wait(), stderr)))))
-    for worker in [*workers.values()]:
-        worker.has_ended.set()
+    try:
+        for line in driver.stdout:
+            _hear(Frame.of(line), workers, inbox)
+    except ValueError:
+        driver.kill()  # a line cut off by its death, or nonsense
+    finally:
+        driver.stdout.close()
+        inbox.put((NOBODY, Lost(reason=_lost(ending(driver.wait(), stderr)))))
+        for worker in [*workers.values()]:
+            worker.has_ended.set()
+
+
+def _hear(frame: Frame, workers: dict[str, RayWorker], inbox: Inbox) -> None:
+    verb, name, body = frame
+    match verb:
+        case Verb.EVENT:
+            inbox.put((name, decode(body)))
+        case Verb.PLACED:
+            workers[name].take_place(**json.loads(body))
+        case Verb.GONE:
+            inbox.put((name, Gone(reason=body.decode())))
+            workers.pop(name).has_ended.set()
 
 
 def _lost(how: str) -> str:

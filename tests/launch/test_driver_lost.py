@@ -1,0 +1,60 @@
+"""Ray's driver ends at any moment, as seen by the coordinator; pretended drivers, without Ray."""
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from sweep.errors import DeviceError
+from sweep.launch import ray
+from sweep.launch.frames import NOBODY
+from sweep.launch.launcher import Lost
+from sweep.launch.ray import RayLauncher
+
+JOINED = b'joined - {"n_gpus": 0, "n_cpus": 2, "cores_per_cpu_worker": 2}\n'
+#: Waits for the first worker, says something, and ends within a line or after it.
+ENDS = """
+import os, sys
+os.write(1, {joined!r})
+[sys.stdin.buffer.readline() for _ in range(2)]
+os.write(1, {said!r})
+os._exit(1)
+"""
+
+Drive = Callable[[str], None]
+
+
+@pytest.fixture
+def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
+    """The driver's process runs this program."""
+    return lambda program: monkeypatch.setattr(ray, "DRIVER", (sys.executable, "-c", program))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"eve",
+        b"event w0 Heartb",
+        b"event w0 Heartbeat [{}]",
+        b"event w0 Unknown [{}]\n",
+        b"placed w0 {\n",
+    ],
+)
+def test_whatever_the_drivers_last_line_is_all_workers_are_lost(drive: Drive, said: bytes) -> None:
+    drive(ENDS.format(joined=JOINED, said=said))
+    launcher = RayLauncher()
+    worker = launcher.start("w0", "cpu")
+    events = []
+    while not (events and isinstance(events[-1][1], Lost)):
+        events.append(launcher.inbox.get(timeout=10))
+    assert events[-1][0] == NOBODY
+    assert worker.wait(5)
+    launcher.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"joi", b"hello\n"])
+def test_a_driver_that_ends_before_it_has_joined_is_told_as_such(drive: Drive, said: bytes) -> None:
+    drive(f"import os; os.write(1, {said!r})")
+    with pytest.raises(DeviceError, match="--engine ray: Ray could not be started: "):
+        RayLauncher()
