@@ -190,7 +190,8 @@ class Coordinator:
 
     def _hear(self, name: str, event: Event | Gone, reached: set[Reached]) -> None:
         if isinstance(event, Lost):
-            raise DeviceError(event.reason)
+            self._hear_lost(event.reason)
+            return
         worker = self._crew.get(name)
         if worker is None:
             return
@@ -346,6 +347,15 @@ class Coordinator:
         else:
             self._book.event("device left out", f"{worker.device}: {reason}")
 
+    def _hear_lost(self, reason: str) -> None:
+        """No worker is left: an error, unless the study ends anyway."""
+        self._apply_interrupts()  # a signal to end may have been sent to those who were lost, too
+        if self._ending is None:
+            raise DeviceError(reason)
+        for worker in self._crew:
+            self._take_back(worker)
+            self._lose_looks(worker.name, reason)
+
     def _end_silent_workers(self) -> None:
         """One that stands still is ended, before it can wake; its trials go to another."""
         for name in self._silence.too_long([worker.name for worker in self._crew]):
@@ -468,11 +478,15 @@ class Coordinator:
         if self._interrupts >= 2:
             for worker in self._crew:
                 worker.handle.kill()
-                for number in [*worker.handed]:
-                    self._book.put_back(number)
-                    worker.drop(number)
+                self._take_back(worker)
         if self._interrupts:
             self._end("interrupted", "Ctrl-C, or a signal to end")
+
+    def _take_back(self, worker: Worker) -> None:
+        """What it was handed waits again."""
+        for number in [*worker.handed]:
+            self._book.put_back(number)
+            worker.drop(number)
 
     def _check_budget(self) -> None:
         if self._verdict is not None:

@@ -31,6 +31,9 @@ def main() -> None:
     threading.Thread(target=_write, args=(outbox, told), daemon=True).start()
     try:
         actors = Actors(outbox.put, **json.loads(Frame.of(lines.readline()).body))
+        # One for all processes of a service or a job, which Ray obeys since it has joined: the
+        # coordinator ends its study first, then our input.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         outbox.put(Frame(Verb.JOINED, body=json.dumps(asdict(capacity())).encode()))
     except SweepError as error:
         refusal = {"error": type(error).__name__, "message": str(error)}

@@ -149,6 +149,31 @@ def test_when_all_workers_are_lost_at_once_the_study_ends_with_the_reason_and_go
     assert states(url) == [TrialState.COMPLETE] * 12
 
 
+def test_workers_that_are_lost_while_the_study_is_interrupted_make_no_error_of_it(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A service's end, or a SLURM job's, is a signal to the cluster's processes as well.
+    are_lost = threading.Event()
+
+    def hold(_worker: FakeWorker, spec: TrialSpec, _epoch: int) -> None:
+        if spec.number == 3:
+            assert are_lost.wait(10)
+            raise Killed
+
+    interrupt = _interrupt_at(3, monkeypatch)
+
+    def observer(progress: Progress) -> None:
+        interrupt(progress)
+        if progress.n_complete == 3 and not are_lost.is_set():
+            launcher.inbox.put((NOBODY, Lost(reason="the cluster is lost")))
+            are_lost.set()
+
+    launcher = FakeLauncher(hold)
+    assert run(engine, launcher, observer=observer) == "interrupted"
+    assert states(url)[3] == TrialState.WAITING
+    assert go_on(engine) == "finished"
+
+
 def test_vitals_are_kept_with_their_worker_and_change_nothing_else(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

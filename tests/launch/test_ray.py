@@ -173,6 +173,16 @@ def test_when_ray_ends_its_driver_all_workers_are_lost(crew: Crew) -> None:
     workers[0].kill()  # to no effect, and no harm
 
 
+def test_a_signal_to_end_is_left_to_the_coordinator(crew: Crew) -> None:
+    # systemd sends it to every process of a service, SLURM to every one of a job.
+    crew.join(command=IDLE)
+    (driver,) = drivers()
+    driver.terminate()
+    (worker,) = crew.launch("0")
+    until_placed(worker)
+    assert drivers() == [driver]
+
+
 def test_a_launcher_tells_what_its_cluster_has_and_leaves_it_when_it_is_forgotten(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
