@@ -10,6 +10,7 @@ from filelock import FileLock
 from sweep.datasets.library import find, prepare, writing_in
 from sweep.datasets.places import cache_folder, files_in
 from sweep.datasets.registry import SOURCES
+from sweep.errors import DataError
 from sweep.names import Dataset
 
 #: File names and what is in them.
@@ -17,12 +18,19 @@ Parcel = Mapping[str, bytes]
 
 
 def pack(name: str) -> Parcel:
-    """The four files of a data set that is here, as they lie on the disk."""
+    """The four files of a data set that is here, as they lie on the disk.
+
+    Raises DataError where they have been removed since it was loaded, or cannot be read.
+    """
     folder = find(name)
     source = SOURCES[Dataset(name)] if name in SOURCES else None
     files = None if folder is None else files_in(folder, source)
-    assert files is not None, f"{name} is loaded before it is sent"
-    return {path.name: path.read_bytes() for path in files}
+    if files is None:
+        raise DataError(f"data set {name}: its files are not there any more; put them back.")
+    try:
+        return {path.name: path.read_bytes() for path in files}
+    except OSError as error:
+        raise DataError(f"data set {name}: a file cannot be read: {error}") from error
 
 
 def unpack(name: str, digest: str, fetch: Callable[[], Parcel]) -> str:

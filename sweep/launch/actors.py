@@ -24,6 +24,7 @@ from ray.exceptions import RayError
 
 import sweep
 from sweep import datasets
+from sweep.errors import DeviceError
 from sweep.launch.cluster import connect, cores_per_cpu_worker
 from sweep.launch.frames import Frame, Verb
 from sweep.launch.keeper import Keeper
@@ -151,9 +152,10 @@ class Actors:
         self._parcel: tuple[str, dict[str, Any]] | None = None
 
     def start(self, name: str, kind: str) -> Actor:
-        """A worker on a ``cpu`` or a ``gpu``."""
-        keeper = self._actor(kind).remote(name, kind, self._command)
+        """A worker on a ``cpu`` or a ``gpu``. Raises DataError or DeviceError where the data set
+        cannot be sent along."""
         digest, files = self._packed()
+        keeper = self._actor(kind).remote(name, kind, self._command)
         begun = keeper.begin.remote(self._dataset, digest, files)
         return Actor(name, self._tell, keeper, begun)
 
@@ -168,6 +170,16 @@ class Actors:
     def _packed(self) -> tuple[str, dict[str, Any]]:
         if self._parcel is None:
             parcel = {} if self._dataset is None else datasets.pack(self._dataset)
-            references = {name: ray.put(content) for name, content in parcel.items()}
+            references = {name: _put(content) for name, content in parcel.items()}
             self._parcel = datasets.digest_of(parcel), references
         return self._parcel
+
+
+def _put(content: Any) -> Any:
+    try:
+        return ray.put(content)
+    except RayError as error:
+        raise DeviceError(
+            f"--engine ray: Ray's object store did not take the data set: {_why(error)}. "
+            "`ray start --object-store-memory=BYTES` gives it more room."
+        ) from error

@@ -17,10 +17,11 @@ from typing import BinaryIO
 import ray
 
 from sweep.errors import SweepError
-from sweep.launch.actors import Actor, Actors
+from sweep.launch.actors import Actor, Actors, Tell
 from sweep.launch.cluster import capacity
 from sweep.launch.frames import Frame, Verb
-from sweep.wire import own_pipes
+from sweep.trial import WorkerFailed
+from sweep.wire import encode, own_pipes
 
 
 def main() -> None:
@@ -39,19 +40,24 @@ def main() -> None:
         refusal = {"error": type(error).__name__, "message": str(error)}
         _write_one(Frame(Verb.REFUSED, body=json.dumps(refusal).encode()), told)
         return
-    _obey(map(Frame.of, lines), actors.start)
+    _obey(map(Frame.of, lines), actors.start, outbox.put)
     ray.shutdown()
 
 
-def _obey(frames: Iterable[Frame], start: Callable[[str, str], Actor]) -> None:
+def _obey(frames: Iterable[Frame], start: Callable[[str, str], Actor], tell: Tell) -> None:
     actors: dict[str, Actor] = {}
     for verb, name, body in frames:
         match verb:
             case Verb.START:
-                actors[name] = start(name, body.decode())
-            case Verb.ORDER:
+                try:
+                    actors[name] = start(name, body.decode())
+                except SweepError as error:
+                    failed = WorkerFailed(error=type(error).__name__, message=str(error))
+                    tell(Frame(Verb.EVENT, name, encode(failed)))
+                    tell(Frame(Verb.GONE, name, b"it could not be started"))
+            case Verb.ORDER if name in actors:
                 actors[name].send(body)
-            case Verb.KILL:
+            case Verb.KILL if name in actors:
                 actors[name].kill()
 
 

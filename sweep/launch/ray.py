@@ -169,9 +169,9 @@ def _hear(frame: Frame, workers: dict[str, RayWorker], inbox: Inbox) -> None:
 
 def _lost(how: str) -> str:
     return (
-        f"the Ray cluster is lost: its head, or the Ray of this host, has gone ({how}). What is "
-        "done is kept; `sweep resume NAME --engine ray` goes on in another cluster, and trains "
-        "again what was in training."
+        f"Ray's process has gone ({how}), most likely because the Ray cluster is lost: its head, "
+        "or the Ray of this host. What is done is kept; `sweep resume NAME --engine ray` goes on "
+        "in another cluster, and trains again what was in training."
     )
 
 

@@ -19,13 +19,15 @@ from sweep.launch.frames import NOBODY
 from sweep.launch.launcher import Gone, Lost
 from sweep.launch.places import Capacity
 from sweep.launch.ray import NO_HOST, RayLauncher, RayWorker
-from sweep.trial import Heartbeat, Ready, Shutdown
+from sweep.trial import Heartbeat, Ready, Shutdown, WorkerFailed
 from tests.factories import make_images, write_dataset
 from tests.launch.contract import SETUP, LauncherContract
 
 ray = pytest.importorskip("ray", reason="needs Ray: the extra 'ray'")
 
-from sweep.launch.actors import _why  # noqa: E402
+from ray.exceptions import ObjectStoreFullError  # noqa: E402
+
+from sweep.launch.actors import _put, _why  # noqa: E402
 from sweep.launch.cluster import connect  # noqa: E402
 
 #: What the cluster has.
@@ -162,13 +164,37 @@ def test_data_that_the_coordinator_alone_has_go_to_the_host(
     assert crew.hear("w0", Ready).data_sha256 == images.sha256
 
 
+def test_data_that_cannot_be_sent_along_are_told_as_such(
+    crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    crew.join(dataset="./removed")
+    (worker,) = crew.launch("cpu")
+    failed = crew.hear("w0", WorkerFailed)
+    assert failed.error == "DataError" and "removed" in failed.message
+    worker.send(SETUP)  # to no effect, and no harm
+    assert crew.hear("w0", Gone).reason == "it could not be started"
+    assert len(drivers()) == 1, "another worker may be started"
+
+
+def test_an_object_store_without_room_for_the_data_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def put(_content: Any) -> None:
+        raise ObjectStoreFullError("too large\nand so on")
+
+    monkeypatch.setattr(ray, "put", put)
+    with pytest.raises(DeviceError, match="did not take the data set: .*--object-store-memory"):
+        _put(b"")
+
+
 def test_when_ray_ends_its_driver_all_workers_are_lost(crew: Crew) -> None:
     crew.join(command=IDLE)
     workers = [until_placed(worker) for worker in crew.launch("0", "1")]
     (driver,) = drivers()
     driver.kill()
     lost = crew.hear(NOBODY, Lost)
-    assert "the Ray cluster is lost" in lost.reason and "signal 9" in lost.reason
+    assert "(killed by signal 9), most likely because the Ray cluster is lost" in lost.reason
     assert all(worker.wait(1) for worker in workers)
     workers[0].kill()  # to no effect, and no harm
 
