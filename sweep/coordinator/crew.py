@@ -143,13 +143,20 @@ class Worker:
 class Crew:
     """All workers of a study: started, restarted when they die, shut down at the end."""
 
-    def __init__(self, launcher: Launcher, setup: WorkerSetup, *, n_retries: int = 2) -> None:
+    def __init__(
+        self,
+        launcher: Launcher,
+        setup: WorkerSetup,
+        *,
+        numbers: Iterator[int],
+        n_retries: int = 2,
+    ) -> None:
         self._launcher = launcher
         self.setup = setup
         self._workers: dict[str, Worker] = {}
         #: Started before anybody asked for them.
         self._ahead: list[Worker] = []
-        self._n_started = 0
+        self._numbers = numbers
         self._n_retries = n_retries
         self._failed_starts: dict[str, int] = {}
         self._fruitless: dict[str, int] = {}
@@ -180,8 +187,7 @@ class Crew:
         return worker
 
     def _launch(self, device: str) -> Worker:
-        name = f"w{self._n_started}"
-        self._n_started += 1
+        name = f"w{next(self._numbers)}"
         handle = self._launcher.start(name, device)
         handle.send(self.setup)
         return Worker(name=name, device=device, handle=handle)

@@ -7,6 +7,7 @@ enqueued; the sampler is never asked. A seed in the space makes the seeds of all
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import tomlkit
@@ -21,7 +22,7 @@ from sweep.analysis.study_explanation import (
 )
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
-from sweep.coordinator.run import RunOptions, Say, resume, start
+from sweep.coordinator.run import RunOptions, Say, means_of, resume, start
 from sweep.errors import FailureLimitError, StudyHeldError, UsageError
 from sweep.names import Loss, Output, Sampler
 from sweep.store import read
@@ -132,7 +133,23 @@ def run_explanation(
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study,
     FailureLimitError for a configuration that cannot be trained.
     """
-    phase = _begin(engine, of, options, observer, say)
+    is_there = study_exists(engine, of.child)
+    if is_there:
+        _refuse_if_running(read.study(engine, of.child))
+    file = _study_file(engine, of.child) if is_there else _new_file(engine, of)
+    means = cache(lambda: means_of(file, options))  # of all rounds; none may be due
+
+    def go_on() -> str:
+        return resume(engine, of.child, options, observer, say=say, means=means())
+
+    if is_there:
+        phase = go_on() if _lacks(read.study(engine, of.child)) else "finished"
+    else:
+        say(_round(len(file.enqueue), of.n_seeds))
+        attributes = of.ends.attributes
+        phase = start(
+            engine, file, options, observer, say=say, means=means(), attributes=attributes
+        )
     asked: set[TrialConfig] = set()
     while phase == "finished" and (missing := known(engine, of).missing):
         _check_progress(of.child, missing, asked)
@@ -140,23 +157,18 @@ def run_explanation(
         say(_round(len(missing), of.n_seeds))
         for config in missing:
             request_trial(engine, of.child, enqueued(of.ends, config))
-        phase = resume(engine, of.child, options, observer, say=say)
+        phase = go_on()
     return phase
 
 
-def _begin(
-    engine: Engine, of: Undertaking, options: RunOptions, observer: Observer, say: Say
-) -> str:
-    """The first round, or the rest of the one that an earlier run was cut short in."""
-    if study_exists(engine, of.child):
-        study = read.study(engine, of.child)
-        _refuse_if_running(study)
-        return resume(engine, of.child, options, observer, say=say) if _lacks(study) else "finished"
-    name = of.ends.study
-    parent = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
-    file = child_file(parent, of.ends, of.child, of.n_seeds)
-    say(_round(len(file.enqueue), of.n_seeds))
-    return start(engine, file, options, observer, say=say, attributes=of.ends.attributes)
+def _new_file(engine: Engine, of: Undertaking) -> StudyFile:
+    """Of the study that trains it, with the first round."""
+    parent = _study_file(engine, of.ends.study)
+    return child_file(parent, of.ends, of.child, of.n_seeds)
+
+
+def _study_file(engine: Engine, name: str) -> StudyFile:
+    return loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
 
 
 def _round(n: int, n_seeds: int) -> str:

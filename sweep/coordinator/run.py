@@ -5,8 +5,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -73,7 +74,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """What a run trains with."""
+    """What a run trains with, or several runs of a study, one after another."""
 
     #: One a worker.
     devices: tuple[str, ...]
@@ -82,6 +83,8 @@ class Means:
     #: For torch, on the CPU.
     n_threads: int | None
     launcher: Launcher
+    #: Of workers' names: what one of an earlier run says late is not taken for a later one's.
+    numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def on_cpu(self) -> bool:
@@ -116,7 +119,7 @@ def n_trials(study_file: StudyFile) -> int:
 
 def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     """What would run, without running or writing anything."""
-    name, means = study_file.data.name, _means(study_file, options)
+    name, means = study_file.data.name, means_of(study_file, options)
     if datasets.find(name) is None and name not in list(Dataset):
         datasets.load(name)  # a folder that is not there is not fetched: raises DataError
     quiet_optuna()
@@ -146,16 +149,17 @@ def start(
     say: Say,
     go_on: bool = False,
     launcher: Launcher | None = None,
+    means: Means | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> str:
     """Make a study and run it; returns its last phase (finished, stopped, interrupted, …).
 
-    ``attributes`` become Optuna's of the study. With ``go_on`` a study of that name and space is
-    resumed. Raises StudyFileError when the name is taken with another space, UsageError when it is
-    taken with the same one.
+    ``attributes`` become Optuna's of the study; ``means`` are those of several runs. With
+    ``go_on`` a study of that name and space is resumed. Raises StudyFileError when the name is
+    taken with another space, UsageError when it is taken with the same one.
     """
     name = study_file.study.name
-    means = _means(study_file, options)
+    means = means or means_of(study_file, options, launcher)
     _prepare_data(study_file, say)
     made = stored_study_file(engine, name) is None and create_study(
         engine,
@@ -171,7 +175,7 @@ def start(
         ),
     )
     if made:
-        return _run(engine, study_file, means, observer, say=say, launcher=launcher)
+        return _run(engine, study_file, means, observer, say=say)
     stored = _stored(engine, name)
     _check_same(stored, study_file)
     if not go_on:
@@ -179,7 +183,7 @@ def start(
             f"study {name!r} is there already. `sweep resume {name}` goes on with it; "
             "`--name OTHER` starts another."
         )
-    return _run(engine, study_file, means, observer, say=say, launcher=launcher, stored=stored)
+    return _run(engine, study_file, means, observer, say=say, stored=stored)
 
 
 def resume(
@@ -192,28 +196,21 @@ def resume(
     trials: int | None = None,
     study_file: StudyFile | None = None,
     launcher: Launcher | None = None,
+    means: Means | None = None,
 ) -> str:
     """Go on with a study, from its stored file or a changed one; returns its last phase.
 
-    ``trials`` sets a new budget. Raises NotFoundError, StudyFileError for a change that cannot
-    be made on the way, StudyHeldError while another coordinator runs it.
+    ``trials`` sets a new budget; ``means`` are those of several runs. Raises NotFoundError,
+    StudyFileError for a change that cannot be made on the way, StudyHeldError while another
+    coordinator runs it.
     """
     stored = _stored(engine, name)
     if study_file is not None:
         _check_same(stored, study_file)
     file = study_file or stored
-    means = _means(file, options)
+    means = means or means_of(file, options, launcher)
     _prepare_data(file, say)
-    return _run(
-        engine,
-        file,
-        means,
-        observer,
-        say=say,
-        launcher=launcher,
-        trials=trials,
-        stored=stored,
-    )
+    return _run(engine, file, means, observer, say=say, trials=trials, stored=stored)
 
 
 def _stored(engine: Engine, name: str) -> StudyFile:
@@ -246,15 +243,18 @@ def _run(
     observer: Observer,
     *,
     say: Say,
-    launcher: Launcher | None,
     trials: int | None = None,
     stored: StudyFile | None = None,
 ) -> str:
     """Run a study that is there; ``stored`` is its file so far, None when it was just made."""
     quiet_optuna()
     name = study_file.study.name
-    launcher = launcher or means.launcher
-    crew = Crew(launcher, _setup(study_file, means), n_retries=study_file.workers.retries)
+    crew = Crew(
+        means.launcher,
+        _setup(study_file, means),
+        numbers=means.numbers,
+        n_retries=study_file.workers.retries,
+    )
     is_over = stored == study_file and read.phase(engine, name) in (FINISHED, OUT_OF_TIME)
     # Workers take seconds to start, as 100,000 trials do to load.
     ahead = () if is_over and trials is None else means.devices
@@ -275,7 +275,7 @@ def _run(
             if trials is not None:
                 book.extend(trials)
             coordinator = _coordinator(
-                engine, opened, study_file, book, means, observer, crew, launcher.inbox
+                engine, opened, study_file, book, means, observer, crew, means.launcher.inbox
             )
             with (
                 _signals(coordinator.interrupt),
@@ -365,15 +365,17 @@ def _usage_reader(
     return lambda: usage(engine, study_id)
 
 
-def _means(study_file: StudyFile, options: RunOptions) -> Means:
-    """Raises DeviceError for a device that is not there, or one that the trainer cannot use."""
+def means_of(study_file: StudyFile, options: RunOptions, launcher: Launcher | None = None) -> Means:
+    """With Ray, a cluster is joined. ``launcher`` stands for this machine's own.
+
+    Raises DeviceError for a device that is not there, or one that the trainer cannot use."""
     per_gpu = options.per_gpu or study_file.workers.per_gpu
     if options.engine is WorkerEngine.RAY:
         devices, n_threads, launcher = _ray_means(study_file, options, per_gpu)
     else:
         gpus = options.gpus or study_file.workers.gpus
         devices = choose_devices(gpus, per_gpu, options.cpu_workers)
-        n_threads, launcher = max(1, n_cores() // len(devices)), LocalLauncher()
+        n_threads, launcher = max(1, n_cores() // len(devices)), launcher or LocalLauncher()
     on_cpu = devices[0] == "cpu"
     trainer = options.trainer or (Trainer.REFERENCE if on_cpu else Trainer.FUSED)
     refuse_fused_on_cpu(trainer, on_cpu=on_cpu)

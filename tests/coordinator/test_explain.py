@@ -302,6 +302,22 @@ def test_an_explanation_by_other_data_is_ignored(engine: Engine) -> None:
     assert "was trained on other data than 'x'" in ignored(engine, "x")[0]
 
 
+def test_all_rounds_have_one_launcher_and_no_two_workers_one_name(
+    engine: Engine, workers: Pretended
+) -> None:
+    # What a worker said at the end of a round is in the inbox yet when the next one begins.
+    run(engine)
+    names = [worker.name for worker in read.workers(engine, "x-explain")]
+    assert len({*names}) == len(names) > 1, "several rounds"
+    assert workers.n_runs == 1
+
+
+def test_an_explanation_that_is_whole_needs_no_means(engine: Engine, workers: Pretended) -> None:
+    run(engine)
+    assert run(engine) == "finished"
+    assert workers.n_runs == 1
+
+
 def test_what_cannot_be_trained_ends_with_where_to_look(engine: Engine, workers: Pretended) -> None:
     workers.fails_after = 0
     with pytest.raises(FailureLimitError, match="sweep trials x-explain --state fail"):
