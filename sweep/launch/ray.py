@@ -92,8 +92,12 @@ class RayLauncher:
         settings: dict[str, Any] = {"address": address, "dataset": dataset, "per_gpu": per_gpu}
         settings["command"] = list(command)
         self._outbox.put(Frame(Verb.JOIN, body=json.dumps(settings).encode()))
-        #: What the cluster had when it was joined.
-        self.capacity = _joined(driver, stderr)
+        try:
+            #: What the cluster had when it was joined.
+            self.capacity = _joined(driver, stderr)
+        except BaseException:
+            driver.kill()  # at Ctrl-C it may be within Ray, where it does not see its input's end
+            raise
         hearing = (driver, stderr, self._workers, self.inbox)
         threading.Thread(target=_listen, args=hearing, name="ray", daemon=True).start()
 

@@ -1,7 +1,11 @@
 """Ray's driver ends at any moment, as seen by the coordinator; pretended drivers, without Ray."""
 
+import gc
+import subprocess
 import sys
+import time
 from collections.abc import Callable
+from typing import IO
 
 import pytest
 
@@ -58,3 +62,21 @@ def test_a_driver_that_ends_before_it_has_joined_is_told_as_such(drive: Drive, s
     drive(f"import os; os.write(1, {said!r})")
     with pytest.raises(DeviceError, match="--engine ray: Ray could not be started: "):
         RayLauncher()
+
+
+def test_ctrl_c_while_the_cluster_is_joined_ends_at_once(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(driver: "subprocess.Popen[bytes]", stderr: IO[bytes]) -> None:
+        assert driver.stdout is not None
+        driver.stdout.close()
+        stderr.close()
+        raise KeyboardInterrupt
+
+    drive("import time; time.sleep(60)")  # as in Ray's own code: its input's end goes unseen
+    monkeypatch.setattr(ray, "_joined", interrupted)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        RayLauncher()
+    gc.collect()  # the launcher is forgotten, and waits for its driver
+    assert time.monotonic() - began < 5
