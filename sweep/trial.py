@@ -241,8 +241,8 @@ class Ready:
     #: Strip of the ten originals, PNG, grey.
     originals_png: bytes
     room: Room = Room()
-    #: Version of the GPU's; None on the CPU, and where it does not tell.
-    driver: str | None = None
+    #: Of NVIDIA's driver; None on the CPU, and where it does not tell.
+    driver_version: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

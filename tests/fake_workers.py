@@ -143,7 +143,7 @@ class FakeWorker:
                     data_sha256=DATA_SHA256,
                     originals_png=FakeTraining.pictures,
                     room=self.population.room,
-                    driver="580.82.07",
+                    driver_version="580.82.07",
                 )
             )
             self._session(setup.pruning).run()

@@ -81,8 +81,8 @@ class Worker:
     #: Why it cannot work, in its own words.
     failure: str | None = None
     device_name: str | None = None
-    #: Version of its GPU's.
-    driver: str | None = None
+    #: Of NVIDIA's driver.
+    driver_version: str | None = None
     #: How much it trains at the same time.
     room: Room = field(default_factory=Room)
     #: Handed out and not yet back, by number, in the order of the hand-out.

@@ -298,7 +298,7 @@ class Coordinator:
             self._writer.note_data(event.data_sha256, event.originals_png)
         worker.ready = True
         worker.take_room(event.room)
-        worker.device_name, worker.driver = event.device_name, event.driver
+        worker.device_name, worker.driver_version = event.device_name, event.driver_version
         self._book.train_together((event.room.slots or 1) // self._file.study.repeat)
         self._first_ready = self._first_ready or time.monotonic()
         self._note_worker(worker)
@@ -575,7 +575,7 @@ class Coordinator:
             "pid": worker.handle.pid,
             "device": worker.handle.device,
             "device_name": worker.device_name,
-            "driver": worker.driver,
+            "driver_version": worker.driver_version,
             "state": state or worker.state,
             "n_finished": worker.n_finished,
             "slots": worker.room.slots,

@@ -28,19 +28,19 @@ def main() -> None:
     """Read lines until the input ends: the coordinator is done, or gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
     lines, told = own_pipes()
-    outbox: SimpleQueue[Frame] = SimpleQueue()
-    threading.Thread(target=_write, args=(outbox, told), daemon=True).start()
+    answers: SimpleQueue[Frame] = SimpleQueue()
+    threading.Thread(target=_write, args=(answers, told), daemon=True).start()
     try:
-        actors = Actors(outbox.put, **json.loads(Frame.of(lines.readline()).body))
+        actors = Actors(answers.put, **json.loads(Frame.of(lines.readline()).body))
         # One for all processes of a service or a job, which Ray obeys since it has joined: the
         # coordinator ends its study first, then our input.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        outbox.put(Frame(Verb.JOINED, body=json.dumps(asdict(capacity())).encode()))
+        answers.put(Frame(Verb.JOINED, body=json.dumps(asdict(capacity())).encode()))
     except SweepError as error:
         refusal = {"error": type(error).__name__, "message": str(error)}
         _write_one(Frame(Verb.REFUSED, body=json.dumps(refusal).encode()), told)
         return
-    _obey(map(Frame.of, lines), actors.start, outbox.put)
+    _obey(map(Frame.of, lines), actors.start, answers.put)
     ray.shutdown()
 
 
@@ -61,9 +61,9 @@ def _obey(frames: Iterable[Frame], start: Callable[[str, str], Actor], tell: Tel
                 actors[name].kill()
 
 
-def _write(outbox: SimpleQueue[Frame], told: BinaryIO) -> None:
+def _write(answers: SimpleQueue[Frame], told: BinaryIO) -> None:
     while True:
-        _write_one(outbox.get(), told)
+        _write_one(answers.get(), told)
 
 
 def _write_one(frame: Frame, told: BinaryIO) -> None:

@@ -29,19 +29,19 @@ NO_HOST = "no host yet"
 DRIVER = (sys.executable, "-m", "sweep.launch.driver")
 
 #: To the driver, in this order; None ends it.
-Outbox = SimpleQueue["Frame | None"]
+Frames = SimpleQueue["Frame | None"]
 
 
 class RayWorker:
     """A worker's handle: what it is told goes through the driver."""
 
-    def __init__(self, name: str, device: str, outbox: Outbox) -> None:
+    def __init__(self, name: str, device: str, frames: Frames) -> None:
         self.name = name
         self.device = device
         self.host = NO_HOST
         self.pid = 0
         self.has_ended = threading.Event()
-        self._outbox = outbox
+        self._frames = frames
 
     def take_place(self, *, host: str, pid: int, device: str, **_: object) -> None:
         """Where it is, as its keeper says."""
@@ -50,10 +50,10 @@ class RayWorker:
     def send(self, order: Order) -> None:
         if isinstance(order, Shutdown) and self.host == NO_HOST:
             self.kill()  # nobody is there yet who could leave
-        self._outbox.put(Frame(Verb.ORDER, self.name, encode(order)))
+        self._frames.put(Frame(Verb.ORDER, self.name, encode(order)))
 
     def kill(self) -> None:
-        self._outbox.put(Frame(Verb.KILL, self.name))
+        self._frames.put(Frame(Verb.KILL, self.name))
 
     def wait(self, timeout_seconds: float) -> bool:
         return self.has_ended.wait(timeout_seconds)
@@ -75,7 +75,7 @@ class RayLauncher:
     ) -> None:
         self.inbox: Inbox = SimpleQueue()
         self._workers: dict[str, RayWorker] = {}
-        self._outbox: Outbox = SimpleQueue()
+        self._frames: Frames = SimpleQueue()
         stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the driver
         driver = subprocess.Popen(
             DRIVER,
@@ -87,11 +87,11 @@ class RayLauncher:
         )
         self._driver = driver
         #: Leaves the cluster: at once when called, else when nobody knows this launcher any more.
-        self.close = weakref.finalize(self, _end, driver, self._outbox)
-        threading.Thread(target=_speak, args=(driver, self._outbox), daemon=True).start()
+        self.close = weakref.finalize(self, _end, driver, self._frames)
+        threading.Thread(target=_speak, args=(driver, self._frames), daemon=True).start()
         settings: dict[str, Any] = {"address": address, "dataset": dataset, "per_gpu": per_gpu}
         settings["command"] = list(command)
-        self._outbox.put(Frame(Verb.JOIN, body=json.dumps(settings).encode()))
+        self._frames.put(Frame(Verb.JOIN, body=json.dumps(settings).encode()))
         try:
             #: What the cluster had when it was joined.
             self.capacity = _joined(driver, stderr)
@@ -102,11 +102,11 @@ class RayLauncher:
         threading.Thread(target=_listen, args=hearing, name="ray", daemon=True).start()
 
     def start(self, name: str, device: str) -> RayWorker:
-        worker = self._workers[name] = RayWorker(name, device, self._outbox)
+        worker = self._workers[name] = RayWorker(name, device, self._frames)
         if self._driver.poll() is not None:
             worker.has_ended.set()  # that all are lost was told before, or is about to be
         kind = "cpu" if device == "cpu" else "gpu"
-        self._outbox.put(Frame(Verb.START, name, kind.encode()))
+        self._frames.put(Frame(Verb.START, name, kind.encode()))
         return worker
 
 
@@ -130,10 +130,10 @@ def _joined(driver: "subprocess.Popen[bytes]", stderr: IO[bytes]) -> Capacity:
 # Threads know nothing of the launcher, or somebody always would.
 
 
-def _speak(driver: "subprocess.Popen[bytes]", outbox: Outbox) -> None:
+def _speak(driver: "subprocess.Popen[bytes]", frames: Frames) -> None:
     assert driver.stdin is not None
     with suppress(OSError, ValueError):  # it is gone: that is told by whoever listens
-        while (frame := outbox.get()) is not None:
+        while (frame := frames.get()) is not None:
             driver.stdin.write(frame.line())
             driver.stdin.flush()
     with suppress(OSError):
@@ -179,8 +179,8 @@ def _lost(how: str) -> str:
     )
 
 
-def _end(driver: "subprocess.Popen[bytes]", outbox: Outbox) -> None:
-    outbox.put(None)
+def _end(driver: "subprocess.Popen[bytes]", frames: Frames) -> None:
+    frames.put(None)
     try:
         driver.wait(END_SECONDS)
     except subprocess.TimeoutExpired:

@@ -458,7 +458,7 @@ def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
         pid=row.pid,
         device=row.device,
         device_name=row.device_name,
-        driver=row.driver,
+        driver_version=row.driver_version,
         state=row.state,
         n_finished=row.n_finished,
         n_training=0 if row.state == "gone" else n_training,

@@ -250,8 +250,8 @@ class WorkerRow:
     pid: int
     device: str
     device_name: str | None
-    #: Version of the GPU's; None where it does not tell.
-    driver: str | None
+    #: Of NVIDIA's driver; None where it does not tell.
+    driver_version: str | None
     #: starting, ready, training, gone
     state: str
     n_finished: int

@@ -187,8 +187,8 @@ sweep_workers = Table(
     Column("pid", Integer, nullable=False),
     Column("device", String(64), nullable=False),
     Column("device_name", String(255)),
-    #: Version of the GPU's driver; NULL where it does not tell.
-    Column("driver", String(64)),
+    #: Of NVIDIA's driver; NULL where it does not tell.
+    Column("driver_version", String(64)),
     Column("state", String(16), nullable=False),  # starting, ready, training, gone
     Column("n_finished", Integer, nullable=False),
     Column("started_at", Float, nullable=False),

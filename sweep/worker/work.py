@@ -42,7 +42,7 @@ def work(device_name: str, inbox: Inbox, send: Send) -> None:
                 data_sha256=images.sha256,
                 originals_png=reference.originals_png,
                 room=room,
-                driver=nvml.driver_version() if device.type == "cuda" else None,
+                driver_version=nvml.driver_version() if device.type == "cuda" else None,
             )
         )
 

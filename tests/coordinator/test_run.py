@@ -185,7 +185,7 @@ def test_vitals_are_kept_with_their_worker_and_change_nothing_else(
     (worker,) = read.workers(engine, "x")
     assert worker.busy is not None and 0 <= worker.busy <= 1
     assert worker.memory_total_bytes == psutil.virtual_memory().total
-    assert (worker.driver, worker.utilisation) == ("580.82.07", 0.25)
+    assert (worker.driver_version, worker.utilisation) == ("580.82.07", 0.25)
     assert read.workers(quiet, "x")[0].busy is None
     trained = [[(row.values, row.config) for row in read.trials(e, "x")] for e in (engine, quiet)]
     assert trained[0] == trained[1]

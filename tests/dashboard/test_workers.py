@@ -58,7 +58,7 @@ def test_a_worker_is_told_with_its_device_and_how_hard_it_works(
     view: View, engine: Engine, study_id: int
 ) -> None:
     memory = {"memory_used_bytes": 3 * 2**30, "memory_total_bytes": 80 * 2**30}
-    card = {"driver": "580.82.07", "utilisation": 0.62, "utilisation_since_first": 0.71}
+    card = {"driver_version": "580.82.07", "utilisation": 0.62, "utilisation_since_first": 0.71}
     add_worker(engine, study_id, busy=0.934, **memory, **card)
     add_trial(engine, study_id, 0, state="RUNNING", worker="w0")
     told = shown(view)

@@ -74,7 +74,7 @@ def test_an_older_version_is_upgraded(engine: Engine) -> None:
         "ALTER TABLE sweep_studies DROP COLUMN ended_because",
         *(
             f"ALTER TABLE sweep_workers DROP COLUMN {column}"
-            for column in ("n_threads", "driver", "utilisation", "utilisation_since_first")
+            for column in ("n_threads", "driver_version", "utilisation", "utilisation_since_first")
         ),
         "ALTER TABLE sweep_leases DROP COLUMN held_seconds",
         "DROP TABLE sweep_decompositions",

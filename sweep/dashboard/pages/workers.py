@@ -194,7 +194,7 @@ def _device(worker: WorkerRow) -> str:
 
 
 def _made(worker: WorkerRow) -> str:
-    driver = worker.driver and f"driver {worker.driver}"
+    driver = worker.driver_version and f"driver {worker.driver_version}"
     return ", ".join(filter(None, (worker.device_name, driver)))
 
 

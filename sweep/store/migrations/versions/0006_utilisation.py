@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     with op.batch_alter_table("sweep_workers") as batch:
-        batch.add_column(sa.Column("driver", sa.String(64), nullable=True))
+        batch.add_column(sa.Column("driver_version", sa.String(64), nullable=True))
         batch.add_column(sa.Column("utilisation", sa.Float(), nullable=True))
         batch.add_column(sa.Column("utilisation_since_first", sa.Float(), nullable=True))
 
@@ -20,4 +20,4 @@ def downgrade() -> None:
     with op.batch_alter_table("sweep_workers") as batch:
         batch.drop_column("utilisation_since_first")
         batch.drop_column("utilisation")
-        batch.drop_column("driver")
+        batch.drop_column("driver_version")
