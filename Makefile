@@ -52,7 +52,7 @@ format: $(VENV)/.installed-dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-answer: $(VENV)/.installed-test ## train what docs/answer.md says (GPU: minutes; CPU, reduced: two hours), write it
+answer: $(VENV)/.installed-test ## train what docs/answer.md says (GPU: minutes; CPU, reduced: hours), write it
 	$(BIN)/python -m docs.answer
 
 docs: $(VENV)/.installed ## write docs/cli.md and docs/study-file.md from the code

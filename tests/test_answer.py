@@ -7,7 +7,7 @@ import pytest
 
 from docs.answer import run
 from docs.answer.facts import Facts, gather
-from docs.answer.write import PAGES, render, results
+from docs.answer.write import PAGES, README, SUMMARY, render, results, with_summary
 from sweep.studyfile import load
 
 #: What a number in the text may be: a scale, a percentage of intervals or variance, bits.
@@ -25,7 +25,17 @@ def test_a_page_is_what_its_studies_say(template: str, facts: Facts) -> None:
     assert PAGES[template].read_text(encoding="utf-8") == render(template, facts), "make answer"
 
 
-@pytest.mark.parametrize("template", PAGES)
+def test_the_readme_says_in_short_what_the_studies_say(facts: Facts) -> None:
+    text = README.read_text(encoding="utf-8")
+    assert with_summary(text, render(SUMMARY, facts)) == text, "make answer"
+
+
+def test_a_text_without_marks_takes_no_summary() -> None:
+    with pytest.raises(ValueError, match="make answer"):
+        with_summary("# A page\n", "- So.\n")
+
+
+@pytest.mark.parametrize("template", [*PAGES, SUMMARY])
 def test_no_result_is_typed_by_hand(template: str) -> None:
     text = (run.RESULTS.parent / template).read_text(encoding="utf-8")
     by_hand = re.sub(r"<!--.*?-->|\{%.*?%\}|\{\{.*?\}\}", "", text, flags=re.DOTALL)

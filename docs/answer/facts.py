@@ -69,8 +69,9 @@ class Widths:
 
 @dataclass(frozen=True, kw_only=True)
 class Sharp:
-    """The search at a width of 784."""
+    """A search at a width of 784."""
 
+    study: str
     dataset: str
     n_trials: int
     max_epochs: int
@@ -78,20 +79,6 @@ class Sharp:
     best: TrialRow
     #: The one that brings most pixels back exactly; may be the best.
     exact: TrialRow
-
-    @property
-    def times_better(self) -> float:
-        """The question's test error over the best's."""
-        return _error(self.question) / _error(self.best)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Whole:
-    """The best of a reduced search beside the question's configuration, trained on all images."""
-
-    dataset: str
-    question: TrialRow
-    best: TrialRow
 
     @property
     def times_better(self) -> float:
@@ -137,8 +124,10 @@ class Facts:
     asked: Asked
     widths: Widths
     sharp: Sharp
-    #: None where the search itself was on all images.
-    whole: Whole | None
+    #: The same on all images, shorter; None where ``sharp`` is on all of them.
+    whole: Sharp | None
+    #: The best of ``whole``, trained for longer, beside the question's configuration.
+    longer: Sharp | None
     why: StudyExplanation
     useful: Useful
     #: Clothes first; digits only where they could be had.
@@ -149,6 +138,16 @@ class Facts:
     #: Whether the search was a reduced one, of fewer images than the question's.
     is_reduced: bool
     versions: Mapping[str, Any]
+
+    @property
+    def search(self) -> Sharp:
+        """That on the most images."""
+        return self.whole or self.sharp
+
+    @property
+    def sharpest(self) -> Sharp:
+        """What came of it in the end."""
+        return self.longer or self.search
 
     @property
     def steps_by_size(self) -> list[Step]:
@@ -189,12 +188,13 @@ class Facts:
 def gather(engine: Engine) -> Facts:
     """Of the studies that ``docs.answer.run`` makes. Raises SweepError where one is not whole."""
     names = [of.name for of in read.studies(engine)]
-    sharp = _sharp(engine)
+    sharp = _sharp(engine, "limit")
     return Facts(
         asked=_asked(engine),
         widths=_widths(engine),
         sharp=sharp,
-        whole=_whole(engine) if "whole" in names else None,
+        whole=_sharp(engine, "whole") if "whole" in names else None,
+        longer=_sharp(engine, "longer") if "longer" in names else None,
         why=_why(engine),
         useful=_useful(engine),
         datasets=tuple(_dataset(engine, of) for of in ("clothes", "digits") if of in names),
@@ -240,27 +240,20 @@ def _widths(engine: Engine) -> Widths:
     )
 
 
-def _sharp(engine: Engine) -> Sharp:
-    trials = read.best(engine, "limit")
+def _sharp(engine: Engine, name: str) -> Sharp:
+    trials = read.best(engine, name)
     question = question_trial(trials)
     if question is None:
-        raise NotFoundError("study 'limit' lacks the question's own configuration.")
+        raise NotFoundError(f"study {name!r} lacks the question's own configuration.")
     return Sharp(
-        dataset=read.study(engine, "limit").dataset,
-        n_trials=read.study(engine, "limit").n_finished,
+        study=name,
+        dataset=read.study(engine, name).dataset,
+        n_trials=read.study(engine, name).n_finished,
         max_epochs=max(int(of.config["epochs"]) for of in trials),
         question=question,
         best=trials[0],
         exact=max(trials, key=lambda of: of.exact_pixels or 0.0),
     )
-
-
-def _whole(engine: Engine) -> Whole:
-    trials = read.best(engine, "whole")
-    question = question_trial(trials)
-    if question is None or len(trials) < 2:
-        raise NotFoundError("study 'whole' lacks the question's configuration, or any other.")
-    return Whole(dataset=read.study(engine, "whole").dataset, question=question, best=trials[0])
 
 
 def _why(engine: Engine) -> StudyExplanation:

@@ -64,11 +64,12 @@ def _png(page: Page, figure: go.Figure) -> bytes:
 
 def _copies(engine: Engine, facts: Facts) -> bytes:
     """Originals, the question's copies and the best's, one strip below the other."""
-    originals = read.originals(engine, "limit")
-    shown = [facts.sharp.question.number, facts.sharp.best.number]
-    copies = [read.reconstruction(engine, "limit", number) for number in shown]
+    found = facts.sharpest
+    originals = read.originals(engine, found.study)
+    shown = [found.question.number, found.best.number]
+    copies = [read.reconstruction(engine, found.study, number) for number in shown]
     if originals is None or None in copies:
-        raise NotFoundError(f"study 'limit' lacks the pictures of trials {shown}.")
+        raise NotFoundError(f"study {found.study!r} lacks the pictures of trials {shown}.")
     strips = [originals, *(of.reconstructions_png for of in copies if of is not None)]
     return _stacked([Image.open(io.BytesIO(strip)).convert("L") for strip in strips])
 

@@ -18,12 +18,16 @@ from sweep.store.engine import Engine
 from sweep.store.migrate import existing_store, upgrade
 
 DOCS = Path(__file__).parents[1]
+#: What README.md says of the answer, between its marks.
+SUMMARY = "summary.md.j2"
+README = DOCS.parent / "README.md"
+_MARKS = "<!-- make answer -->\n", "<!-- /make answer -->\n"
 #: Pages by their templates, in this folder.
 PAGES = {"answer.md.j2": DOCS / "answer.md", "answer.ja.md.j2": DOCS / "answer.ja.md"}
 
 
 def write() -> None:
-    """Both pages and their pictures, from ``RESULTS``."""
+    """Both pages, their pictures and README.md's summary, from ``RESULTS``."""
     from docs.answer.pictures import draw  # needs a browser, which the text does not
 
     with results() as engine:
@@ -31,6 +35,8 @@ def write() -> None:
         draw(engine, facts, DOCS / "images")
     for template, page in PAGES.items():
         page.write_text(render(template, facts), encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
+    README.write_text(with_summary(text, render(SUMMARY, facts)), encoding="utf-8")
 
 
 @contextmanager
@@ -48,6 +54,15 @@ def render(template: str, facts: Facts) -> str:
     """A page's text."""
     text = _environment().get_template(template).render(facts=facts)
     return text.rstrip() + "\n"
+
+
+def with_summary(readme: str, summary: str) -> str:
+    """A text with the summary between its marks. Raises ValueError where it has none."""
+    before, _, rest = readme.partition(_MARKS[0])
+    _, mark, after = rest.partition(_MARKS[1])
+    if not mark:
+        raise ValueError(f"the text has no {_MARKS[0].strip()} and {_MARKS[1].strip()}")
+    return f"{before}{_MARKS[0]}{summary}{mark}{after}"
 
 
 def _environment() -> Environment:
