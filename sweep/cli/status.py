@@ -132,6 +132,10 @@ _WORKER_HEADER = (
 
 def _worker_cells(worker: "WorkerRow") -> Sequence[str]:
     device = worker.device if worker.device == "cpu" else f"GPU {worker.device}"
+    utilisation = words.percent(worker.utilisation_since_first)
+    memory = words.memory(worker.memory_used_bytes, worker.memory_total_bytes)
+    if worker.state == "gone":  # as on the dashboard: others have its device by now
+        utilisation = memory = words.NOTHING
     return (
         worker.name,
         worker.state,
@@ -140,8 +144,8 @@ def _worker_cells(worker: "WorkerRow") -> Sequence[str]:
         str(worker.pid),
         f"{worker.n_training:,}" + ("" if worker.slots is None else f" of {worker.slots:,}"),
         words.percent(worker.busy_since_first),
-        words.percent(worker.utilisation_since_first),
-        words.memory(worker.memory_used_bytes, worker.memory_total_bytes),
+        utilisation,
+        memory,
         str(worker.n_finished),
         words.moment(worker.seen_at),
     )

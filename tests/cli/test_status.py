@@ -43,6 +43,16 @@ def test_status_shows_workers_and_who_coordinates(cli: Cli, store: Engine) -> No
     assert "87.5 % 62.5 % 3.0 of 80 GiB" in " ".join(out.split())
 
 
+def test_a_worker_that_is_gone_uses_no_memory(cli: Cli, store: Engine) -> None:
+    study_id = add_study(store, phase="running")
+    add_rows(store, sweep_leases, lease_row(study_id, expires_at=time.time() + 60))
+    vitals = {"busy_since_first": 0.875, "utilisation_since_first": 0.625}
+    vitals |= {"memory_used_bytes": 3 * 2**30, "memory_total_bytes": 80 * 2**30}
+    gone = {"study_id": study_id, **WORKER, **vitals, "state": "gone"}
+    add_rows(store, sweep_workers, gone)
+    assert "87.5 % - - 3 " in " ".join(cli("status", "study").out.split())
+
+
 def test_status_shows_what_waits_for_a_coordinator(cli: Cli, store: Engine, study: int) -> None:
     commands.post(store, study, CommandKind.ENQUEUE, {"configuration": {"hidden_width": 64}})
     commands.post(store, study, CommandKind.EXTEND, {"n_trials": 50})
