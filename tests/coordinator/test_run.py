@@ -29,7 +29,7 @@ from sweep.errors import (
     UsageError,
 )
 from sweep.launch.frames import NOBODY
-from sweep.launch.launcher import Lost
+from sweep.launch.launcher import Gone, Lost
 from sweep.names import CommandKind
 from sweep.search.configurations import config_from_params, suggest_config, trial_seeds
 from sweep.search.samplers import make_sampler
@@ -53,6 +53,7 @@ from sweep.trial import (
     TrialFailed,
     TrialLeft,
     TrialSpec,
+    WorkerFailed,
     WorkerSetup,
 )
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowly
@@ -879,6 +880,53 @@ def test_workers_started_ahead_that_are_not_needed_are_not_waited_for(engine: En
     crew.shut_down()
     assert [isinstance(worker.orders[-1], Shutdown) for worker in launcher.workers] == [True, False]
     assert all(worker.wait(0.0) for worker in launcher.workers[1:])
+
+
+def _says_while_the_study_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, launcher: FakeLauncher, *said: Event | Gone
+) -> None:
+    """The first worker's last words."""
+    real = study_of_the_store._load
+
+    def load(*args: Any) -> Any:
+        launcher.workers[0].kill()
+        for what in said:
+            launcher.inbox.put((launcher.workers[0].name, what))
+        return real(*args)
+
+    monkeypatch.setattr(study_of_the_store, "_load", load)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ([], "killed by signal 9"),
+        ([WorkerFailed(error="DeviceError", message="GPU 0 is full")], "GPU 0 is full"),
+    ],
+)
+def test_a_worker_that_dies_before_the_study_is_loaded_is_replaced(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch, said: list[Event], reason: str
+) -> None:
+    # Nobody knows it yet: its end waits in the inbox until it is of the crew.
+    launcher = FakeLauncher()
+    gone = Gone(reason="killed by signal 9")
+    _says_while_the_study_is_loaded(monkeypatch, launcher, *said, gone)
+    assert run(engine, launcher, options=THREE) == "finished"
+    assert [worker.name for worker in launcher.workers] == ["w0", "w1", "w2", "w3"]
+    messages = {e.worker: e.message for e in read.events(engine, "x") if e.kind == "worker gone"}
+    assert messages == {"w0": f"cpu: {reason}"}
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_a_worker_without_its_data_is_heard_though_the_study_was_not_loaded_yet(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = FakeLauncher()
+    failed = WorkerFailed(error="DataError", message="its host has no such folder")
+    _says_while_the_study_is_loaded(monkeypatch, launcher, failed, Gone(reason="exit code 9"))
+    with pytest.raises(DataError, match="no such folder"):
+        run(engine, launcher, options=THREE)
+    assert all(worker.wait(5.0) for worker in launcher.workers)
 
 
 def test_two_starts_of_one_study_at_once_make_one_study(storage_url: str) -> None:
