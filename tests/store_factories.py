@@ -177,15 +177,20 @@ def add_explanation(
         baseline=asdict(baseline),
         target=asdict(target),
     )
-    for key, value in ends.attributes.items():
-        row = {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
-        add_rows(engine, schema.study_user_attributes, row)
+    add_attributes(engine, study_id, ends.attributes)
     for number, (config, of_seeds) in enumerate(errors.items()):
         trial_id = add_trial(engine, study_id, number, fmean(of_seeds), config=config)
         for index, error in enumerate(of_seeds):
             seed = {"seed_index": index, "seed": index, "val_mse": error}
             add_rows(engine, schema.sweep_results, {"trial_id": trial_id, **seed})
     return study_id
+
+
+def add_attributes(engine: Engine, study_id: int, attributes: Mapping[str, Any]) -> None:
+    """Optuna's, of a study."""
+    for key, value in attributes.items():
+        row = {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+        add_rows(engine, schema.study_user_attributes, row)
 
 
 def _sweep_trial(

@@ -1,28 +1,88 @@
 """The tie set of a study: its best configurations, with every seed that they were trained with."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
+from sweep.analysis.explanation import in_use
 from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.records import TrialDetail
+from sweep.store.records import TrialDetail, TrialRow
+from sweep.store.retraining import Retrained, retraining, strangers
+from sweep.studyfile import typed_config
+from sweep.trial import TrialConfig
 
 N_COMPARED = 10
+_ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
-def study_ties(engine: Engine, name: str, n_best: int = N_COMPARED) -> TieSet | None:
+def study_ties(engine: Engine, name: str) -> TieSet | None:
+    """Of the best configurations as they were trained again, else with the study's own seeds."""
+    return retrained_ties(engine, name) or own_ties(engine, name)
+
+
+def own_ties(engine: Engine, name: str, n_best: int = N_COMPARED) -> TieSet | None:
     """Of the ``n_best`` best trials; those of one configuration are one candidate."""
-    by_configuration: dict[str, list[TrialDetail]] = {}
-    for row in read.best(engine, name, n_best):
-        by_configuration.setdefault(_key(row.config), []).append(
-            read.trial(engine, name, row.number)
-        )
-    return tie_set([_candidate(trials) for trials in by_configuration.values()])
+    of_configurations = _by_configuration(read.best(engine, name, n_best)).values()
+    return tie_set(
+        [
+            _candidate([read.trial(engine, name, row.number) for row in rows])
+            for rows in of_configurations
+        ]
+    )
 
 
-def _key(config: Mapping[str, Any]) -> str:
-    return repr(sorted(config.items()))
+def retrained_ties(engine: Engine, name: str) -> TieSet | None:
+    """Of the configurations that were trained again last; their numbers are this study's.
+
+    None where no study did so for this one, or none to its end.
+    """
+    whole = [
+        (child, of) for child, of in retraining(engine, name).items() if is_whole(engine, child, of)
+    ]
+    return ties_in(engine, *whole[-1]) if whole else None
+
+
+def is_whole(engine: Engine, child: str, of: Retrained) -> bool:
+    """Whether every configuration was trained again, or failed."""
+    rows = read.trials(engine, child, numbers=range(len(of.numbers)))
+    return len(rows) == len(of.numbers) and all(row.state in _ENDED for row in rows)
+
+
+def ties_in(engine: Engine, child: str, of: Retrained) -> TieSet | None:
+    """Of what a study trained again, numbered as the study that found it does."""
+    rows = read.trials(engine, child, numbers=range(len(of.numbers)), include_invalid=False)
+    candidates = [
+        replace(_candidate([read.trial(engine, child, row.number)]), number=of.numbers[row.number])
+        for row in rows
+        if row.state == "COMPLETE"
+    ]
+    found = tie_set(candidates)
+    if found is None:
+        return None
+    compared = {tied.candidate.number for tied in found.compared}
+    left_out = tuple(number for number in of.numbers if number not in compared)
+    return replace(found, retrained_in=child, left_out=left_out)
+
+
+def ignored_ties(engine: Engine, name: str) -> list[str]:
+    """Which studies look as if they trained this one's best again, and don't: a sentence each."""
+    return [
+        f"Study '{child}' {because}, so it is ignored here; `sweep delete {child}` removes it."
+        for child, because in strangers(engine, name)
+    ]
+
+
+def best_configurations(engine: Engine, name: str) -> dict[TrialConfig, list[TrialRow]]:
+    """The trials of each configuration, the best first; settings not in use make no difference."""
+    return _by_configuration(read.best(engine, name))
+
+
+def _by_configuration(rows: Sequence[TrialRow]) -> dict[TrialConfig, list[TrialRow]]:
+    found: dict[TrialConfig, list[TrialRow]] = {}
+    for row in rows:
+        found.setdefault(in_use(typed_config(row.config)), []).append(row)
+    return found
 
 
 def _candidate(trials: list[TrialDetail]) -> Candidate:

@@ -62,6 +62,10 @@ class TieSet:
     #: None where that is not known of all of them.
     smallest: int | None
     cheapest: int | None
+    #: The study that trained them again for this; None with the seeds of the study that found them.
+    retrained_in: str | None = None
+    #: Those that it trained in vain.
+    left_out: tuple[int, ...] = ()
 
 
 def tie_set(candidates: Sequence[Candidate]) -> TieSet | None:

@@ -125,7 +125,11 @@ _add(
     (show.show, "sweep show quickstart 0"),
     (limits.limits, "sweep limits quickstart\nsweep limits quickstart 0 7"),
     (probe.probe, "sweep probe quickstart\nsweep probe quickstart 0 7"),
-    (ties.ties, "sweep ties quickstart\nsweep ties quickstart -n 20"),
+    (
+        ties.ties,
+        "sweep ties quickstart\nsweep ties quickstart --run\n"
+        "sweep ties quickstart --run --top 12 --seeds 10\nsweep ties quickstart -n 20",
+    ),
     (
         atlas.atlas,
         "sweep atlas quickstart\nsweep atlas quickstart 0 7 -o two.html",

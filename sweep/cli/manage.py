@@ -42,13 +42,15 @@ def delete(
     from sweep.store import annotate, artifacts, read
     from sweep.store.explaining import explaining
     from sweep.store.migrate import open_store
+    from sweep.store.retraining import retraining
 
     engine = open_store(storage)
     study = read.study(engine, name)
     n_trials = words.count(sum(study.counts.values()), "trial")
     if not yes:
         _ask(f"Delete study '{name}' with {n_trials}? There is no way back.")
-    children = explaining(engine, name)
+    children = dict.fromkeys(explaining(engine, name), "explains it")
+    children |= dict.fromkeys(retraining(engine, name), "trained its best again")
     ids = annotate.delete_study(engine, name)
     for artifact_id in ids:
         try:
@@ -56,8 +58,8 @@ def delete(
         except StoreError as error:
             say(f"left alone: {error}")
     say(f"study '{name}' is deleted: {n_trials}, {words.count(len(ids), 'file')} of weights.")
-    for child in children:
-        say(f"study '{child}', which explains it, is still there: `sweep delete {child}`.")
+    for child, does in children.items():
+        say(f"study '{child}', which {does}, is still there: `sweep delete {child}`.")
 
 
 def _ask(question: str) -> None:

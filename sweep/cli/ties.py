@@ -1,57 +1,153 @@
 """ties: which of the best configurations cannot be told from the best."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli import words
-from sweep.cli.options import Json, Storage, StudyName
-from sweep.cli.output import show, show_json, show_titled_table
+from sweep.cli import logs, words
+from sweep.cli.logs import LogFormat
+from sweep.cli.observing import observing
+from sweep.cli.options import INTERRUPTED, Json, Storage, StudyName
+from sweep.cli.output import say, show, show_json, show_titled_table
+from sweep.cli.run import (
+    AddressOption,
+    EngineOption,
+    Gpus,
+    LogFormatOption,
+    PerGpu,
+    PopulationOption,
+    TrainerOption,
+    Workers,
+    run_options,
+)
+from sweep.errors import UsageError
+from sweep.names import WorkerEngine
+
+if TYPE_CHECKING:
+    from sweep.analysis.ties import TieSet
+    from sweep.coordinator.run import RunOptions
+    from sweep.store.engine import Engine
 
 
 def ties(
     name: StudyName,
     n: Annotated[
-        int, typer.Option("--number", "-n", min=2, max=50, help="Trials to compare, the best ones.")
-    ] = 10,
+        int | None,
+        typer.Option(
+            "--number",
+            "-n",
+            min=2,
+            max=50,
+            help="Compare so many of the best trials, by the study's own seeds.",
+            show_default="10, where nothing was trained again",
+        ),
+    ] = None,
+    train: Annotated[
+        bool,
+        typer.Option("--run", help="Train the best configurations again, in a study NAME-ties."),
+    ] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="N",
+            min=2,
+            max=50,
+            help="With --run: how many configurations, the best ones.",
+            show_default="8",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds",
+            metavar="S",
+            min=3,
+            max=1000,
+            help="With --run: seeds of each configuration.",
+            show_default="5",
+        ),
+    ] = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = None,
+    workers: Workers = None,
+    trainer: TrainerOption = None,
+    population: PopulationOption = None,
+    engine_of_workers: EngineOption = WorkerEngine.LOCAL,
+    address: AddressOption = None,
+    log_format: LogFormatOption = LogFormat.TEXT,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
     """Tell which of the best configurations their seeds cannot tell from the best.
 
-    Needs 3 seeds or more of each, as `study.repeat` gives. Welch's t test of log validation errors,
-    corrected after Holm over all pairs; of those that tie, the smallest and cheapest are named.
+    Needs 3 seeds or more of each: --run trains the best again with fresh ones, else those count
+    that `study.repeat` gave. Welch's t test of log validation errors, corrected after Holm over all
+    pairs; of those that tie, the smallest and cheapest are named.
     """
-    from sweep.analysis.study_ties import study_ties
+    logs.use(log_format)
+    from sweep.analysis.study_ties import ignored_ties, own_ties, study_ties
     from sweep.store.migrate import open_store
 
-    found = study_ties(open_store(storage), name, n)
+    _check(n, train, top, seeds)
+    engine = open_store(storage)
+    for sentence in ignored_ties(engine, name):
+        say(sentence)
+    if train:
+        options = run_options(
+            gpus, per_gpu, workers, trainer, population, engine_of_workers, address
+        )
+        found = _run(engine, name, (top, seeds), options, storage)
+    else:
+        found = study_ties(engine, name) if n is None else own_ties(engine, name, n)
     if as_json:
-        compared = [] if found is None else found.compared
-        show_json(
-            {
-                "compared": [
-                    {
-                        "number": of.candidate.number,
-                        "n_seeds": len(of.candidate.errors),
-                        "val_mse": of.error,
-                        "times_best": of.times_best,
-                        "p": of.p,
-                        "tied": of.is_tied,
-                    }
-                    for of in compared
-                ],
-                "smallest": found.smallest if found else None,
-                "cheapest": found.cheapest if found else None,
-            }
-        )
-        return
-    if found is None:
-        show(
-            "Nothing to compare: it takes two configurations with 3 seeds each. Set "
-            "`study.repeat = 3` or more, and train the best ones again."
-        )
-        return
+        show_json(_plain(found))
+    elif found is not None:
+        _show(found)
+        show(_where_from(engine, name, found, storage))
+    elif not train:
+        show(_what_would_do(engine, name, storage))
+
+
+def _check(n: int | None, train: bool, top: int | None, seeds: int | None) -> None:
+    if train and n is not None:
+        raise UsageError("-n is of the study's own seeds; with --run, --top says how many.")
+    if not train and (top is not None or seeds is not None):
+        raise UsageError("--top and --seeds say what to train, so they need --run.")
+
+
+def _run(
+    engine: "Engine",
+    name: str,
+    sizes: tuple[int | None, int | None],
+    options: "RunOptions",
+    storage: str | None,
+) -> "TieSet | None":
+    """Train ``sizes``, configurations and seeds; what came of it, None where that is too little."""
+    from sweep.analysis.study_ties import ties_in
+    from sweep.coordinator.retrain import choose_retraining, run_retraining
+
+    of = choose_retraining(engine, name, *sizes)
+    with observing(of.child, None) as (observe, told):
+        phase = run_retraining(engine, of, options, observe, say=say)
+        told.phase = phase
+    found = ties_in(engine, of.child, of.of) if phase == "finished" else None
+    if phase != "finished":
+        sized = f"--top {len(of.of.numbers)} --seeds {of.n_seeds}"
+        go_on = words.command(f"sweep ties {name} --run {sized}", storage)
+        say(f"study '{of.child}': {phase}; what was done is kept. Go on: {go_on}")
+    elif found is None:
+        trials = words.command(f"sweep trials {of.child}", storage)
+        say(f"Too few could be trained with every seed to compare them: {trials} says why.")
+    if phase == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+    return found
+
+
+# --- in words -----------------------------------------------------------------------------------
+
+
+def _show(found: "TieSet") -> None:
     rows = [
         (
             str(of.candidate.number),
@@ -59,7 +155,7 @@ def ties(
             words.number(of.error, 5),
             f"{of.times_best:.3f}",
             f"{of.p:.3f}",
-            _role(of.is_tied, of.candidate.number, found.smallest, found.cheapest),
+            _role(of.is_tied, of.candidate.number, found),
         )
         for of in found.compared
     ]
@@ -67,8 +163,53 @@ def ties(
     show_titled_table("Beside the best", header, rows, left=0)
 
 
-def _role(is_tied: bool, number: int, smallest: int | None, cheapest: int | None) -> str:
+def _role(is_tied: bool, number: int, found: "TieSet") -> str:
     if not is_tied:
         return "worse"
-    roles = [name for name, of in (("smallest", smallest), ("cheapest", cheapest)) if of == number]
-    return ", ".join(["ties", *roles])
+    roles = {"smallest": found.smallest, "cheapest": found.cheapest}
+    return ", ".join(["ties", *(role for role, of in roles.items() if of == number)])
+
+
+def _where_from(engine: "Engine", name: str, found: "TieSet", storage: str | None) -> str:
+    if found.retrained_in is None:
+        return f"By the study's own seeds.{_offer(engine, name, storage)}"
+    left_out = ", ".join(map(str, found.left_out))
+    in_vain = f" Trained again in vain, so left out: {left_out}." if left_out else ""
+    return f"Each was trained again with fresh seeds, in study '{found.retrained_in}'.{in_vain}"
+
+
+def _what_would_do(engine: "Engine", name: str, storage: str | None) -> str:
+    return (
+        "Nothing to compare: it takes two configurations with 3 seeds each, as a study with "
+        f"`study.repeat = 3` trains them.{_offer(engine, name, storage)}"
+    )
+
+
+def _offer(engine: "Engine", name: str, storage: str | None) -> str:
+    """Nothing for a study that was itself trained for another one."""
+    from sweep.coordinator.retrain import trained_for
+
+    if trained_for(engine, name) is not None:
+        return ""
+    run = words.command(f"sweep ties {name} --run", storage)
+    return f" {run} trains the best again, with fresh seeds."
+
+
+def _plain(found: "TieSet | None") -> dict[str, Any]:
+    return {
+        "compared": [
+            {
+                "number": of.candidate.number,
+                "n_seeds": len(of.candidate.errors),
+                "val_mse": of.error,
+                "times_best": of.times_best,
+                "p": of.p,
+                "tied": of.is_tied,
+            }
+            for of in (found.compared if found else ())
+        ],
+        "smallest": found.smallest if found else None,
+        "cheapest": found.cheapest if found else None,
+        "retrained_in": found.retrained_in if found else None,
+        "left_out": found.left_out if found else (),
+    }

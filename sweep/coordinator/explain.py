@@ -20,10 +20,11 @@ from sweep.analysis.study_explanation import (
     seeds_of,
     study_explanation,
 )
+from sweep.coordinator.child import given, new_name, plain, refuse_if_running
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import RunOptions, Say, means_of, resume, start
-from sweep.errors import FailureLimitError, StudyHeldError, UsageError
+from sweep.errors import FailureLimitError, UsageError
 from sweep.names import Loss, Output, Sampler
 from sweep.store import read
 from sweep.store.engine import Engine
@@ -33,10 +34,6 @@ from sweep.store.study import stored_study_file, study_exists
 from sweep.studyfile import SETTINGS, StudyFile, Value, loads
 from sweep.studyfile.read_space import choice_key
 from sweep.trial import TrialConfig
-
-#: Of a study's name, which may have 100 letters, so that there is room for what follows.
-_LONGEST_STEM = 80
-
 
 DEFAULT_SEEDS = 3
 
@@ -72,7 +69,9 @@ def undertaking(
     child = _find_child(engine, ends, n_seeds)
     if child is not None:
         return Undertaking(ends=ends, child=child, n_seeds=seeds_of(engine, child))
-    return Undertaking(ends=ends, child=_new_name(engine, name), n_seeds=n_seeds or DEFAULT_SEEDS)
+    return Undertaking(
+        ends=ends, child=new_name(engine, name, "explain"), n_seeds=n_seeds or DEFAULT_SEEDS
+    )
 
 
 def _explains_itself(engine: Engine, name: str, study: str) -> UsageError:
@@ -108,16 +107,6 @@ def _find_child(engine: Engine, ends: Explained, n_seeds: int | None) -> str | N
     return found[-1] if found else None
 
 
-def _new_name(engine: Engine, study: str) -> str:
-    """One that is free: ``NAME-explain``, or with a number behind it."""
-    stem = f"{study[:_LONGEST_STEM]}-explain"
-    name, number = stem, 1
-    while study_exists(engine, name):
-        number += 1
-        name = f"{stem}-{number}"
-    return name
-
-
 def known(engine: Engine, of: Undertaking) -> Explanation:
     """What is trained of it so far."""
     if not study_exists(engine, of.child):
@@ -135,7 +124,7 @@ def run_explanation(
     """
     is_there = study_exists(engine, of.child)
     if is_there:
-        _refuse_if_running(read.study(engine, of.child))
+        refuse_if_running(read.study(engine, of.child))
     file = _study_file(engine, of.child) if is_there else _new_file(engine, of)
     means = cache(lambda: means_of(file, options))  # of all rounds; none may be due
 
@@ -178,15 +167,6 @@ def _round(n: int, n_seeds: int) -> str:
     )
 
 
-def _refuse_if_running(study: StudySummary) -> None:
-    if study.running:
-        assert study.held_by is not None
-        raise StudyHeldError(
-            f"study '{study.name}' runs already: process {study.held_by.pid} on "
-            f"{study.held_by.host}. `sweep status {study.name}` shows it."
-        )
-
-
 def _lacks(study: StudySummary) -> bool:
     """Whether a run was cut short before all that was asked for was trained."""
     n_trials = sum(study.counts.values())
@@ -218,11 +198,11 @@ def child_file(parent: StudyFile, ends: Explained, name: str, n_seeds: int) -> S
             "seed": parent.study.seed,
             "repeat": n_seeds,
         },
-        "data": _given(parent.data),
+        "data": given(parent.data),
         "space": _space(baseline, target, parent.study.seed),
         "sampler": {"name": Sampler.RANDOM.value},
         "budget": {"trials": len(first)},
-        "workers": _given(parent.workers),
+        "workers": given(parent.workers),
         "enqueue": [enqueued(ends, config) for config in first],
     }
     return loads(tomlkit.dumps(raw), f"study '{name}'")
@@ -233,22 +213,17 @@ def _description(ends: Explained) -> str:
     return f"Why trial {ends.to_number} of {ends.study} has another error than {start}."
 
 
-def _given(section: Any) -> dict[str, Any]:
-    given: dict[str, Any] = section.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-    return given
-
-
 def enqueued(ends: Explained, config: TrialConfig) -> dict[str, Value]:
     """A configuration between the ends, as the study's file and ``sweep enqueue`` take it."""
     causes = causes_of(*configurations(ends))
-    return {lead: _plain(getattr(config, lead)) for lead in map(_lead, causes)}
+    return {lead: plain(getattr(config, lead)) for lead in map(_lead, causes)}
 
 
 def _space(baseline: TrialConfig, target: TrialConfig, seed: int) -> dict[str, Any]:
     causes = causes_of(baseline, target)
     differ = {setting for cause in causes for setting in cause.after}
     space: dict[str, Any] = {
-        name: _plain(value)
+        name: plain(value)
         for name, value in vars(baseline).items()
         if name not in differ and _is_worth_saying(name, value)
     }
@@ -264,7 +239,7 @@ def _space(baseline: TrialConfig, target: TrialConfig, seed: int) -> dict[str, A
 
 def _is_worth_saying(name: str, value: Any) -> bool:
     """Whatever is used by every trial, and what is not at its default."""
-    return SETTINGS[name].used_with is None or _plain(value) != SETTINGS[name].default
+    return SETTINGS[name].used_with is None or plain(value) != SETTINGS[name].default
 
 
 def _lead(cause: Cause) -> str:
@@ -275,16 +250,16 @@ def _lead(cause: Cause) -> str:
 def _two_choices(cause: Cause) -> dict[str, Any]:
     lead = _lead(cause)
     sides = [cause.before, cause.after]
-    when = {choice_key(_plain(side[lead])): _others(side, lead) for side in sides}
+    when = {choice_key(plain(side[lead])): _others(side, lead) for side in sides}
     return {
-        "choices": [_plain(side[lead]) for side in sides],
+        "choices": [plain(side[lead]) for side in sides],
         "when": {key: others for key, others in when.items() if others},
     }
 
 
 def _others(side: Mapping[str, Any], lead: str) -> dict[str, Any]:
     return {
-        name: _plain(value)
+        name: plain(value)
         for name, value in side.items()
         if name != lead and _is_worth_saying(name, value)
     }
@@ -304,8 +279,3 @@ def _without_bce(loss: Mapping[str, Any]) -> dict[str, Any]:
 
 def _but(choices: Iterable[str], excluded: str) -> list[str]:
     return [choice for choice in choices if choice != excluded]
-
-
-def _plain(value: Any) -> Any:
-    """As TOML holds it: names as plain strings."""
-    return str(value) if isinstance(value, str) else value

@@ -16,8 +16,8 @@ from sweep.analysis.usefulness import Usefulness
 from sweep.dashboard import links
 from sweep.errors import SweepError
 from sweep.store import read
+from sweep.store.children import trained_so_far
 from sweep.store.engine import Engine
-from sweep.store.explaining import trained_so_far
 from sweep.store.table import TrialTable
 from sweep.store.table_reader import TableReader
 
@@ -98,7 +98,7 @@ class View:
     def token(self, study: str, page: str) -> str:
         """Differs when that page of the study has something new to show."""
         token = read.revision(self.engine, study)
-        if page == links.WHY:  # it shows what other studies train for this one
+        if page in (links.WHY, links.OVERVIEW):  # they show what other studies train for this one
             token = f"{token} {trained_so_far(self.engine, study)}"
         return f"{token} computing" if self.computing_floors(study) else token
 

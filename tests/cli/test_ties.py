@@ -1,15 +1,27 @@
 """ties: the best configurations beside the best."""
 
+import pytest
+
+from sweep.coordinator import run as coordinator
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
 from sweep.trial import TrialConfig
 from tests.cli_runner import Cli
-from tests.store_factories import add_rows, add_study, add_trial
+from tests.fake_workers import DATA_SHA256, FakeLauncher
+from tests.store_factories import add_explanation, add_rows, add_study, add_trial
+
+FILE = """
+study.name = "x"
+space.hidden_width = {low = 8, high = 1024, log = true}
+budget.trials = 3
+"""
+RUN = ("ties", "x", "--run", "--gpus", "cpu", "--workers", 1)
 
 
 def add(store: Engine) -> None:
     """Widths 64 and 32 that tie, and 8 that is worse; trial 3 is trial 0 again."""
-    study_id = add_study(store, "x")
+    provenance = {"data_sha256": DATA_SHA256}
+    study_id = add_study(store, "x", study_file=FILE, provenance=provenance)
     means = [(64, 0.0100), (32, 0.0101), (8, 0.0500), (64, 0.0100)]
     for number, (width, mean) in enumerate(means):
         config = TrialConfig(hidden_width=width)
@@ -29,8 +41,76 @@ def test_those_that_tie_are_told_with_the_smallest_of_them(cli: Cli, store: Engi
         (2, 3, False),
     ]
     assert (found["smallest"], found["cheapest"]) == (1, 1)
-    assert "ties, smallest, cheapest" in cli("ties", "x").out
+    assert found["retrained_in"] is None
+    told = cli("ties", "x").out
+    assert "ties, smallest, cheapest" in told
+    assert "By the study's own seeds. `sweep ties x --run` trains the best again" in told
 
 
 def test_a_study_of_single_seeds_is_told_what_would_do(cli: Cli, study: int) -> None:
-    assert "study.repeat = 3" in cli("ties", "study").out
+    told = cli("ties", "study").out
+    assert "study.repeat = 3" in told and "`sweep ties study --run`" in told
+
+
+@pytest.fixture
+def _workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinator, "LocalLauncher", FakeLauncher)
+
+
+@pytest.mark.usefixtures("_workers")
+def test_what_was_trained_again_is_told_from_then_on(cli: Cli, store: Engine) -> None:
+    add(store)
+    answer = cli(*RUN, "--top", 2, "--seeds", 4)
+    assert answer.code == 0
+    assert "with fresh seeds, in study 'x-ties'" in answer.out
+    found = cli("ties", "x", "--json").json
+    assert [(of["number"], of["n_seeds"]) for of in found["compared"]] == [(0, 4), (1, 4)]
+    assert (found["retrained_in"], found["left_out"]) == ("x-ties", [])
+    assert "By the study's own seeds" in cli("ties", "x", "-n", 10).out
+    assert "--run" not in cli("ties", "x-ties").out  # which is not offered there
+    assert "which trained its best again" in cli("delete", "x", "--yes").err
+
+
+@pytest.mark.usefixtures("_workers")
+def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
+    cli: Cli, store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store)
+    real = coordinator.Coordinator.run
+
+    def interrupted(self: coordinator.Coordinator) -> str:
+        self.interrupt()
+        return real(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinator.Coordinator, "run", interrupted)
+        answer = cli(*RUN)
+    assert answer.code == 130
+    assert "`sweep ties x --run --top 3 --seeds 5`" in answer.err
+    assert "By the study's own seeds" in cli("ties", "x").out
+    assert "in study 'x-ties'" in cli(*RUN).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("y", "--run"), 3, "no study 'y'"),
+        (("x", "--run", "--top", 1), 2, "--top"),
+        (("x", "--run", "--seeds", 2), 2, "--seeds"),
+        (("x", "--run", "-n", 5), 2, "--top says how many"),
+        (("x", "--top", 5), 2, "need --run"),
+        (("x", "--seeds", 5), 2, "need --run"),
+        (("x-explain", "--run"), 2, "`sweep ties x --run`"),
+        (("empty", "--run"), 2, "no configuration that was trained to its end"),
+    ],
+)
+def test_what_cannot_be_trained_again_is_said(
+    cli: Cli, store: Engine, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    add(store)
+    add_study(store, "empty")
+    baseline = TrialConfig()
+    add_explanation(store, "x", baseline, TrialConfig(epochs=9), {baseline: (0.1,)})
+    answer = cli("ties", *arguments)
+    assert answer.code == code
+    assert said in answer.err

@@ -1,5 +1,6 @@
 """Why the error stops: the words, each part, and what stands in place of one that is not there."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +107,19 @@ def test_each_width_has_its_label_beside_its_floor(view: View, engine: Engine) -
 
 def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
     fill(engine, n_seeds=3)
-    said = texts(answer.ties_table("study", _found(view).ties))
+    ties = _found(view).ties
+    said = texts(answer.ties_table("study", ties))
     assert said[6:8] == ["Trial 4", "3"] and "no" in said
+    assert ties is not None and "over the seeds," in said[-1]
+    trained_again = answer.ties_table("study", replace(ties, retrained_in="study-ties"))
+    assert "over fresh seeds (study study-ties)" in texts(trained_again)[-1]
 
 
 @pytest.mark.parametrize(
     ("part", "command"),
     [
         (answer.limits_table("study", [], None), "sweep resume study"),
-        (answer.ties_table("study", None), "sweep start FILE.toml --set study.repeat=3"),
+        (answer.ties_table("study", None), "sweep ties study --run"),
         (answer.no_pictures("study"), "sweep resume study"),
         (answer.causes("study", None), "sweep explain study --run"),
         (answer.causes("study", None, ["Of another."]), "sweep explain study --run"),

@@ -13,11 +13,13 @@ from sweep.analysis.study_limits import limits_by_width
 from sweep.errors import NotFoundError
 from sweep.names import Activation, Loss, Outcome
 from sweep.report import render
-from sweep.store import annotate, schema
+from sweep.store import annotate, read, schema
+from sweep.store.retraining import Retrained
 from sweep.trial import TrialConfig
 from tests.store_factories import (
     EPOCH,
     PROBE,
+    add_attributes,
     add_explanation,
     add_rows,
     add_study,
@@ -204,8 +206,8 @@ def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
     assert "The grey line is the entropy of the test pixels, 0.240 nats" in page.text
 
 
-def test_a_report_names_the_smallest_of_those_that_tie(engine: Engine) -> None:
-    study_id = add(engine)
+def add_tying(engine: Engine, study_id: int) -> None:
+    """The first two of three trials tie."""
     for number, (width, mean) in enumerate([(64, 0.0100), (32, 0.0101), (8, 0.0500)]):
         config = TrialConfig(hidden_width=width)
         costs = {"n_parameters": 2 * width, "train_seconds": 100.0 / width}
@@ -213,9 +215,28 @@ def test_a_report_names_the_smallest_of_those_that_tie(engine: Engine) -> None:
         for index, part in enumerate((0.97, 1.0, 1.03)):
             row = {"trial_id": trial_id, "seed_index": index, "seed": index}
             add_rows(engine, schema.sweep_results, row | {"val_mse": mean * part})
+
+
+def test_a_report_names_the_smallest_of_those_that_tie(engine: Engine) -> None:
+    add_tying(engine, add(engine))
     text = Page(render(engine, "study")).text
     assert "The smallest that ties is trial 1." in text
     assert "The cheapest to train is trial 0." in text
+
+
+def test_a_report_tells_ties_by_what_was_trained_again(engine: Engine) -> None:
+    study_id = add(engine)
+    for number in range(5):
+        add_trial(engine, study_id, number, 0.1)
+    child = add_study(engine, "study-ties", provenance=read.provenance(engine, "study"))
+    made = read.made(engine, "study")[1]
+    of = Retrained(study="study", study_created_at=made, numbers=[4, 2, 0])
+    add_attributes(engine, child, of.attributes)
+    add_tying(engine, child)
+    text = Page(render(engine, "study")).text
+    assert "fresh seeds, with which study study-ties trained them again" in text
+    assert "The smallest that ties is trial 2." in text
+    assert "The cheapest to train is trial 4." in text
 
 
 def test_a_report_tells_what_codes_are_worth_or_that_nobody_looked(engine: Engine) -> None:

@@ -134,10 +134,10 @@ def ties_table(study: str, ties: TieSet | None) -> Any:
     """The best configurations beside the best."""
     if ties is None:
         why = (
-            "It takes two configurations with three seeds each, as a study with repeat = 3 trains "
-            "them."
+            "It takes two configurations with three seeds each. The best can be trained again, "
+            "with several."
         )
-        return not_yet(why, "sweep start FILE.toml --set study.repeat=3")
+        return not_yet(why, f"sweep ties {study} --run")
     head = [
         html.Th("Trial"),
         *(
@@ -147,8 +147,9 @@ def ties_table(study: str, ties: TieSet | None) -> Any:
         html.Th("Ties"),
     ]
     rows = [_tied(study, of, ties) for of in ties.compared]
+    seeds = "the seeds" if ties.retrained_in is None else f"fresh seeds (study {ties.retrained_in})"
     note = (
-        "Welch’s t test of log validation errors over the seeds, corrected after Holm over all "
+        f"Welch’s t test of log validation errors over {seeds}, corrected after Holm over all "
         "pairs: not told apart is not the same as equal."
     )
     return [_table(head, rows), html.P(note, className="note")]

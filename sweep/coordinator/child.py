@@ -1,0 +1,42 @@
+"""What studies that are trained for another one have in common."""
+
+from typing import Any
+
+from sweep.errors import StudyHeldError
+from sweep.store.engine import Engine
+from sweep.store.records import StudySummary
+from sweep.store.study import study_exists
+from sweep.studyfile.sections import Section
+
+#: Of a study's name, which may have 100 letters, so that there is room for what follows.
+_LONGEST_STEM = 80
+
+
+def new_name(engine: Engine, study: str, suffix: str) -> str:
+    """One that is free: ``STUDY-SUFFIX``, or with a number behind it."""
+    stem = f"{study[:_LONGEST_STEM]}-{suffix}"
+    name, number = stem, 1
+    while study_exists(engine, name):
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def refuse_if_running(study: StudySummary) -> None:
+    """Raises StudyHeldError."""
+    if study.running:
+        assert study.held_by is not None
+        raise StudyHeldError(
+            f"study '{study.name}' runs already: process {study.held_by.pid} on "
+            f"{study.held_by.host}. `sweep status {study.name}` shows it."
+        )
+
+
+def given(section: Section) -> dict[str, Any]:
+    """What a study file's section says, without defaults."""
+    return section.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+
+def plain(value: Any) -> Any:
+    """As TOML holds it: names as plain strings."""
+    return str(value) if isinstance(value, str) else value

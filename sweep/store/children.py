@@ -1,0 +1,131 @@
+"""Studies that were trained for another one: an attribute of theirs says for which, and why."""
+
+import json
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, Row, Select, func, select
+
+from sweep.store.lookup import find_study, snapshot
+from sweep.store.schema import studies, study_user_attributes, sweep_studies, sweep_trials
+
+
+class Kind(StrEnum):
+    """What a study is trained for: the attribute's name, Optuna's and visible to its users."""
+
+    EXPLAINS = "sweep_explains"
+    RETRAINS = "sweep_retrains"
+
+
+_VERBS = {Kind.EXPLAINS: "explains", Kind.RETRAINS: "retrains"}
+
+
+class Child(NamedTuple):
+    """A study that says it was trained for one of some name."""
+
+    name: str
+    #: What its attribute holds; ``study`` and ``study_created_at`` at least.
+    attribute: Mapping[str, Any]
+    #: In words, why it is not of the study that has the name now; None where it is.
+    why_not: str | None
+
+
+class Stranger(NamedTuple):
+    """A study that was trained for one of this name, but not for this one."""
+
+    child: str
+    #: In words.
+    because: str
+
+
+def attribute_of(engine: Engine, name: str, kind: Kind) -> dict[str, Any] | None:
+    """What a study keeps of what it was trained for; None where it was not trained for this."""
+    with snapshot(engine) as connection:
+        study_id = find_study(connection, name)
+        text = connection.scalar(
+            _CHILDREN.with_only_columns(study_user_attributes.c.value_json).where(
+                studies.c.study_id == study_id, study_user_attributes.c.key == kind
+            )
+        )
+    return None if text is None else dict(json.loads(text))
+
+
+def children(engine: Engine, name: str, kind: Kind) -> list[Child]:
+    """The studies that name this one; that which was run last comes last."""
+    with snapshot(engine) as connection:
+        return list(_children(connection, name, kind))
+
+
+def strangers(engine: Engine, name: str, kind: Kind) -> list[Stranger]:
+    """The studies that are of another one that had, or has elsewhere, this one's name."""
+    return [
+        Stranger(child.name, child.why_not)
+        for child in children(engine, name, kind)
+        if child.why_not is not None
+    ]
+
+
+def trained_so_far(engine: Engine, name: str) -> str:
+    """A text that differs once more, or less, is trained for a study of this name.
+
+    One cheap statement, as ``revisions.revision`` is. Trials that ended count, their epochs don't:
+    while one trains there is nothing new to tell.
+    """
+    of_child = (sweep_trials.c.study_id == studies.c.study_id, sweep_trials.c.finished_at > 0)
+    last = select(func.max(sweep_trials.c.revision)).where(*of_child).scalar_subquery()
+    query = _CHILDREN.with_only_columns(
+        studies.c.study_id,
+        sweep_studies.c.created_at,
+        study_user_attributes.c.value_json,
+        last.label("revision"),
+    )
+    with snapshot(engine) as connection:
+        rows = connection.execute(query.order_by(None).order_by(studies.c.study_id))
+        return " ".join(
+            f"{row.study_id}-{row.created_at:.3f}-{row.revision}"
+            for row in rows
+            if json.loads(row.value_json)["study"] == name
+        )
+
+
+def _children(connection: Connection, name: str, kind: Kind) -> Iterator[Child]:
+    study_id = find_study(connection, name)
+    study = connection.execute(
+        select(sweep_studies.c.created_at, sweep_studies.c.provenance).where(
+            sweep_studies.c.study_id == study_id
+        )
+    ).one()
+    for row in connection.execute(_CHILDREN.where(study_user_attributes.c.key == kind)):
+        attribute = json.loads(row.value_json)
+        if attribute["study"] == name:
+            yield Child(row.study_name, attribute, _why_not(study, row, attribute, kind))
+
+
+def _why_not(
+    study: Row[Any, Any], child: Row[Any], attribute: Mapping[str, Any], kind: Kind
+) -> str | None:
+    """What tells that a child is of another study of that name; None where nothing does."""
+    name, study_created_at = attribute["study"], attribute.get("study_created_at")
+    if study_created_at is None:
+        is_another = child.created_at < study.created_at
+    else:
+        is_another = study_created_at != study.created_at
+    if is_another:
+        return f"{_VERBS[kind]} another study that was called '{name}'"
+    hashes = {row.provenance.get("data_sha256") for row in (study, child)} - {None}
+    return f"was trained on other data than '{name}'" if len(hashes) > 1 else None
+
+
+_CHILDREN: Select[Any] = (
+    select(
+        studies.c.study_name,
+        study_user_attributes.c.value_json,
+        sweep_studies.c.created_at,
+        sweep_studies.c.provenance,
+    )
+    .join(study_user_attributes, study_user_attributes.c.study_id == studies.c.study_id)
+    .join(sweep_studies, sweep_studies.c.study_id == studies.c.study_id)
+    .where(study_user_attributes.c.key.in_(list(Kind)))
+    .order_by(sweep_studies.c.updated_at, studies.c.study_id)
+)

@@ -1,0 +1,47 @@
+"""Studies that train the best of another one again: an attribute of theirs says which trials."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+
+from sweep.store import children
+from sweep.store.children import Kind, Stranger
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrained:
+    """The trials whose configurations a study trains again."""
+
+    #: The study that they are of.
+    study: str
+    #: When that one was made: see ``Explained``.
+    study_created_at: float
+    #: The best first; trial i of the study that trains again is the i-th of these.
+    numbers: Sequence[int]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the study that trains again keeps of it."""
+        return {Kind.RETRAINS.value: asdict(self)}
+
+
+def retrained_by(engine: Engine, name: str) -> Retrained | None:
+    """What a study trains again; None where it doesn't. Raises NotFoundError without it."""
+    kept = children.attribute_of(engine, name, Kind.RETRAINS)
+    return None if kept is None else Retrained(**kept)
+
+
+def retraining(engine: Engine, name: str) -> dict[str, Retrained]:
+    """The studies that train this one's best again, by name; that which was run last comes last."""
+    return {
+        child.name: Retrained(**child.attribute)
+        for child in children.children(engine, name, Kind.RETRAINS)
+        if child.why_not is None
+    }
+
+
+def strangers(engine: Engine, name: str) -> list[Stranger]:
+    """The studies that do so for another one that had, or has elsewhere, this one's name."""
+    return children.strangers(engine, name, Kind.RETRAINS)
