@@ -73,12 +73,14 @@ def ignored_ties(engine: Engine, name: str) -> list[str]:
     ]
 
 
-def best_configurations(engine: Engine, name: str) -> dict[TrialConfig, list[TrialRow]]:
-    """The trials of each configuration, the best first; settings not in use make no difference."""
-    return _by_configuration(read.best(engine, name))
+def best_numbers(engine: Engine, name: str, n: int) -> list[int]:
+    """The best trial of each of the ``n`` best configurations, or of all where there are fewer."""
+    of_configurations = _by_configuration(read.best(engine, name)).values()
+    return [rows[0].number for rows in of_configurations][:n]
 
 
 def _by_configuration(rows: Sequence[TrialRow]) -> dict[TrialConfig, list[TrialRow]]:
+    """Settings that are not in use make no difference."""
     found: dict[TrialConfig, list[TrialRow]] = {}
     for row in rows:
         found.setdefault(in_use(typed_config(row.config)), []).append(row)

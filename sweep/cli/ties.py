@@ -175,7 +175,19 @@ def _where_from(engine: "Engine", name: str, found: "TieSet", storage: str | Non
         return f"By the study's own seeds.{_offer(engine, name, storage)}"
     left_out = ", ".join(map(str, found.left_out))
     in_vain = f" Trained again in vain, so left out: {left_out}." if left_out else ""
-    return f"Each was trained again with fresh seeds, in study '{found.retrained_in}'.{in_vain}"
+    again = f"Each was trained again with fresh seeds, in study '{found.retrained_in}'.{in_vain}"
+    return again + _since(engine, name, found, storage)
+
+
+def _since(engine: "Engine", name: str, found: "TieSet", storage: str | None) -> str:
+    """Said where the study has other best configurations by now."""
+    from sweep.analysis.study_ties import best_numbers
+
+    trained = {*found.left_out, *(of.candidate.number for of in found.compared)}
+    if trained == {*best_numbers(engine, name, len(trained))}:
+        return ""
+    run = words.command(f"sweep ties {name} --run --top {len(trained)}", storage)
+    return f" They are not the study's {len(trained)} best any more: {run} trains those."
 
 
 def _what_would_do(engine: "Engine", name: str, storage: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import tomlkit
 
 from sweep.analysis.study_explanation import seeds_of
-from sweep.analysis.study_ties import best_configurations, is_whole
+from sweep.analysis.study_ties import best_numbers, is_whole
 from sweep.coordinator.child import given, new_name, plain, refuse_if_running
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.run import RunOptions, Say, resume, start
@@ -95,7 +95,7 @@ def _begun(engine: Engine, name: str, n_top: int | None, n_seeds: int | None) ->
 
 
 def _choose(engine: Engine, name: str, n_top: int) -> Retrained:
-    numbers = [rows[0].number for rows in best_configurations(engine, name).values()][:n_top]
+    numbers = best_numbers(engine, name, n_top)
     if len(numbers) < 2:
         has = "one configuration" if numbers else "no configuration"
         raise UsageError(

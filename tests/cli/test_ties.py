@@ -3,6 +3,7 @@
 import pytest
 
 from sweep.coordinator import run as coordinator
+from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
 from sweep.trial import TrialConfig
@@ -68,6 +69,11 @@ def test_what_was_trained_again_is_told_from_then_on(cli: Cli, store: Engine) ->
     assert (found["retrained_in"], found["left_out"]) == ("x-ties", [])
     assert "By the study's own seeds" in cli("ties", "x", "-n", 10).out
     assert "--run" not in cli("ties", "x-ties").out  # which is not offered there
+    assert "any more" not in answer.out
+    better = TrialConfig(hidden_width=128)
+    add_trial(store, read.study(store, "x").study_id, 4, 0.001, config=better)
+    told = cli("ties", "x").out
+    assert "not the study's 2 best any more: `sweep ties x --run --top 2` trains those" in told
     assert "which trained its best again" in cli("delete", "x", "--yes").err
 
 
