@@ -94,7 +94,8 @@ class Coordinator:
         self._outbox = Outbox(writer, max_away_seconds=study_file.budget.max_away_seconds)
         self._crew = crew
         self._inbox = inbox
-        self._devices = devices
+        #: Without a worker, as there was nothing to train; one more trial, and they get one.
+        self._idle_devices = [*devices]
         self._rule = rule
         self._commands = commands
         self._invalid = invalid
@@ -137,9 +138,7 @@ class Coordinator:
         self._look_for_commands()  # a configuration that waited here goes before new ones
         self._check_budget()
         try:
-            if self._book.has_more and self._verdict is None:
-                for device in self._devices:
-                    self._start_worker(device)
+            self._start_idle()
             self._loop()
         except BaseException:
             self._give_up()
@@ -166,6 +165,7 @@ class Coordinator:
             self._look_for_commands()
             self._apply_interrupts()
             self._check_budget()
+            self._start_idle()
             self._fill_all()
             landed = self._outbox.flush(at_once=self._is_awaited())
             if landed or (self._outbox.is_away and self._outbox.has_room):
@@ -338,9 +338,11 @@ class Coordinator:
                 self._book.put_back(number)
             self._pruning.discard(number)
         may_restart = self._crew.lost(worker)
-        if self._ending is not None or self._verdict is not None or self._is_trained():
+        if self._ending is not None or self._verdict is not None:
             return
-        if may_restart:
+        if self._is_trained():
+            self._idle_devices.append(worker.device)
+        elif may_restart:
             self._start_worker(worker.device)
         elif len(self._crew) == 0:
             raise DeviceError(f"no worker comes up on {worker.device}: {reason}")
@@ -432,6 +434,12 @@ class Coordinator:
             if specs := tuple(spec for receiver, spec in self._orders if receiver is worker):
                 worker.handle.send(Train(specs=specs))
         self._orders.clear()
+
+    def _start_idle(self) -> None:
+        """One that asks for more trials, of a study that had none left, finds all devices."""
+        if self._book.has_more and self._ending is None and self._verdict is None:
+            while self._idle_devices:
+                self._start_worker(self._idle_devices.pop(0))
 
     def _start_worker(self, device: str) -> None:
         self._note_worker(self._crew.start(device))

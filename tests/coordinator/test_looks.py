@@ -238,6 +238,19 @@ def test_a_worker_that_dies_when_all_is_trained_has_no_successor(engine: Engine)
     assert event[1] == f"trials {lost}: their worker is gone"
 
 
+def test_a_worker_that_died_when_all_was_trained_has_a_successor_once_there_is_more(
+    engine: Engine,
+) -> None:
+    with one_worker(engine) as (coordinator, worker):
+        finish_all(coordinator, worker)
+        request_trial(engine, "x", {"hidden_width": 333})
+        worker.say(Gone(reason="killed by signal 9"))
+        settle(coordinator)
+        assert not coordinator.ended
+        _, successor = coordinator.puppets.started
+        assert successor.device == worker.device
+
+
 def test_a_study_that_waits_for_looks_still_takes_what_is_enqueued(engine: Engine) -> None:
     with one_worker(engine) as (coordinator, worker):
         finish_all(coordinator, worker)
