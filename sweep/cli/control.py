@@ -31,7 +31,10 @@ def pause(name: StudyName, storage: Storage = None) -> None:
 
 
 def stop(name: StudyName, storage: Storage = None) -> None:
-    """End a running study at the end of the epoch; what is done is kept."""
+    """End a running study at the end of the epoch; what is done is kept.
+
+    Networks are still looked into then; stopped again, it does not wait for that.
+    """
     _post(name, storage, CommandKind.STOP)
 
 

@@ -140,7 +140,7 @@ _NOTICES = {
     "paused": "paused: trials in training go on to their end; `sweep resume` hands out more",
     "stopped": "stopping: trials in training leave at the end of their epoch",
     "interrupted": "interrupted: finishing the epoch; Ctrl-C again stops now, losing nothing done",
-    "looking": "all is trained: the best networks are looked into; Ctrl-C twice does not wait",
+    "looking": "training is over: the best networks are looked into; Ctrl-C twice does not wait",
     "ending": "a budget is used up: trials in training go on to their end, no more begin",
     "out of time": "out of time: trials in training leave at the end of their epoch",
     "failed": "too many trials failed: ending",

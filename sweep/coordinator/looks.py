@@ -3,6 +3,7 @@
 A find is accepted of the worker that finished the trial, of that attempt, once. Workers of a study
 that has nothing else to do are let go when nothing is awaited any more, or when a find takes longer
 than LOOK_SECONDS: what waited then is lost, and so is what waited in a worker that is gone.
+One that was told to end waits for LOOK_SECONDS in all, however many finds a worker still has.
 """
 
 import time
@@ -22,6 +23,7 @@ class Looks:
         self._silence = Silence(LOOK_SECONDS, clock)
         #: By worker and number: the attempt.
         self._awaited: dict[str, dict[int, int]] = {}
+        self._bounded = False
 
     def begin(self, worker: str, done: TrialDone) -> None:
         """A worker finished a trial, and looks into its network."""
@@ -33,8 +35,13 @@ class Looks:
         if self._awaited.get(worker, {}).get(found.number) != found.attempt:
             return False
         del self._awaited[worker][found.number]
-        self._silence.heard(worker)
+        if not self._bounded:
+            self._silence.heard(worker)
         return True
+
+    def bound(self) -> None:
+        """The study is to end: a find gives the next one no more time."""
+        self._bounded = True
 
     def lose(self, worker: str) -> list[int]:
         """Nothing of a worker is awaited any more; the trials of which something was."""
@@ -46,7 +53,7 @@ class Looks:
         return [worker for worker, trials in self._awaited.items() if trials]
 
     def too_slow(self) -> list[str]:
-        """Those of them that found nothing for LOOK_SECONDS.
+        """Those of them that found nothing for LOOK_SECONDS, or, bounded, not all in that time.
 
         To be called often, once nothing else is to be done: while there is, nobody waits.
         """

@@ -117,6 +117,8 @@ class Coordinator:
         #: Set once: the budget that is used up. No more trials are handed out from then on.
         self._verdict: budget.Verdict | None = None
         self._interrupts = 0
+        #: `sweep stop` when it ended already: it waits for no look.
+        self._stopped_again = False
         self._next_look = 0.0
         self._first_ready: float | None = None
         self._n_done_here = 0
@@ -474,6 +476,7 @@ class Coordinator:
                 self._paused = False
                 self._set_phase("running")
             case CommandKind.STOP:
+                self._stopped_again = self._ending is not None
                 self._end("stopped", "as asked, by sweep stop")
             case CommandKind.EXTEND:
                 self._book.extend(int(command.payload["n_trials"]))
@@ -522,6 +525,7 @@ class Coordinator:
         if self._ending is not None:
             return
         self._ending, self._because = phase, because
+        self._looks.bound()
         for worker, spec in self._orders:  # held back: they never left
             if worker.holds(spec.number, spec.attempt):
                 self._book.put_back(spec.number)
@@ -544,13 +548,16 @@ class Coordinator:
 
     def _awaits_looks(self) -> bool:
         """Whether what is found in networks may still come, now that nothing trains."""
+        ends = self._ending is not None
+        slow = "the study's end waited" if ends else "nothing was found for"
         for name in self._looks.too_slow():
-            self._lose_looks(name, f"nothing was found for {LOOK_SECONDS:.0f} s")
-        return bool(self._looks.awaited) and self._interrupts < 2
+            self._lose_looks(name, f"{slow} {LOOK_SECONDS:.0f} s")
+        return bool(self._looks.awaited) and self._interrupts < 2 and not self._stopped_again
 
     def _close(self) -> str:
         for name in self._looks.awaited:
-            self._lose_looks(name, "interrupted twice")
+            hurry = "interrupted twice" if self._interrupts >= 2 else "stopped again as it ended"
+            self._lose_looks(name, hurry)
         phase, because = self._ending or budget.FINISHED, self._because
         if self._ending is None:
             because = self._verdict.reason if self._verdict else self._all_done()

@@ -13,7 +13,8 @@ from sweep.analysis.study_usefulness import study_usefulness
 from sweep.coordinator.looks import LOOK_SECONDS, Looks
 from sweep.coordinator.requests import request_trial
 from sweep.launch.launcher import Gone
-from sweep.store import annotate, read, read_beside
+from sweep.names import CommandKind
+from sweep.store import annotate, commands, read, read_beside
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_trials
 from sweep.trial import (
@@ -75,6 +76,10 @@ def finish(worker: Puppet, spec: TrialSpec) -> None:
     """All that a worker says of a trial but for what it finds in its network."""
     worker.say(_epoch(spec, 1, 0.5))
     worker.say(done(spec))
+
+
+def post_stop(engine: Engine) -> None:
+    commands.post(engine, read.study(engine, "x").study_id, CommandKind.STOP)
 
 
 def looked_into(engine: Engine) -> set[int]:
@@ -308,6 +313,19 @@ def test_ctrl_c_once_waits_for_looks_and_twice_does_not(
     assert all(message.endswith("10, 11: interrupted twice") for _, message in lost)
 
 
+def test_a_second_stop_waits_for_no_look(engine: Engine) -> None:
+    with one_worker(engine) as (coordinator, worker):
+        finish_all(coordinator, worker)
+        post_stop(engine)
+        settle(coordinator)
+        assert not coordinator.ended
+        post_stop(engine)
+        settle(coordinator)
+        assert coordinator.phase == "stopped"
+    ((_, lost),) = told(engine, "networks not looked into")
+    assert lost.endswith("10, 11: stopped again as it ended")
+
+
 # How long is waited
 
 
@@ -340,6 +358,14 @@ def test_each_look_has_its_own_time() -> None:
     assert wait(looks, clock, LOOK_SECONDS - 1) == []
     assert wait(looks, clock, 2) == ["w0"]
     assert looks.lose("w0") == [2] and looks.awaited == []
+
+
+def test_all_looks_of_a_study_that_is_to_end_share_their_time() -> None:
+    looks, clock = awaited(1, 2)
+    looks.bound()
+    assert wait(looks, clock, LOOK_SECONDS - 1) == []
+    assert looks.end("w0", found(spec_of(1)))
+    assert wait(looks, clock, 2) == ["w0"]
 
 
 def test_time_in_which_trials_trained_is_not_counted() -> None:
