@@ -72,10 +72,12 @@ class Looker:
     @property
     def has_room(self) -> bool:
         """Whether more may come."""
+        self._check()
         return len(self._waiting) <= MOST_WAITING
 
     def take(self, look: Look) -> None:
         """Look into a network when those before it are done."""
+        self._check()
         with self._changed:
             replaced = [other for other in self._waiting if look.replaces(other)]
             # In the other's place, not at the end: else a class that improves often never has its
@@ -89,14 +91,19 @@ class Looker:
         for other in replaced:
             self._send(_nothing(other.spec))
 
-    def close(self) -> None:
-        """End with the look under way; what waits is dropped."""
+    def close(self, timeout_seconds: float | None = None) -> None:
+        """End with the look under way, waited for that long; what waits is dropped."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
             self._changed.notify()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(timeout_seconds)
+
+    def _check(self) -> None:
+        """Without its thread nothing would be found, nor make room; another worker does better."""
+        if self._thread.ident is not None and not self._thread.is_alive():
+            raise RuntimeError("the thread that looks into networks is dead")
 
     def _run(self) -> None:
         _give_way()

@@ -52,6 +52,8 @@ if TYPE_CHECKING:  # a worker that only pretends to train does without it
 PATIENCE = 4
 #: Between two looks at whether there is room for more networks that wait to be looked into.
 MOMENT_SECONDS = 0.05
+#: For the look under way when the worker fails, before that is told.
+FAILURE_SECONDS = 2.0
 
 Epoch = TypeVar("Epoch")
 
@@ -192,8 +194,10 @@ class PopulationSession(Generic[Epoch]):
         """Train whatever is handed over, until Shutdown."""
         try:
             self._converse()
-        finally:
-            self._looker.close()
+        except BaseException:
+            self._looker.close(FAILURE_SECONDS)  # a look that hangs must not hide the failure
+            raise
+        self._looker.close()
 
     def _converse(self) -> None:
         while True:

@@ -165,6 +165,33 @@ def test_at_the_end_the_look_under_way_is_finished_and_what_waits_is_dropped() -
     assert stage.gate.begun == [0] and stage.told.empty()
 
 
+def test_a_look_that_hangs_is_waited_for_no_longer_than_told() -> None:
+    stage = Stage()
+    closing = threading.Thread(target=stage.looker.close, args=[0.01])
+    closing.start()
+    closing.join(timeout=5)
+    assert not closing.is_alive()
+    stage.gate.let_go()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_is_told_to_who_would_wait_for_it() -> None:
+    def send(event: Event) -> None:
+        died.set()
+        raise OSError("the pipe is closed")
+
+    died = threading.Event()
+    looker = Looker(find_at_once, send)
+    look = Look(spec=make_spec(), error=0.1, network=1)
+    looker.take(look)
+    assert died.wait(timeout=60)
+    looker.close()  # so that the thread is gone
+    with pytest.raises(RuntimeError, match="is dead"):
+        looker.take(look)
+    with pytest.raises(RuntimeError, match="is dead"):
+        _ = looker.has_room
+
+
 def test_a_looker_that_never_looked_ends_at_once() -> None:
     Looker(find_at_once, lambda event: None).close()
 

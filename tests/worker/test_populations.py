@@ -325,6 +325,30 @@ def test_training_goes_on_while_a_network_is_looked_into() -> None:
     assert [kind for _, kind in stage.ends()] == ["TrialDone"] * 4
 
 
+def test_a_look_that_hangs_does_not_hide_why_its_worker_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sweep.worker.populations.FAILURE_SECONDS", 0.01)
+    stage = Stage(spec(0, epochs=1), spec(1, epochs=30))
+    begun, told = threading.Event(), threading.Event()
+
+    def find(config: TrialConfig, network: object) -> tuple[Decomposition, Probe]:
+        begun.set()
+        told.wait(timeout=10)
+        return DECOMPOSITION, PROBE
+
+    def on_launch(population: FakePopulation) -> None:
+        if population.log.count("launch") == 5:
+            assert begun.wait(timeout=60)
+            raise RuntimeError("the kernel failed")
+
+    stage.find, stage.on_launch = find, on_launch
+    with pytest.raises(RuntimeError, match="the kernel failed"):
+        stage.run()
+    assert stage.looks() == {}
+    told.set()
+
+
 def test_training_waits_while_too_many_networks_do_and_hears_who_is_to_leave(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
