@@ -33,12 +33,24 @@ def draw_box(page: Page) -> None:
     page.mouse.up()
 
 
+def brush(page: Page) -> None:
+    """A box that filters; drawn again where a chart that was still on its way took it along."""
+    count = page.locator("#explore-passing .count")
+    filtered = re.compile(r"\d+ of 60 trials")
+    for _ in range(2):
+        draw_box(page)
+        with suppress(AssertionError):
+            expect(count).to_have_text(filtered, timeout=12_000)
+            return
+    draw_box(page)
+    expect(count).to_have_text(filtered)
+
+
 def test_a_box_filters_and_stands_in_the_address(page: Page, dashboard: str) -> None:
     open_explore(page, dashboard)
     passing = page.locator("#explore-passing")
     expect(passing).to_contain_text("All 60 trials")
-    draw_box(page)
-    expect(passing).to_contain_text(re.compile(r"\d+ of 60 trials"))
+    brush(page)
     expect(page).to_have_url(re.compile("where="))
     left = passing.locator(".count").inner_text()
     assert "hidden_width:" in unquote(page.url)
@@ -95,15 +107,15 @@ def test_the_grid_shows_the_same_trials(page: Page, dashboard: str) -> None:
 
 def test_a_brush_filters_the_grid_behind_its_tab_and_back(page: Page, dashboard: str) -> None:
     open_explore(page, dashboard)
-    draw_box(page)
+    brush(page)
     count = page.locator("#explore-passing .count")
-    expect(count).to_have_text(re.compile(r"\d+ of 60 trials"))
     left = count.inner_text()
     page.get_by_role("link", name="Trials", exact=True).click()
     expect(page.locator("#trials-count")).to_have_text(left)
     page.get_by_role("link", name="Explore", exact=True).click()
     expect(count).to_have_text(left)
     page.get_by_role("button", name="Clear all").click()
+    expect(page.locator("#explore-passing")).to_contain_text("All 60 trials")
     page.get_by_role("link", name="Trials", exact=True).click()
     expect(page.locator("#trials-count")).to_have_text("60 trials")
 
