@@ -83,7 +83,11 @@ def _by_configuration(rows: Sequence[TrialRow]) -> dict[TrialConfig, list[TrialR
     """Settings that are not in use make no difference."""
     found: dict[TrialConfig, list[TrialRow]] = {}
     for row in rows:
-        found.setdefault(in_use(typed_config(row.config)), []).append(row)
+        try:
+            config = in_use(typed_config(row.config))
+        except ValueError:  # no setting of ours, so it was written by somebody else
+            continue
+        found.setdefault(config, []).append(row)
     return found
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -874,7 +875,7 @@ def test_workers_started_ahead_that_are_not_needed_are_not_waited_for(engine: En
     # They may still load torch, which takes seconds.
     launcher = FakeLauncher()
     setup = WorkerSetup(dataset="x", validation_fraction=0.1, split_seed=0, pruning=False)
-    crew = Crew(launcher, setup)
+    crew = Crew(launcher, setup, numbers=count())
     crew.start_ahead(["cpu", "cpu"])
     assert crew.start("cpu").name == "w0"
     crew.shut_down()

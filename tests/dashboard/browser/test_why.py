@@ -42,7 +42,7 @@ def test_the_words_the_chart_and_the_labels_come(page: Page, dashboard: str) -> 
     page.keyboard.press("y")
     expect(page.locator("#why-words")).to_contain_text("copies best")
     expect(page.locator("#why-limits tbody tr").first).to_be_visible()
-    expect(page.locator("#why-ties")).to_contain_text("study.repeat=3")
+    expect(page.locator("#why-ties")).to_contain_text("sweep ties small --run")
     page.locator("#why-width .scatterlayer .points path").first.wait_for()
     page.locator("#why-by").click()
     page.get_by_role("option", name="by activation").click()
