@@ -1,9 +1,14 @@
 """Running a command in this process, as `main` would, and what it answered."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import pytest
+
+from sweep.coordinator.loop import Coordinator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,3 +31,17 @@ def _refuse(token: str) -> None:
 
 #: A command's words, one an argument; its answer.
 Cli = Callable[..., Answer]
+
+
+@contextmanager
+def interrupted_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Coordinators that begin meanwhile are interrupted before their first tick."""
+    real = Coordinator.run
+
+    def interrupted(self: Coordinator) -> str:
+        self.interrupt()
+        return real(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Coordinator, "run", interrupted)
+        yield

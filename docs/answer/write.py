@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader
 
 from docs.answer.facts import Facts, gather
 from docs.answer.run import RESULTS
@@ -14,6 +14,7 @@ from sweep.analysis.explanation import Factor
 from sweep.datasets.registry import SOURCES
 from sweep.figures import sentences, words
 from sweep.names import Dataset
+from sweep.report.render import environment as report_environment
 from sweep.store.engine import Engine
 from sweep.store.migrate import existing_store, upgrade
 
@@ -66,18 +67,13 @@ def with_summary(readme: str, summary: str) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
+    # The report's words, in Markdown.
+    environment = report_environment().overlay(
         loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        autoescape=False,
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "number": words.number,
-        "percent": words.percent,
-        "value": words.value,
-        "short_name": words.short_name,
         "thousands": thousands,
         "n_train": lambda dataset: thousands(SOURCES[Dataset(dataset)].n_train),
         "floor": floor,

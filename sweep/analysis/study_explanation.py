@@ -45,10 +45,7 @@ def study_explanation(engine: Engine, name: str) -> StudyExplanation | None:
 
 def ignored(engine: Engine, name: str) -> list[str]:
     """Which studies look as if they explained this one, and don't: a sentence each."""
-    return [
-        f"Study '{child}' {because}, so it is ignored here; `sweep delete {child}` removes it."
-        for child, because in strangers(engine, name)
-    ]
+    return [stranger.sentence for stranger in strangers(engine, name)]
 
 
 def explanation_in(engine: Engine, child: str, ends: Explained) -> StudyExplanation:

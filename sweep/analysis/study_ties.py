@@ -67,10 +67,7 @@ def ties_in(engine: Engine, child: str, of: Retrained) -> TieSet | None:
 
 def ignored_ties(engine: Engine, name: str) -> list[str]:
     """Which studies look as if they trained this one's best again, and don't: a sentence each."""
-    return [
-        f"Study '{child}' {because}, so it is ignored here; `sweep delete {child}` removes it."
-        for child, because in strangers(engine, name)
-    ]
+    return [stranger.sentence for stranger in strangers(engine, name)]
 
 
 def best_numbers(engine: Engine, name: str, n: int) -> list[int]:

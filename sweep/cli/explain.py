@@ -6,8 +6,8 @@ import typer
 
 from sweep.cli import logs, words
 from sweep.cli.logs import LogFormat
-from sweep.cli.observing import observing
-from sweep.cli.options import INTERRUPTED, LARGEST, Json, Storage, StudyName
+from sweep.cli.observing import train_child
+from sweep.cli.options import LARGEST, Json, Storage, StudyName
 from sweep.cli.output import say, show, show_json, show_titled_table
 from sweep.cli.run import (
     AddressOption,
@@ -108,14 +108,10 @@ def explain(
 def _run(engine: "Engine", of: "Undertaking", options: "RunOptions", storage: str | None) -> None:
     from sweep.coordinator.explain import run_explanation
 
-    with observing(of.child, None) as (observe, told):
-        phase = run_explanation(engine, of, options, observe, say=say)
-        told.phase = phase
-    if phase != "finished":
-        go_on = words.command(f"sweep explain {of.ends.study}{_ends(of)} --run", storage)
-        say(f"study '{of.child}': {phase}; what was done is kept. Go on: {go_on}")
-    if phase == "interrupted":
-        raise typer.Exit(INTERRUPTED)
+    again = words.command(f"sweep explain {of.ends.study}{_ends(of)} --run", storage)
+    train_child(
+        of.child, lambda observe: run_explanation(engine, of, options, observe, say=say), again
+    )
 
 
 # --- in words -----------------------------------------------------------------------------------

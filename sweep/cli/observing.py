@@ -1,12 +1,15 @@
 """Who looks on while a study runs: a terminal or a log, and a webhook."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from sweep.cli import logs
+from sweep.cli.options import INTERRUPTED
 from sweep.cli.output import say
 from sweep.errors import UsageError
 
@@ -29,6 +32,20 @@ def observing(study: str, webhook: str | None) -> Iterator[tuple["Observer", "To
             telling(state)
 
         yield observe, telling
+
+
+def train_child(child: str, run: Callable[["Observer"], str], again: str) -> bool:
+    """Train a study for another one, and say how to go on where it is cut short: by ``again``.
+
+    Whether it came to its end. Raises typer.Exit after an interrupt.
+    """
+    with observing(child, None) as (observe, told):
+        phase = told.phase = run(observe)
+    if phase != "finished":
+        say(f"study '{child}': {phase}; what was done is kept. Go on: {again}")
+    if phase == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+    return phase == "finished"
 
 
 def _shown() -> AbstractContextManager["Observer"]:

@@ -6,8 +6,8 @@ import typer
 
 from sweep.cli import logs, words
 from sweep.cli.logs import LogFormat
-from sweep.cli.observing import observing
-from sweep.cli.options import INTERRUPTED, Json, Storage, StudyName
+from sweep.cli.observing import train_child
+from sweep.cli.options import Json, Storage, StudyName
 from sweep.cli.output import say, show, show_json, show_titled_table
 from sweep.cli.run import (
     AddressOption,
@@ -128,19 +128,15 @@ def _run(
     from sweep.coordinator.retrain import choose_retraining, run_retraining
 
     of = choose_retraining(engine, name, *sizes)
-    with observing(of.child, None) as (observe, told):
-        phase = run_retraining(engine, of, options, observe, say=say)
-        told.phase = phase
-    found = ties_in(engine, of.child, of.of) if phase == "finished" else None
-    if phase != "finished":
-        sized = f"--top {len(of.of.numbers)} --seeds {of.n_seeds}"
-        go_on = words.command(f"sweep ties {name} --run {sized}", storage)
-        say(f"study '{of.child}': {phase}; what was done is kept. Go on: {go_on}")
-    elif found is None:
+    sized = f"--top {len(of.of.numbers)} --seeds {of.n_seeds}"
+    again = words.command(f"sweep ties {name} --run {sized}", storage)
+    if not train_child(
+        of.child, lambda observe: run_retraining(engine, of, options, observe, say=say), again
+    ):
+        return None
+    if (found := ties_in(engine, of.child, of.of)) is None:
         trials = words.command(f"sweep trials {of.child}", storage)
         say(f"Too few could be trained with every seed to compare them: {trials} says why.")
-    if phase == "interrupted":
-        raise typer.Exit(INTERRUPTED)
     return found
 
 

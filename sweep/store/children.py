@@ -38,6 +38,14 @@ class Stranger(NamedTuple):
     #: In words.
     because: str
 
+    @property
+    def sentence(self) -> str:
+        """For whoever may wonder why it does not count."""
+        child, because = self
+        return (
+            f"Study '{child}' {because}, so it is ignored here; `sweep delete {child}` removes it."
+        )
+
 
 def attribute_of(engine: Engine, name: str, kind: Kind) -> dict[str, Any] | None:
     """What a study keeps of what it was trained for; None where it was not trained for this."""
@@ -51,19 +59,24 @@ def attribute_of(engine: Engine, name: str, kind: Kind) -> dict[str, Any] | None
     return None if text is None else dict(json.loads(text))
 
 
-def children(engine: Engine, name: str, kind: Kind) -> list[Child]:
-    """The studies that name this one; that which was run last comes last."""
+def children(engine: Engine, name: str, kind: Kind) -> dict[str, Mapping[str, Any]]:
+    """What the studies that were trained for this one keep; that which was run last comes last."""
     with snapshot(engine) as connection:
-        return list(_children(connection, name, kind))
+        return {
+            child.name: child.attribute
+            for child in _children(connection, name, kind)
+            if child.why_not is None
+        }
 
 
 def strangers(engine: Engine, name: str, kind: Kind) -> list[Stranger]:
     """The studies that are of another one that had, or has elsewhere, this one's name."""
-    return [
-        Stranger(child.name, child.why_not)
-        for child in children(engine, name, kind)
-        if child.why_not is not None
-    ]
+    with snapshot(engine) as connection:
+        return [
+            Stranger(child.name, child.why_not)
+            for child in _children(connection, name, kind)
+            if child.why_not is not None
+        ]
 
 
 def trained_so_far(engine: Engine, name: str) -> str:

@@ -40,11 +40,8 @@ def explained_by(engine: Engine, name: str) -> Explained | None:
 
 def explaining(engine: Engine, name: str) -> dict[str, Explained]:
     """The studies that explain this one, by name; that which was run last comes last."""
-    return {
-        child.name: Explained(**child.attribute)
-        for child in children.children(engine, name, Kind.EXPLAINS)
-        if child.why_not is None
-    }
+    found = children.children(engine, name, Kind.EXPLAINS)
+    return {child: Explained(**kept) for child, kept in found.items()}
 
 
 def strangers(engine: Engine, name: str) -> list[Stranger]:

@@ -35,11 +35,8 @@ def retrained_by(engine: Engine, name: str) -> Retrained | None:
 
 def retraining(engine: Engine, name: str) -> dict[str, Retrained]:
     """The studies that train this one's best again, by name; that which was run last comes last."""
-    return {
-        child.name: Retrained(**child.attribute)
-        for child in children.children(engine, name, Kind.RETRAINS)
-        if child.why_not is None
-    }
+    found = children.children(engine, name, Kind.RETRAINS)
+    return {child: Retrained(**kept) for child, kept in found.items()}
 
 
 def strangers(engine: Engine, name: str) -> list[Stranger]:

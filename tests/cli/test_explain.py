@@ -10,7 +10,7 @@ from sweep.names import Activation
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine
 from sweep.trial import TrialConfig
-from tests.cli_runner import Cli
+from tests.cli_runner import Cli, interrupted_at_once
 from tests.fake_workers import DATA_SHA256, FakeLauncher
 from tests.store_factories import EPOCH, add_explanation, add_study, add_trial
 
@@ -76,14 +76,7 @@ def test_with_run_both_paths_are_whole(cli: Cli) -> None:
 def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = coordinator.Coordinator.run
-
-    def interrupted(self: coordinator.Coordinator) -> str:
-        self.interrupt()
-        return real(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(coordinator.Coordinator, "run", interrupted)
+    with interrupted_at_once(monkeypatch):
         answer = cli(*RUN)
     assert answer.code == 130
     assert "`sweep explain x --from 0 --to 1 --seeds 3 --run`" in answer.err

@@ -16,7 +16,7 @@ from sweep.store import commands, read
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
-from tests.cli_runner import Cli
+from tests.cli_runner import Cli, interrupted_at_once
 from tests.fake_workers import FakeLauncher
 from tests.store_factories import add_rows, add_study, lease_row
 
@@ -87,14 +87,8 @@ def test_resume_with_a_changed_file_says_which_change_cannot_be(cli: Cli, file: 
 def test_an_interrupted_study_is_code_130_and_says_how_to_go_on(
     cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = coordinator.Coordinator.run
-
-    def interrupted(self: coordinator.Coordinator) -> str:
-        self.interrupt()
-        return real(self)
-
-    monkeypatch.setattr(coordinator.Coordinator, "run", interrupted)
-    answer = cli("start", file, "--gpus", "cpu")
+    with interrupted_at_once(monkeypatch):
+        answer = cli("start", file, "--gpus", "cpu")
     assert answer.code == 130
     assert "sweep resume x" in answer.err
 

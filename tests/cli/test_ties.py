@@ -7,7 +7,7 @@ from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
 from sweep.trial import TrialConfig
-from tests.cli_runner import Cli
+from tests.cli_runner import Cli, interrupted_at_once
 from tests.fake_workers import DATA_SHA256, FakeLauncher
 from tests.store_factories import add_explanation, add_rows, add_study, add_trial
 
@@ -82,14 +82,7 @@ def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
     cli: Cli, store: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(store)
-    real = coordinator.Coordinator.run
-
-    def interrupted(self: coordinator.Coordinator) -> str:
-        self.interrupt()
-        return real(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(coordinator.Coordinator, "run", interrupted)
+    with interrupted_at_once(monkeypatch):
         answer = cli(*RUN)
     assert answer.code == 130
     assert "`sweep ties x --run --top 3 --seeds 5`" in answer.err

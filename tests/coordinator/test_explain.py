@@ -292,12 +292,17 @@ def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
     assert undertaking(engine, "x").child == undertaking(engine, "x", 0, 1).child == "x-explain-2"
 
 
-def test_an_explanation_by_other_data_is_ignored(engine: Engine) -> None:
-    run(engine)
+def change_data(engine: Engine) -> None:
+    """Study ``x`` is of other data from now on."""
     with writing(engine) as connection:
         of_study = sweep_studies.c.study_id == read.study(engine, "x").study_id
         columns = {"provenance": {"data_sha256": "6" * 64}}
         connection.execute(update(sweep_studies).where(of_study).values(**columns))
+
+
+def test_an_explanation_by_other_data_is_ignored(engine: Engine) -> None:
+    run(engine)
+    change_data(engine)
     assert study_explanation(engine, "x") is None
     assert "was trained on other data than 'x'" in ignored(engine, "x")[0]
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from sweep.analysis.study_ties import ignored_ties, own_ties, retrained_ties, study_ties
 from sweep.analysis.ties import TieSet
@@ -17,10 +16,10 @@ from sweep.names import Activation, Optimizer
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
 from sweep.store import read
 from sweep.store.annotate import delete_study, invalidate
-from sweep.store.engine import Engine, writing
-from sweep.store.schema import sweep_leases, sweep_studies
+from sweep.store.engine import Engine
+from sweep.store.schema import sweep_leases
 from sweep.trial import TrialConfig
-from tests.coordinator.test_explain import DATA, Pretended
+from tests.coordinator.test_explain import DATA, Pretended, change_data
 from tests.coordinator.test_run import study_file
 from tests.store_factories import (
     EPOCH,
@@ -192,10 +191,7 @@ def test_a_study_made_anew_has_its_best_trained_anew(engine: Engine) -> None:
 
 def test_ties_by_other_data_are_ignored(engine: Engine) -> None:
     run(engine)
-    with writing(engine) as connection:
-        of_study = sweep_studies.c.study_id == read.study(engine, "x").study_id
-        columns = {"provenance": {"data_sha256": "6" * 64}}
-        connection.execute(update(sweep_studies).where(of_study).values(**columns))
+    change_data(engine)
     assert study_ties(engine, "x") is None
     assert "was trained on other data than 'x'" in ignored_ties(engine, "x")[0]
 
