@@ -41,7 +41,7 @@ def study(tmp_path: Path) -> Iterator[Field]:
 def test_killed_stopped_and_locked_a_study_in_sqlite_loses_and_repeats_nothing(
     study: Field,
 ) -> None:
-    study.prepare(trials=48)
+    study.prepare(trials=120)  # more than are trained before the last blow: it needs a worker
     for blow in (
         *(study.kill_worker, study.lock_database, study.kill_coordinator),
         *(study.stop_coordinator, study.kill_worker),
