@@ -115,8 +115,10 @@ def test_the_place_of_a_diverged_trial_is_as_good_as_new() -> None:
 @pytest.mark.parametrize(
     ("config", "seeds"),
     [
-        (EXPLODING, (8,)),
-        (EXPLODING, (8, 9)),
+        # Two steps: of the second only squares are infinite. What a product with infinite terms
+        # gives, inf or NaN, depends on the CPU.
+        (replace(EXPLODING, learning_rate=1e15, batch_size=20), (8,)),
+        (replace(EXPLODING, learning_rate=1e15, batch_size=20), (8, 9)),
         # One step an epoch: the loss is taken before it, so only the weights can tell.
         (
             replace(
