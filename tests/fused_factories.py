@@ -104,7 +104,8 @@ def every_choice(optimizer: Optimizer | None = None) -> list[TrialConfig]:
     return [
         replace(
             FUSED,
-            hidden_width=3 + i % 13,
+            # One tile, which is joined, or two, which are not.
+            hidden_width=3 + i % 13 + 16 * (i % 3 == 1),
             activation=activation,
             loss=loss,
             output=output,

@@ -13,8 +13,10 @@ from sweep.trainer.inside import Inside, look_into
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import Prober
 from sweep.trial import EpochDone, TrialConfig, TrialDone
+from tests.factories import make_images
 from tests.fused_factories import (
     BLOCKS,
+    DEVICE,
     FUSED,
     LARGE_BLOCKS,
     MORE_VARIANTS,
@@ -28,7 +30,7 @@ from tests.fused_factories import (
     small_data,
     train_all,
 )
-from tests.trainer_factories import CPU, start
+from tests.trainer_factories import CPU, make_data, start
 
 
 def test_every_choice_is_there() -> None:
@@ -78,6 +80,21 @@ def test_wide_and_narrow_trials_of_all_lengths_train_as_the_reference_does() -> 
             for (width, epochs), init in zip(shapes, inits, strict=True)
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("height", "outputs", "joined"),
+    [(8, 32, 1), (4, 32, 1), (4, 16, 0)],
+    ids=["two parts", "one part", "parts that do not fit"],
+)
+def test_slots_of_one_tile_are_joined_where_their_parts_fit(
+    height: int, outputs: int, joined: int
+) -> None:
+    data = make_data(make_images(50, 24, height=height, width=5), DEVICE)
+    blocks = replace(LARGE_BLOCKS, outputs=outputs)
+    assert make_fused(data, blocks=blocks)._population.joined_tiles == joined
+    widths = [16, 17, 5]
+    check_weights([replace(FUSED, hidden_width=w) for w in widths], data, blocks=blocks)
 
 
 @pytest.mark.parametrize("batch_size", [20, 40, 100])

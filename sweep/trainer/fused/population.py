@@ -34,7 +34,7 @@ class Blocks:
     inputs: int = 32
     #: Examples taken at a time in decode and measure, which hold their outputs in registers.
     decoded: int = 64
-    #: Examples taken at a time in both updates, which sum over all of them.
+    #: Examples taken at a time in both updates, which sum over all of them, and of joined slots.
     summed: int = 32
     #: Steps of that sum whose loads are under way at a time.
     stages: int = 5
@@ -130,6 +130,8 @@ class Population:
         self.batch_size, self.n_inputs = batch_size, d
         self.steps_per_epoch = math.ceil(n / batch_size)
         self.n_parts = math.ceil(d / blocks.outputs)
+        #: A slot of so many tiles is joined, where its parts fit into the gradient by the outputs.
+        self.joined_tiles = int(self.n_parts * blocks.units <= d)
         k, t = layout.n_slots, layout.n_tiles
         rows = t * blocks.units
 
@@ -293,12 +295,14 @@ class Population:
             self.order.stride(0),
             len(self.train),
             self.position,
-            self.decoder.weight,
+            *self.decoder,
             *self.decoder_bias,
             self.z,
             self.outputs,
             self.losses,
             self.layout.n_slots,
+            BLOCK_JOINED=self.blocks.summed_for(self.batch_size),
+            JOINED_TILES=self.joined_tiles,
             **self._decode_sizes(),
         )
 
@@ -307,6 +311,7 @@ class Population:
             self.training.tile_list,
             self.training.tile_slot,
             self.training.tile_units,
+            self.training.count,
             self.codes,
             self.rates,
             self.numbers,
@@ -317,6 +322,8 @@ class Population:
             self.z,
             self.outputs,
             self.hidden,
+            PARTS=self.n_parts,
+            JOINED_TILES=self.joined_tiles,
             **self._sizes(self.blocks.inputs),
         )
 
@@ -343,6 +350,7 @@ class Population:
             self.training.tile_list,
             self.training.tile_slot,
             self.training.tile_units,
+            self.training.count,
             self.codes,
             self.rates,
             self.numbers,
@@ -351,6 +359,7 @@ class Population:
             *self.decoder,
             self.z,
             self.outputs,
+            JOINED_TILES=self.joined_tiles,
             **self._update_sizes(),
         )
 

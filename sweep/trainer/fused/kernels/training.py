@@ -4,6 +4,10 @@ begin_step: the slots' rates. encode: Z = X W1' + b1. decode: O = f(Z) W2 + b2, 
 gradient G by O, and b2's step. hidden_gradient: P = (G W2') f'(Z), and b1's step. update_decoder,
 update_encoder: f(Z)' G and P' X, with the optimizer's step in the epilogue.
 
+A slot of JOINED_TILES tiles (1, or 0 for none) is joined: a program that decodes BLOCK_D of its
+outputs has all the weights of these outputs, so it takes W2's step too, and G never leaves it. It
+leaves its part of G W2' in G's place, (D / BLOCK_D, B, R), and hidden_gradient adds the parts up.
+
 Notation as in the package, and: W1, W2 (T R, D) hold a hidden unit's incoming and outgoing weights
 in a row; Z and P are (T, B, R), so that a tile's part is one block of memory; G is (K, B, D).
 X are bytes and stay bytes up to the product: 0..255 are exact in tf32, and 1 / 255 is applied to
@@ -162,11 +166,13 @@ def decode(
     n_images,
     position,
     decoder,
+    decoder_first,
+    decoder_second,
     decoder_bias,  # (K, D), and its moments
     bias_first,
     bias_second,
     z,
-    gradient,  # G
+    gradient,  # G, or the parts of G W2'
     losses,  # (steps of an epoch, K, D / BLOCK_D), each cell's sum
     K,
     B: tl.constexpr,
@@ -174,9 +180,14 @@ def decode(
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
+    BLOCK_JOINED: tl.constexpr,  # BLOCK_B of a joined slot
+    JOINED_TILES: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Logits, loss and its gradient of a slot and BLOCK_D outputs; grid (K, D / BLOCK_D)."""
+    """Logits, loss and its gradient of a slot and BLOCK_D outputs; grid (K, D / BLOCK_D).
+
+    Of a joined slot also W2's step, and the part of G W2' that these outputs add.
+    """
     slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
     if slot < 0:
         return
@@ -198,36 +209,75 @@ def decode(
     bias = tl.load(decoder_bias + at_bias, mask=d_in, other=0.0)
     bias_gradient = tl.zeros((BLOCK_D,), dtype=tl.float32)
     loss_sum = 0.0
-    for b0 in range(0, B, BLOCK_B):
-        b = b0 + tl.arange(0, BLOCK_B)
-        # The pixels first: the products are summed up meanwhile.
-        seen = (b < B) & (start + b < n_images)
-        image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
-        here = seen[:, None] & d_in[None, :]
-        pixels = tl.load(images + (image[:, None] * D + d[None, :]), mask=here, other=0)
-        total = tl.zeros((BLOCK_B, BLOCK_D), dtype=tl.float32)
-        for i in range(n_tiles):
-            tile = tl.load(mine + i).to(tl.int64)
-            in_use = unit < tl.load(tile_units + tile)
+    gradient += slot * B * D
+    if n_tiles == JOINED_TILES:
+        tile = tl.load(mine).to(tl.int64)
+        mask = (unit < tl.load(tile_units + tile))[:, None] & d_in[None, :]
+        row = tile * BLOCK_R * D + (unit[:, None] * D + d[None, :])
+        w = tl.load(decoder + row, mask=mask, other=0.0)
+        part = gradient + tl.program_id(1) * B * BLOCK_R
+        weight_gradient = tl.zeros((BLOCK_R, BLOCK_D), dtype=tl.float32)
+        for b0 in tl.range(0, B, BLOCK_JOINED, num_stages=2):
+            b = b0 + tl.arange(0, BLOCK_JOINED)
+            seen = (b < B) & (start + b < n_images)
+            image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
+            here = seen[:, None] & d_in[None, :]
+            pixels = tl.load(images + (image[:, None] * D + d[None, :]), mask=here, other=0)
+            # Examples beyond the last are left out on both sides: their units may be infinite.
             at = b[:, None] * BLOCK_R + unit[None, :]
-            h = activate(
-                tl.load(z + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0), activation
-            )
-            w = tl.load(
-                decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
-                mask=in_use[:, None] & d_in[None, :],
-                other=0.0,
-            )
-            total = tl.dot(h, w, total, input_precision=PRECISION)
-        o = total + bias[None, :]
-        x = pixels.to(tl.float32) / 255.0
-        y = reconstruct(o, output)
-        value = tl.where(here, loss_of(o, y, x, loss, delta), 0.0)
-        loss_sum += tl.sum(tl.sum(value, axis=1), axis=0)
-        g = tl.where(here, loss_gradient(y, x, loss, output, delta) * scale, 0.0)
-        cell = gradient + slot * B * D + (b[:, None] * D + d[None, :])
-        tl.store(cell, g, mask=(b < B)[:, None] & d_in[None, :])
-        bias_gradient += tl.sum(g, axis=0)
+            inputs = tl.load(z + tile * B * BLOCK_R + at, mask=seen[:, None], other=0.0)
+            h = activate(inputs, activation)
+            o = tl.dot(h, w, input_precision=PRECISION) + bias[None, :]
+            g, block_loss = descend(o, pixels, here, scale, output, loss, delta)
+            loss_sum += block_loss
+            bias_gradient += tl.sum(g, axis=0)
+            to_units = tl.dot(g, tl.trans(w), input_precision=PRECISION)
+            tl.store(part + at, to_units, mask=(b < B)[:, None])
+            weight_gradient = tl.dot(tl.trans(h), g, weight_gradient, input_precision=PRECISION)
+        weight, weight_first, weight_second = recall(
+            decoder, decoder_first, decoder_second, row, mask, code
+        )
+        step(
+            decoder,
+            decoder_first,
+            decoder_second,
+            row,
+            mask,
+            weight,
+            weight_first,
+            weight_second,
+            weight_gradient,
+            code,
+            rates + slot * N_RATES,
+            numbers + slot * N_NUMBERS,
+        )
+    else:
+        for b0 in range(0, B, BLOCK_B):
+            b = b0 + tl.arange(0, BLOCK_B)
+            # The pixels first: the products are summed up meanwhile.
+            seen = (b < B) & (start + b < n_images)
+            image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
+            here = seen[:, None] & d_in[None, :]
+            pixels = tl.load(images + (image[:, None] * D + d[None, :]), mask=here, other=0)
+            total = tl.zeros((BLOCK_B, BLOCK_D), dtype=tl.float32)
+            for i in range(n_tiles):
+                tile = tl.load(mine + i).to(tl.int64)
+                in_use = unit < tl.load(tile_units + tile)
+                at = b[:, None] * BLOCK_R + unit[None, :]
+                inputs = tl.load(z + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0)
+                h = activate(inputs, activation)
+                w = tl.load(
+                    decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
+                    mask=in_use[:, None] & d_in[None, :],
+                    other=0.0,
+                )
+                total = tl.dot(h, w, total, input_precision=PRECISION)
+            o = total + bias[None, :]
+            g, block_loss = descend(o, pixels, here, scale, output, loss, delta)
+            loss_sum += block_loss
+            bias_gradient += tl.sum(g, axis=0)
+            cell = gradient + (b[:, None] * D + d[None, :])
+            tl.store(cell, g, mask=(b < B)[:, None] & d_in[None, :])
     bias, first, second = recall(decoder_bias, bias_first, bias_second, at_bias, d_in, code)
     step(
         decoder_bias,
@@ -243,8 +293,18 @@ def decode(
         rates + slot * N_RATES,
         numbers + slot * N_NUMBERS,
     )
-    part = (at_step.to(tl.int64) * K + slot) * tl.num_programs(1) + tl.program_id(1)
-    tl.store(losses + part, loss_sum)
+    block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(1) + tl.program_id(1)
+    tl.store(losses + block, loss_sum)
+
+
+@triton.jit
+def descend(o, pixels, here, scale, output, loss, delta):
+    """The mean loss's gradient by these logits, and the sum of their losses."""
+    x = pixels.to(tl.float32) / 255.0
+    y = reconstruct(o, output)
+    value = tl.where(here, loss_of(o, y, x, loss, delta), 0.0)
+    lost = tl.sum(tl.sum(value, axis=1), axis=0)
+    return tl.where(here, loss_gradient(y, x, loss, output, delta) * scale, 0.0), lost
 
 
 @triton.jit(do_not_specialize=["n_images"])
@@ -252,6 +312,7 @@ def hidden_gradient(
     tile_list,
     tile_slot,
     tile_units,
+    count,
     codes,
     rates,
     numbers,
@@ -269,6 +330,8 @@ def hidden_gradient(
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
+    PARTS: tl.constexpr,  # blocks of outputs, of decode
+    JOINED_TILES: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
     """P of a tile; grid (T,)."""
@@ -282,29 +345,36 @@ def hidden_gradient(
     in_use = unit < tl.load(tile_units + tile)
     row = tile * BLOCK_R + unit
     start = tl.load(position + slot) * B
+    joined = tl.load(count + slot) == JOINED_TILES
+    parts = gradient + slot * B * D
     bias_gradient = tl.zeros((BLOCK_R,), dtype=tl.float32)
     for b0 in range(0, B, BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
-        total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
-        for d0 in range(0, D, BLOCK_D):
-            d = d0 + tl.arange(0, BLOCK_D)
-            g = tl.load(
-                gradient + slot * B * D + (b[:, None] * D + d[None, :]),
-                mask=(b < B)[:, None] & (d < D)[None, :],
-                other=0.0,
-            )
-            w = tl.load(
-                decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
-                mask=in_use[:, None] & (d < D)[None, :],
-                other=0.0,
-            )
-            total = tl.dot(g, tl.trans(w), total, input_precision=PRECISION)
         at = b[:, None] * BLOCK_R + unit[None, :]
+        in_batch = (b < B)[:, None]
+        total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
+        if joined:
+            for part in range(PARTS):
+                total += tl.load(parts + part * B * BLOCK_R + at, mask=in_batch, other=0.0)
+        else:
+            for d0 in range(0, D, BLOCK_D):
+                d = d0 + tl.arange(0, BLOCK_D)
+                g = tl.load(
+                    gradient + slot * B * D + (b[:, None] * D + d[None, :]),
+                    mask=in_batch & (d < D)[None, :],
+                    other=0.0,
+                )
+                w = tl.load(
+                    decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
+                    mask=in_use[:, None] & (d < D)[None, :],
+                    other=0.0,
+                )
+                total = tl.dot(g, tl.trans(w), total, input_precision=PRECISION)
         seen = (b < B) & (start + b < n_images)
         here = seen[:, None] & in_use[None, :]
         slope = derivative(tl.load(z + tile * B * BLOCK_R + at, mask=here, other=0.0), activation)
         p = tl.where(here, total * slope, 0.0)
-        tl.store(hidden + tile * B * BLOCK_R + at, p, mask=(b < B)[:, None])
+        tl.store(hidden + tile * B * BLOCK_R + at, p, mask=in_batch)
         bias_gradient += tl.sum(p, axis=0)
     bias, first, second = recall(encoder_bias, bias_first, bias_second, row, in_use, code)
     step(
@@ -397,6 +467,7 @@ def update_decoder(
     tile_list,
     tile_slot,
     tile_units,
+    count,
     codes,
     rates,
     numbers,
@@ -412,13 +483,16 @@ def update_decoder(
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
+    JOINED_TILES: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """W2's step of a tile and BLOCK_D outputs; grid (T, D / BLOCK_D)."""
+    """W2's step of a tile and BLOCK_D outputs, unless decode took it; grid (T, D / BLOCK_D)."""
     tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
     if tile < 0:
         return
     slot = tl.load(tile_slot + tile).to(tl.int64)
+    if tl.load(count + slot) == JOINED_TILES:
+        return
     unit = tl.arange(0, BLOCK_R)
     in_use = unit < tl.load(tile_units + tile)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
