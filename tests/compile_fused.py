@@ -1,11 +1,12 @@
 """Compile the fused trainer's kernels for an H100 that need not be there.
 
     python -m tests.compile_fused compile 784 128 tf32    what each kernel takes, at this D and B
+    python -m tests.compile_fused ahead                   how often each is when a worker starts
     python -m tests.compile_fused specialise              how often each is compiled in a study
 
 The arguments are those of real launches, on a population in the CPU's memory: what would run is
-what is compiled. A process of its own, because Triton's interpreter and its compiler exclude each
-other: it needs TRITON_INTERPRET=0.
+what is compiled, by Triton itself, which is told that its device is an H100. A process of its own,
+because Triton's interpreter and its compiler exclude each other: it needs TRITON_INTERPRET=0.
 """
 
 import json
@@ -20,44 +21,46 @@ from typing import Any
 
 import torch
 import triton
+from torch import Tensor
 from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource, make_backend
+from triton.compiler import make_backend
+from triton.runtime import driver
 from triton.runtime.jit import JITFunction, create_function_from_signature
 
-from sweep.trainer.fused.layout import Layout
-from sweep.trainer.fused.population import Blocks, Images, Population
-from tests.fused_factories import every_choice, fused_spec, make_fused
+from sweep.trainer.fused.compiling import compile_kernels, compile_only, launch_each
+from sweep.trainer.fused.kernels import KERNELS
+from sweep.trainer.fused.population import PRECISIONS
+from tests.fused_factories import (
+    BLOCKS,
+    FUSED,
+    LARGE_BLOCKS,
+    every_choice,
+    fused_spec,
+    make_fused,
+)
 
 H100 = GPUTarget("cuda", 90, 32)
 
-#: What a launch says to the compiler, not to the kernel.
-OPTIONS = ("num_warps", "num_stages", "maxnreg")
-
 Launch = Callable[..., None]
+
+
+class PretendedH100:
+    """What Triton asks a driver before it compiles for its device."""
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+    def get_current_target(self) -> GPUTarget:
+        return H100
 
 
 def specialise(kernel: Any, *args: Any, **constants: Any) -> list[tuple[str, Any]]:
     """(type, what is compiled in) of each argument: with another one Triton compiles again."""
     bind = create_function_from_signature(kernel.signature, kernel.params, make_backend(H100))
     return list(bind(*args, **constants)[1])
-
-
-def compile_launch(kernel: Any, *args: Any, **constants: Any) -> Any:
-    """As ``kernel[grid](*args, **constants)`` would on an H100."""
-    options = {
-        name: constants.pop(name)
-        for name in ("num_warps", "num_stages", "maxnreg")
-        if name in constants
-    }
-    specialised = specialise(kernel, *args, **constants)
-    signature = {name: kind for name, (kind, _) in zip(kernel.arg_names, specialised, strict=True)}
-    attributes = {
-        (i,): make_backend(H100).parse_attr(known)
-        for i, (_, known) in enumerate(specialised)
-        if isinstance(known, str)
-    }
-    source = ASTSource(kernel, signature, constants, attributes)
-    return triton.compile(source, target=H100, options=options)
 
 
 def instead_of_running(do: Launch) -> None:
@@ -69,24 +72,25 @@ def instead_of_running(do: Launch) -> None:
     JITFunction.run = run
 
 
-def compile_all(population: Population) -> dict[str, Any]:
+def compile_all(pixels: Tensor, **shape: Any) -> dict[str, Any]:
     """Each kernel that a step or a measurement launches, compiled."""
     compiled: dict[str, Any] = {}
 
-    def keep(kernel: Any, *args: Any, **constants: Any) -> None:
-        if kernel.fn.__name__ not in compiled:
-            compiled[kernel.fn.__name__] = compile_launch(kernel, *args, **constants)
+    def keep(kernel: Any, grid: tuple[int, ...], *args: Any, **constants: Any) -> None:
+        compiled[kernel.fn.__name__] = kernel.warmup(*args, grid=grid, **constants)
 
-    instead_of_running(keep)
-    labels = torch.zeros(256, dtype=torch.int32)
-    images = Images(torch.zeros((256, population.n_inputs), dtype=torch.uint8), labels, 10)
-    population.train_step()
-    population.measure(images, lambda: population.measure_step(images, watch=True), summarise=True)
+    launch_each(keep, pixels, **shape)
     return compiled
 
 
+def compile_ahead(pixels: Tensor, **shape: Any) -> dict[str, int]:
+    """How often a worker that starts compiles each kernel, for both precisions."""
+    compile_kernels(pixels, precisions=PRECISIONS, **shape)
+    return {kernel.fn.__name__: len(kernel.device_caches[0][0]) for kernel in KERNELS}
+
+
 def count_specialisations() -> dict[str, int]:
-    """How often each kernel would be compiled for a stream of trials of every kind."""
+    """How often each kernel would be compiled: ahead, and for a stream of trials of every kind."""
     seen: dict[str, set[str]] = {}
 
     def keep(kernel: Any, *args: Any, **constants: Any) -> None:
@@ -96,6 +100,9 @@ def count_specialisations() -> dict[str, int]:
     instead_of_running(keep)
     triton.knobs.runtime.interpret = True  # for the trainer, which asks; the kernels are loaded
     fused = make_fused()
+    of_fused = {"batch_size": FUSED.batch_size, "blocks": LARGE_BLOCKS, "precision": "ieee"}
+    launch_each(compile_only, fused.data.train, **of_fused)
+    assert seen.keys() == {kernel.fn.__name__ for kernel in KERNELS}
     for number, config in enumerate(every_choice()[::13]):
         assert fused.admit(fused_spec(number, replace(config, hidden_width=number % 64 + 1)))
         fused.train_epoch(), fused.train_epoch()
@@ -122,31 +129,23 @@ def describe(kernel: Any, cubin: Path) -> dict[str, Any]:
     }
 
 
-def compile_and_describe(n_inputs: int, batch_size: int, precision: str, blocks: Blocks) -> None:
-    population = Population(
-        Layout(n_slots=4, n_tiles=8, tile_units=blocks.units),
-        torch.zeros((256, n_inputs), dtype=torch.uint8),
-        batch_size=batch_size,
-        n_evaluated=256,
-        n_classes=10,
-        blocks=blocks,
-        precision=precision,
-    )
+def main() -> None:
+    driver.set_active(PretendedH100())
     with tempfile.TemporaryDirectory() as folder:
         triton.knobs.cache.dir = folder
-        for name, kernel in compile_all(population).items():
-            print(json.dumps({"kernel": name} | describe(kernel, Path(folder, "cubin"))))
-
-
-def main() -> None:
-    match sys.argv[1:]:
-        case ["specialise"]:
-            print(json.dumps(count_specialisations()))
-        case ["compile", n_inputs, batch_size, precision, *blocks]:
-            sizes = Blocks(**json.loads(blocks[0])) if blocks else Blocks()
-            compile_and_describe(int(n_inputs), int(batch_size), precision, sizes)
-        case _:
-            sys.exit(__doc__)
+        match sys.argv[1:]:
+            case ["specialise"]:
+                print(json.dumps(count_specialisations()))
+            case ["ahead"]:
+                pixels = torch.zeros((64, 20), dtype=torch.uint8)
+                print(json.dumps(compile_ahead(pixels, batch_size=16, blocks=BLOCKS)))
+            case ["compile", n_inputs, batch_size, precision]:
+                pixels = torch.zeros((256, int(n_inputs)), dtype=torch.uint8)
+                compiled = compile_all(pixels, batch_size=int(batch_size), precision=precision)
+                for name, kernel in compiled.items():
+                    print(json.dumps({"kernel": name} | describe(kernel, Path(folder, "cubin"))))
+            case _:
+                sys.exit(__doc__)
 
 
 if __name__ == "__main__":

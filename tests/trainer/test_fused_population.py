@@ -15,6 +15,7 @@ from sweep.names import Activation, Loss, Optimizer, Output
 from sweep.trainer import DeviceData, Diverged, load_model
 from sweep.trainer.fused import FusedTrainer
 from sweep.trainer.fused.kernels import KERNELS
+from sweep.trainer.fused.population import PRECISIONS
 from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged
 from tests.factories import make_images
 from tests.fused_factories import (
@@ -352,6 +353,17 @@ def test_at_full_size_every_choice_trains_as_the_reference_does_for_20_steps(
 # Compilation
 
 
+#: What multiplies matrices, and so knows precisions.
+WITH_PRODUCTS = {
+    "encode",
+    "decode",
+    "hidden_gradient",
+    "update_encoder",
+    "update_decoder",
+    "measure",
+}
+
+
 def without_interpreter(*arguments: str) -> list[dict[str, object]]:
     """What ``tests.compile_fused`` prints, in a process where Triton compiles."""
     process = subprocess.run(
@@ -364,10 +376,11 @@ def without_interpreter(*arguments: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
-def test_every_kernel_compiles_for_an_h100_without_one() -> None:
-    blocks = '{"units": 16, "examples": 16, "outputs": 16, "inputs": 16}'
-    compiled = without_interpreter("compile", "20", "16", "tf32", blocks)
-    assert {line["kernel"] for line in compiled} == {kernel.__name__ for kernel in KERNELS}
+def test_every_kernel_is_compiled_for_an_h100_ahead_of_its_first_launch() -> None:
+    (counts,) = without_interpreter("ahead")
+    assert counts.keys() == {kernel.__name__ for kernel in KERNELS}
+    assert {name for name, count in counts.items() if count == len(PRECISIONS)} == WITH_PRODUCTS
+    assert {count for name, count in counts.items() if name not in WITH_PRODUCTS} == {1}
 
 
 def test_a_stream_of_different_trials_compiles_every_kernel_once() -> None:

@@ -7,7 +7,7 @@ outputs, C classes. Which slot does what is decided elsewhere; here is only what
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from sweep.trainer.fused.settings import Rows
 from sweep.trainer.initialisation import Weights
 
 PRECISIONS = ("tf32", "ieee")
+
+#: (kernel, grid, arguments …): makes a launch, or what else is to be done with one.
+Launch = Callable[..., object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +126,11 @@ class Population:
         n_classes: int,
         blocks: Blocks,
         precision: str,
+        launch: Launch | None = None,
     ) -> None:
         self.layout, self.train, self.device = layout, train, train.device
         self.blocks, self.precision = blocks, precision
+        self._launch = launch or _run
         n, d = train.shape
         self.batch_size, self.n_inputs = batch_size, d
         self.steps_per_epoch = math.ceil(n / batch_size)
@@ -252,7 +257,9 @@ class Population:
 
     def _begin_step(self) -> None:
         block = 128
-        kernels.begin_step[(math.ceil(self.layout.n_slots / block),)](
+        self._launch(
+            kernels.begin_step,
+            (math.ceil(self.layout.n_slots / block),),
             self.training.count,
             self.codes,
             self.settings,
@@ -265,7 +272,9 @@ class Population:
 
     def _encode(self, work: Work, images: Tensor, order: Tensor, position: Tensor) -> None:
         n_blocks = math.ceil(self.batch_size / self.blocks.examples_for(self.batch_size))
-        kernels.encode[(self.layout.n_tiles, n_blocks)](
+        self._launch(
+            kernels.encode,
+            (self.layout.n_tiles, n_blocks),
             work.tile_list,
             work.tile_slot,
             work.tile_units,
@@ -281,7 +290,9 @@ class Population:
         )
 
     def _decode(self) -> None:
-        kernels.decode[(self.layout.n_slots, self.n_parts)](
+        self._launch(
+            kernels.decode,
+            (self.layout.n_slots, self.n_parts),
             self.training.slot_list,
             self.training.tile_list,
             self.training.first,
@@ -307,7 +318,9 @@ class Population:
         )
 
     def _hidden_gradient(self) -> None:
-        kernels.hidden_gradient[(self.layout.n_tiles,)](
+        self._launch(
+            kernels.hidden_gradient,
+            (self.layout.n_tiles,),
             self.training.tile_list,
             self.training.tile_slot,
             self.training.tile_units,
@@ -328,7 +341,9 @@ class Population:
         )
 
     def _update_encoder(self) -> None:
-        kernels.update_encoder[(self.layout.n_tiles, self.n_parts)](
+        self._launch(
+            kernels.update_encoder,
+            (self.layout.n_tiles, self.n_parts),
             self.training.tile_list,
             self.training.tile_slot,
             self.training.tile_units,
@@ -346,7 +361,9 @@ class Population:
         )
 
     def _update_decoder(self) -> None:
-        kernels.update_decoder[(self.layout.n_tiles, self.n_parts)](
+        self._launch(
+            kernels.update_decoder,
+            (self.layout.n_tiles, self.n_parts),
             self.training.tile_list,
             self.training.tile_slot,
             self.training.tile_units,
@@ -364,7 +381,9 @@ class Population:
         )
 
     def _watch_units(self, n_images: int) -> None:
-        kernels.watch_units[(self.layout.n_tiles,)](
+        self._launch(
+            kernels.watch_units,
+            (self.layout.n_tiles,),
             self.measuring.tile_list,
             self.measuring.tile_slot,
             self.numbers,
@@ -379,7 +398,9 @@ class Population:
         )
 
     def _measure(self, images: Images, keep: bool) -> None:
-        kernels.measure[(self.layout.n_slots, self.n_parts)](
+        self._launch(
+            kernels.measure,
+            (self.layout.n_slots, self.n_parts),
             self.measuring.slot_list,
             self.measuring.tile_list,
             self.measuring.first,
@@ -402,7 +423,9 @@ class Population:
         )
 
     def _summarise_tiles(self) -> None:
-        kernels.summarise_tiles[(self.layout.n_tiles,)](
+        self._launch(
+            kernels.summarise_tiles,
+            (self.layout.n_tiles,),
             self.measuring.tile_list,
             self.measuring.tile_slot,
             self.measuring.tile_units,
@@ -419,7 +442,9 @@ class Population:
         )
 
     def _summarise_slots(self) -> None:
-        kernels.summarise_slots[(self.layout.n_slots,)](
+        self._launch(
+            kernels.summarise_slots,
+            (self.layout.n_slots,),
             self.measuring.slot_list,
             self.measuring.tile_list,
             self.measuring.first,
@@ -483,6 +508,10 @@ def on_device(values: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda":
         return values.contiguous().pin_memory().to(device, non_blocking=True)
     return values
+
+
+def _run(kernel: Any, grid: tuple[int, ...], *args: object, **sizes: object) -> object:
+    return kernel[grid](*args, **sizes)
 
 
 def _power_of_2(n: int) -> int:

@@ -9,6 +9,7 @@ a smaller last one. The kernels are those that the study then runs, so they are 
 import gc
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from triton.errors import TritonError
 from sweep.errors import DeviceError
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.trainer.data import DeviceData
+from sweep.trainer.fused.compiling import compile_kernels
 from sweep.trainer.fused.population import Blocks
 from sweep.trainer.fused.trainer import FusedTrainer
 from sweep.trainer.randomness import initial_weights
@@ -80,16 +82,12 @@ def check_kernels(
 ) -> None:
     """Raises DeviceError where the fused trainer fails, or disagrees with the reference trainer."""
     data = _made_up(shaped_as, device, batch_size)
+    if device.type == "cuda":
+        with _told(device):
+            compile_kernels(data.train, batch_size=batch_size, precisions=TOLERANCES, blocks=blocks)
     for precision in TOLERANCES:
-        try:
+        with _told(device):
             differences = list(_differences(data, device, precision, batch_size, blocks))
-        except (TritonError, RuntimeError) as error:
-            raise DeviceError(
-                f"the fused trainer's kernels do not run on {_named(device)}: "
-                f"{type(error).__name__}: {str(error).partition(chr(10))[0]}. {INSTEAD}"
-            ) from error
-        finally:
-            _free(device)
         wrong = [difference for difference in differences if difference.too_large]
         if wrong:
             raise DeviceError(
@@ -97,6 +95,20 @@ def check_kernels(
                 f"{_named(device)}, in {precision}: {wrong[0]}"
                 f" ({len(wrong)} of {len(differences)} comparisons failed). {INSTEAD}"
             )
+
+
+@contextmanager
+def _told(device: torch.device) -> Iterator[None]:
+    """Whatever keeps the kernels from running, as a DeviceError; the memory is free afterwards."""
+    try:
+        yield
+    except (TritonError, RuntimeError) as error:
+        raise DeviceError(
+            f"the fused trainer's kernels do not run on {_named(device)}: "
+            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}. {INSTEAD}"
+        ) from error
+    finally:
+        _free(device)
 
 
 def _differences(

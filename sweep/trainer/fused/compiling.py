@@ -1,0 +1,63 @@
+"""Every kernel compiled before the first is needed, all at the same time.
+
+One after the other they take a GPU's worker several seconds where Triton's cache is empty.
+"""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from sweep.trainer.fused.layout import Layout
+from sweep.trainer.fused.population import Blocks, Images, Launch, Population
+
+
+def compile_kernels(
+    pixels: Tensor,  # (n, D) uint8
+    *,
+    batch_size: int,
+    precisions: Iterable[str],
+    blocks: Blocks | None = None,
+) -> None:
+    """What populations over images like these will launch, in a thread for each processor.
+
+    Whoever launches it afterwards, in this process, finds it compiled. Raises what Triton raises
+    for a kernel that it cannot compile.
+    """
+    with (
+        ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="compile") as pool,
+        triton.AsyncCompileMode(pool),
+    ):
+        for precision in precisions:
+            launch_each(
+                compile_only, pixels, batch_size=batch_size, precision=precision, blocks=blocks
+            )
+
+
+def launch_each(
+    launch: Launch, pixels: Tensor, *, batch_size: int, precision: str, blocks: Blocks | None = None
+) -> None:
+    """Have every kernel launched by ``launch``, with arguments as a real population has them."""
+    blocks = blocks or Blocks()
+    population = Population(
+        Layout(n_slots=1, n_tiles=1, tile_units=blocks.units),
+        pixels,
+        batch_size=batch_size,
+        n_evaluated=len(pixels),
+        n_classes=1,
+        blocks=blocks,
+        precision=precision,
+        launch=launch,
+    )
+    labels = torch.zeros(len(pixels), dtype=torch.int32, device=pixels.device)
+    images = Images(pixels, labels, 1)
+    population.train_step()
+    population.measure(images, lambda: population.measure_step(images, watch=True), summarise=True)
+
+
+def compile_only(kernel: Any, grid: tuple[int, ...], *args: object, **sizes: object) -> None:
+    kernel.warmup(*args, grid=grid, **sizes)
