@@ -24,7 +24,7 @@ from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
 from sweep.errors import DeviceError, FailureLimitError, StudyFileError, UsageError
 from sweep.launch import ray
-from sweep.launch.devices import choose_devices, n_cores
+from sweep.launch.devices import choose_devices, n_threads
 from sweep.launch.launcher import Inbox, Launcher
 from sweep.launch.local import LocalLauncher
 from sweep.launch.places import choose_places
@@ -371,11 +371,11 @@ def means_of(study_file: StudyFile, options: RunOptions, launcher: Launcher | No
     Raises DeviceError for a device that is not there, or one that the trainer cannot use."""
     per_gpu = options.per_gpu or study_file.workers.per_gpu
     if options.engine is WorkerEngine.RAY:
-        devices, n_threads, launcher = _ray_means(study_file, options, per_gpu)
+        devices, threads, launcher = _ray_means(study_file, options, per_gpu)
     else:
         gpus = options.gpus or study_file.workers.gpus
         devices = choose_devices(gpus, per_gpu, options.cpu_workers)
-        n_threads, launcher = max(1, n_cores() // len(devices)), launcher or LocalLauncher()
+        threads, launcher = n_threads(len(devices)), launcher or LocalLauncher()
     on_cpu = devices[0] == "cpu"
     trainer = options.trainer or (Trainer.REFERENCE if on_cpu else Trainer.FUSED)
     refuse_fused_on_cpu(trainer, on_cpu=on_cpu)
@@ -383,7 +383,7 @@ def means_of(study_file: StudyFile, options: RunOptions, launcher: Launcher | No
         devices=tuple(devices),
         trainer=trainer,
         population=options.population,
-        n_threads=n_threads if on_cpu else None,
+        n_threads=threads if on_cpu else None,
         launcher=launcher,
     )
 

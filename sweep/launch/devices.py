@@ -49,6 +49,16 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def n_threads(n_workers: int) -> int:
+    """Of each of so many workers on the CPU: their share of its cores.
+
+    OMP_NUM_THREADS asks for fewer, as it does of torch itself; a list has one for each level.
+    """
+    share = max(1, n_cores() // n_workers)
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(share, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else share
+
+
 def choose_devices(gpus: str | None, per_gpu: int, cpu_workers: int | None = None) -> list[str]:
     """One entry a worker: ``cpu``, or a GPU's identifier (``per_gpu`` times).
 

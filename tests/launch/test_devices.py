@@ -7,7 +7,7 @@ import pytest
 
 from sweep.errors import DeviceError, UsageError
 from sweep.launch import devices
-from sweep.launch.devices import choose_devices
+from sweep.launch.devices import choose_devices, n_threads
 
 
 @pytest.fixture
@@ -47,6 +47,20 @@ def test_without_a_gpu_a_worker_gets_two_cores(monkeypatch: pytest.MonkeyPatch) 
 def test_a_single_core_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "n_cores", lambda: 1)
     assert choose_devices("cpu", 1) == ["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "n"), [(None, 3), ("1", 1), ("2,1", 2), ("16", 3), ("0", 3), ("many", 3)]
+)
+def test_a_worker_on_the_cpu_gets_its_share_of_threads_or_fewer_where_omp_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, wanted: str | None, n: int
+) -> None:
+    monkeypatch.setattr(devices, "n_cores", lambda: 7)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    assert n_threads(2) == n
+    assert n_threads(8) == 1
 
 
 @pytest.mark.usefixtures("no_gpu")
