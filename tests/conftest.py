@@ -14,6 +14,11 @@ from tests.postgres import NoPostgresError, PostgresServer
 if not Path("/proc/driver/nvidia/version").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+# Networks of a few units gain nothing from a second thread, and two processes of tests share the
+# cores: threads that spin while they wait for each other took half of the time. Numpy and torch
+# read it when they are loaded, so what loads them is imported further below.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 pytest_plugins = ["tests.skips"]
 
 
@@ -51,6 +56,39 @@ def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         url: str = request.getfixturevalue("postgres_url")
         return url
     return f"sqlite:///{tmp_path / 'sweep.db'}"
+
+
+@pytest.fixture(scope="session")
+def _migrated(postgres_server: PostgresServer) -> str:
+    """The database that stores in PostgreSQL are copied from: migrating each takes far longer."""
+    from sqlalchemy import make_url
+
+    from tests.store_factories import new_store
+
+    url = postgres_server.new_database()
+    new_store(url).dispose()
+    return str(make_url(url).database)
+
+
+@pytest.fixture
+def postgres_store_url(postgres_server: PostgresServer, _migrated: str) -> str:
+    """The URL of an empty store in PostgreSQL made for this test."""
+    return postgres_server.new_database(copy_of=_migrated)
+
+
+@pytest.fixture
+def sqlite_store_url(tmp_path: Path) -> str:
+    """The URL of an empty store in SQLite made for this test."""
+    from tests.store_factories import sqlite_store
+
+    return str(sqlite_store(tmp_path).url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """An empty store of each kind; ``storage_url`` has no tables yet."""
+    url: str = request.getfixturevalue(f"{request.param}_store_url")
+    return url
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import optuna
@@ -75,9 +76,13 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
+#: Asked many times a second: opening a store anew each time took a core from the study.
+_opened = cache(open_store)
+
+
 def n_finished(url: str) -> int:
     try:
-        return read.study(open_store(url), "x").n_finished
+        return read.study(_opened(url), "x").n_finished
     except Exception:  # not there yet
         return 0
 
