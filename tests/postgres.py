@@ -77,12 +77,12 @@ class PostgresServer:
         with self._connect() as connection:
             connection.execute("SELECT pg_promote()")
 
-    def new_database(self) -> str:
-        """Create an empty database; return its SQLAlchemy URL."""
+    def new_database(self, copy_of: str = "template1") -> str:
+        """Create a database, empty or a copy of another; return its SQLAlchemy URL."""
         self.n_databases += 1
         name = f"test_{self.n_databases}"
         with self._connect() as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{copy_of}"'.encode())
         return f"postgresql+psycopg://sweep:{self.password}@{self.host}:{self.port}/{name}"
 
     def kill(self) -> None:

@@ -1,10 +1,25 @@
-"""Coordinators run in a folder of their own: weights of a study in PostgreSQL go where they run."""
+"""What the coordinator's tests share: a store, in a folder of their own."""
 
 from pathlib import Path
 
 import pytest
 
+from sweep.store.engine import Engine
+from tests.store_factories import sqlite_store
+
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # Weights of a study in PostgreSQL go where its coordinator runs.
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return sqlite_store(tmp_path)
+
+
+@pytest.fixture
+def url(engine: Engine) -> str:
+    """The store's, for Optuna's own eyes."""
+    return str(engine.url)

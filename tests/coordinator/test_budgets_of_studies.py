@@ -16,17 +16,13 @@ from sweep.trial import EpochMetrics
 from tests.coordinator.test_run import (
     STUDY,
     THREE,
-    engine,
     go_on,
     run,
     states,
     study_file,
     trials,
-    url,
 )
 from tests.fake_workers import FakeLauncher, slowly
-
-__all__ = ["engine", "url"]
 
 
 def why(engine: Any) -> str:

@@ -14,18 +14,14 @@ from tests.coordinator.test_run import (
     STUDY,
     THREE,
     die_at,
-    engine,
     go_on,
     post_at,
     run,
     states,
     study_file,
     trials,
-    url,
 )
 from tests.fake_workers import FakeLauncher, FakeWorker, slowly
-
-__all__ = ["engine", "url"]
 
 #: Two configurations, and a sampler that draws them again and again.
 TWO = STUDY.replace("{low = 8, high = 1024, log = true}", "{choices = [8, 16]}")

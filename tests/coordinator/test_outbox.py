@@ -4,7 +4,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from sweep.coordinator.progress import Progress
 from sweep.errors import StoreError
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.migrate import open_store
 from sweep.store.writer import Rows, StudyWriter
 from tests.coordinator.test_run import (
     STUDY,
@@ -30,16 +28,6 @@ from tests.coordinator.test_run import (
     trials,
 )
 from tests.fake_workers import FakeLauncher, slowly
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'x.db'}"
-
-
-@pytest.fixture
-def engine(url: str) -> Engine:
-    return open_store(url, create=True)
 
 
 class Hanging:

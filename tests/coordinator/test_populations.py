@@ -24,16 +24,6 @@ from tests.fake_workers import FakeLauncher, FakeWorker
 ROOM = Room(slots=8, rows=4096, tile_units=32)
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'x.db'}"
-
-
-@pytest.fixture
-def engine(url: str) -> Engine:
-    return open_store(url, create=True)
-
-
 def worker(room: Room, *specs: TrialSpec) -> Worker:
     handle: FakeWorker = None  # type: ignore[assignment]
     made = Worker(name="w0", device="0", handle=handle, room=room)

@@ -58,6 +58,7 @@ from sweep.trial import (
     WorkerSetup,
 )
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowly
+from tests.store_factories import sqlite_store
 
 STUDY = """
 study.name = "x"
@@ -74,16 +75,6 @@ THREE = RunOptions(gpus="cpu", cpu_workers=3)
 
 def study_file(text: str = STUDY, *overrides: str) -> StudyFile:
     return loads(text, "test.toml", overrides)
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'x.db'}"
-
-
-@pytest.fixture
-def engine(url: str) -> Engine:
-    return open_store(url, create=True)
 
 
 def run(
@@ -179,7 +170,8 @@ def test_workers_that_are_lost_while_the_study_is_interrupted_make_no_error_of_i
 def test_vitals_are_kept_with_their_worker_and_change_nothing_else(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quiet = open_store(f"sqlite:///{tmp_path / 'quiet.db'}", create=True)
+    (tmp_path / "quiet").mkdir()
+    quiet = sqlite_store(tmp_path / "quiet")
     run(quiet)
     monkeypatch.setattr("sweep.worker.pulse.BEAT_SECONDS", 0.0)  # one after every epoch
     monkeypatch.setattr("sweep.worker.session.device_meter", lambda device: lambda: 0.25)
@@ -580,7 +572,7 @@ def test_a_database_file_removed_under_a_running_study_is_noticed_at_once(
 ) -> None:
     def observer(progress: Progress) -> None:
         if progress.n_complete >= 2:
-            (tmp_path / "x.db").unlink(missing_ok=True)
+            (tmp_path / "sweep.db").unlink(missing_ok=True)
 
     with pytest.raises(StoreGoneError):
         run(engine, FakeLauncher(slowly), observer=observer)
@@ -612,7 +604,7 @@ def test_the_weights_of_the_best_so_far_are_kept_under_optunas_names(
     best = read.best(engine, "x", 1)[0].number
     study = optuna.load_study(study_name="x", storage=url)
     (meta,) = optuna.artifacts.get_all_artifact_meta(study.trials[best], storage=study._storage)
-    assert (tmp_path / "x.db.artifacts" / meta.artifact_id).read_bytes() == b"weights"
+    assert (tmp_path / "sweep.db.artifacts" / meta.artifact_id).read_bytes() == b"weights"
     assert read.trial(engine, "x", best).artifact_id == meta.artifact_id
     kept = [t.number for t in study.trials if read.trial(engine, "x", t.number).artifact_id]
     so_far = [t.value for t in study.trials]

@@ -1,7 +1,6 @@
 """Several devices: a fast one gets more, one that fails is left out, and nothing is lost."""
 
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from sweep.coordinator.run import RunOptions, start
 from sweep.names import Trainer
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.migrate import open_store
 from sweep.studyfile import loads
 from sweep.trial import TrialSpec
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed
@@ -25,11 +23,6 @@ sampler.name = "random"
 budget.trials = 24
 """
 PATIENCE_SECONDS = 20
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return open_store(f"sqlite:///{tmp_path / 'x.db'}", create=True)
 
 
 @pytest.fixture(autouse=True)

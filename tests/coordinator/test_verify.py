@@ -14,10 +14,8 @@ from sweep.store.engine import writing
 from sweep.store.schema import sweep_studies, sweep_trials
 from sweep.store.trained import trained
 from sweep.trial import TrialSpec
-from tests.coordinator.test_run import STUDY, engine, go_on, run, study_file, url
+from tests.coordinator.test_run import STUDY, go_on, run, study_file
 from tests.fake_workers import FakeLauncher, FakeWorker
-
-__all__ = ["engine", "url"]
 
 
 def again(engine: Any, number: int = 1, launcher: FakeLauncher | None = None) -> Verification:

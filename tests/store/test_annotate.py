@@ -7,6 +7,7 @@ from sqlalchemy import Engine, func, inspect, select, text
 from sweep.errors import NotFoundError, StudyHeldError, UsageError
 from sweep.store import annotate, read, schema
 from sweep.store.lease import Holder
+from sweep.store.migrate import open_store
 from tests.store_factories import (
     EPOCH,
     add_rows,
@@ -14,7 +15,6 @@ from tests.store_factories import (
     add_trial,
     fill_study,
     lease_row,
-    new_store,
     sqlite_store,
 )
 
@@ -29,9 +29,9 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def store(storage_url: str) -> Iterator[Engine]:
+def store(store_url: str) -> Iterator[Engine]:
     """A store of each kind of database."""
-    engine = new_store(storage_url)
+    engine = open_store(store_url)
     yield engine
     engine.dispose()
 

@@ -234,8 +234,8 @@ class TestSqlite(StoreContract):
 
 class TestPostgres(StoreContract):
     @pytest.fixture
-    def engine(self, postgres_url: str) -> Iterator[Engine]:
-        engine = open_store(postgres_url, create=True)
+    def engine(self, postgres_store_url: str) -> Iterator[Engine]:
+        engine = open_store(postgres_store_url)
         yield engine
         engine.dispose()
 

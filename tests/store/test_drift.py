@@ -11,8 +11,8 @@ from tests.store_factories import add_study
 
 
 @pytest.fixture
-def engine(storage_url: str) -> Engine:
-    engine = open_store(storage_url, create=True)
+def engine(store_url: str) -> Engine:
+    engine = open_store(store_url)
     add_study(engine, "x")
     return engine
 

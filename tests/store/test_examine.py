@@ -300,8 +300,8 @@ def test_a_file_of_no_trial_is_set_aside_and_a_young_one_left(engine: Engine) ->
     assert young.exists() and not old.exists()
 
 
-def test_all_faults_at_once_are_mended_in_postgres(postgres_url: str, tmp_path: Path) -> None:
-    engine = open_store(postgres_url, create=True)
+def test_all_faults_at_once_are_mended_in_postgres(postgres_store_url: str, tmp_path: Path) -> None:
+    engine = open_store(postgres_store_url)
     run(engine)
     with writing(engine) as connection:
         for statement in (

@@ -21,8 +21,8 @@ from tests.store_factories import EPOCH, add_explanation, add_study, new_store, 
 BASELINE, TARGET = TrialConfig(), TrialConfig(epochs=9)
 
 
-def test_the_one_that_was_run_last_comes_last(storage_url: str) -> None:
-    engine = open_store(storage_url, create=True)
+def test_the_one_that_was_run_last_comes_last(store_url: str) -> None:
+    engine = open_store(store_url)
     for name in ("x", "y"):
         add_study(engine, name)
     for updated_at, suffix in ((5.0, "explain"), (7.0, "explain-3"), (6.0, "explain-2")):
@@ -55,11 +55,11 @@ def test_a_study_made_anew_is_not_the_one_that_was_explained(tmp_path: Path) -> 
     assert [of.child for of in strangers(engine, "x")] == ["x-explain"]
 
 
-def test_a_copy_is_explained_as_the_study_was(tmp_path: Path, postgres_url: str) -> None:
+def test_a_copy_is_explained_as_the_study_was(tmp_path: Path, postgres_store_url: str) -> None:
     """There and back: both databases hand a moment on as it is."""
     source, target, back = (
         sqlite_store(tmp_path),
-        new_store(postgres_url),
+        open_store(postgres_store_url),
         new_store(f"sqlite:///{tmp_path}/back.db"),
     )
     add_study(source, "x", created_at=1795674777.91198)

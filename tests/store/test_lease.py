@@ -24,8 +24,8 @@ ELSEWHERE = Holder(host="elsewhere", pid=1, process={"boot": "x", "pid_namespace
 
 
 @pytest.fixture
-def engine(storage_url: str) -> Engine:
-    engine = open_store(storage_url, create=True)
+def engine(store_url: str) -> Engine:
+    engine = open_store(store_url)
     add_study(engine, "x")
     return engine
 
@@ -173,11 +173,11 @@ def test_of_many_who_find_an_expired_lease_one_takes_it(engine: Engine) -> None:
 
 
 def test_a_transaction_that_stands_still_does_not_keep_a_lease_that_ran_out(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    postgres_store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A coordinator was stopped in its transaction, after rows that went as a pipeline: the server
     # keeps the locks of its lease and its study for as long as its process stands.
-    engine = open_store(postgres_url, create=True)
+    engine = open_store(postgres_store_url)
     add_study(engine, "x")
     token = str(take_as(engine, ELSEWHERE))
     expire(engine)
@@ -194,12 +194,12 @@ def test_a_transaction_that_stands_still_does_not_keep_a_lease_that_ran_out(
 
 
 def test_a_lease_that_ran_out_and_is_locked_is_waited_for_and_not_hung_upon(
-    postgres_url: str,
+    postgres_store_url: str,
 ) -> None:
     # Ending one transaction of a coordinator that stands still lets another of its own have the row
     # that it waited for, and stand still in its turn. Whoever queues at the row would never be back
     # to end that one too.
-    engine = open_store(postgres_url, create=True)
+    engine = open_store(postgres_store_url)
     add_study(engine, "x")
     token = str(take_as(engine, ELSEWHERE))
     expire(engine)

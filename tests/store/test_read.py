@@ -12,6 +12,7 @@ from sweep.errors import NotFoundError, UsageError
 from sweep.names import Outcome
 from sweep.store import clock, read, schema
 from sweep.store.engine import writing
+from sweep.store.migrate import open_store
 from sweep.trial import TrialConfig
 from tests.store_factories import (
     DISTRIBUTIONS,
@@ -21,7 +22,6 @@ from tests.store_factories import (
     add_study,
     add_trial,
     lease_row,
-    new_store,
     sqlite_store,
 )
 
@@ -36,9 +36,9 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def store(storage_url: str) -> Iterator[Engine]:
+def store(store_url: str) -> Iterator[Engine]:
     """A store of each kind of database."""
-    engine = new_store(storage_url)
+    engine = open_store(store_url)
     yield engine
     engine.dispose()
 

@@ -10,6 +10,7 @@ from sweep.errors import NotFoundError
 from sweep.names import CommandKind
 from sweep.store import annotate, commands, read, revisions, schema
 from sweep.store.engine import connect, writing
+from sweep.store.migrate import open_store
 from sweep.store.study import hold_study
 from tests.store_factories import (
     EPOCH,
@@ -17,15 +18,14 @@ from tests.store_factories import (
     add_study,
     add_trial,
     lease_row,
-    new_store,
 )
 
 FOREVER = EPOCH + 1e9
 
 
 @pytest.fixture
-def engine(storage_url: str) -> Iterator[Engine]:
-    engine = new_store(storage_url)
+def engine(store_url: str) -> Iterator[Engine]:
+    engine = open_store(store_url)
     yield engine
     engine.dispose()
 
@@ -113,7 +113,7 @@ def test_a_study_deleted_meanwhile_takes_no_revision(engine: Engine) -> None:
 
 
 def test_revisions_of_two_writers_become_visible_in_their_order(
-    engine: Engine, storage_url: str
+    engine: Engine, store_url: str
 ) -> None:
     # The race: writer A takes revision 1 and is slow, writer B takes 2 and commits first; a reader
     # that then sees 2 would never ask for what A writes under 1. So B has to wait for A.

@@ -16,11 +16,12 @@ from benchmarks.synthetic import add_study as add_synthetic
 from sweep.errors import NotFoundError
 from sweep.names import Activation
 from sweep.store import annotate, read, table_reader
+from sweep.store.migrate import open_store
 from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
 from sweep.store.table import Choices, TrialTable
 from sweep.store.table_reader import TableReader
 from sweep.trial import TrialConfig
-from tests.store_factories import EPOCH, add_study, add_trial, new_store, sqlite_store
+from tests.store_factories import EPOCH, add_study, add_trial, sqlite_store
 
 NEW = NewStudy(
     name="study",
@@ -34,8 +35,8 @@ NEW = NewStudy(
 
 
 @pytest.fixture
-def engine(storage_url: str) -> Iterator[Engine]:
-    engine = new_store(storage_url)
+def engine(store_url: str) -> Iterator[Engine]:
+    engine = open_store(store_url)
     yield engine
     engine.dispose()
 
@@ -100,13 +101,13 @@ def test_each_objective_is_a_column_of_values(engine: Engine) -> None:
 
 
 def test_a_trial_that_optunas_own_tools_enqueued_waits_without_settings(
-    engine: Engine, storage_url: str
+    engine: Engine, store_url: str
 ) -> None:
     study_id = add_study(engine)
     reader = TableReader(engine, "study")
     add_trial(engine, study_id, 0, 0.1)
     assert len(reader.look()) == 1
-    storage = optuna.storages.RDBStorage(storage_url)
+    storage = optuna.storages.RDBStorage(store_url)
     optuna.load_study(study_name="study", storage=storage).enqueue_trial({"hidden_width": 8})
     storage.engine.dispose()
     annotate.note(engine, "study", "there is one more")

@@ -21,8 +21,8 @@ WORKER = {
 
 
 @pytest.fixture
-def engine(storage_url: str) -> Engine:
-    engine = open_store(storage_url, create=True)
+def engine(store_url: str) -> Engine:
+    engine = open_store(store_url)
     add_study(engine, "x")
     return engine
 

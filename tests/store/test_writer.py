@@ -30,8 +30,8 @@ EVENT = {"kind": "test", "number": None, "worker": None}
 
 
 @pytest.fixture
-def engine(storage_url: str) -> Engine:
-    engine = open_store(storage_url, create=True)
+def engine(store_url: str) -> Engine:
+    engine = open_store(store_url)
     create_study(engine, NEW)
     return engine
 
@@ -86,19 +86,19 @@ def stored(url: str) -> list[dict[str, object]]:
 
 
 def test_optuna_reads_what_it_would_have_written_itself(
-    opened: OpenStudy, storage_url: str, tmp_path_factory: pytest.TempPathFactory
+    opened: OpenStudy, store_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     theirs = f"sqlite:///{tmp_path_factory.mktemp('theirs')}/optuna.db"
     sampler = optuna.samplers.RandomSampler(seed=1)
     run(optuna.create_study(study_name="x", storage=theirs, sampler=sampler))
     run(memory(opened))
     opened.writer.flush()
-    assert stored(storage_url) == stored(theirs)
-    for study in (optuna.load_study(study_name="x", storage=u) for u in (storage_url, theirs)):
+    assert stored(store_url) == stored(theirs)
+    for study in (optuna.load_study(study_name="x", storage=u) for u in (store_url, theirs)):
         assert study.user_attrs == {"who": {"us": [1, None]}}
 
 
-def test_it_does_not_matter_when_the_ticks_fall(opened: OpenStudy, storage_url: str) -> None:
+def test_it_does_not_matter_when_the_ticks_fall(opened: OpenStudy, store_url: str) -> None:
     study = memory(opened)
     whole = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     run(whole)
@@ -111,7 +111,7 @@ def test_it_does_not_matter_when_the_ticks_fall(opened: OpenStudy, storage_url: 
     opened.storage.set_trial_param = write_often  # type: ignore[method-assign]
     run(study)
     opened.writer.flush()
-    assert stored(storage_url) == [told(trial) for trial in whole.trials]
+    assert stored(store_url) == [told(trial) for trial in whole.trials]
 
 
 def test_a_study_opened_again_is_the_one_that_was_written(
@@ -129,7 +129,7 @@ def test_a_study_opened_again_is_the_one_that_was_written(
 
 
 def test_a_trial_that_begins_anew_loses_its_curve_but_not_its_params(
-    opened: OpenStudy, storage_url: str
+    opened: OpenStudy, store_url: str
 ) -> None:
     study = memory(opened)
     trial = study.ask()
@@ -140,7 +140,7 @@ def test_a_trial_that_begins_anew_loses_its_curve_but_not_its_params(
     opened.writer.flush()
     opened.storage.restart_trial(0)
     opened.writer.flush()
-    (read,) = optuna.load_study(study_name="x", storage=storage_url).trials
+    (read,) = optuna.load_study(study_name="x", storage=store_url).trials
     assert (read.state, read.params, read.intermediate_values) == (
         TrialState.WAITING,
         {"width": width},
@@ -171,7 +171,7 @@ def test_a_tick_of_64_trials_takes_fewer_statements_than_trials(
 
 
 def test_the_rows_of_a_tick_that_failed_are_written_by_the_next(
-    engine: Engine, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch, storage_url: str
+    engine: Engine, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch, store_url: str
 ) -> None:
     study = memory(opened)
     trial = study.ask()
@@ -183,7 +183,7 @@ def test_the_rows_of_a_tick_that_failed_are_written_by_the_next(
     assert opened.writer.has_pending
     study.tell(trial, 0.5)
     opened.writer.flush()
-    assert [t["values"] for t in stored(storage_url)] == [[0.5]]
+    assert [t["values"] for t in stored(store_url)] == [[0.5]]
 
 
 def _away(*args: object) -> None:
@@ -191,7 +191,7 @@ def _away(*args: object) -> None:
 
 
 def test_a_commit_whose_answer_was_lost_is_not_repeated(
-    engine: Engine, opened: OpenStudy, storage_url: str
+    engine: Engine, opened: OpenStudy, store_url: str
 ) -> None:
     # The connection broke between the commit and its answer: the rows are there, and the writer
     # believes that they are not. Written again, the trial would be there twice.
@@ -208,7 +208,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(
         opened.writer.flush()
     study.tell(trial, 0.5)
     opened.writer.flush()
-    assert [t["values"] for t in stored(storage_url)] == [[0.5]]
+    assert [t["values"] for t in stored(store_url)] == [[0.5]]
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.sweep_events)) == 1
 
