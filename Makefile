@@ -6,7 +6,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Test processes; each file's tests stay in one.
+# Test processes; each file's tests stay in one. Files go out in the order that tests/conftest.py
+# gives them, for pytest-xdist would leave those of one long test for the end.
 JOBS ?= 2
 
 BIN := $(VENV)/bin
@@ -40,7 +41,7 @@ dashboard: $(VENV)/.installed ## open the demo's dashboard in the browser
 	SWEEP_STORAGE=sqlite:///$(DEMO_DB) $(BIN)/sweep dashboard --study quickstart --open
 
 test: $(VENV)/.installed-test ## run the tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed-dev ## check style, types and the direction of imports
 	$(BIN)/ruff check .

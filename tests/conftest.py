@@ -21,6 +21,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ["tests.skips"]
 
+#: Their files take longest.
+_FIRST = ("acceptance", "trainer", "browser", "launch")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: at the end no process waits for another's last one."""
+    items.sort(key=lambda item: item.path.parent.name not in _FIRST)
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(

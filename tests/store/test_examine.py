@@ -300,7 +300,10 @@ def test_a_file_of_no_trial_is_set_aside_and_a_young_one_left(engine: Engine) ->
     assert young.exists() and not old.exists()
 
 
-def test_all_faults_at_once_are_mended_in_postgres(postgres_store_url: str, tmp_path: Path) -> None:
+def test_all_faults_at_once_are_mended_in_postgres(
+    postgres_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # weights go where the coordinator runs
     engine = open_store(postgres_store_url)
     run(engine)
     with writing(engine) as connection:
