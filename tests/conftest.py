@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,10 @@ if not Path("/proc/driver/nvidia/version").exists():
 # cores: threads that spin while they wait for each other took half of the time. Numpy and torch
 # read it when they are loaded, so what loads them is imported further below.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that runs us in the background has us ignore Ctrl-C, and with us all that we start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.skips"]
 
