@@ -465,25 +465,35 @@ def test_whatever_an_older_attempt_says_late_changes_nothing(
     assert all(value < 9 for value in trials(url)[0].intermediate_values.values())
 
 
-def test_while_the_database_is_away_workers_go_on_and_nothing_is_lost(
-    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _refusals(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What has the database refuse each write from now on, and what has it answer again."""
     real = StudyWriter._write_ours
-    messages: list[str] = []
-    away = {"until": 0.0}
+    refuses = threading.Event()
 
     def write(self: StudyWriter, *args: Any) -> Any:
-        if time.monotonic() < away["until"]:
+        if refuses.is_set():
             raise StoreError("connection refused")
         return real(self, *args)
 
+    monkeypatch.setattr(StudyWriter, "_write_ours", write)
+    return refuses.set, refuses.clear
+
+
+def test_while_the_database_is_away_workers_go_on_and_nothing_is_lost(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.coordinator.outbox.RETRY_SECONDS", 0.1)
+    refuse, answer = _refusals(monkeypatch)
+    messages: list[str] = []
+
     def observer(progress: Progress) -> None:
-        if progress.n_complete >= 3 and not away["until"]:
-            away["until"] = time.monotonic() + 2.5
+        if progress.n_complete >= 3 and not messages:
+            refuse()
         if progress.message:
             messages.append(progress.message)
+        if messages and progress.n_complete >= 9:
+            answer()
 
-    monkeypatch.setattr(StudyWriter, "_write_ours", write)
     assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
     assert "results wait" in messages[0]
     assert states(url) == [TrialState.COMPLETE] * 12
@@ -494,26 +504,21 @@ def test_a_worker_that_dies_while_the_database_is_away_loses_nothing(
 ) -> None:
     # Its trial goes back to waiting, and its curve with it, while rows of that very curve still
     # wait to be written.
-    real = StudyWriter._write_ours
-    away = {"until": 0.0}
-
-    def write(self: StudyWriter, *args: Any) -> Any:
-        if time.monotonic() < away["until"]:
-            raise StoreError("connection refused")
-        return real(self, *args)
-
+    monkeypatch.setattr("sweep.coordinator.outbox.RETRY_SECONDS", 0.1)
+    refuse, answer = _refusals(monkeypatch)
     deaths: list[int] = []
 
     def on_epoch(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
         time.sleep(0.05)
         if spec.number == 4 and epoch == 1 and not deaths:
-            away["until"] = time.monotonic() + 2.5
+            refuse()
         if spec.number == 4 and epoch == 3 and not deaths:
             deaths.append(4)
             worker.kill()
             raise Killed
+        if spec.number == 4 and spec.attempt == 2:
+            answer()
 
-    monkeypatch.setattr(StudyWriter, "_write_ours", write)
     assert run(engine, FakeLauncher(on_epoch)) == "finished"
     assert deaths
     assert states(url) == [TrialState.COMPLETE] * 12
