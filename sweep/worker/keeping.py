@@ -23,8 +23,8 @@ class Keeping:
         self._limits[spec.number] = width_class(spec.config.hidden_width), limits
 
     def forget(self, number: int) -> None:
-        """A trial ended without a result."""
-        del self._limits[number]
+        """A trial ended without a result, or its result could not be made: it begins anew."""
+        self._limits.pop(number, None)
 
     def finish(self, last: EpochDone) -> Limits:
         """The limits for a trial that has finished; its error counts for the others."""

@@ -254,18 +254,19 @@ class PopulationSession(Generic[Epoch]):
         one.epoch = event.epoch
         if one.epoch == one.spec.config.epochs:
             done = population.trainer.result(number, self._keeping.finish(event))
+            # Copied before the result is told: memory that runs out here lets the trial begin anew,
+            # and a look that is told to follow does.
+            network = population.trainer.network(number) if done.look_follows else None
             self._send(done)
             if done.look_follows:
-                self._look_into(population.trainer, event, one.spec)
+                self._look_into(network, event, one.spec)
             population.release(number)
         elif one.stopped and one.epoch == one.launched:
             self._leave(population, one)
 
-    def _look_into(
-        self, trainer: PopulationTrainer[Epoch], last: EpochDone, spec: TrialSpec
-    ) -> None:
+    def _look_into(self, network: Any, last: EpochDone, spec: TrialSpec) -> None:
         error = fmean(metrics.val_mse for metrics in last.metrics)
-        self._looker.take(Look(spec=spec, error=error, network=trainer.network(spec.number)))
+        self._looker.take(Look(spec=spec, error=error, network=network))
 
     def _leave(self, population: Population[Epoch], one: Inside) -> None:
         population.release(one.spec.number)

@@ -279,6 +279,29 @@ def test_out_of_memory_with_nothing_to_halve_trials_fail_with_the_reason() -> No
     assert stage.ends() == [(0, "TrialFailed"), (1, "TrialDone")]
 
 
+@pytest.mark.parametrize("step", ["result", "network"])
+def test_out_of_memory_at_a_trials_end_it_begins_anew_and_the_worker_lives(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The trial has left the worker's books by then, but nobody has been told of its result.
+    whole = getattr(FakePopulation, step)
+    calls: list[int] = []
+
+    def runs_out_once(population: FakePopulation, number: int, *rest: object) -> object:
+        calls.append(number)
+        if len(calls) == 1:
+            raise MemoryError("no room for a copy")
+        return whole(population, number, *rest)
+
+    monkeypatch.setattr(FakePopulation, step, runs_out_once)
+    stage = Stage(spec(0, epochs=1), spec(1, epochs=1), spec(2, epochs=1), room=ROOM)
+    stage.run()
+    told = next(event for event in stage.events if isinstance(event, PopulationHalved))
+    assert {0, 1, 2} == {n for n, _ in told.put_back} | {n for n, _ in stage.ends()}
+    assert "no room for a copy" in told.reason and calls[0] == 0
+    assert (0, 1) in told.put_back and (0, "TrialDone") not in stage.ends()
+
+
 def test_weights_and_pictures_come_of_the_best_so_far_and_of_the_best_of_their_width() -> None:
     # The pretended error is 1 / width.
     widths = [10, 5, 5, 10, 30]
