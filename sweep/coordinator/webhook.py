@@ -52,15 +52,11 @@ class Endpoint:
     secret: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            fits = parts.scheme in ("http", "https") and bool(parts.hostname)
-        except ValueError:
-            fits = False
-        if not fits:
+        if not _can_be_posted_to(self.url):
             raise UsageError(
                 "the webhook's URL cannot be used. Give one like https://host/path, in --webhook "
-                "or SWEEP_WEBHOOK."
+                "or SWEEP_WEBHOOK: without user and password, other letters than ASCII's written "
+                "as %C3%A4."
             )
         self.key()
 
@@ -82,6 +78,17 @@ class Endpoint:
             raise UsageError(
                 "SWEEP_WEBHOOK_SECRET begins with whsec_, but what follows is not base64."
             ) from error
+
+
+def _can_be_posted_to(url: str) -> bool:
+    """Whether urllib takes it as it is: of what it does not, its errors repeat parts."""
+    try:
+        parts = urlsplit(url)
+        of_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    return of_http and is_plain and "@" not in parts.netloc
 
 
 def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
@@ -204,8 +211,10 @@ def _post(endpoint: Endpoint, message_id: str, body: bytes) -> tuple[str | None,
     except urllib.error.HTTPError as error:
         with error:
             return f"answered {error.code}", error.code < 500 and error.code not in _TEMPORARY
-    except (OSError, HTTPException, ValueError) as error:  # URLError is an OSError
+    except OSError as error:  # URLError is one
         return str(getattr(error, "reason", None) or error or type(error).__name__), False
+    except (HTTPException, ValueError) as error:  # some of these repeat what they were given
+        return type(error).__name__, False
 
 
 class Told:

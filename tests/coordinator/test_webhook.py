@@ -193,6 +193,25 @@ def test_nobody_waits_for_an_endpoint_that_accepts_and_says_nothing(
     assert "did not take the news in time" in said[0]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        # urllib takes the user for a host, and tells the rest as a port that is no number.
+        "http://user:t0ken@127.0.0.1/x",
+        "http://t0ken@127.0.0.1/x",
+        "http://127.0.0.1:t0ken/x",
+        # These it refuses with the whole path.
+        "http://127.0.0.1:1/x t0ken",
+        "http://127.0.0.1:1/x\nt0ken",
+        "http://127.0.0.1:1/t0kenü",
+    ],
+)
+def test_a_url_whose_parts_an_error_would_repeat_is_refused_before_it_is_used(url: str) -> None:
+    with pytest.raises(UsageError, match="https://host/path") as refused:
+        Endpoint(url=url)
+    assert "t0ken" not in str(refused.value)
+
+
 @pytest.mark.parametrize("url", ["ftp://host/", "host/path", "https://", "file:///etc/passwd"])
 def test_a_url_that_is_not_http_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(UsageError, match="https://host/path"):

@@ -162,6 +162,30 @@ def test_no_row_of_the_database_holds_its_password(
     assert not [row for row in rows if password in row]
 
 
+def test_what_trains_for_another_study_and_copies_it_keeps_quiet_too(
+    cli: Cli, postgres_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("SWEEP_TRACEBACK", "1")
+    monkeypatch.setenv("SWEEP_STORAGE", postgres_url)
+    password = str(make_url(postgres_url).password)
+    hook = ["--webhook", "http://127.0.0.1:1/t0ken", "--log-format", "json"]
+    monkeypatch.setattr("sweep.coordinator.webhook.RETRY_SECONDS", ())
+    answers = [
+        cli("start", "x.toml", "--workers", 1, *hook),
+        cli("ties", "x", "--run", "--top", 2, "--seeds", 3, "--workers", 1),
+        cli("explain", "x", "--run", "--seeds", 1, "--workers", 1, "--log-format", "json"),
+        cli("db", "copy", postgres_url, "sqlite:///copy.db"),
+        cli("list", "--storage", "sqlite:///copy.db"),
+    ]
+    assert [answer.code for answer in answers] == [0] * 5
+    assert "x-ties" in answers[-1].out and "x-explain" in answers[-1].out
+    for answer in answers:
+        said = all_of(answer, caplog)
+        assert password not in said and "t0ken" not in said
+    assert password.encode() not in Path("copy.db").read_bytes()
+
+
 def test_a_worker_is_told_no_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PLANTED)
     monkeypatch.setenv("SWEEP_STORAGE", urls(PLANTED)[0])
