@@ -83,10 +83,11 @@ Two trials of a study are duplicates when all their searched settings are equal,
 where the space has one. (Where it has none, each trial derives its seeds from its number: the first
 to finish stands for all.) A duplicate of a trial that is COMPLETE and not marked invalid becomes
 COMPLETE at once, with its values and metrics, the outcome `reused`, and Optuna's user attribute
-`reused_from`; it trains nothing and counts towards `budget.trials`, so that a small space ends as
-any other. A duplicate of a trial in training waits for it; should that be pruned, fail or diverge,
-the duplicate is trained. `duplicates = "train"` trains every one, each with seeds of its own;
-several seeds for every configuration are `repeat`.
+`reused_from`; it trains nothing and counts towards `budget.trials`. A duplicate of a trial in
+training waits for it; should that be pruned, fail or diverge, the duplicate is trained. Once every
+configuration of a space is trained, the study is finished, whatever is left of its budgets; not
+where a range has no step or is logarithmic, whose values aren't counted. `duplicates = "train"`
+trains every one, each with seeds of its own; several seeds for every configuration are `repeat`.
 
 | duplicates | |
 |---|---|
@@ -98,6 +99,8 @@ BUDGETS = """\
 Each is counted in the database, over all workers and resumes:
 
 - `trials`: trials that finished, however they ended, reused ones too.
+- `max_failures`: trials that could not be trained, those of former runs too. Ends as `max_seconds`
+  does, with exit code 6; `sweep resume NAME --set budget.max_failures=20` goes on.
 - `max_seconds`: time for which a coordinator held the study, pauses included. Of one that was
   killed, until its last sign of life, at most 7.5 s before. At the end, trials in training leave
   after their epoch, and wait.

@@ -27,6 +27,7 @@ def of_study(engine: "Engine", study: "StudySummary") -> list["Part"]:
         improvement = Improvement(budget.plateau_trials, values).latest
     spent = Spent(
         n_finished=study.n_finished,
+        n_failed=study.n_failed,
         wall_seconds=used.wall_seconds,
         gpu_seconds=used.gpu_seconds,
         best_value=study.best_value,
@@ -45,6 +46,8 @@ def _said(part: "Part") -> str:
     match part.name:
         case "trials":
             return f"{part.used:,.0f} of {part.limit:,.0f}, {part.left:,.0f} left"
+        case "max_failures":
+            return f"{part.used:,.0f} of {part.limit:,.0f} that may fail"
         case "max_seconds":
             used, limit, left = map(words.seconds, (part.used, part.limit, part.left))
             return f"{used} of {limit}, {left} left"

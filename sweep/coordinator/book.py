@@ -6,9 +6,10 @@ Every method changes both; nothing here touches the database, the writer does.
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -19,7 +20,7 @@ from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.coordinator.budget import Improvement
-from sweep.coordinator.duplicates import REUSED_FROM, Duplicates
+from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Key
 from sweep.coordinator.log import tell
 from sweep.errors import NoRoomError, UsageError
 from sweep.names import Duplicates as OfDuplicates
@@ -31,6 +32,7 @@ from sweep.search.configurations import (
     width_reader,
 )
 from sweep.search.curves import Curves
+from sweep.search.grid import countable_size, n_distinct
 from sweep.search.samplers import make_sampler, share_fits
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
@@ -76,6 +78,8 @@ class Book:
         self._invalid: frozenset[int] = frozenset()
         self._reuses = study_file.study.duplicates is OfDuplicates.REUSE
         self._duplicates = Duplicates()
+        #: How many configurations there are; None where they cannot be counted, or are repeated.
+        self._n_configurations = countable_size(study_file.space) if self._reuses else None
         #: Of the best value, for a plateau.
         self.improvement = Improvement(study_file.budget.plateau_trials)
         self.leave_out(opened.invalid)
@@ -127,6 +131,35 @@ class Book:
     def has_more(self) -> bool:
         """Whether another trial may be handed out."""
         return self._storage.n_trials < self.n_trials or self.n_waiting > 0
+
+    @property
+    def trained_out(self) -> int | None:
+        """How many configurations the space has, once all have results; None until then.
+
+        Nor while trials wait: what was asked for has its turn.
+        """
+        return self._n_configurations if self._are_all(self._duplicates.trained) else None
+
+    @property
+    def is_taken_up(self) -> bool:
+        """Whether whoever is asked for next has a twin, trained or in training.
+
+        It would use up the budget, and something may yet come of the space when others end.
+        """
+        return self._are_all(self._duplicates.trained, self._duplicates.training)
+
+    def _are_all(self, *configurations: Collection[Key]) -> bool:
+        """Whether these are all that the space has, and no trial waits."""
+        size = self._n_configurations
+        if size is None or sum(map(len, configurations)) < size or self.n_waiting:
+            return False
+        # Some may lie outside: those of another program, which knows no study file.
+        return n_distinct(self._file.space, map(dict, chain(*configurations))) == size
+
+    @property
+    def n_failed(self) -> int:
+        """Trials that could not be trained, over all runs of the study."""
+        return self.counts()[TrialState.FAIL] - self.n_diverged
 
     @property
     def n_waiting(self) -> int:

@@ -3,6 +3,7 @@
 Nothing here knows of processes or of the database. What each budget counts:
 
 trials               trials that finished, however they ended; those whose value was reused too
+max_failures         trials that could not be trained; diverged ones could
 max_seconds          time for which a coordinator held the study, over all resumes; a pause counts
 max_gpu_hours        time from the start of a worker on a GPU to its end, once a GPU; a CPU has none
 target_value         the best value of a COMPLETE trial that nobody marked invalid
@@ -11,9 +12,11 @@ plateau_improvement  order in which they finished; one that is not COMPLETE impr
 max_trial_seconds    a trial's train_seconds so far, in its present attempt: it leaves after the
                      epoch that follows the one that exceeds it, unless that is its last
 
+A study whose space has no configuration left to train is done, too, whatever its budgets.
+
 No trial is handed out once a budget is used up. With target_value and plateau_trials, trials that
-were handed out before go on to their end; with max_seconds and max_gpu_hours they leave at the end
-of their epoch, and wait.
+were handed out before go on to their end; with max_seconds, max_gpu_hours and max_failures they
+leave at the end of their epoch, and wait.
 """
 
 from collections import deque
@@ -29,7 +32,7 @@ from sweep.trial import EpochDone
 _SECONDS_AN_HOUR = 3600.0
 
 #: The phases of a study that has used up its budget.
-FINISHED, OUT_OF_TIME = "finished", "out of time"
+FINISHED, OUT_OF_TIME, FAILED = "finished", "out of time", "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,9 @@ class Spent:
     """What a study has used so far, and what came of it."""
 
     n_finished: int = 0
+    n_failed: int = 0
+    #: Configurations that the space has, all of them trained; None while there are others.
+    trained_out: int | None = None
     wall_seconds: float = 0.0
     gpu_seconds: float = 0.0
     best_value: float | None = None
@@ -58,10 +64,26 @@ class Verdict(NamedTuple):
 
 def verdict(budget: BudgetSection, spent: Spent) -> Verdict | None:
     """Whether a budget other than the trials is used up; the first, where several are."""
-    for judge in (_target, _plateau, _time, _gpu_hours):
+    for judge in (_failures, _target, _plateau, _space, _time, _gpu_hours):
         if (found := judge(budget, spent)) is not None:
             return found
     return None
+
+
+def _failures(budget: BudgetSection, spent: Spent) -> Verdict | None:
+    if spent.n_failed <= budget.max_failures:
+        return None
+    return Verdict(
+        FAILED, f"more than {budget.max_failures:,} trials failed (budget.max_failures)", False
+    )
+
+
+def _space(_budget: BudgetSection, spent: Spent) -> Verdict | None:
+    if spent.trained_out is None:
+        return None
+    n = spent.trained_out
+    which = f"all {n:,} configurations of the space are" if n > 1 else "its one configuration is"
+    return Verdict(FINISHED, f'{which} trained (study.duplicates = "train" trains again)', True)
 
 
 def _target(budget: BudgetSection, spent: Spent) -> Verdict | None:
@@ -111,10 +133,12 @@ class Part(NamedTuple):
 
 
 def parts(budget: BudgetSection, n_trials: int | None, spent: Spent) -> list[Part]:
-    """Every budget that a study has, in the order of the study file."""
+    """Every budget that a study has, in the order of the study file; failures once there are."""
     found = []
     if n_trials is not None:
         found.append(_counted("trials", n_trials, spent.n_finished))
+    if spent.n_failed:
+        found.append(_counted("max_failures", budget.max_failures, spent.n_failed))
     if budget.max_seconds is not None:
         found.append(_counted("max_seconds", budget.max_seconds, spent.wall_seconds))
     if budget.max_gpu_hours is not None:

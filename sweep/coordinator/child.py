@@ -3,10 +3,12 @@
 from typing import Any
 
 from sweep.errors import StudyHeldError
+from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.records import StudySummary
 from sweep.store.study import study_exists
-from sweep.studyfile.sections import Section
+from sweep.studyfile import StudyFile, loads
+from sweep.studyfile.sections import BudgetSection, Section
 
 #: Of a study's name, which may have 100 letters, so that there is room for what follows.
 _LONGEST_STEM = 80
@@ -30,6 +32,21 @@ def refuse_if_running(study: StudySummary) -> None:
             f"study '{study.name}' runs already: process {study.held_by.pid} on "
             f"{study.held_by.host}. `sweep status {study.name}` shows it."
         )
+
+
+def stored_file(engine: Engine, name: str) -> StudyFile:
+    """The file of a study that is there."""
+    return loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
+
+
+def file_to_try_again(engine: Engine, child: str) -> StudyFile:
+    """The study's own file; where it ended with its failure limit, as many more may fail again:
+    whoever gives the command again has nowhere else to say so."""
+    file = stored_file(engine, child)
+    if (n_failed := read.study(engine, child).n_failed) <= file.budget.max_failures:
+        return file
+    more = {"max_failures": n_failed + BudgetSection().max_failures}
+    return file.model_copy(update={"budget": file.budget.model_copy(update=more)})
 
 
 def given(section: Section) -> dict[str, Any]:

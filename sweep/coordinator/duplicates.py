@@ -8,7 +8,7 @@ training waits for it, and is trained itself if nothing comes of the other.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 #: The attribute, Optuna's and visible to its users, that names the trial whose results were reused.
 REUSED_FROM = "reused_from"
 
-Key = Hashable
+#: A configuration's searched settings, by name in alphabetical order.
+Key = tuple[tuple[str, Any], ...]
 
 
 class Twin(NamedTuple):
@@ -48,6 +49,16 @@ class Duplicates:
         """A COMPLETE trial lends its results, unless it has borrowed them itself."""
         if REUSED_FROM not in trial.user_attrs:
             self._trained.setdefault(_key(trial.params), trial.number)
+
+    @property
+    def trained(self) -> Collection[Key]:
+        """The configurations that have results."""
+        return self._trained.keys()
+
+    @property
+    def training(self) -> Collection[Key]:
+        """The configurations of the trials in training."""
+        return self._training.keys()
 
     def begin(self, number: int, params: Mapping[str, Any]) -> Twin | None:
         """A trial is about to be handed out: its twin, if it need not be.

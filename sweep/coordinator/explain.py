@@ -20,7 +20,14 @@ from sweep.analysis.study_explanation import (
     seeds_of,
     study_explanation,
 )
-from sweep.coordinator.child import given, new_name, plain, refuse_if_running
+from sweep.coordinator.child import (
+    file_to_try_again,
+    given,
+    new_name,
+    plain,
+    refuse_if_running,
+    stored_file,
+)
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import RunOptions, Say, means_of, resume, start
@@ -125,11 +132,11 @@ def run_explanation(
     is_there = study_exists(engine, of.child)
     if is_there:
         refuse_if_running(read.study(engine, of.child))
-    file = _study_file(engine, of.child) if is_there else _new_file(engine, of)
+    file = file_to_try_again(engine, of.child) if is_there else _new_file(engine, of)
     means = cache(lambda: means_of(file, options))  # of all rounds; none may be due
 
     def go_on() -> str:
-        return resume(engine, of.child, options, observer, say=say, means=means())
+        return resume(engine, of.child, options, observer, say=say, means=means(), study_file=file)
 
     if is_there:
         phase = go_on() if _lacks(read.study(engine, of.child)) else "finished"
@@ -152,12 +159,8 @@ def run_explanation(
 
 def _new_file(engine: Engine, of: Undertaking) -> StudyFile:
     """Of the study that trains it, with the first round."""
-    parent = _study_file(engine, of.ends.study)
+    parent = stored_file(engine, of.ends.study)
     return child_file(parent, of.ends, of.child, of.n_seeds)
-
-
-def _study_file(engine: Engine, name: str) -> StudyFile:
-    return loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
 
 
 def _round(n: int, n_seeds: int) -> str:

@@ -107,7 +107,6 @@ class Coordinator:
         self._pruning: set[int] = set()
         self._deaths: dict[int, int] = {}
         self._looks = Looks()
-        self._n_failures = 0
         self._paused = False
         #: Set once: the phase the study ends in. No more trials are handed out from then on.
         self._ending: str | None = None
@@ -391,10 +390,7 @@ class Coordinator:
 
     def _fail(self, number: int, reason: str) -> None:
         self._book.fail(number, reason)
-        self._n_failures += 1
-        if self._n_failures > self._file.budget.max_failures:
-            limit = self._file.budget.max_failures
-            self._end("failed", f"more than {limit:,} trials failed (budget.max_failures)")
+        self._check_budget()
 
     # --- handing out ------------------------------------------------------------------------
 
@@ -413,6 +409,7 @@ class Coordinator:
             and n_reused < MOST_REUSED
             and worker.wants_more
             and self._book.has_more
+            and not self._book.is_taken_up
             and (not self._outbox.is_away or self._outbox.has_room)
         ):
             spec = self._book.ask(worker.name)
@@ -504,6 +501,8 @@ class Coordinator:
             return
         usage = self._spending.now(may_read=not self._outbox.is_away)
         spent = budget.Spent(
+            n_failed=self._book.n_failed,
+            trained_out=self._book.trained_out if self._book.has_more else None,
             wall_seconds=usage.wall_seconds,
             gpu_seconds=usage.gpu_seconds,
             best_value=self._book.best_value,
@@ -612,7 +611,7 @@ class Coordinator:
             n_trials=book.n_trials,
             n_complete=counts[TrialState.COMPLETE],
             n_pruned=counts[TrialState.PRUNED],
-            n_failed=counts[TrialState.FAIL] - book.n_diverged,
+            n_failed=book.n_failed,
             n_diverged=book.n_diverged,
             n_running=counts[TrialState.RUNNING],
             best_value=book.best_value,

@@ -12,7 +12,13 @@ import tomlkit
 
 from sweep.analysis.study_explanation import seeds_of
 from sweep.analysis.study_ties import best_numbers, is_whole
-from sweep.coordinator.child import given, new_name, plain, refuse_if_running
+from sweep.coordinator.child import (
+    file_to_try_again,
+    given,
+    new_name,
+    plain,
+    refuse_if_running,
+)
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.run import RunOptions, Say, resume, start
 from sweep.errors import UsageError
@@ -119,7 +125,8 @@ def run_retraining(
     refuse_if_running(read.study(engine, of.child))
     if is_whole(engine, of.child, of.of):
         return "finished"
-    return resume(engine, of.child, options, observer, say=say)
+    file = file_to_try_again(engine, of.child)
+    return resume(engine, of.child, options, observer, say=say, study_file=file)
 
 
 # --- the study's file ---------------------------------------------------------------------------

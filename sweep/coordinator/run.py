@@ -16,7 +16,7 @@ import optuna
 
 from sweep import datasets
 from sweep.coordinator.book import Book
-from sweep.coordinator.budget import FINISHED, OUT_OF_TIME
+from sweep.coordinator.budget import FAILED, FINISHED, OUT_OF_TIME
 from sweep.coordinator.crew import Crew
 from sweep.coordinator.expected import expected
 from sweep.coordinator.loop import Coordinator
@@ -285,10 +285,12 @@ def _run(
         except BaseException as error:
             opened.writer.abandon(str(error) or type(error).__name__)
             raise
-    if phase == "failed":
+    if phase == FAILED:
+        limit = study_file.budget.max_failures
         raise FailureLimitError(
-            f"study {name!r}: more than {study_file.budget.max_failures} trials failed "
-            f"(budget.max_failures). `sweep trials {name} --state fail` says why."
+            f"study {name!r}: more than {limit} trials failed (budget.max_failures). `sweep trials "
+            f"{name} --state fail` says why; `sweep resume {name} --set "
+            f"budget.max_failures={2 * limit + 10}` goes on."
         )
     return phase
 

@@ -202,7 +202,7 @@ class BudgetSection(Section):
         None, description="Trials to run; may be left out for a grid, which then runs whole."
     )
     max_failures: Annotated[Whole, Field(ge=0)] = Field(
-        10, description="Failed trials after which the study gives up; diverged ones don't count."
+        10, description="Trials that may fail; with one more the study gives up. Not diverged ones."
     )
     max_seconds: Annotated[Real, Field(gt=0)] | None = Field(
         None, description="Seconds for which a coordinator may run the study, all together."

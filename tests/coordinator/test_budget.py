@@ -34,6 +34,20 @@ def test_gpu_hours_are_hours() -> None:
     assert "2 GPU-hours" in judged(Spent(gpu_seconds=7200.0), max_gpu_hours=2).reason
 
 
+def test_the_failure_that_is_one_too_many_ends_it_and_failures_are_shown_once_there_are() -> None:
+    assert verdict(budget(max_failures=2), Spent(n_failed=2)) is None
+    found = judged(Spent(n_failed=3), max_failures=2)
+    assert (found.phase, found.lets_finish) == ("failed", False)
+    assert "max_failures" not in [part.name for part in parts(budget(), 10, Spent())]
+    assert parts(budget(), 10, Spent(n_failed=3))[1] == ("max_failures", 10, 3, 7)
+
+
+def test_a_space_that_is_trained_out_ends_the_study_whatever_is_left_of_its_trials() -> None:
+    found = judged(Spent(n_finished=2, trained_out=2))
+    assert (found.phase, found.lets_finish) == ("finished", True)
+    assert found.reason.startswith("all 2 configurations of the space are trained")
+
+
 def test_a_target_is_reached_by_a_value_at_or_below_it() -> None:
     assert verdict(budget(target_value=0.01), Spent()) is None
     assert verdict(budget(target_value=0.01), Spent(best_value=0.011, best_number=3)) is None

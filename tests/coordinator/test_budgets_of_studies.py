@@ -9,10 +9,10 @@ from optuna.trial import TrialState
 from sweep.coordinator.budget import Improvement
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.spending import Spending
-from sweep.errors import StoreError
+from sweep.errors import FailureLimitError, StoreError
 from sweep.store import read
 from sweep.store.usage import Usage, usage, values_in_order
-from sweep.trial import EpochMetrics
+from sweep.trial import EpochMetrics, Train, TrialSpec
 from tests.coordinator.test_run import (
     STUDY,
     THREE,
@@ -22,7 +22,7 @@ from tests.coordinator.test_run import (
     study_file,
     trials,
 )
-from tests.fake_workers import FakeLauncher, slowly
+from tests.fake_workers import FakeLauncher, FakeWorker, slowly
 
 
 def why(engine: Any) -> str:
@@ -63,6 +63,26 @@ def test_time_is_counted_over_resumes_and_a_study_out_of_time_starts_no_workers(
     more = study_file(STUDY, "budget.max_seconds=1e6", f"budget.trials={n_complete + 2}")
     assert go_on(engine, study_file=more, trials=len(states(url))) == "finished"
     assert read.study(engine, "x").ended_because is not None
+
+
+def test_failures_are_counted_over_resumes_and_more_may_be_allowed(engine, url: str) -> None:
+    def fail(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        raise RuntimeError("no such kernel")
+
+    file = study_file(STUDY, "budget.max_failures=2", "budget.trials=100")
+    with pytest.raises(FailureLimitError, match="--set budget.max_failures=14"):
+        run(engine, FakeLauncher(fail), file)
+    assert why(engine) == "more than 2 trials failed (budget.max_failures)"
+    n = len(states(url))
+    launcher = FakeLauncher()
+    with pytest.raises(FailureLimitError):
+        go_on(engine, launcher)
+    assert len(states(url)) == n
+    assert not [order for w in launcher.workers for order in w.orders if isinstance(order, Train)]
+    more = study_file(STUDY, "budget.max_failures=5", "budget.trials=100")
+    with pytest.raises(FailureLimitError, match="more than 5 trials"):
+        go_on(engine, FakeLauncher(fail), study_file=more)
+    assert 6 <= states(url).count(TrialState.FAIL) <= 7, "one more had been handed out"
 
 
 def test_time_between_two_runs_is_not_counted(engine) -> None:

@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Twin
+from sweep.coordinator.requests import request_trial
 from sweep.names import CommandKind
 from sweep.store import annotate, read
 from sweep.trial import TrialSpec
@@ -23,8 +24,13 @@ from tests.coordinator.test_run import (
 )
 from tests.fake_workers import FakeLauncher, FakeWorker, slowly
 
-#: Two configurations, and a sampler that draws them again and again.
-TWO = STUDY.replace("{low = 8, high = 1024, log = true}", "{choices = [8, 16]}")
+#: Two configurations, and a sampler that draws them again and again: nobody counts the values of a
+#: logarithmic range.
+TWO = STUDY.replace("high = 1024", "high = 9")
+#: With it, the same one in the first five draws.
+SAME = "study.seed=10"
+#: Two that are counted.
+COUNTED = STUDY.replace("{low = 8, high = 1024, log = true}", "{choices = [8, 16]}")
 
 
 class Counting:
@@ -124,6 +130,58 @@ def test_a_sampler_that_proposes_nothing_new_neither_stalls_nor_overruns_the_stu
     assert len(counting.trained) == 2
 
 
+@pytest.mark.parametrize("options", [{}, {"options": THREE}])
+def test_a_study_whose_space_is_trained_out_ends_and_says_so(
+    engine, url: str, options: dict[str, Any]
+) -> None:
+    counting = Counting()
+    file = study_file(COUNTED, "budget.trials=200")
+    assert run(engine, FakeLauncher(counting), file, **options) == "finished"
+    assert len(counting.trained) == 2
+    assert len(states(url)) < 10, "one that is drawn again while the other is not yet may be reused"
+    assert set(states(url)) == {TrialState.COMPLETE}
+    ended = read.study(engine, "x").ended_because
+    assert ended is not None and ended.startswith("all 2 configurations of the space are trained")
+
+
+def test_what_is_enqueued_in_a_space_that_is_trained_out_has_its_turn(engine, url: str) -> None:
+    run(engine, file=study_file(COUNTED))
+    n = len(states(url))
+    request_trial(engine, "x", {"hidden_width": 8})
+    assert go_on(engine) == "finished"
+    assert states(url) == [TrialState.COMPLETE] * (n + 1)
+    assert read.trial(engine, "x", n).reused_from in range(n)
+
+
+def test_a_configuration_that_came_to_nothing_or_is_invalid_is_one_that_is_left(
+    engine, url: str
+) -> None:
+    def fail_once(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        slowly(worker, spec, epoch)
+        if spec.number == 0:
+            raise RuntimeError("a cosmic ray")
+
+    assert run(engine, FakeLauncher(fail_once), study_file(COUNTED)) == "finished"
+    assert states(url)[0] == TrialState.FAIL
+    trained = {row.config["hidden_width"] for row in read.trials(engine, "x") if row.value}
+    assert trained == {8, 16}
+    number = next(i for i, state in enumerate(states(url)) if state == TrialState.COMPLETE)
+    annotate.invalidate(engine, "x", number, "wrong disk")
+    counting = Counting()
+    assert go_on(engine, FakeLauncher(counting), trials=200) == "finished"
+    assert len(counting.trained) == 1
+
+
+def test_a_space_that_is_widened_has_something_left_to_train(engine, url: str) -> None:
+    wide = STUDY.replace("{low = 8, high = 1024, log = true}", "{low = 8, high = 10}")
+    run(engine, file=study_file(wide, "budget.trials=200"))
+    n = len(states(url))
+    other = study_file(wide.replace("high = 10", "high = 11"), "budget.trials=200")
+    counting = Counting()
+    assert go_on(engine, FakeLauncher(counting), study_file=other) == "finished"
+    assert len(counting.trained) == 1 and counting.trained[0] >= n
+
+
 def test_reuse_goes_over_resumes(engine, url: str) -> None:
     run(engine, file=study_file(TWO))
     counting = Counting()
@@ -134,7 +192,7 @@ def test_reuse_goes_over_resumes(engine, url: str) -> None:
 
 def test_when_the_twin_dies_in_training_both_come_to_their_end(engine, url: str) -> None:
     # The one waits for the other, whose worker dies: neither may wait for ever.
-    file = study_file(TWO, "space.hidden_width=8", "budget.trials=4")
+    file = study_file(TWO, SAME, "budget.trials=4")
     run(engine, FakeLauncher(die_at(0)), file, options=THREE)
     assert states(url) == [TrialState.COMPLETE] * 4
     assert read.study(engine, "x").n_reused == 3
@@ -148,7 +206,7 @@ def test_when_nothing_comes_of_the_twin_the_other_is_trained(engine, url: str) -
         if spec.number == 0:
             raise Diverged(epoch, "training loss became nan in epoch 1")
 
-    file = study_file(TWO, "space.hidden_width=8", "budget.trials=3")
+    file = study_file(TWO, SAME, "budget.trials=3")
     run(engine, FakeLauncher(diverge), file, options=THREE)
     assert states(url) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
     assert [row.reused_from for row in read.trials(engine, "x")] == [None, None, 1]
