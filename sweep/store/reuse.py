@@ -7,8 +7,10 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from sweep.store.schema import sweep_trials
 
-#: What the twin measured. Not its time: this trial took none.
+#: What the twin measured. Not its time: this trial took none. Its mark, too: a coordinator learns
+#: of one half a second late, and may have reused what nobody counts any more.
 COPIED = (
+    *("invalid", "invalid_reason"),
     *("val_mse", "val_mse_std", "test_mse", "test_mse_std", "test_bce", "psnr", "exact_pixels"),
     *("per_class_mse", "n_parameters"),
 )

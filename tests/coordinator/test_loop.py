@@ -11,7 +11,7 @@ from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import start
 from sweep.errors import FailureLimitError
 from sweep.launch.launcher import Gone
-from sweep.store import read
+from sweep.store import annotate, read
 from sweep.store.engine import Engine
 from tests.coordinator.lockstep import Lockstep, weather_of
 from tests.coordinator.test_run import ONE, STUDY, states, study_file
@@ -58,6 +58,32 @@ def test_a_worker_whose_death_ends_the_study_gives_back_what_it_was_not_sent_yet
         assert {found[n] for n in found if n not in (first.number, second.number)} == {
             TrialState.WAITING
         }
+
+
+def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path: Path) -> None:
+    # The coordinator looks for marks now and then; until it does, the twin is as good as any.
+    engine = sqlite_store(tmp_path)
+    same = "space.hidden_width={low = 8, high = 9, log = true}", "study.seed=10"
+    with (
+        patch("sweep.coordinator.loop.MOST_REUSED", 1),
+        patch("sweep.coordinator.loop.COMMAND_SECONDS", 3600.0),
+        patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
+        lockstep(engine, *same) as coordinator,
+    ):
+        (worker,) = coordinator.puppets.started
+        twin = worker.given()[0]
+        worker.say(_epoch(twin, 1, 0.5))
+        worker.say(_done(twin))
+        for _ in range(2):
+            coordinator.tick()
+        before = len(read.trials(engine, "x"))
+        annotate.invalidate(engine, "x", twin.number, "wrong disk")
+        coordinator.tick()
+        rows = {row.number: row for row in read.trials(engine, "x")}
+        late = [row for number, row in rows.items() if number >= before and row.reused_from == 0]
+        assert late and all(
+            (row.invalid, row.invalid_reason) == (True, "wrong disk") for row in late
+        )
 
 
 def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Path) -> None:
