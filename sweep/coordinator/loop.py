@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from queue import Empty
+from typing import NamedTuple
 
 from optuna.trial import TrialState
 
@@ -21,6 +22,7 @@ from sweep.coordinator.log import tell
 from sweep.coordinator.looks import LOOK_SECONDS, Looks
 from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
+from sweep.coordinator.question import Question
 from sweep.coordinator.silence import Silence
 from sweep.coordinator.spending import Spending
 from sweep.errors import (
@@ -57,6 +59,15 @@ from sweep.trial import (
     WorkerFailed,
 )
 
+
+class Wishes(NamedTuple):
+    """What users have written for the coordinator to read."""
+
+    commands: list[Command]
+    #: Trials that are marked so.
+    invalid: frozenset[int]
+
+
 #: A trial's number, its attempt, and the epoch that it has reported.
 Reached = tuple[int, int, int]
 
@@ -82,8 +93,7 @@ class Coordinator:
         inbox: Inbox,
         devices: list[str],
         rule: PruningRule | None,
-        commands: Callable[[], list[Command]],
-        invalid: Callable[[], frozenset[int]],
+        wishes: Callable[[], Wishes],
         usage: Callable[[], Usage] | None,
         data_sha256: str | None,
         observer: Observer,
@@ -97,8 +107,7 @@ class Coordinator:
         #: Without a worker, as there was nothing to train; one more trial, and they get one.
         self._idle_devices = [*devices]
         self._rule = rule
-        self._commands = commands
-        self._invalid = invalid
+        self._wishes = Question(wishes)
         self._data_sha256 = data_sha256
         self._observer = observer
         #: Trials to hand over once their rows are written.
@@ -452,17 +461,19 @@ class Coordinator:
             return  # what was applied is not written yet, and would be found again
         self._next_look = time.monotonic() + COMMAND_SECONDS
         try:
-            commands, invalid = self._commands(), self._invalid()
+            wishes = self._wishes.put()
         except StoreError:
             return  # the next flush will tell
-        for command in commands:
+        if wishes is None:
+            return
+        for command in wishes.commands:
             try:
                 outcome = self._apply(command)
             except SweepError as error:
                 outcome = f"refused: {error}"
             self._writer.rows.commands[command.command_id] = outcome
-        if invalid != self._book.invalid:
-            self._book.leave_out(invalid)
+        if wishes.invalid != self._book.invalid:
+            self._book.leave_out(wishes.invalid)
 
     def _apply(self, command: Command) -> str:
         match command.kind:

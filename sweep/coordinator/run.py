@@ -19,7 +19,7 @@ from sweep.coordinator.book import Book
 from sweep.coordinator.budget import FAILED, FINISHED, OUT_OF_TIME
 from sweep.coordinator.crew import Crew
 from sweep.coordinator.expected import expected
-from sweep.coordinator.loop import Coordinator
+from sweep.coordinator.loop import Coordinator, Wishes
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
 from sweep.errors import DeviceError, FailureLimitError, StudyFileError, UsageError
@@ -349,8 +349,9 @@ def _coordinator(
         inbox=inbox,
         devices=list(means.devices),
         rule=make_pruner(study_file) if _prunes(study_file) else None,
-        commands=lambda: waiting_commands(engine, opened.study_id),
-        invalid=lambda: invalid_trials(engine, opened.study_id),
+        wishes=lambda: Wishes(
+            waiting_commands(engine, opened.study_id), invalid_trials(engine, opened.study_id)
+        ),
         usage=_usage_reader(engine, opened.study_id, study_file),
         data_sha256=opened.data_sha256,
         observer=observer,

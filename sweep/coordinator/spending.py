@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from sweep.coordinator.question import Question
 from sweep.errors import StoreError
 from sweep.store.usage import Usage
 
@@ -16,20 +17,20 @@ class Spending:
 
     def __init__(self, read: Callable[[], Usage] | None) -> None:
         """``read`` asks the database; None where no budget depends on it."""
-        self._read = read
+        self._read = None if read is None else Question(read)
         self._last = Usage()
         self._read_at = self._tried_at = float("-inf")
 
     def now(self, *, may_read: bool = True) -> Usage:
-        """Until now. Not ``may_read``, it asks no database: one that hangs would hold it up."""
+        """Until now. Not ``may_read``, it asks no database: one that is away would take a while."""
         if self._read is None:
             return self._last
         time_now = time.monotonic()
         if may_read and time_now - self._tried_at >= READ_SECONDS:
             self._tried_at = time_now
             with suppress(StoreError):  # the next flush will tell
-                self._last = self._read()
-                self._read_at = time_now
+                if (usage := self._read.put()) is not None:
+                    self._last, self._read_at = usage, time_now
         if self._read_at == float("-inf"):
             return self._last
         since = time_now - self._read_at

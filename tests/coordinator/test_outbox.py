@@ -13,9 +13,12 @@ from sqlalchemy import text
 from sweep.coordinator import outbox
 from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Progress
+from sweep.coordinator.spending import Spending
 from sweep.errors import StoreError
 from sweep.store import read
+from sweep.store.commands import Command
 from sweep.store.engine import Engine
+from sweep.store.usage import Usage
 from sweep.store.writer import Rows, StudyWriter
 from tests.coordinator.test_run import (
     STUDY,
@@ -90,6 +93,46 @@ def test_trials_are_handed_out_and_finish_while_the_database_hangs(
     assert "away" in str(seen[-1].message) and "workers go on" in str(seen[-1].message)
     assert states(url) == [TrialState.COMPLETE] * 12
     assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
+
+
+def test_a_study_goes_on_while_the_database_does_not_tell_what_users_want(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A server that was stopped answers the next to ask, a reader as well as a writer, not at all.
+    monkeypatch.setattr("sweep.coordinator.question.WAIT_SECONDS", 0.2)
+    answers, asked = threading.Event(), threading.Event()
+
+    def hangs(*_: object) -> list[Command]:
+        asked.set()
+        answers.wait()
+        return []
+
+    monkeypatch.setattr("sweep.coordinator.run.waiting_commands", hangs)
+    phases: list[str] = []
+    running = threading.Thread(target=lambda: phases.append(run(engine, FakeLauncher(slowly))))
+    running.start()
+    running.join(30)
+    ended_by_itself = phases == ["finished"]
+    answers.set()
+    running.join()
+    assert asked.is_set() and ended_by_itself
+    assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_a_study_ends_in_time_though_the_database_does_not_tell_what_it_used() -> None:
+    answers = threading.Event()
+    spending = Spending(lambda: Usage(wall_seconds=1.0) if answers.wait() else Usage())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweep.coordinator.question.WAIT_SECONDS", 0.1)
+        assert spending.now() == Usage()
+        spending._tried_at -= 60
+        assert spending.now() == Usage(), "nobody waits for it twice"
+        answers.set()
+        deadline = time.monotonic() + 10
+        while spending.now().wall_seconds < 1.0 and time.monotonic() < deadline:
+            spending._tried_at -= 60
+            time.sleep(0.01)
+    assert spending.now().wall_seconds >= 1.0
 
 
 def test_no_more_is_handed_out_when_no_more_can_wait(
