@@ -425,9 +425,10 @@ class Book:
                     storage=self._storage,
                 )
         except OSError as error:
+            where = error.filename or self._artifacts
             raise NoRoomError(
-                f"{self._artifacts}: {error.strerror}, when trial {number}'s weights were to be "
-                "kept. Free some room, or name another folder in SWEEP_ARTIFACTS; then "
+                f"{where}: {error.strerror}, when trial {number}'s weights were to be kept. Free "
+                "some room, or name another folder in SWEEP_ARTIFACTS; then "
                 f"`sweep resume {self._opened.name}` goes on."
             ) from error
 

@@ -20,6 +20,7 @@ from sweep.coordinator.book import Book
 from sweep.coordinator.crew import Crew, Worker
 from sweep.coordinator.log import tell
 from sweep.coordinator.looks import LOOK_SECONDS, Looks
+from sweep.coordinator.nonsense import NonsenseError, check_epoch, check_result
 from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 from sweep.coordinator.question import Question
@@ -206,6 +207,13 @@ class Coordinator:
         if worker is None:
             return
         self._silence.heard(name)
+        try:
+            self._hear_worker(worker, event, reached)
+        except NonsenseError as error:  # whatever else it says is worth no more
+            worker.handle.kill()
+            self._hear_gone(worker, f"ended, for it sent {error}")
+
+    def _hear_worker(self, worker: Worker, event: Event | Gone, reached: set[Reached]) -> None:
         match event:
             case Heartbeat():
                 self._note_worker(worker)
@@ -235,11 +243,13 @@ class Coordinator:
             case _ if not worker.holds(event.number, event.attempt):
                 self._refuse(worker, event)
             case EpochDone():
+                check_epoch(worker.handed[event.number], event)
                 worker.epochs[event.number] = event.epoch
                 self._book.report(event.number, event.epoch, event.metrics)
                 reached.add((event.number, event.attempt, event.epoch))
                 self._check_trial_time(worker, event)
             case TrialDone():
+                check_result(worker.handed[event.number], event, worker.epochs.get(event.number))
                 self._book.complete(event)
                 if event.look_follows:
                     self._looks.begin(worker.name, event)
@@ -471,6 +481,8 @@ class Coordinator:
                 outcome = self._apply(command)
             except SweepError as error:
                 outcome = f"refused: {error}"
+            except (KeyError, TypeError, ValueError) as error:  # not a row that we write
+                outcome = f"refused: it cannot be read ({type(error).__name__}: {error})"
             self._writer.rows.commands[command.command_id] = outcome
         if wishes.invalid != self._book.invalid:
             self._book.leave_out(wishes.invalid)
@@ -491,6 +503,8 @@ class Coordinator:
             case CommandKind.ENQUEUE:
                 number = self._book.enqueue(command.payload["configuration"])
                 return f"applied: trial {number}"
+            case other:
+                return f"refused: this version of sweep knows no command {other!r}"
         return "applied"
 
     def _apply_interrupts(self) -> None:

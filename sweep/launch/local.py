@@ -11,6 +11,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO
 
+from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone, Inbox
 from sweep.trial import Order
 from sweep.wire import decode, encode
@@ -34,19 +35,26 @@ class LocalWorker:
         self.host = socket.gethostname()
         self._inbox = inbox
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the worker
-        self._process = subprocess.Popen(
-            [*command, "--device", "cpu" if device == "cpu" else "cuda"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=_environment(device),
-            start_new_session=True,  # out of the terminal's Ctrl-C
-        )
+        try:
+            self._process = self._begin(command)
+        except OSError:
+            self._stderr.close()
+            raise
         self.pid = self._process.pid
         #: Not yet in the pipe; None ends them.
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
         threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True).start()
         threading.Thread(target=self._speak, name=f"speak-{name}", daemon=True).start()
+
+    def _begin(self, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [*command, "--device", "cpu" if self.device == "cpu" else "cuda"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=_environment(self.device),
+            start_new_session=True,  # out of the terminal's Ctrl-C
+        )
 
     def send(self, order: Order) -> None:
         self._orders.put(order)
@@ -106,7 +114,14 @@ class LocalLauncher:
         self._command = command
 
     def start(self, name: str, device: str) -> LocalWorker:
-        return LocalWorker(name, device, self.inbox, self._command)
+        """Raises DeviceError where this machine has no room for another process or its files."""
+        try:
+            return LocalWorker(name, device, self.inbox, self._command)
+        except OSError as error:
+            raise DeviceError(
+                f"no worker can be started on {device}: {error.strerror}. Fewer workers "
+                "(--workers, --per-gpu) need fewer processes, files and less memory."
+            ) from error
 
 
 def without_passwords() -> dict[str, str]:

@@ -18,7 +18,8 @@ class Command:
     """A row a coordinator has yet to apply."""
 
     command_id: int
-    kind: CommandKind
+    #: A CommandKind, unless a newer version wrote it.
+    kind: str
     payload: dict[str, Any]
 
 
@@ -49,7 +50,4 @@ def waiting(engine: Engine, study_id: int) -> list[Command]:
             .where(sweep_commands.c.study_id == study_id, sweep_commands.c.applied_at.is_(None))
             .order_by(sweep_commands.c.command_id)
         ).all()
-    return [
-        Command(command_id=row.command_id, kind=CommandKind(row.kind), payload=row.payload)
-        for row in rows
-    ]
+    return [Command(command_id=row.command_id, kind=row.kind, payload=row.payload) for row in rows]

@@ -55,9 +55,11 @@ def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -
 
 
 def _read(orders: BinaryIO, inbox: "SimpleQueue[Order]") -> None:
-    for line in orders:
-        inbox.put(decode(line))
-    os._exit(0)  # the coordinator is gone; nobody would hear another word
+    try:
+        for line in orders:
+            inbox.put(decode(line))
+    finally:  # a line that its death cut off cannot be read
+        os._exit(0)  # the coordinator is gone; nobody would hear another word
 
 
 if __name__ == "__main__":

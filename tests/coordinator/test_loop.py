@@ -1,18 +1,24 @@
 """Turns of the coordinator's loop in which several things come together."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 from optuna.trial import TrialState
+from sqlalchemy import insert
 
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import start
 from sweep.errors import FailureLimitError
 from sweep.launch.launcher import Gone
 from sweep.store import annotate, read
-from sweep.store.engine import Engine
+from sweep.store.engine import Engine, writing
+from sweep.store.schema import sweep_commands
+from sweep.trial import EpochDone, Event, TrialSpec
 from tests.coordinator.lockstep import Lockstep, weather_of
 from tests.coordinator.test_run import ONE, STUDY, states, study_file
 from tests.coordinator.test_sequences import _done, _epoch, _ready
@@ -101,3 +107,71 @@ def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Pa
         worker.say(_done(worker.given()[0]))  # its successor is awaited, so all is written
         coordinator.tick()
         assert len(read.trials(engine, "x")) == 2 + 1
+
+
+def _two_epochs_of(spec: TrialSpec) -> EpochDone:
+    metrics = _epoch(spec, 1, 0.5).metrics
+    return replace(_epoch(spec, 1, 0.5), metrics=metrics * 2)
+
+
+@pytest.mark.parametrize(
+    ("say", "told"),
+    [
+        (lambda spec: _epoch(spec, 7, 0.5), "epoch 7 of 3"),
+        (_two_epochs_of, "metrics of 4 seeds instead of 2"),
+        (lambda spec: _epoch(spec, 1, math.nan), "no number"),
+        (lambda spec: _done(spec), "a result without an epoch"),
+    ],
+)
+def test_a_worker_that_talks_nonsense_is_ended_and_its_trials_go_to_another(
+    say: Callable[[TrialSpec], Event], told: str, tmp_path: Path
+) -> None:
+    engine = sqlite_store(tmp_path)
+    with lockstep(engine) as coordinator:
+        (worker,) = coordinator.puppets.started
+        first = worker.given()[0]
+        worker.say(say(first))
+        worker.say(_epoch(first, 1, 0.25))  # too late: nobody listens
+        for _ in range(2):
+            coordinator.tick()
+        assert not coordinator.ended, repr(coordinator.error)
+        _, successor = coordinator.puppets.started
+        successor.say(_ready())
+        for _ in range(2):
+            coordinator.tick()
+        assert (first.number, 2) in {(spec.number, spec.attempt) for spec in successor.given()}
+    (gone,) = (event for event in read.events(engine, "x") if event.kind == "worker gone")
+    assert told in gone.message
+    assert read.curves(engine, "x") == {}
+
+
+def test_results_of_other_seeds_are_nonsense_too(tmp_path: Path) -> None:
+    engine = sqlite_store(tmp_path)
+    with lockstep(engine) as coordinator:
+        (worker,) = coordinator.puppets.started
+        first = worker.given()[0]
+        worker.say(_epoch(first, 1, 0.5))
+        done = _done(first)
+        worker.say(replace(done, results=done.results[:1]))
+        coordinator.tick()
+        assert not coordinator.ended and len(coordinator.puppets.started) == 2
+
+
+def test_commands_that_cannot_be_read_are_refused_and_told(tmp_path: Path) -> None:
+    # A newer version's, or somebody's own row: it must not end the study.
+    engine = sqlite_store(tmp_path)
+    with (
+        patch("sweep.coordinator.loop.COMMAND_SECONDS", 0.0),
+        patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
+        lockstep(engine) as coordinator,
+    ):
+        study_id = read.study(engine, "x").study_id
+        for kind, payload in (("dance", {}), ("extend", {}), ("extend", {"n_trials": "many"})):
+            row = {"study_id": study_id, "kind": kind, "payload": payload, "created_at": 0.0}
+            with writing(engine) as connection:
+                connection.execute(insert(sweep_commands).values(**row))
+        for _ in range(3):
+            coordinator.tick()
+        assert not coordinator.ended, repr(coordinator.error)
+    outcomes = [command.outcome for command in read.commands(engine, "x")]
+    assert len(outcomes) == 3 and all(str(said).startswith("refused: ") for said in outcomes)

@@ -1,5 +1,6 @@
 """Workers as processes of this machine: they die and notice that they are alone."""
 
+import errno
 import os
 import signal
 import time
@@ -8,9 +9,20 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from sweep.errors import DeviceError
 from sweep.launch.local import LocalLauncher
 from sweep.trial import Ready, Train, TrialDone
+from sweep.wire import encode
 from tests.launch.contract import LauncherContract, spec
+
+
+def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("sweep.launch.local.subprocess.Popen", full)
+    with pytest.raises(DeviceError, match="Resource temporarily unavailable"):
+        LocalLauncher().start("w0", "cpu")
 
 
 class TestLocalLauncher(LauncherContract):
@@ -28,6 +40,14 @@ class TestLocalLauncher(LauncherContract):
         self.worker.send(Train(specs=(spec(epochs=100_000),)))
         time.sleep(1)
         self.worker._process.stdin.close()  # type: ignore[attr-defined]
+        assert self.worker.wait(5)
+
+    def test_a_worker_exits_though_its_coordinator_died_within_an_order(self) -> None:
+        self.start()
+        self.hear(Ready)
+        stdin = self.worker._process.stdin  # type: ignore[attr-defined]
+        stdin.write(encode(Train(specs=(spec(epochs=100_000),)))[:40])
+        stdin.close()
         assert self.worker.wait(5)
 
     def test_ctrl_c_in_the_terminal_does_not_reach_a_worker(self) -> None:

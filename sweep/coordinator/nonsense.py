@@ -1,0 +1,35 @@
+"""What a worker cannot have meant: lines that read well, about a training that never was.
+
+A fault of memory, a worker of another version. It is told as what it is, and costs that worker,
+whose trials go to another; booked, it would end the coordinator, or stand among the results.
+"""
+
+import math
+
+from sweep.trial import EpochDone, TrialDone, TrialSpec
+
+
+class NonsenseError(Exception):
+    """What was sent, in words."""
+
+
+def check_epoch(spec: TrialSpec, event: EpochDone) -> None:
+    """An epoch of this trial, with numbers for each seed. Raises NonsenseError."""
+    if not 1 <= event.epoch <= spec.config.epochs:
+        _refuse(spec, f"epoch {event.epoch} of {spec.config.epochs}")
+    if len(event.metrics) != len(spec.seeds):
+        _refuse(spec, f"the metrics of {len(event.metrics)} seeds instead of {len(spec.seeds)}")
+    if any(math.isnan(metrics.val_mse) for metrics in event.metrics):
+        _refuse(spec, "a validation error that is no number, of a trial that goes on")
+
+
+def check_result(spec: TrialSpec, event: TrialDone, last_epoch: int | None) -> None:
+    """The end of a trial that has trained, with results for each seed. Raises NonsenseError."""
+    if last_epoch is None:
+        _refuse(spec, "a result without an epoch")
+    if len(event.results) != len(spec.seeds):
+        _refuse(spec, f"the results of {len(event.results)} seeds instead of {len(spec.seeds)}")
+
+
+def _refuse(spec: TrialSpec, what: str) -> None:
+    raise NonsenseError(f"{what} (trial {spec.number})")
