@@ -52,6 +52,11 @@ class Looks:
         """The workers of which something is."""
         return [worker for worker, trials in self._awaited.items() if trials]
 
+    @property
+    def numbers(self) -> list[int]:
+        """The trials into whose networks somebody looks."""
+        return sorted(number for trials in self._awaited.values() for number in trials)
+
     def too_slow(self) -> list[str]:
         """Those of them that found nothing for LOOK_SECONDS, or, bounded, not all in that time.
 

@@ -117,6 +117,7 @@ class Coordinator:
         self._pruning: set[int] = set()
         self._deaths: dict[int, int] = {}
         self._looks = Looks()
+        self._has_told_of_looks = False
         self._paused = False
         #: Set once: the phase the study ends in. No more trials are handed out from then on.
         self._ending: str | None = None
@@ -163,6 +164,7 @@ class Coordinator:
         """After an error: no worker stays, and what they were training waits again."""
         for worker in self._crew:
             self._note_worker(worker, state="gone")
+            self._lose_looks(worker.name, "the study ended with an error")
             for number in worker.handed:
                 self._book.put_back(number)
         self._crew.kill()
@@ -178,6 +180,7 @@ class Coordinator:
             self._check_budget()
             self._start_idle()
             self._fill_all()
+            self._tell_of_looks()
             landed = self._outbox.flush(at_once=self._is_awaited())
             if landed or (self._outbox.is_away and self._outbox.has_room):
                 self._deliver()
@@ -615,13 +618,27 @@ class Coordinator:
             "device": worker.handle.device,
             "device_name": worker.device_name,
             "driver_version": worker.driver_version,
-            "state": state or worker.state,
+            "state": state or self._state_of(worker),
             "n_finished": worker.n_finished,
             "slots": worker.room.slots,
             "rows": worker.room.rows if worker.room.slots else None,
             "n_threads": self._crew.setup.n_threads,
             **(vars(worker.vitals) if worker.vitals else {}),
         }
+
+    def _state_of(self, worker: Worker) -> str:
+        looks = not worker.handed and worker.name in self._looks.awaited
+        return "looking" if looks else worker.state
+
+    def _tell_of_looks(self) -> None:
+        """Once: that all that the study still waits for is what is found in networks."""
+        if self._has_told_of_looks or not (self._looks.awaited and self._is_trained()):
+            return
+        self._has_told_of_looks = True
+        trials = ", ".join(map(str, self._looks.numbers))
+        self._book.event("looking into networks", f"all is trained; still to come: trials {trials}")
+        for worker in self._crew:
+            self._note_worker(worker)
 
     # --- showing ----------------------------------------------------------------------------
 

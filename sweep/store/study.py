@@ -130,6 +130,7 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
     with writing(engine) as connection:
         revision = revisions.advance(connection, study_id)
         lease.renew(connection, study_id, token, 0)
+        _tell_of_death(connection, study_id, name)
         _put_back(connection, study_id, revision)
         _supersede(connection, study_id)
         trials = load_trials(connection, study_id)
@@ -201,6 +202,37 @@ def _curves(connection: Connection, study_id: int) -> dict[int, dict[int, float]
     for number, epoch, mean in rows:
         curves[number][epoch] = mean
     return curves
+
+
+def _tell_of_death(connection: Connection, study_id: int, name: str) -> None:
+    """An event, where the last coordinator ended without giving the study back."""
+    table = schema.sweep_workers
+    lived = list(
+        connection.scalars(
+            select(table.c.slots).where(table.c.study_id == study_id, table.c.state != "gone")
+        )
+    )
+    if not lived:
+        return
+    n_running = connection.scalar(
+        select(func.count())
+        .select_from(schema.trials)
+        .where(schema.trials.c.study_id == study_id, schema.trials.c.state == TrialState.RUNNING)
+    )
+    message = f"the last one ended without a word: {n_running:,} trials wait again"
+    if any(slots is not None for slots in lived):  # populations look beside their training
+        message += (
+            "; networks that its workers had still to look into are not: "
+            f"`sweep probe {name}` names them"
+        )
+    connection.execute(
+        insert(schema.sweep_events).values(
+            study_id=study_id,
+            at=now(connection.dialect.name),
+            kind="coordinator gone",
+            message=message,
+        )
+    )
 
 
 def _put_back(connection: Connection, study_id: int, revision: int) -> None:

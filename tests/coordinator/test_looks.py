@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from sweep.analysis.study_usefulness import study_usefulness
 from sweep.coordinator.looks import LOOK_SECONDS, Looks
@@ -16,19 +16,22 @@ from sweep.launch.launcher import Gone
 from sweep.names import CommandKind
 from sweep.store import annotate, commands, read, read_beside
 from sweep.store.engine import Engine
-from sweep.store.schema import sweep_trials
+from sweep.store.schema import sweep_leases, sweep_trials, sweep_workers
+from sweep.store.study import hold_study
 from sweep.trial import (
     PopulationHalved,
+    Ready,
     Room,
     TrialConfig,
     TrialDone,
     TrialLookedInto,
     TrialSpec,
+    WorkerFailed,
 )
 from tests.coordinator.lockstep import Lockstep, Puppet
 from tests.coordinator.test_loop import lockstep
 from tests.coordinator.test_run import states
-from tests.coordinator.test_sequences import _done, _epoch
+from tests.coordinator.test_sequences import _done, _epoch, _ready
 from tests.coordinator.test_silence import Clock
 from tests.fake_populations import DECOMPOSITION, PROBE
 from tests.store_factories import sqlite_store
@@ -226,6 +229,45 @@ def test_a_study_ends_when_the_last_network_was_looked_into(engine: Engine) -> N
         assert coordinator.phase == "finished"
     assert looked_into(engine) == set(range(12))
     assert states(str(engine.url)) == [TrialState.COMPLETE] * 12
+
+
+def test_whoever_asks_is_told_that_a_study_waits_for_looks(engine: Engine) -> None:
+    with one_worker(engine) as (coordinator, worker):
+        finish_all(coordinator, worker)
+        assert [one.state for one in read.workers(engine, "x")] == ["looking"]
+        ((_, message),) = told(engine, "looking into networks")
+        assert message.startswith("all is trained; still to come: trials 0, 1, ")
+
+
+def test_looks_that_a_coordinator_took_with_it_are_told_by_the_next_one(engine: Engine) -> None:
+    with one_worker(engine, "workers.retries=0") as (coordinator, worker):
+        worker.say(Ready(**{**vars(_ready()), "room": Room(slots=2, rows=2048)}))
+        finish(worker, worker.given()[0])
+        settle(coordinator)
+        coordinator.kill()  # by SIGKILL: it notes nothing
+    with engine.begin() as connection:
+        connection.execute(update(sweep_workers).values(state="training"))
+        connection.execute(update(sweep_leases).values(expires_at=0.0))
+    hold_study(engine, "x")
+    ((_, message),) = told(engine, "coordinator gone")
+    assert "trials wait again" in message and "`sweep probe x` names them" in message
+    hold_again = read.events(engine, "x")
+    with engine.begin() as connection:
+        connection.execute(update(sweep_leases).values(expires_at=0.0))
+    hold_study(engine, "x")
+    assert read.events(engine, "x") == hold_again, "the second one was not cut short in anything"
+
+
+def test_looks_that_an_error_ends_are_told(engine: Engine) -> None:
+    with one_worker(engine, "budget.max_failures=0") as (coordinator, worker):
+        finish(worker, worker.given()[0])
+        settle(coordinator)
+        worker.say(WorkerFailed(error="DataError", message="the data are gone"))
+        coordinator.tick()
+        assert coordinator.ended
+    assert told(engine, "networks not looked into") == [
+        (None, "trials 0: the study ended with an error")
+    ]
 
 
 def test_a_worker_that_dies_when_all_is_trained_has_no_successor(engine: Engine) -> None:
