@@ -135,6 +135,8 @@ class WorkerSetup:
     max_slots: int | None = None
     #: That share a device's memory, this one included.
     n_workers_on_device: int = 1
+    #: Without a sign of life of its coordinator for so long a worker ends; None is never.
+    silence_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,7 +350,7 @@ class Vitals:
 
 @dataclass(frozen=True, kw_only=True)
 class Heartbeat:
-    """A worker's process lives, whatever it is busy with."""
+    """A worker's process lives, whatever it is busy with; or, as an order, its coordinator's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -414,4 +416,4 @@ class Shutdown:
     """No more trials: exit when the present ones are done."""
 
 
-Order = WorkerSetup | Train | Verdict | Leave | Shutdown
+Order = WorkerSetup | Train | Verdict | Leave | Shutdown | Heartbeat

@@ -324,6 +324,7 @@ def _setup(study_file: StudyFile, means: Means) -> WorkerSetup:
         expected=expected(study_file),
         max_slots=means.population,
         n_workers_on_device=means.devices.count(means.devices[0]),
+        silence_seconds=study_file.workers.silence_seconds,
     )
 
 

@@ -12,6 +12,8 @@ class Gone:
     """A worker's process ended; why, as far as it can be told."""
 
     reason: str
+    #: Its coordinator stood still, and it left: no fault of what it trained.
+    was_left_alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,15 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import IO
 
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone, Inbox
-from sweep.trial import Order
+from sweep.trial import Heartbeat, Order
 from sweep.wire import decode, encode
+from sweep.worker.heartbeat import HEARTBEAT_SECONDS
+from sweep.worker.orphan import EXIT_CODE
 
 _LAST_WORDS_BYTES = 2000
 #: The last of them begins PGPASSWORD and PGPASSFILE.
@@ -74,11 +76,18 @@ class LocalWorker:
         stdin = self._process.stdin
         assert stdin is not None
         with suppress(OSError, ValueError):  # it is gone: its Gone is on the way
-            while (order := self._orders.get()) is not None:
+            while (order := self._next_order()) is not None:
                 stdin.write(encode(order))
                 stdin.flush()
         with suppress(OSError):
             stdin.close()
+
+    def _next_order(self) -> Order | None:
+        """Or, when there is none for a while, a sign of life."""
+        try:
+            return self._orders.get(timeout=HEARTBEAT_SECONDS)
+        except Empty:
+            return Heartbeat()
 
     def _listen(self) -> None:
         stdout = self._process.stdout
@@ -93,7 +102,8 @@ class LocalWorker:
         code = self._process.wait()
         stdout.close()  # a long study may start thousands of workers
         self._orders.put(None)
-        self._inbox.put((self.name, Gone(reason=ending(code, self._stderr))))
+        reason = ending(code, self._stderr)
+        self._inbox.put((self.name, Gone(reason=reason, was_left_alone=code == EXIT_CODE)))
 
 
 def ending(code: int, stderr: IO[bytes]) -> str:

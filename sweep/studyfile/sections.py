@@ -252,7 +252,8 @@ class WorkersSection(Section):
     silence_seconds: Annotated[Real, Field(ge=5, le=86_400)] = Field(
         60.0,
         description="Seconds without a sign of life after which a worker is ended and its trials "
-        "are handed out again; a sign comes every 2 seconds, however long an epoch takes.",
+        "are handed out again; a sign comes every 2 seconds, however long an epoch takes. A worker "
+        "ends as well when its coordinator gives none.",
     )
     gpus: Annotated[str, Field(pattern=r"^(all|cpu|\d+(,\d+)*)$")] | None = Field(
         None, description="'all', 'cpu', or GPU numbers such as '0,1'; left out, all or else cpu."

@@ -10,9 +10,10 @@ from queue import SimpleQueue
 from typing import BinaryIO
 
 from sweep.errors import SweepError
-from sweep.trial import Event, Order, WorkerFailed
+from sweep.trial import Event, Heartbeat, Order, WorkerFailed, WorkerSetup
 from sweep.wire import decode, encode, own_pipes
 from sweep.worker.heartbeat import beating
+from sweep.worker.orphan import Watch
 
 
 def main() -> None:
@@ -55,9 +56,15 @@ def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -
 
 
 def _read(orders: BinaryIO, inbox: "SimpleQueue[Order]") -> None:
+    watch = Watch()
     try:
         for line in orders:
-            inbox.put(decode(line))
+            order = decode(line)
+            watch.heard()
+            if isinstance(order, WorkerSetup):
+                watch.begin(order.silence_seconds)
+            if not isinstance(order, Heartbeat):
+                inbox.put(order)
     finally:  # a line that its death cut off cannot be read
         os._exit(0)  # the coordinator is gone; nobody would hear another word
 

@@ -4,6 +4,7 @@ The workers are simulated ones where nothing else is said: real processes that t
 """
 
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL, make_url
 
-from benchmarks.chaos import Field
+from benchmarks.chaos import SILENCE_SECONDS, Field
 from sweep.store import read
 from tests.postgres import NoPostgresError, PostgresServer
 
@@ -99,6 +100,24 @@ def test_a_coordinator_that_wakes_after_its_lease_ran_out_ends_with_its_workers(
     assert study.finish() == []
     assert study.tally["ended: lease"] == 1
     assert "another coordinator has taken this study over" in (study.folder / "log").read_text()
+
+
+def test_workers_of_a_coordinator_that_stands_still_free_their_devices_and_nothing_is_lost(
+    study: Field,
+) -> None:
+    # Ctrl-Z, say. Nobody takes the study over; woken, it finds its workers gone, and starts others.
+    study.prepare(trials=400)
+    study.progress(5)
+    coordinator = study.keep_going()
+    workers = coordinator.living_workers()
+    coordinator.send(signal.SIGSTOP)
+    study.wait("its workers end", lambda: not coordinator.living_workers(), SILENCE_SECONDS + 20)
+    coordinator.send(signal.SIGCONT)
+    assert len(workers) == study.n_workers and study.finish() == []
+    gone = [e.message for e in read.events(study.engine, "chaos") if e.kind == "worker gone"]
+    assert [message.partition(": ")[2] for message in gone] == [
+        "exit code 75: its coordinator gave no sign of life for 5 s"
+    ] * study.n_workers
 
 
 def test_a_worker_that_stands_still_in_training_has_its_trials_given_to_another(

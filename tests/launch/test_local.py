@@ -5,15 +5,17 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psutil
 import pytest
 
 from sweep.errors import DeviceError
+from sweep.launch.launcher import Gone
 from sweep.launch.local import LocalLauncher
 from sweep.trial import Ready, Train, TrialDone
 from sweep.wire import encode
-from tests.launch.contract import LauncherContract, spec
+from tests.launch.contract import SETUP, LauncherContract, spec
 
 
 def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +51,22 @@ class TestLocalLauncher(LauncherContract):
         stdin.write(encode(Train(specs=(spec(epochs=100_000),)))[:40])
         stdin.close()
         assert self.worker.wait(5)
+
+    def test_a_worker_whose_coordinator_stands_still_ends_and_says_so(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # It was stopped, say: the pipes stay open, and nothing comes any more.
+        monkeypatch.setattr("sweep.launch.local.HEARTBEAT_SECONDS", 0.1)
+        self.start(replace(SETUP, silence_seconds=3.0))
+        self.hear(Ready)
+        time.sleep(5)
+        assert not self.worker.wait(0), "it has nothing to do, and hears that it is not alone"
+        self.worker.send(Train(specs=(spec(epochs=100_000),)))
+        monkeypatch.setattr("sweep.launch.local.HEARTBEAT_SECONDS", 1e6)
+        assert self.worker.wait(10)
+        gone = self.hear(Gone)
+        assert gone.was_left_alone
+        assert gone.reason == "exit code 75: its coordinator gave no sign of life for 3 s"
 
     def test_ctrl_c_in_the_terminal_does_not_reach_a_worker(self) -> None:
         self.start()

@@ -1,0 +1,52 @@
+"""A worker whose coordinator stands still: stopped, hanging, or cut off.
+
+Its pipes are open, so it would finish what it holds, for nobody, and keep its device's memory from
+whoever takes the study over. It ends instead; what it trained is trained again.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+#: How a worker ends so; as sysexits.h has it: a failure that is not its own, try again.
+EXIT_CODE = 75
+#: Between two looks, and what counts of that time at most: one that was suspended itself, with its
+#: coordinator or without, has orders to read that it did not wait for.
+LOOK_SECONDS = 1.0
+
+
+class Watch:
+    """Ends the process when nothing is heard for too long."""
+
+    def __init__(self, end: Callable[[float], None] | None = None) -> None:
+        self._end = end or _exit
+        self._silent = 0.0
+
+    def begin(self, limit_seconds: float | None) -> None:
+        """From now on, a silence may be that long; None is for ever."""
+        if limit_seconds is not None:
+            threading.Thread(
+                target=self._run, args=(limit_seconds,), name="watch", daemon=True
+            ).start()
+
+    def heard(self) -> None:
+        """The coordinator lives: an order came, or a heartbeat where there is none to give."""
+        self._silent = 0.0
+
+    def _run(self, limit_seconds: float) -> None:
+        looked_at = time.monotonic()
+        while self._silent < limit_seconds:
+            time.sleep(LOOK_SECONDS)
+            now = time.monotonic()
+            self._silent += min(now - looked_at, 2 * LOOK_SECONDS)
+            looked_at = now
+        self._end(limit_seconds)
+
+
+def _exit(seconds: float) -> None:
+    # Its pipe to the coordinator may be full, and another thread stand in it.
+    sys.stderr.write(f"its coordinator gave no sign of life for {seconds:.0f} s\n")
+    sys.stderr.flush()
+    os._exit(EXIT_CODE)
