@@ -30,6 +30,16 @@ STATEMENT_SECONDS = 60
 #: many threads; whoever comes then waits for one. Most processes use one.
 POOL_SIZE, POOL_OVERFLOW = 2, 10
 
+#: libpq's, where the URL says nothing else: a host that went away without a word is noticed within
+#: half a minute. Else whoever waits for its answer waits for two hours, back though it may be.
+_NETWORK = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 _IN_MEMORY = (
     "a study store in memory is gone when the command ends, and no other command would see it: "
     "name a file, sqlite:///FILE"
@@ -128,7 +138,7 @@ def connect(url: URL) -> Engine:
                 pool_pre_ping=True,
                 pool_size=POOL_SIZE,
                 max_overflow=POOL_OVERFLOW,
-                connect_args={"connect_timeout": 10},
+                connect_args={k: v for k, v in _NETWORK.items() if k not in url.query},
             )
         )
     except (ArgumentError, TypeError, ValueError) as error:

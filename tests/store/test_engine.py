@@ -57,6 +57,23 @@ def test_a_url_that_will_not_do_is_explained(option: str, says: str) -> None:
     assert "word@" not in str(caught.value)
 
 
+def test_a_host_that_goes_away_without_a_word_is_noticed_unless_the_url_says_otherwise(
+    postgres_url: str,
+) -> None:
+    # The system's own two hours are longer than budget.max_away_seconds.
+    def options(url: str) -> dict[str, str]:
+        with connect(storage_url(url)).connect() as connection:
+            return dict(connection.connection.dbapi_connection.info.get_parameters())
+
+    ours = options(postgres_url)
+    silent = int(ours["keepalives_idle"])
+    silent += int(ours["keepalives_interval"]) * int(ours["keepalives_count"])
+    assert silent <= 30 and int(ours["tcp_user_timeout"]) <= 30_000
+    theirs = options(f"{postgres_url}?keepalives_idle=77&connect_timeout=3")
+    assert (theirs["keepalives_idle"], theirs["connect_timeout"]) == ("77", "3")
+    assert theirs["keepalives_count"] == ours["keepalives_count"]
+
+
 def test_a_server_that_does_not_answer_is_a_store_error_without_its_password() -> None:
     engine = connect(storage_url("postgresql://me:hunter2@127.0.0.1:1/db"))
     with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught, engine.connect():
