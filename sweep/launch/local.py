@@ -92,18 +92,23 @@ class LocalWorker:
     def _listen(self) -> None:
         stdout = self._process.stdout
         assert stdout is not None
+        nonsense = ""
         for line in stdout:
             try:
                 event = decode(line)
             except ValueError:
-                self._process.kill()  # a line cut off by its sender's death, or by nonsense
+                self._process.kill()
+                if line.endswith(b"\n"):  # else its sender's death has cut it off
+                    nonsense = f"ended, for it sent a line that cannot be read: {line[:80]!r}"
                 break
             self._inbox.put((self.name, event))
         code = self._process.wait()
         stdout.close()  # a long study may start thousands of workers
         self._orders.put(None)
-        reason = ending(code, self._stderr)
-        self._inbox.put((self.name, Gone(reason=reason, was_left_alone=code == EXIT_CODE)))
+        said = ending(code, self._stderr)
+        self._inbox.put(
+            (self.name, Gone(reason=nonsense or said, was_left_alone=code == EXIT_CODE))
+        )
 
 
 def ending(code: int, stderr: IO[bytes]) -> str:

@@ -51,6 +51,8 @@ _NO_PERMISSION = (
     "Permission denied",
     "unable to open database file",
 )
+#: SQLSTATE of what a role was not granted.
+_NOT_GRANTED = "42501"
 #: SQLSTATE of a server that takes no writes: a standby, or one that has become one.
 _READ_ONLY = "25006"
 
@@ -218,6 +220,11 @@ def _translate(context: ExceptionContext) -> None:
     if isinstance(original, sqlite3.Error) and any(sign in message for sign in _NO_PERMISSION):
         raise NoRoomError(
             f"{where}: {message}. Its file and folder must be writable."
+        ) from original
+    if getattr(original, "sqlstate", None) == _NOT_GRANTED:
+        raise NoRoomError(
+            f"{where}: {message}. The role needs to read and write all tables of the store; "
+            "GRANT gives it that."
         ) from original
     if getattr(original, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True  # the next connection may lead to the server that took over

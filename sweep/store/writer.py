@@ -327,19 +327,22 @@ class StudyWriter:
         if rows.events:
             connection.execute(
                 insert(schema.sweep_events),
-                [{"at": time, "study_id": self._study_id, **event} for event in rows.events],
+                [
+                    {"at": time, "study_id": self._study_id, **_storable(event)}
+                    for event in rows.events
+                ],
             )
         for command_id, outcome in rows.commands.items():
             connection.execute(
                 update(schema.sweep_commands)
                 .where(schema.sweep_commands.c.command_id == command_id)
-                .values(applied_at=time, outcome=outcome)
+                .values(applied_at=time, **_storable({"outcome": outcome}))
             )
         if rows.study or rows.trials:
             connection.execute(
                 update(schema.sweep_studies)
                 .where(schema.sweep_studies.c.study_id == self._study_id)
-                .values(updated_at=time, **rows.study)
+                .values(updated_at=time, **_storable(rows.study))
             )
         return self._write_workers(connection, rows, time)
 
@@ -350,6 +353,8 @@ class StudyWriter:
         by_shape: dict[tuple[str, ...], dict[int, Row]] = {}
         for number, changed in rows.trials.items():
             row = {**changed}
+            if "reason" in row:
+                row |= _storable({"reason": row["reason"]})
             if "worker" in row:
                 row["started_at"] = time
             if "outcome" in row:
@@ -373,7 +378,8 @@ class StudyWriter:
     def _write_workers(self, connection: Connection, rows: Rows, time: float) -> dict[str, int]:
         table = schema.sweep_workers
         new: dict[str, int] = {}
-        for name, row in rows.workers.items():
+        for name, said in rows.workers.items():
+            row = _storable(said)
             worker_id = self._worker_ids.get(name)
             if worker_id is None:
                 new[name] = connection.execute(
@@ -406,6 +412,17 @@ class StudyWriter:
         """Give the lease back."""
         with writing(self._engine) as connection:
             lease.release(connection, self._study_id, self.token)
+
+
+def _storable(row: Row) -> Row:
+    """With texts that every database takes: what others said, such as a process's last words, may
+    hold bytes of any kind. PostgreSQL refuses a NUL, both half of a character of two."""
+    return {
+        name: value.replace("\0", "\ufffd").encode(errors="replace").decode()
+        if isinstance(value, str)
+        else value
+        for name, value in row.items()
+    }
 
 
 def _utc(moment: datetime | None) -> datetime | None:

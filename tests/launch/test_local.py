@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +26,16 @@ def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.Mon
     monkeypatch.setattr("sweep.launch.local.subprocess.Popen", full)
     with pytest.raises(DeviceError, match="Resource temporarily unavailable"):
         LocalLauncher().start("w0", "cpu")
+
+
+def test_a_worker_whose_lines_cannot_be_read_is_ended_and_that_is_said() -> None:
+    talks = "import time; print('Hello [{]', flush=True); time.sleep(600)"
+    launcher = LocalLauncher((sys.executable, "-c", talks))
+    worker = launcher.start("w0", "cpu")
+    _, gone = launcher.inbox.get(timeout=60)
+    assert isinstance(gone, Gone)
+    assert gone.reason == "ended, for it sent a line that cannot be read: b'Hello [{]\\n'"
+    assert worker.wait(10)
 
 
 class TestLocalLauncher(LauncherContract):

@@ -97,6 +97,21 @@ class StoreContract:
         opened.writer.flush()
         assert count(engine, schema.trials) == 1
 
+    def test_what_others_said_is_kept_though_it_is_no_text(
+        self, engine: Engine, opened: OpenStudy
+    ) -> None:
+        # A worker's last words may be anything. Refused, they would keep every later row waiting.
+        ask(opened)
+        odd = "at \0 and \ud83d"
+        rows = opened.writer.rows
+        rows.events.append({"kind": "worker gone", "message": odd, "number": 0, "worker": "w0"})
+        rows.trials[0]["reason"] = odd
+        rows.study["ended_because"] = odd
+        opened.writer.flush()
+        (event,) = read.events(engine, "x")
+        assert event.message == "at \ufffd and ?" == read.study(engine, "x").ended_because
+        assert read.trial(engine, "x", 0).reason == event.message
+
     def test_what_was_running_waits_when_a_study_is_opened_again(
         self, engine: Engine, opened: OpenStudy
     ) -> None:

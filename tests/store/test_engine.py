@@ -17,6 +17,9 @@ from sweep.store.engine import (
     unlimited,
     writing,
 )
+from sweep.store.migrate import open_store
+from sweep.store.study import create_study
+from tests.study_factories import new_study
 
 
 def test_the_option_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,3 +182,21 @@ def test_a_limit_that_the_server_sets_stays(postgres_url: str) -> None:
     with engine.connect() as connection:
         assert connection.scalar(text("SHOW statement_timeout")) == "7s"
     engine.dispose()
+
+
+def test_a_role_that_may_not_write_is_told_so_and_not_that_this_is_a_bug(
+    postgres_url: str,
+) -> None:
+    open_store(postgres_url, create=True).dispose()
+    owner = connect(storage_url(postgres_url))
+    with owner.begin() as connection:
+        connection.execute(text("CREATE ROLE reader LOGIN PASSWORD 'reads'"))
+        connection.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
+    reader = storage_url(postgres_url).set(username="reader", password="reads")
+    try:
+        with pytest.raises(NoRoomError, match="GRANT"):
+            create_study(connect(reader), new_study("x"))
+    finally:
+        with owner.begin() as connection:
+            connection.execute(text("DROP OWNED BY reader"))
+            connection.execute(text("DROP ROLE reader"))
