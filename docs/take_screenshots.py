@@ -2,6 +2,9 @@
 
 make demo
 python -m docs.take_screenshots demo/sweep.db quickstart
+python -m docs.take_screenshots demo/sweep.db quickstart workers    # that page alone
+
+Workers say most while the study runs.
 """
 
 import logging
@@ -28,16 +31,18 @@ _PATIENCE_MILLISECONDS = 120_000
 _SETTLE_MILLISECONDS = 3000
 
 
-def main(path: str, study: str) -> None:
-    """Open each page in a browser and keep what it shows."""
+def main(path: str, study: str, *wanted: str) -> None:
+    """Open each page in a browser, or those wanted, and keep what it shows."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     engine = open_store(f"sqlite:///{path}")
+    pages = _pages(engine, study)
     app = create_app(engine, Access())
     server = make_server("127.0.0.1", 0, app.server, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
         browser = open_browser(playwright)
-        for name, (address, scheme) in _pages(engine, study).items():
+        for name in wanted or pages:
+            address, scheme = pages[name]
             page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
             _take(page, f"http://127.0.0.1:{server.server_port}{address}", name)
             page.close()
