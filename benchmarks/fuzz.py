@@ -45,8 +45,7 @@ from typer.main import get_command
 
 from benchmarks.synthetic import add_study
 from docs.generate_cli import commands
-from sweep.cli import app
-from sweep.cli.application import EXIT_CODES
+from sweep.cli.application import EXIT_CODES, app
 from sweep.cli.entry import run
 from sweep.coordinator.run import RunOptions, n_trials, plan
 from sweep.errors import DataError, StudyFileError, SweepError

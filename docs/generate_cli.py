@@ -9,8 +9,7 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.main import get_command
 
-from sweep.cli import app
-from sweep.cli.application import EXIT_CODES
+from sweep.cli.application import EXIT_CODES, app
 from sweep.cli.options import LARGEST
 
 TARGET = Path(__file__).with_name("cli.md")

@@ -9,8 +9,7 @@ from typer.main import get_command
 
 from docs import generate_cli, generate_study_file
 from sweep import errors, names
-from sweep.cli import app
-from sweep.cli.application import EXIT_CODES
+from sweep.cli.application import EXIT_CODES, app
 from sweep.studyfile import SETTINGS, load
 
 ROOT = Path(__file__).parent.parent

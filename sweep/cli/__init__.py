@@ -5,7 +5,16 @@ chosen. Modules import the layers below inside their commands, so that help is q
 that only reads loads torch.
 """
 
-from sweep.cli.application import app
-from sweep.cli.entry import main
+import sys
 
-__all__ = ["app", "main"]
+_INTERRUPTED = 130  # options.INTERRUPTED, which is not read yet
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        from sweep.cli import entry  # here, for Ctrl-C while it is read
+
+        sys.exit(entry.main())
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

@@ -22,15 +22,16 @@ _SECRETS = ("SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK_SECRET")
 _NOTHING_READS = 141  # as the shell says of a process that SIGPIPE ended
 
 
-def main() -> None:
-    """Run the command line and exit with its code."""
+def main() -> int:
+    """Run the command line with this process's arguments and outputs; its exit code."""
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     code = run(sys.argv[1:])
     # What is left in the buffers of a pipe that nobody reads would complain at exit.
     if code == _NOTHING_READS:
-        os.dup2(_nowhere().fileno(), sys.stdout.fileno())
-    sys.exit(code)
+        with _nowhere() as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return code
 
 
 def _nowhere() -> TextIO:
@@ -48,9 +49,10 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _NOTHING_READS
-    except KeyboardInterrupt:
-        _say("interrupted.")
-        return INTERRUPTED
+    except SystemExit as ending:
+        if isinstance(ending.__context__, BrokenPipeError):  # Typer's answer to it is 1
+            return _NOTHING_READS
+        raise
     except typer.Abort:
         _say("left as it is.")
         return INTERRUPTED
@@ -78,7 +80,7 @@ def _tell_usage(error: typer.TyperException) -> int:
 def _sentence(message: str) -> str:
     if negative := re.fullmatch(r"No such option: (-\d\S*).*", message):
         return f"{negative[1]}: trials are counted from 0."
-    return message if message.endswith((".", "?", ")")) else f"{message}."
+    return message if message.endswith((".", "?")) else f"{message}."
 
 
 def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:

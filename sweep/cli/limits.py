@@ -47,7 +47,7 @@ def limits(
         for of in found
     ]
     header = ("width", "trial", "test_mse", "limited by", "because")
-    show_titled_table("What limits the error", header, rows, left=2)
+    show_titled_table("What limits the error", header, rows, left=0, words_last=2)
 
 
 def _plain(of: "LimitedTrial") -> dict[str, object]:

@@ -156,6 +156,7 @@ def trials(
             (*_TRIAL_HEADER, *settings, "remarks"),
             [_trial_cells(row, settings) for row in rows],
             left=2,
+            words_last=1,
         )
     else:
         say("no such trials.")

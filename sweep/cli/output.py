@@ -57,20 +57,25 @@ def clear() -> None:
         show()
 
 
-def show_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> None:
-    """A table; the first ``left`` columns are words, the others numbers."""
+def show_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, words_last: int = 0
+) -> None:
+    """A table; the first ``left`` columns and the ``words_last`` last are words, others numbers."""
     console = results()
     with console.capture() as captured:
-        console.print(make_table(header, rows, left=left))
+        console.print(make_table(header, rows, left=left, words_last=words_last))
     # Rich fills lines up with spaces.
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def make_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Table:
+def make_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, words_last: int = 0
+) -> Table:
     """As ``show_table``, to be put into something else."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for place, name in enumerate(header):
-        table.add_column(clean(name), justify="left" if place < left else "right", overflow="fold")
+        is_words = place < left or place >= len(header) - words_last
+        table.add_column(clean(name), justify="left" if is_words else "right", overflow="fold")
     for row in rows:
         table.add_row(*(clean(cell) for cell in row))
     return table
@@ -92,12 +97,17 @@ def section(title: str, pairs: Mapping[str, str]) -> None:
 
 
 def show_titled_table(
-    title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1
+    title: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    left: int = 1,
+    words_last: int = 0,
 ) -> None:
     """A table under a title."""
     show()
     show(title)
-    show_table(header, rows, left=left)
+    show_table(header, rows, left=left, words_last=words_last)
 
 
 def show_json(value: Any) -> None:

@@ -156,7 +156,7 @@ def _show(found: "TieSet") -> None:
         for of in found.compared
     ]
     header = ("trial", "seeds", "val_mse", "times best", "p", "")
-    show_titled_table("Beside the best", header, rows, left=0)
+    show_titled_table("Beside the best", header, rows, left=0, words_last=1)
 
 
 def _role(is_tied: bool, number: int, found: "TieSet") -> str:

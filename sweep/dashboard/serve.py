@@ -50,9 +50,10 @@ def _listen(access: Access) -> socket.socket:
         )[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
+        # create_server puts the address behind the reason, as a tuple.
+        reason = (error.strerror or str(error)).partition(" (while attempting")[0]
         raise UsageError(
-            f"cannot listen on {access.host}, port {access.port}: {error.strerror or error}. "
-            "Another one: --port."
+            f"cannot listen on {access.host}, port {access.port}: {reason}. Another one: --port."
         ) from error
 
 

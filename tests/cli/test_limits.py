@@ -36,6 +36,12 @@ def test_the_best_of_each_width_has_a_label(cli: Cli, store: Engine) -> None:
     assert "still fell" in cli("limits", "x").out
 
 
+def test_reasons_begin_below_each_other(cli: Cli, store: Engine) -> None:
+    add(store)
+    header, *rows = [line for line in cli("limits", "x").out.splitlines() if line][1:]
+    assert {row[header.index("because") - 2 : header.index("because")] for row in rows} == {"  "}
+
+
 def test_chosen_trials_have_a_label_and_others_are_refused(cli: Cli, store: Engine) -> None:
     add(store)
     assert [of["number"] for of in cli("limits", "x", 0, "--json").json] == [0]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from sweep.cli.application import EXIT_CODES
+from sweep.cli.options import INTERRUPTED
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_leases
@@ -214,20 +216,42 @@ def test_looking_never_loads_torch(study: int, tmp_path: Path, command: tuple[st
 
 def test_help_lists_every_exit_code(tmp_path: Path) -> None:
     out = sweep("--help", folder=tmp_path).stdout
-    for code in (*range(11), 130):
+    for code in EXIT_CODES:
         assert f"{code}  " in out
 
 
-def test_a_pipe_that_closes_early_is_no_error(study: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["export study --format csv", "list", "--help"])
+def test_a_pipe_that_nobody_reads_is_no_bug(study: int, tmp_path: Path, command: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
     done = subprocess.run(
-        f"{sys.executable} -m sweep export study --format csv | head -n 0",
-        shell=True,
+        [sys.executable, "-m", "sweep", *command.split()],
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
+        stdout=writing,
+        stderr=subprocess.PIPE,
         check=False,
     )
-    assert done.stderr == ""
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+# Python raises it wherever it is, also half-way through reading the modules.
+INTERRUPTED_EARLY = """
+import builtins
+from sweep.cli import main
+real = builtins.__import__
+def interrupted(name, *rest):
+    if name == "typer":
+        raise KeyboardInterrupt
+    return real(name, *rest)
+builtins.__import__ = interrupted
+main()
+"""
+
+
+def test_ctrl_c_before_the_command_is_read_shows_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_EARLY], capture_output=True)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, b"")
 
 
 def test_something_unexpected_is_one_line_and_no_traceback(

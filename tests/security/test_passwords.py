@@ -10,7 +10,7 @@ from sqlalchemy import make_url, select
 from typer.main import get_command
 
 from docs.generate_cli import commands
-from sweep.cli import app
+from sweep.cli.application import app
 from sweep.launch.local import LocalLauncher
 from sweep.store import engine as store_engine
 from sweep.store import schema
