@@ -86,7 +86,6 @@ def _ties(ties: TieSet | None) -> str:
     if n_tied < 2:
         return "No other of the best configurations ties with the best over its seeds."
     smallest = "" if ties.smallest is None else f"; the smallest of them is trial {ties.smallest}"
-    return (
-        f"Of the {len(ties.compared)} best configurations {n_tied} cannot be told apart by their "
-        f"seeds{smallest}."
-    )
+    n = len(ties.compared)
+    which = f"The {n}" if n_tied == n else f"{n_tied} of the {n}"
+    return f"{which} best configurations cannot be told apart by their seeds{smallest}."

@@ -11,6 +11,7 @@ from sweep.dashboard.links import Place
 from sweep.dashboard.parts import cards, copies, states, trial_facts
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.moments import exact, since
+from sweep.dashboard.parts.network import found_rows, told_rows
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.parts.remarks import remarks
 from sweep.dashboard.parts.trial_facts import TrialFacts, gather_trial
@@ -55,6 +56,7 @@ def layout(view: View, place: Place) -> Any:
                 ],
                 className="row",
             ),
+            part["trial-network"],
             part["trial-seeds"],
             html.Div(
                 [
@@ -123,6 +125,7 @@ def _parts(view: View) -> Mapping[str, Callable[[TrialFacts], Any]]:
         "trial-measured": measured,
         "trial-pictures": pictures,
         "trial-settings": settings,
+        "trial-network": network,
         "trial-seeds": seeds,
         "trial-remarks": lambda facts: remarks(
             facts.trial.tags, facts.trial.notes, allow_edit=view.allow_edit
@@ -300,6 +303,19 @@ def _copies(facts: TrialFacts) -> Any:
         for label, text in texts.items()
     ]
     return html.Div(buttons, className="line copies")
+
+
+def network(facts: TrialFacts) -> Any:
+    """What was found in its networks, and what its code is worth."""
+    found, told = found_rows(facts.trial), told_rows(facts.trial)
+    both = []
+    if found:
+        header = ("", "found", "what it means")
+        both.append(cards.card("Inside its network", _table(header, found, numbers=(1,))))
+    if told:
+        header = ("told from", "by a linear classifier", "by the nearest images")
+        both.append(cards.card("Labels told right", _table(header, told, numbers=(1, 2))))
+    return html.Div(both, className="row") if both else None
 
 
 def seeds(facts: TrialFacts) -> Any:
