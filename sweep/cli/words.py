@@ -18,8 +18,10 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 in percent."""
-    return NOTHING if share is None else f"{100 * share:.1f} %"
+    """A share of 1 in percent; nearly all is not called all."""
+    if share is None:
+        return NOTHING
+    return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
 def memory(used_bytes: int | None, total_bytes: int | None) -> str:

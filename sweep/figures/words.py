@@ -88,10 +88,12 @@ def value(of: Any) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share in percent; a small one is not called nothing."""
+    """A share in percent; a small one is not called nothing, nor nearly all of it all."""
     least = 10.0**-digits
     if 0 < 100 * share < least / 2:
         return f"< {least:g} %"
+    if 0 < 100 * (1 - share) < least / 2:
+        return f"> {100 - least:g} %"
     return f"{100 * share:.{digits}f} %"
 
 

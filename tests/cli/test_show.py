@@ -5,8 +5,13 @@ import pytest
 from sweep.analysis import study_floors
 from sweep.analysis.floors import Floors
 from sweep.store import annotate
-from sweep.store.engine import Engine
-from sweep.store.schema import sweep_decompositions, sweep_probes, sweep_results
+from sweep.store.engine import Engine, writing
+from sweep.store.schema import (
+    sweep_decompositions,
+    sweep_probes,
+    sweep_results,
+    sweep_trials,
+)
 from tests.cli_runner import Cli
 from tests.store_factories import DECOMPOSITION, PROBE, add_rows
 
@@ -38,6 +43,14 @@ def test_show_tells_how_the_network_ended(cli: Cli, study: int, store: Engine) -
     out = cli("show", "study", 0).out
     cells = ["5", "25.0", "%", "0.0", "%", "50.0", "%", "8.500", "9.500"]
     assert cells in [line.split() for line in out.splitlines()]
+
+
+def test_pixels_of_which_nearly_all_are_exact_are_not_called_all(
+    cli: Cli, study: int, store: Engine
+) -> None:
+    with writing(store) as connection:
+        connection.execute(sweep_trials.update().values(exact_pixels=0.9999))
+    assert "exact_pixels > 99.9 %" in " ".join(cli("show", "study", 0).out.split())
 
 
 def test_show_tells_what_a_network_is_made_of(cli: Cli, study: int, store: Engine) -> None:

@@ -38,9 +38,12 @@ def test_a_span_of_time_is_in_the_units_of_its_size(seconds: float | None, text:
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.0, "0 %"), (0.004, "< 1 %"), (0.42, "42 %"), (1.0, "100 %")]
+    ("share", "text"),
+    [(0.0, "0 %"), (0.004, "< 1 %"), (0.42, "42 %"), (0.996, "> 99 %"), (1.0, "100 %")],
 )
-def test_a_small_share_is_not_called_nothing(share: float, text: str) -> None:
+def test_a_small_share_is_not_called_nothing_nor_nearly_all_of_it_all(
+    share: float, text: str
+) -> None:
     assert words.percent(share) == text
 
 
