@@ -1,17 +1,23 @@
 """The answer's pages say what its stored studies say."""
 
+import ast
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 import pytest
 
 from docs.answer import run
 from docs.answer.facts import Facts, gather
+from docs.answer.keras_code import keras_code
 from docs.answer.write import PAGES, README, SUMMARY, render, results, with_summary
+from sweep.names import Loss, Optimizer, Schedule, WeightInit
 from sweep.studyfile import load
+from sweep.trial import TrialConfig
 
-#: What a number in the text may be: a scale, a percentage of intervals or variance, bits.
-NAMES_OF_THINGS = {"0", "1", "8", "90", "95"}
+#: What a number in the text may be: a scale, a percentage of intervals or variance, bits, Keras 3.
+NAMES_OF_THINGS = {"0", "1", "3", "8", "90", "95"}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +56,39 @@ def test_the_steps_of_the_answer_make_up_the_whole(facts: Facts) -> None:
         for step in path.steps:
             product *= step.factor.estimate
         assert product == pytest.approx(found.whole.estimate)
+
+
+def keras_call(code: str) -> ast.Call:
+    """Of the optimizer."""
+    calls = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.keyword))
+    (found,) = (node.value for node in calls if node.arg == "optimizer")
+    assert isinstance(found, ast.Call)
+    return found
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"optimizer": of} for of in Optimizer),
+        *({"loss": of, "output": "sigmoid"} for of in Loss),
+        *({"schedule": of} for of in Schedule),
+        *({"weight_init": of} for of in WeightInit),
+    ],
+    ids=lambda settings: next(iter(settings.values())),
+)
+def test_every_configuration_can_be_written_for_keras(settings: dict[str, Any]) -> None:
+    config = asdict(TrialConfig(hidden_width=8)) | settings
+    assert "None" not in ast.unparse(keras_call(keras_code(config, 4)))
+
+
+def test_the_code_for_keras_has_the_settings() -> None:
+    config = TrialConfig(hidden_width=8, optimizer=Optimizer.SGD, momentum=0.9, learning_rate=0.5)
+    code = keras_code(asdict(config), 4)
+    assert ast.unparse(keras_call(code)) == (
+        "keras.optimizers.SGD(0.5, momentum=0.9, nesterov=False)"
+    )
+    assert 'encoded = Dense(8, activation="relu"' in code
+    assert 'decoded = Dense(4, activation="sigmoid"' in code
 
 
 @pytest.mark.parametrize("part", run.PARTS, ids=lambda part: part.name)

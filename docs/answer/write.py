@@ -9,6 +9,7 @@ from shutil import copyfile
 from jinja2 import Environment, FileSystemLoader
 
 from docs.answer.facts import Facts, gather
+from docs.answer.keras_code import keras_code
 from docs.answer.run import RESULTS
 from sweep.analysis.explanation import Factor
 from sweep.datasets.registry import SOURCES
@@ -73,6 +74,7 @@ def _environment() -> Environment:
         autoescape=False,
         keep_trailing_newline=True,
     )
+    environment.globals["keras_code"] = keras_code
     environment.filters |= {
         "thousands": thousands,
         "n_train": lambda dataset: thousands(SOURCES[Dataset(dataset)].n_train),
