@@ -119,7 +119,8 @@ def _room(trial: TrialRow, floors: Floors | None) -> str:
         return "It does no better than answering every image with the mean image."
     if error <= floor:
         return "It beats every linear code of its width: the nonlinear hidden units pay."
-    if components >= USED_UP * width:
+    # With as many units as pixels there is no floor: whatever the error is, room is not lacking.
+    if components >= USED_UP * width and width < floors.n_inputs:
         return (
             f"It does as well as {components} principal components with {width} hidden units: "
             "the width sets the limit, and a wider layer has room to do better."

@@ -128,6 +128,8 @@ def _beside_pca(best: Sequence[Probed]) -> str:
     gains = [(of.code.best - of.pca.best, noise(of.pca.best, of.n_test)) for of in best]
     more = sum(gain > chance for gain, chance in gains)
     less = sum(-gain > chance for gain, chance in gains)
+    if not more and not less:
+        return "Beside PCA codes of the same size it is neither better nor worse than by chance."
     return (
         f"Beside PCA codes of the same size it is better at {more} of {len(best)} widths and worse "
         f"at {less}."

@@ -122,7 +122,7 @@ def _error(row: TrialRow) -> str:
 def _times(ratio: float) -> str:
     if ratio < 1.5:
         return words.percent(ratio - 1)
-    return f"{ratio:.1f} times"
+    return f"{ratio:.1f} times" if ratio < 100 else f"{words.number(ratio)} times"
 
 
 def beaten_by(table: TrialTable, question: TrialRow | None) -> str:

@@ -57,6 +57,7 @@ _AXIS = {
     "tickcolor": FAINT,
     "ticklen": 4,
     "automargin": True,
+    "exponentformat": "power",
     "title": {"standoff": 12, "font": {"size": 13}},
 }
 
@@ -149,6 +150,8 @@ def hovering(
 
 #: A logarithmic axis spans at least this much, also for a single value.
 _LEAST_DECADES = 0.6
+#: Powers of ten from this one on are written out.
+_LEAST_PLAIN = -5
 #: Within so little, 1, 2 and 5 may leave a single tick.
 _FEW_DECADES = 0.8
 
@@ -164,7 +167,8 @@ def log_axis(values: Sequence[float] | Numbers, pad: float = 0.06) -> dict[str, 
         **(_few_ticks(low - room, high + room) if span < _FEW_DECADES else {}),
         # 1, 2 and 5; powers of ten.
         "dtick": "D2" if high - low < 2.2 else 1,
-        "tickformat": "~g",
+        # Below it, "0.000001" and "1e-7" would stand side by side.
+        "tickformat": "~g" if low - room > _LEAST_PLAIN else "",
         "minor": {"dtick": "D1", "ticks": "outside", "ticklen": 2, "tickcolor": FAINT},
     }
 

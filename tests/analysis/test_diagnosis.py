@@ -114,6 +114,13 @@ def test_the_floor_tells_whether_width_or_training_limits(test_mse: float, sente
     assert sentence in shown
 
 
+def test_with_as_many_units_as_pixels_the_width_sets_no_limit() -> None:
+    shown = said(
+        about=floors(0.9, 0.5, 0.1, 0.0), test_mse=1e-7, config=TrialConfig(hidden_width=3)
+    )
+    assert "training sets the limit, not the width" in shown
+
+
 def test_retries_and_pace_are_told() -> None:
     shown = said([0.1], attempt=3, train_seconds=4.0)
     assert shown == (

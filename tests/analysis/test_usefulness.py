@@ -63,6 +63,11 @@ def test_the_words_tell_pca_and_what_a_smaller_error_is_worth() -> None:
     )
 
 
+def test_a_code_as_good_as_pcas_is_told_as_such() -> None:
+    best = [probed(0, 8, 0.7, pca=0.7, mse=0.03)]
+    assert "it is neither better nor worse than by chance" in usefulness(best, best).because
+
+
 def test_two_shares_of_few_images_may_differ_by_much() -> None:
     assert noise(0.5, 100) == pytest.approx(0.1414, abs=1e-3)
     assert noise(1.0, 100) == 0

@@ -142,3 +142,9 @@ def test_a_short_logarithmic_axis_has_a_few_ticks_apart(low: float, high: float)
     seen = [tick for tick in axis["tickvals"] if begin <= tick <= end]
     assert len(seen) > 1
     assert all(right / left > 1.3 for left, right in pairwise(seen))
+
+
+@pytest.mark.parametrize(("low", "plain"), [(0.001, True), (1e-7, False)])
+def test_a_logarithmic_axis_writes_its_powers_one_way(low: float, plain: bool) -> None:
+    axis = style.log_axis([low, 1.0])
+    assert bool(axis["tickformat"]) is plain

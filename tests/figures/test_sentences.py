@@ -27,3 +27,10 @@ def test_the_trials_that_beat_the_question_are_a_share_of_those_that_count() -> 
 def test_one_trial_or_none_beats_nobody(n: int) -> None:
     rows = [trial_row(number=number, values=(0.1,)) for number in range(n)]
     assert sentences.beaten_by(trial_table(*rows), rows[0] if rows else None) == ""
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(1.25, "25 %"), (2.34, "2.3 times"), (7903.2, "7,903 times")]
+)
+def test_a_ratio_is_told_as_people_say_it(ratio: float, text: str) -> None:
+    assert sentences._times(ratio) == text
