@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -479,11 +480,25 @@ def _facts(engine: Engine, study: StudySummary) -> list[tuple[str, str]]:
         **{
             f"{key} version" if key in ("sweep", "python") else key: value
             for key, value in provenance.items()
-            if key not in ("data_sha256", "git_commit", "gpus")
+            if key not in ("data_sha256", "git_commit", "gpus", "resumed")
         },
         "GPUs": _cards(provenance.get("gpus", [])),
+        "resumed": "; ".join(_resumed(run, provenance) for run in provenance.get("resumed", [])),
     }
     return [(label, _fact(value)) for label, value in facts.items() if value not in (None, "", {})]
+
+
+def _resumed(run: Mapping[str, Any], first: Mapping[str, Any]) -> str:
+    """When a study was taken up again, and with what that it did not begin with."""
+    at = datetime.fromtimestamp(run["at"], UTC)
+    before = _surroundings(first)
+    new = {name: of for name, of in _surroundings(run).items() if of != before.get(name)}
+    return f"{at:%Y-%m-%d %H:%M} UTC" + (f", with {_fact(new)}" if new else "")
+
+
+def _surroundings(run: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: of for name, of in run.items() if isinstance(of, str)}
+    return {**plain, **run.get("packages", {}), "GPUs": _cards(run.get("gpus", [])) or "none"}
 
 
 def _cards(gpus: Sequence[Mapping[str, Any]] | str) -> str:

@@ -220,8 +220,18 @@ def add_tying(engine: Engine, study_id: int) -> None:
 def test_a_report_names_the_smallest_of_those_that_tie(engine: Engine) -> None:
     add_tying(engine, add(engine))
     text = Page(render(engine, "study")).text
-    assert "The smallest that ties is trial 1." in text
-    assert "The cheapest to train is trial 0." in text
+    assert "The smallest that ties is trial 1. The cheapest to train is trial 0." in text
+
+
+def test_a_report_tells_when_a_study_was_resumed_and_what_was_new_then(engine: Engine) -> None:
+    began = {"sweep": "0.1.0", "packages": {"torch": "2.14.1"}, "gpus": []}
+    again = [
+        {**began, "at": 0.0},
+        {**began, "packages": {"torch": "2.15.0"}, "at": 86400.0},
+    ]
+    add_trial(engine, add_study(engine, provenance={**began, "resumed": again}), 0, 0.1)
+    text = Page(render(engine, "study")).text
+    assert "1970-01-01 00:00 UTC; 1970-01-02 00:00 UTC, with torch 2.15.0" in text
 
 
 def test_a_report_tells_ties_by_what_was_trained_again(engine: Engine) -> None:
