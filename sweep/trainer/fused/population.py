@@ -45,6 +45,8 @@ class Blocks:
     warps: int = 8
     #: Of a thread in decode and measure, so that two programs share a multiprocessor.
     registers: int = 128
+    #: Of a thread in hidden_gradient, so that three do.
+    hidden_registers: int = 168
 
     def examples_for(self, batch_size: int) -> int:
         """Examples of a block, no larger than the batch needs."""
@@ -337,6 +339,7 @@ class Population:
             self.hidden,
             PARTS=self.n_parts,
             JOINED_TILES=self.joined_tiles,
+            maxnreg=self.blocks.hidden_registers,
             **self._sizes(self.blocks.inputs),
         )
 
