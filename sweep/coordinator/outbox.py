@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from textwrap import shorten
 
 from sweep.errors import LeaseLostError, StoreError, StoreGoneError, SweepError
 from sweep.store.lease import RENEW_SECONDS
@@ -27,6 +28,8 @@ GATHER_SECONDS = 0.25
 #: Between a write that failed and the next.
 RETRY_SECONDS = 1.0
 PENDING_BYTES = 256 * 2**20
+#: Of a driver's words, which may fill a page.
+REASON_LETTERS = 120
 
 
 class Outbox:
@@ -37,6 +40,7 @@ class Outbox:
         self._max_away_seconds = max_away_seconds
         self._write: Write | None = None
         self._away_since: float | None = None
+        self._away_because = ""
         self._next_try = self._next_renewal = self._next_write = 0.0
 
     @property
@@ -106,8 +110,9 @@ class Outbox:
         waiting = self._writer.pending_bytes / 2**20
         rest = "workers go on" if self.has_room else "no more trials are handed out"
         return (
-            f"the database has been away for {time.monotonic() - self._away_since:.0f} s: {rest}, "
-            f"their results wait ({waiting:.1f} of {PENDING_BYTES / 2**20:.0f} MiB); "
+            f"the database has been away for {time.monotonic() - self._away_since:.0f} s "
+            f"({self._away_because}): {rest}, their results wait "
+            f"({waiting:.1f} of {PENDING_BYTES / 2**20:.0f} MiB); "
             f"giving up after {self._max_away_seconds:.0f} s"
         )
 
@@ -124,6 +129,7 @@ class Outbox:
 
     def _note_away(self, reason: str) -> None:
         self._away_since = self._away_since or time.monotonic()
+        self._away_because = shorten(reason, REASON_LETTERS, placeholder=" …")
         if self._is_over():
             raise StoreError(
                 f"the database was away for {self._max_away_seconds:.0f} s "

@@ -90,7 +90,7 @@ def test_trials_are_handed_out_and_finish_while_the_database_hangs(
     seen: list[Progress] = []
     observer = between(hanging, 2, lambda progress: progress.n_complete >= 9, seen)
     assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
-    assert "away" in str(seen[-1].message) and "workers go on" in str(seen[-1].message)
+    assert "s (it does not answer): workers go on" in str(seen[-1].message)
     assert states(url) == [TrialState.COMPLETE] * 12
     assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
 
@@ -133,6 +133,28 @@ def test_a_study_ends_in_time_though_the_database_does_not_tell_what_it_used() -
             spending._tried_at -= 60
             time.sleep(0.01)
     assert spending.now().wall_seconds >= 1.0
+
+
+def test_why_the_database_is_away_is_said_in_short(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = ["connection refused " * 40, "is the server running?"]
+    land = StudyWriter.land
+
+    def refuse(writer: StudyWriter) -> None:
+        if refusals and read.study(engine, "x").n_finished >= 2:
+            raise StoreError(refusals.pop(0))
+        land(writer)
+
+    monkeypatch.setattr(StudyWriter, "land", refuse)
+    monkeypatch.setattr(outbox, "RETRY_SECONDS", 0.1)
+    seen: list[str] = []
+    observer = lambda progress: seen.append(str(progress.message))  # noqa: E731
+    assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
+    first = next(message for message in seen if "refused" in message)
+    assert first.count("connection refused") < 8 and "refused …): workers go on" in first
+    assert any("(is the server running?)" in message for message in seen)
+    assert states(url) == [TrialState.COMPLETE] * 12
 
 
 def test_no_more_is_handed_out_when_no_more_can_wait(
