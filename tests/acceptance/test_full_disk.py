@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 STUDY = """
 study.name = "x"
 data.train_limit = 256
-space.hidden_width = {low = 4, high = 8}
+space.hidden_width = {low = 4, high = 64}
 space.epochs = 2
 sampler.name = "random"
 budget.trials = 30
