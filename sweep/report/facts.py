@@ -1,0 +1,75 @@
+"""What is needed to repeat a study besides its file, in words."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sweep.figures import words
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.records import StudySummary
+
+
+def facts_of(engine: Engine, study: StudySummary) -> list[tuple[str, str]]:
+    """Label and value."""
+    settings = read.settings(engine, study.name)
+    provenance = read.provenance(engine, study.name)
+    devices = {worker.device_name or worker.device for worker in read.workers(engine, study.name)}
+    about, data = settings.get("study", {}), settings.get("data", {})
+    facts: dict[str, Any] = {
+        "seed": about.get("seed"),
+        "seeds per trial": about.get("repeat"),
+        "data set": study.dataset,
+        "validation": _validation(data),
+        "data SHA-256": provenance.get("data_sha256"),
+        "git commit": provenance.get("git_commit"),
+        "devices": ", ".join(sorted(devices)),
+        **{
+            f"{key} version" if key in ("sweep", "python") else key: value
+            for key, value in provenance.items()
+            if key not in ("data_sha256", "git_commit", "gpus", "resumed")
+        },
+        "GPUs": _cards(provenance.get("gpus", [])),
+        "resumed": "; ".join(_resumed(run, provenance) for run in provenance.get("resumed", [])),
+    }
+    return [(label, _fact(value)) for label, value in facts.items() if value not in (None, "", {})]
+
+
+def _resumed(run: Mapping[str, Any], first: Mapping[str, Any]) -> str:
+    """When a study was taken up again, and with what that it did not begin with."""
+    at = datetime.fromtimestamp(run["at"], UTC)
+    before = _surroundings(first)
+    new = {name: of for name, of in _surroundings(run).items() if of != before.get(name)}
+    return f"{at:%Y-%m-%d %H:%M} UTC" + (f", with {_fact(new)}" if new else "")
+
+
+def _surroundings(run: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: of for name, of in run.items() if isinstance(of, str)}
+    return {**plain, **run.get("packages", {}), "GPUs": _cards(run.get("gpus", [])) or "none"}
+
+
+def _cards(gpus: Sequence[Mapping[str, Any]] | str) -> str:
+    """The coordinator's machine's, as its driver told when the study began."""
+    if isinstance(gpus, str):
+        return gpus
+    return "; ".join(
+        f"{gpu['name']}{_gigabytes(gpu['memory_total_bytes'])}, driver {gpu['driver']}"
+        for gpu in gpus
+    )
+
+
+def _gigabytes(n_bytes: int | None) -> str:
+    return "" if n_bytes is None else f", {n_bytes / 1e9:.0f} GB"
+
+
+def _validation(data: Mapping[str, Any]) -> str:
+    if "validation_fraction" not in data:
+        return ""
+    share, seed = words.percent(data["validation_fraction"]), data.get("split_seed")
+    return f"{share} of the training images, drawn with seed {seed}"
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {of}" for key, of in value.items() if of is not None)
+    return str(value)
