@@ -96,3 +96,16 @@ class TestLocalLauncher(LauncherContract):
         environment = psutil.Process(self.worker.pid).environ()
         assert "hunter2" not in str(environment)
         assert environment["CUDA_VISIBLE_DEVICES"] == ""
+
+    def test_a_workers_threads_spin_for_moments_only_unless_told(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+        self.start()
+        self.hear(Ready)
+        assert psutil.Process(self.worker.pid).environ()["GOMP_SPINCOUNT"] == "7"
+        monkeypatch.delenv("GOMP_SPINCOUNT")
+        other = self.launcher.start("other", "cpu")
+        assert psutil.Process(other.pid).environ()["GOMP_SPINCOUNT"] == "1000"
+        other.kill()
+        assert other.wait(10)
