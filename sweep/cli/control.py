@@ -56,7 +56,7 @@ def enqueue(
     engine = open_store(storage)
     study = read.study(engine, name)
     command_id = request_trial(engine, name, _configuration(settings))
-    say(what_becomes_of(engine, study, CommandKind.ENQUEUE, command_id))
+    say(what_becomes_of(engine, study, CommandKind.ENQUEUE, command_id, storage))
 
 
 def _configuration(settings: list[str]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _post(name: str, storage: str | None, kind: CommandKind) -> None:
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
-    say(ask(engine, read.study(engine, name), kind))
+    say(ask(engine, read.study(engine, name), kind, storage=storage))
 
 
 def ask(
@@ -93,21 +93,26 @@ def ask(
     study: "StudySummary",
     kind: CommandKind,
     payload: Mapping[str, Any] | None = None,
+    storage: str | None = None,
 ) -> str:
-    """Write a command; in words, what becomes of it."""
+    """Write a command; in words, what becomes of it. ``storage`` is what --storage gave."""
     from sweep.store import commands
 
     command_id = commands.post(engine, study.study_id, kind, payload)
-    return what_becomes_of(engine, study, kind, command_id)
+    return what_becomes_of(engine, study, kind, command_id, storage)
 
 
 def what_becomes_of(
-    engine: "Engine", study: "StudySummary", kind: CommandKind, command_id: int
+    engine: "Engine",
+    study: "StudySummary",
+    kind: CommandKind,
+    command_id: int,
+    storage: str | None = None,
 ) -> str:
     """In words, what the coordinator makes of a command; waits a few seconds for it."""
     what = f"{kind.value} of study '{study.name}'"
     if not study.running:
-        go_on = words.command(f"sweep resume {study.name}")
+        go_on = words.command(f"sweep resume {study.name}", storage)
         fate = _DROPPED if kind in (CommandKind.PAUSE, CommandKind.STOP) else _WAITS
         return f"{what}: noted, but no coordinator runs the study now. {fate} Go on: {go_on}"
     outcome = _await_outcome(engine, study.name, command_id)

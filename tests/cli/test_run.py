@@ -193,7 +193,14 @@ def test_without_a_coordinator_the_row_waits_visibly(cli: Cli, store: Engine, co
     answer = cli(command, "x")
     assert answer.code == 0
     assert "no coordinator runs" in answer.err
+    assert answer.err.endswith("Go on: `sweep resume x`\n")
     assert command in cli("status", "x").out
+
+
+def test_the_command_to_go_on_with_names_the_same_database(cli: Cli, store: Engine) -> None:
+    add_study(store, "x", study_file=STUDY)
+    url = str(store.url)
+    assert cli("pause", "x", "--storage", url).err.endswith(f"`sweep resume x --storage {url}`\n")
 
 
 def test_an_enqueued_configuration_waits_and_runs_when_somebody_goes_on(
