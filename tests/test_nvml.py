@@ -11,7 +11,7 @@ from sweep.coordinator.provenance import collect
 from sweep.errors import DeviceError
 from sweep.names import Trainer
 from sweep.nvml import Gpu, cards, driver_version, meter
-from sweep.report import page
+from sweep.report import facts
 from tests.fake_nvml import fake_nvml
 
 
@@ -145,7 +145,7 @@ def test_a_study_records_the_cards_and_doctor_shows_them(monkeypatch: pytest.Mon
     assert found.said.splitlines()[1] == (
         "1: NVIDIA H100 80GB HBM3, 4.0 of 80.0 GB in use, 37% busy, driver 580.82.07"
     )
-    assert page._cards(recorded[:1]) == "NVIDIA H100 80GB HBM3, 80 GB, driver 580.82.07"
+    assert facts._cards(recorded[:1]) == "NVIDIA H100 80GB HBM3, 80 GB, driver 580.82.07"
 
 
 @pytest.mark.usefixtures("_driver")
