@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, or_, select, update
 
 from sweep.store.schema import sweep_trials
 
-#: What the twin measured. Not its time: this trial took none. Its mark, too: a coordinator learns
-#: of one half a second late, and may have reused what nobody counts any more.
+#: What the twin measured. Not its time: this trial took none.
 COPIED = (
-    *("invalid", "invalid_reason"),
     *("val_mse", "val_mse_std", "test_mse", "test_mse_std", "test_bce", "psnr", "exact_pixels"),
     *("per_class_mse", "n_parameters"),
 )
@@ -19,7 +17,11 @@ COPIED = (
 def copy_metrics(
     connection: Connection, rows: Mapping[int, Mapping[str, Any]], ids: Mapping[int, int]
 ) -> None:
-    """Copy each twin's metrics, once its own row is written; by trial number in ``rows``."""
+    """Copy each twin's metrics, once its own row is written; by trial number in ``rows``.
+
+    A twin's mark as invalid comes with them: a coordinator learns of one half a second late, and
+    may have reused what nobody counts any more. A mark of the trial's own stays.
+    """
     pairs = [
         {"id": ids[number], "twin_id": ids[row["reused_from"]]}
         for number, row in rows.items()
@@ -28,9 +30,14 @@ def copy_metrics(
     if not pairs:
         return
     twin = sweep_trials.alias()
-    of_twin = {
+    of_twin: dict[str, ColumnElement[Any]] = {
         name: select(twin.c[name]).where(twin.c.trial_id == bindparam("twin_id")).scalar_subquery()
-        for name in COPIED
+        for name in (*COPIED, "invalid", "invalid_reason")
     }
+    own = sweep_trials.c
+    of_twin["invalid"] = or_(own.invalid, of_twin["invalid"])
+    of_twin["invalid_reason"] = case(
+        (own.invalid, own.invalid_reason), else_=of_twin["invalid_reason"]
+    )
     statement = update(sweep_trials).where(sweep_trials.c.trial_id == bindparam("id"))
     connection.execute(statement.values(of_twin), pairs)

@@ -92,6 +92,26 @@ def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path:
         )
 
 
+def test_a_mark_on_a_trial_that_waits_for_its_twin_outlives_the_reuse(tmp_path: Path) -> None:
+    engine = sqlite_store(tmp_path)
+    same = "space.hidden_width={low = 8, high = 9, log = true}", "study.seed=10"
+    with (
+        patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
+        lockstep(engine, *same) as coordinator,
+    ):
+        (worker,) = coordinator.puppets.started
+        twin = worker.given()[0]
+        waits = twin.number + 1
+        annotate.invalidate(engine, "x", waits, "asked for by mistake")
+        worker.say(_epoch(twin, 1, 0.5))
+        worker.say(_done(twin))
+        for _ in range(3):
+            coordinator.tick()
+        row = read.trial(engine, "x", waits)
+        assert row.reused_from == twin.number
+        assert (row.invalid, row.invalid_reason) == (True, "asked for by mistake")
+
+
 def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     with (
