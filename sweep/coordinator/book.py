@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from statistics import fmean, stdev
@@ -32,7 +33,7 @@ from sweep.search.configurations import (
     width_reader,
 )
 from sweep.search.curves import Curves
-from sweep.search.grid import countable_size, n_distinct
+from sweep.search.grid import countable_size, index_of
 from sweep.search.samplers import make_sampler, share_fits
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
@@ -80,6 +81,8 @@ class Book:
         self._duplicates = Duplicates()
         #: How many configurations there are; None where they cannot be counted, or are repeated.
         self._n_configurations = countable_size(study_file.space) if self._reuses else None
+        #: Where each is among them, None outside; looked up at every end of a trial, so remembered.
+        self._place = cache(lambda key: index_of(study_file.space.nodes, dict(key)))
         #: Of the best value, for a plateau.
         self.improvement = Improvement(study_file.budget.plateau_trials)
         self.leave_out(opened.invalid)
@@ -154,7 +157,8 @@ class Book:
         if size is None or sum(map(len, configurations)) < size or self.n_waiting:
             return False
         # Some may lie outside: those of another program, which knows no study file.
-        return n_distinct(self._file.space, map(dict, chain(*configurations))) == size
+        places = {self._place(key) for key in chain(*configurations)}
+        return len(places - {None}) == size
 
     @property
     def n_failed(self) -> int:

@@ -34,12 +34,6 @@ def countable_size(space: Space) -> int | None:
         return None
 
 
-def n_distinct(space: Space, configurations: Iterable[Mapping[str, Any]]) -> int:
-    """How many of the space's configurations these are; what is not in it does not count."""
-    found = {index_of(space.nodes, params) for params in configurations}
-    return len(found - {None})
-
-
 def point_at(nodes: Sequence[Node], index: int) -> Point:
     """The parameters of a point of the grid; the last setting changes fastest."""
     point: Point = {}

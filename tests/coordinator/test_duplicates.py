@@ -1,14 +1,17 @@
 """Configurations that were trained already."""
 
+from collections import Counter
 from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from sweep.coordinator import book
 from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Twin
 from sweep.coordinator.requests import request_trial
 from sweep.names import CommandKind
+from sweep.search.grid import index_of
 from sweep.store import annotate, read
 from sweep.trial import TrialSpec
 from tests.coordinator.test_run import (
@@ -142,6 +145,19 @@ def test_a_study_whose_space_is_trained_out_ends_and_says_so(
     assert set(states(url)) == {TrialState.COMPLETE}
     ended = read.study(engine, "x").ended_because
     assert ended is not None and ended.startswith("all 2 configurations of the space are trained")
+
+
+def test_where_a_configuration_is_in_its_space_is_looked_up_once(engine, monkeypatch) -> None:
+    # At every trial's end, and at every tick while the last ones train: of thousands, each time.
+    looked_up = Counter[tuple[tuple[str, Any], ...]]()
+
+    def counting(nodes: Any, params: dict[str, Any]) -> int | None:
+        looked_up[tuple(params.items())] += 1
+        return index_of(nodes, params)
+
+    monkeypatch.setattr(book, "index_of", counting)
+    run(engine, FakeLauncher(slowly), study_file(COUNTED, "budget.trials=200"), options=THREE)
+    assert set(looked_up.values()) == {1} and len(looked_up) == 2
 
 
 def test_what_is_enqueued_in_a_space_that_is_trained_out_has_its_turn(engine, url: str) -> None:
