@@ -24,13 +24,15 @@ class Question(Generic[Answer]):
     def put(self) -> Answer | None:
         """The answer, or None where it takes too long; raises what asking raises.
 
-        One that comes later is thrown away: by then it is about another moment. As long as it is
+        One that comes later is for whoever puts it next, though it is about a moment that is past:
+        of a database that always takes so long, nothing would be heard else. As long as it is
         awaited, nobody waits again.
         """
-        if self._asked is not None and not self._asked.wait(0.0):
-            return None
-        asked = self._asked = _Asked(self._ask)
-        if not asked.wait(WAIT_SECONDS):
+        asked, seconds = self._asked, 0.0
+        if asked is None:
+            asked, seconds = _Asked(self._ask), WAIT_SECONDS
+        self._asked = asked
+        if not asked.wait(seconds):
             return None
         self._asked = None
         if asked.error is not None:

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from sweep.coordinator import outbox
 from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Progress
+from sweep.coordinator.question import Question
 from sweep.coordinator.spending import Spending
 from sweep.errors import StoreError
 from sweep.store import read
@@ -155,6 +157,21 @@ def test_why_the_database_is_away_is_said_in_short(
     assert first.count("connection refused") < 8 and "refused …): workers go on" in first
     assert any("(is the server running?)" in message for message in seen)
     assert states(url) == [TrialState.COMPLETE] * 12
+
+
+def test_what_a_slow_database_answers_too_late_is_heard_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Asked anew instead, one that always takes so long would never tell of `sweep stop`.
+    monkeypatch.setattr("sweep.coordinator.question.WAIT_SECONDS", 0.0)
+    answers: SimpleQueue[str] = SimpleQueue()
+    slow = Question(answers.get)
+    assert slow.put() is None
+    answers.put("stop")
+    deadline = time.monotonic() + 10
+    while (answer := slow.put()) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert answer == "stop"
 
 
 def test_no_more_is_handed_out_when_no_more_can_wait(
