@@ -1,7 +1,9 @@
 """What a worker on a GPU checks before it trains: here the interpreter is the device."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
+from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
@@ -83,7 +85,13 @@ def test_limits_in_tf32_hold_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [OutOfResources(300_000, 101_376, "shared memory"), RuntimeError("no kernel image")]
+    "failure",
+    [
+        OutOfResources(300_000, 101_376, "shared memory"),
+        RuntimeError("no kernel image"),
+        PermissionError(errno.EACCES, "Permission denied", "/.triton"),
+        CalledProcessError(1, ["gcc", "main.c"]),  # Python.h is not there
+    ],
 )
 def test_kernels_that_do_not_run_are_told_of_in_words(
     failure: Exception, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
+from subprocess import SubprocessError
 from typing import NamedTuple
 
 import numpy as np
@@ -99,10 +100,13 @@ def check_kernels(
 
 @contextmanager
 def _told(device: torch.device) -> Iterator[None]:
-    """Whatever keeps the kernels from running, as a DeviceError; the memory is free afterwards."""
+    """Whatever keeps the kernels from running, as a DeviceError; the memory is free afterwards.
+
+    Triton's cache that cannot be written, and a C compiler without Python's headers, as well.
+    """
     try:
         yield
-    except (TritonError, RuntimeError) as error:
+    except (TritonError, RuntimeError, OSError, SubprocessError) as error:
         raise DeviceError(
             f"the fused trainer's kernels do not run on {_named(device)}: "
             f"{type(error).__name__}: {str(error).partition(chr(10))[0]}. {INSTEAD}"
