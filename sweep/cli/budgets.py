@@ -1,6 +1,5 @@
 """A study's budgets as status and dry-run show them: what they allow, and what is left."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sweep.cli import words
@@ -10,6 +9,16 @@ if TYPE_CHECKING:
     from sweep.store.engine import Engine
     from sweep.store.records import StudySummary
     from sweep.studyfile.sections import BudgetSection
+
+
+#: Settings that limit a study besides its trials and their failures.
+_LIMITS = (
+    "max_seconds",
+    "max_gpu_hours",
+    "target_value",
+    "plateau_trials",
+    "max_trial_seconds",
+)
 
 
 def of_study(engine: "Engine", study: "StudySummary") -> list["Part"]:
@@ -37,9 +46,14 @@ def of_study(engine: "Engine", study: "StudySummary") -> list["Part"]:
     return parts(budget, study.n_trials, spent)
 
 
-def said(found: Sequence["Part"]) -> dict[str, str]:
+def said(engine: "Engine", study: "StudySummary") -> dict[str, str]:
     """One line a budget; none where the trials are the only one, which are shown anyway."""
-    return {part.name: _said(part) for part in found} if len(found) > 1 else {}
+    from sweep.store import read
+
+    budget = read.settings(engine, study.name).get("budget", {})
+    if study.n_failed == 0 and all(budget.get(limit) is None for limit in _LIMITS):
+        return {}  # and no study file's models are built for that
+    return {part.name: _said(part) for part in of_study(engine, study)}
 
 
 def _said(part: "Part") -> str:

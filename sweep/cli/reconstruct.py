@@ -1,12 +1,9 @@
 """reconstruct: apply a trial's model to images and see what comes back."""
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName
@@ -14,14 +11,12 @@ from sweep.cli.output import show, show_json, write_file
 from sweep.errors import DataError, NotFoundError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sweep.cli.picture import Pixels
     from sweep.store.engine import Engine
 
-Pixels = NDArray[np.uint8]
-
-#: Images of a row; more go below.
-COLUMNS = 10
-ENLARGED = 4
-_GAP = 2
 _SHOWN_NUMBERS = 12
 
 
@@ -42,7 +37,7 @@ def reconstruct(
             help="Images to apply it to; of a data set, the test images.",
         ),
     ] = None,
-    first: Annotated[int, typer.Option(min=1, max=10_000, help="How many of them.")] = COLUMNS,
+    first: Annotated[int, typer.Option(min=1, max=10_000, help="How many of them.")] = 10,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
@@ -60,6 +55,7 @@ def reconstruct(
     weights = artifacts.read_artifact(engine.url, trial.artifact_id)
     originals = _images(images or read.study(engine, name).dataset)[:first]
     from sweep import trainer  # torch: seconds
+    from sweep.cli.picture import picture
 
     copies = trainer.reconstruct(weights, originals.reshape(len(originals), -1))
     pixels = copies.pixels.reshape(originals.shape)
@@ -86,7 +82,7 @@ def no_weights(engine: "Engine", name: str, number: int) -> str:
     return f"the weights of trial {number} of study '{name}' were not kept. {others}"
 
 
-def _images(source: str) -> Pixels:
+def _images(source: str) -> "Pixels":
     """(N, height, width) test images of a data set, or the images of one IDX file."""
     from sweep import datasets
     from sweep.datasets.idx import read_idx
@@ -101,37 +97,12 @@ def _images(source: str) -> Pixels:
     return images
 
 
-def _measure(originals: Pixels, copies: Pixels, image_mse: NDArray[np.float64]) -> dict[str, Any]:
+def _measure(
+    originals: "Pixels", copies: "Pixels", image_mse: "NDArray[np.float64]"
+) -> dict[str, Any]:
     exact = originals.reshape(copies.shape) == copies
     return {
         "mse": float(image_mse.mean()),
         "exact_pixels": float(exact.mean()),
         "image_mse": image_mse.tolist(),
     }
-
-
-def picture(originals: Pixels, copies: Pixels) -> bytes:
-    """PNG of images (N, height, width): blocks of three rows, originals, copies, errors."""
-    from PIL import Image
-
-    errors = np.abs(copies.astype(np.int16) - originals)
-    white = np.minimum(2 * errors, 255).astype(np.uint8)
-    blocks = [
-        _row(kind[start : start + COLUMNS])
-        for start in range(0, len(originals), COLUMNS)
-        for kind in (originals, copies, white)
-    ]
-    whole = np.concatenate(blocks).repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
-    buffer = io.BytesIO()
-    Image.fromarray(whole).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _row(images: Pixels) -> Pixels:
-    """Images side by side on white, as wide as a full row."""
-    height, width = images.shape[1:]
-    row = np.full((height + _GAP, COLUMNS * (width + _GAP)), 255, np.uint8)
-    for place, image in enumerate(images):
-        left = place * (width + _GAP)
-        row[:height, left : left + width] = image
-    return row

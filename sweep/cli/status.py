@@ -67,7 +67,7 @@ def _show_status(engine: "Engine", name: str) -> None:
 
     study = read.study(engine, name)
     show_pairs(_summary(study))
-    section("Budgets", budgets.said(budgets.of_study(engine, study)))
+    section("Budgets", budgets.said(engine, study))
     if workers := [w for w in read.workers(engine, name) if study.running or w.state != "gone"]:
         show_titled_table("Workers", _WORKER_HEADER, map(_worker_cells, workers), left=4)
     if waiting := read.commands(engine, name, pending_only=True):

@@ -10,17 +10,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import Connection, event
 from sqlalchemy import Engine as Engine  # for the layers above, which import no SQLAlchemy
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from sweep.errors import NoRoomError, StoreError, StoreGoneError
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 DEFAULT_STORAGE = "sqlite:///sweep.db"
 LOCK_WAIT_SECONDS = 30.0
@@ -233,11 +236,13 @@ def _translate(context: ExceptionContext) -> None:
     raise StoreError(f"{where}: {message}") from original
 
 
-def conflict_insert(connection: Connection, table: Any) -> sqlite.Insert | postgresql.Insert:
+def conflict_insert(connection: Connection, table: Any) -> "sqlite.Insert | postgresql.Insert":
     """An INSERT that can say ON CONFLICT, in the connection's dialect."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement: sqlite.Insert | postgresql.Insert = dialect.insert(table)
-    return statement
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # slow to load
+
+    return postgresql.insert(table)
 
 
 def insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any]) -> bool:
