@@ -1,5 +1,6 @@
 """Workers as processes of this machine, spoken to through their pipes."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -45,8 +46,13 @@ class LocalWorker:
         self.pid = self._process.pid
         #: Not yet in the pipe; None ends them.
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
-        threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True).start()
-        threading.Thread(target=self._speak, name=f"speak-{name}", daemon=True).start()
+        try:
+            threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True).start()
+            threading.Thread(target=self._speak, name=f"speak-{name}", daemon=True).start()
+        except RuntimeError as error:  # how Python tells that there is no room for a thread
+            with self._process, self._stderr:  # which waits, and closes its pipes
+                self._process.kill()
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def _begin(self, command: Sequence[str]) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(

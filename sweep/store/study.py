@@ -219,7 +219,8 @@ def _tell_of_death(connection: Connection, study_id: int, name: str) -> None:
         .select_from(schema.trials)
         .where(schema.trials.c.study_id == study_id, schema.trials.c.state == TrialState.RUNNING)
     )
-    message = f"the last one ended without a word: {n_running:,} trials wait again"
+    waits = "1 trial waits" if n_running == 1 else f"{n_running or 0:,} trials wait"
+    message = f"the last one ended without a word: {waits} again"
     if any(slots is not None for slots in lived):  # populations look beside their training
         message += (
             "; networks that its workers had still to look into are not: "

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from sweep.errors import SweepError
 from sweep.trial import Event, Heartbeat, Order, WorkerFailed, WorkerSetup
@@ -57,16 +57,25 @@ def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -
 
 def _read(orders: BinaryIO, inbox: "SimpleQueue[Order]") -> None:
     watch = Watch()
-    try:
-        for line in orders:
+    for line in orders:
+        try:
             order = decode(line)
-            watch.heard()
-            if isinstance(order, WorkerSetup):
-                watch.begin(order.silence_seconds)
-            if not isinstance(order, Heartbeat):
-                inbox.put(order)
-    finally:  # a line that its death cut off cannot be read
-        os._exit(0)  # the coordinator is gone; nobody would hear another word
+        except ValueError:
+            _leave(line)
+        watch.heard()
+        if isinstance(order, WorkerSetup):
+            watch.begin(order.silence_seconds)
+        if not isinstance(order, Heartbeat):
+            inbox.put(order)
+    os._exit(0)  # the coordinator is gone; nobody would hear another word
+
+
+def _leave(line: bytes) -> NoReturn:
+    if not line.endswith(b"\n"):
+        os._exit(0)  # the coordinator's death has cut it off
+    sys.stderr.write(f"it was sent an order that cannot be read: {line[:80]!r}\n")
+    sys.stderr.flush()
+    os._exit(SweepError.exit_code)
 
 
 if __name__ == "__main__":

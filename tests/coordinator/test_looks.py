@@ -250,7 +250,8 @@ def test_looks_that_a_coordinator_took_with_it_are_told_by_the_next_one(engine: 
         connection.execute(update(sweep_leases).values(expires_at=0.0))
     hold_study(engine, "x")
     ((_, message),) = told(engine, "coordinator gone")
-    assert "trials wait again" in message and "`sweep probe x` names them" in message
+    assert "wait again" in message or "waits again" in message
+    assert "`sweep probe x` names them" in message
     hold_again = read.events(engine, "x")
     with engine.begin() as connection:
         connection.execute(update(sweep_leases).values(expires_at=0.0))

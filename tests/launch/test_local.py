@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone
-from sweep.launch.local import LocalLauncher
+from sweep.launch.local import LocalLauncher, LocalWorker
 from sweep.trial import Ready, Train, TrialDone
 from sweep.wire import encode
 from tests.launch.contract import SETUP, LauncherContract, spec
@@ -26,6 +27,22 @@ def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.Mon
     monkeypatch.setattr("sweep.launch.local.subprocess.Popen", full)
     with pytest.raises(DeviceError, match="Resource temporarily unavailable"):
         LocalLauncher().start("w0", "cpu")
+
+
+def test_a_machine_that_has_no_room_for_another_thread_keeps_no_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    begin = LocalWorker._begin
+
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(LocalWorker, "_begin", lambda *a: started.append(begin(*a)) or started[0])
+    monkeypatch.setattr("sweep.launch.local.threading.Thread.start", full)
+    with pytest.raises(DeviceError, match="can't start new thread"):
+        LocalLauncher().start("w0", "cpu")
+    assert started[0].wait(10) == -signal.SIGKILL
 
 
 def test_a_worker_whose_lines_cannot_be_read_is_ended_and_that_is_said() -> None:
@@ -62,6 +79,15 @@ class TestLocalLauncher(LauncherContract):
         stdin.write(encode(Train(specs=(spec(epochs=100_000),)))[:40])
         stdin.close()
         assert self.worker.wait(5)
+
+    def test_a_worker_says_what_it_could_not_read(self) -> None:
+        self.start()
+        self.hear(Ready)
+        stdin = self.worker._process.stdin  # type: ignore[attr-defined]
+        stdin.write(b'{"kind": "Dance"}\n')
+        stdin.flush()
+        gone = self.hear(Gone)
+        assert "exit code 1: it was sent an order that cannot be read" in gone.reason
 
     def test_a_worker_whose_coordinator_stands_still_ends_and_says_so(
         self, monkeypatch: pytest.MonkeyPatch
