@@ -192,14 +192,18 @@ class Crew:
         handle.send(self.setup)
         return Worker(name=name, device=device, handle=handle)
 
-    def lost(self, worker: Worker) -> bool:
+    def lost(self, worker: Worker, *, was_left_alone: bool = False) -> bool:
         """Forget a worker that died; says whether another may be started on its device.
+
+        Always after one that was left alone: it is we who stood still.
 
         Not after STARTS_PER_DEVICE deaths in a row without a trial. Nor, while another device
         works, after one more death than a single trial can cause, in a row and without one trial
         finished: a card whose driver, memory or neighbour ends every worker, whatever it trains.
         """
         del self._workers[worker.name]
+        if was_left_alone:
+            return True
         device = worker.device
         # Dying over a trial is that trial's affair; dying without one is the device's.
         at_work = worker.ready and worker.handed

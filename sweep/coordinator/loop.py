@@ -230,7 +230,7 @@ class Coordinator:
             case WorkerFailed(error=error, message=message):
                 raise getattr(sweep.errors, error, SweepError)(message)
             case Gone(reason=reason, was_left_alone=alone):
-                self._hear_gone(worker, worker.failure or reason, blames_trials=not alone)
+                self._hear_gone(worker, worker.failure or reason, was_left_alone=alone)
             case PopulationHalved():
                 self._hear_halved(worker, event)
             case EpochsDone(epochs=epochs):
@@ -344,12 +344,12 @@ class Coordinator:
         self._note_worker(worker)
         self._fill(worker)
 
-    def _hear_gone(self, worker: Worker, reason: str, *, blames_trials: bool = True) -> None:
+    def _hear_gone(self, worker: Worker, reason: str, *, was_left_alone: bool = False) -> None:
         self._note_worker(worker, state="gone")
         self._book.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
         self._lose_looks(worker.name, "their worker is gone")
         # Only a trial in training can have killed its worker.
-        suspects = {spec.number for spec in worker.training} if blames_trials else set()
+        suspects = set() if was_left_alone else {spec.number for spec in worker.training}
         suspects -= {spec.number for receiver, spec in self._orders if receiver is worker}
         self._orders = [order for order in self._orders if order[0] is not worker]
         for number in worker.handed:
@@ -360,7 +360,7 @@ class Coordinator:
             else:
                 self._book.put_back(number)
             self._pruning.discard(number)
-        may_restart = self._crew.lost(worker)
+        may_restart = self._crew.lost(worker, was_left_alone=was_left_alone)
         if self._ending is not None or self._verdict is not None:
             return
         if self._is_trained():

@@ -11,6 +11,7 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import insert
 
+from sweep.coordinator.crew import STARTS_PER_DEVICE
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import start
 from sweep.errors import FailureLimitError
@@ -64,6 +65,17 @@ def test_a_worker_whose_death_ends_the_study_gives_back_what_it_was_not_sent_yet
         assert {found[n] for n in found if n not in (first.number, second.number)} == {
             TrialState.WAITING
         }
+
+
+def test_workers_that_were_left_alone_say_nothing_about_their_device(tmp_path: Path) -> None:
+    # Each time the coordinator was suspended while they started, for longer than they wait.
+    with lockstep(sqlite_store(tmp_path)) as coordinator:
+        workers = coordinator.puppets.started
+        for n in range(1, STARTS_PER_DEVICE + 2):
+            assert len(workers) == n
+            workers[-1].say(Gone(reason="exit code 75", was_left_alone=True))
+            coordinator.tick()
+        assert len(workers) == STARTS_PER_DEVICE + 2 and not coordinator.ended
 
 
 def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path: Path) -> None:
