@@ -103,7 +103,7 @@ def test_gpu_hours_are_summed_over_gpus_and_resumes(engine, url: str) -> None:
     used = usage(engine, 1)
     assert used.gpu_seconds >= 1.44 and used.gpu_seconds > 1.2 * used.wall_seconds
     n = len(states(url))
-    assert TrialState.COMPLETE in states(url) and TrialState.RUNNING not in states(url)
+    assert TrialState.RUNNING not in states(url)
     assert go_on(engine, means=means()) == "out of time"
     assert len(states(url)) == n
 
