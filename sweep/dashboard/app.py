@@ -111,6 +111,7 @@ def _register(app: Dash, view: View) -> None:
     app.clientside_callback(
         ClientsideFunction("sweep", "address"),
         Input("query", "data"),
+        State("path", "data"),
         prevent_initial_call=True,
     )
 
@@ -129,6 +130,7 @@ def _framed(content: Any, place: links.Place | None = None, token: str | None = 
         [
             # Without a place the pulse rests.
             dcc.Store(id="place", data=place._asdict() if place else None),
+            dcc.Store(id="path", data=place.path if place else None),
             dcc.Store(id="revision", data=token),
             dcc.Store(id="query"),
             content,

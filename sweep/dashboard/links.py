@@ -32,6 +32,13 @@ class Place(NamedTuple):
         assert self.study is not None
         return self.study
 
+    @property
+    def path(self) -> str | None:
+        """Its address without the query; None where it has none of its own."""
+        if self.page in (UNKNOWN, FAILURE):
+            return None
+        return url(self.page, self.study, self.number)
+
 
 def parse(pathname: str | None, search: str | None = "") -> Place:
     """The place of an address; UNKNOWN for one that leads nowhere."""

@@ -44,8 +44,8 @@
 
   /* ---- the address ---------------------------------------------------------------------- */
 
-  function address(query) {
-    if (!query) return;
+  function address(query, path) {
+    if (!query || !isHere(path)) return;
     if ("where" in query) carry(query.where);
     const wanted = Object.entries(query).filter(([, value]) => value);
     const text = wanted.map(([key, value]) => key + "=" + encodeURIComponent(value)).join("&");
@@ -53,6 +53,12 @@
     if (url !== window.location.pathname + window.location.search) {
       window.history.replaceState(window.history.state, "", url);
     }
+  }
+
+  /* Not of a page that is being left: the next one's address stands there already. */
+  function isHere(path) {
+    const plain = (text) => decodeURIComponent(text).replace(/\/+$/, "");
+    return typeof path === "string" && plain(path) === plain(window.location.pathname);
   }
 
   /* The tabs of the grid and of Explore lead to the trials that the page's filter lets through. */

@@ -79,6 +79,25 @@ def test_what_is_selected_can_be_compared(dashboard: str, page: Page) -> None:
     expect(page.get_by_role("columnheader", name="Trial 3")).to_be_visible()
 
 
+def test_a_page_that_is_being_left_writes_into_no_address_but_its_own(
+    dashboard: str, page: Page
+) -> None:
+    # What was selected a moment before the next page's address stood there.
+    page.goto(dashboard + GRID)
+    expect(numbers(page).first).to_be_visible()
+    found = page.evaluate(
+        """() => {
+            const address = window.dash_clientside.sweep.address;
+            address({ sort: "number" }, "/study/small/trials");
+            const own = location.search;
+            history.pushState({}, "", "/study/small/compare?trials=1");
+            address({ sort: "number", selected: "1" }, "/study/small/trials");
+            return [own, location.pathname + location.search];
+        }"""
+    )
+    assert found == ["?sort=number", "/study/small/compare?trials=1"]
+
+
 def test_more_than_fit_side_by_side_are_refused(dashboard: str, page: Page) -> None:
     page.goto(dashboard + GRID + "?sort=number&selected=0,1,2,3,4,5,6,7")
     expect(page.locator("#trials-compare")).to_have_attribute("href", re.compile("compare"))
