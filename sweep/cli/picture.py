@@ -5,10 +5,10 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.cli.reconstruct import COLUMNS
+
 Pixels = NDArray[np.uint8]
 
-#: Images of a row; more go below.
-COLUMNS = 10
 ENLARGED = 4
 _GAP = 2
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sweep.cli.picture import Pixels
     from sweep.store.engine import Engine
 
+#: Images of a row; more go below.
+COLUMNS = 10
 _SHOWN_NUMBERS = 12
 
 
@@ -37,7 +39,7 @@ def reconstruct(
             help="Images to apply it to; of a data set, the test images.",
         ),
     ] = None,
-    first: Annotated[int, typer.Option(min=1, max=10_000, help="How many of them.")] = 10,
+    first: Annotated[int, typer.Option(min=1, max=10_000, help="How many of them.")] = COLUMNS,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:

@@ -2,10 +2,12 @@
 
 import time
 
+from sweep.cli import budgets
 from sweep.names import CommandKind
 from sweep.store import commands
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
+from sweep.studyfile.sections import BudgetSection
 from tests.cli_runner import Cli
 from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row
 
@@ -108,3 +110,8 @@ def test_status_says_why_a_study_ended_and_what_was_reused(cli: Cli, store: Engi
     assert "1 complete, 1 reused" in out
     assert "complete, reused" in cli("show", "study", 1).out
     assert cli("show", "study", 1, "--json").json["reused_from"] == 0
+
+
+def test_every_budget_but_the_trials_is_looked_for() -> None:
+    not_shown = {"trials", "max_failures", "max_away_seconds", "plateau_improvement"}
+    assert set(BudgetSection.model_fields) - not_shown == set(budgets._LIMITS)

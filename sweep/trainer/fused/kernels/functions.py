@@ -158,3 +158,38 @@ def loss_gradient(y, x, loss, output, delta):
     if (loss != BCE) & (output == SIGMOID):
         g = g * y * (1.0 - y)
     return g
+
+
+@triton.jit
+def logits(
+    z,
+    decoder,
+    bias,  # (BLOCK_D,), of these outputs
+    tile_list,  # the slot's part of it
+    n_tiles,
+    tile_units,
+    activation,
+    b,  # (BLOCK_B,) examples
+    d,  # (BLOCK_D,) outputs
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """O = f(Z) W2 + b2 of a slot, summed over its tiles in their order."""
+    unit = tl.arange(0, BLOCK_R)
+    total = tl.zeros((BLOCK_B, BLOCK_D), dtype=tl.float32)
+    for i in range(n_tiles):
+        tile = tl.load(tile_list + i).to(tl.int64)
+        in_use = unit < tl.load(tile_units + tile)
+        at = b[:, None] * BLOCK_R + unit[None, :]
+        inputs = tl.load(z + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0)
+        w = tl.load(
+            decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
+            mask=in_use[:, None] & (d < D)[None, :],
+            other=0.0,
+        )
+        total = tl.dot(activate(inputs, activation), w, total, input_precision=PRECISION)
+    return total + bias[None, :]

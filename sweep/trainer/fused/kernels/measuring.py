@@ -35,7 +35,7 @@ from sweep.trainer.fused.kernels.codes import (
     STUCK_FROM,
     TRAIN_LOSS,
 )
-from sweep.trainer.fused.kernels.functions import activate, cross_entropy, reconstruct
+from sweep.trainer.fused.kernels.functions import cross_entropy, logits, reconstruct
 
 
 @triton.jit(do_not_specialize=["n_images", "n_classes", "keep"])
@@ -74,28 +74,29 @@ def measure(
     n_tiles = tl.load(count + slot)
     mine = tile_list + tl.load(first + slot)
     start = tl.load(position + slot) * B
-    unit = tl.arange(0, BLOCK_R)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     d_in = d < D
     bias = tl.load(decoder_bias + slot * D + d, mask=d_in, other=0.0)
     cell = slot * tl.num_programs(1) + tl.program_id(1)
     for b0 in range(0, B, BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
-        total = tl.zeros((BLOCK_B, BLOCK_D), dtype=tl.float32)
-        for i in range(n_tiles):
-            tile = tl.load(mine + i).to(tl.int64)
-            in_use = unit < tl.load(tile_units + tile)
-            at = b[:, None] * BLOCK_R + unit[None, :]
-            h = activate(
-                tl.load(z + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0), activation
-            )
-            w = tl.load(
-                decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
-                mask=in_use[:, None] & d_in[None, :],
-                other=0.0,
-            )
-            total = tl.dot(h, w, total, input_precision=PRECISION)
-        o = total + bias[None, :]
+        o = logits(
+            z,
+            decoder,
+            bias,
+            mine,
+            n_tiles,
+            tile_units,
+            activation,
+            b,
+            d,
+            B,
+            D,
+            BLOCK_R,
+            BLOCK_B,
+            BLOCK_D,
+            PRECISION,
+        )
         image = start + b
         seen = (b < B) & (image < n_images)
         here = seen[:, None] & d_in[None, :]

@@ -48,6 +48,7 @@ from sweep.trainer.fused.kernels.codes import (
 from sweep.trainer.fused.kernels.functions import (
     activate,
     derivative,
+    logits,
     loss_gradient,
     loss_of,
     reconstruct,
@@ -259,20 +260,23 @@ def decode(
             image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
             here = seen[:, None] & d_in[None, :]
             pixels = tl.load(images + (image[:, None] * D + d[None, :]), mask=here, other=0)
-            total = tl.zeros((BLOCK_B, BLOCK_D), dtype=tl.float32)
-            for i in range(n_tiles):
-                tile = tl.load(mine + i).to(tl.int64)
-                in_use = unit < tl.load(tile_units + tile)
-                at = b[:, None] * BLOCK_R + unit[None, :]
-                inputs = tl.load(z + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0)
-                h = activate(inputs, activation)
-                w = tl.load(
-                    decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
-                    mask=in_use[:, None] & d_in[None, :],
-                    other=0.0,
-                )
-                total = tl.dot(h, w, total, input_precision=PRECISION)
-            o = total + bias[None, :]
+            o = logits(
+                z,
+                decoder,
+                bias,
+                mine,
+                n_tiles,
+                tile_units,
+                activation,
+                b,
+                d,
+                B,
+                D,
+                BLOCK_R,
+                BLOCK_B,
+                BLOCK_D,
+                PRECISION,
+            )
             g, block_loss = descend(o, pixels, here, scale, output, loss, delta)
             loss_sum += block_loss
             bias_gradient += tl.sum(g, axis=0)
