@@ -44,7 +44,7 @@ Options:
 
     --widths 32 mix    fields, of 32, 128, 784 and mix (all)
     --only fused jax   contestants (all)
-    --slots N          trials of a field (512, 256, 64, and 128 of the mix)
+    --slots N          trials of a field (512, 256, 84, and 256 of the mix)
     --steps N          steps of an epoch that the slow contestants are timed over (100)
     --repeats N        timed epochs, or parts of one, of which the median counts (5)
     --no-whole         leave out what a user waits for
@@ -127,7 +127,7 @@ class Sizes:
 
 
 FULL = Sizes(
-    fields={"32": 512, "128": 256, "784": 64, MIX: 128},
+    fields={"32": 512, "128": 256, "784": 84, MIX: 256},
     mix=(8, 1024),
     height=28,
     width=28,
@@ -627,7 +627,7 @@ def _population(
 ) -> FusedTrainer:
     """With exactly the room that these trials take."""
     on_gpu = device.type == "cuda"
-    blocks = Blocks() if on_gpu else Blocks(units=16, examples=16, outputs=32, inputs=32)
+    blocks = Blocks() if on_gpu else Blocks(units=16, examples=16, outputs=32, inputs=32, whole=16)
     tiles = sum(math.ceil(trial.config.hidden_width / blocks.units) for trial in trials)
     return FusedTrainer(
         data,

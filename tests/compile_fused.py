@@ -1,8 +1,9 @@
 """Compile the fused trainer's kernels for an H100 that need not be there.
 
     python -m tests.compile_fused compile 784 128 tf32    what each kernel takes, at this D and B
-    python -m tests.compile_fused ahead                   how often each is when a worker starts
-    python -m tests.compile_fused specialise              how often each is compiled in a study
+    python -m tests.compile_fused ahead 16                how often each is when a worker starts
+    python -m tests.compile_fused specialise 16           how often each is compiled in a study,
+                                                          with batches of so many examples
 
 The arguments are those of real launches, on a population in the CPU's memory: what would run is
 what is compiled, by Triton itself, which is told that its device is an H100. A process of its own,
@@ -31,8 +32,6 @@ from sweep.trainer.fused.compiling import compile_kernels, compile_only, launch_
 from sweep.trainer.fused.kernels import KERNELS
 from sweep.trainer.fused.population import PRECISIONS
 from tests.fused_factories import (
-    BLOCKS,
-    FUSED,
     LARGE_BLOCKS,
     every_choice,
     fused_spec,
@@ -86,10 +85,11 @@ def compile_all(pixels: Tensor, **shape: Any) -> dict[str, Any]:
 def compile_ahead(pixels: Tensor, **shape: Any) -> dict[str, int]:
     """How often a worker that starts compiles each kernel, for both precisions."""
     compile_kernels(pixels, precisions=PRECISIONS, **shape)
-    return {kernel.fn.__name__: len(kernel.device_caches[0][0]) for kernel in KERNELS}
+    counts = {kernel.fn.__name__: len(kernel.device_caches[0][0]) for kernel in KERNELS}
+    return {name: count for name, count in counts.items() if count}
 
 
-def count_specialisations() -> dict[str, int]:
+def count_specialisations(batch_size: int) -> dict[str, int]:
     """How often each kernel would be compiled: ahead, and for a stream of trials of every kind."""
     seen: dict[str, set[str]] = {}
 
@@ -99,11 +99,11 @@ def count_specialisations() -> dict[str, int]:
 
     instead_of_running(keep)
     triton.knobs.runtime.interpret = True  # for the trainer, which asks; the kernels are loaded
-    fused = make_fused()
-    of_fused = {"batch_size": FUSED.batch_size, "blocks": LARGE_BLOCKS, "precision": "ieee"}
+    fused = make_fused(batch_size=batch_size)
+    of_fused = {"batch_size": batch_size, "blocks": LARGE_BLOCKS, "precision": "ieee"}
     launch_each(compile_only, fused.data.train, **of_fused)
-    assert seen.keys() == {kernel.fn.__name__ for kernel in KERNELS}
-    for number, config in enumerate(every_choice()[::13]):
+    for number, choice in enumerate(every_choice()[::13]):
+        config = replace(choice, batch_size=batch_size)
         assert fused.admit(fused_spec(number, replace(config, hidden_width=number % 64 + 1)))
         fused.train_epoch(), fused.train_epoch()
         assert fused.result(number).results
@@ -134,11 +134,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         triton.knobs.cache.dir = folder
         match sys.argv[1:]:
-            case ["specialise"]:
-                print(json.dumps(count_specialisations()))
-            case ["ahead"]:
+            case ["specialise", batch_size]:
+                print(json.dumps(count_specialisations(int(batch_size))))
+            case ["ahead", batch_size]:
                 pixels = torch.zeros((64, 20), dtype=torch.uint8)
-                print(json.dumps(compile_ahead(pixels, batch_size=16, blocks=BLOCKS)))
+                shape = {"batch_size": int(batch_size), "blocks": LARGE_BLOCKS}
+                print(json.dumps(compile_ahead(pixels, **shape)))
             case ["compile", n_inputs, batch_size, precision]:
                 pixels = torch.zeros((256, int(n_inputs)), dtype=torch.uint8)
                 compiled = compile_all(pixels, batch_size=int(batch_size), precision=precision)

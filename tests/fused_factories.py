@@ -22,10 +22,10 @@ INTERPRETED = triton.knobs.runtime.interpret
 DEVICE = torch.device("cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu")
 
 #: D = 20 is more than one block of outputs and not a multiple of it.
-BLOCKS = Blocks(units=16, examples=16, outputs=16, inputs=16)
+BLOCKS = Blocks(units=16, examples=16, outputs=16, inputs=16, whole=16, summed=16)
 
 #: As few programs as possible.
-LARGE_BLOCKS = Blocks(units=16, examples=16, outputs=32, inputs=32)
+LARGE_BLOCKS = replace(BLOCKS, outputs=32, inputs=32)
 
 #: 40 images in batches of 16: two whole ones and a smaller one an epoch.
 FUSED = TrialConfig(hidden_width=9, epochs=2, batch_size=16, learning_rate=0.01)

@@ -29,9 +29,10 @@ from sweep.worker.populations import PopulationSession
 from sweep.worker.pulse import device_memory
 
 #: More at the same time bring no more trials a second (unmeasured beyond 512 slots and 50,000
-#: rows), and let samplers and pruners learn later.
+#: rows), and let samplers and pruners learn later. So many rows are 2,112 tiles: an update runs
+#: one program a tile, two at a time on each of an H100's 132 multiprocessors, eight times over.
 MAX_SLOTS = 512
-MAX_ROWS = 65_536
+MAX_ROWS = 67_584
 #: In Triton's interpreter, where a slot costs milliseconds a step.
 MAX_SLOTS_INTERPRETED = 4
 #: Of different batch sizes, at the same time.

@@ -8,7 +8,7 @@ import pytest
 
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.trainer import DeviceData
-from sweep.trainer.fused import settings
+from sweep.trainer.fused import Blocks, settings
 from sweep.trainer.inside import Inside, look_into
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import Prober
@@ -97,9 +97,13 @@ def test_slots_of_one_tile_are_joined_where_their_parts_fit(
     check_weights([replace(FUSED, hidden_width=w) for w in widths], data, blocks=blocks)
 
 
-@pytest.mark.parametrize("batch_size", [20, 40, 100])
-def test_any_batch_size_trains_as_the_reference_does(batch_size: int) -> None:
-    check_weights([replace(FUSED, batch_size=batch_size)], batch_size=batch_size)
+@pytest.mark.parametrize("batch_size", [7, 20, 40, 100])
+@pytest.mark.parametrize("blocks", [BLOCKS, LARGE_BLOCKS], ids=["not joined", "joined"])
+def test_any_batch_size_trains_as_the_reference_does(batch_size: int, blocks: Blocks) -> None:
+    """16 examples are a block, so larger batches are several."""
+    choices = every_choice()[batch_size % 10 :: 31]
+    configs = [replace(config, batch_size=batch_size) for config in choices]
+    check_weights(configs, batch_size=batch_size, blocks=blocks)
 
 
 def test_every_word_of_a_study_file_is_registered() -> None:

@@ -357,6 +357,7 @@ def test_at_full_size_every_choice_trains_as_the_reference_does_for_20_steps(
 WITH_PRODUCTS = {
     "encode",
     "decode",
+    "decode_joined",
     "hidden_gradient",
     "update_encoder",
     "update_decoder",
@@ -376,13 +377,23 @@ def without_interpreter(*arguments: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
-def test_every_kernel_is_compiled_for_an_h100_ahead_of_its_first_launch() -> None:
-    (counts,) = without_interpreter("ahead")
-    assert counts.keys() == {kernel.__name__ for kernel in KERNELS}
-    assert {name for name, count in counts.items() if count == len(PRECISIONS)} == WITH_PRODUCTS
-    assert {count for name, count in counts.items() if name not in WITH_PRODUCTS} == {1}
+#: Batches of one block of examples, and of two.
+BATCHES = {"one block": ("16", {"hidden_gradient"}), "two blocks": ("32", set[str]())}
 
 
-def test_a_stream_of_different_trials_compiles_every_kernel_once() -> None:
-    counts = without_interpreter("specialise")
-    assert counts == [dict.fromkeys((kernel.__name__ for kernel in KERNELS), 1)]
+@pytest.mark.parametrize(("batch_size", "unused"), BATCHES.values(), ids=BATCHES)
+def test_every_kernel_is_compiled_for_an_h100_ahead_of_its_first_launch(
+    batch_size: str, unused: set[str]
+) -> None:
+    (counts,) = without_interpreter("ahead", batch_size)
+    once = {kernel.__name__ for kernel in KERNELS} - WITH_PRODUCTS
+    twice = WITH_PRODUCTS - unused
+    assert counts == dict.fromkeys(once, 1) | dict.fromkeys(twice, len(PRECISIONS))
+
+
+@pytest.mark.parametrize(("batch_size", "unused"), BATCHES.values(), ids=BATCHES)
+def test_a_stream_of_different_trials_compiles_every_kernel_once(
+    batch_size: str, unused: set[str]
+) -> None:
+    (counts,) = without_interpreter("specialise", batch_size)
+    assert counts == dict.fromkeys({kernel.__name__ for kernel in KERNELS} - unused, 1)

@@ -17,9 +17,9 @@ from sweep.trainer.fused.selfcheck import TOLERANCES
 from tests.fused_factories import DEVICE, LARGE_BLOCKS, small_data
 
 
-def check() -> None:
+def check(batch_size: int = 16) -> None:
     blocks = replace(LARGE_BLOCKS, units=128)  # as few programs as possible
-    check_kernels(small_data(), DEVICE, batch_size=16, blocks=blocks)
+    check_kernels(small_data(), DEVICE, batch_size=batch_size, blocks=blocks)
 
 
 class Launching:
@@ -53,13 +53,16 @@ def test_every_choice_is_part_of_the_check() -> None:
         assert {getattr(config, name) for config in configs} == set(enum)
 
 
-@pytest.mark.parametrize("kernel", ["hidden_gradient", "update_encoder", "measure"])
+@pytest.mark.parametrize(
+    ("kernel", "batch_size"),
+    [("hidden_gradient", 20), ("update_decoder", 16), ("update_encoder", 16), ("measure", 16)],
+)
 def test_a_kernel_that_does_nothing_is_noticed(
-    kernel: str, monkeypatch: pytest.MonkeyPatch
+    kernel: str, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernels, kernel, Launching(nothing))
     with pytest.raises(DeviceError, match=r"other numbers .* in ieee: .*`--trainer reference`"):
-        check()
+        check(batch_size)
 
 
 def test_products_of_less_precision_than_asked_for_are_noticed(

@@ -13,7 +13,7 @@ import triton
 from torch import Tensor
 
 from sweep.trainer.fused.layout import Layout
-from sweep.trainer.fused.population import Blocks, Images, Launch, Population
+from sweep.trainer.fused.population import PRECISIONS, Blocks, Images, Launch, Population
 
 
 def compile_kernels(
@@ -42,7 +42,7 @@ def launch_each(
     launch: Launch, pixels: Tensor, *, batch_size: int, precision: str, blocks: Blocks | None = None
 ) -> None:
     """Have every kernel launched by ``launch``, with arguments as a real population has them."""
-    blocks = blocks or Blocks()
+    blocks = blocks or PRECISIONS[precision]
     population = Population(
         Layout(n_slots=1, n_tiles=1, tile_units=blocks.units),
         pixels,
@@ -55,6 +55,7 @@ def launch_each(
     )
     labels = torch.zeros(len(pixels), dtype=torch.int32, device=pixels.device)
     images = Images(pixels, labels, 1)
+    population.start_epoch()
     population.train_step()
     population.measure(images, lambda: population.measure_step(images, watch=True), summarise=True)
 

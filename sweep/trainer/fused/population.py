@@ -18,8 +18,6 @@ from sweep.trainer.fused.layout import Layout, Place
 from sweep.trainer.fused.settings import Rows
 from sweep.trainer.initialisation import Weights
 
-PRECISIONS = ("tf32", "ieee")
-
 #: (kernel, grid, arguments …): makes a launch, or what else is to be done with one.
 Launch = Callable[..., object]
 
@@ -31,20 +29,29 @@ class Blocks:
     #: R
     units: int = 32
     examples: int = 128
-    #: Inputs or outputs of a program, in decode and both updates.
+    #: Inputs or outputs of a program of decode, and taken at a time in both updates.
     outputs: int = 64
-    #: Inputs or outputs taken at a time where a program needs all.
+    #: Inputs or outputs taken at a time in encode and hidden_gradient.
     inputs: int = 32
     #: Examples taken at a time in decode and measure, which hold their outputs in registers.
     decoded: int = 64
-    #: Examples taken at a time in both updates, which sum over all of them, and of joined slots.
+    #: Examples taken at a time of joined slots.
+    joined: int = 32
+    #: The largest batch that both updates take whole, and then do more than to update.
+    whole: int = 128
+    #: Examples of a larger batch that they take at a time.
     summed: int = 32
-    #: Steps of that sum whose loads are under way at a time.
-    stages: int = 5
+    #: Steps of their innermost loop whose loads are under way at a time: with a whole batch, where
+    #: it goes over inputs or outputs, and with a larger one, where it goes over examples.
+    whole_stages: int = 2
+    summed_stages: int = 4
     #: Warps of a program in decode, measure and both updates: with 4 they need too many registers.
     warps: int = 8
-    #: Of a thread in decode and measure, so that two programs share a multiprocessor.
+    #: Of a thread in these, so that two programs share a multiprocessor.
     registers: int = 128
+    #: For joined slots, and so that three programs share one.
+    joined_warps: int = 4
+    joined_registers: int = 168
     #: Of a thread in hidden_gradient, so that three do.
     hidden_registers: int = 168
 
@@ -55,8 +62,19 @@ class Blocks:
     def decoded_for(self, batch_size: int) -> int:
         return min(self.decoded, self.examples_for(batch_size))
 
+    def joined_for(self, batch_size: int) -> int:
+        return min(self.joined, self.examples_for(batch_size))
+
+    def takes_whole(self, batch_size: int) -> bool:
+        return batch_size <= self.whole
+
     def summed_for(self, batch_size: int) -> int:
-        return min(self.summed, self.examples_for(batch_size))
+        return max(16, _power_of_2(batch_size)) if self.takes_whole(batch_size) else self.summed
+
+
+#: Precisions of products, and the blocks for each: exact ones keep their factors in registers, which
+#: hold no whole batch.
+PRECISIONS = {"tf32": Blocks(), "ieee": Blocks(whole=0)}
 
 
 class Images(NamedTuple):
@@ -139,6 +157,7 @@ class Population:
         self.n_parts = math.ceil(d / blocks.outputs)
         #: A slot of so many tiles is joined, where its parts fit into the gradient by the outputs.
         self.joined_tiles = int(self.n_parts * blocks.units <= d)
+        self.whole_batches = blocks.takes_whole(batch_size)
         k, t = layout.n_slots, layout.n_tiles
         rows = t * blocks.units
 
@@ -192,7 +211,10 @@ class Population:
 
     def start_epoch(self) -> None:
         """Before the first step of one."""
-        self.position.fill_(-1)
+        self.position.zero_()
+        if self.whole_batches:
+            self._encode(self.training, self.train, self.order, self.position)
+        self.position.sub_(1)
 
     def read_slot(self, place: Place) -> Weights:
         """A slot's present weights, on the CPU."""
@@ -222,9 +244,11 @@ class Population:
     def train_step(self) -> None:
         """One step of every slot that trains."""
         self._begin_step()
-        self._encode(self.training, self.train, self.order, self.position)
+        if not self.whole_batches:
+            self._encode(self.training, self.train, self.order, self.position)
         self._decode()
-        self._hidden_gradient()
+        if not self.whole_batches:
+            self._hidden_gradient()
         self._update_decoder()
         self._update_encoder()
 
@@ -292,8 +316,20 @@ class Population:
         )
 
     def _decode(self) -> None:
+        self._decode_slots(kernels.decode, self.decoder[:1], self._decode_sizes())
+        if self.joined_tiles:
+            sizes = {
+                "BLOCK_B": self.blocks.joined_for(self.batch_size),
+                "num_warps": self.blocks.joined_warps,
+                "maxnreg": self.blocks.joined_registers,
+            }
+            self._decode_slots(kernels.decode_joined, self.decoder, self._decode_sizes() | sizes)
+
+    def _decode_slots(
+        self, kernel: Any, weights: Sequence[Tensor], sizes: dict[str, object]
+    ) -> None:
         self._launch(
-            kernels.decode,
+            kernel,
             (self.layout.n_slots, self.n_parts),
             self.training.slot_list,
             self.training.tile_list,
@@ -308,15 +344,14 @@ class Population:
             self.order.stride(0),
             len(self.train),
             self.position,
-            *self.decoder,
+            *weights,
             *self.decoder_bias,
             self.z,
             self.outputs,
             self.losses,
             self.layout.n_slots,
-            BLOCK_JOINED=self.blocks.summed_for(self.batch_size),
             JOINED_TILES=self.joined_tiles,
-            **self._decode_sizes(),
+            **sizes,
         )
 
     def _hidden_gradient(self) -> None:
@@ -346,7 +381,7 @@ class Population:
     def _update_encoder(self) -> None:
         self._launch(
             kernels.update_encoder,
-            (self.layout.n_tiles, self.n_parts),
+            (self.layout.n_tiles,),
             self.training.tile_list,
             self.training.tile_slot,
             self.training.tile_units,
@@ -359,14 +394,16 @@ class Population:
             len(self.train),
             self.position,
             *self.encoder,
+            self.encoder_bias.weight,
             self.hidden,
+            self.z,
             **self._update_sizes(),
         )
 
     def _update_decoder(self) -> None:
         self._launch(
             kernels.update_decoder,
-            (self.layout.n_tiles, self.n_parts),
+            (self.layout.n_tiles,),
             self.training.tile_list,
             self.training.tile_slot,
             self.training.tile_units,
@@ -377,8 +414,11 @@ class Population:
             len(self.train),
             self.position,
             *self.decoder,
+            *self.encoder_bias,
             self.z,
             self.outputs,
+            self.hidden,
+            PARTS=self.n_parts,
             JOINED_TILES=self.joined_tiles,
             **self._update_sizes(),
         )
@@ -478,7 +518,10 @@ class Population:
         return self._sizes(self.blocks.outputs) | {
             "BLOCK_B": self.blocks.summed_for(self.batch_size),
             "num_warps": self.blocks.warps,
-            "num_stages": self.blocks.stages,
+            "num_stages": self.blocks.whole_stages
+            if self.whole_batches
+            else self.blocks.summed_stages,
+            "maxnreg": self.blocks.registers,
         }
 
     def _sizes(self, block_inputs: int) -> dict[str, object]:

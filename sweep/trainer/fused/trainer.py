@@ -110,7 +110,7 @@ class FusedTrainer:
         if precision not in PRECISIONS:
             raise ValueError(f"unknown precision '{precision}'. Known: {', '.join(PRECISIONS)}.")
         _check_images(data)
-        blocks = blocks or Blocks()
+        blocks = blocks or PRECISIONS[precision]
         labels, self._class_sizes = _labels(data, device)
         self.data, self.device = data, device
         #: Of the trials; a batch holds fewer where there are fewer images.

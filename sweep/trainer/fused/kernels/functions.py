@@ -161,6 +161,13 @@ def loss_gradient(y, x, loss, output, delta):
 
 
 @triton.jit
+def pixels_of(images, image, seen, d, D: tl.constexpr):
+    """Bytes of these images and inputs; 0 for what is not to be seen."""
+    mask = seen[:, None] & (d < D)[None, :]
+    return tl.load(images + (image[:, None] * D + d[None, :]), mask=mask, other=0)
+
+
+@triton.jit
 def logits(
     z,
     decoder,
@@ -178,9 +185,13 @@ def logits(
     BLOCK_D: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """O = f(Z) W2 + b2 of a slot, summed over its tiles in their order."""
+    """O = f(Z) W2 + b2 of a slot, summed over its tiles in their order.
+
+    Summed as its transpose, W2' f(Z)': a card's products of float32 want the second factor with the
+    sum's axis contiguous, which f(Z)' has and W2 has not; the first comes from registers.
+    """
     unit = tl.arange(0, BLOCK_R)
-    total = tl.zeros((BLOCK_B, BLOCK_D), dtype=tl.float32)
+    total = tl.zeros((BLOCK_D, BLOCK_B), dtype=tl.float32)
     for i in range(n_tiles):
         tile = tl.load(tile_list + i).to(tl.int64)
         in_use = unit < tl.load(tile_units + tile)
@@ -188,8 +199,10 @@ def logits(
         inputs = tl.load(z + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0)
         w = tl.load(
             decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
-            mask=in_use[:, None] & (d < D)[None, :],
+            mask=(d < D)[None, :],
             other=0.0,
         )
-        total = tl.dot(activate(inputs, activation), w, total, input_precision=PRECISION)
-    return total + bias[None, :]
+        w = tl.where(in_use[:, None], w, 0.0)
+        h = activate(inputs, activation)
+        total = tl.dot(tl.trans(w), tl.trans(h), total, input_precision=PRECISION)
+    return tl.trans(total) + bias[None, :]

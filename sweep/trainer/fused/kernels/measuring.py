@@ -1,6 +1,6 @@
 """Errors on images that nothing is learnt from, and how a slot's units and weights are.
 
-Notation as in ``training``, whose ``encode`` comes first. Sums of a block are float32; blocks are
+Notation: in the package. ``encode`` comes first. Sums of a block are float32; blocks are
 added up in float64, in the order of the images.
 """
 
@@ -35,7 +35,7 @@ from sweep.trainer.fused.kernels.codes import (
     STUCK_FROM,
     TRAIN_LOSS,
 )
-from sweep.trainer.fused.kernels.functions import cross_entropy, logits, reconstruct
+from sweep.trainer.fused.kernels.functions import cross_entropy, logits, pixels_of, reconstruct
 
 
 @triton.jit(do_not_specialize=["n_images", "n_classes", "keep"])
@@ -100,7 +100,7 @@ def measure(
         image = start + b
         seen = (b < B) & (image < n_images)
         here = seen[:, None] & d_in[None, :]
-        pixel = tl.load(images + (image[:, None] * D + d[None, :]), mask=here, other=0)
+        pixel = pixels_of(images, image, seen, d, D)
         x = pixel.to(tl.float32) / 255.0
         y = reconstruct(o, output)
         if keep != 0:

@@ -1,4 +1,4 @@
-"""The step of every optimizer, in the epilogue of whoever has the gradient.
+"""A step's rates, and the step of every optimizer, in the epilogue of whoever has the gradient.
 
 Formulas: torch.optim (``sweep.trainer.optimizers``), t counted from 1:
 sgd       m = mu m + g,  w -= rate (nesterov: g + mu m, else m)
@@ -15,15 +15,27 @@ from triton import language as tl
 from sweep.trainer.fused.kernels.codes import (
     ADAGRAD,
     ADAMW,
+    BETA1,
+    BETA2,
+    COSINE,
+    DECOUPLED_DECAY,
     EPS,
     KEPT,
+    LEARNING_RATE,
+    LINEAR_WARMUP,
     MOMENTUM,
+    N_CODES,
+    N_RATES,
+    N_SETTINGS,
+    N_STEPS,
+    N_WARMUP,
     NESTEROV,
     ONE_MINUS_BETA1,
     OPTIMIZER,
     RATE,
     RMSPROP,
     ROOT_CORRECTION,
+    SCHEDULE,
     SECOND_ADDED,
     SECOND_KEPT,
     SGD,
@@ -34,18 +46,78 @@ from sweep.trainer.fused.kernels.codes import (
 )
 
 
+@triton.jit(do_not_specialize=["K"])
+def begin_step(count, codes, settings, steps_done, position, rates, K, BLOCK_K: tl.constexpr):
+    """Rates of the step to come, for every slot that works; counts it in ``steps_done`` (K,).
+
+    ``position`` (K,) moves on to the step's batch of the epoch; -1 before the first.
+    """
+    slot = tl.program_id(0) * BLOCK_K + tl.arange(0, BLOCK_K)
+    works = slot < K
+    works = works & (tl.load(count + slot, mask=works, other=0) > 0)
+    done = tl.load(steps_done + slot, mask=works, other=0)
+    n_steps = tl.load(codes + slot * N_CODES + N_STEPS, mask=works, other=1)
+    n_warmup = tl.load(codes + slot * N_CODES + N_WARMUP, mask=works, other=1)
+    schedule = tl.load(codes + slot * N_CODES + SCHEDULE, mask=works, other=0)
+
+    now = done.to(tl.float64)
+    cosine = 0.5 * (1.0 + tl.cos(now / n_steps.to(tl.float64) * 3.141592653589793))
+    warmup = tl.minimum(1.0, (now + 1.0) / n_warmup.to(tl.float64))
+    factor = tl.where(schedule == COSINE, cosine, 1.0)
+    factor = tl.where(schedule == LINEAR_WARMUP, warmup, factor)
+
+    setting = settings + slot * N_SETTINGS
+    rate = factor * tl.load(setting + LEARNING_RATE, mask=works, other=0.0)
+    decay = tl.load(setting + DECOUPLED_DECAY, mask=works, other=0.0)
+    beta1 = tl.load(setting + BETA1, mask=works, other=0.0)
+    beta2 = tl.load(setting + BETA2, mask=works, other=0.0)
+    # beta^t as exp(t log beta); a beta of 0 leaves nothing to correct.
+    correction1 = 1.0 - tl.exp((now + 1.0) * tl.log(tl.where(beta1 > 0.0, beta1, 1.0)))
+    correction2 = 1.0 - tl.exp((now + 1.0) * tl.log(tl.where(beta2 > 0.0, beta2, 1.0)))
+    correction1 = tl.where(beta1 > 0.0, correction1, 1.0)
+    correction2 = tl.where(beta2 > 0.0, correction2, 1.0)
+
+    row = rates + slot * N_RATES
+    tl.store(row + RATE, rate.to(tl.float32), mask=works)
+    tl.store(row + STEP_SIZE, (rate / correction1).to(tl.float32), mask=works)
+    tl.store(row + ROOT_CORRECTION, tl.sqrt(correction2).to(tl.float32), mask=works)
+    tl.store(row + KEPT, (1.0 - rate * decay).to(tl.float32), mask=works)
+    tl.store(steps_done + slot, done + 1, mask=works)
+    at = tl.load(position + slot, mask=works, other=0)
+    tl.store(position + slot, at + 1, mask=works)
+
+
 @triton.jit
-def recall(weights, firsts, seconds, offsets, mask, codes):
+def rule_of(codes, rates, numbers):
+    """How a slot's parameters step, from its rows of these tables: read once, before any loop."""
+    return (
+        tl.load(codes + OPTIMIZER),
+        tl.load(codes + USES_FIRST) != 0,
+        tl.load(codes + USES_SECOND) != 0,
+        tl.load(codes + NESTEROV) != 0,
+        tl.load(rates + RATE),
+        tl.load(rates + STEP_SIZE),
+        tl.load(rates + ROOT_CORRECTION),
+        tl.load(rates + KEPT),
+        tl.load(numbers + MOMENTUM),
+        tl.load(numbers + WEIGHT_DECAY),
+        tl.load(numbers + ONE_MINUS_BETA1),
+        tl.load(numbers + SECOND_KEPT),
+        tl.load(numbers + SECOND_ADDED),
+        tl.load(numbers + EPS),
+    )
+
+
+@triton.jit
+def recall(weights, firsts, seconds, offsets, mask, rule):
     """What ``step`` begins with: weights and both moments, those that the optimizer has.
 
     Apart from it, so that a program can ask for them before it sums up the gradient: then the
     memory, which is what an update waits for, works meanwhile.
     """
     weight = tl.load(weights + offsets, mask=mask, other=0.0)
-    with_first = mask & (tl.load(codes + USES_FIRST) != 0)
-    first = tl.load(firsts + offsets, mask=with_first, other=0.0)
-    with_second = mask & (tl.load(codes + USES_SECOND) != 0)
-    second = tl.load(seconds + offsets, mask=with_second, other=0.0)
+    first = tl.load(firsts + offsets, mask=mask & rule[1], other=0.0)
+    second = tl.load(seconds + offsets, mask=mask & rule[2], other=0.0)
     return weight, first, second
 
 
@@ -60,37 +132,40 @@ def step(
     first,
     second,
     gradient,
-    codes,
-    rates,
-    numbers,
+    rule,
 ):
     """Move what was recalled along the gradient, and store it.
 
-    ``codes``, ``rates`` and ``numbers`` point to the slot's rows of these tables.
+    The weights as they are now, 0 where the mask is not.
     """
-    with_first = mask & (tl.load(codes + USES_FIRST) != 0)
-    with_second = mask & (tl.load(codes + USES_SECOND) != 0)
-    optimizer = tl.load(codes + OPTIMIZER)
-    rate = tl.load(rates + RATE)
-    momentum = tl.load(numbers + MOMENTUM)
-    decay = tl.load(numbers + WEIGHT_DECAY)
-    kept = tl.load(numbers + SECOND_KEPT)
-    added = tl.load(numbers + SECOND_ADDED)
-    eps = tl.load(numbers + EPS)
-
+    (
+        optimizer,
+        uses_first,
+        uses_second,
+        looks_ahead,
+        rate,
+        step_size,
+        root_correction,
+        shrink,
+        momentum,
+        decay,
+        first_added,
+        second_kept,
+        second_added,
+        eps,
+    ) = rule
     if optimizer == ADAMW:
-        weight = weight * tl.load(rates + KEPT)
+        weight = weight * shrink
     elif decay != 0.0:
         gradient = gradient + decay * weight
 
     if optimizer == SGD:
         if momentum != 0.0:
             first = momentum * first + gradient
-            looks_ahead = tl.load(codes + NESTEROV) != 0
             gradient = tl.where(looks_ahead, gradient + momentum * first, first)
         weight = weight - rate * gradient
     elif optimizer == RMSPROP:
-        second = kept * second + added * gradient * gradient
+        second = second_kept * second + second_added * gradient * gradient
         gradient = gradient / (tl.sqrt(second) + eps)
         if momentum != 0.0:
             first = momentum * first + gradient
@@ -100,11 +175,12 @@ def step(
         second = second + gradient * gradient
         weight = weight - rate * gradient / (tl.sqrt(second) + eps)
     else:
-        first = first + tl.load(numbers + ONE_MINUS_BETA1) * (gradient - first)
-        second = kept * second + added * gradient * gradient
-        root = tl.sqrt(second) / tl.load(rates + ROOT_CORRECTION) + eps
-        weight = weight - tl.load(rates + STEP_SIZE) * first / root
+        first = first + first_added * (gradient - first)
+        second = second_kept * second + second_added * gradient * gradient
+        root = tl.sqrt(second) / root_correction + eps
+        weight = weight - step_size * first / root
 
     tl.store(weights + offsets, weight, mask=mask)
-    tl.store(firsts + offsets, first, mask=with_first)
-    tl.store(seconds + offsets, second, mask=with_second)
+    tl.store(firsts + offsets, first, mask=mask & uses_first)
+    tl.store(seconds + offsets, second, mask=mask & uses_second)
+    return tl.where(mask, weight, 0.0)

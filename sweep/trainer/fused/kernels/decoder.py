@@ -1,0 +1,480 @@
+"""The decoder's part of a training step: logits, loss and its gradient, W2's step, and P.
+
+Notation: in the package.
+
+A slot of JOINED_TILES tiles (1, or 0 for none) is joined: a program that decodes BLOCK_D of its
+outputs has all the weights of these outputs, so it takes W2's step too, and G never leaves it. It
+leaves its part of G W2' in G's place, (D / BLOCK_D, B, R), and whoever makes P adds the parts up.
+"""
+
+import triton
+from triton import language as tl
+
+from sweep.trainer.fused.kernels.codes import (
+    ACTIVATION,
+    DELTA,
+    LOSS,
+    N_CODES,
+    N_NUMBERS,
+    N_RATES,
+    OUTPUT,
+)
+from sweep.trainer.fused.kernels.functions import (
+    activate,
+    derivative,
+    logits,
+    loss_gradient,
+    loss_of,
+    pixels_of,
+    reconstruct,
+)
+from sweep.trainer.fused.kernels.optimizers import recall, rule_of, step
+
+
+@triton.jit(do_not_specialize=["order_stride", "n_images", "K"])
+def decode(
+    slot_list,
+    tile_list,
+    first,
+    count,
+    tile_units,
+    codes,
+    rates,
+    numbers,
+    images,
+    order,
+    order_stride,
+    n_images,
+    position,
+    decoder,
+    decoder_bias,  # (K, D), and its moments
+    bias_first,
+    bias_second,
+    z,
+    gradient,
+    losses,  # (steps of an epoch, K, D / BLOCK_D), each cell's sum
+    K,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    JOINED_TILES: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Logits, loss and its gradient of a slot and BLOCK_D outputs, unless it is joined.
+
+    Grid (K, D / BLOCK_D).
+    """
+    slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
+    if slot < 0:
+        return
+    n_tiles = tl.load(count + slot)
+    if n_tiles == JOINED_TILES:
+        return
+    code = codes + slot * N_CODES
+    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
+    activation = tl.load(code + ACTIVATION)
+    output = tl.load(code + OUTPUT)
+    loss = tl.load(code + LOSS)
+    delta = tl.load(numbers + slot * N_NUMBERS + DELTA)
+    mine = tile_list + tl.load(first + slot)
+    at_step = tl.load(position + slot)
+    start = at_step * B
+    scale = 1.0 / (tl.minimum(n_images - start, B) * D).to(tl.float32)
+
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d_in = d < D
+    at_bias = slot * D + d
+    bias = tl.load(decoder_bias + at_bias, mask=d_in, other=0.0)
+    bias_gradient = tl.zeros((BLOCK_D,), dtype=tl.float32)
+    loss_sum = 0.0
+    gradient += slot * B * D
+    for b0 in range(0, B, BLOCK_B):
+        b = b0 + tl.arange(0, BLOCK_B)
+        # The pixels first: the products are summed up meanwhile.
+        seen = (b < B) & (start + b < n_images)
+        image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
+        here = seen[:, None] & d_in[None, :]
+        pixels = pixels_of(images, image, seen, d, D)
+        o = logits(
+            z,
+            decoder,
+            bias,
+            mine,
+            n_tiles,
+            tile_units,
+            activation,
+            b,
+            d,
+            B,
+            D,
+            BLOCK_R,
+            BLOCK_B,
+            BLOCK_D,
+            PRECISION,
+        )
+        g, block_loss = descend(o, pixels, here, scale, output, loss, delta)
+        loss_sum += block_loss
+        bias_gradient += tl.sum(g, axis=0)
+        cell = gradient + (b[:, None] * D + d[None, :])
+        tl.store(cell, g, mask=(b < B)[:, None] & d_in[None, :])
+    bias, first, second = recall(decoder_bias, bias_first, bias_second, at_bias, d_in, rule)
+    step(
+        decoder_bias,
+        bias_first,
+        bias_second,
+        at_bias,
+        d_in,
+        bias,
+        first,
+        second,
+        bias_gradient,
+        rule,
+    )
+    block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(1) + tl.program_id(1)
+    tl.store(losses + block, loss_sum)
+
+
+@triton.jit(do_not_specialize=["order_stride", "n_images", "K"])
+def decode_joined(
+    slot_list,
+    tile_list,
+    first,
+    count,
+    tile_units,
+    codes,
+    rates,
+    numbers,
+    images,
+    order,
+    order_stride,
+    n_images,
+    position,
+    decoder,
+    decoder_first,
+    decoder_second,
+    decoder_bias,  # (K, D), and its moments
+    bias_first,
+    bias_second,
+    z,
+    gradient,  # the parts of G W2'
+    losses,  # (steps of an epoch, K, D / BLOCK_D), each cell's sum
+    K,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    JOINED_TILES: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """What ``decode`` does, of a joined slot: W2's step too, and these outputs' part of G W2'.
+
+    Grid (K, D / BLOCK_D).
+    """
+    slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
+    if slot < 0:
+        return
+    n_tiles = tl.load(count + slot)
+    if n_tiles != JOINED_TILES:
+        return
+    code = codes + slot * N_CODES
+    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
+    activation = tl.load(code + ACTIVATION)
+    output = tl.load(code + OUTPUT)
+    loss = tl.load(code + LOSS)
+    delta = tl.load(numbers + slot * N_NUMBERS + DELTA)
+    mine = tile_list + tl.load(first + slot)
+    at_step = tl.load(position + slot)
+    start = at_step * B
+    scale = 1.0 / (tl.minimum(n_images - start, B) * D).to(tl.float32)
+
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d_in = d < D
+    at_bias = slot * D + d
+    bias = tl.load(decoder_bias + at_bias, mask=d_in, other=0.0)
+    bias_gradient = tl.zeros((BLOCK_D,), dtype=tl.float32)
+    loss_sum = 0.0
+    gradient += slot * B * D
+    unit = tl.arange(0, BLOCK_R)
+    tile = tl.load(mine).to(tl.int64)
+    mask = (unit < tl.load(tile_units + tile))[:, None] & d_in[None, :]
+    row = tile * BLOCK_R * D + (unit[:, None] * D + d[None, :])
+    w = tl.load(decoder + row, mask=mask, other=0.0)
+    part = gradient + tl.program_id(1) * B * BLOCK_R
+    weight_gradient = tl.zeros((BLOCK_R, BLOCK_D), dtype=tl.float32)
+    for b0 in tl.range(0, B, BLOCK_B, num_stages=2):
+        b = b0 + tl.arange(0, BLOCK_B)
+        seen = (b < B) & (start + b < n_images)
+        image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
+        here = seen[:, None] & d_in[None, :]
+        pixels = pixels_of(images, image, seen, d, D)
+        inputs = inputs_of(z + tile * B * BLOCK_R, b, seen, unit, BLOCK_R)
+        h = activate(inputs, activation)
+        o = tl.dot(h, w, input_precision=PRECISION) + bias[None, :]
+        g, block_loss = descend(o, pixels, here, scale, output, loss, delta)
+        loss_sum += block_loss
+        bias_gradient += tl.sum(g, axis=0)
+        to_units = tl.dot(g, tl.trans(w), input_precision=PRECISION)
+        at = b[:, None] * BLOCK_R + unit[None, :]
+        tl.store(part + at, to_units, mask=(b < B)[:, None])
+        weight_gradient = tl.dot(tl.trans(h), g, weight_gradient, input_precision=PRECISION)
+    weight, weight_first, weight_second = recall(
+        decoder, decoder_first, decoder_second, row, mask, rule
+    )
+    step(
+        decoder,
+        decoder_first,
+        decoder_second,
+        row,
+        mask,
+        weight,
+        weight_first,
+        weight_second,
+        weight_gradient,
+        rule,
+    )
+    bias, first, second = recall(decoder_bias, bias_first, bias_second, at_bias, d_in, rule)
+    step(
+        decoder_bias,
+        bias_first,
+        bias_second,
+        at_bias,
+        d_in,
+        bias,
+        first,
+        second,
+        bias_gradient,
+        rule,
+    )
+    block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(1) + tl.program_id(1)
+    tl.store(losses + block, loss_sum)
+
+
+@triton.jit
+def descend(o, pixels, here, scale, output, loss, delta):
+    """The mean loss's gradient by these logits, and the sum of their losses."""
+    x = pixels.to(tl.float32) / 255.0
+    y = reconstruct(o, output)
+    value = tl.where(here, loss_of(o, y, x, loss, delta), 0.0)
+    lost = tl.sum(tl.sum(value, axis=1), axis=0)
+    return tl.where(here, loss_gradient(y, x, loss, output, delta) * scale, 0.0), lost
+
+
+@triton.jit(do_not_specialize=["n_images"])
+def hidden_gradient(
+    tile_list,
+    tile_slot,
+    tile_units,
+    count,
+    codes,
+    rates,
+    numbers,
+    n_images,
+    position,
+    decoder,
+    encoder_bias,
+    bias_first,
+    bias_second,
+    z,
+    gradient,
+    hidden,  # P
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PARTS: tl.constexpr,  # blocks of outputs, of decode
+    JOINED_TILES: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """P of a tile, and b1's step, of batches that are not taken whole; grid (T,)."""
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    code = codes + slot * N_CODES
+    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
+    activation = tl.load(code + ACTIVATION)
+    joined = tl.load(count + slot) == JOINED_TILES
+    unit = tl.arange(0, BLOCK_R)
+    in_use = unit < tl.load(tile_units + tile)
+    start = tl.load(position + slot) * B
+    z += tile * B * BLOCK_R
+    hidden += tile * B * BLOCK_R
+    gradient += slot * B * D
+    bias_gradient = tl.zeros((BLOCK_R,), dtype=tl.float32)
+    for b0 in range(0, B, BLOCK_B):
+        b = b0 + tl.arange(0, BLOCK_B)
+        seen = (b < B) & (start + b < n_images)
+        if joined:
+            total = add_parts(gradient, b, unit, B, BLOCK_R, BLOCK_B, PARTS)
+        else:
+            total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
+            for d0 in range(0, D, BLOCK_D):
+                d = d0 + tl.arange(0, BLOCK_D)
+                g = errors_of(gradient, b, seen, d, D)
+                w = tl.load(
+                    decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
+                    mask=in_use[:, None] & (d < D)[None, :],
+                    other=0.0,
+                )
+                total = tl.dot(g, tl.trans(w), total, input_precision=PRECISION)
+        inputs = inputs_of(z, b, seen, unit, BLOCK_R)
+        p = tl.where(seen[:, None] & in_use[None, :], total * derivative(inputs, activation), 0.0)
+        tl.store(hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
+        bias_gradient += tl.sum(p, axis=0)
+    row = tile * BLOCK_R + unit
+    bias, first, second = recall(encoder_bias, bias_first, bias_second, row, in_use, rule)
+    step(
+        encoder_bias, bias_first, bias_second, row, in_use, bias, first, second, bias_gradient, rule
+    )
+
+
+@triton.jit(do_not_specialize=["n_images"])
+def update_decoder(
+    tile_list,
+    tile_slot,
+    tile_units,
+    count,
+    codes,
+    rates,
+    numbers,
+    n_images,
+    position,
+    decoder,
+    decoder_first,
+    decoder_second,
+    encoder_bias,
+    bias_first,
+    bias_second,
+    z,
+    gradient,
+    hidden,  # P
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PARTS: tl.constexpr,  # blocks of outputs, of decode
+    JOINED_TILES: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """W2's step of a tile, unless decode_joined took it. Grid (T,).
+
+    Of a batch taken whole also P, from the weights before their step, and b1's step: then G
+    and W2 are read once for both.
+    """
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    code = codes + slot * N_CODES
+    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
+    activation = tl.load(code + ACTIVATION)
+    unit = tl.arange(0, BLOCK_R)
+    in_use = unit < tl.load(tile_units + tile)
+    start = tl.load(position + slot) * B
+    z += tile * B * BLOCK_R
+    gradient += slot * B * D
+
+    b = tl.arange(0, BLOCK_B)
+    seen = (b < B) & (start + b < n_images)
+    inputs = inputs_of(z, b, seen, unit, BLOCK_R)
+    total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
+    if tl.load(count + slot) == JOINED_TILES:
+        if B <= BLOCK_B:
+            total = add_parts(gradient, b, unit, B, BLOCK_R, BLOCK_B, PARTS)
+    else:
+        h = activate(inputs, activation)
+        weights = decoder + tile * BLOCK_R * D
+        firsts = decoder_first + tile * BLOCK_R * D
+        seconds = decoder_second + tile * BLOCK_R * D
+        d = tl.arange(0, BLOCK_D)
+        cell = unit[:, None] * D + d[None, :]
+        mine = in_use[:, None] & (d < D)[None, :]
+        weight, first, second = recall(weights, firsts, seconds, cell, mine, rule)
+        for _ in range(0, D, BLOCK_D):
+            mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
+            ahead = recall(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
+            g = errors_of(gradient, b, seen, d, D)
+            if B <= BLOCK_B:
+                total = tl.dot(g, tl.trans(weight), total, input_precision=PRECISION)
+            weight_gradient = tl.dot(tl.trans(h), g, input_precision=PRECISION)
+            for b0 in range(BLOCK_B, B, BLOCK_B):
+                later = b0 + b
+                late_seen = (later < B) & (start + later < n_images)
+                late_h = activate(inputs_of(z, later, late_seen, unit, BLOCK_R), activation)
+                late_g = errors_of(gradient, later, late_seen, d, D)
+                weight_gradient = tl.dot(
+                    tl.trans(late_h), late_g, weight_gradient, input_precision=PRECISION
+                )
+            step(
+                weights,
+                firsts,
+                seconds,
+                cell,
+                mine,
+                weight,
+                first,
+                second,
+                weight_gradient,
+                rule,
+            )
+            weight, first, second = ahead
+            mine = mine_next
+            d += BLOCK_D
+            cell += BLOCK_D
+    if B <= BLOCK_B:
+        p = tl.where(seen[:, None] & in_use[None, :], total * derivative(inputs, activation), 0.0)
+        hidden += tile * B * BLOCK_R
+        tl.store(hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
+        row = tile * BLOCK_R + unit
+        bias, first, second = recall(encoder_bias, bias_first, bias_second, row, in_use, rule)
+        step(
+            encoder_bias,
+            bias_first,
+            bias_second,
+            row,
+            in_use,
+            bias,
+            first,
+            second,
+            tl.sum(p, axis=0),
+            rule,
+        )
+
+
+@triton.jit
+def inputs_of(z, b, seen, unit, BLOCK_R: tl.constexpr):
+    """Z of these examples and a tile's units; 0 beyond the last image, where it may be infinite.
+
+    So examples beyond the last are left out on both sides of a product.
+    """
+    return tl.load(z + (b[:, None] * BLOCK_R + unit[None, :]), mask=seen[:, None], other=0.0)
+
+
+@triton.jit
+def errors_of(gradient, b, seen, d, D: tl.constexpr):
+    """A slot's G of these examples and outputs."""
+    mask = seen[:, None] & (d < D)[None, :]
+    return tl.load(gradient + (b[:, None] * D + d[None, :]), mask=mask, other=0.0)
+
+
+@triton.jit
+def add_parts(
+    parts,
+    b,
+    unit,
+    B: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    PARTS: tl.constexpr,
+):
+    """G W2' of a joined slot and these examples, its parts added up in their order."""
+    total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
+    at = b[:, None] * BLOCK_R + unit[None, :]
+    for part in range(PARTS):
+        total += tl.load(parts + part * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0)
+    return total

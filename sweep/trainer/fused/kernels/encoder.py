@@ -1,0 +1,160 @@
+"""The encoder's part of a training step: its forward pass, and W1's step.
+
+Notation: in the package.
+"""
+
+import triton
+from triton import language as tl
+
+from sweep.trainer.fused.kernels.codes import N_CODES, N_NUMBERS, N_RATES
+from sweep.trainer.fused.kernels.functions import pixels_of
+from sweep.trainer.fused.kernels.optimizers import recall, rule_of, step
+
+
+@triton.jit(do_not_specialize=["order_stride", "n_images"])
+def encode(
+    tile_list,
+    tile_slot,
+    tile_units,
+    images,  # (n, D) uint8
+    order,  # int32, which image comes when: of a slot at order + slot * order_stride
+    order_stride,
+    n_images,
+    position,
+    encoder,
+    encoder_bias,
+    z,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Z of a tile and BLOCK_B examples; grid (T, B / BLOCK_B)."""
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    unit = tl.arange(0, BLOCK_R)
+    in_use = unit < tl.load(tile_units + tile)
+    b = tl.program_id(1) * BLOCK_B + tl.arange(0, BLOCK_B)
+    start = tl.load(position + slot) * B
+    seen = (b < B) & (start + b < n_images)
+    image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
+
+    total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
+    for d0 in range(0, D, BLOCK_D):
+        d = d0 + tl.arange(0, BLOCK_D)
+        x = pixels_of(images, image, seen, d, D).to(tl.float32)
+        w = tl.load(
+            encoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
+            mask=in_use[:, None] & (d < D)[None, :],
+            other=0.0,
+        )
+        total = tl.dot(x, tl.trans(w), total, input_precision=PRECISION)
+    store_units(total, encoder_bias, z, tile, unit, in_use, b, B, BLOCK_R)
+
+
+@triton.jit(do_not_specialize=["order_stride", "n_images"])
+def update_encoder(
+    tile_list,
+    tile_slot,
+    tile_units,
+    codes,
+    rates,
+    numbers,
+    images,
+    order,
+    order_stride,
+    n_images,
+    position,
+    encoder,
+    encoder_first,
+    encoder_second,
+    encoder_bias,
+    hidden,
+    z,
+    B: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """W1's step of a tile; of batches taken whole, Z of the next one too. Grid (T,).
+
+    A block of W1 that has stepped is still at hand, so the next batch's Z costs no second reading.
+    """
+    tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
+    if tile < 0:
+        return
+    slot = tl.load(tile_slot + tile).to(tl.int64)
+    code = codes + slot * N_CODES
+    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
+    unit = tl.arange(0, BLOCK_R)
+    in_use = unit < tl.load(tile_units + tile)
+    start = tl.load(position + slot) * B
+    weights = encoder + tile * BLOCK_R * D
+    firsts = encoder_first + tile * BLOCK_R * D
+    seconds = encoder_second + tile * BLOCK_R * D
+    order += slot * order_stride
+    hidden += tile * B * BLOCK_R
+
+    b = tl.arange(0, BLOCK_B)
+    seen = (b < B) & (start + b < n_images)
+    image = tl.load(order + start + b, mask=seen, other=0)
+    seen_next = (b < B) & (start + B + b < n_images)
+    image_next = tl.load(order + start + B + b, mask=seen_next, other=0)
+    p = tl.load(hidden + (unit[:, None] * B + b[None, :]), mask=(b < B)[None, :], other=0.0)
+    total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
+    d = tl.arange(0, BLOCK_D)
+    cell = unit[:, None] * D + d[None, :]
+    mine = in_use[:, None] & (d < D)[None, :]
+    weight, first, second = recall(weights, firsts, seconds, cell, mine, rule)
+    for _ in range(0, D, BLOCK_D):
+        mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
+        ahead = recall(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
+        x = pixels_of(images, image, seen, d, D).to(tl.float32)
+        weight_gradient = tl.dot(p, x, input_precision=PRECISION)
+        for b0 in range(BLOCK_B, B, BLOCK_B):
+            later = b0 + b
+            late_seen = (later < B) & (start + later < n_images)
+            late_image = tl.load(order + start + later, mask=late_seen, other=0)
+            late_x = pixels_of(images, late_image, late_seen, d, D).to(tl.float32)
+            late_p = tl.load(
+                hidden + (unit[:, None] * B + later[None, :]), mask=(later < B)[None, :], other=0.0
+            )
+            weight_gradient = tl.dot(late_p, late_x, weight_gradient, input_precision=PRECISION)
+        weight = step(
+            weights,
+            firsts,
+            seconds,
+            cell,
+            mine,
+            weight,
+            first,
+            second,
+            weight_gradient * (1.0 / 255.0),
+            rule,
+        )
+        if B <= BLOCK_B:
+            x = pixels_of(images, image_next, seen_next, d, D).to(tl.float32)
+            total = tl.dot(x, tl.trans(weight), total, input_precision=PRECISION)
+        weight, first, second = ahead
+        mine = mine_next
+        d += BLOCK_D
+        cell += BLOCK_D
+    if B <= BLOCK_B:
+        store_units(total, encoder_bias, z, tile, unit, in_use, b, B, BLOCK_R)
+
+
+@triton.jit
+def store_units(total, encoder_bias, z, tile, unit, in_use, b, B: tl.constexpr, R: tl.constexpr):
+    """Z of a tile and these examples, from the sum over bytes."""
+    bias = tl.load(encoder_bias + tile * R + unit, mask=in_use, other=0.0)
+    tl.store(
+        z + tile * B * R + (b[:, None] * R + unit[None, :]),
+        total * (1.0 / 255.0) + bias[None, :],
+        mask=(b < B)[:, None],
+    )
