@@ -246,13 +246,13 @@ class Coordinator:
             case _ if not worker.holds(event.number, event.attempt):
                 self._refuse(worker, event)
             case EpochDone():
-                check_epoch(worker.handed[event.number], event)
+                check_epoch(worker.handed[event.number], event, worker.epochs.get(event.number, 0))
                 worker.epochs[event.number] = event.epoch
                 self._book.report(event.number, event.epoch, event.metrics)
                 reached.add((event.number, event.attempt, event.epoch))
                 self._check_trial_time(worker, event)
             case TrialDone():
-                check_result(worker.handed[event.number], event, worker.epochs.get(event.number))
+                check_result(worker.handed[event.number], event, worker.epochs.get(event.number, 0))
                 self._book.complete(event)
                 if event.look_follows:
                     self._looks.begin(worker.name, event)

@@ -31,7 +31,7 @@ from sweep.trial import (
 from tests.coordinator.lockstep import Lockstep, Puppet
 from tests.coordinator.test_loop import lockstep
 from tests.coordinator.test_run import states
-from tests.coordinator.test_sequences import _done, _epoch, _ready
+from tests.coordinator.test_sequences import _done, _ready, _train
 from tests.coordinator.test_silence import Clock
 from tests.fake_populations import DECOMPOSITION, PROBE
 from tests.store_factories import sqlite_store
@@ -77,7 +77,7 @@ def one_worker(engine: Engine, *overrides: str) -> Iterator[tuple[Lockstep, Pupp
 
 def finish(worker: Puppet, spec: TrialSpec) -> None:
     """All that a worker says of a trial but for what it finds in its network."""
-    worker.say(_epoch(spec, 1, 0.5))
+    _train(worker, spec)
     worker.say(done(spec))
 
 

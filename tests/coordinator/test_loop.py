@@ -22,7 +22,7 @@ from sweep.store.schema import sweep_commands
 from sweep.trial import EpochDone, Event, TrialSpec
 from tests.coordinator.lockstep import Lockstep, weather_of
 from tests.coordinator.test_run import ONE, STUDY, states, study_file
-from tests.coordinator.test_sequences import _done, _epoch, _ready
+from tests.coordinator.test_sequences import _done, _epoch, _ready, _train
 from tests.store_factories import sqlite_store
 
 
@@ -50,7 +50,7 @@ def test_a_worker_whose_death_ends_the_study_gives_back_what_it_was_not_sent_yet
     with lockstep(engine, "budget.max_failures=0", "workers.retries=0") as coordinator:
         (worker,) = coordinator.puppets.started
         first, second = worker.given()
-        worker.say(_epoch(first, 1, 0.5))
+        _train(worker, first)
         worker.say(_done(first))  # so a third is asked for, and held back for this tick's rows
         worker.say(Gone(reason="killed by signal 9"))  # over the second
         coordinator.tick()
@@ -90,7 +90,7 @@ def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path:
     ):
         (worker,) = coordinator.puppets.started
         twin = worker.given()[0]
-        worker.say(_epoch(twin, 1, 0.5))
+        _train(worker, twin)
         worker.say(_done(twin))
         for _ in range(2):
             coordinator.tick()
@@ -115,7 +115,7 @@ def test_a_mark_on_a_trial_that_waits_for_its_twin_outlives_the_reuse(tmp_path: 
         twin = worker.given()[0]
         waits = twin.number + 1
         annotate.invalidate(engine, "x", waits, "asked for by mistake")
-        worker.say(_epoch(twin, 1, 0.5))
+        _train(worker, twin)
         worker.say(_done(twin))
         for _ in range(3):
             coordinator.tick()
@@ -135,34 +135,43 @@ def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Pa
         for _ in range(3):
             coordinator.tick()
         (worker,) = coordinator.puppets.started
-        worker.say(_epoch(worker.given()[0], 1, 0.5))
+        _train(worker, worker.given()[0])
         worker.say(_done(worker.given()[0]))  # its successor is awaited, so all is written
         coordinator.tick()
         assert len(read.trials(engine, "x")) == 2 + 1
 
 
-def _two_epochs_of(spec: TrialSpec) -> EpochDone:
+def _of_four_seeds(spec: TrialSpec) -> EpochDone:
     metrics = _epoch(spec, 1, 0.5).metrics
     return replace(_epoch(spec, 1, 0.5), metrics=metrics * 2)
 
 
+def _good(spec: TrialSpec, last: int) -> list[Event]:
+    return [_epoch(spec, epoch, 0.5) for epoch in range(1, last + 1)]
+
+
 @pytest.mark.parametrize(
-    ("say", "told"),
+    ("said", "told"),
     [
-        (lambda spec: _epoch(spec, 7, 0.5), "epoch 7 of 3"),
-        (_two_epochs_of, "metrics of 4 seeds instead of 2"),
-        (lambda spec: _epoch(spec, 1, math.nan), "no number"),
-        (lambda spec: _done(spec), "a result without an epoch"),
+        (lambda spec: [_epoch(spec, 7, 0.5)], "epoch 7 of 3"),
+        (lambda spec: [_epoch(spec, 0, 0.5)], "epoch 0 after epoch 0"),
+        (lambda spec: [*_good(spec, 1), _epoch(spec, 3, 0.5)], "epoch 3 after epoch 1"),
+        (lambda spec: [*_good(spec, 2), _epoch(spec, 2, 0.5)], "epoch 2 after epoch 2"),
+        (lambda spec: [_of_four_seeds(spec)], "metrics of 4 seeds instead of 2"),
+        (lambda spec: [_epoch(spec, 1, math.nan)], "no number"),
+        (lambda spec: [_done(spec)], "a result after 0 of 3 epochs"),
+        (lambda spec: [*_good(spec, 2), _done(spec)], "a result after 2 of 3 epochs"),
     ],
 )
 def test_a_worker_that_talks_nonsense_is_ended_and_its_trials_go_to_another(
-    say: Callable[[TrialSpec], Event], told: str, tmp_path: Path
+    said: Callable[[TrialSpec], list[Event]], told: str, tmp_path: Path
 ) -> None:
     engine = sqlite_store(tmp_path)
     with lockstep(engine) as coordinator:
         (worker,) = coordinator.puppets.started
         first = worker.given()[0]
-        worker.say(say(first))
+        for event in said(first):
+            worker.say(event)
         worker.say(_epoch(first, 1, 0.25))  # too late: nobody listens
         for _ in range(2):
             coordinator.tick()
@@ -182,7 +191,7 @@ def test_results_of_other_seeds_are_nonsense_too(tmp_path: Path) -> None:
     with lockstep(engine) as coordinator:
         (worker,) = coordinator.puppets.started
         first = worker.given()[0]
-        worker.say(_epoch(first, 1, 0.5))
+        _train(worker, first)
         done = _done(first)
         worker.say(replace(done, results=done.results[:1]))
         coordinator.tick()
