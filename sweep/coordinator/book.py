@@ -3,8 +3,8 @@
 Every method changes both; nothing here touches the database, the writer does.
 """
 
+import json
 import math
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import optuna
-from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.artifacts import ArtifactMeta
 from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
 
@@ -35,6 +35,7 @@ from sweep.search.configurations import (
 from sweep.search.curves import Curves
 from sweep.search.grid import countable_size, index_of
 from sweep.search.samplers import make_sampler, share_fits
+from sweep.store.artifacts import ATTRIBUTE, write_artifact
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
 from sweep.trial import (
@@ -416,18 +417,10 @@ class Book:
         self._lowest_of_width[width] = min(self._lowest_of_width.get(width, math.inf), error)
 
     def _keep_weights(self, number: int, weights: bytes) -> str:
-        # Before tell: Optuna attaches nothing to a finished trial.
+        # Before tell: Optuna attaches nothing to a finished trial. What its upload_artifact does,
+        # but for the order: a file that finds no room leaves no attribute that names it.
         try:
-            self._artifacts.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / f"trial-{number}.safetensors"
-                path.write_bytes(weights)
-                return upload_artifact(
-                    artifact_store=FileSystemArtifactStore(self._artifacts),
-                    file_path=str(path),
-                    study_or_trial=self._storage.get_trial(number),
-                    storage=self._storage,
-                )
+            artifact_id = write_artifact(self._artifacts, weights)
         except OSError as error:
             where = error.filename or self._artifacts
             raise NoRoomError(
@@ -435,6 +428,16 @@ class Book:
                 "some room, or name another folder in SWEEP_ARTIFACTS; then "
                 f"`sweep resume {self._opened.name}` goes on."
             ) from error
+        about = ArtifactMeta(
+            artifact_id=artifact_id,
+            filename=f"trial-{number}.safetensors",
+            mimetype="application/octet-stream",
+            encoding=None,
+        )
+        self._storage.set_trial_system_attr(
+            number, ATTRIBUTE + artifact_id, json.dumps(asdict(about))
+        )
+        return artifact_id
 
 
 def _result_row(result: TestMetrics) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import os
 import time
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy.engine import URL
@@ -40,6 +42,22 @@ def read_artifact(url: URL, artifact_id: str) -> bytes:
         raise NotFoundError(
             f"{path}: {error.strerror}. SWEEP_ARTIFACTS names another folder."
         ) from error
+
+
+def write_artifact(folder: Path, content: bytes) -> str:
+    """Keep a file, whole or not at all; its new id. Raises OSError.
+
+    Of one that finds no room nothing stays: the last rows of a database on the same disk need it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / str(uuid.uuid4())
+    try:
+        path.write_bytes(content)
+    except OSError:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
+    return path.name
 
 
 #: Optuna's system attribute of a trial's or study's artifact begins so; its id follows.

@@ -67,6 +67,27 @@ def test_a_full_disk_stops_the_study_and_room_lets_it_finish(mount: Mount, tmp_p
 
 
 @pytest.mark.root_only
+def test_weights_that_find_no_room_leave_the_database_its_own(mount: Mount, tmp_path: Path) -> None:
+    # 6.3 MB of weights on a disk of 4 MB: a part of them would take what the last rows need.
+    (tmp_path / "x.toml").write_text(STUDY.replace("{low = 4, high = 64}", "1000"))
+    folder = mount("size=4m")
+    full = sweep("start", tmp_path / "x.toml", "--gpus", "cpu", folder=folder)
+    assert full.returncode == 10 and "weights were to be kept" in full.stderr, full.stderr
+    told = sweep("status", "x", folder=folder).stdout
+    assert "failed" in told and "weights were to be kept" in told
+    mount("remount,size=50m")
+    done = sweep("resume", "x", "--gpus", "cpu", "--trials", "2", folder=folder)
+    assert done.returncode == 0, done.stderr
+    study = optuna.load_study(study_name="x", storage=f"sqlite:///{folder}/x.db")
+    metas = [
+        meta.artifact_id
+        for trial in study.trials
+        for meta in optuna.artifacts.get_all_artifact_meta(trial, storage=study._storage)
+    ]
+    assert sorted(metas) == sorted(path.name for path in (folder / "x.db.artifacts").iterdir())
+
+
+@pytest.mark.root_only
 def test_a_read_only_folder_is_said_before_anything_starts(mount: Mount, tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(STUDY)
     folder = mount("ro,size=1m")
