@@ -86,7 +86,7 @@ COMPLETE at once, with its values and metrics, the outcome `reused`, and Optuna'
 `reused_from`; it trains nothing and counts towards `budget.trials`. A duplicate of a trial in
 training waits for it; should that be pruned, fail or diverge, the duplicate is trained. Once every
 configuration of a space is trained, the study is finished, whatever is left of its budgets; not
-where a range has no step or is logarithmic, whose values aren't counted. `duplicates = "train"`
+where a range of real numbers has no step, whose values can't be counted. `duplicates = "train"`
 trains every one, each with seeds of its own; several seeds for every configuration are `repeat`.
 
 | duplicates | |

@@ -35,6 +35,4 @@ def _highest(values: Value | Domain) -> int:
 
 
 def _count(values: Value | Domain) -> int:
-    if not isinstance(values, Int):
-        return 1
-    return values.count() or values.high - values.low + 1
+    return values.count() if isinstance(values, Int) else 1

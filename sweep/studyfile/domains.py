@@ -22,7 +22,7 @@ class Float:
         return self.step is None or _on_step(value - self.low, self.step)
 
     def count(self) -> int | None:
-        """How many values a grid has to walk; None where they cannot be counted."""
+        """How many values there are; None where they cannot be counted."""
         if self.step is None:
             return None
         return round((self.high - self.low) / self.step) + 1
@@ -48,9 +48,9 @@ class Int:
             return False
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
-    def count(self) -> int | None:
-        """How many values a grid has to walk; None for a logarithmic range, which has no step."""
-        return None if self.log else (self.high - self.low) // self.step + 1
+    def count(self) -> int:
+        """How many values there are."""
+        return (self.high - self.low) // self.step + 1
 
     def at(self, index: int) -> Value:
         """The value at this place of a grid."""
@@ -67,7 +67,7 @@ class Categorical:
         """Whether the value is one of the choices."""
         return value in self.choices
 
-    def count(self) -> int | None:
+    def count(self) -> int:
         """How many choices there are."""
         return len(self.choices)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.names import Sampler
-from sweep.studyfile.domains import Categorical, Float
+from sweep.studyfile.domains import Categorical, Domain, Float, Int
 from sweep.studyfile.space import Space
 from sweep.studyfile.words import show
 
@@ -40,9 +40,9 @@ def rules_between(parts: Mapping[str, Any]) -> list[str]:
 def _grid_problems(space: Space) -> list[str]:
     problems = []
     for node in space.search_space():
-        if node.domain.count() is None:
+        if not _has_steps(node.domain):
             problems.append(
-                f"{node.path}: a grid cannot count this range. "
+                f"{node.path}: a grid has no steps to walk this range in. "
                 + (
                     "Give it a step, or list the values: choices = [...]."
                     if isinstance(node.domain, Float) and not node.domain.log
@@ -56,6 +56,11 @@ def _grid_problems(space: Space) -> list[str]:
             "List fewer values, or use another sampler."
         )
     return problems
+
+
+def _has_steps(domain: Domain) -> bool:
+    # One by one, the whole numbers of a logarithmic range would not be spread by their ratios.
+    return domain.count() is not None and not (isinstance(domain, Int) and domain.log)
 
 
 def _cmaes_space_problems(space: Space) -> list[str]:

@@ -28,12 +28,14 @@ from tests.coordinator.test_run import (
 from tests.fake_workers import FakeLauncher, FakeWorker, slowly
 
 #: Two configurations, and a sampler that draws them again and again: nobody counts the values of a
-#: logarithmic range.
-TWO = STUDY.replace("high = 1024", "high = 9")
+#: range of real numbers. Between these two there is none.
+TWO_RATES = "{low = 0.001, high = 0.0010000000000000002}"
+TWO = f"{STUDY.replace('{low = 8, high = 1024, log = true}', '8')}space.learning_rate = {TWO_RATES}"
 #: With it, the same one in the first five draws.
 SAME = "study.seed=10"
-#: Two that are counted.
+#: Two that are counted, drawn from a list or a range.
 COUNTED = STUDY.replace("{low = 8, high = 1024, log = true}", "{choices = [8, 16]}")
+COUNTED_RANGE = STUDY.replace("high = 1024", "high = 9")
 
 
 class Counting:
@@ -133,12 +135,13 @@ def test_a_sampler_that_proposes_nothing_new_neither_stalls_nor_overruns_the_stu
     assert len(counting.trained) == 2
 
 
+@pytest.mark.parametrize("study", [COUNTED, COUNTED_RANGE])
 @pytest.mark.parametrize("options", [{}, {"options": THREE}])
 def test_a_study_whose_space_is_trained_out_ends_and_says_so(
-    engine, url: str, options: dict[str, Any]
+    engine, url: str, options: dict[str, Any], study: str
 ) -> None:
     counting = Counting()
-    file = study_file(COUNTED, "budget.trials=200")
+    file = study_file(study, "budget.trials=200")
     assert run(engine, FakeLauncher(counting), file, **options) == "finished"
     assert len(counting.trained) == 2
     assert len(states(url)) < 10, "one that is drawn again while the other is not yet may be reused"

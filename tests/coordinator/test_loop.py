@@ -21,6 +21,7 @@ from sweep.store.engine import Engine, writing
 from sweep.store.schema import sweep_commands
 from sweep.trial import EpochDone, Event, TrialSpec
 from tests.coordinator.lockstep import Lockstep, weather_of
+from tests.coordinator.test_duplicates import SAME, TWO_RATES
 from tests.coordinator.test_run import ONE, STUDY, states, study_file
 from tests.coordinator.test_sequences import _done, _epoch, _ready, _train
 from tests.store_factories import sqlite_store
@@ -81,7 +82,7 @@ def test_workers_that_were_left_alone_say_nothing_about_their_device(tmp_path: P
 def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path: Path) -> None:
     # The coordinator looks for marks now and then; until it does, the twin is as good as any.
     engine = sqlite_store(tmp_path)
-    same = "space.hidden_width={low = 8, high = 9, log = true}", "study.seed=10"
+    same = "space.hidden_width=8", f"space.learning_rate={TWO_RATES}", SAME
     with (
         patch("sweep.coordinator.loop.MOST_REUSED", 1),
         patch("sweep.coordinator.loop.COMMAND_SECONDS", 3600.0),
@@ -106,7 +107,7 @@ def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path:
 
 def test_a_mark_on_a_trial_that_waits_for_its_twin_outlives_the_reuse(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
-    same = "space.hidden_width={low = 8, high = 9, log = true}", "study.seed=10"
+    same = "space.hidden_width=8", f"space.learning_rate={TWO_RATES}", SAME
     with (
         patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
         lockstep(engine, *same) as coordinator,
