@@ -84,7 +84,9 @@ where the space has one. (Where it has none, each trial derives its seeds from i
 to finish stands for all.) A duplicate of a trial that is COMPLETE and not marked invalid becomes
 COMPLETE at once, with its values and metrics, the outcome `reused`, and Optuna's user attribute
 `reused_from`; it trains nothing and counts towards `budget.trials`. A duplicate of a trial in
-training waits for it; should that be pruned, fail or diverge, the duplicate is trained. Once every
+training waits for it; should that be pruned, fail or diverge, the duplicate is trained. So is a
+duplicate of what was pruned or timed out before: its curve ends early, and the pruner might let it
+go on now, among other trials, as the limit of time might on a machine less busy. Once every
 configuration of a space is trained, the study is finished, whatever is left of its budgets; not
 where a range of real numbers has no step, whose values can't be counted. `duplicates = "train"`
 trains every one, each with seeds of its own; several seeds for every configuration are `repeat`.
