@@ -38,6 +38,7 @@ from sweep.studyfile import loads
 from sweep.trial import (
     EpochDone,
     EpochMetrics,
+    Heartbeat,
     OfTrial,
     Ready,
     TestMetrics,
@@ -407,6 +408,8 @@ class Sequences(RuleBasedStateMachine):
             for puppet, spec in looking:
                 puppet.say(_found(spec))
             dead.puppets.inbox.put(("w0", Gone(reason="killed by signal 9")))
+            for puppet in dead.puppets.started:  # w0 may be gone already, and nothing in training
+                puppet.say(Heartbeat())
             dead.tick()
             assert isinstance(dead.error, LeaseLostError), dead.error
         self.zombies.append(dead)
