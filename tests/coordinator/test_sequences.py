@@ -268,12 +268,27 @@ class Sequences(RuleBasedStateMachine):
     @rule(place=st.integers(0, 9))
     def a_worker_dies(self, place: int) -> None:
         victim, _ = self._pick(place)
+        victim.say(Gone(reason="killed by signal 9"))
+        self._lose(victim)
+        self.tick()
+
+    @precondition(lambda self: self.running and self.current())
+    @rule(place=st.integers(0, 9), result=st.booleans())
+    def a_worker_talks_nonsense(self, place: int, result: bool) -> None:
+        """An epoch is left out; or all the rest are, and a result comes."""
+        victim, spec = self._pick(place)
+        last = len(self.trials[spec.number].curve)
+        early = result and last < EPOCHS
+        victim.say(_done(spec) if early else _epoch(spec, last + 2, 0.001))
+        self._lose(victim)
+        self.tick()
+
+    def _lose(self, victim: Puppet) -> None:
+        """What a worker trained waits again; what it would have found in networks is lost."""
         for puppet, spec in self.current():
             if puppet is victim:
                 self._wait_again(self.trials[spec.number])
         self.looks = [(puppet, spec) for puppet, spec in self.looks if puppet is not victim]
-        victim.say(Gone(reason="killed by signal 9"))
-        self.tick()
 
     @staticmethod
     def _wait_again(trial: Trial) -> None:
