@@ -72,8 +72,8 @@ class Blocks:
         return max(16, _power_of_2(batch_size)) if self.takes_whole(batch_size) else self.summed
 
 
-#: Precisions of products, and the blocks for each: exact ones keep their factors in registers, which
-#: hold no whole batch.
+#: Precisions of products, and the blocks for each: exact ones keep their factors in registers,
+#: which hold no whole batch.
 PRECISIONS = {"tf32": Blocks(), "ieee": Blocks(whole=0)}
 
 
