@@ -33,7 +33,7 @@ class Blocks:
     outputs: int = 64
     #: Inputs or outputs taken at a time in encode and hidden_gradient.
     inputs: int = 32
-    #: Examples taken at a time in decode and measure, which hold their outputs in registers.
+    #: Examples in decode and measure whose outputs registers hold; two such blocks are one step.
     decoded: int = 64
     #: Examples taken at a time of joined slots.
     joined: int = 32
@@ -60,7 +60,7 @@ class Blocks:
         return max(16, min(self.examples, _power_of_2(batch_size)))
 
     def decoded_for(self, batch_size: int) -> int:
-        return min(self.decoded, self.examples_for(batch_size))
+        return max(16, min(self.decoded, self.examples_for(batch_size) // 2))
 
     def joined_for(self, batch_size: int) -> int:
         return min(self.joined, self.examples_for(batch_size))
@@ -74,7 +74,7 @@ class Blocks:
 
 #: Precisions of products, and the blocks for each: exact ones keep their factors in registers,
 #: which hold no whole batch.
-PRECISIONS = {"tf32": Blocks(), "ieee": Blocks(whole=0)}
+PRECISIONS = {"tf32": Blocks(), "ieee": Blocks(whole=0, decoded=32)}
 
 
 class Images(NamedTuple):

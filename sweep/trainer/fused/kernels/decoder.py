@@ -90,14 +90,18 @@ def decode(
     bias_gradient = tl.zeros((BLOCK_D,), dtype=tl.float32)
     loss_sum = 0.0
     gradient += slot * B * D
-    for b0 in range(0, B, BLOCK_B):
+    order += slot * order_stride
+    for b0 in range(0, B, 2 * BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
-        # The pixels first: the products are summed up meanwhile.
         seen = (b < B) & (start + b < n_images)
-        image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
-        here = seen[:, None] & d_in[None, :]
+        also = b + BLOCK_B
+        also_seen = (also < B) & (start + also < n_images)
+        # The pixels first: the products are summed up meanwhile.
+        image = tl.load(order + start + b, mask=seen, other=0)
         pixels = pixels_of(images, image, seen, d, D)
-        o = logits(
+        image = tl.load(order + start + also, mask=also_seen, other=0)
+        also_pixels = pixels_of(images, image, also_seen, d, D)
+        o, also_o = logits(
             z,
             decoder,
             bias,
@@ -106,6 +110,7 @@ def decode(
             tile_units,
             activation,
             b,
+            also,
             d,
             B,
             D,
@@ -114,11 +119,14 @@ def decode(
             BLOCK_D,
             PRECISION,
         )
-        g, block_loss = descend(o, pixels, here, scale, output, loss, delta)
-        loss_sum += block_loss
+        g, lost = descend(o, pixels, seen, d, scale, output, loss, delta, D)
+        store_errors(gradient, g, b, d, B, D)
+        loss_sum += lost
         bias_gradient += tl.sum(g, axis=0)
-        cell = gradient + (b[:, None] * D + d[None, :])
-        tl.store(cell, g, mask=(b < B)[:, None] & d_in[None, :])
+        g, lost = descend(also_o, also_pixels, also_seen, d, scale, output, loss, delta, D)
+        store_errors(gradient, g, also, d, B, D)
+        loss_sum += lost
+        bias_gradient += tl.sum(g, axis=0)
     bias, first, second = recall(decoder_bias, bias_first, bias_second, at_bias, d_in, rule)
     step(
         decoder_bias,
@@ -208,13 +216,12 @@ def decode_joined(
         b = b0 + tl.arange(0, BLOCK_B)
         seen = (b < B) & (start + b < n_images)
         image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
-        here = seen[:, None] & d_in[None, :]
         pixels = pixels_of(images, image, seen, d, D)
         inputs = inputs_of(z + tile * B * BLOCK_R, b, seen, unit, BLOCK_R)
         h = activate(inputs, activation)
         o = tl.dot(h, w, input_precision=PRECISION) + bias[None, :]
-        g, block_loss = descend(o, pixels, here, scale, output, loss, delta)
-        loss_sum += block_loss
+        g, lost = descend(o, pixels, seen, d, scale, output, loss, delta, D)
+        loss_sum += lost
         bias_gradient += tl.sum(g, axis=0)
         to_units = tl.dot(g, tl.trans(w), input_precision=PRECISION)
         at = b[:, None] * BLOCK_R + unit[None, :]
@@ -253,8 +260,9 @@ def decode_joined(
 
 
 @triton.jit
-def descend(o, pixels, here, scale, output, loss, delta):
+def descend(o, pixels, seen, d, scale, output, loss, delta, D: tl.constexpr):
     """The mean loss's gradient by these logits, and the sum of their losses."""
+    here = seen[:, None] & (d < D)[None, :]
     x = pixels.to(tl.float32) / 255.0
     y = reconstruct(o, output)
     value = tl.where(here, loss_of(o, y, x, loss, delta), 0.0)
@@ -456,8 +464,15 @@ def inputs_of(z, b, seen, unit, BLOCK_R: tl.constexpr):
 
 
 @triton.jit
-def errors_of(gradient, b, seen, d, D: tl.constexpr):
+def store_errors(gradient, g, b, d, B: tl.constexpr, D: tl.constexpr):
     """A slot's G of these examples and outputs."""
+    mask = (b < B)[:, None] & (d < D)[None, :]
+    tl.store(gradient + (b[:, None] * D + d[None, :]), g, mask=mask)
+
+
+@triton.jit
+def errors_of(gradient, b, seen, d, D: tl.constexpr):
+    """What ``store_errors`` stored."""
     mask = seen[:, None] & (d < D)[None, :]
     return tl.load(gradient + (b[:, None] * D + d[None, :]), mask=mask, other=0.0)
 

@@ -177,6 +177,7 @@ def logits(
     tile_units,
     activation,
     b,  # (BLOCK_B,) examples
+    also,  # (BLOCK_B,) other examples
     d,  # (BLOCK_D,) outputs
     B: tl.constexpr,
     D: tl.constexpr,
@@ -185,24 +186,30 @@ def logits(
     BLOCK_D: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """O = f(Z) W2 + b2 of a slot, summed over its tiles in their order.
+    """O = f(Z) W2 + b2 of a slot, summed over its tiles in their order; of two blocks of examples.
+
+    The weights are read once for both, and what follows needs the registers of one at a time.
 
     Summed as its transpose, W2' f(Z)': a card's products of float32 want the second factor with the
     sum's axis contiguous, which f(Z)' has and W2 has not; the first comes from registers.
     """
     unit = tl.arange(0, BLOCK_R)
-    total = tl.zeros((BLOCK_D, BLOCK_B), dtype=tl.float32)
+    one = tl.zeros((BLOCK_D, BLOCK_B), dtype=tl.float32)
+    other = tl.zeros((BLOCK_D, BLOCK_B), dtype=tl.float32)
     for i in range(n_tiles):
         tile = tl.load(tile_list + i).to(tl.int64)
         in_use = unit < tl.load(tile_units + tile)
-        at = b[:, None] * BLOCK_R + unit[None, :]
-        inputs = tl.load(z + tile * B * BLOCK_R + at, mask=(b < B)[:, None], other=0.0)
+        inputs = z + tile * B * BLOCK_R + unit[None, :]
+        z_one = tl.load(inputs + b[:, None] * BLOCK_R, mask=(b < B)[:, None], other=0.0)
+        z_other = tl.load(inputs + also[:, None] * BLOCK_R, mask=(also < B)[:, None], other=0.0)
         w = tl.load(
             decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
             mask=(d < D)[None, :],
             other=0.0,
         )
-        w = tl.where(in_use[:, None], w, 0.0)
-        h = activate(inputs, activation)
-        total = tl.dot(tl.trans(w), tl.trans(h), total, input_precision=PRECISION)
-    return tl.trans(total) + bias[None, :]
+        w = tl.trans(tl.where(in_use[:, None], w, 0.0))
+        h_one = tl.trans(activate(z_one, activation))
+        h_other = tl.trans(activate(z_other, activation))
+        one = tl.dot(w, h_one, one, input_precision=PRECISION)
+        other = tl.dot(w, h_other, other, input_precision=PRECISION)
+    return tl.trans(one) + bias[None, :], tl.trans(other) + bias[None, :]

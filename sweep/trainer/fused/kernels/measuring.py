@@ -75,12 +75,15 @@ def measure(
     mine = tile_list + tl.load(first + slot)
     start = tl.load(position + slot) * B
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
-    d_in = d < D
-    bias = tl.load(decoder_bias + slot * D + d, mask=d_in, other=0.0)
+    bias = tl.load(decoder_bias + slot * D + d, mask=d < D, other=0.0)
     cell = slot * tl.num_programs(1) + tl.program_id(1)
-    for b0 in range(0, B, BLOCK_B):
+    sums += cell * N_SUMS
+    class_squares += cell * n_classes
+    copies += slot * B * D
+    for b0 in range(0, B, 2 * BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
-        o = logits(
+        also = b + BLOCK_B
+        o, also_o = logits(
             z,
             decoder,
             bias,
@@ -89,6 +92,7 @@ def measure(
             tile_units,
             activation,
             b,
+            also,
             d,
             B,
             D,
@@ -97,33 +101,88 @@ def measure(
             BLOCK_D,
             PRECISION,
         )
-        image = start + b
-        seen = (b < B) & (image < n_images)
-        here = seen[:, None] & d_in[None, :]
-        pixel = pixels_of(images, image, seen, d, D)
-        x = pixel.to(tl.float32) / 255.0
-        y = reconstruct(o, output)
-        if keep != 0:
-            tl.store(copies + slot * B * D + (b[:, None] * D + d[None, :]), y, mask=here)
+        add_errors(
+            o,
+            output,
+            images,
+            n_images,
+            labels,
+            n_classes,
+            start,
+            b,
+            d,
+            sums,
+            class_squares,
+            copies,
+            keep,
+            B,
+            D,
+        )
+        add_errors(
+            also_o,
+            output,
+            images,
+            n_images,
+            labels,
+            n_classes,
+            start,
+            also,
+            d,
+            sums,
+            class_squares,
+            copies,
+            keep,
+            B,
+            D,
+        )
 
-        error = tl.abs(y - x)
-        square = tl.where(here, error * error, 0.0)
-        squares = tl.sum(square, axis=1)
-        _add(sums + cell * N_SUMS + SQUARES, tl.sum(squares, axis=0))
-        if output == SIGMOID:
-            entropy = tl.where(here, cross_entropy(o, x), 0.0)
-            _add(sums + cell * N_SUMS + ENTROPY, tl.sum(tl.sum(entropy, axis=1), axis=0))
-            is_stuck = (tl.abs(o) > OUTPUT_SATURATED_FROM) & (error > STUCK_FROM)
-            stuck = tl.sum(tl.where(is_stuck, square, 0.0), axis=1)
-            _add(sums + cell * N_SUMS + STUCK, tl.sum(stuck, axis=0))
-        same = here & (_to_byte(y) == pixel.to(tl.float32))
-        exact = tl.sum(tl.sum(tl.where(same, 1.0, 0.0), axis=1), axis=0)
-        _add(sums + cell * N_SUMS + EXACT, exact)
-        if n_classes > 0:
-            label = tl.load(labels + image, mask=seen, other=-1)
-            for c in range(n_classes):
-                of_class = tl.sum(tl.where(label == c, squares, 0.0), axis=0)
-                _add(class_squares + cell * n_classes + c, of_class)
+
+@triton.jit
+def add_errors(
+    o,
+    output,
+    images,
+    n_images,
+    labels,
+    n_classes,
+    start,
+    b,
+    d,
+    sums,  # the cell's
+    class_squares,
+    copies,  # the slot's
+    keep,
+    B: tl.constexpr,
+    D: tl.constexpr,
+):
+    """Add the errors of these examples to a cell's sums."""
+    image = start + b
+    seen = (b < B) & (image < n_images)
+    here = seen[:, None] & (d < D)[None, :]
+    pixel = pixels_of(images, image, seen, d, D)
+    x = pixel.to(tl.float32) / 255.0
+    y = reconstruct(o, output)
+    if keep != 0:
+        tl.store(copies + (b[:, None] * D + d[None, :]), y, mask=here)
+
+    error = tl.abs(y - x)
+    square = tl.where(here, error * error, 0.0)
+    squares = tl.sum(square, axis=1)
+    _add(sums + SQUARES, tl.sum(squares, axis=0))
+    if output == SIGMOID:
+        entropy = tl.where(here, cross_entropy(o, x), 0.0)
+        _add(sums + ENTROPY, tl.sum(tl.sum(entropy, axis=1), axis=0))
+        is_stuck = (tl.abs(o) > OUTPUT_SATURATED_FROM) & (error > STUCK_FROM)
+        stuck = tl.sum(tl.where(is_stuck, square, 0.0), axis=1)
+        _add(sums + STUCK, tl.sum(stuck, axis=0))
+    same = here & (_to_byte(y) == pixel.to(tl.float32))
+    exact = tl.sum(tl.sum(tl.where(same, 1.0, 0.0), axis=1), axis=0)
+    _add(sums + EXACT, exact)
+    if n_classes > 0:
+        label = tl.load(labels + image, mask=seen, other=-1)
+        for c in range(n_classes):
+            of_class = tl.sum(tl.where(label == c, squares, 0.0), axis=0)
+            _add(class_squares + c, of_class)
 
 
 @triton.jit
