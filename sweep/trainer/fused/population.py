@@ -74,7 +74,10 @@ class Blocks:
 
 #: Precisions of products, and the blocks for each: exact ones keep their factors in registers,
 #: which hold no whole batch.
-PRECISIONS = {"tf32": Blocks(), "ieee": Blocks(whole=0, decoded=32)}
+PRECISIONS = {
+    "tf32": Blocks(),
+    "ieee": Blocks(whole=0, decoded=32, registers=255, joined_registers=255),
+}
 
 
 class Images(NamedTuple):
