@@ -333,7 +333,7 @@ class Population:
     ) -> None:
         self._launch(
             kernel,
-            (self.layout.n_slots, self.n_parts),
+            (self.n_parts, self.layout.n_slots),
             self.training.slot_list,
             self.training.tile_list,
             self.training.first,
@@ -446,7 +446,7 @@ class Population:
     def _measure(self, images: Images, keep: bool) -> None:
         self._launch(
             kernels.measure,
-            (self.layout.n_slots, self.n_parts),
+            (self.n_parts, self.layout.n_slots),
             self.measuring.slot_list,
             self.measuring.tile_list,
             self.measuring.first,

@@ -64,9 +64,9 @@ def decode(
 ):
     """Logits, loss and its gradient of a slot and BLOCK_D outputs, unless it is joined.
 
-    Grid (K, D / BLOCK_D).
+    Grid (D / BLOCK_D, K): a slot's programs run together and find its Z in the L2 cache.
     """
-    slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
+    slot = tl.load(slot_list + tl.program_id(1)).to(tl.int64)
     if slot < 0:
         return
     n_tiles = tl.load(count + slot)
@@ -83,7 +83,7 @@ def decode(
     start = at_step * B
     scale = 1.0 / (tl.minimum(n_images - start, B) * D).to(tl.float32)
 
-    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
     d_in = d < D
     at_bias = slot * D + d
     bias = tl.load(decoder_bias + at_bias, mask=d_in, other=0.0)
@@ -140,7 +140,7 @@ def decode(
         bias_gradient,
         rule,
     )
-    block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(1) + tl.program_id(1)
+    block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(0) + tl.program_id(0)
     tl.store(losses + block, loss_sum)
 
 
@@ -179,9 +179,9 @@ def decode_joined(
 ):
     """What ``decode`` does, of a joined slot: W2's step too, and these outputs' part of G W2'.
 
-    Grid (K, D / BLOCK_D).
+    Grid (D / BLOCK_D, K).
     """
-    slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
+    slot = tl.load(slot_list + tl.program_id(1)).to(tl.int64)
     if slot < 0:
         return
     n_tiles = tl.load(count + slot)
@@ -198,7 +198,7 @@ def decode_joined(
     start = at_step * B
     scale = 1.0 / (tl.minimum(n_images - start, B) * D).to(tl.float32)
 
-    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
     d_in = d < D
     at_bias = slot * D + d
     bias = tl.load(decoder_bias + at_bias, mask=d_in, other=0.0)
@@ -210,7 +210,7 @@ def decode_joined(
     mask = (unit < tl.load(tile_units + tile))[:, None] & d_in[None, :]
     row = tile * BLOCK_R * D + (unit[:, None] * D + d[None, :])
     w = tl.load(decoder + row, mask=mask, other=0.0)
-    part = gradient + tl.program_id(1) * B * BLOCK_R
+    part = gradient + tl.program_id(0) * B * BLOCK_R
     weight_gradient = tl.zeros((BLOCK_R, BLOCK_D), dtype=tl.float32)
     for b0 in tl.range(0, B, BLOCK_B, num_stages=2):
         b = b0 + tl.arange(0, BLOCK_B)
@@ -255,7 +255,7 @@ def decode_joined(
         bias_gradient,
         rule,
     )
-    block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(1) + tl.program_id(1)
+    block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(0) + tl.program_id(0)
     tl.store(losses + block, loss_sum)
 
 

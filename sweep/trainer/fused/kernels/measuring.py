@@ -65,8 +65,8 @@ def measure(
     BLOCK_D: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Add a batch's errors to a slot's sums over BLOCK_D pixels; grid (K, D / BLOCK_D)."""
-    slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
+    """Add a batch's errors to a slot's sums over BLOCK_D pixels; grid (D / BLOCK_D, K)."""
+    slot = tl.load(slot_list + tl.program_id(1)).to(tl.int64)
     if slot < 0:
         return
     activation = tl.load(codes + slot * N_CODES + ACTIVATION)
@@ -74,9 +74,9 @@ def measure(
     n_tiles = tl.load(count + slot)
     mine = tile_list + tl.load(first + slot)
     start = tl.load(position + slot) * B
-    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
     bias = tl.load(decoder_bias + slot * D + d, mask=d < D, other=0.0)
-    cell = slot * tl.num_programs(1) + tl.program_id(1)
+    cell = slot * tl.num_programs(0) + tl.program_id(0)
     sums += cell * N_SUMS
     class_squares += cell * n_classes
     copies += slot * B * D
