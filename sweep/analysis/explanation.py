@@ -92,6 +92,11 @@ class Factor(NamedTuple):
     low: float | None
     high: float | None
 
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether its interval holds no difference at all."""
+        return self.low is not None and self.high is not None and self.low <= 1 <= self.high
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -164,8 +169,11 @@ class Explanation:
         )
 
     def share(self, factor: Factor) -> float | None:
-        """Of the whole, by logarithms, so that a path's add up to 1; None of no difference."""
-        if self.whole is None or self.whole.estimate == 1:
+        """Of the whole, by logarithms, so that a path's add up to 1.
+
+        None where the whole is not told from no difference: shares of it would be of any size.
+        """
+        if self.whole is None or self.whole.estimate == 1 or self.whole.may_be_chance:
             return None
         return math.log(factor.estimate) / math.log(self.whole.estimate)
 

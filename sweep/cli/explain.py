@@ -151,9 +151,10 @@ def _whole(found: "Explanation", whole: "Factor") -> str:
     assert found.baseline_errors is not None
     assert found.target_errors is not None
     before, after = map(geometric_mean, (found.baseline_errors, found.target_errors))
+    chance = ", not told from no difference: no shares of it" if whole.may_be_chance else ""
     return (
         f"val_mse {words.number(before)} → {words.number(after)}: {_times(whole.estimate)} times "
-        f"less{_interval(whole, ' (90 %: {})')}"
+        f"less{_interval(whole, ' (90 %: {})')}{chance}"
     )
 
 

@@ -168,10 +168,11 @@ def _whole(explained: StudyExplanation) -> str:
     whole = explained.found.whole
     if whole is None:
         return ""
+    chance = " That is not told from no difference." if whole.may_be_chance else ""
     return (
         f"Trial {explained.ends.to_number} has {_factor(whole, 'validation error')} than "
         f"{baseline_words(explained.ends)}, both trained anew with "
-        f"{_count(explained.n_seeds, 'seed')}; ranges are 90 % intervals over them."
+        f"{_count(explained.n_seeds, 'seed')}; ranges are 90 % intervals over them.{chance}"
     )
 
 
@@ -196,11 +197,7 @@ def _largest(found: Explanation, path: Path, *, reverse: bool) -> str:
 def _within_chance(found: Explanation, path: Path, *, reverse: bool) -> str:
     """Changes whose intervals hold no change at all."""
     unclear = [
-        _change(found, step, reverse=reverse)
-        for step in path.steps
-        if step.factor.low is not None
-        and step.factor.high is not None
-        and step.factor.low <= 1 <= step.factor.high
+        _change(found, step, reverse=reverse) for step in path.steps if step.factor.may_be_chance
     ]
     return f"Not told from no change: {'; '.join(unclear)}." if unclear else ""
 

@@ -146,6 +146,21 @@ def test_nine_in_ten_intervals_hold_the_planted_factor() -> None:
     assert 425 <= held <= 475
 
 
+def test_a_whole_that_may_be_chance_has_no_shares() -> None:
+    target = replace(BASELINE, epochs=50, hidden_width=1024)
+    errors: Errors = {
+        BASELINE: (0.020, 0.022, 0.021),
+        replace(BASELINE, epochs=50): (0.010, 0.011, 0.0105),
+        replace(BASELINE, hidden_width=1024): (0.040, 0.044, 0.042),
+        target: (0.021, 0.020, 0.0205),
+    }
+    found = explain(BASELINE, target, errors)
+    assert found.whole is not None
+    assert found.whole.may_be_chance
+    assert [found.share(step.factor) for step in found.forward.steps] == [None, None]
+    assert not any(step.factor.may_be_chance for step in found.forward.steps)
+
+
 def test_what_diverges_alone_waits_and_goes_in_when_it_can() -> None:
     target = TrialConfig(epochs=10, learning_rate=1.0)
     diverged = replace(BASELINE, learning_rate=1.0)

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from sweep.analysis.explanation import explain
+from sweep.analysis.explanation import Factor, explain
 from sweep.analysis.study_explanation import StudyExplanation
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.names import WeightInit
@@ -54,6 +54,14 @@ def test_the_words_tell_the_whole_the_first_step_and_the_seeds() -> None:
         "helps most alone is epochs 5 → 50: 4.00 times less error (4.00 to 4.00), 119 % of the "
         "whole on a logarithmic scale. 2 of 2 seeds have this whole order."
     )
+
+
+def test_a_whole_that_may_be_chance_is_told_of_as_such() -> None:
+    clear = explained()
+    found = replace(clear.found, whole=Factor(1.07, 0.95, 1.2))
+    about = gather_waterfall(replace(clear, found=found)).about
+    assert "That is not told from no difference. What helps most alone" in about
+    assert "of the whole" not in about
 
 
 def test_the_way_back_undoes_what_was_changed() -> None:
