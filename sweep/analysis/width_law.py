@@ -33,7 +33,7 @@ SPLITS = ("activation", "loss", "output", "optimizer")
 _MAX_WIDTHS = 24
 #: A law of three numbers needs more widths than that, and room to see a bend.
 _MIN_WIDTHS = 5
-_MIN_SPAN = 8.0
+MIN_SPAN = 8.0
 #: The error has stopped falling where twice the widest layer would lower it by less than this.
 PLATEAU = 0.1
 #: Less is said to be 0.
@@ -155,11 +155,11 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
     """The law through the best errors, and what it says of wider layers."""
     widths, best = errors.widths, errors.best
     n = len(widths)
-    if n < _MIN_WIDTHS or widths[-1] < _MIN_SPAN * widths[0]:
+    if n < _MIN_WIDTHS or widths[-1] < MIN_SPAN * widths[0]:
         because = (
             f"{n} width{'' if n == 1 else 's'}"
             + (f" from {widths[0]:.0f} to {widths[-1]:.0f}" if n > 1 else "")
-            + f": a law needs {_MIN_WIDTHS} or more, the widest {_MIN_SPAN:.0f} times the narrowest"
+            + f": a law needs {_MIN_WIDTHS} or more, the widest {MIN_SPAN:.0f} times the narrowest"
         )
         return WidthLaw(verdict=WidthVerdict.TOO_FEW, law=None, because=because)
     law = fit_law(widths, best, seed)

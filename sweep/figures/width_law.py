@@ -1,5 +1,6 @@
 """The law of the width: best, median and spread of the error at each width, and the law's curve."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.width_law import (
+    MIN_SPAN,
     SPLITS,
     Interval,
     Law,
@@ -19,6 +21,7 @@ from sweep.analysis.width_law import (
 )
 from sweep.figures import style, words
 from sweep.figures.width import pca_floor
+from sweep.store.records import Domain, NumberDomain
 from sweep.store.table import TrialTable
 
 _N_POINTS = 60
@@ -85,7 +88,7 @@ def _floor(errors: WidthErrors, floors: Floors | None) -> list[tuple[int, float]
 _SAID = {
     WidthVerdict.PLATEAU: "The error has stopped falling with the width",
     WidthVerdict.FALLING: "The error is still falling with the width",
-    WidthVerdict.TOO_FEW: "Too few widths to tell what wider layers would do",
+    WidthVerdict.TOO_FEW: "The widths tried do not tell what wider layers would do",
 }
 _PERHAPS = {
     WidthVerdict.PLATEAU: "The error has perhaps stopped falling with the width",
@@ -99,6 +102,30 @@ def verdict_in_words(found: WidthLaw) -> str:
     """What it says of wider layers, in a sentence."""
     said = _PERHAPS[found.verdict] if found.is_open else _SAID[found.verdict]
     return f"{said}: {found.because}."
+
+
+def what_would_tell(study: str, chart: WidthLawChart, domain: Domain | None) -> str:
+    """How to try the widths that a law lacks; nothing where there is one.
+
+    ``domain`` is what the study draws hidden_width from: a range can be widened, choices and a
+    fixed value (None) stay what they are.
+    """
+    widths = chart.errors.widths
+    if chart.found.law is not None or not len(widths):
+        return ""
+    if not isinstance(domain, NumberDomain):
+        return (
+            "A study of more widths would tell: sweep start FILE --name OTHER "
+            "--set 'space.hidden_width={ low = 8, high = 1024, log = true }'"
+        )
+    wanted, step = MIN_SPAN * widths[0], domain.step or 1
+    if wanted <= domain.high:
+        return f"More trials would tell: sweep resume {study} --trials N"
+    high = domain.low + step * math.ceil((wanted - domain.low) / step)
+    return (
+        f"A wider range would tell: sweep resume {study} --trials N "
+        f"--set space.hidden_width.high={high:.0f}"
+    )
 
 
 def _about(found: WidthLaw) -> str:

@@ -160,10 +160,13 @@ def test_an_explanation_of_another_study_of_that_name_is_told_and_not_drawn(
     assert "Study 'study-explain' explains another study" in " ".join(texts(drawn))
 
 
-def test_too_few_widths_are_told_how_to_add_one(view: View, engine: Engine) -> None:
+def test_of_a_fixed_width_the_note_names_the_study_that_would_tell(
+    view: View, engine: Engine
+) -> None:
+    # `sweep enqueue` was offered, which refuses any other width there.
     add_trial(engine, add_study(engine), 0, 0.1)
     _, about = why.width_figure(view, "study", "all")
-    assert "sweep enqueue study hidden_width=" in about
+    assert "'space.hidden_width={ low = 8, high = 1024, log = true }'" in about
 
 
 def test_choices_of_a_setting_stand_apart(view: View, engine: Engine) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from sweep.figures.width_law import draw_width_law, gather_width_law
+from sweep.figures.width_law import draw_width_law, gather_width_law, what_would_tell
 from sweep.names import Activation
+from sweep.store.records import ChoiceDomain, Domain, NumberDomain
 from sweep.store.table import TrialTable
 from sweep.trial import TrialConfig
 from tests.figures.test_gather import floors
@@ -68,10 +69,33 @@ def test_each_choice_has_a_line_and_its_median_and_only_one_name() -> None:
 def test_two_widths_make_no_law_but_a_chart() -> None:
     chart = gather_width_law(study().where(study().numbers < 4))
     assert chart.about == (
-        "Too few widths to tell what wider layers would do: 2 widths from 2 to 4: a law needs 5 "
-        "or more, the widest 8 times the narrowest."
+        "The widths tried do not tell what wider layers would do: 2 widths from 2 to 4: a law "
+        "needs 5 or more, the widest 8 times the narrowest."
     )
     assert chart.law_widths == [] and len(draw_width_law(chart).data) > 2
+
+
+def range_to(high: float, step: float | None) -> NumberDomain:
+    return NumberDomain(low=2, high=high, log=False, step=step, integer=True)
+
+
+@pytest.mark.parametrize(
+    ("domain", "told"),
+    [
+        (None, "A study of more widths would tell: sweep start"),
+        (ChoiceDomain(choices=(2, 4)), "A study of more widths would tell: sweep start"),
+        (range_to(13, step=None), "A wider range would tell: sweep resume x --trials N --set "),
+        (range_to(13, step=3), "space.hidden_width.high=17"),
+        (range_to(64, step=None), "More trials would tell: sweep resume x --trials N"),
+    ],
+)
+def test_what_a_law_lacks_can_be_pasted(domain: Domain | None, told: str) -> None:
+    chart = gather_width_law(study().where(study().numbers < 4))  # widths 2 and 4
+    assert told in what_would_tell("x", chart, domain)
+
+
+def test_nothing_is_lacking_where_there_is_a_law() -> None:
+    assert what_would_tell("x", gather_width_law(study()), None) == ""
 
 
 def test_the_chart_has_the_law_and_the_floor() -> None:

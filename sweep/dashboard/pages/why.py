@@ -13,7 +13,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 
 from sweep.analysis.atlas import Atlas
 from sweep.analysis.verdict import best_number
-from sweep.analysis.width_law import SPLITS, WidthVerdict
+from sweep.analysis.width_law import SPLITS
 from sweep.dashboard.links import Place
 from sweep.dashboard.parts import answer, cards, charts, standing
 from sweep.dashboard.parts.attributes import attributes
@@ -28,7 +28,7 @@ from sweep.figures.atlas import (
     stops_in_words,
 )
 from sweep.figures.why import Findings, in_words
-from sweep.figures.width_law import draw_width_law, gather_width_law
+from sweep.figures.width_law import draw_width_law, gather_width_law, what_would_tell
 from sweep.store import read
 from sweep.store.table import Choices, TrialTable
 
@@ -243,8 +243,8 @@ def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
     law = gather_width_law(view.table(study), view.floors(study), split=None if by == _ALL else by)
     drawn = charts.ready(draw_width_law(law))
     about = law.about
-    if law.found.verdict is WidthVerdict.TOO_FEW:
-        about += f" Another width: sweep enqueue {study} hidden_width=64"
+    domain = read.domains(view.engine, study).get("hidden_width")
+    about = " ".join(filter(None, [about, what_would_tell(study, law, domain)]))
     if law.apart:
         about += " Lines: the best of each choice; dotted, its median."
     return drawn.update_layout(height=_HEIGHT, uirevision=f"keep {by}"), about
