@@ -120,7 +120,8 @@ def _said(shown: Probed, margin: float) -> str:
     return (
         f"The code of {shown.hidden_width} units (trial {shown.number}) tells "
         f"{percent(shown.code.best)} of the test labels, the {shown.n_pixels} pixels "
-        f"{percent(shown.pixels.best)}; less than {percent(margin)} is chance."
+        f"{percent(shown.pixels.best)}; a difference of less than {percent(margin)} may be "
+        "chance."
     )
 
 
@@ -131,8 +132,8 @@ def _beside_pca(best: Sequence[Probed]) -> str:
     if not more and not less:
         return "Beside PCA codes of the same size it is neither better nor worse than by chance."
     return (
-        f"Beside PCA codes of the same size it is better at {more} of {len(best)} widths and worse "
-        f"at {less}."
+        f"Beside PCA codes of the same size it is better at {more} of {len(best)} "
+        f"{'width' if len(best) == 1 else 'widths'} and worse at {less}."
     )
 
 

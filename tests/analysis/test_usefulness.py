@@ -57,9 +57,9 @@ def test_the_words_tell_pca_and_what_a_smaller_error_is_worth() -> None:
     best = [probed(0, 8, 0.6, pca=0.7, mse=0.03), probed(1, 98, 0.795, pca=0.7, mse=0.01)]
     assert usefulness(best, best).because == (
         "The code of 98 units (trial 1) tells 79.5 % of the test labels, the 784 pixels 80.0 %; "
-        "less than 1.1 % is chance. Beside PCA codes of the same size it is better at 1 of 2 "
-        "widths and worse at 1. From 8 to 98 units the error falls 3-fold, and the labels told go "
-        "from 60.0 % to 79.5 %."
+        "a difference of less than 1.1 % may be chance. Beside PCA codes of the same size it is "
+        "better at 1 of 2 widths and worse at 1. From 8 to 98 units the error falls 3-fold, and "
+        "the labels told go from 60.0 % to 79.5 %."
     )
 
 

@@ -193,6 +193,22 @@ def test_news_for_a_chart_leave_its_ranges_alone_and_take_old_words_away() -> No
     assert not {"layout.xaxis.range", "layout.xaxis.autorange"} & sent.keys()
 
 
+@pytest.mark.parametrize(
+    ("ends", "sent"),
+    [
+        ((-2, -1), {"clipmin": 0.01, "clipmax": 0.1}),
+        ((0, 1), {"clipmin": 1, "clipmax": 10}),
+        ((1, 2), {"minallowed": 1, "maxallowed": 2}),
+    ],
+)
+def test_a_logarithmic_range_is_said_so_that_plotly_takes_it(
+    ends: tuple[int, int], sent: dict[str, float]
+) -> None:
+    # Plotly takes logarithms of these once more for a check: errors, below 1, were left to it.
+    drawn = style.figure("Title", "x", "y").update_yaxes(type="log", range=ends)
+    assert cards.bare(drawn).layout.yaxis.autorangeoptions.to_plotly_json() == sent
+
+
 @pytest.mark.usefixtures("study_id")
 def test_a_trial_of_several_seeds_has_a_row_for_each(view: View, engine: Engine) -> None:
     trial_id = add_trial(engine, 1, 5, 0.2, seeds=[7, 8], val_mse_std=0.01)

@@ -110,6 +110,8 @@ def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
     ties = _found(view).ties
     said = texts(answer.ties_table("study", ties))
     assert said[6:8] == ["Trial 4", "3"] and "no" in said
+    # On a phone it has no headings, and each cell says what it is.
+    assert '"data-label": "times best"' in as_json(answer.ties_table("study", ties))
     assert ties is not None and "over the seeds," in said[-1]
     trained_again = answer.ties_table("study", replace(ties, retrained_in="study-ties"))
     assert "over fresh seeds (study study-ties)" in texts(trained_again)[-1]

@@ -104,7 +104,7 @@ def limits_table(study: str, limits: Sequence[LimitedTrial], floors: Floors | No
         html.Th("Limited by"),
         html.Th("Because"),
     ]
-    return _table(head, [_limited(study, of, floors) for of in limits], "limits")
+    return _table(head, [_limited(study, of, floors) for of in limits], "stacked")
 
 
 def _labelled(label: str) -> dict[str, Any]:
@@ -152,24 +152,27 @@ def ties_table(study: str, ties: TieSet | None) -> Any:
         f"Welch’s t test of log validation errors over {seeds}, corrected after Holm over all "
         "pairs: not told apart is not the same as equal."
     )
-    return [_table(head, rows), html.P(note, className="note")]
+    return [_table(head, rows, "stacked"), html.P(note, className="note")]
 
 
 def _tied(study: str, of: Tied, ties: TieSet) -> Any:
     number = of.candidate.number
     roles = {"smallest": ties.smallest, "cheapest to train": ties.cheapest}
     said = ", ".join(["yes", *(role for role, n in roles.items() if n == number)])
-    cells = (
-        str(len(of.candidate.errors)),
-        words.number(of.error, 4),
-        f"{of.times_best:.3f}",
-        f"{of.p:.3f}",
-    )
+    cells = {
+        "seeds": str(len(of.candidate.errors)),
+        "validation error": words.number(of.error, 4),
+        "times best": f"{of.times_best:.3f}",
+        "p": f"{of.p:.3f}",
+    }
     return html.Tr(
         [
             html.Td(trial_link(study, number), className="trial"),
-            *(html.Td(cell, className="number") for cell in cells),
-            html.Td(said if of.is_tied else "no"),
+            *(
+                html.Td(cell, className="number", **_labelled(label))
+                for label, cell in cells.items()
+            ),
+            html.Td(said if of.is_tied else "no", **_labelled("ties")),
         ]
     )
 

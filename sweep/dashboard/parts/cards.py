@@ -91,11 +91,17 @@ def _loosen(axis: Any) -> None:
     """
     if axis.range is None or None in axis.range:
         return
-    low, high = axis.range
+    first, last = axis.range
+    low, high = sorted((first, last))
+    # Plotly wants these ends as logarithms and takes the logarithms of them for a check, which ends
+    # below 1 do not pass; ends to cut at are values. Those only narrow what it finds by itself.
+    within = (
+        {"clipmin": 10**low, "clipmax": 10**high}
+        if axis.type == "log" and low <= 0
+        else {"minallowed": low, "maxallowed": high}
+    )
     axis.update(
-        range=None,
-        autorange=True if low <= high else "reversed",
-        autorangeoptions={"minallowed": min(low, high), "maxallowed": max(low, high)},
+        range=None, autorange=True if first <= last else "reversed", autorangeoptions=within
     )
 
 

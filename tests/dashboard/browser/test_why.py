@@ -1,5 +1,6 @@
 """Why the error stops, in a browser."""
 
+import math
 import re
 
 from playwright.sync_api import Page, expect
@@ -48,6 +49,20 @@ def test_the_words_the_chart_and_the_labels_come(page: Page, dashboard: str) -> 
     page.get_by_role("option", name="by activation").click()
     expect(page.locator("#why-width .legend")).to_contain_text("relu")
     expect(page).to_have_url(re.compile(r"by=activation"))
+
+
+def test_what_codes_tell_is_drawn_over_the_errors_there_are(page: Page, dashboard: str) -> None:
+    """Its dashed line, of the pixels, goes ten times beyond them, which the axis followed."""
+    page.goto(dashboard + WHY)
+    page.locator("#why-code .scatterlayer .points path").first.wait_for()
+    low, high, *errors = page.evaluate("""() => {
+        const chart = document.querySelector("#why-code .js-plotly-plot");
+        const marks = chart.data.find((trace) => trace.name === "all codes looked into");
+        return [...chart._fullLayout.xaxis2.range, ...marks.x].map(Number);
+    }""")
+    logs = [math.log10(error) for error in errors]
+    assert low <= min(logs) < max(logs) <= high
+    assert high - low < max(logs) - min(logs) + 1
 
 
 def test_an_explanation_is_followed_while_its_study_trains(
