@@ -67,6 +67,24 @@ class TieSet:
     #: Those that it trained in vain.
     left_out: tuple[int, ...] = ()
 
+    @property
+    def n_seeds(self) -> int:
+        """Of the candidate with the fewest."""
+        return min(len(of.candidate.errors) for of in self.compared)
+
+    @property
+    def left_open(self) -> str:
+        """What a tie does not say, in a sentence; nothing where the best stands alone."""
+        widest = max((of for of in self.compared if of.is_tied), key=lambda of: of.times_best)
+        if widest.times_best == 1:
+            return ""
+        more = 100 * (widest.times_best - 1)
+        return (
+            f"Not told apart is not the same as equal: trial {widest.candidate.number} has "
+            f"{more:.{'0f' if more >= 10 else '2g'}} % more error than the best, which may be "
+            f"chance with {self.n_seeds} seeds; more seeds tell smaller differences."
+        )
+
 
 def tie_set(candidates: Sequence[Candidate]) -> TieSet | None:
     """None with fewer than two candidates of enough seeds; those of fewer are left out."""

@@ -104,6 +104,8 @@ def ties(
         show_json(_plain(found))
     elif found is not None:
         _show(found)
+        if found.left_open:
+            show(found.left_open)
         show(_where_from(engine, name, found, storage))
     elif not train:
         show(_what_would_do(engine, name, storage))
@@ -172,7 +174,15 @@ def _where_from(engine: "Engine", name: str, found: "TieSet", storage: str | Non
     left_out = ", ".join(map(str, found.left_out))
     in_vain = f" Trained again in vain, so left out: {left_out}." if left_out else ""
     again = f"Each was trained again with fresh seeds, in study '{found.retrained_in}'.{in_vain}"
-    return again + _since(engine, name, found, storage)
+    return again + (_since(engine, name, found, storage) or _more_seeds(name, found, storage))
+
+
+def _more_seeds(name: str, found: "TieSet", storage: str | None) -> str:
+    if not found.left_open:
+        return ""
+    n_top, n_seeds = len(found.compared) + len(found.left_out), 2 * found.n_seeds
+    run = words.command(f"sweep ties {name} --run --top {n_top} --seeds {n_seeds}", storage)
+    return f" With twice as many: {run}"
 
 
 def _since(engine: "Engine", name: str, found: "TieSet", storage: str | None) -> str:

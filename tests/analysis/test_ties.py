@@ -65,6 +65,28 @@ def test_of_equal_configurations_one_is_told_apart_in_a_study_of_twenty_at_most(
     assert told_apart <= 10
 
 
+def spread_evenly(number: int, mean: float, n_seeds: int) -> Candidate:
+    """Log errors whose standard deviation is 4 % exactly."""
+    logs = np.linspace(-1.0, 1.0, n_seeds)
+    errors = mean * np.exp(0.04 * logs / np.std(logs, ddof=1))
+    return Candidate(
+        number=number, errors=tuple(errors), n_parameters=1, train_seconds=float(number)
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "times_worse", "told"), [(3, 1.12, False), (3, 1.16, True), (6, 1.12, True)]
+)
+def test_how_much_a_few_seeds_leave_open(n_seeds: int, times_worse: float, told: bool) -> None:
+    # docs/limits.md says so.
+    means = (0.01, 0.01, 0.01 * times_worse)
+    found = tie_set([spread_evenly(n, mean, n_seeds) for n, mean in enumerate(means)])
+    assert found is not None
+    assert found.compared[2].is_tied is not told
+    open_ = "trial 2 has 12 % more error than the best, which may be chance with 3 seeds; more"
+    assert (open_ in found.left_open) is not told
+
+
 def test_configurations_with_too_few_seeds_are_left_out() -> None:
     assert tie_set([candidate(0, 0.01), candidate(1, 0.01, n=2)]) is None
     assert tie_set([]) is None

@@ -45,6 +45,7 @@ def test_those_that_tie_are_told_with_the_smallest_of_them(cli: Cli, store: Engi
     assert found["retrained_in"] is None
     told = cli("ties", "x").out
     assert "ties, smallest, cheapest" in told
+    assert "1 % more error than the best, which may be chance with 3 seeds" in told
     assert "By the study's own seeds. `sweep ties x --run` trains the best again" in told
 
 

@@ -150,7 +150,7 @@ def ties_table(study: str, ties: TieSet | None) -> Any:
     seeds = "the seeds" if ties.retrained_in is None else f"fresh seeds (study {ties.retrained_in})"
     note = (
         f"Welch’s t test of log validation errors over {seeds}, corrected after Holm over all "
-        "pairs: not told apart is not the same as equal."
+        f"pairs. {ties.left_open}"
     )
     return [_table(head, rows, "stacked"), html.P(note, className="note")]
 
