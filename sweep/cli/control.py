@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 4.0
 _LOOK_SECONDS = 0.2
 
-_DROPPED = "When somebody goes on with the study, it is dropped."
-_WAITS = "It waits for the next one."
-
 
 def pause(name: StudyName, storage: Storage = None) -> None:
     """Hand out no more trials until `sweep resume`; those in training go on to their end."""
@@ -112,13 +109,21 @@ def what_becomes_of(
     """In words, what the coordinator makes of a command; waits a few seconds for it."""
     what = f"{kind.value} of study '{study.name}'"
     if not study.running:
-        go_on = words.command(f"sweep resume {study.name}", storage)
-        fate = _DROPPED if kind in (CommandKind.PAUSE, CommandKind.STOP) else _WAITS
-        return f"{what}: noted, but no coordinator runs the study now. {fate} Go on: {go_on}"
+        return f"{what}: {_unheard(kind, words.command(f'sweep resume {study.name}', storage))}"
     outcome = _await_outcome(engine, study.name, command_id)
     if outcome is None:
         return f"{what}: noted; its coordinator has not applied it yet (`sweep status` will tell)."
     return f"{what}: {outcome}."
+
+
+def _unheard(kind: CommandKind, go_on: str) -> str:
+    """What becomes of a command that no coordinator is there for."""
+    if kind in (CommandKind.PAUSE, CommandKind.STOP):
+        return (
+            f"no coordinator runs the study now, so there is nothing to {kind.value}. "
+            f"The request stays in `sweep status`; {go_on} drops it and goes on."
+        )
+    return f"no coordinator runs the study now. It waits for the next one: {go_on}"
 
 
 def _await_outcome(engine: "Engine", name: str, command_id: int) -> str | None:
