@@ -43,6 +43,12 @@ def study_explanation(engine: Engine, name: str) -> StudyExplanation | None:
     return explanation_in(engine, child, ends)
 
 
+def explained_in(engine: Engine, name: str) -> str | None:
+    """The study that tells what this one's error comes from, once it tells a first change."""
+    found = study_explanation(engine, name)
+    return found.child if found is not None and found.found.forward.steps else None
+
+
 def ignored(engine: Engine, name: str) -> list[str]:
     """Which studies look as if they explained this one, and don't: a sentence each."""
     return [stranger.sentence for stranger in strangers(engine, name)]

@@ -22,8 +22,10 @@ class Bars(NamedTuple):
     about: str
 
 
-def gather_importances(importances: Importances) -> Bars:
-    """The shares with the settings in words."""
+def gather_importances(
+    importances: Importances, study: str, explained_in: str | None = None
+) -> Bars:
+    """The shares with the settings in words; ``explained_in`` is a study that outranks them."""
     if importances.reason:
         about = f"Importance {importances.reason}."
     else:
@@ -39,11 +41,24 @@ def gather_importances(importances: Importances) -> Bars:
     if importances.shares and importances.left_out:
         left_out = ", ".join(words.setting(name) for name in importances.left_out)
         about += f" Left out, as few trials have it: {left_out}."
+    if importances.shares:
+        about += _outranked(study, explained_in)
     return Bars(
         settings=tuple(importances.shares),
         names=[words.setting(name) for name in importances.shares],
         shares=list(importances.shares.values()),
         about=about,
+    )
+
+
+def _outranked(study: str, explained_in: str | None) -> str:
+    """The sampler chose these trials: what goes with a low error may not be what makes it."""
+    lead = " They tell what goes with a low error, not what makes it: "
+    if explained_in is None:
+        return f"{lead}`sweep explain {study} --run` trains that, change by change."
+    return (
+        f"{lead}“Where the error goes, change by change” (study {explained_in}) was trained for "
+        "that and outranks them."
     )
 
 

@@ -13,7 +13,12 @@ from sweep.analysis.floors import Floors
 from sweep.analysis.importances import importances
 from sweep.analysis.strips import picture_names
 from sweep.analysis.study_atlas import atlas_by_width
-from sweep.analysis.study_explanation import StudyExplanation, ignored, study_explanation
+from sweep.analysis.study_explanation import (
+    StudyExplanation,
+    explained_in,
+    ignored,
+    study_explanation,
+)
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_limits import LimitedTrial, limits_by_width
 from sweep.analysis.study_ties import study_ties
@@ -339,7 +344,8 @@ def _charts(
 
 def _settings(engine: Engine, study: StudySummary, table: TrialTable) -> list[Chart]:
     """Importances, the settings that matter most one by one, and all of them at once."""
-    bars = gather_importances(importances(table, read.domains(engine, study.name)))
+    found = importances(table, read.domains(engine, study.name))
+    bars = gather_importances(found, study.name, explained_in(engine, study.name))
     charts = [_chart("importances", draw_importances(bars), bars.about)] if bars.names else []
     others = [setting for setting in bars.settings if setting != "hidden_width"]
     for setting in others[:_N_SLICES]:  # the width has a section of its own

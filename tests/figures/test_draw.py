@@ -39,7 +39,7 @@ CHARTS: dict[str, Callable[[Sequence[TrialRow]], go.Figure]] = {
     "history": lambda rows: draw_history(gather_history(trial_table(*rows))),
     "width": lambda rows: draw_width(gather_width(trial_table(*rows))),
     "importances": lambda rows: draw_importances(
-        gather_importances(importances(trial_table(*rows), {"hidden_width": WIDTH}))
+        gather_importances(importances(trial_table(*rows), {"hidden_width": WIDTH}), "x")
     ),
     "parallel": lambda rows: draw_lines(gather_lines(trial_table(*rows))),
     "learning": draw_learning,

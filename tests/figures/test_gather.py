@@ -117,7 +117,7 @@ def importance(**fields: Any) -> Importances:
 
 
 def test_importances_are_named_in_words_and_say_what_they_are_of() -> None:
-    bars = gather_importances(importance(shares={"learning_rate": 0.7, "loss": 0.3}))
+    bars = gather_importances(importance(shares={"learning_rate": 0.7, "loss": 0.3}), "x")
     assert (bars.names, bars.shares) == (["learning rate", "loss"], [0.7, 0.3])
     assert bars.settings == ("learning_rate", "loss")
     assert "best 10 % of 60 finished trials" in bars.about
@@ -126,19 +126,26 @@ def test_importances_are_named_in_words_and_say_what_they_are_of() -> None:
 
 def test_importances_of_few_trials_are_called_rough_and_name_what_is_left_out() -> None:
     few = importance(shares={"loss": 1.0}, n_trials=30, left_out=("learning_rate",))
-    about = gather_importances(few).about
+    about = gather_importances(few, "x").about
     assert "Rough" in about
     assert "few trials have it: learning rate" in about
 
 
 def test_importances_of_a_sample_say_so() -> None:
-    about = gather_importances(importance(shares={"loss": 1.0}, n_trials=20_000)).about
-    assert about.endswith("Of so many, 60 at random were compared.")
+    about = gather_importances(importance(shares={"loss": 1.0}, n_trials=20_000), "x").about
+    assert "Of so many, 60 at random were compared." in about
 
 
 def test_no_importances_give_their_reason() -> None:
-    bars = gather_importances(importance(reason="needs more trials"))
+    bars = gather_importances(importance(reason="needs more trials"), "x")
     assert (bars.names, bars.about) == ([], "Importance needs more trials.")
+
+
+def test_importances_name_what_outranks_them_or_would() -> None:
+    found = importance(shares={"loss": 1.0})
+    assert "`sweep explain x --run` trains that" in gather_importances(found, "x").about
+    trained = gather_importances(found, "x", explained_in="x-explain").about
+    assert trained.endswith("(study x-explain) was trained for that and outranks them.")
 
 
 def searched(number: int, value: float, **config: Any) -> Any:
