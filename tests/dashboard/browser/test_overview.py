@@ -72,8 +72,14 @@ def test_a_key_compares_the_best(page: Page, dashboard: str) -> None:
 
 
 def test_news_leave_the_zoom_alone(page: Page, serve: Serve, engine: Engine) -> None:
+    # The words above push the chart down when they come, out of a lower window.
+    page.set_viewport_size({"width": 1280, "height": 1400})
     page.goto(f"{serve(engine)}/study/small")
     chart = page.locator("#overview-history .js-plotly-plot")
+    chart.wait_for()
+    page.wait_for_load_state("networkidle")
+    zoom = "graph => graph._fullLayout.xaxis.range.map(Math.round).join()"
+    whole = chart.evaluate(zoom)
     box = chart.locator(".nsewdrag").bounding_box()
     assert box is not None
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -81,8 +87,8 @@ def test_news_leave_the_zoom_alone(page: Page, serve: Serve, engine: Engine) -> 
     page.mouse.down()
     page.mouse.move(middle[0] + 80, middle[1] + 60, steps=5)
     page.mouse.up()
-    zoom = "graph => graph._fullLayout.xaxis.range.map(Math.round).join()"
     zoomed = chart.evaluate(zoom)
+    assert zoomed != whole
     n_marks = "graph => graph._fullData.find(of => of.name === 'finished').x.length"
     before = chart.evaluate(n_marks)
     add_trial(engine, 1, 60, 0.01)
