@@ -12,7 +12,7 @@ from typing import TextIO
 
 import typer
 
-from sweep.cli import logs
+from sweep.cli import logs, refused
 from sweep.cli.application import app
 from sweep.cli.options import INTERRUPTED
 from sweep.cli.words import clean, passwords_in, shortened, unrolled
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _tell_usage(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
-    if message := error.format_message():
+    if message := refused.in_words(error) or error.format_message():
         path = context.command_path if context is not None else "sweep"
         _say(f"{_sentence(unrolled(message))} See `{path} --help`.")
     return error.exit_code

@@ -1,0 +1,46 @@
+"""An option or argument that was refused: what would do, and what was given.
+
+Typer checks values with pydantic, whose own text tells neither.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from sweep.cli.words import shortened
+
+#: By pydantic's type of error; a name in braces is one of its context.
+_MUST_BE: Mapping[str, str] = {
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "greater_than_equal": "at least {ge:,}",
+    "less_than_equal": "at most {le:,}",
+}
+
+
+def in_words(error: typer.TyperException) -> str | None:
+    """``-n: must be at least 1, got 0.``; None where pydantic did not refuse it."""
+    from pydantic import ValidationError
+
+    param = getattr(error, "param", None)
+    if param is None or not isinstance(error.__cause__, ValidationError):
+        return None
+    detail = error.__cause__.errors()[0]
+    return f"{_name(param)}: {_sentence(detail['type'], detail.get('ctx', {}), detail['input'])}"
+
+
+def _name(param: Any) -> str:
+    """An argument by what stands for it in the usage, an option by its longest name."""
+    if isinstance(param, typer.core.TyperArgument):
+        return str(param.metavar or param.name).strip("[].").upper()
+    return str(max(param.opts, key=len))
+
+
+def _sentence(kind: str, context: Mapping[str, Any], given: object) -> str:
+    if kind == "value_error":
+        return f"{str(context['error']).removesuffix('.')}."
+    got = shortened(str(given) if "than" in kind else repr(given))
+    must_be = _MUST_BE.get(kind)
+    return f"must be {must_be.format(**context)}, got {got}." if must_be else f"not usable: {got}."

@@ -1,0 +1,24 @@
+"""Options and arguments that cannot be: what would do, and what was given."""
+
+import pytest
+
+from tests.cli_runner import Cli
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("best", "x", "-n", "0"), "-n: must be at least 1, got 0."),
+        (("best", "x", "-n", "many"), "-n: must be a whole number, got 'many'."),
+        (("show", "x", "1.5"), "NUMBER: must be a whole number, got '1.5'."),
+        (("limits", "x", "all"), "NUMBER: must be a whole number, got 'all'."),
+        (("dashboard", "--port", "99999"), "--port: must be at most 65,535, got 99999."),
+        (("export", "x", "--format", "xml"), "--format: 'xml' is not one of 'csv', 'json'."),
+    ],
+)
+def test_what_would_do_and_what_was_given_are_told(
+    cli: Cli, arguments: tuple[str, ...], told: str
+) -> None:
+    answer = cli(*arguments)
+    assert answer.code == 2
+    assert answer.err == f"sweep: {told} See `sweep {arguments[0]} --help`.\n"
