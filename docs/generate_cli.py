@@ -1,7 +1,7 @@
 """Writes docs/cli.md from the commands' own help. `make docs` runs it."""
 
-import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from sweep.cli.options import LARGEST
 TARGET = Path(__file__).with_name("cli.md")
 
 EXAMPLE = "Example: "
+_LINES = textwrap.TextWrapper(100, break_long_words=False, break_on_hyphens=False)
 
 Command = TyperCommand | TyperGroup
 
@@ -73,7 +74,8 @@ def _walk(command: Command, context: typer.Context) -> Iterator[tuple[Command, t
 
 def _page(command: Command, context: typer.Context) -> Iterator[str]:
     yield f"## `{context.command_path}`\n"
-    yield f"{inspect.cleandoc(command.help or '')}\n"
+    for paragraph in (command.help or "").split("\n\n"):
+        yield f"{_LINES.fill(paragraph)}\n"
     yield "```sh"
     yield " ".join([context.command_path, "[OPTIONS]", *_arguments(command)])
     yield "```\n"

@@ -41,6 +41,12 @@ def test_a_command_says_what_it_does_and_has_an_example_to_paste(path: str) -> N
 
 
 @pytest.mark.parametrize("path", COMMANDS)
+def test_a_paragraph_of_help_is_broken_by_the_terminal_alone(path: str) -> None:
+    # Typer keeps the line breaks of all paragraphs but the first, between its own.
+    assert not any("\n" in part for part in (COMMANDS[path].help or "").split("\n\n"))
+
+
+@pytest.mark.parametrize("path", COMMANDS)
 def test_every_option_says_what_it_is_for(path: str) -> None:
     silent = [param.name for param in COMMANDS[path].params if not getattr(param, "help", None)]
     assert silent == []

@@ -1,6 +1,7 @@
 """The Typer application: every command by its name, and what its help says of all of them."""
 
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -92,7 +93,13 @@ def _add(group: typer.Typer, panel: str | None, *commands: tuple[Callable[..., A
     for function, example in commands:
         name = function.__name__.removesuffix("_")
         epilog = "\n".join(f"Example: {line}" for line in example.splitlines())
-        group.command(name, epilog=epilog, rich_help_panel=panel)(function)
+        about = unwrapped(function.__doc__ or "")
+        group.command(name, help=about, epilog=epilog, rich_help_panel=panel)(function)
+
+
+def unwrapped(about: str) -> str:
+    """A docstring with each paragraph on one line: Typer breaks all but the first where we do."""
+    return "\n\n".join(" ".join(part.split()) for part in cleandoc(about).split("\n\n"))
 
 
 def _group(name: str, about: str, *commands: tuple[Callable[..., Any], str]) -> None:
