@@ -14,7 +14,7 @@ def read_configuration(
 ) -> tuple[dict[str, Value], list[str]]:
     """Optuna's parameters for a configuration that names some of the settings; and problems."""
     problems: list[str] = []
-    given = _read_values(raw, path, problems)
+    given = read_values(raw, path, problems)
     params: dict[str, Value] = {}
     unused = set(given)
     _enter(space.nodes, given, params, unused, path, problems)
@@ -23,7 +23,8 @@ def read_configuration(
     return params, problems
 
 
-def _read_values(raw: Mapping[str, Any], path: str, problems: list[str]) -> dict[str, Value]:
+def read_values(raw: Mapping[str, Any], path: str, problems: list[str]) -> dict[str, Value]:
+    """The values that can be read, whatever the space; what is wrong goes to ``problems``."""
     given = {}
     for name, value in raw.items():
         if name not in SETTINGS:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
 
 from sweep.errors import StudyFileError
-from sweep.studyfile.enqueue import read_configuration
+from sweep.studyfile.enqueue import read_configuration, read_values
 from sweep.studyfile.overrides import apply_overrides
 from sweep.studyfile.read_space import read_space
 from sweep.studyfile.rules_between import missing_packages, rules_between
@@ -152,9 +152,11 @@ def _read_parts(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def _read_enqueue(raw: object, space: Space | None) -> tuple[tuple[dict[str, Any], ...], list[str]]:
     if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
         return (), ["enqueue: must be tables, each headed [[enqueue]]."]
-    if space is None:  # its problems come first
-        return (), []
     problems: list[str] = []
+    if space is None:  # whether its values fit can be told once it can be read
+        for index, entry in enumerate(raw):
+            read_values(entry, f"enqueue.{index}", problems)
+        return (), problems
     seen: dict[int, dict[str, Value]] = {}
     for index, entry in enumerate(raw):
         params, found = read_configuration(space, entry, f"enqueue.{index}")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sweep.names import Dataset, Duplicates, Objective, Pruner, Sampler
 from sweep.studyfile.words import hint, show
@@ -79,15 +79,16 @@ class DataSection(Section):
         None, description="Use at most this many training images; left out, all of them."
     )
 
-    @model_validator(mode="after")
-    def _name_is_known_or_a_folder(self) -> Self:
-        known = [name.value for name in Dataset]
-        if self.name not in known and "/" not in self.name and "\\" not in self.name:
+    @field_validator("name")
+    @classmethod
+    def _is_known_or_a_folder(cls, name: str) -> str:
+        known = [of.value for of in Dataset]
+        if name not in known and "/" not in name and "\\" not in name:
             raise ValueError(
-                f"name: unknown data set {show(self.name)}. {hint(self.name, known)} "
+                f"name: unknown data set {show(name)}. {hint(name, known)} "
                 "A folder is written with a slash, such as './images'."
             )
-        return self
+        return name
 
 
 class SamplerSection(Section):

@@ -243,6 +243,19 @@ def test_an_enqueued_configuration_outside_the_space_is_refused(
     assert any(problem.startswith(expected) for problem in found), found
 
 
+def test_a_problem_hides_none_of_its_section_or_of_what_needs_another() -> None:
+    text = """
+        data = { name = "fashion-mist", train_limit = -5 }
+        space.epochs = 1.5
+        enqueue = [{ learning_rat = 0.1 }]
+        budget.trials = 1
+        study.name = "x"
+        """
+    found = " ".join(problems(text))
+    for part in ("data.name", "data.train_limit", "space.epochs", "enqueue.0.learning_rat:"):
+        assert part in found
+
+
 def test_a_configuration_enqueued_twice_is_refused() -> None:
     twice = "[[enqueue]]\nhidden_width = 64\n" * 2
     (problem,) = problems(study_text() + twice)
