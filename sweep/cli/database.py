@@ -7,7 +7,7 @@ import typer
 from sweep.cli import words
 from sweep.cli.options import Storage
 from sweep.cli.output import say
-from sweep.errors import StoreError
+from sweep.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from sweep.store.engine import Engine
@@ -47,7 +47,9 @@ def copy(
     from sweep.store.copy import copy_study, studies_to_copy
     from sweep.store.migrate import open_store
 
-    old, new = open_store(source), open_store(target, create=True)
+    old = open_store(source)
+    _refuse_itself(old, target)
+    new = open_store(target, create=True)
     names = studies_to_copy(old, new, study or ())
     for name in names:
         copied = copy_study(old, new, name)
@@ -58,11 +60,19 @@ def copy(
         if copied.missing_artifacts:
             n_missing = words.count(len(copied.missing_artifacts), "file")
             say(f"{n_missing} of weights were not found beside {_shown(old)}: SWEEP_ARTIFACTS?")
-    say(
-        f"{_shown(new)} holds {'one study' if len(names) == 1 else f'{len(names):,} studies'} more."
-        if names
-        else "no studies."
-    )
+    if not names:
+        say(f"{_shown(old)} holds no studies.")
+
+
+def _refuse_itself(source: "Engine", target: str) -> None:
+    """Told of the names that it holds already, one might delete them there: the only ones."""
+    from sweep.store.engine import sqlite_path, storage_url
+
+    url = storage_url(target)
+    paths = [sqlite_path(of) for of in (source.url, url)]
+    resolved = [path and path.resolve() for path in paths]
+    if source.url == url or (resolved[0] and resolved[0] == resolved[1]):
+        raise UsageError(f"{_shown(source)} is both SRC and DST. Name another database as DST.")
 
 
 def _shown(engine: "Engine") -> str:

@@ -305,3 +305,11 @@ def test_studies_are_copied_to_another_database(cli: Cli, study: int) -> None:
     again = cli("db", "copy", "sqlite:///sweep.db", "sqlite:///other.db", "--study", "study")
     assert (again.code, "holds 'study' already" in again.err) == (2, True)
     assert cli("db", "copy", "sqlite:///absent.db", "sqlite:///other.db").code == 5
+
+
+def test_a_store_is_not_copied_to_itself(cli: Cli, study: int) -> None:
+    # It was told to make room by `sweep delete`, of the only copy.
+    answer = cli("db", "copy", "sqlite:///sweep.db", f"sqlite:///{Path.cwd()}/sweep.db")
+    assert answer.code == 2
+    assert "is both SRC and DST. Name another database" in answer.err
+    assert "delete" not in answer.err
