@@ -16,7 +16,7 @@ NumbersOrWidths = Annotated[
         metavar="[NUMBER]...",
         min=0,
         max=LARGEST,
-        show_default="the best of each width",
+        show_default="the best of each width, two widths to an octave",
         help="Trials.",
     ),
 ]

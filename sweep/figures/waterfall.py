@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from sweep.analysis.explanation import Explanation, Factor, Path, Step, geometric_mean
 from sweep.analysis.study_explanation import StudyExplanation, baseline_words
 from sweep.figures import style, words
+from sweep.figures.sentences import count
 
 #: Letters of a label in a line, so that a phone has room for bars beside it.
 _LINE = 22
@@ -172,7 +173,7 @@ def _whole(explained: StudyExplanation) -> str:
     return (
         f"Trial {explained.ends.to_number} has {_factor(whole, 'validation error')} than "
         f"{baseline_words(explained.ends)}, both trained anew with "
-        f"{_count(explained.n_seeds, 'seed')}; ranges are 90 % intervals over them.{chance}"
+        f"{count(explained.n_seeds, 'seed')}; ranges are 90 % intervals over them.{chance}"
     )
 
 
@@ -207,10 +208,6 @@ def _agreement(path: Path) -> str:
     if n_seeds == 1:
         return "One seed tells nothing of chance."
     return f"{path.n_agree} of {n_seeds} seeds have this whole order."
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 # --- drawing ------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from sweep.analysis.study_limits import LimitedTrial
 from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.width_law import WidthLaw
-from sweep.figures.sentences import count
 from sweep.figures.usefulness import gather as gather_usefulness
 from sweep.figures.waterfall import gather_waterfall
 from sweep.figures.width_law import verdict_in_words
@@ -69,7 +68,7 @@ def _widths(limits: Sequence[LimitedTrial]) -> str:
     counts = Counter(str(of.limited.limit or "not known") for of in limits)
     (first, n), *others = counts.most_common()
     rest = "".join(f", {of} for {m}" for of, m in others)
-    return f"Of the best of {count(len(limits), 'width')} it is {_named(first)} for {n}{rest}."
+    return f"Of the best of each width it is {_named(first)} for {n}{rest}."
 
 
 _NAMES = {"budget": "the budget of epochs", "loss floor": "the loss’s own floor"}

@@ -59,7 +59,7 @@ def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
     assert found[0].startswith("The error has stopped falling with the width: twice 256 units")
     assert found[1:] == [
         "What limits the best trial (2, 1,024 units) is the budget of epochs: so it is.",
-        "Of the best of 3 widths it is the budget of epochs for 2, capacity for 1.",
+        "Of the best of each width it is the budget of epochs for 2, capacity for 1.",
     ]
 
 
