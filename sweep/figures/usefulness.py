@@ -101,8 +101,10 @@ def _draw_line(drawn: go.Figure, line: Line) -> None:
         go.Scatter(
             x=line.widths,
             y=line.shares,
-            mode="lines+markers" if line.numbers else "lines",
+            # Of a single width a line alone shows nothing.
+            mode="lines+markers" if line.numbers or len(line.widths) == 1 else "lines",
             line={"color": line.colour, "width": 2, "dash": line.dash},
+            marker={"symbol": "circle" if line.dash == "solid" else "circle-open", "size": 8},
             name=line.name,
             hovertemplate=f"{trial}%{{x}} units<br>{line.name}: %{{y:.1%}}<extra></extra>",
             **options,

@@ -93,6 +93,22 @@ def test_a_trial_that_does_not_count_has_no_rank(view: View, engine: Engine, stu
     assert str(gather_trial(view, "study", 4).rank) == "2nd best of 3"
 
 
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("RUNNING", "Measured when its training ends."),
+        ("PRUNED", "Not measured: only a trial that is trained to its end is."),
+        ("FAIL", "Not measured: only a trial that is trained to its end is."),
+    ],
+)
+def test_a_trial_that_is_not_measured_says_whether_it_will_be(
+    view: View, engine: Engine, study_id: int, state: str, told: str
+) -> None:
+    names = ("test_mse", "test_bce", "psnr", "exact_pixels", "n_parameters", "train_seconds")
+    add_trial(engine, study_id, 5, None, state=state, **dict.fromkeys(names))
+    assert texts(page.measured(gather_trial(view, "study", 5))) == [told]
+
+
 def test_trials_of_the_same_value_share_a_place() -> None:
     rows = [trial_row(number=n, values=(error,)) for n, error in enumerate((0.2, 0.1, 0.2, 0.3))]
     table = trial_table(*rows)

@@ -32,6 +32,16 @@ def test_a_click_on_a_mark_finds_its_trial() -> None:
     assert list(traces["code, linear"].customdata) == [4, 6]
 
 
+def test_of_a_single_width_every_code_is_a_mark_that_tells_its_classifier() -> None:
+    traces = {trace.name: trace for trace in draw(gather(usefulness([NARROW], [NARROW]))).data}
+    symbols = {"linear": "circle", "neighbours": "circle-open"}
+    for kind in ("code", "PCA code", "pixels"):
+        for classifier, symbol in symbols.items():
+            trace = traces[f"{kind}, {classifier}"]
+            assert (trace.mode, trace.marker.symbol) == ("lines+markers", symbol)
+    assert {trace.mode for trace in draw(gather(FOUND)).data} >= {"lines", "lines+markers"}
+
+
 def test_a_study_without_probes_says_so() -> None:
     drawn = draw(gather(None))
     assert "No trial was looked into yet" in str(drawn.layout.annotations[0].text)

@@ -248,7 +248,12 @@ def measured(facts: TrialFacts) -> Any:
     """Each number beside its floor."""
     rows = trial_facts.measured(facts.trial, facts.floors)
     if not rows:
-        return html.P("Measured when its training ends.", className="note")
+        when = (
+            "Measured when its training ends."
+            if facts.trial.state in ("WAITING", "RUNNING")
+            else "Not measured: only a trial that is trained to its end is."
+        )
+        return html.P(when, className="note")
     header = ("", "this trial", "floor", "beside it")
     cells = [(row.label, f"{row.value} {row.unit}".strip(), row.floor, row.beside) for row in rows]
     return _table(header, cells, numbers=(1, 2))
