@@ -132,6 +132,12 @@ def choose_ends(
     return ends
 
 
+def command_of(ends: Explained, n_seeds: int) -> str:
+    """The command that shows this explanation and no other; --run trains what it lacks."""
+    start = "" if ends.from_number is None else f" --from {ends.from_number}"
+    return f"sweep explain {ends.study}{start} --to {ends.to_number} --seeds {n_seeds}"
+
+
 def baseline_words(ends: Explained) -> str:
     """What people call the baseline."""
     asked = is_question(ends.baseline)

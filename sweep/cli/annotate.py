@@ -85,7 +85,7 @@ def invalidate(
     engine = open_store(storage)
     if undo:
         annotate.validate(engine, name, number)
-        say(f"{_target(name, number)} counts again; a running sampler learns of it when resumed.")
+        say(f"{_target(name, number)} counts again.")
     else:
         annotate.invalidate(engine, name, number, reason)
         say(f"{_target(name, number)} is left out. Back: `sweep invalidate {name} {number} --undo`")

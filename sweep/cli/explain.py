@@ -106,9 +106,10 @@ def explain(
 
 
 def _run(engine: "Engine", of: "Undertaking", options: "RunOptions", storage: str | None) -> None:
+    from sweep.analysis.study_explanation import command_of
     from sweep.coordinator.explain import run_explanation
 
-    again = words.command(f"sweep explain {of.ends.study}{_ends(of)} --run", storage)
+    again = words.command(f"{command_of(of.ends, of.n_seeds)} --run", storage)
     train_child(
         of.child, lambda observe: run_explanation(engine, of, options, observe, say=say), again
     )
@@ -198,19 +199,15 @@ def _share(found: "Explanation", factor: "Factor") -> str:
 
 
 def _plan(engine: "Engine", of: "Undertaking", found: "Explanation", storage: str | None) -> str:
+    from sweep.analysis.study_explanation import command_of
+
     n_now, n_left = len(found.missing), found.n_left_at_most
-    go_on = words.command(f"sweep explain {of.ends.study} --run", storage)
+    go_on = words.command(f"{command_of(of.ends, of.n_seeds)} --run", storage)
     return (
         f"Missing: {words.count(n_now, 'configuration')} now, {n_left} at most until both paths "
         f"are whole, {words.count(of.n_seeds, 'seed')} each{_how_long(engine, of, found)}. "
         f"{go_on} trains them, in study '{of.child}'."
     )
-
-
-def _ends(of: "Undertaking") -> str:
-    """The options that choose this explanation and no other."""
-    first = "" if of.ends.from_number is None else f" --from {of.ends.from_number}"
-    return f"{first} --to {of.ends.to_number} --seeds {of.n_seeds}"
 
 
 def _how_long(engine: "Engine", of: "Undertaking", found: "Explanation") -> str:

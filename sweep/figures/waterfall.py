@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from sweep.analysis.explanation import Explanation, Factor, Path, Step, geometric_mean
-from sweep.analysis.study_explanation import StudyExplanation, baseline_words
+from sweep.analysis.study_explanation import StudyExplanation, baseline_words, command_of
 from sweep.figures import style, words
 from sweep.figures.sentences import count
 
@@ -159,7 +159,8 @@ def _about(explained: StudyExplanation, path: Path, *, reverse: bool) -> str:
         said.append(_first(found, path.steps[0], reverse=reverse))
         said.append(_largest(found, path, reverse=reverse))
     if path.missing:
-        said.append(f"Not whole yet: `sweep explain {explained.ends.study} --run` trains the rest.")
+        again = f"{command_of(explained.ends, explained.n_seeds)} --run"
+        said.append(f"Not whole yet: `{again}` trains the rest.")
     elif path.steps:
         said += [_within_chance(found, path, reverse=reverse), _agreement(path)]
     return " ".join(filter(None, said))

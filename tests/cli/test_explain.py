@@ -50,6 +50,8 @@ def test_without_run_it_tells_what_differs_and_what_training_it_takes(cli: Cli) 
     answer = cli(*BETWEEN, "--seeds", 2)
     assert "hidden width 8 → 64" in answer.out
     assert "Missing: 8 configurations now, 8 at most" in answer.out
+    # Without the ends it would train what lies between two others.
+    assert "`sweep explain x --from 0 --to 1 --seeds 2 --run` trains them" in answer.out
     # 4 times 1 and 4 times 4 epochs, 2 seeds, 2 s each
     assert "1 min 20 s of training now, 1 min 20 s at most" in answer.out
     assert "in study 'x-explain'" in answer.out

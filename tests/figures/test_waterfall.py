@@ -102,7 +102,8 @@ def test_with_one_seed_there_are_no_intervals() -> None:
 def test_a_path_that_is_not_whole_says_what_trains_the_rest() -> None:
     chart = gather_waterfall(explained(3))
     assert chart.labels == ["Baseline", "epochs 5 → 50"]
-    assert chart.about.endswith("Not whole yet: `sweep explain x --run` trains the rest.")
+    again = "`sweep explain x --to 7 --seeds 2 --run`"
+    assert chart.about.endswith(f"Not whole yet: {again} trains the rest.")
     nothing = gather_waterfall(explained(1))
     assert nothing.labels == []
     assert "Not whole yet" in draw_waterfall(nothing).layout.annotations[0].text.replace(
