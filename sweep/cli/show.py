@@ -49,6 +49,11 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
     show_pairs({"trial": f"{number} of study '{name}'", **_summary(trial)})
     section("Settings", _settings(trial))
     section("Measured", _metrics(trial))
+    if trial.per_class_mse:
+        from sweep.datasets import class_names
+
+        classes = class_names(read.study(engine, name).dataset)
+        section("Test error by class", _by_class(trial.per_class_mse, classes))
     if beside is not None:
         section("Beside the floors", _beside(beside))
     if said := _ending(ended):
@@ -111,11 +116,16 @@ def _metrics(trial: "TrialDetail") -> dict[str, str]:
         "exact_pixels": words.percent(trial.exact_pixels),
         "n_parameters": f"{trial.n_parameters:,}" if trial.n_parameters else words.NOTHING,
         "train_seconds": words.seconds(trial.train_seconds),
-        "per_class_mse": " ".join(words.number(mse, 3) for mse in trial.per_class_mse or ()),
     }
     return {
         name: said for name, said in measured.items() if said and not said.startswith(words.NOTHING)
     }
+
+
+def _by_class(errors: Sequence[float], classes: Sequence[str]) -> dict[str, str]:
+    """By what the labels mean; by the labels themselves where nobody knows, as of a folder."""
+    names = classes if len(classes) == len(errors) else [str(of) for of in range(len(errors))]
+    return {of: words.number(error, 4) for of, error in zip(names, errors, strict=True)}
 
 
 def _beside(beside: "BesideFloors") -> dict[str, str]:

@@ -10,6 +10,7 @@ from sweep.store.schema import (
     sweep_decompositions,
     sweep_probes,
     sweep_results,
+    sweep_studies,
     sweep_trials,
 )
 from tests.cli_runner import Cli
@@ -23,6 +24,23 @@ def test_show_has_settings_metrics_and_the_curve(cli: Cli, study: int) -> None:
     assert "batch_size     128" in out
     assert "20.00 dB" in out
     assert any(line.split()[:3] == ["2", "0.10000", "0.010000"] for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("dataset", "first", "last"),
+    [("fashion-mnist-mini", "T-shirt/top 0.01000", "Ankle boot 0.1000"),
+     ("./a-folder", "0 0.01000", "9 0.1000")],
+)  # fmt: skip
+def test_show_names_the_classes_whose_errors_it_tells(
+    cli: Cli, study: int, store: Engine, dataset: str, first: str, last: str
+) -> None:
+    errors = [0.01 * place for place in range(1, 11)]
+    with writing(store) as connection:
+        connection.execute(sweep_trials.update().values(per_class_mse=errors))
+        connection.execute(sweep_studies.update().values(dataset=dataset))
+    said = " ".join(cli("show", "study", 0).out.split())
+    assert f"Test error by class {first}" in said
+    assert last in said
 
 
 def test_show_leaves_out_settings_that_mean_nothing(cli: Cli, study: int) -> None:
