@@ -87,7 +87,7 @@ def invalidate(
         annotate.validate(engine, name, number)
         say(f"{_target(name, number)} counts again.")
     else:
-        annotate.invalidate(engine, name, number, reason)
+        annotate.invalidate(engine, name, number, (reason or "").strip() or None)
         say(f"{_target(name, number)} is left out. Back: `sweep invalidate {name} {number} --undo`")
 
 

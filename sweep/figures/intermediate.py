@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from sweep.figures import axes, style, words
 from sweep.store.records import CurvePoint
-from sweep.store.table import TrialTable
+from sweep.store.table import Mask, TrialTable
 
+#: Curves that are read, at most.
+_LIMIT = 200
 #: Of those that are read, so many are certain to be the best ones.
 _BEST = 20
 #: So many are coloured and named.
@@ -33,7 +35,7 @@ class Intermediate(NamedTuple):
     #: The best trials of all, the best first.
     named: list[Line]
     others: list[Line]
-    #: Trials that have a curve, shown or not.
+    #: Trials that were handed out and are not invalid, shown or not.
     n_total: int
 
     @property
@@ -41,17 +43,22 @@ class Intermediate(NamedTuple):
         return [*self.named, *self.others]
 
 
-def choose_curves(table: TrialTable, limit: int = 200) -> list[int]:
+def choose_curves(table: TrialTable, limit: int = _LIMIT) -> list[int]:
     """The trials whose curves to read: the best 20, and an even sample of the rest.
 
     A trial stays chosen while the study grows, unless so many new ones push it out.
     """
-    trained = np.flatnonzero(~table.states.is_("WAITING") & ~table.invalid)
+    trained = np.flatnonzero(_trained(table))
     best = _ranked(table)[: min(_BEST, limit)]
     rest = np.setdiff1d(trained, best)
     sample = rest[np.argsort(axes.even(table.numbers[rest]), kind="stable")]
     chosen = np.concatenate([best, sample[: limit - len(best)]])
     return [int(number) for number in np.sort(table.numbers[chosen])]
+
+
+def _trained(table: TrialTable) -> Mask:
+    trained: Mask = ~table.states.is_("WAITING") & ~table.invalid
+    return trained
 
 
 def _ranked(table: TrialTable) -> NDArray[np.intp]:
@@ -61,9 +68,9 @@ def _ranked(table: TrialTable) -> NDArray[np.intp]:
 
 
 def gather_intermediate(
-    curves: Mapping[int, Sequence[CurvePoint]], table: TrialTable, n_total: int
+    curves: Mapping[int, Sequence[CurvePoint]], table: TrialTable
 ) -> Intermediate:
-    """The curves that were read, by trial number, out of ``n_total`` that there are."""
+    """The curves that were read, by trial number, of those that ``choose_curves`` chose."""
     pruned = set(table.numbers[table.states.is_("PRUNED")].tolist())
     lines = {number: _line(number, points, pruned) for number, points in curves.items()}
     lines = {number: line for number, line in lines.items() if line.epochs}
@@ -72,7 +79,7 @@ def gather_intermediate(
     return Intermediate(
         named=[lines[number] for number in named],
         others=[line for number, line in lines.items() if number not in named],
-        n_total=n_total,
+        n_total=int(_trained(table).sum()),
     )
 
 
@@ -108,7 +115,12 @@ def _about(shown: Intermediate) -> str:
     n_lines = len(shown.lines)
     if n_lines >= shown.n_total:
         return f"All {n_lines:,} trials" if n_lines > 1 else "One trial"
-    return f"{n_lines:,} of {shown.n_total:,} trials: the best, and an even sample of the rest"
+    which = (
+        "the best, and an even sample of the rest"
+        if shown.n_total > _LIMIT
+        else "those that finished an epoch"
+    )
+    return f"{n_lines:,} of {shown.n_total:,} trials: {which}"
 
 
 def _draw_others(drawn: go.Figure, lines: Sequence[Line]) -> None:

@@ -374,8 +374,7 @@ def _pruning(engine: Engine, name: str, table: TrialTable) -> list[Chart]:
     if not table.states.is_("PRUNED").any():
         return []
     curves = read.curves(engine, name, choose_curves(table))
-    n_trials = int((table.attempts > 0).sum())
-    return [_chart("intermediate", draw_intermediate(gather_intermediate(curves, table, n_trials)))]
+    return [_chart("intermediate", draw_intermediate(gather_intermediate(curves, table)))]
 
 
 def _chart(key: str, drawn: go.Figure, note: str = "", *, is_wide: bool = False) -> Chart:

@@ -37,6 +37,11 @@ def test_an_invalid_trial_leaves_best_and_comes_back(cli: Cli, study: int) -> No
     assert [row["number"] for row in cli("best", "study", "--json").json] == [1, 0]
 
 
+def test_a_blank_reason_is_none(cli: Cli, study: int) -> None:
+    cli("invalidate", "study", 1, "--reason", "  ")
+    assert cli("show", "study", 1, "--json").json["invalid_reason"] is None
+
+
 def test_delete_asks_and_does_nothing_without_an_answer(cli: Cli, study: int) -> None:
     assert cli("delete", "study").code == 2
     assert cli("status", "study").code == 0

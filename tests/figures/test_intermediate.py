@@ -53,19 +53,19 @@ def test_waiting_and_invalid_trials_have_no_curve_to_read() -> None:
 
 def test_the_best_five_are_named_and_pruned_ones_are_marked() -> None:
     curves = {n: points([0.9, 0.5]) for n in range(7)}
-    shown = gather_intermediate(curves, seven_trials(), 7)
+    shown = gather_intermediate(curves, seven_trials())
     assert [line.number for line in shown.named] == [5, 4, 3, 2, 1]
     assert [(line.number, line.pruned) for line in shown.others] == [(0, False), (6, True)]
 
 
 def test_epochs_without_a_finite_error_are_left_out() -> None:
-    shown = gather_intermediate({0: points([0.9, None, 0.5]), 1: points([None])}, seven_trials(), 7)
+    shown = gather_intermediate({0: points([0.9, None, 0.5]), 1: points([None])}, seven_trials())
     assert [(line.epochs, line.val_mse) for line in shown.lines] == [([1, 3], [0.9, 0.5])]
 
 
 def test_the_others_are_one_trace_with_gaps_that_knows_its_trials() -> None:
     curves = {n: points([0.9, 0.5]) for n in range(7)}
-    others, pruned, *named = draw_intermediate(gather_intermediate(curves, seven_trials(), 7)).data
+    others, pruned, *named = draw_intermediate(gather_intermediate(curves, seven_trials())).data
     np.testing.assert_array_equal(others.x, [1, 2, np.nan, 1, 2, np.nan])
     assert others.customdata.tolist() == [0, 0, 0, 6, 6, 6]
     assert (list(pruned.x), list(pruned.customdata)) == ([2], [6])
@@ -74,12 +74,21 @@ def test_the_others_are_one_trace_with_gaps_that_knows_its_trials() -> None:
 
 def test_the_chart_says_how_many_of_how_many_are_shown() -> None:
     curves = {n: points([0.9, 0.5]) for n in range(7)}
-    some = draw_intermediate(gather_intermediate(curves, seven_trials(), 10_000))
-    assert some.layout.title.subtitle.text.startswith("7 of 10,000 trials: ")
-    every = draw_intermediate(gather_intermediate(curves, seven_trials(), 7))
-    assert every.layout.title.subtitle.text == "All 7 trials"
+    assert said_of(curves, many_trials(10_000)) == (
+        "7 of 10,000 trials: the best, and an even sample of the rest"
+    )
+    assert said_of(curves, seven_trials()) == "All 7 trials"
+    early = trial_row(number=7, state="RUNNING", outcome=None)
+    invalid = trial_row(number=8, values=(0.1,), invalid=True)
+    of_nine = trial_table(*(trial_row(number=n) for n in range(7)), early, invalid)
+    assert said_of(curves, of_nine) == "7 of 8 trials: those that finished an epoch"
+
+
+def said_of(curves: dict[int, list[CurvePoint]], table: TrialTable) -> str:
+    drawn = draw_intermediate(gather_intermediate(curves, table))
+    return str(drawn.layout.title.subtitle.text)
 
 
 def test_no_curves_say_why() -> None:
-    (said,) = draw_intermediate(gather_intermediate({}, trial_table(), 0)).layout.annotations
+    (said,) = draw_intermediate(gather_intermediate({}, trial_table())).layout.annotations
     assert said.text == "No epoch has finished yet."

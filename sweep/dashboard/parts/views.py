@@ -138,7 +138,7 @@ def _edf(asked: Asked) -> Shown:
 def _epochs(asked: Asked) -> Shown:
     begun = asked.shown.where(~asked.shown.states.is_("WAITING"))
     curves = read.curves(asked.engine, asked.study, choose_curves(begun))
-    drawn = draw_intermediate(gather_intermediate(curves, begun, len(begun)))
+    drawn = draw_intermediate(gather_intermediate(curves, begun))
     return Shown(drawn, cards.subtitle(drawn))
 
 
