@@ -28,7 +28,7 @@ from sweep.trainer.fused.kernels.functions import (
     pixels_of,
     reconstruct,
 )
-from sweep.trainer.fused.kernels.optimizers import recall, rule_of, step
+from sweep.trainer.fused.kernels.optimizers import recall, recall_and_step, rule_of, step
 
 
 @triton.jit(do_not_specialize=["order_stride", "n_images", "K"])
@@ -127,19 +127,7 @@ def decode(
         store_errors(gradient, g, also, d, B, D)
         loss_sum += lost
         bias_gradient += tl.sum(g, axis=0)
-    bias, first, second = recall(decoder_bias, bias_first, bias_second, at_bias, d_in, rule)
-    step(
-        decoder_bias,
-        bias_first,
-        bias_second,
-        at_bias,
-        d_in,
-        bias,
-        first,
-        second,
-        bias_gradient,
-        rule,
-    )
+    recall_and_step(decoder_bias, bias_first, bias_second, at_bias, d_in, bias_gradient, rule)
     block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(0) + tl.program_id(0)
     tl.store(losses + block, loss_sum)
 
@@ -227,34 +215,8 @@ def decode_joined(
         at = b[:, None] * BLOCK_R + unit[None, :]
         tl.store(part + at, to_units, mask=(b < B)[:, None])
         weight_gradient = tl.dot(tl.trans(h), g, weight_gradient, input_precision=PRECISION)
-    weight, weight_first, weight_second = recall(
-        decoder, decoder_first, decoder_second, row, mask, rule
-    )
-    step(
-        decoder,
-        decoder_first,
-        decoder_second,
-        row,
-        mask,
-        weight,
-        weight_first,
-        weight_second,
-        weight_gradient,
-        rule,
-    )
-    bias, first, second = recall(decoder_bias, bias_first, bias_second, at_bias, d_in, rule)
-    step(
-        decoder_bias,
-        bias_first,
-        bias_second,
-        at_bias,
-        d_in,
-        bias,
-        first,
-        second,
-        bias_gradient,
-        rule,
-    )
+    recall_and_step(decoder, decoder_first, decoder_second, row, mask, weight_gradient, rule)
+    recall_and_step(decoder_bias, bias_first, bias_second, at_bias, d_in, bias_gradient, rule)
     block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(0) + tl.program_id(0)
     tl.store(losses + block, loss_sum)
 
@@ -334,10 +296,7 @@ def hidden_gradient(
         tl.store(hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
         bias_gradient += tl.sum(p, axis=0)
     row = tile * BLOCK_R + unit
-    bias, first, second = recall(encoder_bias, bias_first, bias_second, row, in_use, rule)
-    step(
-        encoder_bias, bias_first, bias_second, row, in_use, bias, first, second, bias_gradient, rule
-    )
+    recall_and_step(encoder_bias, bias_first, bias_second, row, in_use, bias_gradient, rule)
 
 
 @triton.jit(do_not_specialize=["n_images"])
@@ -439,19 +398,8 @@ def update_decoder(
         hidden += tile * B * BLOCK_R
         tl.store(hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
         row = tile * BLOCK_R + unit
-        bias, first, second = recall(encoder_bias, bias_first, bias_second, row, in_use, rule)
-        step(
-            encoder_bias,
-            bias_first,
-            bias_second,
-            row,
-            in_use,
-            bias,
-            first,
-            second,
-            tl.sum(p, axis=0),
-            rule,
-        )
+        bias_gradient = tl.sum(p, axis=0)
+        recall_and_step(encoder_bias, bias_first, bias_second, row, in_use, bias_gradient, rule)
 
 
 @triton.jit

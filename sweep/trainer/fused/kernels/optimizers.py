@@ -184,3 +184,10 @@ def step(
     tl.store(firsts + offsets, first, mask=mask & uses_first)
     tl.store(seconds + offsets, second, mask=mask & uses_second)
     return tl.where(mask, weight, 0.0)
+
+
+@triton.jit
+def recall_and_step(weights, firsts, seconds, offsets, mask, gradient, rule):
+    """Both, where there is nothing to be done in between."""
+    weight, first, second = recall(weights, firsts, seconds, offsets, mask, rule)
+    step(weights, firsts, seconds, offsets, mask, weight, first, second, gradient, rule)
