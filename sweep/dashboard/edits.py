@@ -56,7 +56,7 @@ def mark_invalid(view: View, name: str, number: int, reason: str | None) -> str:
 
 
 def count_again(view: View, name: str, number: int) -> str:
-    """Take a trial back in; a running sampler learns of it when its study is resumed."""
+    """Take a trial back in; its study, where it runs, learns of it within a second."""
     annotate.validate(view.engine, name, number)
     return f"{_target(name, number)} counts again."
 
