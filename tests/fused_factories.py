@@ -3,8 +3,13 @@
 Without a GPU they run in Triton's interpreter, where a program takes milliseconds: keep them small.
 """
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import torch
 import triton
@@ -91,6 +96,18 @@ def reference_weights(spec: TrialSpec, data: DeviceData) -> tuple[Tensor, ...]:
 def largest_difference(got: Tensor, expected: Tensor) -> float:
     """Relative to the largest of the values expected."""
     return float((got - expected).abs().max() / expected.abs().max())
+
+
+def without_interpreter(module: str, *arguments: str) -> list[dict[str, Any]]:
+    """What a module of tests prints, a line of JSON each, in a process where Triton compiles."""
+    process = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | {"TRITON_INTERPRET": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    return [json.loads(line) for line in process.stdout.splitlines()]
 
 
 def every_choice(optimizer: Optimizer | None = None) -> list[TrialConfig]:

@@ -1,9 +1,5 @@
 """Trials that share a population: what they must not notice of each other, and who gets in."""
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -30,6 +26,7 @@ from tests.fused_factories import (
     same_bits,
     small_data,
     train_all,
+    without_interpreter,
 )
 from tests.trainer_factories import CPU, make_data, start
 
@@ -365,18 +362,6 @@ WITH_PRODUCTS = {
 }
 
 
-def without_interpreter(*arguments: str) -> list[dict[str, object]]:
-    """What ``tests.compile_fused`` prints, in a process where Triton compiles."""
-    process = subprocess.run(
-        [sys.executable, "-m", "tests.compile_fused", *arguments],
-        env=os.environ | {"TRITON_INTERPRET": "0"},
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == 0, process.stderr
-    return [json.loads(line) for line in process.stdout.splitlines()]
-
-
 #: Batches of one block of examples, and of two.
 BATCHES = {"one block": ("16", {"hidden_gradient"}), "two blocks": ("32", set[str]())}
 
@@ -385,7 +370,7 @@ BATCHES = {"one block": ("16", {"hidden_gradient"}), "two blocks": ("32", set[st
 def test_every_kernel_is_compiled_for_an_h100_ahead_of_its_first_launch(
     batch_size: str, unused: set[str]
 ) -> None:
-    (counts,) = without_interpreter("ahead", batch_size)
+    (counts,) = without_interpreter("tests.compile_fused", "ahead", batch_size)
     once = {kernel.__name__ for kernel in KERNELS} - WITH_PRODUCTS
     twice = WITH_PRODUCTS - unused
     assert counts == dict.fromkeys(once, 1) | dict.fromkeys(twice, len(PRECISIONS))
@@ -395,5 +380,5 @@ def test_every_kernel_is_compiled_for_an_h100_ahead_of_its_first_launch(
 def test_a_stream_of_different_trials_compiles_every_kernel_once(
     batch_size: str, unused: set[str]
 ) -> None:
-    (counts,) = without_interpreter("specialise", batch_size)
+    (counts,) = without_interpreter("tests.compile_fused", "specialise", batch_size)
     assert counts == dict.fromkeys({kernel.__name__ for kernel in KERNELS} - unused, 1)

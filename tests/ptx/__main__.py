@@ -1,0 +1,62 @@
+"""Run the fused trainer's compiled kernels on the CPU: what they compute, and what they cost.
+
+    python -m tests.ptx 784 200 32     a table for one slot of each of these widths
+    python -m tests.ptx check 100 50   how far training is from autograd's, at this D and each B
+    python -m tests.ptx conflicts      how often each kernel waits for shared memory's banks
+
+Everything here is counted and nothing measured. The table's counts, at D = 784 and B = 128, are of
+a kernel's first program. Its microseconds are what all programs would take, alone on 132
+multiprocessors of 1.755 GHz, if nothing took time but instructions (four a clock and
+multiprocessor), or wavefronts of shared memory (one), or the L2 cache (5.5 TB/s), or main memory
+(3.0 TB/s, bytes by formula). The largest of these, added up over the kernels of a step, stand
+beside the floor; encode and measure are not part of a step. What wgmma reads of shared memory is
+not counted. All of it needs TRITON_INTERPRET=0.
+"""
+
+import json
+import sys
+from dataclasses import asdict
+
+from tests.ptx.costs import slot_costs, table
+from tests.ptx.emulator import pretended_h100
+from tests.ptx.training import check_training
+
+
+def main() -> None:
+    with pretended_h100():
+        match sys.argv[1:]:
+            case ["check", n_inputs, *batch_sizes]:
+                for batch_size in batch_sizes:
+                    print_differences(int(n_inputs), int(batch_size))
+            case ["conflicts"]:
+                print_conflicts()
+            case [*widths] if widths and all(width.isdecimal() for width in widths):
+                for width in widths:
+                    print(*table(int(width)), "", sep="\n")
+            case _:
+                sys.exit(__doc__)
+
+
+def print_differences(n_inputs: int, batch_size: int) -> None:
+    """With factors of products as they are, and cut to tf32."""
+    for cuts in (False, True):
+        run = {"batch_size": batch_size, "cuts": cuts}
+        for what, difference in check_training(n_inputs, batch_size, cuts=cuts):
+            print(json.dumps(run | {"what": what, "difference": difference}))
+
+
+def print_conflicts() -> None:
+    """Of every kernel that uses shared memory: with two tiles, with one, in a large batch."""
+    launches = [
+        slot_costs(64),
+        slot_costs(32),
+        slot_costs(64, batch_size=256, kernels={"hidden_gradient"}),
+    ]
+    for costs in launches:
+        for name, cost in costs.items():
+            if cost.counts.wavefronts:
+                print(json.dumps({"kernel": name} | asdict(cost.counts)))
+
+
+if __name__ == "__main__":
+    main()

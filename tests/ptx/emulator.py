@@ -1,0 +1,81 @@
+"""A population's ``launch`` that compiles each kernel for an H100 and runs it on the CPU.
+
+Needs TRITON_INTERPRET=0, which holds for a whole process, and tensors in the CPU's memory.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from typing import Any, NamedTuple
+
+import triton
+from torch import Tensor
+from triton.backends.nvidia.compiler import CUDABackend
+from triton.runtime import driver
+
+from tests.compile_fused import PretendedH100
+from tests.ptx.block import Block
+from tests.ptx.control import run
+from tests.ptx.counts import Counts
+from tests.ptx.memory import DeviceMemory, shared_memory
+from tests.ptx.program import Program, parse
+
+
+@contextmanager
+def pretended_h100() -> Iterator[None]:
+    """From now on Triton compiles for an H100, as far as PTX; its cache goes in the end."""
+    driver.set_active(PretendedH100())
+    CUDABackend.make_cubin = lambda *_: b""  # a fifth of the time, and nothing runs it
+    with tempfile.TemporaryDirectory() as folder:
+        triton.knobs.cache.dir = folder
+        yield
+
+
+class Cost(NamedTuple):
+    """What a launch of a kernel costs."""
+
+    n_programs: int
+    #: Of the first program alone.
+    counts: Counts
+
+
+class Emulator:
+    def __init__(self, *, cuts: bool = True, first_only: bool = False) -> None:
+        #: Whether products drop the lower 13 bits of their factors.
+        self.cuts = cuts
+        #: Whether a launch ends after its first program, where only its counts matter.
+        self.first_only = first_only
+        #: Of each kernel's last launch.
+        self.costs: dict[str, Cost] = {}
+
+    def launch(self, kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: Any) -> None:
+        compiled = kernel.warmup(*args, grid=grid, **sizes)
+        name = kernel.fn.__name__
+        n_x, n_y, n_z, *_ = (*grid, 1, 1)
+        program = parse(compiled.asm["ptx"])
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        device = DeviceMemory(tensors, program.constants.values())
+        indices = list(product(range(n_x), range(n_y), range(n_z)))
+        for index in indices[:1] if self.first_only else indices:
+            block = Block(
+                program,
+                _arguments(compiled, program, args),
+                index=index,
+                grid=(n_x, n_y, n_z),
+                device=device,
+                shared=shared_memory(compiled.metadata.shared),
+                cuts=self.cuts,
+            )
+            run(block)
+            if index == (0, 0, 0):
+                self.costs[name] = Cost(len(indices), block.counts)
+
+
+def _arguments(compiled: Any, program: Program, args: tuple[Any, ...]) -> dict[str, int]:
+    """Those that are not compiled in; and 0 for the scratch memory that Triton adds, unused."""
+    kinds = compiled.src.signature.values()
+    passed = [arg for arg, kind in zip(args, kinds, strict=False) if kind != "constexpr"]
+    values = [arg.data_ptr() if isinstance(arg, Tensor) else int(arg) for arg in passed]
+    scratch = [0] * (len(program.parameters) - len(values))
+    return dict(zip(program.parameters, values + scratch, strict=True))
