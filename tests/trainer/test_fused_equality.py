@@ -98,7 +98,11 @@ def test_slots_of_one_tile_are_joined_where_their_parts_fit(
 
 
 @pytest.mark.parametrize("batch_size", [7, 20, 40, 100])
-@pytest.mark.parametrize("blocks", [BLOCKS, LARGE_BLOCKS], ids=["not joined", "joined"])
+@pytest.mark.parametrize(
+    "blocks",
+    [BLOCKS, LARGE_BLOCKS, replace(LARGE_BLOCKS, whole=0)],
+    ids=["not joined", "joined", "as with exact products"],
+)
 def test_any_batch_size_trains_as_the_reference_does(batch_size: int, blocks: Blocks) -> None:
     """16 examples are a block, so larger batches are several."""
     choices = every_choice()[batch_size % 10 :: 31]

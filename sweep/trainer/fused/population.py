@@ -37,9 +37,9 @@ class Blocks:
     decoded: int = 64
     #: Examples taken at a time of joined slots.
     joined: int = 32
-    #: The largest batch that both updates take whole, and then do more than to update.
+    #: The largest batch that is one block in both updates; they do more than to update then.
     whole: int = 128
-    #: Examples of a larger batch that they take at a time.
+    #: Examples that they take at a time of a larger one.
     summed: int = 32
     #: Steps of their innermost loop whose loads are under way at a time: with a whole batch, where
     #: it goes over inputs or outputs, and with a larger one, where it goes over examples.
@@ -65,11 +65,13 @@ class Blocks:
     def joined_for(self, batch_size: int) -> int:
         return min(self.joined, self.examples_for(batch_size))
 
-    def takes_whole(self, batch_size: int) -> bool:
-        return batch_size <= self.whole
-
     def summed_for(self, batch_size: int) -> int:
-        return max(16, _power_of_2(batch_size)) if self.takes_whole(batch_size) else self.summed
+        """Examples that both updates take at a time."""
+        return max(16, _power_of_2(batch_size)) if batch_size <= self.whole else self.summed
+
+    def takes_whole(self, batch_size: int) -> bool:
+        """As the updates see it, so that what they do is done once."""
+        return batch_size <= self.summed_for(batch_size)
 
 
 #: Precisions of products, and the blocks for each: exact ones keep their factors in registers,
@@ -166,7 +168,8 @@ class Population:
 
         self.encoder, self.decoder = self._with_moments(rows, d), self._with_moments(rows, d)
         self.encoder_bias, self.decoder_bias = self._with_moments(rows), self._with_moments(k, d)
-        self.z, self.hidden = (self._zeros(t, batch_size, blocks.units) for _ in range(2))
+        self.z = self._zeros(t, batch_size, blocks.units)
+        self.hidden = self._zeros(t, blocks.units, batch_size)
         #: The gradient by the outputs while training, reconstructions while measuring.
         self.outputs = self._zeros(k, batch_size, d)
         self.losses = self._zeros(self.steps_per_epoch, k, self.n_parts)
