@@ -8,6 +8,7 @@
     control       branches, and which threads follow them
     emulator      a population's ``launch``: compiles, runs, counts
     training      a small population's steps and a measurement, beside autograd
+    card          what a worker does before its first trial
     costs         what the kernels of one slot ask of an H100, as a table
 
 It shows that the compiled program computes what it should, which Triton's interpreter cannot:

@@ -2,6 +2,8 @@
 
     python -m tests.ptx 784 200 32     a table for one slot of each of these widths
     python -m tests.ptx check 100 50   how far training is from autograd's, at this D and each B
+    python -m tests.ptx card 20 9      how far from its limits a worker's check of its card is, with
+                                       this batch size and side of images
     python -m tests.ptx conflicts      how often each kernel waits for shared memory's banks
 
 Everything here is counted and nothing measured. The table's counts, at D = 784 and B = 128, are of
@@ -17,6 +19,8 @@ import json
 import sys
 from dataclasses import asdict
 
+from sweep.trainer.fused.population import PRECISIONS
+from tests.ptx.card import check_card
 from tests.ptx.costs import slot_costs, table
 from tests.ptx.emulator import pretended_h100
 from tests.ptx.training import check_training
@@ -28,6 +32,8 @@ def main() -> None:
             case ["check", n_inputs, *batch_sizes]:
                 for batch_size in batch_sizes:
                     print_differences(int(n_inputs), int(batch_size))
+            case ["card", batch_size, side]:
+                print_check(int(batch_size), int(side))
             case ["conflicts"]:
                 print_conflicts()
             case [*widths] if widths and all(width.isdecimal() for width in widths):
@@ -43,6 +49,14 @@ def print_differences(n_inputs: int, batch_size: int) -> None:
         run = {"batch_size": batch_size, "cuts": cuts}
         for what, difference in check_training(n_inputs, batch_size, cuts=cuts):
             print(json.dumps(run | {"what": what, "difference": difference}))
+
+
+def print_check(batch_size: int, side: int) -> None:
+    """Each comparison that it makes, and how much of what it allows was used."""
+    for precision in PRECISIONS:
+        for difference in check_card(precision, batch_size=batch_size, side=side):
+            used = difference.relative / difference.allowed
+            print(json.dumps({"precision": precision, "what": str(difference), "used": used}))
 
 
 def print_conflicts() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from sweep.names import Activation
+from sweep.trainer.fused.population import PRECISIONS
 from tests.fused_factories import without_interpreter
 
 #: A batch that updates take whole, and a larger one.
@@ -35,6 +37,11 @@ def differences() -> Rows:
 
 
 @pytest.fixture(scope="module")
+def checked() -> Rows:
+    return without_interpreter("tests.ptx", "card", "20", "9")
+
+
+@pytest.fixture(scope="module")
 def counts() -> Rows:
     return without_interpreter("tests.ptx", "conflicts")
 
@@ -58,6 +65,15 @@ def test_compiled_kernels_in_tf32_lose_little(differences: Rows, batch_size: int
     rows = select(differences, batch_size=batch_size, cuts=True)
     assert not [row for row in select(rows, what="loss") if not row["difference"] < 1e-3]
     assert max(row["difference"] for row in rows) > 1e-5, "products were cut to tf32"
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_workers_check_of_its_card_passes(checked: Rows, precision: str) -> None:
+    """Trials of every choice, in either precision: where it does not, the trainer is refused."""
+    rows = select(checked, precision=precision)
+    assert len(rows) == 7 * len(Activation)
+    # Half of what is allowed is for what a card does differently.
+    assert not [row for row in rows if not row["used"] < 0.5]
 
 
 @pytest.mark.parametrize("kernel", CONFLICTS)
