@@ -59,7 +59,9 @@ def export(
 
 def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> str:
     from sweep.store import read, read_beside
+    from sweep.studyfile import with_trials
 
+    study = read.study(engine, name)
     curves = read.curves(engine, name)
     decompositions = read_beside.decompositions(engine, name)
     probes = read_beside.probes(engine, name)
@@ -73,8 +75,8 @@ def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> s
         for row in rows
     ]
     about = {
-        "study": study_json(read.study(engine, name)),
-        "study_file": read.study_file_text(engine, name),
+        "study": study_json(study),
+        "study_file": with_trials(read.study_file_text(engine, name), study.n_trials),
         "provenance": read.provenance(engine, name),
     }
     return to_json({**about, "trials": trials}) + "\n"

@@ -57,6 +57,7 @@ from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import Choices, TrialTable
+from sweep.studyfile import with_trials
 
 N_BEST = 10
 _N_CURVES = 6
@@ -127,6 +128,7 @@ class Page:
     failures: list[tuple[str, int, list[int]]]
     #: The first of those that were marked so.
     invalid: list[TrialRow]
+    #: With the trials it has now.
     study_file: str
     #: Label and value, what is needed to repeat the study besides its file.
     facts: list[tuple[str, str]]
@@ -175,7 +177,7 @@ def gather_page(engine: Engine, name: str) -> Page:
         | _code(useful),
         failures=sentences.failures(read.trials(engine, name, states=["FAIL"])),
         invalid=_invalid(engine, name, table),
-        study_file=read.study_file_text(engine, name),
+        study_file=with_trials(read.study_file_text(engine, name), study.n_trials),
         facts=facts_of(engine, study),
         outputs_differ=_differ(table, "output"),
         when=_when(study),

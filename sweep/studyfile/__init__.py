@@ -5,7 +5,7 @@ from sweep.studyfile.file import StudyFile, load, loads
 from sweep.studyfile.json_schema import json_schema
 from sweep.studyfile.settings import SETTINGS, Setting, Value, typed_config
 from sweep.studyfile.space import Fixed, Node, Searched, Space
-from sweep.studyfile.write import to_toml
+from sweep.studyfile.write import to_toml, with_trials
 
 __all__ = [
     "SETTINGS",
@@ -25,4 +25,5 @@ __all__ = [
     "loads",
     "to_toml",
     "typed_config",
+    "with_trials",
 ]

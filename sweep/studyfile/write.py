@@ -28,6 +28,23 @@ def to_toml(study_file: StudyFile) -> str:
     return tomlkit.dumps(document)
 
 
+def with_trials(text: str, n_trials: int | None) -> str:
+    """A stored study file to repeat its study with: ``sweep resume --trials`` may have changed it.
+
+    By its text alone, since the file of another version need not be one that this one reads.
+    """
+    document = tomlkit.parse(text)
+    budget = document.get("budget", {})
+    asked = budget.get("trials")
+    if n_trials is None or n_trials == asked:
+        return text
+    trials = tomlkit.item(n_trials)
+    if asked is not None:
+        trials.comment(f"as of now; {asked} in its own file")
+    document["budget"] = {**budget, "trials": trials}
+    return tomlkit.dumps(document)
+
+
 def _add_section(document: tomlkit.TOMLDocument, name: str, section: Section) -> None:
     given = section.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     if given:

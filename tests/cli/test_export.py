@@ -5,6 +5,8 @@ import io
 import json
 from pathlib import Path
 
+import tomlkit
+
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from tests.cli_runner import Cli
@@ -42,6 +44,12 @@ def test_json_has_the_study_its_file_and_the_curves(cli: Cli, study: int) -> Non
     assert found["study_file"].startswith("[study]")
     assert [point["val_mse"] for point in found["trials"][1]["curve"]] == [0.04, 0.01]
     assert found["trials"][1]["decomposition"] is None
+
+
+def test_the_study_file_in_json_has_the_trials_of_now(cli: Cli, store: Engine) -> None:
+    add_study(store, study_file="[budget]\ntrials = 30\n", n_trials=36)
+    found = cli("export", "study", "--format", "json").json
+    assert tomlkit.parse(found["study_file"]).unwrap() == {"budget": {"trials": 36}}
 
 
 def test_a_file_is_written_whole_and_named(cli: Cli, study: int, tmp_path: Path) -> None:

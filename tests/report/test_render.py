@@ -401,6 +401,12 @@ def test_what_users_wrote_is_text_and_never_html(engine: Engine) -> None:
     assert Page(html).text.count("alert(1)") >= 6
 
 
+def test_the_study_file_to_repeat_it_with_has_the_trials_of_now(engine: Engine) -> None:
+    study_id = add(engine, study_file="[budget]\ntrials = 30\n", n_trials=36)
+    add_pictured(engine, study_id, 0, 0.02)
+    assert "trials = 36 # as of now; 30 in its own file" in Page(render(engine, "study")).text
+
+
 def test_a_report_without_floors_does_without(engine: Engine) -> None:
     study_id = add_study(engine)
     add_pictured(engine, study_id, 0, 0.02)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sweep.errors import StudyFileError
 from sweep.names import Pruner, Sampler
-from sweep.studyfile import SETTINGS, Setting, loads, to_toml
+from sweep.studyfile import SETTINGS, Setting, loads, to_toml, with_trials
 from sweep.studyfile.file import SECTIONS
 from sweep.studyfile.sections import PrunerSection, SamplerSection
 from tests.study_factories import CONDITIONAL, SMALL_GRID, make_study_file, study_text
@@ -49,6 +49,28 @@ def test_conditions_on_numbers_read_back_equal() -> None:
 
 def test_what_was_not_given_is_not_written() -> None:
     assert "workers" not in to_toml(make_study_file())
+
+
+@pytest.mark.parametrize("n_trials", [6, 40])
+def test_a_file_with_the_trials_of_now_is_the_same_otherwise(n_trials: int) -> None:
+    more = "budget = { trials = 30, max_seconds = 60 }\nworkers = { per_gpu = 2 }"
+    study_file = make_study_file(CONDITIONAL, more=more)
+    found = with_trials(to_toml(study_file), n_trials)
+    assert loads(found, "copy") == make_study_file(
+        CONDITIONAL, f"budget.trials={n_trials}", more=more
+    )
+    assert f"trials = {n_trials} # as of now; 30 in its own file\n" in found
+
+
+def test_a_grid_without_a_budget_gets_one_where_its_trials_are_others() -> None:
+    grid = to_toml(make_study_file(SMALL_GRID, "sampler.name=grid", more="[[enqueue]]"))
+    assert loads(with_trials(grid, 3), "copy").budget.trials == 3
+
+
+@pytest.mark.parametrize("n_trials", [30, None])
+def test_a_file_whose_trials_did_not_change_is_left_as_it_is(n_trials: int | None) -> None:
+    text = to_toml(make_study_file(more="budget.trials = 30"))
+    assert with_trials(text, n_trials) == text
 
 
 def value_of(setting: Setting) -> st.SearchStrategy[Any]:
