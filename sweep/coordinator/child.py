@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from sweep.errors import StudyHeldError
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.records import StudySummary
 from sweep.store.study import study_exists
 from sweep.studyfile import StudyFile, loads
 from sweep.studyfile.sections import BudgetSection, Section
@@ -22,16 +20,6 @@ def new_name(engine: Engine, study: str, suffix: str) -> str:
         number += 1
         name = f"{stem}-{number}"
     return name
-
-
-def refuse_if_running(study: StudySummary) -> None:
-    """Raises StudyHeldError."""
-    if study.running:
-        assert study.held_by is not None
-        raise StudyHeldError(
-            f"study '{study.name}' runs already: process {study.held_by.pid} on "
-            f"{study.held_by.host}. `sweep status {study.name}` shows it."
-        )
 
 
 def stored_file(engine: Engine, name: str) -> StudyFile:

@@ -25,12 +25,11 @@ from sweep.coordinator.child import (
     given,
     new_name,
     plain,
-    refuse_if_running,
     stored_file,
 )
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
-from sweep.coordinator.run import RunOptions, Say, means_of, resume, start
+from sweep.coordinator.run import RunOptions, Say, means_of, refuse_if_running, resume, start
 from sweep.errors import FailureLimitError, UsageError
 from sweep.names import Loss, Output, Sampler
 from sweep.store import read

@@ -17,10 +17,9 @@ from sweep.coordinator.child import (
     given,
     new_name,
     plain,
-    refuse_if_running,
 )
 from sweep.coordinator.progress import Observer
-from sweep.coordinator.run import RunOptions, Say, resume, start
+from sweep.coordinator.run import RunOptions, Say, refuse_if_running, resume, start
 from sweep.errors import UsageError
 from sweep.names import Sampler
 from sweep.store import read

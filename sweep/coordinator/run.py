@@ -22,7 +22,7 @@ from sweep.coordinator.expected import expected
 from sweep.coordinator.loop import Coordinator, Wishes
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
-from sweep.errors import DeviceError, FailureLimitError, StudyFileError, UsageError
+from sweep.errors import DeviceError, FailureLimitError, StudyFileError, StudyHeldError, UsageError
 from sweep.launch import ray
 from sweep.launch.devices import choose_devices, n_threads
 from sweep.launch.launcher import Inbox, Launcher
@@ -39,6 +39,7 @@ from sweep.store.artifacts import artifact_folder
 from sweep.store.commands import waiting as waiting_commands
 from sweep.store.engine import Engine
 from sweep.store.lease import kept
+from sweep.store.records import StudySummary
 from sweep.store.study import (
     NewStudy,
     OpenStudy,
@@ -155,10 +156,13 @@ def start(
     """Make a study and run it; returns its last phase (finished, stopped, interrupted, …).
 
     ``attributes`` become Optuna's of the study; ``means`` are those of several runs. With
-    ``go_on`` a study of that name and space is resumed. Raises StudyFileError when the name is
-    taken with another space, UsageError when it is taken with the same one.
+    ``go_on`` a study of that name and space is resumed. Raises StudyHeldError when a study of
+    that name runs, whatever else is wrong, StudyFileError when the name is taken with another
+    space, UsageError when it is taken with the same one.
     """
     name = study_file.study.name
+    if not go_on:
+        _refuse_if_it_runs(engine, name)
     means = means or means_of(study_file, options, launcher)
     _prepare_data(study_file, say)
     made = stored_study_file(engine, name) is None and create_study(
@@ -177,7 +181,7 @@ def start(
     if made:
         return _run(engine, study_file, means, observer, say=say)
     stored = _stored(engine, name)
-    _check_same(stored, study_file)
+    _check_same(engine, stored, study_file)
     if not go_on:
         raise UsageError(
             f"study {name!r} is there already. `sweep resume {name}` goes on with it; "
@@ -206,11 +210,26 @@ def resume(
     """
     stored = _stored(engine, name)
     if study_file is not None:
-        _check_same(stored, study_file)
+        _check_same(engine, stored, study_file)
     file = study_file or stored
     means = means or means_of(file, options, launcher)
     _prepare_data(file, say)
     return _run(engine, file, means, observer, say=say, trials=trials, stored=stored)
+
+
+def refuse_if_running(study: StudySummary) -> None:
+    """Raises StudyHeldError."""
+    if study.running:
+        assert study.held_by is not None
+        raise StudyHeldError(
+            f"study '{study.name}' runs already: process {study.held_by.pid} on "
+            f"{study.held_by.host}. `sweep status {study.name}` shows it."
+        )
+
+
+def _refuse_if_it_runs(engine: Engine, name: str) -> None:
+    if stored_study_file(engine, name) is not None:
+        refuse_if_running(read.study(engine, name))
 
 
 def _stored(engine: Engine, name: str) -> StudyFile:
@@ -226,9 +245,10 @@ def _stored(engine: Engine, name: str) -> StudyFile:
     return loads(text, f"study {name!r}")
 
 
-def _check_same(stored: StudyFile, study_file: StudyFile) -> None:
+def _check_same(engine: Engine, stored: StudyFile, study_file: StudyFile) -> None:
     if changes := incompatible_changes(stored, study_file):
         name = study_file.study.name
+        _refuse_if_it_runs(engine, name)  # no other space would do while it does
         raise StudyFileError(f"study {name!r} is there already, and cannot be changed so", changes)
 
 

@@ -112,6 +112,22 @@ def test_a_study_that_another_coordinator_holds_is_code_7(cli: Cli, store: Engin
     assert "process 4711 on elsewhere" in answer.err
 
 
+@pytest.mark.parametrize(
+    "option",
+    [("--gpus", "7"), ("--set", "space.epochs=3"), ("--set", "space.epochs=3", "--resume")],
+)
+def test_start_of_a_study_that_runs_says_so_before_what_else_is_wrong(
+    cli: Cli, store: Engine, file: str, option: tuple[str, ...]
+) -> None:
+    study_id = add_study(store, "x", study_file=STUDY, phase="running")
+    add_rows(store, sweep_leases, lease_row(study_id, expires_at=4e9))
+    answer = cli("start", file, "--gpus", "cpu", *option)
+    assert answer.code == 7
+    assert answer.err == (
+        "sweep: study 'x' runs already: process 4711 on elsewhere. `sweep status x` shows it.\n"
+    )
+
+
 @pytest.mark.parametrize("gpus", ["-1", "²", "gpu", "9" * 5000, ","])
 def test_a_gpu_that_is_no_number_is_code_2(cli: Cli, file: str, gpus: str) -> None:
     assert cli("start", file, f"--gpus={gpus}", "--dry-run").code == 2
