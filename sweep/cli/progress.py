@@ -87,7 +87,7 @@ class PlainLines:
             return
         self._best, self._phase, self._away = state.best_value, state.phase, bool(state.message)
         self._next = now + PLAIN_SECONDS
-        if notice := state.message or (_NOTICES.get(state.phase) if ended else None):
+        if notice := state.message or (_notice_of_phase(state) if ended else None):
             say(notice)
         say(f"{state.name}: {line(state)}")
 
@@ -133,7 +133,14 @@ def _pace(state: Progress) -> str:
 
 def _notice(state: Progress) -> str | None:
     """What keeps trials from being handed out, if anything does."""
-    return state.message or _NOTICES.get(state.phase)
+    return state.message or _notice_of_phase(state)
+
+
+def _notice_of_phase(state: Progress) -> str | None:
+    if state.phase == "ending":
+        others = "; those in training go on to their end" if state.n_running else ""
+        return f"no more trials begin{others}: {state.because}"
+    return _NOTICES.get(state.phase)
 
 
 _NOTICES = {
@@ -141,7 +148,6 @@ _NOTICES = {
     "stopped": "stopping: trials in training leave at the end of their epoch",
     "interrupted": "interrupted: finishing the epoch; Ctrl-C again stops now, losing nothing done",
     "looking": "training is over: the best networks are looked into; Ctrl-C twice does not wait",
-    "ending": "a budget is used up: trials in training go on to their end, no more begin",
     "out of time": "out of time: trials in training leave at the end of their epoch",
     "failed": "too many trials failed: ending",
 }

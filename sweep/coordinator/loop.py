@@ -647,6 +647,7 @@ class Coordinator:
         counts = book.counts()
         n_left = book.n_trials - sum(n for s, n in counts.items() if s.is_finished())
         rate = self._rate()
+        ends = self._ending is not None or self._verdict is not None
         return Progress(
             name=self._file.study.name,
             phase=self._phase(),
@@ -659,8 +660,9 @@ class Coordinator:
             best_value=book.best_value,
             best_number=book.best_number,
             trials_per_second=rate,
-            seconds_left=n_left / rate if rate else None,
+            seconds_left=n_left / rate if rate and not ends else None,
             workers=tuple(_worker_progress(worker) for worker in self._crew),
+            because=self._verdict.reason if self._verdict else None,
             message=self._outbox.message(),
         )
 

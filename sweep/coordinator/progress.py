@@ -39,6 +39,8 @@ class Progress:
     trials_per_second: float | None
     seconds_left: float | None
     workers: tuple[WorkerProgress, ...]
+    #: Why no more trials begin, where a budget or the space is used up.
+    because: str | None = None
     #: Why nothing moves at the moment, if nothing does.
     message: str | None = None
 

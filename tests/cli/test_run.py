@@ -31,6 +31,10 @@ trials = 6
 """
 
 
+#: It has one configuration.
+FIXED = STUDY.replace("{low = 8, high = 64, log = true}", "8")
+
+
 @pytest.fixture(autouse=True)
 def _pretended_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coordinator, "LocalLauncher", FakeLauncher)
@@ -49,6 +53,14 @@ def test_start_runs_a_study_and_ends_with_the_best_configurations(cli: Cli, file
     assert len(answer.out.splitlines()) == 6  # the five best
     assert "finished: all 6 trials are done (budget.trials). 6 trials: 6 complete." in answer.err
     assert "sweep report x" in answer.err
+
+
+def test_a_study_that_has_trained_all_of_its_space_blames_no_budget(cli: Cli, file: str) -> None:
+    Path(file).write_text(FIXED)
+    answer = cli("start", file, "--gpus", "cpu")
+    assert "no more trials begin: its one configuration is trained (study.dup" in answer.err
+    assert "a budget is used up" not in answer.err
+    assert " left\n" not in answer.err, "five trials of the budget are not awaited"
 
 
 def test_set_and_name_change_the_file_for_this_run(cli: Cli, file: str) -> None:
@@ -301,6 +313,17 @@ def test_a_line_of_progress_has_what_matters() -> None:
         "trial 3 at epoch 2/5",
     ):
         assert part in said
+
+
+def test_the_end_of_a_budget_is_told_with_what_becomes_of_trials_in_training(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = progress(phase="ending", because="target reached: trial 3 has 0.1")
+    PlainLines()(state)
+    assert (
+        "no more trials begin; those in training go on to their end: target reached: trial 3 has"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_line_of_progress_counts_what_a_population_trains() -> None:
