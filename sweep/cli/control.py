@@ -107,13 +107,23 @@ def what_becomes_of(
     storage: str | None = None,
 ) -> str:
     """In words, what the coordinator makes of a command; waits a few seconds for it."""
-    what = f"{kind.value} of study '{study.name}'"
+    what = f"{_DOING[kind]} study '{study.name}'"
     if not study.running:
         return f"{what}: {_unheard(kind, words.command(f'sweep resume {study.name}', storage))}"
     outcome = _await_outcome(engine, study.name, command_id)
     if outcome is None:
         return f"{what}: noted; its coordinator has not applied it yet (`sweep status` will tell)."
     return f"{what}: {outcome}."
+
+
+#: What is done to the study, in the words of the command that asks for it.
+_DOING = {
+    CommandKind.PAUSE: "pausing",
+    CommandKind.CONTINUE: "going on with",
+    CommandKind.STOP: "stopping",
+    CommandKind.ENQUEUE: "a configuration for",
+    CommandKind.EXTEND: "a new budget for",
+}
 
 
 def _unheard(kind: CommandKind, go_on: str) -> str:

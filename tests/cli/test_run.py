@@ -265,7 +265,10 @@ def test_resume_ends_the_pause_of_a_study_that_runs_elsewhere(
     monkeypatch.setattr(control, "PATIENCE_SECONDS", 0)
     study_id = add_study(store, "x", study_file=STUDY, phase="paused")
     add_rows(store, sweep_leases, lease_row(study_id, expires_at=4e9))
-    assert cli("resume", "x", "--trials", 99).code == 0
+    answer = cli("resume", "x", "--trials", 99)
+    assert answer.code == 0
+    begun = [line.partition(":")[0] for line in answer.err.splitlines()]
+    assert begun == ["a new budget for study 'x'", "going on with study 'x'"]
     kinds = [command.kind for command in commands.waiting(store, study_id)]
     assert kinds == ["extend", "continue"]
 
