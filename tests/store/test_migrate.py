@@ -1,5 +1,6 @@
 """The schema: made once, checked always."""
 
+import re
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -12,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from sweep.errors import NoRoomError, StoreError
 from sweep.store import read
@@ -32,9 +34,29 @@ def test_the_migrations_make_what_the_schema_says(storage_url: str) -> None:
 
 
 def test_a_second_opening_changes_nothing(storage_url: str) -> None:
-    open_store(storage_url, create=True).dispose()
+    engine = open_store(storage_url, create=True)
+    add_trial(engine, add_study(engine), 0, 0.1)
+    before = _everything(engine)
+    assert {"trials", "sweep_trials"} <= before.keys()
     open_store(storage_url, create=True).dispose()
     open_store(storage_url).dispose()
+    assert _everything(engine) == before
+
+
+def _everything(engine: sqlalchemy.Engine) -> dict[str, list[str]]:
+    """Of each table its columns, constraints and indexes, and its rows."""
+    found = sqlalchemy.MetaData()
+    found.reflect(engine)
+    with engine.connect() as connection:
+        return {
+            name: [
+                # Reflected in no order of their own.
+                *sorted(re.split(r",? *\n", str(CreateTable(table).compile(engine)))),
+                *sorted(str(CreateIndex(index).compile(engine)) for index in table.indexes),
+                *sorted(map(repr, connection.execute(sqlalchemy.select(table)))),
+            ]
+            for name, table in found.tables.items()
+        }
 
 
 def test_a_plain_optuna_database_is_completed_and_keeps_its_studies(storage_url: str) -> None:
