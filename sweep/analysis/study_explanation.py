@@ -1,7 +1,9 @@
 """The explanation of a study's error: its two ends, and what was trained for it so far."""
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,12 +29,17 @@ class StudyExplanation:
     ends: Explained
     n_seeds: int
     found: Explanation
+    #: The study's best trial, where it has other settings than the one explained.
+    other_best: int | None = None
 
 
-def study_explanation(engine: Engine, name: str) -> StudyExplanation | None:
+def study_explanation(
+    engine: Engine, name: str, best: int | None = None
+) -> StudyExplanation | None:
     """As last run for this study, as far as it is trained; None where none was begun.
 
-    Of a study that was itself trained for an explanation, that one.
+    Of a study that was itself trained for an explanation, that one. ``best`` is the study's best
+    trial, to tell whether that is what is explained.
     """
     if (own := explained_by(engine, name)) is not None:
         return explanation_in(engine, name, own)
@@ -40,7 +47,14 @@ def study_explanation(engine: Engine, name: str) -> StudyExplanation | None:
     if not children:
         return None
     child, ends = list(children.items())[-1]
-    return explanation_in(engine, child, ends)
+    explained = explanation_in(engine, child, ends)
+    if best in (None, ends.to_number) or _is_of(engine, name, best, ends.target):
+        return explained
+    return replace(explained, other_best=best)
+
+
+def _is_of(engine: Engine, name: str, number: int, config: Mapping[str, Any]) -> bool:
+    return _config(engine, name, number) == in_use(typed_config(config))
 
 
 def explained_in(engine: Engine, name: str) -> str | None:

@@ -154,7 +154,7 @@ def _about(explained: StudyExplanation, path: Path, *, reverse: bool) -> str:
     found = explained.found
     if found.diverged:
         return f"Training of the {' and of the '.join(found.diverged)} diverged."
-    said = [] if reverse else [_whole(explained)]
+    said = [] if reverse else [_whole(explained), _not_of_the_best(explained)]
     if path.steps:
         said.append(_first(found, path.steps[0], reverse=reverse))
         said.append(_largest(found, path, reverse=reverse))
@@ -175,6 +175,16 @@ def _whole(explained: StudyExplanation) -> str:
         f"Trial {explained.ends.to_number} has {_factor(whole, 'validation error')} than "
         f"{baseline_words(explained.ends)}, both trained anew with "
         f"{count(explained.n_seeds, 'seed')}; ranges are 90 % intervals over them.{chance}"
+    )
+
+
+def _not_of_the_best(explained: StudyExplanation) -> str:
+    if explained.other_best is None:
+        return ""
+    command = f"sweep explain {explained.ends.study} --to {explained.other_best} --run"
+    return (
+        f"This explains trial {explained.ends.to_number}; the best now is trial "
+        f"{explained.other_best}, which `{command}` explains."
     )
 
 

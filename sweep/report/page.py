@@ -146,7 +146,8 @@ def gather_page(engine: Engine, name: str) -> Page:
     found = verdict(_told(engine, name, table), floors)
     best = read.best(engine, name, N_BEST)
     limits, ties = limits_by_width(engine, name, floors), study_ties(engine, name)
-    explanation, useful = study_explanation(engine, name), study_usefulness(engine, name)
+    explanation = study_explanation(engine, name, best_number(table))
+    useful = study_usefulness(engine, name)
     why = Findings(
         width=width_law(width_errors(table)),
         limits=limits,

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from sweep.analysis.study_explanation import explained_in
+import pytest
+
+from sweep.analysis.study_explanation import explained_in, study_explanation
 from sweep.trial import TrialConfig
-from tests.store_factories import EPOCH, add_explanation, add_study, sqlite_store
+from tests.store_factories import EPOCH, add_explanation, add_study, add_trial, sqlite_store
 
 ENDS = (TrialConfig(), TrialConfig(epochs=50, hidden_width=1024))
 BOTH = {ENDS[0]: (0.09, 0.08), ENDS[1]: (0.01, 0.02)}
@@ -20,3 +22,25 @@ def test_a_study_explains_once_it_tells_a_first_change(tmp_path: Path) -> None:
     add_explanation(engine, "told", *ENDS, BOTH | SINGLE)
     assert explained_in(engine, "begun") is None
     assert explained_in(engine, "told") == "told-explain"
+
+
+@pytest.mark.parametrize(
+    ("study", "best", "other"),
+    [
+        ("x", None, None),  # nobody asked
+        ("x", 1, None),  # the one that is explained
+        ("x", 2, None),  # its settings once more
+        ("x", 3, 3),
+        ("x-explain", 3, None),  # its numbers are not those of the study that it explains
+    ],
+)
+def test_an_explanation_of_another_trial_than_the_best_says_so(
+    tmp_path: Path, study: str, best: int | None, other: int | None
+) -> None:
+    engine = sqlite_store(tmp_path)
+    study_id = add_study(engine, "x", created_at=EPOCH - 1)
+    for number, config in enumerate([*ENDS, ENDS[1], TrialConfig(epochs=90)]):
+        add_trial(engine, study_id, number, 0.1, config=config)
+    add_explanation(engine, "x", *ENDS, BOTH | SINGLE)
+    explained = study_explanation(engine, study, best)
+    assert explained is not None and explained.other_best == other

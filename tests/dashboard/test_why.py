@@ -162,6 +162,19 @@ def test_an_explanation_of_another_study_of_that_name_is_told_and_not_drawn(
     assert "Study 'study-explain' explains another study" in " ".join(texts(drawn))
 
 
+def test_an_explanation_is_marked_once_another_trial_is_the_best(
+    view: View, engine: Engine
+) -> None:
+    study_id = add_study(engine)
+    add_trial(engine, study_id, 1, 0.1, config=ENDS[1])
+    add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
+    drawn, _, mark = why.trained("study", _found(view), None, None)
+    assert "This explains trial" not in as_json(drawn)
+    add_trial(engine, study_id, 2, 0.01)
+    drawn, _, _ = why.trained("study", _found(view), None, mark)
+    assert "This explains trial 1; the best now is trial 2, which" in as_json(drawn)
+
+
 def test_of_a_fixed_width_the_note_names_the_study_that_would_tell(
     view: View, engine: Engine
 ) -> None:

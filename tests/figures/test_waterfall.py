@@ -56,6 +56,16 @@ def test_the_words_tell_the_whole_the_first_step_and_the_seeds() -> None:
     )
 
 
+def test_another_trial_that_is_the_best_by_now_is_named_with_what_explains_it() -> None:
+    late = replace(explained(), other_best=9)
+    said = (
+        "This explains trial 7; the best now is trial 9, which `sweep explain x --to 9 --run` "
+        "explains. What helps most alone is"
+    )
+    assert said in gather_waterfall(late).about
+    assert "trial 9" not in gather_waterfall(late, reverse=True).about
+
+
 def test_a_whole_that_may_be_chance_is_told_of_as_such() -> None:
     clear = explained()
     found = replace(clear.found, whole=Factor(1.07, 0.95, 1.2))

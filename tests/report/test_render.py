@@ -284,6 +284,7 @@ def test_a_report_shows_the_waterfall_as_far_as_it_is_trained(engine: Engine) ->
     assert {"chart-waterfall", "chart-waterfall-back"} <= set(page.ids)
     assert "in the study study-explain" in page.text
     assert "What helps most alone is epochs 5 → 50: 2.24 times less error" in page.text
+    assert page.text.count("This explains trial 1; the best now is trial 23") == 2  # in short, too
 
 
 def test_a_report_does_not_show_an_explanation_of_another_study_of_its_name(

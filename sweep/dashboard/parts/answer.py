@@ -12,7 +12,7 @@ from sweep.analysis.study_limits import LimitedTrial, best_of_widths, limits_of
 from sweep.analysis.study_ties import study_ties
 from sweep.analysis.ties import Tied, TieSet
 from sweep.analysis.usefulness import Usefulness
-from sweep.analysis.verdict import floor_at
+from sweep.analysis.verdict import best_number, floor_at
 from sweep.analysis.width_law import width_errors, width_law
 from sweep.dashboard import links
 from sweep.dashboard.parts import cards
@@ -33,11 +33,12 @@ def gather_findings(view: View, study: str, *, in_short: bool = False) -> Findin
     In short without what fills a paragraph of its own: where the error goes, what codes are worth.
     """
     table, floors = view.table(study), view.floors(study)
+    best = best_number(table)
     return Findings(
         width=width_law(width_errors(table)),
         limits=limits_of(view.engine, study, best_of_widths(table), floors),
         ties=study_ties(view.engine, study),
-        explained=None if in_short else study_explanation(view.engine, study),
+        explained=None if in_short else study_explanation(view.engine, study, best),
         ignored=() if in_short else ignored(view.engine, study),
         useful=None if in_short else view.usefulness(study),
     )
