@@ -86,7 +86,7 @@ def _trend(curve: Sequence[CurvePoint]) -> str:
         return (
             f"The validation error was lowest in epoch {errors.index(lowest) + 1} "
             f"({_number(lowest)}) and ended {percent(errors[-1] / lowest - 1)} above that: "
-            "it learned the training images at the others' cost, or its steps are too large."
+            "it learned the training images at the others’ cost, or its steps are too large."
         )
     n_steps, fall = min(LAST, len(errors) - 1), fall_per_epoch(errors) or 0.0
     over = f"over the last {n_steps} epochs" if n_steps > 1 else "in the last epoch"

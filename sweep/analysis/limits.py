@@ -237,7 +237,7 @@ def _loss_floor(trial: TrialRow, floors: Floors | None) -> Limited | None:
         return None
     because = (
         f"it had settled with a cross-entropy only {percent(above / floors.test_entropy)} above "
-        "the pixels' entropy"
+        "the pixels’ entropy"
     )
     return Limited(limit=Limit.LOSS_FLOOR, because=because)
 

@@ -156,8 +156,8 @@ def baseline_words(ends: Explained) -> str:
     """What people call the baseline."""
     asked = is_question(ends.baseline)
     if ends.from_number is None:
-        return "the question's configuration" + ("" if asked else " as far as the study allows it")
-    return f"trial {ends.from_number}" + (" (the question's configuration)" if asked else "")
+        return "the question’s configuration" + ("" if asked else " as far as the study allows it")
+    return f"trial {ends.from_number}" + (" (the question’s configuration)" if asked else "")
 
 
 def _config(engine: Engine, name: str, number: int) -> TrialConfig:
@@ -180,7 +180,7 @@ def _baseline(engine: Engine, name: str) -> TrialConfig:
     baseline = typed_config(fixed)
     if not is_valid(baseline):
         raise UsageError(
-            f"study '{name}' fixes settings with which the question's others "
+            f"study '{name}' fixes settings with which the question’s others "
             "cannot be trained (bce needs the sigmoid output, nesterov a momentum). Name a trial "
             "to begin from with --from."
         )

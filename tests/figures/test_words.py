@@ -1,7 +1,12 @@
+import ast
+import re
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import sweep
 from sweep.figures import style, words
 from sweep.names import Optimizer
 from sweep.trial import TrialConfig
@@ -92,3 +97,24 @@ def test_too_many_marks_have_no_hover_texts() -> None:
 )
 def test_a_value_from_a_column_reads_as_it_was_written(value: float, text: str) -> None:
     assert words.value(value) == text
+
+
+#: Whose sentences stand on pages.
+ON_PAGES = ("analysis", "figures", "report", "dashboard/pages", "dashboard/parts")
+
+
+def test_pages_have_one_apostrophe() -> None:
+    # Help, messages and docs/ have the typewriter's; sentences on pages had both.
+    package = Path(sweep.__file__).parent
+    files = [file for part in ON_PAGES for file in (package / part).rglob("*.py")]
+    said = [text for file in files for text in _said(ast.parse(file.read_text()))]
+    assert any("question’s" in text for text in said)
+    assert [text for text in said if re.search(r"[a-z]'[st]\b|s' [a-z]", text)] == []
+
+
+def _said(module: ast.Module) -> Iterator[str]:
+    """The texts of a module but its docstrings."""
+    docs = {id(of.value) for of in ast.walk(module) if isinstance(of, ast.Expr)}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
