@@ -139,6 +139,7 @@ MOVEMENT: dict[str, Operation] = {
 #: For these all threads of the block have to be together.
 TOGETHER: dict[str, Operation] = {
     "bar": nothing,
+    "bar.warp": nothing,
     "shfl.bfly": shuffle(lambda lane, mask: lane ^ mask),
     "shfl.idx": shuffle(lambda lane, index: index),
     "redux.add": sum_over_warp,
