@@ -31,10 +31,16 @@ def to_toml(study_file: StudyFile) -> str:
 def with_trials(text: str, n_trials: int | None) -> str:
     """A stored study file to repeat its study with: ``sweep resume --trials`` may have changed it.
 
-    By its text alone, since the file of another version need not be one that this one reads.
+    By its text alone, since the file of another version need not be one that this one reads. What
+    is no study file, and so was put into the database by hand, stays as it is.
     """
-    document = tomlkit.parse(text)
+    try:
+        document = tomlkit.parse(text)
+    except tomlkit.exceptions.ParseError:
+        return text
     budget = document.get("budget", {})
+    if not isinstance(budget, dict):
+        return text
     asked = budget.get("trials")
     if n_trials is None or n_trials == asked:
         return text

@@ -73,6 +73,11 @@ def test_a_file_whose_trials_did_not_change_is_left_as_it_is(n_trials: int | Non
     assert with_trials(text, n_trials) == text
 
 
+@pytest.mark.parametrize("text", ['study = "', "budget = 3"])
+def test_what_somebody_put_in_place_of_a_file_is_left_as_it_is(text: str) -> None:
+    assert with_trials(text, 36) == text
+
+
 def value_of(setting: Setting) -> st.SearchStrategy[Any]:
     if setting.choices:
         return st.sampled_from(setting.choices)
