@@ -1,7 +1,7 @@
 """Instructions that compute each thread's register from its others.
 
-Source: PTX ISA, "Integer Arithmetic Instructions" and the sections after it. Of float32 fma rounds
-once, as on the card, of float64 twice.
+Source: PTX ISA, "Integer Arithmetic Instructions" and the sections after it. Of float32 fma is
+computed in float64, so it rounds once as on the card, but for rare cases; of float64, twice.
 """
 
 from collections.abc import Callable

@@ -65,13 +65,17 @@ class Block:
         return np.stack([self.read(operand, kind) for operand in operands])
 
     def write(self, register: str, values: Array, active: Array) -> None:
-        """Of the active threads only; signed values are extended to the register's width."""
+        """Of the active threads only; signed values are extended to the register's width.
+
+        What the others have there, if they never wrote it, is NaN, or a number that leads nowhere.
+        """
         kind = self.program.registers[register]
         if values.dtype.kind == "f":
             values = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
         values = values.astype(kind, copy=False)
         if active is not self.everyone:
-            values = np.where(active, values, self.registers.get(register, kind.type(0)))
+            unwritten = kind.type(0) if kind == np.bool_ else ~kind.type(0)
+            values = np.where(active, values, self.registers.get(register, unwritten))
         self.registers[register] = values
 
     def addresses(self, operand: str) -> Array:

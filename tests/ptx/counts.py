@@ -7,7 +7,7 @@ same bank need more wavefronts. Global memory comes in sectors of 32 bytes, each
 request.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +18,7 @@ BANKS, WORD_BYTES, SECTOR_BYTES, WARP = 32, 4, 32, 32
 
 @dataclass(kw_only=True)
 class Counts:
-    """Of one program, or of several."""
+    """Of one program."""
 
     #: Moves between registers and loads of parameters apart, which the assembler mostly removes.
     warp_instructions: int = 0
@@ -27,11 +27,6 @@ class Counts:
     #: As many as there would be if no two threads' words met in a bank.
     conflict_free: int = 0
     sectors: int = 0
-
-    def __add__(self, other: "Counts") -> "Counts":
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        names = self.__dataclass_fields__
-        return Counts(**dict(zip(names, (a + b for a, b in pairs), strict=True)))
 
 
 def wavefronts(

@@ -11,12 +11,15 @@ from sweep.names import Activation
 from sweep.trainer.fused.population import PRECISIONS
 from tests.fused_factories import without_interpreter
 
-#: A batch that updates take whole, and a larger one.
-BATCHES = {50: {"next inputs"}, 200: set[str]()}
+#: A batch that updates take whole, in blocks of the sizes that 128 images have; and a larger one.
+BATCHES = {100: {"next inputs"}, 200: set[str]()}
+
+#: Not a multiple of a block of inputs, but of 16 bytes, as 784 is: that decides how bytes are read.
+N_INPUTS = 112
 
 #: Wavefronts of shared memory, over those that there would be without conflicts between banks. What
-#: decode_joined transposes and what updates store meets in banks; it was measured against other
-#: layouts' costs, and more is a mistake.
+#: decode_joined transposes and what update_decoder multiplies meet in banks a little; more is a
+#: mistake.
 CONFLICTS = {
     "encode": 1.05,
     "decode": 1.05,
@@ -33,12 +36,13 @@ Rows = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def differences() -> Rows:
     """From autograd's numbers, of an epoch and a measurement."""
-    return without_interpreter("tests.ptx", "check", "100", *map(str, BATCHES))
+    return without_interpreter("tests.ptx", "check", str(N_INPUTS), *map(str, BATCHES))
 
 
 @pytest.fixture(scope="module")
 def checked() -> Rows:
-    return without_interpreter("tests.ptx", "card", "20", "9")
+    """Batches of 40 are taken whole in tf32, and not in ieee."""
+    return without_interpreter("tests.ptx", "card", "40", "9")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,7 @@ def test_compiled_kernels_train_and_measure_as_autograd_does(
 def test_compiled_kernels_in_tf32_lose_little(differences: Rows, batch_size: int) -> None:
     rows = select(differences, batch_size=batch_size, cuts=True)
     assert not [row for row in select(rows, what="loss") if not row["difference"] < 1e-3]
+    assert not [row for row in rows if not row["difference"] < 1e-2]
     assert max(row["difference"] for row in rows) > 1e-5, "products were cut to tf32"
 
 

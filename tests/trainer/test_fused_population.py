@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 import triton
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sweep.errors import DeviceError
 from sweep.names import Activation, Loss, Optimizer, Output
 from sweep.trainer import DeviceData, Diverged, load_model
-from sweep.trainer.fused import FusedTrainer
+from sweep.trainer.fused import Blocks, FusedTrainer
 from sweep.trainer.fused.kernels import KERNELS
 from sweep.trainer.fused.population import PRECISIONS
 from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged
@@ -345,6 +347,25 @@ def test_at_full_size_every_choice_trains_as_the_reference_does_for_20_steps(
         pairs = zip(fused.weights(spec.number)[0], reference_weights(spec, data), strict=True)
         worst = max(float((a - b).norm() / b.norm()) for a, b in pairs)
         assert worst < allowed, (spec.config, worst)
+
+
+# Blocks
+
+
+@pytest.mark.parametrize("blocks", PRECISIONS.values(), ids=PRECISIONS)
+@given(batch_size=st.integers(1, 65_536))
+def test_blocks_of_examples_fit_every_batch(blocks: Blocks, batch_size: int) -> None:
+    sizes = [
+        blocks.examples_for(batch_size),
+        blocks.decoded_for(batch_size),
+        blocks.joined_for(batch_size),
+        blocks.summed_for(batch_size),
+    ]
+    # What Triton multiplies: powers of 2, and 16 at least.
+    assert all(size >= 16 and size & (size - 1) == 0 for size in sizes)
+    assert max(sizes) <= 128
+    if blocks.takes_whole(batch_size):
+        assert batch_size <= blocks.summed_for(batch_size)
 
 
 # Compilation

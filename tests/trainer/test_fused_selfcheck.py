@@ -17,8 +17,9 @@ from sweep.trainer.fused.selfcheck import TOLERANCES
 from tests.fused_factories import DEVICE, LARGE_BLOCKS, small_data
 
 
-def check(batch_size: int = 16) -> None:
-    blocks = replace(LARGE_BLOCKS, units=128)  # as few programs as possible
+def check(batch_size: int = 16, units: int = 128) -> None:
+    """With as few programs as possible: with units = 16 slots of one tile are joined."""
+    blocks = replace(LARGE_BLOCKS, units=units)
     check_kernels(small_data(), DEVICE, batch_size=batch_size, blocks=blocks)
 
 
@@ -54,15 +55,23 @@ def test_every_choice_is_part_of_the_check() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "batch_size"),
-    [("hidden_gradient", 20), ("update_decoder", 16), ("update_encoder", 16), ("measure", 16)],
+    ("kernel", "batch_size", "units"),
+    [
+        ("encode", 16, 128),
+        ("decode", 16, 128),
+        ("decode_joined", 16, 16),
+        ("hidden_gradient", 20, 128),
+        ("update_decoder", 16, 128),
+        ("update_encoder", 16, 128),
+        ("measure", 16, 128),
+    ],
 )
 def test_a_kernel_that_does_nothing_is_noticed(
-    kernel: str, batch_size: int, monkeypatch: pytest.MonkeyPatch
+    kernel: str, batch_size: int, units: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernels, kernel, Launching(nothing))
     with pytest.raises(DeviceError, match=r"other numbers .* in ieee: .*`--trainer reference`"):
-        check(batch_size)
+        check(batch_size, units)
 
 
 def test_products_of_less_precision_than_asked_for_are_noticed(

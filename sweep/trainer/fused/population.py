@@ -37,9 +37,9 @@ class Blocks:
     decoded: int = 64
     #: Examples taken at a time of joined slots.
     joined: int = 32
-    #: The largest batch that is one block in both updates; they do more than to update then.
+    #: The largest batch that both updates take whole; they do more than to update then.
     whole: int = 128
-    #: Examples that they take at a time of a larger one.
+    #: Examples of a larger one that they take at a time.
     summed: int = 32
     #: Steps of their innermost loop whose loads are under way at a time: with a whole batch, where
     #: it goes over inputs or outputs, and with a larger one, where it goes over examples.
@@ -47,12 +47,13 @@ class Blocks:
     summed_stages: int = 4
     #: Warps of a program in decode, measure and both updates: with 4 they need too many registers.
     warps: int = 8
-    #: Of a thread in these, so that two programs share a multiprocessor.
+    #: Registers of a thread there, so that two programs share a multiprocessor.
     registers: int = 128
-    #: For joined slots, and so that three programs share one.
+    #: The same for joined slots, so that three programs do.
     joined_warps: int = 4
+    joined_stages: int = 2
     joined_registers: int = 168
-    #: Of a thread in hidden_gradient, so that three do.
+    #: Of a thread in hidden_gradient, which has 4 warps, so that three do.
     hidden_registers: int = 168
 
     def examples_for(self, batch_size: int) -> int:
@@ -65,13 +66,16 @@ class Blocks:
     def joined_for(self, batch_size: int) -> int:
         return min(self.joined, self.examples_for(batch_size))
 
+    def takes_whole(self, batch_size: int) -> bool:
+        """Whether both updates have a batch in one block, and do more than to update."""
+        return batch_size <= self.whole
+
     def summed_for(self, batch_size: int) -> int:
         """Examples that both updates take at a time."""
-        return max(16, _power_of_2(batch_size)) if batch_size <= self.whole else self.summed
+        return max(16, _power_of_2(batch_size)) if self.takes_whole(batch_size) else self.summed
 
-    def takes_whole(self, batch_size: int) -> bool:
-        """As the updates see it, so that what they do is done once."""
-        return batch_size <= self.summed_for(batch_size)
+    def stages_for(self, batch_size: int) -> int:
+        return self.whole_stages if self.takes_whole(batch_size) else self.summed_stages
 
 
 #: Precisions of products, and the blocks for each: exact ones keep their factors in registers,
@@ -114,6 +118,16 @@ class Work:
         self.tile_list, self.tile_slot, self.tile_units = (empty(n_tiles) for _ in range(3))
         self.slot_list, self.first = empty(n_slots), empty(n_slots)
         self.count = torch.zeros_like(self.first)
+
+    @property
+    def tiles(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What a program of a tile reads: which, whose, and how many of its units are in use."""
+        return self.tile_list, self.tile_slot, self.tile_units
+
+    @property
+    def slots(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """What a program of a slot reads: which, and where its tiles are."""
+        return self.slot_list, self.tile_list, self.first, self.count, self.tile_units
 
     def assign(self, places: Sequence[Place], tile_units: int) -> None:
         """From the next launch on, work on these places."""
@@ -307,9 +321,7 @@ class Population:
         self._launch(
             kernels.encode,
             (self.layout.n_tiles, n_blocks),
-            work.tile_list,
-            work.tile_slot,
-            work.tile_units,
+            *work.tiles,
             images,
             order,
             order.stride(0) if order.ndim == 2 else 0,
@@ -327,6 +339,7 @@ class Population:
             sizes = {
                 "BLOCK_B": self.blocks.joined_for(self.batch_size),
                 "num_warps": self.blocks.joined_warps,
+                "num_stages": self.blocks.joined_stages,
                 "maxnreg": self.blocks.joined_registers,
             }
             self._decode_slots(kernels.decode_joined, self.decoder, self._decode_sizes() | sizes)
@@ -334,14 +347,11 @@ class Population:
     def _decode_slots(
         self, kernel: Any, weights: Sequence[Tensor], sizes: dict[str, object]
     ) -> None:
+        """Either kernel of decode: ``weights`` with their moments where it takes W2's step."""
         self._launch(
             kernel,
             (self.n_parts, self.layout.n_slots),
-            self.training.slot_list,
-            self.training.tile_list,
-            self.training.first,
-            self.training.count,
-            self.training.tile_units,
+            *self.training.slots,
             self.codes,
             self.rates,
             self.numbers,
@@ -364,9 +374,7 @@ class Population:
         self._launch(
             kernels.hidden_gradient,
             (self.layout.n_tiles,),
-            self.training.tile_list,
-            self.training.tile_slot,
-            self.training.tile_units,
+            *self.training.tiles,
             self.training.count,
             self.codes,
             self.rates,
@@ -388,9 +396,7 @@ class Population:
         self._launch(
             kernels.update_encoder,
             (self.layout.n_tiles,),
-            self.training.tile_list,
-            self.training.tile_slot,
-            self.training.tile_units,
+            *self.training.tiles,
             self.codes,
             self.rates,
             self.numbers,
@@ -410,9 +416,7 @@ class Population:
         self._launch(
             kernels.update_decoder,
             (self.layout.n_tiles,),
-            self.training.tile_list,
-            self.training.tile_slot,
-            self.training.tile_units,
+            *self.training.tiles,
             self.training.count,
             self.codes,
             self.rates,
@@ -450,11 +454,7 @@ class Population:
         self._launch(
             kernels.measure,
             (self.n_parts, self.layout.n_slots),
-            self.measuring.slot_list,
-            self.measuring.tile_list,
-            self.measuring.first,
-            self.measuring.count,
-            self.measuring.tile_units,
+            *self.measuring.slots,
             self.codes,
             images.pixels,
             len(images.pixels),
@@ -475,9 +475,7 @@ class Population:
         self._launch(
             kernels.summarise_tiles,
             (self.layout.n_tiles,),
-            self.measuring.tile_list,
-            self.measuring.tile_slot,
-            self.measuring.tile_units,
+            *self.measuring.tiles,
             self.codes,
             self.encoder.weight,
             self.encoder_bias.weight,
@@ -507,7 +505,6 @@ class Population:
             self.sums,
             self.report,
             self.layout.n_slots,
-            B=self.batch_size,
             D=self.n_inputs,
             BLOCK_D=self.blocks.outputs,
             PARTS=_power_of_2(self.n_parts),
@@ -524,9 +521,8 @@ class Population:
         return self._sizes(self.blocks.outputs) | {
             "BLOCK_B": self.blocks.summed_for(self.batch_size),
             "num_warps": self.blocks.warps,
-            "num_stages": self.blocks.whole_stages
-            if self.whole_batches
-            else self.blocks.summed_stages,
+            "num_stages": self.blocks.stages_for(self.batch_size),
+            "WHOLE": self.whole_batches,
             "maxnreg": self.blocks.registers,
         }
 

@@ -12,8 +12,8 @@ One training step, where both updates take a batch whole (``Blocks.whole``):
     begin_step        the slots' rates
     decode            O = f(Z) W2 + b2, the loss, its gradient G, and b2's step
     decode_joined     the same of slots of one tile, with W2's step
-    update_decoder    f(Z)' G and W2's step; P = (G W2') f'(Z) and b1's step
-    update_encoder    P' X and W1's step; Z = X W1' + b1 of the next batch
+    update_decoder    f(Z)^T G and W2's step; P = (G W2^T) f'(Z) and b1's step
+    update_encoder    P X and W1's step; Z = X W1^T + b1 of the next batch
 Z of an epoch's first batch is encode's. A larger batch is summed block by block: then encode makes
 every step's Z, hidden_gradient P and b1's step, and the two updates only update.
 

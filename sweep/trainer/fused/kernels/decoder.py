@@ -4,7 +4,7 @@ Notation: in the package.
 
 A slot of JOINED_TILES tiles (1, or 0 for none) is joined: a program that decodes BLOCK_D of its
 outputs has all the weights of these outputs, so it takes W2's step too, and G never leaves it. It
-leaves its part of G W2' in G's place, (D / BLOCK_D, B, R), and whoever makes P adds the parts up.
+leaves its part of G W2^T in G's place, (D / BLOCK_D, B, R), and whoever makes P adds the parts up.
 """
 
 import triton
@@ -16,7 +16,6 @@ from sweep.trainer.fused.kernels.codes import (
     LOSS,
     N_CODES,
     N_NUMBERS,
-    N_RATES,
     OUTPUT,
 )
 from sweep.trainer.fused.kernels.functions import (
@@ -72,12 +71,8 @@ def decode(
     n_tiles = tl.load(count + slot)
     if n_tiles == JOINED_TILES:
         return
-    code = codes + slot * N_CODES
-    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
-    activation = tl.load(code + ACTIVATION)
-    output = tl.load(code + OUTPUT)
-    loss = tl.load(code + LOSS)
-    delta = tl.load(numbers + slot * N_NUMBERS + DELTA)
+    activation, output, loss, delta = choices_of(slot, codes, numbers)
+    rule = rule_of(slot, codes, rates, numbers)
     mine = tile_list + tl.load(first + slot)
     at_step = tl.load(position + slot)
     start = at_step * B
@@ -119,11 +114,13 @@ def decode(
             BLOCK_D,
             PRECISION,
         )
-        g, lost = descend(o, pixels, seen, d, scale, output, loss, delta, D)
+        g, lost = loss_and_gradient(o, pixels, seen, d, scale, output, loss, delta, D)
         store_errors(gradient, g, b, d, B, D)
         loss_sum += lost
         bias_gradient += tl.sum(g, axis=0)
-        g, lost = descend(also_o, also_pixels, also_seen, d, scale, output, loss, delta, D)
+        g, lost = loss_and_gradient(
+            also_o, also_pixels, also_seen, d, scale, output, loss, delta, D
+        )
         store_errors(gradient, g, also, d, B, D)
         loss_sum += lost
         bias_gradient += tl.sum(g, axis=0)
@@ -154,7 +151,7 @@ def decode_joined(
     bias_first,
     bias_second,
     z,
-    gradient,  # the parts of G W2'
+    gradient,  # the parts of G W2^T
     losses,  # (steps of an epoch, K, D / BLOCK_D), each cell's sum
     K,
     B: tl.constexpr,
@@ -165,7 +162,7 @@ def decode_joined(
     JOINED_TILES: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """What ``decode`` does, of a joined slot: W2's step too, and these outputs' part of G W2'.
+    """What ``decode`` does, of a joined slot: W2's step too, and these outputs' part of G W2^T.
 
     Grid (D / BLOCK_D, K).
     """
@@ -175,12 +172,8 @@ def decode_joined(
     n_tiles = tl.load(count + slot)
     if n_tiles != JOINED_TILES:
         return
-    code = codes + slot * N_CODES
-    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
-    activation = tl.load(code + ACTIVATION)
-    output = tl.load(code + OUTPUT)
-    loss = tl.load(code + LOSS)
-    delta = tl.load(numbers + slot * N_NUMBERS + DELTA)
+    activation, output, loss, delta = choices_of(slot, codes, numbers)
+    rule = rule_of(slot, codes, rates, numbers)
     mine = tile_list + tl.load(first + slot)
     at_step = tl.load(position + slot)
     start = at_step * B
@@ -200,7 +193,7 @@ def decode_joined(
     w = tl.load(decoder + row, mask=mask, other=0.0)
     part = gradient + tl.program_id(0) * B * BLOCK_R
     weight_gradient = tl.zeros((BLOCK_R, BLOCK_D), dtype=tl.float32)
-    for b0 in tl.range(0, B, BLOCK_B, num_stages=2):
+    for b0 in range(0, B, BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
         seen = (b < B) & (start + b < n_images)
         image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
@@ -208,7 +201,7 @@ def decode_joined(
         inputs = inputs_of(z + tile * B * BLOCK_R, b, seen, unit, BLOCK_R)
         h = activate(inputs, activation)
         o = tl.dot(h, w, input_precision=PRECISION) + bias[None, :]
-        g, lost = descend(o, pixels, seen, d, scale, output, loss, delta, D)
+        g, lost = loss_and_gradient(o, pixels, seen, d, scale, output, loss, delta, D)
         loss_sum += lost
         bias_gradient += tl.sum(g, axis=0)
         to_units = tl.dot(g, tl.trans(w), input_precision=PRECISION)
@@ -222,8 +215,20 @@ def decode_joined(
 
 
 @triton.jit
-def descend(o, pixels, seen, d, scale, output, loss, delta, D: tl.constexpr):
-    """The mean loss's gradient by these logits, and the sum of their losses."""
+def choices_of(slot, codes, numbers):
+    """A slot's activation and output, and its loss with its delta."""
+    code = codes + slot * N_CODES
+    return (
+        tl.load(code + ACTIVATION),
+        tl.load(code + OUTPUT),
+        tl.load(code + LOSS),
+        tl.load(numbers + slot * N_NUMBERS + DELTA),
+    )
+
+
+@triton.jit
+def loss_and_gradient(o, pixels, seen, d, scale, output, loss, delta, D: tl.constexpr):
+    """G of these logits, and the sum of their losses."""
     here = seen[:, None] & (d < D)[None, :]
     x = pixels.to(tl.float32) / 255.0
     y = reconstruct(o, output)
@@ -264,9 +269,8 @@ def hidden_gradient(
     if tile < 0:
         return
     slot = tl.load(tile_slot + tile).to(tl.int64)
-    code = codes + slot * N_CODES
-    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
-    activation = tl.load(code + ACTIVATION)
+    activation = tl.load(codes + slot * N_CODES + ACTIVATION)
+    rule = rule_of(slot, codes, rates, numbers)
     joined = tl.load(count + slot) == JOINED_TILES
     unit = tl.arange(0, BLOCK_R)
     in_use = unit < tl.load(tile_units + tile)
@@ -292,9 +296,8 @@ def hidden_gradient(
                 )
                 total = tl.dot(g, tl.trans(w), total, input_precision=PRECISION)
         inputs = inputs_of(z, b, seen, unit, BLOCK_R)
-        p = tl.where(seen[:, None] & in_use[None, :], total * derivative(inputs, activation), 0.0)
-        tl.store(hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
-        bias_gradient += tl.sum(p, axis=0)
+        p = total * derivative(inputs, activation)
+        bias_gradient += store_hidden(hidden, p, b, seen, unit, in_use, B)
     row = tile * BLOCK_R + unit
     recall_and_step(encoder_bias, bias_first, bias_second, row, in_use, bias_gradient, rule)
 
@@ -326,6 +329,7 @@ def update_decoder(
     BLOCK_D: tl.constexpr,
     PARTS: tl.constexpr,  # blocks of outputs, of decode
     JOINED_TILES: tl.constexpr,
+    WHOLE: tl.constexpr,  # whether BLOCK_B has the whole batch
     PRECISION: tl.constexpr,
 ):
     """W2's step of a tile, unless decode_joined took it. Grid (T,).
@@ -337,9 +341,8 @@ def update_decoder(
     if tile < 0:
         return
     slot = tl.load(tile_slot + tile).to(tl.int64)
-    code = codes + slot * N_CODES
-    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
-    activation = tl.load(code + ACTIVATION)
+    activation = tl.load(codes + slot * N_CODES + ACTIVATION)
+    rule = rule_of(slot, codes, rates, numbers)
     unit = tl.arange(0, BLOCK_R)
     in_use = unit < tl.load(tile_units + tile)
     start = tl.load(position + slot) * B
@@ -351,7 +354,7 @@ def update_decoder(
     inputs = inputs_of(z, b, seen, unit, BLOCK_R)
     total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
     if tl.load(count + slot) == JOINED_TILES:
-        if B <= BLOCK_B:
+        if WHOLE:
             total = add_parts(gradient, b, unit, B, BLOCK_R, BLOCK_B, PARTS)
     else:
         h = activate(inputs, activation)
@@ -366,7 +369,7 @@ def update_decoder(
             mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
             ahead = recall(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
             g = errors_of(gradient, b, seen, d, D)
-            if B <= BLOCK_B:
+            if WHOLE:
                 total = tl.dot(g, tl.trans(weight), total, input_precision=PRECISION)
             weight_gradient = tl.dot(tl.trans(h), g, input_precision=PRECISION)
             for b0 in range(BLOCK_B, B, BLOCK_B):
@@ -393,12 +396,11 @@ def update_decoder(
             mine = mine_next
             d += BLOCK_D
             cell += BLOCK_D
-    if B <= BLOCK_B:
-        p = tl.where(seen[:, None] & in_use[None, :], total * derivative(inputs, activation), 0.0)
+    if WHOLE:
+        p = total * derivative(inputs, activation)
         hidden += tile * B * BLOCK_R
-        tl.store(hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
+        bias_gradient = store_hidden(hidden, p, b, seen, unit, in_use, B)
         row = tile * BLOCK_R + unit
-        bias_gradient = tl.sum(p, axis=0)
         recall_and_step(encoder_bias, bias_first, bias_second, row, in_use, bias_gradient, rule)
 
 
@@ -426,6 +428,14 @@ def errors_of(gradient, b, seen, d, D: tl.constexpr):
 
 
 @triton.jit
+def store_hidden(hidden, p, b, seen, unit, in_use, B: tl.constexpr):
+    """P of a tile and these examples, transposed as update_encoder wants it; its sum over them."""
+    p = tl.where(seen[:, None] & in_use[None, :], p, 0.0)
+    tl.store(hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
+    return tl.sum(p, axis=0)
+
+
+@triton.jit
 def add_parts(
     parts,
     b,
@@ -435,7 +445,7 @@ def add_parts(
     BLOCK_B: tl.constexpr,
     PARTS: tl.constexpr,
 ):
-    """G W2' of a joined slot and these examples, its parts added up in their order."""
+    """G W2^T of a joined slot and these examples, its parts added up in their order."""
     total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
     at = b[:, None] * BLOCK_R + unit[None, :]
     for part in range(PARTS):

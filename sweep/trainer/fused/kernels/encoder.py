@@ -6,7 +6,6 @@ Notation: in the package.
 import triton
 from triton import language as tl
 
-from sweep.trainer.fused.kernels.codes import N_CODES, N_NUMBERS, N_RATES
 from sweep.trainer.fused.kernels.functions import pixels_of
 from sweep.trainer.fused.kernels.optimizers import recall, rule_of, step
 
@@ -80,6 +79,7 @@ def update_encoder(
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
+    WHOLE: tl.constexpr,  # whether BLOCK_B has the whole batch
     PRECISION: tl.constexpr,
 ):
     """W1's step of a tile; of batches taken whole, Z of the next one too. Grid (T,).
@@ -90,8 +90,7 @@ def update_encoder(
     if tile < 0:
         return
     slot = tl.load(tile_slot + tile).to(tl.int64)
-    code = codes + slot * N_CODES
-    rule = rule_of(code, rates + slot * N_RATES, numbers + slot * N_NUMBERS)
+    rule = rule_of(slot, codes, rates, numbers)
     unit = tl.arange(0, BLOCK_R)
     in_use = unit < tl.load(tile_units + tile)
     start = tl.load(position + slot) * B
@@ -138,23 +137,25 @@ def update_encoder(
             weight_gradient * (1.0 / 255.0),
             rule,
         )
-        if B <= BLOCK_B:
+        if WHOLE:
             x = pixels_of(images, image_next, seen_next, d, D).to(tl.float32)
             total = tl.dot(x, tl.trans(weight), total, input_precision=PRECISION)
         weight, first, second = ahead
         mine = mine_next
         d += BLOCK_D
         cell += BLOCK_D
-    if B <= BLOCK_B:
+    if WHOLE:
         store_units(total, encoder_bias, z, tile, unit, in_use, b, B, BLOCK_R)
 
 
 @triton.jit
-def store_units(total, encoder_bias, z, tile, unit, in_use, b, B: tl.constexpr, R: tl.constexpr):
+def store_units(
+    total, encoder_bias, z, tile, unit, in_use, b, B: tl.constexpr, BLOCK_R: tl.constexpr
+):
     """Z of a tile and these examples, from the sum over bytes."""
-    bias = tl.load(encoder_bias + tile * R + unit, mask=in_use, other=0.0)
+    bias = tl.load(encoder_bias + tile * BLOCK_R + unit, mask=in_use, other=0.0)
     tl.store(
-        z + tile * B * R + (b[:, None] * R + unit[None, :]),
+        z + tile * B * BLOCK_R + (b[:, None] * BLOCK_R + unit[None, :]),
         total * (1.0 / 255.0) + bias[None, :],
         mask=(b < B)[:, None],
     )

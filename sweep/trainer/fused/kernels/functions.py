@@ -190,8 +190,8 @@ def logits(
 
     The weights are read once for both, and what follows needs the registers of one at a time.
 
-    Summed as its transpose, W2' f(Z)': a card's products of float32 want the second factor with the
-    sum's axis contiguous, which f(Z)' has and W2 has not; the first comes from registers.
+    Summed as its transpose, W2^T f(Z)^T: a card's products of float32 want the second factor with
+    the sum's axis contiguous, which f(Z)^T has and W2 has not; the first comes from registers.
     """
     unit = tl.arange(0, BLOCK_R)
     one = tl.zeros((BLOCK_D, BLOCK_B), dtype=tl.float32)

@@ -305,7 +305,6 @@ def summarise_slots(
     sums,
     report,  # (K, N_REPORT) float64
     K,
-    B: tl.constexpr,
     D: tl.constexpr,
     BLOCK_D: tl.constexpr,
     PARTS: tl.constexpr,
@@ -337,12 +336,13 @@ def summarise_slots(
     part = tl.arange(0, PARTS)
     loss_sum = tl.zeros((PARTS,), dtype=tl.float64)
     culprit = tl.zeros((1,), dtype=tl.float64)
-    for at_step in range(n_steps):
-        cells = losses + (at_step * K + slot) * n_parts + part
+    cells = losses + slot * n_parts + part
+    for _ in range(n_steps):
         loss = tl.load(cells, mask=part < n_parts, other=0.0).to(tl.float64)
         loss_sum += loss
         of_step = tl.zeros((1,), dtype=tl.float64) + tl.sum(loss, axis=0)
         culprit = tl.where(tl.abs(culprit) < float("inf"), of_step, culprit)
+        cells += K * n_parts
     mean = tl.zeros((1,), dtype=tl.float64) + tl.sum(loss_sum, axis=0) / (
         n_images.to(tl.float64) * D
     )

@@ -25,6 +25,7 @@ from sweep.trainer.fused.kernels.codes import (
     LINEAR_WARMUP,
     MOMENTUM,
     N_CODES,
+    N_NUMBERS,
     N_RATES,
     N_SETTINGS,
     N_STEPS,
@@ -88,23 +89,26 @@ def begin_step(count, codes, settings, steps_done, position, rates, K, BLOCK_K: 
 
 
 @triton.jit
-def rule_of(codes, rates, numbers):
-    """How a slot's parameters step, from its rows of these tables: read once, before any loop."""
+def rule_of(slot, codes, rates, numbers):
+    """How a slot's parameters step: read once, before any loop."""
+    code = codes + slot * N_CODES
+    rate = rates + slot * N_RATES
+    number = numbers + slot * N_NUMBERS
     return (
-        tl.load(codes + OPTIMIZER),
-        tl.load(codes + USES_FIRST) != 0,
-        tl.load(codes + USES_SECOND) != 0,
-        tl.load(codes + NESTEROV) != 0,
-        tl.load(rates + RATE),
-        tl.load(rates + STEP_SIZE),
-        tl.load(rates + ROOT_CORRECTION),
-        tl.load(rates + KEPT),
-        tl.load(numbers + MOMENTUM),
-        tl.load(numbers + WEIGHT_DECAY),
-        tl.load(numbers + ONE_MINUS_BETA1),
-        tl.load(numbers + SECOND_KEPT),
-        tl.load(numbers + SECOND_ADDED),
-        tl.load(numbers + EPS),
+        tl.load(code + OPTIMIZER),
+        tl.load(code + USES_FIRST) != 0,
+        tl.load(code + USES_SECOND) != 0,
+        tl.load(code + NESTEROV) != 0,
+        tl.load(rate + RATE),
+        tl.load(rate + STEP_SIZE),
+        tl.load(rate + ROOT_CORRECTION),
+        tl.load(rate + KEPT),
+        tl.load(number + MOMENTUM),
+        tl.load(number + WEIGHT_DECAY),
+        tl.load(number + ONE_MINUS_BETA1),
+        tl.load(number + SECOND_KEPT),
+        tl.load(number + SECOND_ADDED),
+        tl.load(number + EPS),
     )
 
 
@@ -115,9 +119,10 @@ def recall(weights, firsts, seconds, offsets, mask, rule):
     Apart from it, so that a program can ask for them before it sums up the gradient: then the
     memory, which is what an update waits for, works meanwhile.
     """
+    uses_first, uses_second = rule[1], rule[2]
     weight = tl.load(weights + offsets, mask=mask, other=0.0)
-    first = tl.load(firsts + offsets, mask=mask & rule[1], other=0.0)
-    second = tl.load(seconds + offsets, mask=mask & rule[2], other=0.0)
+    first = tl.load(firsts + offsets, mask=mask & uses_first, other=0.0)
+    second = tl.load(seconds + offsets, mask=mask & uses_second, other=0.0)
     return weight, first, second
 
 
@@ -142,11 +147,11 @@ def step(
         optimizer,
         uses_first,
         uses_second,
-        looks_ahead,
+        nesterov,
         rate,
         step_size,
         root_correction,
-        shrink,
+        kept,
         momentum,
         decay,
         first_added,
@@ -155,14 +160,14 @@ def step(
         eps,
     ) = rule
     if optimizer == ADAMW:
-        weight = weight * shrink
+        weight = weight * kept
     elif decay != 0.0:
         gradient = gradient + decay * weight
 
     if optimizer == SGD:
         if momentum != 0.0:
             first = momentum * first + gradient
-            gradient = tl.where(looks_ahead, gradient + momentum * first, first)
+            gradient = tl.where(nesterov, gradient + momentum * first, first)
         weight = weight - rate * gradient
     elif optimizer == RMSPROP:
         second = second_kept * second + second_added * gradient * gradient
