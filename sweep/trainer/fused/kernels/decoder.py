@@ -365,6 +365,7 @@ def update_decoder(
         cell = unit[:, None] * D + d[None, :]
         mine = in_use[:, None] & (d < D)[None, :]
         weight, first, second = recall(weights, firsts, seconds, cell, mine, rule)
+        # What is carried on could be made anew, but then more registers are spilt.
         for _ in range(0, D, BLOCK_D):
             mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
             ahead = recall(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)

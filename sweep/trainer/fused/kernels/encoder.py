@@ -111,9 +111,10 @@ def update_encoder(
     cell = unit[:, None] * D + d[None, :]
     mine = in_use[:, None] & (d < D)[None, :]
     weight, first, second = recall(weights, firsts, seconds, cell, mine, rule)
-    for _ in range(0, D, BLOCK_D):
-        mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
-        ahead = recall(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
+    for d0 in range(0, D, BLOCK_D):
+        d = d0 + tl.arange(0, BLOCK_D)
+        cell = unit[:, None] * D + d[None, :]
+        mine = in_use[:, None] & (d < D)[None, :]
         x = pixels_of(images, image, seen, d, D).to(tl.float32)
         weight_gradient = tl.dot(p, x, input_precision=PRECISION)
         for b0 in range(BLOCK_B, B, BLOCK_B):
@@ -125,6 +126,9 @@ def update_encoder(
                 hidden + (unit[:, None] * B + later[None, :]), mask=(later < B)[None, :], other=0.0
             )
             weight_gradient = tl.dot(late_p, late_x, weight_gradient, input_precision=PRECISION)
+        # Not before the sum, whose registers they would take: the next one hides them as well.
+        mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
+        ahead = recall(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
         weight = step(
             weights,
             firsts,
@@ -141,9 +145,6 @@ def update_encoder(
             x = pixels_of(images, image_next, seen_next, d, D).to(tl.float32)
             total = tl.dot(x, tl.trans(weight), total, input_precision=PRECISION)
         weight, first, second = ahead
-        mine = mine_next
-        d += BLOCK_D
-        cell += BLOCK_D
     if WHOLE:
         store_units(total, encoder_bias, z, tile, unit, in_use, b, B, BLOCK_R)
 
