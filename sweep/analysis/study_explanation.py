@@ -57,10 +57,9 @@ def _is_of(engine: Engine, name: str, number: int, config: Mapping[str, Any]) ->
     return _config(engine, name, number) == in_use(typed_config(config))
 
 
-def explained_in(engine: Engine, name: str) -> str | None:
-    """The study that tells what this one's error comes from, once it tells a first change."""
-    found = study_explanation(engine, name)
-    return found.child if found is not None and found.found.forward.steps else None
+def explained_in(explained: StudyExplanation | None) -> str | None:
+    """The study that tells what another's error comes from, once it tells a first change."""
+    return explained.child if explained is not None and explained.found.forward.steps else None
 
 
 def ignored(engine: Engine, name: str) -> list[str]:

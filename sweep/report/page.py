@@ -172,7 +172,7 @@ def gather_page(engine: Engine, name: str) -> Page:
         ignored=ignored(engine, name),
         atlas=gather_pictures(atlas) if atlas else [],
         atlas_note=_atlas_note(atlas) if atlas else "",
-        charts=_charts(engine, study, table, best, found, floors)
+        charts=_charts(engine, study, table, best, found, floors, explanation)
         | _atlas_charts(atlas)
         | _explained(explanation)
         | _code(useful),
@@ -323,6 +323,7 @@ def _charts(
     best: Sequence[TrialRow],
     found: Verdict | None,
     floors: Floors | None,
+    explanation: StudyExplanation | None,
 ) -> dict[str, list[Chart]]:
     if np.isnan(table.value).all():
         return {}
@@ -341,14 +342,16 @@ def _charts(
         "spread": _spread(study.name, table, found),
         "learning": _learning(engine, study.name, best, found),
         "classes": _classes(study.dataset, found),
-        "settings": _settings(engine, study, table),
+        "settings": _settings(engine, study, table, explanation),
     }
 
 
-def _settings(engine: Engine, study: StudySummary, table: TrialTable) -> list[Chart]:
+def _settings(
+    engine: Engine, study: StudySummary, table: TrialTable, explanation: StudyExplanation | None
+) -> list[Chart]:
     """Importances, the settings that matter most one by one, and all of them at once."""
     found = importances(table, read.domains(engine, study.name))
-    bars = gather_importances(found, study.name, explained_in(engine, study.name))
+    bars = gather_importances(found, study.name, explained_in(explanation))
     charts = [_chart("importances", draw_importances(bars), bars.about)] if bars.names else []
     others = [setting for setting in bars.settings if setting != "hidden_width"]
     for setting in others[:_N_SLICES]:  # the width has a section of its own

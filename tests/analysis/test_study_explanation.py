@@ -17,11 +17,11 @@ def test_a_study_explains_once_it_tells_a_first_change(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     for name in ("begun", "told"):
         add_study(engine, name, created_at=EPOCH - 1)
-    assert explained_in(engine, "told") is None
+    assert explained_in(study_explanation(engine, "told")) is None
     add_explanation(engine, "begun", *ENDS, BOTH)
     add_explanation(engine, "told", *ENDS, BOTH | SINGLE)
-    assert explained_in(engine, "begun") is None
-    assert explained_in(engine, "told") == "told-explain"
+    assert explained_in(study_explanation(engine, "begun")) is None
+    assert explained_in(study_explanation(engine, "told")) == "told-explain"
 
 
 @pytest.mark.parametrize(

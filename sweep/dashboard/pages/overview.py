@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html
 
 from sweep.analysis.importances import importances
-from sweep.analysis.study_explanation import explained_in
+from sweep.analysis.study_explanation import explained_in, study_explanation
 from sweep.dashboard import links
 from sweep.dashboard.edits import study_controls
 from sweep.dashboard.links import Place
@@ -260,7 +260,8 @@ def _register_charts(app: Dash, view: View) -> None:
         name = place["study"]
         table = view.table(name)
         found = importances(table, read.domains(view.engine, name))
-        bars = gather_importances(found, name, explained_in(view.engine, name))
+        explained = explained_in(study_explanation(view.engine, name))
+        bars = gather_importances(found, name, explained)
         drawn = charts.ready(draw_importances(bars))
         return drawn, charts.sized(drawn), bars.about if bars.names else "", pause(table)
 
