@@ -20,11 +20,11 @@ from sweep.trainer.fused.kernels.codes import (
 )
 from sweep.trainer.fused.kernels.functions import (
     activate,
+    batch_of,
     derivative,
     logits,
     loss_gradient,
     loss_of,
-    pixels_of,
     reconstruct,
 )
 from sweep.trainer.fused.kernels.optimizers import recall, recall_and_step, rule_of, step
@@ -88,15 +88,12 @@ def decode(
     order += slot * order_stride
     for b0 in range(0, B, 2 * BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
-        seen = (b < B) & (start + b < n_images)
-        also = b + BLOCK_B
-        also_seen = (also < B) & (start + also < n_images)
         # The pixels first: the products are summed up meanwhile.
-        image = tl.load(order + start + b, mask=seen, other=0)
-        pixels = pixels_of(images, image, seen, d, D)
-        image = tl.load(order + start + also, mask=also_seen, other=0)
-        also_pixels = pixels_of(images, image, also_seen, d, D)
-        o, also_o = logits(
+        pixels = (
+            batch_of(images, order, start, n_images, b, d, B, D),
+            batch_of(images, order, start, n_images, b + BLOCK_B, d, B, D),
+        )
+        o = logits(
             z,
             decoder,
             bias,
@@ -105,7 +102,7 @@ def decode(
             tile_units,
             activation,
             b,
-            also,
+            b + BLOCK_B,
             d,
             B,
             D,
@@ -114,16 +111,15 @@ def decode(
             BLOCK_D,
             PRECISION,
         )
-        g, lost = loss_and_gradient(o, pixels, seen, d, scale, output, loss, delta, D)
-        store_errors(gradient, g, b, d, B, D)
-        loss_sum += lost
-        bias_gradient += tl.sum(g, axis=0)
-        g, lost = loss_and_gradient(
-            also_o, also_pixels, also_seen, d, scale, output, loss, delta, D
-        )
-        store_errors(gradient, g, also, d, B, D)
-        loss_sum += lost
-        bias_gradient += tl.sum(g, axis=0)
+        for block in tl.static_range(2):
+            of = b + block * BLOCK_B
+            seen = (of < B) & (start + of < n_images)
+            g, lost = loss_and_gradient(
+                o[block], pixels[block], seen, d, scale, output, loss, delta, D
+            )
+            store_errors(gradient, g, of, d, B, D)
+            loss_sum += lost
+            bias_gradient += tl.sum(g, axis=0)
     recall_and_step(decoder_bias, bias_first, bias_second, at_bias, d_in, bias_gradient, rule)
     block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(0) + tl.program_id(0)
     tl.store(losses + block, loss_sum)
@@ -186,6 +182,7 @@ def decode_joined(
     bias_gradient = tl.zeros((BLOCK_D,), dtype=tl.float32)
     loss_sum = 0.0
     gradient += slot * B * D
+    order += slot * order_stride
     unit = tl.arange(0, BLOCK_R)
     tile = tl.load(mine).to(tl.int64)
     mask = (unit < tl.load(tile_units + tile))[:, None] & d_in[None, :]
@@ -196,8 +193,7 @@ def decode_joined(
     for b0 in range(0, B, BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
         seen = (b < B) & (start + b < n_images)
-        image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
-        pixels = pixels_of(images, image, seen, d, D)
+        pixels = batch_of(images, order, start, n_images, b, d, B, D)
         inputs = inputs_of(z + tile * B * BLOCK_R, b, seen, unit, BLOCK_R)
         h = activate(inputs, activation)
         o = tl.dot(h, w, input_precision=PRECISION) + bias[None, :]

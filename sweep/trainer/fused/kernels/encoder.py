@@ -6,7 +6,7 @@ Notation: in the package.
 import triton
 from triton import language as tl
 
-from sweep.trainer.fused.kernels.functions import pixels_of
+from sweep.trainer.fused.kernels.functions import batch_of, pixels_of
 from sweep.trainer.fused.kernels.optimizers import recall, rule_of, step
 
 
@@ -119,9 +119,7 @@ def update_encoder(
         weight_gradient = tl.dot(p, x, input_precision=PRECISION)
         for b0 in range(BLOCK_B, B, BLOCK_B):
             later = b0 + b
-            late_seen = (later < B) & (start + later < n_images)
-            late_image = tl.load(order + start + later, mask=late_seen, other=0)
-            late_x = pixels_of(images, late_image, late_seen, d, D).to(tl.float32)
+            late_x = batch_of(images, order, start, n_images, later, d, B, D).to(tl.float32)
             late_p = tl.load(
                 hidden + (unit[:, None] * B + later[None, :]), mask=(later < B)[None, :], other=0.0
             )

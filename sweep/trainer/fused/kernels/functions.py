@@ -168,6 +168,14 @@ def pixels_of(images, image, seen, d, D: tl.constexpr):
 
 
 @triton.jit
+def batch_of(images, order, start, n_images, b, d, B: tl.constexpr, D: tl.constexpr):
+    """Bytes of a batch's examples b, which are the images that ``order`` has from ``start`` on."""
+    seen = (b < B) & (start + b < n_images)
+    image = tl.load(order + start + b, mask=seen, other=0)
+    return pixels_of(images, image, seen, d, D)
+
+
+@triton.jit
 def logits(
     z,
     decoder,

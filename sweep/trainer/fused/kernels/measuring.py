@@ -82,8 +82,7 @@ def measure(
     copies += slot * B * D
     for b0 in range(0, B, 2 * BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
-        also = b + BLOCK_B
-        o, also_o = logits(
+        o = logits(
             z,
             decoder,
             bias,
@@ -92,7 +91,7 @@ def measure(
             tile_units,
             activation,
             b,
-            also,
+            b + BLOCK_B,
             d,
             B,
             D,
@@ -101,40 +100,24 @@ def measure(
             BLOCK_D,
             PRECISION,
         )
-        add_errors(
-            o,
-            output,
-            images,
-            n_images,
-            labels,
-            n_classes,
-            start,
-            b,
-            d,
-            sums,
-            class_squares,
-            copies,
-            keep,
-            B,
-            D,
-        )
-        add_errors(
-            also_o,
-            output,
-            images,
-            n_images,
-            labels,
-            n_classes,
-            start,
-            also,
-            d,
-            sums,
-            class_squares,
-            copies,
-            keep,
-            B,
-            D,
-        )
+        for block in tl.static_range(2):
+            add_errors(
+                o[block],
+                output,
+                images,
+                n_images,
+                labels,
+                n_classes,
+                start,
+                b + block * BLOCK_B,
+                d,
+                sums,
+                class_squares,
+                copies,
+                keep,
+                B,
+                D,
+            )
 
 
 @triton.jit
