@@ -10,11 +10,12 @@ SweepError                  1  anything else
 ├── FailureLimitError       6  too many trials failed
 ├── StudyHeldError          7  another coordinator holds the study
 ├── DeviceError             8  the device asked for is not there, or the Ray cluster is lost
+│   └── FusedUnavailableError  8  the fused trainer cannot be used on a device
 ├── DataError               9  data missing or damaged
 └── NoRoomError            10  no room or no permission to write
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 
@@ -83,6 +84,16 @@ class DeviceError(SweepError):
     """The device asked for is not on this machine."""
 
     exit_code = 8
+
+
+class FusedUnavailableError(DeviceError):
+    """The fused trainer cannot be used on this device, whose reference trainer may well work.
+
+    ``details`` are lines such as each difference that the self-check found too large.
+    """
+
+    def __init__(self, reason: str, details: Iterable[str] = ()) -> None:
+        super().__init__("\n  ".join([reason, *details]))
 
 
 class DataError(SweepError):

@@ -441,6 +441,8 @@ class PopulationSession(Generic[Epoch]):
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    torch = sys.modules.get("torch")  # whoever raises its error has loaded it
-    kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds)
+    if "torch" not in sys.modules:  # a worker that only pretends to train
+        return isinstance(error, MemoryError)
+    from sweep.trainer.device_errors import is_out_of_memory
+
+    return is_out_of_memory(error)

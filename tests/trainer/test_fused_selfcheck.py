@@ -1,6 +1,8 @@
 """What a worker on a GPU checks before it trains: here the interpreter is the device."""
 
 import errno
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from subprocess import CalledProcessError
@@ -10,17 +12,20 @@ import pytest
 import torch
 from triton.runtime.errors import OutOfResources
 
-from sweep.errors import DeviceError
+from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
-from sweep.trainer.fused import check_kernels, kernels, selfcheck
+from sweep.trainer.fused import Blocks, check_kernels, compare_trainers, kernels, selfcheck
 from sweep.trainer.fused.selfcheck import TOLERANCES
 from tests.fused_factories import DEVICE, LARGE_BLOCKS, small_data
 
 
 def check(batch_size: int = 16, units: int = 128) -> None:
     """With as few programs as possible: with units = 16 slots of one tile are joined."""
-    blocks = replace(LARGE_BLOCKS, units=units)
-    check_kernels(small_data(), DEVICE, batch_size=batch_size, blocks=blocks)
+    check_kernels(small_data(), DEVICE, batch_size=batch_size, blocks=blocks_of(units))
+
+
+def blocks_of(units: int) -> Blocks:
+    return replace(LARGE_BLOCKS, units=units)
 
 
 class Launching:
@@ -70,7 +75,7 @@ def test_a_kernel_that_does_nothing_is_noticed(
     kernel: str, batch_size: int, units: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernels, kernel, Launching(nothing))
-    with pytest.raises(DeviceError, match=r"other numbers .* in ieee: .*`--trainer reference`"):
+    with pytest.raises(FusedUnavailableError, match=r"other numbers .*\n  ieee: .* differs by"):
         check(batch_size, units)
 
 
@@ -85,14 +90,14 @@ def test_products_of_less_precision_than_asked_for_are_noticed(
             return lambda *args, **sizes: decode[grid](*args, **sizes | {"PRECISION": "tf32"})
 
     monkeypatch.setattr(kernels, "decode", Imprecise())
-    with pytest.raises(DeviceError, match="in ieee"):
+    with pytest.raises(DeviceError, match="ieee: "):
         check()
 
 
 def test_limits_in_tf32_hold_too(monkeypatch: pytest.MonkeyPatch) -> None:
     tight = replace(TOLERANCES["tf32"], measured=1e-9)
     monkeypatch.setattr(selfcheck, "TOLERANCES", {"tf32": tight})
-    with pytest.raises(DeviceError, match="in tf32: train_loss"):
+    with pytest.raises(DeviceError, match="tf32: train_loss"):
         check()
 
 
@@ -112,8 +117,56 @@ def test_kernels_that_do_not_run_are_told_of_in_words(
         raise failure
 
     monkeypatch.setattr(kernels, "decode", Launching(fail))
-    with pytest.raises(DeviceError, match=r"do not run on .*`--trainer reference`"):
+    with pytest.raises(FusedUnavailableError, match="do not run on .*Triton"):
         check()
+
+
+def test_memory_that_runs_out_is_not_taken_for_a_card_without_the_fused_trainer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(kernels, "decode", Launching(fail))
+    with pytest.raises(DeviceError, match="no memory is left .* Tried to allocate") as failed:
+        check()
+    assert not isinstance(failed.value, FusedUnavailableError)
+
+
+def test_every_difference_over_its_limit_is_told_of_both_precisions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kernels, "update_decoder", Launching(nothing))
+    differences = compare_trainers(small_data(), DEVICE, batch_size=16, blocks=blocks_of(128))
+    wrong = [str(difference) for difference in differences if difference.too_large]
+    assert {line[:4] for line in wrong} == {"ieee", "tf32"} and len(wrong) > 10
+    with pytest.raises(FusedUnavailableError) as refused:
+        check()
+    assert str(refused.value).split("\n  ")[1:] == wrong
+
+
+def test_each_comparison_comes_with_its_limit() -> None:
+    differences = compare_trainers(small_data(), DEVICE, batch_size=16, blocks=blocks_of(128))
+    assert {difference.name for difference in differences} == {
+        *("train_loss", "val_mse", "test_mse"),
+        *("encoder_weight", "encoder_bias", "decoder_weight", "decoder_bias"),
+    }
+    assert len(differences) == 2 * len(Activation) * 7
+    assert all(0 <= difference.share <= 1 for difference in differences)
+
+
+def test_the_check_compares_as_much_in_optimised_python() -> None:
+    # `python -O` drops assertions, and whatever they do.
+    script = (
+        "from tests.fused_factories import *\n"
+        "from sweep.trainer.fused import compare_trainers as compare\n"
+        "print(len(compare(small_data(), DEVICE, batch_size=16, "
+        "blocks=replace(LARGE_BLOCKS, units=128))))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-O", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert int(answer.stdout) == 2 * len(Activation) * 7
 
 
 def test_weights_that_diverge_are_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +174,7 @@ def test_weights_that_diverge_are_a_difference(monkeypatch: pytest.MonkeyPatch) 
         args[9].fill_(torch.nan)
 
     monkeypatch.setattr(kernels, "encode", Launching(poison))
-    with pytest.raises(DeviceError, match=r"in ieee: .* became nan"):
+    with pytest.raises(DeviceError, match=r"ieee: .* became nan"):
         check()
 
 

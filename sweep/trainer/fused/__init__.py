@@ -2,15 +2,17 @@
 
 from sweep.trainer.fused.memory import PopulationSize, Shape, population_size
 from sweep.trainer.fused.population import Blocks
-from sweep.trainer.fused.selfcheck import check_kernels
+from sweep.trainer.fused.selfcheck import Difference, check_kernels, compare_trainers
 from sweep.trainer.fused.trainer import FusedTrainer, Launched
 
 __all__ = [
     "Blocks",
+    "Difference",
     "FusedTrainer",
     "Launched",
     "PopulationSize",
     "Shape",
     "check_kernels",
+    "compare_trainers",
     "population_size",
 ]

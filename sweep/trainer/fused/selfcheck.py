@@ -1,9 +1,10 @@
-"""Whether this device computes what the reference trainer does, before a study trusts it.
+"""The self-check: whether this device computes what the reference trainer computes.
 
-A card, driver or compiler that the kernels were never run with could give wrong numbers without a
-word. So a worker first trains a few small trials both ways, on made-up images of the study's size:
-every activation, loss, output, optimizer and schedule, in both precisions, with whole batches and
-a smaller last one. The kernels are those that the study then runs, so they are compiled once.
+A card, driver or compiler that the kernels have never run on could give wrong numbers silently. So
+before a study trusts a device, its worker trains a few small trials with both trainers, on random
+images of the study's size: every activation, loss, output, optimizer and schedule, in both
+precisions, with full batches and a smaller last one. The kernels are the ones that the study then
+runs, so they are compiled once.
 """
 
 import gc
@@ -22,9 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from triton.errors import TritonError
 
-from sweep.errors import DeviceError
+from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.trainer.data import DeviceData
+from sweep.trainer.device_errors import is_out_of_memory
 from sweep.trainer.fused.compiling import compile_kernels
 from sweep.trainer.fused.population import Blocks
 from sweep.trainer.fused.trainer import FusedTrainer
@@ -32,8 +34,6 @@ from sweep.trainer.randomness import initial_weights
 from sweep.trainer.reference import ReferenceTrainer, Training
 from sweep.trainer.weights import load_model
 from sweep.trial import EpochDone, Limits, TrialConfig, TrialDiverged, TrialSpec
-
-INSTEAD = "`--trainer reference` trains without it, one trial at a time."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,60 +56,93 @@ TOLERANCES = {
 
 
 class Difference(NamedTuple):
-    """What one trial has in both trainers."""
+    """One number that both trainers computed for one trial, compared."""
 
+    #: Of products: "ieee" or "tf32".
+    precision: str
     trial: TrialSpec
     #: "val_mse", "encoder_weight", …
     name: str
     relative: float
+    #: The limit: the largest difference that rounding explains.
     allowed: float
 
     @property
     def too_large(self) -> bool:
-        """NaN is."""
+        """Whether the difference exceeds its limit; NaN does."""
         return not self.relative <= self.allowed
+
+    @property
+    def share(self) -> float:
+        """The difference as a share of its limit; infinite for NaN."""
+        share = self.relative / self.allowed
+        return math.inf if math.isnan(share) else share
 
     def __str__(self) -> str:
         config = self.trial.config
         return (
-            f"{self.name} of {config.hidden_width} {config.activation} units ({config.loss}, "
-            f"{config.output}, {config.optimizer}) by {self.relative:.1e}, where rounding explains "
-            f"{self.allowed:.0e}"
+            f"{self.precision}: {self.name} of {config.hidden_width} {config.activation} units "
+            f"({config.loss}, {config.output}, {config.optimizer}) differs by {self.relative:.1e}, "
+            f"limit {self.allowed:.0e}"
         )
 
 
 def check_kernels(
     shaped_as: DeviceData, device: torch.device, *, batch_size: int, blocks: Blocks | None = None
-) -> None:
-    """Raises DeviceError where the fused trainer fails, or disagrees with the reference trainer."""
+) -> list[Difference]:
+    """Compare both trainers on this device; return all comparisons if each is within its limit.
+
+    Raises FusedUnavailableError where the fused trainer does not run or disagrees, with every
+    difference over its limit; DeviceError where the device has no memory left for the check.
+    """
+    differences = compare_trainers(shaped_as, device, batch_size=batch_size, blocks=blocks)
+    wrong = [difference for difference in differences if difference.too_large]
+    if wrong:
+        raise FusedUnavailableError(
+            f"the fused trainer computes other numbers than the reference trainer on "
+            f"{_named(device)}: {len(wrong)} of {len(differences)} comparisons exceed their limits",
+            map(str, wrong),
+        )
+    return differences
+
+
+def compare_trainers(
+    shaped_as: DeviceData, device: torch.device, *, batch_size: int, blocks: Blocks | None = None
+) -> list[Difference]:
+    """Train the check's trials with both trainers, in both precisions; return all comparisons.
+
+    ``shaped_as`` gives the size of an image. Raises FusedUnavailableError where the kernels do not
+    compile or run, DeviceError where the memory runs out.
+    """
     data = _made_up(shaped_as, device, batch_size)
     if device.type == "cuda":
-        with _told(device):
+        with _failures_in_words(device):
             compile_kernels(data.train, batch_size=batch_size, precisions=TOLERANCES, blocks=blocks)
+    differences: list[Difference] = []
     for precision in TOLERANCES:
-        with _told(device):
-            differences = list(_differences(data, device, precision, batch_size, blocks))
-        wrong = [difference for difference in differences if difference.too_large]
-        if wrong:
-            raise DeviceError(
-                f"the fused trainer computes other numbers than the reference trainer on "
-                f"{_named(device)}, in {precision}: {wrong[0]}"
-                f" ({len(wrong)} of {len(differences)} comparisons failed). {INSTEAD}"
-            )
+        with _failures_in_words(device):
+            differences += _differences(data, device, precision, batch_size, blocks)
+    return differences
 
 
 @contextmanager
-def _told(device: torch.device) -> Iterator[None]:
-    """Whatever keeps the kernels from running, as a DeviceError; the memory is free afterwards.
+def _failures_in_words(device: torch.device) -> Iterator[None]:
+    """Raise a DeviceError for whatever keeps the kernels from running, and free the memory.
 
-    Triton's cache that cannot be written, and a C compiler without Python's headers, as well.
+    That includes a cache of Triton's that cannot be written, and a C compiler that does not find
+    Python's headers. Memory that ran out says nothing about the kernels: a plain DeviceError.
     """
     try:
         yield
     except (TritonError, RuntimeError, OSError, SubprocessError) as error:
-        raise DeviceError(
-            f"the fused trainer's kernels do not run on {_named(device)}: "
-            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}. {INSTEAD}"
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        if is_out_of_memory(error):
+            raise DeviceError(
+                f"no memory is left for the fused trainer's self-check on {_named(device)}: "
+                f"{reason}. `nvidia-smi` shows what else uses the GPU."
+            ) from error
+        raise FusedUnavailableError(
+            f"the fused trainer's kernels do not run on {_named(device)}: {reason}"
         ) from error
     finally:
         _free(device)
@@ -130,9 +163,11 @@ def _differences(
     )
     reference = ReferenceTrainer(data, device)
     try:
-        assert all(fused.admit(trial) for trial in trials)
+        for trial in trials:
+            if not fused.admit(trial):
+                raise RuntimeError(f"the population has no place for trial {trial.number}")
         for trial, event in zip(trials, fused.train_epoch(), strict=True):
-            yield from _of_trial(trial, event, fused, reference.start(trial), TOLERANCES[precision])
+            yield from _of_trial(trial, event, fused, reference.start(trial), precision)
     finally:
         fused.close()
 
@@ -142,11 +177,12 @@ def _of_trial(
     event: EpochDone | TrialDiverged,
     fused: FusedTrainer,
     training: Training,
-    tolerance: Tolerance,
+    precision: str,
 ) -> Iterator[Difference]:
-    """After an epoch, which is its only one."""
+    """Compare a trial after its only epoch."""
+    tolerance = TOLERANCES[precision]
     if isinstance(event, TrialDiverged):  # the trials are tame: none does in the reference trainer
-        yield Difference(trial, event.reason, math.nan, tolerance.measured)
+        yield Difference(precision, trial, event.reason, math.nan, tolerance.measured)
         return
     (metrics,), (expected,) = event.metrics, training.train_epoch()
     nothing_else = Limits(weights=-math.inf, pictures=-math.inf)
@@ -157,14 +193,14 @@ def _of_trial(
         "test_mse": (got.results[0].test_mse, truth.results[0].test_mse),
     }
     for name, (ours, theirs) in measured.items():
-        yield Difference(trial, name, abs(ours / theirs - 1), tolerance.measured)
+        yield Difference(precision, trial, name, abs(ours / theirs - 1), tolerance.measured)
     assert truth.weights is not None
     weights, true_weights = fused.weights(trial.number)[0], load_model(truth.weights).weights
     first = initial_weights(trial.config, fused.data.n_inputs, trial.seeds[0])
     parts = zip(weights._fields, weights, true_weights, first, strict=True)
     for name, one, other, before in parts:
         moved = float((one - other).norm() / (other - before).norm())
-        yield Difference(trial, name, moved, tolerance.moved)
+        yield Difference(precision, trial, name, moved, tolerance.moved)
 
 
 def _trials(batch_size: int) -> list[TrialSpec]:

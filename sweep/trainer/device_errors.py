@@ -1,0 +1,33 @@
+"""Which errors of torch and Triton mean that memory ran out."""
+
+from collections.abc import Iterator
+
+import torch
+
+#: What a RuntimeError says that is no OutOfMemoryError: "CUDA error: out of memory" for page-locked
+#: memory and CUDA graphs (torch.AcceleratorError), "Triton Error [CUDA]: out of memory" for the
+#: launch of a kernel, CUBLAS_STATUS_ALLOC_FAILED, and the allocator of the CPU.
+_WORDS = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or one that it arose from, says that the memory is full.
+
+    Where memory runs out while a CUDA graph is captured, the end of the capture fails as well, with
+    an error of its own.
+    """
+    return any(map(_says_out_of_memory, _chain(error)))
+
+
+def _says_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in _WORDS)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that it arose from, the newest first."""
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
