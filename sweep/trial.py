@@ -227,7 +227,7 @@ class TestMetrics:
     #: Mean squared error of each class, in the order of the labels.
     per_class_mse: tuple[float, ...]
     n_parameters: int
-    #: Both trainers give them; None in results that were recorded before they did.
+    #: None until they are measured, on the validation images.
     diagnostics: Diagnostics | None = None
 
 

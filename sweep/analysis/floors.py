@@ -28,8 +28,6 @@ ROUNDING = 1e-9
 _CHUNK_ROWS = 4_000
 #: Copies are kept from width to width; so few of them stay in the processor's cache.
 _COPIED_ROWS = 250
-#: Begins a key: floors that a former version kept, and that lack some numbers, are not found.
-_VERSION = "2"
 #: Widths to an octave at which cut copies are measured.
 _PER_OCTAVE = 2
 
@@ -91,9 +89,7 @@ class Floors:
 
 def data_key(sha256: str, fraction: float, seed: int, train_limit: int | None = None) -> str:
     """What floors are stored under: the data's checksum and how it is split."""
-    return (
-        f"{_VERSION}:{sha256}:{fraction!r}:{seed}:{'all' if train_limit is None else train_limit}"
-    )
+    return f"{sha256}:{fraction!r}:{seed}:{'all' if train_limit is None else train_limit}"
 
 
 def compute_floors(

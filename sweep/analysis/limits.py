@@ -190,8 +190,7 @@ def _units(
     if saturated >= _SATURATED:
         because = f"the hidden units are saturated for {percent(saturated)} of the images"
         return Limited(limit=Limit.SATURATION, because=because)
-    # Not measured in results of an older version.
-    stuck = diagnostics.get("stuck_share", 0.0)
+    stuck = diagnostics["stuck_share"]
     if stuck >= _STUCK:
         because = f"{percent(stuck)} of the error is made where the output is saturated"
         return Limited(limit=Limit.SATURATION, because=because)

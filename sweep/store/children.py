@@ -119,12 +119,8 @@ def _why_not(
     study: Row[Any, Any], child: Row[Any], attribute: Mapping[str, Any], kind: Kind
 ) -> str | None:
     """What tells that a child is of another study of that name; None where nothing does."""
-    name, study_created_at = attribute["study"], attribute.get("study_created_at")
-    if study_created_at is None:
-        is_another = child.created_at < study.created_at
-    else:
-        is_another = study_created_at != study.created_at
-    if is_another:
+    name = attribute["study"]
+    if attribute["study_created_at"] != study.created_at:
         return f"{_VERBS[kind]} another study that was called '{name}'"
     hashes = {row.provenance.get("data_sha256") for row in (study, child)} - {None}
     return f"was trained on other data than '{name}'" if len(hashes) > 1 else None

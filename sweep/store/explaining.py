@@ -17,8 +17,8 @@ class Explained:
     #: The study that they are of.
     study: str
     #: When that one was made, by its database's clock: another may have its name by now, but no
-    #: other was made then, and a copy keeps it. None where it was stored before this was kept.
-    study_created_at: float | None = None
+    #: other was made then, and a copy keeps it.
+    study_created_at: float
     #: Trials of that study; None for a baseline that is none of its trials.
     from_number: int | None
     to_number: int

@@ -81,8 +81,8 @@ def check_schema(engine: Engine) -> None:
             )
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring our tables to this version's schema, or to an older revision of it."""
+def upgrade(engine: Engine) -> None:
+    """Upgrade our tables to this version's schema."""
     with writing(engine) as connection:
         unlimited(connection)
         # Here: it takes a fifth of a second to load, which those who only read would wait for.
@@ -92,7 +92,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         config = alembic.config.Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["connection"] = connection
-        alembic.command.upgrade(config, revision)
+        alembic.command.upgrade(config, "head")
 
 
 def revisions() -> list[str]:

@@ -164,7 +164,7 @@ class SeedResult:
     psnr: float | None
     exact_pixels: float | None
     per_class_mse: tuple[float, ...] | None
-    #: Numbers of trial.Diagnostics, by name; None in studies from before they were measured.
+    #: Numbers of trial.Diagnostics, by name; None where they were not measured.
     diagnostics: Mapping[str, float] | None
 
 

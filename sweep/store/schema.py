@@ -146,7 +146,7 @@ sweep_results = Table(
     Column("psnr", Float),
     Column("exact_pixels", Float),
     Column("per_class_mse", JSON),
-    #: trial.Diagnostics; NULL in results from before they were measured.
+    #: trial.Diagnostics; NULL where they were not measured.
     Column("diagnostics", JSON(none_as_null=True)),
 )
 

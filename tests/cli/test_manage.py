@@ -16,6 +16,7 @@ from sweep.store.engine import Engine
 from sweep.store.schema import sweep_leases
 from sweep.trial import TrialConfig
 from tests.cli_runner import Cli
+from tests.second_revision import outdate
 from tests.store_factories import add_explanation, add_rows, lease_row
 
 
@@ -169,6 +170,17 @@ def test_prepare_checks_a_folder_of_files_before_it_takes_them(cli: Cli, tmp_pat
 def test_db_init_makes_the_tables_once_and_again(cli: Cli) -> None:
     assert cli("db", "init").code == 0
     assert cli("db", "init").code == 0
+    assert cli("db", "upgrade").code == 0
+    assert cli("list").code == 0
+
+
+def test_db_upgrade_upgrades_the_tables_of_an_older_version(
+    cli: Cli, store: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outdate(store, tmp_path, monkeypatch)
+    refused = cli("list")
+    assert refused.code == 5
+    assert "sweep db upgrade" in refused.err
     assert cli("db", "upgrade").code == 0
     assert cli("list").code == 0
 

@@ -1,5 +1,7 @@
 """Tables that are not as this version writes them."""
 
+from pathlib import Path
+
 import pytest
 import sqlalchemy
 from sqlalchemy import Engine
@@ -7,6 +9,7 @@ from sqlalchemy import Engine
 from sweep.store import drift
 from sweep.store.engine import writing
 from sweep.store.migrate import open_store
+from tests.second_revision import outdate
 from tests.store_factories import add_study
 
 
@@ -67,20 +70,10 @@ def test_what_is_lost_for_good_or_not_ours_is_only_told(engine: Engine) -> None:
     ]
 
 
-def test_an_older_version_is_upgraded(engine: Engine) -> None:
-    change(
-        engine,
-        "ALTER TABLE sweep_trials DROP COLUMN reused_from",
-        "ALTER TABLE sweep_studies DROP COLUMN ended_because",
-        *(
-            f"ALTER TABLE sweep_workers DROP COLUMN {column}"
-            for column in ("n_threads", "driver_version", "utilisation", "utilisation_since_first")
-        ),
-        "ALTER TABLE sweep_leases DROP COLUMN held_seconds",
-        "DROP TABLE sweep_decompositions",
-        "DROP TABLE sweep_probes",
-        "UPDATE sweep_alembic_version SET version_num = '0003'",
-    )
+def test_an_older_version_is_upgraded(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outdate(engine, tmp_path, monkeypatch)
     (difference,) = drift.differences(engine)
     assert difference.is_behind
     drift.mend(engine, "x", [difference])

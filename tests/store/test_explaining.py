@@ -1,20 +1,17 @@
 """Which studies explain another one, on both databases."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine
 
 from sweep.errors import NotFoundError
 from sweep.store import copy
 from sweep.store.annotate import delete_study
-from sweep.store.engine import writing
 from sweep.store.explaining import explained_by, explaining, strangers
 from sweep.store.migrate import open_store
-from sweep.store.schema import study_user_attributes
 from sweep.trial import TrialConfig
 from tests.store_factories import EPOCH, add_explanation, add_study, new_store, sqlite_store
 
@@ -69,23 +66,3 @@ def test_a_copy_is_explained_as_the_study_was(tmp_path: Path, postgres_store_url
             copy.copy_study(one, other, name)
         assert list(explaining(other, "x")) == ["x-explain"]
     target.dispose()
-
-
-@pytest.mark.parametrize(("made_after", "is_of_it"), [(0.0, True), (5.0, True), (-5.0, False)])
-def test_one_stored_without_its_studys_time_is_of_it_if_it_is_younger(
-    tmp_path: Path, made_after: float, is_of_it: bool
-) -> None:
-    engine = sqlite_store(tmp_path)
-    add_study(engine, "x")
-    explain(engine, created_at=EPOCH + made_after)
-    _forget_the_time(engine)
-    assert (list(explaining(engine, "x")) == ["x-explain"]) is is_of_it
-    assert len(strangers(engine, "x")) == (not is_of_it)
-
-
-def _forget_the_time(engine: Engine) -> None:
-    with writing(engine) as connection:
-        value = study_user_attributes.c.value_json
-        stored = json.loads(connection.scalars(select(value)).one())
-        del stored["study_created_at"]
-        connection.execute(update(study_user_attributes).values(value_json=json.dumps(stored)))

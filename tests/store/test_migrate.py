@@ -17,10 +17,11 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from sweep.errors import NoRoomError, StoreError
 from sweep.store import read
-from sweep.store.engine import connect, storage_url, writing
+from sweep.store.engine import connect, storage_url
 from sweep.store.migrate import open_store, revisions, upgrade
 from sweep.store.schema import sweep_metadata
-from tests.store_factories import EPOCH, add_study, add_trial
+from tests.second_revision import outdate
+from tests.store_factories import add_study, add_trial
 
 
 def test_the_migrations_make_what_the_schema_says(storage_url: str) -> None:
@@ -107,41 +108,29 @@ def test_a_schema_we_do_not_know_is_refused(tmp_path: Path, change: str, says: s
         open_store(url)
 
 
-def test_a_store_of_an_older_version_keeps_its_rows_when_it_is_brought_up(storage_url: str) -> None:
-    engine = _at_first_version(storage_url)
+def test_a_store_of_an_older_version_keeps_its_rows_when_it_is_upgraded(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_store(store_url)
+    add_trial(engine, add_study(engine, "old"), 0, 0.25)
+    outdate(engine, tmp_path, monkeypatch)
     with pytest.raises(StoreError, match="sweep db upgrade"):
-        open_store(storage_url)
+        open_store(store_url)
     upgrade(engine)
     engine.dispose()
-    engine = open_store(storage_url)
-    assert [(row.number, row.value) for row in read.trials(engine, "old")] == [(0, 0.25)]
-    assert (read.table(engine, "old").revision, read.table(engine, "old").value[0]) == (0, 0.25)
-    add_trial(engine, add_study(engine, "new"), 0, 0.1)
-    assert read.table(engine, "new").revision == 1
+    (trial,) = read.trials(open_store(store_url), "old")
+    assert (trial.number, trial.value, trial.reused_from) == (0, 0.25, None)
 
 
-def _at_first_version(url: str) -> sqlalchemy.Engine:
-    """A store as the first version made it, with a study."""
-    optuna.create_study(storage=url, study_name="theirs")  # their tables
-    engine = connect(storage_url(url))
-    upgrade(engine, "0001")
-    with writing(engine) as connection:
-        for statement in _FIRST_ROWS:
-            connection.execute(sqlalchemy.text(statement))
-    return engine
-
-
-_FIRST_ROWS = (
-    "INSERT INTO studies (study_id, study_name) VALUES (7, 'old')",
-    "INSERT INTO study_directions (study_id, objective, direction) VALUES (7, 0, 'MINIMIZE')",
-    "INSERT INTO trials (trial_id, number, study_id, state) VALUES (9, 0, 7, 'COMPLETE')",
-    "INSERT INTO trial_values (trial_id, objective, value, value_type)"
-    " VALUES (9, 0, 0.25, 'FINITE')",
-    "INSERT INTO sweep_studies (study_id, study_file, settings, provenance, dataset, created_at,"
-    f" updated_at, phase) VALUES (7, '', '{{}}', '{{}}', 'mnist', {EPOCH}, {EPOCH}, 'finished')",
-    "INSERT INTO sweep_trials (trial_id, study_id, number, attempt, config, seeds, invalid)"
-    " VALUES (9, 7, 0, 1, '{}', '[]', false)",
-)
+def test_an_upgraded_store_is_refused_by_the_older_version(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_store(store_url)
+    with monkeypatch.context() as newer:
+        outdate(engine, tmp_path, newer)
+        upgrade(engine)
+    with pytest.raises(StoreError, match="newer sweep"):
+        open_store(store_url)
 
 
 def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
