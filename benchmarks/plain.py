@@ -1,0 +1,249 @@
+"""Whole commands on a CPU, side by side: ``sweep start`` and the script that it saves writing.
+
+    python -m benchmarks.plain
+    python -m benchmarks.plain --fields quickstart --rounds 3 --agree
+
+The script is ``plain_study.py``: Optuna with SQLite, an nn.Module, a DataLoader, torch.optim. It
+trains the configurations of the `sweep start` before it, on the same images and cores, so both
+sides train the same. Both times are those of whole commands, medians over the rounds.
+
+The last columns say how fast sweep trains: the floating-point operations of its products over the
+seconds that its workers trained, and that speed as a share of what torch.mm reaches on all cores
+for 128 x 784 by 784 x 784. ``--agree`` trains every configuration again with the reference trainer
+and prints the largest relative difference between the validation errors.
+
+Exits with 1 where a ratio is below the goal of its field.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tomlkit
+import torch
+
+from benchmarks import plain_study
+from sweep import datasets, studyfile
+from sweep.datasets import Images
+from sweep.launch.devices import n_cores
+from sweep.studyfile import StudyFile
+from sweep.studyfile.domains import Float, Int
+from sweep.trainer.data import DeviceData
+from sweep.trainer.reference import ReferenceTrainer
+from sweep.trial import TrialConfig, TrialSpec
+
+QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart.toml"
+BATCH_SIZE = 128  # of the study file, and of torch.mm
+MM_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """The quickstart's study, as it is or changed."""
+
+    #: Lowest and highest hidden width, without the enqueued configuration; None leaves the file.
+    widths: tuple[int, int] | None = None
+    n_trials: int = 24
+    #: Least ratio of the plain script's time to sweep's.
+    goal: float
+
+
+FIELDS = {
+    "quickstart": Field(goal=1.7),
+    "narrow": Field(widths=(8, 128), goal=1.6),
+    "narrow-200": Field(widths=(8, 128), n_trials=200, goal=3.0),
+}
+SMOKE = {"smoke": Field(widths=(8, 16), n_trials=3, goal=0.0)}
+
+
+class Side(NamedTuple):
+    """A `sweep start` that ended: its seconds, and its study as `sweep export` and `status` say."""
+
+    seconds: float
+    trials: list[dict[str, Any]]
+    n_workers: int
+
+
+def measure(field: Field, rounds: int, agree: bool) -> dict[str, Any]:
+    """Seconds of both sides, medians over the rounds, and their ratio."""
+    sweep_seconds, plain_seconds, speeds, differences = [], [], [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            file = write_study(field, Path(folder))
+            study = studyfile.load(file)
+            images = datasets.load(study.data.name)
+            side = run_sweep(file, Path(folder))
+            sweep_seconds.append(side.seconds)
+            plain_seconds.append(run_plain(study, images, side.trials, Path(folder)))
+            speeds.append(gflops(side, split_of(study), images))
+            if agree:
+                differences.append(largest_difference(study, images, side.trials))
+    plain, ours = statistics.median(plain_seconds), statistics.median(sweep_seconds)
+    return {
+        "n_trials": field.n_trials,
+        "n_workers": side.n_workers,
+        "plain_seconds": plain,
+        "sweep_seconds": ours,
+        "ratio": plain / ours,
+        "goal": field.goal,
+        "gflops": statistics.median(speeds),
+        "largest_difference": max(differences, default=None),
+    }
+
+
+def write_study(field: Field, folder: Path) -> Path:
+    """The field's study file."""
+    document = tomlkit.parse(QUICKSTART.read_text())
+    document["budget"]["trials"] = field.n_trials
+    if field.widths is not None:
+        low, high = field.widths
+        del document["enqueue"]
+        width = {"low": low, "high": high, "log": True}
+        document["space"]["hidden_width"] = width
+    file = folder / "study.toml"
+    file.write_text(tomlkit.dumps(document))
+    return file
+
+
+def run_sweep(file: Path, folder: Path) -> Side:
+    """`sweep start` with its defaults."""
+    storage = ["--storage", f"sqlite:///{folder}/sweep.db"]
+    seconds = _timed([sys.executable, "-m", "sweep", "start", str(file), *storage])
+    name = studyfile.load(file).study.name
+    trials = _told("export", name, "--format", "json", *storage)["trials"]
+    return Side(seconds, trials, len(_told("status", name, "--json", *storage)["workers"]))
+
+
+def run_plain(
+    study: StudyFile, images: Images, trials: Sequence[dict[str, Any]], folder: Path
+) -> float:
+    """Seconds of ``plain_study.py`` with the configurations of these trials."""
+    train, validation = images.split(*split_of(study))
+    files = folder / "images.npz", folder / "configurations.json"
+    pixels = images.train_images
+    np.savez(files[0], train=pixels[train], validation=pixels[validation])
+    configurations = [trial["params"] for trial in trials]
+    files[1].write_text(json.dumps({"space": _space(study), "configurations": configurations}))
+    script = Path(plain_study.__file__)
+    storage = f"sqlite:///{folder}/plain.db"
+    return _timed([sys.executable, str(script), *map(str, files), storage])
+
+
+def _space(study: StudyFile) -> dict[str, Any]:
+    """Lowest and highest value of each searched number, by Optuna's name of the parameter."""
+    ranges = study.space.domains().items()
+    return {name: [of.low, of.high] for name, of in ranges if isinstance(of, Int | Float)}
+
+
+def _timed(command: Sequence[str]) -> float:
+    begun = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    seconds = time.perf_counter() - begun
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stderr}")
+    return seconds
+
+
+def _told(*arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "sweep", *arguments]
+    told: dict[str, Any] = json.loads(subprocess.check_output(command))
+    return told
+
+
+def split_of(study: StudyFile) -> tuple[float, int, int | None]:
+    """What ``Images.split`` takes."""
+    return study.data.validation_fraction, study.data.split_seed, study.data.train_limit
+
+
+def gflops(side: Side, split: tuple[float, int, int | None], images: Images) -> float:
+    """10^9 floating-point operations a second while sweep trained: 10 DH for each training image
+    (two products forward, three backward) and 4 DH for each validation image, every epoch."""
+    n_train, n_validation = map(len, images.split(*split))
+    n_inputs = images.height * images.width
+    operations: int = sum(
+        trial["config"]["epochs"]
+        * trial["config"]["hidden_width"]
+        * n_inputs
+        * (10 * n_train + 4 * n_validation)
+        for trial in side.trials
+    )
+    seconds: float = sum(trial["train_seconds"] for trial in side.trials) / side.n_workers
+    return operations / seconds / 1e9
+
+
+def mm_gflops() -> float:
+    """What torch.mm reaches on all cores: the best of a few tries of MM_SECONDS."""
+    torch.set_num_threads(n_cores())
+    images, weights = torch.rand(BATCH_SIZE, 784), torch.rand(784, 784)
+    out = torch.empty(BATCH_SIZE, 784)
+    return max(_mm_gflops(images, weights, out) for _ in range(4))
+
+
+def _mm_gflops(images: torch.Tensor, weights: torch.Tensor, out: torch.Tensor) -> float:
+    n, begun = 0, time.perf_counter()
+    while (seconds := time.perf_counter() - begun) < MM_SECONDS:
+        torch.mm(images, weights, out=out)
+        n += 1
+    return n * 2 * images.numel() * weights.shape[1] / seconds / 1e9
+
+
+def largest_difference(study: StudyFile, images: Images, trials: Sequence[dict[str, Any]]) -> float:
+    """Relative, between the last validation errors of these trials and the reference trainer's."""
+    torch.set_num_threads(n_cores())
+    cpu = torch.device("cpu")
+    trainer = ReferenceTrainer(DeviceData.of(images, split_of(study), cpu), cpu)
+    return max(abs(1 - trial["val_mse"] / _reference_error(trainer, trial)) for trial in trials)
+
+
+def _reference_error(trainer: ReferenceTrainer, trial: dict[str, Any]) -> float:
+    kinds = {name: type(value) for name, value in vars(TrialConfig()).items()}
+    config = TrialConfig(**{name: kinds[name](value) for name, value in trial["config"].items()})
+    spec = TrialSpec(number=trial["number"], attempt=1, config=config, seeds=tuple(trial["seeds"]))
+    training = trainer.start(spec)
+    while not training.finished:
+        metrics = training.train_epoch()
+    return float(statistics.fmean(seed.val_mse for seed in metrics))
+
+
+def print_table(fields: dict[str, dict[str, Any]], mm: float) -> None:
+    print(f"torch.mm on {n_cores()} cores: {mm:.0f} GFLOP/s")
+    print("| field | trials | workers | plain | sweep | ratio | goal | training, GFLOP/s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, found in fields.items():
+        speed = f"{found['gflops']:.0f}, {found['gflops'] / mm:.2f} of torch.mm"
+        seconds = f"{found['plain_seconds']:.1f} s | {found['sweep_seconds']:.1f} s"
+        ratio = f"{found['ratio']:.2f} | {found['goal']:g}"
+        print(
+            f"| {name} | {found['n_trials']} | {found['n_workers']} | {seconds} | {ratio} | "
+            f"{speed} |"
+        )
+        if found["largest_difference"] is not None:
+            print(f"{name}: validation errors within {found['largest_difference']:.1e} (relative)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--fields", nargs="+", choices=FIELDS, default=list(FIELDS))
+    parser.add_argument("--rounds", type=int, default=1, help="of each field, both sides in turn")
+    parser.add_argument("--agree", action="store_true", help="compare with the reference trainer")
+    parser.add_argument("--smoke", action="store_true", help="three tiny trials, to see it run")
+    options = parser.parse_args()
+    chosen = SMOKE if options.smoke else {name: FIELDS[name] for name in options.fields}
+    mm = mm_gflops()
+    fields = {name: measure(field, options.rounds, options.agree) for name, field in chosen.items()}
+    print_table(fields, mm)
+    print(json.dumps({"benchmark": "plain", "cores": n_cores(), "mm_gflops": mm, "fields": fields}))
+    sys.exit(any(found["ratio"] < found["goal"] for found in fields.values()))
+
+
+if __name__ == "__main__":
+    main()
