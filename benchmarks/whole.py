@@ -1,9 +1,24 @@
-"""What a user waits for: a worker's first epoch, and how busy a study keeps the device.
+"""What a user waits for: a worker's first epoch, a worker's 1,000 trials, a study of them.
 
-A part of ``python -m benchmarks.training``, which prints what comes of it; this module's own
-command is the worker process that it times.
+    python -m benchmarks.whole first-epoch worker study
+
+    first-epoch   seconds from a worker's start to its first finished epoch of the mix, its check of
+                  the card included, with Triton's cache empty and full
+    worker        random trials through a worker alone, handed out as a coordinator does: trials a
+                  second, and the share of the time in which the device trained
+    study         the same trials through ``sweep start`` on SQLite, with ``sweep status``'s share
+
+The first two need what ``benchmarks.training`` needs; a study needs all of sweep's packages.
+
+Options:
+
+    --limit SECONDS   for one process (240)
+    --json FILE       append each result to it
+    --smoke           tiny trials on the CPU, for the tests: needs TRITON_INTERPRET=1
 """
 
+import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,13 +26,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
+import torch
 
+from benchmarks.fields import EPOCHS, FULL, MIX, SMOKE, Sizes, make_trials, open_device
+from benchmarks.records import Records
 from sweep.datasets.idx import write_idx
 from sweep.datasets.registry import FileNames
 from sweep.names import Trainer
@@ -26,11 +44,21 @@ from sweep.trial import (
     Event,
     Expected,
     Order,
+    Ready,
+    Shutdown,
     Train,
     TrialConfig,
+    TrialDiverged,
+    TrialDone,
+    TrialFailed,
     TrialSpec,
+    Vitals,
     WorkerSetup,
 )
+
+#: What ``sweep start`` and ``sweep status`` load, besides what a machine that trains has.
+STUDY_PACKAGES = ("alembic", "optuna", "platformdirs", "pydantic", "rich", "sqlalchemy", "typer")
+_LIMIT_SECONDS = 240.0
 
 _STUDY = """
 study.name = "busy"
@@ -48,6 +76,27 @@ epochs = {epochs}
 batch_size = {batch_size}
 """
 
+Outcome = dict[str, Any]
+
+
+def waited_for(
+    sizes: Sizes,
+    device: torch.device,
+    names: Sequence[str] = ("first-epoch", "study"),
+    *,
+    limit: float = _LIMIT_SECONDS,
+) -> dict[str, Outcome]:
+    """Measure each of these on images made for it; a reason where one could not run."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        n_train = sizes.n_steps * sizes.batch_size * 12 // 11
+        write_images(folder, sizes.height, sizes.width, n_train, sizes.n_test)
+        found = {}
+        for name in names:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            found[name.replace("-", "_")] = _MEASUREMENTS[name](folder, sizes, device, limit)
+    return found
+
 
 def write_images(folder: Path, height: int, width: int, n_train: int, n_test: int) -> None:
     """Noise, in the four files of a data set."""
@@ -60,85 +109,180 @@ def write_images(folder: Path, height: int, width: int, n_train: int, n_test: in
         write_idx(folder / labels, (np.arange(n) % 10).astype(np.uint8))
 
 
-def first_epochs(
-    folder: Path, trials: Sequence[TrialSpec], device: str
-) -> dict[str, float | str | None]:
-    """Seconds from starting a worker to its first finished epoch, with Triton's cache empty and
-    full; its self-check is in there."""
+def first_epochs(folder: Path, sizes: Sizes, device: torch.device, limit: float) -> Outcome:
+    """Seconds from starting a worker to its first finished epoch; its self-check is in there."""
+    trials = make_trials(MIX, sizes.fields[MIX], sizes)
     with tempfile.TemporaryDirectory() as cache:
         task = Path(cache, "task")
-        task.write_text(json.dumps([device, str(folder), [asdict(trial) for trial in trials]]))
+        task.write_text(json.dumps([device.type, str(folder), [asdict(one) for one in trials]]))
         environment = os.environ | {"TRITON_CACHE_DIR": str(Path(cache, "triton"))}
-        found: dict[str, float | str | None] = {}
+        found: Outcome = {}
         for name in ("cold_seconds", "warm_seconds"):
             begun = time.perf_counter()
-            command = [sys.executable, "-m", "benchmarks.whole", str(task)]
-            done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+            done = _run(["-m", "benchmarks.whole", "--task", str(task)], environment, limit)
             seconds = time.perf_counter() - begun
             found[name] = seconds if done.returncode == 0 else _last_line(done.stderr)
     return found
 
 
-def study(
-    folder: Path,
-    *,
-    n_trials: int,
-    epochs: int,
-    widths: tuple[int, int],
-    batch_size: int,
-    gpus: str,
-) -> dict[str, Any]:
+def worker_study(folder: Path, sizes: Sizes, device: torch.device, limit: float) -> Outcome:
+    """Train a study's trials in a worker alone, in a process of its own."""
+    n_epochs = EPOCHS if device.type == "cuda" else 2
+    trials = [
+        replace(
+            trial,
+            config=replace(trial.config, epochs=n_epochs),
+            keep_weights_below=0.0,
+            keep_pictures_below=0.0,
+        )
+        for trial in make_trials(MIX, sizes.n_study, sizes)
+    ]
+    with tempfile.TemporaryDirectory() as place:
+        task = Path(place, "task")
+        task.write_text(json.dumps([device.type, str(folder), [asdict(one) for one in trials]]))
+        done = _run(["-m", "benchmarks.whole", "--task", str(task), "--all"], os.environ, limit)
+    if done.returncode != 0:
+        return {"reason": _last_line(done.stderr)}
+    return {"n_trials": len(trials)} | json.loads(done.stdout.splitlines()[-1])
+
+
+def study(folder: Path, sizes: Sizes, device: torch.device, limit: float) -> Outcome:
     """``sweep start`` on SQLite: how long it took, and the share of the time between the first
     epoch and the last in which the device trained, as ``sweep status`` tells it."""
-    low, high = widths
+    missing = [name for name in STUDY_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        return {"reason": f"not installed: {', '.join(missing)}"}
+    on_gpu = device.type == "cuda"
+    low, high = sizes.mix
     with tempfile.TemporaryDirectory() as place:
         file = Path(place, "busy.toml")
         file.write_text(
             _STUDY.format(
                 folder=folder,
-                n_trials=n_trials,
-                epochs=epochs,
+                n_trials=sizes.n_study,
+                epochs=EPOCHS if on_gpu else 2,
                 low=low,
                 high=high,
-                batch_size=batch_size,
-                gpus=gpus,
+                batch_size=sizes.batch_size,
+                gpus="all" if on_gpu else "cpu",
             )
         )
         environment = os.environ | {"SWEEP_STORAGE": f"sqlite:///{place}/sweep.db"}
         begun = time.perf_counter()
-        started = _sweep(environment, "start", str(file), "--trainer", "fused")
+        started = _sweep(environment, limit, "start", str(file), "--trainer", "fused")
         seconds = time.perf_counter() - begun
         if started.returncode != 0:
             return {"reason": _last_line(started.stderr)}
-        told = json.loads(_sweep(environment, "status", "busy", "--json").stdout)
+        told = json.loads(_sweep(environment, limit, "status", "busy", "--json").stdout)
     busy = [worker["busy_since_first"] for worker in told["workers"]]
     return {
-        "n_trials": n_trials,
+        "n_trials": sizes.n_study,
         "seconds": seconds,
-        "trials_per_second": n_trials / seconds,
+        "trials_per_second": sizes.n_study / seconds,
         "busy": busy,
     }
 
 
-def _sweep(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sweep", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+_MEASUREMENTS: dict[str, Callable[[Path, Sizes, torch.device, float], Outcome]] = {
+    "first-epoch": first_epochs,
+    "worker": worker_study,
+    "study": study,
+}
+
+
+def _sweep(
+    environment: dict[str, str], limit: float, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    return _run(["-m", "sweep", *arguments], environment, limit)
+
+
+def _run(
+    arguments: list[str], environment: "dict[str, str] | os._Environ[str]", limit: float
+) -> subprocess.CompletedProcess[str]:
+    """Run Python; a process that does not end within the limit is killed and has failed."""
+    command = [sys.executable, *arguments]
+    try:
+        return subprocess.run(
+            command, env=dict(environment), capture_output=True, text=True, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"not done within {limit:.0f} s")
 
 
 def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["it said nothing"])[-1]
 
 
-def main() -> None:
-    """A worker's life up to its first epoch, without the pipes."""
-    device, folder, rows = json.loads(Path(sys.argv[1]).read_text())
+# A worker without its pipes
+
+
+def _worker(task: Path, *, all_trials: bool) -> None:
+    """A worker's life up to its first epoch, or to the end of its last trial."""
+    device, folder, rows = json.loads(task.read_text())
     trials = tuple(_trial(row) for row in rows)
     from sweep.worker.work import work
 
     inbox: SimpleQueue[Order | WorkerSetup] = SimpleQueue()
     inbox.put(_setup(folder, trials))
-    inbox.put(Train(specs=trials))
-    work(device, inbox, _until_first_epoch())
+    if all_trials:
+        supply = Supply(trials, inbox)
+        work(device, inbox, supply.hear)
+        print(json.dumps(supply.outcome()))
+    else:
+        inbox.put(Train(specs=trials))
+        work(device, inbox, _until_first_epoch)
+
+
+def _until_first_epoch(event: Event) -> None:
+    if isinstance(event, EpochsDone):
+        os._exit(0)
+
+
+class Supply:
+    """Hands out trials as a coordinator does: twice the worker's slots, then one for each end."""
+
+    def __init__(self, trials: Sequence[TrialSpec], inbox: "SimpleQueue[Any]") -> None:
+        self._left, self._inbox = list(reversed(trials)), inbox
+        self._ends, self._n = dict.fromkeys(("done", "diverged", "failed"), 0), len(trials)
+        self._begun, self._seconds = time.perf_counter(), 0.0
+        self._busy: float | None = None
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the worker, and answer it."""
+        match event:
+            case Ready(room=room):
+                self._begun = time.perf_counter()
+                self._hand_out(2 * (room.slots or 1))
+            case Vitals(busy_since_first=busy):
+                self._busy = busy
+            case TrialDone():
+                self._end("done")
+            case TrialDiverged():
+                self._end("diverged")
+            case TrialFailed():
+                self._end("failed")
+
+    def outcome(self) -> Outcome:
+        """Seconds from Ready to the last trial's end."""
+        rate = self._n / self._seconds
+        return {
+            "seconds": self._seconds,
+            "trials_per_second": rate,
+            "busy": self._busy,
+            **self._ends,
+        }
+
+    def _end(self, how: str) -> None:
+        self._ends[how] += 1
+        self._seconds = time.perf_counter() - self._begun
+        self._hand_out(1)
+
+    def _hand_out(self, n: int) -> None:
+        specs = tuple(self._left.pop() for _ in range(min(n, len(self._left))))
+        if specs:
+            self._inbox.put(Train(specs=specs))
+        elif sum(self._ends.values()) == self._n:
+            self._inbox.put(Shutdown())
 
 
 def _trial(row: dict[str, Any]) -> TrialSpec:
@@ -167,12 +311,26 @@ def _setup(folder: str, trials: Sequence[TrialSpec]) -> WorkerSetup:
     )
 
 
-def _until_first_epoch() -> Callable[[Event], None]:
-    def hear(event: Event) -> None:
-        if isinstance(event, EpochsDone):
-            os._exit(0)
+# The command
 
-    return hear
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("names", nargs="*", choices=[*_MEASUREMENTS, []], metavar="NAME")
+    parser.add_argument("--limit", type=float, default=_LIMIT_SECONDS, help="seconds of a process")
+    parser.add_argument("--json", type=Path, help="append each result to this file")
+    parser.add_argument("--smoke", action="store_true", help="tiny, on the CPU; no speed")
+    parser.add_argument("--task", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--all", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.task is not None:
+        _worker(options.task, all_trials=options.all)
+        return
+    sizes, device = SMOKE if options.smoke else FULL, open_device(smoke=options.smoke)
+    records = Records(options.json)
+    for name in options.names or _MEASUREMENTS:
+        for what, found in waited_for(sizes, device, [name], limit=options.limit).items():
+            records.add(what, **found)
 
 
 if __name__ == "__main__":

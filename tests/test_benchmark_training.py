@@ -1,12 +1,19 @@
 """The benchmark of training, tiny and in Triton's interpreter: everyone trains the same there."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from benchmarks import training
+from benchmarks.contestants import Group
+from benchmarks.records import Record, read_records
+from tests.imports import MISSING_WHERE_ONLY_TRAINED, without_modules
 
 CONTESTANTS = {
     "tutorial-0",
@@ -16,6 +23,7 @@ CONTESTANTS = {
     "vmap",
     "vmap-compiled",
     "jax",
+    "jax-shared",
     "jax-padded",
     "jax-buckets",
     "reference",
@@ -29,9 +37,15 @@ RUN_ON_CPU = {
 
 
 @pytest.fixture(scope="module")
-def line() -> dict[str, Any]:
+def flushed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the benchmark writes each result as soon as it is there."""
+    return tmp_path_factory.mktemp("training") / "results"
+
+
+@pytest.fixture(scope="module")
+def line(flushed: Path) -> dict[str, Any]:
     """What the benchmark prints last."""
-    command = [sys.executable, "-m", "benchmarks.training", "--smoke"]
+    command = [sys.executable, "-m", "benchmarks.training", "--smoke", "--json", str(flushed)]
     hidden = {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
         command, env=os.environ | hidden, capture_output=True, text=True, timeout=300
@@ -75,3 +89,63 @@ def test_what_a_user_waits_for_is_measured(line: dict[str, Any]) -> None:
     (busy,) = line["study"]["busy"]
     # A worker that is done at once never told, or told before its first epoch was collected.
     assert busy is None or 0 <= busy <= 1
+
+
+def test_every_result_is_written_as_soon_as_it_is_there(
+    line: dict[str, Any], fields: dict[str, Any], flushed: Path
+) -> None:
+    written: dict[str, dict[str, Record]] = {name: {} for name in fields}
+    for record in read_records(flushed):
+        if record.pop("what") == "contestant":
+            written[record.pop("field")][record.pop("contestant")] = record
+    assert written == fields
+
+
+def test_device_time_stands_beside_wall_time(fields: dict[str, Any]) -> None:
+    for name in ("fused", "fused-whole"):
+        timed = fields["mix"][name]
+        assert 0 < timed["device_seconds"] <= timed["seconds"]
+
+
+def test_a_group_that_takes_too_long_is_left_with_what_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def write_one_and_hang(command: list[str], *, timeout: float, **_: object) -> None:
+        results = Path(command[command.index("--json") + 1])
+        results.write_text('{"what": "eager", "reason": "it says so"}\n{"what": "gr')
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", write_one_and_hang)
+    options = argparse.Namespace(steps=1, repeats=1, slots=None, smoke=True, limit=7)
+    found = training._run_group("9", ["eager", "graph"], Group.TORCH, options)
+    assert found == {"eager": "it says so", "graph": "not done within 7 s"}
+
+
+def test_whoever_draws_its_own_orders_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import measuring
+    from benchmarks.contestants import contestants
+    from benchmarks.fields import SMOKE, make_data, make_trials, open_device
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("orders were drawn for a contestant that draws its own")
+
+    monkeypatch.setattr(measuring, "draw_orders", refuse)
+    device = open_device(smoke=True)
+    bench = measuring.Bench(
+        sizes=SMOKE,
+        data=make_data(SMOKE, device),
+        device=device,
+        n_part_steps=1,
+        repeats=1,
+    )
+    timed = bench.measure(contestants(SMOKE)["reference"], make_trials("9", 2, SMOKE))
+    assert isinstance(timed, measuring.Timed)
+
+
+@pytest.mark.parametrize(
+    "module", ["benchmarks.training", "benchmarks.whole", "sweep.worker.fused"]
+)
+def test_it_loads_where_nothing_is_installed_but_what_training_needs(module: str) -> None:
+    code = without_modules(MISSING_WHERE_ONLY_TRAINED) + f"import {module}"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr

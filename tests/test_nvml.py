@@ -121,6 +121,12 @@ def test_a_worker_goes_on_where_its_driver_does_not_tell(
 
 
 @pytest.mark.usefixtures("_driver")
+def test_a_worker_goes_on_where_nvmls_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, None)
+    assert (meter("5c89852c")(), driver_version()) == (None, None)
+
+
+@pytest.mark.usefixtures("_driver")
 def test_the_version_of_the_driver_is_told_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

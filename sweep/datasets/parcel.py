@@ -5,8 +5,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from filelock import FileLock
-
 from sweep.datasets.library import find, prepare, writing_in
 from sweep.datasets.places import cache_folder, files_in
 from sweep.datasets.registry import SOURCES
@@ -42,6 +40,8 @@ def unpack(name: str, digest: str, fetch: Callable[[], Parcel]) -> str:
     """
     if find(name) is not None:
         return name
+    from filelock import FileLock  # a machine that only trains may lack it
+
     with writing_in(cache_folder()):
         cache_folder().mkdir(parents=True, exist_ok=True)
         with FileLock(cache_folder() / f".{digest}.lock"):

@@ -4,8 +4,6 @@ import os
 from enum import StrEnum
 from pathlib import Path
 
-import platformdirs
-
 from sweep.datasets.registry import SOURCES, FileNames, Files, Source
 from sweep.names import Dataset
 
@@ -24,8 +22,11 @@ class State(StrEnum):
 
 def cache_folder() -> Path:
     """Where prepared and downloaded data sets are kept: SWEEP_DATA, or the user's cache."""
-    given = os.environ.get("SWEEP_DATA")
-    return Path(given) if given else platformdirs.user_cache_path("sweep") / "data"
+    if given := os.environ.get("SWEEP_DATA"):
+        return Path(given)
+    import platformdirs  # a machine that only trains may lack it
+
+    return platformdirs.user_cache_path("sweep") / "data"
 
 
 def locate(name: Dataset) -> tuple[State, Path | None]:

@@ -1,0 +1,112 @@
+"""sweep's fused trainer, with as much room as the trials take."""
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from benchmarks.fields import EPOCHS
+from sweep.trainer import DeviceData
+from sweep.trainer.fused import Blocks, FusedTrainer, Launched
+from sweep.trial import TrialSpec
+
+
+class FusedEpochs:
+    """Epochs of a population, the next one always launched ahead."""
+
+    def __init__(
+        self, trainer: FusedTrainer, launch: Callable[[], Launched], device: torch.device
+    ) -> None:
+        self.trainer = trainer
+        self._next_epoch = _launching_ahead(launch, device)
+
+    @property
+    def device_seconds(self) -> float:
+        """How long the device has worked on the epochs that were collected."""
+        return self.trainer.trained_seconds
+
+    def __call__(self, _: Tensor | None) -> list[float]:
+        launched = self._next_epoch()
+        done = self.trainer.collect(launched)
+        for member in launched.last:
+            self.trainer.result(member.spec.number)
+            self.trainer.release(member.spec.number)
+        return [event.metrics[0].train_loss for event in done]
+
+
+def fused(trials: Sequence[TrialSpec], data: DeviceData, device: torch.device) -> FusedEpochs:
+    """Train the same trials epoch after epoch."""
+    trainer = make_population(trials, data, device)
+    for trial in trials:
+        admit(trainer, trial)
+    return FusedEpochs(trainer, trainer.launch_epoch, device)
+
+
+def fused_whole(trials: Sequence[TrialSpec], data: DeviceData, device: torch.device) -> FusedEpochs:
+    """Train trials of one to five epochs at first, and of five from then on."""
+    trainer = make_population(trials, data, device)
+    for i, trial in enumerate(trials):
+        admit(trainer, _ending(trial, i % EPOCHS + 1))
+    numbers = itertools.count(len(trials))
+    leaving: list[TrialSpec] = []  # their last epoch was launched, so their places are free
+
+    def launch() -> Launched:
+        for trial in leaving:
+            number = next(numbers)
+            admit(trainer, _ending(replace(trial, number=number, seeds=(number,)), EPOCHS))
+        launched = trainer.launch_epoch()
+        leaving[:] = [member.spec for member in launched.last]
+        return launched
+
+    return FusedEpochs(trainer, launch, device)
+
+
+def _launching_ahead(
+    launch: Callable[[], Launched], device: torch.device
+) -> Callable[[], Launched]:
+    """Gives the next epoch to collect once the one after it was launched, as the worker does.
+
+    On a CPU, where launching is doing, nothing is launched ahead.
+    """
+    n_ahead = 1 if device.type == "cuda" else 0
+    ahead: deque[Launched] = deque()
+
+    def next_epoch() -> Launched:
+        while len(ahead) <= n_ahead:
+            ahead.append(launch())
+        return ahead.popleft()
+
+    return next_epoch
+
+
+def make_population(
+    trials: Sequence[TrialSpec], data: DeviceData, device: torch.device
+) -> FusedTrainer:
+    """Make an empty population with exactly the room that these trials take."""
+    on_gpu = device.type == "cuda"
+    blocks = Blocks() if on_gpu else Blocks(units=16, examples=16, outputs=32, inputs=32, whole=16)
+    tiles = sum(math.ceil(trial.config.hidden_width / blocks.units) for trial in trials)
+    return FusedTrainer(
+        data,
+        device,
+        batch_size=trials[0].config.batch_size,
+        rows=tiles * blocks.units,
+        slots=len(trials),
+        precision="tf32" if on_gpu else "ieee",
+        blocks=blocks,
+    )
+
+
+def admit(trainer: FusedTrainer, trial: TrialSpec) -> None:
+    if not trainer.admit(trial):
+        raise RuntimeError(f"no room for trial {trial.number} in a population made for it.")
+
+
+def _ending(trial: TrialSpec, epochs: int) -> TrialSpec:
+    """Not among the best, like most: it sends neither weights nor pictures."""
+    config = replace(trial.config, epochs=epochs)
+    return replace(trial, config=config, keep_weights_below=0.0, keep_pictures_below=0.0)

@@ -1,0 +1,58 @@
+"""All trials of one shape at once with ``torch.func.vmap``."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+from torch.nn import functional
+
+from benchmarks.contestants.contestant import Epoch
+from sweep.trainer import DeviceData, initial_weights
+from sweep.trainer.data import as_floats
+from sweep.trainer.losses import LOSSES
+from sweep.trainer.model import ACTIVATIONS
+from sweep.trainer.optimizers import adam
+from sweep.trial import TrialConfig, TrialSpec
+
+
+def vmapped(
+    trials: Sequence[TrialSpec], data: DeviceData, device: torch.device, *, compiled: bool = False
+) -> Epoch:
+    config = trials[0].config
+    weights = _stacked(trials, data, device)
+    optimizer = adam(weights, config)
+    gradients = vmap(grad_and_value(partial(_loss, config=config)))
+    if compiled:
+        torch.compiler.reset()  # a second shape would else be compiled for shapes of every size
+        # On a CPU, which is for tests, inductor would spend half a minute in a C++ compiler.
+        backend = "inductor" if device.type == "cuda" else "aot_eager"
+        gradients = torch.compile(gradients, dynamic=False, backend=backend)
+
+    def epoch(orders: Tensor | None) -> list[float]:
+        assert orders is not None
+        losses = []
+        for rows in orders.split(config.batch_size, dim=1):
+            grads, loss = gradients(weights, as_floats(data.train[rows]))
+            for weight, grad in zip(weights, grads, strict=True):
+                weight.grad = grad
+            optimizer.step()
+            losses.append(loss)
+        return torch.stack(losses).mean(0).tolist()
+
+    return epoch
+
+
+def _stacked(
+    trials: Sequence[TrialSpec], data: DeviceData, device: torch.device
+) -> tuple[Tensor, ...]:
+    """Encoder and decoder, weight and bias each, with K in front."""
+    weights = [initial_weights(trial.config, data.n_inputs, trial.seeds[0]) for trial in trials]
+    return tuple(torch.stack(parts).to(device) for parts in zip(*weights, strict=True))
+
+
+def _loss(weights: tuple[Tensor, ...], pixels: Tensor, config: TrialConfig) -> Tensor:
+    encoder, encoder_bias, decoder, decoder_bias = weights
+    hidden = ACTIVATIONS[config.activation](functional.linear(pixels, encoder, encoder_bias))
+    return LOSSES[config.loss](functional.linear(hidden, decoder, decoder_bias), pixels, config)
