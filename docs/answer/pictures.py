@@ -8,13 +8,13 @@ from pathlib import Path
 import plotly.graph_objects as go
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
-from plotly.offline import get_plotlyjs
 
 from docs.answer.facts import Facts
 from docs.browser import open_browser
 from sweep.analysis.study_floors import study_floors
 from sweep.errors import NotFoundError
 from sweep.figures import usefulness
+from sweep.figures.plotlyjs import plotlyjs
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store import read
@@ -53,7 +53,7 @@ def _png(page: Page, figure: go.Figure) -> bytes:
     figure.update_layout(width=_WIDTH, paper_bgcolor="white", plot_bgcolor="white")
     page.set_viewport_size({"width": _WIDTH, "height": int(figure.layout.height)})
     page.set_content("<body style='margin: 0'><div id='figure'></div></body>")
-    page.add_script_tag(content=get_plotlyjs())
+    page.add_script_tag(content=plotlyjs())
     page.evaluate(
         "async (figure) => Plotly.newPlot('figure', figure.data, figure.layout,"
         " {staticPlot: true, displayModeBar: false})",

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 import sweep
 from sweep.figures import words
+from sweep.figures.plotlyjs import plotlyjs
 from sweep.report.page import Page, gather_page
 from sweep.store.engine import Engine
 
@@ -24,7 +24,7 @@ def lay_out(page: Page) -> str:
     return template.render(
         page=page,
         study=page.study,
-        plotlyjs=Markup(get_plotlyjs()) if has_charts else None,
+        plotlyjs=Markup(plotlyjs()) if has_charts else None,
         now=datetime.now(UTC),
         version=sweep.__version__,
     )

@@ -150,7 +150,7 @@ def test_a_report_loads_nothing_from_anywhere(engine: Engine) -> None:
 def test_a_report_has_plotly_once_and_no_button_that_uploads(engine: Engine) -> None:
     fill(engine)
     html = render(engine, "study")
-    assert html.count("plotly.js v") == 1
+    assert html.count("plotly.js (strict") == 1
     n_charts = html.count('class="plotly-graph-div"')
     assert n_charts >= 6
     assert html.count('"showSendToCloud": false') == n_charts

@@ -8,8 +8,11 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.synthetic import add_study
+from sweep.figures import style
 from sweep.store import read
 from sweep.store.engine import Engine
+from tests.dashboard.conftest import Serve
 
 
 def open_explore(page: Page, dashboard: str, query: str = "") -> None:
@@ -44,6 +47,17 @@ def brush(page: Page) -> None:
             return
     draw_box(page)
     expect(count).to_have_text(filtered)
+
+
+@pytest.mark.parametrize("query", ["", "?view=history"])
+def test_webgl_charts_are_drawn_though_no_text_may_run(
+    page: Page, serve: Serve, engine: Engine, query: str
+) -> None:
+    add_study(engine, "many", 2 * style.WEBGL_POINTS)
+    page.goto(f"{serve(engine)}/study/many/explore{query}")
+    for chart in ("explore-parallel", "explore-pane"):
+        page.locator(f"#{chart} .gl-canvas").first.wait_for()
+    expect(page.locator(".no-webgl")).to_have_count(0)
 
 
 def test_a_box_filters_and_stands_in_the_address(page: Page, dashboard: str) -> None:
