@@ -71,20 +71,6 @@ class Stop(NamedTuple):
     n_wider: int
 
 
-class Difference(NamedTuple):
-    """Two trials on the same images."""
-
-    first: int
-    second: int
-    #: The first's error less the second's, in steps of the maps: above 0 the second is nearer.
-    map: NDArray[np.int16]  # (N, height, width)
-    #: Shares of the pixels.
-    first_nearer: float
-    second_nearer: float
-    #: Mean absolute difference of the copies, on the [0, 1] scale.
-    apart: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Atlas:
     """Originals and what became of them."""
@@ -93,17 +79,15 @@ class Atlas:
     image_names: Sequence[str]
     #: In the order of ``TrialRow.per_class_mse``.
     class_names: Sequence[str]
-    #: The best of each width, narrowest first; or those that were chosen, in that order.
+    #: The best of each width, narrowest first.
     trials: list[AtlasTrial]
     #: Those of them that were measured by class, with pictures or without.
     by_class: list[TrialRow]
     #: Those of them of which no pictures were kept.
     without_pictures: list[TrialRow]
-    #: By image and by class, of the best of each width; empty for chosen trials.
+    #: By image and by class.
     image_stops: list[Stop]
     class_stops: list[Stop]
-    #: Each chosen trial beside the first of them.
-    differences: list[Difference]
 
 
 def atlas_trial(
@@ -144,20 +128,6 @@ def _kinds(originals: Pixels) -> dict[PixelKind, NDArray[np.bool_]]:
         PixelKind.BETWEEN: ~(black | white),
         PixelKind.WHITE: white,
     }
-
-
-def difference(first: AtlasTrial, second: AtlasTrial) -> Difference:
-    """Which of two trials is nearer, pixel by pixel."""
-    nearer = first.error_map.astype(np.int16) - second.error_map
-    apart = np.abs(first.copies.astype(np.float64) - second.copies).mean() / 255.0
-    return Difference(
-        first=first.trial.number,
-        second=second.trial.number,
-        map=nearer,
-        first_nearer=float((nearer < 0).mean()),
-        second_nearer=float((nearer > 0).mean()),
-        apart=float(apart),
-    )
 
 
 def image_stops(trials: Sequence[AtlasTrial], names: Sequence[str]) -> list[Stop]:

@@ -1,4 +1,4 @@
-"""The atlas of a study: its pictures, by width or of chosen trials."""
+"""The atlas of a study: the pictures of the best trial of each width."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,18 +10,14 @@ from sweep.analysis.atlas import (
     AtlasTrial,
     atlas_trial,
     class_stops,
-    difference,
     image_stops,
 )
 from sweep.analysis.strips import Pixels, images_of, picture_names
 from sweep.analysis.study_limits import best_of_widths
-from sweep.errors import NotFoundError
 from sweep.store import read, read_beside
 from sweep.store.engine import Engine
 from sweep.store.records import TrialRow
 from sweep.store.table import TrialTable
-
-_SHOWN_NUMBERS = 12
 
 
 def atlas_by_width(engine: Engine, name: str, table: TrialTable) -> Atlas | None:
@@ -65,12 +61,19 @@ class AtlasReader:
         with self._lock:
             found = self._pictures(made, rows, originals)
         trials = [of for of in found.values() if of is not None]
-        atlas = _atlas(engine, name, originals, rows, trials)
-        return replace(
-            atlas,
+        classes = datasets.class_names(read.study(engine, name).dataset)
+        image_names = picture_names(classes)
+        by_class = [row for row in rows if row.per_class_mse]
+        class_names = _class_names(classes, by_class)
+        return Atlas(
+            originals=originals,
+            image_names=image_names,
+            class_names=class_names,
+            trials=trials,
+            by_class=by_class,
             without_pictures=[row for row in rows if found[row.number] is None],
-            image_stops=image_stops(trials, atlas.image_names),
-            class_stops=class_stops(atlas.by_class, atlas.class_names),
+            image_stops=image_stops(trials, image_names),
+            class_stops=class_stops(by_class, class_names),
         )
 
     def _pictures(
@@ -88,45 +91,6 @@ class AtlasReader:
 
 #: A study, a trial of it and its attempt: trained again, or in a study made anew, it has others.
 _Key = tuple[tuple[int, float], int, int]
-
-
-def atlas_of(engine: Engine, name: str, numbers: Sequence[int]) -> Atlas | None:
-    """Of chosen trials, each beside the first of them; None as above.
-
-    Raises NotFoundError for one that is not there or has no pictures.
-    """
-    originals = _originals(engine, name)
-    if originals is None:
-        return None
-    rows = [read.trial(engine, name, number) for number in dict.fromkeys(numbers)]
-    found = {row.number: _pictures(engine, name, row, originals) for row in rows}
-    _refuse_missing(engine, name, [number for number, of in found.items() if of is None])
-    trials = [of for of in found.values() if of is not None]
-    atlas = _atlas(engine, name, originals, rows, trials)
-    return replace(atlas, differences=[difference(trials[0], of) for of in trials[1:]])
-
-
-def _atlas(
-    engine: Engine,
-    name: str,
-    originals: Pixels,
-    rows: Sequence[TrialRow],
-    trials: list[AtlasTrial],
-) -> Atlas:
-    """What both kinds have."""
-    classes = datasets.class_names(read.study(engine, name).dataset)
-    by_class = [row for row in rows if row.per_class_mse]
-    return Atlas(
-        originals=originals,
-        image_names=picture_names(classes),
-        class_names=_class_names(classes, by_class),
-        trials=trials,
-        by_class=by_class,
-        without_pictures=[],
-        image_stops=[],
-        class_stops=[],
-        differences=[],
-    )
 
 
 def _originals(engine: Engine, name: str) -> Pixels | None:
@@ -152,15 +116,3 @@ def _pictures(engine: Engine, name: str, row: TrialRow, originals: Pixels) -> At
     ):
         return None
     return atlas_trial(row, originals, copies, error_map)
-
-
-def _refuse_missing(engine: Engine, name: str, missing: list[int]) -> None:
-    if not missing:
-        return
-    best = best_of_widths(read.table(engine, name))
-    kept = sorted(read_beside.pictured(engine, name, best))
-    listed = ", ".join(map(str, kept[:_SHOWN_NUMBERS])) + (" …" if kept[_SHOWN_NUMBERS:] else "")
-    raise NotFoundError(
-        f"no pictures were kept of trial {', '.join(map(str, missing))} of study '{name}'. "
-        + (f"Of the best of each width there are: {listed}." if kept else "There are none at all.")
-    )

@@ -8,7 +8,6 @@ import typer
 
 from sweep.cli import (
     annotate,
-    atlas,
     compare,
     control,
     dashboard,
@@ -137,10 +136,6 @@ _add(
         ties.ties,
         "sweep ties quickstart\nsweep ties quickstart --run\n"
         "sweep ties quickstart --run --top 12 --seeds 10\nsweep ties quickstart -n 20",
-    ),
-    (
-        atlas.atlas,
-        "sweep atlas quickstart\nsweep atlas quickstart 0 7 -o two.html",
     ),
     (
         explain.explain,

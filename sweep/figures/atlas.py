@@ -1,4 +1,4 @@
-"""The atlas: pictures of every width or of chosen trials, and what the errors do with the width."""
+"""The atlas: pictures of every width, and what the errors do with the width."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from sweep.analysis.atlas import Atlas, AtlasTrial, Difference, PixelKind, Stop
+from sweep.analysis.atlas import Atlas, AtlasTrial, PixelKind, Stop
 from sweep.analysis.strips import Pixels, images_of
 from sweep.figures import style, words
 from sweep.figures.pictures import Picture, PictureRow, picture_of, strip_of
@@ -21,11 +21,10 @@ _FIRST, _SECOND = np.array([86, 180, 233]), np.array([230, 159, 0])
 #: A difference of two errors has its full colour at a quarter of the scale, half an error's.
 _BRIGHTER = 2.0
 
-ERRORS_NOTE = (
+_ERRORS_NOTE = (
     "Errors: black is right; white, or orange where the original is exactly 0 or 1, is off by half "
     "the scale or more."
 )
-NEARER_NOTE = "Differences: blue where the first trial is nearer to the original, orange the other."
 
 
 def errors_apart(originals: Pixels, error_map: Pixels) -> Pixels:
@@ -43,10 +42,11 @@ def apart_png(originals_png: bytes, errors_png: bytes) -> bytes | None:
     return strip_of(errors_apart(originals, error_map))
 
 
-def nearer(difference_map: NDArray[np.int16]) -> Pixels:
-    """(N, height, width, 3) which of two trials is nearer, by ``Difference.map``."""
-    colour = np.where((difference_map < 0)[..., None], _FIRST, _SECOND)
-    return _painted(colour, np.minimum(_BRIGHTER * np.abs(difference_map) / 255.0, 1.0))
+def nearer(first_errors: Pixels, second_errors: Pixels) -> Pixels:
+    """(N, height, width, 3) which of two trials is nearer, by their error maps."""
+    difference = first_errors.astype(np.int16) - second_errors
+    colour = np.where((difference < 0)[..., None], _FIRST, _SECOND)
+    return _painted(colour, np.minimum(_BRIGHTER * np.abs(difference) / 255.0, 1.0))
 
 
 def nearer_png(first_errors_png: bytes, second_errors_png: bytes) -> bytes | None:
@@ -54,7 +54,7 @@ def nearer_png(first_errors_png: bytes, second_errors_png: bytes) -> bytes | Non
     first, second = images_of(first_errors_png), images_of(second_errors_png)
     if first is None or second is None or first.shape != second.shape:
         return None
-    return strip_of(nearer(first.astype(np.int16) - second))
+    return strip_of(nearer(first, second))
 
 
 def _painted(colour: NDArray[np.int64], strength: NDArray[np.float64]) -> Pixels:
@@ -62,14 +62,11 @@ def _painted(colour: NDArray[np.int64], strength: NDArray[np.float64]) -> Pixels
 
 
 def gather_pictures(atlas: Atlas) -> list[PictureRow]:
-    """Originals, then of each trial its copies and errors, and how it differs from the first."""
+    """Originals, then the copies and errors of each trial."""
     names = atlas.image_names
     lines = [_row("Originals", "", atlas.originals, "Original", names)]
-    beside = {of.second: of for of in atlas.differences}
     for of in atlas.trials:
         lines += _trial_rows(atlas, of, names)
-        if of.trial.number in beside:
-            lines.append(_difference_row(beside[of.trial.number], names))
     return lines
 
 
@@ -84,15 +81,6 @@ def _trial_rows(atlas: Atlas, of: AtlasTrial, names: Sequence[str]) -> list[Pict
     ]
 
 
-def _difference_row(of: Difference, names: Sequence[str]) -> PictureRow:
-    detail = (
-        f"{of.first} is nearer in {words.percent(of.first_nearer)} of the pixels, {of.second} in "
-        f"{words.percent(of.second_nearer)}"
-    )
-    what = f"Difference of trials {of.first} and {of.second}"
-    return _row(f"Beside trial {of.first}", detail, nearer(of.map), what, names, minor=True)
-
-
 def _row(
     label: str, detail: str, images: Pixels, what: str, names: Sequence[str], *, minor: bool = False
 ) -> PictureRow:
@@ -100,6 +88,14 @@ def _row(
         picture_of(image, f"{what}: {name}") for image, name in zip(images, names, strict=True)
     ]
     return PictureRow(label, detail, pictures, is_error=minor)
+
+
+def atlas_note(atlas: Atlas) -> str:
+    """Explain the colours, and say where a wider layer no longer helps and what has no pictures."""
+    stops = stops_in_words(atlas.image_stops, "of these images", "images")
+    missing = ", ".join(str(row.hidden_width) for row in atlas.without_pictures)
+    gone = f"No pictures were kept of the best of width {missing}." if missing else ""
+    return " ".join(part for part in (_ERRORS_NOTE, stops, gone) if part)
 
 
 class ErrorsByWidth(NamedTuple):

@@ -29,12 +29,11 @@ from sweep.analysis.verdict import Verdict, best_number, question_number, verdic
 from sweep.analysis.width_law import width_errors, width_law
 from sweep.figures import sentences, style, usefulness, words
 from sweep.figures.atlas import (
-    ERRORS_NOTE,
+    atlas_note,
     draw_by_width,
     gather_class_errors,
     gather_kind_errors,
     gather_pictures,
-    stops_in_words,
 )
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.contour import draw_contour, gather_contour
@@ -171,7 +170,7 @@ def gather_page(engine: Engine, name: str) -> Page:
         explanation=explanation,
         ignored=ignored(engine, name),
         atlas=gather_pictures(atlas) if atlas else [],
-        atlas_note=_atlas_note(atlas) if atlas else "",
+        atlas_note=atlas_note(atlas) if atlas else "",
         charts=_charts(engine, study, table, best, found, floors, explanation)
         | _atlas_charts(atlas)
         | _explained(explanation)
@@ -298,10 +297,6 @@ def _atlas(engine: Engine, name: str, table: TrialTable) -> Atlas | None:
     """None where there are not two widths with pictures."""
     atlas = atlas_by_width(engine, name, table)
     return atlas if atlas is not None and len(atlas.trials) > 1 else None
-
-
-def _atlas_note(atlas: Atlas) -> str:
-    return f"{ERRORS_NOTE} {stops_in_words(atlas.image_stops, 'of these images', 'images')}"
 
 
 def _atlas_charts(atlas: Atlas | None) -> dict[str, list[Chart]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sweep.analysis.atlas import RESOLUTION, AtlasTrial, atlas_trial, difference, image_stops, stops
+from sweep.analysis.atlas import RESOLUTION, AtlasTrial, atlas_trial, image_stops, stops
 from sweep.analysis.strips import images_of
 from sweep.trial import TrialConfig
 from tests.store_factories import strip_png, trial_row
@@ -51,16 +51,6 @@ def test_a_kind_of_pixel_that_does_not_occur_is_not_told() -> None:
     grey = np.full((2, 1, 4), 7, dtype=np.uint8)
     row = trial_row(number=0, values=(0.1,))
     assert [of.kind for of in atlas_trial(row, grey, grey, grey).kinds] == ["in between"]
-
-
-def test_of_two_trials_each_pixel_has_a_nearer_one() -> None:
-    copies = images([0, 100, 100, 0], [0, 100, 100, 255])
-    other = measured(copies, images([0, 0, 9, 255], [0, 0, 0, 0]), number=7)
-    found = difference(planted(), other)
-    assert (found.first, found.second) == (0, 7)
-    assert (found.first_nearer, found.second_nearer) == (1 / 8, 1 / 8)
-    assert found.map.ravel().tolist() == [0, 0, -9, 0, 0, 0, 51, 0]
-    assert found.apart == pytest.approx(26 / 255 / 8)
 
 
 def test_an_error_stops_where_no_wider_layer_lowers_it_by_a_tenth() -> None:

@@ -73,7 +73,12 @@ FAR = [
 
 def ends_of(baseline: TrialConfig = BASELINE, target: TrialConfig = TARGET) -> Explained:
     return Explained(
-        study="x", from_number=0, to_number=1, baseline=asdict(baseline), target=asdict(target)
+        study="x",
+        study_created_at=EPOCH,
+        from_number=0,
+        to_number=1,
+        baseline=asdict(baseline),
+        target=asdict(target),
     )
 
 

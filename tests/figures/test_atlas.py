@@ -1,10 +1,13 @@
 """The atlas as it is shown: pictures whose colours tell the kind of error, and lines by width."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from sweep.analysis.atlas import Atlas, Stop, atlas_trial, class_stops, difference
+from sweep.analysis.atlas import Atlas, Stop, atlas_trial, class_stops
 from sweep.figures.atlas import (
+    atlas_note,
     draw_by_width,
     errors_apart,
     gather_class_errors,
@@ -22,7 +25,7 @@ MAPS = np.array([[[0, 102]], [[0, 0]]], dtype=np.uint8)
 WIDTHS = (8, 16, 32)
 
 
-def atlas(*, compared: bool = False) -> Atlas:
+def atlas() -> Atlas:
     """Of two images and two classes: the first class stops at 16 units, the second falls on."""
     per_class = [(0.4, 0.4), (0.2, 0.2), (0.2, 0.1)]
     rows = [
@@ -39,7 +42,6 @@ def atlas(*, compared: bool = False) -> Atlas:
         without_pictures=[],
         image_stops=[],
         class_stops=class_stops(rows, ["shoe", "bag"]),
-        differences=[difference(trials[0], of) for of in trials[1:]] if compared else [],
     )
 
 
@@ -50,9 +52,7 @@ def test_an_error_at_a_saturated_pixel_has_another_colour() -> None:
 
 
 def test_the_nearer_of_two_trials_has_its_colour() -> None:
-    first = atlas_trial(trial_row(number=0), ORIGINALS, COPIES, MAPS)
-    second = atlas_trial(trial_row(number=1), ORIGINALS, ORIGINALS, MAPS[::-1].copy())
-    found = nearer(difference(first, second).map)
+    found = nearer(MAPS, MAPS[::-1].copy())
     assert found[0, 0, 1].argmax() == 0  # orange: the second
     assert found[1, 0, 1].argmax() == 2  # blue: the first
     assert not found[:, 0, 0].any()
@@ -63,13 +63,6 @@ def test_each_trial_stands_under_the_originals_with_its_errors() -> None:
     each = [label for width in WIDTHS for label in (f"{width} units", "Its errors")]
     assert labels == ["Originals", *each]
     assert gather_pictures(atlas())[2].pictures[1].alt == "Error of trial 0: bag"
-
-
-def test_chosen_trials_are_held_against_the_first() -> None:
-    lines = gather_pictures(atlas(compared=True))
-    beside = [line for line in lines if line.label == "Beside trial 0"]
-    assert [line.detail.split(" is")[0] for line in beside] == ["0", "0"]
-    assert "nearer in 0 % of the pixels, 2 in 0 %" in beside[1].detail
 
 
 def test_lines_of_classes_have_a_ring_where_they_stop() -> None:
@@ -92,6 +85,12 @@ def test_kinds_of_pixels_are_lines_too() -> None:
 def test_one_width_is_no_line() -> None:
     found = gather_class_errors(atlas())._replace(widths=[8])
     assert "two widths" in str(draw_by_width(found).layout.annotations[0].text)
+
+
+def test_widths_without_pictures_are_named() -> None:
+    missing = trial_row(number=3, config=TrialConfig(hidden_width=512))
+    said = atlas_note(replace(atlas(), without_pictures=[missing]))
+    assert said.endswith("No pictures were kept of the best of width 512.")
 
 
 @pytest.mark.parametrize(

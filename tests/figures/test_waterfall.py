@@ -11,6 +11,7 @@ from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.names import WeightInit
 from sweep.store.explaining import Explained
 from sweep.trial import TrialConfig
+from tests.store_factories import EPOCH
 
 BASELINE = TrialConfig()
 TARGET = replace(BASELINE, epochs=50, hidden_width=1024)
@@ -30,6 +31,7 @@ def explained(n: int = len(ERRORS), n_seeds: int = 2) -> StudyExplanation:
     }
     ends = Explained(
         study="x",
+        study_created_at=EPOCH,
         from_number=None,
         to_number=7,
         baseline=asdict(BASELINE),

@@ -45,7 +45,6 @@ COMMANDS = {
     "invalidate": "invalidate x 0",
     "limits": "limits x",
     "ties": "ties x",
-    "atlas": "atlas x",
     "explain": "explain x",
     "probe": "probe x 0",
     "doctor": "doctor",

@@ -21,11 +21,10 @@ from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import View
 from sweep.figures import sentences, words
 from sweep.figures.atlas import (
-    ERRORS_NOTE,
+    atlas_note,
     draw_by_width,
     gather_class_errors,
     gather_kind_errors,
-    stops_in_words,
 )
 from sweep.figures.why import Findings, in_words
 from sweep.figures.width_law import draw_width_law, gather_width_law, what_would_tell
@@ -320,7 +319,7 @@ def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
         "why-at.marks": marks(widths),
         "why-at.value": shown,
         "why-scale.data": {"widths": widths, "start": best},
-        "why-atlas-note.children": _note(atlas),
+        "why-atlas-note.children": f"{atlas_note(atlas)} Of chosen trials: Compare.",
     }
 
 
@@ -347,10 +346,3 @@ def marks(widths: list[int]) -> list[dict[str, Any]]:
         {"value": place, "label": f"{width:,}"} if place in named else {"value": place}
         for place, width in enumerate(widths)
     ]
-
-
-def _note(atlas: Atlas) -> str:
-    stops = stops_in_words(atlas.image_stops, "of these images", "images")
-    missing = ", ".join(str(row.hidden_width) for row in atlas.without_pictures)
-    gone = f" No pictures were kept of the best of width {missing}." if missing else ""
-    return f"{ERRORS_NOTE} {stops}{gone} Of chosen trials: sweep atlas, or Compare."
