@@ -42,16 +42,20 @@ def encode(
     seen = (b < B) & (start + b < n_images)
     image = tl.load(order + slot * order_stride + start + b, mask=seen, other=0)
 
+    weights = encoder + tile * BLOCK_R * D
     total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
-    for d0 in range(0, D, BLOCK_D):
+    d = tl.arange(0, BLOCK_D)
+    x = pixels_of(images, image, seen, d, D)
+    w = load_weights(weights, unit, in_use, d, D)
+    # The next block is loaded here, by hand. Triton would do so itself, but then a product stays in
+    # flight from one block to the next, and the assembler overwrites the registers that it reads
+    # (tests/wgmma_hazards.py).
+    for d0 in range(BLOCK_D, D + BLOCK_D, BLOCK_D):
         d = d0 + tl.arange(0, BLOCK_D)
-        x = pixels_of(images, image, seen, d, D).to(tl.float32)
-        w = tl.load(
-            encoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
-            mask=in_use[:, None] & (d < D)[None, :],
-            other=0.0,
-        )
-        total = tl.dot(x, tl.trans(w), total, input_precision=PRECISION)
+        x_next = pixels_of(images, image, seen, d, D)
+        w_next = load_weights(weights, unit, in_use, d, D)
+        total = tl.dot(x.to(tl.float32), tl.trans(w), total, input_precision=PRECISION)
+        x, w = x_next, w_next
     store_units(total, encoder_bias, z, tile, unit, in_use, b, B, BLOCK_R)
 
 
@@ -145,6 +149,13 @@ def update_encoder(
         weight, first, second = ahead
     if WHOLE:
         store_units(total, encoder_bias, z, tile, unit, in_use, b, B, BLOCK_R)
+
+
+@triton.jit
+def load_weights(weights, unit, in_use, d, D: tl.constexpr):
+    """A tile's weights of these inputs, (BLOCK_R, BLOCK_D); 0 for units that are not in use."""
+    mask = in_use[:, None] & (d < D)[None, :]
+    return tl.load(weights + (unit[:, None] * D + d[None, :]), mask=mask, other=0.0)
 
 
 @triton.jit
