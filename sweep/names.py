@@ -115,6 +115,9 @@ class Dataset(StrEnum):
 class Trainer(StrEnum):
     """How workers train: one trial at a time, or a population as one program."""
 
+    #: One trial at a time on the CPU, without autograd.
+    CPU = "cpu"
+    #: One trial at a time as plain PyTorch does, on any device.
     REFERENCE = "reference"
     #: Needs a CUDA device.
     FUSED = "fused"

@@ -128,7 +128,7 @@ class WorkerSetup:
     n_threads: int | None = None
     #: Use at most this many training images; None uses all of them.
     train_limit: int | None = None
-    trainer: Trainer = Trainer.REFERENCE
+    trainer: Trainer = Trainer.CPU
     #: The fused trainer needs it.
     expected: Expected | None = None
     #: Slots of a population at most; None leaves it to the memory.

@@ -5,7 +5,8 @@ from dataclasses import replace
 import torch
 
 from sweep.datasets import Images
-from sweep.trainer import DeviceData, ReferenceTrainer, Training
+from sweep.names import Trainer
+from sweep.trainer import CpuTrainer, DeviceData, ReferenceTrainer, Training
 from sweep.trial import TrialConfig, TrialSpec, WorkerSetup
 from tests.factories import make_images
 
@@ -37,15 +38,27 @@ def make_spec(config: TrialConfig = SHORT, **changes: object) -> TrialSpec:
     return replace(spec, **changes)  # type: ignore[arg-type]
 
 
-def start(config: TrialConfig = SHORT, data: DeviceData | None = None, **spec: object) -> Training:
+def start(
+    config: TrialConfig = SHORT,
+    data: DeviceData | None = None,
+    trainer: Trainer = Trainer.REFERENCE,
+    **spec: object,
+) -> Training:
     """A trial at epoch 0, where its data are."""
     data = data or make_data()
-    return ReferenceTrainer(data, data.train.device).start(make_spec(config, **spec))
+    is_cpus = trainer is Trainer.CPU
+    made = CpuTrainer(data) if is_cpus else ReferenceTrainer(data, data.train.device)
+    return made.start(make_spec(config, **spec))
 
 
-def train(config: TrialConfig = SHORT, data: DeviceData | None = None, **spec: object) -> Training:
+def train(
+    config: TrialConfig = SHORT,
+    data: DeviceData | None = None,
+    trainer: Trainer = Trainer.REFERENCE,
+    **spec: object,
+) -> Training:
     """A trial trained to its last epoch."""
-    training = start(config, data, **spec)
+    training = start(config, data, trainer, **spec)
     while not training.finished:
         training.train_epoch()
     return training

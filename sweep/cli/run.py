@@ -51,8 +51,9 @@ TrainerOption = Annotated[
     Trainer | None,
     typer.Option(
         "--trainer",
-        help="Train one trial at a time, or a population of them as one program on a GPU.",
-        show_default="fused on GPUs, reference on the CPU",
+        help="Train one trial at a time (cpu, on the CPU; reference, slowly, on any device), or a "
+        "population of them as one program on a GPU (fused).",
+        show_default="fused on GPUs, cpu on the CPU",
     ),
 ]
 PopulationOption = Annotated[
@@ -228,8 +229,8 @@ def run_options(
 
     if workers is not None and gpus not in (None, "cpu"):
         raise UsageError(f"--workers counts processes on the CPU, but --gpus says {gpus!r}.")
-    if population is not None and trainer is Trainer.REFERENCE:
-        raise UsageError("--population is the fused trainer's, but --trainer says reference.")
+    if population is not None and trainer in (Trainer.CPU, Trainer.REFERENCE):
+        raise UsageError(f"--population is the fused trainer's, but --trainer says {trainer}.")
     if address is not None and engine is not WorkerEngine.RAY:
         raise UsageError(f"--address {address} is of a Ray cluster: add --engine ray.")
     return RunOptions(

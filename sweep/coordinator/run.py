@@ -64,7 +64,7 @@ class RunOptions:
     per_gpu: int | None = None
     #: Worker processes when training on the CPU; None is one for every two cores.
     cpu_workers: int | None = None
-    #: None is the fused one on GPUs, the reference one on the CPU.
+    #: None is the fused one on GPUs, and on the CPU the one for it.
     trainer: Trainer | None = None
     #: Slots of a population at most; None leaves it to the memory.
     population: int | None = None
@@ -401,8 +401,8 @@ def means_of(study_file: StudyFile, options: RunOptions, launcher: Launcher | No
         devices = choose_devices(gpus, per_gpu, options.cpu_workers)
         threads, launcher = n_threads(len(devices)), launcher or LocalLauncher()
     on_cpu = devices[0] == "cpu"
-    trainer = options.trainer or (Trainer.REFERENCE if on_cpu else Trainer.FUSED)
-    refuse_fused_on_cpu(trainer, on_cpu=on_cpu)
+    trainer = options.trainer or (Trainer.CPU if on_cpu else Trainer.FUSED)
+    check_trainer(trainer, on_cpu=on_cpu)
     return Means(
         devices=tuple(devices),
         trainer=trainer,
@@ -432,13 +432,18 @@ def _ray_means(
     return places, launcher.capacity.cores_per_cpu_worker, launcher
 
 
-def refuse_fused_on_cpu(trainer: Trainer, *, on_cpu: bool) -> None:
-    """Raises DeviceError for the fused trainer where there is no CUDA device for it."""
+def check_trainer(trainer: Trainer, *, on_cpu: bool) -> None:
+    """Raises DeviceError for a trainer that cannot train on this kind of device."""
+    if trainer is Trainer.CPU and not on_cpu:
+        raise DeviceError(
+            "--trainer cpu: it trains on the CPU, and this run is on a GPU. `--gpus cpu` takes the "
+            "CPU."
+        )
     # The interpreter is how the fused trainer's own tests run without a GPU.
     if trainer is Trainer.FUSED and on_cpu and os.environ.get("TRITON_INTERPRET") != "1":
         raise DeviceError(
-            "--trainer fused: it needs a CUDA device, and this run is on the CPU. `--trainer "
-            "reference` trains there."
+            "--trainer fused: it needs a CUDA device, and this run is on the CPU. `--trainer cpu` "
+            "trains there."
         )
 
 

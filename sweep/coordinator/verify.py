@@ -12,7 +12,7 @@ from sweep import datasets
 from sweep.coordinator.agreement import Comparison, Course, Metrics, compare
 from sweep.coordinator.expected import expected
 from sweep.coordinator.provenance import collect
-from sweep.coordinator.run import refuse_fused_on_cpu
+from sweep.coordinator.run import check_trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
@@ -95,9 +95,9 @@ def verify(
     record = trained(engine, name, number)
     file = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
     datasets.load(file.data.name)  # raises DataError, sooner than a worker would
-    trainer = options.trainer or (Trainer.FUSED if record.fused else Trainer.REFERENCE)
+    trainer = options.trainer or record.trainer
     device = _device(options, record)
-    refuse_fused_on_cpu(trainer, on_cpu=device == "cpu")
+    check_trainer(trainer, on_cpu=device == "cpu")
     stored = _stored(engine, name, trial)
     training = _Training(
         launcher or LocalLauncher(), device, _setup(file, trainer, device, record), say

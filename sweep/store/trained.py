@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, select
 
+from sweep.names import Trainer
 from sweep.store.lookup import find_trial, snapshot
 from sweep.store.schema import sweep_studies, sweep_trials, sweep_workers
 
@@ -18,8 +19,8 @@ class Trained:
     device: str | None
     device_name: str | None
     n_threads: int | None
-    #: Its worker trained populations.
-    fused: bool
+    #: By the provenance of that run, see below.
+    trainer: Trainer
     data_sha256: str | None
     #: Of the run of the study in which the trial began: see coordinator.provenance.
     provenance: Mapping[str, Any]
@@ -51,13 +52,14 @@ def trained(engine: Engine, name: str, number: int) -> Trained:
                 .order_by(sweep_workers.c.worker_id.desc())
                 .limit(1)
             ).one_or_none()
+    of_run = _of_run(provenance, started_at)
     return Trained(
         device=worker.device if worker else None,
         device_name=worker.device_name if worker else None,
         n_threads=worker.n_threads if worker else None,
-        fused=worker is not None and worker.slots is not None,
+        trainer=Trainer(of_run["trainer"]),
         data_sha256=provenance.get("data_sha256"),
-        provenance=_of_run(provenance, started_at),
+        provenance=of_run,
     )
 
 

@@ -1,12 +1,15 @@
 """Data sets on the device, and training; knows neither SQL nor Optuna. Imports torch."""
 
+from sweep.trainer.cpu import CpuTrainer
 from sweep.trainer.data import DeviceData
 from sweep.trainer.inside import Inside, look_into_saved
 from sweep.trainer.randomness import data_order, initial_weights
-from sweep.trainer.reference import Diverged, ReferenceTrainer, Training
+from sweep.trainer.reference import ReferenceTrainer
+from sweep.trainer.training import Diverged, Training
 from sweep.trainer.weights import Reconstruction, SavedModel, load_model, reconstruct
 
 __all__ = [
+    "CpuTrainer",
     "DeviceData",
     "Diverged",
     "Inside",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.datasets import Images
+from sweep.trainer.pixels import strip_png
 from sweep.trial import WorkerSetup
 
 #: Images in a batch where nothing is learnt, so the result does not depend on the batch size.
@@ -79,6 +80,11 @@ class DeviceData:
     def strip(self) -> Tensor:
         """The test images that are shown, (10, D) uint8 or fewer."""
         return self.test[list(self.strip_rows)]
+
+    @property
+    def originals_png(self) -> bytes:
+        """The strip as a PNG, which every trial's reconstructions are shown beside."""
+        return strip_png(self.strip.cpu().numpy(), self.height, self.width)
 
 
 def strip_rows(labels: NDArray[np.uint8]) -> tuple[int, ...]:

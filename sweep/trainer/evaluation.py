@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from sweep.names import Output
 from sweep.trainer.data import DeviceData, as_floats, batches
+from sweep.trainer.losses import bce_sum
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.pixels import psnr, to_bytes
 from sweep.trial import TestMetrics
@@ -33,9 +34,10 @@ def evaluate(model: Autoencoder, images: Tensor, output: Output) -> Errors:
     for batch in batches(images):
         pixels = as_floats(batch)
         logits = model(pixels)
-        squared.append(functional.mse_loss(model.output(logits), pixels, reduction="sum"))
+        reconstruction = model.output(logits)
         if output is Output.SIGMOID:
-            entropy.append(bce_sum(logits, pixels))
+            entropy.append(bce_sum(logits, reconstruction, pixels))
+        squared.append(functional.mse_loss(reconstruction, pixels, reduction="sum"))
     return Errors(
         mse=total(squared) / images.numel(),
         bce=total(entropy) / images.numel() if entropy else None,
@@ -53,7 +55,7 @@ def evaluate_test(model: Autoencoder, data: DeviceData, output: Output) -> TestM
         per_image.append((reconstruction - pixels).square_().mean(dim=1))
         exact.append((to_bytes(reconstruction) == batch).sum())
         if output is Output.SIGMOID:
-            entropy.append(bce_sum(logits, pixels))
+            entropy.append(bce_sum(logits, reconstruction, pixels))
     image_mse = torch.cat(per_image).cpu().double().numpy()
     test_mse = float(image_mse.mean())
     return TestMetrics(
@@ -64,11 +66,6 @@ def evaluate_test(model: Autoencoder, data: DeviceData, output: Output) -> TestM
         per_class_mse=per_class(image_mse, data.test_labels),
         n_parameters=sum(weights.numel() for weights in model.parameters()),
     )
-
-
-def bce_sum(logits: Tensor, pixels: Tensor) -> Tensor:
-    """Binary cross-entropy in nats, added up over pixels and images."""
-    return functional.binary_cross_entropy_with_logits(logits, pixels, reduction="sum")
 
 
 def total(sums: list[Tensor]) -> float:

@@ -1,201 +1,51 @@
-"""The reference trainer: one trial at a time, nn.Module and torch.optim, on any device.
-
-Notation: B examples in a batch, D inputs; a trial trains one run a seed, in lockstep by epochs.
-A run is a function of (data, configuration, seed) alone: bitwise so on one device, build and
-thread count.
-"""
-
-import math
-import time
-from dataclasses import replace
+"""The reference trainer: one trial at a time as plain PyTorch does it, on any device."""
 
 import torch
 from torch import Tensor
 
-from sweep.trainer.data import DeviceData, as_floats, batches
-from sweep.trainer.evaluation import evaluate, evaluate_test
-from sweep.trainer.inside import Inside, look_into
+from sweep.trainer.data import DeviceData, as_floats
 from sweep.trainer.losses import LOSSES
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.optimizers import OPTIMIZERS
-from sweep.trainer.pixels import errors_png, strip_png, to_bytes
-from sweep.trainer.probe import Prober
-from sweep.trainer.randomness import data_order, initial_weights
-from sweep.trainer.schedules import SCHEDULES, Moment
-from sweep.trainer.units import diagnose
-from sweep.trainer.weights import save_model
-from sweep.trial import EpochMetrics, TestMetrics, TrialConfig, TrialDone, TrialSpec
+from sweep.trainer.randomness import initial_weights
+from sweep.trainer.training import SingleTrialTrainer
+from sweep.trial import TrialConfig, TrialSpec
 
 
-class Diverged(Exception):  # noqa: N818  it is an outcome
-    """A loss or a weight is no longer finite: an outcome of the trial, not a fault of ours."""
-
-    def __init__(self, epoch: int, reason: str) -> None:
-        super().__init__(reason)
-        #: Counted from 1.
-        self.epoch = epoch
-        #: For people: "training loss became nan in epoch 3".
-        self.reason = reason
-
-
-class ReferenceTrainer:
+class ReferenceTrainer(SingleTrialTrainer):
     """Trains trials one after another on a device that holds the data."""
 
     def __init__(self, data: DeviceData, device: torch.device) -> None:
-        self.data = data
+        super().__init__(data)
         self.device = device
-        self._prober = Prober(data)
 
-    @property
-    def originals_png(self) -> bytes:
-        """The strip of test images that every trial's reconstructions are shown beside."""
-        return strip_png(self.data.strip.cpu().numpy(), self.data.height, self.data.width)
-
-    def start(self, spec: TrialSpec) -> "Training":
-        """A trial at epoch 0."""
-        return Training(spec, self.data, self.device, self._prober)
+    def _step(self, spec: TrialSpec, seed: int) -> "AutogradStep":
+        return AutogradStep(spec.config, seed, self.data.train, self.device)
 
 
-class Training:
-    """One trial in training: all its seeds, in lockstep by epochs."""
+class AutogradStep:
+    """Learns from a batch as any PyTorch program does."""
 
     def __init__(
-        self, spec: TrialSpec, data: DeviceData, device: torch.device, prober: Prober
+        self,
+        config: TrialConfig,
+        seed: int,
+        images: Tensor,  # (N, D) uint8
+        device: torch.device,
     ) -> None:
-        self.spec = spec
-        #: Finished epochs.
-        self.epoch = 0
-        self._data = data
-        self._prober = prober
-        self._runs = [Run(spec.config, seed, data, device) for seed in spec.seeds]
-        self._metrics: list[tuple[EpochMetrics, ...]] = []
-
-    @property
-    def finished(self) -> bool:
-        return self.epoch >= self.spec.config.epochs
-
-    def train_epoch(self) -> tuple[EpochMetrics, ...]:
-        """Train every seed for one more epoch and validate it; one record a seed."""
-        epoch = self.epoch + 1
-        metrics = tuple(self._train(run, epoch) for run in self._runs)
-        self.epoch = epoch
-        self._metrics.append(metrics)
-        return metrics
-
-    def result(self) -> TrialDone:
-        """Measure the test set. Weights, and what is found in them, go with it below the limits."""
-        first, config, data = self._runs[0], self.spec.config, self._data
-        looks_into = self.spec.probe or self._ends_below(self.spec.keep_pictures_below)
-        inside = look_into(first.model, config, self._prober) if looks_into else Inside()
-        keeps_weights = self._ends_below(self.spec.keep_weights_below)
-        with torch.no_grad():
-            originals = as_floats(data.strip)
-            copies = first.model.reconstruct(originals)
-        return TrialDone(
-            number=self.spec.number,
-            attempt=self.spec.attempt,
-            results=tuple(run.measured() for run in self._runs),
-            train_seconds=self._train_seconds(),
-            reconstructions_png=strip_png(to_bytes(copies).cpu().numpy(), data.height, data.width),
-            errors_png=errors_png(originals, copies, data.height, data.width),
-            weights=save_model(first.model, config, first.seed, data) if keeps_weights else None,
-            **inside._asdict(),
-        )
-
-    def _train(self, run: "Run", epoch: int) -> EpochMetrics:
-        metrics = run.train_epoch(epoch)
-        if (reason := run.divergence(metrics)) is not None:
-            of_seed = f" (seed {run.seed})" if len(self._runs) > 1 else ""
-            raise Diverged(epoch, f"{reason} in epoch {epoch}{of_seed}")
-        return metrics
-
-    def _ends_below(self, error: float) -> bool:
-        if not self._metrics:
-            return False
-        last = [metrics.val_mse for metrics in self._metrics[-1]]
-        return sum(last) / len(last) < error
-
-    def _train_seconds(self) -> float:
-        """Mean over the seeds, so that it does not grow with their number."""
-        spent = sum(metrics.seconds for epoch in self._metrics for metrics in epoch)
-        return spent / len(self._runs)
-
-
-class Run:
-    """One seed's model and optimizer."""
-
-    def __init__(
-        self, config: TrialConfig, seed: int, data: DeviceData, device: torch.device
-    ) -> None:
-        self.seed = seed
-        self.model = Autoencoder(config, initial_weights(config, data.n_inputs, seed), device)
+        self.model = Autoencoder(config, initial_weights(config, images.shape[1], seed), device)
         self._config = config
-        self._data = data
+        self._images = images
         self._loss = LOSSES[config.loss]
         self._optimizer = OPTIMIZERS[config.optimizer](self.model.parameters(), config)
-        self._steps_per_epoch = math.ceil(len(data.train) / config.batch_size)
-        self._step = 0
 
-    def train_epoch(self, epoch: int) -> EpochMetrics:
-        """One pass over the training images in this epoch's own order, then validation."""
-        start = time.perf_counter()
-        order = data_order(self.seed, epoch, len(self._data.train)).to(self._data.train.device)
-        # The last batch may be smaller, as in Keras; the mean loss weighs it by its images.
-        parts = batches(self._data.train[order], self._config.batch_size)
-        losses = [self._train_batch(as_floats(batch)) for batch in parts]
-        train_loss = _weighted_mean(losses, [len(batch) for batch in parts])
-        validation = evaluate(self.model, self._data.validation, self._config.output)
-        return EpochMetrics(
-            train_loss=train_loss,
-            val_mse=validation.mse,
-            val_bce=validation.bce,
-            seconds=time.perf_counter() - start,
-        )
-
-    def measured(self) -> TestMetrics:
-        """The test set, and how units and weights are by the validation images."""
-        tested = evaluate_test(self.model, self._data, self._config.output)
-        diagnosed = diagnose(self.model, self._data.validation, self._config)
-        return replace(tested, diagnostics=diagnosed)
-
-    def divergence(self, metrics: EpochMetrics) -> str | None:
-        """What is no longer finite, in words."""
-        if not math.isfinite(metrics.train_loss):
-            return f"training loss became {metrics.train_loss}"
-        for name, weights in self.model.named_parameters():
-            if not bool(torch.isfinite(weights).all()):
-                return f"{name} became {_first_not_finite(weights)}"
-        if not math.isfinite(metrics.val_mse):
-            return f"validation error became {metrics.val_mse}"
-        return None
-
-    def _train_batch(self, pixels: Tensor) -> Tensor:
-        """One step on pixels (B, D); the loss before it, left on the device."""
-        self._set_learning_rate()
+    def __call__(self, rows: Tensor, learning_rate: float) -> Tensor:
+        """Update the parameters; return the mean loss before that, a scalar on the device."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        pixels = as_floats(self._images[rows])
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._loss(self.model(pixels), pixels, self._config)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        self._step += 1
         return loss.detach()
-
-    def _set_learning_rate(self) -> None:
-        config, per_epoch = self._config, self._steps_per_epoch
-        moment = Moment(self._step, config.epochs * per_epoch, config.warmup_epochs * per_epoch)
-        rate = config.learning_rate * SCHEDULES[config.schedule](moment)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-
-
-def _weighted_mean(losses: list[Tensor], sizes: list[int]) -> float:
-    """Of the losses weighted by sizes; the first that is not finite, where there is one."""
-    values = torch.stack(losses).cpu().double()
-    not_finite = values[~torch.isfinite(values)]
-    if len(not_finite):
-        return float(not_finite[0])
-    weights = torch.tensor(sizes, dtype=torch.float64)
-    return float((values * weights).sum() / weights.sum())
-
-
-def _first_not_finite(weights: Tensor) -> float:
-    return float(weights.detach()[~torch.isfinite(weights)][0])

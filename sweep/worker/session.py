@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 
-from sweep.trainer.reference import Diverged
+from sweep.trainer.training import Diverged
 from sweep.trial import (
     EpochDone,
     EpochMetrics,

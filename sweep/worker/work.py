@@ -9,6 +9,7 @@ import torch
 from sweep import datasets, nvml
 from sweep.errors import DeviceError
 from sweep.names import Trainer
+from sweep.trainer.cpu import CpuTrainer
 from sweep.trainer.data import DeviceData
 from sweep.trainer.reference import ReferenceTrainer
 from sweep.trial import Event, Order, Ready, Room, WorkerSetup
@@ -31,7 +32,7 @@ def work(device_name: str, inbox: Inbox, send: Send) -> None:
     if setup.n_threads is not None:
         torch.set_num_threads(setup.n_threads)
     images = datasets.load(setup.dataset)
-    reference = ReferenceTrainer(DeviceData.load(images, setup, device), device)
+    data = DeviceData.load(images, setup, device)
 
     def ready(room: Room) -> None:
         send(
@@ -40,7 +41,7 @@ def work(device_name: str, inbox: Inbox, send: Send) -> None:
                 device_name=maker_name(device),
                 torch_version=torch.__version__,
                 data_sha256=images.sha256,
-                originals_png=reference.originals_png,
+                originals_png=data.originals_png,
                 room=room,
                 driver_version=nvml.driver_version() if device.type == "cuda" else None,
             )
@@ -49,10 +50,12 @@ def work(device_name: str, inbox: Inbox, send: Send) -> None:
     if setup.trainer is Trainer.FUSED:
         from sweep.worker.fused import work_fused  # loads Triton
 
-        work_fused(reference.data, setup, device, inbox, send, ready)
+        work_fused(data, setup, device, inbox, send, ready)
     else:
         ready(Room())
-        Session(reference, inbox, send, pruning=setup.pruning, device=device).run()
+        is_cpus = setup.trainer is Trainer.CPU
+        trainer = CpuTrainer(data) if is_cpus else ReferenceTrainer(data, device)
+        Session(trainer, inbox, send, pruning=setup.pruning, device=device).run()
 
 
 def open_device(name: str) -> torch.device:

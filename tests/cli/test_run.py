@@ -347,7 +347,7 @@ def test_the_fused_trainer_on_the_cpu_is_refused(
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     answer = cli("start", file, "--gpus", "cpu", "--trainer", "fused")
     assert answer.code == 8
-    assert "`--trainer reference` trains there" in answer.err
+    assert "`--trainer cpu` trains there" in answer.err
 
 
 def test_the_picture_has_a_line_for_each_worker() -> None:

@@ -218,7 +218,7 @@ def test_when_the_twin_dies_in_training_both_come_to_their_end(engine, url: str)
 
 
 def test_when_nothing_comes_of_the_twin_the_other_is_trained(engine, url: str) -> None:
-    from sweep.trainer.reference import Diverged
+    from sweep.trainer.training import Diverged
 
     def diverge(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
         slowly(worker, spec, epoch)

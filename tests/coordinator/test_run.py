@@ -358,7 +358,7 @@ def test_a_trial_that_keeps_killing_its_worker_fails_with_the_reason(
 
 
 def test_a_diverged_trial_is_an_outcome_and_no_failure(engine: Engine, url: str) -> None:
-    from sweep.trainer.reference import Diverged
+    from sweep.trainer.training import Diverged
 
     def diverge(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
         if spec.number % 2:

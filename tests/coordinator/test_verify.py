@@ -105,7 +105,7 @@ def test_a_pruned_trial_is_compared_as_far_as_it_came(engine) -> None:
 
 
 def diverge_at(epoch: int) -> Callable[[FakeWorker, TrialSpec, int], None]:
-    from sweep.trainer.reference import Diverged
+    from sweep.trainer.training import Diverged
 
     def on_epoch(worker: FakeWorker, spec: TrialSpec, at: int) -> None:
         if at == epoch:

@@ -17,7 +17,7 @@ from sweep.trainer.model import ACTIVATIONS, OUTPUTS
 from sweep.trainer.optimizers import OPTIMIZERS
 from sweep.trial import EpochMetrics
 from tests.factories import make_images
-from tests.trainer_factories import CPU, SHORT, make_data, make_spec, start, train
+from tests.trainer_factories import SHORT, make_data, make_spec, start, train
 
 
 def numbers(metrics: EpochMetrics) -> EpochMetrics:
@@ -191,7 +191,7 @@ def test_weights_come_only_below_the_threshold() -> None:
 def test_the_strips_are_ten_grey_images_side_by_side() -> None:
     data = make_data()
     result = train(data=data).result()
-    originals = ReferenceTrainer(data, CPU).originals_png
+    originals = data.originals_png
     for content in (originals, result.reconstructions_png, result.errors_png):
         image = Image.open(io.BytesIO(content))
         assert (image.mode, image.size) == ("L", (10 * 6 + 9 * 2, 6))

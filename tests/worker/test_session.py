@@ -5,7 +5,7 @@ from queue import SimpleQueue
 import pytest
 import torch
 
-from sweep.trainer.reference import Diverged
+from sweep.trainer.training import Diverged
 from sweep.trial import (
     EpochDone,
     Event,

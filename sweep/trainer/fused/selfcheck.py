@@ -31,7 +31,8 @@ from sweep.trainer.fused.compiling import compile_kernels
 from sweep.trainer.fused.population import Blocks
 from sweep.trainer.fused.trainer import FusedTrainer
 from sweep.trainer.randomness import initial_weights
-from sweep.trainer.reference import ReferenceTrainer, Training
+from sweep.trainer.reference import ReferenceTrainer
+from sweep.trainer.training import Training
 from sweep.trainer.weights import load_model
 from sweep.trial import EpochDone, Limits, TrialConfig, TrialDiverged, TrialSpec
 

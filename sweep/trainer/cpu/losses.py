@@ -1,0 +1,99 @@
+"""Losses and their derivatives by the logits, without autograd.
+
+Notation: o (B, D) the logits, y = output(o) the reconstruction, x (B, D) the pixels, n = B D.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sweep.names import Loss, Output
+from sweep.trainer.losses import bce_sum
+from sweep.trial import TrialConfig
+
+
+class LossGradient(NamedTuple):
+    """A batch's mean loss, and its derivative by the logits: ``scale`` times ``by_logits``.
+
+    The products that sum the derivatives of parameters take the factor for nothing.
+    """
+
+    #: Scalar.
+    loss: Tensor
+    #: (B, D), in one of the buffers.
+    by_logits: Tensor
+    scale: float
+
+
+class LossBuffers(NamedTuple):
+    """What a loss overwrites, (B, D) each."""
+
+    outputs: Tensor
+    errors: Tensor
+    slopes: Tensor
+
+
+#: (logits, pixels, buffers, configuration) -> the loss and its derivative.
+LossKernel = Callable[[Tensor, Tensor, LossBuffers, TrialConfig], LossGradient]
+
+
+def bce(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
+    """(y - x) / n."""
+    y = torch.sigmoid(o, out=buffers.outputs)
+    loss = bce_sum(o, y, x, buffers.errors).div_(o.numel())
+    return LossGradient(loss, y.sub_(x), 1.0 / o.numel())
+
+
+def mse(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
+    """2 (y - x) output'(o) / n."""
+    y, errors = _outputs(o, x, buffers, config)
+    loss = _dot(errors, errors).div_(o.numel())
+    return LossGradient(loss, _by_logits(errors, y, config), 2.0 / o.numel())
+
+
+def l1(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
+    """sign(y - x) output'(o) / n."""
+    y, errors = _outputs(o, x, buffers, config)
+    signs = torch.sign(errors, out=buffers.slopes)
+    loss = _dot(errors, signs).div_(o.numel())
+    return LossGradient(loss, _by_logits(signs, y, config), 1.0 / o.numel())
+
+
+def huber(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
+    """c output'(o) / n, where c is y - x cut to delta; the loss is c (y - x - c / 2)."""
+    y, errors = _outputs(o, x, buffers, config)
+    cut = torch.clamp(errors, -config.delta, config.delta, out=buffers.slopes)
+    loss = (_dot(cut, errors) - 0.5 * _dot(cut, cut)).div_(o.numel())
+    return LossGradient(loss, _by_logits(cut, y, config), 1.0 / o.numel())
+
+
+def _outputs(
+    o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig
+) -> tuple[Tensor, Tensor]:
+    """y, and y - x."""
+    y = torch.sigmoid(o, out=buffers.outputs) if config.output is Output.SIGMOID else o
+    return y, torch.sub(y, x, out=buffers.errors)
+
+
+def _by_logits(by_outputs: Tensor, y: Tensor, config: TrialConfig) -> Tensor:
+    """The derivative by o of that by y, in its memory."""
+    if config.output is Output.LINEAR:
+        return by_outputs
+    backward = torch.ops.aten.sigmoid_backward.grad_input
+    by_logits: Tensor = backward(by_outputs, y, grad_input=by_outputs)
+    return by_logits
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    """Sum of the products of two (B, D)."""
+    return torch.dot(one.view(-1), other.view(-1))
+
+
+KERNELS: dict[Loss, LossKernel] = {
+    Loss.BCE: bce,
+    Loss.MSE: mse,
+    Loss.L1: l1,
+    Loss.HUBER: huber,
+}

@@ -1,0 +1,118 @@
+"""A step of training by hand.
+
+Notation: B examples in a batch, D inputs, H hidden units; for pixels x (B, D),
+z = x W1' + b1, h = f(z), o = h W2' + b2. With g = dL/do: dL/dW2 = g' h, dL/dh = g W2,
+dL/dz = dL/dh f'(z), dL/dW1 = (dL/dz)' x, and the biases' are the sums of g and dL/dz over examples.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sweep.trainer.cpu import activations, losses
+from sweep.trainer.cpu.losses import LossBuffers
+from sweep.trainer.cpu.optimizers import OPTIMIZERS
+from sweep.trainer.cpu.parameters import FlatParameters
+from sweep.trainer.losses import check_loss
+from sweep.trainer.randomness import initial_weights
+from sweep.trial import TrialConfig
+
+CPU = torch.device("cpu")
+
+
+class Buffers(NamedTuple):
+    """What a step of B examples writes besides gradients and parameters."""
+
+    levels: Tensor  # (B, D) uint8
+    pixels: Tensor  # (B, D)
+    inputs: Tensor  # (B, H), of the hidden units
+    hidden: Tensor  # (B, H)
+    by_hidden: Tensor  # (B, H)
+    logits: Tensor  # (B, D)
+    outputs: Tensor  # (B, D)
+    errors: Tensor  # (B, D)
+    slopes: Tensor  # (B, D)
+
+    @property
+    def loss(self) -> LossBuffers:
+        return LossBuffers(self.outputs, self.errors, self.slopes)
+
+    def of_size(self, n_examples: int) -> "Buffers":
+        """The same memory for a smaller batch."""
+        if n_examples == len(self.pixels):
+            return self
+        return Buffers(*(buffer[:n_examples] for buffer in self))
+
+
+class ManualStep:
+    """Learns from a batch by hand-written gradients, and allocates nothing of a batch's size."""
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        seed: int,
+        images: Tensor,  # (N, D) uint8
+    ) -> None:
+        check_loss(config)
+        initial = initial_weights(config, images.shape[1], seed)
+        self._images = images
+        self._config = config
+        self._parameters = FlatParameters(initial)
+        self.model = self._parameters.as_model(config)
+        self._activation = activations.KERNELS[config.activation]
+        self._loss = losses.KERNELS[config.loss]
+        self._optimizer = OPTIMIZERS[config.optimizer](self._parameters, config)
+        self._whole = _buffers(min(config.batch_size, len(images)), images.shape[1], config)
+
+    def __call__(self, rows: Tensor, learning_rate: float) -> Tensor:
+        """Update the parameters; return the mean loss before that, a scalar."""
+        loss = self._gradients(rows, self._whole.of_size(len(rows)))
+        self._optimizer.step(learning_rate)
+        return loss
+
+    def _gradients(self, rows: Tensor, buffers: Buffers) -> Tensor:
+        """The loss, and the gradients of all parameters, where the optimizer reads them."""
+        weights, gradients = self._parameters.weights, self._parameters.gradients
+        forward, backward = self._activation
+
+        levels = torch.index_select(self._images, 0, rows, out=buffers.levels)
+        x = buffers.pixels.copy_(levels).div_(255.0)
+        z = torch.addmm(weights.encoder_bias, x, weights.encoder_weight.t(), out=buffers.inputs)
+        h = forward(z, buffers.hidden)
+        o = torch.addmm(weights.decoder_bias, h, weights.decoder_weight.t(), out=buffers.logits)
+
+        loss, by_o, scale = self._loss(o, x, buffers.loss, self._config)
+        _sum_products(by_o, h, scale, out=gradients.decoder_weight)
+        torch.sum(by_o, 0, out=gradients.decoder_bias).mul_(scale)
+        by_h = torch.mm(by_o, weights.decoder_weight, out=buffers.by_hidden)
+        by_z = backward(by_h, z, h)
+        _sum_products(by_z, x, scale, out=gradients.encoder_weight)
+        torch.sum(by_z, 0, out=gradients.encoder_bias).mul_(scale)
+        return loss
+
+
+def _sum_products(
+    by_outputs: Tensor,  # (B, F), the derivative by a layer's outputs
+    inputs: Tensor,  # (B, E), of the layer
+    scale: float,
+    *,
+    out: Tensor,  # (F, E), the layer's weights
+) -> None:
+    """The derivative by a layer's weights, times the scale."""
+    torch.addmm(out, by_outputs.t(), inputs, beta=0.0, alpha=scale, out=out)
+
+
+def _buffers(n_examples: int, n_inputs: int, config: TrialConfig) -> Buffers:
+    by_pixel, by_unit = (n_examples, n_inputs), (n_examples, config.hidden_width)
+    return Buffers(
+        levels=torch.empty(by_pixel, dtype=torch.uint8),
+        pixels=torch.empty(by_pixel),
+        inputs=torch.empty(by_unit),
+        hidden=torch.empty(by_unit),
+        by_hidden=torch.empty(by_unit),
+        logits=torch.empty(by_pixel),
+        outputs=torch.empty(by_pixel),
+        errors=torch.empty(by_pixel),
+        slopes=torch.empty(by_pixel),
+    )

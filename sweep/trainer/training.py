@@ -1,0 +1,213 @@
+"""A trial in training, whichever trainer takes the steps: epochs, validation, divergence, result.
+
+A trial trains one run a seed, in lockstep by epochs. A run is a function of (data, configuration,
+seed) alone: bitwise so on one device, build and thread count. Trainers of single trials differ in
+one thing, how a batch is learnt from: see ``TrainingStep``.
+"""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sweep.trainer.data import DeviceData, as_floats, batches
+from sweep.trainer.evaluation import evaluate, evaluate_test
+from sweep.trainer.inside import Inside, look_into
+from sweep.trainer.model import Autoencoder
+from sweep.trainer.pixels import errors_png, strip_png, to_bytes
+from sweep.trainer.probe import Prober
+from sweep.trainer.randomness import data_order
+from sweep.trainer.schedules import SCHEDULES, Moment
+from sweep.trainer.units import diagnose
+from sweep.trainer.weights import save_model
+from sweep.trial import EpochMetrics, TestMetrics, TrialConfig, TrialDone, TrialSpec
+
+
+class Diverged(Exception):  # noqa: N818  it is an outcome
+    """A loss or a weight is no longer finite: an outcome of the trial, not a fault of ours."""
+
+    def __init__(self, epoch: int, reason: str) -> None:
+        super().__init__(reason)
+        #: Counted from 1.
+        self.epoch = epoch
+        #: For people: "training loss became nan in epoch 3".
+        self.reason = reason
+
+
+class TrainingStep(Protocol):
+    """One seed's network and optimizer, and how they learn from a batch."""
+
+    @property
+    def model(self) -> Autoencoder:
+        """The network with its present parameters."""
+
+    def __call__(
+        self,
+        rows: Tensor,  # (B,) int64, of the training images
+        learning_rate: float,
+    ) -> Tensor:
+        """Update the parameters; return the mean loss before that, a scalar on the device."""
+
+
+class SingleTrialTrainer(ABC):
+    """Trains trials one after another on a device that holds the data."""
+
+    def __init__(self, data: DeviceData) -> None:
+        self.data = data
+        self._prober = Prober(data)
+
+    def start(self, spec: TrialSpec) -> "Training":
+        """A trial at epoch 0. Raises ValueError for a configuration that cannot be trained."""
+        runs = [Run(spec.config, seed, self.data, self._step(spec, seed)) for seed in spec.seeds]
+        return Training(spec, self.data, self._prober, runs)
+
+    @abstractmethod
+    def _step(self, spec: TrialSpec, seed: int) -> TrainingStep:
+        """A seed's network with its initial weights, and how this trainer trains it."""
+
+
+class Training:
+    """One trial in training: all its seeds, in lockstep by epochs."""
+
+    def __init__(
+        self, spec: TrialSpec, data: DeviceData, prober: Prober, runs: list["Run"]
+    ) -> None:
+        self.spec = spec
+        #: Finished epochs.
+        self.epoch = 0
+        self._data = data
+        self._prober = prober
+        self._runs = runs
+        self._metrics: list[tuple[EpochMetrics, ...]] = []
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.spec.config.epochs
+
+    def train_epoch(self) -> tuple[EpochMetrics, ...]:
+        """Train every seed for one more epoch and validate it; one record a seed."""
+        epoch = self.epoch + 1
+        metrics = tuple(self._train(run, epoch) for run in self._runs)
+        self.epoch = epoch
+        self._metrics.append(metrics)
+        return metrics
+
+    def result(self) -> TrialDone:
+        """Measure the test set. Weights, and what is found in them, go with it below the limits."""
+        first, config, data = self._runs[0], self.spec.config, self._data
+        looks_into = self.spec.probe or self._ends_below(self.spec.keep_pictures_below)
+        inside = look_into(first.model, config, self._prober) if looks_into else Inside()
+        keeps_weights = self._ends_below(self.spec.keep_weights_below)
+        with torch.no_grad():
+            originals = as_floats(data.strip)
+            copies = first.model.reconstruct(originals)
+        return TrialDone(
+            number=self.spec.number,
+            attempt=self.spec.attempt,
+            results=tuple(run.measured() for run in self._runs),
+            train_seconds=self._train_seconds(),
+            reconstructions_png=strip_png(to_bytes(copies).cpu().numpy(), data.height, data.width),
+            errors_png=errors_png(originals, copies, data.height, data.width),
+            weights=save_model(first.model, config, first.seed, data) if keeps_weights else None,
+            **inside._asdict(),
+        )
+
+    def _train(self, run: "Run", epoch: int) -> EpochMetrics:
+        metrics = run.train_epoch(epoch)
+        if (reason := run.divergence(metrics)) is not None:
+            of_seed = f" (seed {run.seed})" if len(self._runs) > 1 else ""
+            raise Diverged(epoch, f"{reason} in epoch {epoch}{of_seed}")
+        return metrics
+
+    def _ends_below(self, error: float) -> bool:
+        if not self._metrics:
+            return False
+        last = [metrics.val_mse for metrics in self._metrics[-1]]
+        return sum(last) / len(last) < error
+
+    def _train_seconds(self) -> float:
+        """Mean over the seeds, so that it does not grow with their number."""
+        spent = sum(metrics.seconds for epoch in self._metrics for metrics in epoch)
+        return spent / len(self._runs)
+
+
+class Run:
+    """One seed of a trial in training."""
+
+    def __init__(
+        self, config: TrialConfig, seed: int, data: DeviceData, step: TrainingStep
+    ) -> None:
+        self.seed = seed
+        self._config = config
+        self._data = data
+        self._train_batch = step
+        self._steps_per_epoch = math.ceil(len(data.train) / config.batch_size)
+        self._n_steps = 0
+
+    @property
+    def model(self) -> Autoencoder:
+        """The network with its present parameters."""
+        return self._train_batch.model
+
+    def train_epoch(self, epoch: int) -> EpochMetrics:
+        """One pass over the training images in this epoch's own order, then validation."""
+        start = time.perf_counter()
+        order = data_order(self.seed, epoch, len(self._data.train)).to(self._data.train.device)
+        # The last batch may be smaller, as in Keras; the mean loss weighs it by its images.
+        parts = batches(order, self._config.batch_size)
+        losses = [self._train_batch(rows, self._next_learning_rate()) for rows in parts]
+        train_loss = _weighted_mean(losses, [len(rows) for rows in parts])
+        validation = evaluate(self.model, self._data.validation, self._config.output)
+        return EpochMetrics(
+            train_loss=train_loss,
+            val_mse=validation.mse,
+            val_bce=validation.bce,
+            seconds=time.perf_counter() - start,
+        )
+
+    def measured(self) -> TestMetrics:
+        """The test set, and how units and weights are by the validation images."""
+        tested = evaluate_test(self.model, self._data, self._config.output)
+        diagnosed = diagnose(self.model, self._data.validation, self._config)
+        return replace(tested, diagnostics=diagnosed)
+
+    def divergence(self, metrics: EpochMetrics) -> str | None:
+        """What is no longer finite, in words."""
+        if not math.isfinite(metrics.train_loss):
+            return f"training loss became {metrics.train_loss}"
+        for name, weights in self.model.named_parameters():
+            if (value := _first_not_finite(weights)) is not None:
+                return f"{name} became {value}"
+        if not math.isfinite(metrics.val_mse):
+            return f"validation error became {metrics.val_mse}"
+        return None
+
+    def _next_learning_rate(self) -> float:
+        config, per_epoch = self._config, self._steps_per_epoch
+        moment = Moment(self._n_steps, config.epochs * per_epoch, config.warmup_epochs * per_epoch)
+        self._n_steps += 1
+        return config.learning_rate * SCHEDULES[config.schedule](moment)
+
+
+def _weighted_mean(losses: list[Tensor], sizes: list[int]) -> float:
+    """Of the losses weighted by sizes; the first that is not finite, where there is one."""
+    values = torch.stack(losses).cpu().double()
+    not_finite = values[~torch.isfinite(values)]
+    if len(not_finite):
+        return float(not_finite[0])
+    weights = torch.tensor(sizes, dtype=torch.float64)
+    return float((values * weights).sum() / weights.sum())
+
+
+def _first_not_finite(weights: Tensor) -> float | None:
+    """The first weight that is infinite or NaN; None where there is none."""
+    values = weights.detach()
+    # A sum of finite numbers may overflow, but one that is finite has finite terms only.
+    if bool(torch.isfinite(values.sum())):
+        return None
+    not_finite = values[~torch.isfinite(values)]
+    return float(not_finite[0]) if len(not_finite) else None
