@@ -30,7 +30,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from sweep.launch.local import LocalLauncher, LocalWorker
-from sweep.names import Output
+from sweep.names import Output, Trainer
 from sweep.trial import (
     Accuracies,
     Decomposition,
@@ -314,6 +314,7 @@ def simulate(
             torch_version="none",
             data_sha256=DATA_SHA256,
             originals_png=PICTURES,
+            trainer=Trainer.FUSED if room.slots else Trainer.REFERENCE,
             room=room,
         )
     )

@@ -115,6 +115,9 @@ class Dataset(StrEnum):
 class Trainer(StrEnum):
     """How workers train: one trial at a time, or a population as one program."""
 
+    #: Asked for, never used to train: on a CPU it is ``CPU``; the worker of a GPU takes the fused
+    #: trainer if the device passes its self-check and the reference trainer otherwise.
+    AUTO = "auto"
     #: One trial at a time on the CPU, without autograd.
     CPU = "cpu"
     #: One trial at a time as plain PyTorch does, on any device.

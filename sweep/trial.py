@@ -128,6 +128,7 @@ class WorkerSetup:
     n_threads: int | None = None
     #: Use at most this many training images; None uses all of them.
     train_limit: int | None = None
+    #: With ``AUTO`` the worker chooses, and says in Ready what it chose.
     trainer: Trainer = Trainer.CPU
     #: The fused trainer needs it.
     expected: Expected | None = None
@@ -242,9 +243,18 @@ class Ready:
     data_sha256: str
     #: Strip of the ten originals, PNG, grey.
     originals_png: bytes
+    #: What it trains with: never ``AUTO``.
+    trainer: Trainer
+    #: Why it is not the fused trainer, where ``AUTO`` was asked for: the reason, then a line for
+    #: each difference that the self-check found too large.
+    fallback_reason: str | None = None
     room: Room = Room()
     #: Of NVIDIA's driver; None on the CPU, and where it does not tell.
     driver_version: str | None = None
+    #: Of Triton and of the assembler that it calls for this device, ptxas; None without the fused
+    #: trainer.
+    triton_version: str | None = None
+    ptxas_version: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

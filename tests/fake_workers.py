@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
+from sweep.errors import FusedUnavailableError, SweepError
 from sweep.launch.launcher import Gone, Inbox
+from sweep.names import Trainer
 from sweep.trial import (
     EpochMetrics,
     Event,
@@ -22,6 +24,7 @@ from sweep.trial import (
     TestMetrics,
     TrialDone,
     TrialSpec,
+    WorkerFailed,
     WorkerSetup,
 )
 from sweep.wire import decode, encode
@@ -97,6 +100,13 @@ class Killed(SystemExit):
     """The worker's threads end here, as a process would at SIGKILL."""
 
 
+def _trainer(setup: WorkerSetup, room: Room) -> Trainer:
+    """What trains as much as that."""
+    if room.slots is not None:
+        return Trainer.FUSED
+    return Trainer.REFERENCE if setup.trainer is Trainer.AUTO else setup.trainer
+
+
 class FakeWorker:
     """A worker's handle and its thread."""
 
@@ -110,6 +120,7 @@ class FakeWorker:
         self.on_epoch = on_epoch
         self.population = population
         self.orders: list[Order] = []
+        self.setup: WorkerSetup | None = None
         self._inbox = inbox
         self._own: SimpleQueue[Order] = SimpleQueue()
         self._dead = False
@@ -135,6 +146,8 @@ class FakeWorker:
         try:
             setup = self._own.get()
             assert isinstance(setup, WorkerSetup)
+            self.setup = setup
+            room, reason = self._room(setup)
             self._tell(
                 Ready(
                     device=self.device,
@@ -142,22 +155,38 @@ class FakeWorker:
                     torch_version="0",
                     data_sha256=DATA_SHA256,
                     originals_png=FakeTraining.pictures,
-                    room=self.population.room,
+                    trainer=_trainer(setup, room),
+                    fallback_reason=reason,
+                    room=room,
                     driver_version="580.82.07",
                 )
             )
-            self._session(setup.pruning).run()
+            self._session(room, setup.pruning).run()
         except Killed:
             self._inbox.put((self.name, Gone(reason="killed by signal 9")))
+        except SweepError as error:
+            self._tell(WorkerFailed(error=type(error).__name__, message=str(error)))
+            self._inbox.put((self.name, Gone(reason=f"exit code {error.exit_code}")))
 
-    def _session(self, pruning: bool) -> "Session | PopulationSession[PretendedEpoch]":
-        if self.population.room.slots is None:
+    def _room(self, setup: WorkerSetup) -> tuple[Room, str | None]:
+        """What it trains at the same time, and why not more, as it chooses its trainer."""
+        reason = self.population.fused_fails
+        if reason is not None and setup.trainer is Trainer.FUSED:
+            raise FusedUnavailableError(reason)
+        if reason is not None and setup.trainer is Trainer.AUTO:
+            return Room(), reason
+        if setup.trainer is Trainer.REFERENCE and self.device != "cpu":
+            return Room(), None
+        return self.population.room, None
+
+    def _session(self, room: Room, pruning: bool) -> "Session | PopulationSession[PretendedEpoch]":
+        if room.slots is None:
             return Session(self, self._own, self._tell, pruning=pruning)
         return PopulationSession(
             lambda size, room: FakePopulation(size, room, self.population.on_launch),
             self._own,
             self._tell,
-            room=self.population.room,
+            room=room,
             halve=lambda room: replace(room, slots=(room.slots or 0) // 2, rows=room.rows // 2),
             find=self.population.find,
             pruning=pruning,
@@ -178,6 +207,8 @@ class Population:
     """What a pretended worker trains at the same time: by default one trial."""
 
     room: Room = field(default_factory=Room)
+    #: Why its device, a GPU, cannot use the fused trainer.
+    fused_fails: str | None = None
     on_launch: Callable[[FakePopulation], None] = lambda population: None
     find: Find = find
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from sweep.names import Trainer
 from sweep.trial import (
     Accuracies,
     Decomposition,
@@ -62,7 +63,12 @@ def test_a_loss_that_is_no_number_is_told() -> None:
 
 def test_bytes_and_newlines_stay_within_their_line() -> None:
     event = Ready(
-        device="cpu", device_name="a\nb", torch_version="2", data_sha256="", originals_png=b"\n\xff"
+        device="cpu",
+        device_name="a\nb",
+        torch_version="2",
+        data_sha256="",
+        originals_png=b"\n\xff",
+        trainer=Trainer.REFERENCE,
     )
     assert encode(event).count(b"\n") == 1
     assert decode(encode(event)) == event

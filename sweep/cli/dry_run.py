@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sweep.cli import budgets, words
 from sweep.cli.output import show_pairs, show_titled_table
-from sweep.names import Duplicates
+from sweep.names import Duplicates, Trainer
 from sweep.studyfile import Fixed, Node, Searched, StudyFile
 from sweep.studyfile.enqueue import describe
 
@@ -37,7 +37,7 @@ def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
         "minimises": ", ".join(study_file.study.objectives),
         "sampler": study_file.sampler.name,
         "pruner": study_file.pruner.name,
-        "workers": f"{_devices(planned.devices)}, {planned.trainer} trainer",
+        "workers": f"{_devices(planned.devices)}, {_trainer(planned.trainer)}",
         "data": f"{study_file.data.name} in {planned.data_folder or 'no folder yet: a download'}",
     }
 
@@ -57,6 +57,12 @@ def _other_budgets(study_file: StudyFile, planned: "Plan") -> str:
 def _devices(devices: Sequence[str]) -> str:
     counts = {device: devices.count(device) for device in dict.fromkeys(devices)}
     return ", ".join(f"{n} on {'the CPU' if d == 'cpu' else f'GPU {d}'}" for d, n in counts.items())
+
+
+def _trainer(trainer: Trainer) -> str:
+    if trainer is Trainer.AUTO:
+        return "fused trainer where the GPU passes its self-check, else reference trainer"
+    return f"{trainer} trainer"
 
 
 def _space_rows(nodes: Sequence[Node], condition: str) -> Iterator[tuple[str, str, str]]:

@@ -20,7 +20,7 @@ from sweep.cli.run import (
     Workers,
     run_options,
 )
-from sweep.names import WorkerEngine
+from sweep.names import Trainer, WorkerEngine
 
 if TYPE_CHECKING:
     from sweep.analysis.explanation import Explanation, Factor, Path
@@ -70,7 +70,7 @@ def explain(
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
     workers: Workers = None,
-    trainer: TrainerOption = None,
+    trainer: TrainerOption = Trainer.AUTO,
     population: PopulationOption = None,
     engine_of_workers: EngineOption = WorkerEngine.LOCAL,
     address: AddressOption = None,

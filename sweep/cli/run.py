@@ -48,12 +48,12 @@ Workers = Annotated[
     ),
 ]
 TrainerOption = Annotated[
-    Trainer | None,
+    Trainer,
     typer.Option(
         "--trainer",
         help="Train one trial at a time (cpu, on the CPU; reference, slowly, on any device), or a "
-        "population of them as one program on a GPU (fused).",
-        show_default="fused on GPUs, cpu on the CPU",
+        "population of them as one program on a GPU (fused). auto is cpu on the CPU; on a GPU, "
+        "fused if it passes the self-check and reference otherwise.",
     ),
 ]
 PopulationOption = Annotated[
@@ -121,7 +121,7 @@ def start(
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
     workers: Workers = None,
-    trainer: TrainerOption = None,
+    trainer: TrainerOption = Trainer.AUTO,
     population: PopulationOption = None,
     engine_of_workers: EngineOption = WorkerEngine.LOCAL,
     address: AddressOption = None,
@@ -177,7 +177,7 @@ def resume(
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
     workers: Workers = None,
-    trainer: TrainerOption = None,
+    trainer: TrainerOption = Trainer.AUTO,
     population: PopulationOption = None,
     engine_of_workers: EngineOption = WorkerEngine.LOCAL,
     address: AddressOption = None,
@@ -219,7 +219,7 @@ def run_options(
     gpus: str | None,
     per_gpu: int | None,
     workers: int | None,
-    trainer: Trainer | None,
+    trainer: Trainer,
     population: int | None,
     engine: WorkerEngine,
     address: str | None,

@@ -66,17 +66,18 @@ def _show_status(engine: "Engine", name: str) -> None:
     from sweep.store import read
 
     study = read.study(engine, name)
-    show_pairs(_summary(study))
+    everyone = read.workers(engine, name)
+    show_pairs(_summary(study, everyone))
     section("Budgets", budgets.said(engine, study))
-    if workers := [w for w in read.workers(engine, name) if study.running or w.state != "gone"]:
-        show_titled_table("Workers", _WORKER_HEADER, map(_worker_cells, workers), left=4)
+    if workers := [w for w in everyone if study.running or w.state != "gone"]:
+        show_titled_table("Workers", _WORKER_HEADER, map(_worker_cells, workers), left=5)
     if waiting := read.commands(engine, name, pending_only=True):
         show_titled_table("Waiting", _COMMAND_HEADER, map(_command_cells, waiting), left=3)
     if events := read.events(engine, name, newest=_N_EVENTS):
         show_titled_table("Lately", _EVENT_HEADER, map(_event_cells, events), left=5)
 
 
-def _summary(study: "StudySummary") -> dict[str, str]:
+def _summary(study: "StudySummary", workers: "Sequence[WorkerRow]") -> dict[str, str]:
     best = f"{words.number(study.best_value)} (trial {study.best_number})"
     pace = f"{words.number(study.trials_per_second, 3)} trials/s"
     pairs = {
@@ -87,6 +88,8 @@ def _summary(study: "StudySummary") -> dict[str, str]:
         "": _tally(study),
         "best": NO_BEST if study.best_value is None else best,
         "pace": pace if study.trials_per_second is not None else "",
+        "trainer": _trainers(workers),
+        "WARNING": _fallbacks(study, workers),
         "data": study.dataset,
         "coordinator": _coordinator(study),
         "tags": ", ".join(study.tags),
@@ -97,6 +100,26 @@ def _summary(study: "StudySummary") -> dict[str, str]:
 
 
 NO_BEST = "none yet"
+
+
+def _trainers(workers: "Sequence[WorkerRow]") -> str:
+    """What the trials were trained with, by the workers that were ready."""
+    from sweep.store.trained import trainers_used
+
+    used = trainers_used(workers)
+    return ", ".join(f"{of} ({words.count(n, 'trial')})" for of, n in used.items())
+
+
+def _fallbacks(study: "StudySummary", workers: "Sequence[WorkerRow]") -> str:
+    """The reasons in short why GPUs are not used by the fused trainer; events have them in full."""
+    reasons: dict[str, list[str]] = {}
+    for worker in workers:
+        if worker.fallback_reason and (worker.state != "gone" or not study.running):
+            reasons.setdefault(worker.fallback_reason, []).append(worker.name)
+    return "; ".join(
+        f"{', '.join(dict.fromkeys(names))} without the fused trainer: {reason.splitlines()[0]}"
+        for reason, names in reasons.items()
+    )
 
 
 def _tally(study: "StudySummary") -> str:
@@ -125,7 +148,7 @@ def _coordinator(study: "StudySummary") -> str:
 
 
 _WORKER_HEADER = (
-    *("worker", "state", "device", "host", "pid"),
+    *("worker", "state", "device", "trainer", "host", "pid"),
     *("training", "busy", "gpu-util", "memory", "finished", "last seen"),
 )
 
@@ -140,6 +163,7 @@ def _worker_cells(worker: "WorkerRow") -> Sequence[str]:
         worker.name,
         worker.state,
         f"{device} {worker.device_name or ''}".strip(),
+        words.text(worker.trainer),
         worker.host,
         str(worker.pid),
         f"{worker.n_training:,}" + ("" if worker.slots is None else f" of {worker.slots:,}"),

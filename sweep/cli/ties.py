@@ -21,7 +21,7 @@ from sweep.cli.run import (
     run_options,
 )
 from sweep.errors import UsageError
-from sweep.names import WorkerEngine
+from sweep.names import Trainer, WorkerEngine
 
 if TYPE_CHECKING:
     from sweep.analysis.ties import TieSet
@@ -71,7 +71,7 @@ def ties(
     gpus: Gpus = None,
     per_gpu: PerGpu = None,
     workers: Workers = None,
-    trainer: TrainerOption = None,
+    trainer: TrainerOption = Trainer.AUTO,
     population: PopulationOption = None,
     engine_of_workers: EngineOption = WorkerEngine.LOCAL,
     address: AddressOption = None,

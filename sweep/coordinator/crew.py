@@ -3,10 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sweep.launch.launcher import Launcher, WorkerHandle
-from sweep.trial import Room, Shutdown, TrialSpec, Vitals, WorkerSetup
+from sweep.names import Trainer
+from sweep.trial import Ready, Room, Shutdown, TrialSpec, Vitals, WorkerSetup
 
 #: Trials that wait in a worker, as a share of its slots, so that one that ends has a successor at
 #: once. More would keep samplers from learning.
@@ -80,9 +81,16 @@ class Worker:
     ready: bool = False
     #: Why it cannot work, in its own words.
     failure: str | None = None
+    #: It ends because its device cannot use the fused trainer; another one takes its place.
+    falls_back: bool = False
     device_name: str | None = None
     #: Of NVIDIA's driver.
     driver_version: str | None = None
+    #: What it trains with, and why not with the fused trainer: see Ready.
+    trainer: Trainer | None = None
+    fallback_reason: str | None = None
+    triton_version: str | None = None
+    ptxas_version: str | None = None
     #: How much it trains at the same time.
     room: Room = field(default_factory=Room)
     #: Handed out and not yet back, by number, in the order of the hand-out.
@@ -95,6 +103,15 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.take_room(self.room)
+
+    def introduce(self, event: Ready) -> None:
+        """It is ready, and says what it is."""
+        self.ready = True
+        self.take_room(event.room)
+        self.device_name, self.driver_version = event.device_name, event.driver_version
+        self.trainer = event.trainer
+        self.fallback_reason = event.fallback_reason or self.fallback_reason
+        self.triton_version, self.ptxas_version = event.triton_version, event.ptxas_version
 
     @property
     def state(self) -> str:
@@ -158,6 +175,8 @@ class Crew:
         self._ahead: list[Worker] = []
         self._numbers = numbers
         self._n_retries = n_retries
+        #: Why devices, by name, get the reference trainer in spite of ``setup``.
+        self._fallback_reasons: dict[str, str] = {}
         self._failed_starts: dict[str, int] = {}
         self._fruitless: dict[str, int] = {}
 
@@ -189,8 +208,18 @@ class Crew:
     def _launch(self, device: str) -> Worker:
         name = f"w{next(self._numbers)}"
         handle = self._launcher.start(name, device)
-        handle.send(self.setup)
-        return Worker(name=name, device=device, handle=handle)
+        reason = self._fallback_reasons.get(device)
+        trainer = self.setup.trainer if reason is None else Trainer.REFERENCE
+        handle.send(replace(self.setup, trainer=trainer))
+        return Worker(name=name, device=device, handle=handle, fallback_reason=reason)
+
+    def leave_out(self, device: str) -> None:
+        """Start no more workers on this device: another one would fail in the same way."""
+        self._failed_starts[device] = STARTS_PER_DEVICE
+
+    def fall_back(self, device: str, reason: str) -> None:
+        """Start workers on this device with the reference trainer from now on."""
+        self._fallback_reasons[device] = reason
 
     def lost(self, worker: Worker, *, was_left_alone: bool = False) -> bool:
         """Forget a worker that died; says whether another may be started on its device.

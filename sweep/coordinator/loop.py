@@ -29,11 +29,12 @@ from sweep.coordinator.spending import Spending
 from sweep.errors import (
     DataError,
     DeviceError,
+    FusedUnavailableError,
     StoreError,
     SweepError,
 )
 from sweep.launch.launcher import Gone, Inbox, Lost
-from sweep.names import CommandKind, Sampler
+from sweep.names import CommandKind, Sampler, Trainer
 from sweep.search.pruning import PruningRule
 from sweep.store.commands import Command
 from sweep.store.usage import Usage
@@ -77,6 +78,9 @@ COMMAND_SECONDS = 0.5
 #: Trials in a row whose value is reused before the loop hears and writes again.
 MOST_REUSED = 64
 
+#: The kind of event: a worker trains with the reference trainer although fused was preferred.
+FALLBACK = "reference trainer instead"
+
 #: Put into the inbox by a signal handler, to wake the loop.
 WAKE = ""
 
@@ -98,6 +102,7 @@ class Coordinator:
         usage: Callable[[], Usage] | None,
         data_sha256: str | None,
         observer: Observer,
+        warn: Callable[[str], None],
     ) -> None:
         self._file = study_file
         self._book = book
@@ -111,6 +116,9 @@ class Coordinator:
         self._wishes = Question(wishes)
         self._data_sha256 = data_sha256
         self._observer = observer
+        self._warn = warn
+        #: Those that users were warned of.
+        self._fallback_reasons: set[str] = set()
         #: Trials to hand over once their rows are written.
         self._orders: list[tuple[Worker, TrialSpec]] = []
         self._silence = Silence(study_file.workers.silence_seconds)
@@ -225,12 +233,15 @@ class Coordinator:
             case Vitals():
                 worker.vitals = event
                 self._note_worker(worker)
+            case WorkerFailed(error="FusedUnavailableError", message=message):
+                self._hear_fused_unavailable(worker, message)
             case WorkerFailed(error="DeviceError", message=message):
                 worker.failure = message  # its end follows; other devices may do
             case WorkerFailed(error=error, message=message):
                 raise getattr(sweep.errors, error, SweepError)(message)
             case Gone(reason=reason, was_left_alone=alone):
-                self._hear_gone(worker, worker.failure or reason, was_left_alone=alone)
+                blameless = alone or worker.falls_back  # no trial of its has ended it
+                self._hear_gone(worker, worker.failure or reason, was_left_alone=blameless)
             case PopulationHalved():
                 self._hear_halved(worker, event)
             case EpochsDone(epochs=epochs):
@@ -319,13 +330,40 @@ class Coordinator:
         if self._data_sha256 is None:
             self._data_sha256 = event.data_sha256
             self._writer.note_data(event.data_sha256, event.originals_png)
-        worker.ready = True
-        worker.take_room(event.room)
-        worker.device_name, worker.driver_version = event.device_name, event.driver_version
+        worker.introduce(event)
+        if event.fallback_reason is not None:
+            self._tell_of_fallback(worker, event.fallback_reason)
         self._book.train_together((event.room.slots or 1) // self._file.study.repeat)
         self._first_ready = self._first_ready or time.monotonic()
         self._note_worker(worker)
         self._fill(worker)
+
+    def _hear_fused_unavailable(self, worker: Worker, reason: str) -> None:
+        """The worker ends: its check failed (even after Ready), or CUDA stopped in its process.
+
+        With ``AUTO`` the device gets another worker, with the reference trainer. Raises
+        FusedUnavailableError where the fused trainer was asked for by name and trained already: no
+        trial is to blame.
+        """
+        worker.failure = reason
+        if self._crew.setup.trainer is not Trainer.AUTO:
+            if worker.ready:
+                raise FusedUnavailableError(reason)
+            self._crew.leave_out(worker.device)
+        else:
+            worker.failure = "ended, for its device cannot use the fused trainer"
+            worker.falls_back = True
+            self._crew.fall_back(worker.device, reason)
+            self._tell_of_fallback(worker, reason)
+
+    def _tell_of_fallback(self, worker: Worker, reason: str) -> None:
+        self._book.event(FALLBACK, f"{_device(worker)}: {reason}", worker=worker.name)
+        if reason not in self._fallback_reasons:  # GPUs of a kind fail for one reason
+            self._fallback_reasons.add(reason)
+            self._warn(
+                f"WARNING: {_device(worker)} trains with the reference trainer, one trial at a "
+                f"time: {reason}"
+            )
 
     def _hear_halved(self, worker: Worker, event: PopulationHalved) -> None:
         before, room = event.before, event.room
@@ -618,6 +656,10 @@ class Coordinator:
             "device": worker.handle.device,
             "device_name": worker.device_name,
             "driver_version": worker.driver_version,
+            "trainer": worker.trainer,
+            "fallback_reason": worker.fallback_reason,
+            "triton_version": worker.triton_version,
+            "ptxas_version": worker.ptxas_version,
             "state": state or self._state_of(worker),
             "n_finished": worker.n_finished,
             "slots": worker.room.slots,
@@ -677,6 +719,12 @@ class Coordinator:
         if self._first_ready is None or not self._n_done_here:
             return None
         return self._n_done_here / (time.monotonic() - self._first_ready)
+
+
+def _device(worker: Worker) -> str:
+    """The device as users know it."""
+    named = f" ({worker.device_name})" if worker.device_name else ""
+    return "the CPU" if worker.device == "cpu" else f"GPU {worker.device}{named}"
 
 
 def _worker_progress(worker: Worker) -> WorkerProgress:

@@ -64,8 +64,7 @@ class RunOptions:
     per_gpu: int | None = None
     #: Worker processes when training on the CPU; None is one for every two cores.
     cpu_workers: int | None = None
-    #: None is the fused one on GPUs, and on the CPU the one for it.
-    trainer: Trainer | None = None
+    trainer: Trainer = Trainer.AUTO
     #: Slots of a population at most; None leaves it to the memory.
     population: int | None = None
     engine: WorkerEngine = WorkerEngine.LOCAL
@@ -79,6 +78,7 @@ class Means:
 
     #: One a worker.
     devices: tuple[str, ...]
+    #: ``AUTO`` on GPUs only: there each worker chooses, and says so when it is ready.
     trainer: Trainer
     population: int | None
     #: For torch, on the CPU.
@@ -295,7 +295,7 @@ def _run(
             if trials is not None:
                 book.extend(trials)
             coordinator = _coordinator(
-                engine, opened, study_file, book, means, observer, crew, means.launcher.inbox
+                engine, opened, study_file, book, means, observer, crew, means.launcher.inbox, say
             )
             with (
                 _signals(coordinator.interrupt),
@@ -361,6 +361,7 @@ def _coordinator(
     observer: Observer,
     crew: Crew,
     inbox: Inbox,
+    say: Say,
 ) -> Coordinator:
     return Coordinator(
         study_file=study_file,
@@ -376,6 +377,7 @@ def _coordinator(
         usage=_usage_reader(engine, opened.study_id, study_file),
         data_sha256=opened.data_sha256,
         observer=observer,
+        warn=say,
     )
 
 
@@ -401,11 +403,9 @@ def means_of(study_file: StudyFile, options: RunOptions, launcher: Launcher | No
         devices = choose_devices(gpus, per_gpu, options.cpu_workers)
         threads, launcher = n_threads(len(devices)), launcher or LocalLauncher()
     on_cpu = devices[0] == "cpu"
-    trainer = options.trainer or (Trainer.CPU if on_cpu else Trainer.FUSED)
-    check_trainer(trainer, on_cpu=on_cpu)
     return Means(
         devices=tuple(devices),
-        trainer=trainer,
+        trainer=resolve_trainer(options.trainer, on_cpu=on_cpu),
         population=options.population,
         n_threads=threads if on_cpu else None,
         launcher=launcher,
@@ -432,19 +432,25 @@ def _ray_means(
     return places, launcher.capacity.cores_per_cpu_worker, launcher
 
 
-def check_trainer(trainer: Trainer, *, on_cpu: bool) -> None:
-    """Raises DeviceError for a trainer that cannot train on this kind of device."""
-    if trainer is Trainer.CPU and not on_cpu:
+def resolve_trainer(asked: Trainer, *, on_cpu: bool) -> Trainer:
+    """The trainer to ask workers for: on a CPU there is nothing for them to choose.
+
+    Raises DeviceError for a trainer that cannot train on this kind of device.
+    """
+    if asked is Trainer.CPU and not on_cpu:
         raise DeviceError(
             "--trainer cpu: it trains on the CPU, and this run is on a GPU. `--gpus cpu` takes the "
             "CPU."
         )
+    if not on_cpu:
+        return asked
     # The interpreter is how the fused trainer's own tests run without a GPU.
-    if trainer is Trainer.FUSED and on_cpu and os.environ.get("TRITON_INTERPRET") != "1":
+    if asked is Trainer.FUSED and os.environ.get("TRITON_INTERPRET") != "1":
         raise DeviceError(
             "--trainer fused: it needs a CUDA device, and this run is on the CPU. `--trainer cpu` "
             "trains there."
         )
+    return Trainer.CPU if asked is Trainer.AUTO else asked
 
 
 def _prepare_data(study_file: StudyFile, say: Say) -> None:

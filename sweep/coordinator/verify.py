@@ -12,7 +12,7 @@ from sweep import datasets
 from sweep.coordinator.agreement import Comparison, Course, Metrics, compare
 from sweep.coordinator.expected import expected
 from sweep.coordinator.provenance import collect
-from sweep.coordinator.run import check_trainer
+from sweep.coordinator.run import resolve_trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
@@ -95,9 +95,9 @@ def verify(
     record = trained(engine, name, number)
     file = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
     datasets.load(file.data.name)  # raises DataError, sooner than a worker would
-    trainer = options.trainer or record.trainer
     device = _device(options, record)
-    check_trainer(trainer, on_cpu=device == "cpu")
+    asked = options.trainer or record.trainer or Trainer.AUTO
+    trainer = resolve_trainer(asked, on_cpu=device == "cpu")
     stored = _stored(engine, name, trial)
     training = _Training(
         launcher or LocalLauncher(), device, _setup(file, trainer, device, record), say
@@ -107,7 +107,7 @@ def verify(
     return Verification(
         number=number,
         comparison=compare(stored, again, options.tolerance),
-        trainer=trainer,
+        trainer=training.ready.trainer,
         device=device,
         device_name=training.ready.device_name,
         n_epochs=stored.last_epoch,
@@ -251,11 +251,13 @@ def _end(worker: WorkerHandle) -> None:
 def _differs(record: Trained, now: Mapping[str, Any], ready: Ready) -> Iterator[str]:
     """What is another than it was: data, code, versions, machine; one line each."""
     pairs: dict[str, tuple[Any, Any]] = {"data SHA-256": (record.data_sha256, ready.data_sha256)}
-    for key in ("git_commit", "sweep", "trainer", "python", "platform"):
+    for key in ("git_commit", "sweep", "python", "platform"):
         pairs[key.replace("_", " ")] = record.provenance.get(key), now[key]
+    pairs["trainer"] = record.trainer, ready.trainer
     packages: Mapping[str, Any] = record.provenance.get("packages", {})
     for package, version in now["packages"].items():
         pairs[package] = packages.get(package), version
+    pairs["ptxas"] = record.ptxas_version, ready.ptxas_version
     pairs["device"] = record.device_name, ready.device_name
     for what, (then, here) in pairs.items():
         if then is not None and then != here:

@@ -1,20 +1,22 @@
 """What is needed to repeat a study besides its file, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.figures import words
+from sweep.figures import sentences, words
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.records import StudySummary
+from sweep.store.records import StudySummary, WorkerRow
+from sweep.store.trained import trainers_used
 
 
 def facts_of(engine: Engine, study: StudySummary) -> list[tuple[str, str]]:
     """Label and value."""
     settings = read.settings(engine, study.name)
     provenance = read.provenance(engine, study.name)
-    devices = {worker.device_name or worker.device for worker in read.workers(engine, study.name)}
+    workers = read.workers(engine, study.name)
+    devices = {worker.device_name or worker.device for worker in workers}
     about, data = settings.get("study", {}), settings.get("data", {})
     facts: dict[str, Any] = {
         "seed": about.get("seed"),
@@ -24,15 +26,28 @@ def facts_of(engine: Engine, study: StudySummary) -> list[tuple[str, str]]:
         "data SHA-256": provenance.get("data_sha256"),
         "git commit": provenance.get("git_commit"),
         "devices": ", ".join(sorted(devices)),
+        "trainer": _trainers(workers),
+        "fused trainer not used": "; ".join(_fallback_reasons(workers)),
+        "ptxas version": ", ".join(sorted({w.ptxas_version for w in workers if w.ptxas_version})),
         **{
             f"{key} version" if key in ("sweep", "python") else key: value
             for key, value in provenance.items()
-            if key not in ("data_sha256", "git_commit", "gpus", "resumed")
+            if key not in ("data_sha256", "git_commit", "gpus", "resumed", "trainer")
         },
         "GPUs": _cards(provenance.get("gpus", [])),
         "resumed": "; ".join(_resumed(run, provenance) for run in provenance.get("resumed", [])),
     }
     return [(label, _fact(value)) for label, value in facts.items() if value not in (None, "", {})]
+
+
+def _trainers(workers: Sequence[WorkerRow]) -> str:
+    """What the trials were really trained with."""
+    used = trainers_used(workers)
+    return ", ".join(f"{of} ({sentences.count(n, 'trial')})" for of, n in used.items())
+
+
+def _fallback_reasons(workers: Sequence[WorkerRow]) -> Iterable[str]:
+    return dict.fromkeys(worker.fallback_reason for worker in workers if worker.fallback_reason)
 
 
 def _resumed(run: Mapping[str, Any], first: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, Row, Select, and_, case, func, or_, select, true
 
-from sweep.names import Outcome
+from sweep.names import Outcome, Trainer
 from sweep.store import clock
 from sweep.store.lookup import (
     find_study,
@@ -459,6 +459,10 @@ def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
         device=row.device,
         device_name=row.device_name,
         driver_version=row.driver_version,
+        trainer=None if row.trainer is None else Trainer(row.trainer),
+        fallback_reason=row.fallback_reason,
+        triton_version=row.triton_version,
+        ptxas_version=row.ptxas_version,
         state=row.state,
         n_finished=row.n_finished,
         n_training=0 if row.state == "gone" else n_training,

@@ -9,6 +9,8 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any
 
+from sweep.names import Trainer
+
 #: Optuna's states, in the order in which people read them.
 STATES = ("WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL")
 
@@ -252,6 +254,14 @@ class WorkerRow:
     device_name: str | None
     #: Of NVIDIA's driver; None where it does not tell.
     driver_version: str | None
+    #: The one that it trains with; None until it is ready.
+    trainer: Trainer | None
+    #: Why that is the reference trainer where the fused one was preferred: the reason, then each
+    #: difference that the self-check found too large, a line each.
+    fallback_reason: str | None
+    #: Of what compiled the fused trainer's kernels.
+    triton_version: str | None
+    ptxas_version: str | None
     #: starting, ready, training, gone
     state: str
     n_finished: int

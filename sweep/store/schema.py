@@ -189,6 +189,12 @@ sweep_workers = Table(
     Column("device_name", String(255)),
     #: Of NVIDIA's driver; NULL where it does not tell.
     Column("driver_version", String(64)),
+    #: names.Trainer, as the worker chose it; NULL until it is ready.
+    Column("trainer", String(16)),
+    #: Why it is the reference trainer where the fused one was preferred: see trial.Ready.
+    Column("fallback_reason", Text),
+    Column("triton_version", String(64)),
+    Column("ptxas_version", String(64)),
     Column("state", String(16), nullable=False),  # starting, ready, training, gone
     Column("n_finished", Integer, nullable=False),
     Column("started_at", Float, nullable=False),

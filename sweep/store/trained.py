@@ -1,6 +1,7 @@
 """How a trial was trained: by which worker, in which run of its study, with which versions."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import Engine, Row, select
 
 from sweep.names import Trainer
 from sweep.store.lookup import find_trial, snapshot
+from sweep.store.records import WorkerRow
 from sweep.store.schema import sweep_studies, sweep_trials, sweep_workers
 
 
@@ -19,8 +21,10 @@ class Trained:
     device: str | None
     device_name: str | None
     n_threads: int | None
-    #: By the provenance of that run, see below.
-    trainer: Trainer
+    #: The one that its worker really used.
+    trainer: Trainer | None
+    #: Of the assembler that compiled the fused trainer's kernels.
+    ptxas_version: str | None
     data_sha256: str | None
     #: Of the run of the study in which the trial began: see coordinator.provenance.
     provenance: Mapping[str, Any]
@@ -57,10 +61,20 @@ def trained(engine: Engine, name: str, number: int) -> Trained:
         device=worker.device if worker else None,
         device_name=worker.device_name if worker else None,
         n_threads=worker.n_threads if worker else None,
-        trainer=Trainer(of_run["trainer"]),
+        trainer=Trainer(worker.trainer) if worker and worker.trainer else None,
+        ptxas_version=worker.ptxas_version if worker else None,
         data_sha256=provenance.get("data_sha256"),
         provenance=of_run,
     )
+
+
+def trainers_used(workers: Iterable[WorkerRow]) -> Counter[Trainer]:
+    """How many trials each trainer finished, by the workers of a study, living or gone."""
+    used: Counter[Trainer] = Counter()
+    for worker in workers:
+        if worker.trainer is not None:
+            used[worker.trainer] += worker.n_finished
+    return used
 
 
 def _of_run(provenance: Mapping[str, Any], started_at: float | None) -> Mapping[str, Any]:

@@ -14,9 +14,11 @@ from sweep.trainer.data import DeviceData
 from sweep.trainer.fused import (
     Blocks,
     FusedTrainer,
+    Launched,
     PopulationSize,
     Shape,
     check_kernels,
+    compiler_versions,
     population_size,
 )
 from sweep.trainer.initialisation import Weights
@@ -39,53 +41,59 @@ MAX_SLOTS_INTERPRETED = 4
 MAX_POPULATIONS = 4
 
 
-def work_fused(
-    data: DeviceData,
-    setup: WorkerSetup,
-    device: torch.device,
-    inbox: "SimpleQueue[Order]",
-    send: Callable[[Event], None],
-    ready: Callable[[Room], None],
-) -> None:
-    """Train populations until Shutdown.
+class FusedWorker:
+    """A worker's populations, on a device whose kernels passed the self-check."""
 
-    Raises DeviceError where not even one trial fits, and where the kernels' numbers are wrong.
-    """
-    assert setup.expected is not None
-    checked: set[int] = set()
+    def __init__(self, data: DeviceData, setup: WorkerSetup, device: torch.device) -> None:
+        """Raises FusedUnavailableError where the kernels do not run or compute wrong numbers,
+        DeviceError where not even one trial fits into the memory."""
+        assert setup.expected is not None
+        self._data, self._setup, self._device = data, setup, device
+        self._checked: set[int] = set()
+        self._shape = Shape(
+            n_train=len(data.train),
+            n_inputs=data.n_inputs,
+            batch_size=min(setup.expected.max_batch_size, len(data.train)),
+            n_classes=len(np.unique(data.test_labels)),
+        )
+        self._check(self._shape.batch_size)
+        free = free_bytes(device) // setup.n_workers_on_device
+        self.room = room_for(self._shape, setup.expected, free, max_slots=_max_slots(setup, device))
+        self.triton_version, self.ptxas_version = compiler_versions(device)
 
-    def check(batch_size: int) -> None:
-        """A batch size has kernels of its own; the interpreter's are what tests look at."""
-        if device.type == "cuda" and batch_size not in checked:
-            check_kernels(data, device, batch_size=batch_size)
-            checked.add(batch_size)
+    def session(
+        self, inbox: "SimpleQueue[Order]", send: Callable[[Event], None]
+    ) -> "PopulationSession[Launched]":
+        """The conversation that follows Ready, to be run."""
+        assert self._setup.expected is not None
+        return PopulationSession(
+            self._make,
+            inbox,
+            send,
+            room=self.room,
+            halve=partial(halved, self._shape, self._setup.expected),
+            find=finder(self._data),
+            pruning=self._setup.pruning,
+            device=self._device,
+        )
 
-    shape = Shape(
-        n_train=len(data.train),
-        n_inputs=data.n_inputs,
-        batch_size=min(setup.expected.max_batch_size, len(data.train)),
-        n_classes=len(np.unique(data.test_labels)),
-    )
-    check(shape.batch_size)
-    free = free_bytes(device) // setup.n_workers_on_device
-    room = room_for(shape, setup.expected, free, max_slots=_max_slots(setup, device))
-    ready(room)
-
-    def make(batch_size: int, room: Room) -> FusedTrainer:
+    def _make(self, batch_size: int, room: Room) -> FusedTrainer:
         assert room.slots is not None
-        check(min(batch_size, len(data.train)))
-        return FusedTrainer(data, device, batch_size=batch_size, rows=room.rows, slots=room.slots)
+        self._check(min(batch_size, len(self._data.train)))
+        return FusedTrainer(
+            self._data, self._device, batch_size=batch_size, rows=room.rows, slots=room.slots
+        )
 
-    PopulationSession(
-        make,
-        inbox,
-        send,
-        room=room,
-        halve=partial(halved, shape, setup.expected),
-        find=finder(data),
-        pruning=setup.pruning,
-        device=device,
-    ).run()
+    def _check(self, batch_size: int) -> None:
+        """Once a batch size, which has kernels of its own."""
+        if is_checked(self._device) and batch_size not in self._checked:
+            check_kernels(self._data, self._device, batch_size=batch_size)
+            self._checked.add(batch_size)
+
+
+def is_checked(device: torch.device) -> bool:
+    """Whether kernels are checked before they are trusted; those of the interpreter are not."""
+    return device.type == "cuda"
 
 
 def finder(data: DeviceData) -> Find:

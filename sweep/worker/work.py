@@ -1,13 +1,14 @@
-"""A worker's life: its setup, its device, its data, its trials."""
+"""A worker's life: its setup, its device, its data, its trainer, its trials."""
 
 import platform
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 import torch
 
 from sweep import datasets, nvml
-from sweep.errors import DeviceError
+from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.names import Trainer
 from sweep.trainer.cpu import CpuTrainer
 from sweep.trainer.data import DeviceData
@@ -15,47 +16,101 @@ from sweep.trainer.reference import ReferenceTrainer
 from sweep.trial import Event, Order, Ready, Room, WorkerSetup
 from sweep.worker.session import Session
 
+if TYPE_CHECKING:
+    from sweep.worker.fused import FusedWorker
+
 #: The fused trainer's: older ones come with a Triton that it was never run with.
 LEAST_TORCH = (2, 11)
+#: Compute capability: what Triton compiles for, and the first with tf32 products.
+LEAST_CAPABILITY = (8, 0)
+
+INSTEAD = "`--trainer reference` trains without it, one trial at a time."
 
 Inbox = SimpleQueue[Order]
 Send = Callable[[Event], None]
 
 
 def work(device_name: str, inbox: Inbox, send: Send) -> None:
-    """Train whatever is handed over. Raises DeviceError or DataError."""
+    """Train whatever is handed over, with the trainer that the setup names.
+
+    ``AUTO`` is the fused trainer where this device can use it, else the reference trainer. Raises
+    DataError, DeviceError, and FusedUnavailableError where the fused trainer was asked for by name
+    or fails when it trains already.
+    """
     setup = inbox.get()
     assert isinstance(setup, WorkerSetup)
+    try:
+        _work(setup, device_name, inbox, send)
+    except FusedUnavailableError as error:
+        if setup.trainer is not Trainer.FUSED:
+            raise
+        raise FusedUnavailableError(f"{error}\n{INSTEAD}") from error
+
+
+def _work(setup: WorkerSetup, device_name: str, inbox: Inbox, send: Send) -> None:
     device = open_device(device_name)
     if setup.trainer is Trainer.FUSED:
-        check_fused(device)
+        require_fused(device)  # sooner than the data are loaded
     if setup.n_threads is not None:
         torch.set_num_threads(setup.n_threads)
     images = datasets.load(setup.dataset)
     data = DeviceData.load(images, setup, device)
-
-    def ready(room: Room) -> None:
-        send(
-            Ready(
-                device=device_name,
-                device_name=maker_name(device),
-                torch_version=torch.__version__,
-                data_sha256=images.sha256,
-                originals_png=data.originals_png,
-                room=room,
-                driver_version=nvml.driver_version() if device.type == "cuda" else None,
-            )
+    fused, fallback_reason = _open_fused(data, setup, device)
+    trainer = _trainer(setup, fused)
+    send(
+        Ready(
+            device=device_name,
+            device_name=maker_name(device),
+            torch_version=torch.__version__,
+            data_sha256=images.sha256,
+            originals_png=data.originals_png,
+            trainer=trainer,
+            fallback_reason=fallback_reason,
+            room=Room() if fused is None else fused.room,
+            driver_version=nvml.driver_version() if device.type == "cuda" else None,
+            triton_version=None if fused is None else fused.triton_version,
+            ptxas_version=None if fused is None else fused.ptxas_version,
         )
+    )
+    if fused is not None:
+        fused.session(inbox, send).run()
+        return
+    one_by_one = CpuTrainer(data) if trainer is Trainer.CPU else ReferenceTrainer(data, device)
+    Session(one_by_one, inbox, send, pruning=setup.pruning, device=device).run()
 
-    if setup.trainer is Trainer.FUSED:
-        from sweep.worker.fused import work_fused  # loads Triton
 
-        work_fused(data, setup, device, inbox, send, ready)
-    else:
-        ready(Room())
-        is_cpus = setup.trainer is Trainer.CPU
-        trainer = CpuTrainer(data) if is_cpus else ReferenceTrainer(data, device)
-        Session(trainer, inbox, send, pruning=setup.pruning, device=device).run()
+def _trainer(setup: WorkerSetup, fused: "FusedWorker | None") -> Trainer:
+    """What the worker trains with, now that it is known whether its device can use the fused."""
+    if fused is not None:
+        return Trainer.FUSED
+    return Trainer.REFERENCE if setup.trainer is Trainer.AUTO else setup.trainer
+
+
+def _open_fused(
+    data: DeviceData, setup: WorkerSetup, device: torch.device
+) -> "tuple[FusedWorker | None, str | None]":
+    """The fused trainer's part of a worker, where it is wanted and can be used; else why not."""
+    if setup.trainer not in (Trainer.AUTO, Trainer.FUSED):
+        return None, None
+    try:
+        require_fused(device)
+        from sweep.worker.fused import FusedWorker  # loads Triton
+
+        return FusedWorker(data, setup, device), None
+    except FusedUnavailableError as error:
+        if setup.trainer is Trainer.FUSED or not _still_works(device):
+            raise
+        return None, str(error)
+
+
+def _still_works(device: torch.device) -> bool:
+    """Whether CUDA answers: after an illegal access, say, it does not until the process ends."""
+    if device.type == "cuda":
+        try:
+            torch.cuda.synchronize(device)
+        except RuntimeError:
+            return False
+    return True
 
 
 def open_device(name: str) -> torch.device:
@@ -68,22 +123,42 @@ def open_device(name: str) -> torch.device:
     return torch.device("cpu" if name == "cpu" else "cuda:0")
 
 
-def check_fused(device: torch.device) -> None:
-    """Raises DeviceError where the fused trainer cannot run; a CPU is the coordinator's affair."""
-    instead = "`--trainer reference` trains without it, one trial at a time."
-    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
-    if device.type == "cuda" and version < LEAST_TORCH:
-        least = ".".join(map(str, LEAST_TORCH))
-        raise DeviceError(
-            f"the fused trainer needs torch {least} or newer; this is {torch.__version__}. "
-            f"{instead}"
-        )
+def require_fused(device: torch.device) -> None:
+    """Raise FusedUnavailableError where the fused trainer cannot even be tried, and say why.
+
+    A CPU passes: that the coordinator refuses, except for tests in Triton's interpreter.
+    """
+    if device.type == "cuda":
+        _require_versions(device)
     try:
-        import sweep.trainer.fused  # noqa: F401  loads Triton
-    except ImportError as error:
-        raise DeviceError(
-            f"the fused trainer needs Triton, which cannot be loaded: {error}. {instead}"
+        from sweep.trainer.fused import is_interpreted
+    except (ImportError, OSError) as error:
+        raise FusedUnavailableError(
+            f"the fused trainer needs Triton, which cannot be loaded: {error}"
         ) from error
+    if device.type == "cuda" and is_interpreted():
+        raise FusedUnavailableError(
+            "the fused trainer would run in Triton's interpreter, for TRITON_INTERPRET is set"
+        )
+
+
+def _require_versions(device: torch.device) -> None:
+    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    if version < LEAST_TORCH:
+        raise FusedUnavailableError(
+            f"the fused trainer needs torch {_dotted(LEAST_TORCH)} or newer; this is "
+            f"{torch.__version__}"
+        )
+    capability = torch.cuda.get_device_capability(device)
+    if capability < LEAST_CAPABILITY:
+        raise FusedUnavailableError(
+            f"the fused trainer needs compute capability {_dotted(LEAST_CAPABILITY)} or higher; "
+            f"{maker_name(device)} has {_dotted(capability)}"
+        )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def maker_name(device: torch.device) -> str:

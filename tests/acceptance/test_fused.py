@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from sweep.coordinator.loop import FALLBACK
+from sweep.names import Trainer
 from sweep.store import read, read_beside
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
+from sweep.store.trained import trained
 from sweep.trial import width_class
 from tests.factories import make_images, write_dataset
 
@@ -59,6 +63,7 @@ def test_a_study_is_the_same_by_either_trainer(tmp_path: Path) -> None:
     diagnosed = read.trial(engine, "x", 0).results[0].diagnostics
     assert diagnosed is not None and diagnosed["encoder_norm"] > 0
     assert read.workers(engine, "x")[0].slots == 4
+    assert read.workers(engine, "x")[0].trainer is Trainer.FUSED
     assert_the_best_of_each_width_are_looked_into(engine, open_store(urls["reference"]))
 
 
@@ -77,3 +82,43 @@ def assert_the_best_of_each_width_are_looked_into(fused: Engine, plain: Engine) 
             others[number]["code"]["linear"], abs=0.11
         )
     assert set(probes) == set(read_beside.decompositions(fused, "x"))
+
+
+def start_on_a_wrong_card(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    data = write_dataset(folder / "data", make_images(60, 20, height=4, width=4))
+    (folder / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.pretended_card", "start", str(folder / "x.toml")),
+            *("--storage", f"sqlite:///{folder / 'x.db'}", *options),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "0"},
+    )
+
+
+def test_a_card_that_computes_wrong_numbers_still_trains_the_study_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    answer = start_on_a_wrong_card(tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    said = " ".join(answer.stderr.split())
+    assert "WARNING: GPU 0" in said and "trains with the reference trainer" in said
+    assert len(re.findall(r"(?:ieee|tf32): encoder_weight of .*? limit", said)) > 2
+    engine = open_store(f"sqlite:///{tmp_path / 'x.db'}")
+    (worker,) = read.workers(engine, "x")
+    assert worker.trainer is Trainer.REFERENCE and worker.n_finished == 8
+    assert "encoder_weight" in str(worker.fallback_reason)
+    assert {row.state for row in read.trials(engine, "x")} == {"COMPLETE"}
+    assert FALLBACK in [event.kind for event in read.events(engine, "x")]
+    assert trained(engine, "x", 0).trainer is Trainer.REFERENCE
+
+
+def test_a_card_that_computes_wrong_numbers_is_refused_where_fused_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    answer = start_on_a_wrong_card(tmp_path, "--trainer", "fused")
+    assert answer.returncode == 8
+    said = " ".join(answer.stderr.split())
+    assert "encoder_weight" in said and "`--trainer reference` trains without it" in said

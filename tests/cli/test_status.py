@@ -45,6 +45,24 @@ def test_status_shows_workers_and_who_coordinates(cli: Cli, store: Engine) -> No
     assert "87.5 % 62.5 % 3.0 of 80 GiB" in " ".join(out.split())
 
 
+def test_status_says_what_trains_and_why_it_is_not_the_fused_trainer(
+    cli: Cli, store: Engine
+) -> None:
+    study_id = add_study(store, phase="running")
+    add_rows(store, sweep_leases, lease_row(study_id, expires_at=time.time() + 60))
+    reason = "other numbers than the reference trainer\n  ieee: val_mse differs by 1.0e-02"
+    fallback = {"study_id": study_id, **WORKER, "trainer": "reference", "fallback_reason": reason}
+    fused = {**fallback, "name": "w1", "device": "1", "trainer": "fused", "fallback_reason": None}
+    add_rows(store, sweep_workers, fallback, fused)
+    out = " ".join(cli("status", "study").out.split())
+    assert "trainer reference (3 trials), fused (3 trials)" in out
+    assert "WARNING w0 without the fused trainer: other numbers than the reference trainer" in out
+    assert "GPU 0 a GPU reference elsewhere" in out
+    workers = cli("status", "study", "--json").json["workers"]
+    assert [worker["trainer"] for worker in workers] == ["reference", "fused"]
+    assert workers[0]["fallback_reason"] == reason
+
+
 def test_a_worker_that_is_gone_uses_no_memory(cli: Cli, store: Engine) -> None:
     study_id = add_study(store, phase="running")
     add_rows(store, sweep_leases, lease_row(study_id, expires_at=time.time() + 60))

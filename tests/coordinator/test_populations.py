@@ -150,20 +150,21 @@ def test_a_space_says_how_wide_its_trials_are() -> None:
     )
 
 
-def test_the_cpu_trains_with_the_reference_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert plan(study_file(), ONE, 0).trainer is Trainer.REFERENCE
+def test_the_cpu_trains_with_the_trainer_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan(study_file(), ONE, 0).trainer is Trainer.CPU
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     fused = RunOptions(gpus="cpu", cpu_workers=1, trainer=Trainer.FUSED)
     assert plan(study_file(), fused, 0).trainer is Trainer.FUSED, "in the interpreter"
     monkeypatch.delenv("TRITON_INTERPRET")
-    with pytest.raises(DeviceError, match=r"--trainer fused: .* `--trainer reference`"):
+    with pytest.raises(DeviceError, match=r"--trainer fused: .* `--trainer cpu`"):
         plan(study_file(), fused, 0)
 
 
-def test_a_gpu_trains_with_the_fused_trainer_unless_told_otherwise(
+def test_the_worker_of_a_gpu_chooses_its_trainer_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert plan(study_file(), RunOptions(), 0).trainer is Trainer.FUSED
+    assert plan(study_file(), RunOptions(), 0).trainer is Trainer.AUTO
+    assert plan(study_file(), RunOptions(trainer=Trainer.FUSED), 0).trainer is Trainer.FUSED
     reference = RunOptions(trainer=Trainer.REFERENCE)
     assert plan(study_file(), reference, 0).trainer is Trainer.REFERENCE

@@ -31,7 +31,7 @@ from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import RunOptions, resume, start
 from sweep.errors import LeaseLostError, UsageError
 from sweep.launch.launcher import Gone
-from sweep.names import CommandKind
+from sweep.names import CommandKind, Trainer
 from sweep.store import annotate, commands, read, schema
 from sweep.store.engine import writing
 from sweep.studyfile import loads
@@ -540,7 +540,12 @@ def _of(spec: TrialSpec) -> dict[str, int]:
 
 def _ready() -> Ready:
     return Ready(
-        device="cpu", device_name="none", torch_version="2", data_sha256="5", originals_png=b""
+        device="cpu",
+        device_name="none",
+        torch_version="2",
+        data_sha256="5",
+        originals_png=b"",
+        trainer=Trainer.REFERENCE,
     )
 
 

@@ -108,6 +108,15 @@ def test_the_strip_says_how_busy_the_gpus_are(
     assert ("50 %" in said) == bool(devices)
 
 
+def test_the_strip_says_where_a_gpu_lacks_the_fused_trainer(engine: Engine) -> None:
+    study_id = add_study(engine, phase="running")
+    add_rows(engine, schema.sweep_leases, lease_row(study_id, time.time() + 100))
+    lacks = worker_row(study_id, "w0", "0", trainer="reference", fallback_reason="no Triton")
+    add_rows(engine, schema.sweep_workers, lacks)
+    tiles = standing.tiles(read.study(engine, "study"), read.workers(engine, "study"))
+    assert any("without the fused trainer" in shown(tile) for tile in tiles)
+
+
 def worker_row(study_id: int, name: str, device: str, **columns: Any) -> dict[str, Any]:
     about = {"host": "box", "pid": 1, "state": "training", "n_finished": 0, **columns}
     times = {"started_at": time.time(), "seen_at": time.time()}

@@ -67,6 +67,18 @@ def test_a_worker_is_told_with_its_device_and_how_hard_it_works(
         assert said in told
 
 
+def test_a_worker_without_the_fused_trainer_is_marked_with_every_difference(
+    view: View, engine: Engine, study_id: int
+) -> None:
+    reason = "other numbers\n  ieee: val_mse differs by 1.0e-02, limit 1e-05"
+    add_worker(engine, study_id, trainer="reference", fallback_reason=reason)
+    add_worker(engine, study_id, "w1", trainer="fused")
+    assert "state-fallback" in as_json(page.workers(view, "study"))
+    told = shown(view)
+    assert "reference trainer, not fused" in told and "limit 1e-05" in told
+    assert told.count("not fused") == 1 and "fused trainer" in told
+
+
 def test_vitals_that_are_not_known_are_left_open(view: View, engine: Engine, study_id: int) -> None:
     add_worker(engine, study_id, device="cpu", device_name=None)
     assert "CPU" in shown(view)

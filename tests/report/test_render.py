@@ -234,6 +234,20 @@ def test_a_report_tells_when_a_study_was_resumed_and_what_was_new_then(engine: E
     assert "1970-01-01 00:00 UTC; 1970-01-02 00:00 UTC, with torch 2.15.0" in text
 
 
+def test_a_report_says_what_really_trained(engine: Engine) -> None:
+    study_id = add_study(engine, provenance={"sweep": "0.1.0", "trainer": "auto"})
+    add_trial(engine, study_id, 0, 0.1)
+    worker = {
+        **{"study_id": study_id, "name": "w0", "host": "box", "pid": 1, "device": "0"},
+        **{"state": "gone", "n_finished": 7, "started_at": EPOCH, "seen_at": EPOCH},
+        **{"trainer": "reference", "fallback_reason": "no Triton\n  here"},
+    }
+    add_rows(engine, schema.sweep_workers, worker)
+    text = Page(render(engine, "study")).text
+    assert "reference (7 trials)" in text and "no Triton here" in " ".join(text.split())
+    assert "auto" not in re.findall(r"trainer\s+(\w+)", text)
+
+
 def test_a_report_tells_ties_by_what_was_trained_again(engine: Engine) -> None:
     study_id = add(engine)
     for number in range(5):

@@ -39,8 +39,7 @@ from sweep.trial import (
     Vitals,
 )
 from sweep.wire import decode, encode
-from sweep.worker import work
-from sweep.worker.fused import finder, halved, room_for, work_fused
+from sweep.worker.fused import FusedWorker, finder, halved, room_for
 from sweep.worker.looking import Find
 from sweep.worker.populations import PATIENCE, PopulationSession
 from tests.fake_populations import DECOMPOSITION, PROBE, FakePopulation, find
@@ -522,12 +521,6 @@ def test_without_memory_for_one_trial_it_says_what_is_needed() -> None:
         room_for(MNIST, EXPECTED, 10**7, max_slots=512)
 
 
-def test_an_old_torch_is_told_what_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "__version__", "2.10.1+cu128")
-    with pytest.raises(DeviceError, match=r"torch 2\.11 .* 2\.10\.1.*`--trainer reference`"):
-        work.check_fused(torch.device("cuda:0"))
-
-
 def test_a_setup_that_asks_for_the_fused_trainer_gets_through_the_wire() -> None:
     from tests.trainer_factories import make_setup
 
@@ -548,8 +541,6 @@ def test_on_a_gpu_the_kernels_are_checked_before_a_study_trusts_them(
 
     monkeypatch.setattr("sweep.worker.fused.check_kernels", refuse)
     setup = make_setup(trainer=Trainer.FUSED, expected=replace(EXPECTED, max_batch_size=16))
-    inbox: SimpleQueue[Order] = SimpleQueue()
-    said: list[object] = []
     with pytest.raises(DeviceError, match="other numbers"):
-        work_fused(small_data(), setup, torch.device("cuda"), inbox, said.append, said.append)
-    assert seen == [("cuda", 16)] and said == [], "nobody was told that it is ready"
+        FusedWorker(small_data(), setup, torch.device("cuda"))
+    assert seen == [("cuda", 16)]

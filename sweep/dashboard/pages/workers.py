@@ -167,7 +167,7 @@ def _row(worker: WorkerRow, study: StudySummary, pace: float) -> Any:
             _about(f"{worker.host}, pid {worker.pid}"),
         ],
         html.Span("gone" if gone else worker.state, className="state"),
-        [html.Div(_device(worker)), _about(_made(worker))],
+        [html.Div(_device(worker)), _about(_made(worker)), *_trainer(worker)],
         "–" if gone or worker.busy is None else _share(worker.busy, words.percent(worker.busy)),
         "–" if gone else _utilisation(worker),
         "–" if gone else _memory(worker),
@@ -191,6 +191,23 @@ def _about(text: str) -> Any:
 
 def _device(worker: WorkerRow) -> str:
     return "CPU" if worker.device == "cpu" else f"GPU {worker.device.removeprefix('cuda:')}"
+
+
+def _trainer(worker: WorkerRow) -> list[Any]:
+    """What it trains with; with the reason, where the fused trainer was preferred."""
+    if worker.trainer is None:
+        return []
+    named = f"{worker.trainer} trainer"
+    if worker.fallback_reason is None:
+        return [_about(named)]
+    first, *differences = worker.fallback_reason.splitlines()
+    badge = html.Span(f"{named}, not fused", className="state state-fallback")
+    return [
+        html.Details(
+            [html.Summary(badge), html.P(first), *(html.Div(line) for line in differences)],
+            className="about fallback",
+        )
+    ]
 
 
 def _made(worker: WorkerRow) -> str:

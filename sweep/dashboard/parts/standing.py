@@ -121,7 +121,9 @@ def _busy_tile(study: StudySummary, workers: Sequence[WorkerRow]) -> Any:
     alive = [worker for worker in workers if study.running and worker.state != "gone"]
     known = [worker.busy for worker in alive if worker.busy is not None]
     share = words.percent(sum(known) / len(known)) if known else "–"
-    detail = f"of {sentences.count(len(alive), 'worker')}" if alive else "no worker now"
+    detail: Any = f"of {sentences.count(len(alive), 'worker')}" if alive else "no worker now"
+    if any(worker.fallback_reason for worker in alive):
+        detail = dcc.Link("without the fused trainer", href=links.url(links.WORKERS, study.name))
     on_gpus = bool(workers) and all(worker.device != "cpu" for worker in workers)
     return tile("GPU busy" if on_gpus else "Busy", share, detail)
 

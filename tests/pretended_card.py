@@ -1,0 +1,43 @@
+"""The command ``sweep`` on a machine with a pretended GPU that computes wrong numbers.
+
+Its workers are real, with Triton's interpreter in place of the card, and one kernel does nothing.
+
+    CUDA_VISIBLE_DEVICES=0 TRITON_INTERPRET=1 python -m tests.pretended_card start x.toml
+"""
+
+import sys
+from functools import partial
+
+WORKER = """
+import sys
+sys.argv[1:] = ["--device", "cpu"]
+from tests.pretended_card import break_kernels
+from sweep.worker.__main__ import main
+break_kernels()
+main()
+"""
+
+
+def break_kernels() -> None:
+    """Let the self-check run, and fail."""
+    from sweep.trainer.fused import kernels
+    from sweep.worker import fused
+    from tests.trainer.test_fused_selfcheck import Launching, nothing
+
+    fused.is_checked = lambda device: True
+    kernels.update_encoder = Launching(nothing)
+
+
+def main() -> None:
+    from sweep.cli import main as sweep
+    from sweep.coordinator import run
+    from sweep.launch.local import LocalLauncher
+
+    run.LocalLauncher = partial(  # type: ignore[misc, assignment]
+        LocalLauncher, (sys.executable, "-c", WORKER)
+    )
+    sweep()
+
+
+if __name__ == "__main__":
+    main()
