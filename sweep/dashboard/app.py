@@ -10,6 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, set_
 
 from sweep.dashboard import edits, guard, links, routes
 from sweep.dashboard.access import Access
+from sweep.dashboard.application import Application
 from sweep.dashboard.pages import compare, explore, overview, studies, trial, trials, why, workers
 from sweep.dashboard.parts import shell
 from sweep.dashboard.view import View
@@ -56,10 +57,10 @@ def create_app(engine: Engine, access: Access | None = None) -> Dash:
     """The dashboard over a store. Serve its ``server`` with any WSGI server."""
     access = access or Access()
     view = View(engine=engine, allow_edit=access.allow_edit)
-    app = Dash(
+    app = Application(
         __name__,
         title="sweep",
-        update_title=None,  # type: ignore[arg-type]
+        update_title=None,
         index_string=_INDEX,
         enable_mcp=False,
         serve_locally=True,
@@ -75,6 +76,7 @@ def create_app(engine: Engine, access: Access | None = None) -> Dash:
     if access.metrics:
         routes.register_metrics(app.server, view)
     guard.protect(app.server, access, app.csp_hashes())
+    app.check_requests()
     return app
 
 

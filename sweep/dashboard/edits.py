@@ -12,7 +12,7 @@ import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
 
 from sweep.coordinator.requests import request_trial
-from sweep.dashboard.links import Place
+from sweep.dashboard.links import StudyPlace, TrialPlace
 from sweep.dashboard.parts import cards, variation
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.copies import searched_settings
@@ -251,11 +251,10 @@ def _register_remarks(app: Dash, view: View) -> None:
         _PLACE,
         prevent_initial_call=True,
     )
-    def untag(clicks: Sequence[int | None], place: dict[str, Any]) -> Any:
+    def untag(clicks: list[int | None], place: StudyPlace) -> Any:
         if not _was_clicked(clicks):
             return no_update
-        of = Place(**place)
-        return take_tag_off(view, of.name, of.number, ctx.triggered_id["tag"])
+        return take_tag_off(view, place.name, place.number, ctx.triggered_id["tag"])
 
 
 def _register_text(
@@ -269,9 +268,8 @@ def _register_text(
         _PLACE,
         prevent_initial_call=True,
     )
-    def save(_: int, text: str | None, place: dict[str, Any]) -> Any:
-        of = Place(**place)
-        return write(view, of.name, of.number, text), ""
+    def save(_: Any, text: str | None, place: StudyPlace) -> Any:
+        return write(view, place.name, place.number, text), ""
 
 
 def _register_validity(app: Dash, view: View) -> None:
@@ -283,12 +281,12 @@ def _register_validity(app: Dash, view: View) -> None:
         _PLACE,
         prevent_initial_call=True,
     )
-    def mark(_: int, reason: str | None, place: dict[str, Any]) -> Any:
-        return mark_invalid(view, place["study"], place["number"], reason), ""
+    def mark(_: Any, reason: str | None, place: TrialPlace) -> Any:
+        return mark_invalid(view, place.name, place.trial, reason), ""
 
     @app.callback(_TOLD, Input("valid-save", "n_clicks"), _PLACE, prevent_initial_call=True)
-    def undo(_: int, place: dict[str, Any]) -> Any:
-        return count_again(view, place["study"], place["number"])
+    def undo(_: Any, place: TrialPlace) -> Any:
+        return count_again(view, place.name, place.trial)
 
     @app.callback(
         Output("invalid-form", "hidden"),
@@ -297,9 +295,9 @@ def _register_validity(app: Dash, view: View) -> None:
         _PLACE,
         prevent_initial_call=True,
     )
-    def offer(_: str, place: dict[str, Any]) -> Any:
-        table = view.table(place["study"])
-        row = table.row_of(place["number"])
+    def offer(_: Any, place: TrialPlace) -> Any:
+        table = view.table(place.name)
+        row = table.row_of(place.trial)
         invalid = row is not None and bool(table.invalid[row])
         return invalid, not invalid
 
@@ -312,7 +310,7 @@ def _register_variation(app: Dash, view: View) -> None:
         Input("variation-open", "n_clicks"),
         prevent_initial_call=True,
     )
-    def show(_: int) -> bool:
+    def show(_: Any) -> bool:
         return True
 
     @app.callback(
@@ -322,8 +320,8 @@ def _register_variation(app: Dash, view: View) -> None:
         _PLACE,
         prevent_initial_call=True,
     )
-    def follow(_: Any, place: dict[str, Any]) -> Any:
-        found = variation.fields(_study_file(view, place["study"]).space, _given(0))
+    def follow(_: list[str | None], place: StudyPlace) -> Any:
+        found = variation.fields(_study_file(view, place.name).space, _given(0))
         return [not field.is_used for field in found], [field.about for field in found]
 
     @app.callback(
@@ -335,9 +333,9 @@ def _register_variation(app: Dash, view: View) -> None:
         _PLACE,
         prevent_initial_call=True,
     )
-    def send(_: int, values: Any, place: dict[str, Any]) -> Any:
+    def send(_: Any, values: list[str | None], place: StudyPlace) -> Any:
         try:
-            return enqueue(view, place["study"], _given(0, of="states")), False, None
+            return enqueue(view, place.name, _given(0, of="states")), False, None
         except StudyFileError as error:
             return no_update, True, [html.Div(problem) for problem in error.problems]
 
@@ -355,10 +353,10 @@ def _register_study(app: Dash, view: View) -> None:
         _PLACE,
         prevent_initial_call=True,
     )
-    def asked(clicks: Sequence[int | None], place: dict[str, Any]) -> Any:
+    def asked(clicks: list[int | None], place: StudyPlace) -> Any:
         if not _was_clicked(clicks):
             return no_update
-        return ask(view, place["study"], CommandKind(ctx.triggered_id["kind"]))
+        return ask(view, place.name, _kind(ctx.triggered_id["kind"]))
 
     @app.callback(
         Output({"type": "ask", "kind": ALL}, "disabled"),
@@ -368,10 +366,17 @@ def _register_study(app: Dash, view: View) -> None:
         _PLACE,
         prevent_initial_call=True,
     )
-    def update(_: str, place: dict[str, Any]) -> Any:
-        study = read.study(view.engine, place["study"])
+    def update(_: Any, place: StudyPlace) -> Any:
+        study = read.study(view.engine, place.name)
         enabled = [_can(study, kind) for kind in _ASKED]
         return [not can for can in enabled], _waiting(view, study.name), _remarks(view, study)
+
+
+def _kind(name: str) -> CommandKind:
+    for kind in _ASKED:
+        if kind.value == name:
+            return kind
+    raise UsageError(f"a study cannot be asked to '{name}'.")
 
 
 def _was_clicked(clicks: Sequence[int | None]) -> bool:

@@ -1,8 +1,10 @@
 """The addresses of pages: every view and selection has one."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from pydantic import AfterValidator
 
 STUDIES, OVERVIEW, TRIALS, TRIAL = "studies", "overview", "trials", "trial"
 COMPARE, EXPLORE, WORKERS, WHY = "compare", "explore", "workers", "why"
@@ -33,11 +35,34 @@ class Place(NamedTuple):
         return self.study
 
     @property
+    def trial(self) -> int:
+        """The trial's number, on the pages of a trial."""
+        assert self.number is not None
+        return self.number
+
+    @property
     def path(self) -> str | None:
         """Its address without the query; None where it has none of its own."""
         if self.page in (UNKNOWN, FAILURE):
             return None
         return url(self.page, self.study, self.number)
+
+
+def _of_study(place: Place) -> Place:
+    if place.study is None:
+        raise ValueError("this is no page of a study")
+    return place
+
+
+def _of_trial(place: Place) -> Place:
+    if place.number is None:
+        raise ValueError("this is no page of a trial")
+    return _of_study(place)
+
+
+#: What the pages of a study and of a trial send of where they are.
+StudyPlace = Annotated[Place, AfterValidator(_of_study)]
+TrialPlace = Annotated[Place, AfterValidator(_of_trial)]
 
 
 def parse(pathname: str | None, search: str | None = "") -> Place:

@@ -139,12 +139,12 @@ def test_trade_offs_are_offered_where_there_are_some(engine: Engine, table: Tria
 def test_a_box_becomes_conditions(
     view: View, kind: str, box: dict[str, list[float]], where: str
 ) -> None:
-    new = explore.boxed(asked(view), Filter(), {"view": kind, **box})
+    new = explore.boxed(asked(view), Filter(), views.Box(kind, "", box["x"], box["y"]))
     assert str(new) == where
 
 
 def test_a_box_is_drawn_again_on_the_view_and_the_axes_that_it_was_drawn_on(view: View) -> None:
-    box = {"of": explore.uirevision("slice", CHOSEN), "x": [32, 64], "y": [0.01, 0.02]}
+    box = views.Box("slice", explore.uirevision("slice", CHOSEN), (32, 64), (0.01, 0.02))
     drawn, _ = explore.pane_figure(asked(view), "slice", CHOSEN, box)
     assert (drawn.layout.selections[0].x0, drawn.layout.selections[0].x1) == (32, 64)
     drawn, _ = explore.pane_figure(asked(view), "contour", CHOSEN, box)

@@ -217,7 +217,7 @@ def test_zooming_into_many_trials_shows_single_ones(view: View, engine: Engine) 
 
 
 def test_a_zoom_of_one_scale_means_nothing_to_another() -> None:
-    zoom = {"of": "keep test_mse", "span": [32, 64]}
+    zoom = charts.Zoom("keep test_mse", (32.0, 64.0))
     assert charts.between(zoom, "keep test_mse") == (32.0, 64.0)
     assert charts.between(zoom, "keep test_bce") is None
     assert charts.between(None) is None

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from sweep.dashboard import links
-from sweep.dashboard.links import Place
+from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import cards, charts, states
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.comparison import (
@@ -261,9 +261,9 @@ def register(app: Dash, view: View) -> None:
         prevent_initial_call=True,
     )
     def show(
-        wanted: list[str] | None, only: bool, _: Any, mark: str, place: dict[str, Any]
+        wanted: list[str] | None, only: bool, _: Any, mark: str | None, place: StudyPlace
     ) -> tuple[Any, ...]:
-        study = place["study"]
+        study = place.name
         chosen = choose(view.table(study), wanted or [])
         found = gather_comparison(view, study, chosen.numbers)
         query = {"trials": ",".join(map(str, chosen.numbers)), "only": "1" if only else ""}

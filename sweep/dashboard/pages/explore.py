@@ -16,9 +16,11 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, 
 
 from sweep.dashboard import links
 from sweep.dashboard.filters import Filter
-from sweep.dashboard.links import Place
+from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import brushing, cards, charts, views
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.charts import Zoom
+from sweep.dashboard.parts.views import Box, Ranges, ViewName
 from sweep.dashboard.view import View
 from sweep.figures import style, words
 from sweep.figures.marks import sampled
@@ -181,7 +183,7 @@ def register(app: Dash, view: View) -> None:
         *(Input(f"explore-{key}", "value") for key in _SELECTS),
         prevent_initial_call=True,
     )
-    def remember(where: str, kind: str, *chosen: str) -> dict[str, str]:
+    def remember(where: str, kind: ViewName, *chosen: str | None) -> dict[str, str | None]:
         return query(where, kind, dict(zip(_SELECTS, chosen, strict=True)))
 
     @app.callback(
@@ -191,10 +193,10 @@ def register(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )
-    def offer(_: str, *states: Any) -> list[Any]:
-        *before, place = states
-        now = options(view.table(place["study"])).values()
-        return [dash.no_update if new == old else new for new, old in zip(now, before, strict=True)]
+    def offer(_: Any, x: Any, y: Any, metric: Any, place: StudyPlace) -> list[Any]:
+        now = options(view.table(place.name))
+        shown = {"x": x, "y": y, "metric": metric}
+        return [dash.no_update if now[key] == shown[key] else now[key] for key in _SELECTS]
 
     @app.callback(
         Output("explore-passing", "children"),
@@ -203,12 +205,12 @@ def register(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )
-    def count(_: str, where: str, place: dict[str, Any]) -> list[Any]:
-        study = place["study"]
+    def count(_: Any, where: str, place: StudyPlace) -> list[Any]:
+        study = place.name
         return passing(study, view.table(study), Filter.parse(where))
 
 
-def query(where: str, kind: str, chosen: Mapping[str, str]) -> dict[str, str]:
+def query(where: str, kind: ViewName, chosen: Mapping[str, str | None]) -> dict[str, str | None]:
     """What the address keeps: the filter, the chart, and the columns that it is drawn of."""
     controls = views.KINDS[kind].controls
     return {"where": where, "view": kind, **{key: chosen[key] for key in controls}}
@@ -243,17 +245,24 @@ def _register_brushes(app: Dash, view: View) -> None:
         prevent_initial_call=True,
     )
     def brush(
-        box: Any, ranges: Any, _: Any, text: str, brushed: str | None, *rest: Any
+        box: Box | None,
+        ranges: Ranges | None,
+        _: Any,
+        text: str,
+        brushed: str | None,
+        x: str | None,
+        y: str | None,
+        metric: str | None,
+        place: StudyPlace,
     ) -> tuple[Any, Any]:
-        *chosen, place = rest
         where, cause = Filter.parse(text), ctx.triggered_id
-        study = place["study"]
-        if cause == "explore-ranges":
-            new, brushed = ranged(view.table(study), where, ranges["ranges"]), _PARALLEL
-        elif cause == "explore-box":
-            asked = _asked(view, study, where, box["view"], brushed, chosen)
-            new, brushed = boxed(asked, where, box), box["view"]
-        elif any(told["value"] for told in ctx.triggered):
+        study = place.name
+        if cause == "explore-ranges" and ranges:
+            new, brushed = ranged(view.table(study), where, ranges.ranges), _PARALLEL
+        elif cause == "explore-box" and box:
+            asked = _asked(view, study, where, box.view, brushed, (x, y, metric))
+            new, brushed = boxed(asked, where, box), box.view
+        elif isinstance(cause, dict) and any(told["value"] for told in ctx.triggered):
             new, brushed = dropped(where, cause["column"]), None
         else:  # chips that have just been drawn
             return dash.no_update, dash.no_update
@@ -265,12 +274,12 @@ def dropped(where: Filter, column: str) -> Filter:
     return where.without(column) if column else Filter()
 
 
-def boxed(asked: views.Asked, where: Filter, box: Mapping[str, Any]) -> Filter:
+def boxed(asked: views.Asked, where: Filter, box: Box) -> Filter:
     """The filter with a box that was drawn on a chart."""
-    shown = views.KINDS[box["view"]].draw(asked)
+    shown = views.KINDS[box.view].draw(asked)
     if shown.x is None or shown.y is None:
         return where
-    return brushing.boxed(where, asked.whole, (shown.x, box["x"]), (shown.y, box["y"]))
+    return brushing.boxed(where, asked.whole, (shown.x, box.x), (shown.y, box.y))
 
 
 def ranged(
@@ -285,7 +294,7 @@ def _asked(
     view: View,
     study: str,
     where: Filter,
-    kind: str,
+    kind: ViewName,
     brushed: str | None,
     chosen: Sequence[str | None],
     between: brushing.Span | None = None,
@@ -318,12 +327,12 @@ def _register_charts(app: Dash, view: View) -> None:
         State("place", "data"),
     )
     def parallel(
-        _: str, where: str, brushed: str | None, ranges: Any, place: dict[str, Any]
+        _: Any, where: str, brushed: str | None, ranges: Ranges | None, place: StudyPlace
     ) -> Any:
-        table = view.table(place["study"])
+        table = view.table(place.name)
         if brushed == _PARALLEL and _only_filtered() and table.counting.sum() <= MAX_LINES:
             return dash.no_update, dash.no_update  # it shows its brush already
-        order = ranges["order"] if ranges else []
+        order = ranges.order if ranges else []
         return parallel_figure(table, Filter.parse(where), order)
 
     @app.callback(
@@ -341,12 +350,23 @@ def _register_charts(app: Dash, view: View) -> None:
         State("explore-box", "data"),
         State("place", "data"),
     )
-    def pane(_: str, where: str, kind: str, *rest: Any) -> Any:
-        *chosen, zoom, brushed, box, place = rest
+    def pane(
+        _: Any,
+        where: str,
+        kind: ViewName,
+        x: str | None,
+        y: str | None,
+        metric: str | None,
+        zoom: Zoom | None,
+        brushed: str | None,
+        box: Box | None,
+        place: StudyPlace,
+    ) -> Any:
+        chosen = (x, y, metric)
         if brushed == kind and _only_filtered():
             return [dash.no_update] * (4 + len(_SELECTS))
         between = charts.between(zoom, uirevision(kind, chosen))
-        asked = _asked(view, place["study"], Filter.parse(where), kind, brushed, chosen, between)
+        asked = _asked(view, place.name, Filter.parse(where), kind, brushed, chosen, between)
         drawn, note = pane_figure(asked, kind, chosen, box if brushed == kind else None)
         title = str(drawn.layout.meta["title"])
         hidden = [key not in views.KINDS[kind].controls for key in _SELECTS]
@@ -364,13 +384,13 @@ def uirevision(kind: str, chosen: Sequence[str | None]) -> str:
 
 
 def pane_figure(
-    asked: views.Asked, kind: str, chosen: Sequence[str | None], box: Mapping[str, Any] | None
+    asked: views.Asked, kind: ViewName, chosen: Sequence[str | None], box: Box | None
 ) -> tuple[go.Figure, str]:
     """The lower chart, with the box that was drawn on it, and its note."""
     shown = views.KINDS[kind].draw(asked)
     drawn, key = shown.figure, uirevision(kind, chosen)
     brushable = shown.x is not None
-    kept = views.box_of(box["x"], box["y"]) if box and box["of"] == key else []
+    kept = views.box_of(box.x, box.y) if box and box.of == key else []
     meta = {"title": drawn.layout.title.text, "view": kind, "zoomable": shown.zoomable}
     cards.bare(drawn).update_layout(
         meta=meta,

@@ -4,7 +4,8 @@ The first answer holds the words, the numbers and a drawing of the history, so t
 something to see while Plotly is on its way; the charts follow, those that take long at the end.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import dash
 import dash_mantine_components as dmc
@@ -15,9 +16,10 @@ from sweep.analysis.importances import importances
 from sweep.analysis.study_explanation import explained_in, study_explanation
 from sweep.dashboard import links
 from sweep.dashboard.edits import study_controls
-from sweep.dashboard.links import Place
+from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import best, cards, charts, standing
 from sweep.dashboard.parts.answer import gather_findings
+from sweep.dashboard.parts.charts import Zoom
 from sweep.dashboard.view import View
 from sweep.figures import style
 from sweep.figures.history import draw_history, gather_history
@@ -33,8 +35,12 @@ from sweep.store.table import TrialTable
 BIG = 20_000
 _PAUSE_MILLISECONDS = 30_000
 
-_METRICS = {"mse": "Squared error", "bce": "Cross-entropy", "law": "Law"}
-_PICTURES = {"reconstructions": "Pictures", "errors": "Where they err"}
+#: What the chart of widths shows, and the pictures of the best.
+Chart = Literal["mse", "bce", "law"]
+Pictures = Literal["reconstructions", "errors"]
+
+_METRICS: Mapping[Chart, str] = {"mse": "Squared error", "bce": "Cross-entropy", "law": "Law"}
+_PICTURES: Mapping[Pictures, str] = {"reconstructions": "Pictures", "errors": "Where they err"}
 
 
 def layout(view: View, place: Place) -> Any:
@@ -143,7 +149,9 @@ def _best_card(place: Place) -> Any:
     )
 
 
-def _switch(id: str, choices: dict[str, str], value: str | None, *, disabled: bool = False) -> Any:
+def _switch(
+    id: str, choices: Mapping[Any, str], value: str | None, *, disabled: bool = False
+) -> Any:
     return dmc.SegmentedControl(
         id=id,
         disabled=disabled,
@@ -169,13 +177,16 @@ def register(app: Dash, view: View) -> None:
         Input("overview-pictures", "value"),
         prevent_initial_call=True,
     )
-    def remember(metric: str, pictures: str) -> dict[str, str]:
+    def remember(metric: Chart, pictures: Pictures) -> dict[str, str]:
         return query(metric, pictures)
 
 
-def query(metric: str, pictures: str) -> dict[str, str]:
+def query(metric: Chart, pictures: Pictures) -> dict[str, str]:
     """What the address keeps: whatever is not as it was at first."""
-    chosen = {"error": (metric, _METRICS), "pictures": (pictures, _PICTURES)}
+    chosen: dict[str, tuple[str, Mapping[Any, str]]] = {
+        "error": (metric, _METRICS),
+        "pictures": (pictures, _PICTURES),
+    }
     return {key: value for key, (value, of) in chosen.items() if value != next(iter(of))}
 
 
@@ -189,8 +200,8 @@ def _register_words(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )
-    def count(_: str, place: dict[str, Any]) -> Any:
-        name = place["study"]
+    def count(_: Any, place: StudyPlace) -> Any:
+        name = place.name
         study, any_value = read.study(view.engine, name), _any_value(view.table(name))
         tiles = standing.tiles(study, read.workers(view.engine, name))
         return tiles, standing.about(study), any_value, not any_value
@@ -201,8 +212,8 @@ def _register_words(app: Dash, view: View) -> None:
         Input("revision", "data"),
         State("place", "data"),
     )
-    def judge(_: str, place: dict[str, Any]) -> Any:
-        name = place["study"]
+    def judge(_: Any, place: StudyPlace) -> Any:
+        name = place.name
         study, floors = read.study(view.engine, name), view.floors(name)
         found = standing.verdict_of(view.engine, name, view.table(name), floors)
         failed = standing.failures(view.engine, study)
@@ -220,9 +231,9 @@ def _register_charts(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call="initial_duplicate",
     )
-    def come(_: str, place: dict[str, Any]) -> tuple[list[Any], int]:
-        table = view.table(place["study"])
-        return figures(Place(**place), table), pause(table)
+    def come(_: Any, place: StudyPlace) -> tuple[list[Any], int]:
+        table = view.table(place.name)
+        return figures(place, table), pause(table)
 
     @app.callback(
         Output("overview-history", "figure"),
@@ -231,8 +242,8 @@ def _register_charts(app: Dash, view: View) -> None:
         Input("overview-history-range", "data"),
         State("place", "data"),
     )
-    def history(_: str, span: Any, place: dict[str, Any]) -> Any:
-        drawn, about = history_figure(view.table(place["study"]), charts.between(span))
+    def history(_: Any, span: Zoom | None, place: StudyPlace) -> Any:
+        drawn, about = history_figure(view.table(place.name), charts.between(span))
         return charts.renewed(drawn), about
 
     @app.callback(
@@ -243,8 +254,8 @@ def _register_charts(app: Dash, view: View) -> None:
         Input("overview-width-range", "data"),
         State("place", "data"),
     )
-    def width(_: str, error: str, span: Any, place: dict[str, Any]) -> Any:
-        drawn, about = width_figure(view, place["study"], error, span)
+    def width(_: Any, error: Chart, span: Zoom | None, place: StudyPlace) -> Any:
+        drawn, about = width_figure(view, place.name, error, span)
         return charts.renewed(drawn), about
 
     @app.callback(
@@ -256,8 +267,8 @@ def _register_charts(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )
-    def weigh(_: Any, place: dict[str, Any]) -> Any:
-        name = place["study"]
+    def weigh(_: Any, place: StudyPlace) -> Any:
+        name = place.name
         table = view.table(name)
         found = importances(table, read.domains(view.engine, name))
         explained = explained_in(study_explanation(view.engine, name))
@@ -275,7 +286,9 @@ def history_figure(
     return charts.zoomed_to(drawn, between), history.about
 
 
-def width_figure(view: View, study: str, error: str, zoom: Any = None) -> tuple[go.Figure, str]:
+def width_figure(
+    view: View, study: str, error: Chart, zoom: Zoom | None = None
+) -> tuple[go.Figure, str]:
     """Errors by width, with the floor of that error, or their law; and its note."""
     if error == "law":
         return _law_figure(view, study)
@@ -309,8 +322,8 @@ def _register_best(app: Dash, view: View) -> None:
         State("overview-best-shown", "data"),
         State("place", "data"),
     )
-    def rank(_: str, pictures: str, shown: Any, place: dict[str, Any]) -> Any:
-        return ranked(view, place["study"], pictures, shown)
+    def rank(_: Any, pictures: Pictures, shown: Any, place: StudyPlace) -> Any:
+        return ranked(view, place.name, pictures, shown)
 
 
 def ranked(view: View, study: str, pictures: str, shown: Any = None) -> Any:

@@ -105,7 +105,7 @@ def register(app: Dash, view: View) -> None:
         State("studies-shown", "data"),
         prevent_initial_call=True,
     )
-    def update(_: Any, search: str | None, sort: str, before: list[list[str]]) -> Any:
+    def update(_: Any, search: str | None, sort: str, before: list[tuple[str, str]]) -> Any:
         found = gather(view, search or "", sort)
         now = marks(found.studies)
         return (
@@ -224,15 +224,17 @@ def summary(every: Sequence[StudySummary], matching: Sequence[StudySummary]) -> 
     return said
 
 
-def marks(studies: Sequence[Listed]) -> list[list[str]]:
+def marks(studies: Sequence[Listed]) -> list[tuple[str, str]]:
     """By name, a digest of what a row shows: what has the same need not be sent again."""
     return [
-        [of.study.name, hashlib.blake2b(repr(of).encode(), digest_size=8).hexdigest()]
+        (of.study.name, hashlib.blake2b(repr(of).encode(), digest_size=8).hexdigest())
         for of in studies
     ]
 
 
-def changed_rows(studies: Sequence[Listed], before: list[list[str]], now: list[list[str]]) -> Any:
+def changed_rows(
+    studies: Sequence[Listed], before: list[tuple[str, str]], now: list[tuple[str, str]]
+) -> Any:
     """The rows that changed, or all when others stand there now."""
     if [name for name, _ in before] != [name for name, _ in now]:
         return [*map(row, studies)]

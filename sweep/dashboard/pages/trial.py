@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.dashboard import edits, links
-from sweep.dashboard.links import Place
+from sweep.dashboard.links import Place, TrialPlace
 from sweep.dashboard.parts import cards, copies, states, trial_facts
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.moments import exact, since
@@ -25,8 +25,7 @@ from sweep.store.records import EventRow, SeedResult, TrialRow
 
 def layout(view: View, place: Place) -> Any:
     """The page. Raises NotFoundError without the trial."""
-    assert place.number is not None
-    facts = gather_trial(view, place.name, place.number)
+    facts = gather_trial(view, place.name, place.trial)
     part = {name: html.Div(make(facts), id=name) for name, make in _parts(view).items()}
     drawn = figures(facts)
     charts = [
@@ -96,8 +95,8 @@ def register(app: Dash, view: View) -> None:
         State("trial-mark", "data"),
         prevent_initial_call=True,
     )
-    def update(_: str, place: dict[str, Any], before: str) -> Any:
-        facts = gather_trial(view, place["study"], place["number"])
+    def update(_: Any, place: TrialPlace, before: str | None) -> Any:
+        facts = gather_trial(view, place.name, place.trial)
         if facts.mark == before:  # something else in the study is new
             return no_update
         drawn = figures(facts)

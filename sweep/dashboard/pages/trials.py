@@ -5,7 +5,7 @@ not depend on the study's. Everything that is chosen stands in the address: ``wh
 ``columns``, ``selected``, ``group``.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import dash_mantine_components as dmc
 from dash import (
@@ -23,13 +23,19 @@ from dash import (
 )
 
 from sweep.dashboard.filters import Filter
-from sweep.dashboard.links import Place
+from sweep.dashboard.links import Place, StudyPlace, trial_number
 from sweep.dashboard.parts import grid_columns, grid_rows, trial_routes
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.conditions import add_typed
 from sweep.dashboard.parts.group_table import group_table
 from sweep.dashboard.parts.grouping import group_by, groupable
-from sweep.dashboard.parts.trial_filter import chips, conditioned, filter_bar, value_choices
+from sweep.dashboard.parts.trial_filter import (
+    End,
+    chips,
+    conditioned,
+    filter_bar,
+    value_choices,
+)
 from sweep.dashboard.parts.trial_grid import chosen_columns, column_chooser, grid
 from sweep.dashboard.view import View
 from sweep.store.table import TrialTable
@@ -70,12 +76,26 @@ def default_sort(table: TrialTable) -> str:
 
 def selected_numbers(text: str | None) -> list[int]:
     """The trials that an address has selected."""
-    return [int(part) for part in (text or "").split(",") if part.isdecimal()]
+    numbers = map(trial_number, (text or "").split(","))
+    return [number for number in numbers if number is not None]
+
+
+class Defaults(NamedTuple):
+    """How the grid is at first."""
+
+    sort: str
+    columns: list[str]
+
+
+class Asked(NamedTuple):
+    """What somebody typed into the filter box, and when: assets/trials.js sends it."""
+
+    time: float
+    text: str
 
 
 def _defaults(table: TrialTable) -> dict[str, Any]:
-    columns = grid_columns.default_columns(table)
-    return {"sort": default_sort(table), "columns": columns}
+    return Defaults(default_sort(table), grid_columns.default_columns(table))._asdict()
 
 
 def _count() -> Any:
@@ -134,7 +154,7 @@ def register(app: Dash, view: View) -> None:
         Input("trials-where", "data"),
         prevent_initial_call=True,
     )
-    def show_chips(where: str) -> list[Any]:
+    def show_chips(where: str | None) -> list[Any]:
         return chips(Filter.parse(where))
 
     @app.callback(
@@ -145,11 +165,11 @@ def register(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )
-    def show_groups(group: str | None, where: str, _: Any, place: dict[str, Any]) -> Any:
+    def show_groups(group: str | None, where: str | None, _: Any, place: StudyPlace) -> Any:
         if not group and ctx.triggered_id == "revision":
             return no_update
-        table = view.table(place["study"])
-        return groups(table, Filter.parse(where), place["study"], group)
+        table = view.table(place.name)
+        return groups(table, Filter.parse(where), place.name, group)
 
     @app.callback(
         Output("trials-condition-range", "hidden"),
@@ -162,8 +182,10 @@ def register(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )
-    def offer(name: str | None, place: dict[str, Any]) -> tuple[Any, ...]:
-        options = value_choices(view.table(place["study"]), name) if name else []
+    def offer(name: str | None, place: StudyPlace) -> tuple[Any, ...]:
+        table = view.table(place.name)
+        name = name if name in table.column_names else None
+        options = value_choices(table, name) if name else []
         return bool(not name or options), options is None or not name, options or [], [], "", ""
 
     @app.callback(
@@ -172,8 +194,8 @@ def register(app: Dash, view: View) -> None:
         State("trials-defaults", "data"),
         prevent_initial_call=True,
     )
-    def usual_columns(_: Any, defaults: dict[str, Any]) -> Any:
-        return defaults["columns"]
+    def usual_columns(_: Any, defaults: Defaults) -> Any:
+        return defaults.columns
 
 
 def _register_filter(app: Dash, view: View) -> None:
@@ -195,23 +217,27 @@ def _register_filter(app: Dash, view: View) -> None:
         prevent_initial_call=True,
     )
     def change(  # one callback, since all of these change the one filter
-        asked: dict[str, Any] | None,
-        states: list[str],
+        asked: Asked | None,
+        states: list[str] | None,
         _dropped: Any,
         _narrowed: Any,
         _added: Any,
-        *form_and_rest: Any,
+        column: str | None,
+        low: End,
+        high: End,
+        values: list[str] | None,
+        where: str | None,
+        place: StudyPlace,
     ) -> Any:
-        *form, where, place = form_and_rest
         filtered = Filter.parse(where)
         match ctx.triggered_id:
             case "trials-asked" if asked:
-                changed = add_typed(filtered, asked["text"], view.table(place["study"]))
+                changed = add_typed(filtered, asked.text, view.table(place.name))
             case "trials-states":
                 changed = filtered.among("state", tuple(states or ()))
             case "trials-condition-add":
-                changed = conditioned(filtered, *form)
-                changed.mask(view.table(place["study"]))
+                changed = conditioned(filtered, column, low, high, values)
+                changed.mask(view.table(place.name))
             case {"type": "trials-drop", "name": name} if _clicked():
                 changed = filtered.without(name) if name else Filter()
             case {"type": "trials-narrow", "where": narrow} if _clicked():

@@ -5,7 +5,8 @@ pictures stands. Each part is filled by a callback of its own, so that none wait
 """
 
 import hashlib
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import dash_mantine_components as dmc
 import plotly.graph_objects as go
@@ -14,7 +15,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 from sweep.analysis.atlas import Atlas
 from sweep.analysis.verdict import best_number
 from sweep.analysis.width_law import SPLITS
-from sweep.dashboard.links import Place
+from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import answer, cards, charts, standing
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.pictures import picture_row
@@ -146,8 +147,8 @@ def register(app: Dash, view: View) -> None:
         Input("why-by", "value"),
         State("place", "data"),
     )
-    def width(_: str, by: str, place: dict[str, Any]) -> Any:
-        drawn, about = width_figure(view, place["study"], by)
+    def width(_: Any, by: str, place: StudyPlace) -> Any:
+        drawn, about = width_figure(view, place.name, by)
         return charts.renewed(drawn), about
 
     # By itself, since every page has a query: Dash would ask the next one on other pages too.
@@ -180,8 +181,8 @@ def _register_words(app: Dash, view: View) -> None:
         State("place", "data"),
         State("why-trained", "data"),
     )
-    def tell(_: str, place: dict[str, Any], shown: Any) -> Any:
-        name = place["study"]
+    def tell(_: Any, place: StudyPlace, shown: tuple[str, str] | None) -> Any:
+        name = place.name
         found = answer.gather_findings(view, name)
         return (
             verdict(view, name, found),
@@ -192,7 +193,7 @@ def _register_words(app: Dash, view: View) -> None:
 
 
 def trained(
-    name: str, found: Findings, best: int | None, shown: list[str] | None
+    name: str, found: Findings, best: int | None, shown: Sequence[str] | None
 ) -> tuple[Any, Any, list[str]]:
     """The charts of what was trained apart and of what codes are worth, and a mark of each.
 
@@ -252,6 +253,13 @@ def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
 # --- atlas ----------------------------------------------------------------------------------------
 
 
+class Scale(NamedTuple):
+    """The widths of the slider, and where it stands at first."""
+
+    widths: list[int]
+    start: int
+
+
 #: What the callback of the atlas fills: component and property.
 _OF_ATLAS = (
     "why-stages.children",
@@ -280,10 +288,15 @@ def _register_atlas(app: Dash, view: View) -> None:
         State("why-wanted", "data"),
     )
     def pictures(
-        _: str, place: dict[str, Any], mark: Any, scale: Any, at: int, wanted: str | None
+        _: Any,
+        place: StudyPlace,
+        mark: list[int] | None,
+        scale: Scale | None,
+        at: int,
+        wanted: str | None,
     ) -> Any:
-        here = str(scale["widths"][at]) if scale else wanted
-        filled = atlas_parts(view, place["study"], here, mark)
+        here = str(scale.widths[at]) if scale and 0 <= at < len(scale.widths) else wanted
+        filled = atlas_parts(view, place.name, here, mark)
         return no_update if filled is None else [filled.get(of, no_update) for of in _OF_ATLAS]
 
 
@@ -318,7 +331,7 @@ def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
         "why-at.max": max(len(widths) - 1, 1),
         "why-at.marks": marks(widths),
         "why-at.value": shown,
-        "why-scale.data": {"widths": widths, "start": best},
+        "why-scale.data": Scale(widths, best)._asdict(),
         "why-atlas-note.children": f"{atlas_note(atlas)} Of chosen trials: Compare.",
     }
 

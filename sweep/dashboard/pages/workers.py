@@ -10,7 +10,7 @@ import numpy as np
 from dash import Dash, Input, Output, State, dcc, html
 
 from sweep.dashboard import links
-from sweep.dashboard.links import Place
+from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.moments import since
@@ -65,8 +65,8 @@ def register(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )
-    def update(_: str, place: dict[str, Any]) -> Any:
-        return workers(view, place["study"]), waiting(view, place["study"])
+    def update(_: Any, place: StudyPlace) -> Any:
+        return workers(view, place.name), waiting(view, place.name)
 
     @app.callback(
         Output("workers-events", "children"),
@@ -76,9 +76,9 @@ def register(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )
-    def update_events(_: str, kind: str | None, place: dict[str, Any]) -> Any:
-        events = read.events(view.engine, place["study"], newest=MAX_EVENTS)
-        shown = event_list(place["study"], events, kind)
+    def update_events(_: Any, kind: str | None, place: StudyPlace) -> Any:
+        events = read.events(view.engine, place.name, newest=MAX_EVENTS)
+        shown = event_list(place.name, events, kind)
         return shown, kinds(events, kind)
 
     @app.callback(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import FiniteFloat
 
 from sweep.dashboard.filters import Filter
 from sweep.figures import words
@@ -16,7 +17,7 @@ from sweep.figures.axes import Axis
 from sweep.figures.parallel import Dimension
 from sweep.store.table import Choices, TrialTable
 
-Span = tuple[float, float]
+Span = tuple[FiniteFloat, FiniteFloat]
 
 #: Marks of a single value scatter so far to its sides, in distances between neighbours.
 _SCATTER = 0.3

@@ -1,10 +1,11 @@
 """Figures as pages show them: without a title, and with marks that lead to their trials."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
+from pydantic import FiniteFloat
 
 from sweep.dashboard.parts import cards
 
@@ -74,9 +75,14 @@ def comes_later(app: Dash, name: str) -> None:
     )
 
 
-def between(zoom: Any, uirevision: str = "keep") -> tuple[float, float] | None:
+class Zoom(NamedTuple):
+    """What ``follows_zoom`` keeps."""
+
+    #: The figure's uirevision.
+    of: str
+    span: tuple[FiniteFloat, FiniteFloat]
+
+
+def between(zoom: Zoom | None, uirevision: str = "keep") -> tuple[float, float] | None:
     """The range that ``follows_zoom`` keeps, if it is of the figure with this uirevision."""
-    if not zoom or zoom["of"] != uirevision:
-        return None
-    low, high = zoom["span"]
-    return float(low), float(high)
+    return zoom.span if zoom and zoom.of == uirevision else None

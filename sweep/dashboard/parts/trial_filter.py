@@ -12,9 +12,13 @@ from sweep.dashboard.parts import grid_columns
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.grid_columns import MEASURED, SETTINGS, TRIAL
 from sweep.dashboard.parts.popover import popover
+from sweep.errors import UsageError
 from sweep.figures import words
 from sweep.store.records import STATES
 from sweep.store.table import Choices, TrialTable
+
+#: What an end of the form's range may hold.
+End = float | str | None
 
 _PLACEHOLDER = "Filter: relu, hidden_width:32..64, value<0.01 …"
 
@@ -121,7 +125,7 @@ def value_choices(table: TrialTable, name: str) -> list[Any] | None:
 
 
 def conditioned(
-    filtered: Filter, name: str | None, low: Any, high: Any, values: Sequence[str] | None
+    filtered: Filter, name: str | None, low: End, high: End, values: Sequence[str] | None
 ) -> Filter:
     """The filter with the condition of the form; an empty form changes nothing."""
     if not name:
@@ -132,5 +136,10 @@ def conditioned(
     return filtered.without(name).between(name, *ends) if ends != (-np.inf, np.inf) else filtered
 
 
-def _end(given: Any, otherwise: float) -> float:
-    return otherwise if given in (None, "") else float(given)
+def _end(given: End, otherwise: float) -> float:
+    if given is None or given == "":
+        return otherwise
+    try:
+        return float(given)
+    except ValueError:
+        raise UsageError(f"'{given}' is no number.") from None

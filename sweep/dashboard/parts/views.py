@@ -1,13 +1,14 @@
 """The charts of Explore, one shown at a time: what each draws, and what a box on it means."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.brushing import Side, Span
+from sweep.errors import UsageError
 from sweep.figures import style
 from sweep.figures.contour import draw_contour, gather_contour
 from sweep.figures.edf import draw_edf, gather_edf
@@ -23,6 +24,27 @@ from sweep.store.table import Choices, Column, TrialTable
 
 #: Said of any measured number, in this order; the width is a setting.
 _METRICS = tuple(name for name in METRICS if name not in ("hidden_width", "n_parameters"))
+
+
+#: The charts, by the names that addresses give them.
+ViewName = Literal["slice", "contour", "history", "distribution", "epochs", "timeline", "front"]
+
+
+class Box(NamedTuple):
+    """A box that was drawn on a chart: assets/explore.js sends it."""
+
+    view: ViewName
+    #: The uirevision of the chart.
+    of: str
+    x: Span | None
+    y: Span | None
+
+
+class Ranges(NamedTuple):
+    """The ranges on the parallel axes, by column, and the order of the axes."""
+
+    ranges: dict[str, list[Span]]
+    order: list[str]
 
 
 class Choice(NamedTuple):
@@ -158,12 +180,13 @@ def _timeline(asked: Asked) -> Shown:
 
 def _front(asked: Asked) -> Shown:
     front = gather_front(asked.shown)
-    assert front is not None  # offered where there are several objectives
+    if front is None:
+        raise UsageError("a study of one objective has no trade-offs.")
     drawn = draw_front(front)
     return Shown(drawn, front.about, Side(asked.shown.objectives[1]), Side("value"))
 
 
-def kinds_of(table: TrialTable) -> Mapping[str, Kind]:
+def kinds_of(table: TrialTable) -> Mapping[ViewName, Kind]:
     """The views of a study, by the names that addresses give them."""
     if len(table.objectives) > 1:
         return KINDS
@@ -178,7 +201,7 @@ def box_of(x: Span | None, y: Span | None) -> list[dict[str, object]]:
     return [{"type": "rect", "xref": "x", "yref": "y", **ends}]
 
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[ViewName, Kind] = {
     "slice": Kind("Slice", _slice, ("x", "metric"), lambda of: (of.choice.x, of.choice.metric)),
     "contour": Kind(
         "Two settings", _contour, ("x", "y", "metric"), lambda of: (of.choice.x, of.choice.y)

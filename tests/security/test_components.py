@@ -1,0 +1,176 @@
+"""No value of a database becomes a component: what is no text is shown as text, or refused."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dash import Input, Output, Patch, html
+from flask.testing import FlaskClient
+from sqlalchemy import JSON, Table, update
+
+from benchmarks.page_client import Answer, components_of
+from benchmarks.synthetic import add_study
+from sweep.dashboard.application import Application
+from sweep.errors import SweepError
+from sweep.report import render
+from sweep.store import annotate, schema
+from sweep.store.engine import Engine, writing
+from tests.dashboard.asking import PAGES, dashboard_of
+from tests.store_factories import sqlite_store
+
+MARK = "planted"
+COMPONENT = {
+    "namespace": "dash_ag_grid",
+    "type": "AgGrid",
+    "props": {
+        "id": MARK,
+        "dangerously_allow_code": True,
+        "rowData": [{"a": 1}],
+        "columnDefs": [{"field": "a", "valueGetter": "document.title = document.cookie"}],
+    },
+}
+
+
+def planted(value: Any) -> list[Any]:
+    """Every mapping in an answer that a browser would make the planted component of."""
+    return [of for of in components_of(value) if of["props"].get("id") == MARK]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """A study with something in every table."""
+    engine = sqlite_store(tmp_path_factory.mktemp("components"))
+    add_study(engine, "study", 12)
+    annotate.note(engine, "study", "a note")
+    annotate.tag(engine, "study", "a tag", 7)
+    return engine
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where the values in a JSON value are; of lists the first element."""
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value[:1])
+        if (isinstance(value, list))
+        else ()
+    )
+    yield path
+    for key, of in inner:
+        yield from leaves(of, (*path, key))
+
+
+def replaced(value: Any, path: tuple[Any, ...]) -> Any:
+    """The value with the component in the place of a leaf."""
+    if not path:
+        return COMPONENT
+    key, *rest = path
+    try:
+        inner = replaced(value[key], tuple(rest))
+    except (KeyError, IndexError, TypeError):  # a row without that leaf
+        return value
+    if isinstance(value, list):
+        return [inner, *value[1:]]
+    return {**value, key: inner}
+
+
+def test_a_child_that_is_no_text_is_shown_as_text() -> None:
+    app = Application(__name__)
+    app.layout = html.Div()
+    answer = [html.P(COMPONENT), html.Div([html.B([COMPONENT])], title=COMPONENT), COMPONENT]
+
+    @app.callback(Output("page", "children"), Input("in", "value"))
+    def show(_: Any) -> Any:
+        return answer
+
+    app.check_requests()
+    told = asked(app.server.test_client(), "in")
+    assert planted(told) == []
+    assert json.dumps(told).count(MARK) == 4
+
+
+def test_a_child_of_a_patch_is_shown_as_text_too() -> None:
+    app = Application(__name__)
+    app.layout = html.Div()
+
+    @app.callback(Output("page", "children"), Input("in", "value"))
+    def show(_: Any) -> Any:
+        rows = Patch()
+        rows[0] = html.Td(COMPONENT)
+        return rows
+
+    app.check_requests()
+    told = asked(app.server.test_client(), "in")
+    assert planted(told) == [] and MARK in json.dumps(told)
+
+
+def asked(client: FlaskClient, id: str) -> Any:
+    body = {
+        "output": "page.children",
+        "outputs": {"id": "page", "property": "children"},
+        "inputs": [{"id": id, "property": "value", "value": 1}],
+        "changedPropIds": [f"{id}.value"],
+    }
+    answer = client.post("/_dash-update-component", json=body)
+    assert answer.status_code == 200
+    return answer.get_json()
+
+
+JSON_COLUMNS = [
+    (table, column.name)
+    for table in schema.sweep_metadata.sorted_tables
+    for column in table.columns
+    if isinstance(column.type, JSON)
+]
+
+
+@pytest.mark.parametrize(("table", "column"), JSON_COLUMNS, ids=str)
+def test_no_leaf_of_a_json_column_comes_out_as_a_component(
+    table: Table, column: str, engine: Engine
+) -> None:
+    with engine.connect() as connection:
+        rows = [dict(row) for row in connection.execute(table.select()).mappings()]
+    come_out = {}
+    for path in {path for row in rows for path in leaves(row[column])}:
+        write(engine, table, [{**row, column: replaced(row[column], path)} for row in rows])
+        come_out[path] = [of.body[:80] for of in shown(engine) if planted(decoded(of))]
+    write(engine, table, rows)
+    assert {path: where for path, where in come_out.items() if where} == {}
+
+
+def shown(engine: Engine) -> list[Answer]:
+    """What every page and every callback on it answers."""
+    heard: list[Answer] = []
+    dashboard = dashboard_of(engine, heard)
+    for page in ("/", *(f"/study/study{page}" for page in PAGES)):
+        dashboard.open(page, rounds=1)
+    assert len(heard) > len(PAGES)
+    return heard
+
+
+def decoded(answer: Answer) -> Any:
+    """What a browser looks for components in."""
+    return answer.json() if answer.headers.get("content-type", "").endswith("json") else None
+
+
+def write(engine: Engine, table: Table, rows: list[dict[str, Any]]) -> None:
+    with writing(engine) as connection:
+        for row in rows:
+            same = [of == row[of.name] for of in table.primary_key]
+            connection.execute(update(table).where(*same).values(row))
+
+
+def test_a_report_shows_a_description_that_is_no_text_as_text(engine: Engine) -> None:
+    with engine.connect() as connection:
+        rows = [dict(row) for row in connection.execute(schema.sweep_studies.select()).mappings()]
+    path = ("study", "description")
+    settings = [{**row, "settings": replaced(row["settings"], path)} for row in rows]
+    write(engine, schema.sweep_studies, settings)
+    try:
+        html = render(engine, "study")
+    except SweepError:  # refused is as good
+        return
+    finally:
+        write(engine, schema.sweep_studies, rows)
+    assert MARK in html and '<div id="planted"' not in html
