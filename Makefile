@@ -11,6 +11,7 @@ VENV ?= .venv
 JOBS ?= 2
 
 BIN := $(VENV)/bin
+GPU_TESTS = $(shell grep -rl --include='test_*.py' '^@pytest.mark.gpu' tests)
 
 DEMO_DB := demo/sweep.db
 DEMO_REPORT := demo/report.html
@@ -18,10 +19,10 @@ demo report: export SWEEP_STORAGE = sqlite:///$(DEMO_DB)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo report dashboard test check format answer docs secrets venv clean
+.PHONY: help demo report dashboard test test-gpu check format answer docs secrets venv clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## install, run studies/quickstart.toml, show the best and write a report
 	@rm -rf $(DEMO_DB) $(DEMO_DB)-wal $(DEMO_DB)-shm $(DEMO_DB).artifacts $(DEMO_REPORT)
@@ -42,6 +43,10 @@ dashboard: $(VENV)/.installed ## open the demo's dashboard in the browser
 
 test: $(VENV)/.installed-test ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# Not in the environment above: a machine with a GPU has a torch and a Triton of its own.
+test-gpu: ## run the tests that need a GPU, by PYTHON, which has torch, Triton and pytest
+	TRITON_INTERPRET=0 $(PYTHON) -m pytest -c tests/gpu.ini -m gpu $(GPU_TESTS)
 
 check: $(VENV)/.installed-dev ## check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -5,15 +5,12 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.postgres import NoPostgresError, PostgresServer
-
-# Triton decides when it is loaded whether it compiles for a GPU or interprets on the CPU. Without
-# a GPU the fused trainer's tests run in the interpreter.
-if not Path("/proc/driver/nvidia/version").exists():
-    os.environ.setdefault("TRITON_INTERPRET", "1")
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
 
 # Networks of a few units gain nothing from a second thread, and two processes of tests share the
 # cores: threads that spin while they wait for each other took half of the time. Numpy and torch
@@ -46,8 +43,10 @@ def _no_settings_from_outside(
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server() -> "Iterator[PostgresServer]":
     """A private server for the session; most tests want ``postgres_url`` instead."""
+    from tests.postgres import NoPostgresError, PostgresServer  # a GPU machine may lack psycopg
+
     try:
         server = PostgresServer.start()
     except NoPostgresError as error:
@@ -57,7 +56,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> str:
+def postgres_url(postgres_server: "PostgresServer") -> str:
     """The URL, password included, of an empty PostgreSQL database made for this test."""
     return postgres_server.new_database()
 
@@ -72,7 +71,7 @@ def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def _migrated(postgres_server: PostgresServer) -> str:
+def _migrated(postgres_server: "PostgresServer") -> str:
     """The database that stores in PostgreSQL are copied from: migrating each takes far longer."""
     from sqlalchemy import make_url
 
@@ -84,7 +83,7 @@ def _migrated(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def postgres_store_url(postgres_server: PostgresServer, _migrated: str) -> str:
+def postgres_store_url(postgres_server: "PostgresServer", _migrated: str) -> str:
     """The URL of an empty store in PostgreSQL made for this test."""
     return postgres_server.new_database(copy_of=_migrated)
 

@@ -1,19 +1,60 @@
-"""Pytest plugin: who is skipped where, and that CI skips nothing but what needs a GPU.
+"""Pytest plugin: what a test needs of its machine, and that nothing is skipped unseen.
 
-A skip in CI means that an install step is missing, so it fails like any broken test.
+Triton decides when it is loaded whether it compiles for a GPU or interprets on the CPU. Tests of
+the fused trainer run in the interpreter where no GPU is in sight; tests marked ``gpu`` never do. In
+CI a skip means that an install step is missing, so it fails like any broken test.
 """
 
 import os
+import re
+import shutil
+import subprocess
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+
+#: One of these is there with a driver; under gVisor only the second is.
+_DRIVER = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Interpret kernels only where no GPU is in sight and none was asked for."""
+    if not wants_gpu(config) and not sees_gpu():
+        os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+def wants_gpu(config: pytest.Config) -> bool:
+    """Whether ``-m gpu`` asks for the tests that need a GPU."""
+    return bool(re.search(r"(?<!not )\bgpu\b", config.getoption("markexpr") or ""))
+
+
+def sees_gpu() -> bool:
+    """Whether a GPU may be there, without loading torch: too many is better than too few."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    if any(path.exists() for path in _DRIVER):
+        return True
+    if shutil.which("nvidia-smi") is None:
+        return False
+    return subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode == 0
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root_only") and os.geteuid() != 0:
         pytest.skip("needs root")
-    if item.get_closest_marker("gpu") and not _has_cuda():
-        pytest.skip("needs a CUDA device")
+    if item.get_closest_marker("gpu") and (lacks := _lacks_for_gpu()):
+        # Who asks for these tests must not take a run without them for a run.
+        (pytest.fail if wants_gpu(item.config) else pytest.skip)(lacks)
+
+
+def _lacks_for_gpu() -> str | None:
+    """Why a test of the GPU would be none here."""
+    if not _has_cuda():
+        return "needs a CUDA device, and torch sees none"
+    if os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"):
+        return "needs a GPU, and TRITON_INTERPRET has kernels interpreted on the CPU: unset it"
+    return None
 
 
 def _has_cuda() -> bool:

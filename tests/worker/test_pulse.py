@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import time
 from functools import partial
 from types import SimpleNamespace
 
@@ -64,15 +63,6 @@ def test_the_memory_of_a_cpu_worker_is_its_own_of_the_machines() -> None:
     assert 0 < memory.used < memory.total
 
 
-@pytest.mark.gpu
-def test_the_memory_of_a_gpu_worker_is_the_gpus() -> None:
-    device = torch.device("cuda:0")
-    before = device_memory(device)
-    held = torch.empty(2**28, dtype=torch.uint8, device=device)
-    assert device_memory(device).used >= before.used + held.numel()
-    assert device_memory(device).total == torch.cuda.get_device_properties(device).total_memory
-
-
 def test_utilisation_is_told_with_its_mean_since_the_first_epoch(clock: Clock) -> None:
     told: list[Vitals] = []
     known = iter((0.9, None, 0.5, None, 0.75))
@@ -102,16 +92,6 @@ def test_a_gpus_driver_is_asked_of_the_very_card_that_torch_trains_on(
     assert device_meter(torch.device("cuda:0"))() == 0.37
     assert device_meter(torch.device("cuda:1"))() is None
     assert device_meter(torch.device("cpu"))() is None
-
-
-@pytest.mark.gpu
-def test_the_driver_of_a_gpu_at_work_tells_that_it_is_in_use() -> None:
-    device = torch.device("cuda:0")
-    ask, ended = device_meter(device), time.monotonic() + 3
-    numbers = torch.randn(4096, 4096, device=device)
-    while time.monotonic() < ended:
-        (numbers @ numbers).sum().item()
-    assert (ask() or 0.0) > 0.1
 
 
 def test_vitals_survive_the_way_to_the_coordinator() -> None:
