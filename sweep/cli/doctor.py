@@ -67,6 +67,10 @@ def doctor(
     Exits with the code of the first thing that is broken; what is merely absent is no fault, unless
     --gpus, --data or --storage asks for it.
 
+    On each GPU the fused trainer's self-check runs, as at the start of a study: it takes seconds, or
+    longer while Triton's cache is empty. A GPU whose numbers are wrong is broken; one that is too
+    old for it, say, trains with the reference trainer.
+
     With NAME it looks for what is wrong with a study: a lease that was not given back, RUNNING
     trials that nobody trains, gaps in numbers and curves, values that contradict one another,
     tables that differ from the expected, weights without trials and trials without weights.
@@ -85,6 +89,7 @@ def doctor(
         *_extras(),
         _torch(),
         *_gpus(gpus),
+        *_fused_trainer(),
         _database(storage),
         *_data(dataset),
         *_room(storage),
@@ -154,6 +159,36 @@ def _gpus(wanted: str | None) -> Iterator[Finding]:
     yield _cards()
     if wanted is not None:
         yield _checked(f"--gpus {wanted}", lambda: _choose(wanted), DeviceError.exit_code)
+
+
+def _fused_trainer() -> Iterator[Finding]:
+    """Whether it can be used, by each GPU: a worker starts there as for a study."""
+    from sweep.launch.devices import visible_gpus
+
+    for device in visible_gpus():
+        yield _fused_trainer_on(device)
+
+
+def _fused_trainer_on(device: str) -> Finding:
+    from sweep.launch.introduction import introduction
+
+    what = f"fused trainer on GPU {device}"
+    try:
+        ready = introduction(device)
+    except SweepError as error:
+        return Finding(what=what, ok=False, said=str(error), exit_code=error.exit_code)
+    compiler = f"Triton {ready.triton_version}, ptxas {ready.ptxas_version or 'unknown'}"
+    if (reason := ready.fallback_reason) is None:
+        said = f"{ready.device_name} passes its self-check; {compiler}"
+        return Finding(what=what, ok=True, said=said)
+    # One line: it cannot be tried or does not run. More: it runs, and computes wrong numbers.
+    is_wrong = "\n" in reason
+    return Finding(
+        what=what,
+        ok=False if is_wrong else None,
+        said=f"{reason}\nStudies train with the reference trainer there.",
+        exit_code=DeviceError.exit_code if is_wrong else 0,
+    )
 
 
 def _cards() -> Finding:

@@ -1,0 +1,66 @@
+"""What a worker says of a device before it trains: for ``sweep doctor``."""
+
+import time
+from queue import Empty
+
+import sweep.errors
+from sweep.errors import SweepError
+from sweep.launch.launcher import Gone, Launcher
+from sweep.launch.local import LocalLauncher
+from sweep.names import Dataset, Trainer
+from sweep.trial import Expected, Ready, TrialConfig, WorkerFailed, WorkerSetup
+
+#: The self-check compiles the kernels where Triton's cache is empty.
+TIMEOUT_SECONDS = 300.0
+_SHUTDOWN_SECONDS = 10.0
+
+
+def introduction(device: str, launcher: Launcher | None = None) -> Ready:
+    """Start a worker on a device as a study does by default, and end it once it is ready.
+
+    The images are those that come with the package, the batch size is the default. Raises the error
+    that the worker fails with, SweepError where it dies or is not ready in time.
+    """
+    launcher = launcher or LocalLauncher()
+    worker = launcher.start("doctor", device)
+    try:
+        worker.send(_setup())
+        return _ready(launcher, time.monotonic() + TIMEOUT_SECONDS)
+    finally:
+        worker.kill()
+        worker.wait(_SHUTDOWN_SECONDS)
+
+
+def _setup() -> WorkerSetup:
+    config = TrialConfig()
+    return WorkerSetup(
+        dataset=Dataset.FASHION_MNIST_MINI,
+        validation_fraction=0.1,
+        split_seed=0,
+        pruning=False,
+        trainer=Trainer.AUTO,
+        expected=Expected(
+            mean_hidden_width=config.hidden_width,
+            max_hidden_width=config.hidden_width,
+            n_seeds=1,
+            max_batch_size=config.batch_size,
+            n_batch_sizes=1,
+        ),
+    )
+
+
+def _ready(launcher: Launcher, deadline: float) -> Ready:
+    while True:
+        try:
+            _, event = launcher.inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+        except Empty:
+            raise SweepError(
+                f"a worker was not ready within {TIMEOUT_SECONDS:.0f} seconds"
+            ) from None
+        match event:
+            case Ready():
+                return event
+            case WorkerFailed(error=error, message=message):
+                raise getattr(sweep.errors, error, SweepError)(message)
+            case Gone(reason=reason):
+                raise SweepError(f"a worker ended before it was ready: {reason}")
