@@ -67,9 +67,9 @@ def doctor(
     Exits with the code of the first thing that is broken; what is merely absent is no fault, unless
     --gpus, --data or --storage asks for it.
 
-    On each GPU the fused trainer's self-check runs, as at the start of a study: it takes seconds, or
-    longer while Triton's cache is empty. A GPU whose numbers are wrong is broken; one that is too
-    old for it, say, trains with the reference trainer.
+    On each GPU the fused trainer's self-check runs, as at the start of a study: that takes seconds,
+    or longer while Triton's cache is empty. A GPU with wrong numbers is broken; one that is too old
+    for the fused trainer, say, trains with the reference trainer.
 
     With NAME it looks for what is wrong with a study: a lease that was not given back, RUNNING
     trials that nobody trains, gaps in numbers and curves, values that contradict one another,
