@@ -122,15 +122,24 @@ def test_a_pruned_study_with_one_worker_repeats(tmp_path: Path) -> None:
     assert TrialState.PRUNED in [state for _, _, state, _ in seen[0]]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_out_of_memory_is_noted_and_trials_begin_anew_in_half_the_room(
-    engine: Engine, url: str
+    engine: Engine, url: str, error: Exception
 ) -> None:
     failed: list[int] = []
 
     def on_launch(population: FakePopulation) -> None:
         if not failed and population.log.count("launch") == 3:
             failed.append(1)
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise error
 
     assert run(engine, FakeLauncher(room=ROOM, on_launch=on_launch)) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12

@@ -1,0 +1,73 @@
+"""How long the device works on launches, without the gaps in which it waits for the host."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+
+
+class Mark(Protocol):
+    """A point in the device's stream: torch.cuda.Event, or a test's stand-in."""
+
+    def record(self) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+    def elapsed_time(self, end: Any, /) -> float: ...  # milliseconds
+
+
+class DeviceTimer:
+    """Adds up the device's time from the beginning to the end of each launch.
+
+    One pair of events around a whole epoch would count as training what the device waits for a slow
+    host between two launches, and a card would look busy that is not. What is left of such a gap is
+    the time that it takes to launch one CUDA graph, some microseconds, and only where the device is
+    idle already. Without a GPU a launch is its own work, and is timed by the clock.
+    """
+
+    def __init__(self, device: torch.device, make_mark: Callable[[], Mark] | None = None) -> None:
+        """``make_mark`` makes an event that can tell times."""
+        if make_mark is None and device.type == "cuda":
+            make_mark = _timing_event
+        self._make_mark = make_mark
+        self._time = DeviceTime()
+
+    def run(self, launch: Callable[[], None]) -> None:
+        """Launch, and count what it takes the device."""
+        if self._make_mark is None:
+            began = time.perf_counter()
+            launch()
+            self._time.host_seconds += time.perf_counter() - began
+            return
+        begin, end = self._make_mark(), self._make_mark()
+        begin.record()
+        launch()
+        end.record()
+        self._time.spans.append((begin, end))
+
+    def take(self) -> "DeviceTime":
+        """What was launched since the last call."""
+        taken, self._time = self._time, DeviceTime()
+        return taken
+
+
+class DeviceTime:
+    """The time of some launches, known once the device is done with them."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[Mark, Mark]] = []
+        self.host_seconds = 0.0
+
+    def wait(self) -> float:
+        """Wait for the last launch; return the seconds of all together."""
+        if self.spans:
+            self.spans[-1][1].synchronize()
+        milliseconds = sum(begin.elapsed_time(end) for begin, end in self.spans)
+        return self.host_seconds + milliseconds / 1000
+
+
+def _timing_event() -> Mark:
+    """Recorded in the present stream."""
+    event: Mark = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    return event
