@@ -159,6 +159,7 @@ class FakeWorker:
                     fallback_reason=reason,
                     room=room,
                     driver_version="580.82.07",
+                    ptxas_version=None if room.slots is None else self.population.ptxas_version,
                 )
             )
             self._session(room, setup.pruning).run()
@@ -207,6 +208,7 @@ class Population:
     """What a pretended worker trains at the same time: by default one trial."""
 
     room: Room = field(default_factory=Room)
+    ptxas_version: str = "12.9.86"
     #: Why its device, a GPU, cannot use the fused trainer.
     fused_fails: str | None = None
     on_launch: Callable[[FakePopulation], None] = lambda population: None

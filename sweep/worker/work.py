@@ -132,7 +132,7 @@ def require_fused(device: torch.device) -> None:
         _require_versions(device)
     try:
         from sweep.trainer.fused import is_interpreted
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, AttributeError) as error:  # the last: a Triton of another kind
         raise FusedUnavailableError(
             f"the fused trainer needs Triton, which cannot be loaded: {error}"
         ) from error

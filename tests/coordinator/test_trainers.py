@@ -112,3 +112,11 @@ def test_a_trial_is_verified_with_the_trainer_that_trained_it(engine: Engine) ->
     assert found.trainer is Trainer.REFERENCE and found.differs == ()
     setup = launcher.workers[0].setup
     assert setup is not None and setup.trainer is Trainer.REFERENCE
+
+
+def test_a_trial_that_another_assembler_compiled_is_told(engine: Engine) -> None:
+    run(engine, FakeLauncher(room=ROOM))
+    other = FakeLauncher(room=ROOM, ptxas_version="13.1.80")
+    found = verify(engine, "x", 1, VerifyOptions(), say=lambda line: None, launcher=other)
+    assert found.trainer is Trainer.FUSED
+    assert found.differs == ("ptxas: was 12.9.86, is 13.1.80",)
