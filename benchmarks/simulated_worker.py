@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from sweep.active_trial import ActiveTrial
 from sweep.launch.local import LocalLauncher, LocalWorker
 from sweep.names import Output, Trainer
 from sweep.trial import (
@@ -120,18 +121,11 @@ class Device:
         return self._free_at, seconds
 
 
-@dataclass(kw_only=True)
-class Member:
-    """A trial that is in."""
+@dataclass(kw_only=True, eq=False)
+class SimulatedTrial(ActiveTrial):
+    """A trial that only takes time."""
 
-    spec: TrialSpec
-    launched: int = 0
-    stopped: bool = False
     seconds: float = 0.0
-
-    @property
-    def goes_on(self) -> bool:
-        return not self.stopped and self.launched < self.spec.config.epochs
 
     def n_rows(self, room: Room) -> int:
         return len(self.spec.seeds) * room.rows_of(self.spec.config.hidden_width)
@@ -140,7 +134,7 @@ class Member:
 class Launched(NamedTuple):
     """An epoch that the device works on."""
 
-    members: list[tuple[Member, int]]  # and the epoch of each
+    trials: list[tuple[SimulatedTrial, int]]  # and the epoch of each
     ends_at: float
     seconds: float
 
@@ -152,59 +146,60 @@ class SimulatedPopulation:
         self.trained_seconds = 0.0
         self._device = device
         self._room = room
-        self._members: dict[int, Member] = {}
+        self._trials: dict[int, SimulatedTrial] = {}
 
     @property
     def goes_on(self) -> bool:
-        return any(member.goes_on for member in self._members.values())
+        return any(trial.goes_on for trial in self._trials.values())
 
-    def admit(self, spec: TrialSpec) -> bool:
-        new = Member(spec=spec)
+    def admit(self, spec: TrialSpec) -> SimulatedTrial | None:
+        new = SimulatedTrial(spec=spec)
         slots, rows = self._room.slots or 0, self._room.rows
         if len(spec.seeds) > slots or new.n_rows(self._room) > rows:
             raise ValueError(f"trial {spec.number} needs more than {slots} slots and {rows} rows.")
-        placed = [new, *(member for member in self._members.values() if member.goes_on)]
-        if sum(len(member.spec.seeds) for member in placed) > slots:
-            return False
-        if sum(member.n_rows(self._room) for member in placed) > rows:
-            return False
-        self._members[spec.number] = new
-        return True
+        placed = [new, *(trial for trial in self._trials.values() if trial.goes_on)]
+        if sum(len(trial.spec.seeds) for trial in placed) > slots:
+            return None
+        if sum(trial.n_rows(self._room) for trial in placed) > rows:
+            return None
+        self._trials[spec.number] = new
+        return new
 
     def stop(self, number: int) -> None:
-        self._members[number].stopped = True
+        self._trials[number].stopped = True
 
     def release(self, number: int) -> None:
-        del self._members[number]
+        del self._trials[number]
 
     def launch_epoch(self) -> Launched:
-        members = [member for member in self._members.values() if member.goes_on]
-        ends_at, seconds = self._device.launch([member.spec for member in members])
-        for member in members:
-            member.launched += 1
-        return Launched([(member, member.launched) for member in members], ends_at, seconds)
+        trials = [trial for trial in self._trials.values() if trial.goes_on]
+        ends_at, seconds = self._device.launch([trial.spec for trial in trials])
+        for trial in trials:
+            trial.launched += 1
+        return Launched([(trial, trial.launched) for trial in trials], ends_at, seconds)
 
     def collect(self, launched: Launched) -> list[EpochDone | TrialDiverged]:
         time.sleep(max(0.0, launched.ends_at - time.monotonic()))
         self.trained_seconds += launched.seconds
-        share = launched.seconds / len(launched.members)
+        share = launched.seconds / len(launched.trials)
         events: list[EpochDone | TrialDiverged] = []
-        for member, epoch in launched.members:
-            if self._members.get(member.spec.number) is member:
-                member.seconds += share
-                events.append(_epoch_done(member.spec, epoch, share))
+        for trial, epoch in launched.trials:
+            if self._trials.get(trial.spec.number) is trial:
+                trial.epoch = epoch
+                trial.seconds += share
+                events.append(_epoch_done(trial.spec, epoch, share))
         return events
 
     def result(self, number: int, limits: Limits | None = None) -> TrialDone:
-        member = self._members[number]
-        limits = limits or Limits(member.spec.keep_weights_below, member.spec.keep_pictures_below)
-        return _trial_done(member.spec, limits, member.seconds)
+        trial = self._trials[number]
+        limits = limits or Limits(trial.spec.keep_weights_below, trial.spec.keep_pictures_below)
+        return _trial_done(trial.spec, limits, trial.seconds)
 
     def network(self, number: int) -> None:
         """There is none."""
 
     def close(self) -> None:
-        self._members.clear()
+        self._trials.clear()
 
 
 def _epoch_done(spec: TrialSpec, epoch: int, seconds: float) -> EpochDone:

@@ -29,8 +29,8 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction, create_function_from_signature
 
 from sweep.trainer.fused.compiling import compile_kernels, compile_only, launch_each
+from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels import KERNELS
-from sweep.trainer.fused.population import PRECISIONS
 from tests.fused_factories import (
     LARGE_BLOCKS,
     every_choice,
@@ -100,7 +100,7 @@ def count_specialisations(batch_size: int) -> dict[str, int]:
     instead_of_running(keep)
     triton.knobs.runtime.interpret = True  # for the trainer, which asks; the kernels are loaded
     fused = make_fused(batch_size=batch_size)
-    of_fused = {"batch_size": batch_size, "blocks": LARGE_BLOCKS, "precision": "ieee"}
+    of_fused = {"batch_size": batch_size, "config": LARGE_BLOCKS, "precision": "ieee"}
     launch_each(compile_only, fused.data.train, **of_fused)
     for number, choice in enumerate(every_choice()[::13]):
         config = replace(choice, batch_size=batch_size)
@@ -138,7 +138,7 @@ def main() -> None:
                 print(json.dumps(count_specialisations(int(batch_size))))
             case ["ahead", batch_size]:
                 pixels = torch.zeros((64, 20), dtype=torch.uint8)
-                shape = {"batch_size": int(batch_size), "blocks": LARGE_BLOCKS}
+                shape = {"batch_size": int(batch_size), "config": LARGE_BLOCKS}
                 print(json.dumps(compile_ahead(pixels, **shape)))
             case ["compile", n_inputs, batch_size, precision]:
                 pixels = torch.zeros((256, int(n_inputs)), dtype=torch.uint8)

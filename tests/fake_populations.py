@@ -4,9 +4,9 @@ A pretended trial's error is 1 / width, with a little less after every epoch.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from sweep.active_trial import ActiveTrial
 from sweep.trial import (
     Accuracies,
     Decomposition,
@@ -30,23 +30,10 @@ TOLD = Accuracies(linear=0.75, neighbours=0.5)
 PROBE = Probe(code=TOLD, pca=TOLD, pixels=TOLD, n_pixels=9, n_train=8, n_test=4)
 
 
-@dataclass(kw_only=True)
-class Pretended:
-    """A trial that is in."""
-
-    spec: TrialSpec
-    launched: int = 0
-    stopped: bool = False
-
-    @property
-    def goes_on(self) -> bool:
-        return not self.stopped and self.launched < self.spec.config.epochs
-
-
 class PretendedEpoch(NamedTuple):
     """Trials and their epochs."""
 
-    trained: list[tuple[Pretended, int]]
+    trained: list[tuple[ActiveTrial, int]]
 
 
 def find(config: TrialConfig, network: object) -> tuple[Decomposition, Probe]:
@@ -69,44 +56,46 @@ class FakePopulation:
         self.closed = False
         self.log: list[str] = []
         self._on_launch = on_launch
-        self._members: dict[int, Pretended] = {}
+        self._trials: dict[int, ActiveTrial] = {}
 
     @property
     def goes_on(self) -> bool:
-        return any(one.goes_on for one in self._members.values())
+        return any(one.goes_on for one in self._trials.values())
 
-    def admit(self, spec: TrialSpec) -> bool:
+    def admit(self, spec: TrialSpec) -> ActiveTrial | None:
         assert spec.config.batch_size == self.batch_size
-        assert spec.number not in self._members
+        assert spec.number not in self._trials
         needs = len(spec.seeds), len(spec.seeds) * self.room.rows_of(spec.config.hidden_width)
         has = self.room.slots or 0, self.room.rows
         if any(need > have for need, have in zip(needs, has, strict=True)):
             raise ValueError(f"trial {spec.number} never fits")
-        placed = [one.spec for one in self._members.values() if one.goes_on]
+        placed = [one.spec for one in self._trials.values() if one.goes_on]
         slots = sum(len(one.seeds) for one in placed)
         rows = sum(len(s.seeds) * self.room.rows_of(s.config.hidden_width) for s in placed)
         if slots + needs[0] > has[0] or rows + needs[1] > has[1]:
-            return False
-        self._members[spec.number] = Pretended(spec=spec)
-        return True
+            return None
+        self._trials[spec.number] = ActiveTrial(spec=spec)
+        return self._trials[spec.number]
 
     def stop(self, number: int) -> None:
-        self._members[number].stopped = True
+        self._trials[number].stopped = True
 
     def release(self, number: int) -> None:
-        del self._members[number]
+        del self._trials[number]
 
     def launch_epoch(self) -> PretendedEpoch:
         self.log.append("launch")
         self._on_launch(self)
-        members = [one for one in self._members.values() if one.goes_on]
-        for one in members:
+        trials = [one for one in self._trials.values() if one.goes_on]
+        for one in trials:
             one.launched += 1
-        return PretendedEpoch([(one, one.launched) for one in members])
+        return PretendedEpoch([(one, one.launched) for one in trials])
 
     def collect(self, launched: PretendedEpoch) -> list[EpochDone | TrialDiverged]:
         self.log.append("collect")
         self.trained_seconds += 1e-4
+        for one, epoch in launched.trained:
+            one.epoch = epoch
         return [
             EpochDone(
                 number=one.spec.number,
@@ -115,11 +104,11 @@ class FakePopulation:
                 metrics=tuple(metrics_of(one.spec, epoch) for _ in one.spec.seeds),
             )
             for one, epoch in launched.trained
-            if self._members.get(one.spec.number) is one
+            if self._trials.get(one.spec.number) is one
         ]
 
     def result(self, number: int, limits: Limits | None = None) -> TrialDone:
-        spec = self._members[number].spec
+        spec = self._trials[number].spec
         error = metrics_of(spec, spec.config.epochs).val_mse
         limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
         is_best_of_width = error < limits.pictures

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.trainer import DeviceData, load_model
-from sweep.trainer.fused import Blocks, FusedTrainer
+from sweep.trainer.fused import FusedTrainer, KernelConfig
 from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged, TrialSpec
 from tests.factories import make_images
 from tests.quick_interpreter import quicken
@@ -27,7 +27,9 @@ INTERPRETED = triton.knobs.runtime.interpret
 DEVICE = torch.device("cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu")
 
 #: D = 20 is more than one block of outputs and not a multiple of it.
-BLOCKS = Blocks(units=16, examples=16, outputs=16, inputs=16, whole=16, summed=16)
+BLOCKS = KernelConfig(
+    units=16, examples=16, outputs=16, inputs=16, single_block_examples=16, summed_examples=16
+)
 
 #: As few programs as possible.
 LARGE_BLOCKS = replace(BLOCKS, outputs=32, inputs=32)
@@ -51,7 +53,7 @@ def make_fused(
     data: DeviceData | None = None, *, rows: int = 64, slots: int = 4, **options: object
 ) -> FusedTrainer:
     """An empty population of 4 slots and 4 tiles, exact to float32."""
-    defaults = {"batch_size": FUSED.batch_size, "precision": "ieee", "blocks": LARGE_BLOCKS}
+    defaults = {"batch_size": FUSED.batch_size, "precision": "ieee", "config": LARGE_BLOCKS}
     return FusedTrainer(
         data or small_data(),
         DEVICE,
@@ -121,7 +123,7 @@ def every_choice(optimizer: Optimizer | None = None) -> list[TrialConfig]:
     return [
         replace(
             FUSED,
-            # One tile, which is joined, or two, which are not.
+            # One tile, which has its own kernel, or two.
             hidden_width=3 + i % 13 + 16 * (i % 3 == 1),
             activation=activation,
             loss=loss,

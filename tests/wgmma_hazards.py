@@ -32,9 +32,9 @@ from triton import language as tl
 from triton.runtime import driver
 
 from sweep.trainer.fused.compiling import launch_each
+from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels.encoder import store_units
 from sweep.trainer.fused.kernels.functions import pixels_of
-from sweep.trainer.fused.population import PRECISIONS
 from tests.compile_fused import PretendedH100
 
 #: Batches that the updates take whole, in blocks of 16 to 128 examples, and a larger one.

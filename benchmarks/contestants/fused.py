@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.fields import EPOCHS
 from sweep.trainer import DeviceData
-from sweep.trainer.fused import Blocks, FusedTrainer, Launched
+from sweep.trainer.fused import FusedTrainer, KernelConfig, Launched
 from sweep.trial import TrialSpec
 
 
@@ -88,16 +88,17 @@ def make_population(
 ) -> FusedTrainer:
     """Make an empty population with exactly the room that these trials take."""
     on_gpu = device.type == "cuda"
-    blocks = Blocks() if on_gpu else Blocks(units=16, examples=16, outputs=32, inputs=32, whole=16)
-    tiles = sum(math.ceil(trial.config.hidden_width / blocks.units) for trial in trials)
+    small = KernelConfig(units=16, examples=16, outputs=32, inputs=32, single_block_examples=16)
+    config = KernelConfig() if on_gpu else small
+    tiles = sum(math.ceil(trial.config.hidden_width / config.units) for trial in trials)
     return FusedTrainer(
         data,
         device,
         batch_size=trials[0].config.batch_size,
-        rows=tiles * blocks.units,
+        rows=tiles * config.units,
         slots=len(trials),
         precision="tf32" if on_gpu else "ieee",
-        blocks=blocks,
+        config=config,
     )
 
 

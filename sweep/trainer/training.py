@@ -180,8 +180,8 @@ class Run:
         if not math.isfinite(metrics.train_loss):
             return f"training loss became {metrics.train_loss}"
         for name, weights in self.model.named_parameters():
-            if (value := _first_not_finite(weights)) is not None:
-                return f"{name} became {value}"
+            if not _is_finite(weights):
+                return f"{name} is no longer finite"
         if not math.isfinite(metrics.val_mse):
             return f"validation error became {metrics.val_mse}"
         return None
@@ -203,11 +203,8 @@ def _weighted_mean(losses: list[Tensor], sizes: list[int]) -> float:
     return float((values * weights).sum() / weights.sum())
 
 
-def _first_not_finite(weights: Tensor) -> float | None:
-    """The first weight that is infinite or NaN; None where there is none."""
+def _is_finite(weights: Tensor) -> bool:
+    """Tell whether no weight is infinite or NaN."""
     values = weights.detach()
     # A sum of finite numbers may overflow, but one that is finite has finite terms only.
-    if bool(torch.isfinite(values.sum())):
-        return None
-    not_finite = values[~torch.isfinite(values)]
-    return float(not_finite[0]) if len(not_finite) else None
+    return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())

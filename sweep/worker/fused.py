@@ -12,8 +12,8 @@ import torch
 from sweep.errors import DeviceError
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused import (
-    Blocks,
     FusedTrainer,
+    KernelConfig,
     Launched,
     PopulationSize,
     Shape,
@@ -126,7 +126,7 @@ def room_for(shape: Shape, expected: Expected, free: int, *, max_slots: int) -> 
     for it.
     """
     share = free // min(expected.n_batch_sizes, MAX_POPULATIONS)
-    units = Blocks().units
+    units = KernelConfig().units
     fits = population_size(share, shape, rows_per_slot=_rows_per_slot(expected), tile_units=units)
     least = _least(expected, units)
     per_slot = fits.rows // fits.slots if fits.slots else units

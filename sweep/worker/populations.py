@@ -13,145 +13,44 @@ Networks are looked into beside the training (``looking``); only while too many 
 epoch asked for.
 """
 
-import gc
-import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
+from sweep.active_trial import ActiveTrial
 from sweep.trial import (
     EpochDone,
     EpochsDone,
     Event,
-    Leave,
-    Limits,
     Order,
     PopulationHalved,
     Room,
-    Shutdown,
-    Train,
     TrialDiverged,
-    TrialDone,
     TrialFailed,
     TrialLeft,
     TrialSpec,
-    Verdict,
 )
 from sweep.worker.keeping import Keeping
 from sweep.worker.looking import Find, Look, Looker
-from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory, device_meter
+from sweep.worker.population_orders import OrderHandler, QueuedTrial
+from sweep.worker.population_set import (
+    Epoch,
+    Population,
+    PopulationSet,
+    PopulationTrainer,
+    is_out_of_memory,
+)
+from sweep.worker.pulse import Pulse, device_memory, device_meter
 
 if TYPE_CHECKING:  # a worker that only pretends to train does without it
     import torch
 
 #: Turns in which a trial that waits may be passed by later ones.
 PATIENCE = 4
-#: Between two looks at whether there is room for more networks that wait to be looked into.
-MOMENT_SECONDS = 0.05
 #: For the look under way when the worker fails, before that is told.
 FAILURE_SECONDS = 2.0
-
-Epoch = TypeVar("Epoch")
-
-
-class PopulationTrainer(Protocol[Epoch]):
-    """Whoever trains a population: the fused trainer, or a test's stand-in."""
-
-    @property
-    def trained_seconds(self) -> float: ...
-
-    @property
-    def goes_on(self) -> bool: ...
-
-    def admit(self, spec: TrialSpec) -> bool: ...
-
-    def stop(self, number: int) -> None: ...
-
-    def release(self, number: int) -> None: ...
-
-    def launch_epoch(self) -> Epoch: ...
-
-    def collect(self, launched: Epoch) -> list[EpochDone | TrialDiverged]: ...
-
-    def result(self, number: int, limits: Limits | None = None) -> TrialDone: ...
-
-    def network(self, number: int) -> Any: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(kw_only=True)
-class Waiting:
-    """A trial without a place."""
-
-    spec: TrialSpec
-    #: Turns in which later ones entered before it.
-    passed: int = 0
-
-
-@dataclass(kw_only=True)
-class Inside:
-    """A trial in a population."""
-
-    spec: TrialSpec
-    #: Epochs that the device was asked for, and those that were collected.
-    launched: int = 0
-    epoch: int = 0
-    #: The last epoch that was judged, and from which one it is to leave.
-    judged: int = 0
-    leave_after: int | None = None
-    stopped: bool = False
-
-    @property
-    def goes_on(self) -> bool:
-        return not self.stopped and self.launched < self.spec.config.epochs
-
-    @property
-    def awaits_verdict(self) -> bool:
-        """On the epoch before the one that the device works on."""
-        return self.goes_on and self.judged < self.launched - 1
-
-    @property
-    def is_to_leave(self) -> bool:
-        return self.leave_after is not None and self.leave_after < self.launched
-
-
-@dataclass(kw_only=True)
-class Population(Generic[Epoch]):
-    """The trials of one batch size, and the epoch that the device works on."""
-
-    trainer: PopulationTrainer[Epoch]
-    inside: dict[int, Inside] = field(default_factory=dict)
-    flying: Epoch | None = None
-
-    @property
-    def n_slots(self) -> int:
-        """In use."""
-        return sum(len(one.spec.seeds) for one in self.inside.values())
-
-    def turn(self, goes_on: bool = True) -> list[EpochDone | TrialDiverged]:
-        """Ask for the next epoch, if it goes on, then fetch the last one."""
-        last, self.flying = self.flying, None
-        if goes_on and self.trainer.goes_on:
-            self.flying = self.trainer.launch_epoch()
-            for one in self.inside.values():
-                one.launched += one.goes_on
-        return [] if last is None else self.trainer.collect(last)
-
-    def stop(self, one: Inside) -> bool:
-        """Let a trial leave after what was launched; whether nothing of that is still to come."""
-        if one.goes_on:
-            one.stopped = True
-            self.trainer.stop(one.spec.number)
-        return one.epoch == one.launched
-
-    def release(self, number: int) -> None:
-        del self.inside[number]
-        self.trainer.release(number)
 
 
 class PopulationSession(Generic[Epoch]):
@@ -169,26 +68,24 @@ class PopulationSession(Generic[Epoch]):
         pruning: bool,
         device: "torch.device | None" = None,  # None is the CPU
     ) -> None:
-        self._make = make
-        self._inbox = inbox
         self._send = send
-        self._room = room
-        self._halve = halve
         self._pruning = pruning
-        self._device = device
-        self._queue: dict[int, Waiting] = {}
-        #: By batch size.
-        self._populations: dict[int, Population[Epoch]] = {}
+        self._populations = PopulationSet(make, room=room, halve=halve, device=device)
         self._keeping = Keeping()
         self._looker = Looker(find, send)
-        self._trained_before = 0.0
         self._pulse = Pulse(
             send,
             partial(device_memory, device),
-            trained=self._trained_seconds,
+            trained=self._populations.trained_seconds,
             utilisation=device_meter(device),
         )
-        self._shutdown = False
+        self._orders = OrderHandler(
+            inbox,
+            self._populations,
+            keeping=self._keeping,
+            pulse=self._pulse,
+            leave=lambda spec: self._left(spec, 0),
+        )
 
     def run(self) -> None:
         """Train whatever is handed over, until Shutdown."""
@@ -201,13 +98,13 @@ class PopulationSession(Generic[Epoch]):
 
     def _converse(self) -> None:
         while True:
-            self._hear_waiting()
-            if self._queue or any(p.inside for p in self._populations.values()):
+            self._orders.handle_waiting()
+            if self._orders.queue or self._populations.trials:
                 self._take_turn()
-            elif self._shutdown:
+            elif self._orders.shutdown:
                 return
             else:
-                self._hear(self._wait())
+                self._orders.handle_next()
 
     # Turns
 
@@ -216,146 +113,114 @@ class PopulationSession(Generic[Epoch]):
             self._turn()
             return
         except Exception as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             reason = f"{type(error).__name__}: {error}"
         self._start_smaller(reason)  # out here, where the error holds no tensor any more
 
     def _turn(self) -> None:
         if self._pruning:
-            self._await_verdicts()
+            self._orders.await_verdicts()
         self._let_leave()
         self._admit()
         goes_on = self._looker.has_room
         with self._pulse.training():
-            events = [event for p in self._populations.values() for event in p.turn(goes_on)]
+            events = [event for one in self._populations for event in one.turn(goes_on)]
         self._report(events)
         if not goes_on:
-            self._hear_for_a_moment()
-        self._beat()
+            self._orders.handle_for_a_moment()
+        self._orders.beat()
 
     def _report(self, events: Iterable[EpochDone | TrialDiverged]) -> None:
-        """All epochs in one go, then who ended with theirs."""
+        """Send all epochs in one go, then the results of trials that ended with theirs."""
         epochs = tuple(event for event in events if isinstance(event, EpochDone))
         if epochs:
             self._send(EpochsDone(epochs=epochs))
         for event in events:
             if isinstance(event, TrialDiverged):
-                del self._of(event.number).inside[event.number]  # its trainer released it
+                # Its trainer released it.
+                del self._populations.of(event.number).trials[event.number]
                 self._keeping.forget(event.number)
                 self._send(event)
             else:
                 self._finish(event)
 
     def _finish(self, event: EpochDone) -> None:
-        """A trial at its end leaves with its result; one that was told to leave, without."""
-        number, population = event.number, self._of(event.number)
-        one = population.inside[number]
-        one.epoch = event.epoch
-        if one.epoch == one.spec.config.epochs:
+        """Let a trial at its end leave with its result, and one that was told to leave without."""
+        number, population = event.number, self._populations.of(event.number)
+        trial = population.trials[number]
+        if event.epoch == trial.spec.config.epochs:
             done = population.trainer.result(number, self._keeping.finish(event))
-            # Copied before the result is told: memory that runs out here lets the trial begin anew,
-            # and a look that is told to follow does.
+            # Copied before the result is sent: if memory runs out here, the trial begins again; and
+            # a look that was announced follows.
             network = population.trainer.network(number) if done.look_follows else None
             self._send(done)
             if done.look_follows:
-                self._look_into(network, event, one.spec)
+                self._look_into(network, event, trial.spec)
             population.release(number)
-        elif one.stopped and one.epoch == one.launched:
-            self._leave(population, one)
+        elif trial.stopped and trial.is_collected:
+            self._leave(population, trial)
 
     def _look_into(self, network: Any, last: EpochDone, spec: TrialSpec) -> None:
         error = fmean(metrics.val_mse for metrics in last.metrics)
         self._looker.take(Look(spec=spec, error=error, network=network))
 
-    def _leave(self, population: Population[Epoch], one: Inside) -> None:
-        population.release(one.spec.number)
-        self._left(one.spec, one.epoch)
+    def _leave(self, population: Population[Epoch], trial: ActiveTrial) -> None:
+        population.release(trial.spec.number)
+        self._left(trial.spec, trial.epoch)
 
     def _left(self, spec: TrialSpec, epoch: int) -> None:
         self._keeping.forget(spec.number)
         self._send(TrialLeft(number=spec.number, attempt=spec.attempt, epoch=epoch))
 
-    # Who is in
+    # Admission
 
     def _let_leave(self) -> None:
-        for population in self._populations.values():
-            for one in list(population.inside.values()):
-                if one.is_to_leave and population.stop(one):
-                    self._leave(population, one)
+        for population in self._populations:
+            for trial in list(population.trials.values()):
+                if trial.is_to_leave and population.stop(trial):
+                    self._leave(population, trial)
 
     def _admit(self) -> None:
-        """First come, first served, as far as there is room and nobody waits too long."""
-        ahead: list[Waiting] = []
+        """First come, first served, as far as there is room and none waits too long."""
+        ahead: list[QueuedTrial] = []
         n_passed = 0
-        for waiting in list(self._queue.values()):
-            if self._enters(waiting.spec):
+        for queued in list(self._orders.queue.values()):
+            if self._enters(queued.spec):
                 n_passed = len(ahead)
                 continue
-            ahead.append(waiting)
-            if waiting.passed >= PATIENCE:
+            ahead.append(queued)
+            if queued.passed >= PATIENCE:
                 break
-        for waiting in ahead[:n_passed]:
-            waiting.passed += 1
+        for queued in ahead[:n_passed]:
+            queued.passed += 1
 
     def _enters(self, spec: TrialSpec) -> bool:
         """Whether a trial waits no longer."""
         try:
-            population = self._population_for(spec.config.batch_size)
-            if population is None or not population.trainer.admit(spec):
+            population = self._populations.for_batch_size(spec.config.batch_size)
+            if population is None or not population.admit(spec):
                 return False
         except ValueError as error:  # it fits into no population, now or later
-            self._fail(self._queue.pop(spec.number).spec, str(error))
+            self._fail(self._orders.queue.pop(spec.number).spec, str(error))
             return True
-        del self._queue[spec.number]
-        population.inside[spec.number] = Inside(spec=spec)
+        del self._orders.queue[spec.number]
         return True
-
-    def _population_for(self, batch_size: int) -> Population[Epoch] | None:
-        """That batch size's population; None where others have all the room."""
-        if batch_size in self._populations:
-            return self._populations[batch_size]
-        if len(self._populations) >= self._room.n_populations:
-            empty = [size for size, p in self._populations.items() if not p.inside]
-            if not empty:
-                return None
-            self._close(empty[0])
-        made = Population(trainer=self._make(batch_size, self._room))
-        self._populations[batch_size] = made
-        return made
-
-    def _close(self, batch_size: int) -> None:
-        trainer = self._populations.pop(batch_size).trainer
-        self._trained_before += trainer.trained_seconds
-        trainer.close()
-        del trainer
-        self._free_memory()
-
-    def _free_memory(self) -> None:
-        gc.collect()  # a population and its captured launches hold one another
-        if self._device is not None and self._device.type == "cuda":
-            import torch
-
-            torch.cuda.empty_cache()
-
-    def _of(self, number: int) -> Population[Epoch]:
-        return next(p for p in self._populations.values() if number in p.inside)
 
     # Running out of memory
 
     def _start_smaller(self, reason: str) -> None:
-        """Nothing that trained can be trusted: it begins anew, in populations of half the size."""
-        specs = [one.spec for p in self._populations.values() for one in p.inside.values()]
-        for batch_size in list(self._populations):
-            self._close(batch_size)
-        smaller = self._halve(self._room)
+        """Put back all that trained, which can't be trusted any more, and halve the populations."""
+        specs = [trial.spec for trial in self._populations.trials]
+        before = self._populations.room
+        smaller = self._populations.close_and_halve()
         if smaller is None:
-            for spec in specs or [self._queue.pop(number).spec for number in list(self._queue)]:
+            queue = self._orders.queue
+            for spec in specs or [queue.pop(number).spec for number in list(queue)]:
                 self._fail(spec, reason)
             return
         for spec in specs:
             self._keeping.forget(spec.number)
-        before, self._room = self._room, smaller
         self._send(
             PopulationHalved(
                 before=before,
@@ -368,81 +233,3 @@ class PopulationSession(Generic[Epoch]):
     def _fail(self, spec: TrialSpec, reason: str) -> None:
         self._keeping.forget(spec.number)
         self._send(TrialFailed(number=spec.number, attempt=spec.attempt, reason=reason))
-
-    # Orders
-
-    def _await_verdicts(self) -> None:
-        """Those on the epochs before the ones that the device works on."""
-        while any(
-            one.awaits_verdict for p in self._populations.values() for one in p.inside.values()
-        ):
-            self._hear(self._wait())
-            self._hear_waiting()
-
-    def _wait(self) -> Order:
-        """The next order, however long it takes to come."""
-        while True:
-            with self._pulse.waiting(), suppress(Empty):
-                return self._inbox.get(timeout=BEAT_SECONDS)
-            self._beat()
-
-    def _hear_for_a_moment(self) -> None:
-        with self._pulse.waiting(), suppress(Empty):
-            self._hear(self._inbox.get(timeout=MOMENT_SECONDS))
-
-    def _hear_waiting(self) -> None:
-        while True:
-            try:
-                self._hear(self._inbox.get_nowait())
-            except Empty:
-                return
-
-    def _hear(self, order: Order) -> None:
-        match order:
-            case Train(specs=specs):
-                for spec in specs:
-                    self._queue[spec.number] = Waiting(spec=spec)
-                    self._keeping.begin(spec)
-            case Verdict(number=number, attempt=attempt, epoch=epoch, leave=leave):
-                if (one := self._find(number, attempt)) is not None:
-                    one.judged = max(one.judged, epoch)
-                    if leave and one.leave_after is None:
-                        one.leave_after = epoch
-            case Leave(number=number, attempt=attempt):
-                self._hear_leave(number, attempt)
-            case Shutdown():
-                self._shutdown = True
-
-    def _hear_leave(self, number: int, attempt: int) -> None:
-        waiting = self._queue.get(number)
-        if waiting is not None and waiting.spec.attempt == attempt:
-            del self._queue[number]
-            self._left(waiting.spec, 0)
-        elif (one := self._find(number, attempt)) is not None:
-            one.leave_after = -1  # after whatever is launched
-
-    def _find(self, number: int, attempt: int) -> Inside | None:
-        """A trial that is in, if it is of this attempt."""
-        for population in self._populations.values():
-            one = population.inside.get(number)
-            if one is not None and one.spec.attempt == attempt:
-                return one
-        return None
-
-    # Vitals
-
-    def _beat(self) -> None:
-        self._pulse.beat(n_training=sum(p.n_slots for p in self._populations.values()))
-
-    def _trained_seconds(self) -> float:
-        """By all populations, those that are gone too."""
-        now = sum(p.trainer.trained_seconds for p in self._populations.values())
-        return self._trained_before + now
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if "torch" not in sys.modules:  # a worker that only pretends to train
-        return isinstance(error, MemoryError)
-    from sweep.trainer.device_errors import is_out_of_memory
-
-    return is_out_of_memory(error)

@@ -19,7 +19,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from sweep.trainer.fused.population import PRECISIONS
+from sweep.trainer.fused.kernel_config import PRECISIONS
 from tests.ptx.card import check_card
 from tests.ptx.costs import slot_costs, table
 from tests.ptx.emulator import pretended_h100

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import torch
 import triton
 
-from sweep.trainer.fused import population, selfcheck
+from sweep.trainer.fused import launches, selfcheck
 from tests.factories import make_images
 from tests.ptx.emulator import Emulator
 from tests.trainer_factories import make_data
@@ -25,6 +25,6 @@ def check_card(precision: str, *, batch_size: int, side: int) -> Iterator[selfch
     # The trainer takes no CPU but the interpreter's; the kernels are loaded, and not interpreted.
     with (
         patch.object(triton.knobs.runtime, "interpret", True),
-        patch.object(population, "_run", emulator.launch),
+        patch.object(launches, "run", emulator.launch),
     ):
         yield from selfcheck._differences(noise, device, precision, batch_size, None)

@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 
 import torch
 
+from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.memory import Shape
-from sweep.trainer.fused.population import PRECISIONS, Images
+from sweep.trainer.fused.population import Images
 from tests.ptx.counts import SECTOR_BYTES
 from tests.ptx.emulator import Cost, Emulator
-from tests.ptx.training import JOINED, Twin, make_population
+from tests.ptx.training import ONE_TILE, Twin, make_population
 
-BLOCKS = PRECISIONS["tf32"]
+CONFIG = PRECISIONS["tf32"]
 
 #: What a step launches, of a batch that updates take whole, and what is launched besides: when an
 #: epoch begins, and to measure.
-STEP = ("decode", "decode_joined", "update_decoder", "update_encoder")
+STEP = ("decode", "decode_single_tile", "update_decoder", "update_encoder")
 OTHERS = ("encode", "measure")
 
 #: Multiprocessors, each giving one wavefront and four warp instructions a clock; clocks, and bytes
@@ -56,11 +57,13 @@ def slot_costs(
 
     pixels = torch.randint(0, 256, (3 * batch_size, n_inputs), dtype=torch.uint8)
     population = make_population(
-        launch, pixels, batch_size=batch_size, n_tiles=ceil(hidden_width / BLOCKS.units), n_slots=1
+        launch, pixels, batch_size=batch_size, n_tiles=ceil(hidden_width / CONFIG.units), n_slots=1
     )
-    twin = Twin.start(population, replace(JOINED, hidden_width=hidden_width, batch_size=batch_size))
-    population.training.assign([twin.place], BLOCKS.units)
-    population.measuring.assign([twin.place], BLOCKS.units)
+    twin = Twin.start(
+        population, replace(ONE_TILE, hidden_width=hidden_width, batch_size=batch_size)
+    )
+    population.training.assign([twin.place], CONFIG.units)
+    population.measuring.assign([twin.place], CONFIG.units)
     population.start_epoch()
     population.train_step()
     population.measure_step(Images(pixels, torch.zeros(len(pixels), dtype=torch.int32), 1))
@@ -71,14 +74,14 @@ def memory_bytes(hidden_width: int, n_inputs: int, batch_size: int) -> dict[str,
     """Of the kernels that have work to do with so many units."""
     w, z = 4 * hidden_width * n_inputs, 4 * hidden_width * batch_size
     p, g, x = z, 4 * batch_size * n_inputs, batch_size * n_inputs
-    parts = ceil(n_inputs / BLOCKS.outputs) * 4 * batch_size * BLOCKS.units
-    joined = {"decode_joined": 6 * w + z + x + parts, "update_decoder": parts + z + p}
-    unjoined = {"decode": w + z + g + x, "update_decoder": 6 * w + g + z + p}
+    parts = ceil(n_inputs / CONFIG.outputs) * 4 * batch_size * CONFIG.units
+    one_tile = {"decode_single_tile": 6 * w + z + x + parts, "update_decoder": parts + z + p}
+    many_tiles = {"decode": w + z + g + x, "update_decoder": 6 * w + g + z + p}
     return {
         "encode": w + x + z,
         "measure": w + x + z,
         "update_encoder": 6 * w + p + 2 * x + z,
-        **(joined if hidden_width <= BLOCKS.units else unjoined),
+        **(one_tile if hidden_width <= CONFIG.units else many_tiles),
     }
 
 

@@ -1,6 +1,6 @@
 """A small population's training and measurement by compiled kernels, beside autograd's.
 
-Two slots: one of one tile, which is joined, and one of two, which is not; neither fills its tiles.
+Two slots: one of one tile, which has its own kernel, and one of two; neither fills its tiles.
 An epoch is two batches, the second of them half as large.
 """
 
@@ -13,21 +13,23 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
 from sweep.names import Activation, Loss, Schedule
-from sweep.trainer.fused.kernels import codes
+from sweep.trainer.fused.kernel_config import PRECISIONS
+from sweep.trainer.fused.kernels import tables
+from sweep.trainer.fused.launches import Launch
 from sweep.trainer.fused.layout import Layout, Place
-from sweep.trainer.fused.population import PRECISIONS, Images, Launch, Population
-from sweep.trainer.fused.settings import rows_of
+from sweep.trainer.fused.population import Images, Population
+from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.initialisation import Weights
 from sweep.trial import TrialConfig
 from tests.fused_factories import largest_difference
 from tests.ptx.emulator import Emulator
 
 #: A larger eps than Adam's own, with which steps along gradients of about 0 are all rounding.
-JOINED = TrialConfig(
+ONE_TILE = TrialConfig(
     hidden_width=20, epochs=1, batch_size=1, learning_rate=0.01, loss=Loss.BCE, eps=1e-3
 )
-UNJOINED = replace(
-    JOINED,
+TWO_TILES = replace(
+    ONE_TILE,
     hidden_width=40,
     activation=Activation.GELU,
     loss=Loss.MSE,
@@ -42,14 +44,14 @@ def make_population(
     launch: Launch, pixels: Tensor, *, batch_size: int, n_tiles: int, n_slots: int
 ) -> Population:
     """Of real block sizes."""
-    blocks = PRECISIONS["tf32"]
+    config = PRECISIONS["tf32"]
     return Population(
-        Layout(n_slots=n_slots, n_tiles=n_tiles, tile_units=blocks.units),
+        Layout(n_slots=n_slots, n_tiles=n_tiles, tile_units=config.units),
         pixels,
         batch_size=batch_size,
         n_evaluated=len(pixels),
         n_classes=1,
-        blocks=blocks,
+        config=config,
         precision="tf32",
         launch=launch,
     )
@@ -80,11 +82,11 @@ class Twin:
         """In the next free place."""
         places = population.layout.take(config.hidden_width, 1)
         assert places is not None
-        weights = make_weights(config.hidden_width, population.n_inputs)
+        weights = make_weights(config.hidden_width, population.shape.n_inputs)
         order = torch.randperm(len(population.train), dtype=torch.int32)
         n_steps = population.steps_per_epoch
-        population.write_slot(places[0], rows_of(config, n_steps), weights)
-        population.write_order(places[0].slot, order)
+        population.arrays.write_slot(places[0], rows_of(config, n_steps), weights)
+        population.arrays.write_order(places[0].slot, order)
         parameters = [weight.double().requires_grad_() for weight in weights]
         optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, eps=config.eps)
         cosine = config.schedule is Schedule.COSINE
@@ -98,7 +100,7 @@ class Twin:
         )
 
     def batch(self, population: Population, step: int) -> Tensor:
-        size = population.batch_size
+        size = population.shape.batch_size
         chosen = self.order[step * size : (step + 1) * size]
         return population.train[chosen].double() / 255.0
 
@@ -132,10 +134,10 @@ def check_training(n_inputs: int, batch_size: int, *, cuts: bool) -> Differences
     forget(population)
     # The first place stays free, so that whatever goes beyond the last one is outside of a tensor.
     population.layout.take(1, 1)
-    configs = [replace(config, batch_size=batch_size) for config in (JOINED, UNJOINED)]
+    configs = [replace(config, batch_size=batch_size) for config in (ONE_TILE, TWO_TILES)]
     twins = [Twin.start(population, config) for config in configs]
     for work in (population.training, population.measuring):
-        work.assign([twin.place for twin in twins], population.blocks.units)
+        work.assign([twin.place for twin in twins], population.shape.config.units)
     population.start_epoch()
     for step in range(1 if cuts else population.steps_per_epoch):
         population.train_step()
@@ -151,17 +153,18 @@ def check_training(n_inputs: int, batch_size: int, *, cuts: bool) -> Differences
 
 def forget(population: Population) -> None:
     """What nobody has written yet is NaN, as it may be after a trial that diverged."""
-    encoder = (*population.encoder, *population.encoder_bias)
-    decoder = (*population.decoder, *population.decoder_bias)
-    scratch = (population.z, population.hidden, population.outputs)
+    arrays = population.arrays
+    encoder = (*arrays.encoder, *arrays.encoder_bias)
+    decoder = (*arrays.decoder, *arrays.decoder_bias)
+    scratch = (arrays.z, arrays.grad_hidden, arrays.grad_logits)
     for tensor in (*encoder, *decoder, *scratch):
         tensor.fill_(torch.nan)
 
 
 def of_step(population: Population, twin: Twin, step: int) -> Differences:
     """After the population's step; the twin takes it here."""
-    x, weights = twin.batch(population, step), population.read_slot(twin.place)
-    seen = float(population.losses[step, twin.place.slot].sum()) / x.numel()
+    x, weights = twin.batch(population, step), population.arrays.read_slot(twin.place)
+    seen = float(population.arrays.losses[step, twin.place.slot].sum()) / x.numel()
     yield "loss", abs(seen / twin.step(x) - 1)
     for weight, expected in zip(weights, twin.parameters, strict=True):
         yield "weights", largest_difference(weight, expected.detach())
@@ -169,7 +172,7 @@ def of_step(population: Population, twin: Twin, step: int) -> Differences:
     for first, parameter in zip(firsts, twin.parameters, strict=True):
         yield "gradients", largest_difference(first, twin.optimizer.state[parameter]["exp_avg"])
     following = twin.batch(population, step + 1)
-    if population.whole_batches and len(following):
+    if population.shape.single_block and len(following):
         z = following.float() @ weights.encoder_weight.T + weights.encoder_bias
         yield "next inputs", largest_difference(inputs_of(population, twin, following), z)
 
@@ -177,22 +180,23 @@ def of_step(population: Population, twin: Twin, step: int) -> Differences:
 def of_measurement(report: Tensor, pixels: Tensor, twin: Twin) -> Differences:
     x = pixels.double() / 255.0
     squares = float((twin.logits(x).sigmoid() - x).square().sum().detach())
-    yield "measured", abs(float(report[twin.place.slot, int(codes.REPORT_SQUARES)]) / squares - 1)
+    yield "measured", abs(float(report[twin.place.slot, int(tables.REPORT_SQUARES)]) / squares - 1)
 
 
 def first_moments(population: Population, place: Place) -> list[Tensor]:
     """Adam's; after the first step these are the gradients times 1 - beta1."""
-    at = population._rows(place)
+    arrays = population.arrays
+    at = arrays.unit_rows(place)
     return [
-        population.encoder.first[at],
-        population.encoder_bias.first[at],
-        population.decoder.first[at].T,
-        population.decoder_bias.first[place.slot],
+        arrays.encoder.first[at],
+        arrays.encoder_bias.first[at],
+        arrays.decoder.first[at].T,
+        arrays.decoder_bias.first[place.slot],
     ]
 
 
 def inputs_of(population: Population, twin: Twin, batch: Tensor) -> Tensor:
     """Z of a batch as the population has it, (examples, units)."""
-    tiles = population.z[list(twin.place.tiles)]
-    inputs = tiles.permute(1, 0, 2).reshape(population.batch_size, -1)
+    tiles = population.arrays.z[list(twin.place.tiles)]
+    inputs = tiles.permute(1, 0, 2).reshape(population.shape.batch_size, -1)
     return inputs[: len(batch), : twin.config.hidden_width]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweep.names import Activation
-from sweep.trainer.fused.population import PRECISIONS
+from sweep.trainer.fused.kernel_config import PRECISIONS
 from tests.fused_factories import without_interpreter
 
 #: A batch that updates take whole, in blocks of the sizes that 128 images have; and a larger one.
@@ -18,12 +18,12 @@ BATCHES = {100: {"next inputs"}, 200: set[str]()}
 N_INPUTS = 112
 
 #: Wavefronts of shared memory, over those that there would be without conflicts between banks. What
-#: decode_joined transposes and what update_decoder multiplies meet in banks a little; more is a
-#: mistake.
+#: decode_single_tile transposes and what update_decoder multiplies meet in banks a little; more is
+#: a mistake.
 CONFLICTS = {
     "encode": 1.05,
     "decode": 1.05,
-    "decode_joined": 1.45,
+    "decode_single_tile": 1.45,
     "hidden_gradient": 1.05,
     "update_decoder": 1.15,
     "update_encoder": 1.05,

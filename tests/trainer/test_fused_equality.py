@@ -8,7 +8,7 @@ import pytest
 
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.trainer import DeviceData
-from sweep.trainer.fused import Blocks, settings
+from sweep.trainer.fused import KernelConfig, table_rows
 from sweep.trainer.inside import Inside, look_into
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import Prober
@@ -47,7 +47,7 @@ def check_weights(
     data = data or small_data()
     specs = [fused_spec(number, config) for number, config in enumerate(configs)]
     rows = sum(16 * math.ceil(config.hidden_width / 16) for config in configs)
-    options = {"blocks": BLOCKS} | options
+    options = {"config": BLOCKS} | options
     fused = make_fused(data, rows=rows, slots=len(specs), **options)
     assert all(fused.admit(spec) for spec in specs)
     train_all(fused, max(config.epochs for config in configs))
@@ -62,13 +62,13 @@ def check_weights(
 
 @pytest.mark.parametrize("optimizer", Optimizer)
 def test_every_choice_trains_as_the_reference_does_for_20_steps(optimizer: Optimizer) -> None:
-    check_weights(every_choice(optimizer), data_of_ten_steps(), blocks=LARGE_BLOCKS)
+    check_weights(every_choice(optimizer), data_of_ten_steps(), config=LARGE_BLOCKS)
 
 
 def test_every_other_setting_of_the_optimizers_trains_as_the_reference_does_for_20_steps() -> None:
     turns = zip([VARIANTS[2], *MORE_VARIANTS], cycle(Activation), strict=False)
     configs = [replace(FUSED, activation=a, **variant) for variant, a in turns]  # type: ignore[arg-type]
-    check_weights(configs, data_of_ten_steps(), blocks=LARGE_BLOCKS)
+    check_weights(configs, data_of_ten_steps(), config=LARGE_BLOCKS)
 
 
 def test_wide_and_narrow_trials_of_all_lengths_train_as_the_reference_does() -> None:
@@ -83,39 +83,39 @@ def test_wide_and_narrow_trials_of_all_lengths_train_as_the_reference_does() -> 
 
 
 @pytest.mark.parametrize(
-    ("height", "outputs", "joined"),
-    [(8, 32, 1), (4, 32, 1), (4, 16, 0)],
+    ("height", "outputs", "single_tile"),
+    [(8, 32, True), (4, 32, True), (4, 16, False)],
     ids=["two parts", "one part", "parts that do not fit"],
 )
-def test_slots_of_one_tile_are_joined_where_their_parts_fit(
-    height: int, outputs: int, joined: int
+def test_slots_of_one_tile_have_their_own_kernel_where_their_parts_fit(
+    height: int, outputs: int, single_tile: bool
 ) -> None:
     data = make_data(make_images(50, 24, height=height, width=5), DEVICE)
-    blocks = replace(LARGE_BLOCKS, outputs=outputs)
-    assert make_fused(data, blocks=blocks)._population.joined_tiles == joined
+    config = replace(LARGE_BLOCKS, outputs=outputs)
+    assert make_fused(data, config=config)._population.shape.single_tile == single_tile
     widths = [16, 17, 5]
-    check_weights([replace(FUSED, hidden_width=w) for w in widths], data, blocks=blocks)
+    check_weights([replace(FUSED, hidden_width=w) for w in widths], data, config=config)
 
 
 @pytest.mark.parametrize("batch_size", [7, 20, 40, 100])
 @pytest.mark.parametrize(
-    "blocks",
-    [BLOCKS, LARGE_BLOCKS, replace(LARGE_BLOCKS, whole=0)],
-    ids=["not joined", "joined", "as with exact products"],
+    "config",
+    [BLOCKS, LARGE_BLOCKS, replace(LARGE_BLOCKS, single_block_examples=0)],
+    ids=["no kernel for one tile", "a kernel for one tile", "as with exact products"],
 )
-def test_any_batch_size_trains_as_the_reference_does(batch_size: int, blocks: Blocks) -> None:
+def test_any_batch_size_trains_as_the_reference_does(batch_size: int, config: KernelConfig) -> None:
     """16 examples are a block, so larger batches are several."""
     choices = every_choice()[batch_size % 10 :: 31]
-    configs = [replace(config, batch_size=batch_size) for config in choices]
-    check_weights(configs, batch_size=batch_size, blocks=blocks)
+    configs = [replace(choice, batch_size=batch_size) for choice in choices]
+    check_weights(configs, batch_size=batch_size, config=config)
 
 
 def test_every_word_of_a_study_file_is_registered() -> None:
-    assert set(settings.ACTIVATIONS) == set(Activation)
-    assert set(settings.OUTPUTS) == set(Output)
-    assert set(settings.LOSSES) == set(Loss)
-    assert set(settings.OPTIMIZERS) == set(Optimizer) == {v["optimizer"] for v in VARIANTS}
-    assert set(settings.SCHEDULES) == set(Schedule)
+    assert set(table_rows.ACTIVATIONS) == set(Activation)
+    assert set(table_rows.OUTPUTS) == set(Output)
+    assert set(table_rows.LOSSES) == set(Loss)
+    assert set(table_rows.OPTIMIZERS) == set(Optimizer) == {v["optimizer"] for v in VARIANTS}
+    assert set(table_rows.SCHEDULES) == set(Schedule)
 
 
 def same_or_none(got: float | None, expected: float | None) -> bool:
@@ -126,7 +126,7 @@ def test_what_is_reported_of_an_epoch_is_what_the_reference_reports() -> None:
     data = small_data()
     linear = replace(FUSED, loss=Loss.HUBER, delta=0.1, output=Output.LINEAR, hidden_width=20)
     specs = [fused_spec(1), fused_spec(2, linear, seeds=(5, 6))]
-    fused = make_fused(data, rows=80, slots=3, blocks=BLOCKS)
+    fused = make_fused(data, rows=80, slots=3, config=BLOCKS)
     references = [start(spec.config, data, seeds=spec.seeds) for spec in specs]
     for spec in specs:
         assert fused.admit(spec)
@@ -158,7 +158,7 @@ def test_a_result_is_what_the_reference_gives(output: Output) -> None:
     data = small_data()
     spec = fused_spec(1, replace(FUSED, loss=Loss.MSE, output=output), seeds=(1, 2))
     fused, reference = (
-        make_fused(data, slots=2, blocks=BLOCKS),
+        make_fused(data, slots=2, config=BLOCKS),
         start(spec.config, data, number=1, seeds=spec.seeds),
     )
     assert fused.admit(spec)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sweep.errors import DeviceError
 from sweep.names import Activation, Loss, Optimizer, Output
 from sweep.trainer import DeviceData, Diverged, load_model
-from sweep.trainer.fused import Blocks, FusedTrainer
+from sweep.trainer.fused import FusedTrainer, KernelConfig
+from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels import KERNELS
-from sweep.trainer.fused.population import PRECISIONS
 from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged
 from tests.factories import make_images
 from tests.fused_factories import (
@@ -281,7 +281,7 @@ def test_an_unknown_precision_is_refused() -> None:
 # At full size, on a GPU
 
 
-FULL: dict[str, object] = {"batch_size": 128, "blocks": None}
+FULL: dict[str, object] = {"batch_size": 128, "config": None}
 
 
 def full_data(n: int = 3_000) -> DeviceData:
@@ -349,23 +349,23 @@ def test_at_full_size_every_choice_trains_as_the_reference_does_for_20_steps(
         assert worst < allowed, (spec.config, worst)
 
 
-# Blocks
+# KernelConfig
 
 
-@pytest.mark.parametrize("blocks", PRECISIONS.values(), ids=PRECISIONS)
+@pytest.mark.parametrize("config", PRECISIONS.values(), ids=PRECISIONS)
 @given(batch_size=st.integers(1, 65_536))
-def test_blocks_of_examples_fit_every_batch(blocks: Blocks, batch_size: int) -> None:
+def test_blocks_of_examples_fit_every_batch(config: KernelConfig, batch_size: int) -> None:
     sizes = [
-        blocks.examples_for(batch_size),
-        blocks.decoded_for(batch_size),
-        blocks.joined_for(batch_size),
-        blocks.summed_for(batch_size),
+        config.examples_for(batch_size),
+        config.decoded_for(batch_size),
+        config.single_tile_examples_for(batch_size),
+        config.summed_for(batch_size),
     ]
     # What Triton multiplies: powers of 2, and 16 at least.
     assert all(size >= 16 and size & (size - 1) == 0 for size in sizes)
     assert max(sizes) <= 128
-    if blocks.takes_whole(batch_size):
-        assert batch_size <= blocks.summed_for(batch_size)
+    if config.is_single_block(batch_size):
+        assert batch_size <= config.summed_for(batch_size)
 
 
 # Compilation
@@ -375,7 +375,7 @@ def test_blocks_of_examples_fit_every_batch(blocks: Blocks, batch_size: int) -> 
 WITH_PRODUCTS = {
     "encode",
     "decode",
-    "decode_joined",
+    "decode_single_tile",
     "hidden_gradient",
     "update_encoder",
     "update_decoder",

@@ -14,24 +14,25 @@ from triton.runtime.errors import OutOfResources
 
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
-from sweep.trainer.fused import Blocks, check_kernels, compare_trainers, kernels, selfcheck
+from sweep.trainer.fused import KernelConfig, check_kernels, compare_trainers, kernels, selfcheck
 from sweep.trainer.fused.selfcheck import TOLERANCES
 from tests.fused_factories import DEVICE, LARGE_BLOCKS, small_data
 
 
 def check(batch_size: int = 16, units: int = 128) -> None:
-    """With as few programs as possible: with units = 16 slots of one tile are joined."""
-    check_kernels(small_data(), DEVICE, batch_size=batch_size, blocks=blocks_of(units))
+    """With as few programs as possible: with units = 16 slots of one tile have their own kernel."""
+    check_kernels(small_data(), DEVICE, batch_size=batch_size, config=config_of(units))
 
 
-def blocks_of(units: int) -> Blocks:
+def config_of(units: int) -> KernelConfig:
     return replace(LARGE_BLOCKS, units=units)
 
 
 class Launching:
-    """A kernel that does something else."""
+    """A kernel that does something else; its arguments are the real one's."""
 
-    def __init__(self, launch: Callable[..., None]) -> None:
+    def __init__(self, kernel: str, launch: Callable[..., None]) -> None:
+        self.arg_names = getattr(kernels, kernel).arg_names
         self._launch = launch
 
     def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
@@ -64,7 +65,7 @@ def test_every_choice_is_part_of_the_check() -> None:
     [
         ("encode", 16, 128),
         ("decode", 16, 128),
-        ("decode_joined", 16, 16),
+        ("decode_single_tile", 16, 16),
         ("hidden_gradient", 20, 128),
         ("update_decoder", 16, 128),
         ("update_encoder", 16, 128),
@@ -74,7 +75,7 @@ def test_every_choice_is_part_of_the_check() -> None:
 def test_a_kernel_that_does_nothing_is_noticed(
     kernel: str, batch_size: int, units: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, kernel, Launching(nothing))
+    monkeypatch.setattr(kernels, kernel, Launching(kernel, nothing))
     with pytest.raises(FusedUnavailableError, match=r"other numbers .*\n  ieee: .* differs by"):
         check(batch_size, units)
 
@@ -86,6 +87,8 @@ def test_products_of_less_precision_than_asked_for_are_noticed(
     decode = kernels.decode
 
     class Imprecise:
+        arg_names = decode.arg_names
+
         def __getitem__(self, grid: Any) -> Callable[..., None]:
             return lambda *args, **sizes: decode[grid](*args, **sizes | {"PRECISION": "tf32"})
 
@@ -116,7 +119,7 @@ def test_kernels_that_do_not_run_are_told_of_in_words(
     def fail(*_: object, **__: object) -> None:
         raise failure
 
-    monkeypatch.setattr(kernels, "decode", Launching(fail))
+    monkeypatch.setattr(kernels, "decode", Launching("decode", fail))
     with pytest.raises(FusedUnavailableError, match="do not run on .*Triton"):
         check()
 
@@ -127,7 +130,7 @@ def test_memory_that_runs_out_is_not_taken_for_a_card_without_the_fused_trainer(
     def fail(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
-    monkeypatch.setattr(kernels, "decode", Launching(fail))
+    monkeypatch.setattr(kernels, "decode", Launching("decode", fail))
     with pytest.raises(DeviceError, match="no memory is left .* Tried to allocate") as failed:
         check()
     assert not isinstance(failed.value, FusedUnavailableError)
@@ -137,7 +140,7 @@ def test_every_difference_over_its_limit_is_told_of_both_precisions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kernels, "update_decoder", Launching(nothing))
-    differences = compare_trainers(small_data(), DEVICE, batch_size=16, blocks=blocks_of(128))
+    differences = compare_trainers(small_data(), DEVICE, batch_size=16, config=config_of(128))
     wrong = [str(difference) for difference in differences if difference.too_large]
     assert {line[:4] for line in wrong} == {"ieee", "tf32"} and len(wrong) > 10
     with pytest.raises(FusedUnavailableError) as refused:
@@ -146,7 +149,7 @@ def test_every_difference_over_its_limit_is_told_of_both_precisions(
 
 
 def test_each_comparison_comes_with_its_limit() -> None:
-    differences = compare_trainers(small_data(), DEVICE, batch_size=16, blocks=blocks_of(128))
+    differences = compare_trainers(small_data(), DEVICE, batch_size=16, config=config_of(128))
     assert {difference.name for difference in differences} == {
         *("train_loss", "val_mse", "test_mse"),
         *("encoder_weight", "encoder_bias", "decoder_weight", "decoder_bias"),
@@ -161,7 +164,7 @@ def test_the_check_compares_as_much_in_optimised_python() -> None:
         "from tests.fused_factories import *\n"
         "from sweep.trainer.fused import compare_trainers as compare\n"
         "print(len(compare(small_data(), DEVICE, batch_size=16, "
-        "blocks=replace(LARGE_BLOCKS, units=128))))"
+        "config=replace(LARGE_BLOCKS, units=128))))"
     )
     answer = subprocess.run(
         [sys.executable, "-O", "-c", script], capture_output=True, text=True, check=True
@@ -171,9 +174,9 @@ def test_the_check_compares_as_much_in_optimised_python() -> None:
 
 def test_weights_that_diverge_are_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     def poison(*args: Any, **_: object) -> None:
-        args[9].fill_(torch.nan)
+        args[kernels.encode.arg_names.index("encoder_bias")].fill_(torch.nan)
 
-    monkeypatch.setattr(kernels, "encode", Launching(poison))
+    monkeypatch.setattr(kernels, "encode", Launching("encode", poison))
     with pytest.raises(DeviceError, match=r"ieee: .* became nan"):
         check()
 

@@ -136,7 +136,7 @@ def test_a_weight_that_is_no_longer_finite_ends_the_trial_too() -> None:
     config = replace(
         SHORT, optimizer=Optimizer.SGD, learning_rate=3e38, batch_size=1000, weight_decay=3e38
     )
-    with pytest.raises(Diverged, match=r"encoder\.weight became -?(nan|inf) in epoch 1"):
+    with pytest.raises(Diverged, match=r"encoder\.weight is no longer finite in epoch 1$"):
         start(config).train_epoch()
 
 

@@ -45,7 +45,7 @@ class Counting(FakePopulation):
         self._tell = tell
 
     def launch_epoch(self) -> PretendedEpoch:
-        inside = [one.spec for one in self._members.values() if one.goes_on]
+        inside = [one.spec for one in self._trials.values() if one.goes_on]
         rows = sum(self.room.rows_of(spec.config.hidden_width) for spec in inside)
         self._tell(rows / self.room.rows)
         return super().launch_epoch()

@@ -12,8 +12,10 @@ import torch
 import triton
 from torch import Tensor
 
+from sweep.trainer.fused.kernel_config import PRECISIONS, KernelConfig
+from sweep.trainer.fused.launches import Launch
 from sweep.trainer.fused.layout import Layout
-from sweep.trainer.fused.population import PRECISIONS, Blocks, Images, Launch, Population
+from sweep.trainer.fused.population import Images, Population
 
 
 def compile_kernels(
@@ -21,7 +23,7 @@ def compile_kernels(
     *,
     batch_size: int,
     precisions: Iterable[str],
-    blocks: Blocks | None = None,
+    config: KernelConfig | None = None,
 ) -> None:
     """What populations over images like these will launch, in a thread for each processor.
 
@@ -34,22 +36,27 @@ def compile_kernels(
     ):
         for precision in precisions:
             launch_each(
-                compile_only, pixels, batch_size=batch_size, precision=precision, blocks=blocks
+                compile_only, pixels, batch_size=batch_size, precision=precision, config=config
             )
 
 
 def launch_each(
-    launch: Launch, pixels: Tensor, *, batch_size: int, precision: str, blocks: Blocks | None = None
+    launch: Launch,
+    pixels: Tensor,
+    *,
+    batch_size: int,
+    precision: str,
+    config: KernelConfig | None = None,
 ) -> None:
     """Have every kernel launched by ``launch``, with arguments as a real population has them."""
-    blocks = blocks or PRECISIONS[precision]
+    config = config or PRECISIONS[precision]
     population = Population(
-        Layout(n_slots=1, n_tiles=1, tile_units=blocks.units),
+        Layout(n_slots=1, n_tiles=1, tile_units=config.units),
         pixels,
         batch_size=batch_size,
         n_evaluated=len(pixels),
         n_classes=1,
-        blocks=blocks,
+        config=config,
         precision=precision,
         launch=launch,
     )

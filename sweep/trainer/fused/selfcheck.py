@@ -28,7 +28,7 @@ from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightIni
 from sweep.trainer.data import DeviceData
 from sweep.trainer.device_errors import is_out_of_memory
 from sweep.trainer.fused.compiling import compile_kernels
-from sweep.trainer.fused.population import Blocks
+from sweep.trainer.fused.kernel_config import KernelConfig
 from sweep.trainer.fused.trainer import FusedTrainer
 from sweep.trainer.randomness import initial_weights
 from sweep.trainer.reference import ReferenceTrainer
@@ -89,14 +89,18 @@ class Difference(NamedTuple):
 
 
 def check_kernels(
-    shaped_as: DeviceData, device: torch.device, *, batch_size: int, blocks: Blocks | None = None
+    shaped_as: DeviceData,
+    device: torch.device,
+    *,
+    batch_size: int,
+    config: KernelConfig | None = None,
 ) -> list[Difference]:
     """Compare both trainers on this device; return all comparisons if each is within its limit.
 
     Raises FusedUnavailableError where the fused trainer does not run or disagrees, with every
     difference over its limit; DeviceError where the device has no memory left for the check.
     """
-    differences = compare_trainers(shaped_as, device, batch_size=batch_size, blocks=blocks)
+    differences = compare_trainers(shaped_as, device, batch_size=batch_size, config=config)
     wrong = [difference for difference in differences if difference.too_large]
     if wrong:
         raise FusedUnavailableError(
@@ -108,7 +112,11 @@ def check_kernels(
 
 
 def compare_trainers(
-    shaped_as: DeviceData, device: torch.device, *, batch_size: int, blocks: Blocks | None = None
+    shaped_as: DeviceData,
+    device: torch.device,
+    *,
+    batch_size: int,
+    config: KernelConfig | None = None,
 ) -> list[Difference]:
     """Train the check's trials with both trainers, in both precisions; return all comparisons.
 
@@ -118,11 +126,11 @@ def compare_trainers(
     data = _made_up(shaped_as, device, batch_size)
     if device.type == "cuda":
         with _failures_in_words(device):
-            compile_kernels(data.train, batch_size=batch_size, precisions=TOLERANCES, blocks=blocks)
+            compile_kernels(data.train, batch_size=batch_size, precisions=TOLERANCES, config=config)
     differences: list[Difference] = []
     for precision in TOLERANCES:
         with _failures_in_words(device):
-            differences += _differences(data, device, precision, batch_size, blocks)
+            differences += _differences(data, device, precision, batch_size, config)
     return differences
 
 
@@ -150,9 +158,13 @@ def _failures_in_words(device: torch.device) -> Iterator[None]:
 
 
 def _differences(
-    data: DeviceData, device: torch.device, precision: str, batch_size: int, blocks: Blocks | None
+    data: DeviceData,
+    device: torch.device,
+    precision: str,
+    batch_size: int,
+    config: KernelConfig | None,
 ) -> Iterator[Difference]:
-    trials, units = _trials(batch_size), (blocks or Blocks()).units
+    trials, units = _trials(batch_size), (config or KernelConfig()).units
     fused = FusedTrainer(
         data,
         device,
@@ -160,7 +172,7 @@ def _differences(
         rows=sum(-(-trial.config.hidden_width // units) * units for trial in trials),
         slots=len(trials),
         precision=precision,
-        blocks=blocks,
+        config=config,
     )
     reference = ReferenceTrainer(data, device)
     try:

@@ -10,7 +10,6 @@ verdict, one epoch later.
 A trial's place is free once its last epoch is launched: what comes next on the device comes after.
 """
 
-import math
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,30 +22,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.errors import DeviceError
-from sweep.trainer.data import DeviceData, as_floats
+from sweep.trainer.data import DeviceData
 from sweep.trainer.fused.graphs import repeatable, repeated
-from sweep.trainer.fused.kernels import codes
+from sweep.trainer.fused.kernel_config import PRECISIONS, KernelConfig
 from sweep.trainer.fused.layout import Layout, Place
-from sweep.trainer.fused.members import (
-    Member,
-    Row,
-    Tested,
+from sweep.trainer.fused.memory import Shape
+from sweep.trainer.fused.population import Images, Measured, Population
+from sweep.trainer.fused.results import (
+    Pictures,
     diagnostics,
+    divergence,
     epoch_metrics,
+    saved_weights,
     test_metrics,
 )
-from sweep.trainer.fused.memory import Shape
-from sweep.trainer.fused.population import PRECISIONS, Blocks, Images, Measured, Population
-from sweep.trainer.fused.settings import check, rows_of
+from sweep.trainer.fused.table_rows import check, rows_of
+from sweep.trainer.fused.transfers import to_cpu
+from sweep.trainer.fused.trials import FusedTrial, Row, Tested
 from sweep.trainer.initialisation import Weights
-from sweep.trainer.model import Autoencoder
-from sweep.trainer.pixels import errors_png, strip_png, to_bytes
 from sweep.trainer.randomness import data_order, initial_weights
-from sweep.trainer.weights import save_model
 from sweep.trial import (
     Diagnostics,
     EpochDone,
-    EpochMetrics,
     Limits,
     TrialDiverged,
     TrialDone,
@@ -57,22 +54,20 @@ from sweep.trial import (
 #: long as a narrow trial's epoch.
 ORDER_THREADS = 4
 
-CPU = torch.device("cpu")
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Launched:
     """An epoch that the device works on."""
 
-    members: tuple[Member, ...]
+    trials: tuple[FusedTrial, ...]
     #: Those of them whose last epoch it is.
-    last: tuple[Member, ...]
+    last: tuple[FusedTrial, ...]
     #: On the CPU once ``done``, like the next two.
     validation: Measured
     #: None where no trial ends.
     test: Measured | None
     #: The strip as the first seed of each of ``last`` gives it back, (trials, images, D).
-    copies: Tensor | None
+    reconstructions: Tensor | None
     #: When the device began and when it was done; None where launching is doing.
     began: torch.cuda.Event | None
     done: torch.cuda.Event | None
@@ -104,18 +99,18 @@ class FusedTrainer:
         rows: int,
         slots: int,
         precision: str = "tf32",
-        blocks: Blocks | None = None,
+        config: KernelConfig | None = None,
     ) -> None:
         _check_device(device)
         if precision not in PRECISIONS:
             raise ValueError(f"unknown precision '{precision}'. Known: {', '.join(PRECISIONS)}.")
         _check_images(data)
-        blocks = blocks or PRECISIONS[precision]
+        config = config or PRECISIONS[precision]
         labels, self._class_sizes = _labels(data, device)
         self.data, self.device = data, device
         #: Of the trials; a batch holds fewer where there are fewer images.
         self.batch_size = batch_size
-        self._layout = Layout(n_slots=slots, n_tiles=rows // blocks.units, tile_units=blocks.units)
+        self._layout = Layout(n_slots=slots, n_tiles=rows // config.units, tile_units=config.units)
         n_classes = len(self._class_sizes)
         self._population = Population(
             self._layout,
@@ -123,22 +118,25 @@ class FusedTrainer:
             batch_size=min(batch_size, len(data.train)),
             n_evaluated=max(len(data.validation), len(data.test)),
             n_classes=n_classes,
-            blocks=blocks,
+            config=config,
             precision=precision,
         )
         self._shape = Shape(
-            n_train=len(data.train), n_inputs=data.n_inputs, batch_size=self._population.batch_size
+            n_train=len(data.train),
+            n_inputs=data.n_inputs,
+            batch_size=self._population.shape.batch_size,
         )
         self._validation = Images(data.validation, labels, 0)
         self._test = Images(data.test, labels, n_classes)
         self._strip = Images(data.strip, labels, 0)
+        self._pictures = Pictures(data)
         population = self._population
         self._train_steps = repeated(population.train_step, device)
         self._validate_step = repeatable(
             lambda: population.measure_step(self._validation, watch=True), device
         )
         self._test_step = repeatable(lambda: population.measure_step(self._test), device)
-        self._members: dict[int, Member] = {}
+        self._trials: dict[int, FusedTrial] = {}
         self._pool = ThreadPoolExecutor(ORDER_THREADS, thread_name_prefix="data-order")
         #: How long the device has worked on the epochs that were collected.
         self.trained_seconds = 0.0
@@ -148,7 +146,7 @@ class FusedTrainer:
     @property
     def numbers(self) -> tuple[int, ...]:
         """The trials that are in, in the order of their admission."""
-        return tuple(self._members)
+        return tuple(self._trials)
 
     @property
     def free_rows(self) -> int:
@@ -161,10 +159,10 @@ class FusedTrainer:
     @property
     def goes_on(self) -> bool:
         """Whether any trial has an epoch to launch."""
-        return any(member.goes_on for member in self._members.values())
+        return any(trial.goes_on for trial in self._trials.values())
 
-    def admit(self, spec: TrialSpec) -> bool:
-        """Take a trial in, at epoch 0, from the next launch on; False where there is no room now.
+    def admit(self, spec: TrialSpec) -> FusedTrial | None:
+        """Take a trial in, at epoch 0, from the next launch on; None if there is no room now.
 
         Raises ValueError for a trial that this population can never hold.
         """
@@ -172,28 +170,28 @@ class FusedTrainer:
         self._check(spec)
         places = self._layout.take(config.hidden_width, len(spec.seeds))
         if places is None:
-            return False
+            return None
         rows = rows_of(config, self._population.steps_per_epoch)
         for seed, place in zip(spec.seeds, places, strict=True):
             weights = initial_weights(config, self.data.n_inputs, seed)
-            self._population.write_slot(place, rows, weights)
-        member = Member(spec=spec, places=places, orders=[])
-        self._draw_orders(member)
-        self._members[spec.number] = member
-        return True
+            self._population.arrays.write_slot(place, rows, weights)
+        trial = FusedTrial(spec=spec, places=places, orders=[])
+        self._draw_orders(trial)
+        self._trials[spec.number] = trial
+        return trial
 
     def stop(self, number: int) -> None:
         """Launch no more epochs of a trial; those that were launched are still collected."""
-        member = self._members[number]
-        if member.goes_on:
-            member.stopped = True
-            self._give_back(member)
+        trial = self._trials[number]
+        if trial.goes_on:
+            trial.stopped = True
+            self._give_back(trial)
 
     def release(self, number: int) -> None:
         """Let a trial go, finished or not; its room is free at once."""
-        member = self._members.pop(number)
-        if member.weights is None:
-            self._layout.give_back(member.places)
+        trial = self._trials.pop(number)
+        if trial.weights is None:
+            self._layout.give_back(trial.places)
 
     def close(self) -> None:
         """End the threads; the memory goes with the trainer."""
@@ -210,25 +208,25 @@ class FusedTrainer:
 
         A trial admitted from now on starts with the next one.
         """
-        members = tuple(member for member in self._members.values() if member.goes_on)
-        self._prepare(members)
+        trials = tuple(trial for trial in self._trials.values() if trial.goes_on)
+        self._prepare(trials)
         began, started = self._mark(), time.perf_counter()
-        self._train(members)
-        validation = self._measure(members, self._validation)
-        for member in members:
-            member.launched += 1
-            self._draw_orders(member)
-        last = tuple(member for member in members if not member.goes_on)
+        self._train(trials)
+        validation = self._measure(trials, self._validation)
+        for trial in trials:
+            trial.launched += 1
+            self._draw_orders(trial)
+        last = tuple(trial for trial in trials if not trial.goes_on)
         test = self._measure(last, self._test) if last else None
-        copies = self._copies(last) if last else None
-        for member in last:
-            self._give_back(member)
+        reconstructions = self._reconstruct(last) if last else None
+        for trial in last:
+            self._give_back(trial)
         return Launched(
-            members=members,
+            trials=trials,
             last=last,
             validation=validation,
             test=test,
-            copies=copies,
+            reconstructions=reconstructions,
             began=began,
             done=self._mark(),
             launch_seconds=time.perf_counter() - started,
@@ -240,14 +238,14 @@ class FusedTrainer:
         report = launched.validation.report.numpy()
         self._keep_tests(launched)
         return [
-            self._collect(member, report, seconds)
-            for member in launched.members
-            if self._members.get(member.spec.number) is member
+            self._collect(trial, report, seconds)
+            for trial in launched.trials
+            if self._trials.get(trial.spec.number) is trial
         ]
 
     def diagnostics(self, number: int) -> tuple[Diagnostics, ...]:
         """How the trial's networks were at the end of its last epoch, one a seed."""
-        return self._members[number].diagnostics
+        return self._trials[number].diagnostics
 
     def result(self, number: int, limits: Limits | None = None) -> TrialDone:
         """What came of a trial that has trained to its last epoch; it stays until released.
@@ -256,28 +254,30 @@ class FusedTrainer:
         own. Looking into the network takes seconds, so it is left to the caller, who trains on:
         ``look_follows`` says whether it is due, ``network`` gives what to look into.
         """
-        member, data = self._members[number], self.data
-        spec, tested = member.spec, member.tested
+        trial, data = self._trials[number], self.data
+        spec, tested = trial.spec, trial.tested
         if tested is None:
             raise ValueError(
-                f"trial {number} has finished {member.epoch} of {spec.config.epochs} epochs;"
+                f"trial {number} has finished {trial.epoch} of {spec.config.epochs} epochs;"
                 " its result comes after the last."
             )
         limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
-        is_best_of_width = member.last_error < limits.pictures
+        is_best_of_width = trial.last_error < limits.pictures
         return TrialDone(
             number=number,
             attempt=spec.attempt,
             results=tuple(
                 test_metrics(row, squares, self._class_sizes, spec.config, data.n_inputs, of_seed)
                 for row, squares, of_seed in zip(
-                    tested.report, tested.class_squares, member.diagnostics, strict=True
+                    tested.report, tested.class_squares, trial.diagnostics, strict=True
                 )
             ),
-            train_seconds=member.train_seconds,
-            reconstructions_png=self._strip_png(tested) if is_best_of_width else None,
-            errors_png=self._errors_png(tested) if is_best_of_width else None,
-            weights=self._saved(member) if member.last_error < limits.weights else None,
+            train_seconds=trial.train_seconds,
+            reconstructions_png=self._pictures.reconstructions_png(tested)
+            if is_best_of_width
+            else None,
+            errors_png=self._pictures.errors_png(tested) if is_best_of_width else None,
+            weights=saved_weights(trial, data) if trial.last_error < limits.weights else None,
             look_follows=is_best_of_width or spec.probe,
         )
 
@@ -290,47 +290,48 @@ class FusedTrainer:
 
     def weights(self, number: int) -> tuple[Weights, ...]:
         """A trial's present weights, one a seed, on the CPU."""
-        return self._weights_of(self._members[number])
+        return self._weights_of(self._trials[number])
 
     # Launching
 
-    def _prepare(self, members: Iterable[Member]) -> None:
+    def _prepare(self, trials: Iterable[FusedTrial]) -> None:
         """All that waits for the host, so that the device need not."""
         population = self._population
-        population.training.assign(_places(members), self._layout.tile_units)
-        for member in members:
-            for slot, order in zip(member.slots, member.orders, strict=True):
-                population.write_order(slot, order.result())
+        population.training.assign(_places(trials), self._layout.tile_units)
+        for trial in trials:
+            for slot, order in zip(trial.slots, trial.orders, strict=True):
+                population.arrays.write_order(slot, order.result())
         population.start_epoch()
 
-    def _train(self, members: tuple[Member, ...]) -> None:
-        if members:
+    def _train(self, trials: tuple[FusedTrial, ...]) -> None:
+        if trials:
             self._train_steps(self._population.steps_per_epoch)
 
-    def _measure(self, members: Iterable[Member], images: Images) -> Measured:
+    def _measure(self, trials: Iterable[FusedTrial], images: Images) -> Measured:
         population = self._population
-        population.measuring.assign(_places(members), self._layout.tile_units)
+        population.measuring.assign(_places(trials), self._layout.tile_units)
         validates = images is self._validation
         step = self._validate_step if validates else self._test_step
         measured = population.measure(images, step, summarise=validates)
-        return Measured(*(_to_cpu(tensor) for tensor in measured))
+        return Measured(*(to_cpu(tensor) for tensor in measured))
 
-    def _copies(self, last: tuple[Member, ...]) -> Tensor:
+    def _reconstruct(self, last: tuple[FusedTrial, ...]) -> Tensor:
         """The strip as each trial's first seed gives it back, (trials, images, D)."""
-        slots = [member.places[0].slot for member in last]
-        return _to_cpu(self._population.reconstruct(self._strip, slots))
+        slots = [trial.places[0].slot for trial in last]
+        return to_cpu(self._population.reconstruct(self._strip, slots))
 
-    def _give_back(self, member: Member) -> None:
+    def _give_back(self, trial: FusedTrial) -> None:
         """Its place is another's from now on; the weights are kept, on their way to the CPU."""
-        slots = [self._population.copy_slot(place) for place in member.places]
-        member.weights = tuple(Weights(*map(_to_cpu, weights)) for weights in slots)
-        self._layout.give_back(member.places)
+        slots = [self._population.arrays.copy_slot(place) for place in trial.places]
+        trial.weights = tuple(Weights(*map(to_cpu, weights)) for weights in slots)
+        trial.weights_copied = self._mark()
+        self._layout.give_back(trial.places)
 
-    def _draw_orders(self, member: Member) -> None:
-        epoch, n = member.launched + 1, len(self.data.train)
-        if member.goes_on:
-            member.orders = [
-                self._pool.submit(self._draw_order, seed, epoch, n) for seed in member.spec.seeds
+    def _draw_orders(self, trial: FusedTrial) -> None:
+        epoch, n = trial.launched + 1, len(self.data.train)
+        if trial.goes_on:
+            trial.orders = [
+                self._pool.submit(self._draw_order, seed, epoch, n) for seed in trial.spec.seeds
             ]
 
     def _draw_order(self, seed: int, epoch: int, n: int) -> Tensor:
@@ -351,87 +352,54 @@ class FusedTrainer:
         """Each slot's share of the device's time, by the memory traffic of its steps."""
         spent = launched.wait()
         self.trained_seconds += spent
-        places = _places(launched.members)
+        places = _places(launched.trials)
         traffic = [self._shape.step_bytes(place.hidden_width) for place in places]
         whole = sum(traffic)
         return {place: spent * part / whole for place, part in zip(places, traffic, strict=True)}
 
     def _keep_tests(self, launched: Launched) -> None:
-        if launched.test is None or launched.copies is None:
+        if launched.test is None or launched.reconstructions is None:
             return
         report = launched.test.report.numpy()
         class_squares = launched.test.class_squares.numpy()
-        for member, copies in zip(launched.last, launched.copies, strict=True):
-            member.tested = Tested(
-                report=report[member.slots],
-                class_squares=class_squares[member.slots].sum(axis=1),
-                copies=copies,
+        for trial, reconstructions in zip(launched.last, launched.reconstructions, strict=True):
+            trial.tested = Tested(
+                report=report[trial.slots],
+                class_squares=class_squares[trial.slots].sum(axis=1),
+                reconstructions=reconstructions,
             )
 
     def _collect(
-        self, member: Member, report: Row, seconds: dict[Place, float]
+        self, trial: FusedTrial, report: Row, seconds: dict[Place, float]
     ) -> EpochDone | TrialDiverged:
-        spec, rows, epoch = member.spec, report[member.slots], member.epoch + 1
+        spec, rows, epoch = trial.spec, report[trial.slots], trial.epoch + 1
         metrics = tuple(
             epoch_metrics(row, spec.config, self.data.validation.shape, seconds[place])
-            for row, place in zip(rows, member.places, strict=True)
+            for row, place in zip(rows, trial.places, strict=True)
         )
-        reason = self._divergence(member, metrics, rows)
+        reason = divergence(trial, metrics, rows, epoch)
         if reason is not None:
             self.release(spec.number)
             return TrialDiverged(
                 number=spec.number, attempt=spec.attempt, epoch=epoch, reason=reason
             )
-        member.epoch = epoch
-        member.metrics.append(metrics)
-        member.diagnostics = tuple(
+        trial.epoch = epoch
+        trial.metrics.append(metrics)
+        trial.diagnostics = tuple(
             diagnostics(row, spec.config, len(self.data.validation)) for row in rows
         )
         return EpochDone(number=spec.number, attempt=spec.attempt, epoch=epoch, metrics=metrics)
 
-    def _divergence(
-        self, member: Member, metrics: tuple[EpochMetrics, ...], rows: Row
-    ) -> str | None:
-        """What is no longer finite, of the first seed of which something isn't, in words."""
-        for i, (one, row) in enumerate(zip(metrics, rows, strict=True)):
-            if (reason := self._not_finite(member, i, one, row)) is not None:
-                of_seed = f" (seed {member.spec.seeds[i]})" if len(metrics) > 1 else ""
-                return f"{reason} in epoch {member.epoch + 1}{of_seed}"
-        return None
-
-    def _not_finite(self, member: Member, i: int, metrics: EpochMetrics, row: Row) -> str | None:
-        if not math.isfinite(metrics.train_loss):
-            return f"training loss became {metrics.train_loss}"
-        if row[codes.NOT_FINITE] > 0:
-            for name, weights in self._weights_of(member)[i]._asdict().items():
-                if len(culprits := weights[~torch.isfinite(weights)]):
-                    return f"{name.replace('_', '.')} became {float(culprits[0])}"
-        if not math.isfinite(metrics.val_mse):
-            return f"validation error became {metrics.val_mse}"
-        return None
-
-    def _weights_of(self, member: Member) -> tuple[Weights, ...]:
-        if member.weights is None:
-            return tuple(self._population.read_slot(place) for place in member.places)
-        if member.stopped and self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)  # they left after what was collected
-        return member.weights
-
-    def _strip_png(self, tested: Tested) -> bytes:
-        return strip_png(to_bytes(tested.copies).numpy(), self.data.height, self.data.width)
-
-    def _errors_png(self, tested: Tested) -> bytes:
-        originals = as_floats(self.data.strip.cpu())
-        return errors_png(originals, tested.copies, self.data.height, self.data.width)
-
-    def _saved(self, member: Member) -> bytes:
-        config = member.spec.config
-        first = Autoencoder(config, self._weights_of(member)[0], CPU)
-        return save_model(first, config, member.spec.seeds[0], self.data)
+    def _weights_of(self, trial: FusedTrial) -> tuple[Weights, ...]:
+        if trial.weights is None:
+            return tuple(self._population.arrays.read_slot(place) for place in trial.places)
+        if trial.weights_copied is not None:
+            trial.weights_copied.synchronize()
+        return trial.weights
 
     def _check(self, spec: TrialSpec) -> None:
         check(spec.config)
-        if spec.number in self._members:
+        if spec.number in self._trials:
             raise ValueError(f"trial {spec.number} is in the population already.")
         if spec.config.batch_size != self.batch_size:
             raise ValueError(
@@ -446,22 +414,14 @@ class FusedTrainer:
             )
 
 
-def _places(members: Iterable[Member]) -> list[Place]:
-    return [place for member in members for place in member.places]
+def _places(trials: Iterable[FusedTrial]) -> list[Place]:
+    return [place for trial in trials for place in trial.places]
 
 
 def _labels(data: DeviceData, device: torch.device) -> tuple[Tensor, NDArray[np.int64]]:
     """The test images' classes counted from 0, (n,) int32 on the device, and how many of each."""
     _, labels, sizes = np.unique(data.test_labels, return_inverse=True, return_counts=True)
     return torch.from_numpy(labels.astype(np.int32)).to(device), sizes.astype(np.int64)
-
-
-def _to_cpu(tensor: Tensor) -> Tensor:
-    """A copy that is complete when all that was launched so far is."""
-    if tensor.device.type == "cpu":
-        return tensor
-    copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    return copy.copy_(tensor, non_blocking=True)
 
 
 def _check_images(data: DeviceData) -> None:

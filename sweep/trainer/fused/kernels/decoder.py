@@ -2,22 +2,15 @@
 
 Notation: in the package.
 
-A slot of JOINED_TILES tiles (1, or 0 for none) is joined: a program that decodes BLOCK_D of its
-outputs has all the weights of these outputs, so it takes W2's step too, and G never leaves it. It
-leaves its part of G W2^T in G's place, (D / BLOCK_D, B, R), and whoever makes P adds the parts up.
+Slots of one tile have a kernel of their own, where SINGLE_TILE is 1 and not 0: a program that
+decodes BLOCK_D of such a slot's outputs has all the weights of these outputs, so it takes W2's step
+too, and G never leaves it. It leaves its part of G W2^T in G's place, (D / BLOCK_D, B, R), and the
+kernel that makes P adds the parts up.
 """
 
 import triton
 from triton import language as tl
 
-from sweep.trainer.fused.kernels.codes import (
-    ACTIVATION,
-    DELTA,
-    LOSS,
-    N_CODES,
-    N_NUMBERS,
-    OUTPUT,
-)
 from sweep.trainer.fused.kernels.functions import (
     activate,
     batch_of,
@@ -27,19 +20,32 @@ from sweep.trainer.fused.kernels.functions import (
     loss_of,
     reconstruct,
 )
-from sweep.trainer.fused.kernels.optimizers import recall, recall_and_step, rule_of, step
+from sweep.trainer.fused.kernels.optimizers import (
+    load_and_step,
+    load_parameters,
+    load_update_rule,
+    step,
+)
+from sweep.trainer.fused.kernels.tables import (
+    ACTIVATION,
+    CHOICE_COLUMNS,
+    DELTA,
+    LOSS,
+    OPTIMIZER_COLUMNS,
+    OUTPUT,
+)
 
 
-@triton.jit(do_not_specialize=["order_stride", "n_images", "K"])
+@triton.jit(do_not_specialize=["order_stride", "n_images", "n_slots"])
 def decode(
     slot_list,
     tile_list,
-    first,
-    count,
+    tile_start,
+    tile_count,
     tile_units,
-    codes,
-    rates,
-    numbers,
+    choice_table,
+    step_table,
+    optimizer_table,
     images,
     order,
     order_stride,
@@ -47,33 +53,33 @@ def decode(
     position,
     decoder,
     decoder_bias,  # (K, D), and its moments
-    bias_first,
-    bias_second,
+    decoder_bias_first,
+    decoder_bias_second,
     z,
-    gradient,
+    grad_logits,
     losses,  # (steps of an epoch, K, D / BLOCK_D), each cell's sum
-    K,
+    n_slots,
     B: tl.constexpr,
     D: tl.constexpr,
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    JOINED_TILES: tl.constexpr,
+    SINGLE_TILE: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Logits, loss and its gradient of a slot and BLOCK_D outputs, unless it is joined.
+    """Logits, loss and its gradient of a slot and BLOCK_D outputs, unless it has SINGLE_TILE tiles.
 
     Grid (D / BLOCK_D, K): a slot's programs run together and find its Z in the L2 cache.
     """
     slot = tl.load(slot_list + tl.program_id(1)).to(tl.int64)
     if slot < 0:
         return
-    n_tiles = tl.load(count + slot)
-    if n_tiles == JOINED_TILES:
+    n_tiles = tl.load(tile_count + slot)
+    if n_tiles == SINGLE_TILE:
         return
-    activation, output, loss, delta = choices_of(slot, codes, numbers)
-    rule = rule_of(slot, codes, rates, numbers)
-    mine = tile_list + tl.load(first + slot)
+    activation, output, loss, delta = choices_of(slot, choice_table, optimizer_table)
+    rule = load_update_rule(slot, choice_table, step_table, optimizer_table)
+    mine = tile_list + tl.load(tile_start + slot)
     at_step = tl.load(position + slot)
     start = at_step * B
     scale = 1.0 / (tl.minimum(n_images - start, B) * D).to(tl.float32)
@@ -84,7 +90,7 @@ def decode(
     bias = tl.load(decoder_bias + at_bias, mask=d_in, other=0.0)
     bias_gradient = tl.zeros((BLOCK_D,), dtype=tl.float32)
     loss_sum = 0.0
-    gradient += slot * B * D
+    grad_logits += slot * B * D
     order += slot * order_stride
     for b0 in range(0, B, 2 * BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
@@ -117,24 +123,26 @@ def decode(
             g, lost = loss_and_gradient(
                 o[block], pixels[block], seen, d, scale, output, loss, delta, D
             )
-            store_errors(gradient, g, of, d, B, D)
+            store_errors(grad_logits, g, of, d, B, D)
             loss_sum += lost
             bias_gradient += tl.sum(g, axis=0)
-    recall_and_step(decoder_bias, bias_first, bias_second, at_bias, d_in, bias_gradient, rule)
-    block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(0) + tl.program_id(0)
+    load_and_step(
+        decoder_bias, decoder_bias_first, decoder_bias_second, at_bias, d_in, bias_gradient, rule
+    )
+    block = (at_step.to(tl.int64) * n_slots + slot) * tl.num_programs(0) + tl.program_id(0)
     tl.store(losses + block, loss_sum)
 
 
-@triton.jit(do_not_specialize=["order_stride", "n_images", "K"])
-def decode_joined(
+@triton.jit(do_not_specialize=["order_stride", "n_images", "n_slots"])
+def decode_single_tile(
     slot_list,
     tile_list,
-    first,
-    count,
+    tile_start,
+    tile_count,
     tile_units,
-    codes,
-    rates,
-    numbers,
+    choice_table,
+    step_table,
+    optimizer_table,
     images,
     order,
     order_stride,
@@ -144,33 +152,33 @@ def decode_joined(
     decoder_first,
     decoder_second,
     decoder_bias,  # (K, D), and its moments
-    bias_first,
-    bias_second,
+    decoder_bias_first,
+    decoder_bias_second,
     z,
-    gradient,  # the parts of G W2^T
+    grad_logits,  # the parts of G W2^T
     losses,  # (steps of an epoch, K, D / BLOCK_D), each cell's sum
-    K,
+    n_slots,
     B: tl.constexpr,
     D: tl.constexpr,
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    JOINED_TILES: tl.constexpr,
+    SINGLE_TILE: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """What ``decode`` does, of a joined slot: W2's step too, and these outputs' part of G W2^T.
+    """Do what ``decode`` does for a slot of one tile, and W2's step; these outputs' part of G W2^T.
 
     Grid (D / BLOCK_D, K).
     """
     slot = tl.load(slot_list + tl.program_id(1)).to(tl.int64)
     if slot < 0:
         return
-    n_tiles = tl.load(count + slot)
-    if n_tiles != JOINED_TILES:
+    n_tiles = tl.load(tile_count + slot)
+    if n_tiles != SINGLE_TILE:
         return
-    activation, output, loss, delta = choices_of(slot, codes, numbers)
-    rule = rule_of(slot, codes, rates, numbers)
-    mine = tile_list + tl.load(first + slot)
+    activation, output, loss, delta = choices_of(slot, choice_table, optimizer_table)
+    rule = load_update_rule(slot, choice_table, step_table, optimizer_table)
+    mine = tile_list + tl.load(tile_start + slot)
     at_step = tl.load(position + slot)
     start = at_step * B
     scale = 1.0 / (tl.minimum(n_images - start, B) * D).to(tl.float32)
@@ -181,14 +189,14 @@ def decode_joined(
     bias = tl.load(decoder_bias + at_bias, mask=d_in, other=0.0)
     bias_gradient = tl.zeros((BLOCK_D,), dtype=tl.float32)
     loss_sum = 0.0
-    gradient += slot * B * D
+    grad_logits += slot * B * D
     order += slot * order_stride
     unit = tl.arange(0, BLOCK_R)
     tile = tl.load(mine).to(tl.int64)
     mask = (unit < tl.load(tile_units + tile))[:, None] & d_in[None, :]
     row = tile * BLOCK_R * D + (unit[:, None] * D + d[None, :])
     w = tl.load(decoder + row, mask=mask, other=0.0)
-    part = gradient + tl.program_id(0) * B * BLOCK_R
+    part = grad_logits + tl.program_id(0) * B * BLOCK_R
     weight_gradient = tl.zeros((BLOCK_R, BLOCK_D), dtype=tl.float32)
     for b0 in range(0, B, BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
@@ -204,21 +212,23 @@ def decode_joined(
         at = b[:, None] * BLOCK_R + unit[None, :]
         tl.store(part + at, to_units, mask=(b < B)[:, None])
         weight_gradient = tl.dot(tl.trans(h), g, weight_gradient, input_precision=PRECISION)
-    recall_and_step(decoder, decoder_first, decoder_second, row, mask, weight_gradient, rule)
-    recall_and_step(decoder_bias, bias_first, bias_second, at_bias, d_in, bias_gradient, rule)
-    block = (at_step.to(tl.int64) * K + slot) * tl.num_programs(0) + tl.program_id(0)
+    load_and_step(decoder, decoder_first, decoder_second, row, mask, weight_gradient, rule)
+    load_and_step(
+        decoder_bias, decoder_bias_first, decoder_bias_second, at_bias, d_in, bias_gradient, rule
+    )
+    block = (at_step.to(tl.int64) * n_slots + slot) * tl.num_programs(0) + tl.program_id(0)
     tl.store(losses + block, loss_sum)
 
 
 @triton.jit
-def choices_of(slot, codes, numbers):
+def choices_of(slot, choice_table, optimizer_table):
     """A slot's activation and output, and its loss with its delta."""
-    code = codes + slot * N_CODES
+    code = choice_table + slot * CHOICE_COLUMNS
     return (
         tl.load(code + ACTIVATION),
         tl.load(code + OUTPUT),
         tl.load(code + LOSS),
-        tl.load(numbers + slot * N_NUMBERS + DELTA),
+        tl.load(optimizer_table + slot * OPTIMIZER_COLUMNS + DELTA),
     )
 
 
@@ -238,26 +248,26 @@ def hidden_gradient(
     tile_list,
     tile_slot,
     tile_units,
-    count,
-    codes,
-    rates,
-    numbers,
+    tile_count,
+    choice_table,
+    step_table,
+    optimizer_table,
     n_images,
     position,
     decoder,
     encoder_bias,
-    bias_first,
-    bias_second,
+    encoder_bias_first,
+    encoder_bias_second,
     z,
-    gradient,
-    hidden,  # P
+    grad_logits,
+    grad_hidden,  # P
     B: tl.constexpr,
     D: tl.constexpr,
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
     PARTS: tl.constexpr,  # blocks of outputs, of decode
-    JOINED_TILES: tl.constexpr,
+    SINGLE_TILE: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
     """P of a tile, and b1's step, of batches that are not taken whole; grid (T,)."""
@@ -265,26 +275,26 @@ def hidden_gradient(
     if tile < 0:
         return
     slot = tl.load(tile_slot + tile).to(tl.int64)
-    activation = tl.load(codes + slot * N_CODES + ACTIVATION)
-    rule = rule_of(slot, codes, rates, numbers)
-    joined = tl.load(count + slot) == JOINED_TILES
+    activation = tl.load(choice_table + slot * CHOICE_COLUMNS + ACTIVATION)
+    rule = load_update_rule(slot, choice_table, step_table, optimizer_table)
+    single_tile = tl.load(tile_count + slot) == SINGLE_TILE
     unit = tl.arange(0, BLOCK_R)
     in_use = unit < tl.load(tile_units + tile)
     start = tl.load(position + slot) * B
     z += tile * B * BLOCK_R
-    hidden += tile * B * BLOCK_R
-    gradient += slot * B * D
+    grad_hidden += tile * B * BLOCK_R
+    grad_logits += slot * B * D
     bias_gradient = tl.zeros((BLOCK_R,), dtype=tl.float32)
     for b0 in range(0, B, BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
         seen = (b < B) & (start + b < n_images)
-        if joined:
-            total = add_parts(gradient, b, unit, B, BLOCK_R, BLOCK_B, PARTS)
+        if single_tile:
+            total = add_parts(grad_logits, b, unit, B, BLOCK_R, BLOCK_B, PARTS)
         else:
             total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
             for d0 in range(0, D, BLOCK_D):
                 d = d0 + tl.arange(0, BLOCK_D)
-                g = errors_of(gradient, b, seen, d, D)
+                g = errors_of(grad_logits, b, seen, d, D)
                 w = tl.load(
                     decoder + tile * BLOCK_R * D + (unit[:, None] * D + d[None, :]),
                     mask=in_use[:, None] & (d < D)[None, :],
@@ -293,9 +303,11 @@ def hidden_gradient(
                 total = tl.dot(g, tl.trans(w), total, input_precision=PRECISION)
         inputs = inputs_of(z, b, seen, unit, BLOCK_R)
         p = total * derivative(inputs, activation)
-        bias_gradient += store_hidden(hidden, p, b, seen, unit, in_use, B)
+        bias_gradient += store_hidden(grad_hidden, p, b, seen, unit, in_use, B)
     row = tile * BLOCK_R + unit
-    recall_and_step(encoder_bias, bias_first, bias_second, row, in_use, bias_gradient, rule)
+    load_and_step(
+        encoder_bias, encoder_bias_first, encoder_bias_second, row, in_use, bias_gradient, rule
+    )
 
 
 @triton.jit(do_not_specialize=["n_images"])
@@ -303,32 +315,32 @@ def update_decoder(
     tile_list,
     tile_slot,
     tile_units,
-    count,
-    codes,
-    rates,
-    numbers,
+    tile_count,
+    choice_table,
+    step_table,
+    optimizer_table,
     n_images,
     position,
     decoder,
     decoder_first,
     decoder_second,
     encoder_bias,
-    bias_first,
-    bias_second,
+    encoder_bias_first,
+    encoder_bias_second,
     z,
-    gradient,
-    hidden,  # P
+    grad_logits,
+    grad_hidden,  # P
     B: tl.constexpr,
     D: tl.constexpr,
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
     PARTS: tl.constexpr,  # blocks of outputs, of decode
-    JOINED_TILES: tl.constexpr,
-    WHOLE: tl.constexpr,  # whether BLOCK_B has the whole batch
+    SINGLE_TILE: tl.constexpr,
+    SINGLE_BLOCK: tl.constexpr,  # whether BLOCK_B has the whole batch
     PRECISION: tl.constexpr,
 ):
-    """W2's step of a tile, unless decode_joined took it. Grid (T,).
+    """W2's step of a tile, unless decode_single_tile took it. Grid (T,).
 
     Of a batch taken whole also P, from the weights before their step, and b1's step: then G
     and W2 are read once for both.
@@ -337,21 +349,21 @@ def update_decoder(
     if tile < 0:
         return
     slot = tl.load(tile_slot + tile).to(tl.int64)
-    activation = tl.load(codes + slot * N_CODES + ACTIVATION)
-    rule = rule_of(slot, codes, rates, numbers)
+    activation = tl.load(choice_table + slot * CHOICE_COLUMNS + ACTIVATION)
+    rule = load_update_rule(slot, choice_table, step_table, optimizer_table)
     unit = tl.arange(0, BLOCK_R)
     in_use = unit < tl.load(tile_units + tile)
     start = tl.load(position + slot) * B
     z += tile * B * BLOCK_R
-    gradient += slot * B * D
+    grad_logits += slot * B * D
 
     b = tl.arange(0, BLOCK_B)
     seen = (b < B) & (start + b < n_images)
     inputs = inputs_of(z, b, seen, unit, BLOCK_R)
     total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
-    if tl.load(count + slot) == JOINED_TILES:
-        if WHOLE:
-            total = add_parts(gradient, b, unit, B, BLOCK_R, BLOCK_B, PARTS)
+    if tl.load(tile_count + slot) == SINGLE_TILE:
+        if SINGLE_BLOCK:
+            total = add_parts(grad_logits, b, unit, B, BLOCK_R, BLOCK_B, PARTS)
     else:
         h = activate(inputs, activation)
         weights = decoder + tile * BLOCK_R * D
@@ -360,20 +372,20 @@ def update_decoder(
         d = tl.arange(0, BLOCK_D)
         cell = unit[:, None] * D + d[None, :]
         mine = in_use[:, None] & (d < D)[None, :]
-        weight, first, second = recall(weights, firsts, seconds, cell, mine, rule)
+        weight, first, second = load_parameters(weights, firsts, seconds, cell, mine, rule)
         # What is carried on could be made anew, but then more registers are spilt.
         for _ in range(0, D, BLOCK_D):
             mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
-            ahead = recall(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
-            g = errors_of(gradient, b, seen, d, D)
-            if WHOLE:
+            ahead = load_parameters(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
+            g = errors_of(grad_logits, b, seen, d, D)
+            if SINGLE_BLOCK:
                 total = tl.dot(g, tl.trans(weight), total, input_precision=PRECISION)
             weight_gradient = tl.dot(tl.trans(h), g, input_precision=PRECISION)
             for b0 in range(BLOCK_B, B, BLOCK_B):
                 later = b0 + b
                 late_seen = (later < B) & (start + later < n_images)
                 late_h = activate(inputs_of(z, later, late_seen, unit, BLOCK_R), activation)
-                late_g = errors_of(gradient, later, late_seen, d, D)
+                late_g = errors_of(grad_logits, later, late_seen, d, D)
                 weight_gradient = tl.dot(
                     tl.trans(late_h), late_g, weight_gradient, input_precision=PRECISION
                 )
@@ -393,12 +405,14 @@ def update_decoder(
             mine = mine_next
             d += BLOCK_D
             cell += BLOCK_D
-    if WHOLE:
+    if SINGLE_BLOCK:
         p = total * derivative(inputs, activation)
-        hidden += tile * B * BLOCK_R
-        bias_gradient = store_hidden(hidden, p, b, seen, unit, in_use, B)
+        grad_hidden += tile * B * BLOCK_R
+        bias_gradient = store_hidden(grad_hidden, p, b, seen, unit, in_use, B)
         row = tile * BLOCK_R + unit
-        recall_and_step(encoder_bias, bias_first, bias_second, row, in_use, bias_gradient, rule)
+        load_and_step(
+            encoder_bias, encoder_bias_first, encoder_bias_second, row, in_use, bias_gradient, rule
+        )
 
 
 @triton.jit
@@ -411,24 +425,24 @@ def inputs_of(z, b, seen, unit, BLOCK_R: tl.constexpr):
 
 
 @triton.jit
-def store_errors(gradient, g, b, d, B: tl.constexpr, D: tl.constexpr):
+def store_errors(grad_logits, g, b, d, B: tl.constexpr, D: tl.constexpr):
     """A slot's G of these examples and outputs."""
     mask = (b < B)[:, None] & (d < D)[None, :]
-    tl.store(gradient + (b[:, None] * D + d[None, :]), g, mask=mask)
+    tl.store(grad_logits + (b[:, None] * D + d[None, :]), g, mask=mask)
 
 
 @triton.jit
-def errors_of(gradient, b, seen, d, D: tl.constexpr):
+def errors_of(grad_logits, b, seen, d, D: tl.constexpr):
     """What ``store_errors`` stored."""
     mask = seen[:, None] & (d < D)[None, :]
-    return tl.load(gradient + (b[:, None] * D + d[None, :]), mask=mask, other=0.0)
+    return tl.load(grad_logits + (b[:, None] * D + d[None, :]), mask=mask, other=0.0)
 
 
 @triton.jit
-def store_hidden(hidden, p, b, seen, unit, in_use, B: tl.constexpr):
+def store_hidden(grad_hidden, p, b, seen, unit, in_use, B: tl.constexpr):
     """P of a tile and these examples, transposed as update_encoder wants it; its sum over them."""
     p = tl.where(seen[:, None] & in_use[None, :], p, 0.0)
-    tl.store(hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
+    tl.store(grad_hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
     return tl.sum(p, axis=0)
 
 
@@ -442,7 +456,7 @@ def add_parts(
     BLOCK_B: tl.constexpr,
     PARTS: tl.constexpr,
 ):
-    """G W2^T of a joined slot and these examples, its parts added up in their order."""
+    """G W2^T of a slot of one tile and these examples, its parts added up in their order."""
     total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
     at = b[:, None] * BLOCK_R + unit[None, :]
     for part in range(PARTS):

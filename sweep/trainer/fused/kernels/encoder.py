@@ -7,7 +7,7 @@ import triton
 from triton import language as tl
 
 from sweep.trainer.fused.kernels.functions import batch_of, pixels_of
-from sweep.trainer.fused.kernels.optimizers import recall, rule_of, step
+from sweep.trainer.fused.kernels.optimizers import load_parameters, load_update_rule, step
 
 
 @triton.jit(do_not_specialize=["order_stride", "n_images"])
@@ -64,9 +64,9 @@ def update_encoder(
     tile_list,
     tile_slot,
     tile_units,
-    codes,
-    rates,
-    numbers,
+    choice_table,
+    step_table,
+    optimizer_table,
     images,
     order,
     order_stride,
@@ -76,14 +76,14 @@ def update_encoder(
     encoder_first,
     encoder_second,
     encoder_bias,
-    hidden,
+    grad_hidden,
     z,
     B: tl.constexpr,
     D: tl.constexpr,
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    WHOLE: tl.constexpr,  # whether BLOCK_B has the whole batch
+    SINGLE_BLOCK: tl.constexpr,  # whether BLOCK_B has the whole batch
     PRECISION: tl.constexpr,
 ):
     """W1's step of a tile; of batches taken whole, Z of the next one too. Grid (T,).
@@ -94,7 +94,7 @@ def update_encoder(
     if tile < 0:
         return
     slot = tl.load(tile_slot + tile).to(tl.int64)
-    rule = rule_of(slot, codes, rates, numbers)
+    rule = load_update_rule(slot, choice_table, step_table, optimizer_table)
     unit = tl.arange(0, BLOCK_R)
     in_use = unit < tl.load(tile_units + tile)
     start = tl.load(position + slot) * B
@@ -102,19 +102,19 @@ def update_encoder(
     firsts = encoder_first + tile * BLOCK_R * D
     seconds = encoder_second + tile * BLOCK_R * D
     order += slot * order_stride
-    hidden += tile * B * BLOCK_R
+    grad_hidden += tile * B * BLOCK_R
 
     b = tl.arange(0, BLOCK_B)
     seen = (b < B) & (start + b < n_images)
     image = tl.load(order + start + b, mask=seen, other=0)
     seen_next = (b < B) & (start + B + b < n_images)
     image_next = tl.load(order + start + B + b, mask=seen_next, other=0)
-    p = tl.load(hidden + (unit[:, None] * B + b[None, :]), mask=(b < B)[None, :], other=0.0)
+    p = tl.load(grad_hidden + (unit[:, None] * B + b[None, :]), mask=(b < B)[None, :], other=0.0)
     total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
     d = tl.arange(0, BLOCK_D)
     cell = unit[:, None] * D + d[None, :]
     mine = in_use[:, None] & (d < D)[None, :]
-    weight, first, second = recall(weights, firsts, seconds, cell, mine, rule)
+    weight, first, second = load_parameters(weights, firsts, seconds, cell, mine, rule)
     for d0 in range(0, D, BLOCK_D):
         d = d0 + tl.arange(0, BLOCK_D)
         cell = unit[:, None] * D + d[None, :]
@@ -125,12 +125,14 @@ def update_encoder(
             later = b0 + b
             late_x = batch_of(images, order, start, n_images, later, d, B, D).to(tl.float32)
             late_p = tl.load(
-                hidden + (unit[:, None] * B + later[None, :]), mask=(later < B)[None, :], other=0.0
+                grad_hidden + (unit[:, None] * B + later[None, :]),
+                mask=(later < B)[None, :],
+                other=0.0,
             )
             weight_gradient = tl.dot(late_p, late_x, weight_gradient, input_precision=PRECISION)
         # Not before the sum, whose registers they would take: the next one hides them as well.
         mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
-        ahead = recall(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
+        ahead = load_parameters(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
         weight = step(
             weights,
             firsts,
@@ -143,11 +145,11 @@ def update_encoder(
             weight_gradient * (1.0 / 255.0),
             rule,
         )
-        if WHOLE:
+        if SINGLE_BLOCK:
             x = pixels_of(images, image_next, seen_next, d, D).to(tl.float32)
             total = tl.dot(x, tl.trans(weight), total, input_precision=PRECISION)
         weight, first, second = ahead
-    if WHOLE:
+    if SINGLE_BLOCK:
         store_units(total, encoder_bias, z, tile, unit, in_use, b, B, BLOCK_R)
 
 

@@ -8,7 +8,7 @@ inputs, and nothing needs libdevice, which Triton's interpreter lacks.
 import triton
 from triton import language as tl
 
-from sweep.trainer.fused.kernels.codes import (
+from sweep.trainer.fused.kernels.tables import (
     BCE,
     ELU,
     GELU,

@@ -7,20 +7,24 @@ added up in float64, in the order of the images.
 import triton
 from triton import language as tl
 
-from sweep.trainer.fused.kernels.codes import (
+from sweep.trainer.fused.kernels.functions import cross_entropy, logits, pixels_of, reconstruct
+from sweep.trainer.fused.kernels.tables import (
     ACTIVATION,
     CAN_DIE,
+    CHOICE_COLUMNS,
     DEAD,
+    DECODER_BIAS_NOT_FINITE,
+    DECODER_NOT_FINITE,
     DECODER_SQUARES,
+    ENCODER_BIAS_NOT_FINITE,
+    ENCODER_NOT_FINITE,
     ENCODER_SQUARES,
     ENTROPY,
     EXACT,
-    N_CODES,
-    N_NUMBERS,
     N_REPORT,
     N_SUMS,
     N_TILE_SUMS,
-    NOT_FINITE,
+    OPTIMIZER_COLUMNS,
     OUTPUT,
     OUTPUT_SATURATED_FROM,
     REPORT_ENTROPY,
@@ -35,17 +39,16 @@ from sweep.trainer.fused.kernels.codes import (
     STUCK_FROM,
     TRAIN_LOSS,
 )
-from sweep.trainer.fused.kernels.functions import cross_entropy, logits, pixels_of, reconstruct
 
 
 @triton.jit(do_not_specialize=["n_images", "n_classes", "keep"])
 def measure(
     slot_list,
     tile_list,
-    first,
-    count,
+    tile_start,
+    tile_count,
     tile_units,
-    codes,
+    choice_table,
     images,
     n_images,
     labels,  # (n,) int32, from 0; not read where n_classes is 0
@@ -56,7 +59,7 @@ def measure(
     z,
     sums,  # (K, D / BLOCK_D, N_SUMS) float64
     class_squares,  # (K, D / BLOCK_D, n_classes) float64
-    copies,  # (K, B, D), written where keep is not 0
+    reconstructions,  # (K, B, D), written where keep is not 0
     keep,
     B: tl.constexpr,
     D: tl.constexpr,
@@ -69,17 +72,17 @@ def measure(
     slot = tl.load(slot_list + tl.program_id(1)).to(tl.int64)
     if slot < 0:
         return
-    activation = tl.load(codes + slot * N_CODES + ACTIVATION)
-    output = tl.load(codes + slot * N_CODES + OUTPUT)
-    n_tiles = tl.load(count + slot)
-    mine = tile_list + tl.load(first + slot)
+    activation = tl.load(choice_table + slot * CHOICE_COLUMNS + ACTIVATION)
+    output = tl.load(choice_table + slot * CHOICE_COLUMNS + OUTPUT)
+    n_tiles = tl.load(tile_count + slot)
+    mine = tile_list + tl.load(tile_start + slot)
     start = tl.load(position + slot) * B
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
     bias = tl.load(decoder_bias + slot * D + d, mask=d < D, other=0.0)
     cell = slot * tl.num_programs(0) + tl.program_id(0)
     sums += cell * N_SUMS
     class_squares += cell * n_classes
-    copies += slot * B * D
+    reconstructions += slot * B * D
     for b0 in range(0, B, 2 * BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
         o = logits(
@@ -113,7 +116,7 @@ def measure(
                 d,
                 sums,
                 class_squares,
-                copies,
+                reconstructions,
                 keep,
                 B,
                 D,
@@ -133,7 +136,7 @@ def add_errors(
     d,
     sums,  # the cell's
     class_squares,
-    copies,  # the slot's
+    reconstructions,  # the slot's
     keep,
     B: tl.constexpr,
     D: tl.constexpr,
@@ -146,7 +149,7 @@ def add_errors(
     x = pixel.to(tl.float32) / 255.0
     y = reconstruct(o, output)
     if keep != 0:
-        tl.store(copies + (b[:, None] * D + d[None, :]), y, mask=here)
+        tl.store(reconstructions + (b[:, None] * D + d[None, :]), y, mask=here)
 
     error = tl.abs(y - x)
     square = tl.where(here, error * error, 0.0)
@@ -187,7 +190,7 @@ def _to_byte(y):
 def watch_units(
     tile_list,
     tile_slot,
-    numbers,
+    optimizer_table,
     n_images,
     position,
     z,
@@ -202,7 +205,7 @@ def watch_units(
     if tile < 0:
         return
     slot = tl.load(tile_slot + tile).to(tl.int64)
-    limit = tl.load(numbers + slot * N_NUMBERS + SATURATED_FROM)
+    limit = tl.load(optimizer_table + slot * OPTIMIZER_COLUMNS + SATURATED_FROM)
     start = tl.load(position + slot) * B
     unit = tl.arange(0, BLOCK_R)
     row = tile * BLOCK_R + unit
@@ -224,7 +227,7 @@ def summarise_tiles(
     tile_list,
     tile_slot,
     tile_units,
-    codes,
+    choice_table,
     encoder,
     encoder_bias,
     decoder,
@@ -244,7 +247,8 @@ def summarise_tiles(
     in_use = unit < tl.load(tile_units + tile)
     row = tile * BLOCK_R + unit
     bias = tl.load(encoder_bias + row, mask=in_use, other=0.0)
-    not_finite = _count_not_finite(bias)
+    encoder_not_finite = tl.zeros((BLOCK_R,), dtype=tl.int32)
+    decoder_not_finite = tl.zeros((BLOCK_R,), dtype=tl.int32)
     encoder_squares = tl.zeros((BLOCK_R,), dtype=tl.float32)
     decoder_squares = tl.zeros((BLOCK_R,), dtype=tl.float32)
     for d0 in range(0, D, BLOCK_D):
@@ -255,17 +259,21 @@ def summarise_tiles(
         outgoing = tl.load(decoder + tile * BLOCK_R * D + at, mask=mask, other=0.0)
         encoder_squares += tl.sum(incoming * incoming, axis=1)
         decoder_squares += tl.sum(outgoing * outgoing, axis=1)
-        not_finite += tl.sum(_count_not_finite(incoming) + _count_not_finite(outgoing), axis=1)
+        encoder_not_finite += tl.sum(_count_not_finite(incoming), axis=1)
+        decoder_not_finite += tl.sum(_count_not_finite(outgoing), axis=1)
 
-    can_die = tl.load(codes + slot * N_CODES + CAN_DIE) != 0
+    can_die = tl.load(choice_table + slot * CHOICE_COLUMNS + CAN_DIE) != 0
     dead = in_use & (tl.load(active + row) == 0) & can_die
     n_saturated = tl.where(in_use, tl.load(saturated + row), 0)
     cell = tile_sums + tile * N_TILE_SUMS
     tl.store(cell + ENCODER_SQUARES, tl.sum(encoder_squares.to(tl.float64), axis=0))
     tl.store(cell + DECODER_SQUARES, tl.sum(decoder_squares.to(tl.float64), axis=0))
-    tl.store(cell + NOT_FINITE, tl.sum(not_finite, axis=0).to(tl.float64))
     tl.store(cell + DEAD, tl.sum(dead.to(tl.int32), axis=0).to(tl.float64))
     tl.store(cell + SATURATED, tl.sum(n_saturated.to(tl.int64), axis=0).to(tl.float64))
+    tl.store(cell + ENCODER_NOT_FINITE, tl.sum(encoder_not_finite, axis=0).to(tl.float64))
+    bias_not_finite = tl.sum(_count_not_finite(bias), axis=0)
+    tl.store(cell + ENCODER_BIAS_NOT_FINITE, bias_not_finite.to(tl.float64))
+    tl.store(cell + DECODER_NOT_FINITE, tl.sum(decoder_not_finite, axis=0).to(tl.float64))
 
 
 @triton.jit
@@ -273,26 +281,26 @@ def _count_not_finite(values):
     return tl.where(tl.abs(values) < float("inf"), 0, 1)
 
 
-@triton.jit(do_not_specialize=["n_steps", "n_parts", "n_images", "K"])
+@triton.jit(do_not_specialize=["n_steps", "n_parts", "n_train", "n_slots"])
 def summarise_slots(
     slot_list,
     tile_list,
-    first,
-    count,
+    tile_start,
+    tile_count,
     decoder_bias,
     tile_sums,
     losses,  # (n_steps, K, n_parts)
     n_steps,
     n_parts,
-    n_images,
+    n_train,
     sums,
     report,  # (K, N_REPORT) float64
-    K,
+    n_slots,
     D: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    PARTS: tl.constexpr,
+    BLOCK_PARTS: tl.constexpr,
 ):
-    """A slot's row of the report; grid (K,). PARTS is n_parts or the next power of two.
+    """A slot's row of the report; grid (K,). BLOCK_PARTS is n_parts or the next power of two.
 
     The training loss is the mean over images; where a step's loss is not finite, the first such.
     """
@@ -300,8 +308,8 @@ def summarise_slots(
     if slot < 0:
         return
     row = report + slot * N_REPORT
-    n_tiles = tl.load(count + slot)
-    mine = tile_list + tl.load(first + slot)
+    n_tiles = tl.load(tile_count + slot)
+    mine = tile_list + tl.load(tile_start + slot)
     column = tl.arange(0, 8)
     summed = tl.zeros((8,), dtype=tl.float64)
     for i in range(n_tiles):
@@ -313,11 +321,11 @@ def summarise_slots(
     for d0 in range(0, D, BLOCK_D):
         d = d0 + tl.arange(0, BLOCK_D)
         not_finite += _count_not_finite(tl.load(decoder_bias + slot * D + d, mask=d < D, other=0.0))
-    summed += tl.where(column == NOT_FINITE, tl.sum(not_finite, axis=0), 0)
     tl.store(row + column, summed, mask=column < N_TILE_SUMS)
+    tl.store(row + DECODER_BIAS_NOT_FINITE, tl.sum(not_finite, axis=0).to(tl.float64))
 
-    part = tl.arange(0, PARTS)
-    loss_sum = tl.zeros((PARTS,), dtype=tl.float64)
+    part = tl.arange(0, BLOCK_PARTS)
+    loss_sum = tl.zeros((BLOCK_PARTS,), dtype=tl.float64)
     culprit = tl.zeros((1,), dtype=tl.float64)
     cells = losses + slot * n_parts + part
     for _ in range(n_steps):
@@ -325,9 +333,9 @@ def summarise_slots(
         loss_sum += loss
         of_step = tl.zeros((1,), dtype=tl.float64) + tl.sum(loss, axis=0)
         culprit = tl.where(tl.abs(culprit) < float("inf"), of_step, culprit)
-        cells += K * n_parts
+        cells += n_slots * n_parts
     mean = tl.zeros((1,), dtype=tl.float64) + tl.sum(loss_sum, axis=0) / (
-        n_images.to(tl.float64) * D
+        n_train.to(tl.float64) * D
     )
     mean = tl.where(tl.abs(culprit) < float("inf"), mean, culprit)
     tl.store(row + TRAIN_LOSS + tl.arange(0, 1), mean)

@@ -1,4 +1,4 @@
-"""A step's rates, and the step of every optimizer, in the epilogue of whoever has the gradient.
+"""A step's rates, and the step of every optimizer, in the epilogue of the kernel with the gradient.
 
 Formulas: torch.optim (``sweep.trainer.optimizers``), t counted from 1:
 sgd       m = mu m + g,  w -= rate (nesterov: g + mu m, else m)
@@ -9,14 +9,17 @@ adagrad   v += g^2,  w -= rate g / (sqrt(v) + eps)
 Weight decay adds decay w to g; in adamw w is first multiplied by 1 - rate decay instead.
 """
 
+from typing import Any, NamedTuple
+
 import triton
 from triton import language as tl
 
-from sweep.trainer.fused.kernels.codes import (
+from sweep.trainer.fused.kernels.tables import (
     ADAGRAD,
     ADAMW,
     BETA1,
     BETA2,
+    CHOICE_COLUMNS,
     COSINE,
     DECOUPLED_DECAY,
     EPS,
@@ -24,22 +27,21 @@ from sweep.trainer.fused.kernels.codes import (
     LEARNING_RATE,
     LINEAR_WARMUP,
     MOMENTUM,
-    N_CODES,
-    N_NUMBERS,
-    N_RATES,
-    N_SETTINGS,
     N_STEPS,
     N_WARMUP,
     NESTEROV,
     ONE_MINUS_BETA1,
     OPTIMIZER,
+    OPTIMIZER_COLUMNS,
     RATE,
     RMSPROP,
     ROOT_CORRECTION,
     SCHEDULE,
+    SCHEDULE_COLUMNS,
     SECOND_ADDED,
     SECOND_KEPT,
     SGD,
+    STEP_COLUMNS,
     STEP_SIZE,
     USES_FIRST,
     USES_SECOND,
@@ -47,19 +49,28 @@ from sweep.trainer.fused.kernels.codes import (
 )
 
 
-@triton.jit(do_not_specialize=["K"])
-def begin_step(count, codes, settings, steps_done, position, rates, K, BLOCK_K: tl.constexpr):
+@triton.jit(do_not_specialize=["n_slots"])
+def begin_step(
+    tile_count,
+    choice_table,
+    schedule_table,
+    steps_done,
+    position,
+    step_table,
+    n_slots,
+    BLOCK_K: tl.constexpr,
+):
     """Rates of the step to come, for every slot that works; counts it in ``steps_done`` (K,).
 
     ``position`` (K,) moves on to the step's batch of the epoch; -1 before the first.
     """
     slot = tl.program_id(0) * BLOCK_K + tl.arange(0, BLOCK_K)
-    works = slot < K
-    works = works & (tl.load(count + slot, mask=works, other=0) > 0)
+    works = slot < n_slots
+    works = works & (tl.load(tile_count + slot, mask=works, other=0) > 0)
     done = tl.load(steps_done + slot, mask=works, other=0)
-    n_steps = tl.load(codes + slot * N_CODES + N_STEPS, mask=works, other=1)
-    n_warmup = tl.load(codes + slot * N_CODES + N_WARMUP, mask=works, other=1)
-    schedule = tl.load(codes + slot * N_CODES + SCHEDULE, mask=works, other=0)
+    n_steps = tl.load(choice_table + slot * CHOICE_COLUMNS + N_STEPS, mask=works, other=1)
+    n_warmup = tl.load(choice_table + slot * CHOICE_COLUMNS + N_WARMUP, mask=works, other=1)
+    schedule = tl.load(choice_table + slot * CHOICE_COLUMNS + SCHEDULE, mask=works, other=0)
 
     now = done.to(tl.float64)
     cosine = 0.5 * (1.0 + tl.cos(now / n_steps.to(tl.float64) * 3.141592653589793))
@@ -67,7 +78,7 @@ def begin_step(count, codes, settings, steps_done, position, rates, K, BLOCK_K: 
     factor = tl.where(schedule == COSINE, cosine, 1.0)
     factor = tl.where(schedule == LINEAR_WARMUP, warmup, factor)
 
-    setting = settings + slot * N_SETTINGS
+    setting = schedule_table + slot * SCHEDULE_COLUMNS
     rate = factor * tl.load(setting + LEARNING_RATE, mask=works, other=0.0)
     decay = tl.load(setting + DECOUPLED_DECAY, mask=works, other=0.0)
     beta1 = tl.load(setting + BETA1, mask=works, other=0.0)
@@ -78,7 +89,7 @@ def begin_step(count, codes, settings, steps_done, position, rates, K, BLOCK_K: 
     correction1 = tl.where(beta1 > 0.0, correction1, 1.0)
     correction2 = tl.where(beta2 > 0.0, correction2, 1.0)
 
-    row = rates + slot * N_RATES
+    row = step_table + slot * STEP_COLUMNS
     tl.store(row + RATE, rate.to(tl.float32), mask=works)
     tl.store(row + STEP_SIZE, (rate / correction1).to(tl.float32), mask=works)
     tl.store(row + ROOT_CORRECTION, tl.sqrt(correction2).to(tl.float32), mask=works)
@@ -88,41 +99,59 @@ def begin_step(count, codes, settings, steps_done, position, rates, K, BLOCK_K: 
     tl.store(position + slot, at + 1, mask=works)
 
 
+class UpdateRule(NamedTuple):
+    """How a slot's parameters step: a row of each table, as scalars of a kernel."""
+
+    optimizer: Any
+    uses_first: Any
+    uses_second: Any
+    nesterov: Any
+    rate: Any
+    step_size: Any
+    root_correction: Any
+    kept: Any
+    momentum: Any
+    decay: Any
+    first_added: Any
+    second_kept: Any
+    second_added: Any
+    eps: Any
+
+
 @triton.jit
-def rule_of(slot, codes, rates, numbers):
-    """How a slot's parameters step: read once, before any loop."""
-    code = codes + slot * N_CODES
-    rate = rates + slot * N_RATES
-    number = numbers + slot * N_NUMBERS
-    return (
-        tl.load(code + OPTIMIZER),
-        tl.load(code + USES_FIRST) != 0,
-        tl.load(code + USES_SECOND) != 0,
-        tl.load(code + NESTEROV) != 0,
-        tl.load(rate + RATE),
-        tl.load(rate + STEP_SIZE),
-        tl.load(rate + ROOT_CORRECTION),
-        tl.load(rate + KEPT),
-        tl.load(number + MOMENTUM),
-        tl.load(number + WEIGHT_DECAY),
-        tl.load(number + ONE_MINUS_BETA1),
-        tl.load(number + SECOND_KEPT),
-        tl.load(number + SECOND_ADDED),
-        tl.load(number + EPS),
+def load_update_rule(slot, choice_table, step_table, optimizer_table):
+    """Load a slot's rule; once, before any loop."""
+    choice = choice_table + slot * CHOICE_COLUMNS
+    rate = step_table + slot * STEP_COLUMNS
+    setting = optimizer_table + slot * OPTIMIZER_COLUMNS
+    return UpdateRule(
+        optimizer=tl.load(choice + OPTIMIZER),
+        uses_first=tl.load(choice + USES_FIRST) != 0,
+        uses_second=tl.load(choice + USES_SECOND) != 0,
+        nesterov=tl.load(choice + NESTEROV) != 0,
+        rate=tl.load(rate + RATE),
+        step_size=tl.load(rate + STEP_SIZE),
+        root_correction=tl.load(rate + ROOT_CORRECTION),
+        kept=tl.load(rate + KEPT),
+        momentum=tl.load(setting + MOMENTUM),
+        decay=tl.load(setting + WEIGHT_DECAY),
+        first_added=tl.load(setting + ONE_MINUS_BETA1),
+        second_kept=tl.load(setting + SECOND_KEPT),
+        second_added=tl.load(setting + SECOND_ADDED),
+        eps=tl.load(setting + EPS),
     )
 
 
 @triton.jit
-def recall(weights, firsts, seconds, offsets, mask, rule):
-    """What ``step`` begins with: weights and both moments, those that the optimizer has.
+def load_parameters(weights, firsts, seconds, offsets, mask, rule):
+    """Load what ``step`` begins with: weights, and those moments that the optimizer has.
 
-    Apart from it, so that a program can ask for them before it sums up the gradient: then the
+    Apart from ``step``, so that a program can ask for them before it sums up the gradient: then the
     memory, which is what an update waits for, works meanwhile.
     """
-    uses_first, uses_second = rule[1], rule[2]
     weight = tl.load(weights + offsets, mask=mask, other=0.0)
-    first = tl.load(firsts + offsets, mask=mask & uses_first, other=0.0)
-    second = tl.load(seconds + offsets, mask=mask & uses_second, other=0.0)
+    first = tl.load(firsts + offsets, mask=mask & rule.uses_first, other=0.0)
+    second = tl.load(seconds + offsets, mask=mask & rule.uses_second, other=0.0)
     return weight, first, second
 
 
@@ -139,60 +168,44 @@ def step(
     gradient,
     rule,
 ):
-    """Move what was recalled along the gradient, and store it.
+    """Move loaded parameters along the gradient, and store them.
 
-    The weights as they are now, 0 where the mask is not.
+    Returns the weights as they are now, 0 where the mask is not.
     """
-    (
-        optimizer,
-        uses_first,
-        uses_second,
-        nesterov,
-        rate,
-        step_size,
-        root_correction,
-        kept,
-        momentum,
-        decay,
-        first_added,
-        second_kept,
-        second_added,
-        eps,
-    ) = rule
-    if optimizer == ADAMW:
-        weight = weight * kept
-    elif decay != 0.0:
-        gradient = gradient + decay * weight
+    if rule.optimizer == ADAMW:
+        weight = weight * rule.kept
+    elif rule.decay != 0.0:
+        gradient = gradient + rule.decay * weight
 
-    if optimizer == SGD:
-        if momentum != 0.0:
-            first = momentum * first + gradient
-            gradient = tl.where(nesterov, gradient + momentum * first, first)
-        weight = weight - rate * gradient
-    elif optimizer == RMSPROP:
-        second = second_kept * second + second_added * gradient * gradient
-        gradient = gradient / (tl.sqrt(second) + eps)
-        if momentum != 0.0:
-            first = momentum * first + gradient
+    if rule.optimizer == SGD:
+        if rule.momentum != 0.0:
+            first = rule.momentum * first + gradient
+            gradient = tl.where(rule.nesterov, gradient + rule.momentum * first, first)
+        weight = weight - rule.rate * gradient
+    elif rule.optimizer == RMSPROP:
+        second = rule.second_kept * second + rule.second_added * gradient * gradient
+        gradient = gradient / (tl.sqrt(second) + rule.eps)
+        if rule.momentum != 0.0:
+            first = rule.momentum * first + gradient
             gradient = first
-        weight = weight - rate * gradient
-    elif optimizer == ADAGRAD:
+        weight = weight - rule.rate * gradient
+    elif rule.optimizer == ADAGRAD:
         second = second + gradient * gradient
-        weight = weight - rate * gradient / (tl.sqrt(second) + eps)
+        weight = weight - rule.rate * gradient / (tl.sqrt(second) + rule.eps)
     else:
-        first = first + first_added * (gradient - first)
-        second = second_kept * second + second_added * gradient * gradient
-        root = tl.sqrt(second) / root_correction + eps
-        weight = weight - step_size * first / root
+        first = first + rule.first_added * (gradient - first)
+        second = rule.second_kept * second + rule.second_added * gradient * gradient
+        root = tl.sqrt(second) / rule.root_correction + rule.eps
+        weight = weight - rule.step_size * first / root
 
     tl.store(weights + offsets, weight, mask=mask)
-    tl.store(firsts + offsets, first, mask=mask & uses_first)
-    tl.store(seconds + offsets, second, mask=mask & uses_second)
+    tl.store(firsts + offsets, first, mask=mask & rule.uses_first)
+    tl.store(seconds + offsets, second, mask=mask & rule.uses_second)
     return tl.where(mask, weight, 0.0)
 
 
 @triton.jit
-def recall_and_step(weights, firsts, seconds, offsets, mask, gradient, rule):
-    """Both, where there is nothing to be done in between."""
-    weight, first, second = recall(weights, firsts, seconds, offsets, mask, rule)
+def load_and_step(weights, firsts, seconds, offsets, mask, gradient, rule):
+    """Load parameters and step, where there is nothing to be done in between."""
+    weight, first, second = load_parameters(weights, firsts, seconds, offsets, mask, rule)
     step(weights, firsts, seconds, offsets, mask, weight, first, second, gradient, rule)

@@ -1,11 +1,11 @@
-"""What the tables that kernels read hold, by column, and the numbers that stand for words."""
+"""Columns of the tables that kernels read, and the numbers that stand for choices."""
 
 from triton import language as tl
 
 from sweep.names import Activation
 from sweep.trainer import units
 
-# codes: (K, N_CODES) int32, what a slot does.
+# choice_table: (K, CHOICE_COLUMNS) int32, what a slot does.
 ACTIVATION = tl.constexpr(0)
 OUTPUT = tl.constexpr(1)
 LOSS = tl.constexpr(2)
@@ -19,16 +19,16 @@ USES_FIRST = tl.constexpr(8)
 USES_SECOND = tl.constexpr(9)
 #: Whether a unit that is never above 0 is dead.
 CAN_DIE = tl.constexpr(10)
-N_CODES = tl.constexpr(11)
+CHOICE_COLUMNS = tl.constexpr(11)
 
-# settings: (K, N_SETTINGS) float64, from which each step's rates are computed.
+# schedule_table: (K, SCHEDULE_COLUMNS) float64, from which each step's rates are computed.
 LEARNING_RATE = tl.constexpr(0)
 BETA1 = tl.constexpr(1)
 BETA2 = tl.constexpr(2)
 DECOUPLED_DECAY = tl.constexpr(3)
-N_SETTINGS = tl.constexpr(4)
+SCHEDULE_COLUMNS = tl.constexpr(4)
 
-# rates: (K, N_RATES) float32, of the present step.
+# step_table: (K, STEP_COLUMNS) float32, the rates of the present step.
 RATE = tl.constexpr(0)
 #: adam: rate / (1 - beta1^t).
 STEP_SIZE = tl.constexpr(1)
@@ -36,10 +36,10 @@ STEP_SIZE = tl.constexpr(1)
 ROOT_CORRECTION = tl.constexpr(2)
 #: adamw: 1 - rate * decay.
 KEPT = tl.constexpr(3)
-N_RATES = tl.constexpr(4)
+STEP_COLUMNS = tl.constexpr(4)
 
-# numbers: (K, N_NUMBERS) float32, the same in every step. Complements are taken in float64 first:
-# 1 - 0.999 in float32 is off by 5e-5.
+# optimizer_table: (K, OPTIMIZER_COLUMNS) float32, the same in every step. Complements are taken in
+# float64 first: 1 - 0.999 in float32 is off by 5e-5.
 DELTA = tl.constexpr(0)
 MOMENTUM = tl.constexpr(1)
 ONE_MINUS_BETA1 = tl.constexpr(2)
@@ -49,7 +49,7 @@ EPS = tl.constexpr(5)
 WEIGHT_DECAY = tl.constexpr(6)
 #: A bounded unit is saturated where its input is larger than this.
 SATURATED_FROM = tl.constexpr(7)
-N_NUMBERS = tl.constexpr(8)
+OPTIMIZER_COLUMNS = tl.constexpr(8)
 
 #: As ``units`` has them: a saturated output, and how far off a stuck one is.
 OUTPUT_SATURATED_FROM = tl.constexpr(units.SATURATED_FROM[Activation.SIGMOID])
@@ -79,13 +79,15 @@ CONSTANT = tl.constexpr(0)
 COSINE = tl.constexpr(1)
 LINEAR_WARMUP = tl.constexpr(2)
 
-# tile_sums: (T, N_TILE_SUMS) float64.
+# tile_sums: (T, N_TILE_SUMS) float64. The last three count numbers that are not finite.
 ENCODER_SQUARES = tl.constexpr(0)
 DECODER_SQUARES = tl.constexpr(1)
-NOT_FINITE = tl.constexpr(2)
-DEAD = tl.constexpr(3)
-SATURATED = tl.constexpr(4)
-N_TILE_SUMS = tl.constexpr(5)
+DEAD = tl.constexpr(2)
+SATURATED = tl.constexpr(3)
+ENCODER_NOT_FINITE = tl.constexpr(4)
+ENCODER_BIAS_NOT_FINITE = tl.constexpr(5)
+DECODER_NOT_FINITE = tl.constexpr(6)
+N_TILE_SUMS = tl.constexpr(7)
 
 # sums: (K, D tiles, N_SUMS) float64, of the images measured so far.
 SQUARES = tl.constexpr(0)
@@ -95,11 +97,12 @@ EXACT = tl.constexpr(2)
 STUCK = tl.constexpr(3)
 N_SUMS = tl.constexpr(4)
 
-# report: (K, N_REPORT) float64, what leaves the device at the end of an epoch. The first five are
-# the sums over the slot's tiles, in their order.
-TRAIN_LOSS = tl.constexpr(5)
-REPORT_SQUARES = tl.constexpr(6)
-REPORT_ENTROPY = tl.constexpr(7)
-REPORT_EXACT = tl.constexpr(8)
-REPORT_STUCK = tl.constexpr(9)
-N_REPORT = tl.constexpr(10)
+# report: (K, N_REPORT) float64, what leaves the device at the end of an epoch. It begins with the
+# sums over the slot's tiles, in their order.
+DECODER_BIAS_NOT_FINITE = tl.constexpr(7)
+TRAIN_LOSS = tl.constexpr(8)
+REPORT_SQUARES = tl.constexpr(9)
+REPORT_ENTROPY = tl.constexpr(10)
+REPORT_EXACT = tl.constexpr(11)
+REPORT_STUCK = tl.constexpr(12)
+N_REPORT = tl.constexpr(13)

@@ -1,0 +1,134 @@
+"""A population's memory on the device.
+
+Notation: K slots, T tiles of R hidden units, B examples, D inputs, S steps of an epoch, P blocks of
+outputs, C classes.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sweep.trainer.fused.kernels import tables
+from sweep.trainer.fused.launches import LaunchShape
+from sweep.trainer.fused.layout import Place
+from sweep.trainer.fused.table_rows import TableRows
+from sweep.trainer.fused.transfers import to_device
+from sweep.trainer.initialisation import Weights
+
+
+class Layer(NamedTuple):
+    """One of the four parameters, of all slots, and what the optimizers remember of it."""
+
+    weight: Tensor
+    first: Tensor
+    second: Tensor
+
+
+class PopulationArrays:
+    """Weights, moments, tables and scratch of all slots; what is fixed for the whole population."""
+
+    def __init__(
+        self,
+        shape: LaunchShape,
+        device: torch.device,
+        *,
+        n_train: int,
+        n_evaluated: int,
+        n_classes: int,
+        steps_per_epoch: int,
+    ) -> None:
+        self.shape, self.device = shape, device
+        k, t, d = shape.n_slots, shape.n_tiles, shape.n_inputs
+        rows = t * shape.config.units
+
+        self.encoder, self.decoder = self._with_moments(rows, d), self._with_moments(rows, d)
+        self.encoder_bias, self.decoder_bias = self._with_moments(rows), self._with_moments(k, d)
+        self.z = self._zeros(t, shape.batch_size, shape.config.units)
+        self.grad_hidden = self._zeros(t, shape.config.units, shape.batch_size)
+        #: Reconstructions while measuring.
+        self.grad_logits = self._zeros(k, shape.batch_size, d)
+        self.losses = self._zeros(steps_per_epoch, k, shape.n_parts)
+
+        self.choice_table = self._zeros(k, int(tables.CHOICE_COLUMNS), dtype=torch.int32)
+        self.schedule_table = self._zeros(k, int(tables.SCHEDULE_COLUMNS), dtype=torch.float64)
+        self.optimizer_table = self._zeros(k, int(tables.OPTIMIZER_COLUMNS))
+        self.step_table = self._zeros(k, int(tables.STEP_COLUMNS))
+        #: Steps of each slot's training; the step of the epoch; the batch that is measured.
+        self.steps_done, self.position, self.page = (
+            self._zeros(k, dtype=torch.int32) for _ in range(3)
+        )
+        self.order = self._zeros(k, n_train, dtype=torch.int32)
+        #: The order of images that are only measured: one for all slots.
+        self.in_line = torch.arange(n_evaluated, dtype=torch.int32, device=device)
+
+        self.active, self.saturated = (self._zeros(rows, dtype=torch.int32) for _ in range(2))
+        self.tile_sums = self._zeros(t, int(tables.N_TILE_SUMS), dtype=torch.float64)
+        self.sums = self._zeros(k, shape.n_parts, int(tables.N_SUMS), dtype=torch.float64)
+        self.class_squares = self._zeros(k, shape.n_parts, n_classes, dtype=torch.float64)
+        self.report = self._zeros(k, int(tables.N_REPORT), dtype=torch.float64)
+
+    @property
+    def by_name(self) -> dict[str, Tensor]:
+        """All of them, by the names of kernel parameters."""
+        named = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                named |= {
+                    name: value.weight,
+                    f"{name}_first": value.first,
+                    f"{name}_second": value.second,
+                }
+        return named
+
+    def write_slot(self, place: Place, rows: TableRows, weights: Weights) -> None:
+        """Write a new trial's settings and first weights, and moments of 0."""
+        at, slot = self.unit_rows(place), place.slot
+        tables = (self.choice_table, self.schedule_table, self.optimizer_table)
+        for table, values in zip(tables, rows, strict=True):
+            table[slot].copy_(to_device(torch.tensor(values, dtype=table.dtype), self.device))
+        self.steps_done[slot] = 0
+        new = (
+            (self.encoder, at, weights.encoder_weight),
+            (self.decoder, at, weights.decoder_weight.T),
+            (self.encoder_bias, at, weights.encoder_bias),
+            (self.decoder_bias, self.index([slot]), weights.decoder_bias[None]),
+        )
+        for layer, index, values in new:
+            layer.weight.index_copy_(0, index, to_device(values, self.device))
+            layer.first.index_fill_(0, index, 0.0)
+            layer.second.index_fill_(0, index, 0.0)
+
+    def write_order(self, slot: int, order: Tensor) -> None:
+        """Set in which order a slot visits the images in the epoch to come, (N,) int32."""
+        self.order[slot].copy_(order, non_blocking=True)
+
+    def read_slot(self, place: Place) -> Weights:
+        """Return a slot's present weights, on the CPU."""
+        return Weights(*(weight.cpu() for weight in self.copy_slot(place)))
+
+    def copy_slot(self, place: Place) -> Weights:
+        """Return a slot's present weights, copied on the device."""
+        at = self.unit_rows(place)
+        return Weights(
+            encoder_weight=self.encoder.weight[at],
+            encoder_bias=self.encoder_bias.weight[at],
+            decoder_weight=self.decoder.weight[at].T.contiguous(),
+            decoder_bias=self.decoder_bias.weight[place.slot].clone(),
+        )
+
+    def unit_rows(self, place: Place) -> Tensor:
+        """Return the rows of a place's units, (hidden width,)."""
+        units = self.shape.config.units
+        rows = (torch.tensor(place.tiles)[:, None] * units + torch.arange(units)).flatten()
+        return to_device(rows[: place.hidden_width], self.device)
+
+    def index(self, slots: Sequence[int]) -> Tensor:
+        return to_device(torch.tensor(slots), self.device)
+
+    def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.zeros(shape, dtype=dtype, device=self.device)
+
+    def _with_moments(self, *shape: int) -> Layer:
+        return Layer(*(self._zeros(*shape) for _ in range(3)))

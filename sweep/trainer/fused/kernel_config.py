@@ -1,0 +1,81 @@
+"""How large the kernels' blocks are, and what each launch asks of the compiler."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelConfig:
+    """Sizes of blocks, powers of 2 from 16 on, and launch options. Another size rounds otherwise.
+
+    Two updates share a batch of examples: if it fits one block, they also make the next kernel's
+    inputs; a larger one they sum block by block.
+    """
+
+    #: R
+    units: int = 32
+    examples: int = 128
+    #: Inputs or outputs of a program of decode, and taken at a time in both updates.
+    outputs: int = 64
+    #: Inputs or outputs taken at a time in encode and hidden_gradient.
+    inputs: int = 32
+    #: Examples in decode and measure whose outputs registers hold; two such blocks are one step.
+    decoded_examples: int = 64
+    #: Examples taken at a time for slots of one tile.
+    single_tile_examples: int = 32
+    #: The largest batch that is a single block for both updates.
+    single_block_examples: int = 128
+    #: Examples of a larger one that they take at a time.
+    summed_examples: int = 32
+    #: Steps of their innermost loop whose loads are under way at a time: with a single block, where
+    #: it goes over inputs or outputs, and with several, where it goes over examples.
+    single_block_stages: int = 2
+    summed_stages: int = 4
+    #: Warps of a program in decode, measure and both updates: with 4 they need too many registers.
+    warps: int = 8
+    #: Registers of a thread there, so that two programs share a multiprocessor.
+    registers: int = 128
+    #: The same for slots of one tile, so that three programs do.
+    single_tile_warps: int = 4
+    single_tile_stages: int = 2
+    single_tile_registers: int = 168
+    #: Registers of a thread in hidden_gradient, which has 4 warps, so that three programs do.
+    hidden_registers: int = 168
+
+    def examples_for(self, batch_size: int) -> int:
+        """Examples of a block, no larger than the batch needs."""
+        return max(16, min(self.examples, power_of_2(batch_size)))
+
+    def decoded_for(self, batch_size: int) -> int:
+        return max(16, min(self.decoded_examples, self.examples_for(batch_size) // 2))
+
+    def single_tile_examples_for(self, batch_size: int) -> int:
+        return min(self.single_tile_examples, self.examples_for(batch_size))
+
+    def is_single_block(self, batch_size: int) -> bool:
+        """Whether both updates have a batch in one block, and do more than to update."""
+        return batch_size <= self.single_block_examples
+
+    def summed_for(self, batch_size: int) -> int:
+        """Examples that both updates take at a time."""
+        if self.is_single_block(batch_size):
+            return max(16, power_of_2(batch_size))
+        return self.summed_examples
+
+    def update_stages_for(self, batch_size: int) -> int:
+        single_block = self.is_single_block(batch_size)
+        return self.single_block_stages if single_block else self.summed_stages
+
+
+#: Precisions of products, and the configuration for each: exact ones keep their factors in
+#: registers, which hold no whole batch.
+PRECISIONS = {
+    "tf32": KernelConfig(),
+    "ieee": KernelConfig(
+        single_block_examples=0, decoded_examples=32, registers=255, single_tile_registers=255
+    ),
+}
+
+
+def power_of_2(n: int) -> int:
+    """The next power of 2 that is not smaller."""
+    return 1 << (n - 1).bit_length()

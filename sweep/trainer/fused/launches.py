@@ -1,0 +1,141 @@
+"""Launch a kernel on arrays that are bound to its parameters by name.
+
+What a launch needs besides arrays follows from the population's shape: its grid, the sizes that are
+compiled in, and options for the compiler.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from sweep.trainer.fused import kernels
+from sweep.trainer.fused.kernel_config import KernelConfig, power_of_2
+
+#: (kernel, grid, arguments …): makes a launch, or what else is to be done with one.
+Launch = Callable[..., object]
+
+Grid = tuple[int, ...]
+
+#: Slots of a program of begin_step.
+BLOCK_K = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchShape:
+    """The sizes that are fixed for a population, and each kernel's grid and options."""
+
+    #: K
+    n_slots: int
+    #: T
+    n_tiles: int
+    #: B
+    batch_size: int
+    #: D
+    n_inputs: int
+    #: "tf32" or "ieee".
+    precision: str
+    config: KernelConfig
+
+    @property
+    def n_parts(self) -> int:
+        """P, blocks of outputs."""
+        return ceil(self.n_inputs / self.config.outputs)
+
+    @property
+    def single_tile(self) -> bool:
+        """Whether slots of one tile have their own kernel: if their parts fit into G's place."""
+        return self.n_parts * self.config.units <= self.n_inputs
+
+    @property
+    def single_block(self) -> bool:
+        """Whether a batch is a single block for both updates."""
+        return self.config.is_single_block(self.batch_size)
+
+    def grid(self, kernel: str) -> Grid:
+        """Programs of a launch."""
+        return {
+            "begin_step": (ceil(self.n_slots / BLOCK_K),),
+            "encode": (self.n_tiles, ceil(self.batch_size / self._examples)),
+            "decode": (self.n_parts, self.n_slots),
+            "decode_single_tile": (self.n_parts, self.n_slots),
+            "measure": (self.n_parts, self.n_slots),
+            "summarise_slots": (self.n_slots,),
+        }.get(kernel, (self.n_tiles,))
+
+    def sizes(self, kernel: str) -> dict[str, object]:
+        """What is compiled in, by the names of parameters, and the compiler's options."""
+        sizes = {
+            "B": self.batch_size,
+            "D": self.n_inputs,
+            "BLOCK_R": self.config.units,
+            "BLOCK_B": self._examples,
+            "BLOCK_D": self.config.outputs,
+            "BLOCK_K": BLOCK_K,
+            "BLOCK_PARTS": power_of_2(self.n_parts),
+            "PARTS": self.n_parts,
+            "PRECISION": self.precision,
+            "SINGLE_BLOCK": self.single_block,
+            "SINGLE_TILE": int(self.single_tile),
+        } | self._own_sizes(kernel)
+        named = parameters(kernel)
+        return {name: sizes[name] for name in sizes if name in named or name in _OPTIONS}
+
+    @property
+    def _examples(self) -> int:
+        return self.config.examples_for(self.batch_size)
+
+    def _own_sizes(self, kernel: str) -> dict[str, object]:
+        """What differs from kernel to kernel."""
+        config, batch_size = self.config, self.batch_size
+        shared: dict[str, object] = {"num_warps": config.warps, "maxnreg": config.registers}
+        decode = {"BLOCK_B": config.decoded_for(batch_size)} | shared
+        update = {
+            "BLOCK_B": config.summed_for(batch_size),
+            "num_stages": config.update_stages_for(batch_size),
+        } | shared
+        own: dict[str, dict[str, object]] = {
+            "encode": {"BLOCK_D": config.inputs},
+            "decode": decode,
+            "decode_single_tile": {
+                "BLOCK_B": config.single_tile_examples_for(batch_size),
+                "num_warps": config.single_tile_warps,
+                "num_stages": config.single_tile_stages,
+                "maxnreg": config.single_tile_registers,
+            },
+            "hidden_gradient": {"BLOCK_D": config.inputs, "maxnreg": config.hidden_registers},
+            "update_decoder": update,
+            "update_encoder": update,
+            "measure": decode,
+        }
+        return own.get(kernel, {})
+
+
+_OPTIONS = {"num_warps", "num_stages", "maxnreg"}
+
+
+def parameters(kernel: str) -> list[str]:
+    """The names of a kernel's parameters, in their order."""
+    return list(getattr(kernels, kernel).arg_names)
+
+
+def launch_kernel(
+    kernel: str,
+    shape: LaunchShape,
+    arrays: Mapping[str, object],
+    launch: Launch | None = None,
+) -> object:
+    """Launch one kernel alone, on these arrays and numbers; others than its own are ignored.
+
+    Raises TypeError if one that it takes is missing.
+    """
+    sizes = shape.sizes(kernel)
+    names = [name for name in parameters(kernel) if name not in sizes]
+    if missing := [name for name in names if name not in arrays]:
+        raise TypeError(f"kernel '{kernel}' needs {', '.join(missing)}: no such array was given.")
+    arguments = [arrays[name] for name in names]
+    return (launch or run)(getattr(kernels, kernel), shape.grid(kernel), *arguments, **sizes)
+
+
+def run(kernel: Any, grid: Grid, *arguments: object, **sizes: object) -> object:
+    return kernel[grid](*arguments, **sizes)

@@ -1,0 +1,110 @@
+"""A trial's configuration as rows of the tables that kernels read (``kernels.tables``)."""
+
+import math
+from typing import NamedTuple
+
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule
+from sweep.trainer.fused.kernels import tables
+from sweep.trainer.units import CAN_DIE, SATURATED_FROM
+from sweep.trial import TrialConfig
+
+
+class TableRows(NamedTuple):
+    """One slot's row of each table."""
+
+    choices: list[int]
+    #: float64 on the device.
+    schedule: list[float]
+    #: float32 on the device.
+    optimizer: list[float]
+
+
+def rows_of(config: TrialConfig, steps_per_epoch: int) -> TableRows:
+    return TableRows(
+        _choices(config, steps_per_epoch), _schedule_settings(config), _optimizer_settings(config)
+    )
+
+
+def check(config: TrialConfig) -> None:
+    """Raises ValueError for what the reference trainer refuses."""
+    if config.loss is Loss.BCE and config.output is not Output.SIGMOID:
+        raise ValueError(f"loss bce needs output sigmoid, not {config.output}.")
+
+
+def _choices(config: TrialConfig, steps_per_epoch: int) -> list[int]:
+    row = [0] * int(tables.CHOICE_COLUMNS)
+    row[tables.ACTIVATION] = _value(ACTIVATIONS[config.activation])
+    row[tables.OUTPUT] = _value(OUTPUTS[config.output])
+    row[tables.LOSS] = _value(LOSSES[config.loss])
+    row[tables.OPTIMIZER] = _value(OPTIMIZERS[config.optimizer])
+    row[tables.SCHEDULE] = _value(SCHEDULES[config.schedule])
+    row[tables.NESTEROV] = int(config.nesterov)
+    row[tables.N_STEPS] = config.epochs * steps_per_epoch
+    row[tables.N_WARMUP] = max(1, config.warmup_epochs * steps_per_epoch)
+    row[tables.USES_FIRST] = int(_uses_first(config))
+    row[tables.USES_SECOND] = int(config.optimizer is not Optimizer.SGD)
+    row[tables.CAN_DIE] = int(config.activation in CAN_DIE)
+    return row
+
+
+def _value(code: object) -> int:
+    return int(getattr(code, "value", code))  # type: ignore[call-overload, no-any-return]
+
+
+def _uses_first(config: TrialConfig) -> bool:
+    if config.optimizer in (Optimizer.SGD, Optimizer.RMSPROP):
+        return config.momentum != 0.0
+    return config.optimizer is not Optimizer.ADAGRAD
+
+
+def _schedule_settings(config: TrialConfig) -> list[float]:
+    row = [0.0] * int(tables.SCHEDULE_COLUMNS)
+    row[tables.LEARNING_RATE] = config.learning_rate
+    row[tables.BETA1] = config.beta1
+    row[tables.BETA2] = config.beta2
+    row[tables.DECOUPLED_DECAY] = config.weight_decay
+    return row
+
+
+def _optimizer_settings(config: TrialConfig) -> list[float]:
+    row = [0.0] * int(tables.OPTIMIZER_COLUMNS)
+    kept = config.alpha if config.optimizer is Optimizer.RMSPROP else config.beta2
+    row[tables.DELTA] = config.delta
+    row[tables.MOMENTUM] = config.momentum
+    row[tables.ONE_MINUS_BETA1] = 1.0 - config.beta1
+    row[tables.SECOND_KEPT] = kept
+    row[tables.SECOND_ADDED] = 1.0 - kept
+    row[tables.EPS] = config.eps
+    row[tables.WEIGHT_DECAY] = config.weight_decay
+    row[tables.SATURATED_FROM] = SATURATED_FROM.get(config.activation, math.inf)
+    return row
+
+
+ACTIVATIONS = {
+    Activation.LINEAR: tables.LINEAR,
+    Activation.RELU: tables.RELU,
+    Activation.LEAKY_RELU: tables.LEAKY_RELU,
+    Activation.ELU: tables.ELU,
+    Activation.GELU: tables.GELU,
+    Activation.SILU: tables.SILU,
+    Activation.TANH: tables.TANH,
+    Activation.SIGMOID: tables.SIGMOID,
+}
+
+OUTPUTS = {Output.LINEAR: tables.LINEAR, Output.SIGMOID: tables.SIGMOID}
+
+LOSSES = {Loss.BCE: tables.BCE, Loss.MSE: tables.MSE, Loss.L1: tables.L1, Loss.HUBER: tables.HUBER}
+
+OPTIMIZERS = {
+    Optimizer.SGD: tables.SGD,
+    Optimizer.ADAM: tables.ADAM,
+    Optimizer.ADAMW: tables.ADAMW,
+    Optimizer.RMSPROP: tables.RMSPROP,
+    Optimizer.ADAGRAD: tables.ADAGRAD,
+}
+
+SCHEDULES = {
+    Schedule.CONSTANT: tables.CONSTANT,
+    Schedule.COSINE: tables.COSINE,
+    Schedule.LINEAR_WARMUP: tables.LINEAR_WARMUP,
+}

@@ -1,0 +1,61 @@
+"""A trial in the fused trainer: its place on the device, and its numbers so far."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sweep.active_trial import ActiveTrial
+from sweep.trainer.fused.layout import Place
+from sweep.trainer.initialisation import Weights
+from sweep.trial import Diagnostics, EpochMetrics
+
+Row = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tested:
+    """A trial's measurements on the test set, as they came from the device."""
+
+    #: (S, N_REPORT)
+    report: Row
+    #: (S, C)
+    class_squares: Row
+    #: (images of the strip, D) of the first seed.
+    reconstructions: Tensor
+
+
+@dataclass(kw_only=True, eq=False)
+class FusedTrial(ActiveTrial):
+    """A trial in the population. S seeds, each in a slot of its own."""
+
+    #: One a seed.
+    places: tuple[Place, ...]
+    #: One a seed, of the next epoch, being drawn.
+    orders: list["Future[Tensor]"]
+    metrics: list[tuple[EpochMetrics, ...]] = field(default_factory=list)
+    diagnostics: tuple[Diagnostics, ...] = ()
+    tested: Tested | None = None
+    #: Its last ones, one a seed, on the CPU; it has no place any more then.
+    weights: tuple[Weights, ...] | None = None
+    #: When they are complete; None on a CPU.
+    weights_copied: torch.cuda.Event | None = None
+
+    @property
+    def slots(self) -> list[int]:
+        return [place.slot for place in self.places]
+
+    @property
+    def train_seconds(self) -> float:
+        """Mean over the seeds, as the reference trainer has it."""
+        spent = sum(metrics.seconds for epoch in self.metrics for metrics in epoch)
+        return spent / len(self.places)
+
+    @property
+    def last_error(self) -> float:
+        """The validation error of the last epoch here, mean over the seeds."""
+        last = [metrics.val_mse for metrics in self.metrics[-1]]
+        return sum(last) / len(last)
