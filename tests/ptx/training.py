@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
 from sweep.names import Activation, Loss, Schedule
+from sweep.trainer.fused.arrays import NewSlot
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.fused.launches import Launch
 from sweep.trainer.fused.layout import Layout, Place
 from sweep.trainer.fused.population import Images, Population
+from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.initialisation import Weights
 from sweep.trial import TrialConfig
@@ -85,8 +87,9 @@ class Twin:
         weights = make_weights(config.hidden_width, population.shape.n_inputs)
         order = torch.randperm(len(population.train), dtype=torch.int32)
         n_steps = population.steps_per_epoch
-        population.arrays.write_slot(places[0], rows_of(config, n_steps), weights)
-        population.arrays.write_order(places[0].slot, order)
+        rows = rows_of(config, n_steps)
+        population.arrays.write_slots([NewSlot(places[0], rows, RowWeights.of(weights))])
+        population.arrays.order[places[0].slot].copy_(order)
         parameters = [weight.double().requires_grad_() for weight in weights]
         optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, eps=config.eps)
         cosine = config.schedule is Schedule.COSINE
@@ -163,7 +166,9 @@ def forget(population: Population) -> None:
 
 def of_step(population: Population, twin: Twin, step: int) -> Differences:
     """After the population's step; the twin takes it here."""
-    x, weights = twin.batch(population, step), population.arrays.read_slot(twin.place)
+    x = twin.batch(population, step)
+    (rows,) = population.arrays.read_slots([twin.place])
+    weights = rows.as_weights()
     seen = float(population.arrays.losses[step, twin.place.slot].sum()) / x.numel()
     yield "loss", abs(seen / twin.step(x) - 1)
     for weight, expected in zip(weights, twin.parameters, strict=True):

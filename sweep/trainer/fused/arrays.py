@@ -13,9 +13,9 @@ from torch import Tensor
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.fused.launches import LaunchShape
 from sweep.trainer.fused.layout import Place
+from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.table_rows import TableRows
-from sweep.trainer.fused.transfers import to_device
-from sweep.trainer.initialisation import Weights
+from sweep.trainer.fused.transfers import stack_to_device, to_cpu, to_device
 
 
 class Layer(NamedTuple):
@@ -24,6 +24,14 @@ class Layer(NamedTuple):
     weight: Tensor
     first: Tensor
     second: Tensor
+
+
+class NewSlot(NamedTuple):
+    """A slot's new trial."""
+
+    place: Place
+    rows: TableRows
+    weights: RowWeights
 
 
 class PopulationArrays:
@@ -82,47 +90,55 @@ class PopulationArrays:
                 }
         return named
 
-    def write_slot(self, place: Place, rows: TableRows, weights: Weights) -> None:
-        """Write a new trial's settings and first weights, and moments of 0."""
-        at, slot = self.unit_rows(place), place.slot
+    def write_slots(self, slots: Sequence[NewSlot]) -> None:
+        """Write new trials' settings and first weights, and moments of 0: one copy an array."""
+        if not slots:
+            return
+        places = [slot.place for slot in slots]
+        at, index = self._unit_rows(places), self.index([place.slot for place in places])
         tables = (self.choice_table, self.schedule_table, self.optimizer_table)
-        for table, values in zip(tables, rows, strict=True):
-            table[slot].copy_(to_device(torch.tensor(values, dtype=table.dtype), self.device))
-        self.steps_done[slot] = 0
+        rows_of_tables = zip(*(slot.rows for slot in slots), strict=True)
+        for table, rows in zip(tables, rows_of_tables, strict=True):
+            values = torch.tensor(rows, dtype=table.dtype)
+            table.index_copy_(0, index, to_device(values, self.device))
+        self.steps_done.index_fill_(0, index, 0)
+        weights = [slot.weights for slot in slots]
         new = (
-            (self.encoder, at, weights.encoder_weight),
-            (self.decoder, at, weights.decoder_weight.T),
-            (self.encoder_bias, at, weights.encoder_bias),
-            (self.decoder_bias, self.index([slot]), weights.decoder_bias[None]),
+            (self.encoder, at, [one.encoder for one in weights]),
+            (self.decoder, at, [one.decoder for one in weights]),
+            (self.encoder_bias, at, [one.encoder_bias for one in weights]),
+            (self.decoder_bias, index, [one.decoder_bias[None] for one in weights]),
         )
-        for layer, index, values in new:
-            layer.weight.index_copy_(0, index, to_device(values, self.device))
-            layer.first.index_fill_(0, index, 0.0)
-            layer.second.index_fill_(0, index, 0.0)
+        for layer, where, parts in new:
+            layer.weight.index_copy_(0, where, stack_to_device(parts, self.device))
+            layer.first.index_fill_(0, where, 0.0)
+            layer.second.index_fill_(0, where, 0.0)
 
-    def write_order(self, slot: int, order: Tensor) -> None:
-        """Set in which order a slot visits the images in the epoch to come, (N,) int32."""
-        self.order[slot].copy_(order, non_blocking=True)
-
-    def read_slot(self, place: Place) -> Weights:
-        """Return a slot's present weights, on the CPU."""
-        return Weights(*(weight.cpu() for weight in self.copy_slot(place)))
-
-    def copy_slot(self, place: Place) -> Weights:
-        """Return a slot's present weights, copied on the device."""
-        at = self.unit_rows(place)
-        return Weights(
-            encoder_weight=self.encoder.weight[at],
-            encoder_bias=self.encoder_bias.weight[at],
-            decoder_weight=self.decoder.weight[at].T.contiguous(),
-            decoder_bias=self.decoder_bias.weight[place.slot].clone(),
+    def read_slots(self, places: Sequence[Place]) -> list[RowWeights]:
+        """Return the present weights of these places, on the CPU once what was launched is done."""
+        at = self._unit_rows(places)
+        widths = [place.hidden_width for place in places]
+        by_unit = (self.encoder, self.encoder_bias, self.decoder)
+        encoders, encoder_biases, decoders = (
+            torch.split(to_cpu(layer.weight[at]), widths) for layer in by_unit
         )
+        slots = self.index([place.slot for place in places])
+        decoder_biases = to_cpu(self.decoder_bias.weight[slots])
+        parts = zip(encoders, encoder_biases, decoders, decoder_biases, strict=True)
+        return [RowWeights(*part) for part in parts]
 
     def unit_rows(self, place: Place) -> Tensor:
         """Return the rows of a place's units, (hidden width,)."""
+        return self._unit_rows([place])
+
+    def _unit_rows(self, places: Sequence[Place]) -> Tensor:
         units = self.shape.config.units
-        rows = (torch.tensor(place.tiles)[:, None] * units + torch.arange(units)).flatten()
-        return to_device(rows[: place.hidden_width], self.device)
+        in_tile = torch.arange(units)
+        rows = [
+            (torch.tensor(place.tiles)[:, None] * units + in_tile).flatten()[: place.hidden_width]
+            for place in places
+        ]
+        return to_device(torch.cat(rows), self.device)
 
     def index(self, slots: Sequence[int]) -> Tensor:
         return to_device(torch.tensor(slots), self.device)

@@ -128,6 +128,6 @@ class Pictures:
 
 def saved_weights(trial: FusedTrial, data: DeviceData) -> bytes:
     """Return the first seed's weights as a file."""
-    assert trial.weights is not None
-    config = trial.spec.config
-    return save_model(Autoencoder(config, trial.weights[0], CPU), config, trial.spec.seeds[0], data)
+    assert trial.last_weights is not None
+    config, weights = trial.spec.config, trial.last_weights[0].as_weights()
+    return save_model(Autoencoder(config, weights, CPU), config, trial.spec.seeds[0], data)

@@ -17,17 +17,17 @@ class TileSchedule:
     """
 
     def __init__(self, n_slots: int, n_tiles: int, device: torch.device) -> None:
-        def empty(n: int) -> Tensor:
-            return torch.full((n,), -1, dtype=torch.int32, device=device)
-
-        self.tile_list, self.tile_slot, self.tile_units = (empty(n_tiles) for _ in range(3))
-        self.slot_list, self.tile_start = empty(n_slots), empty(n_slots)
-        self.tile_count = torch.zeros_like(self.tile_start)
+        sizes = [n_tiles] * 3 + [n_slots] * 3
+        #: One block of memory, so that a new schedule is one copy.
+        self._all = torch.full((sum(sizes),), -1, dtype=torch.int32, device=device)
+        self.tile_list, self.tile_slot, self.tile_units, *of_slots = torch.split(self._all, sizes)
+        self.slot_list, self.tile_start, self.tile_count = of_slots
+        self.tile_count.zero_()
 
     @property
     def arrays(self) -> dict[str, Tensor]:
-        """All of them, by the names of kernel parameters."""
-        return dict(vars(self))
+        """The arrays by the names of kernel parameters."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def assign(self, places: Sequence[Place], tile_units: int) -> None:
         """Work on these places from the next launch on."""
@@ -41,12 +41,5 @@ class TileSchedule:
                 tiles[n], owner[tile] = tile, place.slot
                 units[tile] = min(tile_units, place.hidden_width - j * tile_units)
                 n += 1
-        for tensor, values in (
-            (self.tile_list, tiles),
-            (self.tile_slot, owner),
-            (self.tile_units, units),
-            (self.slot_list, slots),
-            (self.tile_start, start),
-            (self.tile_count, count),
-        ):
-            tensor.copy_(to_device(torch.tensor(values, dtype=torch.int32), tensor.device))
+        values = [*tiles, *owner, *units, *slots, *start, *count]
+        self._all.copy_(to_device(torch.tensor(values, dtype=torch.int32), self._all.device))

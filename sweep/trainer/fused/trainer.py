@@ -11,8 +11,7 @@ A trial's place is free once its last epoch is launched: what comes next on the 
 """
 
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +22,8 @@ from torch import Tensor
 
 from sweep.errors import DeviceError
 from sweep.trainer.data import DeviceData
+from sweep.trainer.fused.arrays import NewSlot
+from sweep.trainer.fused.draws import Draws
 from sweep.trainer.fused.graphs import repeatable, repeated
 from sweep.trainer.fused.kernel_config import PRECISIONS, KernelConfig
 from sweep.trainer.fused.layout import Layout, Place
@@ -40,7 +41,6 @@ from sweep.trainer.fused.table_rows import check, rows_of
 from sweep.trainer.fused.transfers import to_cpu
 from sweep.trainer.fused.trials import FusedTrial, Row, Tested
 from sweep.trainer.initialisation import Weights
-from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trial import (
     Diagnostics,
     EpochDone,
@@ -49,10 +49,6 @@ from sweep.trial import (
     TrialDone,
     TrialSpec,
 )
-
-#: Threads that draw data orders while the device trains: a permutation of 55,000 takes about as
-#: long as a narrow trial's epoch.
-ORDER_THREADS = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,7 +133,7 @@ class FusedTrainer:
         )
         self._test_step = repeatable(lambda: population.measure_step(self._test), device)
         self._trials: dict[int, FusedTrial] = {}
-        self._pool = ThreadPoolExecutor(ORDER_THREADS, thread_name_prefix="data-order")
+        self._draws = Draws(slots, len(data.train), data.n_inputs, device)
         #: How long the device has worked on the epochs that were collected.
         self.trained_seconds = 0.0
 
@@ -171,11 +167,11 @@ class FusedTrainer:
         places = self._layout.take(config.hidden_width, len(spec.seeds))
         if places is None:
             return None
-        rows = rows_of(config, self._population.steps_per_epoch)
-        for seed, place in zip(spec.seeds, places, strict=True):
-            weights = initial_weights(config, self.data.n_inputs, seed)
-            self._population.arrays.write_slot(place, rows, weights)
-        trial = FusedTrial(spec=spec, places=places, orders=[])
+        trial = FusedTrial(
+            spec=spec,
+            places=places,
+            first_weights=self._draws.start_weights(config, spec.seeds),
+        )
         self._draw_orders(trial)
         self._trials[spec.number] = trial
         return trial
@@ -185,17 +181,17 @@ class FusedTrainer:
         trial = self._trials[number]
         if trial.goes_on:
             trial.stopped = True
-            self._give_back(trial)
+            self._give_back((trial,))
 
     def release(self, number: int) -> None:
         """Let a trial go, finished or not; its room is free at once."""
         trial = self._trials.pop(number)
-        if trial.weights is None:
+        if trial.last_weights is None:
             self._layout.give_back(trial.places)
 
     def close(self) -> None:
         """End the threads; the memory goes with the trainer."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._draws.close()
 
     # Epochs
 
@@ -219,8 +215,7 @@ class FusedTrainer:
         last = tuple(trial for trial in trials if not trial.goes_on)
         test = self._measure(last, self._test) if last else None
         reconstructions = self._reconstruct(last) if last else None
-        for trial in last:
-            self._give_back(trial)
+        self._give_back(last)
         return Launched(
             trials=trials,
             last=last,
@@ -298,10 +293,22 @@ class FusedTrainer:
         """All that waits for the host, so that the device need not."""
         population = self._population
         population.training.assign(_places(trials), self._layout.tile_units)
-        for trial in trials:
-            for slot, order in zip(trial.slots, trial.orders, strict=True):
-                population.arrays.write_order(slot, order.result())
+        self._write_new(trials)
+        for order in [order for trial in trials for order in trial.orders]:
+            order.result()
+        self._draws.send_orders([place.slot for place in _places(trials)], population.arrays.order)
         population.start_epoch()
+
+    def _write_new(self, trials: Iterable[FusedTrial]) -> None:
+        """Write the settings and first weights of those that were admitted since the last turn."""
+        new = []
+        for trial in trials:
+            if trial.first_weights:
+                rows = rows_of(trial.spec.config, self._population.steps_per_epoch)
+                for place, weights in zip(trial.places, trial.first_weights, strict=True):
+                    new.append(NewSlot(place, rows, weights.result()))
+                trial.first_weights = []
+        self._population.arrays.write_slots(new)
 
     def _train(self, trials: tuple[FusedTrial, ...]) -> None:
         if trials:
@@ -320,24 +327,22 @@ class FusedTrainer:
         slots = [trial.places[0].slot for trial in last]
         return to_cpu(self._population.reconstruct(self._strip, slots))
 
-    def _give_back(self, trial: FusedTrial) -> None:
-        """Its place is another's from now on; the weights are kept, on their way to the CPU."""
-        slots = [self._population.arrays.copy_slot(place) for place in trial.places]
-        trial.weights = tuple(Weights(*map(to_cpu, weights)) for weights in slots)
-        trial.weights_copied = self._mark()
-        self._layout.give_back(trial.places)
+    def _give_back(self, trials: Sequence[FusedTrial]) -> None:
+        """Free the places of these trials; their weights are kept, on their way to the CPU."""
+        if not trials:
+            return
+        self._write_new(trials)  # one may be stopped before its first epoch
+        weights = iter(self._population.arrays.read_slots(_places(trials)))
+        copied = self._mark()
+        for trial in trials:
+            trial.last_weights = [next(weights) for _ in trial.places]
+            trial.weights_copied = copied
+            self._layout.give_back(trial.places)
 
     def _draw_orders(self, trial: FusedTrial) -> None:
-        epoch, n = trial.launched + 1, len(self.data.train)
         if trial.goes_on:
-            trial.orders = [
-                self._pool.submit(self._draw_order, seed, epoch, n) for seed in trial.spec.seeds
-            ]
-
-    def _draw_order(self, seed: int, epoch: int, n: int) -> Tensor:
-        """(N,) int32, ready to leave for the device: hundreds of them are drawn for an epoch."""
-        order = data_order(seed, epoch, n).to(torch.int32)
-        return order.pin_memory() if self.device.type == "cuda" else order
+            seeds = trial.spec.seeds
+            trial.orders = self._draws.start_orders(trial.slots, seeds, trial.launched + 1)
 
     def _mark(self) -> torch.cuda.Event | None:
         if self.device.type != "cuda":
@@ -391,11 +396,14 @@ class FusedTrainer:
         return EpochDone(number=spec.number, attempt=spec.attempt, epoch=epoch, metrics=metrics)
 
     def _weights_of(self, trial: FusedTrial) -> tuple[Weights, ...]:
-        if trial.weights is None:
-            return tuple(self._population.arrays.read_slot(place) for place in trial.places)
-        if trial.weights_copied is not None:
-            trial.weights_copied.synchronize()
-        return trial.weights
+        weights, copied = trial.last_weights, trial.weights_copied
+        if weights is None:
+            self._write_new((trial,))
+            weights = self._population.arrays.read_slots(trial.places)
+            copied = self._mark()
+        if copied is not None:
+            copied.synchronize()
+        return tuple(one.as_weights() for one in weights)
 
     def _check(self, spec: TrialSpec) -> None:
         check(spec.config)

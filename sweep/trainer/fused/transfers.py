@@ -1,19 +1,36 @@
 """Copies between the CPU's memory and the device's that do not wait for the device."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 
+def empty_on_host(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return memory of the CPU's that the device copies from and to by itself.
+
+    Page-locked for a GPU: a copy of other memory waits for what was launched before it.
+    """
+    return torch.empty(tuple(shape), dtype=dtype, pin_memory=device.type == "cuda")
+
+
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Copy CPU values to the device, through page-locked memory: a copy of other memory waits."""
+    """Copy CPU values to the device."""
     if device.type == "cuda":
         return values.contiguous().pin_memory().to(device, non_blocking=True)
     return values
+
+
+def stack_to_device(parts: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Copy CPU tensors to the device in one go, one after the other along their first dimension."""
+    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
+    stacked = empty_on_host(shape, parts[0].dtype, device)
+    torch.cat(list(parts), out=stacked)
+    return stacked.to(device, non_blocking=True)
 
 
 def to_cpu(tensor: Tensor) -> Tensor:
     """Return a copy that is complete when all that was launched so far is."""
     if tensor.device.type == "cpu":
         return tensor
-    copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    return copy.copy_(tensor, non_blocking=True)
+    return empty_on_host(tensor.shape, tensor.dtype, tensor.device).copy_(tensor, non_blocking=True)

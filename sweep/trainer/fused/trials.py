@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sweep.active_trial import ActiveTrial
 from sweep.trainer.fused.layout import Place
-from sweep.trainer.initialisation import Weights
+from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trial import Diagnostics, EpochMetrics
 
 Row = NDArray[np.float64]
@@ -34,13 +34,14 @@ class FusedTrial(ActiveTrial):
 
     #: One a seed.
     places: tuple[Place, ...]
-    #: One a seed, of the next epoch, being drawn.
-    orders: list["Future[Tensor]"]
+    #: Being drawn, one a seed: first weights, until they are written, and the next epoch's orders.
+    first_weights: list["Future[RowWeights]"] = field(default_factory=list)
+    orders: list["Future[None]"] = field(default_factory=list)
     metrics: list[tuple[EpochMetrics, ...]] = field(default_factory=list)
     diagnostics: tuple[Diagnostics, ...] = ()
     tested: Tested | None = None
     #: Its last ones, one a seed, on the CPU; it has no place any more then.
-    weights: tuple[Weights, ...] | None = None
+    last_weights: list[RowWeights] | None = None
     #: When they are complete; None on a CPU.
     weights_copied: torch.cuda.Event | None = None
 

@@ -1,0 +1,33 @@
+"""A slot's weights as the device has them: what belongs to a hidden unit in a row."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from sweep.trainer.initialisation import Weights
+
+
+class RowWeights(NamedTuple):
+    """The parameters of one slot. H hidden units, D inputs."""
+
+    encoder: Tensor  # (H, D)
+    encoder_bias: Tensor  # (H,)
+    decoder: Tensor  # (H, D), transposed
+    decoder_bias: Tensor  # (D,)
+
+    @classmethod
+    def of(cls, weights: Weights) -> "RowWeights":
+        return cls(
+            encoder=weights.encoder_weight,
+            encoder_bias=weights.encoder_bias,
+            decoder=weights.decoder_weight.T.contiguous(),
+            decoder_bias=weights.decoder_bias,
+        )
+
+    def as_weights(self) -> Weights:
+        return Weights(
+            encoder_weight=self.encoder,
+            encoder_bias=self.encoder_bias,
+            decoder_weight=self.decoder.T.contiguous(),
+            decoder_bias=self.decoder_bias,
+        )
