@@ -39,6 +39,7 @@ from benchmarks.synthetic import EPOCHS, add_study
 from sweep.coordinator.book import Book
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import RunOptions, start
+from sweep.coordinator.running_trial import RunningTrial
 from sweep.search.configurations import suggest_config
 from sweep.search.samplers import quiet_optuna
 from sweep.store import read, revisions
@@ -46,7 +47,7 @@ from sweep.store.migrate import open_store
 from sweep.store.study import hold_study, stored_study_file
 from sweep.store.table_reader import TableReader
 from sweep.studyfile import StudyFile, loads
-from sweep.trial import EpochMetrics, TestMetrics, TrialDone, TrialSpec
+from sweep.trial import EpochDone, EpochMetrics, TestMetrics, TrialDone, TrialSpec
 
 POPULATION = 64
 N_POPULATIONS = 7
@@ -95,12 +96,14 @@ class Ours:
 
     def population(self) -> None:
         specs = [self._book.ask("w0") for _ in range(POPULATION)]
+        trials = [RunningTrial(spec=spec) for spec in specs]
         self._writer.flush()
         for epoch in range(1, EPOCHS + 1):
-            for spec in specs:
-                self._book.report(spec.number, epoch, _metrics(spec, epoch))
-        for spec in specs:
-            self._book.complete(_done(spec))
+            for trial in trials:
+                trial.report(_epoch_done(trial.spec, epoch))
+                self._book.report(trial)
+        for trial in trials:
+            self._book.complete(trial, _done(trial.spec))
         self._writer.flush()
 
 
@@ -132,9 +135,10 @@ def _file(engine: Engine, name: str, sampler: str) -> StudyFile:
     return loads(text + f'\n[sampler]\nname = "{sampler}"\n', "benchmark")
 
 
-def _metrics(spec: TrialSpec, epoch: int) -> tuple[EpochMetrics, ...]:
+def _epoch_done(spec: TrialSpec, epoch: int) -> EpochDone:
     error = 0.1 / epoch + 1e-6 * spec.number
-    return (EpochMetrics(train_loss=error, val_mse=error, val_bce=0.25 + error, seconds=0.1),)
+    metrics = EpochMetrics(train_loss=error, val_mse=error, val_bce=0.25 + error, seconds=0.1)
+    return EpochDone(number=spec.number, attempt=spec.attempt, epoch=epoch, metrics=(metrics,))
 
 
 def _done(spec: TrialSpec) -> TrialDone:

@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.coordinator.budget import Improvement
 from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Key
 from sweep.coordinator.log import tell
+from sweep.coordinator.running_trial import RunningTrial
 from sweep.errors import NoRoomError, UsageError
 from sweep.names import Duplicates as OfDuplicates
 from sweep.names import Objective, Outcome
@@ -39,7 +40,6 @@ from sweep.store.artifacts import ATTRIBUTE, write_artifact
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
 from sweep.trial import (
-    EpochMetrics,
     TestMetrics,
     TrialDone,
     TrialLookedInto,
@@ -65,9 +65,7 @@ class Book:
         )
         self._width_of = width_reader(study_file)
         self._largest_population = 1
-        self._specs: dict[int, TrialSpec] = {}
         self._attempts = dict(opened.attempts)
-        self._last_metrics: dict[int, tuple[EpochMetrics, ...]] = {}
         #: Mean validation errors: what pruning compares.
         self.curves = Curves.of(opened.curves)
         self.n_trials = opened.n_trials
@@ -202,7 +200,6 @@ class Book:
             ),
             probe=self._file.study.probe,
         )
-        self._specs[number] = spec
         self._rows.rows.trials[number] = {
             "attempt": attempt,
             "config": dict(vars(config)),
@@ -213,21 +210,18 @@ class Book:
 
     # --- hearing ----------------------------------------------------------------------------
 
-    def report(self, number: int, epoch: int, metrics: Sequence[EpochMetrics]) -> None:
-        """Note one epoch of a trial; its step is the epoch, its value the mean over seeds."""
-        mean = fmean(m.val_mse for m in metrics)
-        self.curves.report(number, epoch, mean)
-        self._last_metrics[number] = tuple(metrics)
+    def report(self, trial: RunningTrial) -> None:
+        """Record a trial's last epoch; its step is the epoch, its value the mean over seeds."""
+        number, epoch = trial.number, trial.epoch
+        self.curves.report(number, epoch, trial.val_mse)
         if len(self._file.study.objectives) == 1:  # Optuna takes no reports for several
-            self._storage.set_trial_intermediate_value(number, epoch, mean)
-        for seed_index, m in enumerate(metrics):
+            self._storage.set_trial_intermediate_value(number, epoch, trial.val_mse)
+        for seed_index, m in enumerate(trial.metrics):
             self._rows.rows.epochs[number, seed_index, epoch] = dict(vars(m))
 
-    def complete(self, done: TrialDone) -> None:
-        """A trial trained to its end: its values, metrics, pictures and perhaps its weights."""
-        number = done.number
-        spec, last = self._specs.pop(number), self._last_metrics.pop(number)
-        val_mse = fmean(m.val_mse for m in last)
+    def complete(self, trial: RunningTrial, done: TrialDone) -> None:
+        """Record a finished trial: its values, metrics, pictures and perhaps its weights."""
+        number, spec, last, val_mse = trial.number, trial.spec, trial.metrics, trial.val_mse
         values = [
             {
                 Objective.VAL_MSE: val_mse,
@@ -311,8 +305,6 @@ class Book:
 
     def _end(self, number: int, state: TrialState, outcome: Outcome, reason: str) -> None:
         self._tell(number, state=state)
-        self._specs.pop(number, None)
-        self._last_metrics.pop(number, None)
         self._rows.rows.trials.setdefault(number, {}).update(outcome=outcome.value, reason=reason)
         self.improvement.add(None)
         self._release_twins(number)
@@ -330,8 +322,6 @@ class Book:
 
     def put_back(self, number: int) -> None:
         """A trial handed out comes back untrained: it waits again, under its own number."""
-        self._specs.pop(number, None)
-        self._last_metrics.pop(number, None)
         self.curves.forget(number)
         self._rows.rows.forget_curves(number)
         self._storage.restart_trial(number)

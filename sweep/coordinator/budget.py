@@ -23,11 +23,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
-from statistics import fmean
 from typing import NamedTuple
 
 from sweep.studyfile.sections import BudgetSection
-from sweep.trial import EpochDone
 
 _SECONDS_AN_HOUR = 3600.0
 
@@ -182,34 +180,3 @@ class Improvement:
             return None
         before, now = self._bests[0], self._bests[-1]
         return None if before == inf else before - now
-
-
-class TrialClock:
-    """How long the trials in training have trained, each in its present attempt."""
-
-    def __init__(self, limit: float | None) -> None:
-        """``limit`` in seconds; None without such a budget: then nothing is kept."""
-        self._limit = limit
-        self._spent: dict[int, tuple[int, float]] = {}  # attempt, seconds
-
-    def is_over(self, epoch: EpochDone) -> bool:
-        """Count an epoch; True at the first with which the trial exceeds the limit."""
-        if self._limit is None:
-            return False
-        # As train_seconds is counted: so the limit does not depend on study.repeat.
-        seconds = fmean(metrics.seconds for metrics in epoch.metrics)
-        before = self._seconds(epoch.number, epoch.attempt)
-        self._spent[epoch.number] = epoch.attempt, before + seconds
-        return before <= self._limit < before + seconds
-
-    def was_over(self, number: int, attempt: int) -> bool:
-        """Whether a trial that leaves has exceeded the limit."""
-        return self._limit is not None and self._seconds(number, attempt) > self._limit
-
-    def forget(self, number: int) -> None:
-        """The trial is over."""
-        self._spent.pop(number, None)
-
-    def _seconds(self, number: int, attempt: int) -> float:
-        counted, seconds = self._spent.get(number, (attempt, 0.0))
-        return seconds if counted == attempt else 0.0

@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from sweep.coordinator.running_trial import RunningTrial
 from sweep.launch.launcher import Launcher, WorkerHandle
 from sweep.names import Trainer
 from sweep.trial import Ready, Room, Shutdown, TrialSpec, Vitals, WorkerSetup
@@ -25,43 +26,42 @@ class Places:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self.training: dict[int, TrialSpec] = {}
-        self.waiting: dict[int, TrialSpec] = {}
+        #: Trials without a place, in the order of the hand-out.
+        self.waiting: list[RunningTrial] = []
+        self._n_placed = 0
         self._slots: Counter[int] = Counter()  # in use, by batch size
         self._rows: Counter[int] = Counter()
 
-    def enter(self, spec: TrialSpec) -> None:
-        """A trial was handed out."""
-        if self._has_room_for(spec):
-            self._place(spec)
+    def enter(self, trial: RunningTrial) -> None:
+        """Place a trial that was handed out, or let it wait."""
+        trial.is_placed = self._has_room_for(trial.spec)
+        if trial.is_placed:
+            self._use(trial.spec, 1)
         else:
-            self.waiting[spec.number] = spec
+            self.waiting.append(trial)
 
-    def leave(self, number: int) -> None:
-        """A trial is done with, and makes room for those that wait."""
-        if self.waiting.pop(number, None) is not None:
+    def leave(self, trial: RunningTrial) -> None:
+        """Remove a trial, and place those that wait where there is room now."""
+        if not trial.is_placed:
+            self.waiting.remove(trial)
             return
-        if (spec := self.training.pop(number, None)) is not None:
-            self._use(spec, -1)
-            for next_one in [*self.waiting.values()]:
-                if self._has_room_for(next_one):
-                    self._place(self.waiting.pop(next_one.number))
+        self._use(trial.spec, -1)
+        waiting, self.waiting = self.waiting, []
+        for next_one in waiting:
+            self.enter(next_one)
 
     def _has_room_for(self, spec: TrialSpec) -> bool:
         room, size = self._room, spec.config.batch_size
         if room.slots is None:
-            return not self.training
+            return self._n_placed == 0
         if not self._slots[size] and len(+self._slots) == room.n_populations:
             return False
         slots, rows = _needs(spec, room)
         return self._slots[size] + slots <= room.slots and self._rows[size] + rows <= room.rows
 
-    def _place(self, spec: TrialSpec) -> None:
-        self.training[spec.number] = spec
-        self._use(spec, 1)
-
     def _use(self, spec: TrialSpec, sign: int) -> None:
         slots, rows = _needs(spec, self._room)
+        self._n_placed += sign
         self._slots[spec.config.batch_size] += sign * slots
         self._rows[spec.config.batch_size] += sign * rows
 
@@ -94,9 +94,9 @@ class Worker:
     #: How much it trains at the same time.
     room: Room = field(default_factory=Room)
     #: Handed out and not yet back, by number, in the order of the hand-out.
-    handed: dict[int, TrialSpec] = field(default_factory=dict)
-    #: The last epoch that was heard of, by number.
-    epochs: dict[int, int] = field(default_factory=dict)
+    trials: dict[int, RunningTrial] = field(default_factory=dict)
+    #: Those of them that are sent once their rows are written.
+    unsent: list[RunningTrial] = field(default_factory=list)
     n_finished: int = 0
     #: The last that it sent.
     vitals: Vitals | None = None
@@ -117,13 +117,13 @@ class Worker:
     def state(self) -> str:
         if not self.ready:
             return "starting"
-        return "training" if self.handed else "ready"
+        return "training" if self.trials else "ready"
 
     def take_room(self, room: Room) -> None:
         """How much it trains at the same time, from now on."""
         self.room, self._places = room, Places(room)
-        for spec in self.handed.values():
-            self._places.enter(spec)
+        for trial in self.trials.values():
+            self._places.enter(trial)
 
     @property
     def n_reserve(self) -> int:
@@ -136,25 +136,27 @@ class Worker:
         return len(self._places.waiting) < self.n_reserve
 
     @property
-    def training(self) -> Collection[TrialSpec]:
+    def training(self) -> list[RunningTrial]:
         """Those that there is room for: what it trains, as far as it can be told from here."""
-        return self._places.training.values()
+        return [trial for trial in self.trials.values() if trial.is_placed]
 
     def hand(self, spec: TrialSpec) -> None:
-        """The trial is this worker's."""
-        self.handed[spec.number] = spec
-        self._places.enter(spec)
+        """Take a trial, to be sent when its row is written."""
+        trial = self.trials[spec.number] = RunningTrial(spec=spec)
+        self.unsent.append(trial)
+        self._places.enter(trial)
 
-    def holds(self, number: int, attempt: int) -> bool:
-        """Whether this very attempt was given to this worker: else its events are refused."""
-        spec = self.handed.get(number)
-        return spec is not None and spec.attempt == attempt
+    def find(self, number: int, attempt: int) -> RunningTrial | None:
+        """Return this very attempt; None where it was not given to this worker, or is over."""
+        trial = self.trials.get(number)
+        return trial if trial is not None and trial.spec.attempt == attempt else None
 
-    def drop(self, number: int) -> None:
-        """The trial is done with."""
-        if self.handed.pop(number, None) is not None:
-            self._places.leave(number)
-        self.epochs.pop(number, None)
+    def drop(self, trial: RunningTrial) -> None:
+        """Let go of a trial."""
+        del self.trials[trial.number]
+        if trial in self.unsent:
+            self.unsent.remove(trial)
+        self._places.leave(trial)
 
 
 class Crew:
@@ -235,7 +237,7 @@ class Crew:
             return True
         device = worker.device
         # Dying over a trial is that trial's affair; dying without one is the device's.
-        at_work = worker.ready and worker.handed
+        at_work = worker.ready and worker.trials
         failed = 0 if at_work else self._failed_starts.get(device, 0) + 1
         fruitless = 0 if worker.n_finished else self._fruitless.get(device, 0) + 1
         self._failed_starts[device], self._fruitless[device] = failed, fruitless

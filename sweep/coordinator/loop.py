@@ -24,6 +24,7 @@ from sweep.coordinator.nonsense import NonsenseError, check_epoch, check_result
 from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 from sweep.coordinator.question import Question
+from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.silence import Silence
 from sweep.coordinator.spending import Spending
 from sweep.errors import (
@@ -55,7 +56,6 @@ from sweep.trial import (
     TrialFailed,
     TrialLeft,
     TrialLookedInto,
-    TrialSpec,
     Verdict,
     Vitals,
     WorkerFailed,
@@ -70,8 +70,13 @@ class Wishes(NamedTuple):
     invalid: frozenset[int]
 
 
-#: A trial's number, its attempt, and the epoch that it has reported.
-Reached = tuple[int, int, int]
+class Reached(NamedTuple):
+    """A trial that reported an epoch in this tick."""
+
+    worker: Worker
+    trial: RunningTrial
+    epoch: int
+
 
 TICK_SECONDS = 0.25
 COMMAND_SECONDS = 0.5
@@ -119,11 +124,9 @@ class Coordinator:
         self._warn = warn
         #: Those that users were warned of.
         self._fallback_reasons: set[str] = set()
-        #: Trials to hand over once their rows are written.
-        self._orders: list[tuple[Worker, TrialSpec]] = []
         self._silence = Silence(study_file.workers.silence_seconds)
-        self._pruning: set[int] = set()
-        self._deaths: dict[int, int] = {}
+        #: How often each trial may have killed its worker, over all its attempts.
+        self._deaths = Counter[int]()
         self._looks = Looks()
         self._has_told_of_looks = False
         self._paused = False
@@ -131,7 +134,6 @@ class Coordinator:
         self._ending: str | None = None
         self._because = ""
         self._spending = Spending(usage)
-        self._trial_clock = budget.TrialClock(study_file.budget.max_trial_seconds)
         #: Set once: the budget that is used up. No more trials are handed out from then on.
         self._verdict: budget.Verdict | None = None
         self._interrupts = 0
@@ -173,8 +175,7 @@ class Coordinator:
         for worker in self._crew:
             self._note_worker(worker, state="gone")
             self._lose_looks(worker.name, "the study ended with an error")
-            for number in worker.handed:
-                self._book.put_back(number)
+            self._take_back(worker)
         self._crew.kill()
 
     # --- the loop ---------------------------------------------------------------------------
@@ -198,7 +199,7 @@ class Coordinator:
 
     def _hear_all(self) -> None:
         """Everything the workers have said; judged as a whole, so that no order matters."""
-        reached: set[Reached] = set()
+        reached: list[Reached] = []
         try:
             name, event = self._inbox.get(timeout=TICK_SECONDS)
             while True:
@@ -210,7 +211,7 @@ class Coordinator:
         if self._rule is not None:
             self._judge(self._rule, reached)
 
-    def _hear(self, name: str, event: Event | Gone, reached: set[Reached]) -> None:
+    def _hear(self, name: str, event: Event | Gone, reached: list[Reached]) -> None:
         if isinstance(event, Lost):
             self._hear_lost(event.reason)
             return
@@ -224,7 +225,7 @@ class Coordinator:
             worker.handle.kill()
             self._hear_gone(worker, f"ended, for it sent {error}")
 
-    def _hear_worker(self, worker: Worker, event: Event | Gone, reached: set[Reached]) -> None:
+    def _hear_worker(self, worker: Worker, event: Event | Gone, reached: list[Reached]) -> None:
         match event:
             case Heartbeat():
                 self._note_worker(worker)
@@ -252,38 +253,42 @@ class Coordinator:
             case _:
                 self._hear_of_trial(worker, event, reached)
 
-    def _hear_of_trial(self, worker: Worker, event: OfTrial, reached: set[Reached]) -> None:
+    def _hear_of_trial(self, worker: Worker, event: OfTrial, reached: list[Reached]) -> None:
+        trial = worker.find(event.number, event.attempt)
+        if trial is None:
+            self._refuse(worker, event)
+            return
         match event:
-            case _ if not worker.holds(event.number, event.attempt):
-                self._refuse(worker, event)
             case EpochDone():
-                check_epoch(worker.handed[event.number], event, worker.epochs.get(event.number, 0))
-                worker.epochs[event.number] = event.epoch
-                self._book.report(event.number, event.epoch, event.metrics)
-                reached.add((event.number, event.attempt, event.epoch))
-                self._check_trial_time(worker, event)
+                check_epoch(trial, event)
+                trial.report(event)
+                self._book.report(trial)
+                reached.append(Reached(worker, trial, event.epoch))
+                self._check_trial_time(worker, trial)
             case TrialDone():
-                check_result(worker.handed[event.number], event, worker.epochs.get(event.number, 0))
-                self._book.complete(event)
+                check_result(trial, event)
+                self._book.complete(trial, event)
                 if event.look_follows:
                     self._looks.begin(worker.name, event)
-                self._ended(worker, event.number)
+                self._ended(worker, trial)
             case TrialDiverged():
                 self._book.diverge(event.number, event.reason)
-                self._ended(worker, event.number)
+                self._ended(worker, trial)
             case TrialFailed():
                 self._fail(event.number, event.reason)
-                self._ended(worker, event.number)
+                self._ended(worker, trial)
             case TrialLeft():
-                if self._trial_clock.was_over(event.number, event.attempt):
-                    self._book.time_out(event.number, event.epoch)
-                    self._ended(worker, event.number)
-                elif event.number in self._pruning:
-                    self._book.prune(event.number, event.epoch)
-                    self._ended(worker, event.number)
-                else:
-                    self._book.put_back(event.number)
-                    worker.drop(event.number)
+                self._hear_left(worker, trial, event.epoch)
+
+    def _hear_left(self, worker: Worker, trial: RunningTrial, epoch: int) -> None:
+        if trial.exceeds(self._file.budget.max_trial_seconds):
+            self._book.time_out(trial.number, epoch)
+            self._ended(worker, trial)
+        elif trial.is_pruned:
+            self._book.prune(trial.number, epoch)
+            self._ended(worker, trial)
+        else:
+            self._put_back(worker, trial)
 
     def _hear_look(self, worker: Worker, found: TrialLookedInto) -> None:
         if not self._looks.end(worker.name, found):
@@ -309,16 +314,19 @@ class Coordinator:
             trials = ", ".join(map(str, numbers))
             self._book.event("networks not looked into", f"trials {trials}: {because}", worker=name)
 
-    def _ended(self, worker: Worker, number: int) -> None:
+    def _ended(self, worker: Worker, trial: RunningTrial) -> None:
         """A trial is over: the worker's next one is asked for at once."""
-        self._book.tell_of_end(worker.handed[number], worker.name)
-        worker.drop(number)
+        self._book.tell_of_end(trial.spec, worker.name)
+        worker.drop(trial)
         worker.n_finished += 1
         self._n_done_here += 1
-        self._pruning.discard(number)
-        self._trial_clock.forget(number)
         self._fill(worker)
         self._note_worker(worker)
+
+    def _put_back(self, worker: Worker, trial: RunningTrial) -> None:
+        """Queue a trial again that its worker did not train to its end."""
+        self._book.put_back(trial.number)
+        worker.drop(trial)
 
     def _hear_ready(self, worker: Worker, event: Ready) -> None:
         if self._data_sha256 not in (None, event.data_sha256):
@@ -375,10 +383,8 @@ class Coordinator:
         )
         worker.take_room(room)
         for number, attempt in event.put_back:
-            if worker.holds(number, attempt):
-                self._book.put_back(number)
-                self._pruning.discard(number)
-                worker.drop(number)
+            if (trial := worker.find(number, attempt)) is not None:
+                self._put_back(worker, trial)
         self._note_worker(worker)
         self._fill(worker)
 
@@ -386,19 +392,17 @@ class Coordinator:
         self._note_worker(worker, state="gone")
         self._book.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
         self._lose_looks(worker.name, "their worker is gone")
-        # Only a trial in training can have killed its worker.
-        suspects = set() if was_left_alone else {spec.number for spec in worker.training}
-        suspects -= {spec.number for receiver, spec in self._orders if receiver is worker}
-        self._orders = [order for order in self._orders if order[0] is not worker]
-        for number in worker.handed:
-            deaths = self._deaths.get(number, 0) + (number in suspects)
-            self._deaths[number] = deaths
+        for trial in [*worker.trials.values()]:
+            # Only a trial in training can have killed its worker.
+            if trial.is_placed and trial not in worker.unsent and not was_left_alone:
+                self._deaths[trial.number] += 1
+            deaths = self._deaths[trial.number]
             if deaths > self._file.workers.retries:
-                self._fail(number, f"its worker died {deaths} times, at last: {reason}")
+                self._fail(trial.number, f"its worker died {deaths} times, at last: {reason}")
             else:
-                self._book.put_back(number)
-            self._pruning.discard(number)
+                self._book.put_back(trial.number)
         may_restart = self._crew.lost(worker, was_left_alone=was_left_alone)
+        worker.trials.clear()
         if self._ending is not None or self._verdict is not None:
             return
         if self._is_trained():
@@ -429,22 +433,17 @@ class Coordinator:
             # What it sent before may still come, from nobody of the crew.
             self._hear_gone(worker, f"ended after {seconds:.0f} s without a sign of life")
 
-    def _judge(self, rule: PruningRule, reached: set[Reached]) -> None:
-        holders = {
-            (spec.number, spec.attempt): (worker, spec)
-            for worker in self._crew
-            for spec in worker.handed.values()
-        }
+    def _judge(self, rule: PruningRule, reached: list[Reached]) -> None:
         for step in sorted({epoch for _, _, epoch in reached}):
             pruned = rule.decide(self._book.curves.at(step))
-            for number, attempt, _ in sorted(r for r in reached if r[2] == step):
-                if (number, attempt) not in holders:
-                    continue  # over, or handed to another meanwhile
-                worker, spec = holders[number, attempt]
+            at_step = (one for one in reached if one.epoch == step)
+            for worker, trial, _ in sorted(at_step, key=lambda one: one.trial.number):
+                number, attempt = trial.number, trial.spec.attempt
+                if worker.find(number, attempt) is not trial:
+                    continue  # over, or put back meanwhile
                 # It acts one epoch later; a trial that has then reached its end is let finish.
-                leave = number in pruned and step + 1 < spec.config.epochs
-                if leave:
-                    self._pruning.add(number)
+                leave = number in pruned and step + 1 < trial.spec.config.epochs
+                trial.is_pruned |= leave
                 order = Verdict(number=number, attempt=attempt, epoch=step, leave=leave)
                 worker.handle.send(order)
 
@@ -486,13 +485,12 @@ class Coordinator:
                 attempt=spec.attempt,
                 worker=worker.name,
             )
-            self._orders.append((worker, spec))
 
     def _deliver(self) -> None:
         for worker in self._crew:
-            if specs := tuple(spec for receiver, spec in self._orders if receiver is worker):
-                worker.handle.send(Train(specs=specs))
-        self._orders.clear()
+            if worker.unsent:
+                worker.handle.send(Train(specs=tuple(trial.spec for trial in worker.unsent)))
+                worker.unsent.clear()
 
     def _start_idle(self) -> None:
         """One that asks for more trials, of a study that had none left, finds all devices."""
@@ -558,9 +556,8 @@ class Coordinator:
 
     def _take_back(self, worker: Worker) -> None:
         """What it was handed waits again."""
-        for number in [*worker.handed]:
-            self._book.put_back(number)
-            worker.drop(number)
+        for trial in [*worker.trials.values()]:
+            self._put_back(worker, trial)
 
     def _check_budget(self) -> None:
         if self._verdict is not None:
@@ -579,11 +576,11 @@ class Coordinator:
         if self._verdict is not None and not self._verdict.lets_finish:
             self._end(self._verdict.phase, self._verdict.reason)
 
-    def _check_trial_time(self, worker: Worker, event: EpochDone) -> None:
+    def _check_trial_time(self, worker: Worker, trial: RunningTrial) -> None:
         # As with pruning: a trial whose next epoch is its last is let finish.
-        ends_anyway = event.epoch + 1 >= worker.handed[event.number].config.epochs
-        if self._trial_clock.is_over(event) and not ends_anyway:
-            worker.handle.send(Leave(number=event.number, attempt=event.attempt))
+        ends_anyway = trial.epoch + 1 >= trial.spec.config.epochs
+        if trial.just_exceeded(self._file.budget.max_trial_seconds) and not ends_anyway:
+            worker.handle.send(Leave(number=trial.number, attempt=trial.spec.attempt))
 
     def _end(self, phase: str, because: str) -> None:
         """Hand out no more, and let what trains leave at the end of its epoch."""
@@ -591,21 +588,18 @@ class Coordinator:
             return
         self._ending, self._because = phase, because
         self._looks.bound()
-        for worker, spec in self._orders:  # held back: they never left
-            if worker.holds(spec.number, spec.attempt):
-                self._book.put_back(spec.number)
-                worker.drop(spec.number)
-        self._orders.clear()
         for worker in self._crew:
-            for spec in worker.handed.values():
-                worker.handle.send(Leave(number=spec.number, attempt=spec.attempt))
+            for trial in [*worker.unsent]:
+                self._put_back(worker, trial)
+            for trial in worker.trials.values():
+                worker.handle.send(Leave(number=trial.number, attempt=trial.spec.attempt))
 
     def _is_over(self) -> bool:
         return self._is_trained() and not self._awaits_looks()
 
     def _is_trained(self) -> bool:
         """Whether nothing trains, and nothing is to be trained."""
-        if any(worker.handed for worker in self._crew):
+        if any(worker.trials for worker in self._crew):
             return False
         if self._ending is not None or self._verdict is not None:
             return True
@@ -644,9 +638,8 @@ class Coordinator:
     def _is_awaited(self) -> bool:
         """Whether somebody waits for what gathers: the user, or a worker that has less left to
         begin with than half of what shall wait in it."""
-        held_back = Counter(worker.name for worker, _ in self._orders)
         return self._ending is not None or any(
-            2 * held_back[worker.name] > worker.n_reserve for worker in self._crew
+            2 * len(worker.unsent) > worker.n_reserve for worker in self._crew
         )
 
     def _note_worker(self, worker: Worker, state: str | None = None) -> None:
@@ -669,7 +662,7 @@ class Coordinator:
         }
 
     def _state_of(self, worker: Worker) -> str:
-        looks = not worker.handed and worker.name in self._looks.awaited
+        looks = not worker.trials and worker.name in self._looks.awaited
         return "looking" if looks else worker.state
 
     def _tell_of_looks(self) -> None:
@@ -729,14 +722,14 @@ def _device(worker: Worker) -> str:
 
 def _worker_progress(worker: Worker) -> WorkerProgress:
     training = worker.training
-    spec = next(iter(training), None)
+    first = training[0] if training else None
     return WorkerProgress(
         name=worker.name,
         device=worker.device,
         state=worker.state,
-        number=spec.number if spec else None,
-        epoch=worker.epochs.get(spec.number, 0) if spec else 0,
-        epochs=spec.config.epochs if spec else 0,
+        number=first.number if first else None,
+        epoch=first.epoch if first else 0,
+        epochs=first.spec.config.epochs if first else 0,
         n_training=len(training),
         busy=worker.vitals.busy if worker.vitals else None,
         n_finished=worker.n_finished,

@@ -6,6 +6,7 @@ whose trials go to another; booked, it would end the coordinator, or stand among
 
 import math
 
+from sweep.coordinator.running_trial import RunningTrial
 from sweep.trial import EpochDone, TrialDone, TrialSpec
 
 
@@ -13,25 +14,27 @@ class NonsenseError(Exception):
     """What was sent, in words."""
 
 
-def check_epoch(spec: TrialSpec, event: EpochDone, last_epoch: int) -> None:
+def check_epoch(trial: RunningTrial, event: EpochDone) -> None:
     """The epoch of this trial after its last, with numbers for each seed. Raises NonsenseError."""
+    spec = trial.spec
     if event.epoch > spec.config.epochs:
         _refuse(spec, f"epoch {event.epoch} of {spec.config.epochs}")
-    if event.epoch != last_epoch + 1:
-        _refuse(spec, f"epoch {event.epoch} after epoch {last_epoch}")
+    if event.epoch != trial.epoch + 1:
+        _refuse(spec, f"epoch {event.epoch} after epoch {trial.epoch}")
     if len(event.metrics) != len(spec.seeds):
         _refuse(spec, f"the metrics of {len(event.metrics)} seeds instead of {len(spec.seeds)}")
     if any(math.isnan(metrics.val_mse) for metrics in event.metrics):
         _refuse(spec, "a validation error that is no number, of a trial that goes on")
 
 
-def check_result(spec: TrialSpec, event: TrialDone, last_epoch: int) -> None:
+def check_result(trial: RunningTrial, event: TrialDone) -> None:
     """The end of a trial that has trained all its epochs, with results for each seed.
 
     One that is pruned, out of time or diverged ends with another event. Raises NonsenseError.
     """
-    if last_epoch != spec.config.epochs:
-        _refuse(spec, f"a result after {last_epoch} of {spec.config.epochs} epochs")
+    spec = trial.spec
+    if trial.epoch != spec.config.epochs:
+        _refuse(spec, f"a result after {trial.epoch} of {spec.config.epochs} epochs")
     if len(event.results) != len(spec.seeds):
         _refuse(spec, f"the results of {len(event.results)} seeds instead of {len(spec.seeds)}")
 

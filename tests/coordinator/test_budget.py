@@ -3,9 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.coordinator.budget import Improvement, Spent, TrialClock, Verdict, parts, verdict
+from sweep.coordinator.budget import Improvement, Spent, Verdict, parts, verdict
 from sweep.studyfile.sections import BudgetSection
-from sweep.trial import EpochDone, EpochMetrics
 
 
 def budget(**keys: float) -> BudgetSection:
@@ -78,28 +77,6 @@ def test_improvement_kept_up_is_improvement_counted_anew(
     before = [value for value in values[: max(0, len(values) - n)] if value is not None]
     expected = min(before) - min(known) if before else None
     assert Improvement(n, values).latest == expected
-
-
-def epoch(epoch: int, *seconds: float, attempt: int = 1) -> EpochDone:
-    metrics = tuple(
-        EpochMetrics(train_loss=1.0, val_mse=1.0, val_bce=None, seconds=s) for s in seconds
-    )
-    return EpochDone(number=0, attempt=attempt, epoch=epoch, metrics=metrics)
-
-
-def test_a_trial_is_over_its_time_once() -> None:
-    clock = TrialClock(2.5)
-    assert [clock.is_over(epoch(n, 1.0)) for n in (1, 2, 3, 4)] == [False, False, True, False]
-    assert clock.was_over(0, 1)
-    assert not clock.was_over(0, 2)
-
-
-def test_a_trials_time_begins_anew_with_its_attempt_and_is_the_mean_of_its_seeds() -> None:
-    clock = TrialClock(2.5)
-    assert not clock.is_over(epoch(1, 1.0, 3.0))
-    assert not clock.is_over(epoch(1, 2.0, attempt=2))
-    assert clock.is_over(epoch(2, 1.0, attempt=2))
-    assert not TrialClock(None).is_over(epoch(1, 1e9))
 
 
 def test_what_is_left_of_each_budget() -> None:

@@ -88,10 +88,10 @@ class Study:
                 if self.rng.random() < 0.05:
                     self.inbox.put(Leave(number=one.number, attempt=1))
         elif isinstance(event, TrialDone | TrialLeft):
-            self.worker.drop(event.number)
+            self.worker.drop(self.worker.trials[event.number])
             self.ended.append(event.number)
         self.hand_out()
-        if not self.waiting and not self.worker.handed:
+        if not self.waiting and not self.worker.trials:
             self.inbox.put(Shutdown())
 
 
