@@ -13,6 +13,7 @@ from docs.answer.facts import Facts, gather
 from docs.answer.keras_code import keras_code
 from docs.answer.write import PAGES, README, SUMMARY, render, results, with_summary
 from sweep.names import Loss, Optimizer, Schedule, WeightInit
+from sweep.store import drift
 from sweep.studyfile import load
 from sweep.trial import TrialConfig
 
@@ -24,6 +25,11 @@ NAMES_OF_THINGS = {"0", "1", "3", "8", "90", "95"}
 def facts() -> Iterator[Facts]:
     with results() as engine:
         yield gather(engine)
+
+
+def test_the_stored_studies_have_the_schema_of_today() -> None:
+    with results() as engine:
+        assert drift.differences(engine) == []
 
 
 @pytest.mark.parametrize("template", PAGES)

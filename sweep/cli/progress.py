@@ -5,14 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 from sweep.cli import words
-from sweep.cli.output import make_table, say
+from sweep.cli.output import say
+from sweep.cli.study_view import StudyView, WorkerView, device, outcome, pace, render
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 
 #: Between plain lines, unless there is a better best.
@@ -36,35 +34,42 @@ def _live() -> Iterator[Observer]:
     with Live(
         console=console, refresh_per_second=_REFRESHES_A_SECOND, redirect_stdout=False
     ) as live:
-        yield lambda state: live.update(picture(state))
+        yield lambda state: live.update(render([view_of(state)]))
 
 
-def picture(state: Progress) -> RenderableType:
-    """The study as of now, in a few lines."""
-    bar = Table.grid(padding=(0, 1))
-    share = ProgressBar(total=max(state.n_trials, 1), completed=state.n_finished, width=30)
-    bar.add_row(state.name, share, f"{state.n_finished:,}/{state.n_trials:,}", _pace(state))
-    lines: list[RenderableType] = [bar, Text(_tally(state)), _worker_table(state.workers)]
-    if notice := _notice(state):
-        lines.append(Text(notice, style="yellow"))
-    return Group(*lines)
+def view_of(state: Progress) -> StudyView:
+    """A study as its coordinator has it."""
+    return StudyView(
+        name=state.name,
+        state=state.phase,
+        n_trials=state.n_trials,
+        n_finished=state.n_finished,
+        counts={
+            "running": state.n_running,
+            "pruned": state.n_pruned,
+            "failed": state.n_failed,
+            "diverged": state.n_diverged,
+        },
+        best_value=state.best_value,
+        best_number=state.best_number,
+        trials_per_second=state.trials_per_second,
+        seconds_left=state.seconds_left,
+        workers=[_worker_view(worker) for worker in state.workers],
+        notice=state.message or _notice_of_phase(state),
+    )
 
 
-def _worker_table(workers: tuple[WorkerProgress, ...]) -> Table:
-    header = ("worker", "device", "state", "trial", "epoch", "busy", "finished")
-    return make_table(header, map(_worker_cells, workers), left=3)
-
-
-def _worker_cells(worker: WorkerProgress) -> tuple[str, ...]:
+def _worker_view(worker: WorkerProgress) -> WorkerView:
     trains = worker.number is not None
-    return (
-        worker.name,
-        worker.device,
-        worker.state,
-        f"{worker.n_training:,} trials" if worker.n_training > 1 else words.text(worker.number),
-        f"{worker.epoch}/{worker.epochs}" if trains else words.NOTHING,
-        words.percent(worker.busy),
-        str(worker.n_finished),
+    return WorkerView(
+        name=worker.name,
+        state=worker.state,
+        device=device(worker.device),
+        n_training=worker.n_training,
+        number=worker.number if worker.n_training <= 1 else None,
+        epoch=f"{worker.epoch}/{worker.epochs}" if trains else None,
+        busy=words.percent(worker.busy),
+        n_finished=worker.n_finished,
     )
 
 
@@ -95,7 +100,8 @@ class PlainLines:
 def line(state: Progress) -> str:
     """The study as of now, in one line."""
     done = f"{state.n_finished:,}/{state.n_trials:,} trials"
-    parts = (done, _tally(state), _pace(state), _training(state))
+    view = view_of(state)
+    parts = (done, outcome(view), pace(view), _training(state))
     return ", ".join(part for part in parts if part)
 
 
@@ -107,33 +113,6 @@ def _training(state: Progress) -> str:
     if worker.n_training > 1:
         return f"{worker.n_training:,} in training"
     return f"trial {worker.number} at epoch {worker.epoch}/{worker.epochs}"
-
-
-def _tally(state: Progress) -> str:
-    numbers = {
-        "running": state.n_running,
-        "pruned": state.n_pruned,
-        "failed": state.n_failed,
-        "diverged": state.n_diverged,
-    }
-    parts = [f"{n:,} {word}" for word, n in numbers.items() if n]
-    if state.best_value is not None:
-        parts.append(f"best {words.number(state.best_value)} (trial {state.best_number})")
-    return ", ".join(parts)
-
-
-def _pace(state: Progress) -> str:
-    parts = []
-    if state.trials_per_second is not None:
-        parts.append(f"{words.number(state.trials_per_second, 3)} trials/s")
-    if state.seconds_left:
-        parts.append(f"{words.seconds(state.seconds_left)} left")
-    return ", ".join(parts)
-
-
-def _notice(state: Progress) -> str | None:
-    """What keeps trials from being handed out, if anything does."""
-    return state.message or _notice_of_phase(state)
 
 
 def _notice_of_phase(state: Progress) -> str | None:

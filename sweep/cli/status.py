@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli import budgets, words
+from sweep.cli import budgets, study_view, words
 from sweep.cli.options import Json, Storage, StudyName
 from sweep.cli.output import clear, section, show_json, show_pairs, show_titled_table
-from sweep.cli.records import study_json, study_state
+from sweep.cli.records import study_json
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
     from sweep.store.engine import Engine
-    from sweep.store.records import CommandRow, EventRow, StudySummary, WorkerRow
+    from sweep.store.records import CommandRow, StudySummary, WorkerRow
 
 _N_EVENTS = 8
 _WATCH_SECONDS = 2.0
@@ -67,27 +67,33 @@ def _show_status(engine: "Engine", name: str) -> None:
 
     study = read.study(engine, name)
     everyone = read.workers(engine, name)
-    show_pairs(_summary(study, everyone))
+    workers = [w for w in everyone if study.running or w.state != "gone"]
+    events = read.events(engine, name, newest=_N_EVENTS)
+    view = study_view.stored_view(study, [*map(study_view.worker_so_far, workers)], events)
+    show_pairs(_summary(study, view, everyone))
     section("Budgets", budgets.said(engine, study))
-    if workers := [w for w in everyone if study.running or w.state != "gone"]:
-        show_titled_table("Workers", _WORKER_HEADER, map(_worker_cells, workers), left=5)
+    _show_cells("Workers", study_view.worker_cells([view]))
     if waiting := read.commands(engine, name, pending_only=True):
         show_titled_table("Waiting", _COMMAND_HEADER, map(_command_cells, waiting), left=3)
-    if events := read.events(engine, name, newest=_N_EVENTS):
-        show_titled_table("Lately", _EVENT_HEADER, map(_event_cells, events), left=5)
+    _show_cells("Lately", study_view.event_cells([view]))
 
 
-def _summary(study: "StudySummary", workers: "Sequence[WorkerRow]") -> dict[str, str]:
-    best = f"{words.number(study.best_value)} (trial {study.best_number})"
-    pace = f"{words.number(study.trials_per_second, 3)} trials/s"
+def _show_cells(title: str, cells: study_view.Cells) -> None:
+    if cells.rows:
+        show_titled_table(title, cells.header, cells.rows, left=cells.left)
+
+
+def _summary(
+    study: "StudySummary", view: study_view.StudyView, workers: "Sequence[WorkerRow]"
+) -> dict[str, str]:
     pairs = {
         "study": study.name + (f" - {study.description}" if study.description else ""),
-        "state": study_state(study),
+        "state": view.state,
         "ended": (study.ended_because or "") if not study.running else "",
         "trials": f"{study.n_finished:,} of {words.text(study.n_trials)} finished",
-        "": _tally(study),
-        "best": NO_BEST if study.best_value is None else best,
-        "pace": pace if study.trials_per_second is not None else "",
+        "": study_view.tally(view),
+        "best": study_view.best(view),
+        "pace": study_view.pace(view),
         "trainer": _trainers(workers),
         "WARNING": _fallbacks(study, workers),
         "data": study.dataset,
@@ -97,9 +103,6 @@ def _summary(study: "StudySummary", workers: "Sequence[WorkerRow]") -> dict[str,
         "last written": words.moment(study.updated_at),
     }
     return {name: said for name, said in pairs.items() if said}
-
-
-NO_BEST = "none yet"
 
 
 def _trainers(workers: "Sequence[WorkerRow]") -> str:
@@ -122,21 +125,6 @@ def _fallbacks(study: "StudySummary", workers: "Sequence[WorkerRow]") -> str:
     )
 
 
-def _tally(study: "StudySummary") -> str:
-    counts = study.counts
-    numbers = {
-        "complete": counts["COMPLETE"] - study.n_reused,
-        "reused": study.n_reused,
-        "pruned": counts["PRUNED"],
-        "failed": study.n_failed,
-        "diverged": study.n_diverged,
-        "running": counts["RUNNING"],
-        "waiting": counts["WAITING"],
-        "marked invalid": study.n_invalid,
-    }
-    return ", ".join(f"{n:,} {word}" for word, n in numbers.items() if n)
-
-
 def _coordinator(study: "StudySummary") -> str:
     lease = study.held_by
     if lease is None:
@@ -147,34 +135,6 @@ def _coordinator(study: "StudySummary") -> str:
     return f"none now; the last was {who}"
 
 
-_WORKER_HEADER = (
-    *("worker", "state", "device", "trainer", "host", "pid"),
-    *("training", "busy", "gpu-util", "memory", "finished", "last seen"),
-)
-
-
-def _worker_cells(worker: "WorkerRow") -> Sequence[str]:
-    device = worker.device if worker.device == "cpu" else f"GPU {worker.device}"
-    utilisation = words.percent(worker.utilisation_since_first)
-    memory = words.memory(worker.memory_used_bytes, worker.memory_total_bytes)
-    if worker.state == "gone":  # as on the dashboard: others have its device by now
-        utilisation = memory = words.NOTHING
-    return (
-        worker.name,
-        worker.state,
-        f"{device} {worker.device_name or ''}".strip(),
-        words.text(worker.trainer),
-        worker.host,
-        str(worker.pid),
-        f"{worker.n_training:,}" + ("" if worker.slots is None else f" of {worker.slots:,}"),
-        words.percent(worker.busy_since_first),
-        utilisation,
-        memory,
-        str(worker.n_finished),
-        words.moment(worker.seen_at),
-    )
-
-
 _COMMAND_HEADER = ("asked", "command", "with")
 
 
@@ -182,16 +142,3 @@ def _command_cells(command: "CommandRow") -> Sequence[str]:
     payload = command.payload.get("configuration", command.payload)
     said = " ".join(f"{key}={words.text(value)}" for key, value in payload.items())
     return words.moment(command.created_at), command.kind, said or words.NOTHING
-
-
-_EVENT_HEADER = ("when", "event", "trial", "worker", "what")
-
-
-def _event_cells(event: "EventRow") -> Sequence[str]:
-    return (
-        words.moment(event.at),
-        event.kind,
-        words.text(event.number),
-        event.worker or words.NOTHING,
-        words.unrolled(event.message),
-    )

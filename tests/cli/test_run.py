@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from sweep.cli import control
-from sweep.cli.progress import PlainLines, line, picture
+from sweep.cli.progress import PlainLines, line, view_of
+from sweep.cli.study_view import render
 from sweep.coordinator import run as coordinator
 from sweep.coordinator.progress import Progress, WorkerProgress
 from sweep.errors import FailureLimitError
@@ -355,7 +356,7 @@ def test_the_picture_has_a_line_for_each_worker() -> None:
 
     console = Console(width=120)
     with console.capture() as captured:
-        console.print(picture(progress(message="the database has been away for 3 s")))
+        console.print(render([view_of(progress(message="the database has been away for 3 s"))]))
     assert "w0" in captured.get() and "2/5" in captured.get()
     assert "away" in captured.get()
 

@@ -45,7 +45,7 @@ def test_what_runs_is_on_the_screen_with_workers_and_events(store: Engine, study
     add_study(store, "resting")
     text = screen(store)
     said = " ".join(text.split())
-    assert "4 of 20" in said and "0.01000 1" in said
+    assert "4 of 20" in said and "best 0.01000 (trial 1)" in said
     assert "3 of 64 87.5 % 50.0 % 25.0 % 7" in said
     assert "gpuhost" in text and "w0" in text
     assert "worker gone" in text and "it was" in text and "\x1b[2J" not in text

@@ -1,0 +1,287 @@
+"""Render studies for the terminal: ``top``, ``status`` and the progress of ``start``.
+
+The commands differ in where a ``StudyView`` comes from (the database, or the coordinator itself)
+and in how often it is drawn again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweep.cli import words
+from sweep.cli.output import make_table
+from sweep.cli.records import study_state
+
+if TYPE_CHECKING:
+    from sweep.store.records import EventRow, StudySummary, WorkerRow
+
+_BAR_COLUMNS = 20
+#: Characters of an event's message where the height of the terminal is limited.
+_LONGEST_MESSAGE = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerView:
+    """A worker. None stands for what the source of the view does not have for any worker."""
+
+    name: str
+    state: str
+    device: str
+    #: names.Trainer; empty until the worker is ready.
+    trainer: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    n_training: int
+    #: Trials that its population can train at the same time; None where they train one at a time.
+    slots: int | None = None
+    #: The trial in training, the first of several, and its progress: ``2/5``.
+    number: int | None = None
+    epoch: str | None = None
+    #: The share of the time in which its device trained, and NVML's utilisation of the GPU.
+    busy: str
+    utilisation: str | None = None
+    memory: str | None = None
+    n_finished: int
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyView:
+    """A study as the terminal shows it."""
+
+    name: str
+    state: str
+    #: None where the grid decides.
+    n_trials: int | None
+    n_finished: int
+    #: Numbers of trials, by what they are; those that are 0 are not shown.
+    counts: Mapping[str, int]
+    best_value: float | None
+    best_number: int | None
+    trials_per_second: float | None
+    seconds_left: float | None
+    workers: Sequence[WorkerView] = ()
+    #: Oldest first.
+    events: Sequence["EventRow"] = ()
+    #: What keeps trials from being handed out.
+    notice: str | None = None
+
+
+class Cells(NamedTuple):
+    """A table before it is laid out."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    #: Columns that are words: the first so many.
+    left: int
+
+
+def stored_view(
+    study: "StudySummary", workers: Sequence[WorkerView], events: Sequence["EventRow"]
+) -> StudyView:
+    """A study as the database has it."""
+    counts, rate = study.counts, study.trials_per_second
+    left = None
+    if study.n_trials is not None and rate and study.running:
+        left = (study.n_trials - study.n_finished) / rate
+    return StudyView(
+        name=study.name,
+        state=study_state(study),
+        n_trials=study.n_trials,
+        n_finished=study.n_finished,
+        counts={
+            "complete": counts["COMPLETE"] - study.n_reused,
+            "reused": study.n_reused,
+            "pruned": counts["PRUNED"],
+            "failed": study.n_failed,
+            "diverged": study.n_diverged,
+            "running": counts["RUNNING"],
+            "waiting": counts["WAITING"],
+            "marked invalid": study.n_invalid,
+        },
+        best_value=study.best_value,
+        best_number=study.best_number,
+        trials_per_second=rate,
+        seconds_left=left,
+        workers=workers,
+        events=events,
+    )
+
+
+def worker_now(worker: "WorkerRow") -> WorkerView:
+    """A worker with what it last reported."""
+    used, total = worker.memory_used_bytes, worker.memory_total_bytes
+    return _worker(
+        worker,
+        busy=words.percent(worker.busy),
+        utilisation=words.percent(worker.utilisation),
+        memory=words.percent(used / total if used is not None and total else None),
+    )
+
+
+def worker_so_far(worker: "WorkerRow") -> WorkerView:
+    """A worker with means since its first epoch."""
+    utilisation = words.percent(worker.utilisation_since_first)
+    memory = words.memory(worker.memory_used_bytes, worker.memory_total_bytes)
+    if worker.state == "gone":  # another worker has its device by now
+        utilisation = memory = words.NOTHING
+    return _worker(
+        worker,
+        pid=worker.pid,
+        busy=words.percent(worker.busy_since_first),
+        utilisation=utilisation,
+        memory=memory,
+    )
+
+
+def _worker(
+    worker: "WorkerRow",
+    *,
+    pid: int | None = None,
+    busy: str,
+    utilisation: str,
+    memory: str,
+) -> WorkerView:
+    return WorkerView(
+        name=worker.name,
+        state=worker.state,
+        device=f"{device(worker.device)} {worker.device_name or ''}".strip(),
+        trainer=worker.trainer or "",
+        host=worker.host,
+        pid=pid,
+        n_training=worker.n_training,
+        slots=worker.slots,
+        busy=busy,
+        utilisation=utilisation,
+        memory=memory,
+        n_finished=worker.n_finished,
+        seen_at=worker.seen_at,
+    )
+
+
+def device(index: str) -> str:
+    """``cpu``, ``GPU 0``."""
+    return index if index == "cpu" else f"GPU {index}"
+
+
+def render(views: Sequence[StudyView]) -> RenderableType:
+    """Draw studies with their workers and events, for a screen that is drawn again and again."""
+    names = max((len(view.name) for view in views), default=0)
+    states = max((len(view.state) for view in views), default=0)
+    parts: list[RenderableType] = []
+    for view in views:
+        parts += [_heading(view, names, states), Text(words.clean(f"  {outcome(view)}"))]
+    for cells in (worker_cells(views), event_cells(views, longest=_LONGEST_MESSAGE)):
+        if cells.rows:
+            parts += [Text(), make_table(cells.header, cells.rows, left=cells.left)]
+    parts += [Text(words.clean(view.notice), style="yellow") for view in views if view.notice]
+    return Group(*parts)
+
+
+def _heading(view: StudyView, names: int, states: int) -> Table:
+    total = view.n_trials if view.n_trials is not None else view.n_finished
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_row(
+        Text(words.clean(f"{view.name:<{names}}")),
+        Text(f"{view.state:<{states}}"),
+        ProgressBar(total=max(total, 1), completed=view.n_finished, width=_BAR_COLUMNS),
+        Text(f"{view.n_finished:,} of {words.text(view.n_trials)}"),
+        Text(pace(view)),
+    )
+    return grid
+
+
+def outcome(view: StudyView) -> str:
+    """What became of the trials, and the best of them: ``2 running, best 0.25 (trial 1)``."""
+    found = "" if view.best_value is None else f"best {best(view)}"
+    return ", ".join(part for part in (tally(view), found) if part)
+
+
+def tally(view: StudyView) -> str:
+    """``2 complete, 1 pruned``."""
+    return ", ".join(f"{n:,} {word}" for word, n in view.counts.items() if n)
+
+
+def best(view: StudyView) -> str:
+    """``0.25 (trial 1)``."""
+    if view.best_value is None:
+        return "none yet"
+    return f"{words.number(view.best_value)} (trial {view.best_number})"
+
+
+def pace(view: StudyView) -> str:
+    """``2.00 trials/s, 3.0 s left``; empty where it is not known."""
+    parts = []
+    if view.trials_per_second is not None:
+        parts.append(f"{words.number(view.trials_per_second, 3)} trials/s")
+    if view.seconds_left:
+        parts.append(f"{words.seconds(view.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def worker_cells(views: Sequence[StudyView]) -> Cells:
+    """All workers; a column that is None for each of them is left out."""
+    columns = {
+        header: [column(view, worker) for view in views for worker in view.workers]
+        for header, column in _WORKER_COLUMNS.items()
+        if header != "study" or len(views) > 1
+    }
+    known = {header: cells for header, cells in columns.items() if {*cells} - {None}}
+    rows = [[cell or words.NOTHING for cell in row] for row in zip(*known.values(), strict=True)]
+    return Cells(tuple(known), rows, left=sum(header in _WORDS for header in known))
+
+
+def _training(worker: WorkerView) -> str:
+    return f"{worker.n_training:,}" + ("" if worker.slots is None else f" of {worker.slots:,}")
+
+
+def _said(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+_WORKER_COLUMNS: Mapping[str, Callable[[StudyView, WorkerView], str | None]] = {
+    "study": lambda view, _: view.name,
+    "worker": lambda _, worker: worker.name,
+    "state": lambda _, worker: worker.state,
+    "device": lambda _, worker: worker.device,
+    "trainer": lambda _, worker: worker.trainer,
+    "host": lambda _, worker: worker.host,
+    "pid": lambda _, worker: _said(worker.pid),
+    "training": lambda _, worker: _training(worker),
+    "trial": lambda _, worker: _said(worker.number),
+    "epoch": lambda _, worker: worker.epoch,
+    "busy": lambda _, worker: worker.busy,
+    "gpu-util": lambda _, worker: worker.utilisation,
+    "memory": lambda _, worker: worker.memory,
+    "finished": lambda _, worker: f"{worker.n_finished:,}",
+    "last seen": lambda _, worker: None if worker.seen_at is None else words.moment(worker.seen_at),
+}
+_WORDS = ("study", "worker", "state", "device", "trainer", "host")
+
+
+def event_cells(views: Sequence[StudyView], *, longest: int | None = None) -> Cells:
+    """All events, oldest first; messages cut to ``longest`` characters."""
+    events = sorted(
+        ((view.name, event) for view in views for event in view.events),
+        key=lambda pair: pair[1].at,
+    )
+    several = len(views) > 1
+    rows = [
+        (
+            words.moment(event.at),
+            *([name] if several else []),
+            event.kind,
+            words.text(event.number),
+            event.worker or words.NOTHING,
+            words.shortened(message := words.unrolled(event.message), longest or len(message)),
+        )
+        for name, event in events
+    ]
+    header = ("when", *(["study"] if several else []), "event", "trial", "worker", "what")
+    return Cells(header, rows, len(header))
