@@ -139,7 +139,7 @@ def test_memory_that_runs_out_is_not_taken_for_a_card_without_the_fused_trainer(
 def test_every_difference_over_its_limit_is_told_of_both_precisions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kernels, "update_decoder", Launching(nothing))
+    monkeypatch.setattr(kernels, "update_decoder", Launching("update_decoder", nothing))
     differences = compare_trainers(small_data(), DEVICE, batch_size=16, config=config_of(128))
     wrong = [str(difference) for difference in differences if difference.too_large]
     assert {line[:4] for line in wrong} == {"ieee", "tf32"} and len(wrong) > 10

@@ -8,6 +8,9 @@ from torch import Tensor
 from sweep.trainer.fused.layout import Place
 from sweep.trainer.fused.transfers import to_device
 
+#: Elements whose multiples begin at 16 bytes: Triton compiles again for a pointer that does not.
+_ALIGNED = 4
+
 
 class TileSchedule:
     """Lists of tiles and slots. The arrays stay where they are, so that a graph sees changes.
@@ -17,11 +20,11 @@ class TileSchedule:
     """
 
     def __init__(self, n_slots: int, n_tiles: int, device: torch.device) -> None:
-        sizes = [n_tiles] * 3 + [n_slots] * 3
+        longest = -(-max(n_slots, n_tiles) // _ALIGNED) * _ALIGNED
         #: One block of memory, so that a new schedule is one copy.
-        self._all = torch.full((sum(sizes),), -1, dtype=torch.int32, device=device)
-        self.tile_list, self.tile_slot, self.tile_units, *of_slots = torch.split(self._all, sizes)
-        self.slot_list, self.tile_start, self.tile_count = of_slots
+        self._all = torch.full((6, longest), -1, dtype=torch.int32, device=device)
+        self.tile_list, self.tile_slot, self.tile_units = self._all[:3, :n_tiles]
+        self.slot_list, self.tile_start, self.tile_count = self._all[3:, :n_slots]
         self.tile_count.zero_()
 
     @property
@@ -41,5 +44,7 @@ class TileSchedule:
                 tiles[n], owner[tile] = tile, place.slot
                 units[tile] = min(tile_units, place.hidden_width - j * tile_units)
                 n += 1
-        values = [*tiles, *owner, *units, *slots, *start, *count]
-        self._all.copy_(to_device(torch.tensor(values, dtype=torch.int32), self._all.device))
+        lists = torch.full(self._all.shape, -1, dtype=torch.int32)
+        lists[:3, : len(tiles)] = torch.tensor([tiles, owner, units])
+        lists[3:, : len(slots)] = torch.tensor([slots, start, count])
+        self._all.copy_(to_device(lists, self._all.device))
