@@ -2,11 +2,13 @@
 
 import time
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 
 from sweep.trainer.fused.device_time import DeviceTimer
+from tests.fused_factories import fused_spec, make_fused
 
 CPU = torch.device("cpu")
 
@@ -76,6 +78,23 @@ def test_without_a_gpu_launching_is_the_work() -> None:
     timer.run(partial(time.sleep, 0.02))
     time.sleep(0.05)
     assert 0.02 <= timer.take().wait() < 0.05
+
+
+def test_what_the_host_does_between_launches_is_no_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fused, naps = make_fused(), 0.2
+    draw = fused._draw_orders
+
+    def draw_slowly(*args: Any) -> None:
+        time.sleep(naps)
+        draw(*args)
+
+    assert fused.admit(fused_spec(1))
+    monkeypatch.setattr(fused, "_draw_orders", draw_slowly)
+    began = time.perf_counter()
+    fused.train_epoch()
+    assert 0 < fused.trained_seconds <= time.perf_counter() - began - naps
 
 
 @pytest.mark.gpu

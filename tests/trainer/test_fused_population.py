@@ -14,7 +14,7 @@ from sweep.trainer import DeviceData, Diverged, load_model
 from sweep.trainer.fused import FusedTrainer, KernelConfig
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels import KERNELS
-from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged
+from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged, TrialSpec
 from tests.factories import make_images
 from tests.fused_factories import (
     DEVICE,
@@ -341,12 +341,21 @@ def test_at_full_size_every_choice_trains_as_the_reference_does_for_20_steps(
     specs = [fused_spec(number, config) for number, config in enumerate(configs)]
     assert all(fused.admit(spec) for spec in specs)
     train_all(fused, 1)
-    for spec in specs:
+    differences = {spec.number: difference_of_weights(fused, spec, data) for spec in specs}
+    # What a few next to the limit mean, and many far off: docs/performance.md, "Known risks".
+    wrong = [
+        f"{differences[spec.number]:.1e} {spec.config}"
+        for spec in specs
         # l1's gradient is a sign: rounding turns it for a pixel that is all but right.
-        allowed = 1e-3 if spec.config.loss is Loss.L1 else 1e-5
-        pairs = zip(fused.weights(spec.number)[0], reference_weights(spec, data), strict=True)
-        worst = max(float((a - b).norm() / b.norm()) for a, b in pairs)
-        assert worst < allowed, (spec.config, worst)
+        if not differences[spec.number] < (1e-3 if spec.config.loss is Loss.L1 else 1e-5)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def difference_of_weights(fused: FusedTrainer, spec: TrialSpec, data: DeviceData) -> float:
+    """The largest relative difference of a parameter's norm from the reference trainer's."""
+    pairs = zip(fused.weights(spec.number)[0], reference_weights(spec, data), strict=True)
+    return max(float((a - b).norm() / b.norm()) for a, b in pairs)
 
 
 # KernelConfig

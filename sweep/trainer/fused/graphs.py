@@ -1,8 +1,11 @@
 """Launches that are repeated as they are: one CUDA graph, replayed, where there is a GPU."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
+
+from sweep.trainer.fused.device_time import DeviceTimer
 
 #: Repeats in one graph: the microseconds between two graphs come once for so many steps.
 CHAIN = 16
@@ -16,10 +19,15 @@ def repeatable(launches: Callable[[], None], device: torch.device) -> Callable[[
     return _captured(launches, device) if device.type == "cuda" else launches
 
 
-def repeated(launches: Callable[[], None], device: torch.device) -> Callable[[int], None]:
-    """The launches as something to do n times in a row, CHAIN of them in a graph."""
-    single = repeatable(launches, device)
-    chain = repeatable(lambda: _times(launches, CHAIN), device)
+def repeated(
+    launches: Callable[[], None], device: torch.device, timer: DeviceTimer
+) -> Callable[[int], None]:
+    """Return the launches as something to do n times in a row, CHAIN of them in a graph.
+
+    Each graph is timed by itself.
+    """
+    single = partial(timer.run, repeatable(launches, device))
+    chain = partial(timer.run, repeatable(lambda: _times(launches, CHAIN), device))
 
     def repeat(n: int) -> None:
         _times(chain, n // CHAIN)

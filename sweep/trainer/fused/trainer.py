@@ -10,9 +10,9 @@ verdict, one epoch later.
 A trial's place is free once its last epoch is launched: what comes next on the device comes after.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor
 from sweep.errors import DeviceError
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused.arrays import NewSlot
+from sweep.trainer.fused.device_time import DeviceTime, DeviceTimer
 from sweep.trainer.fused.draws import Draws
 from sweep.trainer.fused.graphs import repeatable, repeated
 from sweep.trainer.fused.kernel_config import PRECISIONS, KernelConfig
@@ -64,18 +65,16 @@ class Launched:
     test: Measured | None
     #: The strip as the first seed of each of ``last`` gives it back, (trials, images, D).
     reconstructions: Tensor | None
-    #: When the device began and when it was done; None where launching is doing.
-    began: torch.cuda.Event | None
+    #: When the device is done; None where launching is doing.
     done: torch.cuda.Event | None
-    #: How long the launching took.
-    launch_seconds: float
+    #: Of the training, validation and test steps.
+    time: DeviceTime
 
     def wait(self) -> float:
-        """Until the device is done; how long it took, seconds."""
-        if self.began is None or self.done is None:
-            return self.launch_seconds
-        self.done.synchronize()
-        return float(self.began.elapsed_time(self.done)) / 1000
+        """Wait until the device is done; return the seconds that it worked on the steps."""
+        if self.done is not None:
+            self.done.synchronize()
+        return self.time.wait()
 
 
 class FusedTrainer:
@@ -127,14 +126,15 @@ class FusedTrainer:
         self._strip = Images(data.strip, labels, 0)
         self._pictures = Pictures(data)
         population = self._population
-        self._train_steps = repeated(population.train_step, device)
-        self._validate_step = repeatable(
-            lambda: population.measure_step(self._validation, watch=True), device
-        )
-        self._test_step = repeatable(lambda: population.measure_step(self._test), device)
+        self._timer = DeviceTimer(device)
+        self._train_steps = repeated(population.train_step, device, self._timer)
+        validate = repeatable(lambda: population.measure_step(self._validation, watch=True), device)
+        test = repeatable(lambda: population.measure_step(self._test), device)
+        self._validate_step = partial(self._timer.run, validate)
+        self._test_step = partial(self._timer.run, test)
         self._trials: dict[int, FusedTrial] = {}
         self._draws = Draws(slots, len(data.train), data.n_inputs, device)
-        #: How long the device has worked on the epochs that were collected.
+        #: How long the device has worked on the steps of the epochs that were collected.
         self.trained_seconds = 0.0
 
     # Who is in
@@ -206,7 +206,6 @@ class FusedTrainer:
         """
         trials = tuple(trial for trial in self._trials.values() if trial.goes_on)
         self._prepare(trials)
-        began, started = self._mark(), time.perf_counter()
         self._train(trials)
         validation = self._measure(trials, self._validation)
         for trial in trials:
@@ -222,9 +221,8 @@ class FusedTrainer:
             validation=validation,
             test=test,
             reconstructions=reconstructions,
-            began=began,
             done=self._mark(),
-            launch_seconds=time.perf_counter() - started,
+            time=self._timer.take(),
         )
 
     def collect(self, launched: Launched) -> list[EpochDone | TrialDiverged]:
