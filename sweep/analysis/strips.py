@@ -4,21 +4,47 @@ Notation: N = 10 images of height x width pixels, 8 bits each.
 """
 
 import io
+import struct
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sweep.errors import StoreError
+
 STRIP_LENGTH = 10
 #: White columns between two images.
 GAP = 2
 
+#: Pixels of an image along each side, at most: a strip of ten larger ones is not decoded.
+LARGEST_IMAGE = 512
+
 Pixels = NDArray[np.uint8]
+
+
+def open_strip(strip_png: bytes) -> Image.Image:
+    """Decode a strip. Raises StoreError unless it is a PNG of at most ten of the largest images."""
+    try:
+        strip = Image.open(io.BytesIO(strip_png), formats=("PNG",))
+        if strip.width * strip.height <= STRIP_LENGTH * (LARGEST_IMAGE + GAP) * LARGEST_IMAGE:
+            strip.load()
+            return strip
+        why = f"it has {strip.width:,} x {strip.height:,} pixels"
+    except _NO_PNG as error:
+        why = str(error).partition(" <")[0]  # not the address of an object
+    raise StoreError(f"a picture in the database cannot be shown: {why}.")
+
+
+#: What Pillow raises for bytes that are no image, or one that it finds too large.
+_NO_PNG = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error),
+    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
 
 
 def images_of(strip_png: bytes) -> Pixels | None:
     """(N, height, width) images of a strip; None where it is not of ten."""
-    strip = Image.open(io.BytesIO(strip_png))
+    strip = open_strip(strip_png)
     found = edges(strip)
     if not found:
         return None

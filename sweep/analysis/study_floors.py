@@ -19,9 +19,10 @@ class _Data(NamedTuple):
     split: tuple[float, int, int | None]
 
 
-def study_floors(engine: Engine, name: str) -> Floors | None:
-    """The floors of the data that the study trained on; never downloads. May take minutes.
+def study_floors(engine: Engine, name: str, *, keep: bool = True) -> Floors | None:
+    """Return the floors of the data that the study trained on; never downloads. May take minutes.
 
+    What had to be computed is written to the store, unless ``keep`` is false.
     None where they are neither kept nor can be computed: before the first worker was ready, or
     where the data are not on this machine, or are others by now.
     """
@@ -29,7 +30,7 @@ def study_floors(engine: Engine, name: str) -> Floors | None:
     if kept is not None:
         return kept
     data = _data(engine, name)
-    return None if data is None else _compute(engine, data)
+    return None if data is None else _compute(engine, data, keep=keep)
 
 
 def kept_floors(engine: Engine, name: str) -> Floors | None:
@@ -50,7 +51,7 @@ def _data(engine: Engine, name: str) -> _Data | None:
     return _Data(data["name"], sha256, split)
 
 
-def _compute(engine: Engine, data: _Data) -> Floors | None:
+def _compute(engine: Engine, data: _Data, *, keep: bool) -> Floors | None:
     try:
         if datasets.find(data.name) is None:
             return None
@@ -60,6 +61,7 @@ def _compute(engine: Engine, data: _Data) -> Floors | None:
     if images.sha256 != data.sha256:
         return None
     floors = compute_floors(images, *data.split)
-    with suppress(SweepError):  # a store that may only be read
-        annotate.put_floors(engine, floors.data_key, floors.to_json())
+    if keep:
+        with suppress(SweepError):  # a store that may only be read
+            annotate.put_floors(engine, floors.data_key, floors.to_json())
     return floors

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sweep.cli import logs
 from sweep.cli.options import Storage
 from sweep.cli.output import say
 from sweep.errors import UsageError
@@ -55,14 +56,15 @@ def dashboard(
         if open_it and not webbrowser.open(url + path):
             say("no browser found to open it.")
 
-    serve(create_app(engine, access), access, ready)
+    with logs.plain():
+        serve(create_app(engine, access), access, ready)
 
 
 def _password() -> str | None:
     """From the environment, never from the command line, where others could read it."""
     if path := os.environ.get(f"{_PASSWORD}_FILE"):
         try:
-            return Path(path).read_text().strip()
+            return Path(path).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise UsageError(f"{_PASSWORD}_FILE: {path}: {reason}.") from error

@@ -5,9 +5,13 @@ import logging
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from sweep.cli.words import clean
 
 if TYPE_CHECKING:
     from sweep.coordinator.progress import Progress
@@ -45,6 +49,29 @@ class JsonFormatter(logging.Formatter):
 
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class PlainFormatter(logging.Formatter):
+    """A record as text that cannot rewrite a terminal nor pass for another record.
+
+    Requests, and errors about them, hold what anybody sent: control characters are replaced, and
+    every line but the first is indented.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n  ".join(clean(super().format(record)).splitlines())
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Write everything that is logged meanwhile to stderr by ``PlainFormatter``."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter())
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def use(log_format: LogFormat) -> None:

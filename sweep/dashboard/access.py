@@ -12,7 +12,8 @@ _LEAST_LETTERS = 8
 class Access:
     """Where the dashboard listens and what it lets people do.
 
-    Raises UsageError for a host that others can reach without a password.
+    Raises UsageError for a host that others can reach without a password, and for a password that
+    is too short or no text.
     """
 
     host: str = "127.0.0.1"
@@ -29,14 +30,23 @@ class Access:
                 f"--host {self.host}: others can reach it, so it needs a password. Set "
                 "SWEEP_DASHBOARD_PASSWORD, or SWEEP_DASHBOARD_PASSWORD_FILE to the path of a file."
             )
-        if self.password is not None and len(self.password) < _LEAST_LETTERS:
-            raise UsageError(f"the dashboard's password needs at least {_LEAST_LETTERS} letters.")
+        if self.password is not None:
+            _check_password(self.password)
 
     @property
     def url(self) -> str:
         """Where a browser on this machine finds it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def _check_password(password: str) -> None:
+    if len(password) < _LEAST_LETTERS:
+        raise UsageError(f"the dashboard's password needs at least {_LEAST_LETTERS} letters.")
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        raise UsageError("the dashboard's password is not UTF-8 text.") from None
 
 
 def is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from sweep.dashboard.limits import FILTER_LETTERS
 from sweep.errors import UsageError
 from sweep.figures import words
 from sweep.store.table import Choices, Mask, TrialTable
@@ -38,7 +39,7 @@ class Filter:
         """The filter of an address. Raises UsageError with the part that cannot be read."""
         ranges: dict[str, Range] = {}
         choices: dict[str, tuple[str, ...]] = {}
-        for part in filter(None, (text or "").split(";")):
+        for part in filter(None, short_enough(text or "").split(";")):
             name, colon, wanted = part.partition(":")
             if not (name and colon and wanted):
                 raise UsageError(f"where: '{part}' is no condition. Write column:low..high.")
@@ -91,6 +92,13 @@ class Filter:
         for name, wanted in self.choices.items():
             said[name] = f"{words.setting(name)} {' or '.join(wanted)}"
         return said
+
+
+def short_enough(text: str) -> str:
+    """The text of a filter. Raises UsageError where it is longer than any that is meant."""
+    if len(text) > FILTER_LETTERS:
+        raise UsageError(f"a filter may have {FILTER_LETTERS:,} letters; this has {len(text):,}.")
+    return text
 
 
 def _range(part: str, low: str, high: str) -> Range:

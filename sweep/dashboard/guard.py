@@ -4,9 +4,11 @@
   or ``Authorization: Bearer``).
 - Without one, only requests addressed to this machine are answered, so that a page elsewhere
   cannot reach the dashboard by a name of its own that leads here (DNS rebinding).
+- Other sites may link here; anything else that they make a browser send is refused.
 - What is not a GET must come from our own page: same origin, and the token of our cookie repeated
-  in a header, which other sites can neither read nor set.
-- Headers keep the page to itself: no outside resource, no frame, no referrer, no sniffing.
+  in a header, which other sites can neither set nor repeat.
+- Headers keep the page to itself: no outside resource, no frame, no referrer, no sniffing, and no
+  copy in a cache.
 """
 
 import hmac
@@ -14,8 +16,10 @@ import secrets
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from dash.exceptions import DependencyException
 from flask import Flask, Response, abort, request
 
+from sweep.dashboard import limits
 from sweep.dashboard.access import Access, is_loopback
 
 HEALTH = "/healthz"
@@ -23,11 +27,13 @@ HEALTH = "/healthz"
 # What dash-renderer looks for.
 _COOKIE, _HEADER = "_csrf_token", "X-CSRFToken"
 _READING = {"GET", "HEAD", "OPTIONS"}
+_OWN_SITE = ("same-origin", "none")
 
 
 def protect(server: Flask, access: Access, inline_scripts: Sequence[str]) -> None:
     """Guard all routes of the server; ``inline_scripts`` are CSP hashes of what may run inline."""
     policy = _policy(inline_scripts)
+    server.config["MAX_CONTENT_LENGTH"] = limits.BODY_BYTES
 
     @server.before_request
     def check() -> None:
@@ -37,6 +43,7 @@ def protect(server: Flask, access: Access, inline_scripts: Sequence[str]) -> Non
             _demand_this_machine()
         else:
             _demand_password(access.password)
+        _refuse_other_sites()
         if request.method not in _READING:
             _demand_our_own_page()
 
@@ -53,9 +60,15 @@ def protect(server: Flask, access: Access, inline_scripts: Sequence[str]) -> Non
                 "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
             }
         )
+        response.headers.setdefault("Cache-Control", "no-store")
         if request.path != HEALTH and _COOKIE not in request.cookies:
-            response.set_cookie(_COOKIE, secrets.token_urlsafe(24), samesite="Strict")
+            token = secrets.token_urlsafe(24)
+            response.set_cookie(_COOKIE, token, samesite="Strict", secure=request.is_secure)
         return response
+
+    @server.errorhandler(DependencyException)
+    def unknown_script(_: DependencyException) -> Response:
+        return Response("There is no such script.\n", 404, mimetype="text/plain")
 
 
 def _policy(inline_scripts: Sequence[str]) -> str:
@@ -77,29 +90,53 @@ def _policy(inline_scripts: Sequence[str]) -> str:
 
 
 def _demand_this_machine() -> None:
+    if not is_loopback(_part_of_url(f"//{request.host}", "hostname")):
+        abort(403, "This dashboard answers requests addressed to this machine only.")
+
+
+def _part_of_url(url: str, part: str) -> str:
+    """A part of a URL; empty where it has none or is no URL, such as ``http://[``."""
     try:
-        name = urlsplit(f"//{request.host}").hostname or ""
-    except ValueError:  # [::1 without its end
-        name = ""
-    if not is_loopback(name):
-        abort(403, "This dashboard answers requests to 127.0.0.1 or localhost only.")
+        return getattr(urlsplit(url), part) or ""
+    except ValueError:
+        return ""
 
 
 def _demand_password(password: str) -> None:
-    given = request.authorization
-    offered = "" if given is None else given.password or given.token or ""
-    if not hmac.compare_digest(offered.encode(), password.encode()):
+    if not hmac.compare_digest(_offered_password(), password.encode()):
         challenge = {"WWW-Authenticate": 'Basic realm="sweep", charset="UTF-8"'}
         abort(Response("The dashboard asks for its password.\n", 401, challenge))
 
 
+def _offered_password() -> bytes:
+    given = request.authorization
+    if given is not None and given.type == "basic":
+        return (given.password or "").encode(errors="replace")
+    if given is not None and given.type == "bearer":
+        return (given.token or "").encode("latin-1", errors="replace")  # as WSGI decodes headers
+    return b""
+
+
+def _refuse_other_sites() -> None:
+    """Old browsers, and all of them on plain HTTP between machines, do not tell where from."""
+    is_link = (
+        request.method in _READING
+        and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        and request.headers.get("Sec-Fetch-Dest") == "document"
+    )
+    if not is_link and request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITE:
+        abort(403, "This request comes from another site.")
+
+
 def _demand_our_own_page() -> None:
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
-        abort(403, "This request comes from another site.")
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+    if origin is not None and _part_of_url(origin, "netloc") != request.host:
         abort(403, "This request comes from another site.")
     token = request.cookies.get(_COOKIE, "")
     offered = request.headers.get(_HEADER, "")
-    if not token or not hmac.compare_digest(offered.encode(), token.encode()):
+    if not token or not hmac.compare_digest(_bytes(offered), _bytes(token)):
         abort(403, "This request lacks the page's token. Load the page again.")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="replace")

@@ -4,18 +4,26 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import waitress
 from dash import Dash
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
 
+from sweep.dashboard import limits
 from sweep.dashboard.access import Access
 from sweep.errors import UsageError
 
 #: A page opens with half a dozen requests at once.
 _THREADS = 8
+#: Between two looks for connections that take too long.
+_CLEANUP_SECONDS = 1
 
 
 def serve(app: Dash, access: Access, ready: Callable[[str], None]) -> None:
@@ -24,13 +32,7 @@ def serve(app: Dash, access: Access, ready: Callable[[str], None]) -> None:
     Raises UsageError when it cannot listen there.
     """
     listening = _listen(access)
-    server = waitress.create_server(
-        app.server,
-        sockets=[listening],
-        threads=_THREADS,
-        ident=None,
-        clear_untrusted_proxy_headers=True,
-    )
+    server = make_server(app, listening)
     # It tells whenever a page asks for more at once than there are threads: the queue is for that.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     if threading.current_thread() is threading.main_thread():
@@ -40,6 +42,95 @@ def serve(app: Dash, access: Access, ready: Callable[[str], None]) -> None:
         server.run()  # ends on KeyboardInterrupt and SystemExit
     finally:
         server.close()
+
+
+def make_server(app: Dash, listening: socket.socket) -> "Server":
+    """A server over a socket, within ``limits``."""
+    settings = Adjustments(
+        sockets=[listening],
+        threads=_THREADS,
+        ident=None,
+        max_request_body_size=limits.BODY_BYTES,
+        # A body stays in memory: strangers must not be able to fill the disk.
+        inbuf_overflow=2 * limits.BODY_BYTES,
+        max_request_header_size=limits.HEADER_BYTES,
+        connection_limit=limits.CONNECTIONS,
+        channel_timeout=limits.IDLE_SECONDS,
+        cleanup_interval=_CLEANUP_SECONDS,
+        # All that whoever says "https" can reach is that the cookie sent back to them is Secure.
+        trusted_proxy="*",
+        trusted_proxy_headers={"x-forwarded-proto"},
+        clear_untrusted_proxy_headers=True,
+    )
+    dispatcher = ThreadedTaskDispatcher()
+    dispatcher.set_thread_count(_THREADS)
+    return Server(
+        app.server,
+        map={},
+        _sock=listening,
+        dispatcher=dispatcher,
+        adj=settings,
+        bind_socket=False,
+        sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
+    )
+
+
+class _Request(HTTPRequestParser):  # type: ignore[misc]
+    """A request that knows when it began to arrive."""
+
+    def __init__(self, settings: Adjustments) -> None:
+        super().__init__(settings)
+        self.begun_at = time.time()
+
+
+class _Connection(HTTPChannel):  # type: ignore[misc]
+    """A connection that knows how long it has kept the server waiting."""
+
+    parser_class = _Request
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the client, not the server, has to do something."""
+        return not self.requests and not self.total_outbufs_len
+
+    @property
+    def waiting_since(self) -> float:
+        """When what it is waited for began: a request that is half here, or the next one."""
+        return float(self.last_activity if self.request is None else self.request.begun_at)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a request of it, or its first, takes longer than ``limits.REQUEST_SECONDS``."""
+        never_sent = self.last_activity == self.creation_time
+        is_due = self.request is not None or never_sent
+        return is_due and time.time() - self.waiting_since > limits.REQUEST_SECONDS
+
+
+class Server(TcpWSGIServer):  # type: ignore[misc]
+    """waitress, which connections that never finish a request cannot lock.
+
+    waitress alone counts any byte as a sign of life, and takes no connection beyond its limit.
+    """
+
+    channel_class = _Connection
+
+    def maintenance(self, now: float) -> None:
+        """Close connections that are idle or late."""
+        super().maintenance(now)
+        for connection in self._waited_for():
+            if connection.is_late:
+                connection.will_close = True
+
+    def readable(self) -> bool:
+        """Whether to take another connection; at the limit makes room for some."""
+        if len(self._map) >= self.adj.connection_limit:
+            oldest = sorted(self._waited_for(), key=lambda of: of.waiting_since)
+            for connection in oldest[: limits.CONNECTIONS // 10]:
+                connection.will_close = True
+        return bool(super().readable())
+
+    def _waited_for(self) -> list[_Connection]:
+        return [of for of in self.active_channels.values() if of.is_waited_for]
 
 
 def _listen(access: Access) -> socket.socket:

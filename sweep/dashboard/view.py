@@ -131,7 +131,7 @@ class View:
     def _compute(self, study: str, made: _Made) -> None:
         try:
             with self._one_at_a_time:
-                found = study_floors(self.engine, study)
+                found = study_floors(self.engine, study, keep=self.allow_edit)
             if found is not None:
                 self._floors[made] = found
         except SweepError as error:  # the database went away, or the study was deleted

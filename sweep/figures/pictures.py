@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from sweep.analysis.strips import GAP, Pixels, edges
+from sweep.analysis.strips import GAP, Pixels, edges, open_strip
 
 
 class Picture(NamedTuple):
@@ -27,7 +27,7 @@ class PictureRow(NamedTuple):
 
 def cut(strip_png: bytes, what: str, names: list[str]) -> list[Picture]:
     """The pictures of a strip; ``names`` say what each shows."""
-    strip = Image.open(io.BytesIO(strip_png))
+    strip = open_strip(strip_png)
     lefts = edges(strip)
     if not lefts:
         return [Picture(_uri(strip_png), what)]
@@ -54,7 +54,7 @@ def strip_of(images: Pixels) -> bytes:
 
 def see_through(strip_png: bytes) -> bytes:
     """The strip with transparent gaps, for a page of any colour; one that is not of ten stays."""
-    strip = Image.open(io.BytesIO(strip_png))
+    strip = open_strip(strip_png)
     lefts = edges(strip)
     if not lefts:
         return strip_png

@@ -81,10 +81,27 @@ def test_the_password_opens(guarded: FlaskClient, headers: dict[str, str]) -> No
         {"Authorization": "Bearer "},
         {"Authorization": "Bearer ü"},
         {"Authorization": "nonsense"},
+        {"Authorization": f"Token {PASSWORD}"},
+        {"Authorization": f"Digest {PASSWORD}"},
+        {"Authorization": f"Negotiate {PASSWORD}"},
     ],
 )
 def test_anything_else_does_not(guarded: FlaskClient, headers: dict[str, str]) -> None:
     assert guarded.get(LAYOUT, headers=headers).status_code == 401
+
+
+def test_a_password_with_an_umlaut_opens_either_way(engine: Engine) -> None:
+    password = "pässwört"
+    client = create_app(engine, Access(password=password)).server.test_client()
+    # As curl sends it: bytes of UTF-8, which WSGI shows as Latin-1.
+    sent = f"Bearer {password}".encode().decode("latin-1")
+    assert client.get(LAYOUT, headers={"Authorization": sent}).status_code == 200
+    assert client.get(LAYOUT, headers=basic(password)).status_code == 200
+
+
+def test_a_password_that_is_no_text_is_refused_at_the_start() -> None:
+    with pytest.raises(UsageError, match="not UTF-8"):
+        Access(password="p\udcffassword")
 
 
 def test_a_name_that_only_leads_here_is_refused(client: FlaskClient) -> None:
@@ -116,6 +133,9 @@ def test_a_request_that_may_write_repeats_the_token(client: FlaskClient) -> None
         {"Origin": "http://evil.example"},
         {"Origin": "http://localhost:1"},
         {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "http://[::1"},
+        {"Origin": "\u00ff"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -123,6 +143,39 @@ def test_a_request_that_may_write_repeats_the_token(client: FlaskClient) -> None
 def test_a_request_of_another_site_is_refused(client: FlaskClient, headers: dict[str, str]) -> None:
     headers = {"X-CSRFToken": token_of(client), **headers}
     assert client.post(UPDATE, json={}, headers=headers).status_code == 403
+
+
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", ["/", LAYOUT, "/api/trials", "/no/such", "/assets/sweep.js"])
+def test_another_site_may_link_here_and_nothing_else(
+    client: FlaskClient, path: str, site: str
+) -> None:
+    there = {"Sec-Fetch-Site": site}
+    with client.get(path, headers={**there, **LINK}) as answer:
+        assert answer.status_code == 200
+    frame = {**LINK, "Sec-Fetch-Dest": "iframe"}
+    for how in ({}, {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, frame):
+        assert client.get(path, headers={**there, **how}).status_code == 403
+    assert client.post(path, headers={**there, **LINK}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/_dash-component-suites/x/y", "/_dash-component-suites/dash/y"])
+def test_a_script_that_is_not_there_is_not_found(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", LAYOUT, "/api/revision", "/api/trials?study=small", "/no"])
+def test_no_answer_with_data_is_kept_in_a_cache(client: FlaskClient, path: str) -> None:
+    assert client.get(path).headers["Cache-Control"] == "no-store"
+
+
+def test_the_cookie_is_for_tls_alone_where_the_request_came_over_it(client: FlaskClient) -> None:
+    assert "Secure" not in client.get("/").headers["Set-Cookie"]
+    client.delete_cookie("_csrf_token")
+    assert "Secure" in client.get("/", base_url="https://localhost").headers["Set-Cookie"]
 
 
 def test_no_token_at_all_does_not_match_an_empty_header(client: FlaskClient) -> None:

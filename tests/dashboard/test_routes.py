@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from sweep.store import annotate
-from sweep.store.engine import Engine
+from sweep.store import annotate, schema
+from sweep.store.engine import Engine, writing
 
 
 def test_the_pulse_changes_when_something_was_written(client: FlaskClient, engine: Engine) -> None:
@@ -69,3 +69,15 @@ def test_the_page_shows_between_the_pictures_of_a_strip(client: FlaskClient) -> 
 )
 def test_a_picture_that_is_not_there_is_404(client: FlaskClient, path: str) -> None:
     assert client.get(f"/api/picture/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["originals", "reconstructions", "errors", "apart", "nearer"])
+def test_a_picture_that_is_none_is_told_and_no_error_of_the_server(
+    client: FlaskClient, engine: Engine, kind: str
+) -> None:
+    with writing(engine) as connection:
+        connection.execute(schema.sweep_studies.update().values(originals_png=b"junk"))
+        pictures = {"reconstructions_png": b"junk", "errors_png": b"junk"}
+        connection.execute(schema.sweep_reconstructions.update().values(pictures))
+    answer = client.get(f"/api/picture/{kind}.png?study=small&trial=1&beside=2")
+    assert (answer.status_code, answer.data) == (503, b"StoreError\n")

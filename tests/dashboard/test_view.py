@@ -47,7 +47,7 @@ def test_a_study_made_anew_has_floors_of_its_own(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [floors(0.9, 0.5), floors(0.8, 0.4)]
-    monkeypatch.setattr(module, "study_floors", lambda engine, name: found.pop(0))
+    monkeypatch.setattr(module, "study_floors", lambda engine, name, keep: found.pop(0))
     add(view, "again")
     first = come(view, "again")
     assert first is not None and view.floors("again") is first
@@ -60,7 +60,7 @@ def test_floors_that_cannot_be_known_are_not_looked_for_at_every_turn(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(module, "study_floors", lambda engine, name: looks.append(name))
+    monkeypatch.setattr(module, "study_floors", lambda engine, name, keep: looks.append(name))
     add(view, "elsewhere")
     assert come(view, "elsewhere") is None
     assert come(view, "elsewhere") is None
@@ -73,7 +73,7 @@ def test_no_page_waits_for_floors_and_open_ones_hear_of_them(
     """The floors of a full data set took a page minutes, in its own request."""
     may_end = threading.Event()
 
-    def slow(engine: Engine, name: str) -> Floors:
+    def slow(engine: Engine, name: str, keep: bool) -> Floors:
         may_end.wait()
         return floors(0.9, 0.5)
 
@@ -115,7 +115,7 @@ def test_the_pages_that_show_what_is_trained_for_the_study_hear_of_it(view: View
 def test_floors_that_fail_are_no_end_of_the_page(
     view: View, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def gone(engine: Engine, name: str) -> Floors:
+    def gone(engine: Engine, name: str, keep: bool) -> Floors:
         raise StoreError("the database is away")
 
     monkeypatch.setattr(module, "study_floors", gone)

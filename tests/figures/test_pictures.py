@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from sweep.analysis import strips
-from sweep.analysis.strips import picture_names
+from sweep.analysis.strips import LARGEST_IMAGE, images_of, picture_names
+from sweep.errors import StoreError
 from sweep.figures.pictures import cut, see_through
 from sweep.trainer import data, pixels
 from tests.store_factories import strip_png
@@ -52,3 +53,34 @@ def test_the_gaps_of_a_strip_let_the_page_through_and_its_pictures_do_not() -> N
 
 def test_a_strip_without_gaps_is_left_alone() -> None:
     assert see_through(strip_png(n=3)) == strip_png(n=3)
+
+
+def png_of(width: int, height: int, format: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (width, height), 255).save(buffer, format)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "cannot identify image file"),
+        (b"junk", "cannot identify image file"),
+        (strip_png()[:60], "."),
+        (strip_png()[:20] + bytes(4) + strip_png()[24:], "."),
+        (png_of(10, 10, "GIF"), "cannot identify image file"),
+        (png_of(4008, 4000), "it has 4,008 x 4,000 pixels"),
+        (png_of(20_000, 10_000), "."),  # where Pillow itself complains
+    ],
+    ids=["nothing", "junk", "cut", "flipped", "GIF", "large", "bomb"],
+)
+def test_what_is_no_strip_of_a_sweep_is_refused(content: bytes, said: str) -> None:
+    for decode in (images_of, see_through, lambda png: cut(png, "Original", NAMES)):
+        with pytest.raises(StoreError, match=r"a picture in the database cannot be shown") as found:
+            decode(content)
+        assert said in str(found.value) and "BytesIO" not in str(found.value)
+
+
+def test_the_largest_images_are_decoded() -> None:
+    found = images_of(strip_png(height=LARGEST_IMAGE, width=LARGEST_IMAGE))
+    assert found is not None and found.shape == (10, LARGEST_IMAGE, LARGEST_IMAGE)

@@ -8,12 +8,12 @@ import re
 
 import numpy as np
 
-from sweep.dashboard.filters import Filter
+from sweep.dashboard.filters import Filter, short_enough
 from sweep.errors import UsageError
 from sweep.store.table import Choices, TrialTable
 
 _COMPARED = re.compile(r"(\w+)(>=|<=|>|<|=|:)(\S+)")
-_SPACED = re.compile(r"\s*(>=|<=|>|<|=|:)\s*")
+_SPACED = re.compile(r" ?(>=|<=|>|<|=|:) ?")
 
 
 def add_typed(filtered: Filter, text: str, table: TrialTable) -> Filter:
@@ -21,7 +21,9 @@ def add_typed(filtered: Filter, text: str, table: TrialTable) -> Filter:
 
     Raises UsageError for a part that means nothing in this table.
     """
-    for part in re.split(r"[;\s]+", _SPACED.sub(r"\1", text.strip())):
+    # The expression would look through a run of spaces from each of its places.
+    plain = " ".join(short_enough(text).split())
+    for part in re.split(r"[; ]+", _SPACED.sub(r"\1", plain)):
         if part:
             filtered = _add(filtered, part, table)
     filtered.mask(table)  # an unknown column is told now, not when the grid asks

@@ -39,9 +39,15 @@ class Sort(NamedTuple):
 
 
 def parse_sort(text: str | None) -> list[Sort]:
-    """The order of an address: ``activation,-value`` is by activation, then highest value first."""
-    parts = [part for part in (text or "").split(",") if part.strip("-")]
-    return [Sort(part.lstrip("-"), part.startswith("-")) for part in parts]
+    """The order of an address: ``activation,-value`` is by activation, then highest value first.
+
+    A column that is named again changes nothing: trials are in its order by then.
+    """
+    found: dict[str, Sort] = {}
+    for part in (text or "").split(","):
+        if name := part.lstrip("-"):
+            found.setdefault(name, Sort(name, part.startswith("-")))
+    return [*found.values()]
 
 
 def shown_rows(table: TrialTable, where: str = "", sort: str = "") -> Rows:

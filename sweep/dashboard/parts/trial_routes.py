@@ -6,14 +6,13 @@ from urllib.parse import quote
 
 from flask import Flask, Response, abort, jsonify, request
 
+from sweep.dashboard import limits
 from sweep.dashboard.parts import grid_rows
 from sweep.dashboard.parts.trial_grid import BLOCK, chosen_columns
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, SweepError
 from sweep.store.read_beside import remarks
 from sweep.store.table import TrialTable
-
-_MOST_ROWS = 1000
 
 
 def register(server: Flask, view: View) -> None:
@@ -54,7 +53,7 @@ def _block(view: View) -> dict[str, Any]:
     table = view.table(study)
     rows = _rows(table)
     first = max(0, request.args.get("first", 0, type=int))
-    wanted = min(request.args.get("rows", BLOCK, type=int), _MOST_ROWS)
+    wanted = min(request.args.get("rows", BLOCK, type=int), limits.ROWS)
     part = rows[first : first + max(0, wanted)]
     return {
         "rows": grid_rows.block(table, part, _columns(table), _reader(view, study)),
