@@ -38,8 +38,9 @@ from benchmarks.simulated_worker import SimulatedLauncher, Simulation
 from benchmarks.synthetic import EPOCHS, add_study
 from sweep.coordinator.book import Book
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import RunOptions, start
+from sweep.coordinator.run import start
 from sweep.coordinator.running_trial import RunningTrial
+from sweep.launch.resources import RunOptions
 from sweep.search.configurations import suggest_config
 from sweep.search.samplers import quiet_optuna
 from sweep.store import read, revisions

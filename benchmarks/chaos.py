@@ -502,6 +502,7 @@ def one(
 def coordinate(options: argparse.Namespace) -> int:
     """What a coordinator's process does: `sweep start --resume` with simulated workers."""
     from sweep.coordinator import outbox, run
+    from sweep.launch.resources import RunOptions
     from sweep.store import lease
     from sweep.studyfile import load
 
@@ -513,7 +514,7 @@ def coordinate(options: argparse.Namespace) -> int:
         run.start(
             open_store(None, create=True),
             load(Path(options.coordinate)),
-            run.RunOptions(gpus="cpu", cpu_workers=options.workers),
+            RunOptions(gpus="cpu", cpu_workers=options.workers),
             lambda progress: say(progress.message),
             say=say,
             go_on=True,

@@ -47,8 +47,9 @@ from benchmarks.synthetic import add_study
 from docs.generate_cli import commands
 from sweep.cli.application import EXIT_CODES, app
 from sweep.cli.entry import run
-from sweep.coordinator.run import RunOptions, n_trials, plan
+from sweep.coordinator.run import n_trials, plan
 from sweep.errors import DataError, StudyFileError, SweepError
+from sweep.launch.resources import RunOptions
 from sweep.names import Activation, Loss, Optimizer, Pruner, Sampler
 from sweep.search.samplers import quiet_optuna
 from sweep.store.migrate import open_store

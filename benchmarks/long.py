@@ -26,7 +26,8 @@ from sqlalchemy import Engine, text
 
 from benchmarks.simulated_worker import SimulatedLauncher, Simulation
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import RunOptions, resume, start
+from sweep.coordinator.run import resume, start
+from sweep.launch.resources import RunOptions
 from sweep.search.samplers import quiet_optuna
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads

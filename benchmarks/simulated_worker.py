@@ -31,6 +31,7 @@ from PIL import Image
 
 from sweep.active_trial import ActiveTrial
 from sweep.launch.local import LocalLauncher, LocalWorker
+from sweep.launch.process import WorkerProcess
 from sweep.names import Output, Trainer
 from sweep.trial import (
     Accuracies,
@@ -92,7 +93,8 @@ class SimulatedLauncher(LocalLauncher):
     def start(self, name: str, device: str) -> LocalWorker:
         seed = f"--seed={self._simulation.seed + self._n_started}"
         self._n_started += 1
-        return LocalWorker(name, device, self.inbox, (*self._command, seed))
+        process = WorkerProcess(device, (*self._command, seed))
+        return LocalWorker(name, self.inbox, process)
 
 
 def val_mse_of(config: TrialConfig, seed: int, epoch: int) -> float:

@@ -3,6 +3,7 @@
 A pretended trial's error falls with its width and its epochs, so that tests know what to expect.
 """
 
+import errno
 import hashlib
 import socket
 import threading
@@ -12,7 +13,10 @@ from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
+import pytest
+
 from sweep.errors import FusedUnavailableError, SweepError
+from sweep.launch import resources
 from sweep.launch.launcher import Gone, Inbox
 from sweep.names import Trainer
 from sweep.trial import (
@@ -228,6 +232,18 @@ class FakeLauncher:
         worker = FakeWorker(name, device, self.inbox, self._on_epoch, self._population)
         self.workers.append(worker)
         return worker
+
+
+def pretend_local_workers(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[], FakeLauncher] = FakeLauncher
+) -> None:
+    """Have runs that name no launcher start pretended workers, and no process ahead of them."""
+
+    def no_process(*_: object) -> None:
+        raise OSError(errno.EAGAIN, "a test starts no process")
+
+    monkeypatch.setattr(resources, "WorkerProcess", no_process)
+    monkeypatch.setattr(resources, "local_launcher", lambda ahead: make())
 
 
 def slowly(_worker: FakeWorker, _spec: TrialSpec, _epoch: int) -> None:

@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from benchmarks import exactly_once
 from benchmarks.simulated_worker import SimulatedLauncher, Simulation
-from sweep.coordinator.run import RunOptions, start
+from sweep.coordinator.run import start
+from sweep.launch.resources import RunOptions
 from sweep.store.engine import writing
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads

@@ -15,7 +15,8 @@ from benchmarks.simulated_worker import (
     Simulation,
     val_mse_of,
 )
-from sweep.coordinator.run import RunOptions, start
+from sweep.coordinator.run import start
+from sweep.launch.resources import RunOptions
 from sweep.store import read
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads

@@ -11,7 +11,8 @@ from sweep.studyfile import Fixed, Node, Searched, StudyFile
 from sweep.studyfile.enqueue import describe
 
 if TYPE_CHECKING:
-    from sweep.coordinator.run import Plan, RunOptions
+    from sweep.coordinator.run import Plan
+    from sweep.launch.resources import RunOptions
 
 N_FIRST = 5
 

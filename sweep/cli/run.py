@@ -16,7 +16,7 @@ from sweep.errors import StudyHeldError, UsageError
 from sweep.names import CommandKind, Trainer, WorkerEngine
 
 if TYPE_CHECKING:
-    from sweep.coordinator.run import RunOptions
+    from sweep.launch.resources import RunOptions
     from sweep.store.engine import Engine
     from sweep.store.records import StudySummary
     from sweep.studyfile import StudyFile
@@ -151,13 +151,18 @@ def start(
 
         show_plan(study_file, options)
         return
-    from sweep.coordinator import run
-    from sweep.store.migrate import open_store
+    from sweep.launch.resources import started_ahead
 
-    engine = open_store(storage, create=True)
-    with observing(study_file.study.name, webhook) as (observe, told):
-        phase = run.start(engine, study_file, options, observe, say=say, go_on=go_on)
-        told.phase = phase
+    with started_ahead(study_file, options) as resources:
+        from sweep.coordinator import run
+        from sweep.store.migrate import open_store
+
+        engine = open_store(storage, create=True)
+        with observing(study_file.study.name, webhook) as (observe, told):
+            phase = run.start(
+                engine, study_file, options, observe, say=say, go_on=go_on, resources=resources
+            )
+            told.phase = phase
     _finish(engine, study_file.study.name, phase, storage)
 
 
@@ -225,7 +230,7 @@ def run_options(
     address: str | None,
 ) -> "RunOptions":
     """What the options of a run's devices and trainer say. UsageError for those at odds."""
-    from sweep.coordinator.run import RunOptions
+    from sweep.launch.resources import RunOptions
 
     if workers is not None and gpus not in (None, "cpu"):
         raise UsageError(f"--workers counts processes on the CPU, but --gpus says {gpus!r}.")

@@ -25,7 +25,7 @@ from sweep.names import Trainer, WorkerEngine
 
 if TYPE_CHECKING:
     from sweep.analysis.ties import TieSet
-    from sweep.coordinator.run import RunOptions
+    from sweep.launch.resources import RunOptions
     from sweep.store.engine import Engine
 
 

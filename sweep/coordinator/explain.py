@@ -29,8 +29,9 @@ from sweep.coordinator.child import (
 )
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
-from sweep.coordinator.run import RunOptions, Say, means_of, refuse_if_running, resume, start
+from sweep.coordinator.run import Say, refuse_if_running, resume, start
 from sweep.errors import FailureLimitError, UsageError
+from sweep.launch.resources import RunOptions, resolve_resources
 from sweep.names import Loss, Output, Sampler
 from sweep.store import read
 from sweep.store.engine import Engine
@@ -132,10 +133,12 @@ def run_explanation(
     if is_there:
         refuse_if_running(read.study(engine, of.child))
     file = file_to_try_again(engine, of.child) if is_there else _new_file(engine, of)
-    means = cache(lambda: means_of(file, options))  # of all rounds; none may be due
+    resources = cache(lambda: resolve_resources(file, options))  # of all rounds; none may be due
 
     def go_on() -> str:
-        return resume(engine, of.child, options, observer, say=say, means=means(), study_file=file)
+        return resume(
+            engine, of.child, options, observer, say=say, resources=resources(), study_file=file
+        )
 
     if is_there:
         phase = go_on() if _lacks(read.study(engine, of.child)) else "finished"
@@ -143,7 +146,7 @@ def run_explanation(
         say(_round(len(file.enqueue), of.n_seeds))
         attributes = of.ends.attributes
         phase = start(
-            engine, file, options, observer, say=say, means=means(), attributes=attributes
+            engine, file, options, observer, say=say, resources=resources(), attributes=attributes
         )
     asked: set[TrialConfig] = set()
     while phase == "finished" and (missing := known(engine, of).missing):

@@ -19,8 +19,9 @@ from sweep.coordinator.child import (
     plain,
 )
 from sweep.coordinator.progress import Observer
-from sweep.coordinator.run import RunOptions, Say, refuse_if_running, resume, start
+from sweep.coordinator.run import Say, refuse_if_running, resume, start
 from sweep.errors import UsageError
+from sweep.launch.resources import RunOptions
 from sweep.names import Sampler
 from sweep.store import read
 from sweep.store.engine import Engine

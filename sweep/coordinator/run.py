@@ -1,13 +1,10 @@
 """Starting and resuming a study: what the CLI calls."""
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.util import find_spec
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,13 +19,10 @@ from sweep.coordinator.expected import expected
 from sweep.coordinator.loop import Coordinator, Wishes
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
-from sweep.errors import DeviceError, FailureLimitError, StudyFileError, StudyHeldError, UsageError
-from sweep.launch import ray
-from sweep.launch.devices import choose_devices, n_threads
+from sweep.errors import FailureLimitError, StudyFileError, StudyHeldError, UsageError
 from sweep.launch.launcher import Inbox, Launcher
-from sweep.launch.local import LocalLauncher
-from sweep.launch.places import choose_places
-from sweep.names import Dataset, Pruner, Sampler, Trainer, WorkerEngine
+from sweep.launch.resources import RunOptions, RunResources, resolve_resources
+from sweep.names import Dataset, Pruner, Sampler, Trainer
 from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.grid import grid_size
@@ -53,43 +47,6 @@ from sweep.store.study import (
 from sweep.store.usage import Usage, usage
 from sweep.studyfile import StudyFile, loads, to_toml
 from sweep.trial import TrialConfig, WorkerSetup
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What the command line may say about one run; None leaves it to the study file."""
-
-    #: ``all``, ``cpu``, or indices like ``0,1``.
-    gpus: str | None = None
-    per_gpu: int | None = None
-    #: Worker processes when training on the CPU; None is one for every two cores.
-    cpu_workers: int | None = None
-    trainer: Trainer = Trainer.AUTO
-    #: Slots of a population at most; None leaves it to the memory.
-    population: int | None = None
-    engine: WorkerEngine = WorkerEngine.LOCAL
-    #: Of a Ray cluster: ``host:port`` or ``auto``; None is RAY_ADDRESS, else one of this machine.
-    address: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Means:
-    """What a run trains with, or several runs of a study, one after another."""
-
-    #: One a worker.
-    devices: tuple[str, ...]
-    #: ``AUTO`` on GPUs only: there each worker chooses, and says so when it is ready.
-    trainer: Trainer
-    population: int | None
-    #: For torch, on the CPU.
-    n_threads: int | None
-    launcher: Launcher
-    #: Of workers' names: what one of an earlier run says late is not taken for a later one's.
-    numbers: Iterator[int] = field(default_factory=count)
-
-    @property
-    def on_cpu(self) -> bool:
-        return self.devices[0] == "cpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +77,7 @@ def n_trials(study_file: StudyFile) -> int:
 
 def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     """What would run, without running or writing anything."""
-    name, means = study_file.data.name, means_of(study_file, options)
+    name, resources = study_file.data.name, resolve_resources(study_file, options)
     if datasets.find(name) is None and name not in list(Dataset):
         datasets.load(name)  # a folder that is not there is not fetched: raises DataError
     quiet_optuna()
@@ -134,8 +91,8 @@ def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     first = [suggest_config(study.ask(), study_file)[0] for _ in range(min(n_first, count))]
     return Plan(
         n_trials=count,
-        devices=means.devices,
-        trainer=means.trainer,
+        devices=resources.devices,
+        trainer=resources.trainer,
         data_folder=datasets.find(study_file.data.name),
         first=tuple(first),
     )
@@ -150,12 +107,12 @@ def start(
     say: Say,
     go_on: bool = False,
     launcher: Launcher | None = None,
-    means: Means | None = None,
+    resources: RunResources | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> str:
     """Make a study and run it; returns its last phase (finished, stopped, interrupted, …).
 
-    ``attributes`` become Optuna's of the study; ``means`` are those of several runs. With
+    ``attributes`` become Optuna's of the study; ``resources`` are those of several runs. With
     ``go_on`` a study of that name and space is resumed. Raises StudyHeldError when a study of
     that name runs, whatever else is wrong, StudyFileError when the name is taken with another
     space, UsageError when it is taken with the same one.
@@ -163,7 +120,7 @@ def start(
     name = study_file.study.name
     if not go_on:
         _refuse_if_it_runs(engine, name)
-    means = means or means_of(study_file, options, launcher)
+    resources = resources or resolve_resources(study_file, options, launcher)
     _prepare_data(study_file, say)
     made = stored_study_file(engine, name) is None and create_study(
         engine,
@@ -172,14 +129,14 @@ def start(
             n_objectives=len(study_file.study.objectives),
             study_file=to_toml(study_file),
             settings=_settings(study_file),
-            provenance=collect(means.trainer),
+            provenance=collect(resources.trainer),
             dataset=study_file.data.name,
             n_trials=n_trials(study_file),
             attributes=attributes or {},
         ),
     )
     if made:
-        return _run(engine, study_file, means, observer, say=say)
+        return _run(engine, study_file, resources, observer, say=say)
     stored = _stored(engine, name)
     _check_same(engine, stored, study_file)
     if not go_on:
@@ -187,7 +144,7 @@ def start(
             f"study {name!r} is there already. `sweep resume {name}` goes on with it; "
             "`--name OTHER` starts another."
         )
-    return _run(engine, study_file, means, observer, say=say, stored=stored)
+    return _run(engine, study_file, resources, observer, say=say, stored=stored)
 
 
 def resume(
@@ -200,11 +157,11 @@ def resume(
     trials: int | None = None,
     study_file: StudyFile | None = None,
     launcher: Launcher | None = None,
-    means: Means | None = None,
+    resources: RunResources | None = None,
 ) -> str:
     """Go on with a study, from its stored file or a changed one; returns its last phase.
 
-    ``trials`` sets a new budget; ``means`` are those of several runs. Raises NotFoundError,
+    ``trials`` sets a new budget; ``resources`` are those of several runs. Raises NotFoundError,
     StudyFileError for a change that cannot be made on the way, StudyHeldError while another
     coordinator runs it.
     """
@@ -212,9 +169,9 @@ def resume(
     if study_file is not None:
         _check_same(engine, stored, study_file)
     file = study_file or stored
-    means = means or means_of(file, options, launcher)
+    resources = resources or resolve_resources(file, options, launcher)
     _prepare_data(file, say)
-    return _run(engine, file, means, observer, say=say, trials=trials, stored=stored)
+    return _run(engine, file, resources, observer, say=say, trials=trials, stored=stored)
 
 
 def refuse_if_running(study: StudySummary) -> None:
@@ -259,7 +216,7 @@ def _settings(study_file: StudyFile) -> dict[str, Any]:
 def _run(
     engine: Engine,
     study_file: StudyFile,
-    means: Means,
+    resources: RunResources,
     observer: Observer,
     *,
     say: Say,
@@ -270,14 +227,14 @@ def _run(
     quiet_optuna()
     name = study_file.study.name
     crew = Crew(
-        means.launcher,
-        _setup(study_file, means),
-        numbers=means.numbers,
+        resources.launcher,
+        _setup(study_file, resources),
+        numbers=resources.numbers,
         n_retries=study_file.workers.retries,
     )
     is_over = stored == study_file and read.phase(engine, name) in (FINISHED, OUT_OF_TIME)
     # Workers take seconds to start, as 100,000 trials do to load.
-    ahead = () if is_over and trials is None else means.devices
+    ahead = () if is_over and trials is None else resources.devices
     with _killed_on_error(crew):
         opened = hold_study(
             engine,
@@ -288,14 +245,22 @@ def _run(
         try:
             book = Book(opened, study_file, artifact_folder(engine.url))
             if stored is not None:
-                _note_resumption(opened, stored, study_file, means.trainer)
+                _note_resumption(opened, stored, study_file, resources.trainer)
                 # The file's own budget counts where it was changed: --trials may have raised it.
                 if trials is None and n_trials(study_file) != n_trials(stored):
                     trials = n_trials(study_file)
             if trials is not None:
                 book.extend(trials)
             coordinator = _coordinator(
-                engine, opened, study_file, book, means, observer, crew, means.launcher.inbox, say
+                engine,
+                opened,
+                study_file,
+                book,
+                resources,
+                observer,
+                crew,
+                resources.launcher.inbox,
+                say,
             )
             with (
                 _signals(coordinator.interrupt),
@@ -332,18 +297,18 @@ def _note_resumption(
     opened.writer.note_run({**collect(trainer), "at": opened.held_since})
 
 
-def _setup(study_file: StudyFile, means: Means) -> WorkerSetup:
+def _setup(study_file: StudyFile, resources: RunResources) -> WorkerSetup:
     return WorkerSetup(
         dataset=study_file.data.name,
         validation_fraction=study_file.data.validation_fraction,
         split_seed=study_file.data.split_seed,
         pruning=_prunes(study_file),
-        n_threads=means.n_threads,
+        n_threads=resources.n_threads,
         train_limit=study_file.data.train_limit,
-        trainer=means.trainer,
+        trainer=resources.trainer,
         expected=expected(study_file),
-        max_slots=means.population,
-        n_workers_on_device=means.devices.count(means.devices[0]),
+        max_slots=resources.population,
+        n_workers_on_device=resources.devices.count(resources.devices[0]),
         silence_seconds=study_file.workers.silence_seconds,
     )
 
@@ -357,7 +322,7 @@ def _coordinator(
     opened: OpenStudy,
     study_file: StudyFile,
     book: Book,
-    means: Means,
+    resources: RunResources,
     observer: Observer,
     crew: Crew,
     inbox: Inbox,
@@ -369,7 +334,7 @@ def _coordinator(
         writer=opened.writer,
         crew=crew,
         inbox=inbox,
-        devices=list(means.devices),
+        devices=list(resources.devices),
         rule=make_pruner(study_file) if _prunes(study_file) else None,
         wishes=lambda: Wishes(
             waiting_commands(engine, opened.study_id), invalid_trials(engine, opened.study_id)
@@ -389,68 +354,6 @@ def _usage_reader(
     if budget.max_seconds is None and budget.max_gpu_hours is None:
         return None
     return lambda: usage(engine, study_id)
-
-
-def means_of(study_file: StudyFile, options: RunOptions, launcher: Launcher | None = None) -> Means:
-    """With Ray, a cluster is joined. ``launcher`` stands for this machine's own.
-
-    Raises DeviceError for a device that is not there, or one that the trainer cannot use."""
-    per_gpu = options.per_gpu or study_file.workers.per_gpu
-    if options.engine is WorkerEngine.RAY:
-        devices, threads, launcher = _ray_means(study_file, options, per_gpu)
-    else:
-        gpus = options.gpus or study_file.workers.gpus
-        devices = choose_devices(gpus, per_gpu, options.cpu_workers)
-        threads, launcher = n_threads(len(devices)), launcher or LocalLauncher()
-    on_cpu = devices[0] == "cpu"
-    return Means(
-        devices=tuple(devices),
-        trainer=resolve_trainer(options.trainer, on_cpu=on_cpu),
-        population=options.population,
-        n_threads=threads if on_cpu else None,
-        launcher=launcher,
-    )
-
-
-def _ray_means(
-    study_file: StudyFile, options: RunOptions, per_gpu: int
-) -> tuple[list[str], int, Launcher]:
-    """Places for workers, cores of one on a CPU, and who starts them."""
-    gpus = options.gpus or study_file.workers.gpus
-    if options.gpus is None and gpus not in (None, "all", "cpu"):
-        raise UsageError(
-            f"workers.gpus {gpus!r} names GPUs of one machine. With --engine ray say --gpus all, "
-            "--gpus cpu, or how many GPUs."
-        )
-    if find_spec("ray") is None:
-        raise DeviceError(
-            "--engine ray: Ray is not installed. The extra 'ray' brings it: "
-            "pip install 'sweep-autoencoder[ray]'."
-        )
-    launcher = ray.RayLauncher(options.address, dataset=study_file.data.name, per_gpu=per_gpu)
-    places = choose_places(launcher.capacity, gpus, per_gpu, options.cpu_workers)
-    return places, launcher.capacity.cores_per_cpu_worker, launcher
-
-
-def resolve_trainer(asked: Trainer, *, on_cpu: bool) -> Trainer:
-    """The trainer to ask workers for: on a CPU there is nothing for them to choose.
-
-    Raises DeviceError for a trainer that cannot train on this kind of device.
-    """
-    if asked is Trainer.CPU and not on_cpu:
-        raise DeviceError(
-            "--trainer cpu: it trains on the CPU, and this run is on a GPU. `--gpus cpu` takes the "
-            "CPU."
-        )
-    if not on_cpu:
-        return asked
-    # The interpreter is how the fused trainer's own tests run without a GPU.
-    if asked is Trainer.FUSED and os.environ.get("TRITON_INTERPRET") != "1":
-        raise DeviceError(
-            "--trainer fused: it needs a CUDA device, and this run is on the CPU. `--trainer cpu` "
-            "trains there."
-        )
-    return Trainer.CPU if asked is Trainer.AUTO else asked
 
 
 def _prepare_data(study_file: StudyFile, say: Say) -> None:

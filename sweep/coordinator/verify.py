@@ -12,11 +12,11 @@ from sweep import datasets
 from sweep.coordinator.agreement import Comparison, Course, Metrics, compare
 from sweep.coordinator.expected import expected
 from sweep.coordinator.provenance import collect
-from sweep.coordinator.run import resolve_trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
 from sweep.launch.local import LocalLauncher
+from sweep.launch.resources import resolve_trainer
 from sweep.names import Outcome, Trainer
 from sweep.store import read
 from sweep.store.engine import Engine

@@ -15,6 +15,7 @@ from sweep import datasets
 from sweep.errors import SweepError
 from sweep.launch.launcher import Gone, Inbox
 from sweep.launch.local import LocalWorker
+from sweep.launch.process import WorkerProcess
 from sweep.trial import WorkerFailed, WorkerSetup
 from sweep.wire import decode, encode
 
@@ -48,7 +49,7 @@ class Keeper:
             self._inbox.put((self._name, failed))
             self._inbox.put((self._name, Gone(reason="its host could not keep the data")))
             return about
-        self._worker = LocalWorker(self._name, device, self._inbox, self._command)
+        self._worker = LocalWorker(self._name, self._inbox, WorkerProcess(device, self._command))
         return about | {"pid": self._worker.pid}
 
     def say(self, orders: list[bytes]) -> None:

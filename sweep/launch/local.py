@@ -4,8 +4,6 @@ import errno
 import os
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,35 +12,26 @@ from typing import IO
 
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone, Inbox
+from sweep.launch.process import COMMAND, WorkerProcess
 from sweep.trial import Heartbeat, Order
 from sweep.wire import decode, encode
 from sweep.worker.heartbeat import HEARTBEAT_SECONDS
 from sweep.worker.orphan import EXIT_CODE
 
 _LAST_WORDS_BYTES = 2000
-#: The last of them begins PGPASSWORD and PGPASSFILE.
-_NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK", "PGPASS")
-
-#: What a worker's process runs; ``--device cpu`` or ``--device cuda`` follows.
-COMMAND = (sys.executable, "-m", "sweep.worker")
 
 
 class LocalWorker:
     """A child process; a thread of ours turns its lines into events, another writes its orders."""
 
-    def __init__(
-        self, name: str, device: str, inbox: Inbox, command: Sequence[str] = COMMAND
-    ) -> None:
+    def __init__(self, name: str, inbox: Inbox, process: WorkerProcess) -> None:
+        """Speak with a process that was started. Raises OSError where there is no room to."""
         self.name = name
-        self.device = device
+        self.device = process.device
         self.host = socket.gethostname()
         self._inbox = inbox
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the worker
-        try:
-            self._process = self._begin(command)
-        except OSError:
-            self._stderr.close()
-            raise
+        self._stderr = process.stderr
+        self._process = process.popen
         self.pid = self._process.pid
         #: Not yet in the pipe; None ends them.
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
@@ -50,19 +39,8 @@ class LocalWorker:
             threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True).start()
             threading.Thread(target=self._speak, name=f"speak-{name}", daemon=True).start()
         except RuntimeError as error:  # how Python tells that there is no room for a thread
-            with self._process, self._stderr:  # which waits, and closes its pipes
-                self._process.kill()
+            process.discard()
             raise OSError(errno.EAGAIN, str(error)) from error
-
-    def _begin(self, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [*command, "--device", "cpu" if self.device == "cpu" else "cuda"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=_environment(self.device),
-            start_new_session=True,  # out of the terminal's Ctrl-C
-        )
 
     def send(self, order: Order) -> None:
         self._orders.put(order)
@@ -130,33 +108,27 @@ def ending(code: int, stderr: IO[bytes]) -> str:
 class LocalLauncher:
     """One process a worker, its device pinned before torch loads."""
 
-    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self, command: Sequence[str] = COMMAND, ahead: list[WorkerProcess] | None = None
+    ) -> None:
+        """Use the processes in ``ahead`` first, and remove them from that list."""
         self.inbox: Inbox = SimpleQueue()
         self._command = command
+        self._ahead = [] if ahead is None else ahead
 
     def start(self, name: str, device: str) -> LocalWorker:
         """Raises DeviceError where this machine has no room for another process or its files."""
         try:
-            return LocalWorker(name, device, self.inbox, self._command)
+            return LocalWorker(name, self.inbox, self._process(device))
         except OSError as error:
             raise DeviceError(
                 f"no worker can be started on {device}: {error.strerror}. Fewer workers "
                 "(--workers, --per-gpu) need fewer processes, files and less memory."
             ) from error
 
-
-def without_passwords() -> dict[str, str]:
-    """Our environment for those who need no database and serve no page: no way there either."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_WORKERS)}
-
-
-def _environment(device: str) -> dict[str, str]:
-    environment = without_passwords()
-    environment["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
-    # The deterministic cuBLAS workspace has to be chosen before CUDA starts.
-    environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    # OpenMP's threads wait for one another by spinning, some milliseconds unless told. Where others
-    # want the cores too, each burns what the other one needs: an epoch took ten times as long.
-    environment.setdefault("GOMP_SPINCOUNT", "1000")
-    return environment
+    def _process(self, device: str) -> WorkerProcess:
+        for process in self._ahead:
+            if process.device == device:
+                self._ahead.remove(process)
+                return process
+        return WorkerProcess(device, self._command)

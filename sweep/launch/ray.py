@@ -15,8 +15,9 @@ import sweep.errors
 from sweep.errors import DeviceError, SweepError
 from sweep.launch.frames import NOBODY, Frame, Verb
 from sweep.launch.launcher import Gone, Inbox, Lost
-from sweep.launch.local import COMMAND, ending, without_passwords
+from sweep.launch.local import ending
 from sweep.launch.places import Capacity
+from sweep.launch.process import COMMAND, without_passwords
 from sweep.trial import Order, Shutdown
 from sweep.wire import decode, encode
 

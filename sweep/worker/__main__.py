@@ -28,6 +28,8 @@ def main() -> None:
         work(device, inbox, send)
 
     serve(train)
+    sys.stderr.flush()
+    os._exit(0)  # all is sent; Python takes up to a second to take torch apart
 
 
 def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -> None:

@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from sweep.coordinator import run as coordinator
 from sweep.names import Activation
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine
 from sweep.trial import TrialConfig
 from tests.cli_runner import Cli, interrupted_at_once
-from tests.fake_workers import DATA_SHA256, FakeLauncher
+from tests.fake_workers import DATA_SHA256, pretend_local_workers
 from tests.store_factories import EPOCH, add_explanation, add_study, add_trial
 
 FILE = """
@@ -31,7 +30,7 @@ RUN = (*BETWEEN, "--run", "--gpus", "cpu", "--workers", 1)
 
 @pytest.fixture(autouse=True)
 def _pretended_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "LocalLauncher", FakeLauncher)
+    pretend_local_workers(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

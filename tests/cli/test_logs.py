@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from sweep.cli.logs import JsonFormatter
-from sweep.coordinator import run as coordinator
 from tests.cli_runner import Answer, Cli
-from tests.fake_workers import FakeLauncher
+from tests.fake_workers import pretend_local_workers
 
 STUDY = """
 study.name = "x"
@@ -23,7 +22,7 @@ START = ("start", "x.toml", "--gpus", "cpu", "--workers", 1, "--log-format", "js
 
 @pytest.fixture(autouse=True)
 def _pretended_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "LocalLauncher", FakeLauncher)
+    pretend_local_workers(monkeypatch)
     Path("x.toml").write_text(STUDY)
 
 

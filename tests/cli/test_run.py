@@ -10,15 +10,15 @@ from sqlalchemy import text
 from sweep.cli import control
 from sweep.cli.progress import PlainLines, line, view_of
 from sweep.cli.study_view import render
-from sweep.coordinator import run as coordinator
 from sweep.coordinator.progress import Progress, WorkerProgress
 from sweep.errors import FailureLimitError
+from sweep.launch import resources
 from sweep.store import commands, read
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from tests.cli_runner import Cli, interrupted_at_once
-from tests.fake_workers import FakeLauncher
+from tests.fake_workers import FakeLauncher, pretend_local_workers
 from tests.store_factories import add_rows, add_study, lease_row
 
 STUDY = """
@@ -38,7 +38,7 @@ FIXED = STUDY.replace("{low = 8, high = 64, log = true}", "8")
 
 @pytest.fixture(autouse=True)
 def _pretended_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "LocalLauncher", FakeLauncher)
+    pretend_local_workers(monkeypatch)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_the_failure_limit_is_code_6(cli: Cli, file: str, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(coordinator, "LocalLauncher", lambda: FakeLauncher(fail))
+    pretend_local_workers(monkeypatch, lambda: FakeLauncher(fail))
     answer = cli("start", file, "--gpus", "cpu", "--set", "budget.max_failures=1")
     assert answer.code == FailureLimitError.exit_code == 6
     assert "budget.max_failures" in answer.err
@@ -188,6 +188,15 @@ def test_a_bad_study_file_is_code_4(
     answer = cli("start", file)
     assert answer.code == 4
     assert says in answer.err and file in answer.err
+
+
+def test_a_study_file_with_a_problem_starts_no_worker_process(
+    cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(resources, "WorkerProcess", started.append)
+    assert cli("start", file, "--gpus", "cpu", "--set", "space.epochs=-1").code == 4
+    assert started == []
 
 
 @pytest.mark.parametrize("make", [lambda p: None, Path.mkdir, lambda p: p.write_bytes(b"\xff\0")])

@@ -2,13 +2,12 @@
 
 import pytest
 
-from sweep.coordinator import run as coordinator
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
 from sweep.trial import TrialConfig
 from tests.cli_runner import Cli, interrupted_at_once
-from tests.fake_workers import DATA_SHA256, FakeLauncher
+from tests.fake_workers import DATA_SHA256, pretend_local_workers
 from tests.store_factories import add_explanation, add_rows, add_study, add_trial
 
 FILE = """
@@ -56,7 +55,7 @@ def test_a_study_of_single_seeds_is_told_what_would_do(cli: Cli, study: int) -> 
 
 @pytest.fixture
 def _workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "LocalLauncher", FakeLauncher)
+    pretend_local_workers(monkeypatch)
 
 
 @pytest.mark.usefixtures("_workers")

@@ -8,9 +8,9 @@ from optuna.trial import TrialState
 
 from sweep.coordinator.budget import Improvement
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import Means
 from sweep.coordinator.spending import Spending
 from sweep.errors import FailureLimitError, StoreError
+from sweep.launch.resources import RunResources
 from sweep.names import Trainer
 from sweep.store import read
 from sweep.store.usage import Usage, usage, values_in_order
@@ -88,8 +88,8 @@ def test_failures_are_counted_over_resumes_and_more_may_be_allowed(engine, url: 
 
 
 def test_gpu_hours_are_summed_over_gpus_and_resumes(engine, url: str) -> None:
-    def means() -> Means:
-        return Means(
+    def resources() -> RunResources:
+        return RunResources(
             devices=("0", "1"),
             trainer=Trainer.REFERENCE,
             population=None,
@@ -98,13 +98,13 @@ def test_gpu_hours_are_summed_over_gpus_and_resumes(engine, url: str) -> None:
         )
 
     file = study_file(STUDY, "budget.max_gpu_hours=0.0004", "budget.trials=1000")  # 1.44 s
-    assert run(engine, file=file, means=means()) == "out of time"
+    assert run(engine, file=file, resources=resources()) == "out of time"
     assert "budget.max_gpu_hours is 0.0004" in why(engine)
     used = usage(engine, 1)
     assert used.gpu_seconds >= 1.44 and used.gpu_seconds > 1.2 * used.wall_seconds
     n = len(states(url))
     assert TrialState.RUNNING not in states(url)
-    assert go_on(engine, means=means()) == "out of time"
+    assert go_on(engine, resources=resources()) == "out of time"
     assert len(states(url)) == n
 
 

@@ -23,8 +23,8 @@ from sweep.coordinator.explain import (
     run_explanation,
     undertaking,
 )
-from sweep.coordinator.run import RunOptions
 from sweep.errors import FailureLimitError, NotFoundError, StudyHeldError, UsageError
+from sweep.launch.resources import RunOptions
 from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
 from sweep.store import read
@@ -34,7 +34,7 @@ from sweep.store.explaining import Explained
 from sweep.store.schema import sweep_leases, sweep_studies, sweep_trials
 from sweep.trial import TrialConfig, TrialSpec
 from tests.coordinator.test_run import study_file
-from tests.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker
+from tests.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker, pretend_local_workers
 from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row, sqlite_store
 
 FILE = """
@@ -115,7 +115,7 @@ class Pretended:
 @pytest.fixture(autouse=True)
 def workers(monkeypatch: pytest.MonkeyPatch) -> Pretended:
     pretended = Pretended()
-    monkeypatch.setattr(coordinator, "LocalLauncher", pretended)
+    pretend_local_workers(monkeypatch, pretended)
     return pretended
 
 

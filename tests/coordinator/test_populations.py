@@ -10,8 +10,9 @@ from optuna.trial import TrialState
 from sweep.coordinator.crew import Worker
 from sweep.coordinator.expected import expected
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import RunOptions, plan
+from sweep.coordinator.run import plan
 from sweep.errors import DeviceError
+from sweep.launch.resources import RunOptions
 from sweep.names import Trainer
 from sweep.store import read, read_beside
 from sweep.store.engine import Engine

@@ -10,8 +10,8 @@ from sweep.analysis.study_ties import ignored_ties, own_ties, retrained_ties, st
 from sweep.analysis.ties import TieSet
 from sweep.coordinator import run as coordinator
 from sweep.coordinator.retrain import child_file, choose_retraining, run_retraining
-from sweep.coordinator.run import RunOptions
 from sweep.errors import StudyHeldError, UsageError
+from sweep.launch.resources import RunOptions
 from sweep.names import Activation, Optimizer
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
 from sweep.store import read
@@ -21,6 +21,7 @@ from sweep.store.schema import sweep_leases
 from sweep.trial import TrialConfig
 from tests.coordinator.test_explain import DATA, Pretended, change_data
 from tests.coordinator.test_run import study_file
+from tests.fake_workers import pretend_local_workers
 from tests.store_factories import (
     EPOCH,
     add_explanation,
@@ -73,7 +74,7 @@ def engine(tmp_path: Path) -> Engine:
 @pytest.fixture(autouse=True)
 def workers(monkeypatch: pytest.MonkeyPatch) -> Pretended:
     pretended = Pretended()
-    monkeypatch.setattr(coordinator, "LocalLauncher", pretended)
+    pretend_local_workers(monkeypatch, pretended)
     return pretended
 
 

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from sweep.coordinator.crew import Crew
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import RunOptions, plan, resume, start
+from sweep.coordinator.run import plan, resume, start
 from sweep.errors import (
     DataError,
     DeviceError,
@@ -31,6 +31,7 @@ from sweep.errors import (
 )
 from sweep.launch.frames import NOBODY
 from sweep.launch.launcher import Gone, Lost
+from sweep.launch.resources import RunOptions
 from sweep.names import CommandKind
 from sweep.search.configurations import config_from_params, suggest_config, trial_seeds
 from sweep.search.samplers import make_sampler

@@ -28,9 +28,10 @@ from optuna.storages import RDBStorage
 from sqlalchemy import event, func, select, update
 
 from sweep.coordinator.requests import request_trial
-from sweep.coordinator.run import RunOptions, resume, start
+from sweep.coordinator.run import resume, start
 from sweep.errors import LeaseLostError, UsageError
 from sweep.launch.launcher import Gone
+from sweep.launch.resources import RunOptions
 from sweep.names import CommandKind, Trainer
 from sweep.store import annotate, commands, read, schema
 from sweep.store.engine import writing

@@ -6,7 +6,8 @@ import pytest
 
 from sweep.coordinator import run as coordinator
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import RunOptions, start
+from sweep.coordinator.run import start
+from sweep.launch.resources import RunOptions
 from sweep.names import Trainer
 from sweep.store import read
 from sweep.store.engine import Engine

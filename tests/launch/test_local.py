@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ import pytest
 
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone
-from sweep.launch.local import LocalLauncher, LocalWorker
+from sweep.launch.local import LocalLauncher
+from sweep.launch.process import WorkerProcess
 from sweep.trial import Ready, Train, TrialDone
 from sweep.wire import encode
 from tests.launch.contract import SETUP, LauncherContract, spec
@@ -24,7 +24,7 @@ def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.Mon
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr("sweep.launch.local.subprocess.Popen", full)
+    monkeypatch.setattr("sweep.launch.process.subprocess.Popen", full)
     with pytest.raises(DeviceError, match="Resource temporarily unavailable"):
         LocalLauncher().start("w0", "cpu")
 
@@ -32,17 +32,14 @@ def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.Mon
 def test_a_machine_that_has_no_room_for_another_thread_keeps_no_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    started: list[subprocess.Popen[bytes]] = []
-    begin = LocalWorker._begin
-
     def full(_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(LocalWorker, "_begin", lambda *a: started.append(begin(*a)) or started[0])
+    process = WorkerProcess("cpu")
     monkeypatch.setattr("sweep.launch.local.threading.Thread.start", full)
     with pytest.raises(DeviceError, match="can't start new thread"):
-        LocalLauncher().start("w0", "cpu")
-    assert started[0].wait(10) == -signal.SIGKILL
+        LocalLauncher(ahead=[process]).start("w0", "cpu")
+    assert process.popen.wait(10) == -signal.SIGKILL
 
 
 def test_a_worker_whose_lines_cannot_be_read_is_ended_and_that_is_said() -> None:

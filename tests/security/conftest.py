@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from sweep.cli import doctor
-from sweep.coordinator import run as coordinator
 from tests.cli.conftest import cli as cli
-from tests.fake_workers import FakeLauncher, FakeTraining
+from tests.fake_workers import FakeTraining, pretend_local_workers
 from tests.store_factories import strip_png
 
 STUDY = """
@@ -23,7 +22,7 @@ space.epochs = 2
 def _nothing_real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     Path("x.toml").write_text(STUDY)
-    monkeypatch.setattr(coordinator, "LocalLauncher", FakeLauncher)
+    pretend_local_workers(monkeypatch)
     monkeypatch.setattr(FakeTraining, "pictures", strip_png())
     monkeypatch.setattr(doctor, "_ask_torch", lambda: "torch")
     monkeypatch.setattr(webbrowser, "open", lambda url: False)

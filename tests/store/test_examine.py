@@ -12,8 +12,9 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import Engine, make_url, text
 
-from sweep.coordinator.run import RunOptions, resume, start
+from sweep.coordinator.run import resume, start
 from sweep.errors import StudyHeldError
+from sweep.launch.resources import RunOptions
 from sweep.store import examine, read
 from sweep.store.checks.found import Finding
 from sweep.store.engine import connect, writing

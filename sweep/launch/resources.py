@@ -1,0 +1,169 @@
+"""What a run trains with: devices, trainer, and who starts its workers.
+
+It is quick to import (neither Optuna nor SQL), and ``started_ahead`` starts the workers' processes
+before those are loaded: each needs seconds to load torch.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import count
+
+from sweep.errors import DeviceError, SweepError, UsageError
+from sweep.launch.devices import choose_devices, n_threads
+from sweep.launch.launcher import Launcher
+from sweep.launch.places import choose_places
+from sweep.launch.process import WorkerProcess
+from sweep.names import Trainer, WorkerEngine
+from sweep.studyfile import StudyFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the command line may say about one run; None leaves it to the study file."""
+
+    #: ``all``, ``cpu``, or indices like ``0,1``.
+    gpus: str | None = None
+    per_gpu: int | None = None
+    #: Worker processes when training on the CPU; None is one for every two cores.
+    cpu_workers: int | None = None
+    trainer: Trainer = Trainer.AUTO
+    #: Slots of a population at most; None leaves it to the memory.
+    population: int | None = None
+    engine: WorkerEngine = WorkerEngine.LOCAL
+    #: Of a Ray cluster: ``host:port`` or ``auto``; None is RAY_ADDRESS, else one of this machine.
+    address: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResources:
+    """What a run trains with, or several runs of a study, one after another."""
+
+    #: One a worker.
+    devices: tuple[str, ...]
+    #: ``AUTO`` on GPUs only: there each worker chooses, and says so when it is ready.
+    trainer: Trainer
+    population: int | None
+    #: For torch, on the CPU.
+    n_threads: int | None
+    launcher: Launcher
+    #: Of workers' names: what one of an earlier run says late is not taken for a later one's.
+    numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.devices[0] == "cpu"
+
+
+def resolve_resources(
+    study_file: StudyFile, options: RunOptions, launcher: Launcher | None = None
+) -> RunResources:
+    """Choose devices and trainer; join the cluster where the options name Ray.
+
+    ``launcher`` stands for this machine's own. Raises DeviceError for a device that is not there,
+    or one that the trainer cannot use.
+    """
+    if options.engine is WorkerEngine.RAY:
+        devices, threads, launcher = _ray_resources(study_file, options)
+    else:
+        devices = _local_devices(study_file, options)
+        threads = n_threads(len(devices))
+    on_cpu = devices[0] == "cpu"
+    return RunResources(
+        devices=tuple(devices),
+        trainer=resolve_trainer(options.trainer, on_cpu=on_cpu),
+        population=options.population,
+        n_threads=threads if on_cpu else None,
+        launcher=launcher or local_launcher([]),
+    )
+
+
+@contextmanager
+def started_ahead(study_file: StudyFile, options: RunOptions) -> Iterator[RunResources | None]:
+    """Resolve the resources, and start the local workers' processes at once.
+
+    Yields None where the options cannot be resolved or name Ray: whoever runs the study resolves
+    them again, and raises what is wrong when it is its turn. At the end of the block the processes
+    that no worker took are killed.
+    """
+    processes: list[WorkerProcess] = []
+    try:
+        yield _start_ahead(study_file, options, processes)
+    finally:
+        for process in processes:
+            process.discard()
+
+
+def _start_ahead(
+    study_file: StudyFile, options: RunOptions, processes: list[WorkerProcess]
+) -> RunResources | None:
+    if options.engine is not WorkerEngine.LOCAL:
+        return None
+    try:
+        devices = _local_devices(study_file, options)
+        resolve_trainer(options.trainer, on_cpu=devices[0] == "cpu")
+    except SweepError:
+        return None
+    with suppress(OSError):  # no room for a process: its worker's start says so
+        for device in devices:
+            processes.append(WorkerProcess(device))
+    return resolve_resources(study_file, options, local_launcher(processes))
+
+
+def local_launcher(ahead: list[WorkerProcess]) -> Launcher:
+    """Return this machine's launcher, whose first workers take these processes."""
+    from sweep.launch.local import LocalLauncher  # builds the messages' validators: 0.1 s
+
+    return LocalLauncher(ahead=ahead)
+
+
+def _local_devices(study_file: StudyFile, options: RunOptions) -> list[str]:
+    gpus = options.gpus or study_file.workers.gpus
+    return choose_devices(gpus, _per_gpu(study_file, options), options.cpu_workers)
+
+
+def _per_gpu(study_file: StudyFile, options: RunOptions) -> int:
+    return options.per_gpu or study_file.workers.per_gpu
+
+
+def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str], int, Launcher]:
+    """Return places for workers, the cores of one on a CPU, and who starts them."""
+    gpus, per_gpu = options.gpus or study_file.workers.gpus, _per_gpu(study_file, options)
+    if options.gpus is None and gpus not in (None, "all", "cpu"):
+        raise UsageError(
+            f"workers.gpus {gpus!r} names GPUs of one machine. With --engine ray say --gpus all, "
+            "--gpus cpu, or how many GPUs."
+        )
+    if find_spec("ray") is None:
+        raise DeviceError(
+            "--engine ray: Ray is not installed. The extra 'ray' brings it: "
+            "pip install 'sweep-autoencoder[ray]'."
+        )
+    from sweep.launch import ray
+
+    launcher = ray.RayLauncher(options.address, dataset=study_file.data.name, per_gpu=per_gpu)
+    places = choose_places(launcher.capacity, gpus, per_gpu, options.cpu_workers)
+    return places, launcher.capacity.cores_per_cpu_worker, launcher
+
+
+def resolve_trainer(asked: Trainer, *, on_cpu: bool) -> Trainer:
+    """Return the trainer to ask workers for: on a CPU there is nothing for them to choose.
+
+    Raises DeviceError for a trainer that cannot train on this kind of device.
+    """
+    if asked is Trainer.CPU and not on_cpu:
+        raise DeviceError(
+            "--trainer cpu: it trains on the CPU, and this run is on a GPU. `--gpus cpu` takes the "
+            "CPU."
+        )
+    if not on_cpu:
+        return asked
+    # The interpreter is how the fused trainer's own tests run without a GPU.
+    if asked is Trainer.FUSED and os.environ.get("TRITON_INTERPRET") != "1":
+        raise DeviceError(
+            "--trainer fused: it needs a CUDA device, and this run is on the CPU. `--trainer cpu` "
+            "trains there."
+        )
+    return Trainer.CPU if asked is Trainer.AUTO else asked

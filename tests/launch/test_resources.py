@@ -1,0 +1,96 @@
+"""What a run trains with, and worker processes that are started before the run is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sweep.errors import DeviceError
+from sweep.launch import devices
+from sweep.launch.resources import RunOptions, resolve_resources, started_ahead
+from sweep.names import Trainer
+from sweep.studyfile import StudyFile, loads
+
+TWO = RunOptions(gpus="cpu", cpu_workers=2)
+
+STUDY = """
+study.name = "x"
+space.hidden_width = {low = 8, high = 64, log = true}
+budget.trials = 3
+"""
+
+#: Says what is loaded when the first process is started, and starts none.
+SCRIPT = """
+import sys
+from sweep.cli import main
+from sweep.launch import resources
+
+def tell(*_):
+    heavy = {"alembic", "optuna", "scipy", "sqlalchemy", "torch"}
+    print("loaded:", *sorted(heavy & {*sys.modules}))
+    raise OSError
+
+resources.WorkerProcess = tell
+main()
+"""
+
+
+@pytest.fixture
+def study_file() -> StudyFile:
+    return loads(STUDY, "x.toml")
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children()
+
+
+def test_worker_processes_are_started_before_optuna_and_sql_are_loaded(tmp_path: Path) -> None:
+    Path(tmp_path, "x.toml").write_text(STUDY)
+    command = ("start", "x.toml", "--gpus", "cpu", "--storage", "sqlite:////no/such/folder/x.db")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *command], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "loaded:\n"
+    assert done.stderr.startswith("sweep: ") and "/no/such/folder" in done.stderr
+
+
+def test_workers_take_the_processes_that_were_started_ahead(study_file: StudyFile) -> None:
+    with started_ahead(study_file, TWO) as ahead:
+        assert ahead is not None
+        started = {process.pid for process in children()}
+        workers = [ahead.launcher.start(name, "cpu") for name in ("w0", "w1")]
+        assert {worker.pid for worker in workers} == started
+    for worker in workers:
+        assert not worker.wait(0)  # what a worker took is not killed with the block
+        worker.kill()
+        assert worker.wait(10)
+
+
+def test_processes_that_no_worker_took_are_killed(study_file: StudyFile) -> None:
+    with pytest.raises(KeyboardInterrupt), started_ahead(study_file, TWO):
+        started = children()
+        assert len(started) == 2
+        raise KeyboardInterrupt
+    assert not any(process.is_running() for process in started)
+
+
+def test_options_that_cannot_be_start_no_process_and_are_refused_later(
+    study_file: StudyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A study of that name that runs is what a user hears of first.
+    monkeypatch.setattr(devices, "visible_gpus", list)
+    no_gpu = RunOptions(gpus="7")
+    with started_ahead(study_file, no_gpu) as ahead:
+        assert ahead is None and children() == []
+    with pytest.raises(DeviceError, match="no GPU 7"):
+        resolve_resources(study_file, no_gpu)
+
+
+def test_the_fused_trainer_on_a_cpu_starts_no_process(
+    study_file: StudyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with started_ahead(study_file, RunOptions(gpus="cpu", trainer=Trainer.FUSED)) as ahead:
+        assert ahead is None and children() == []
