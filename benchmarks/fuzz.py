@@ -422,6 +422,10 @@ def _no_network(*args: object) -> Path:
     raise DataError("there is no network here.")
 
 
+def _no_process(*args: object) -> None:
+    raise OSError("nothing trains here")
+
+
 def _nobody_waits(seconds: float) -> None:
     raise KeyboardInterrupt
 
@@ -443,7 +447,8 @@ def surroundings() -> Iterator[Callable[[], None]]:
         stack.enter_context(patch.dict(os.environ, environment, clear=True))
         stack.enter_context(contextlib.chdir(folder))
         for target, instead in {
-            "sweep.coordinator.run.LocalLauncher": _IdleLauncher,
+            "sweep.launch.resources.local_launcher": lambda ahead: _IdleLauncher(),
+            "sweep.launch.resources.WorkerProcess": _no_process,
             "sweep.coordinator.loop.Coordinator._is_over": lambda self: True,
             "sweep.coordinator.loop.TICK_SECONDS": 0.0,
             "sweep.datasets.library.download": _no_network,

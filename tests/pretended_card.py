@@ -30,12 +30,13 @@ def break_kernels() -> None:
 
 def main() -> None:
     from sweep.cli import main as sweep
-    from sweep.coordinator import run
+    from sweep.launch import resources
     from sweep.launch.local import LocalLauncher
 
-    run.LocalLauncher = partial(  # type: ignore[misc, assignment]
-        LocalLauncher, (sys.executable, "-c", WORKER)
-    )
+    command = (sys.executable, "-c", WORKER)
+    process = partial(resources.WorkerProcess, command=command)
+    resources.WorkerProcess = process  # type: ignore[misc, assignment]
+    resources.local_launcher = lambda ahead: LocalLauncher(command, ahead)
     sweep()
 
 

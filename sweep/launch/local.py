@@ -131,4 +131,4 @@ class LocalLauncher:
             if process.device == device:
                 self._ahead.remove(process)
                 return process
-        return WorkerProcess(device, self._command)
+        return WorkerProcess(device, command=self._command)

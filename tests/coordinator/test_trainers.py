@@ -4,9 +4,10 @@ import pytest
 from optuna.trial import TrialState
 
 from sweep.coordinator.loop import FALLBACK
-from sweep.coordinator.run import RunOptions, start
+from sweep.coordinator.run import start
 from sweep.coordinator.verify import VerifyOptions, verify
 from sweep.errors import DeviceError, FusedUnavailableError
+from sweep.launch.resources import RunOptions
 from sweep.names import Trainer
 from sweep.store import read
 from sweep.store.engine import Engine
