@@ -44,12 +44,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root_only") and os.geteuid() != 0:
         pytest.skip("needs root")
     if item.get_closest_marker("gpu") and (lacks := _lacks_for_gpu()):
-        # Who asks for these tests must not take a run without them for a run.
+        # A run that selects these tests must not pass by skipping them.
         (pytest.fail if wants_gpu(item.config) else pytest.skip)(lacks)
 
 
 def _lacks_for_gpu() -> str | None:
-    """Why a test of the GPU would be none here."""
+    """Return why a test of a GPU cannot run here, or None."""
     if not _has_cuda():
         return "needs a CUDA device, and torch sees none"
     if os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"):

@@ -105,7 +105,7 @@ class Worker:
         self.take_room(self.room)
 
     def introduce(self, event: Ready) -> None:
-        """It is ready, and says what it is."""
+        """Take over what the worker says of itself when it is ready."""
         self.ready = True
         self.take_room(event.room)
         self.device_name, self.driver_version = event.device_name, event.driver_version

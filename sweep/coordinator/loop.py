@@ -370,7 +370,7 @@ class Coordinator:
             self._fallback_reasons.add(reason)
             self._warn(
                 f"WARNING: {_device(worker)} trains with the reference trainer, one trial at a "
-                f"time: {reason}"
+                f"time (`--per-gpu N`: N trials): {reason}"
             )
 
     def _hear_halved(self, worker: Worker, event: PopulationHalved) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import torch
 
+from sweep.trainer.device_errors import is_out_of_memory
 from sweep.trainer.training import Diverged
 from sweep.trial import (
     EpochDone,
@@ -105,9 +106,9 @@ class Session:
                     reason=error.reason,
                 )
             )
-        except torch.AcceleratorError:
-            raise  # the device is in no state to go on: die, and let the trial be handed out again
         except (RuntimeError, ValueError, MemoryError) as error:  # torch's out of memory too
+            if isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error):
+                raise  # the device cannot go on: die, and let the trial be handed out again
             self._send(
                 TrialFailed(
                     number=spec.number,

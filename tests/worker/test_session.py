@@ -123,6 +123,13 @@ def test_a_device_in_no_state_to_go_on_ends_the_worker() -> None:
         stage.run()
 
 
+def test_a_trial_without_memory_fails_and_leaves_its_worker_alive() -> None:
+    # Page-locked memory and libraries run out of it with the error of a device that is lost.
+    stage = Stage(Train(specs=(spec(),)), Shutdown())
+    stage.error = torch.AcceleratorError("CUDA error: out of memory")
+    assert stage.run() == ["EpochDone", "TrialFailed"]
+
+
 def test_a_trial_told_to_leave_finishes_its_epoch() -> None:
     stage = Stage(Train(specs=(spec(epochs=9),)), Shutdown())
     stage.answers[2] = Leave(number=0, attempt=1)
