@@ -25,7 +25,7 @@ def break_kernels() -> None:
     from tests.trainer.test_fused_selfcheck import Launching, nothing
 
     fused.is_checked = lambda device: True
-    kernels.update_encoder = Launching(nothing)
+    kernels.update_encoder = Launching("update_encoder", nothing)
 
 
 def main() -> None:
