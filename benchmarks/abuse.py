@@ -311,12 +311,13 @@ class _Attacker:
                 received = b"".join(iter(lambda: connection.recv(1 << 16), b""))
         except TimeoutError:
             return None, "none", time.monotonic() - begun, "no answer in 30 s"
-        except (ConnectionResetError, BrokenPipeError):  # refused before all of it was sent
+        except OSError:  # closed before all of it was sent
             return None, "closed", time.monotonic() - begun, None
         return *_read(received), time.monotonic() - begun, _fault(received)
 
 
 def _read(received: bytes) -> tuple[Answer | None, str]:
+    received = received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     found = re.fullmatch(r"HTTP/1\.[01] (\d{3}) .*", first)

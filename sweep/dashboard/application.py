@@ -13,11 +13,13 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
-from dash import Dash, Output, Patch
+from dash import Dash, Output, Patch, ctx
 from dash.dependencies import DashDependency
 from dash.development.base_component import Component
 from flask import abort, g, request
 from pydantic import TypeAdapter, ValidationError
+
+from sweep.errors import UsageError
 
 #: The address of all callbacks.
 UPDATE = "/_dash-update-component"
@@ -203,13 +205,19 @@ def _refusal(error: ValidationError, dependencies: Sequence[_Dependency]) -> str
 
 
 def _answer_in_text(outputs: Sequence[DashDependency], answer: Any) -> Any:
-    """A callback's answer with every mapping that stands for a child as text."""
+    """A callback's answer with every mapping that stands for a child as text.
+
+    Raises UsageError where a request asks for another number of components than there are.
+    """
+    asked = ctx.outputs_list
     if len(outputs) > 1 and isinstance(answer, list | tuple):
-        return [_of_output(of, value) for of, value in zip(outputs, answer, strict=True)]
-    return _of_output(outputs[0], answer) if outputs else answer
+        return [*map(_of_output, outputs, asked, answer)]
+    return _of_output(outputs[0], asked, answer) if outputs else answer
 
 
-def _of_output(output: DashDependency, value: Any) -> Any:
+def _of_output(output: DashDependency, asked: Any, value: Any) -> Any:
+    if isinstance(asked, list) and isinstance(value, list) and len(asked) != len(value):
+        raise UsageError("this page is not of this server's version. Load it again.")
     return child_in_text(value) if output.component_property == "children" else in_text(value)
 
 

@@ -33,8 +33,8 @@ def serve(app: Dash, access: Access, ready: Callable[[str], None]) -> None:
     """
     listening = _listen(access)
     server = make_server(app, listening)
-    # It tells whenever a page asks for more at once than there are threads: the queue is for that.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    # It warns of what anybody can make it warn of: odd headers, and more requests than threads.
+    logging.getLogger("waitress").setLevel(logging.ERROR)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)
     try:

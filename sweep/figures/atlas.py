@@ -192,6 +192,7 @@ def draw_by_width(of: ErrorsByWidth) -> go.Figure:
 
 def _line(of: ErrorsByWidth, name: str, errors: Sequence[float], place: int) -> go.Scatter:
     dash, colour = divmod(place, len(style.PALETTE))
+    name = style.escaped(name)
     return go.Scatter(
         x=of.widths,
         y=errors,
@@ -216,6 +217,6 @@ def _rings(of: ErrorsByWidth) -> go.Scatter:
         mode="markers",
         marker={"symbol": "circle-open", "size": 13, "color": style.GREY, "line": {"width": 2}},
         name="falls no more",
-        text=list(of.stops),
+        text=[*map(style.escaped, of.stops)],
         hovertemplate="%{text} falls no more from %{x} units on<extra></extra>",
     )

@@ -218,7 +218,7 @@ def _words_layout(names: Sequence[str]) -> dict[str, Any]:
         "type": "linear",
         "range": [-0.6, len(names) - 0.4],
         "tickvals": list(range(len(names))),
-        "ticktext": list(names),
+        "ticktext": [*map(style.escaped, names)],
         "showgrid": False,
     }
 
@@ -352,9 +352,12 @@ def even(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def colour_bar(title: str, ticks: Mapping[float, str] | None = None) -> dict[str, Any]:
     """Plotly's options for the bar that tells what colours mean; ``ticks`` are value -> text."""
-    chosen = {"tickvals": list(ticks), "ticktext": list(ticks.values())} if ticks else {"nticks": 5}
+    chosen: dict[str, Any] = {"nticks": 5}
+    if ticks:
+        texts = [*map(style.escaped, ticks.values())]
+        chosen = {"tickvals": list(ticks), "ticktext": texts}
     return {
-        "title": {"text": f"{title}<br> ", "side": "top", "font": {"size": 13}},
+        "title": {"text": f"{style.escaped(title)}<br> ", "side": "top", "font": {"size": 13}},
         "tickfont": {"size": 11},
         "thickness": 10,
         "len": 0.9,
@@ -365,7 +368,7 @@ def colour_bar(title: str, ticks: Mapping[float, str] | None = None) -> dict[str
 
 def note(drawn: go.Figure, text: str) -> go.Figure:
     """Say under a chart's title what is shown."""
-    subtitle = {"text": text, "font": {"size": 12}}
+    subtitle = {"text": style.escaped(text), "font": {"size": 12}}
     return drawn.update_layout(title={"subtitle": subtitle}, margin={"t": 72})
 
 

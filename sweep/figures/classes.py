@@ -42,13 +42,14 @@ def draw_classes(errors: ClassErrors) -> go.Figure:
         return style.say(drawn, "No trial has been measured on the test images yet.")
     colours = style.colours([label == errors.question for label in errors.mse])
     for (label, mse), colour in zip(errors.mse.items(), colours, strict=True):
+        name = style.escaped(label)
         drawn.add_trace(
             go.Bar(
-                x=errors.classes,
+                x=[*map(style.escaped, errors.classes)],
                 y=mse,
-                name=label,
+                name=name,
                 marker={"color": colour},
-                hovertemplate=f"%{{x}}: %{{y:.4g}}<extra>{label}</extra>",
+                hovertemplate=f"%{{x}}: %{{y:.4g}}<extra>{name}</extra>",
             )
         )
     return drawn.update_layout(barmode="group", bargap=0.3, showlegend=True)

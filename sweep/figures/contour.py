@@ -119,9 +119,9 @@ def draw_contour(contour: Contour) -> go.Figure:
             customdata=contour.groups.best_numbers.reshape(values.shape),
             # What downloads say instead of edges and logarithms: see assets/sweep.js.
             meta={
-                "headings": (x.heading, y.heading, metric.heading),
-                "x": contour.columns.texts,
-                "y": contour.rows.texts,
+                "headings": [style.escaped(of.heading) for of in (x, y, metric)],
+                "x": [*map(style.escaped, contour.columns.texts)],
+                "y": [*map(style.escaped, contour.rows.texts)],
                 "base": metric.base if metric.kind == "log" else None,
             },
             text=_hovers(contour),
@@ -157,7 +157,7 @@ def _ticks(metric: Axis, values: NDArray[np.float64]) -> dict[float, str] | None
 
 def _hovers(contour: Contour) -> list[list[str]]:
     """A text for each cell, row by row."""
-    groups, metric = contour.groups, contour.metric.plain
+    groups, metric = contour.groups, style.escaped(contour.metric.plain)
     of_groups = zip(
         groups.counts.tolist(),
         groups.best.tolist(),
@@ -165,8 +165,8 @@ def _hovers(contour: Contour) -> list[list[str]]:
         groups.best_numbers.tolist(),
         strict=True,
     )
-    rows = [f"{contour.y.plain} {text}" for text in contour.rows.texts]
-    columns = [f"{contour.x.plain} {text}" for text in contour.columns.texts]
+    rows = [style.escaped(f"{contour.y.plain} {text}") for text in contour.rows.texts]
+    columns = [style.escaped(f"{contour.x.plain} {text}") for text in contour.columns.texts]
     return [
         [
             f"{column}<br>{row}<br>{n:,} trial{'' if n == 1 else 's'}"

@@ -69,7 +69,7 @@ def draw_edf(edf: Edf) -> go.Figure:
                 y=np.append(0.0, curve.shares),
                 mode="lines",
                 line={"color": colour, "width": 2.5, "dash": dash, "shape": "hv"},
-                name=f"{curve.label} ({curve.n_trials:,})",
+                name=style.escaped(f"{curve.label} ({curve.n_trials:,})"),
                 hovertemplate=f"%{{y:.1%}} of {curve.n_trials:,} trials: at most %{{x:.4g}}",
             )
         )

@@ -75,11 +75,11 @@ def draw_importances(bars: Bars) -> go.Figure:
     drawn.add_trace(
         go.Bar(
             x=[100 * share for share in bars.shares],
-            y=bars.names,
+            y=[*map(style.escaped, bars.names)],
             orientation="h",
             marker={"color": style.BLUE},
             text=[words.percent(share) for share in bars.shares],
-            customdata=bars.settings,
+            customdata=[*map(style.escaped, bars.settings)],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.1f} %<extra></extra>",

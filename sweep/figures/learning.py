@@ -52,19 +52,20 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
         return style.say(drawn, "No epoch has finished yet.")
     colours = style.colours([curve.is_question for curve in curves])
     for place, (curve, colour) in enumerate(zip(curves, colours, strict=True)):
+        label = style.escaped(curve.label)
         drawn.add_trace(
             go.Scatter(
                 x=curve.epochs,
                 y=curve.val_mse,
                 mode="lines+markers",
-                name=curve.label,
+                name=label,
                 line={
                     "color": colour,
                     "width": 3 if place == 0 else 2,
                     "dash": "dash" if curve.is_question else "solid",
                 },
                 marker={"size": 5},
-                hovertemplate=f"{curve.label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+                hovertemplate=f"{label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
             )
         )
     drawn.update_yaxes(axes.error_axis([error for curve in curves for error in curve.val_mse]))

@@ -189,7 +189,7 @@ def draw_lines(lines: Lines) -> go.Figure:
             dimensions=[_axis(dimension) for dimension in lines.dimensions],
             customdata=lines.numbers,
             # What downloads turn what is drawn back into: see assets/sweep.js.
-            meta={of.name: {"base": of.base, "words": of.choices} for of in lines.dimensions},
+            meta={of.name: {"base": of.base, "words": _words(of)} for of in lines.dimensions},
             line={
                 "color": lines.colours,
                 "colorscale": axes.ERROR_SCALE[::-1],
@@ -208,11 +208,15 @@ def draw_lines(lines: Lines) -> go.Figure:
     return drawn.update_layout(margin={"l": 60, "r": 20, "t": 56, "b": 24})
 
 
+def _words(dimension: Dimension) -> list[str] | None:
+    return None if dimension.choices is None else [*map(style.escaped, dimension.choices)]
+
+
 def _axis(dimension: Dimension) -> dict[str, Any]:
     return {
-        "label": dimension.label,
+        "label": style.escaped(dimension.label),
         "name": dimension.name,
         "values": dimension.values.astype(np.float32),
         "tickvals": dimension.tick_values,
-        "ticktext": dimension.tick_texts,
+        "ticktext": [*map(style.escaped, dimension.tick_texts)],
     }

@@ -164,20 +164,21 @@ def _draw_line(drawn: go.Figure, line: SeedLine, look: Mapping[str, Any]) -> Non
             mode="lines+markers",
             line=dict(look),
             marker={"size": 3 + look["width"]},
-            name=line.label,
-            hovertemplate=f"{line.label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+            name=style.escaped(line.label),
+            hovertemplate=f"{style.escaped(line.label)}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
         )
     )
 
 
 def _draw_floor(drawn: go.Figure, chart: SeedChart, longest: int) -> None:
+    name = style.escaped(chart.floor_name)
     drawn.add_trace(
         go.Scatter(
             x=[0, longest + 1],  # beyond both ends of the axis
             y=[chart.floor] * 2,
             mode="lines",
             line={"color": style.GREY, "width": 2, "dash": "dash"},
-            name=chart.floor_name,
-            hovertemplate=f"{chart.floor_name}<br>%{{y:.4g}}<extra></extra>",
+            name=name,
+            hovertemplate=f"{name}<br>%{{y:.4g}}<extra></extra>",
         )
     )

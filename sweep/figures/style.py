@@ -4,6 +4,7 @@ Backgrounds are transparent and greys are in the middle, so that a chart sits on
 on a dark one.
 """
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -88,11 +89,32 @@ TEMPLATE = go.layout.Template(
 )
 
 
+def escaped(text: str) -> str:
+    """Escape a plain text for a place where Plotly takes pseudo-HTML, or fills in a template.
+
+    That is everywhere: names of traces, titles, ticks, categories, hovers, annotations. A worker
+    called ``<a href="…">`` would be a link there.
+    """
+    return html.escape(text, quote=False).replace("%{", "%&#123;")
+
+
 def figure(title: str, x: str, y: str, **layout: Any) -> go.Figure:
-    """An empty chart with labelled axes, that keeps its zoom while it is filled anew."""
+    """Make an empty chart that keeps its zoom while it is filled again; its titles are plain."""
     drawn = go.Figure(layout={"template": TEMPLATE, "height": 440, "uirevision": "keep"})
-    drawn.update_layout(title={"text": title}, xaxis_title=x, yaxis_title=y, **layout)
+    drawn.update_layout(
+        title={"text": escaped(title)}, xaxis_title=escaped(x), yaxis_title=escaped(y), **layout
+    )
     return drawn
+
+
+def title_of(drawn: go.Figure) -> str:
+    """Return a chart's title as plain text."""
+    return html.unescape(drawn.layout.title.text or "")
+
+
+def subtitle_of(drawn: go.Figure) -> str:
+    """Return what a chart says under its title, as plain text."""
+    return html.unescape(drawn.layout.title.subtitle.text or "")
 
 
 _LINE = 42
@@ -101,7 +123,7 @@ _LINE = 42
 def say(drawn: go.Figure, text: str) -> go.Figure:
     """A chart without marks says why, in lines that fit a phone."""
     drawn.add_annotation(
-        text="<br>".join(wrap(text, _LINE)),
+        text="<br>".join(map(escaped, wrap(text, _LINE))),
         x=0.5,
         y=0.5,
         xref="paper",

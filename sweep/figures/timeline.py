@@ -116,7 +116,8 @@ def _trained_until(
 def draw_timeline(timeline: Timeline) -> go.Figure:
     """A bar a trial, coloured by how it ended; or a cell a stretch of time, darker the busier."""
     bars, busy = timeline.bars, timeline.busy
-    n_workers = len(busy.workers) if busy else len(np.unique(bars.workers.codes))
+    codes = np.unique(bars.workers.codes)
+    n_workers = len(busy.workers) if busy else len(codes)
     drawn = style.figure(
         "Who trained what, when", "Seconds since the first trial", "", height=150 + 36 * n_workers
     )
@@ -126,11 +127,16 @@ def draw_timeline(timeline: Timeline) -> go.Figure:
         _draw_bars(drawn, bars)
     else:
         return style.say(drawn, "No trial has ended yet.")
-    return drawn.update_yaxes(type="category", categoryorder="category descending")
+    names = busy.workers if busy else [str(bars.workers.names[code]) for code in codes.tolist()]
+    return drawn.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=[*map(style.escaped, sorted(names, reverse=True))],
+    )
 
 
 def _draw_bars(drawn: go.Figure, bars: Bars) -> None:
-    names = np.array(bars.workers.names)[bars.workers.codes]
+    names = np.array([style.escaped(str(name)) for name in bars.workers.names])[bars.workers.codes]
     for state, colour in _COLOURS.items():
         rows = np.flatnonzero(bars.states.is_(state))
         if rows.size:
@@ -143,7 +149,7 @@ def _draw_bars(drawn: go.Figure, bars: Bars) -> None:
                     textposition="none",
                     orientation="h",
                     marker={"color": colour, "line": {"color": style.FAINT, "width": 0.5}},
-                    name=state,
+                    name=style.escaped(state),
                     **style.hovering(bars.numbers[rows], texts),
                 )
             )
@@ -154,7 +160,7 @@ def _draw_busy(drawn: go.Figure, busy: Busy) -> None:
     drawn.add_trace(
         go.Heatmap(
             x=busy.seconds,
-            y=busy.workers,
+            y=[*map(style.escaped, busy.workers)],
             z=100 * busy.shares,
             zmin=0,
             zmax=100,

@@ -87,7 +87,7 @@ class _Bars:
 
     def add_end(self, label: str, error: float) -> None:
         self._add(label, error, error, None, None, None)
-        self.hovers.append(f"{label}<br>{words.number(error)}")
+        self.hovers.append(f"{style.escaped(label)}<br>{words.number(error)}")
 
     def add(self, found: Explanation, step: Step, before: float, *, reverse: bool) -> None:
         label = _change(found, step, reverse=reverse)
@@ -95,7 +95,7 @@ class _Bars:
         self._add(label, before, step.error, low, high, before / step.error)
         share = found.share(step.factor)
         lines = [
-            f"<b>{label}</b>",
+            f"<b>{style.escaped(label)}</b>",
             f"{words.number(before)} → {words.number(step.error)}",
             f"{_factor(step.factor, reverse=reverse)}",
             "" if share is None else f"{words.percent(share)} of the whole",
@@ -229,11 +229,12 @@ def draw_waterfall(chart: Waterfall) -> go.Figure:
     ticks = [_tick(*row) for row in zip(chart.labels, chart.factors, strict=True)]
     row_height = 14 + 17 * max([2, *(1 + tick.count("<br>") for tick in ticks)])
     height = 136 + row_height * max(2, len(ticks))
+    drawn = style.figure(chart.title, "", "", height=height)
     # Beside the labels a phone has room for half of it in a line.
-    title = words.axis("val_mse").replace(" (", "<br>(")
-    drawn = style.figure(chart.title, title, "", height=height)
+    drawn.update_xaxes(title_text=words.axis("val_mse").replace(" (", "<br>("))
     if not chart.labels:
         return style.say(drawn, chart.about or "Nothing has been trained for it yet.")
+    chart = chart._replace(labels=[*map(style.escaped, chart.labels)])
     _draw_links(drawn, chart)
     drawn.add_trace(
         go.Bar(
@@ -270,7 +271,7 @@ def _colour(factor: float | None) -> str:
 
 def _tick(label: str, factor: float | None) -> str:
     """Beside the bar rather than on it, where the interval is."""
-    lines = wrap(_FROM_TO.sub(_in_a_line, label), _LINE)
+    lines = [*map(style.escaped, wrap(_FROM_TO.sub(_in_a_line, label), _LINE))]
     if factor is not None:
         worth = f"÷ {words.number(factor)}" if factor >= 1 else f"× {words.number(1 / factor)}"
         lines.append(f"<b>{worth}</b>")

@@ -244,7 +244,8 @@ def _draw_lines(drawn: go.Figure, chart: WidthLawChart) -> None:
 def _draw_apart(drawn: go.Figure, apart: dict[str, WidthErrors]) -> None:
     """Each choice in its colour: its best as marks on a line, its median dotted."""
     colours = [colour for colour in style.PALETTE if colour != style.VERMILLION]  # the law's
-    for (choice, errors), colour in zip(apart.items(), 2 * colours, strict=False):
+    for (name, errors), colour in zip(apart.items(), 2 * colours, strict=False):
+        choice = style.escaped(name)
         quartiles = zip(errors.low.tolist(), errors.high.tolist(), strict=True)
         spread = [f"{words.number(low)} to {words.number(high)}" for low, high in quartiles]
         drawn.add_trace(

@@ -1,6 +1,5 @@
 """How charts and pages name and write things."""
 
-import html
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -138,7 +137,7 @@ def hovers(table: TrialTable, *, error: str = "val_mse") -> list[str] | None:
 def _names(table: TrialTable) -> list[str]:
     states = (table.states.value(row) for row in range(len(table)))
     return [
-        f"<b>Trial {number}</b>" + ("" if state == "COMPLETE" else f" ({state})")
+        f"<b>Trial {number}</b>" + ("" if state == "COMPLETE" else style.escaped(f" ({state})"))
         for number, state in zip(table.numbers, states, strict=True)
     ]
 
@@ -150,9 +149,9 @@ def _measured(table: TrialTable, name: str) -> list[str]:
 
 
 def _chosen(table: TrialTable, name: str) -> list[str]:
-    label = html.escape(setting(name))
+    label = style.escaped(setting(name))
     shown = zip(texts(table, name), used(table, name), strict=True)
-    return [f"{label} {html.escape(text)}" if text and is_used else "" for text, is_used in shown]
+    return [f"{label} {style.escaped(text)}" if text and is_used else "" for text, is_used in shown]
 
 
 def texts(table: TrialTable, name: str) -> list[str]:

@@ -379,7 +379,7 @@ def _pruning(engine: Engine, name: str, table: TrialTable) -> list[Chart]:
 
 
 def _chart(key: str, drawn: go.Figure, note: str = "", *, is_wide: bool = False) -> Chart:
-    title, subtitle = str(drawn.layout.title.text), drawn.layout.title.subtitle.text
+    title, subtitle = style.title_of(drawn), style.subtitle_of(drawn)
     drawn.update_layout(title=None)
     if drawn.layout.margin.t is None or subtitle:
         drawn.update_layout(margin={"t": 34})
@@ -390,7 +390,7 @@ def _chart(key: str, drawn: go.Figure, note: str = "", *, is_wide: bool = False)
         div_id=f"chart-{key}",
         default_width="100%",
     )
-    return Chart(title=title, html=Markup(html), note=note or subtitle or "", is_wide=is_wide)
+    return Chart(title=title, html=Markup(html), note=note or subtitle, is_wide=is_wide)
 
 
 def _width(table: TrialTable, floors: Floors | None) -> list[Chart]:

@@ -103,3 +103,12 @@ def test_a_group_takes_components_of_its_kind_only(dashboard: Dashboard) -> None
     for wrong in ({"type": "x", "name": "loss"}, {"type": "trials-drop"}, "trials-drop", None):
         drops[0]["id"] = wrong
         assert dashboard.post(body).status == 400
+
+
+def test_a_page_with_another_number_of_components_is_told_to_load_again(
+    dashboard: Dashboard,
+) -> None:
+    body = next(of for of in dashboard.bodies(dashboard.open("/")) if "aria-sort" in of["output"])
+    body["outputs"][1] = []
+    answer = dashboard.post(body)
+    assert (answer.status, b"Load it again" in answer.body) == (200, True)

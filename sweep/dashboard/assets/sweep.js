@@ -105,9 +105,17 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
+  /* What stands in a chart is escaped: see figures/style.py. */
+  const PLAIN = { "&lt;": "<", "&gt;": ">", "&amp;": "&", "&#123;": "{" };
+
+  function plain(text) {
+    const bare = text.replace(/<br>/g, "; ").replace(/<[^>]*>/g, "");
+    return bare.replace(/&(lt|gt|amp|#123);/g, (escaped) => PLAIN[escaped]);
+  }
+
   function cell(value) {
     if (value === null || value === undefined) return "";
-    let text = String(value).replace(/<br>/g, "; ").replace(/<[^>]*>/g, "");
+    let text = plain(String(value));
     // A spreadsheet would take a text that begins so for a formula: as in figures/spreadsheet.py.
     const formula = /^[=+\-@\t\r\n＝＋－＠]/.test(text) && !/^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(text);
     if (typeof value === "string" && formula) text = "'" + text;

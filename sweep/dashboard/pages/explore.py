@@ -391,7 +391,7 @@ def pane_figure(
     drawn, key = shown.figure, uirevision(kind, chosen)
     brushable = shown.x is not None
     kept = views.box_of(box.x, box.y) if box and box.of == key else []
-    meta = {"title": drawn.layout.title.text, "view": kind, "zoomable": shown.zoomable}
+    meta = {"title": style.title_of(drawn), "view": kind, "zoomable": shown.zoomable}
     cards.bare(drawn).update_layout(
         meta=meta,
         uirevision=key,
@@ -418,7 +418,7 @@ def parallel_figure(
         if brush := brushing.brush_of(where, dimension):
             axis.constraintrange = brush if len(brush) > 1 else brush[0]
         ticks = brushing.fine_ticks(dimension)
-        axis.tickvals, axis.ticktext = list(ticks), list(ticks.values())
+        axis.tickvals, axis.ticktext = list(ticks), [*map(style.escaped, ticks.values())]
     hint = "Drag a name to move its axis; click an axis beside a brush to take the brush off."
     drawn.update_layout(uirevision=str(where))
     return drawn, " ".join(filter(None, (lines.about, hint if lines.dimensions else "")))

@@ -16,7 +16,7 @@ from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.parts.remarks import remarks
 from sweep.dashboard.parts.trial_facts import TrialFacts, gather_trial
 from sweep.dashboard.view import View
-from sweep.figures import words
+from sweep.figures import style, words
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.seeds import SeedCurves, draw_seeds, gather_seed_curves
 from sweep.figures.sentences import count
@@ -103,7 +103,7 @@ def register(app: Dash, view: View) -> None:
         return (
             facts.mark,
             *(make(facts) for make in parts.values()),
-            *(cards.subtitle(drawn[name]) for name in _CURVES),
+            *(style.subtitle_of(drawn[name]) for name in _CURVES),
             *map(cards.fresh, drawn.values()),
             not facts.trial.per_class_mse,
             not _trains(facts),

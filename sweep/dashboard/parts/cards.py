@@ -34,8 +34,8 @@ def figure_card(
     anew.
     """
     if drawn is not None:
-        title = title or str(drawn.layout.title.text)
-        note = note or subtitle(drawn)
+        title = title or style.title_of(drawn)
+        note = note or style.subtitle_of(drawn)
         bare(drawn)
         height = height or drawn.layout.height
     graph = dcc.Graph(
@@ -71,17 +71,12 @@ def figure_card(
 
 def bare(drawn: go.Figure) -> go.Figure:
     """The figure without its titles, which stand in its card; its zoom outlives news."""
-    if drawn.layout.margin.t is None or subtitle(drawn):
+    if drawn.layout.margin.t is None or style.subtitle_of(drawn):
         drawn.update_layout(margin={"t": 16})
     drawn.update_layout(title=None)
     drawn.for_each_xaxis(_loosen)
     drawn.for_each_yaxis(_loosen)
     return drawn
-
-
-def subtitle(drawn: go.Figure) -> str:
-    """What a figure says under its title: the note of its card."""
-    return drawn.layout.title.subtitle.text or ""
 
 
 def _loosen(axis: Any) -> None:

@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.brushing import Side, Span
 from sweep.errors import UsageError
 from sweep.figures import style
@@ -126,7 +125,7 @@ def _slice(asked: Asked) -> Shown:
     drawn = draw_slice(sliced)
     return Shown(
         drawn,
-        cards.subtitle(drawn),
+        style.subtitle_of(drawn),
         Side(choice.x, sliced.setting),
         Side(choice.metric, sliced.metric),
         zoomable=len(asked.shown) > style.MAX_MARKS,
@@ -161,7 +160,7 @@ def _epochs(asked: Asked) -> Shown:
     begun = asked.shown.where(~asked.shown.states.is_("WAITING"))
     curves = read.curves(asked.engine, asked.study, choose_curves(begun))
     drawn = draw_intermediate(gather_intermediate(curves, begun))
-    return Shown(drawn, cards.subtitle(drawn))
+    return Shown(drawn, style.subtitle_of(drawn))
 
 
 def _timeline(asked: Asked) -> Shown:
