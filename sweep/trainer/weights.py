@@ -51,7 +51,9 @@ class Reconstruction:
 
 def save_model(model: Autoencoder, config: TrialConfig, seed: int, data: DeviceData) -> bytes:
     """The model as safetensors; same model, same bytes."""
-    tensors = {key: tensor.detach().cpu() for key, tensor in model.state_dict().items()}
+    tensors = {
+        key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()
+    }
     about = {
         "format": FORMAT,
         "config": asdict(config),

@@ -1,7 +1,10 @@
 """A network's parameters and gradients in one array each, so that an optimizer steps over all."""
 
+import math
+from typing import NamedTuple
+
 import torch
-from torch import Size, Tensor
+from torch import Tensor
 
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
@@ -11,32 +14,54 @@ from sweep.trial import TrialConfig
 _ALIGNMENT = 16
 
 
-class FlatParameters:
-    """Parameters and their gradient, (P,) float32 each, with views of the four parts in each.
+class Parts(NamedTuple):
+    """Views of the parameters, or of their gradients, in a flat array.
 
-    P counts the padding between parts too; values and gradient stay 0 there.
+    Both layers have a row for each hidden unit: products with few rows are up to four times as fast
+    as with few columns.
+    """
+
+    encoder: Tensor  # (H, D)
+    encoder_bias: Tensor  # (H,)
+    decoder: Tensor  # (H, D), the transpose of torch.nn.Linear's weight
+    decoder_bias: Tensor  # (D,)
+
+
+class FlatParameters:
+    """Parameters and their gradients, (P,) float32 each.
+
+    P counts the padding between parts too; values and gradients stay 0 there.
     """
 
     def __init__(self, initial: Weights) -> None:
-        spans, end = [], 0
-        for part in initial:
-            spans.append(slice(end, end + part.numel()))
-            end += -(-part.numel() // _ALIGNMENT) * _ALIGNMENT
-        shapes = [part.shape for part in initial]
-        self.values = torch.zeros(end)
-        self.gradient = torch.zeros(end)
-        self.weights = _views(self.values, spans, shapes)
-        self.gradients = _views(self.gradient, spans, shapes)
-        for view, part in zip(self.weights, initial, strict=True):
-            view.copy_(part)
+        n_units, n_inputs = initial.encoder_weight.shape
+        shapes = [(n_units, n_inputs), (n_units,), (n_units, n_inputs), (n_inputs,)]
+        self.values, self.parts = _allocate(shapes)
+        self.gradient, self.gradients = _allocate(shapes)
+        for view, weights in zip(self._as_weights(), initial, strict=True):
+            view.copy_(weights)
 
     def as_model(self, config: TrialConfig) -> Autoencoder:
         """A network whose parameters are these, not copies of them."""
-        model = Autoencoder(config, self.weights, self.values.device).requires_grad_(False)
-        for parameter, view in zip(model.parameters(), self.weights, strict=True):
+        weights = self._as_weights()
+        model = Autoencoder(config, weights, self.values.device).requires_grad_(False)
+        for parameter, view in zip(model.parameters(), weights, strict=True):
             parameter.data = view
         return model
 
+    def _as_weights(self) -> Weights:
+        return Weights(*self.parts)._replace(decoder_weight=self.parts.decoder.t())
 
-def _views(flat: Tensor, spans: list[slice], shapes: list[Size]) -> Weights:
-    return Weights(*(flat[span].view(shape) for span, shape in zip(spans, shapes, strict=True)))
+
+def _allocate(shapes: list[tuple[int, ...]]) -> tuple[Tensor, Parts]:
+    """A flat array of zeros, and parts of these shapes in it."""
+    starts, end = [], 0
+    for shape in shapes:
+        starts.append(end)
+        end += -(-math.prod(shape) // _ALIGNMENT) * _ALIGNMENT
+    flat = torch.zeros(end)
+    views = (
+        flat[start : start + math.prod(shape)].view(shape)
+        for start, shape in zip(starts, shapes, strict=True)
+    )
+    return flat, Parts(*views)

@@ -1,8 +1,9 @@
 """A step of training by hand.
 
-Notation: B examples in a batch, D inputs, H hidden units; for pixels x (B, D),
-z = x W1' + b1, h = f(z), o = h W2' + b2. With g = dL/do: dL/dW2 = g' h, dL/dh = g W2,
-dL/dz = dL/dh f'(z), dL/dW1 = (dL/dz)' x, and the biases' are the sums of g and dL/dz over examples.
+Notation: B examples in a batch, D inputs, H hidden units, x (B, D) the pixels; W, V (H, D) and b, c
+the layers' weights and biases. z = x W' + b, h = f(z), o = h V + c. With g = dL/do:
+dL/dV = h' g, dL/dh = g V', dL/dz = f'(z) dL/dh, dL/dW = (dL/dz)' x; dL/db and dL/dc are the sums of
+dL/dz and g over the examples.
 """
 
 from typing import NamedTuple
@@ -17,8 +18,6 @@ from sweep.trainer.cpu.parameters import FlatParameters
 from sweep.trainer.losses import check_loss
 from sweep.trainer.randomness import initial_weights
 from sweep.trial import TrialConfig
-
-CPU = torch.device("cpu")
 
 
 class Buffers(NamedTuple):
@@ -73,34 +72,34 @@ class ManualStep:
 
     def _gradients(self, rows: Tensor, buffers: Buffers) -> Tensor:
         """The loss, and the gradients of all parameters, where the optimizer reads them."""
-        weights, gradients = self._parameters.weights, self._parameters.gradients
+        parts, gradients = self._parameters.parts, self._parameters.gradients
         forward, backward = self._activation
 
         levels = torch.index_select(self._images, 0, rows, out=buffers.levels)
         x = buffers.pixels.copy_(levels).div_(255.0)
-        z = torch.addmm(weights.encoder_bias, x, weights.encoder_weight.t(), out=buffers.inputs)
+        z = torch.addmm(parts.encoder_bias, x, parts.encoder.t(), out=buffers.inputs)
         h = forward(z, buffers.hidden)
-        o = torch.addmm(weights.decoder_bias, h, weights.decoder_weight.t(), out=buffers.logits)
+        o = torch.addmm(parts.decoder_bias, h, parts.decoder, out=buffers.logits)
 
         loss, by_o, scale = self._loss(o, x, buffers.loss, self._config)
-        _sum_products(by_o, h, scale, out=gradients.decoder_weight)
+        _sum_products(h, by_o, scale, out=gradients.decoder)
         torch.sum(by_o, 0, out=gradients.decoder_bias).mul_(scale)
-        by_h = torch.mm(by_o, weights.decoder_weight, out=buffers.by_hidden)
+        by_h = torch.mm(by_o, parts.decoder.t(), out=buffers.by_hidden)
         by_z = backward(by_h, z, h)
-        _sum_products(by_z, x, scale, out=gradients.encoder_weight)
+        _sum_products(by_z, x, scale, out=gradients.encoder)
         torch.sum(by_z, 0, out=gradients.encoder_bias).mul_(scale)
         return loss
 
 
 def _sum_products(
-    by_outputs: Tensor,  # (B, F), the derivative by a layer's outputs
-    inputs: Tensor,  # (B, E), of the layer
+    units: Tensor,  # (B, H)
+    pixels: Tensor,  # (B, D)
     scale: float,
     *,
-    out: Tensor,  # (F, E), the layer's weights
+    out: Tensor,  # (H, D)
 ) -> None:
-    """The derivative by a layer's weights, times the scale."""
-    torch.addmm(out, by_outputs.t(), inputs, beta=0.0, alpha=scale, out=out)
+    """``scale`` times the sum over examples of the products of two, a layer's gradient."""
+    torch.addmm(out, units.t(), pixels, beta=0.0, alpha=scale, out=out)
 
 
 def _buffers(n_examples: int, n_inputs: int, config: TrialConfig) -> Buffers:
