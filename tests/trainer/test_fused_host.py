@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
 
 from sweep.names import Optimizer
-from sweep.trainer.fused import FusedTrainer, draws
+from sweep.trainer.fused import FusedTrainer, arrays, draws
 from sweep.trainer.fused.draws import Draws
 from sweep.trainer.randomness import data_order
 from sweep.trial import TrialDiverged
-from tests.fused_factories import FUSED, fused_spec, make_fused, train_all
+from tests.fused_factories import FUSED, fused_spec, make_fused, same_bits, train_all
 
 META = torch.device("meta")
 CPU = torch.device("cpu")
@@ -174,5 +176,23 @@ def test_every_array_of_a_population_begins_at_a_multiple_of_16_bytes(
     # Triton compiles a kernel again for a pointer that does not.
     population = make_fused(rows=rows, slots=slots)._population
     schedules = population.training.arrays, population.measuring.arrays
-    for arrays in (population.arrays.by_name, *schedules):
-        assert [name for name, one in arrays.items() if one.data_ptr() % 16] == []
+    for named in (population.arrays.by_name, *schedules):
+        assert [name for name, one in named.items() if one.data_ptr() % 16] == []
+
+
+def test_weights_that_go_in_several_copies_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, in_parts = make_fused(), make_fused()
+    for number, width in enumerate((9, 20, 7)):
+        for fused in (whole, in_parts):
+            assert fused.admit(fused_spec(number, replace(FUSED, hidden_width=width)))
+    train_all(whole, 2)
+    monkeypatch.setattr(arrays, "COPIED_ROWS", 16)
+    train_all(in_parts, 2)
+    assert all(same_bits(whole, in_parts, number) for number in range(3))
+
+
+@given(st.lists(st.integers(1, 40), max_size=20))
+def test_runs_of_rows_are_as_long_as_they_may_be(n_rows: list[int]) -> None:
+    runs = list(arrays._in_runs(n_rows, n_rows))
+    assert [n for run in runs for n in run] == n_rows
+    assert all(sum(run) <= arrays.COPIED_ROWS or len(run) == 1 for run in runs)

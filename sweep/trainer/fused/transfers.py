@@ -17,8 +17,8 @@ def empty_on_host(shape: Sequence[int], dtype: torch.dtype, device: torch.device
 def to_device(values: Tensor, device: torch.device) -> Tensor:
     """Copy CPU values to the device."""
     if device.type == "cuda":
-        return values.contiguous().pin_memory().to(device, non_blocking=True)
-    return values
+        values = values.contiguous().pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 def stack_to_device(parts: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -1,0 +1,134 @@
+"""What a trial of the fused trainer costs the thread that feeds the device.
+
+    TRITON_INTERPRET=1 python -m benchmarks.host
+
+A population of equal trials is filled, trained for five epochs and emptied, on 55,040 made-up
+images of 28 x 28. Its kernels are not launched, and the device's arrays are torch's meta tensors,
+which have shapes and no numbers: what the device would do costs nothing, copies included. What is
+left is the host's own work, in CPU time of the main thread, in which the threads that draw random
+numbers have no part.
+
+    admit    trials are taken in
+    launch   an epoch is asked for: orders, first weights, what the device is to work on
+    collect  an epoch's numbers are read
+    results  a trial's result, without weights and pictures, and its place is given back
+
+On a GPU it is more: torch has to tell the driver of every copy and every operation. What goes to
+the device by way of page-locked memory goes by way of other memory here.
+
+Options:
+
+    --widths H …   hidden units (32, 200, 784)
+    --rounds N     of which the median counts (5)
+    --smoke        small sizes, for the tests
+"""
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from benchmarks.fields import FULL, SMOKE, Sizes, make_data, make_trials
+from sweep.trainer.data import DeviceData
+from sweep.trainer.fused import FusedTrainer, arrays, launches, schedule, trainer
+from sweep.trial import TrialSpec
+
+CPU = torch.device("cpu")
+
+EPOCHS = 5
+PARTS = ("admit", "launch", "collect", "results")
+
+#: The device: it takes no time.
+NOWHERE = torch.device("meta")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--widths", type=int, nargs="+", default=[32, 200, 784])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--smoke", action="store_true", help="small sizes, for the tests")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    launches.run = lambda *_, **__: None
+    trainer.to_cpu = arrays.to_cpu = copied
+    arrays.to_device = schedule.to_device = sent
+    sizes = SMOKE if options.smoke else FULL
+    data = make_data(sizes, CPU)
+    data = replace(data, train=data.train.to(NOWHERE))
+    measure(data, 8, 2, sizes)  # what torch loads at its first use
+    for width in options.widths:
+        n = 3 if options.smoke else 256
+        rounds = [measure(data, width, n, sizes) for _ in range(options.rounds)]
+        medians = {part: statistics.median(one[part] for one in rounds) for part in PARTS}
+        total = sum(medians.values())
+        parts = ", ".join(f"{part} {1e3 * medians[part]:.2f}" for part in PARTS)
+        print(f"H = {width}, {n} trials: {1e3 * total:.2f} ms a trial ({parts})", file=sys.stderr)
+        record = {"benchmark": "host", "hidden_width": width, "trials": n, "epochs": EPOCHS}
+        print(json.dumps(record | {"seconds": medians, "sum": total}), flush=True)
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """As to a GPU: by way of memory that would be page-locked."""
+    return values.contiguous().clone().to(device)
+
+
+def copied(values: Tensor) -> Tensor:
+    """As from the device: numbers of a report are 0, and weights are whatever was there."""
+    make = torch.zeros if values.dtype is torch.float64 else torch.empty
+    return make(values.shape, dtype=values.dtype)
+
+
+def measure(data: DeviceData, width: int, n: int, sizes: Sizes) -> dict[str, float]:
+    """Seconds a trial, by part."""
+    rows = n * math.ceil(width / 32) * 32
+    fused = FusedTrainer(data, NOWHERE, batch_size=sizes.batch_size, rows=rows, slots=n)
+    fused._train_steps = lambda n_steps: None
+    fused._validate_step = fused._test_step = lambda: None
+    spent = dict.fromkeys(PARTS, 0.0)
+
+    @contextmanager
+    def timed(part: str) -> Iterator[None]:
+        begun = time.thread_time()
+        yield
+        spent[part] += time.thread_time() - begun
+
+    specs = [_short(spec) for spec in make_trials(str(width), n, sizes)]
+    with timed("admit"):
+        for spec in specs:
+            if not fused.admit(spec):
+                raise RuntimeError(f"no room for trial {spec.number} in a population made for it.")
+    for _ in range(EPOCHS):
+        with timed("launch"):
+            launched = fused.launch_epoch()
+        with timed("collect"):
+            fused.collect(launched)
+    with timed("results"):
+        for spec in specs:
+            fused.result(spec.number)
+            fused.release(spec.number)
+    fused.close()
+    return {part: seconds / n for part, seconds in spent.items()}
+
+
+def _short(spec: TrialSpec) -> TrialSpec:
+    """Like most trials: not among the best, so it sends neither weights nor pictures."""
+    return replace(
+        spec,
+        config=replace(spec.config, epochs=EPOCHS),
+        keep_weights_below=-math.inf,
+        keep_pictures_below=-math.inf,
+    )
+
+
+if __name__ == "__main__":
+    main()
