@@ -6,7 +6,7 @@ coordinator has heard, never more. A verdict on epoch e takes effect after epoch
 with the reference trainer.
 
 Trials enter between epochs, in the order of their hand-out, as far as there is room. One that finds
-none may be passed by later ones, in PATIENCE turns; then nobody enters before it, so that a wide
+none may be passed by later ones, in PATIENCE turns; then none enters before it, so that a wide
 trial waits for no more than the trials that are in.
 
 Networks are looked into beside the training (``looking``); only while too many of them wait is no
@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # a worker that only pretends to train does without it
 
 #: Turns in which a trial that waits may be passed by later ones.
 PATIENCE = 4
-#: For the look under way when the worker fails, before that is told.
+#: How long a worker that fails waits for the look under way, before it reports the failure.
 FAILURE_SECONDS = 2.0
 
 

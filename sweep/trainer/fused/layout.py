@@ -44,15 +44,15 @@ class Layout:
         return len(self._tiles)
 
     def tiles_of(self, hidden_width: int) -> int:
-        """How many tiles so many hidden units take."""
+        """Number of tiles of a slot of this width."""
         return -(-hidden_width // self.tile_units)
 
     def ever_fits(self, hidden_width: int, n: int) -> bool:
-        """Whether an empty population has n places for so many hidden units each."""
+        """Whether an empty population has n places of this width."""
         return n <= self.n_slots and n * self.tiles_of(hidden_width) <= self.n_tiles
 
     def take(self, hidden_width: int, n: int) -> tuple[Place, ...] | None:
-        """n places for so many hidden units each, or None where there are not as many."""
+        """Take n places of this width; None where there are fewer."""
         n_tiles = self.tiles_of(hidden_width)
         if n > self.n_free_slots or n * n_tiles > self.n_free_tiles:
             return None

@@ -71,7 +71,7 @@ class PopulationSize:
 def population_size(
     free_bytes: int, shape: Shape, *, rows_per_slot: int, tile_units: int = 32
 ) -> PopulationSize:
-    """The largest population of so many rows a slot on average, in USED_SHARE of the free memory.
+    """Size the largest population with this mean of rows a slot, in USED_SHARE of the free memory.
 
     ``rows_per_slot`` is the mean hidden width of the trials, times their padding to whole tiles:
         slots = floor(USED_SHARE free_bytes / (slot_bytes + rows_per_slot row_bytes))

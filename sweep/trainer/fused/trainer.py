@@ -16,13 +16,12 @@ from functools import partial
 
 import numpy as np
 import torch
-import triton
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.errors import DeviceError
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused.arrays import NewSlot
+from sweep.trainer.fused.checks import check_device, check_images, check_trial
 from sweep.trainer.fused.device_time import DeviceTime, DeviceTimer
 from sweep.trainer.fused.draws import Draws
 from sweep.trainer.fused.graphs import repeatable, repeated
@@ -38,7 +37,7 @@ from sweep.trainer.fused.results import (
     saved_weights,
     test_metrics,
 )
-from sweep.trainer.fused.table_rows import check, rows_of
+from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.fused.transfers import to_cpu
 from sweep.trainer.fused.trials import FusedTrial, Row, Tested
 from sweep.trainer.initialisation import Weights
@@ -96,10 +95,10 @@ class FusedTrainer:
         precision: str = "tf32",
         config: KernelConfig | None = None,
     ) -> None:
-        _check_device(device)
+        check_device(device)
         if precision not in PRECISIONS:
             raise ValueError(f"unknown precision '{precision}'. Known: {', '.join(PRECISIONS)}.")
-        _check_images(data)
+        check_images(data)
         config = config or PRECISIONS[precision]
         labels, self._class_sizes = _labels(data, device)
         self.data, self.device = data, device
@@ -163,7 +162,9 @@ class FusedTrainer:
         Raises ValueError for a trial that this population can never hold.
         """
         config = spec.config
-        self._check(spec)
+        if spec.number in self._trials:
+            raise ValueError(f"trial {spec.number} is in the population already.")
+        check_trial(spec, self._layout, self.batch_size)
         places = self._layout.take(config.hidden_width, len(spec.seeds))
         if places is None:
             return None
@@ -275,7 +276,7 @@ class FusedTrainer:
         )
 
     def network(self, number: int) -> Weights:
-        """The first seed's weights, on the CPU and nobody else's.
+        """Return a copy of the first seed's weights, on the CPU.
 
         Copied: the pinned memory that they came in is soon wanted for the next trial's.
         """
@@ -403,22 +404,6 @@ class FusedTrainer:
             copied.synchronize()
         return tuple(one.as_weights() for one in weights)
 
-    def _check(self, spec: TrialSpec) -> None:
-        check(spec.config)
-        if spec.number in self._trials:
-            raise ValueError(f"trial {spec.number} is in the population already.")
-        if spec.config.batch_size != self.batch_size:
-            raise ValueError(
-                f"trial {spec.number} has batch size {spec.config.batch_size}; this population"
-                f" trains with {self.batch_size}."
-            )
-        if not self._layout.ever_fits(spec.config.hidden_width, len(spec.seeds)):
-            raise ValueError(
-                f"trial {spec.number} needs {len(spec.seeds)} x {spec.config.hidden_width} hidden"
-                f" units; this population holds {self._layout.n_slots} slots and"
-                f" {self._layout.n_tiles * self._layout.tile_units} units in all."
-            )
-
 
 def _places(trials: Iterable[FusedTrial]) -> list[Place]:
     return [place for trial in trials for place in trial.places]
@@ -428,20 +413,3 @@ def _labels(data: DeviceData, device: torch.device) -> tuple[Tensor, NDArray[np.
     """The test images' classes counted from 0, (n,) int32 on the device, and how many of each."""
     _, labels, sizes = np.unique(data.test_labels, return_inverse=True, return_counts=True)
     return torch.from_numpy(labels.astype(np.int32)).to(device), sizes.astype(np.int64)
-
-
-def _check_images(data: DeviceData) -> None:
-    for images in (data.train, data.validation, data.test):
-        if images.numel() >= 2**31:
-            raise ValueError(
-                f"the fused trainer counts pixels in 31 bits; {len(images):,} images of"
-                f" {images.shape[1]} pixels are too many for it."
-            )
-
-
-def _check_device(device: torch.device) -> None:
-    if device.type != "cuda" and not triton.knobs.runtime.interpret:
-        raise DeviceError(
-            f"the fused trainer needs a CUDA device, given '{device}'. On a CPU it runs in Triton's"
-            " interpreter only, for tests: set TRITON_INTERPRET=1 before Python starts."
-        )

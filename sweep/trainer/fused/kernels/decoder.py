@@ -373,7 +373,7 @@ def update_decoder(
         cell = unit[:, None] * D + d[None, :]
         mine = in_use[:, None] & (d < D)[None, :]
         weight, first, second = load_parameters(weights, firsts, seconds, cell, mine, rule)
-        # What is carried on could be made anew, but then more registers are spilt.
+        # What is carried over could be computed again, but then more registers are spilt.
         for _ in range(0, D, BLOCK_D):
             mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
             ahead = load_parameters(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
