@@ -1,5 +1,7 @@
 """The fused trainer: hundreds of different trials as one program. Imports torch and triton.
 
+Its modules:
+
     trainer        trials in, epochs launched and collected, results out
     trials         a trial in the population
     results        what the host makes of a slot's numbers
