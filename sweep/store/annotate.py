@@ -22,8 +22,9 @@ from sweep.errors import StudyHeldError, UsageError
 from sweep.store import clock, lease, revisions
 from sweep.store.engine import writing
 from sweep.store.lookup import find_study, find_trial, no_such_study, utc
+from sweep.store.optuna_rows import metadata
+from sweep.store.schema import studies as optuna_studies
 from sweep.store.schema import (
-    metadata,
     sweep_decompositions,
     sweep_floors,
     sweep_metadata,
@@ -33,7 +34,6 @@ from sweep.store.schema import (
     sweep_tags,
     sweep_trials,
 )
-from sweep.store.schema import studies as optuna_studies
 from sweep.store.schema import trials as optuna_trials
 
 _MAX_TAG = 64

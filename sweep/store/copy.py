@@ -31,8 +31,8 @@ from sweep.store.annotate import refuse_if_held
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import insert_if_absent, shown, writing
 from sweep.store.lookup import find_study, snapshot
+from sweep.store.optuna_rows import metadata
 from sweep.store.schema import (
-    metadata,
     studies,
     sweep_floors,
     sweep_leases,

@@ -14,7 +14,8 @@ from sweep.errors import StoreError
 from sweep.store.annotate import refuse_if_held
 from sweep.store.engine import writing
 from sweep.store.migrate import VERSION_TABLE, check_schema, upgrade
-from sweep.store.schema import metadata, studies, sweep_leases, sweep_metadata
+from sweep.store.optuna_rows import metadata
+from sweep.store.schema import studies, sweep_leases, sweep_metadata
 
 Mend = Callable[[Connection], None]
 

@@ -13,8 +13,8 @@ from filelock import FileLock
 from sqlalchemy import Connection, Engine
 
 from sweep.errors import NoRoomError, StoreError
+from sweep.store import optuna_rows
 from sweep.store.engine import connect, shown, sqlite_path, storage_url, unlimited, writing
-from sweep.store.schema import OPTUNA_REVISION, OPTUNA_SCHEMA_VERSION
 
 VERSION_TABLE = "sweep_alembic_version"
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -72,7 +72,7 @@ def check_schema(engine: Engine) -> None:
         case "optuna differs":
             raise StoreError(
                 f"{where}: Optuna's tables are of another schema than version "
-                f"{OPTUNA_SCHEMA_VERSION}, which is the one we write. If they are older, "
+                f"{optuna_rows.SCHEMA_VERSION}, which is the one we write. If they are older, "
                 "`optuna storage upgrade` helps; if newer, install the sweep that knows them."
             )
         case _:
@@ -122,7 +122,7 @@ def _optuna_schema_is_known(connection: Connection, tables: set[str]) -> bool:
         return False
     version = connection.scalar(sqlalchemy.text("SELECT schema_version FROM version_info"))
     revision = connection.scalar(sqlalchemy.text("SELECT version_num FROM alembic_version"))
-    return (version, revision) == (OPTUNA_SCHEMA_VERSION, OPTUNA_REVISION)
+    return (version, revision) == (optuna_rows.SCHEMA_VERSION, optuna_rows.REVISION)
 
 
 def _create_optuna_tables(engine: Engine) -> None:

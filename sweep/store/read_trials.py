@@ -20,7 +20,6 @@ from optuna.distributions import (
     IntDistribution,
     json_to_distribution,
 )
-from optuna.storages._rdb.models import TrialValueModel
 from optuna.trial import TrialState
 from sqlalchemy import (
     Column,
@@ -40,6 +39,7 @@ from sqlalchemy import (
 
 from sweep.errors import UsageError
 from sweep.store.lookup import find_study, find_trial, snapshot, utc
+from sweep.store.optuna_rows import FINITE_VALUE, stored_value
 from sweep.store.pareto import unbeaten
 from sweep.store.records import (
     METRICS,
@@ -72,7 +72,6 @@ from sweep.store.schema import trials as optuna_trials
 Chosen = Select[tuple[int]]
 _FEW = 1000
 
-_FINITE = TrialValueModel.TrialValueType.FINITE
 _FIRST_VALUE = and_(
     trial_values.c.trial_id == optuna_trials.c.trial_id, trial_values.c.objective == 0
 )
@@ -153,7 +152,7 @@ def contenders(
             if of is None
             else optuna_trials.c.study_id == of,
             optuna_trials.c.state == TrialState.COMPLETE,
-            trial_values.c.value_type == _FINITE,
+            trial_values.c.value_type == FINITE_VALUE,
             optuna_trials.c.trial_id.not_in(invalid),
         )
     )
@@ -417,7 +416,7 @@ def _values(connection: Connection, chosen: Chosen | Sequence[int]) -> dict[int,
     )
     found: dict[int, list[float]] = defaultdict(list)
     for trial_id, value, value_type in connection.execute(query):
-        found[trial_id].append(TrialValueModel.stored_repr_to_value(value, value_type))
+        found[trial_id].append(stored_value(value, value_type))
     return found
 
 

@@ -1,10 +1,9 @@
 """Our tables beside Optuna's: everything a sweep knows that Optuna has no place for.
 
 Times are seconds since the epoch (UTC) by the database's clock. JSON columns hold plain JSON.
-Optuna's own tables are taken from its models, so that types match on every database.
+Optuna's own tables are those of ``optuna_rows``.
 """
 
-from optuna.storages._rdb import models
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -21,26 +20,23 @@ from sqlalchemy import (
     Text,
 )
 
-#: The version of Optuna's schema that we write; any other is refused.
-OPTUNA_SCHEMA_VERSION = 12
-OPTUNA_REVISION = "v3.2.0.a"
+from sweep.store import optuna_rows
 
-metadata = models.BaseModel.metadata
 sweep_metadata = MetaData()
 
-studies = models.StudyModel.__table__
-study_directions = models.StudyDirectionModel.__table__
-study_user_attributes = models.StudyUserAttributeModel.__table__
-study_system_attributes = models.StudySystemAttributeModel.__table__
-trials = models.TrialModel.__table__
-trial_params = models.TrialParamModel.__table__
-trial_values = models.TrialValueModel.__table__
-trial_intermediate_values = models.TrialIntermediateValueModel.__table__
-trial_user_attributes = models.TrialUserAttributeModel.__table__
-trial_system_attributes = models.TrialSystemAttributeModel.__table__
+studies = optuna_rows.studies
+study_directions = optuna_rows.study_directions
+study_user_attributes = optuna_rows.study_user_attributes
+study_system_attributes = optuna_rows.study_system_attributes
+trials = optuna_rows.trials
+trial_params = optuna_rows.trial_params
+trial_values = optuna_rows.trial_values
+trial_intermediate_values = optuna_rows.trial_intermediate_values
+trial_user_attributes = optuna_rows.trial_user_attributes
+trial_system_attributes = optuna_rows.trial_system_attributes
 
 for _name in ("studies", "trials"):  # so that our foreign keys resolve
-    metadata.tables[_name].to_metadata(sweep_metadata)
+    optuna_rows.metadata.tables[_name].to_metadata(sweep_metadata)
 
 
 def _study_key(*, primary_key: bool = False) -> Column[int]:

@@ -6,20 +6,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from optuna.distributions import BaseDistribution, json_to_distribution
-from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from sweep.errors import StoreError
 from sweep.names import CommandKind, Outcome
 from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
 from sweep.store.engine import insert_if_absent, writing
+from sweep.store.optuna_rows import load_trials
 from sweep.store.recording import RecordingStorage
 from sweep.store.writer import Row, StudyWriter
 
@@ -295,122 +293,6 @@ def _in_memory(
     storage.load(trials)
     storage.take_changes()
     return storage
-
-
-def load_trials(connection: Connection, study_id: int) -> list[FrozenTrial]:
-    """Every trial of a study as Optuna's own storage would give it, in six statements."""
-    t = schema.trials
-    rows = connection.execute(select(t).where(t.c.study_id == study_id).order_by(t.c.number)).all()
-    params, distributions = _params(connection, study_id)
-    values = _values(connection, study_id)
-    intermediate = _intermediate_values(connection, study_id)
-    user_attrs = _attributes(connection, study_id, schema.trial_user_attributes)
-    system_attrs = _attributes(connection, study_id, schema.trial_system_attributes)
-    local = _LocalTime()
-    return [
-        FrozenTrial(
-            number=row.number,
-            trial_id=row.trial_id,
-            state=row.state,
-            value=None,
-            values=values.get(row.trial_id),
-            datetime_start=local.of(row.datetime_start),
-            datetime_complete=local.of(row.datetime_complete),
-            params=params[row.trial_id],
-            distributions=distributions[row.trial_id],
-            user_attrs=user_attrs[row.trial_id],
-            system_attrs=system_attrs[row.trial_id],
-            intermediate_values=intermediate[row.trial_id],
-        )
-        for row in rows
-    ]
-
-
-def _of_study(connection: Connection, study_id: int, table: Table | Any, *names: str) -> Any:
-    """The named columns of a study's rows, as tuples, in the order of their writing."""
-    key = table.primary_key.columns.values()[0]
-    return connection.execute(
-        select(table.c.trial_id, *(table.c[name] for name in names))
-        .join(schema.trials, schema.trials.c.trial_id == table.c.trial_id)
-        .where(schema.trials.c.study_id == study_id)
-        .order_by(key)
-    ).all()
-
-
-def _params(
-    connection: Connection, study_id: int
-) -> tuple[dict[int, Row], dict[int, dict[str, BaseDistribution]]]:
-    params: dict[int, Row] = defaultdict(dict)
-    distributions: dict[int, dict[str, BaseDistribution]] = defaultdict(dict)
-    parsed: dict[str, BaseDistribution] = {}  # thousands of rows share a few distributions
-    rows = _of_study(
-        connection, study_id, schema.trial_params, "param_name", "param_value", "distribution_json"
-    )
-    for trial_id, name, value, text in rows:
-        distribution = parsed.get(text)
-        if distribution is None:
-            distribution = parsed[text] = json_to_distribution(text)
-        params[trial_id][name] = distribution.to_external_repr(value)
-        distributions[trial_id][name] = distribution
-    return params, distributions
-
-
-def _values(connection: Connection, study_id: int) -> dict[int, list[float]]:
-    stored = models.TrialValueModel.stored_repr_to_value
-    found: dict[int, dict[int, float]] = defaultdict(dict)
-    rows = _of_study(connection, study_id, schema.trial_values, "objective", "value", "value_type")
-    for trial_id, objective, value, kind in rows:
-        found[trial_id][objective] = stored(value, kind)
-    return {trial_id: [values[i] for i in sorted(values)] for trial_id, values in found.items()}
-
-
-def _intermediate_values(connection: Connection, study_id: int) -> dict[int, dict[int, float]]:
-    model, table = models.TrialIntermediateValueModel, schema.trial_intermediate_values.c
-    is_finite = table.intermediate_value_type == model.TrialIntermediateValueType.FINITE
-    query = (
-        select(table.trial_id, table.step, table.intermediate_value)
-        .join(schema.trials, schema.trials.c.trial_id == table.trial_id)
-        .where(schema.trials.c.study_id == study_id)
-    )
-    found: dict[int, dict[int, float]] = defaultdict(dict)
-    for trial_id, step, value in connection.execute(query.where(is_finite)).all():
-        found[trial_id][step] = value
-    # Few, if any: to ask for the kind of each of a million would take as long as its value.
-    others = query.add_columns(table.intermediate_value_type).where(~is_finite)
-    for trial_id, step, value, kind in connection.execute(others):
-        found[trial_id][step] = model.stored_repr_to_intermediate_value(value, kind)
-    return found
-
-
-def _attributes(connection: Connection, study_id: int, table: Any) -> dict[int, Row]:
-    found: dict[int, Row] = defaultdict(dict)
-    for trial_id, key, text in _of_study(connection, study_id, table, "key", "value_json"):
-        found[trial_id][key] = json.loads(text)
-    return found
-
-
-class _LocalTime:
-    """From naive UTC to naive local time, as Optuna hands times out.
-
-    The offset changes at quarters of an hour, if at all. To ask the system for each of 200,000
-    moments takes a third of a study's opening; they come nearly in order.
-    """
-
-    def __init__(self) -> None:
-        self._from = self._until = datetime.max
-        self._offset = timedelta()
-
-    def of(self, moment: datetime | None) -> datetime | None:
-        if moment is None:
-            return None
-        if not self._from <= moment < self._until:
-            quarter = moment.minute // 15 * 15
-            self._from = moment.replace(minute=quarter, second=0, microsecond=0)
-            self._until = self._from + timedelta(minutes=15)
-            offset = self._from.replace(tzinfo=UTC).astimezone().utcoffset()
-            assert offset is not None
-            self._offset = offset
-        return moment + self._offset
 
 
 def _chunks(ids: Sequence[int]) -> Sequence[Sequence[int]]:

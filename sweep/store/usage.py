@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.storages._rdb.models import TrialValueModel
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, Row, and_, case, func, or_, select, true
 
 from sweep.store.clock import now
 from sweep.store.lease import held_seconds
 from sweep.store.lookup import find_study, snapshot
+from sweep.store.optuna_rows import FINITE_VALUE
 from sweep.store.schema import sweep_leases, sweep_trials, sweep_workers, trial_values, trials
 
 
@@ -85,7 +85,7 @@ def values_in_order(engine: Engine, name: str) -> list[tuple[int, float | None]]
 def _values_in_order(connection: Connection, study_id: int) -> list[tuple[int, float | None]]:
     counts = and_(
         trials.c.state == TrialState.COMPLETE,
-        trial_values.c.value_type == TrialValueModel.TrialValueType.FINITE,
+        trial_values.c.value_type == FINITE_VALUE,
         or_(sweep_trials.c.invalid.is_(None), sweep_trials.c.invalid != true()),
     )
     query = (

@@ -7,15 +7,12 @@ the lease row, which counts them.
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, cast
 
-from optuna.distributions import distribution_to_json
-from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from sqlalchemy import (
     Connection,
     Engine,
@@ -28,7 +25,7 @@ from sqlalchemy import (
 )
 
 from sweep.errors import StoreGoneError, SweepError
-from sweep.store import clock, lease, reuse, revisions, schema
+from sweep.store import clock, lease, optuna_rows, reuse, revisions, schema
 from sweep.store.engine import conflict_insert, writing
 from sweep.store.recording import Changes, RecordingStorage
 
@@ -221,28 +218,23 @@ class StudyWriter:
         touched = [trials[i] for i in sorted(changes.states)]
         _update_states(connection, [t for t in touched if t.number not in new_ids], ids)
         _upsert(
-            connection, schema.trial_values, ("trial_id", "objective"), _value_rows(touched, ids)
+            connection,
+            schema.trial_values,
+            ("trial_id", "objective"),
+            optuna_rows.value_rows(touched, ids),
         )
-        _insert(connection, schema.trial_params, _param_rows(changes, ids))
+        _insert(connection, schema.trial_params, optuna_rows.param_rows(changes, ids))
         _upsert(
             connection,
             schema.trial_intermediate_values,
             ("trial_id", "step"),
-            _intermediate_rows(changes, ids),
+            optuna_rows.intermediate_rows(changes, ids),
         )
         for table, noted, kind in (
             (schema.trial_user_attributes, changes.user_attrs, "user_attrs"),
             (schema.trial_system_attributes, changes.system_attrs, "system_attrs"),
         ):
-            rows = [
-                {
-                    "trial_id": ids[i],
-                    "key": key,
-                    "value_json": json.dumps(getattr(trials[i], kind)[key]),
-                }
-                for i, keys in noted.items()
-                for key in sorted(keys)
-            ]
+            rows = optuna_rows.attribute_rows(trials, noted, kind, ids)
             _upsert(connection, cast(Table, table), ("trial_id", "key"), rows)
         self._write_study_attributes(connection, changes)
         return new_ids
@@ -254,7 +246,10 @@ class StudyWriter:
             return {}
         connection.execute(
             insert(schema.trials),
-            [{"number": t.number, "study_id": self._study_id, **_state_row(t)} for t in trials],
+            [
+                {"number": t.number, "study_id": self._study_id, **optuna_rows.state_row(t)}
+                for t in trials
+            ],
         )
         # Asked for by number: RETURNING in the rows' order costs SQLite one statement a row.
         return self._find_ids(connection, [t.number for t in trials])
@@ -425,19 +420,6 @@ def _storable(row: Row) -> Row:
     }
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    # Optuna keeps naive local time in memory and naive UTC in the database.
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
-
-
-def _state_row(trial: FrozenTrial) -> Row:
-    return {
-        "state": trial.state,
-        "datetime_start": _utc(trial.datetime_start),
-        "datetime_complete": _utc(trial.datetime_complete),
-    }
-
-
 def _update_states(
     connection: Connection, trials: Sequence[FrozenTrial], ids: Mapping[int, int]
 ) -> None:
@@ -446,62 +428,8 @@ def _update_states(
     table = schema.trials
     connection.execute(
         update(table).where(table.c.trial_id == bindparam("id")),
-        [{"id": ids[t.number], **_state_row(t)} for t in trials],
+        [{"id": ids[t.number], **optuna_rows.state_row(t)} for t in trials],
     )
-
-
-def _value_rows(trials: Iterable[FrozenTrial], ids: Mapping[int, int]) -> list[Row]:
-    stored = models.TrialValueModel.value_to_stored_repr
-    rows = []
-    for trial in trials:
-        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
-            continue
-        for objective, number in enumerate(trial.values or ()):
-            value, kind = stored(number)
-            rows.append(
-                {
-                    "trial_id": ids[trial.number],
-                    "objective": objective,
-                    "value": value,
-                    "value_type": kind,
-                }
-            )
-    return rows
-
-
-def _param_rows(changes: Changes, ids: Mapping[int, int]) -> list[Row]:
-    rows = []
-    for number, names in changes.params.items():
-        trial = changes.trials[number]
-        for name in (name for name in trial.params if name in names):
-            distribution = trial.distributions[name]
-            rows.append(
-                {
-                    "trial_id": ids[number],
-                    "param_name": name,
-                    "param_value": distribution.to_internal_repr(trial.params[name]),
-                    "distribution_json": distribution_to_json(distribution),
-                }
-            )
-    return rows
-
-
-def _intermediate_rows(changes: Changes, ids: Mapping[int, int]) -> list[Row]:
-    stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
-    rows = []
-    for number, steps in changes.intermediate.items():
-        values = changes.trials[number].intermediate_values
-        for step in sorted(steps):
-            value, kind = stored(values[step])
-            rows.append(
-                {
-                    "trial_id": ids[number],
-                    "step": step,
-                    "intermediate_value": value,
-                    "intermediate_value_type": kind,
-                }
-            )
-    return rows
 
 
 def _insert(connection: Connection, table: Any, rows: Sequence[Row]) -> None:

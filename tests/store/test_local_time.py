@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sweep.store.study import _LocalTime
+from sweep.store.optuna_rows import LocalTime
 
 
 @pytest.fixture(params=["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"])
@@ -25,7 +25,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_moments_are_the_systems_own_also_where_clocks_change(
     zone: str, day: datetime, minutes: int
 ) -> None:
-    local = _LocalTime()
+    local = LocalTime()
     for i in range(300):
         moment = day + timedelta(minutes=minutes * i, seconds=i % 60)
         expected = moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
@@ -33,4 +33,4 @@ def test_moments_are_the_systems_own_also_where_clocks_change(
 
 
 def test_a_trial_that_has_not_begun_has_no_moment() -> None:
-    assert _LocalTime().of(None) is None
+    assert LocalTime().of(None) is None

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialValueModel
 from optuna.trial import TrialState
 from sqlalchemy import func, or_, select, update
 
 from sweep.store import schema
 from sweep.store.checks.found import AGAIN, FINISHED, SAME, Finding, Study, said, same, train_again
 from sweep.store.engine import conflict_insert
+from sweep.store.optuna_rows import FINITE_INTERMEDIATE_VALUE, FINITE_VALUE
 from sweep.store.schema import sweep_epochs as epochs
 from sweep.store.schema import sweep_trials as ours
 from sweep.store.schema import trial_intermediate_values as steps
@@ -130,13 +130,12 @@ def find_step(study: Study) -> Iterator[Finding]:
 def mend_step(study: Study, finding: Finding) -> None:
     mean = _means(study)
     query = select(mean.c.epoch, mean.c.mean).where(mean.c.trial_id == finding.trial_id)
-    finite = TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
     rows = [
         {
             "trial_id": finding.trial_id,
             "step": row.epoch,
             "intermediate_value": row.mean,
-            "intermediate_value_type": finite,
+            "intermediate_value_type": FINITE_INTERMEDIATE_VALUE,
         }
         for row in study.connection.execute(query)
     ]
@@ -201,7 +200,7 @@ def mend_value(study: Study, finding: Finding) -> None:
         "trial_id": finding.trial_id,
         "objective": 0,
         "value": finding.item,
-        "value_type": TrialValueModel.TrialValueType.FINITE,
+        "value_type": FINITE_VALUE,
     }
     statement = conflict_insert(study.connection, values).values(row)
     changed = {name: statement.excluded[name] for name in ("value", "value_type")}
