@@ -1,5 +1,6 @@
 """Small data and short trials for tests of training; imports torch."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -11,6 +12,8 @@ from sweep.trial import TrialConfig, TrialSpec, WorkerSetup
 from tests.factories import make_images
 
 CPU = torch.device("cpu")
+
+Start = Callable[..., Training]
 
 # Tiny models gain nothing from threads, and lose much where other processes want the cores.
 torch.set_num_threads(1)

@@ -1,11 +1,11 @@
-"""The reference trainer against the same training in plain numpy, for every choice there is."""
+"""The trainers of single trials against plain numpy in float64, for every choice there is."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.names import Activation, Loss, Optimizer, Output, Schedule, Trainer, WeightInit
 from sweep.trainer import data_order, initial_weights, load_model
 from sweep.trial import TrialConfig
 from tests import plain_training
@@ -24,13 +24,14 @@ def check_against_plain(config: TrialConfig) -> None:
     orders = [data_order(SEED, epoch, len(pixels)).numpy() for epoch in (1, 2)]
     plain = plain_training.train(config, first, pixels, orders)
 
-    training = start(config, data, seeds=(SEED,))
-    losses = [training.train_epoch()[0].train_loss for _ in range(config.epochs)]
-    content = training.result().weights
-    assert content is not None
-    assert losses == pytest.approx(plain.losses, rel=1e-5)
-    for got, expected in zip(load_model(content).weights, plain.weights, strict=True):
-        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-4, atol=2e-5)
+    for trainer in (Trainer.REFERENCE, Trainer.CPU):
+        training = start(config, data, trainer, seeds=(SEED,))
+        losses = [training.train_epoch()[0].train_loss for _ in range(config.epochs)]
+        content = training.result().weights
+        assert content is not None
+        assert losses == pytest.approx(plain.losses, rel=1e-5), trainer
+        for got, expected in zip(load_model(content).weights, plain.weights, strict=True):
+            np.testing.assert_allclose(got.numpy(), expected, 1e-4, 2e-5, err_msg=trainer)
 
 
 @pytest.mark.parametrize("activation", Activation)
