@@ -117,6 +117,10 @@ class Book:
         self.n_trials = n_trials
         self._rows.rows.study["n_trials"] = n_trials
 
+    def set_phase(self, phase: str, reason: str | None = None) -> None:
+        """Record the study's phase, and why it ended in it."""
+        self._rows.rows.study.update(phase=phase, ended_because=reason)
+
     def train_together(self, n_trials: int) -> None:
         """So many trials train at the same time on a device: the sampler may fit once for several.
 

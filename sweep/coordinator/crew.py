@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.launch.launcher import Launcher, WorkerHandle
@@ -139,6 +140,24 @@ class Worker:
     def training(self) -> list[RunningTrial]:
         """Those that there is room for: what it trains, as far as it can be told from here."""
         return [trial for trial in self.trials.values() if trial.is_placed]
+
+    def columns(self) -> dict[str, Any]:
+        """What is recorded of the worker, by column, but for its state."""
+        return {
+            "host": self.handle.host,
+            "pid": self.handle.pid,
+            "device": self.handle.device,
+            "device_name": self.device_name,
+            "driver_version": self.driver_version,
+            "trainer": self.trainer,
+            "fallback_reason": self.fallback_reason,
+            "triton_version": self.triton_version,
+            "ptxas_version": self.ptxas_version,
+            "n_finished": self.n_finished,
+            "slots": self.room.slots,
+            "rows": self.room.rows if self.room.slots else None,
+            **(vars(self.vitals) if self.vitals else {}),
+        }
 
     def hand(self, spec: TrialSpec) -> None:
         """Take a trial, to be sent when its row is written."""

@@ -16,9 +16,10 @@ from sweep.coordinator.book import Book
 from sweep.coordinator.budget import FAILED, FINISHED, OUT_OF_TIME
 from sweep.coordinator.crew import Crew
 from sweep.coordinator.expected import expected
-from sweep.coordinator.loop import Coordinator, Wishes
+from sweep.coordinator.loop import Coordinator
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
+from sweep.coordinator.user_requests import UserRequests
 from sweep.errors import FailureLimitError, StudyFileError, StudyHeldError, UsageError
 from sweep.launch.launcher import Inbox, Launcher
 from sweep.launch.resources import RunOptions, RunResources, resolve_resources
@@ -336,7 +337,7 @@ def _coordinator(
         inbox=inbox,
         devices=list(resources.devices),
         rule=make_pruner(study_file) if _prunes(study_file) else None,
-        wishes=lambda: Wishes(
+        requests=lambda: UserRequests(
             waiting_commands(engine, opened.study_id), invalid_trials(engine, opened.study_id)
         ),
         usage=_usage_reader(engine, opened.study_id, study_file),

@@ -11,7 +11,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweep.coordinator.loop import FALLBACK
+from sweep.coordinator.handlers import FALLBACK
 from sweep.names import Trainer
 from sweep.store import read, read_beside
 from sweep.store.engine import Engine

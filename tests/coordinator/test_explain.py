@@ -15,7 +15,7 @@ from sweep.analysis.study_explanation import (
     ignored,
     study_explanation,
 )
-from sweep.coordinator import run as coordinator
+from sweep.coordinator import handlers
 from sweep.coordinator.explain import (
     Undertaking,
     child_file,
@@ -194,17 +194,17 @@ def test_it_is_an_ordinary_study_that_says_what_it_explains(engine: Engine) -> N
 def test_a_run_that_was_cut_short_goes_on_and_repeats_nothing_that_was_done(
     engine: Engine, workers: Pretended, monkeypatch: pytest.MonkeyPatch, n_trained: int
 ) -> None:
-    real = coordinator.Coordinator._ended
+    real = handlers.MessageHandler._finish
 
-    def cut(self: coordinator.Coordinator, *of_trial: Any) -> None:
+    def cut(self: handlers.MessageHandler, *of_trial: Any) -> None:
         real(self, *of_trial)
         if len(workers.trained) >= n_trained:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(coordinator.Coordinator, "_ended", cut)
+    monkeypatch.setattr(handlers.MessageHandler, "_finish", cut)
     with pytest.raises(KeyboardInterrupt):
         run(engine)
-    monkeypatch.setattr(coordinator.Coordinator, "_ended", real)
+    monkeypatch.setattr(handlers.MessageHandler, "_finish", real)
     assert not found(engine).found.is_whole
     done = {row.number for row in read.trials(engine, "x-explain", states=["COMPLETE"])}
     n_before = len(workers.trained)

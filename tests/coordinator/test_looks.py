@@ -58,7 +58,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     # Every tick is written, and waits for its transaction.
     monkeypatch.setattr("sweep.coordinator.outbox.GATHER_SECONDS", 0.0)
     monkeypatch.setattr("sweep.coordinator.outbox.WAIT_SECONDS", 60.0)
-    monkeypatch.setattr("sweep.coordinator.loop.COMMAND_SECONDS", 0.0)
+    monkeypatch.setattr("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0)
     return sqlite_store(tmp_path)
 
 

@@ -84,8 +84,8 @@ def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path:
     engine = sqlite_store(tmp_path)
     same = "space.hidden_width=8", f"space.learning_rate={TWO_RATES}", SAME
     with (
-        patch("sweep.coordinator.loop.MOST_REUSED", 1),
-        patch("sweep.coordinator.loop.COMMAND_SECONDS", 3600.0),
+        patch("sweep.coordinator.dispatch.MOST_REUSED", 1),
+        patch("sweep.coordinator.user_requests.COMMAND_SECONDS", 3600.0),
         patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
         lockstep(engine, *same) as coordinator,
     ):
@@ -128,7 +128,7 @@ def test_a_mark_on_a_trial_that_waits_for_its_twin_outlives_the_reuse(tmp_path: 
 def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     with (
-        patch("sweep.coordinator.loop.COMMAND_SECONDS", 0.0),  # as when a tick takes long
+        patch("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0),  # as when a tick takes long
         patch("sweep.coordinator.outbox.GATHER_SECONDS", 60.0),
         lockstep(engine) as coordinator,
     ):
@@ -203,7 +203,7 @@ def test_commands_that_cannot_be_read_are_refused_and_told(tmp_path: Path) -> No
     # A newer version's, or somebody's own row: it must not end the study.
     engine = sqlite_store(tmp_path)
     with (
-        patch("sweep.coordinator.loop.COMMAND_SECONDS", 0.0),
+        patch("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0),
         patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
         lockstep(engine) as coordinator,
     ):

@@ -8,7 +8,7 @@ import pytest
 
 from sweep.analysis.study_ties import ignored_ties, own_ties, retrained_ties, study_ties
 from sweep.analysis.ties import TieSet
-from sweep.coordinator import run as coordinator
+from sweep.coordinator import handlers
 from sweep.coordinator.retrain import child_file, choose_retraining, run_retraining
 from sweep.errors import StudyHeldError, UsageError
 from sweep.launch.resources import RunOptions
@@ -149,14 +149,14 @@ def test_a_configuration_trained_again_in_vain_is_named(engine: Engine) -> None:
 def test_a_run_that_was_cut_short_goes_on_and_repeats_nothing(
     engine: Engine, workers: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = coordinator.Coordinator._ended
+    real = handlers.MessageHandler._finish
 
-    def cut(self: coordinator.Coordinator, *of_trial: Any) -> None:
+    def cut(self: handlers.MessageHandler, *of_trial: Any) -> None:
         real(self, *of_trial)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(coordinator.Coordinator, "_ended", cut)
+        patch.setattr(handlers.MessageHandler, "_finish", cut)
         with pytest.raises(KeyboardInterrupt):
             run(engine, 3, 4)
     assert retrained_ties(engine, "x") is None

@@ -94,7 +94,7 @@ class Sequences(RuleBasedStateMachine):
         self._stack.callback(self.engine.dispose)
         for target, instead in {
             "sweep.coordinator.run._prepare_data": lambda *_: None,
-            "sweep.coordinator.loop.COMMAND_SECONDS": 0.0,
+            "sweep.coordinator.user_requests.COMMAND_SECONDS": 0.0,
             "sweep.coordinator.outbox.RETRY_SECONDS": 0.0,
             "sweep.coordinator.outbox.GATHER_SECONDS": 0.0,  # every tick is written,
             # and waits for its transaction, which fails or lands at once.

@@ -3,7 +3,7 @@
 import pytest
 from optuna.trial import TrialState
 
-from sweep.coordinator.loop import FALLBACK
+from sweep.coordinator.handlers import FALLBACK
 from sweep.coordinator.run import start
 from sweep.coordinator.verify import VerifyOptions, verify
 from sweep.errors import DeviceError, FusedUnavailableError

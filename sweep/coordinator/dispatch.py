@@ -1,0 +1,116 @@
+"""Starting workers, and handing trials to them."""
+
+from sweep.coordinator.book import Book
+from sweep.coordinator.crew import Crew, Worker
+from sweep.coordinator.ending import StudyEnd
+from sweep.coordinator.log import tell
+from sweep.coordinator.looks import Looks
+from sweep.coordinator.outbox import Outbox
+from sweep.store.writer import StudyWriter
+from sweep.trial import Train
+
+#: Trials in a row whose value is reused before the loop hears and writes again.
+MOST_REUSED = 64
+
+
+class Dispatcher:
+    """Keeps every device of a study busy while there are trials to train."""
+
+    def __init__(
+        self,
+        *,
+        book: Book,
+        writer: StudyWriter,
+        outbox: Outbox,
+        crew: Crew,
+        looks: Looks,
+        end: StudyEnd,
+        devices: list[str],
+    ) -> None:
+        self._book = book
+        self._writer = writer
+        self._outbox = outbox
+        self._crew = crew
+        self._looks = looks
+        self._end = end
+        #: Without a worker, as there was nothing to train; one more trial, and they get one.
+        self.idle_devices = [*devices]
+        self.is_paused = False
+
+    def start_idle(self) -> None:
+        """Start workers on all idle devices, if there is anything to train."""
+        if self._book.has_more and self._end.hands_out:
+            while self.idle_devices:
+                self.start_worker(self.idle_devices.pop(0))
+
+    def start_worker(self, device: str) -> None:
+        """Start a worker on a device."""
+        self.note_worker(self._crew.start(device))
+
+    def fill_all(self) -> None:
+        """Give every worker the trials that it has room for, and a few to wait."""
+        for worker in self._crew:
+            self.fill(worker)
+
+    def fill(self, worker: Worker) -> None:
+        """Give a worker the trials that it has room for, and a few to wait."""
+        self._end.check_budget()  # after whatever has ended, and before anything is handed out
+        n_reused = 0
+        while (
+            worker.ready
+            and self._end.hands_out
+            and not self.is_paused
+            and n_reused < MOST_REUSED
+            and worker.wants_more
+            and self._book.has_more
+            and not self._book.is_taken_up
+            and (not self._outbox.is_away or self._outbox.has_room)
+        ):
+            spec = self._book.ask(worker.name)
+            if spec is None:
+                n_reused += 1
+                self._end.check_budget()
+                continue
+            worker.hand(spec)
+            tell(
+                "trial handed out",
+                f"trial {spec.number} to {worker.name}",
+                study=self._book.name,
+                trial=spec.number,
+                attempt=spec.attempt,
+                worker=worker.name,
+            )
+
+    def send(self) -> None:
+        """Send workers the trials that they were given since the last time."""
+        for worker in self._crew:
+            if worker.unsent:
+                worker.handle.send(Train(specs=tuple(trial.spec for trial in worker.unsent)))
+                worker.unsent.clear()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the rows that gather should be written at once.
+
+        The user waits for them, or a worker of whose reserve more than half is not sent yet.
+        """
+        return self._end.has_begun or any(
+            2 * len(worker.unsent) > worker.n_reserve for worker in self._crew
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs, and nothing is to be trained."""
+        if any(worker.trials for worker in self._crew):
+            return False
+        return not self._end.hands_out or not (self._book.has_more or self.is_paused)
+
+    def note_worker(self, worker: Worker, state: str | None = None) -> None:
+        """Record how a worker is."""
+        looks = not worker.trials and worker.name in self._looks.awaited
+        state = state or ("looking" if looks else worker.state)
+        self._writer.rows.workers[worker.name] = {
+            "state": state,
+            "n_threads": self._crew.setup.n_threads,
+            **worker.columns(),
+        }

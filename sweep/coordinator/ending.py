@@ -1,0 +1,117 @@
+"""Whether a study still hands out trials, in which phase it ends, and why."""
+
+from collections.abc import Callable
+
+from sweep.coordinator import budget
+from sweep.coordinator.book import Book
+from sweep.coordinator.crew import Crew, Worker
+from sweep.coordinator.outbox import Outbox
+from sweep.coordinator.running_trial import RunningTrial
+from sweep.coordinator.spending import Spending
+from sweep.names import Sampler
+from sweep.store.usage import Usage
+from sweep.studyfile import StudyFile
+from sweep.trial import Leave
+
+
+class StudyEnd:
+    """Ends a study: when a budget is used up, when a user asks for it, or on a signal."""
+
+    def __init__(
+        self,
+        study_file: StudyFile,
+        book: Book,
+        crew: Crew,
+        outbox: Outbox,
+        usage: Callable[[], Usage] | None,
+    ) -> None:
+        self._file = study_file
+        self._book = book
+        self._crew = crew
+        self._outbox = outbox
+        self._spending = Spending(usage)
+        #: Set once: the phase in which the study ends. No trial is handed out from then on.
+        self.phase: str | None = None
+        self._reason = ""
+        #: Set once: the budget that is used up. No trial is handed out from then on.
+        self.verdict: budget.Verdict | None = None
+        self.n_interrupts = 0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether running trials are told to stop."""
+        return self.phase is not None
+
+    @property
+    def hands_out(self) -> bool:
+        """Whether trials are still handed out."""
+        return self.phase is None and self.verdict is None
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether two signals to end have come: nothing is waited for."""
+        return self.n_interrupts >= 2
+
+    def check_budget(self) -> None:
+        """End the study if a budget is used up."""
+        if self.verdict is not None:
+            return
+        usage = self._spending.now(may_read=not self._outbox.is_away)
+        spent = budget.Spent(
+            n_failed=self._book.n_failed,
+            trained_out=self._book.trained_out if self._book.has_more else None,
+            wall_seconds=usage.wall_seconds,
+            gpu_seconds=usage.gpu_seconds,
+            best_value=self._book.best_value,
+            best_number=self._book.best_number,
+            improvement=self._book.improvement.latest,
+        )
+        self.verdict = budget.verdict(self._file.budget, spent)
+        if self.verdict is not None and not self.verdict.lets_finish:
+            self.begin(self.verdict.phase, self.verdict.reason)
+
+    def fail(self, number: int, reason: str) -> None:
+        """Record a trial that could not be trained; the budget may allow no more of them."""
+        self._book.fail(number, reason)
+        self.check_budget()
+
+    def apply_interrupts(self) -> None:
+        """End the study on the first signal; kill the workers on the second."""
+        if self.is_hurried:
+            for worker in self._crew:
+                worker.handle.kill()
+                self.take_back(worker)
+        if self.n_interrupts:
+            self.begin("interrupted", "Ctrl-C, or a signal to end")
+
+    def begin(self, phase: str, reason: str) -> None:
+        """Hand out no more, and let running trials stop at the end of their epoch."""
+        if self.has_begun:
+            return
+        self.phase, self._reason = phase, reason
+        for worker in self._crew:
+            for trial in [*worker.unsent]:
+                self.put_back(worker, trial)
+            for trial in worker.trials.values():
+                worker.handle.send(Leave(number=trial.number, attempt=trial.spec.attempt))
+
+    def put_back(self, worker: Worker, trial: RunningTrial) -> None:
+        """Queue a trial again that its worker did not train to its end."""
+        self._book.put_back(trial.number)
+        worker.drop(trial)
+
+    def take_back(self, worker: Worker) -> None:
+        """Queue all trials of a worker again."""
+        for trial in [*worker.trials.values()]:
+            self.put_back(worker, trial)
+
+    def outcome(self) -> tuple[str, str]:
+        """The last phase of a study in which nothing runs any more, and the reason."""
+        if self.phase is not None:
+            return self.phase, self._reason
+        return budget.FINISHED, self.verdict.reason if self.verdict else self._all_done()
+
+    def _all_done(self) -> str:
+        n, trials = self._book.n_trials, self._file.budget.trials
+        of_grid = self._file.sampler.name is Sampler.GRID and (trials is None or n < trials)
+        return f"all {n:,} trials are done ({'the whole grid' if of_grid else 'budget.trials'})"

@@ -1,0 +1,349 @@
+"""What the coordinator does with each message of a worker."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+import sweep.errors
+from sweep.coordinator.book import Book
+from sweep.coordinator.crew import Crew, Worker
+from sweep.coordinator.dispatch import Dispatcher
+from sweep.coordinator.ending import StudyEnd
+from sweep.coordinator.looks import Looks
+from sweep.coordinator.nonsense import NonsenseError, check_epoch, check_result
+from sweep.coordinator.running_trial import RunningTrial
+from sweep.coordinator.silence import Silence
+from sweep.errors import DataError, DeviceError, FusedUnavailableError, SweepError
+from sweep.launch.launcher import Gone, Lost
+from sweep.names import Trainer
+from sweep.search.pruning import PruningRule
+from sweep.store.writer import StudyWriter
+from sweep.studyfile import StudyFile
+from sweep.trial import (
+    EpochDone,
+    EpochsDone,
+    Event,
+    Heartbeat,
+    Leave,
+    OfTrial,
+    PopulationHalved,
+    Ready,
+    TrialDiverged,
+    TrialDone,
+    TrialFailed,
+    TrialLeft,
+    TrialLookedInto,
+    Verdict,
+    Vitals,
+    WorkerFailed,
+)
+
+#: The kind of event: a worker trains with the reference trainer although fused was preferred.
+FALLBACK = "reference trainer instead"
+
+
+class Reached(NamedTuple):
+    """A trial that reported an epoch in this tick."""
+
+    worker: Worker
+    trial: RunningTrial
+    epoch: int
+
+
+class MessageHandler:
+    """Takes what workers report into the study's state, and answers them."""
+
+    def __init__(
+        self,
+        *,
+        study_file: StudyFile,
+        book: Book,
+        writer: StudyWriter,
+        crew: Crew,
+        looks: Looks,
+        end: StudyEnd,
+        dispatcher: Dispatcher,
+        rule: PruningRule | None,
+        data_sha256: str | None,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._file = study_file
+        self._book = book
+        self._writer = writer
+        self._crew = crew
+        self._looks = looks
+        self._end = end
+        self._dispatcher = dispatcher
+        self._rule = rule
+        self._data_sha256 = data_sha256
+        self._warn = warn
+        #: Those that users were warned of.
+        self._fallback_reasons: set[str] = set()
+        self._silence = Silence(study_file.workers.silence_seconds)
+        #: How often each trial may have killed its worker, over all its attempts.
+        self._deaths = Counter[int]()
+        self._reached: list[Reached] = []
+        #: When the first worker was ready, on the monotonic clock.
+        self._first_ready: float | None = None
+        self._n_ended = 0
+
+    @property
+    def trials_per_second(self) -> float | None:
+        """Trials ended per second since the first worker was ready; None until one has ended."""
+        if self._first_ready is None or not self._n_ended:
+            return None
+        return self._n_ended / (time.monotonic() - self._first_ready)
+
+    def handle(self, name: str, event: Event | Gone) -> None:
+        """Take in a message of the worker of this name."""
+        if isinstance(event, Lost):
+            self._handle_lost(event.reason)
+            return
+        worker = self._crew.get(name)
+        if worker is None:
+            return
+        self._silence.heard(name)
+        try:
+            self._handle_event(worker, event)
+        except NonsenseError as error:  # whatever else it says is worth no more
+            worker.handle.kill()
+            self._handle_gone(worker, f"ended, for it sent {error}")
+
+    def _handle_event(self, worker: Worker, event: Event | Gone) -> None:
+        match event:
+            case Heartbeat():
+                self._dispatcher.note_worker(worker)
+            case Ready():
+                self._handle_ready(worker, event)
+            case Vitals():
+                worker.vitals = event
+                self._dispatcher.note_worker(worker)
+            case WorkerFailed(error="FusedUnavailableError", message=message):
+                self._handle_fused_unavailable(worker, message)
+            case WorkerFailed(error="DeviceError", message=message):
+                worker.failure = message  # its end follows; other devices may do
+            case WorkerFailed(error=error, message=message):
+                raise getattr(sweep.errors, error, SweepError)(message)
+            case Gone(reason=reason, was_left_alone=alone):
+                blameless = alone or worker.falls_back  # no trial of its has ended it
+                self._handle_gone(worker, worker.failure or reason, was_left_alone=blameless)
+            case PopulationHalved():
+                self._handle_halved(worker, event)
+            case EpochsDone(epochs=epochs):
+                for epoch in epochs:
+                    self._handle_trial(worker, epoch)
+            case TrialLookedInto():
+                self._handle_look(worker, event)
+            case _:
+                self._handle_trial(worker, event)
+
+    def _handle_trial(self, worker: Worker, event: OfTrial) -> None:
+        trial = worker.find(event.number, event.attempt)
+        if trial is None:
+            self._refuse(worker, event)
+            return
+        match event:
+            case EpochDone():
+                check_epoch(trial, event)
+                trial.report(event)
+                self._book.report(trial)
+                self._reached.append(Reached(worker, trial, event.epoch))
+                self._check_trial_time(worker, trial)
+            case TrialDone():
+                check_result(trial, event)
+                self._book.complete(trial, event)
+                if event.look_follows:
+                    self._looks.begin(worker.name, event)
+                self._finish(worker, trial)
+            case TrialDiverged():
+                self._book.diverge(event.number, event.reason)
+                self._finish(worker, trial)
+            case TrialFailed():
+                self._end.fail(event.number, event.reason)
+                self._finish(worker, trial)
+            case TrialLeft():
+                self._handle_left(worker, trial, event.epoch)
+
+    def _handle_left(self, worker: Worker, trial: RunningTrial, epoch: int) -> None:
+        if trial.exceeds(self._file.budget.max_trial_seconds):
+            self._book.time_out(trial.number, epoch)
+            self._finish(worker, trial)
+        elif trial.is_pruned:
+            self._book.prune(trial.number, epoch)
+            self._finish(worker, trial)
+        else:
+            self._end.put_back(worker, trial)
+
+    def _handle_look(self, worker: Worker, found: TrialLookedInto) -> None:
+        if not self._looks.end(worker.name, found):
+            self._refuse(worker, found)
+        elif found.failure is not None:
+            self._book.event(
+                "network not looked into", found.failure, number=found.number, worker=worker.name
+            )
+        else:
+            self._book.note_inside(found)
+
+    def _refuse(self, worker: Worker, event: OfTrial | TrialLookedInto) -> None:
+        self._book.event(
+            "late result refused",
+            f"{type(event).__name__} of attempt {event.attempt}, which is not current",
+            number=event.number,
+            worker=worker.name,
+        )
+
+    def lose_looks(self, name: str, because: str) -> None:
+        """Record that a worker's pending network analyses are not waited for."""
+        if numbers := self._looks.lose(name):
+            trials = ", ".join(map(str, numbers))
+            self._book.event("networks not looked into", f"trials {trials}: {because}", worker=name)
+
+    def _finish(self, worker: Worker, trial: RunningTrial) -> None:
+        """Let go of a trial that is over, and give its worker the next one at once."""
+        self._book.tell_of_end(trial.spec, worker.name)
+        worker.drop(trial)
+        worker.n_finished += 1
+        self._n_ended += 1
+        self._dispatcher.fill(worker)
+        self._dispatcher.note_worker(worker)
+
+    def _handle_ready(self, worker: Worker, event: Ready) -> None:
+        if self._data_sha256 not in (None, event.data_sha256):
+            raise DataError(
+                f"the data set {self._file.data.name} is not the one this study began with: "
+                f"SHA-256 {event.data_sha256[:12]}… instead of {str(self._data_sha256)[:12]}…. "
+                "Put the old files back, or start a study of another name."
+            )
+        if self._data_sha256 is None:
+            self._data_sha256 = event.data_sha256
+            self._writer.note_data(event.data_sha256, event.originals_png)
+        worker.introduce(event)
+        if event.fallback_reason is not None:
+            self._report_fallback(worker, event.fallback_reason)
+        self._book.train_together((event.room.slots or 1) // self._file.study.repeat)
+        self._first_ready = self._first_ready or time.monotonic()
+        self._dispatcher.note_worker(worker)
+        self._dispatcher.fill(worker)
+
+    def _handle_fused_unavailable(self, worker: Worker, reason: str) -> None:
+        """Prepare for the worker's end: its check failed (even after Ready), or CUDA stopped.
+
+        With ``AUTO`` the device gets another worker, with the reference trainer. Raises
+        FusedUnavailableError where the fused trainer was asked for by name and trained already: no
+        trial is to blame.
+        """
+        worker.failure = reason
+        if self._crew.setup.trainer is not Trainer.AUTO:
+            if worker.ready:
+                raise FusedUnavailableError(reason)
+            self._crew.leave_out(worker.device)
+        else:
+            worker.failure = "ended, for its device cannot use the fused trainer"
+            worker.falls_back = True
+            self._crew.fall_back(worker.device, reason)
+            self._report_fallback(worker, reason)
+
+    def _report_fallback(self, worker: Worker, reason: str) -> None:
+        self._book.event(FALLBACK, f"{_describe_device(worker)}: {reason}", worker=worker.name)
+        if reason not in self._fallback_reasons:  # GPUs of a kind fail for one reason
+            self._fallback_reasons.add(reason)
+            self._warn(
+                f"WARNING: {_describe_device(worker)} trains with the reference trainer, one trial "
+                f"at a time (`--per-gpu N`: N trials): {reason}"
+            )
+
+    def _handle_halved(self, worker: Worker, event: PopulationHalved) -> None:
+        before, room = event.before, event.room
+        self._book.event(
+            "population halved",
+            f"from {before.slots:,} slots and {before.rows:,} rows to {room.slots:,} and "
+            f"{room.rows:,}; {len(event.put_back):,} trials begin anew: {event.reason}",
+            worker=worker.name,
+        )
+        worker.take_room(room)
+        for number, attempt in event.put_back:
+            if (trial := worker.find(number, attempt)) is not None:
+                self._end.put_back(worker, trial)
+        self._dispatcher.note_worker(worker)
+        self._dispatcher.fill(worker)
+
+    def _handle_gone(self, worker: Worker, reason: str, *, was_left_alone: bool = False) -> None:
+        self._dispatcher.note_worker(worker, state="gone")
+        self._book.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
+        self.lose_looks(worker.name, "their worker is gone")
+        for trial in [*worker.trials.values()]:
+            if worker.trials.get(trial.number) is not trial:
+                continue  # put back, for one that failed before it has ended the study
+            # Only a trial in training can have killed its worker.
+            if trial.is_placed and trial not in worker.unsent and not was_left_alone:
+                self._deaths[trial.number] += 1
+            deaths = self._deaths[trial.number]
+            if deaths > self._file.workers.retries:
+                self._end.fail(trial.number, f"its worker died {deaths} times, at last: {reason}")
+            else:
+                self._book.put_back(trial.number)
+        may_restart = self._crew.lost(worker, was_left_alone=was_left_alone)
+        worker.trials.clear()
+        if not self._end.hands_out:
+            return
+        if self._dispatcher.is_idle:
+            self._dispatcher.idle_devices.append(worker.device)
+        elif may_restart:
+            self._dispatcher.start_worker(worker.device)
+        elif len(self._crew) == 0:
+            raise DeviceError(f"no worker comes up on {worker.device}: {reason}")
+        else:
+            self._book.event("device left out", f"{worker.device}: {reason}")
+
+    def _handle_lost(self, reason: str) -> None:
+        """Take back all trials where the study ends anyway; raise DeviceError otherwise."""
+        self._end.apply_interrupts()  # a signal to end may have reached the lost workers, too
+        if not self._end.has_begun:
+            raise DeviceError(reason)
+        for worker in self._crew:
+            self._end.take_back(worker)
+            self.lose_looks(worker.name, reason)
+
+    def end_silent_workers(self) -> None:
+        """Kill workers without a heartbeat, before they can wake; their trials go to others."""
+        for name in self._silence.too_long([worker.name for worker in self._crew]):
+            worker = self._crew.get(name)
+            assert worker is not None
+            worker.handle.kill()
+            seconds = self._file.workers.silence_seconds
+            # What it sent before may still come, and is ignored: its name is in no crew.
+            self._handle_gone(worker, f"ended after {seconds:.0f} s without a sign of life")
+
+    def judge(self) -> None:
+        """Let the pruner decide over all epochs that were reported since the last time.
+
+        As a whole, so that the order of the reports does not matter.
+        """
+        reached, self._reached = self._reached, []
+        if self._rule is None:
+            return
+        for step in sorted({epoch for _, _, epoch in reached}):
+            pruned = self._rule.decide(self._book.curves.at(step))
+            at_step = (one for one in reached if one.epoch == step)
+            for worker, trial, _ in sorted(at_step, key=lambda one: one.trial.number):
+                number, attempt = trial.number, trial.spec.attempt
+                if worker.find(number, attempt) is not trial:
+                    continue  # over, or put back meanwhile
+                # It acts one epoch later; a trial that has then reached its end is let finish.
+                leave = number in pruned and step + 1 < trial.spec.config.epochs
+                trial.is_pruned |= leave
+                order = Verdict(number=number, attempt=attempt, epoch=step, leave=leave)
+                worker.handle.send(order)
+
+    def _check_trial_time(self, worker: Worker, trial: RunningTrial) -> None:
+        # As with pruning: a trial whose next epoch is its last is let finish.
+        ends_anyway = trial.epoch + 1 >= trial.spec.config.epochs
+        if trial.just_exceeded(self._file.budget.max_trial_seconds) and not ends_anyway:
+            worker.handle.send(Leave(number=trial.number, attempt=trial.spec.attempt))
+
+
+def _describe_device(worker: Worker) -> str:
+    """The device as users know it."""
+    named = f" ({worker.device_name})" if worker.device_name else ""
+    return "the CPU" if worker.device == "cpu" else f"GPU {worker.device}{named}"

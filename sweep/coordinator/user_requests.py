@@ -1,0 +1,95 @@
+"""What users ask of a running study through the database."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sweep.coordinator.book import Book
+from sweep.coordinator.dispatch import Dispatcher
+from sweep.coordinator.ending import StudyEnd
+from sweep.coordinator.outbox import Outbox
+from sweep.coordinator.question import Question
+from sweep.errors import StoreError, SweepError
+from sweep.names import CommandKind
+from sweep.store.commands import Command
+from sweep.store.writer import StudyWriter
+
+COMMAND_SECONDS = 0.5
+
+
+class UserRequests(NamedTuple):
+    """What users have written for the coordinator to read."""
+
+    commands: list[Command]
+    #: Trials that are marked so.
+    invalid: frozenset[int]
+
+
+class CommandHandler:
+    """Reads commands and invalid marks now and then, and applies them."""
+
+    def __init__(
+        self,
+        read: Callable[[], UserRequests],
+        *,
+        book: Book,
+        writer: StudyWriter,
+        outbox: Outbox,
+        end: StudyEnd,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self._requests = Question(read)
+        self._book = book
+        self._writer = writer
+        self._outbox = outbox
+        self._end = end
+        self._dispatcher = dispatcher
+        #: `sweep stop` when the study was ending already: no network analysis is waited for.
+        self.stopped_again = False
+        self._next_read = 0.0
+
+    def apply_new(self) -> None:
+        """Apply what users have written since the last time, twice a second at most."""
+        if time.monotonic() < self._next_read or self._outbox.is_away:
+            return
+        if self._writer.rows.commands:
+            return  # what was applied is not written yet, and would be found again
+        self._next_read = time.monotonic() + COMMAND_SECONDS
+        try:
+            requests = self._requests.put()
+        except StoreError:
+            return  # the next flush will tell
+        if requests is None:
+            return
+        for command in requests.commands:
+            self._writer.rows.commands[command.command_id] = self._outcome(command)
+        if requests.invalid != self._book.invalid:
+            self._book.leave_out(requests.invalid)
+
+    def _outcome(self, command: Command) -> str:
+        try:
+            return self._apply(command)
+        except SweepError as error:
+            return f"refused: {error}"
+        except (KeyError, TypeError, ValueError) as error:  # not a row that we write
+            return f"refused: it cannot be read ({type(error).__name__}: {error})"
+
+    def _apply(self, command: Command) -> str:
+        match command.kind:
+            case CommandKind.PAUSE:
+                self._dispatcher.is_paused = True
+                self._book.set_phase("paused")
+            case CommandKind.CONTINUE:
+                self._dispatcher.is_paused = False
+                self._book.set_phase("running")
+            case CommandKind.STOP:
+                self.stopped_again = self._end.has_begun
+                self._end.begin("stopped", "as asked, by sweep stop")
+            case CommandKind.EXTEND:
+                self._book.extend(int(command.payload["n_trials"]))
+            case CommandKind.ENQUEUE:
+                number = self._book.enqueue(command.payload["configuration"])
+                return f"applied: trial {number}"
+            case other:
+                return f"refused: this version of sweep knows no command {other!r}"
+        return "applied"
