@@ -38,7 +38,7 @@ def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
         "minimises": ", ".join(study_file.study.objectives),
         "sampler": study_file.sampler.name,
         "pruner": study_file.pruner.name,
-        "workers": f"{_devices(planned.devices)}, {_trainer(planned.trainer)}",
+        "workers": f"{_devices(planned)}, {_trainer(planned.trainer)}",
         "data": f"{study_file.data.name} in {planned.data_folder or 'no folder yet: a download'}",
     }
 
@@ -55,9 +55,11 @@ def _other_budgets(study_file: StudyFile, planned: "Plan") -> str:
     return ", ".join(limits) + (" (on the CPU none are used)" if on_cpu else "") or "never"
 
 
-def _devices(devices: Sequence[str]) -> str:
-    counts = {device: devices.count(device) for device in dict.fromkeys(devices)}
-    return ", ".join(f"{n} on {'the CPU' if d == 'cpu' else f'GPU {d}'}" for d, n in counts.items())
+def _devices(planned: "Plan") -> str:
+    devices = planned.devices
+    if planned.n_threads is not None:
+        return f"{len(devices)} on the CPU with {words.count(planned.n_threads, 'thread')} each"
+    return ", ".join(f"{devices.count(d)} on GPU {d}" for d in dict.fromkeys(devices))
 
 
 def _trainer(trainer: Trainer) -> str:

@@ -151,7 +151,7 @@ def _worker(
     return WorkerView(
         name=worker.name,
         state=worker.state,
-        device=f"{device(worker.device)} {worker.device_name or ''}".strip(),
+        device=_device(worker),
         trainer=worker.trainer or "",
         host=worker.host,
         pid=pid,
@@ -163,6 +163,13 @@ def _worker(
         n_finished=worker.n_finished,
         seen_at=worker.seen_at,
     )
+
+
+def _device(worker: "WorkerRow") -> str:
+    named = f"{device(worker.device)} {worker.device_name or ''}".strip()
+    if worker.n_threads is None:
+        return named
+    return f"{named}, {words.count(worker.n_threads, 'thread')}"
 
 
 def device(index: str) -> str:

@@ -14,9 +14,9 @@ def expected(study_file: StudyFile) -> Expected:
     batch_sizes = study_file.space.possible("batch_size")
     return Expected(
         mean_hidden_width=math.ceil(fmean(map(_mean, widths))),
-        max_hidden_width=max(map(_highest, widths)),
+        max_hidden_width=study_file.space.highest("hidden_width"),
         n_seeds=study_file.study.repeat,
-        max_batch_size=max(map(_highest, batch_sizes)),
+        max_batch_size=study_file.space.highest("batch_size"),
         n_batch_sizes=sum(map(_count, set(batch_sizes))),
     )
 
@@ -28,10 +28,6 @@ def _mean(values: Value | Domain) -> float:
     if values.log and low < high:
         return (high - low) / math.log(high / low)
     return (low + high) / 2
-
-
-def _highest(values: Value | Domain) -> int:
-    return values.high if isinstance(values, Int) else int(values)  # type: ignore[arg-type]
 
 
 def _count(values: Value | Domain) -> int:

@@ -23,10 +23,9 @@ from sweep.coordinator.user_requests import UserRequests
 from sweep.errors import FailureLimitError, StudyFileError, StudyHeldError, UsageError
 from sweep.launch.launcher import Inbox, Launcher
 from sweep.launch.resources import RunOptions, RunResources, resolve_resources
-from sweep.names import Dataset, Pruner, Sampler, Trainer
+from sweep.names import Dataset, Pruner, Trainer
 from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import enqueue_params, suggest_config
-from sweep.search.grid import grid_size
 from sweep.search.pruning import make_pruner
 from sweep.search.samplers import make_sampler, quiet_optuna
 from sweep.store import read
@@ -56,6 +55,8 @@ class Plan:
 
     n_trials: int
     devices: tuple[str, ...]
+    #: Of each worker on the CPU; None on GPUs.
+    n_threads: int | None
     trainer: Trainer
     #: Folder of the data set; None when it has yet to be fetched.
     data_folder: Path | None
@@ -64,16 +65,6 @@ class Plan:
 
 
 Say = Callable[[str], None]
-
-
-def n_trials(study_file: StudyFile) -> int:
-    """The trials a study file asks for: its budget, and for a grid no more than its points."""
-    budget = study_file.budget.trials
-    if study_file.sampler.name is Sampler.GRID:
-        points = grid_size(study_file.space)
-        return points if budget is None else min(budget, points)
-    assert budget is not None  # the study file's own rules say so
-    return max(budget, len(study_file.enqueue))
 
 
 def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
@@ -88,11 +79,12 @@ def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     )
     for configuration in study_file.enqueue:
         study.enqueue_trial(enqueue_params(study_file, configuration))
-    count = n_trials(study_file)
+    count = study_file.n_trials
     first = [suggest_config(study.ask(), study_file)[0] for _ in range(min(n_first, count))]
     return Plan(
         n_trials=count,
         devices=resources.devices,
+        n_threads=resources.n_threads,
         trainer=resources.trainer,
         data_folder=datasets.find(study_file.data.name),
         first=tuple(first),
@@ -132,7 +124,7 @@ def start(
             settings=_settings(study_file),
             provenance=collect(resources.trainer),
             dataset=study_file.data.name,
-            n_trials=n_trials(study_file),
+            n_trials=study_file.n_trials,
             attributes=attributes or {},
         ),
     )
@@ -248,8 +240,8 @@ def _run(
             if stored is not None:
                 _note_resumption(opened, stored, study_file, resources.trainer)
                 # The file's own budget counts where it was changed: --trials may have raised it.
-                if trials is None and n_trials(study_file) != n_trials(stored):
-                    trials = n_trials(study_file)
+                if trials is None and study_file.n_trials != stored.n_trials:
+                    trials = study_file.n_trials
             if trials is not None:
                 book.extend(trials)
             coordinator = _coordinator(

@@ -7,10 +7,10 @@ from typing import Any
 import ray
 
 from sweep.errors import DeviceError, UsageError
-from sweep.launch.devices import CORES_PER_CPU_WORKER
 from sweep.launch.places import Capacity
 
 CONNECT_SECONDS = 5.0
+CORES_PER_CPU_WORKER = 2
 #: Of a cluster that we start; of the data set, one copy.
 OBJECT_STORE_BYTES = 256 << 20
 

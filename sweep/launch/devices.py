@@ -7,7 +7,6 @@ import subprocess
 
 from sweep.errors import DeviceError, UsageError
 
-CORES_PER_CPU_WORKER = 2
 #: In `nvidia-smi -L`: a card with its index, and below it the parts that MIG makes of it.
 _CARD = re.compile(r"GPU (\d+): .*\(UUID: (GPU-[\w-]+)\)")
 _PART = re.compile(r"\s+MIG .*\(UUID: (MIG-[\w/-]+)\)")
@@ -49,25 +48,24 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def n_threads(n_workers: int) -> int:
-    """Of each of so many workers on the CPU: their share of its cores.
+def wanted_threads() -> int | None:
+    """OMP_NUM_THREADS, which limits torch's threads; None where it is not set to a number.
 
-    OMP_NUM_THREADS asks for fewer, as it does of torch itself; a list has one for each level.
+    A list has a number for each level of nested threads; the first counts.
     """
-    share = max(1, n_cores() // n_workers)
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(share, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else share
+    return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else None
 
 
-def choose_devices(gpus: str | None, per_gpu: int, cpu_workers: int | None = None) -> list[str]:
-    """One entry a worker: ``cpu``, or a GPU's identifier (``per_gpu`` times).
+def choose_devices(gpus: str | None, per_gpu: int, cpu_workers: int = 1) -> list[str]:
+    """One entry a worker: ``cpu``, ``cpu_workers`` times, or a GPU's identifier, ``per_gpu`` times.
 
     ``gpus`` is ``all``, ``cpu``, a list like ``0,1`` or ``MIG-…``, or None: all GPUs there are,
     else the CPU.
     Raises DeviceError when a GPU is asked for that is not there, UsageError for nonsense.
     """
     if gpus == "cpu":
-        return ["cpu"] * (cpu_workers or max(1, n_cores() // CORES_PER_CPU_WORKER))
+        return ["cpu"] * cpu_workers
     found = visible_gpus()
     if gpus is None and not found:
         return choose_devices("cpu", per_gpu, cpu_workers)

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
 
+import psutil
+
 from sweep.errors import DeviceError, SweepError, UsageError
-from sweep.launch.devices import choose_devices, n_threads
+from sweep.launch.cpu import share_cpu
+from sweep.launch.devices import choose_devices, n_cores, wanted_threads
 from sweep.launch.launcher import Launcher
 from sweep.launch.places import choose_places
 from sweep.launch.process import WorkerProcess
@@ -27,7 +30,7 @@ class RunOptions:
     #: ``all``, ``cpu``, or indices like ``0,1``.
     gpus: str | None = None
     per_gpu: int | None = None
-    #: Worker processes when training on the CPU; None is one for every two cores.
+    #: Worker processes when training on the CPU; None leaves it to ``launch.cpu``.
     cpu_workers: int | None = None
     trainer: Trainer = Trainer.AUTO
     #: Slots of a population at most; None leaves it to the memory.
@@ -68,8 +71,7 @@ def resolve_resources(
     if options.engine is WorkerEngine.RAY:
         devices, threads, launcher = _ray_resources(study_file, options)
     else:
-        devices = _local_devices(study_file, options)
-        threads = n_threads(len(devices))
+        devices, threads = _local_devices(study_file, options)
     on_cpu = devices[0] == "cpu"
     return RunResources(
         devices=tuple(devices),
@@ -102,7 +104,7 @@ def _start_ahead(
     if options.engine is not WorkerEngine.LOCAL:
         return None
     try:
-        devices = _local_devices(study_file, options)
+        devices, _ = _local_devices(study_file, options)
         resolve_trainer(options.trainer, on_cpu=devices[0] == "cpu")
     except SweepError:
         return None
@@ -119,9 +121,18 @@ def local_launcher(ahead: list[WorkerProcess]) -> Launcher:
     return LocalLauncher(ahead=ahead)
 
 
-def _local_devices(study_file: StudyFile, options: RunOptions) -> list[str]:
+def _local_devices(study_file: StudyFile, options: RunOptions) -> tuple[list[str], int]:
+    """Return one device a worker, and the threads of a worker on the CPU."""
     gpus = options.gpus or study_file.workers.gpus
-    return choose_devices(gpus, _per_gpu(study_file, options), options.cpu_workers)
+    share = share_cpu(
+        n_cores=n_cores(),
+        widest=study_file.space.highest("hidden_width"),
+        n_trials=study_file.n_trials,
+        free_bytes=psutil.virtual_memory().available,
+        n_workers=options.cpu_workers,
+        max_threads=wanted_threads(),
+    )
+    return choose_devices(gpus, _per_gpu(study_file, options), share.n_workers), share.n_threads
 
 
 def _per_gpu(study_file: StudyFile, options: RunOptions) -> int:

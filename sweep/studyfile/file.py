@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
 
 from sweep.errors import StudyFileError
+from sweep.names import Sampler
 from sweep.studyfile.enqueue import read_configuration, read_values
 from sweep.studyfile.overrides import apply_overrides
 from sweep.studyfile.read_space import read_space
@@ -53,6 +54,16 @@ class StudyFile(BaseModel):
     workers: WorkersSection
     #: Configurations that run first, as written: names of settings and values.
     enqueue: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def n_trials(self) -> int:
+        """The trials asked for: the budget, and for a grid no more than its points."""
+        budget = self.budget.trials
+        if self.sampler.name is Sampler.GRID:
+            points = self.space.grid_size()
+            return points if budget is None else min(budget, points)
+        assert budget is not None  # the rules of a study file say so
+        return max(budget, len(self.enqueue))
 
 
 def load(path: Path, overrides: Sequence[str] = (), *, check_packages: bool = True) -> StudyFile:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.studyfile.domains import Categorical, Domain
+from sweep.studyfile.domains import Categorical, Domain, Int
 from sweep.studyfile.settings import SETTINGS, Value
 from sweep.trial import TrialConfig
 
@@ -81,6 +81,14 @@ class Space:
         for case in scenarios(self.nodes, frozenset([setting])):
             found.append(case.get(setting, SETTINGS[setting].default or 0))
         return found
+
+    def highest(self, setting: str) -> int:
+        """The highest value that a setting of whole numbers has in any trial."""
+        return max(map(_highest, self.possible(setting)))
+
+
+def _highest(values: Value | Domain) -> int:
+    return values.high if isinstance(values, Int) else int(values)  # type: ignore[arg-type]
 
 
 def searched(nodes: Sequence[Node]) -> Iterator[Searched]:

@@ -7,7 +7,7 @@ import pytest
 
 from sweep.errors import DeviceError, UsageError
 from sweep.launch import devices
-from sweep.launch.devices import choose_devices, n_threads
+from sweep.launch.devices import choose_devices, wanted_threads
 
 
 @pytest.fixture
@@ -37,30 +37,22 @@ def test_indices_count_within_what_is_visible(
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_without_a_gpu_a_worker_gets_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "n_cores", lambda: 7)
-    assert choose_devices(None, 1) == ["cpu"] * 3
-    assert choose_devices("cpu", 1, 5) == ["cpu"] * 5
-
-
-@pytest.mark.usefixtures("no_gpu")
-def test_a_single_core_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "n_cores", lambda: 1)
-    assert choose_devices("cpu", 1) == ["cpu"]
+def test_without_a_gpu_there_are_as_many_workers_on_the_cpu_as_asked_for() -> None:
+    assert choose_devices(None, 1) == ["cpu"]
+    assert choose_devices("cpu", 1, 5) == choose_devices(None, 1, 5) == ["cpu"] * 5
 
 
 @pytest.mark.parametrize(
-    ("wanted", "n"), [(None, 3), ("1", 1), ("2,1", 2), ("16", 3), ("0", 3), ("many", 3)]
+    ("given", "wanted"),
+    [(None, None), ("1", 1), ("2,1", 2), ("16", 16), ("0", None), ("many", None)],
 )
-def test_a_worker_on_the_cpu_gets_its_share_of_threads_or_fewer_where_omp_is_told_so(
-    monkeypatch: pytest.MonkeyPatch, wanted: str | None, n: int
+def test_omp_num_threads_is_read_as_torch_reads_it(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, wanted: int | None
 ) -> None:
-    monkeypatch.setattr(devices, "n_cores", lambda: 7)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if wanted is not None:
-        monkeypatch.setenv("OMP_NUM_THREADS", wanted)
-    assert n_threads(2) == n
-    assert n_threads(8) == 1
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert wanted_threads() == wanted
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -94,3 +94,18 @@ def test_the_fused_trainer_on_a_cpu_starts_no_process(
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with started_ahead(study_file, RunOptions(gpus="cpu", trainer=Trainer.FUSED)) as ahead:
         assert ahead is None and children() == []
+
+
+@pytest.mark.parametrize(("high", "n_threads"), [(64, 1), (784, 2)])
+def test_widths_and_cores_decide_on_workers_and_threads(
+    monkeypatch: pytest.MonkeyPatch, high: int, n_threads: int
+) -> None:
+    monkeypatch.setattr("sweep.launch.resources.n_cores", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    few = loads(STUDY.replace("high = 64", f"high = {high}"), "x.toml")
+    many = loads(STUDY.replace("trials = 3", "trials = 24"), "x.toml")
+    on_cpu = RunOptions(gpus="cpu")
+    chosen = resolve_resources(few, on_cpu)
+    assert (len(chosen.devices), chosen.n_threads) == (1, n_threads)
+    chosen = resolve_resources(many, on_cpu)
+    assert (len(chosen.devices), chosen.n_threads) == (2, 1)
