@@ -33,7 +33,7 @@ from sqlalchemy import make_url, select
 
 from benchmarks.page_client import UPDATE, Answer, Dashboard, components_of
 from benchmarks.synthetic import add_study
-from sweep.store import annotate, schema
+from sweep.store import annotate, optuna_rows, schema
 from sweep.store.engine import Engine, connect
 from sweep.store.migrate import initialise
 
@@ -196,7 +196,7 @@ def _database(folder: Path) -> Engine:
 
 
 def _rows(engine: Engine) -> dict[str, list[Any]]:
-    tables = {*schema.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables}
+    tables = {*optuna_rows.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables}
     with engine.connect() as connection:
         return {of.name: [*map(tuple, connection.execute(select(of)))] for of in tables}
 

@@ -5,6 +5,7 @@ SweepError                  1  anything else
 ├── NotFoundError           3  no such study or trial
 ├── StudyFileError          4  the study file, or a change of its space, cannot be used
 ├── StoreError              5  database unreachable, or of a schema we do not know
+│   ├── CorruptValueError   5  a value in the database that nothing of ours writes
 │   ├── StoreGoneError      5  the database in use was removed, replaced, or lost what it had
 │   └── LeaseLostError      7  another coordinator took the study over
 ├── FailureLimitError       6  too many trials failed
@@ -15,6 +16,7 @@ SweepError                  1  anything else
 └── NoRoomError            10  no room or no permission to write
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -56,6 +58,24 @@ class StoreError(SweepError):
     """The database cannot be reached, or holds a schema this version does not know."""
 
     exit_code = 5
+
+
+class CorruptValueError(StoreError):
+    """A value in the database is not of its column's type; nothing of ours writes such a one."""
+
+    def __init__(self, place: str, why: str, *, study: str | None = None, row: str = "") -> None:
+        self.place, self.why, self.study, self.row = place, why, study, row
+        whose = "" if study is None else f"study '{study}': "
+        remedy = "put a backup back"
+        if study is not None:
+            remedy = (
+                f"`sweep doctor {shlex.quote(study)}` lists every such value; put a backup back, "
+                f"or `sweep delete {shlex.quote(study)}` removes the study"
+            )
+        super().__init__(
+            f"{whose}{place}{f' of {row}' if row else ''} cannot be used: {why}. Something other "
+            f"than sweep wrote it: {remedy}."
+        )
 
 
 class StoreGoneError(StoreError):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -27,7 +28,7 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, insert, make_url
 
 from sweep.names import Activation, Loss, Outcome
-from sweep.store import annotate, read, revisions, schema
+from sweep.store import annotate, optuna_rows, read, revisions, schema
 from sweep.store.engine import connect, writing
 from sweep.store.explaining import Explained
 from sweep.store.migrate import initialise
@@ -197,7 +198,7 @@ def _sweep_trial(
     number: int, state: str, values: Sequence[float], config: TrialConfig
 ) -> dict[str, Any]:
     ended = {"COMPLETE": Outcome.COMPLETE, "PRUNED": Outcome.PRUNED, "FAIL": Outcome.FAILED}
-    error = values[0] if values and state == "COMPLETE" else None
+    error = values[0] if values and state == "COMPLETE" and isfinite(values[0]) else None
     return {
         "number": number,
         "attempt": 0 if state == "WAITING" else 1,
@@ -299,7 +300,7 @@ def fill_study(engine: Engine, name: str) -> None:
         schema.trial_user_attributes: of_trial | attribute,
         schema.trial_system_attributes: of_trial | attribute,
         schema.trial_intermediate_values: of_trial | step,
-        schema.metadata.tables["trial_heartbeats"]: of_trial,
+        optuna_rows.metadata.tables["trial_heartbeats"]: of_trial,
         schema.sweep_results: of_trial | {"seed_index": 0, "seed": 0},
         schema.sweep_reconstructions: of_trial | png,
         schema.sweep_decompositions: of_trial | {"decomposition": DECOMPOSITION},

@@ -20,14 +20,27 @@ def note(
         typer.Argument(metavar="TEXT", show_default=False, help="The note; without it, read them."),
     ] = None,
     trial: TrialOption = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Delete the newest note; the one before it counts.")
+    ] = False,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Write a note on a study or a trial, or read its notes; the newest is what tables show."""
+    """Write a note on a study or a trial, or read its notes; the newest is what tables show.
+
+    A note has at most 4,000 characters.
+    """
     from sweep.store import annotate, read
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
+    if remove:
+        if text is not None or as_json:
+            raise UsageError("--remove deletes the newest note; leave TEXT and --json out.")
+        gone = annotate.remove_note(engine, name, trial)
+        target = _target(name, trial)
+        say(f"the newest note on {target} is deleted." if gone else f"{target} has no note.")
+        return
     if text is None:
         _show_notes(read.notes(engine, name, trial), as_json)
         return

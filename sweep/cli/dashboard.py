@@ -10,7 +10,8 @@ import typer
 from sweep.cli import logs
 from sweep.cli.options import Storage
 from sweep.cli.output import say
-from sweep.errors import UsageError
+from sweep.errors import DataError, UsageError
+from sweep.files import read_secret
 
 _PASSWORD = "SWEEP_DASHBOARD_PASSWORD"
 
@@ -64,8 +65,10 @@ def _password() -> str | None:
     """From the environment, never from the command line, where others could read it."""
     if path := os.environ.get(f"{_PASSWORD}_FILE"):
         try:
-            return Path(path).read_text("utf-8").strip()
+            return read_secret(Path(path))
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise UsageError(f"{_PASSWORD}_FILE: {path}: {reason}.") from error
+        except DataError as error:
+            raise UsageError(f"{_PASSWORD}_FILE: {error}") from error
     return os.environ.get(_PASSWORD) or None

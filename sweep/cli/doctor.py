@@ -237,8 +237,10 @@ def _open(storage: str | None) -> str:
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
-    n_studies = len(read.studies(engine))
-    return f"{shown(engine.url)}: schema as it should be, studies: {n_studies}"
+    found = read.study_list(engine)
+    if found.unreadable:
+        raise StoreError("; ".join(study.reason for study in found.unreadable))
+    return f"{shown(engine.url)}: schema as it should be, studies: {len(found.studies)}"
 
 
 def _data(wanted: str | None) -> Iterator[Finding]:

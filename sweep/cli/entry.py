@@ -17,6 +17,7 @@ from sweep.cli.application import app
 from sweep.cli.options import INTERRUPTED
 from sweep.cli.words import clean, passwords_in, shortened, unrolled
 from sweep.errors import NoRoomError, SweepError, UsageError
+from sweep.files import read_regular
 
 _SECRETS = ("SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK_SECRET")
 _NOTHING_READS = 141  # as the shell says of a process that SIGPIPE ended
@@ -137,6 +138,6 @@ def _without_password(text: str, arguments: Sequence[str]) -> str:
 def _passwords_of_surroundings() -> set[str]:
     found = {os.environ.get(name, "") for name in ("PGPASSWORD", *_SECRETS)}
     for name in ("SWEEP_STORAGE_PASSWORD_FILE", *(f"{secret}_FILE" for secret in _SECRETS)):
-        with suppress(OSError, ValueError):
-            found.add(Path(os.environ.get(name, "")).read_text().strip())
+        with suppress(OSError, ValueError, SweepError):
+            found.add(read_regular(Path(os.environ.get(name, "")), 4096).decode().strip())
     return found - {""}

@@ -1,7 +1,5 @@
 """export: a study's trials as CSV or JSON, for a notebook or a spreadsheet."""
 
-import csv
-import io
 import math
 import sys
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from sweep.cli import words
 from sweep.cli.options import Storage, StudyName
 from sweep.cli.output import say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
-from sweep.figures.spreadsheet import harmless
+from sweep.figures.spreadsheet import csv_text
 from sweep.store.records import METRICS
 
 if TYPE_CHECKING:
@@ -51,7 +49,8 @@ def export(
     rows = read.trials(engine, name)
     content = to_csv(rows) if form is Format.CSV else _study_as_json(engine, name, rows)
     if output is None:
-        sys.stdout.write(content)
+        # A terminal would obey what somebody wrote; JSON has such characters escaped.
+        sys.stdout.write(words.clean(content) if sys.stdout.isatty() else content)
         return
     path = write_file(output, content.encode())
     say(f"{words.count(len(rows), 'trial')} in {path}")
@@ -86,11 +85,7 @@ def to_csv(rows: Sequence["TrialRow"]) -> str:
     """One line a trial; parameters are columns ``params_NAME``, as in Optuna's data frames."""
     params = list(dict.fromkeys(name for row in rows for name in row.params))
     lines = [_line(row, params) for row in rows]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_header(params))
-    writer.writerows([_cell(value) for value in line] for line in lines)
-    return text.getvalue()
+    return csv_text([_header(params), *([_cell(value) for value in line] for line in lines)])
 
 
 def _header(params: Sequence[str]) -> list[str]:
@@ -129,4 +124,4 @@ def _cell(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         return ""
-    return harmless(value)
+    return value

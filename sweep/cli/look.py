@@ -11,7 +11,7 @@ from sweep.cli.output import say, show_json, show_table
 from sweep.cli.records import study_json, study_state, trial_json
 
 if TYPE_CHECKING:
-    from sweep.store.records import StudySummary, TrialRow
+    from sweep.store.records import StudySummary, TrialRow, UnreadableStudy
 
 
 def list_(storage: Storage = None, as_json: Json = False) -> None:
@@ -19,13 +19,28 @@ def list_(storage: Storage = None, as_json: Json = False) -> None:
     from sweep.store import read
     from sweep.store.migrate import open_store
 
-    studies = read.studies(open_store(storage))
+    found = read.study_list(open_store(storage))
     if as_json:
-        show_json([study_json(study) for study in studies])
-    elif studies:
-        show_table(_STUDY_HEADER, map(_study_cells, studies), left=4)
+        show_json([*map(study_json, found.studies), *map(_unreadable_json, found.unreadable)])
+        return
+    rows = [*map(_study_cells, found.studies), *map(_unreadable_cells, found.unreadable)]
+    if rows:
+        show_table(_STUDY_HEADER, rows, left=4)
     else:
         say("no studies yet. `sweep start FILE` makes one.")
+    for study in found.unreadable:
+        say(study.reason)
+
+
+def _unreadable_json(study: "UnreadableStudy") -> dict[str, str]:
+    return {"study_name": study.name, "unreadable": study.reason}
+
+
+def _unreadable_cells(study: "UnreadableStudy") -> Sequence[str]:
+    return (study.name, _UNREADABLE, *[words.NOTHING] * (len(_STUDY_HEADER) - 2))
+
+
+_UNREADABLE = "unreadable"
 
 
 _STUDY_HEADER = (

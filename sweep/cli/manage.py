@@ -2,6 +2,7 @@
 
 import sys
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from sweep.cli import words
 from sweep.cli.options import Storage, StudyName
 from sweep.cli.output import say, show, to_json, write_file
-from sweep.errors import StoreError, UsageError
+from sweep.errors import CorruptValueError, StoreError, UsageError
 
 
 def report(
@@ -45,19 +46,21 @@ def delete(
     from sweep.store.retraining import retraining
 
     engine = open_store(storage)
-    study = read.study(engine, name)
-    n_trials = words.count(sum(study.counts.values()), "trial")
+    n_trials = words.count(read.n_trials(engine, name), "trial")
     if not yes:
         _ask(f"Delete study '{name}' with {n_trials}? There is no way back.")
-    children = dict.fromkeys(explaining(engine, name), "explains it")
-    children |= dict.fromkeys(retraining(engine, name), "trained its best again")
-    ids = annotate.delete_study(engine, name)
-    for artifact_id in ids:
+    children: dict[str, str] = {}
+    with suppress(CorruptValueError):  # deleting is what to do about such a study
+        children |= dict.fromkeys(explaining(engine, name), "explains it")
+        children |= dict.fromkeys(retraining(engine, name), "trained its best again")
+    n_files = 0
+    for artifact_id in annotate.delete_study(engine, name):
         try:
-            artifacts.artifact_path(engine.url, artifact_id).unlink(missing_ok=True)
+            artifacts.remove_artifact(engine.url, artifact_id)
+            n_files += 1
         except StoreError as error:
             say(f"left alone: {error}")
-    say(f"study '{name}' is deleted: {n_trials}, {words.count(len(ids), 'file')} of weights.")
+    say(f"study '{name}' is deleted: {n_trials}, {words.count(n_files, 'file')} of weights.")
     for child, does in children.items():
         say(f"study '{child}', which {does}, is still there: `sweep delete {child}`.")
 

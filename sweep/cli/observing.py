@@ -11,7 +11,8 @@ import typer
 from sweep.cli import logs
 from sweep.cli.options import INTERRUPTED
 from sweep.cli.output import say
-from sweep.errors import UsageError
+from sweep.errors import DataError, UsageError
+from sweep.files import read_secret
 
 if TYPE_CHECKING:
     from sweep.coordinator.progress import Observer, Progress
@@ -67,8 +68,10 @@ def _secret() -> str | None:
     """From the environment, never from the command line, where others could read it."""
     if path := os.environ.get("SWEEP_WEBHOOK_SECRET_FILE"):
         try:
-            return Path(path).read_text().strip()
+            return read_secret(Path(path))
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise UsageError(f"SWEEP_WEBHOOK_SECRET_FILE: {path}: {reason}.") from error
+        except DataError as error:
+            raise UsageError(f"SWEEP_WEBHOOK_SECRET_FILE: {error}") from error
     return os.environ.get(_SECRET) or None

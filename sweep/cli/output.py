@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sweep.cli import logs
-from sweep.cli.words import clean
+from sweep.cli.words import clean, escaped
 from sweep.errors import NoRoomError, UsageError
 
 #: Wider than any table: a number cut in two to fit a terminal would be read as another number.
@@ -116,8 +116,11 @@ def show_json(value: Any) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Records, times, names and numbers as JSON text, without NaN and Infinity: null."""
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """Records, times, names and numbers as JSON text, without NaN and Infinity: null.
+
+    Control characters are escaped, whatever a terminal would make of them.
+    """
+    return escaped(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Numbers, times and texts as people read them."""
 
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -72,6 +73,20 @@ def clean(given: str) -> str:
     """Without the control characters by which a note could rewrite a terminal."""
     harmless = (c if c.isprintable() or c in "\n\t" else _REPLACEMENT for c in given)
     return "".join(harmless)
+
+
+def escaped(json_text: str) -> str:
+    r"""The same JSON with the characters that ``clean`` replaces written as ``\u009b`` or the like.
+
+    The line feeds between its values stay.
+    """
+    return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
+
+
+#: C0 and C1 controls, DEL, those that turn the direction of a text, and separators of lines.
+_CONTROL = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
+)
 
 
 def unrolled(given: str) -> str:

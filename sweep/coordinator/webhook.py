@@ -10,22 +10,24 @@ import hashlib
 import hmac
 import json
 import secrets
+import socket
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.client import HTTPException
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
 from sweep.coordinator.progress import Progress
 from sweep.errors import FailureLimitError, SweepError, UsageError
 
-#: Of one request, from its start to its answer's headers.
+#: Of one attempt, from its start to the last of its answer's headers.
 ATTEMPT_SECONDS = 5.0
 #: Waits before the second, third and fourth attempt; there is no fifth.
 RETRY_SECONDS = (1.0, 4.0, 16.0)
@@ -189,7 +191,67 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_OPENER = urllib.request.build_opener(_NoRedirects)
+class _Attempt:
+    """Cuts an attempt's connections when its time is over, whatever the other side is sending.
+
+    A socket's own timeout begins again with each byte: with endless ``100 Continue``, say.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._connections: list[HTTPConnection] = []
+        self._done = threading.Event()
+
+    def __enter__(self) -> "_Attempt":
+        threading.Thread(target=self._watch, name="webhook deadline", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def open(self, request: urllib.request.Request) -> Any:
+        """As ``urllib.request.urlopen``, with a timeout of ATTEMPT_SECONDS for each step, too."""
+        handlers = (_NoRedirects(), _Http(self.connect), _Https(self.connect))
+        return urllib.request.build_opener(*handlers).open(request, timeout=ATTEMPT_SECONDS)
+
+    def connect(self, kind: type[HTTPConnection], host: str, **options: Any) -> HTTPConnection:
+        """A connection that is cut in time."""
+        self._connections.append(kind(host, **options))
+        return self._connections[-1]
+
+    def _watch(self) -> None:
+        if self._done.wait(ATTEMPT_SECONDS):
+            return
+        self.is_over = True
+        while not self._done.wait(0.05):  # one may be opening
+            for connection in self._connections:
+                with suppress(OSError, AttributeError):  # not open yet, or no more
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+Connect = Callable[..., HTTPConnection]
+
+
+class _Http(urllib.request.HTTPHandler):
+    def __init__(self, connect: Connect) -> None:
+        super().__init__()
+        self._connect = partial(connect, HTTPConnection)
+
+    def http_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(self._connect, request)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def __init__(self, connect: Connect) -> None:
+        super().__init__()
+        self._connect = partial(connect, HTTPSConnection)
+
+    def https_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(self._connect, request)
+
+
+def _late() -> str:
+    return f"no answer within {ATTEMPT_SECONDS:g} s"
 
 
 def _post(endpoint: Endpoint, message_id: str, body: bytes) -> tuple[str | None, bool]:
@@ -205,16 +267,19 @@ def _post(endpoint: Endpoint, message_id: str, body: bytes) -> tuple[str | None,
         headers["webhook-signature"] = signature(key, message_id, timestamp, body)
     # Of HTTP: an Endpoint is.
     request = urllib.request.Request(endpoint.url, body, headers, method="POST")  # noqa: S310
-    try:
-        with _OPENER.open(request, timeout=ATTEMPT_SECONDS):
-            return None, True
-    except urllib.error.HTTPError as error:
-        with error:
-            return f"answered {error.code}", error.code < 500 and error.code not in _TEMPORARY
-    except OSError as error:  # URLError is one
-        return str(getattr(error, "reason", None) or error or type(error).__name__), False
-    except (HTTPException, ValueError) as error:  # some of these repeat what they were given
-        return type(error).__name__, False
+    with _Attempt() as attempt:
+        try:
+            with attempt.open(request):
+                return (_late(), False) if attempt.is_over else (None, True)
+        except urllib.error.HTTPError as error:
+            with error:
+                return f"answered {error.code}", error.code < 500 and error.code not in _TEMPORARY
+        except (OSError, HTTPException, ValueError) as error:
+            if attempt.is_over:
+                return _late(), False
+            if isinstance(error, OSError):  # URLError is one
+                return str(getattr(error, "reason", None) or error or type(error).__name__), False
+            return type(error).__name__, False  # some of these repeat what they were given
 
 
 class Told:

@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import DataError
+from sweep.files import read_regular
 
+#: Of a file, packed or not: four times the images of EMNIST.
+LARGEST_BYTES = 4_000_000_000
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = 20
@@ -27,9 +30,12 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content, unpacked. What a cut-off gzip still gives is kept, to be counted."""
+    """A file's content, unpacked as far as its header says and a byte more.
+
+    What a cut-off gzip still gives is kept, to be counted.
+    """
     try:
-        content = path.read_bytes()
+        content = read_regular(path, LARGEST_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
     return _gunzip(content, path) if content.startswith(_GZIP_MAGIC) else content
@@ -65,12 +71,14 @@ def _gunzip(content: bytes, path: Path) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
     unpacked = bytearray()
     try:
-        # The longest header by itself first: should the rest be damaged, it still says how much
-        # there should have been.
+        # The longest header by itself first: it says how much there is to be unpacked, however much
+        # the rest would make (2 MB of gzip can be 2 GB of zeros), or whether the rest is damaged.
         unpacked += unpacker.decompress(content, _HEADER_BYTES)
-        while unpacker.unconsumed_tail:
-            unpacked += unpacker.decompress(unpacker.unconsumed_tail, _CHUNK_BYTES)
-        unpacked += unpacker.flush()
+        expected = _expected_bytes(_shape(bytes(unpacked), path))
+        left = expected + 1 - len(unpacked)
+        while unpacker.unconsumed_tail and left > 0:
+            unpacked += unpacker.decompress(unpacker.unconsumed_tail, min(left, _CHUNK_BYTES))
+            left = expected + 1 - len(unpacked)
     except zlib.error as error:
         raise DataError(
             f"{path}: damaged: {_expected_words(bytes(unpacked), path)}the gzip data go wrong"
@@ -86,7 +94,7 @@ def _expected_words(content: bytes, path: Path) -> str:
 
 
 def _expected_bytes(shape: tuple[int, ...]) -> int:
-    return 4 + 4 * len(shape) + math.prod(shape)
+    return 4 + 4 * len(shape) + math.prod(shape)  # of whole numbers, which don't overflow
 
 
 def _shape(content: bytes, path: Path) -> tuple[int, ...]:
@@ -107,7 +115,13 @@ def _shape(content: bytes, path: Path) -> tuple[int, ...]:
             f"{path}: an IDX header of {n_dimensions} dimensions takes {end} bytes,"
             f" found {len(content)}. Fetch it again."
         )
-    return struct.unpack(f">{n_dimensions}I", content[4:end])
+    shape = struct.unpack(f">{n_dimensions}I", content[4:end])
+    if 0 in shape[1:] or math.prod(shape) > LARGEST_BYTES:
+        raise DataError(
+            f"{path}: the IDX header says {' x '.join(f'{n:,}' for n in shape)} values; an image "
+            f"has pixels, and a file at most {LARGEST_BYTES:,} values. Fetch it again."
+        )
+    return shape
 
 
 def _shape_words(shape: tuple[int, ...]) -> str:

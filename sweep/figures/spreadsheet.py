@@ -1,18 +1,51 @@
-"""Cells of CSV files that a spreadsheet shows as they are (OWASP, "CSV Injection")."""
+"""CSV whose cells a spreadsheet shows as they are (OWASP, "CSV Injection")."""
 
+import csv
+import io
 import re
+from collections.abc import Iterable
 from typing import Any
 
-#: How a text begins that a spreadsheet would run; some take the wide forms for the narrow ones.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+#: A sign that makes a formula of a cell (some programs take the wide forms for the narrow ones)
+#: where a cell can begin: a text's beginning, a line's, and after what separates cells in some
+#: locale. Quotes and blanks before it are passed over, as programs do.
+_FORMULA = re.compile(r"(^|[;\t\n\r|])([\s\"'\ufeff\u200b\x00-\x1f]*)(?=[=+\-@＝＋－＠])")
+#: What some programs cut off before they look at the rest.
+_BLANK_FIRST = ("\t", "\r", "\n")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 def harmless(value: Any) -> Any:
-    """The value; a text that would be taken for a formula has an apostrophe before it.
+    """The value; in a text, an apostrophe stands before what would be taken for a formula.
 
     Numbers stay numbers, those written as text too.
     """
-    if not isinstance(value, str) or not value.startswith(_FORMULA) or _NUMBER.fullmatch(value):
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
         return value
-    return f"'{value}"
+    defused = _FORMULA.sub(_with_apostrophe, value)
+    return f"'{value}" if defused == value and value.startswith(_BLANK_FIRST) else defused
+
+
+def _with_apostrophe(found: re.Match[str]) -> str:
+    separator, passed_over = found.groups()
+    if not separator:  # the whole cell is a text, blanks and all
+        return f"'{passed_over}"
+    return f"{separator}'{passed_over}"
+
+
+def csv_text(lines: Iterable[Iterable[Any]]) -> str:
+    """Lines of cells as CSV, each line ended by a line feed.
+
+    A carriage return within a text becomes a line feed, which is quoted: alone, and in Python's
+    ``csv`` unquoted, it would begin a row.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([harmless(_one_kind_of_line(value)) for value in line] for line in lines)
+    return text.getvalue()
+
+
+def _one_kind_of_line(value: Any) -> Any:
+    if isinstance(value, str) and "\r" in value:
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    return value

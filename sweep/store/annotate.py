@@ -4,6 +4,7 @@ Each function is one transaction. A study or trial that is not there raises NotF
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -12,14 +13,18 @@ from sqlalchemy import (
     Engine,
     and_,
     delete,
+    func,
     insert,
     or_,
     select,
+    type_coerce,
     update,
 )
+from sqlalchemy.types import NullType
 
-from sweep.errors import StudyHeldError, UsageError
+from sweep.errors import CorruptValueError, StudyHeldError, UsageError
 from sweep.store import clock, lease, revisions
+from sweep.store.column_types import located
 from sweep.store.engine import writing
 from sweep.store.lookup import find_study, find_trial, no_such_study, utc
 from sweep.store.optuna_rows import metadata
@@ -37,14 +42,34 @@ from sweep.store.schema import (
 from sweep.store.schema import trials as optuna_trials
 
 _MAX_TAG = 64
+#: Characters; every page that lists studies sends the newest note of each.
+MAX_NOTE = 4000
 
 
 def note(engine: Engine, name: str, text: str, number: int | None = None) -> None:
-    """Write a note on the study or one of its trials; older ones stay as history."""
+    """Write a note on the study or one of its trials; older ones stay as history.
+
+    Raises UsageError for one of more than MAX_NOTE characters.
+    """
+    if len(text) > MAX_NOTE:
+        raise UsageError(f"the note has {len(text):,} characters; a note has at most {MAX_NOTE:,}.")
     with writing(engine) as connection:
         target = _target(connection, name, number)
         now = clock.now(connection.dialect.name)
         connection.execute(insert(sweep_notes).values(**target, text=text, created_at=now))
+
+
+def remove_note(engine: Engine, name: str, number: int | None = None) -> bool:
+    """Delete the newest note of the study or one of its trials; the one before it counts again.
+
+    False when there was none.
+    """
+    with writing(engine) as connection:
+        target = _target(connection, name, number)
+        conditions = [sweep_notes.c[column] == value for column, value in target.items()]
+        newest = connection.scalar(select(func.max(sweep_notes.c.note_id)).where(*conditions))
+        connection.execute(delete(sweep_notes).where(sweep_notes.c.note_id == newest))
+        return newest is not None
 
 
 def tag(engine: Engine, name: str, tag: str, number: int | None = None) -> bool:
@@ -118,13 +143,17 @@ def delete_study(engine: Engine, name: str) -> list[str]:
     """
     with writing(engine) as connection:
         study_id = lock_study(connection, name)
-        refuse_if_held(connection, name, study_id)
+        # A lease that cannot be read is nobody's: the study is deleted because of such values.
+        with suppress(CorruptValueError), located(connection):
+            refuse_if_held(connection, name, study_id)
         kept = select(sweep_trials.c.artifact_id).where(
             sweep_trials.c.study_id == study_id, sweep_trials.c.artifact_id.is_not(None)
         )
-        artifacts = list(connection.execute(kept.order_by(sweep_trials.c.number)).scalars())
+        # Read as they are: of a study with broken values the rows go, too.
+        raw = kept.with_only_columns(type_coerce(sweep_trials.c.artifact_id, NullType()))
+        artifacts = list(connection.execute(raw.order_by(sweep_trials.c.number)).scalars())
         _delete_rows(connection, study_id)
-    return artifacts
+    return [str(artifact_id) for artifact_id in artifacts]
 
 
 def lock_study(connection: Connection, name: str) -> int:

@@ -1,6 +1,7 @@
 """Where the weights of the best trials lie: files beside the database, under Optuna's names."""
 
 import os
+import stat
 import time
 import uuid
 from contextlib import suppress
@@ -9,6 +10,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from sweep.errors import NoRoomError, NotFoundError, StoreError
+from sweep.files import read_regular
 from sweep.store.engine import shown, sqlite_path
 
 
@@ -25,23 +27,48 @@ def artifact_path(url: URL, artifact_id: str) -> Path:
 
     Ids come from the database, which others may write to; files are read and deleted by them.
     """
+    return artifact_folder(url) / checked_id(artifact_id, shown(url))
+
+
+def checked_id(artifact_id: str, where: str = "the database") -> str:
+    """The id, which is a file's name. Raises StoreError for one that leads elsewhere."""
     if artifact_id in ("", ".", "..") or any(sign in artifact_id for sign in "/\\\0"):
         raise StoreError(
             f"artifact {artifact_id!r}: no name of a file. Somebody else wrote this into "
-            f"{shown(url)}; no file is touched."
+            f"{where}; no file is touched."
         )
-    return artifact_folder(url) / artifact_id
+    return artifact_id
 
 
 def read_artifact(url: URL, artifact_id: str) -> bytes:
-    """A file's content. Raises NotFoundError when it is not (or no longer) there."""
+    """A file's content. Raises NotFoundError when it is not (or no longer) there.
+
+    DataError for what is no regular file, or larger than any weights of ours.
+    """
     path = artifact_path(url, artifact_id)
     try:
-        return path.read_bytes()
+        return read_regular(path, LARGEST_BYTES, follow_links=False)
     except OSError as error:
         raise NotFoundError(
             f"{path}: {error.strerror}. SWEEP_ARTIFACTS names another folder."
         ) from error
+
+
+def remove_artifact(url: URL, artifact_id: str) -> None:
+    """Delete a file, if it is there. Raises StoreError where its name is none, or it can't be."""
+    path = artifact_path(url, artifact_id)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}.") from error
+
+
+def has_artifact(folder: Path, artifact_id: str) -> bool:
+    """Whether the id names a regular file in the folder, and not a link, a folder, or elsewhere."""
+    try:
+        return stat.S_ISREG((folder / checked_id(artifact_id)).lstat().st_mode)
+    except (StoreError, OSError):
+        return False
 
 
 def write_artifact(folder: Path, content: bytes) -> str:
@@ -60,6 +87,8 @@ def write_artifact(folder: Path, content: bytes) -> str:
     return path.name
 
 
+#: Far above the weights of 65,536 hidden units and 28 x 28 pixels.
+LARGEST_BYTES = 1 << 30
 #: Optuna's system attribute of a trial's or study's artifact begins so; its id follows.
 ATTRIBUTE = "artifacts:"
 #: A file younger than that may belong to a transaction that has yet to land.

@@ -10,6 +10,7 @@ from sweep.names import CommandKind
 from sweep.store import revisions
 from sweep.store.clock import now
 from sweep.store.engine import writing
+from sweep.store.lookup import snapshot
 from sweep.store.schema import sweep_commands
 
 
@@ -44,7 +45,7 @@ def post(
 
 def waiting(engine: Engine, study_id: int) -> list[Command]:
     """The commands not yet applied, oldest first."""
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         rows = connection.execute(
             select(sweep_commands)
             .where(sweep_commands.c.study_id == study_id, sweep_commands.c.applied_at.is_(None))

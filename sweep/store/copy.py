@@ -5,7 +5,6 @@ added later does too. Ids within attributes stay: samplers write the ids of the 
 memory there, which are trial numbers.
 """
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Column,
     Connection,
     Engine,
     Integer,
@@ -28,10 +28,11 @@ from sqlalchemy import (
 
 from sweep.errors import NoRoomError, UsageError
 from sweep.store.annotate import refuse_if_held
-from sweep.store.artifacts import artifact_path
+from sweep.store.artifacts import artifact_path, has_artifact
+from sweep.store.column_types import from_text, is_json
 from sweep.store.engine import insert_if_absent, shown, writing
 from sweep.store.lookup import find_study, snapshot
-from sweep.store.optuna_rows import metadata
+from sweep.store.optuna_rows import checked_metadata
 from sweep.store.schema import (
     studies,
     sweep_floors,
@@ -46,6 +47,7 @@ from sweep.store.schema import (
 _ROWS_AT_ONCE = 1000
 
 Row = dict[str, Any]
+_NO_JSON: Mapping[str, Column[Any]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ def studies_to_copy(source: Engine, target: Engine, names: Sequence[str] = ()) -
         wanted = list(dict.fromkeys(names)) or _names(connection)
         for name in wanted:
             refuse_if_held(connection, name, find_study(connection, name), lock=False)
-    with target.connect() as connection:
+    with snapshot(target) as connection:
         query = select(studies.c.study_name).where(studies.c.study_name.in_(wanted))
         taken = sorted(connection.execute(query).scalars())
     if taken:
@@ -107,7 +109,7 @@ def copy_study(source: Engine, target: Engine, name: str) -> Copied:
             trial_ids = _copy_trials(reading, connection, study_id, new_id)
             for table in _tables_beside():
                 _copy_table(reading, connection, table, {study_id: new_id}, trial_ids)
-            _copy_floors(reading, connection)
+            _copy_floors(reading, connection, study_id)
     return Copied(
         n_trials=len(trial_ids),
         n_artifacts=len(artifacts) - len(missing),
@@ -138,7 +140,7 @@ def _copy_trials(
 
 def _tables_beside() -> list[Table]:
     """All that hold rows of studies or trials, but for those two tables themselves."""
-    tables = [*metadata.sorted_tables, *sweep_metadata.sorted_tables]
+    tables = [*checked_metadata.sorted_tables, *sweep_metadata.sorted_tables]
     return [
         table
         for table in tables
@@ -155,7 +157,7 @@ def _copy_table(
     trial_ids: Mapping[int, int],
 ) -> None:
     own_key = _own_key(table)
-    jsons = [column.name for column in table.c if isinstance(column.type, JSON)]
+    jsons = {column.name: column for column in table.c if is_json(column)}
     for rows in _in_parts(reading, _rows_of(table, study_ids), jsons):
         for row in rows:
             if own_key is not None:
@@ -179,8 +181,7 @@ def _own_key(table: Table) -> str | None:
 def _rows_of(table: Table, study_ids: Iterable[int]) -> Select[Any]:
     # JSON as text: read as JSON, SQL's NULL and JSON's null would be the same None.
     columns = [
-        cast(column, Text).label(column.name) if isinstance(column.type, JSON) else column
-        for column in table.c
+        cast(column, Text).label(column.name) if is_json(column) else column for column in table.c
     ]
     query = select(*columns).order_by(*table.primary_key.columns)
     if "study_id" in table.c:
@@ -190,24 +191,32 @@ def _rows_of(table: Table, study_ids: Iterable[int]) -> Select[Any]:
 
 
 def _in_parts(
-    reading: Connection, query: Select[Any], jsons: Iterable[str] = ()
+    reading: Connection, query: Select[Any], jsons: Mapping[str, Column[Any]] = _NO_JSON
 ) -> Iterator[list[Row]]:
     """A query's rows, ready to be inserted, without holding all of them; ``jsons`` are as text."""
     result = reading.execute(query.execution_options(stream_results=True))
     for rows in result.mappings().partitions(_ROWS_AT_ONCE):
-        yield [{**row, **{name: _json(row[name]) for name in jsons}} for row in rows]
+        yield [
+            {**row, **{name: _json(of, row[name]) for name, of in jsons.items()}} for row in rows
+        ]
 
 
-def _json(text: str | None) -> Any:
+def _json(column: Column[Any], text: str | None) -> Any:
     if text is None:
         return null()
-    value = json.loads(text)
+    value = from_text(column, text)
     return JSON.NULL if value is None else value
 
 
-def _copy_floors(reading: Connection, writing: Connection) -> None:
-    """All floors: they belong to data sets, and computing one takes a minute."""
-    for row in reading.execute(select(sweep_floors)).mappings():
+def _copy_floors(reading: Connection, writing: Connection, study_id: int) -> None:
+    """The floors of the study's own data: they decide what verdicts say of every study of them."""
+    of_study = select(sweep_studies.c.provenance).where(sweep_studies.c.study_id == study_id)
+    sha256 = reading.execute(of_study).scalar_one().get("data_sha256")
+    if not sha256:
+        return
+    # A key holds the data's checksum, and how they are split: see analysis.floors.data_key.
+    query = select(sweep_floors).where(sweep_floors.c.data_key.contains(sha256, autoescape=True))
+    for row in reading.execute(query).mappings():
         insert_if_absent(writing, sweep_floors, dict(row))
 
 
@@ -225,7 +234,7 @@ def _copy_artifacts(source: Engine, target: Engine, artifact_ids: Iterable[str])
         old, new = (artifact_path(engine.url, artifact_id) for engine in (source, target))
         if new.exists():
             continue
-        if old.is_file():
+        if has_artifact(old.parent, artifact_id):
             _copy_file(old, new)
         else:
             missing.append(artifact_id)
@@ -237,7 +246,7 @@ def _copy_file(old: Path, new: Path) -> None:
     part = new.with_name(f".{new.name}.part")
     try:
         new.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(old, part)
+        shutil.copy2(old, part, follow_symlinks=False)
         part.replace(new)
     except OSError as error:
         part.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ that a lock is waited for at the start of a transaction instead of refused in it
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -20,15 +21,19 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from sweep.errors import NoRoomError, StoreError, StoreGoneError
+from sweep.errors import DataError, NoRoomError, StoreError, StoreGoneError
+from sweep.files import read_secret
+from sweep.store.column_types import located
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
 DEFAULT_STORAGE = "sqlite:///sweep.db"
 LOCK_WAIT_SECONDS = 30.0
-#: After which PostgreSQL gives up on a statement, where its role or database sets no other limit.
+#: After which a statement is given up; in PostgreSQL unless its role or database sets a limit.
 STATEMENT_SECONDS = 60
+#: The same for SQLite, which has no limit of its own: so many seconds of work on a statement.
+_STEPS_BETWEEN_LOOKS = 200_000
 #: Connections that a process keeps open to PostgreSQL, and how many more it opens when it reads in
 #: many threads; whoever comes then waits for one. Most processes use one.
 POOL_SIZE, POOL_OVERFLOW = 2, 10
@@ -113,9 +118,12 @@ def _with_password(url: URL) -> URL:
     if url.password or not path:
         return url
     try:
-        return url.set(password=Path(path).read_text().strip())
-    except OSError as error:
-        raise StoreError(f"SWEEP_STORAGE_PASSWORD_FILE: {path}: {error.strerror}") from error
+        return url.set(password=read_secret(Path(path)))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise StoreError(f"SWEEP_STORAGE_PASSWORD_FILE: {path}: {reason}.") from error
+    except DataError as error:
+        raise StoreError(f"SWEEP_STORAGE_PASSWORD_FILE: {error}") from error
 
 
 def shown(url: URL) -> str:
@@ -155,6 +163,7 @@ def connect(url: URL) -> Engine:
     if is_sqlite:
         event.listen(engine, "connect", partial(_configure_sqlite, sqlite_path(url)))
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "before_cursor_execute", _begin_statement)
     else:
         event.listen(engine, "connect", _limit_statements)
     event.listen(engine, "handle_error", _translate)
@@ -167,6 +176,32 @@ def _configure_sqlite(
     record.info["file"] = (path, _identity(path))
     connection.isolation_level = None  # our BEGIN, not the driver's
     connection.execute("PRAGMA foreign_keys = ON")
+    limit = record.info["limit"] = _StatementLimit()
+    connection.set_progress_handler(limit.is_over, _STEPS_BETWEEN_LOOKS)
+
+
+class _StatementLimit:
+    """Interrupts a statement of SQLite's that works on and on: a view over an endless recursion."""
+
+    def __init__(self) -> None:
+        self.is_off = False
+        self._last = time.monotonic()
+        self._worked = 0.0
+
+    def begin(self) -> None:
+        """The next statement has all the time."""
+        self._worked, self._last = 0.0, time.monotonic()
+
+    def is_over(self) -> bool:
+        """Whether to interrupt; SQLite asks every few milliseconds of its work."""
+        now = time.monotonic()
+        # Longer pauses are those of whoever takes the rows one by one.
+        self._worked, self._last = self._worked + min(now - self._last, 1.0), now
+        return self._worked > STATEMENT_SECONDS and not self.is_off
+
+
+def _begin_statement(connection: Connection, *_: Any) -> None:
+    connection.connection.info["limit"].begin()
 
 
 def _limit_statements(connection: Any, _record: ConnectionPoolEntry) -> None:
@@ -183,10 +218,13 @@ def unlimited(connection: Connection) -> None:
     """Let this transaction's statements take as long as they need: a migration, a lock's turn."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    else:
+        connection.connection.info["limit"].is_off = True
 
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("sweep_writes", False)
+    connection.connection.info["limit"].is_off = False
     path, opened = connection.connection.info["file"]
     if writes and _identity(path) != opened:
         # SQLite would go on writing into a file that has no name any more.
@@ -211,10 +249,18 @@ def _translate(context: ExceptionContext) -> None:
     original = context.original_exception
     if isinstance(context.sqlalchemy_exception, IntegrityError):
         return
-    if context.sqlalchemy_exception is None and not isinstance(original, sqlite3.Error):
+    # sqlite3 decodes the texts of errors and schemas, which in a damaged file are anything.
+    if context.sqlalchemy_exception is None and not isinstance(
+        original, sqlite3.Error | UnicodeDecodeError
+    ):
         return
     where = shown(context.engine.url) if context.engine else "the database"
     message = " ".join(str(original).split())
+    if message == "interrupted" and isinstance(original, sqlite3.OperationalError):
+        raise StoreError(
+            f"{where}: a statement took longer than {STATEMENT_SECONDS} s and was given up. Unless "
+            "the disk is very slow, the file is damaged, or somebody changed its tables."
+        ) from original
     if any(sign in message for sign in _NO_ROOM):
         raise NoRoomError(
             f"{where}: {message}. Free some room; what was committed is safe, and "
@@ -255,5 +301,6 @@ def insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any])
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes: committed at the end of the block, or not at all."""
-    with engine.connect().execution_options(sweep_writes=True) as connection, connection.begin():
+    connected = engine.connect().execution_options(sweep_writes=True)
+    with connected as connection, connection.begin(), located(connection):
         yield connection

@@ -17,6 +17,7 @@ from sweep.store import artifacts, clock, lease, revisions
 from sweep.store.annotate import lock_study, refuse_if_held
 from sweep.store.checks import curves, files, lives, reused, rows
 from sweep.store.checks.found import Finding, Study, train_again
+from sweep.store.checks.values import find_values
 from sweep.store.engine import writing
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.schema import sweep_events
@@ -25,7 +26,11 @@ from sweep.store.schema import sweep_events
 def examine(engine: Engine, name: str) -> list[Finding]:
     """Everything that is wrong with a study. Only reads."""
     with snapshot(engine) as connection:
-        study = _study(connection, engine, find_study(connection, name))
+        study_id = find_study(connection, name)
+        # The other checks could not read such a value either.
+        if unreadable := list(find_values(connection, study_id)):
+            return unreadable
+        study = _study(connection, engine, study_id)
         return [finding for check in CHECKS.values() for finding in check.find(study)]
 
 
@@ -37,6 +42,8 @@ def repair(engine: Engine, name: str) -> tuple[list[Finding], list[Finding]]:
     """
     with writing(engine) as connection:
         study_id = lock_study(connection, name)
+        if unreadable := list(find_values(connection, study_id)):
+            return [], unreadable
         refuse_if_held(connection, name, study_id)
         revision = revisions.advance(connection, study_id)
         study = _study(connection, engine, study_id)

@@ -1,18 +1,21 @@
 """Finding studies and trials by what people call them; shared by reading and annotating."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Text, cast, select
 
-from sweep.errors import NotFoundError
+from sweep.errors import CorruptValueError, NotFoundError
+from sweep.store.column_types import located
 from sweep.store.engine import shown
 from sweep.store.lease import Holder
 from sweep.store.records import LeaseRow
 from sweep.store.schema import studies, sweep_studies, trials
+
+T = TypeVar("T")
 
 _SHOWN_NAMES = 12
 _OURS = sweep_studies.c.study_id == studies.c.study_id
@@ -24,7 +27,27 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":  # SQLite's transactions are like that anyway
             connection.execution_options(isolation_level="REPEATABLE READ")
-        yield connection
+        with located(connection):
+            yield connection
+
+
+def study_by_study(
+    connection: Connection, read: Callable[[ColumnElement[bool]], T]
+) -> Iterator[tuple[str, T | CorruptValueError]]:
+    """Read the studies one by one: what each gives, or the value of it that cannot be read.
+
+    For reads of all studies at once that came across such a value. ``read`` takes the condition
+    that a row of ``sweep_studies`` is the study's.
+    """
+    names = select(sweep_studies.c.study_id, cast(studies.c.study_name, Text)).join_from(
+        sweep_studies, studies, _OURS
+    )
+    for study_id, name in connection.execute(names.order_by(studies.c.study_name)).all():
+        try:
+            with located(connection):
+                yield name, read(sweep_studies.c.study_id == study_id)
+        except CorruptValueError as error:
+            yield name, error
 
 
 def find_study(connection: Connection, name: str) -> int:

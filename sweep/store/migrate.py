@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from sweep.errors import NoRoomError, StoreError
 from sweep.store import optuna_rows
 from sweep.store.engine import connect, shown, sqlite_path, storage_url, unlimited, writing
+from sweep.store.schema import sweep_metadata
 
 VERSION_TABLE = "sweep_alembic_version"
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -102,7 +103,9 @@ def revisions() -> list[str]:
 
 def _state(engine: Engine) -> str:
     with engine.connect() as connection:
-        tables = set(sqlalchemy.inspect(connection).get_table_names())
+        inspector = sqlalchemy.inspect(connection)
+        _refuse_views(engine, inspector)
+        tables = set(inspector.get_table_names())
         if "studies" not in tables:
             return "empty"
         if not _optuna_schema_is_known(connection, tables):
@@ -115,6 +118,16 @@ def _state(engine: Engine) -> str:
     if ours == known[-1]:
         return "current"
     return "behind" if ours is None or ours in known else "ahead"
+
+
+def _refuse_views(engine: Engine, inspector: sqlalchemy.Inspector) -> None:
+    """A view in the place of a table runs what somebody else wrote, each time it is read."""
+    ours = {*optuna_rows.metadata.tables, *sweep_metadata.tables, VERSION_TABLE}
+    if views := sorted(ours & set(inspector.get_view_names())):
+        raise StoreError(
+            f"{shown(engine.url)}: {', '.join(views)} should be a table, but is a view. Nothing of "
+            "ours makes one: put a backup back."
+        )
 
 
 def _optuna_schema_is_known(connection: Connection, tables: set[str]) -> bool:
@@ -170,6 +183,10 @@ def _schema_lock(engine: Engine) -> Iterator[None]:
                 )
         return
     lock = Path(f"{path}.lock")
+    if lock.is_symlink() or (lock.exists() and not lock.is_file()):
+        raise NoRoomError(
+            f"{lock} is a link, or no file. Locks are files that we make there: remove it."
+        )
     with FileLock(lock):
         yield
         # Whoever waits on the file that goes now will find the schema made.

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, MetaData, Table, select
+
+from sweep.store.column_types import check_columns, external_value
 
 if TYPE_CHECKING:
     from sweep.store.recording import Changes
@@ -24,16 +26,22 @@ REVISION = "v3.2.0.a"
 
 metadata = models.BaseModel.metadata
 
-studies = models.StudyModel.__table__
-study_directions = models.StudyDirectionModel.__table__
-study_user_attributes = models.StudyUserAttributeModel.__table__
-study_system_attributes = models.StudySystemAttributeModel.__table__
-trials = models.TrialModel.__table__
-trial_params = models.TrialParamModel.__table__
-trial_values = models.TrialValueModel.__table__
-trial_intermediate_values = models.TrialIntermediateValueModel.__table__
-trial_user_attributes = models.TrialUserAttributeModel.__table__
-trial_system_attributes = models.TrialSystemAttributeModel.__table__
+#: The same tables as we read them, each value checked: Optuna's own storages keep theirs.
+checked_metadata = MetaData()
+for _table in metadata.sorted_tables:
+    _table.to_metadata(checked_metadata)
+check_columns(checked_metadata)
+
+studies = checked_metadata.tables["studies"]
+study_directions = checked_metadata.tables["study_directions"]
+study_user_attributes = checked_metadata.tables["study_user_attributes"]
+study_system_attributes = checked_metadata.tables["study_system_attributes"]
+trials = checked_metadata.tables["trials"]
+trial_params = checked_metadata.tables["trial_params"]
+trial_values = checked_metadata.tables["trial_values"]
+trial_intermediate_values = checked_metadata.tables["trial_intermediate_values"]
+trial_user_attributes = checked_metadata.tables["trial_user_attributes"]
+trial_system_attributes = checked_metadata.tables["trial_system_attributes"]
 
 #: What marks a finite number in ``trial_values.value_type``, and in
 #: ``trial_intermediate_values.intermediate_value_type``.
@@ -195,7 +203,7 @@ def _params(
         distribution = parsed.get(text)
         if distribution is None:
             distribution = parsed[text] = json_to_distribution(text)
-        params[trial_id][name] = distribution.to_external_repr(value)
+        params[trial_id][name] = external_value(distribution, value)
         distributions[trial_id][name] = distribution
     return params, distributions
 

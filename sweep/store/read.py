@@ -1,6 +1,7 @@
 """What pages, tables and exports read: functions of an Engine that give frozen records.
 
-    studies, study                  every study, one study
+    studies, study_list, study      every study, with those that cannot be read, one study
+    n_trials                        how many trials a study has
     revision, revisions             whether anything of a study, or of any, is new
     made                            whether a study of that name is still the same one
     table, TableReader              all trials as columns; kept up to date
@@ -22,8 +23,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Engine, Row, Select, and_, case, func, or_, select, true
+from pydantic import ValidationError
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    true,
+)
 
+from sweep.errors import CorruptValueError
 from sweep.names import Outcome, Trainer
 from sweep.store import clock
 from sweep.store.lookup import (
@@ -32,6 +47,7 @@ from sweep.store.lookup import (
     lease_of,
     no_such_study,
     snapshot,
+    study_by_study,
     utc,
     utc_or_none,
 )
@@ -60,9 +76,11 @@ from sweep.store.records import (
     NumberDomain,
     Reconstruction,
     SeedResult,
+    StudyList,
     StudySummary,
     TrialDetail,
     TrialRow,
+    UnreadableStudy,
     WorkerRow,
 )
 from sweep.store.revisions import made, revision, revisions
@@ -98,11 +116,13 @@ __all__ = [
     "NumberDomain",
     "Reconstruction",
     "SeedResult",
+    "StudyList",
     "StudySummary",
     "TableReader",
     "TrialDetail",
     "TrialRow",
     "TrialTable",
+    "UnreadableStudy",
     "WorkerRow",
     "best",
     "best_so_far",
@@ -112,6 +132,7 @@ __all__ = [
     "events",
     "floors",
     "made",
+    "n_trials",
     "notes",
     "originals",
     "provenance",
@@ -123,6 +144,7 @@ __all__ = [
     "studies",
     "study",
     "study_file_text",
+    "study_list",
     "table",
     "trial",
     "trials",
@@ -134,9 +156,27 @@ _RATE_SECONDS = 60.0
 
 
 def studies(engine: Engine) -> list[StudySummary]:
-    """Every study, by name."""
+    """Every study that can be read, by name."""
+    return list(study_list(engine).studies)
+
+
+def study_list(engine: Engine) -> StudyList:
+    """Every study, those with values that cannot be read apart from the others."""
     with snapshot(engine) as connection:
-        return _summaries(connection, _STUDIES)
+        try:
+            return StudyList(studies=_summaries(connection, _STUDIES), unreadable=())
+        except (CorruptValueError, ValidationError):
+            pass
+        readable: list[StudySummary] = []
+        unreadable: list[UnreadableStudy] = []
+        for name, found in study_by_study(
+            connection, lambda of: _summaries(connection, _STUDIES.where(of))
+        ):
+            if isinstance(found, CorruptValueError):
+                unreadable.append(UnreadableStudy(name=name, reason=str(found)))
+            else:
+                readable += found
+        return StudyList(studies=readable, unreadable=unreadable)
 
 
 def study(engine: Engine, name: str) -> StudySummary:
@@ -146,6 +186,13 @@ def study(engine: Engine, name: str) -> StudySummary:
         if not found:
             raise no_such_study(connection, name)
         return found[0]
+
+
+def n_trials(engine: Engine, name: str) -> int:
+    """How many trials a study has, in whatever state."""
+    with snapshot(engine) as connection:
+        of_study = optuna_trials.c.study_id == find_study(connection, name)
+        return connection.execute(select(func.count()).where(of_study)).scalar_one()
 
 
 _STUDIES: Select[Any] = (
@@ -289,12 +336,28 @@ def best_so_far(engine: Engine) -> dict[str, list[tuple[int, float]]]:
 
     The same trials count as for ``best``; a study without any is left out.
     """
+    with snapshot(engine) as connection:
+        try:
+            return _best_so_far(connection, true())
+        except (CorruptValueError, ValidationError):
+            pass
+        found = study_by_study(connection, lambda of: _best_so_far(connection, of))
+        return {
+            name: steps[name]
+            for name, steps in found
+            if not isinstance(steps, CorruptValueError) and name in steps
+        }
+
+
+def _best_so_far(
+    connection: Connection, of_studies: ColumnElement[bool]
+) -> dict[str, list[tuple[int, float]]]:
     number, value = optuna_trials.c.number, trial_values.c.value
     before = func.min(value).over(
         partition_by=optuna_trials.c.study_id, order_by=number, rows=(None, -1)
     )
     placed = (
-        contenders(select(sweep_studies.c.study_id))
+        contenders(select(sweep_studies.c.study_id).where(of_studies))
         .with_only_columns(optuna_trials.c.study_id, number, value, before.label("before"))
         .subquery()
     )
@@ -305,9 +368,8 @@ def best_so_far(engine: Engine) -> dict[str, list[tuple[int, float]]]:
         .order_by(optuna_studies.c.study_name, placed.c.number)
     )
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    with snapshot(engine) as connection:
-        for name, of, best_value in connection.execute(query):
-            found[name].append((of, best_value))
+    for name, of, best_value in connection.execute(query):
+        found[name].append((of, best_value))
     return dict(found)
 
 

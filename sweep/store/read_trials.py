@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
-    json_to_distribution,
 )
 from optuna.trial import TrialState
 from sqlalchemy import (
@@ -38,6 +36,7 @@ from sqlalchemy import (
 )
 
 from sweep.errors import UsageError
+from sweep.store.column_types import as_distribution, external_value
 from sweep.store.lookup import find_study, find_trial, snapshot, utc
 from sweep.store.optuna_rows import FINITE_VALUE, stored_value
 from sweep.store.pareto import unbeaten
@@ -98,7 +97,9 @@ def trials(
     ``order_by`` is a key of ORDERS. UsageError for an unknown one, or an unknown state.
     """
     key = _order(order_by)
-    conditions = [] if states is None else [optuna_trials.c.state.in_(_states(states))]
+    conditions: list[ColumnElement[bool]] = (
+        [] if states is None else [optuna_trials.c.state.in_(_states(states))]
+    )
     if not include_invalid:
         conditions.append(_VALID)
     if numbers is not None:
@@ -247,7 +248,7 @@ def domains(engine: Engine, name: str) -> dict[str, Domain]:
         )
         found: dict[str, Domain] = {}
         for param, text in connection.execute(query):
-            found[param] = _wider(found.get(param), _domain(_distribution(text)))
+            found[param] = _wider(found.get(param), _domain(as_distribution(text)))
     return found
 
 
@@ -433,13 +434,8 @@ def _params(connection: Connection, chosen: Chosen | Sequence[int]) -> dict[int,
     )
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for trial_id, name, value, distribution in connection.execute(query):
-        found[trial_id][name] = _distribution(distribution).to_external_repr(value)
+        found[trial_id][name] = external_value(as_distribution(distribution), value)
     return found
-
-
-@lru_cache(maxsize=1024)
-def _distribution(text: str) -> BaseDistribution:
-    return json_to_distribution(text)  # a study has few, a row of every trial repeats them
 
 
 def _tags(connection: Connection, chosen: Chosen | Sequence[int]) -> dict[int, list[str]]:

@@ -100,6 +100,25 @@ class StudySummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnreadableStudy:
+    """A study in whose rows stands a value that cannot be read."""
+
+    name: str
+    #: What is wrong, where, and what would do.
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyList:
+    """The studies of a database."""
+
+    #: By name.
+    studies: Sequence[StudySummary]
+    #: They take nothing from the others.
+    unreadable: Sequence[UnreadableStudy]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialRow:
     """One trial, as tables and charts show it. Errors per pixel on the [0, 1] scale."""
 

@@ -8,11 +8,22 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, select, update
+from pydantic import ValidationError
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    bindparam,
+    select,
+    true,
+    update,
+)
 
-from sweep.errors import NotFoundError
+from sweep.errors import CorruptValueError, NotFoundError
 from sweep.store import clock
-from sweep.store.lookup import lease_of, no_such_study, snapshot
+from sweep.store.lookup import lease_of, no_such_study, snapshot, study_by_study
 from sweep.store.schema import studies, sweep_leases, sweep_studies, sweep_trials
 
 
@@ -62,9 +73,17 @@ def revision(engine: Engine, name: str) -> str:
 def revisions(engine: Engine) -> str:
     """The same for all studies together: it differs too when one is made or deleted."""
     with snapshot(engine) as connection:
-        rows = connection.execute(_state(connection).order_by(sweep_studies.c.study_id))
-        text = " ".join(_token(row) for row in rows)
+        try:
+            text = _tokens(connection, true())
+        except (CorruptValueError, ValidationError):
+            found = study_by_study(connection, lambda of: _tokens(connection, of))
+            text = " ".join(f"{name} {token}" for name, token in found)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def _tokens(connection: Connection, of_studies: ColumnElement[bool]) -> str:
+    query = _state(connection).where(of_studies).order_by(sweep_studies.c.study_id)
+    return " ".join(map(_token, connection.execute(query)))
 
 
 def made(engine: Engine, name: str) -> tuple[int, float]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from sweep.store import optuna_rows
+from sweep.store.column_types import check_columns
 
 sweep_metadata = MetaData()
 
@@ -285,6 +286,8 @@ sweep_floors = Table(
     Column("floors", JSON, nullable=False),
     Column("computed_at", Float, nullable=False),
 )
+
+check_columns(sweep_metadata)
 
 #: What belongs to one attempt at a trial: gone when the trial begins anew.
 TABLES_OF_AN_ATTEMPT = (

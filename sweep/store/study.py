@@ -4,7 +4,7 @@ import gc
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from sweep.names import CommandKind, Outcome
 from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
 from sweep.store.engine import insert_if_absent, writing
+from sweep.store.lookup import snapshot
 from sweep.store.optuna_rows import load_trials
 from sweep.store.recording import RecordingStorage
 from sweep.store.writer import Row, StudyWriter
@@ -114,14 +115,19 @@ def hold_study(
 
     Raises StudyHeldError while another coordinator lives, StoreError for a damaged study.
     """
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         study_id = find_study_id(connection, name)
     if study_id is None:
         raise StoreError(f"no study named {name!r}.")
     token = lease.take_or_wait(engine, study_id, name, waiting=waiting)
     held()
-    with _no_collection():
-        return _load(engine, study_id, name, token)
+    try:
+        with _no_collection():
+            return _load(engine, study_id, name, token)
+    except BaseException:
+        with suppress(StoreError), writing(engine) as connection:  # nobody will work under it
+            lease.release(connection, study_id, token)
+        raise
 
 
 def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
@@ -301,13 +307,13 @@ def _chunks(ids: Sequence[int]) -> Sequence[Sequence[int]]:
 
 def study_exists(engine: Engine, name: str) -> bool:
     """Whether there is a study of that name, ours or plain Optuna's."""
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         return find_study_id(connection, name) is not None
 
 
 def stored_study_file(engine: Engine, name: str) -> str | None:
     """The TOML a study was made with; None when there is no such study of ours."""
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         return connection.scalar(
             select(schema.sweep_studies.c.study_file)
             .join(schema.studies, schema.studies.c.study_id == schema.sweep_studies.c.study_id)
@@ -323,7 +329,7 @@ def update_study_file(writer: StudyWriter, text: str, settings: dict[str, Any]) 
 def invalid_trials(engine: Engine, study_id: int) -> frozenset[int]:
     """Numbers of the trials that users marked as invalid."""
     ours = schema.sweep_trials
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         return frozenset(
             connection.scalars(
                 select(ours.c.number).where(ours.c.study_id == study_id, ours.c.invalid)

@@ -28,11 +28,13 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from sweep.store.column_types import corrupt_rows
 from sweep.store.lookup import no_such_study, snapshot
-from sweep.store.records import METRICS
+from sweep.store.records import METRICS, STATES
 from sweep.store.schema import studies, sweep_studies, sweep_trials, trial_params, trial_values
 from sweep.store.schema import trials as optuna_trials
 from sweep.store.table import Choices, Column, Numbers, TrialTable, merged, states_of
+from sweep.studyfile import SETTINGS
 from sweep.trial import TrialConfig
 
 #: Rows that are turned into columns at once: bounds the memory that their plain values take.
@@ -113,7 +115,7 @@ def _look_again(connection: Connection, seen: _Seen, revision: int) -> _Seen:
     last_trial_id, found = seen.last_trial_id, []
     for rows in _new_rows(connection, seen):
         last_trial_id = max(last_trial_id, max(row.trial_id for row in rows))
-        found.append(_table(rows, objectives))
+        found.append(_checked_table(connection, rows, objectives))
     if not found:
         return replace(seen, revision=revision)
     searched = (*seen.table.searched, *_searched(connection, study_id, seen.revision))
@@ -189,6 +191,35 @@ def _searched(connection: Connection, study_id: int, after: int) -> list[str]:
     return [param.split(".")[-1] for param in connection.execute(query).scalars()]
 
 
+#: Columns that are read as they are stored, for speed, and checked as columns.
+_UNCHECKED = ("sweep_trials.config", "trials.state", "trials.number")
+
+
+def _checked_table(
+    connection: Connection, rows: Sequence[Row[Any]], objectives: tuple[str, ...]
+) -> TrialTable:
+    """As ``_table``; a CorruptValueError names the row that a column cannot be made with."""
+    try:
+        table = _table(rows, objectives)
+        if all(map(_fits, table.settings, table.settings.values())):
+            return table
+        raise ValueError("a setting that no trial can have")
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        for place in _UNCHECKED:
+            for corrupt in corrupt_rows(connection, place):
+                raise corrupt from error
+        raise
+
+
+def _fits(name: str, column: Column) -> bool:
+    """Whether a column has only values that the setting of this name takes; or none."""
+    setting = SETTINGS[name]
+    if isinstance(column, Choices):
+        return set(column.names) <= set(setting.choices or (False, True))
+    with np.errstate(invalid="ignore"):
+        return not bool(((column < setting.low) | (column > setting.high)).any())
+
+
 def _table(rows: Sequence[Row[Any]], objectives: tuple[str, ...]) -> TrialTable:
     """Rows as columns, in the order of their numbers."""
     rows = sorted(rows, key=lambda row: row.number)
@@ -201,7 +232,7 @@ def _table(rows: Sequence[Row[Any]], objectives: tuple[str, ...]) -> TrialTable:
         revision=0,
         objectives=objectives,
         numbers=np.array(columns["number"], dtype=np.int64),
-        states=states_of(columns["state"]),
+        states=_states(columns["state"]),
         values=np.column_stack(
             [_values(columns[f"value_{m}"], columns[f"kind_{m}"]) for m in range(len(objectives))]
         ),
@@ -217,6 +248,13 @@ def _table(rows: Sequence[Row[Any]], objectives: tuple[str, ...]) -> TrialTable:
     )
 
 
+def _states(names: Sequence[str]) -> Choices:
+    states = states_of(names)
+    if len(states.names) > len(STATES):
+        raise ValueError(f"state {states.names[-1]!r}")
+    return states
+
+
 def _values(numbers: Sequence[float | None], kinds: Sequence[str | None]) -> Numbers:
     return _numbers(
         [
@@ -229,7 +267,7 @@ def _values(numbers: Sequence[float | None], kinds: Sequence[str | None]) -> Num
 def _settings(texts: Sequence[str | None]) -> dict[str, Column]:
     # All in one text: a call of the parser for each would take half as long again. Pydantic's takes
     # half of the standard library's time.
-    configs = from_json(f"[{','.join(text or '{}' for text in texts)}]")
+    configs = from_json(f"[{','.join(text or '{}' for text in texts)}]", allow_inf_nan=False)
     return {
         name: _numbers(values) if name in _NUMERIC else Choices.of(values)
         for name in (field.name for field in fields(TrialConfig))

@@ -10,13 +10,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from optuna.trial import FrozenTrial
 from sqlalchemy import (
     Connection,
     Engine,
-    Table,
     bindparam,
     delete,
     insert,
@@ -235,7 +234,7 @@ class StudyWriter:
             (schema.trial_system_attributes, changes.system_attrs, "system_attrs"),
         ):
             rows = optuna_rows.attribute_rows(trials, noted, kind, ids)
-            _upsert(connection, cast(Table, table), ("trial_id", "key"), rows)
+            _upsert(connection, table, ("trial_id", "key"), rows)
         self._write_study_attributes(connection, changes)
         return new_ids
 
@@ -281,7 +280,7 @@ class StudyWriter:
                 {"study_id": self._study_id, "key": key, "value_json": json.dumps(values[key])}
                 for key in sorted(keys)
             ]
-            _upsert(connection, cast(Table, table), ("study_id", "key"), rows)
+            _upsert(connection, table, ("study_id", "key"), rows)
 
     def _write_ours(
         self, connection: Connection, rows: Rows, ids: Mapping[int, int]

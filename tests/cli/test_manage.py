@@ -277,7 +277,7 @@ def test_something_unexpected_is_one_line_and_no_traceback(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("at hunter2")
 
-    monkeypatch.setattr(read, "studies", broken)
+    monkeypatch.setattr(read, "study_list", broken)
     monkeypatch.setenv("SWEEP_STORAGE", "sqlite:///sweep.db")
     answer = cli("list")
     assert answer.code == 1

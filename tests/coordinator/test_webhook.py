@@ -6,7 +6,9 @@ import hmac
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -222,3 +224,34 @@ def test_a_url_that_is_not_http_is_refused_without_being_shown(url: str) -> None
 def test_a_secret_that_is_no_base64_is_refused() -> None:
     with pytest.raises(UsageError, match="base64"):
         Endpoint(url="https://host/", secret="whsec_!")
+
+
+@pytest.mark.parametrize(
+    "line", [b"HTTP/1.1 100 Continue\r\n\r\n", b"X-Header: 1\r\n"], ids=["continue", "header"]
+)
+def test_an_endpoint_that_never_comes_to_an_end_is_given_up_in_time(
+    line: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A socket's timeout begins again with each byte, so such an attempt had no end.
+    monkeypatch.setattr(webhook, "ATTEMPT_SECONDS", 0.5)
+    monkeypatch.setattr(webhook, "RETRY_SECONDS", ())
+    said: list[str] = []
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        connection, _ = server.accept()
+        with suppress(OSError), connection:
+            connection.recv(65536)
+            if b"100" not in line:
+                connection.sendall(b"HTTP/1.1 204 No Content\r\n")
+            while True:
+                connection.sendall(line)
+                time.sleep(0.05)
+
+    threading.Thread(target=answer, daemon=True).start()
+    hook = Webhook(Endpoint(url=f"http://127.0.0.1:{server.getsockname()[1]}/"), "x", said.append)
+    started = time.monotonic()
+    hook.close("study.finished", "finished", "over")
+    assert time.monotonic() - started < 3
+    assert said == ["webhook: 127.0.0.1: no answer within 0.5 s. study.finished was not told."]
+    server.close()

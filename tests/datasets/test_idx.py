@@ -1,6 +1,11 @@
 """Reading and writing IDX files, whole and broken."""
 
 import gzip
+import os
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +89,39 @@ def test_what_is_no_idx_file_is_refused_by_name(tmp_path: Path, content: bytes) 
 
 def test_a_file_that_cannot_be_read_is_a_data_error(tmp_path: Path) -> None:
     assert "cannot be read" in message_of(tmp_path)
+
+
+def test_a_gzip_file_is_unpacked_no_further_than_its_header_says(tmp_path: Path) -> None:
+    # 60 kB that would be 64 MB of zeros, behind a header of ten images.
+    packer = zlib.compressobj(9, wbits=31)
+    packed = packer.compress(struct.pack(">BBBBIII", 0, 0, 8, 3, 10, 28, 28))
+    packed += packer.compress(bytes(1 << 26)) + packer.flush()
+    (tmp_path / "bomb.gz").write_bytes(packed)
+    tracemalloc.start()
+    message = message_of(tmp_path / "bomb.gz")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "too long: 10 images of 28 x 28 take 7,856 bytes" in message
+    assert most < 1 << 20
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(2**32 - 1, 2**32 - 1, 0), (2**32 - 1, 2**32 - 1, 2**32 - 1), (10, 0, 28), (2**32 - 1,) * 4],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_header_that_no_file_can_keep_is_refused(
+    tmp_path: Path, shape: tuple[int, ...], pack: Callable[[bytes], bytes]
+) -> None:
+    header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
+    (tmp_path / "images").write_bytes(pack(header))
+    assert "the IDX header says" in message_of(tmp_path / "images")
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "images")
+    assert "not a regular file" in message_of(tmp_path / "images")
+
+
+def test_a_device_without_an_end_is_refused() -> None:
+    assert "not a regular file" in message_of(Path("/dev/zero"))

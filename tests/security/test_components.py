@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dash import Input, Output, Patch, html
 from flask.testing import FlaskClient
-from sqlalchemy import JSON, Table, update
+from sqlalchemy import Table, update
 
 from benchmarks.page_client import Answer, components_of
 from benchmarks.synthetic import add_study
@@ -15,6 +15,7 @@ from sweep.dashboard.application import Application
 from sweep.errors import SweepError
 from sweep.report import render
 from sweep.store import annotate, schema
+from sweep.store.column_types import is_json
 from sweep.store.engine import Engine, writing
 from tests.dashboard.asking import PAGES, dashboard_of
 from tests.store_factories import sqlite_store
@@ -121,7 +122,7 @@ JSON_COLUMNS = [
     (table, column.name)
     for table in schema.sweep_metadata.sorted_tables
     for column in table.columns
-    if isinstance(column.type, JSON)
+    if is_json(column)
 ]
 
 

@@ -137,3 +137,51 @@ def test_a_weights_file_that_somebody_replaced_is_refused(
     assert answer.code == 9
     assert "not the weights of a trial" in answer.err
     assert not (tmp_path / "run").exists()
+
+
+def test_deleting_goes_on_past_an_id_that_is_a_folder(cli: Cli, tmp_path: Path) -> None:
+    engine = sqlite_store(tmp_path)
+    study_id = add_study(engine)
+    folder = artifact_folder(engine.url)
+    (folder / "unreferenced").mkdir(parents=True)
+    (folder / "kept").touch()
+    add_trial(engine, study_id, 0, 0.5, artifact_id="unreferenced")
+    add_trial(engine, study_id, 1, 0.5, artifact_id="kept")
+    answer = cli("delete", "study", "--yes")
+    assert answer.code == 0 and "left alone" in answer.err and "1 file of weights" in answer.err
+    assert (folder / "unreferenced").is_dir() and not (folder / "kept").exists()
+    assert cli("status", "study").code == 3
+
+
+@pytest.mark.parametrize("artifact_id", ["../sweep.db", "unreferenced", "link", "pipe"])
+def test_doctor_finds_an_id_that_is_no_file_of_the_folder(
+    artifact_id: str, cli: Cli, tmp_path: Path
+) -> None:
+    engine = sqlite_store(tmp_path)
+    add_trial(engine, add_study(engine), 0, artifact_id=artifact_id, state="WAITING")
+    folder = artifact_folder(engine.url)
+    (folder / "unreferenced").mkdir(parents=True)
+    (folder / "link").symlink_to(tmp_path / "sweep.db")
+    os.mkfifo(folder / "pipe")
+    answer = cli("doctor", "study", "--json")
+    assert answer.code == 12
+    assert "weights" in {finding["check"] for finding in answer.json}
+
+
+@pytest.mark.parametrize("make", ["pipe", "link", "folder", "zeros"])
+def test_what_is_no_file_of_weights_is_not_read(make: str, cli: Cli, tmp_path: Path) -> None:
+    engine = with_weights(tmp_path, b"")
+    path = artifact_folder(engine.url) / "w"
+    path.unlink()
+    match make:
+        case "pipe":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to(tmp_path / "sweep.db")
+        case "folder":
+            path.mkdir()
+        case "zeros":
+            path.symlink_to("/dev/zero")
+    answer = cli("reconstruct", "study", "0")
+    assert answer.code in (3, 9) and "sweep.db.artifacts/w: " in answer.err
+    assert "Traceback" not in answer.err and len(answer.err.splitlines()) == 1

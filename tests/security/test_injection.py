@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from benchmarks.synthetic import add_study
 from sweep.dashboard import create_app
-from sweep.figures.spreadsheet import harmless
+from sweep.figures.spreadsheet import csv_text, harmless
 from sweep.report import render
 from sweep.store import schema
 from sweep.store.engine import Engine, writing
@@ -47,13 +47,6 @@ def poisoned(folder: Path, text: str) -> Engine:
                 settings=_said(rows.settings, text), provenance=_said(rows.provenance, text)
             )
         )
-        for row in connection.execute(schema.sweep_trials.select()).all():
-            config = {**row.config, "activation": text, "loss": text}
-            connection.execute(
-                update(schema.sweep_trials)
-                .where(schema.sweep_trials.c.trial_id == row.trial_id)
-                .values(config=config)
-            )
     return engine
 
 
@@ -127,6 +120,47 @@ def test_a_number_and_a_plain_text_stay_as_they_are(value: Any) -> None:
     assert harmless(value) == value
 
 
-@pytest.mark.parametrize("value", ["-1.5 -2", "-1+1", "--1", "-inf", "-1.5\n=1"])
+@pytest.mark.parametrize("value", ["-1.5 -2", "-1+1", "--1", "-inf"])
 def test_what_only_begins_like_a_number_does_not(value: str) -> None:
     assert harmless(value) == f"'{value}"
+
+
+#: Texts that begin a formula where a program, or a locale with another separator, begins a cell.
+HIDDEN = {
+    "a carriage return": "ok\r=1+1",
+    "a line end of Windows": "ok\r\n=1+1",
+    "a line feed": "ok\n@SUM(1)",
+    "a semicolon": "x;=1+1",
+    "a semicolon and a blank": "x; -1+1",
+    "a tab": "x\t＝1+1",
+    "a quote before a semicolon": '";=1+1',
+    "a quote before the sign": '"=1+1',
+    "a blank before the sign": " =1+1",
+    "a byte order mark": "\ufeff=1+1",
+    "a number before a line": "-1.5\n=1",
+}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("how", HIDDEN)
+def test_no_locale_finds_a_formula_in_the_middle_of_a_text(how: str, separator: str) -> None:
+    written = csv_text([["number", "note"], [7, HIDDEN[how]]])
+    # As a program reads it that takes quotes for what they are, and as one that does not.
+    quoted = [c for line in csv.reader(io.StringIO(written), delimiter=separator) for c in line]
+    plain = [cell for line in written.splitlines() for cell in line.split(separator)]
+    begun = [cell.lstrip(' "\ufeff\t') for cell in (*quoted, *plain)]
+    assert not [cell for cell in begun if cell.startswith(("=", "@", "+", "-", "＝"))]
+
+
+def test_a_note_with_a_carriage_return_begins_no_row(cli: Cli, tmp_path: Path) -> None:
+    sqlite = sqlite_store(tmp_path)
+    add_study(sqlite, "study", 3)
+    assert cli("note", "study", "ok\r=cmd|'/C calc'!A0", "--trial", "1").code == 0
+    rows = [*csv.reader(io.StringIO(cli("export", "study").out))]
+    assert len(rows) == 4 and not [row for row in rows if row[0].startswith("=")]
+    lines = (
+        create_app(sqlite)
+        .server.test_client()
+        .get("/api/trials.csv", query_string={"study": "study", "columns": "number,note"})
+    )
+    assert len([*csv.reader(io.StringIO(lines.get_data(as_text=True)))]) == 4

@@ -13,7 +13,7 @@ from docs.generate_cli import commands
 from sweep.cli.application import app
 from sweep.launch.local import LocalLauncher
 from sweep.store import engine as store_engine
-from sweep.store import schema
+from sweep.store import optuna_rows, schema
 from sweep.store.engine import shown, storage_url
 from sweep.store.migrate import open_store
 from tests.cli_runner import Answer, Cli
@@ -153,7 +153,7 @@ def test_no_row_of_the_database_holds_its_password(
     monkeypatch.setenv("SWEEP_STORAGE", postgres_url)
     assert cli("start", "x.toml", "--workers", "1").code == 0
     assert cli("resume", "x", "--trials", "4", "--workers", "1").code == 0
-    tables = [*schema.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables]
+    tables = [*optuna_rows.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables]
     with open_store(postgres_url).connect() as connection:
         rows = [repr(row) for t in tables for row in connection.execute(select(t))]
     assert len(rows) > 20

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from benchmarks.page_client import Dashboard
 from benchmarks.synthetic import add_study
 from sweep import datasets
-from sweep.store import annotate, schema
+from sweep.store import annotate, optuna_rows, schema
 from sweep.store.engine import Engine, writing
 from tests.dashboard.asking import answers, dashboard_of, targets
 from tests.store_factories import sqlite_store
@@ -35,7 +35,7 @@ def engine(tmp_path: Path) -> Engine:
 
 def content(engine: Engine) -> dict[str, list[Any]]:
     """Every row of every table."""
-    tables = {*schema.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables}
+    tables = {*optuna_rows.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables}
     with engine.connect() as connection:
         return {of.name: [*map(tuple, connection.execute(select(of)))] for of in tables}
 

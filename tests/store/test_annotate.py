@@ -46,6 +46,25 @@ def test_the_newest_note_counts_and_the_others_stay(engine: Engine) -> None:
     assert read.study(engine, "study").note == "of the study"
 
 
+def test_a_note_that_is_removed_leaves_the_one_before_it(store: Engine) -> None:
+    add_trial(store, add_study(store), 0)
+    for said in ("first", "second"):
+        annotate.note(store, "study", said, 0)
+    annotate.note(store, "study", "of the study")
+    assert annotate.remove_note(store, "study", 0)
+    assert read.trials(store, "study")[0].note == "first"
+    assert annotate.remove_note(store, "study", 0)
+    assert not annotate.remove_note(store, "study", 0)
+    assert read.study(store, "study").note == "of the study"
+
+
+def test_a_note_has_a_longest_length(engine: Engine) -> None:
+    add_study(engine)
+    annotate.note(engine, "study", "x" * annotate.MAX_NOTE)
+    with pytest.raises(UsageError, match="4,001 characters; a note has at most 4,000"):
+        annotate.note(engine, "study", "x" * (annotate.MAX_NOTE + 1))
+
+
 def test_a_tag_is_set_once_and_taken_off_once(engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0)
     assert annotate.tag(engine, "study", "paper", 0)

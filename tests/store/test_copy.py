@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import JSON, Engine, Text, cast, null, select, update
 
 from sweep.errors import NotFoundError, StudyHeldError, UsageError
-from sweep.store import annotate, copy, read, schema
+from sweep.store import annotate, copy, optuna_rows, read, schema
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import writing
 from sweep.store.study import hold_study
@@ -54,7 +54,7 @@ def contents(engine: Engine, name: str) -> dict[str, list[dict[str, Any]]]:
             for row in connection.execute(select(schema.trials).where(of_study))
         }
         found = {}
-        for table in [*schema.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables]:
+        for table in [*optuna_rows.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables]:
             if table.name in SHARED:
                 continue
             columns = [
@@ -210,15 +210,28 @@ def test_weights_lie_in_the_other_folder_and_lost_ones_are_told(
     assert artifact_path(target.url, "kept").read_bytes() == b"weights"
 
 
-def test_floors_come_along_and_those_that_are_there_stay(stores: tuple[Engine, Engine]) -> None:
+def test_floors_of_the_studys_data_come_along_and_those_that_are_there_stay(
+    stores: tuple[Engine, Engine],
+) -> None:
+    source, target = stores
+    add_study(source)  # whose provenance names data of this checksum
+    new, known = (f"2:{'0' * 64}:{fraction}:0:all" for fraction in (0.1, 0.2))
+    for key in (new, known):
+        annotate.put_floors(source, key, {"entropy": 0.1})
+    annotate.put_floors(target, known, {"entropy": 0.2})
+    copy.copy_study(source, target, "study")
+    assert read.floors(target, new) == {"entropy": 0.1}
+    assert read.floors(target, known) == {"entropy": 0.2}
+
+
+def test_floors_of_other_data_stay_where_they_are(stores: tuple[Engine, Engine]) -> None:
+    # They decide what verdicts say of every study of those data.
     source, target = stores
     add_study(source)
-    for key in ("new", "known"):
-        annotate.put_floors(source, key, {"entropy": 0.1})
-    annotate.put_floors(target, "known", {"entropy": 0.2})
+    other = f"2:{'5' * 64}:0.1:0:all"
+    annotate.put_floors(source, other, {"entropy": 0.1})
     copy.copy_study(source, target, "study")
-    assert read.floors(target, "new") == {"entropy": 0.1}
-    assert read.floors(target, "known") == {"entropy": 0.2}
+    assert read.floors(target, other) is None
 
 
 def test_more_trials_than_are_read_at_a_time_keep_their_order(

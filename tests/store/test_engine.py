@@ -1,5 +1,6 @@
 """Which database, and what its errors say."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -200,3 +201,67 @@ def test_a_role_that_may_not_write_is_told_so_and_not_that_this_is_a_bug(
         with owner.begin() as connection:
             connection.execute(text("DROP OWNED BY reader"))
             connection.execute(text("DROP ROLE reader"))
+
+
+_ENDLESS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"
+
+
+def test_a_statement_of_sqlite_that_never_ends_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.store.engine.STATEMENT_SECONDS", 0.2)
+    engine = open_store(f"sqlite:///{tmp_path / 'x.db'}", create=True)
+    with engine.connect() as connection:
+        with pytest.raises(StoreError, match="longer than 0.2 s"):
+            connection.execute(text(_ENDLESS))
+        assert connection.scalar(text("SELECT 1")) == 1
+
+
+def test_rows_that_are_taken_slowly_have_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.store.engine.STATEMENT_SECONDS", 5)
+    monkeypatch.setattr("sweep.store.engine.time.monotonic", iter(range(0, 10**9, 100)).__next__)
+    engine = open_store(f"sqlite:///{tmp_path / 'x.db'}", create=True)
+    rows = "(SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 50000)"
+    few = f"WITH RECURSIVE r(n) AS {rows} SELECT n FROM r"
+    with engine.connect() as connection:
+        assert len(connection.execute(text(few)).all()) == 50_000
+
+
+def test_texts_of_sqlite_itself_that_are_no_utf_8_are_a_store_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    engine = open_store(f"sqlite:///{path}", create=True)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"CREATE TABLE sweep_notes", b"CREATE T\xffBLE sweep_notes"))
+    with pytest.raises(StoreError, match=r"x\.db"):
+        open_store(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_passwords_file_that_everybody_can_read_is_warned_of(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "password"
+    path.write_text("secret\n")
+    path.chmod(mode)
+    monkeypatch.setenv("SWEEP_STORAGE_PASSWORD_FILE", str(path))
+    assert storage_url("postgresql://me@host/x").password == "secret"
+    assert ("everybody on this machine can read it" in caplog.text) == (mode == 0o644)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large"])
+def test_a_passwords_file_that_is_none_is_refused_at_once(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("/dev/zero") if kind == "device" else tmp_path / "password"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "large":
+        path.write_text("x" * 5000)
+    monkeypatch.setenv("SWEEP_STORAGE_PASSWORD_FILE", str(path))
+    with pytest.raises(StoreError, match="SWEEP_STORAGE_PASSWORD_FILE"):
+        storage_url("postgresql://me@host/x")

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -155,3 +156,24 @@ def test_the_revisions_known_without_alembic_are_those_it_knows() -> None:
     config.set_main_option("script_location", "sweep:store/migrations")
     script = ScriptDirectory.from_config(config)
     assert revisions() == [one.revision for one in script.walk_revisions()][::-1]
+
+
+def test_a_view_in_the_place_of_a_table_is_refused(tmp_path: Path) -> None:
+    # It would run what somebody else wrote each time it is read, without an end perhaps.
+    path = tmp_path / "x.db"
+    open_store(f"sqlite:///{path}", create=True).dispose()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE sweep_notes")
+        connection.execute("CREATE VIEW sweep_notes AS SELECT 1 AS note_id")
+        connection.commit()
+    with pytest.raises(StoreError, match="sweep_notes should be a table, but is a view"):
+        open_store(f"sqlite:///{path}")
+
+
+def test_a_link_in_the_place_of_the_lock_is_told_and_left_alone(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "x.db.lock").symlink_to(victim)
+    with pytest.raises(NoRoomError, match=r"x\.db\.lock is a link"):
+        open_store(f"sqlite:///{tmp_path / 'x.db'}", create=True)
+    assert victim.read_text() == "precious"

@@ -16,6 +16,7 @@ from benchmarks.synthetic import add_study as add_synthetic
 from sweep.errors import NotFoundError
 from sweep.names import Activation
 from sweep.store import annotate, read, table_reader
+from sweep.store.checks.found import OUTCOMES
 from sweep.store.migrate import open_store
 from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
 from sweep.store.table import Choices, TrialTable
@@ -228,7 +229,7 @@ class Life:
             value = self._dice.random() if state == TrialState.COMPLETE else None
             self._study.tell(trial, value, state=state)
             row = self._rows.rows.trials.setdefault(number, {})
-            row.update(outcome=state.name.lower(), val_mse=value)
+            row.update(outcome=OUTCOMES[state][0], val_mse=value)
 
     def restart(self) -> None:
         if self._running:

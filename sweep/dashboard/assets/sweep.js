@@ -116,9 +116,12 @@
   function cell(value) {
     if (value === null || value === undefined) return "";
     let text = plain(String(value));
-    // A spreadsheet would take a text that begins so for a formula: as in figures/spreadsheet.py.
-    const formula = /^[=+\-@\t\r\n＝＋－＠]/.test(text) && !/^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(text);
-    if (typeof value === "string" && formula) text = "'" + text;
+    // What a spreadsheet would take for a formula: as in figures/spreadsheet.py.
+    if (typeof value === "string" && !/^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(text)) {
+      const formula = /(^|[;\t\n|])([\s"'\ufeff\u200b]*)(?=[=+\-@＝＋－＠])/g;
+      const safe = text.replace(/\r\n?/g, "\n").replace(formula, "$1'$2");
+      text = safe === text && /^[\t\n]/.test(text) ? "'" + text : safe;
+    }
     return /[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
   }
 

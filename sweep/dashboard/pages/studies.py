@@ -21,7 +21,7 @@ from sweep.figures.sentences import count
 from sweep.figures.sparkline import sparkline_svg
 from sweep.store import read
 from sweep.store.engine import shown
-from sweep.store.records import StudySummary
+from sweep.store.records import StudyList, StudySummary, UnreadableStudy
 
 #: More rows than this are found by searching: a longer page would be no better to read.
 MAX_ROWS = 200
@@ -82,6 +82,7 @@ def layout(view: View, place: Place) -> Any:
                 hidden=not found.studies,
             ),
             html.Div(found.empty, id="studies-empty"),
+            html.Div(unreadable(found), id="studies-unreadable"),
             html.P(f"Database: {shown(view.engine.url)}", className="note storage"),
             dcc.Store(id="studies-sort", data=place.query.get("sort", "")),
             dcc.Store(id="studies-shown", data=marks(found.studies)),
@@ -99,6 +100,7 @@ def register(app: Dash, view: View) -> None:
         Output("studies-summary", "children"),
         Output("studies-empty", "children"),
         Output("studies-table", "hidden"),
+        Output("studies-unreadable", "children"),
         Input("revision", "data"),
         Input("studies-search", "value"),
         Input("studies-sort", "data"),
@@ -114,6 +116,7 @@ def register(app: Dash, view: View) -> None:
             found.summary,
             found.empty,
             not found.studies,
+            unreadable(found),
         )
 
     # On its own: ``query`` is on every page, and so a callback of it may not listen to what is on
@@ -156,18 +159,36 @@ class Found(NamedTuple):
     summary: str
     #: What stands in the place of no rows.
     empty: Any
+    #: Those that cannot be read, whatever is searched.
+    unreadable: Sequence[UnreadableStudy] = ()
 
 
 def gather(view: View, search: str, sort: str) -> Found:
     """The studies that match a search, sorted."""
-    every = read.studies(view.engine)
+    stored = read.study_list(view.engine)
+    every = stored.studies
     matching = ordered([study for study in every if matches(study, search)], sort)
     steps = read.best_so_far(view.engine) if matching else {}
     return Found(
         studies=[Listed(study, steps.get(study.name, ())) for study in matching[:MAX_ROWS]],
         summary=summary(every, matching),
-        empty=None if matching else _nothing(search) if every else _first_steps(view),
+        empty=_empty(view, search, stored) if not matching else None,
+        unreadable=stored.unreadable,
     )
+
+
+def _empty(view: View, search: str, stored: StudyList) -> Any:
+    if stored.studies:
+        return _nothing(search)
+    return None if stored.unreadable else _first_steps(view)
+
+
+def unreadable(found: Found) -> list[Any]:
+    """A card for each study that cannot be read, with what is wrong."""
+    return [
+        html.Div([html.B(study.name), html.P(study.reason)], className="card", role="alert")
+        for study in found.unreadable
+    ]
 
 
 def matches(study: StudySummary, search: str) -> bool:

@@ -3,8 +3,6 @@
 Notation: K trials in the table, n of them shown.
 """
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -17,7 +15,7 @@ from sweep.dashboard.parts import grid_columns, states
 from sweep.dashboard.parts.grid_columns import WRITTEN
 from sweep.errors import UsageError
 from sweep.figures.axes import axis_of
-from sweep.figures.spreadsheet import harmless
+from sweep.figures.spreadsheet import csv_text
 from sweep.store.read_beside import Remarks
 from sweep.store.table import TrialTable
 
@@ -108,16 +106,9 @@ def _read_written(part: TrialTable, columns: Sequence[str], read: Read) -> Mappi
 
 def csv_lines(table: TrialTable, rows: Rows, columns: Sequence[str], read: Read) -> Iterator[str]:
     """The rows as CSV, some thousand lines at a time."""
-    yield _csv([columns])
+    yield csv_text([columns])
     for first in range(0, len(rows), _CSV_LINES):
         part = table.where(rows[first : first + _CSV_LINES])
         written = _read_written(part, columns, read)
         cells = [grid_columns.plain(part, name, written) for name in columns]
-        yield _csv(zip(*cells, strict=True))
-
-
-def _csv(lines: Any) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([harmless(value) for value in line] for line in lines)
-    return text.getvalue()
+        yield csv_text(zip(*cells, strict=True))

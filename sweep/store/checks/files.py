@@ -24,13 +24,13 @@ def find_weights(study: Study) -> Iterator[Finding]:
         )
         return
     for row in rows:
-        if not (study.folder / row.artifact_id).is_file():
+        if not artifacts.has_artifact(study.folder, row.artifact_id):
             yield Finding(
                 check="weights",
                 number=row.number,
                 trial_id=row.trial_id,
                 item=row.artifact_id,
-                what=f"its weights, {study.folder / row.artifact_id}, are not there",
+                what=f"its weights, {row.artifact_id} in {study.folder}, are no file there",
                 remedy="--repair forgets them",
             )
 

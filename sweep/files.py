@@ -1,0 +1,48 @@
+"""Reading files that somebody else may have put there: regular ones, up to a size."""
+
+import errno
+import logging
+import os
+import stat
+from pathlib import Path
+
+from sweep.errors import DataError
+
+_LARGEST_SECRET = 4096
+_LOG = logging.getLogger(__name__)
+
+
+def read_regular(path: Path, largest: int, *, follow_links: bool = True) -> bytes:
+    """A regular file's content. Raises OSError, and DataError for a pipe, a device or too much.
+
+    Opening neither waits for a pipe's other end nor, without ``follow_links``, leaves the folder.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise DataError(f"{path}: not a regular file but a link.") from error
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError(f"{path}: not a regular file but a pipe, socket or device.")
+        if found.st_size > largest:
+            raise DataError(f"{path}: larger than {largest:,} bytes, which is the most it can be.")
+        return file.read(found.st_size)
+
+
+def read_secret(path: Path) -> str:
+    """The text of a file that holds a password, without blanks around it.
+
+    Warns where everybody on this machine may read the file. Raises OSError and UnicodeDecodeError,
+    and DataError for what is no regular file or too large for a password.
+    """
+    content = read_regular(path, _LARGEST_SECRET)
+    # In a container, /run/secrets is there for its one user, whatever the modes.
+    if path.stat().st_mode & stat.S_IROTH and not path.absolute().is_relative_to("/run/secrets"):
+        _LOG.warning("%s: everybody on this machine can read it: chmod 600 keeps it.", path)
+    return content.decode().strip()

@@ -1,0 +1,20 @@
+"""Values that are not of their columns' types, which nothing of ours writes."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from sweep.store.checks.found import Finding
+from sweep.store.column_types import checked_places, corrupt_rows
+
+
+def find_values(connection: Connection, study_id: int) -> Iterator[Finding]:
+    """Every value of the study's rows that cannot be read."""
+    for place in checked_places():
+        for corrupt in corrupt_rows(connection, place, study_id):
+            yield Finding(
+                check="unreadable",
+                what=f"{corrupt.place} of {corrupt.row}: {corrupt.why}",
+                remedy="put a backup back, or delete the study",
+                repairable=False,
+            )

@@ -1,0 +1,466 @@
+"""Column types that check what they read: whoever else writes to a database, its values are ours.
+
+Every column of every table has a Python type here, and each value that is read is held against it,
+before anything is made of it: a number is finite and in range, a text is a text of bearable length,
+JSON has the shape of what we write. What does not fit is a CorruptValueError that names the study,
+the table, the row and the column.
+
+pydantic-core does the checking and parses the JSON, in less time than the standard library parses.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from datetime import datetime
+from functools import cache, cached_property, lru_cache
+from math import isfinite
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
+from optuna.distributions import BaseDistribution, json_to_distribution
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+from pydantic_core import from_json
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    Enum,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    String,
+    select,
+    text,
+)
+from sqlalchemy import column as sql_column
+from sqlalchemy import table as sql_table
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from typing_extensions import TypedDict
+
+from sweep.errors import CorruptValueError
+from sweep.names import Outcome, Trainer
+from sweep.studyfile.file import SECTIONS
+from sweep.studyfile.settings import SETTINGS, Setting
+from sweep.trial import Accuracies, Decomposition, Diagnostics, Probe, TrialConfig
+
+#: Characters of a text, and of a JSON column; bytes of a picture. Far above anything we write.
+LONGEST_TEXT, LONGEST_JSON, LARGEST_BLOB = 1_000_000, 4_000_000, 16_000_000
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+_CLOSED = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+_OPEN = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
+_LONGEST_SHOWN = 80
+
+
+class Checked(TypeDecorator[Any]):
+    """A column's own type, and a check of every value that is read from it."""
+
+    impl = TypeEngine
+    cache_ok = True
+
+    def __init__(self, inner: TypeEngine[Any], place: str) -> None:
+        #: What the database stores; binds and compares as ever.
+        self.inner = self.impl = inner  # type: ignore[assignment]
+        #: ``table.column``
+        self.place = place
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        """Checks a value: made when the first one is read, for that takes a millisecond."""
+        of: Any = COLUMNS.get(self.place) or _type_of(self)
+        return TypeAdapter(of | None, config=ConfigDict(title=self.place, **_STRICT))
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """As the inner type does: a JSON column's keys are no JSON."""
+        return self.inner.coerce_compared_value(op, value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """What SQLAlchemy calls with each value that it writes: what is not finite becomes NULL."""
+        encode = self.impl_instance.bind_processor(dialect)
+        if not isinstance(self.inner, Float | JSON):
+            return encode
+        if encode is None:
+            return _finite
+        return lambda value: encode(_finite(value))
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], Any]:
+        """What SQLAlchemy calls with each value that it reads."""
+        check = self.adapter.validator.validate_python
+        decode: Any = self.impl_instance.result_processor(dialect, coltype)
+        if isinstance(self.inner, JSON) and dialect.name == "sqlite":
+            decode = decoded
+        elif decode is None or isinstance(self.inner, LargeBinary):  # bytes(5) is five zeros
+            return check  # its errors say the place by their title; a call less for each value
+
+        def process(value: Any) -> Any:
+            try:
+                return None if value is None else check(decode(value))
+            except ValidationError:
+                raise
+            except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+                raise CorruptValueError(self.place, why(error, value)) from error
+
+        return process
+
+
+def decoded(stored: Any) -> Any:
+    """A stored JSON text as plain values. Raises ValueError."""
+    if not isinstance(stored, str):  # SQLite makes a number of what looks like one
+        return stored
+    if len(stored) > LONGEST_JSON:
+        raise ValueError(f"{len(stored):,} characters of JSON, at most {LONGEST_JSON:,} can be")
+    return from_json(stored, allow_inf_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The value, or None for a number that is not finite, and for a record with one in it."""
+    match value:
+        case float():
+            return value if isfinite(value) else None
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
+        case dict():
+            found = {key: _finite(inner) for key, inner in value.items()}
+            lost = any(found[key] is None for key in value if value[key] is not None)
+            return None if lost else found
+    return value
+
+
+def why(error: Exception, value: Any) -> str:
+    """What is wrong with a value, in a few words."""
+    if not isinstance(error, ValidationError):
+        return f"{_shown(value)}: {shortened(str(error))}"
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    said = first["msg"][:1].lower() + first["msg"][1:]
+    given = "" if first["type"] == "json_invalid" else f", found {_shown(first['input'])}"
+    return f"{where}{': ' if where else ''}{said}{given}"
+
+
+def _shown(value: Any) -> str:
+    """A value, or what it is where it is long."""
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, dict | list | tuple):
+        return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value):,}"
+    if isinstance(value, str):
+        value = value[:_LONGEST_SHOWN]  # repr of a long one takes long
+    return shortened(repr(value))
+
+
+def shortened(said: str) -> str:
+    """Cut where a message has no room for more."""
+    return said if len(said) <= _LONGEST_SHOWN else said[:_LONGEST_SHOWN] + "…"
+
+
+@contextmanager
+def located(connection: Connection) -> Iterator[None]:
+    """Say of a corrupt value that the block comes across which study's and which row's it is."""
+    try:
+        yield
+    except ValidationError as error:
+        if error.title not in _CHECKED:
+            raise
+        raise _find(connection, error.title, why(error, None)) from error
+    except CorruptValueError as error:
+        if error.study is not None or error.row:
+            raise
+        raise _find(connection, error.place, error.why) from error
+
+
+def _find(connection: Connection, place: str, reason: str) -> CorruptValueError:
+    found = next(corrupt_rows(connection, place), None)
+    return found or CorruptValueError(place, reason)
+
+
+def corrupt_rows(
+    connection: Connection, place: str, study_id: int | None = None
+) -> Iterator[CorruptValueError]:
+    """Every value of a column that does not fit it, of one study or of all, told row by row."""
+    column = _CHECKED[place]
+    kind = column.type.dialect_impl(connection.dialect)
+    decode: Any = kind.result_processor(connection.dialect, None)
+    keys = dict.fromkeys(key.name for key in column.table.primary_key)
+    keys |= dict.fromkeys(name for name in ("study_id", "trial_id") if name in column.table.c)
+    # By names alone, without types: whatever stands in a row is read, keys too.
+    check_row, beside = _ROW_CHECKS.get(place, (None, ()))
+    names = dict.fromkeys((*keys, column.name, *beside))
+    query = select(sql_table(column.table.name, *map(sql_column, names)))
+    for row in connection.execute(query).mappings():
+        try:
+            decode(row[column.name])
+            if check_row is not None:
+                check_row(row)
+        except (CorruptValueError, ValidationError) as error:
+            reason = error.why if isinstance(error, CorruptValueError) else why(error, None)
+            whose = _owner(connection, row)
+            if study_id is None or whose.study_id in (study_id, None):
+                said = ", ".join(f"{key} {row[key]!s:.20}" for key in keys)
+                yield CorruptValueError(place, reason, study=whose.name, row=whose.trial or said)
+
+
+class _Owner(NamedTuple):
+    """Whose row it is, as far as that can be told."""
+
+    study_id: int | None = None
+    name: str | None = None
+    trial: str | None = None
+
+
+def _owner(connection: Connection, row: RowMapping) -> _Owner:
+    study_id, trial = row.get("study_id"), None
+    if row.get("trial_id") is not None:
+        query = text("SELECT study_id, number FROM trials WHERE trial_id = :id")
+        found = connection.execute(query, {"id": row["trial_id"]}).one_or_none()
+        if found is not None:
+            study_id, trial = found.study_id, f"trial {found.number!s:.20}"
+    query = text("SELECT study_name FROM studies WHERE study_id = :id")
+    name = connection.execute(query, {"id": study_id}).scalar_one_or_none()
+    return _Owner(study_id, name if isinstance(name, str) else None, trial)
+
+
+def check_columns(tables: MetaData) -> None:
+    """Give every column of these tables a type that checks.
+
+    Keys are left out, by which a database numbers rows and joins them: those that are no numbers of
+    its own join nothing.
+    """
+    for of in tables.sorted_tables:
+        for column in of.columns:
+            is_key = column.foreign_keys or list(of.primary_key) == [column]
+            if not (is_key and isinstance(column.type, Integer)):
+                place = f"{of.name}.{column.name}"
+                column.type = Checked(column.type, place)
+                _CHECKED[place] = column
+
+
+def is_json(column: Column[Any]) -> bool:
+    """The column holds JSON."""
+    return isinstance(getattr(column.type, "inner", column.type), JSON)
+
+
+def from_text(column: Column[Any], stored: str) -> Any:
+    """A JSON column's value from its text. Raises CorruptValueError."""
+    kind = column.type
+    assert isinstance(kind, Checked)
+    try:
+        return kind.adapter.validator.validate_python(decoded(stored))
+    except (ValueError, RecursionError) as error:
+        raise CorruptValueError(kind.place, why(error, stored)) from error
+
+
+def checked_places() -> list[str]:
+    """Every column whose values are checked: ``table.column``."""
+    return list(_CHECKED)
+
+
+_CHECKED: dict[str, Column[Any]] = {}
+
+
+# --- what each column holds ------------------------------------------------------------------
+
+Text: TypeAlias = Annotated[str, MaxLen(LONGEST_TEXT)]
+Count: TypeAlias = Annotated[int, Ge(0), Le(2**63 - 1)]
+Whole: TypeAlias = Annotated[int, Ge(-(2**63)), Le(2**63 - 1)]
+#: Of an error, a loss or a duration.
+Amount: TypeAlias = Annotated[float, Ge(0)]
+Share: TypeAlias = Annotated[float, Ge(0), Le(1)]
+#: Seconds since the epoch that a calendar has a day for.
+Time: TypeAlias = Annotated[float, Ge(0), Lt(253_402_300_000)]
+Scalar: TypeAlias = bool | int | float | Text | None
+
+
+def _type_of(column: Checked) -> Any:
+    """The type of a column that COLUMNS says nothing more about."""
+    match column.inner:
+        case Enum() as enum if enum.enum_class is not None:
+            return enum.enum_class
+        case Boolean():
+            return bool
+        case Integer():
+            return Whole
+        case Float() if column.place.endswith("_at"):
+            return Time
+        case Float():
+            return float
+        case DateTime():
+            return datetime
+        case LargeBinary():
+            return Annotated[bytes, MaxLen(LARGEST_BLOB)]
+        case String():
+            return Text
+    raise AssertionError(f"{column.place}: no check for {column.inner!r}")
+
+
+def _typed_dict(name: str, of: Mapping[str, Any], *, total: bool, config: ConfigDict) -> Any:
+    return with_config(config)(TypedDict(name, dict(of), total=total))  # type: ignore[operator]
+
+
+def _record(of: type, **others: Any) -> Any:
+    """A frozen record of numbers as JSON has it; ``others`` are the types of fields that differ."""
+    found = {field.name: others.get(field.name, field.type) for field in fields(of)}
+    return _typed_dict(of.__name__, found, total=True, config=_CLOSED)
+
+
+def _setting(setting: Setting) -> Any:
+    if setting.choices:
+        return Literal[setting.choices]
+    if setting.kind is bool:
+        return bool
+    low = Gt(setting.low) if setting.open_low else Ge(setting.low)
+    high = Lt(setting.high) if setting.open_high else Le(setting.high)
+    return Annotated[setting.kind, low, high]
+
+
+def _sections() -> Any:
+    """A study file as JSON: each key of its sections as the section has it."""
+    from_texts = ConfigDict(allow_inf_nan=False, extra="forbid")  # not strict: enums are texts
+    sections = {}
+    for name, model in SECTIONS.items():
+        keys: dict[str, Any] = {
+            key: Annotated[of.annotation, key, *of.metadata]
+            for key, of in model.model_fields.items()
+        }
+        if name == "study":
+            keys["name"] = Text  # one that Optuna or a copy gave it need not be as in a file
+        sections[name] = _typed_dict(name, keys, total=False, config=from_texts)
+    enqueue = list[dict[Text, Any]]
+    return _typed_dict("settings", {**sections, "enqueue": enqueue}, total=False, config=_CLOSED)
+
+
+def _only_checked(kind: Any) -> Any:
+    """A JSON value that stays as it is, once it was seen to be of a kind."""
+    adapter = cache(lambda: TypeAdapter(kind))
+
+    def check(value: Any) -> Any:
+        adapter().validate_python(value)
+        return value
+
+    return Annotated[Any, AfterValidator(check)]
+
+
+def _json_text(text: str) -> str:
+    from_json(text, allow_inf_nan=False)
+    return text
+
+
+def _distribution(text: str) -> str:
+    as_distribution(text)
+    return text
+
+
+@lru_cache(maxsize=1024)
+def as_distribution(text: str) -> BaseDistribution:
+    """Optuna's distribution; a study has few, and a row of every trial repeats them."""
+    return json_to_distribution(text)
+
+
+def external_value(distribution: BaseDistribution, value: float) -> Any:
+    """The parameter's value as Optuna hands it out. Raises CorruptValueError for none of it."""
+    try:
+        return distribution.to_external_repr(value)
+    except (LookupError, ValueError, TypeError, ArithmeticError) as error:
+        raise CorruptValueError(
+            "trial_params.param_value", f"{value!r} is none of {shortened(repr(distribution))}"
+        ) from error
+
+
+def _check_param(row: RowMapping) -> None:
+    with suppress(ValueError, TypeError, LookupError):  # of the other column: told of by itself
+        distribution = as_distribution(row["distribution_json"])
+        external_value(distribution, row["param_value"])
+
+
+#: Columns whose values depend on others of the row: the check, and the names of those.
+_ROW_CHECKS: Mapping[str, tuple[Callable[[RowMapping], None], tuple[str, ...]]] = {
+    "trial_params.param_value": (_check_param, ("distribution_json",))
+}
+
+_RUN = {
+    "sweep": Text,
+    "python": Text,
+    "platform": Text,
+    "git_commit": Text | None,
+    "gpus": list[dict[str, Scalar]] | Text,
+    "packages": dict[str, Text | None],
+    "at": Time,
+}
+_RESUMED: Any = _typed_dict("run", _RUN, total=False, config=_OPEN)
+_PROVENANCE = _typed_dict(
+    "provenance",
+    {**_RUN, "data_sha256": Text | None, "resumed": list[_RESUMED]},
+    total=False,
+    config=_OPEN,
+)
+_PAYLOAD = _typed_dict(
+    "payload", {"n_trials": Count, "configuration": dict[str, Scalar]}, total=False, config=_OPEN
+)
+
+
+def _with_width(config: dict[str, Any]) -> dict[str, Any]:
+    if config and "hidden_width" not in config:
+        raise ValueError("hidden_width is missing")
+    return config
+
+
+#: A trial's settings; nothing of one that is marked before it was ever handed out.
+_CONFIG: Any = Annotated[
+    _typed_dict(
+        "config",
+        {field.name: _setting(SETTINGS[field.name]) for field in fields(TrialConfig)},
+        total=False,
+        config=_CLOSED,
+    ),
+    AfterValidator(_with_width),
+]
+_ACCURACIES = _record(Accuracies)
+
+#: What a column holds, where its SQL type does not say all of it: ``table.column``, type.
+COLUMNS: Mapping[str, Any] = {
+    "sweep_studies.settings": _only_checked(_sections()),
+    "sweep_studies.provenance": _PROVENANCE,
+    "sweep_trials.config": _CONFIG,
+    "sweep_trials.seeds": list[Count],
+    "sweep_trials.per_class_mse": list[Amount | None] | None,
+    "sweep_trials.outcome": Literal[tuple(map(str, Outcome))],
+    "sweep_results.per_class_mse": list[Amount | None] | None,
+    "sweep_results.diagnostics": _record(Diagnostics) | None,
+    "sweep_decompositions.decomposition": _record(Decomposition, end_to_end=list[float] | None),
+    "sweep_probes.probe": _record(Probe, code=_ACCURACIES, pca=_ACCURACIES, pixels=_ACCURACIES),
+    "sweep_workers.trainer": Literal[tuple(map(str, Trainer))],
+    "sweep_leases.process": dict[str, str | float],
+    "sweep_commands.payload": _PAYLOAD,
+    "sweep_floors.floors": dict[str, Any],
+    "sweep_events.at": Time,
+    "study_user_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
+    "study_system_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
+    "trial_user_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
+    "trial_system_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
+    "trial_params.distribution_json": Annotated[Text, AfterValidator(_distribution)],
+    **{
+        f"{table}.{name}": Amount
+        for table, names in {
+            "sweep_trials": "train_seconds val_mse val_mse_std test_mse test_mse_std test_bce",
+            "sweep_epochs": "val_mse val_bce seconds",
+            "sweep_results": "val_mse test_mse test_bce",
+        }.items()
+        for name in names.split()
+    },
+    "sweep_trials.exact_pixels": Share,
+    "sweep_results.exact_pixels": Share,
+    "sweep_trials.n_parameters": Count,
+    "sweep_trials.attempt": Count,
+    "sweep_trials.number": Count,
+    "sweep_studies.n_trials": Count,
+}
