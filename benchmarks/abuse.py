@@ -316,8 +316,11 @@ class _Attacker:
         return *_read(received), time.monotonic() - begun, _fault(received)
 
 
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
 def _read(received: bytes) -> tuple[Answer | None, str]:
-    received = received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    received = received.removeprefix(_CONTINUE)
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     found = re.fullmatch(r"HTTP/1\.[01] (\d{3}) .*", first)
@@ -345,7 +348,8 @@ def _fault(received: bytes) -> str | None:
     """What is wrong with an answer, if anything."""
     answer, status = _read(received)
     if answer is None:
-        return None if not received else f"no HTTP: {received[:80]!r}"
+        is_closed = received in (b"", _CONTINUE)
+        return None if is_closed else f"no HTTP: {received[:80]!r}"
     if answer.status not in EXPECTED:
         return f"status {status}: {answer.body[:200]!r}"
     if b"this is a bug" in answer.body:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ def choose_ends(
 def command_of(ends: Explained, n_seeds: int) -> str:
     """The command that shows this explanation and no other; --run trains what it lacks."""
     start = "" if ends.from_number is None else f" --from {ends.from_number}"
-    return f"sweep explain {ends.study}{start} --to {ends.to_number} --seeds {n_seeds}"
+    return f"sweep explain {quote(ends.study)}{start} --to {ends.to_number} --seeds {n_seeds}"
 
 
 def baseline_words(ends: Explained) -> str:
@@ -164,7 +165,7 @@ def _config(engine: Engine, name: str, number: int) -> TrialConfig:
     if not row.config:
         raise NotFoundError(
             f"trial {number} of study '{name}' has no configuration yet: it waits. "
-            f"`sweep trials {name}` lists those that were trained."
+            f"`sweep trials {quote(name)}` lists those that were trained."
         )
     return in_use(typed_config(row.config))
 

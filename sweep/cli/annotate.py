@@ -1,5 +1,6 @@
 """note, tag and invalidate: what people say about studies and trials, written at once."""
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -101,7 +102,10 @@ def invalidate(
         say(f"{_target(name, number)} counts again.")
     else:
         annotate.invalidate(engine, name, number, (reason or "").strip() or None)
-        say(f"{_target(name, number)} is left out. Back: `sweep invalidate {name} {number} --undo`")
+        say(
+            f"{_target(name, number)} is left out. "
+            f"Back: `sweep invalidate {quote(name)} {number} --undo`"
+        )
 
 
 def _target(name: str, trial: int | None) -> str:

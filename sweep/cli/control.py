@@ -3,6 +3,7 @@
 import time
 import tomllib
 from collections.abc import Mapping
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -109,7 +110,9 @@ def what_becomes_of(
     """In words, what the coordinator makes of a command; waits a few seconds for it."""
     what = f"{_DOING[kind]} study '{study.name}'"
     if not study.running:
-        return f"{what}: {_unheard(kind, words.command(f'sweep resume {study.name}', storage))}"
+        return (
+            f"{what}: {_unheard(kind, words.command(f'sweep resume {quote(study.name)}', storage))}"
+        )
     outcome = _await_outcome(engine, study.name, command_id)
     if outcome is None:
         return f"{what}: noted; its coordinator has not applied it yet (`sweep status` will tell)."

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -248,7 +249,7 @@ def _data(wanted: str | None) -> Iterator[Finding]:
     from sweep.names import Dataset
 
     for status in datasets.known():
-        absent = f"absent; `sweep data prepare {status.name}` fetches it"
+        absent = f"absent; `sweep data prepare {quote(status.name)}` fetches it"
         said = f"{status.state}, in {status.path}" if status.path else absent
         yield Finding(what=f"data {status.name}", ok=True if status.path else None, said=said)
     names = [Dataset.FASHION_MNIST_MINI.value] if wanted is None else [wanted]
@@ -261,7 +262,7 @@ def _load(name: str) -> str:
     from sweep.names import Dataset
 
     if datasets.find(name) is None and name in list(Dataset):
-        raise DataError(f"not on this machine. `sweep data prepare {name}` fetches it.")
+        raise DataError(f"not on this machine. `sweep data prepare {quote(name)}` fetches it.")
     images = datasets.load(name)
     n_train, n_test = len(images.train_images), len(images.test_images)
     return f"{n_train:,} + {n_test:,} images of {images.height} x {images.width}, as they should be"

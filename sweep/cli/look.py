@@ -1,6 +1,7 @@
 """Tables of studies and trials: list, best, trials."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -91,7 +92,8 @@ def best(
     elif rows:
         show_best(rows, study.objectives)
     else:
-        say(f"study '{name}' has no complete trial yet. {words.command(f'sweep status {name}')}")
+        status = words.command(f"sweep status {quote(name)}")
+        say(f"study '{name}' has no complete trial yet. {status}")
 
 
 def show_best(rows: Sequence["TrialRow"], objectives: Sequence[str]) -> None:

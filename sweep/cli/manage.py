@@ -4,6 +4,7 @@ import sys
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -62,7 +63,7 @@ def delete(
             say(f"left alone: {error}")
     say(f"study '{name}' is deleted: {n_trials}, {words.count(n_files, 'file')} of weights.")
     for child, does in children.items():
-        say(f"study '{child}', which {does}, is still there: `sweep delete {child}`.")
+        say(f"study '{child}', which {does}, is still there: `sweep delete {quote(child)}`.")
 
 
 def _ask(question: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -204,7 +205,8 @@ def resume(
     if study.running:
         if file or overrides:
             raise UsageError(
-                f"study '{name}' runs now: a change of its file needs `sweep stop {name}` first."
+                f"study '{name}' runs now: a change of its file needs "
+                f"`sweep stop {quote(name)}` first."
             )
         _tell_to_go_on(engine, study, trials)
         return
@@ -276,7 +278,7 @@ def _tell_to_go_on(engine: "Engine", study: "StudySummary", trials: int | None) 
         assert holder is not None
         raise StudyHeldError(
             f"study '{study.name}' runs already: process {holder.pid} on {holder.host}. "
-            f"`sweep status {study.name}` shows it, `--trials N` gives it more to do."
+            f"`sweep status {quote(study.name)}` shows it, `--trials N` gives it more to do."
         )
 
 
@@ -301,8 +303,8 @@ def _finish(engine: "Engine", name: str, phase: str, storage: str | None) -> Non
     if rows := read.best(engine, name, _N_BEST):
         show_best(rows, study.objectives)
     if phase != "finished":
-        say(f"Go on:  {words.command(f'sweep resume {name}', storage)}")
-    say(f"Report: {words.command(f'sweep report {name}', storage)}")
+        say(f"Go on:  {words.command(f'sweep resume {quote(name)}', storage)}")
+    say(f"Report: {words.command(f'sweep report {quote(name)}', storage)}")
     if phase == "interrupted":
         raise typer.Exit(INTERRUPTED)
 

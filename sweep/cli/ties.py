@@ -1,5 +1,6 @@
 """ties: which of the best configurations cannot be told from the best."""
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -131,13 +132,13 @@ def _run(
 
     of = choose_retraining(engine, name, *sizes)
     sized = f"--top {len(of.of.numbers)} --seeds {of.n_seeds}"
-    again = words.command(f"sweep ties {name} --run {sized}", storage)
+    again = words.command(f"sweep ties {quote(name)} --run {sized}", storage)
     if not train_child(
         of.child, lambda observe: run_retraining(engine, of, options, observe, say=say), again
     ):
         return None
     if (found := ties_in(engine, of.child, of.of)) is None:
-        trials = words.command(f"sweep trials {of.child}", storage)
+        trials = words.command(f"sweep trials {quote(of.child)}", storage)
         say(f"Too few could be trained with every seed to compare them: {trials} says why.")
     return found
 
@@ -181,7 +182,7 @@ def _more_seeds(name: str, found: "TieSet", storage: str | None) -> str:
     if not found.left_open:
         return ""
     n_top, n_seeds = len(found.compared) + len(found.left_out), 2 * found.n_seeds
-    run = words.command(f"sweep ties {name} --run --top {n_top} --seeds {n_seeds}", storage)
+    run = words.command(f"sweep ties {quote(name)} --run --top {n_top} --seeds {n_seeds}", storage)
     return f" With twice as many: {run}"
 
 
@@ -192,7 +193,7 @@ def _since(engine: "Engine", name: str, found: "TieSet", storage: str | None) ->
     trained = {*found.left_out, *(of.candidate.number for of in found.compared)}
     if trained == {*best_numbers(engine, name, len(trained))}:
         return ""
-    run = words.command(f"sweep ties {name} --run --top {len(trained)}", storage)
+    run = words.command(f"sweep ties {quote(name)} --run --top {len(trained)}", storage)
     return f" They are not the study's {len(trained)} best any more: {run} trains those."
 
 
@@ -209,7 +210,7 @@ def _offer(engine: "Engine", name: str, storage: str | None) -> str:
 
     if trained_for(engine, name) is not None:
         return ""
-    run = words.command(f"sweep ties {name} --run", storage)
+    run = words.command(f"sweep ties {quote(name)} --run", storage)
     return f" {run} trains the best again, with fresh seeds."
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from statistics import fmean, stdev
 from typing import Any
 
@@ -420,7 +421,7 @@ class Book:
             raise NoRoomError(
                 f"{where}: {error.strerror}, when trial {number}'s weights were to be kept. Free "
                 "some room, or name another folder in SWEEP_ARTIFACTS; then "
-                f"`sweep resume {self._opened.name}` goes on."
+                f"`sweep resume {quote(self._opened.name)}` goes on."
             ) from error
         about = ArtifactMeta(
             artifact_id=artifact_id,

@@ -8,6 +8,7 @@ enqueued; the sampler is never asked. A seed in the space makes the seeds of all
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from shlex import quote
 from typing import Any
 
 import tomlkit
@@ -85,7 +86,7 @@ def _explains_itself(engine: Engine, name: str, study: str) -> UsageError:
     """Of a study that was trained for an explanation, with where to find that."""
     is_ours = stored_study_file(engine, study) is not None
     is_there = is_ours and name in explaining(engine, study)
-    where = f"explain {study}" if is_there else f"report {name}"
+    where = f"explain {quote(study)}" if is_there else f"report {quote(name)}"
     gone = "" if is_there else ", which is not there any more"
     return UsageError(
         f"study '{name}' was trained to explain '{study}'{gone}: `sweep {where}` shows what came "
@@ -184,8 +185,8 @@ def _check_progress(child: str, missing: Sequence[TrialConfig], asked: set[Trial
     if n := len(asked.intersection(missing)):
         raise FailureLimitError(
             f"{n} configuration{'' if n == 1 else 's'} of study '{child}' could not be trained, "
-            f"and the paths need each. `sweep trials {child} --state fail` says why; the same "
-            "command tries again."
+            f"and the paths need each. `sweep trials {quote(child)} --state fail` says why; the "
+            "same command tries again."
         )
 
 

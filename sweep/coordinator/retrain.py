@@ -6,6 +6,7 @@ The seeds are fresh: a configuration was found to be best with its seeds, which 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 import tomlkit
@@ -79,7 +80,7 @@ def _refuse_child(engine: Engine, name: str) -> None:
     if (study := trained_for(engine, name)) is not None:
         raise UsageError(
             f"study '{name}' was itself trained for '{study}', so its best are not trained again. "
-            f"`sweep ties {study} --run` does that with the best of '{study}'."
+            f"`sweep ties {quote(study)} --run` does that with the best of '{study}'."
         )
 
 
@@ -106,7 +107,7 @@ def _choose(engine: Engine, name: str, n_top: int) -> Retrained:
         has = "one configuration" if numbers else "no configuration"
         raise UsageError(
             f"study '{name}' has {has} that was trained to its end, and it takes two to compare. "
-            f"`sweep resume {name} --trials N` trains more."
+            f"`sweep resume {quote(name)} --trials N` trains more."
         )
     return Retrained(study=name, study_created_at=read.made(engine, name)[1], numbers=numbers)
 

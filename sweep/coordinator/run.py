@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 from typing import Any
 
@@ -134,7 +135,7 @@ def start(
     _check_same(engine, stored, study_file)
     if not go_on:
         raise UsageError(
-            f"study {name!r} is there already. `sweep resume {name}` goes on with it; "
+            f"study {name!r} is there already. `sweep resume {quote(name)}` goes on with it; "
             "`--name OTHER` starts another."
         )
     return _run(engine, study_file, resources, observer, say=say, stored=stored)
@@ -173,7 +174,7 @@ def refuse_if_running(study: StudySummary) -> None:
         assert study.held_by is not None
         raise StudyHeldError(
             f"study '{study.name}' runs already: process {study.held_by.pid} on "
-            f"{study.held_by.host}. `sweep status {study.name}` shows it."
+            f"{study.held_by.host}. `sweep status {quote(study.name)}` shows it."
         )
 
 
@@ -267,7 +268,7 @@ def _run(
         limit = study_file.budget.max_failures
         raise FailureLimitError(
             f"study {name!r}: more than {limit} trials failed (budget.max_failures). `sweep trials "
-            f"{name} --state fail` says why; `sweep resume {name} --set "
+            f"{quote(name)} --state fail` says why; `sweep resume {quote(name)} --set "
             f"budget.max_failures={2 * limit + 10}` goes on."
         )
     return phase

@@ -5,6 +5,7 @@ The worker is an ordinary one, started and spoken to as a study's are; the datab
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any
 
 import sweep.errors
@@ -120,7 +121,7 @@ def _check_trained(name: str, trial: TrialDetail) -> None:
     if trial.outcome == Outcome.REUSED:
         raise UsageError(
             f"trial {trial.number} was not trained: it has the results of trial "
-            f"{trial.reused_from}. `sweep verify {name} {trial.reused_from}`"
+            f"{trial.reused_from}. `sweep verify {quote(name)} {trial.reused_from}`"
         )
     if trial.outcome not in _OUTCOMES or not trial.seeds:
         raise UsageError(

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +113,8 @@ def _check_sha256(path: Path, found: str, name: str, source: Source, part: int) 
 
 
 def _mend(name: str) -> str:
-    return f"Remove its folder and run `sweep data prepare {name}`, or give another `--from DIR`."
+    prepare = f"sweep data prepare {quote(name)}"
+    return f"Remove its folder and run `{prepare}`, or give another `--from DIR`."
 
 
 def _check_counts(name: str, files: Files, source: Source, n_train: int, n_test: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from sweep.datasets.download import NO_ROOM, download
 from sweep.datasets.images import Images, read_images
@@ -113,7 +114,9 @@ def _dataset(name: str) -> Dataset:
 def _read_known(name: Dataset, folder: Path) -> Images:
     files = files_in(folder, SOURCES[name])
     if files is None:
-        raise DataError(f"{folder}: {name}'s files are gone. Run `sweep data prepare {name}`.")
+        raise DataError(
+            f"{folder}: {name}'s files are gone. Run `sweep data prepare {quote(name)}`."
+        )
     return read_images(name, files, SOURCES[name])
 
 
@@ -158,10 +161,11 @@ def _three_ways(name: Dataset, reason: str) -> str:
     package = source.debian_package
     debian = f"`apt install {package}`" if package else "Debian has no package of this one"
     names = ", ".join(vars(source.names).values())
+    command = f"sweep data prepare {quote(name)}"
     return (
         f"{name}: not on this machine, and the download failed ({reason}). Three ways to get it:\n"
-        f"  1. `sweep data prepare {name}` where there is network; it fills {cache_folder()}\n"
-        f"  2. `sweep data prepare {name} --from DIR`, where DIR holds {names} (or these .gz)\n"
+        f"  1. `{command}` where there is network; it fills {cache_folder()}\n"
+        f"  2. `{command} --from DIR`, where DIR holds {names} (or these .gz)\n"
         f"  3. Debian's data set package: {debian}\n"
         f"'{Dataset.FASHION_MNIST_MINI}' comes with sweep and needs none of these."
     )

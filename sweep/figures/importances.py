@@ -1,5 +1,6 @@
 """How much each setting sets the best trials apart."""
 
+from shlex import quote
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -55,7 +56,7 @@ def _outranked(study: str, explained_in: str | None) -> str:
     """The sampler chose these trials: what goes with a low error may not be what makes it."""
     lead = " They tell what goes with a low error, not what makes it: "
     if explained_in is None:
-        return f"{lead}`sweep explain {study} --run` trains that, change by change."
+        return f"{lead}`sweep explain {quote(study)} --run` trains that, change by change."
     return (
         f"{lead}“Where the error goes, change by change” (study {explained_in}) was trained for "
         "that and outranks them."

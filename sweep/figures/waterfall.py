@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from shlex import quote
 from textwrap import wrap
 from typing import Any, NamedTuple
 
@@ -181,7 +182,7 @@ def _whole(explained: StudyExplanation) -> str:
 def _not_of_the_best(explained: StudyExplanation) -> str:
     if explained.other_best is None:
         return ""
-    command = f"sweep explain {explained.ends.study} --to {explained.other_best} --run"
+    command = f"sweep explain {quote(explained.ends.study)} --to {explained.other_best} --run"
     return (
         f"This explains trial {explained.ends.to_number}; the best now is trial "
         f"{explained.other_best}, which `{command}` explains."

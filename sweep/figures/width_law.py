@@ -1,6 +1,7 @@
 """The law of the width: best, median and spread of the error at each width, and the law's curve."""
 
 import math
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -120,10 +121,10 @@ def what_would_tell(study: str, chart: WidthLawChart, domain: Domain | None) -> 
         )
     wanted, step = MIN_SPAN * widths[0], domain.step or 1
     if wanted <= domain.high:
-        return f"More trials would tell: sweep resume {study} --trials N"
+        return f"More trials would tell: sweep resume {quote(study)} --trials N"
     high = domain.low + step * math.ceil((wanted - domain.low) / step)
     return (
-        f"A wider range would tell: sweep resume {study} --trials N "
+        f"A wider range would tell: sweep resume {quote(study)} --trials N "
         f"--set space.hidden_width.high={high:.0f}"
     )
 

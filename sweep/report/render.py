@@ -1,5 +1,6 @@
 """Laying a report out: one file that asks the network for nothing."""
 
+import shlex
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -44,6 +45,7 @@ def environment() -> Environment:
         "value": words.value,
         "percent": words.percent,
         "duration": words.duration,
+        "quoted": shlex.quote,
         "short_name": words.short_name,
         "time": lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC",
     }

@@ -4,6 +4,8 @@ Finished trials get their configuration from the study file and their parameters
 one distribution a parameter: so the space may widen, and nothing else of it may change.
 """
 
+from shlex import quote
+
 from sweep.studyfile import Categorical, Fixed, Float, Int, Node, Searched, StudyFile
 from sweep.studyfile.domains import Domain
 from sweep.studyfile.enqueue import describe
@@ -105,5 +107,5 @@ def _enqueue_changes(old: StudyFile, new: StudyFile) -> list[str]:
         return []
     return [
         "enqueue: is read when a study begins. To add a configuration now, "
-        f"use sweep enqueue {new.study.name}."
+        f"use sweep enqueue {quote(new.study.name)}."
     ]

@@ -5,6 +5,7 @@ Each function is one transaction. A study or trial that is not there raises NotF
 
 from collections.abc import Mapping
 from contextlib import suppress
+from shlex import quote
 from typing import Any
 
 from sqlalchemy import (
@@ -182,7 +183,8 @@ def refuse_if_held(connection: Connection, name: str, study_id: int, *, lock: bo
     if held is not None:
         raise StudyHeldError(
             f"study '{name}' is held by process {held.holder.pid} on {held.holder.host} until "
-            f"{utc(held.expires_at):%Y-%m-%d %H:%M:%S} UTC. Stop it first: `sweep stop {name}`"
+            f"{utc(held.expires_at):%Y-%m-%d %H:%M:%S} UTC. "
+            f"Stop it first: `sweep stop {quote(name)}`"
         )
 
 

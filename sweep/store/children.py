@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from shlex import quote
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, Select, func, select
@@ -42,9 +43,8 @@ class Stranger(NamedTuple):
     def sentence(self) -> str:
         """For whoever may wonder why it does not count."""
         child, because = self
-        return (
-            f"Study '{child}' {because}, so it is ignored here; `sweep delete {child}` removes it."
-        )
+        removes = f"`sweep delete {quote(child)}` removes it"
+        return f"Study '{child}' {because}, so it is ignored here; {removes}."
 
 
 def attribute_of(engine: Engine, name: str, kind: Kind) -> dict[str, Any] | None:

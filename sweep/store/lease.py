@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import psutil
@@ -194,7 +195,8 @@ def take_or_wait(
         if lives and taken.seconds_left > 0:
             raise StudyHeldError(
                 f"study {name!r} is being run by process {taken.holder.pid} on "
-                f"{taken.holder.host}. `sweep status {name}` shows it, `sweep stop {name}` ends it."
+                f"{taken.holder.host}. `sweep status {quote(name)}` shows it, "
+                f"`sweep stop {quote(name)}` ends it."
             )
         waiting(max(0.0, taken.seconds_left))
         # Out but locked: whoever has its row is done with it, or ended, soon.

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from optuna.study import StudyDirection
@@ -228,7 +229,7 @@ def _tell_of_death(connection: Connection, study_id: int, name: str) -> None:
     if any(slots is not None for slots in lived):  # populations look beside their training
         message += (
             "; networks that its workers had still to look into are not: "
-            f"`sweep probe {name}` names them"
+            f"`sweep probe {quote(name)}` names them"
         )
     connection.execute(
         insert(schema.sweep_events).values(

@@ -1,7 +1,9 @@
 """What no source of ours may do: run what it reads, and put SQL together from text."""
 
 import ast
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,32 @@ def test_what_is_forbidden_is_found(source: str) -> None:
 )
 def test_what_is_allowed_is_not(source: str) -> None:
     assert not list(forbidden(source))
+
+
+#: A command for the reader's shell, up to a word that is filled in.
+PASTED = re.compile(r"\bsweep [a-z]+( [a-z]+)? $")
+
+
+def unquoted(source: str) -> Iterator[str]:
+    """Each word of a command to paste that is filled in as it is."""
+    for node in ast.walk(ast.parse(source)):
+        parts = node.values if isinstance(node, ast.JoinedStr) else []
+        for before, word in pairwise(parts):
+            if isinstance(before, ast.Constant) and PASTED.search(str(before.value)):
+                called = (
+                    word.value.func if isinstance(getattr(word, "value", None), ast.Call) else None
+                )
+                if getattr(called, "id", getattr(called, "attr", "")) != "quote":
+                    yield f"{node.lineno}: {before.value}"
+
+
+def test_a_word_in_a_command_to_paste_is_quoted() -> None:
+    assert [*unquoted('f"sweep delete {name}"')] and not [*unquoted('f"sweep delete {quote(x)}"')]
+    sources = [path for path in SOURCES if path.is_relative_to(ROOT / "sweep")]
+    found = {str(path.relative_to(ROOT)): [*unquoted(path.read_text())] for path in sources}
+    assert {path: what for path, what in found.items() if what} == {}
+    for template in (ROOT / "sweep").rglob("*.j2"):
+        assert not re.findall(r"sweep [a-z]+ \{\{ [^|]*? \}\}", template.read_text())
 
 
 def test_no_source_unpickles_runs_text_or_builds_sql_by_hand() -> None:

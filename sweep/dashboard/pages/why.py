@@ -6,6 +6,7 @@ pictures stands. Each part is filled by a callback of its own, so that none wait
 
 import hashlib
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any, NamedTuple
 
 import dash_mantine_components as dmc
@@ -234,7 +235,7 @@ def _about_floors(view: View, name: str, dataset: str) -> Any:
     if view.computing_floors(name):
         return html.P(standing.COMPUTING, className="note", role="status")
     why = "Without the floors of the data, capacity and the loss’s floor are not told. "
-    command = html.Code(f"sweep data prepare {dataset}")
+    command = html.Code(f"sweep data prepare {quote(dataset)}")
     return html.P([why, command, " brings the data to this machine."], className="note")
 
 

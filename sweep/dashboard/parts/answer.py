@@ -1,6 +1,7 @@
 """Why a study's error stops: the parts of the answer, as pages show them."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any
 
 from dash import dcc, html
@@ -60,7 +61,7 @@ def causes(study: str, explained: StudyExplanation | None, ignored: Sequence[str
             "best, change by change, with several seeds."
         )
         why = " ".join([why, *ignored])
-        card = not_yet(why, f"sweep explain {study} --run")
+        card = not_yet(why, f"sweep explain {quote(study)} --run")
         return cards.card("Where the error goes, change by change", card)
     paths = (gather_waterfall(explained), gather_waterfall(explained, reverse=True))
     ids = ("why-waterfall", "why-waterfall-back")
@@ -84,7 +85,7 @@ def code(study: str, useful: Usefulness | None, best: int | None) -> Any:
             "all with study.probe, others on request, where their weights were kept."
         )
         number = "NUMBER" if best is None else best
-        card = not_yet(why, f"sweep probe {study} {number}")
+        card = not_yet(why, f"sweep probe {quote(study)} {number}")
         return cards.card("Is the code worth anything?", card)
     chart = gather_usefulness(useful)
     return cards.figure_card("why-code", draw_usefulness(chart), note=chart.about)
@@ -138,7 +139,7 @@ def ties_table(study: str, ties: TieSet | None) -> Any:
             "It takes two configurations with three seeds each. The best can be trained again, "
             "with several."
         )
-        return not_yet(why, f"sweep ties {study} --run")
+        return not_yet(why, f"sweep ties {quote(study)} --run")
     head = [
         html.Th("Trial"),
         *(
@@ -224,7 +225,7 @@ def no_pictures(study: str) -> Any:
 
 def resume(study: str) -> str:
     """The command that goes on with a study."""
-    return f"sweep resume {study}"
+    return f"sweep resume {quote(study)}"
 
 
 def trial_link(study: str, number: int) -> Any:

@@ -1,5 +1,6 @@
 """What a study is doing, in a word and, where it is not plain, a sentence."""
 
+from shlex import quote
 from typing import Any, NamedTuple
 
 from dash import html
@@ -26,11 +27,11 @@ def study_state(study: StudySummary) -> StudyState:
         return StudyState(study.phase, since)
     if study.phase in _HELD and lease is not None:
         gone = f"Process {lease.pid} on {lease.host}, which ran it, is gone."
-        return StudyState("interrupted", f"{gone} Go on: sweep resume {study.name}")
+        return StudyState("interrupted", f"{gone} Go on: sweep resume {quote(study.name)}")
     because = _sentence(study.ended_because)
     if study.phase in ("finished", "new"):
         return StudyState(study.phase, because.strip())
-    return StudyState(study.phase, f"{because}Go on: sweep resume {study.name}")
+    return StudyState(study.phase, f"{because}Go on: sweep resume {quote(study.name)}")
 
 
 def _sentence(because: str | None) -> str:
