@@ -114,8 +114,8 @@ def make_case(
     )
     layout.take(1, 1)
     places = _write_trials(population, widths)
-    for schedule in (population.training, population.measuring):
-        schedule.assign(places, config.units)
+    population.assign_training(places)
+    population.measuring.assign(places, config.units)
     _fill(population, generator)
     arrays = population.arrays
     arrays.position.fill_(3 if last else 1)
@@ -126,10 +126,13 @@ def make_case(
     arguments = (
         population.measuring_arguments(images, keep=True)
         if measures
-        else population.training_arguments()
+        else population.training_arguments(population.chained if kernel == "train_chain" else None)
     )
     if kernel == "begin_step":
         arrays.position.fill_(0)
+    if kernel == "train_chain":  # two steps, of which the second may be the last
+        arrays.position.fill_(1 if last else 0)
+        arguments["chain_steps"] = 2
     return Case(kernel=kernel, shape=population.shape, arrays=arguments)
 
 

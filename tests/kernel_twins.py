@@ -349,6 +349,28 @@ def update_encoder(arrays: Arrays, shape: LaunchShape) -> None:
             slot.write_z(slot.x(later=1) @ slot.weights("encoder").T + slot.encoder_bias)
 
 
+def train_chain(arrays: Arrays, shape: LaunchShape) -> None:
+    """A step after the other of slots of one tile; each step's whole loss is in the first cell."""
+    scratch = {"grad_logits", "grad_hidden", "step_table"}
+    own = {n: v.clone() if n in scratch else v for n, v in arrays.items()}
+    for _ in range(arrays["chain_steps"]):
+        begin_step(own, shape)
+        for slot in _slots(own, shape):
+            n, h = slot.n_seen(), slot.activate(slot.read_z())
+            g = _loss_and_gradient(slot)
+            cells = slot.arrays["losses"][slot.position, slot.index]
+            cells[0], cells[1:] = cells.sum(), 0.0
+            p = (g[:n] @ slot.weights("decoder").T) * slot.derivative(slot.read_z()[:n])
+            slot.step("decoder", slot.rows, h.T @ g)
+            slot.step("decoder_bias", slot.index, g.sum(dim=0))
+            p = F.pad(p, (0, 0, 0, shape.batch_size - n))
+            slot.step("encoder_bias", slot.rows, p.sum(dim=0))
+            slot.step("encoder", slot.rows, p.T @ slot.x())
+            z = slot.x(later=1) @ slot.weights("encoder").T + slot.encoder_bias
+            z[slot.n_seen(later=1) :] = 0.0
+            slot.write_z(z)
+
+
 def measure(arrays: Arrays, shape: LaunchShape) -> None:
     for slot in _slots(arrays, shape):
         n, pixels = slot.n_seen(), slot.pixels()
@@ -443,6 +465,7 @@ TWINS: dict[str, Twin] = {
     "hidden_gradient": hidden_gradient,
     "update_decoder": update_decoder,
     "update_encoder": update_encoder,
+    "train_chain": train_chain,
     "measure": measure,
     "watch_units": watch_units,
     "summarise_tiles": summarise_tiles,

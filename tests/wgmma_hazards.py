@@ -2,6 +2,7 @@
 
     python -m tests.wgmma_hazards            every kernel that multiplies, in every launched shape
     python -m tests.wgmma_hazards 128 tf32   the same, with this batch size and precision alone
+    python -m tests.wgmma_hazards 128 tf32 options   with every option of the configuration
     python -m tests.wgmma_hazards pipelined  encode's loop as Triton pipelines it, with hazards
 
 wgmma, an H100's product of matrices, is asynchronous: until its group has been waited for, the
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -269,8 +271,16 @@ def pipelined_encode(
     store_units(total, encoder_bias, z, tile, unit, in_use, b, B, BLOCK_R)
 
 
-def compile_each(batch_size: int, precision: str, keep: Callable[[str, Any], None]) -> None:
-    """Compile the kernels that multiply, as a step and a measurement launch them."""
+def compile_each(
+    batch_size: int, precision: str, keep: Callable[[str, Any], None], *, options: bool = False
+) -> None:
+    """Compile the kernels that multiply, as a step and a measurement launch them.
+
+    With all options of the configuration that change a kernel, or as they are by default.
+    """
+    config = PRECISIONS[precision]
+    if options:
+        config = replace(config, chain_steps=16, cheap_loss=True)
 
     def launch(kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: Any) -> None:
         if (name := kernel.fn.__name__) not in WITHOUT_PRODUCTS | seen:
@@ -278,7 +288,8 @@ def compile_each(batch_size: int, precision: str, keep: Callable[[str, Any], Non
             keep(name, kernel.warmup(*args, grid=grid, **sizes))
 
     seen: set[str] = set()
-    launch_each(launch, make_pixels(), batch_size=batch_size, precision=precision)
+    shape = {"batch_size": batch_size, "precision": precision}
+    launch_each(launch, make_pixels(), **shape, config=config)  # type: ignore[arg-type]
 
 
 def compile_pipelined(keep: Callable[[str, Any], None]) -> None:
@@ -311,13 +322,14 @@ def main() -> None:
         match sys.argv[1:]:
             case ["pipelined"]:
                 compile_pipelined(report)
-            case [batch_size, precision]:
+            case [batch_size, precision, *options]:
                 shape = {"batch_size": int(batch_size), "precision": precision}
-                compile_each(int(batch_size), precision, report)
+                compile_each(int(batch_size), precision, report, options=options == ["options"])
             case []:
                 for size, precision in product(BATCH_SIZES, PRECISIONS):
                     shape = {"batch_size": size, "precision": precision}
                     compile_each(size, precision, report)
+                    compile_each(size, precision, report, options=True)
             case _:
                 sys.exit(__doc__)
     sys.exit(bool(found))

@@ -139,8 +139,8 @@ def check_training(n_inputs: int, batch_size: int, *, cuts: bool) -> Differences
     population.layout.take(1, 1)
     configs = [replace(config, batch_size=batch_size) for config in (ONE_TILE, TWO_TILES)]
     twins = [Twin.start(population, config) for config in configs]
-    for work in (population.training, population.measuring):
-        work.assign([twin.place for twin in twins], population.shape.config.units)
+    population.assign_training([twin.place for twin in twins])
+    population.measuring.assign([twin.place for twin in twins], population.shape.config.units)
     population.start_epoch()
     for step in range(1 if cuts else population.steps_per_epoch):
         population.train_step()

@@ -18,7 +18,7 @@ MNIST = Shape(n_train=55_000, n_inputs=784, batch_size=128)
 def bytes_of(rows: int, slots: int) -> int:
     """What such a population's tensors take."""
     population = make_fused(rows=rows, slots=slots, config=BLOCKS)._population
-    schedules = population.training.arrays, population.measuring.arrays
+    schedules = population.branches[0].arrays, population.measuring.arrays
     tensors = [t for arrays in (population.arrays.by_name, *schedules) for t in arrays.values()]
     tensors.append(population.train)
     return sum(tensor.nbytes for tensor in tensors)
@@ -77,5 +77,5 @@ def test_places_never_overlap_and_nothing_is_lost(visits: list[tuple[int, int, b
 @pytest.mark.parametrize("n", [0, 5, 16, 37])
 def test_steps_in_chains_are_as_many_as_asked_for(n: int) -> None:
     done: list[int] = []
-    repeated(lambda: done.append(1), CPU, DeviceTimer(CPU))(n)
+    repeated([lambda: done.append(1)], CPU, DeviceTimer(CPU))(n)
     assert len(done) == n

@@ -388,12 +388,16 @@ WITH_PRODUCTS = {
     "hidden_gradient",
     "update_encoder",
     "update_decoder",
+    "train_chain",
     "measure",
 }
 
 
-#: Batches of one block of examples, and of two.
-BATCHES = {"one block": ("16", {"hidden_gradient"}), "two blocks": ("32", set[str]())}
+#: Batches of one block of examples, and of two; chains are an option.
+BATCHES = {
+    "one block": ("16", {"hidden_gradient", "train_chain"}),
+    "two blocks": ("32", {"train_chain"}),
+}
 
 
 @pytest.mark.parametrize(("batch_size", "unused"), BATCHES.values(), ids=BATCHES)

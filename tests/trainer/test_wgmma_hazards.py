@@ -23,6 +23,14 @@ def test_no_kernel_overwrites_what_a_product_in_flight_reads(
     assert any(row["products"] for row in rows) == (precision == "tf32"), "or this looks at nothing"
 
 
+@pytest.mark.parametrize("batch_size", [16, 128])
+def test_no_option_of_the_configuration_does_so_either(batch_size: int) -> None:
+    rows = without_interpreter("tests.wgmma_hazards", str(batch_size), "tf32", "options")
+    assert {row["kernel"]: row["hazards"] for row in rows if row["hazards"]} == {}
+    (chain,) = [row for row in rows if row["kernel"] == "train_chain"]
+    assert chain["products"] or batch_size < 64, "or this looks at nothing"
+
+
 def test_the_loop_that_encode_once_had_is_found() -> None:
     """As ptxas 12.8 (Triton 3.6) and 12.9 (3.8) assemble it; a later one may do without hazards."""
     process = subprocess.run(

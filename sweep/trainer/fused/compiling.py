@@ -64,6 +64,7 @@ def launch_each(
     images = Images(pixels, labels, 1)
     population.start_epoch()
     population.train_step()
+    population.train_chain(1)
     population.measure(images, lambda: population.measure_step(images, watch=True), summarise=True)
 
 

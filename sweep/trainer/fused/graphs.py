@@ -1,6 +1,6 @@
 """Launches that are repeated as they are: one CUDA graph, replayed, where there is a GPU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -20,20 +20,47 @@ def repeatable(launches: Callable[[], None], device: torch.device) -> Callable[[
 
 
 def repeated(
-    launches: Callable[[], None], device: torch.device, timer: DeviceTimer
+    branches: Sequence[Callable[[], None]], device: torch.device, timer: DeviceTimer | None
 ) -> Callable[[int], None]:
-    """Return the launches as something to do n times in a row, CHAIN of them in a graph.
+    """Return branches as something to do n times in a row, CHAIN of them in a graph.
 
-    Each graph is timed by itself.
+    A branch does not wait for another between its own repeats. Each graph is timed by itself,
+    unless the caller times all of them.
     """
-    single = partial(timer.run, repeatable(launches, device))
-    chain = partial(timer.run, repeatable(lambda: _times(launches, CHAIN), device))
+    chains = [partial(_times, branch, CHAIN) for branch in branches]
+    single, chain = (
+        repeatable(partial(side_by_side, launches, device), device)
+        for launches in (branches, chains)
+    )
+    if timer is not None:
+        single, chain = partial(timer.run, single), partial(timer.run, chain)
 
     def repeat(n: int) -> None:
         _times(chain, n // CHAIN)
         _times(single, n % CHAIN)
 
     return repeat
+
+
+def side_by_side(branches: Sequence[Callable[[], None]], device: torch.device) -> None:
+    """Make the launches of each branch in a stream of its own; later ones wait for all of them.
+
+    The first branch has the present stream. On a CPU one branch follows the other.
+    """
+    first, *others = branches
+    if device.type != "cuda":
+        for branch in branches:
+            branch()
+        return
+    present = torch.cuda.current_stream(device)
+    streams = [torch.cuda.Stream(device) for _ in others]  # type: ignore[no-untyped-call]
+    for stream, branch in zip(streams, others, strict=True):
+        stream.wait_stream(present)
+        with torch.cuda.stream(stream):
+            branch()
+    first()
+    for stream in streams:
+        present.wait_stream(stream)
 
 
 def _times(do: Callable[[], None], n: int) -> None:

@@ -40,6 +40,20 @@ class KernelConfig:
     single_tile_registers: int = 168
     #: Registers of a thread in hidden_gradient, which has 4 warps, so that three programs do.
     hidden_registers: int = 168
+    #: Have a graph of a step for populations without slots of one tile, and one for populations of
+    #: nothing else: both do without the launch that would find no work.
+    step_variants: bool = False
+    #: Groups of slots that go through their steps side by side, as branches of the graph.
+    branches: int = 1
+    #: Multiply where a division by 255 would give the same, and leave a correction of the loss out
+    #: that changes its value, which is only reported, by 1e-7 at most.
+    cheap_loss: bool = False
+    #: Steps that a slot of one tile takes in one launch of a program of its own; 0 for none. Only
+    #: where a batch is a single block.
+    chain_steps: int = 0
+    chain_outputs: int = 32
+    chain_warps: int = 8
+    chain_registers: int = 255
 
     def examples_for(self, batch_size: int) -> int:
         """Examples of a block, no larger than the batch needs."""
@@ -60,6 +74,10 @@ class KernelConfig:
         if self.is_single_block(batch_size):
             return max(16, power_of_2(batch_size))
         return self.summed_examples
+
+    def chains(self, batch_size: int) -> bool:
+        """Whether slots of one tile take many steps in a launch."""
+        return self.chain_steps > 0 and self.is_single_block(batch_size)
 
     def update_stages_for(self, batch_size: int) -> int:
         single_block = self.is_single_block(batch_size)

@@ -7,7 +7,9 @@ compiled in, and options for the compiler.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, cast
+
+from torch import Tensor
 
 from sweep.trainer.fused import kernels
 from sweep.trainer.fused.kernel_config import KernelConfig, power_of_2
@@ -52,16 +54,23 @@ class LaunchShape:
         """Whether a batch is a single block for both updates."""
         return self.config.is_single_block(self.batch_size)
 
-    def grid(self, kernel: str) -> Grid:
-        """Programs of a launch."""
+    @property
+    def chains(self) -> bool:
+        """Whether slots of one tile take many steps in a launch."""
+        return self.config.chains(self.batch_size)
+
+    def grid(self, kernel: str, n_slots: int | None = None, n_tiles: int | None = None) -> Grid:
+        """Programs of a launch over lists of so many slots and tiles, or of all of them."""
+        slots, tiles = n_slots or self.n_slots, n_tiles or self.n_tiles
         return {
             "begin_step": (ceil(self.n_slots / BLOCK_K),),
-            "encode": (self.n_tiles, ceil(self.batch_size / self._examples)),
-            "decode": (self.n_parts, self.n_slots),
-            "decode_single_tile": (self.n_parts, self.n_slots),
-            "measure": (self.n_parts, self.n_slots),
-            "summarise_slots": (self.n_slots,),
-        }.get(kernel, (self.n_tiles,))
+            "encode": (tiles, ceil(self.batch_size / self._examples)),
+            "decode": (self.n_parts, slots),
+            "decode_single_tile": (self.n_parts, slots),
+            "train_chain": (slots,),
+            "measure": (self.n_parts, slots),
+            "summarise_slots": (slots,),
+        }.get(kernel, (tiles,))
 
     def sizes(self, kernel: str) -> dict[str, object]:
         """What is compiled in, by the names of parameters, and the compiler's options."""
@@ -74,6 +83,7 @@ class LaunchShape:
             "BLOCK_K": BLOCK_K,
             "BLOCK_PARTS": power_of_2(self.n_parts),
             "PARTS": self.n_parts,
+            "CHEAP_LOSS": self.config.cheap_loss,
             "PRECISION": self.precision,
             "SINGLE_BLOCK": self.single_block,
             "SINGLE_TILE": int(self.single_tile),
@@ -89,8 +99,8 @@ class LaunchShape:
         """What differs from kernel to kernel."""
         config, batch_size = self.config, self.batch_size
         shared: dict[str, object] = {"num_warps": config.warps, "maxnreg": config.registers}
-        decode = {"BLOCK_B": config.decoded_for(batch_size)} | shared
-        update = {
+        decode: dict[str, object] = {"BLOCK_B": config.decoded_for(batch_size)} | shared
+        update: dict[str, object] = {
             "BLOCK_B": config.summed_for(batch_size),
             "num_stages": config.update_stages_for(batch_size),
         } | shared
@@ -106,6 +116,14 @@ class LaunchShape:
             "hidden_gradient": {"BLOCK_D": config.inputs, "maxnreg": config.hidden_registers},
             "update_decoder": update,
             "update_encoder": update,
+            # One stage: weights that a step stores are those that the next one loads.
+            "train_chain": update
+            | {
+                "BLOCK_D": config.chain_outputs,
+                "num_stages": 1,
+                "maxnreg": config.chain_registers,
+                "num_warps": config.chain_warps,
+            },
             "measure": decode,
         }
         return own.get(kernel, {})
@@ -134,7 +152,13 @@ def launch_kernel(
     if missing := [name for name in names if name not in arrays]:
         raise TypeError(f"kernel '{kernel}' needs {', '.join(missing)}: no such array was given.")
     arguments = [arrays[name] for name in names]
-    return (launch or run)(getattr(kernels, kernel), shape.grid(kernel), *arguments, **sizes)
+    grid = shape.grid(kernel, _length(arrays, "slot_list"), _length(arrays, "tile_list"))
+    return (launch or run)(getattr(kernels, kernel), grid, *arguments, **sizes)
+
+
+def _length(arrays: Mapping[str, object], name: str) -> int | None:
+    array = arrays.get(name)
+    return None if array is None else len(cast("Tensor", array))
 
 
 def run(kernel: Any, grid: Grid, *arguments: object, **sizes: object) -> object:

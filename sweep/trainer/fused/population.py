@@ -14,8 +14,8 @@ from torch import Tensor
 from sweep.trainer.fused.arrays import PopulationArrays
 from sweep.trainer.fused.kernel_config import KernelConfig
 from sweep.trainer.fused.launches import Launch, LaunchShape, launch_kernel
-from sweep.trainer.fused.layout import Layout
-from sweep.trainer.fused.schedule import TileSchedule
+from sweep.trainer.fused.layout import Layout, Place
+from sweep.trainer.fused.schedule import SlotKinds, TileSchedule, kinds_of, share_out
 
 
 class Images(NamedTuple):
@@ -71,23 +71,45 @@ class Population:
             n_classes=n_classes,
             steps_per_epoch=self.steps_per_epoch,
         )
-        self.training, self.measuring = (
-            TileSchedule(layout.n_slots, layout.n_tiles, self.device) for _ in range(2)
-        )
+        n_branches, k, t = config.branches, layout.n_slots, layout.n_tiles
+        #: Slots that train side by side, step by step.
+        self.branches = [
+            TileSchedule(k, t, self.device, listed_slots=ceil(k / n_branches))
+            for _ in range(n_branches)
+        ]
+        #: Slots of one tile that take many steps in a launch.
+        self.chained = TileSchedule(k, t, self.device) if self.shape.chains else None
+        self.measuring = TileSchedule(k, t, self.device)
+        #: Of the slots that train step by step; None if there are none.
+        self.kinds: SlotKinds | None = None
+
+    def assign_training(self, places: Sequence[Place]) -> None:
+        """Train these places from the next launch on."""
+        units = self.shape.config.units
+        chained = [place for place in places if self.chained and len(place.tiles) == 1]
+        stepped = [place for place in places if place not in chained]
+        groups = share_out(stepped, len(self.branches), len(self.branches[0].slot_list))
+        for branch, group in zip(self.branches, groups, strict=True):
+            branch.assign(group, units)
+        if self.chained:
+            self.chained.assign(chained, units)
+        self.kinds = kinds_of(stepped)
 
     # Arguments of kernels, by name
 
-    def training_arguments(self) -> dict[str, object]:
-        """Return what kernels take in a training step."""
+    def training_arguments(self, schedule: TileSchedule | None = None) -> dict[str, object]:
+        """Return what kernels take in a training step of these slots, or of the first branch's."""
         order = self.arrays.order
+        schedule = schedule or self.branches[0]
         return {
             **self.arrays.by_name,
-            **self.training.arrays,
+            **schedule.arrays,
             "images": self.train,
             "n_images": len(self.train),
             "order": order,
             "order_stride": order.stride(0),
             "n_slots": self.layout.n_slots,
+            "chain_steps": self.shape.config.chain_steps,
         }
 
     def measuring_arguments(self, images: Images, *, keep: bool = False) -> dict[str, object]:
@@ -116,24 +138,41 @@ class Population:
         """Prepare the first step of an epoch."""
         self.arrays.position.zero_()
         if self.shape.single_block:
-            self._launch("encode", self.training_arguments())
+            for schedule in (*self.branches, *([self.chained] if self.chained else [])):
+                self._launch("encode", self.training_arguments(schedule))
         self.arrays.position.sub_(1)
 
     def train_step(self) -> None:
-        """Take one step of every slot that trains."""
-        arguments = self.training_arguments()
-        for kernel in self.step_kernels:
+        """Take one step of every slot that trains step by step."""
+        for branch in self.branches:
+            self.train_branch(branch)
+
+    def train_branch(self, branch: TileSchedule, kinds: SlotKinds = SlotKinds.BOTH) -> None:
+        """Take one step of the slots of a branch, which are of these kinds."""
+        arguments = self.training_arguments(branch)
+        for kernel in self.step_kernels(kinds):
             self._launch(kernel, arguments)
 
-    @property
-    def step_kernels(self) -> list[str]:
-        """The launches of a training step, in their order."""
+    def train_chain(self, n_steps: int) -> None:
+        """Take so many steps of the slots of one tile, where they do without launches between."""
+        if self.chained is None:
+            return
+        arguments = self.training_arguments(self.chained)
+        most = self.shape.config.chain_steps
+        for done in range(0, n_steps, most):
+            chain = {"chain_steps": min(most, n_steps - done)}
+            self._launch("train_chain", arguments | chain)
+
+    def step_kernels(self, kinds: SlotKinds = SlotKinds.BOTH) -> list[str]:
+        """The launches of a training step, in their order, where the slots are of these kinds."""
         shape = self.shape
+        single = shape.single_tile and kinds is not SlotKinds.SEVERAL_TILES
+        several = not shape.single_tile or kinds is not SlotKinds.SINGLE_TILE
         return [
             "begin_step",
             *([] if shape.single_block else ["encode"]),
-            "decode",
-            *(["decode_single_tile"] if shape.single_tile else []),
+            *(["decode"] if several else []),
+            *(["decode_single_tile"] if single else []),
             *([] if shape.single_block else ["hidden_gradient"]),
             "update_decoder",
             "update_encoder",

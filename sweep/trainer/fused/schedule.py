@@ -1,6 +1,7 @@
 """Which tiles and slots a launch works on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import Enum
 
 import torch
 from torch import Tensor
@@ -12,6 +13,39 @@ from sweep.trainer.fused.transfers import to_device
 _ALIGNED = 4
 
 
+class SlotKinds(Enum):
+    """Which slots there are, by their tiles: one, or several."""
+
+    SINGLE_TILE = "single tile"
+    SEVERAL_TILES = "several tiles"
+    BOTH = "both"
+
+
+def kinds_of(places: Iterable[Place]) -> SlotKinds | None:
+    """Return which kinds these places are; None if there are none."""
+    single = {len(place.tiles) == 1 for place in places}
+    if len(single) == 2:
+        return SlotKinds.BOTH
+    if not single:
+        return None
+    return SlotKinds.SINGLE_TILE if single.pop() else SlotKinds.SEVERAL_TILES
+
+
+def share_out(places: Sequence[Place], n_groups: int, group_slots: int) -> list[list[Place]]:
+    """Divide places into groups of about as many tiles, and at most so many slots each.
+
+    The widest place goes first, always to the group with the fewest tiles.
+    """
+    groups: list[list[Place]] = [[] for _ in range(n_groups)]
+    tiles = [0] * n_groups
+    for place in sorted(places, key=lambda place: (-place.hidden_width, place.slot)):
+        with_room = [i for i in range(n_groups) if len(groups[i]) < group_slots]
+        least = min(with_room, key=tiles.__getitem__)
+        groups[least].append(place)
+        tiles[least] += len(place.tiles)
+    return groups
+
+
 class TileSchedule:
     """Lists of tiles and slots. The arrays stay where they are, so that a graph sees changes.
 
@@ -19,12 +53,16 @@ class TileSchedule:
     holds: ``sweep.trainer.fused.kernels``.
     """
 
-    def __init__(self, n_slots: int, n_tiles: int, device: torch.device) -> None:
+    def __init__(
+        self, n_slots: int, n_tiles: int, device: torch.device, *, listed_slots: int | None = None
+    ) -> None:
         longest = -(-max(n_slots, n_tiles) // _ALIGNED) * _ALIGNED
         #: One block of memory, so that a new schedule is one copy.
         self._all = torch.full((6, longest), -1, dtype=torch.int32, device=device)
         self.tile_list, self.tile_slot, self.tile_units = self._all[:3, :n_tiles]
-        self.slot_list, self.tile_start, self.tile_count = self._all[3:, :n_slots]
+        self.tile_start, self.tile_count = self._all[3:5, :n_slots]
+        #: No longer than it need be: a launch has programs for each.
+        self.slot_list = self._all[5, : listed_slots or n_slots]
         self.tile_count.zero_()
 
     @property
@@ -36,7 +74,7 @@ class TileSchedule:
         """Work on these places from the next launch on."""
         tiles, slots = [-1] * len(self.tile_list), [-1] * len(self.slot_list)
         owner, units = list(tiles), list(tiles)
-        start, count, n = [0] * len(slots), [0] * len(slots), 0
+        start, count, n = [0] * len(self.tile_start), [0] * len(self.tile_count), 0
         widest_first = sorted(places, key=lambda place: (-place.hidden_width, place.slot))
         for i, place in enumerate(widest_first):
             slots[i], start[place.slot], count[place.slot] = place.slot, n, len(place.tiles)
@@ -46,5 +84,6 @@ class TileSchedule:
                 n += 1
         lists = torch.full(self._all.shape, -1, dtype=torch.int32)
         lists[:3, : len(tiles)] = torch.tensor([tiles, owner, units])
-        lists[3:, : len(slots)] = torch.tensor([slots, start, count])
+        lists[3:5, : len(start)] = torch.tensor([start, count])
+        lists[5, : len(slots)] = torch.tensor(slots)
         self._all.copy_(to_device(lists, self._all.device))

@@ -24,7 +24,7 @@ from sweep.trainer.fused.arrays import NewSlot
 from sweep.trainer.fused.checks import check_device, check_images, check_trial
 from sweep.trainer.fused.device_time import DeviceTime, DeviceTimer
 from sweep.trainer.fused.draws import Draws
-from sweep.trainer.fused.graphs import repeatable, repeated
+from sweep.trainer.fused.graphs import repeatable
 from sweep.trainer.fused.kernel_config import PRECISIONS, KernelConfig
 from sweep.trainer.fused.layout import Layout, Place
 from sweep.trainer.fused.memory import Shape
@@ -37,6 +37,7 @@ from sweep.trainer.fused.results import (
     saved_weights,
     test_metrics,
 )
+from sweep.trainer.fused.steps import TrainingSteps
 from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.fused.transfers import to_cpu
 from sweep.trainer.fused.trials import FusedTrial, Row, Tested
@@ -126,7 +127,7 @@ class FusedTrainer:
         self._pictures = Pictures(data)
         population = self._population
         self._timer = DeviceTimer(device)
-        self._train_steps = repeated(population.train_step, device, self._timer)
+        self._train_steps = TrainingSteps(population, device, self._timer)
         validate = repeatable(lambda: population.measure_step(self._validation, watch=True), device)
         test = repeatable(lambda: population.measure_step(self._test), device)
         self._validate_step = partial(self._timer.run, validate)
@@ -291,7 +292,7 @@ class FusedTrainer:
     def _prepare(self, trials: Iterable[FusedTrial]) -> None:
         """All that waits for the host, so that the device need not."""
         population = self._population
-        population.training.assign(_places(trials), self._layout.tile_units)
+        population.assign_training(_places(trials))
         self._write_new(trials)
         for order in [order for trial in trials for order in trial.orders]:
             order.result()
@@ -311,7 +312,7 @@ class FusedTrainer:
 
     def _train(self, trials: tuple[FusedTrial, ...]) -> None:
         if trials:
-            self._train_steps(self._population.steps_per_epoch)
+            self._train_steps.run(self._population.steps_per_epoch)
 
     def _measure(self, trials: Iterable[FusedTrial], images: Images) -> Measured:
         population = self._population

@@ -16,6 +16,8 @@ One training step, where a batch is a single block for both updates (``KernelCon
     decode_single_tile   the same for slots of one tile, with W2's step
     update_decoder       f(Z)^T G and W2's step; P = (G W2^T) f'(Z) and b1's step
     update_encoder       P X and W1's step; Z = X W1^T + b1 of the next batch
+Where ``KernelConfig.chain_steps`` says so, slots of one tile take many steps in one launch instead:
+    train_chain          all of the above, of one slot, step after step
 Z of an epoch's first batch is encode's. A larger batch is summed block by block: then encode makes
 every step's Z, hidden_gradient P and b1's step, and the two updates only update.
 
@@ -29,6 +31,7 @@ do not depend on where it lies or what lies beside it. Nothing is tuned by timin
 reason: another block size is another rounding.
 """
 
+from sweep.trainer.fused.kernels.chain import train_chain
 from sweep.trainer.fused.kernels.decoder import (
     decode,
     decode_single_tile,
@@ -53,6 +56,7 @@ KERNELS = (
     hidden_gradient,
     update_decoder,
     update_encoder,
+    train_chain,
     watch_units,
     measure,
     summarise_tiles,
@@ -69,6 +73,7 @@ __all__ = [
     "measure",
     "summarise_slots",
     "summarise_tiles",
+    "train_chain",
     "update_decoder",
     "update_encoder",
     "watch_units",

@@ -15,6 +15,7 @@ from sweep.trainer.fused.kernels.functions import (
     activate,
     batch_of,
     derivative,
+    intensity,
     logits,
     loss_gradient,
     loss_of,
@@ -65,6 +66,7 @@ def decode(
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
     SINGLE_TILE: tl.constexpr,
+    CHEAP_LOSS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
     """Logits, loss and its gradient of a slot and BLOCK_D outputs, unless it has SINGLE_TILE tiles.
@@ -121,7 +123,7 @@ def decode(
             of = b + block * BLOCK_B
             seen = (of < B) & (start + of < n_images)
             g, lost = loss_and_gradient(
-                o[block], pixels[block], seen, d, scale, output, loss, delta, D
+                o[block], pixels[block], seen, d, scale, output, loss, delta, D, CHEAP_LOSS
             )
             store_errors(grad_logits, g, of, d, B, D)
             loss_sum += lost
@@ -164,6 +166,7 @@ def decode_single_tile(
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
     SINGLE_TILE: tl.constexpr,
+    CHEAP_LOSS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
     """Do what ``decode`` does for a slot of one tile, and W2's step; these outputs' part of G W2^T.
@@ -205,7 +208,7 @@ def decode_single_tile(
         inputs = inputs_of(z + tile * B * BLOCK_R, b, seen, unit, BLOCK_R)
         h = activate(inputs, activation)
         o = tl.dot(h, w, input_precision=PRECISION) + bias[None, :]
-        g, lost = loss_and_gradient(o, pixels, seen, d, scale, output, loss, delta, D)
+        g, lost = loss_and_gradient(o, pixels, seen, d, scale, output, loss, delta, D, CHEAP_LOSS)
         loss_sum += lost
         bias_gradient += tl.sum(g, axis=0)
         to_units = tl.dot(g, tl.trans(w), input_precision=PRECISION)
@@ -233,12 +236,14 @@ def choices_of(slot, choice_table, optimizer_table):
 
 
 @triton.jit
-def loss_and_gradient(o, pixels, seen, d, scale, output, loss, delta, D: tl.constexpr):
+def loss_and_gradient(
+    o, pixels, seen, d, scale, output, loss, delta, D: tl.constexpr, CHEAP: tl.constexpr
+):
     """G of these logits, and the sum of their losses."""
     here = seen[:, None] & (d < D)[None, :]
-    x = pixels.to(tl.float32) / 255.0
+    x = intensity(pixels, CHEAP)
     y = reconstruct(o, output)
-    value = tl.where(here, loss_of(o, y, x, loss, delta), 0.0)
+    value = tl.where(here, loss_of(o, y, x, loss, delta, CHEAP), 0.0)
     lost = tl.sum(tl.sum(value, axis=1), axis=0)
     return tl.where(here, loss_gradient(y, x, loss, output, delta) * scale, 0.0), lost
 

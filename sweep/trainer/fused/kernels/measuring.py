@@ -156,7 +156,7 @@ def add_errors(
     squares = tl.sum(square, axis=1)
     _add(sums + SQUARES, tl.sum(squares, axis=0))
     if output == SIGMOID:
-        entropy = tl.where(here, cross_entropy(o, x), 0.0)
+        entropy = tl.where(here, cross_entropy(o, x, CHEAP=False), 0.0)
         _add(sums + ENTROPY, tl.sum(tl.sum(entropy, axis=1), axis=0))
         is_stuck = (tl.abs(o) > OUTPUT_SATURATED_FROM) & (error > STUCK_FROM)
         stuck = tl.sum(tl.where(is_stuck, square, 0.0), axis=1)

@@ -72,31 +72,51 @@ def begin_step(
     n_warmup = tl.load(choice_table + slot * CHOICE_COLUMNS + N_WARMUP, mask=works, other=1)
     schedule = tl.load(choice_table + slot * CHOICE_COLUMNS + SCHEDULE, mask=works, other=0)
 
+    setting = schedule_table + slot * SCHEDULE_COLUMNS
+    rate, step_size, root_correction, kept = scheduled_rates(
+        done,
+        n_steps,
+        n_warmup,
+        schedule,
+        tl.load(setting + LEARNING_RATE, mask=works, other=0.0),
+        tl.load(setting + DECOUPLED_DECAY, mask=works, other=0.0),
+        tl.load(setting + BETA1, mask=works, other=0.0),
+        tl.load(setting + BETA2, mask=works, other=0.0),
+    )
+
+    row = step_table + slot * STEP_COLUMNS
+    tl.store(row + RATE, rate, mask=works)
+    tl.store(row + STEP_SIZE, step_size, mask=works)
+    tl.store(row + ROOT_CORRECTION, root_correction, mask=works)
+    tl.store(row + KEPT, kept, mask=works)
+    tl.store(steps_done + slot, done + 1, mask=works)
+    at = tl.load(position + slot, mask=works, other=0)
+    tl.store(position + slot, at + 1, mask=works)
+
+
+@triton.jit
+def scheduled_rates(done, n_steps, n_warmup, schedule, learning_rate, decay, beta1, beta2):
+    """Rate, step size, root of the correction and share kept of the step after ``done`` steps.
+
+    Computed in float64, returned in float32; of a slot or of many.
+    """
     now = done.to(tl.float64)
     cosine = 0.5 * (1.0 + tl.cos(now / n_steps.to(tl.float64) * 3.141592653589793))
     warmup = tl.minimum(1.0, (now + 1.0) / n_warmup.to(tl.float64))
     factor = tl.where(schedule == COSINE, cosine, 1.0)
     factor = tl.where(schedule == LINEAR_WARMUP, warmup, factor)
-
-    setting = schedule_table + slot * SCHEDULE_COLUMNS
-    rate = factor * tl.load(setting + LEARNING_RATE, mask=works, other=0.0)
-    decay = tl.load(setting + DECOUPLED_DECAY, mask=works, other=0.0)
-    beta1 = tl.load(setting + BETA1, mask=works, other=0.0)
-    beta2 = tl.load(setting + BETA2, mask=works, other=0.0)
+    rate = factor * learning_rate
     # beta^t as exp(t log beta); a beta of 0 leaves nothing to correct.
     correction1 = 1.0 - tl.exp((now + 1.0) * tl.log(tl.where(beta1 > 0.0, beta1, 1.0)))
     correction2 = 1.0 - tl.exp((now + 1.0) * tl.log(tl.where(beta2 > 0.0, beta2, 1.0)))
     correction1 = tl.where(beta1 > 0.0, correction1, 1.0)
     correction2 = tl.where(beta2 > 0.0, correction2, 1.0)
-
-    row = step_table + slot * STEP_COLUMNS
-    tl.store(row + RATE, rate.to(tl.float32), mask=works)
-    tl.store(row + STEP_SIZE, (rate / correction1).to(tl.float32), mask=works)
-    tl.store(row + ROOT_CORRECTION, tl.sqrt(correction2).to(tl.float32), mask=works)
-    tl.store(row + KEPT, (1.0 - rate * decay).to(tl.float32), mask=works)
-    tl.store(steps_done + slot, done + 1, mask=works)
-    at = tl.load(position + slot, mask=works, other=0)
-    tl.store(position + slot, at + 1, mask=works)
+    return (
+        rate.to(tl.float32),
+        (rate / correction1).to(tl.float32),
+        tl.sqrt(correction2).to(tl.float32),
+        (1.0 - rate * decay).to(tl.float32),
+    )
 
 
 class UpdateRule(NamedTuple):

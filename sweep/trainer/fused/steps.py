@@ -1,0 +1,41 @@
+"""The training steps of a population, as CUDA graphs where there is a GPU."""
+
+from functools import partial
+
+import torch
+
+from sweep.trainer.fused.device_time import DeviceTimer
+from sweep.trainer.fused.graphs import repeated, side_by_side
+from sweep.trainer.fused.population import Population
+from sweep.trainer.fused.schedule import SlotKinds
+
+
+class TrainingSteps:
+    """Steps of whatever slots a population trains; captured once, before the first is at work."""
+
+    def __init__(self, population: Population, device: torch.device, timer: DeviceTimer) -> None:
+        self._population, self._device, self._timer = population, device, timer
+        variants = population.shape.config.step_variants and population.shape.single_tile
+        self._repeat = {
+            kinds: repeated(
+                [partial(population.train_branch, branch, kinds) for branch in population.branches],
+                device,
+                None if population.chained else timer,
+            )
+            for kinds in (SlotKinds if variants else [SlotKinds.BOTH])
+        }
+        if population.chained:
+            population.train_chain(1)  # compiled now, not in the first epoch
+
+    def run(self, n: int) -> None:
+        """Take n steps."""
+        population = self._population
+        repeat = self._repeat.get(population.kinds or SlotKinds.BOTH)
+        repeat = repeat or self._repeat[SlotKinds.BOTH]
+        if population.chained is None:
+            repeat(n)
+            return
+        work = [partial(population.train_chain, n)]
+        if population.kinds is not None:
+            work.append(partial(repeat, n))
+        self._timer.run(partial(side_by_side, work, self._device))
