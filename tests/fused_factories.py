@@ -100,6 +100,15 @@ def largest_difference(got: Tensor, expected: Tensor) -> float:
     return float((got - expected).abs().max() / expected.abs().max())
 
 
+class UnexpectedExitError(AssertionError):
+    """A process of tests ended with another exit status than 0."""
+
+    def __init__(self, status: int, stderr: str) -> None:
+        super().__init__(f"exit status {status}: {stderr}")
+        self.status = status
+        self.last_line = (stderr.strip().splitlines() or [""])[-1]
+
+
 def without_interpreter(module: str, *arguments: str) -> list[dict[str, Any]]:
     """What a module of tests prints, a line of JSON each, in a process where Triton compiles."""
     process = subprocess.run(
@@ -108,7 +117,8 @@ def without_interpreter(module: str, *arguments: str) -> list[dict[str, Any]]:
         capture_output=True,
         text=True,
     )
-    assert process.returncode == 0, process.stderr
+    if process.returncode != 0:
+        raise UnexpectedExitError(process.returncode, process.stderr)
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 

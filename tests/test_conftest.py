@@ -30,7 +30,7 @@ def test_two_databases_of_one_server_are_apart(postgres_url: str, postgres_serve
 def skipping(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     """Run a file of skips under our plugin, with CI set or not."""
     monkeypatch.setattr("tests.skips._has_cuda", lambda: False)
-    pytester.makeini("[pytest]\nmarkers =\n    gpu\n    root_only")
+    pytester.makeini("[pytest]\nmarkers =\n    gpu\n    emulated\n    root_only")
     pytester.makepyfile(
         """
         import pytest
@@ -47,6 +47,9 @@ def skipping(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
 
         @pytest.mark.gpu
         def test_wants_a_gpu(): raise AssertionError
+
+        @pytest.mark.emulated
+        def test_meets_a_new_instruction(): pytest.skip("unknown instruction: mul.hi.u32")
         """
     )
 
@@ -60,13 +63,13 @@ def skipping(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_skip_on_a_desk_is_a_skip(skipping) -> None:
-    assert skipping(ci="") == {"passed": 1, "skipped": 3, "xfailed": 1}
+    assert skipping(ci="") == {"passed": 1, "skipped": 4, "xfailed": 1}
 
 
-def test_a_skip_in_ci_fails_unless_it_waits_for_a_gpu(skipping) -> None:
+def test_a_skip_in_ci_fails_unless_a_gpu_or_the_emulator_is_the_reason(skipping) -> None:
     assert skipping(ci="true") == {
         "passed": 1,
-        "skipped": 1,
+        "skipped": 2,
         "failed": 1,
         "errors": 1,
         "xfailed": 1,

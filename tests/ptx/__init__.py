@@ -20,6 +20,7 @@ products are done at once. So it cannot show races: a barrier or a wait that is 
 missed. Nor time: it counts. Numbers below the smallest normal one are kept where the card takes 0
 for them (.ftz), and what the card approximates (.approx) is exact.
 
-Instructions are those of the PTX ISA, release 8.8; names of its sections are in quotes. What these
-kernels don't use is not there, and raises.
+Instructions are those of the PTX ISA, release 8.8; names of its sections are in quotes. What the
+kernels did not use with Triton 3.6 and 3.8 is not there, and no more is added: another version that
+emits an unknown instruction makes the tests skip, with the instruction as their reason.
 """

@@ -5,6 +5,7 @@
     python -m tests.ptx card 20 9      how far from its limits a worker's check of its card is, with
                                        this batch size and side of images
     python -m tests.ptx conflicts      how often each kernel waits for shared memory's banks
+    python -m tests.ptx counted        write benchmarks/counted.json, for benchmarks.bounds
 
 Everything here is counted and nothing measured. The table's counts, at D = 784 and B = 128, are of
 a kernel's first program. Its microseconds are what all programs would take, alone on 132
@@ -18,15 +19,35 @@ not counted. All of it needs TRITON_INTERPRET=0.
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
+from benchmarks import bounds
+from benchmarks.bounds import TILE_UNITS
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from tests.ptx.card import check_card
-from tests.ptx.costs import slot_costs, table
+from tests.ptx.costs import counted, slot_costs, table
 from tests.ptx.emulator import pretended_h100
+from tests.ptx.program import UnknownInstructionError
 from tests.ptx.training import check_training
+
+#: Where ``benchmarks.bounds`` keeps its counts, and for slots of how many tiles.
+COUNTED = Path(bounds.__file__).with_name("counted.json")
+COUNTED_TILES = (1, 2, 4)
+
+
+#: Exit status where the emulator does not know an instruction.
+UNKNOWN_INSTRUCTION = 3
 
 
 def main() -> None:
+    try:
+        run()
+    except UnknownInstructionError as error:
+        print(error, file=sys.stderr)
+        sys.exit(UNKNOWN_INSTRUCTION)
+
+
+def run() -> None:
     with pretended_h100():
         match sys.argv[1:]:
             case ["check", n_inputs, *batch_sizes]:
@@ -36,6 +57,8 @@ def main() -> None:
                 print_check(int(batch_size), int(side))
             case ["conflicts"]:
                 print_conflicts()
+            case ["counted"]:
+                write_counted()
             case [*widths] if widths and all(width.isdecimal() for width in widths):
                 for width in widths:
                     print(*table(int(width)), "", sep="\n")
@@ -70,6 +93,16 @@ def print_conflicts() -> None:
         for name, cost in costs.items():
             if cost.counts.wavefronts:
                 print(json.dumps({"kernel": name} | asdict(cost.counts)))
+
+
+def write_counted() -> None:
+    """Of every kernel that multiplies, for slots of one, two and four tiles."""
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    for n_tiles in COUNTED_TILES:
+        for name, counts in counted(slot_costs(n_tiles * TILE_UNITS)).items():
+            found.setdefault(name, {})[n_tiles] = counts._asdict()
+    kept = {name: by_tiles for name, by_tiles in found.items() if name != "begin_step"}
+    COUNTED.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from tests.ptx.arithmetic import ARITHMETIC
 from tests.ptx.block import Block, Operation
 from tests.ptx.movement import MOVEMENT, TOGETHER, nothing
-from tests.ptx.program import KINDS, Array, Instruction
+from tests.ptx.program import KINDS, Array, Instruction, UnknownInstructionError
 from tests.ptx.tensor_cores import TENSOR_CORES
 
 _U32 = KINDS["u32"]
@@ -49,7 +49,7 @@ def _take(block: Block, at: int, active: Array) -> list[tuple[int, Array]]:
                 raise
             return [(at + 1, active)]
         case _:
-            raise NotImplementedError(f"unknown instruction: {instruction.text}")
+            raise UnknownInstructionError(f"unknown instruction: {instruction.text}")
     return [(following, threads) for following, threads in ways if threads.any()]
 
 

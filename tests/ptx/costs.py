@@ -11,6 +11,14 @@ from typing import Any, NamedTuple
 
 import torch
 
+from benchmarks.bounds import (
+    CLOCKS,
+    INSTRUCTIONS_A_CLOCK,
+    L2_BYTES,
+    MULTIPROCESSORS,
+    Counted,
+    memory_bytes,
+)
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.memory import Shape
 from sweep.trainer.fused.population import Images
@@ -25,10 +33,8 @@ CONFIG = PRECISIONS["tf32"]
 STEP = ("decode", "decode_single_tile", "update_decoder", "update_encoder")
 OTHERS = ("encode", "measure")
 
-#: Multiprocessors, each giving one wavefront and four warp instructions a clock; clocks, and bytes
-#: of the L2 cache and of main memory, in a microsecond.
-MULTIPROCESSORS, CLOCKS, L2_BYTES, MEMORY_BYTES = 132, 1755, 5.5e6, 3.0e6
-INSTRUCTIONS_A_CLOCK = 4
+#: Bytes of main memory in a microsecond.
+MEMORY_BYTES = 3.0e6
 
 
 class Times(NamedTuple):
@@ -62,27 +68,12 @@ def slot_costs(
     twin = Twin.start(
         population, replace(ONE_TILE, hidden_width=hidden_width, batch_size=batch_size)
     )
-    population.training.assign([twin.place], CONFIG.units)
+    population.assign_training([twin.place])
     population.measuring.assign([twin.place], CONFIG.units)
     population.start_epoch()
     population.train_step()
     population.measure_step(Images(pixels, torch.zeros(len(pixels), dtype=torch.int32), 1))
     return emulator.costs
-
-
-def memory_bytes(hidden_width: int, n_inputs: int, batch_size: int) -> dict[str, int]:
-    """Of the kernels that have work to do with so many units."""
-    w, z = 4 * hidden_width * n_inputs, 4 * hidden_width * batch_size
-    p, g, x = z, 4 * batch_size * n_inputs, batch_size * n_inputs
-    parts = ceil(n_inputs / CONFIG.outputs) * 4 * batch_size * CONFIG.units
-    one_tile = {"decode_single_tile": 6 * w + z + x + parts, "update_decoder": parts + z + p}
-    many_tiles = {"decode": w + z + g + x, "update_decoder": 6 * w + g + z + p}
-    return {
-        "encode": w + x + z,
-        "measure": w + x + z,
-        "update_encoder": 6 * w + p + 2 * x + z,
-        **(one_tile if hidden_width <= CONFIG.units else many_tiles),
-    }
 
 
 def times(cost: Cost, n_memory_bytes: int) -> Times:
@@ -114,6 +105,18 @@ def table(hidden_width: int, n_inputs: int = 784, batch_size: int = 128) -> list
     floor = shape.step_bytes(hidden_width) / MEMORY_BYTES
     last = f"H = {hidden_width}: a step's largest add up to {total:.2f} us; floor {floor:.2f} us."
     return [*lines, "", last]
+
+
+def counted(costs: dict[str, Cost]) -> dict[str, Counted]:
+    """One program's counts, as ``benchmarks.bounds`` keeps them."""
+    return {
+        name: Counted(
+            instructions=cost.counts.warp_instructions,
+            wavefronts=cost.counts.wavefronts,
+            l2_bytes=cost.counts.sectors * SECTOR_BYTES,
+        )
+        for name, cost in costs.items()
+    }
 
 
 _HEAD = (

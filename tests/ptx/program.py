@@ -36,6 +36,10 @@ _ADDRESS = re.compile(r"\[\s*([%$\w]+)\s*(?:\+\s*(-?\d+))?\s*\]")
 _CONSTANT = re.compile(r"\.global \.align \d+ \.b8 (\S+)\[\d+\] = \{([\d, ]+)\};")
 
 
+class UnknownInstructionError(NotImplementedError):
+    """Triton emitted what the emulator was never taught; see the package."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Instruction:
     text: str
@@ -94,7 +98,7 @@ def parse(ptx: str) -> Program:
 def instruction_of(text: str) -> Instruction:
     matched = _INSTRUCTION.fullmatch(text)
     if matched is None:
-        raise ValueError(f"no instruction: {text!r}")
+        raise UnknownInstructionError(f"no instruction: {text!r}")
     negated, guard, name, operands = matched.groups()
     parts = name.replace("shared::cta", "shared").split(".")
     vectors = [part for part in parts if re.fullmatch(r"v\d", part)]
@@ -149,6 +153,8 @@ def _declared(statement: str) -> dict[str, Kind]:
     ((kind, name, count),) = _REGISTER.findall(statement)
     names = [f"{name}{i}" for i in range(int(count))] if count else [name]
     bits = kind.strip("bfsu")
+    if kind != "pred" and f"u{bits}" not in KINDS:
+        raise UnknownInstructionError(f"registers of an unknown type: {statement}")
     return dict.fromkeys(names, KINDS["pred" if kind == "pred" else f"u{bits}"])
 
 

@@ -1,0 +1,114 @@
+"""The least time that a kernel's launch can take on an H100, by counting.
+
+Four parts of the card work at once: main memory, the L2 cache, shared memory, and the issue of
+instructions. Each would be busy for so long if a launch kept it busy without a pause; the longest
+is the bound. Memory's bytes are formulas, each array read or written once. The rest is counted in
+the compiled kernels, run on the CPU instruction by instruction: ``python -m tests.ptx counted``
+writes ``counted.json``, one program of each kernel, by tiles of the slot, at D = 784 and B = 128.
+
+PTX is counted where the card runs SASS, which has 1.4 to 1.6 times as many instructions; and no
+launch overlaps its parts perfectly. So it is a bound, not a forecast.
+
+Notation: H hidden units, D inputs, B examples.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from math import ceil
+from pathlib import Path
+from typing import NamedTuple
+
+#: Units of a tile, and outputs of a program of decode.
+TILE_UNITS, BLOCK_OUTPUTS = 32, 64
+#: Multiprocessors, each giving one wavefront and four warp instructions a clock; clocks, and bytes
+#: of the L2 cache, in a microsecond.
+MULTIPROCESSORS, CLOCKS, L2_BYTES = 132, 1755, 5.5e6
+INSTRUCTIONS_A_CLOCK = 4
+
+#: Launched once a program of a tile; the others once for each block of outputs of a slot.
+_BY_TILE = {"encode", "update_decoder", "update_encoder"}
+
+
+class Busy(NamedTuple):
+    """How long each part of the card is busy, microseconds."""
+
+    memory: float
+    l2: float
+    shared: float
+    issue: float
+
+
+class Counted(NamedTuple):
+    """What one program asks for."""
+
+    instructions: float
+    wavefronts: float
+    l2_bytes: float
+
+
+def memory_bytes(hidden_width: int, n_inputs: int, batch_size: int) -> dict[str, int]:
+    """Bytes of main memory of each kernel that has work to do with so many units."""
+    w, z = 4 * hidden_width * n_inputs, 4 * hidden_width * batch_size
+    p, g, x = z, 4 * batch_size * n_inputs, batch_size * n_inputs
+    parts = ceil(n_inputs / BLOCK_OUTPUTS) * 4 * batch_size * TILE_UNITS
+    joined = {"decode_single_tile": 6 * w + z + x + parts, "update_decoder": parts + z + p}
+    unjoined = {"decode": w + z + g + x, "update_decoder": 6 * w + g + z + p}
+    return {
+        "encode": w + x + z,
+        "measure": w + x + z,
+        "update_encoder": 6 * w + p + 2 * x + z,
+        **(joined if hidden_width <= TILE_UNITS else unjoined),
+    }
+
+
+def launch_bytes(kernel: str, widths: Iterable[int], n_inputs: int, batch_size: int) -> int:
+    """Bytes of main memory of a launch over slots of these widths."""
+    return sum(memory_bytes(width, n_inputs, batch_size).get(kernel, 0) for width in widths)
+
+
+def busy(
+    kernel: str, widths: Sequence[int], n_inputs: int, batch_size: int, bytes_per_second: float
+) -> Busy:
+    """Of a launch over slots of these widths, with main memory of this bandwidth.
+
+    Raises KeyError for a kernel that was not counted.
+    """
+    programs = [
+        (_programs(kernel, width, n_inputs), _counted(kernel, _tiles(width))) for width in widths
+    ]
+    clocks = MULTIPROCESSORS * CLOCKS
+    return Busy(
+        memory=launch_bytes(kernel, widths, n_inputs, batch_size) / bytes_per_second * 1e6,
+        l2=sum(n * one.l2_bytes for n, one in programs) / L2_BYTES,
+        shared=sum(n * one.wavefronts for n, one in programs) / clocks,
+        issue=sum(n * one.instructions for n, one in programs) / INSTRUCTIONS_A_CLOCK / clocks,
+    )
+
+
+def _tiles(width: int) -> int:
+    return ceil(width / TILE_UNITS)
+
+
+def _programs(kernel: str, width: int, n_inputs: int) -> int:
+    return _tiles(width) if kernel in _BY_TILE else ceil(n_inputs / BLOCK_OUTPUTS)
+
+
+def _counted(kernel: str, n_tiles: int) -> Counted:
+    """Counts of a program; of more tiles than were counted, along the line of the last two."""
+    known = counts()[kernel]
+    if n_tiles in known:
+        return known[n_tiles]
+    low, high = sorted(known)[-2:]
+    share = (n_tiles - low) / (high - low)
+    return Counted(*(a + share * (b - a) for a, b in zip(known[low], known[high], strict=True)))
+
+
+@cache
+def counts() -> dict[str, dict[int, Counted]]:
+    """What was counted, by kernel and tiles of the slot."""
+    written = json.loads(Path(__file__).with_name("counted.json").read_text())
+    return {
+        kernel: {int(n): Counted(**counts) for n, counts in by_tiles.items()}
+        for kernel, by_tiles in written.items()
+    }
