@@ -59,6 +59,10 @@ FULL = Sizes(
     copy_bytes=2**32,
     n_study=1_000,
 )
+#: Two steps of real sizes, for tools under which everything is slow.
+TINY = replace(
+    FULL, fields={MIX: 3}, mix=(20, 100), n_steps=2, n_validation=128, n_test=128, copy_bytes=2**20
+)
 SMOKE = Sizes(
     fields={"9": 2, MIX: 2},
     mix=(4, 16),

@@ -55,8 +55,8 @@ Options:
     --limit SECONDS    for one group in one field (300)
     --json FILE        append each result to it as well
     --no-whole         leave out what a user waits for
-    --smoke            tiny trials on the CPU, for the tests: needs TRITON_INTERPRET=1, says nothing
-                       about speed
+    --smoke            tiny trials on the CPU, for the tests (fields 9 and mix): needs
+                       TRITON_INTERPRET=1, says nothing about speed
 """
 
 import argparse
@@ -199,7 +199,7 @@ def _measure_group(options: argparse.Namespace, sizes: Sizes, device: torch.devi
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--widths", nargs="+", choices=list(FULL.fields))
+    parser.add_argument("--widths", nargs="+", metavar="FIELD")
     parser.add_argument("--only", nargs="+", choices=list(contestants(FULL)))
     parser.add_argument("--slots", type=int, help="trials of a field")
     parser.add_argument(
@@ -213,8 +213,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--group", choices=list(Group), help=argparse.SUPPRESS)
     parser.add_argument("--field", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.smoke and options.widths:
-        parser.error("--smoke has fields of its own: leave out --widths.")
+    known = (SMOKE if options.smoke else FULL).fields
+    if unknown := [name for name in options.widths or () if name not in known]:
+        parser.error(f"no field {unknown[0]}. Known: {', '.join(known)}.")
     options.repeats = options.repeats or (1 if options.smoke else 5)
     return options
 

@@ -14,6 +14,9 @@ from sweep.trainer import DeviceData
 from sweep.trainer.fused import FusedTrainer, KernelConfig, Launched
 from sweep.trial import TrialSpec
 
+#: As few programs as possible: for Triton's interpreter.
+INTERPRETED = KernelConfig(units=16, examples=16, outputs=32, inputs=32, single_block_examples=16)
+
 
 class FusedEpochs:
     """Epochs of a population, the next one always launched ahead."""
@@ -32,9 +35,9 @@ class FusedEpochs:
     def __call__(self, _: Tensor | None) -> list[float]:
         launched = self._next_epoch()
         done = self.trainer.collect(launched)
-        for member in launched.last:
-            self.trainer.result(member.spec.number)
-            self.trainer.release(member.spec.number)
+        for trial in launched.last:
+            self.trainer.result(trial.spec.number)
+            self.trainer.release(trial.spec.number)
         return [event.metrics[0].train_loss for event in done]
 
 
@@ -59,7 +62,7 @@ def fused_whole(trials: Sequence[TrialSpec], data: DeviceData, device: torch.dev
             number = next(numbers)
             admit(trainer, _ending(replace(trial, number=number, seeds=(number,)), EPOCHS))
         launched = trainer.launch_epoch()
-        leaving[:] = [member.spec for member in launched.last]
+        leaving[:] = [trial.spec for trial in launched.last]
         return launched
 
     return FusedEpochs(trainer, launch, device)
@@ -84,12 +87,15 @@ def _launching_ahead(
 
 
 def make_population(
-    trials: Sequence[TrialSpec], data: DeviceData, device: torch.device
+    trials: Sequence[TrialSpec],
+    data: DeviceData,
+    device: torch.device,
+    config: KernelConfig | None = None,
+    *,
+    precision: str | None = None,
 ) -> FusedTrainer:
     """Make an empty population with exactly the room that these trials take."""
-    on_gpu = device.type == "cuda"
-    small = KernelConfig(units=16, examples=16, outputs=32, inputs=32, single_block_examples=16)
-    config = KernelConfig() if on_gpu else small
+    config = config or default_config(device)
     tiles = sum(math.ceil(trial.config.hidden_width / config.units) for trial in trials)
     return FusedTrainer(
         data,
@@ -97,9 +103,14 @@ def make_population(
         batch_size=trials[0].config.batch_size,
         rows=tiles * config.units,
         slots=len(trials),
-        precision="tf32" if on_gpu else "ieee",
+        precision=precision or ("tf32" if device.type == "cuda" else "ieee"),
         config=config,
     )
+
+
+def default_config(device: torch.device) -> KernelConfig:
+    """What a worker on this device has; the interpreter's where there is no GPU."""
+    return KernelConfig() if device.type == "cuda" else INTERPRETED
 
 
 def admit(trainer: FusedTrainer, trial: TrialSpec) -> None:

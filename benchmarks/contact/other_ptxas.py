@@ -1,0 +1,45 @@
+"""The kernels as another assembler makes them: each alone against its twin, and how fast.
+
+ptxas 12.8 and 12.9 are known to reuse registers that a product still reads.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.contact import tools
+from benchmarks.contact.machine import ptxas_versions
+from benchmarks.contact.options import stage_parser
+from benchmarks.records import Records, read_records
+
+
+def main() -> None:
+    options = stage_parser(__doc__).parse_args()
+    records = Records(options.json)
+    others = other_assemblers()
+    if not others:
+        records.add("missing", tool="ptxas: no other one than Triton's")
+        return
+    path = others[0]
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder, "results")
+        results.touch()
+        environment = {"TRITON_PTXAS_PATH": path, "TRITON_CACHE_DIR": str(Path(folder, "cache"))}
+        command = [sys.executable, "-m", "benchmarks.kernels", "32", "784", "--json", str(results)]
+        command += ["--smoke"] if options.smoke else []
+        tools.run(command, limit=60, environment=environment)
+        for record in read_records(results):
+            records.add(f"other_{record.pop('what')}", ptxas=path, **record)
+
+
+def other_assemblers() -> list[str]:
+    """CUDA's own first, then what else came with Triton, newest version last among equals."""
+    known = ptxas_versions()
+    own = shutil.which("ptxas")
+    with_triton = [path for path in known if path != own and not path.endswith("/ptxas")]
+    return [*([own] if own else []), *with_triton]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Run a tool of the machine over one of the benchmarks."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+import psutil
+
+from benchmarks.records import Records
+
+
+class MissingToolError(Exception):
+    """A tool is not on this machine."""
+
+
+def find(records: Records, tool: str) -> str:
+    """The path of a tool. Records that it is missing and raises MissingToolError."""
+    path = shutil.which(tool)
+    if path is None:
+        records.add("missing", tool=tool)
+        raise MissingToolError(tool)
+    return path
+
+
+def run(
+    command: Sequence[str], *, limit: float, environment: Mapping[str, str] | None = None
+) -> str:
+    """What a command printed, up to where it ended or was killed with all that it had started."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=os.environ | dict(environment or {}),
+    )
+    try:
+        output, _ = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        for one in (*psutil.Process(process.pid).children(recursive=True), process):
+            one.kill()
+        output, _ = process.communicate()
+    sys.stderr.write(output)
+    return output
