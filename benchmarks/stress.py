@@ -137,9 +137,10 @@ def off(records: Records, trainer: FusedTrainer, sizes: Sizes) -> bool:
     worst = 0.0
     for trial in list(trainer._trials.values())[:8]:
         (place,) = trial.places
-        weights = population.arrays.copy_slot(place)
-        factor = cut(weights.encoder_weight) if cuts else weights.encoder_weight.double()
-        expected = x @ factor.T / 255 + weights.encoder_bias.double()
+        weights = trainer.weights(trial.spec.number)[0]
+        factor = weights.encoder_weight.to(x.device)
+        factor = cut(factor) if cuts else factor.double()
+        expected = x @ factor.T / 255 + weights.encoder_bias.to(x.device).double()
         tiles = population.arrays.z[list(place.tiles)].permute(1, 0, 2).reshape(batch_size, -1)
         found = tiles[: len(x), : place.hidden_width].double()
         relative = float((found - expected).norm() / expected.norm())

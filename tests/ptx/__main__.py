@@ -4,6 +4,7 @@
     python -m tests.ptx check 100 50   how far training is from autograd's, at this D and each B
     python -m tests.ptx card 20 9      how far from its limits a worker's check of its card is, with
                                        this batch size and side of images
+    python -m tests.ptx chain          how far a chain of two steps is from its twin in torch
     python -m tests.ptx conflicts      how often each kernel waits for shared memory's banks
     python -m tests.ptx counted        write benchmarks/counted.json, for benchmarks.bounds
 
@@ -18,15 +19,18 @@ not counted. All of it needs TRITON_INTERPRET=0.
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+
+import torch
 
 from benchmarks import bounds
 from benchmarks.bounds import TILE_UNITS
 from sweep.trainer.fused.kernel_config import PRECISIONS
+from tests.kernel_cases import differences, make_case
 from tests.ptx.card import check_card
 from tests.ptx.costs import counted, slot_costs, table
-from tests.ptx.emulator import pretended_h100
+from tests.ptx.emulator import Emulator, pretended_h100
 from tests.ptx.program import UnknownInstructionError
 from tests.ptx.training import check_training
 
@@ -55,6 +59,8 @@ def run() -> None:
                     print_differences(int(n_inputs), int(batch_size))
             case ["card", batch_size, side]:
                 print_check(int(batch_size), int(side))
+            case ["chain"]:
+                print_chain()
             case ["conflicts"]:
                 print_conflicts()
             case ["counted"]:
@@ -80,6 +86,15 @@ def print_check(batch_size: int, side: int) -> None:
         for difference in check_card(precision, batch_size=batch_size, side=side):
             used = difference.relative / difference.allowed
             print(json.dumps({"precision": precision, "what": str(difference), "used": used}))
+
+
+def print_chain() -> None:
+    """How far each array is from its twin's, relative to its largest number."""
+    config = replace(PRECISIONS["tf32"], chain_steps=2)
+    shape = {"batch_size": 40, "n_inputs": 80, "precision": "tf32"}
+    case = make_case("train_chain", torch.device("cpu"), config=config, last=True, **shape)  # type: ignore[arg-type]
+    for name, difference in differences(case, Emulator(cuts=False).launch).items():
+        print(json.dumps({"array": name, "difference": difference}))
 
 
 def print_conflicts() -> None:

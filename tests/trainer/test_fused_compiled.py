@@ -101,6 +101,11 @@ def test_a_workers_check_of_its_card_passes(checked: Rows, precision: str) -> No
     assert not [row for row in rows if not row["used"] < 0.5]
 
 
+def test_a_compiled_chain_of_steps_writes_what_its_twin_writes() -> None:
+    rows = emulated("chain")
+    assert {row["array"]: row["difference"] for row in rows if not row["difference"] < 2e-6} == {}
+
+
 @pytest.mark.parametrize("kernel", CONFLICTS)
 def test_shared_memory_has_few_conflicts(counts: Rows, kernel: str) -> None:
     rows = select(counts, kernel=kernel)

@@ -90,7 +90,7 @@ def test_a_variant_leaves_the_idle_launch_out(
     launched: list[str] = []
     monkeypatch.setattr(fused._population, "_launch", lambda name, _: launched.append(name))
     fused._prepare(tuple(fused._trials.values()))
-    fused._train_steps.run(1)
+    fused._train_steps(1)
     assert idle not in launched
     assert {"decode", "decode_single_tile"} - {idle} < set(launched)
 
@@ -171,7 +171,7 @@ def test_without_slots_of_several_tiles_chains_are_all_that_is_launched(
     launched: list[str] = []
     monkeypatch.setattr(fused._population, "_launch", lambda name, _: launched.append(name))
     fused._prepare(tuple(fused._trials.values()))
-    fused._train_steps.run(fused._population.steps_per_epoch)
+    fused._train_steps(fused._population.steps_per_epoch)
     assert launched == ["encode", "encode", "train_chain"]
 
 

@@ -27,7 +27,7 @@ class TrainingSteps:
         if population.chained:
             population.train_chain(1)  # compiled now, not in the first epoch
 
-    def run(self, n: int) -> None:
+    def __call__(self, n: int) -> None:
         """Take n steps."""
         population = self._population
         repeat = self._repeat.get(population.kinds or SlotKinds.BOTH)

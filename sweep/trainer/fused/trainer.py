@@ -312,7 +312,7 @@ class FusedTrainer:
 
     def _train(self, trials: tuple[FusedTrial, ...]) -> None:
         if trials:
-            self._train_steps.run(self._population.steps_per_epoch)
+            self._train_steps(self._population.steps_per_epoch)
 
     def _measure(self, trials: Iterable[FusedTrial], images: Images) -> Measured:
         population = self._population
