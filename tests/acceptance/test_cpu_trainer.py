@@ -1,0 +1,72 @@
+"""A study by the CPU trainer, the default on a CPU, and the same by the reference trainer."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from sweep.names import Trainer
+from sweep.store import read
+from sweep.store.migrate import open_store
+from tests.factories import make_images, write_dataset
+
+STUDY = """
+study.name = "x"
+study.seed = 3
+space.hidden_width = {low = 4, high = 40, log = true}
+space.activation.choices = ["relu", "tanh", "gelu"]
+space.loss.choices = ["bce", "mse"]
+space.optimizer.choices = ["adam", "sgd", "rmsprop"]
+space.epochs = {low = 1, high = 3}
+space.batch_size = 32
+sampler.name = "random"
+budget.trials = 8
+"""
+
+
+def sweep(*arguments: str) -> str:
+    """What a command prints, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    return done.stdout
+
+
+def run(folder: Path, data: Path, *options: str) -> str:
+    folder.mkdir()
+    (folder / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
+    url = f"sqlite:///{folder / 'x.db'}"
+    sweep("start", str(folder / "x.toml"), "--workers", "1", "--storage", url, *options)
+    return url
+
+
+def test_a_study_trains_by_default_as_the_reference_trainer_would(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", make_images(60, 20, height=4, width=4))
+    url = run(tmp_path / "cpu", data)
+    plain = run(tmp_path / "reference", data, "--trainer", "reference")
+    trials, others = (optuna.load_study(study_name="x", storage=s).trials for s in (url, plain))
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
+    for one, other in zip(trials, others, strict=True):
+        assert one.params == other.params
+        assert one.value == pytest.approx(other.value, rel=1e-4)
+    assert [of.trainer for of in read.workers(open_store(url), "x")] == [Trainer.CPU]
+    assert [of.trainer for of in read.workers(open_store(plain), "x")] == [Trainer.REFERENCE]
+    check_verify(url)
+
+
+def check_verify(url: str) -> None:
+    """The trial comes out the same again, and to rounding by the reference trainer."""
+    again = json.loads(sweep("verify", "x", "0", "--storage", url, "--json"))
+    assert (again["trainer"], again["agreement"]) == ("cpu", "equal")
+    reference = ("--trainer", "reference", "--tolerance", "1e-4")
+    plain = json.loads(sweep("verify", "x", "0", "--storage", url, "--json", *reference))
+    assert plain["trainer"] == "reference" and plain["agreement"] != "diverged"
