@@ -116,8 +116,7 @@ def hostile(folder: Path) -> Engine:
     with writing(engine) as connection:
         trials = schema.sweep_trials
         for row in connection.execute(trials.select()).all():
-            config = {**row.config, "activation": LINK, "loss": LINK, "optimizer": f"{LINK}2"}
-            told = {"config": config, "worker": f"{LINK}{row.trial_id % 3}", "reason": LINK}
+            told = {"worker": f"{LINK}{row.trial_id % 3}", "reason": LINK}
             connection.execute(update(trials).where(trials.c.trial_id == row.trial_id).values(told))
         connection.execute(update(schema.sweep_studies).values(dataset=LINK))
     return engine
