@@ -5,9 +5,9 @@ import errno
 import json
 import math
 import os
+import secrets
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -156,25 +156,22 @@ def write_file(path: Path, content: bytes) -> Path:
     return path.absolute()
 
 
-def _mode(path: Path) -> int:
-    """Who may read it: whoever could before; a new file is like any other new one."""
-    if path.exists():
-        return stat.S_IMODE(path.stat().st_mode)
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
-
-
 def _replace(path: Path, content: bytes) -> None:
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe
         path.write_bytes(content)
         return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}-")
+    # Who could read it before can still; a new one follows the umask, as any other new file.
+    before = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    temporary = path.parent / f".{path.name[:50]}-{secrets.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(
+            os.open(temporary, flags, 0o666 if before is None else before), "wb"
+        ) as file:
             file.write(content)
-        Path(temporary).chmod(_mode(path))
-        Path(temporary).replace(path)
+        if before is not None:
+            temporary.chmod(before)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
