@@ -45,7 +45,7 @@ Workers = Annotated[
         min=1,
         max=1024,
         help="Worker processes on the CPU; means --gpus cpu.",
-        show_default="one for every two cores",
+        show_default="one for each core, as far as trials and memory go",
     ),
 ]
 TrainerOption = Annotated[
