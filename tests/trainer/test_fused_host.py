@@ -175,7 +175,7 @@ def test_every_array_of_a_population_begins_at_a_multiple_of_16_bytes(
 ) -> None:
     # Triton compiles a kernel again for a pointer that does not.
     population = make_fused(rows=rows, slots=slots)._population
-    schedules = population.training.arrays, population.measuring.arrays
+    schedules = (one.arrays for one in (*population.branches, population.measuring))
     for named in (population.arrays.by_name, *schedules):
         assert [name for name, one in named.items() if one.data_ptr() % 16] == []
 
