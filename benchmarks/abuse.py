@@ -20,24 +20,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import make_url, select
 
+from benchmarks.abuse_outcome import Outcome, Task
+from benchmarks.abuse_stored import files, rows
 from benchmarks.page_client import UPDATE, Answer, Dashboard, components_of
 from benchmarks.synthetic import add_study
 from sweep.store import annotate, optuna_rows, schema
 from sweep.store.engine import Engine, connect
 from sweep.store.migrate import initialise
 
-SLOW_SECONDS = 5.0
 STUDY = "study"
 #: In the place of a value, a component that a page must never build.
 PLANTED: Mapping[str, Any] = {
@@ -45,53 +44,6 @@ PLANTED: Mapping[str, Any] = {
     "type": "Iframe",
     "props": {"id": "planted", "src": "javascript:alert(1)"},
 }
-
-
-@dataclass(kw_only=True)
-class Outcome:
-    """What came of the inputs of one kind."""
-
-    inputs: int = 0
-    #: One line each; a number as ``--only`` takes it comes first.
-    wrong: list[str] = field(default_factory=list)
-    #: How often each status, exit code or exception was answered.
-    answers: Counter[str] = field(default_factory=Counter)
-    longest_seconds: float = 0.0
-    most_bytes: int = 0
-
-    def add(self, number: int, answer: str, seconds: float, wrong: str | None = None) -> None:
-        """Count an input; ``wrong`` says what should not have happened."""
-        self.inputs += 1
-        self.answers[answer] += 1
-        self.longest_seconds = max(self.longest_seconds, seconds)
-        if wrong is None and seconds > SLOW_SECONDS:
-            wrong = f"took {seconds:.1f} s"
-        if wrong is not None:
-            self.wrong.append(f"{number}: {answer}: {wrong}")
-
-    @property
-    def n_errors_500(self) -> int:
-        """Answers that a server gives for a bug of its own."""
-        return sum(n for answer, n in self.answers.items() if answer == "500")
-
-
-class Task(NamedTuple):
-    """The inputs of one kind to try."""
-
-    numbers: range
-    seed: int
-    folder: Path
-    deadline: float
-
-    def random(self, number: int) -> random.Random:
-        """The randomness of one input."""
-        return random.Random(f"{self.seed} {number}")
-
-    def __iter__(self) -> Iterator[int]:  # type: ignore[override]
-        for number in self.numbers:
-            if time.monotonic() > self.deadline:
-                return
-            yield number
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -402,8 +354,10 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 #: Each kind of input, with its share of all inputs.
 KINDS: Mapping[str, tuple[Callable[[Task], Outcome], float]] = {
-    "requests": (requests_read_only, 0.5),
-    "requests-editable": (requests_editable, 0.5),
+    "requests": (requests_read_only, 0.3),
+    "requests-editable": (requests_editable, 0.3),
+    "rows": (rows, 0.1),
+    "files": (files, 0.3),
 }
 
 

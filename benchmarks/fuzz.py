@@ -174,7 +174,7 @@ def _changed_values(dice: random.Random, text: str, n_changes: int) -> str:
 
 
 def _change_one(dice: random.Random, tree: dict[str, Any]) -> None:
-    holder, key = dice.choice(list(_places(tree)) or [(tree, "space")])
+    holder, key = dice.choice(list(places(tree)) or [(tree, "space")])
     value = _copied(dice.choice(_VALUES))
     match dice.randrange(5):
         case 0 | 1:
@@ -188,13 +188,13 @@ def _change_one(dice: random.Random, tree: dict[str, Any]) -> None:
             holder[name] = value
 
 
-def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+def places(tree: Any) -> Iterator[tuple[Any, Any]]:
     """Every container with each of its keys, from the outside in."""
     keys = tree.keys() if isinstance(tree, dict) else range(len(tree))
     for key in list(keys):
         yield tree, key
         if isinstance(tree[key], dict | list):
-            yield from _places(tree[key])
+            yield from places(tree[key])
 
 
 def _copied(value: Any) -> Any:

@@ -21,6 +21,7 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from pydantic import (
     AfterValidator,
     ConfigDict,
+    StringConstraints,
     TypeAdapter,
     ValidationError,
     with_config,
@@ -356,7 +357,10 @@ def _json_text(text: str) -> str:
 
 
 def _distribution(text: str) -> str:
-    as_distribution(text)
+    try:
+        as_distribution(text)
+    except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"no distribution of Optuna's: {shortened(str(error))}") from error
     return text
 
 
@@ -424,6 +428,8 @@ _CONFIG: Any = Annotated[
     ),
     AfterValidator(_with_width),
 ]
+#: A setting, perhaps of a choice: ``hidden_width``, ``sgd.learning_rate``.
+_PARAM = rf"^(\w+\.)*({'|'.join(SETTINGS)})$"
 _ACCURACIES = _record(Accuracies)
 
 #: What a column holds, where its SQL type does not say all of it: ``table.column``, type.
@@ -447,6 +453,7 @@ COLUMNS: Mapping[str, Any] = {
     "study_system_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
     "trial_user_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
     "trial_system_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
+    "trial_params.param_name": Annotated[str, StringConstraints(pattern=_PARAM)],
     "trial_params.distribution_json": Annotated[Text, AfterValidator(_distribution)],
     **{
         f"{table}.{name}": Amount

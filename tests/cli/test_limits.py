@@ -15,7 +15,8 @@ def add(store: Engine) -> None:
     for number, (width, curve) in enumerate([(64, FALLING), (64, FLAT), (512, FALLING)]):
         config = TrialConfig(hidden_width=width)
         add_trial(store, study_id, number, curve[-1], config=config, curve=curve)
-    said = {"dead_share": 0.5, "saturated_share": 0.0, "encoder_norm": 1.0, "decoder_norm": 1.0}
+    said = {"dead_share": 0.5, "saturated_share": 0.0, "stuck_share": 0.0}
+    said |= {"encoder_norm": 1.0, "decoder_norm": 1.0}
     more = {**said, "dead_share": 0.9}
     for index, of in enumerate((said, more)):
         add_rows(
