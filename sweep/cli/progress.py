@@ -10,7 +10,7 @@ from rich.live import Live
 
 from sweep.cli import words
 from sweep.cli.output import say
-from sweep.cli.study_view import StudyView, WorkerView, device, outcome, pace, render
+from sweep.cli.study_view import StudyView, device, outcome, pace, render
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 
 #: Between plain lines, unless there is a better best.
@@ -54,23 +54,23 @@ def view_of(state: Progress) -> StudyView:
         best_number=state.best_number,
         trials_per_second=state.trials_per_second,
         seconds_left=state.seconds_left,
-        workers=[_worker_view(worker) for worker in state.workers],
+        workers=[_worker(worker) for worker in state.workers],
         notice=state.message or _notice_of_phase(state),
     )
 
 
-def _worker_view(worker: WorkerProgress) -> WorkerView:
-    trains = worker.number is not None
-    return WorkerView(
-        name=worker.name,
-        state=worker.state,
-        device=device(worker.device),
-        n_training=worker.n_training,
-        number=worker.number if worker.n_training <= 1 else None,
-        epoch=f"{worker.epoch}/{worker.epochs}" if trains else None,
-        busy=words.percent(worker.busy),
-        n_finished=worker.n_finished,
-    )
+def _worker(worker: WorkerProgress) -> dict[str, str]:
+    trains, is_one = worker.number is not None, worker.n_training <= 1
+    return {
+        "worker": worker.name,
+        "state": worker.state,
+        "device": device(worker.device),
+        "training": f"{worker.n_training:,}",
+        "trial": words.text(worker.number if is_one else None),
+        "epoch": f"{worker.epoch}/{worker.epochs}" if trains else words.NOTHING,
+        "busy": words.percent(worker.busy),
+        "finished": f"{worker.n_finished:,}",
+    }
 
 
 class PlainLines:

@@ -67,9 +67,13 @@ def _show_status(engine: "Engine", name: str) -> None:
 
     study = read.study(engine, name)
     everyone = read.workers(engine, name)
-    workers = [w for w in everyone if study.running or w.state != "gone"]
+    workers = [
+        study_view.stored_worker(worker, since_first=True)
+        for worker in everyone
+        if study.running or worker.state != "gone"
+    ]
     events = read.events(engine, name, newest=_N_EVENTS)
-    view = study_view.stored_view(study, [*map(study_view.worker_so_far, workers)], events)
+    view = study_view.stored_view(study, workers, events)
     show_pairs(_summary(study, view, everyone))
     section("Budgets", budgets.said(engine, study))
     _show_cells("Workers", study_view.worker_cells([view]))

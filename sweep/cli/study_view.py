@@ -4,9 +4,8 @@ The commands differ in where a ``StudyView`` comes from (the database, or the co
 and in how often it is drawn again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Group, RenderableType
@@ -26,29 +25,11 @@ _BAR_COLUMNS = 20
 _LONGEST_MESSAGE = 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class WorkerView:
-    """A worker. None stands for what the source of the view does not have for any worker."""
-
-    name: str
-    state: str
-    device: str
-    #: names.Trainer; empty until the worker is ready.
-    trainer: str | None = None
-    host: str | None = None
-    pid: int | None = None
-    n_training: int
-    #: Trials that its population can train at the same time; None where they train one at a time.
-    slots: int | None = None
-    #: The trial in training, the first of several, and its progress: ``2/5``.
-    number: int | None = None
-    epoch: str | None = None
-    #: The share of the time in which its device trained, and NVML's utilisation of the GPU.
-    busy: str
-    utilisation: str | None = None
-    memory: str | None = None
-    n_finished: int
-    seen_at: datetime | None = None
+#: Columns of the table of workers: words, then numbers.
+_WORDS = ("study", "worker", "state", "device", "trainer", "host")
+_NUMBERS = (
+    *("pid", "training", "trial", "epoch", "busy", "gpu-util", "memory", "finished", "last seen"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +47,8 @@ class StudyView:
     best_number: int | None
     trials_per_second: float | None
     seconds_left: float | None
-    workers: Sequence[WorkerView] = ()
+    #: Cells by column; a column that no worker has is left out.
+    workers: Sequence[Mapping[str, str]] = ()
     #: Oldest first.
     events: Sequence["EventRow"] = ()
     #: What keeps trials from being handed out.
@@ -83,7 +65,7 @@ class Cells(NamedTuple):
 
 
 def stored_view(
-    study: "StudySummary", workers: Sequence[WorkerView], events: Sequence["EventRow"]
+    study: "StudySummary", workers: Sequence[Mapping[str, str]], events: Sequence["EventRow"]
 ) -> StudyView:
     """A study as the database has it."""
     counts, rate = study.counts, study.trials_per_second
@@ -114,55 +96,31 @@ def stored_view(
     )
 
 
-def worker_now(worker: "WorkerRow") -> WorkerView:
-    """A worker with what it last reported."""
+def stored_worker(worker: "WorkerRow", *, since_first: bool) -> dict[str, str]:
+    """Cells of a worker, with what it last reported, or with means since its first epoch."""
     used, total = worker.memory_used_bytes, worker.memory_total_bytes
-    return _worker(
-        worker,
-        busy=words.percent(worker.busy),
-        utilisation=words.percent(worker.utilisation),
-        memory=words.percent(used / total if used is not None and total else None),
-    )
-
-
-def worker_so_far(worker: "WorkerRow") -> WorkerView:
-    """A worker with means since its first epoch."""
-    utilisation = words.percent(worker.utilisation_since_first)
-    memory = words.memory(worker.memory_used_bytes, worker.memory_total_bytes)
-    if worker.state == "gone":  # another worker has its device by now
-        utilisation = memory = words.NOTHING
-    return _worker(
-        worker,
-        pid=worker.pid,
-        busy=words.percent(worker.busy_since_first),
-        utilisation=utilisation,
-        memory=memory,
-    )
-
-
-def _worker(
-    worker: "WorkerRow",
-    *,
-    pid: int | None = None,
-    busy: str,
-    utilisation: str,
-    memory: str,
-) -> WorkerView:
-    return WorkerView(
-        name=worker.name,
-        state=worker.state,
-        device=_device(worker),
-        trainer=worker.trainer or "",
-        host=worker.host,
-        pid=pid,
-        n_training=worker.n_training,
-        slots=worker.slots,
-        busy=busy,
-        utilisation=utilisation,
-        memory=memory,
-        n_finished=worker.n_finished,
-        seen_at=worker.seen_at,
-    )
+    if since_first:
+        busy, utilisation = worker.busy_since_first, worker.utilisation_since_first
+        memory = words.memory(used, total)
+    else:
+        busy, utilisation = worker.busy, worker.utilisation
+        memory = words.percent(used / total if used is not None and total else None)
+    is_gone = worker.state == "gone"  # another worker has its device by now
+    return {
+        "worker": worker.name,
+        "state": worker.state,
+        "device": _device(worker),
+        "trainer": words.text(worker.trainer),
+        "host": worker.host,
+        **({"pid": str(worker.pid)} if since_first else {}),
+        "training": f"{worker.n_training:,}"
+        + ("" if worker.slots is None else f" of {worker.slots:,}"),
+        "busy": words.percent(busy),
+        "gpu-util": words.NOTHING if is_gone else words.percent(utilisation),
+        "memory": words.NOTHING if is_gone else memory,
+        "finished": f"{worker.n_finished:,}",
+        "last seen": words.moment(worker.seen_at),
+    }
 
 
 def _device(worker: "WorkerRow") -> str:
@@ -233,43 +191,16 @@ def pace(view: StudyView) -> str:
 
 
 def worker_cells(views: Sequence[StudyView]) -> Cells:
-    """All workers; a column that is None for each of them is left out."""
-    columns = {
-        header: [column(view, worker) for view in views for worker in view.workers]
-        for header, column in _WORKER_COLUMNS.items()
-        if header != "study" or len(views) > 1
-    }
-    known = {header: cells for header, cells in columns.items() if {*cells} - {None}}
-    rows = [[cell or words.NOTHING for cell in row] for row in zip(*known.values(), strict=True)]
-    return Cells(tuple(known), rows, left=sum(header in _WORDS for header in known))
-
-
-def _training(worker: WorkerView) -> str:
-    return f"{worker.n_training:,}" + ("" if worker.slots is None else f" of {worker.slots:,}")
-
-
-def _said(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-_WORKER_COLUMNS: Mapping[str, Callable[[StudyView, WorkerView], str | None]] = {
-    "study": lambda view, _: view.name,
-    "worker": lambda _, worker: worker.name,
-    "state": lambda _, worker: worker.state,
-    "device": lambda _, worker: worker.device,
-    "trainer": lambda _, worker: worker.trainer,
-    "host": lambda _, worker: worker.host,
-    "pid": lambda _, worker: _said(worker.pid),
-    "training": lambda _, worker: _training(worker),
-    "trial": lambda _, worker: _said(worker.number),
-    "epoch": lambda _, worker: worker.epoch,
-    "busy": lambda _, worker: worker.busy,
-    "gpu-util": lambda _, worker: worker.utilisation,
-    "memory": lambda _, worker: worker.memory,
-    "finished": lambda _, worker: f"{worker.n_finished:,}",
-    "last seen": lambda _, worker: None if worker.seen_at is None else words.moment(worker.seen_at),
-}
-_WORDS = ("study", "worker", "state", "device", "trainer", "host")
+    """All workers, with the columns that any of them has."""
+    named = len(views) > 1
+    workers = [
+        {**({"study": view.name} if named else {}), **worker}
+        for view in views
+        for worker in view.workers
+    ]
+    header = [name for name in (*_WORDS, *_NUMBERS) if any(name in of for of in workers)]
+    rows = [[of.get(name, words.NOTHING) for name in header] for of in workers]
+    return Cells(header, rows, left=sum(name in _WORDS for name in header))
 
 
 def event_cells(views: Sequence[StudyView], *, longest: int | None = None) -> Cells:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sweep.cli import words
 from sweep.cli.options import Storage
-from sweep.cli.study_view import StudyView, render, stored_view, worker_now
+from sweep.cli.study_view import StudyView, render, stored_view, stored_worker
 from sweep.errors import NotFoundError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -73,6 +73,6 @@ def _view(engine: "Engine", study: "StudySummary") -> StudyView:
     workers = read.workers(engine, study.name) if study.running else []
     return stored_view(
         study,
-        [worker_now(worker) for worker in workers if worker.state != "gone"],
+        [stored_worker(of, since_first=False) for of in workers if of.state != "gone"],
         read.events(engine, study.name, newest=_N_EVENTS),
     )

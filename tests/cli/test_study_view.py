@@ -4,11 +4,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from sweep.cli.study_view import StudyView, WorkerView, outcome, render, worker_cells
+from sweep.cli.study_view import StudyView, outcome, render, worker_cells
 
-WORKER = WorkerView(
-    name="w0", state="training", device="cpu", n_training=1, busy="50.0 %", n_finished=3
-)
+WORKER = {"worker": "w0", "state": "training", "device": "cpu", "finished": "3"}
 VIEW = StudyView(
     name="x",
     state="running",
@@ -23,14 +21,12 @@ VIEW = StudyView(
 )
 
 
-def test_columns_that_no_worker_fills_are_left_out() -> None:
-    assert worker_cells([VIEW]).header == (
-        *("worker", "state", "device", "training", "busy", "finished"),
-    )
-    beside = replace(WORKER, name="w1", host="elsewhere", number=7, epoch="2/5")
+def test_columns_that_no_worker_has_are_left_out() -> None:
+    assert worker_cells([VIEW]).header == ["worker", "state", "device", "finished"]
+    beside = {**WORKER, "worker": "w1", "host": "elsewhere", "trial": "7"}
     cells = worker_cells([replace(VIEW, workers=[WORKER, beside])])
-    assert {"host", "trial", "epoch"} <= {*cells.header}
-    assert [row[cells.header.index("trial")] for row in cells.rows] == ["-", "7"]
+    assert (cells.header[3:], cells.left) == (["host", "trial", "finished"], 4)
+    assert [row[4] for row in cells.rows] == ["-", "7"]
 
 
 def test_workers_of_several_studies_are_told_apart() -> None:
