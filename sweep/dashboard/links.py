@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 STUDIES, OVERVIEW, TRIALS, TRIAL = "studies", "overview", "trials", "trial"
 COMPARE, EXPLORE, WORKERS, WHY = "compare", "explore", "workers", "why"
@@ -18,13 +18,17 @@ _OF_STUDY = {"": OVERVIEW, "trials": TRIALS, "compare": COMPARE, "explore": EXPL
 }
 
 
+#: Of a trial's number, at most: what every database takes as one.
+_DIGITS = 9
+
+
 class Place(NamedTuple):
     """What an address asks for."""
 
     page: str
     study: str | None = None
     #: Of the trial page.
-    number: int | None = None
+    number: Annotated[int, Field(ge=0, lt=10**_DIGITS)] | None = None
     #: What the page makes of it, such as {"where": "hidden_width:32..64"}.
     query: Mapping[str, str] = {}
 
@@ -82,7 +86,7 @@ def parse(pathname: str | None, search: str | None = "") -> Place:
 
 def trial_number(text: str) -> int | None:
     """The number that a text says; None for what no database would take as one."""
-    return int(text) if text.isdecimal() and len(text) < 10 else None
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def url(

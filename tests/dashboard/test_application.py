@@ -74,6 +74,8 @@ def test_an_unknown_callback_is_not_found(dashboard: Dashboard, output: str) -> 
         ("place", "small"),
         ("place", {"page": "trials", "study": None, "number": None, "query": {}}),
         ("place", {"page": "trials", "study": "small", "number": "7", "query": {}}),
+        ("place", {"page": "trials", "study": "small", "number": 2**63, "query": {}}),
+        ("place", {"page": "trials", "study": "small", "number": -1, "query": {}}),
         ("place", {"page": "trials", "study": "small", "number": None, "query": {}, "more": 1}),
     ],
 )
