@@ -145,7 +145,7 @@ def _value_ticks(low: float, high: float) -> list[float]:
     factors = (1, 2, 5) if high - low < 2.5 else (1,)
     powers = range(math.floor(low), math.ceil(high) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in factors]
-    return [tick for tick in ticks if low <= math.log10(tick) <= high]
+    return [tick for tick in ticks if tick and low <= math.log10(tick) <= high]  # 1e-324 is 0
 
 
 def _number_ticks(low: float, high: float) -> list[float]:

@@ -36,6 +36,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    type_coerce,
 )
 
 from sweep.errors import CorruptValueError
@@ -381,7 +382,10 @@ def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
     spans = (
         select(
             study_id,
-            case((live, now), else_=func.max(finished_at)).label("until"),
+            # Of the column's type, which checks it: SQL takes that of the clock.
+            type_coerce(
+                case((live, now), else_=func.max(finished_at)), sweep_trials.c.finished_at.type
+            ).label("until"),
             func.min(sweep_trials.c.started_at).label("since"),
         )
         .select_from(

@@ -33,6 +33,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    type_coerce,
 )
 
 from sweep.errors import UsageError
@@ -279,7 +280,8 @@ _CURVES = ("train_loss", "val_mse", "val_bce", "seconds")
 
 def _mean(column: ColumnElement[float]) -> ColumnElement[float | None]:
     # NULL is "not finite", and one such seed makes the mean not finite too; avg would skip it.
-    return case((func.count(column) == func.count(), func.avg(column)))
+    mean = case((func.count(column) == func.count(), func.avg(column)))
+    return type_coerce(mean, column.type)
 
 
 def _point(numbers: Sequence[Any]) -> CurvePoint:

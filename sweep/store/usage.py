@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Engine, Row, and_, case, func, or_, select, true
+from sqlalchemy import Connection, Engine, Row, and_, case, func, or_, select, true, type_coerce
 
 from sweep.store.clock import now
 from sweep.store.lease import held_seconds
@@ -35,7 +35,10 @@ def usage(engine: Engine, study_id: int) -> Usage:
     time = now(engine.dialect.name)
     live = sweep_leases.c.expires_at > time
     lease = select(
-        case((live, held_seconds(time)), else_=sweep_leases.c.held_seconds).label("held"),
+        type_coerce(
+            case((live, held_seconds(time)), else_=sweep_leases.c.held_seconds),
+            sweep_leases.c.held_seconds.type,
+        ).label("held"),
         live.label("live"),
         time.label("now"),
     ).where(sweep_leases.c.study_id == study_id)

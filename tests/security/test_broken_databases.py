@@ -41,6 +41,9 @@ BROKEN = {
     "a picture that is a number": "update sweep_studies set originals_png = 5",
     "a state that Optuna does not know": "update trials set state = 'ODD'",
     "a start that is no time": "update trials set datetime_start = 'soon'",
+    "an end that is a text": "update sweep_trials set finished_at = 'x'",
+    "a time held that is a text":
+        "insert into sweep_leases values (1, 't', 'h', 1, '{}', 0, 0.0, 0.0, 'x')",
     "a number that is a text": "update sweep_trials set attempt = 'three'",
     "an infinite error": "update sweep_trials set val_mse = 9e999",
     "a text for an error": "update sweep_trials set test_mse = 'low'",
@@ -64,6 +67,8 @@ BROKEN = {
     "another distribution":
         """update trial_params set distribution_json = '{"name": "os.system", "attributes": {}}'""",
     "a distribution that is no JSON": "update trial_params set distribution_json = '{'",
+    "a distribution that is a number": "update trial_params set distribution_json = '0.0'",
+    "a parameter of another name": "update trial_params set param_name = 'true'",
     "a choice that is not there": "update trial_params set param_value = 99.0",
     "a parameter that is a text": "update trial_params set param_value = 'x'",
     "an epoch's error that is a text": "update sweep_epochs set val_mse = 'x'",
