@@ -163,7 +163,7 @@ def resume(
     if study_file is not None:
         _check_same(engine, stored, study_file)
     file = study_file or stored
-    resources = resources or resolve_resources(file, options, launcher)
+    resources = resources or resolve_resources(file, options, launcher, n_trials=trials)
     _prepare_data(file, say)
     return _run(engine, file, resources, observer, say=say, trials=trials, stored=stored)
 

@@ -61,17 +61,21 @@ class RunResources:
 
 
 def resolve_resources(
-    study_file: StudyFile, options: RunOptions, launcher: Launcher | None = None
+    study_file: StudyFile,
+    options: RunOptions,
+    launcher: Launcher | None = None,
+    *,
+    n_trials: int | None = None,
 ) -> RunResources:
     """Choose devices and trainer; join the cluster where the options name Ray.
 
-    ``launcher`` stands for this machine's own. Raises DeviceError for a device that is not there,
-    or one that the trainer cannot use.
+    ``launcher`` stands for this machine's own, ``n_trials`` for the file's budget.
+    Raises DeviceError for a device that is not there, or one that the trainer cannot use.
     """
     if options.engine is WorkerEngine.RAY:
         devices, threads, launcher = _ray_resources(study_file, options)
     else:
-        devices, threads = _local_devices(study_file, options)
+        devices, threads = _local_devices(study_file, options, n_trials)
     on_cpu = devices[0] == "cpu"
     return RunResources(
         devices=tuple(devices),
@@ -121,13 +125,15 @@ def local_launcher(ahead: list[WorkerProcess]) -> Launcher:
     return LocalLauncher(ahead=ahead)
 
 
-def _local_devices(study_file: StudyFile, options: RunOptions) -> tuple[list[str], int]:
+def _local_devices(
+    study_file: StudyFile, options: RunOptions, n_trials: int | None = None
+) -> tuple[list[str], int]:
     """Return one device a worker, and the threads of a worker on the CPU."""
     gpus = options.gpus or study_file.workers.gpus
     share = share_cpu(
         n_cores=n_cores(),
         widest=study_file.space.highest("hidden_width"),
-        n_trials=study_file.n_trials,
+        n_trials=n_trials or study_file.n_trials,
         free_bytes=psutil.virtual_memory().available,
         n_workers=options.cpu_workers,
         max_threads=wanted_threads(),
