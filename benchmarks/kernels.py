@@ -16,13 +16,14 @@ its own, so that no host time is in it, and timed; then the step itself in a gra
 
 Options:
 
+    --only NAME … kernels that are held against their twins (all); the step is timed with all
     --json FILE   append each result to it
     --profile     launch each kernel once, between cudaProfilerStart and Stop; nothing else
     --smoke       tiny fields (9, mix) on the CPU, for the tests: needs TRITON_INTERPRET=1
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from statistics import median
@@ -59,6 +60,7 @@ ALLOWED = {"ieee": 1e-5, "tf32": 2e-2}
 def main() -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("fields", nargs="*", metavar="FIELD")
+    parser.add_argument("--only", nargs="+", choices=list(TWINS), default=list(TWINS))
     parser.add_argument("--profile", action="store_true", help="launch each kernel once, untimed")
     options = parser.parse_args()
     sizes = SMOKE if options.smoke else FULL
@@ -67,7 +69,7 @@ def main() -> None:
     records.add("copy", tb_s=bandwidth / 1e12)
     if not options.profile:
         for precision in ["ieee"] if options.smoke else PRECISIONS:
-            compare(records, device, precision, smoke=options.smoke)
+            compare(records, device, precision, options.only, smoke=options.smoke)
     for name in options.fields or sizes.fields:
         field = Prepared(name, sizes, device)
         if options.profile:
@@ -80,11 +82,18 @@ def main() -> None:
 # Against torch
 
 
-def compare(records: Records, device: torch.device, precision: str, *, smoke: bool) -> None:
+def compare(
+    records: Records,
+    device: torch.device,
+    precision: str,
+    kernels: Iterable[str],
+    *,
+    smoke: bool,
+) -> None:
     """Launch each kernel once, and record how far each array is from its twin's."""
     shape = {"batch_size": 24, "n_inputs": 40} if smoke else {"batch_size": 128, "n_inputs": 784}
     config = INTERPRETED if smoke else PRECISIONS[precision]
-    for kernel in TWINS:
+    for kernel in kernels:
         chained = replace(config, chain_steps=2, single_block_examples=128)
         case = make_case(
             kernel,
@@ -121,10 +130,7 @@ class Prepared:
             admit(self.trainer, trial)
         self.population = self.trainer._population
         self.kernels = self.population.step_kernels()
-        self.start_epoch()
-
-    def start_epoch(self) -> None:
-        """Put the population before the first step of an epoch."""
+        # Once: what it sends to the device is drawn for one epoch.
         self.trainer._prepare(tuple(self.trainer._trials.values()))
 
     def run(self, kernel: str) -> None:
@@ -148,7 +154,7 @@ class Prepared:
             us = microseconds(partial(self.run, kernel), N_LAUNCHES, self.device)
             total += us
             if kernel == "begin_step":  # it has gone on by a step each time
-                self.start_epoch()
+                self.population.start_epoch()
                 self.run(kernel)
             shape = self.population.shape
             n_bytes = launch_bytes(kernel, self.widths, shape.n_inputs, shape.batch_size)
@@ -162,7 +168,7 @@ class Prepared:
                 share_of_copy=n_bytes / us / bandwidth * 1e6 if n_bytes else None,
                 share_of_bound=self._bound_over(us, kernel, bandwidth),
             )
-        self.start_epoch()
+        self.population.start_epoch()
         graph_us = microseconds(self.population.train_step, N_STEPS, self.device)
         floor = sum(self.trainer._shape.step_bytes(width) for width in self.widths) / bandwidth
         records.add(

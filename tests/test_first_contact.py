@@ -67,6 +67,7 @@ def kinds(records: Sequence[Record], stage: str) -> set[str]:
         ("study", {"worker", "study"}),
         ("counters", {"missing"}),
         ("race", {"missing"}),
+        ("ptxas", {"other_copy", "other_compared", "other_kernel", "other_step"}),
         ("peers", {"about", "contestant"}),
         ("first-epoch", {"first_epoch"}),
         ("tests", {"missing"}),
