@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Text, cast, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Text, and_, cast, select
 
 from sweep.errors import CorruptValueError, NotFoundError
 from sweep.store.column_types import located
@@ -50,11 +50,48 @@ def study_by_study(
             yield name, error
 
 
+class StudyKey(str):
+    """The name of a study that was looked up, with what tells it from others of that name.
+
+    Every read that takes a name takes a key, and then finds the study by its id.
+    """
+
+    study_id: int
+    #: Seconds since the epoch. SQLite gives a deleted study's id to the next one.
+    created_at: float
+
+    def __new__(cls, name: str, study_id: int, created_at: float) -> Self:
+        key = super().__new__(cls, name)
+        key.study_id, key.created_at = study_id, created_at
+        return key
+
+    def __getnewargs__(self) -> tuple[str, int, float]:
+        return str(self), self.study_id, self.created_at
+
+
+def find_key(engine: Engine, name: str) -> StudyKey:
+    """Look a study up by its name. Raises NotFoundError with the names that come near."""
+    with snapshot(engine) as connection:
+        query = select(sweep_studies.c.study_id, sweep_studies.c.created_at)
+        row = connection.execute(query.join(studies, _OURS).where(is_study(name))).one_or_none()
+        if row is None:
+            raise no_such_study(connection, name)
+        return StudyKey(name, row.study_id, row.created_at)
+
+
+def is_study(name: str) -> ColumnElement[bool]:
+    """The condition that rows of ``studies`` and ``sweep_studies`` are those of the study."""
+    if isinstance(name, StudyKey):
+        is_same = sweep_studies.c.created_at == name.created_at
+        return and_(sweep_studies.c.study_id == name.study_id, is_same)
+    return studies.c.study_name == name
+
+
 def find_study(connection: Connection, name: str) -> int:
     """The study's id; NotFoundError with the names that come near."""
-    query = (
-        select(studies.c.study_id).join(sweep_studies, _OURS).where(studies.c.study_name == name)
-    )
+    if isinstance(name, StudyKey):
+        return name.study_id
+    query = select(studies.c.study_id).join(sweep_studies, _OURS).where(is_study(name))
     study_id: int | None = connection.execute(query).scalar_one_or_none()
     if study_id is None:
         raise no_such_study(connection, name)
@@ -64,6 +101,8 @@ def find_study(connection: Connection, name: str) -> int:
 def no_such_study(connection: Connection, name: str) -> NotFoundError:
     """The error that says which studies there are."""
     where = shown(connection.engine.url)
+    if isinstance(name, StudyKey):
+        return NotFoundError(f"study '{name}' in {where} was deleted since it was opened.")
     query = select(studies.c.study_name).join(sweep_studies, _OURS)
     if connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name)):
         return NotFoundError(

@@ -45,6 +45,7 @@ from sweep.store import clock
 from sweep.store.lookup import (
     find_study,
     find_trial,
+    is_study,
     lease_of,
     no_such_study,
     snapshot,
@@ -183,7 +184,7 @@ def study_list(engine: Engine) -> StudyList:
 def study(engine: Engine, name: str) -> StudySummary:
     """One study."""
     with snapshot(engine) as connection:
-        found = _summaries(connection, _STUDIES.where(optuna_studies.c.study_name == name))
+        found = _summaries(connection, _STUDIES.where(is_study(name)))
         if not found:
             raise no_such_study(connection, name)
         return found[0]

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from sweep.errors import CorruptValueError, NotFoundError
 from sweep.store import clock
-from sweep.store.lookup import lease_of, no_such_study, snapshot, study_by_study
+from sweep.store.lookup import is_study, lease_of, no_such_study, snapshot, study_by_study
 from sweep.store.schema import studies, sweep_leases, sweep_studies, sweep_trials
 
 
@@ -63,7 +63,7 @@ def revision(engine: Engine, name: str) -> str:
     Its revision, whether somebody holds its lease now, and that it is still the same study.
     """
     with snapshot(engine) as connection:
-        query = _state(connection).where(studies.c.study_name == name)
+        query = _state(connection).where(is_study(name))
         row = connection.execute(query).one_or_none()
         if row is None:
             raise no_such_study(connection, name)
@@ -92,7 +92,7 @@ def made(engine: Engine, name: str) -> tuple[int, float]:
         row = connection.execute(
             select(sweep_studies.c.study_id, sweep_studies.c.created_at)
             .join(studies, studies.c.study_id == sweep_studies.c.study_id)
-            .where(studies.c.study_name == name)
+            .where(is_study(name))
         ).one_or_none()
         if row is None:
             raise no_such_study(connection, name)

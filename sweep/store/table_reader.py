@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from sweep.store.column_types import corrupt_rows
-from sweep.store.lookup import no_such_study, snapshot
+from sweep.store.lookup import is_study, no_such_study, snapshot
 from sweep.store.records import METRICS, STATES
 from sweep.store.schema import studies, sweep_studies, sweep_trials, trial_params, trial_values
 from sweep.store.schema import trials as optuna_trials
@@ -90,7 +90,7 @@ def _find(connection: Connection, name: str) -> Row[Any, Any, Any]:
     row = connection.execute(
         select(sweep_studies.c.study_id, sweep_studies.c.created_at, sweep_studies.c.revision)
         .join(studies, studies.c.study_id == sweep_studies.c.study_id)
-        .where(studies.c.study_name == name)
+        .where(is_study(name))
     ).one_or_none()
     if row is None:
         raise no_such_study(connection, name)

@@ -1,0 +1,82 @@
+"""A handle looks its study up once; what it reads is what the functions of ``read`` give."""
+
+import pickle
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from sweep.errors import NotFoundError
+from sweep.store import annotate, read
+from sweep.store.handle import StudyHandle, open_study
+from sweep.store.migrate import open_store
+from tests.statements import counted
+from tests.store_factories import EPOCH, add_study, add_trial
+
+
+@pytest.fixture
+def engine(store_url: str) -> Iterator[Engine]:
+    engine = open_store(store_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def study(engine: Engine) -> StudyHandle:
+    study_id = add_study(engine, "study")
+    for number, error in enumerate([0.3, 0.1, 0.2]):
+        add_trial(engine, study_id, number, error, params={"loss": "mse"}, curve=[0.4, error])
+    return open_study(engine, "study")
+
+
+def test_it_reads_what_a_read_by_name_gives(engine: Engine, study: StudyHandle) -> None:
+    assert study.summary() == read.study(engine, "study")
+    assert study.rows() == read.trials(engine, "study")
+    assert study.best(2) == read.best(engine, "study", 2)
+    assert study.trial(1) == read.trial(engine, "study", 1)
+    assert study.curves([1, 2]) == read.curves(engine, "study", [1, 2])
+    assert study.revision() == read.revision(engine, "study")
+    assert study.record.settings == read.settings(engine, "study")
+    assert study.record.provenance == read.provenance(engine, "study")
+
+
+def test_no_read_looks_the_name_up_again(engine: Engine, study: StudyHandle) -> None:
+    with counted(engine) as statements:
+        study.check(), study.summary(), study.record, study.table(), study.rows(), study.best(1)
+        study.trial(0), study.curves(), study.diagnostics(), study.domains()
+        study.reconstruction(0), study.workers(), study.commands(), study.events()
+    assert len(statements) > 14
+    assert not [statement for statement in statements if statement.looks_up("study")]
+
+
+def test_the_table_stays_the_same_object_until_a_trial_changes(
+    engine: Engine, study: StudyHandle
+) -> None:
+    before = study.table()
+    assert study.table() is before
+    annotate.invalidate(engine, "study", 1, "a reason")
+    assert study.table().invalid.tolist() == [False, True, False]
+
+
+def test_a_name_that_is_not_there_is_refused_with_the_names_that_come_near(
+    engine: Engine, study: StudyHandle
+) -> None:
+    with pytest.raises(NotFoundError, match="Did you mean 'study'"):
+        open_study(engine, "studdy")
+
+
+def test_a_study_of_the_same_name_made_later_is_another(engine: Engine, study: StudyHandle) -> None:
+    annotate.delete_study(engine, "study")
+    add_study(engine, "study", created_at=EPOCH + 1)
+    for look in (study.check, study.table, study.summary, lambda: study.record):
+        with pytest.raises(NotFoundError, match="study 'study' in .* was deleted since"):
+            look()
+
+
+def test_a_key_survives_a_copy(study: StudyHandle) -> None:
+    copy = pickle.loads(pickle.dumps(study.key))
+    assert (copy, copy.study_id, copy.created_at) == (
+        "study",
+        study.key.study_id,
+        study.key.created_at,
+    )
