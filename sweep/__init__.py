@@ -1,3 +1,44 @@
-"""Hyperparameter sweeps of small autoencoders, and why their error stops where it stops."""
+"""Hyperparameter sweeps of small autoencoders, and why their error stops where it stops.
+
+    db = sweep.open("sqlite:///sweep.db")
+    study = db.study("quickstart")
+    study.best(5)
+
+docs/api.md describes the public API: ``open``, ``run``, ``Database``, ``Study``, ``SweepError``.
+Names are loaded when they are first used, so that ``import sweep`` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweep.api.database import Database
+    from sweep.api.database import open_database as open
+    from sweep.api.runs import run
+    from sweep.api.study import Reconstructions, Study
+    from sweep.errors import SweepError
 
 __version__ = "0.1.0"
+
+__all__ = ["Database", "Reconstructions", "Study", "SweepError", "__version__", "open", "run"]
+
+_WHERE = {
+    "Database": ("sweep.api.database", "Database"),
+    "Reconstructions": ("sweep.api.study", "Reconstructions"),
+    "Study": ("sweep.api.study", "Study"),
+    "SweepError": ("sweep.errors", "SweepError"),
+    "open": ("sweep.api.database", "open_database"),
+    "run": ("sweep.api.runs", "run"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'sweep' has no attribute {name!r}")
+    module, attribute = _WHERE[name]
+    found = globals()[name] = getattr(import_module(module), attribute)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

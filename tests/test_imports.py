@@ -61,3 +61,28 @@ def test_status_builds_no_models_of_study_files_where_trials_are_the_only_budget
 def test_the_dashboard_does_without_torch() -> None:
     script = "import sys, sweep.dashboard; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+
+
+def test_the_public_api_is_loaded_when_it_is_first_used() -> None:
+    script = """
+import sys, sweep
+heavy = {"torch", "optuna", "sqlalchemy", "plotly", "numpy", "narwhals", "rich", "typer"}
+print(*sorted(heavy & {*sys.modules}))
+assert {"open", "run", "Study"} <= {*dir(sweep)}
+sweep.open
+print(*sorted({"torch", "plotly", "pandas", "polars"} & {*sys.modules}))
+"""
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (process.returncode, process.stdout) == (0, "\n\n"), process.stderr
+
+
+def test_importing_sweep_takes_a_small_part_of_what_it_would_load() -> None:
+    script = """
+import time
+start = time.perf_counter(); import sweep
+own = time.perf_counter() - start
+start = time.perf_counter(); import sqlalchemy, optuna
+print(own / (time.perf_counter() - start))
+"""
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert float(process.stdout) < 0.2, process.stderr

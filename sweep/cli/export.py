@@ -15,7 +15,7 @@ from sweep.cli.options import Storage, StudyName
 from sweep.cli.output import say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
 from sweep.figures.spreadsheet import csv_text
-from sweep.store.records import METRICS
+from sweep.store.trial_columns import trial_columns
 
 if TYPE_CHECKING:
     from sweep.store.engine import Engine
@@ -82,41 +82,10 @@ def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> s
 
 
 def to_csv(rows: Sequence["TrialRow"]) -> str:
-    """One line a trial; parameters are columns ``params_NAME``, as in Optuna's data frames."""
-    params = list(dict.fromkeys(name for row in rows for name in row.params))
-    lines = [_line(row, params) for row in rows]
-    return csv_text([_header(params), *([_cell(value) for value in line] for line in lines)])
-
-
-def _header(params: Sequence[str]) -> list[str]:
-    names = [f"params_{name}" for name in params]
-    return [*_FIRST, *METRICS, *names, *_LAST, "seeds", "tags", "values"]
-
-
-def _line(row: "TrialRow", params: Sequence[str]) -> list[Any]:
-    lists = (row.seeds, row.tags, row.values)
-    return [
-        *(getattr(row, name) for name in _FIRST),
-        *row.metrics.values(),
-        *(row.params.get(name) for name in params),
-        *(getattr(row, name) for name in _LAST),
-        *(" ".join(map(str, values)) for values in lists),
-    ]
-
-
-_FIRST = ("number", "state", "value")
-_LAST = (
-    "datetime_start",
-    "datetime_complete",
-    "outcome",
-    "reason",
-    "attempt",
-    "worker",
-    "invalid",
-    "invalid_reason",
-    "reused_from",
-    "note",
-)
+    """One line a trial."""
+    columns = trial_columns(rows)
+    lines = zip(*columns.values(), strict=True)
+    return csv_text([columns, *([_cell(value) for value in line] for line in lines)])
 
 
 def _cell(value: Any) -> Any:

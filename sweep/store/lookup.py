@@ -65,9 +65,6 @@ class StudyKey(str):
         key.study_id, key.created_at = study_id, created_at
         return key
 
-    def __getnewargs__(self) -> tuple[str, int, float]:
-        return str(self), self.study_id, self.created_at
-
 
 def find_key(engine: Engine, name: str) -> StudyKey:
     """Look a study up by its name. Raises NotFoundError with the names that come near."""

@@ -6,7 +6,13 @@ from sweep.trainer.inside import Inside, look_into_saved
 from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trainer.reference import ReferenceTrainer
 from sweep.trainer.training import Diverged, Training
-from sweep.trainer.weights import Reconstruction, SavedModel, load_model, reconstruct
+from sweep.trainer.weights import (
+    Reconstruction,
+    SavedModel,
+    load_model,
+    reconstruct,
+    trained_model,
+)
 
 __all__ = [
     "CpuTrainer",
@@ -22,4 +28,5 @@ __all__ = [
     "load_model",
     "look_into_saved",
     "reconstruct",
+    "trained_model",
 ]

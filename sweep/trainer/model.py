@@ -38,6 +38,30 @@ class Autoencoder(nn.Module):
         return self.output(self(inputs))
 
 
+class TrainedAutoencoder(nn.Module):
+    """A trained network as its users see it: images to codes, codes to pixels.
+
+    Images are floats on the [0, 1] scale, (B, D) or (B, height, width).
+    """
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes (B, H) of images."""
+        inner = self.autoencoder
+        return inner.activation(inner.encoder(images.flatten(start_dim=1)))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Pixels (B, D) of codes (B, H)."""
+        return self.autoencoder.output(self.autoencoder.decoder(codes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pixels (B, D) of images."""
+        return self.decode(self.encode(images))
+
+
 def _linear(weight: Tensor, bias: Tensor, device: torch.device) -> nn.Linear:
     """A layer of these weights; made on the meta device, so no global random number is drawn."""
     n_outputs, n_inputs = weight.shape

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from sweep.errors import DataError
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.initialisation import Weights
-from sweep.trainer.model import Autoencoder
+from sweep.trainer.model import Autoencoder, TrainedAutoencoder
 from sweep.trainer.pixels import to_bytes
 from sweep.trial import TrialConfig
 
@@ -89,6 +89,12 @@ def load_model(content: bytes) -> SavedModel:
             f"These {len(content):,} bytes are not the weights of a trial ({error})."
             f" Expected safetensors of format '{FORMAT}'."
         ) from error
+
+
+def trained_model(content: bytes) -> TrainedAutoencoder:
+    """The network of a weights file, on the CPU. Raises DataError for bytes that are none."""
+    saved = load_model(content)
+    return TrainedAutoencoder(Autoencoder(saved.config, saved.weights, torch.device("cpu"))).eval()
 
 
 def reconstruct(content: bytes, images: NDArray[np.uint8]) -> Reconstruction:

@@ -1,6 +1,5 @@
 """A handle looks its study up once; what it reads is what the functions of ``read`` give."""
 
-import pickle
 from collections.abc import Iterator
 
 import pytest
@@ -71,12 +70,3 @@ def test_a_study_of_the_same_name_made_later_is_another(engine: Engine, study: S
     for look in (study.check, study.table, study.summary, lambda: study.record):
         with pytest.raises(NotFoundError, match="study 'study' in .* was deleted since"):
             look()
-
-
-def test_a_key_survives_a_copy(study: StudyHandle) -> None:
-    copy = pickle.loads(pickle.dumps(study.key))
-    assert (copy, copy.study_id, copy.created_at) == (
-        "study",
-        study.key.study_id,
-        study.key.created_at,
-    )

@@ -1,0 +1,102 @@
+"""Run a study from a notebook or a script."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep import studyfile
+from sweep.api.study import Study
+from sweep.cli.output import say
+from sweep.cli.run import run_options
+from sweep.launch.resources import started_ahead
+from sweep.names import Trainer, WorkerEngine
+
+if TYPE_CHECKING:
+    from sweep.coordinator.progress import Observer, Progress
+
+
+def run(
+    file: str | PathLike[str],
+    *,
+    storage: str | None = None,
+    name: str | None = None,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    gpus: str | None = None,
+    workers: int | None = None,
+    trainer: str = "auto",
+) -> Study:
+    """Make a study from a study file, run it to its end and return it.
+
+    Shows a progress bar in a terminal and in a notebook, a line every few seconds elsewhere. An
+    interrupt ends it after the epoch, and keeps what is done. ``overrides`` are those of ``--set``,
+    such as ``budget.trials=50``; ``resume`` goes on with a study of that name. ``storage``,
+    ``gpus``, ``workers`` and ``trainer`` are as for ``sweep start``. Raises StudyFileError with
+    every problem of the file, UsageError where the name is taken, StudyHeldError while another
+    process runs it, FailureLimitError when too many trials failed.
+    """
+    named = [] if name is None else [f"study.name={json.dumps(name)}"]
+    study_file = studyfile.load(Path(file), [*overrides, *named])
+    options = run_options(
+        gpus, None, workers, Trainer(trainer), None, WorkerEngine.LOCAL, address=None
+    )
+    with started_ahead(study_file, options) as resources:
+        from sweep.coordinator import run as coordinator  # Optuna: while the workers load torch
+        from sweep.store.handle import open_study
+        from sweep.store.migrate import open_store
+
+        engine = open_store(storage, create=True)
+        with _shown() as observe:
+            coordinator.start(
+                engine,
+                study_file,
+                options,
+                observe,
+                say=say,
+                go_on=resume,
+                resources=resources,
+            )
+    return Study(open_study(engine, study_file.study.name))
+
+
+@contextmanager
+def _shown() -> "Iterator[Observer]":
+    if in_notebook():
+        yield NotebookBar()
+        return
+    from sweep.cli.progress import progress
+
+    with progress() as observe:
+        yield observe
+
+
+def in_notebook() -> bool:
+    """Whether a notebook's kernel runs this code."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return hasattr(shell, "kernel")
+
+
+class NotebookBar:
+    """An observer that shows a progress bar below the cell; needs no ipywidgets."""
+
+    def __init__(self) -> None:
+        from IPython.display import HTML, display
+
+        self._html = HTML
+        self._display = display(HTML(""), display_id=True)
+        self._shown = ""
+
+    def __call__(self, state: "Progress") -> None:
+        from sweep.cli.progress import line
+
+        bar = f"<progress value='{state.n_finished}' max='{state.n_trials}'></progress>"
+        html = f"{bar} {escape(state.name)}: {escape(state.message or line(state))}"
+        if html != self._shown:
+            self._shown = html
+            self._display.update(self._html(html))

@@ -1,0 +1,197 @@
+"""A study as notebooks and scripts see it."""
+
+from collections.abc import Collection, Sequence
+from html import escape
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.analysis.strips import images_of
+from sweep.api.frames import make_frame
+from sweep.cli import words
+from sweep.cli.reconstruct import no_weights
+from sweep.cli.records import study_state
+from sweep.errors import NotFoundError, SweepError
+from sweep.store.artifacts import read_artifact
+from sweep.store.handle import StudyHandle
+from sweep.store.read_beside import pictured
+from sweep.store.records import STATES, StudySummary, TrialDetail
+from sweep.store.trial_columns import trial_columns
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from sweep.trainer.model import TrainedAutoencoder
+
+
+class Reconstructions(NamedTuple):
+    """The ten test images of a study and a trial's copies of them: arrays (10, height, width)."""
+
+    #: 8-bit pixels.
+    originals: NDArray[np.uint8]
+    copies: NDArray[np.uint8]
+    #: Absolute errors: 0 is none, 255 half of the scale or more.
+    errors: NDArray[np.uint8]
+
+
+class Study:
+    """One study of a database. It only reads; use it beside the running study.
+
+    Every call reads the state of the moment. Raises NotFoundError once the study was deleted.
+    """
+
+    def __init__(self, handle: StudyHandle) -> None:
+        self._handle = handle
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self._handle.name
+
+    def summary(self) -> StudySummary:
+        """Return its phase, counts of trials, best value and coordinator as a record."""
+        return self._handle.summary()
+
+    def trials(self) -> Any:
+        """Return all trials as a data frame, one row a trial, with the columns of the CSV export.
+
+        Settings that were searched are columns ``params_NAME``. Raises SweepError where neither
+        pandas nor polars is installed; so do all methods that return a frame.
+        """
+        return make_frame(trial_columns(self._current().rows()))
+
+    def best(self, n: int = 10) -> Any:
+        """Return the ``n`` best trials, lowest value first, with the columns of ``trials``.
+
+        Only complete trials that are not marked invalid; with several objectives, the Pareto set.
+        """
+        return make_frame(trial_columns(self._current().best(n)))
+
+    def curves(self, numbers: Collection[int] | None = None) -> Any:
+        """Return learning curves as a data frame, one row an epoch of a trial.
+
+        Without ``numbers``, of all trials. Columns: ``number`` of the trial, ``epoch`` from 1,
+        ``train_loss``, ``val_mse``, ``val_bce`` and ``seconds``, each the mean over the seeds.
+        """
+        found = self._current().curves(numbers)
+        points = [(number, point) for number, curve in found.items() for point in curve]
+        columns = {name: [getattr(of, name) for _, of in points] for name in _CURVE}
+        return make_frame({"number": [number for number, _ in points], **columns})
+
+    def trial(self, number: int) -> TrialDetail:
+        """Return one trial as a record: settings, results of each seed, events, notes, analysis."""
+        return self._current().trial(number)
+
+    def reconstructions(self, number: int) -> Reconstructions:
+        """Return a trial's copies of ten test images. Raises NotFoundError where none were kept."""
+        study = self._current()
+        strips = study.reconstruction(number)
+        originals_png = study.record.originals_png
+        if strips is None or originals_png is None:
+            raise NotFoundError(_no_pictures(study, number))
+        pngs = (originals_png, strips.reconstructions_png, strips.errors_png)
+        images = [found for png in pngs if (found := images_of(png)) is not None]
+        if len(images) < len(pngs):
+            raise NotFoundError(
+                f"the pictures of trial {number} of study '{study.name}' are of fewer than ten "
+                "images: its data set has fewer test images."
+            )
+        return Reconstructions(*images)
+
+    def figures(self) -> list[str]:
+        """Return the names that ``figure`` takes."""
+        from sweep.figures.registry import FIGURES  # Plotly: seconds
+
+        return list(FIGURES)
+
+    def figure(self, name: str, **options: Any) -> "go.Figure":
+        """Draw a figure of the study, as the report and the dashboard show it.
+
+        Options are those of the table of figures below. Raises UsageError for an unknown name, and
+        NotFoundError where the study has nothing to show in it. The first figure with a lower bound
+        may have to compute it from the data set: seconds to minutes.
+        """
+        from sweep.figures.registry import draw_figure  # Plotly: seconds
+
+        return draw_figure(self._current(), name, **options)
+
+    def load_model(self, number: int) -> "TrainedAutoencoder":
+        """Return a trial's network, on the CPU, as a ``torch.nn.Module``.
+
+        ``model(images)`` maps images (B, D) or (B, height, width), floats in [0, 1], to pixels
+        (B, D); ``model.encode(images)`` gives codes (B, H) and ``model.decode(codes)`` pixels.
+        Raises NotFoundError where the weights were not kept, SweepError without PyTorch.
+        """
+        study = self._current()
+        artifact_id = study.trial(number).artifact_id
+        if artifact_id is None:
+            raise NotFoundError(no_weights(study.engine, study.key, number))
+        content = read_artifact(study.engine.url, artifact_id)
+        if find_spec("torch") is None:
+            raise SweepError(
+                "a network needs PyTorch, which is not installed: `pip install torch`."
+            )
+        from sweep.trainer import trained_model
+
+        return trained_model(content)
+
+    def _current(self) -> StudyHandle:
+        self._handle.check()
+        return self._handle
+
+    def __repr__(self) -> str:
+        return f"<Study '{self.name}': {', '.join(_facts(self.summary()).values())}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align: left'>{escape(label)}</th><td>{escape(value)}</td></tr>"
+            for label, value in {"study": self.name, **_facts(self.summary())}.items()
+        )
+        return f"<table>{rows}</table>"
+
+
+_CURVE = ("epoch", "train_loss", "val_mse", "val_bce", "seconds")
+
+
+def _facts(study: StudySummary) -> dict[str, str]:
+    facts = {
+        "state": study_state(study),
+        "trials": f"{study.n_finished:,} of {words.text(study.n_trials)} trials finished",
+    }
+    if study.best_value is not None:
+        best = f"{words.number(study.best_value)} (trial {study.best_number})"
+        facts["best"] = f"best {study.objectives[0]} {best}"
+    return facts
+
+
+def _no_pictures(study: StudyHandle, number: int) -> str:
+    kept = sorted(pictured(study.engine, study.key, study.table().numbers.tolist()))
+    listed = ", ".join(map(str, kept[:_N_LISTED])) + (" …" if len(kept) > _N_LISTED else "")
+    others = f"Kept: trials {listed}." if kept else "No trial of the study has pictures yet."
+    return f"the pictures of trial {number} of study '{study.name}' were not kept. {others}"
+
+
+_N_LISTED = 12
+
+
+def summary_columns(studies: Sequence[StudySummary]) -> dict[str, list[Any]]:
+    """Studies as one list a column, with the names that ``sweep list --json`` gives them."""
+    return {
+        "study_name": [study.name for study in studies],
+        "phase": [study.phase for study in studies],
+        "running": [study.running for study in studies],
+        "dataset": [study.dataset for study in studies],
+        "n_trials": [study.n_trials for study in studies],
+        "n_finished": [study.n_finished for study in studies],
+        **{state.lower(): [study.counts[state] for study in studies] for state in STATES},
+        "n_diverged": [study.n_diverged for study in studies],
+        "n_invalid": [study.n_invalid for study in studies],
+        "best_value": [study.best_value for study in studies],
+        "best_number": [study.best_number for study in studies],
+        "created_at": [study.created_at for study in studies],
+        "updated_at": [study.updated_at for study in studies],
+        "tags": [" ".join(study.tags) for study in studies],
+        "note": [study.note for study in studies],
+    }
