@@ -62,6 +62,7 @@ answer: $(VENV)/.installed-test ## train what docs/answer.md says (GPU: minutes;
 	$(BIN)/python -m docs.answer
 
 docs: $(VENV)/.installed ## write docs/cli.md and docs/study-file.md from the code
+	$(BIN)/python docs/generate_api.py
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_study_file.py
 

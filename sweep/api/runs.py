@@ -13,6 +13,7 @@ from sweep import studyfile
 from sweep.api.study import Study
 from sweep.cli.output import say
 from sweep.cli.run import run_options
+from sweep.errors import UsageError
 from sweep.launch.resources import started_ahead
 from sweep.names import Trainer, WorkerEngine
 
@@ -42,6 +43,8 @@ def run(
     """
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
     study_file = studyfile.load(Path(file), [*overrides, *named])
+    if trainer not in list(Trainer):
+        raise UsageError(f"unknown trainer {trainer!r}. Known: {', '.join(Trainer)}.")
     options = run_options(
         gpus, None, workers, Trainer(trainer), None, WorkerEngine.LOCAL, address=None
     )
