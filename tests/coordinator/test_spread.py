@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from sweep.coordinator import run as coordinator
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import start
+from sweep.launch import resources
 from sweep.launch.resources import RunOptions
 from sweep.names import Trainer
 from sweep.store import read
@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 20
 
 @pytest.fixture(autouse=True)
 def _two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "choose_devices", lambda *_: ["0", "1"])
+    monkeypatch.setattr(resources, "choose_devices", lambda *_: ["0", "1"])
 
 
 def run(engine: Engine, launcher: FakeLauncher, observer=lambda progress: None) -> str:
@@ -89,7 +89,7 @@ def test_a_device_whose_workers_all_die_is_left_out_and_the_study_goes_on(engine
 def test_the_only_device_is_not_left_out_for_what_a_trial_does(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coordinator, "choose_devices", lambda *_: ["0"])
+    monkeypatch.setattr(resources, "choose_devices", lambda *_: ["0"])
 
     def on_epoch(_worker: FakeWorker, spec: TrialSpec, _epoch: int) -> None:
         if spec.number in (0, 1):
