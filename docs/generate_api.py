@@ -24,14 +24,15 @@ messages of the command line. [notebook.ipynb](notebook.ipynb) is an example to 
 ```python
 import sweep
 
-db = sweep.open("sqlite:///demo/sweep.db")      # or nothing: SWEEP_STORAGE, else sqlite:///sweep.db
-db.studies()                                    # a data frame
-study = db.study("quickstart")                  # shows how it is
-study.trials(); study.curves(); study.best(5)   # data frames; columns as in the CSV export
-study.trial(19); study.reconstructions(19)      # a record; arrays (10, height, width)
-study.figure("width")                           # a Plotly figure
-model = study.load_model(19)                    # a torch.nn.Module: encode, decode, forward
-sweep.run("studies/quickstart.toml")            # runs to the end, returns the study
+db = sweep.open("sqlite:///demo/sweep.db")  # or nothing: SWEEP_STORAGE, else sqlite:///sweep.db
+db.studies()  # a data frame
+study = db.study("quickstart")  # shows how it is
+study.best(5)  # a data frame, as are study.trials() and study.curves()
+study.trial(19)  # a record
+study.reconstructions(19)  # arrays (10, height, width)
+study.figure("width")  # a Plotly figure
+model = study.load_model(19)  # a torch.nn.Module: encode, decode, forward
+sweep.run("studies/quickstart.toml")  # runs to the end, returns the study
 ```
 """
 

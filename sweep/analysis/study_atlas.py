@@ -16,7 +16,7 @@ from sweep.analysis.strips import Pixels, images_of, picture_names
 from sweep.analysis.study_limits import best_of_widths
 from sweep.store import read, read_beside
 from sweep.store.engine import Engine
-from sweep.store.records import TrialRow
+from sweep.store.records import Reconstruction, TrialRow
 from sweep.store.table import TrialTable
 
 
@@ -61,7 +61,7 @@ class AtlasReader:
         with self._lock:
             found = self._pictures(made, rows, originals)
         trials = [of for of in found.values() if of is not None]
-        classes = datasets.class_names(read.study(engine, name).dataset)
+        classes = datasets.class_names(read.dataset(engine, name))
         image_names = picture_names(classes)
         by_class = [row for row in rows if row.per_class_mse]
         class_names = _class_names(classes, by_class)
@@ -80,10 +80,12 @@ class AtlasReader:
         self, made: tuple[int, float], rows: Sequence[TrialRow], originals: Pixels
     ) -> dict[int, AtlasTrial | None]:
         keys = {(made, row.number, row.attempt): row for row in rows}
+        new = [row.number for key, row in keys.items() if self._known.get(key) is None]
+        strips = read_beside.reconstructions(self._engine, self._name, new) if new else {}
         self._known = {
             key: replace(known, trial=row)
             if (known := self._known.get(key)) is not None
-            else _pictures(self._engine, self._name, row, originals)
+            else _pictures(strips.get(row.number), row, originals)
             for key, row in keys.items()
         }
         return {row.number: self._known[key] for key, row in keys.items()}
@@ -104,8 +106,7 @@ def _class_names(known: tuple[str, ...], measured: list[TrialRow]) -> list[str]:
     return list(known) if len(known) == n else [str(place) for place in range(n)]
 
 
-def _pictures(engine: Engine, name: str, row: TrialRow, originals: Pixels) -> AtlasTrial | None:
-    strips = read.reconstruction(engine, name, row.number)
+def _pictures(strips: Reconstruction | None, row: TrialRow, originals: Pixels) -> AtlasTrial | None:
     if strips is None:
         return None
     copies, error_map = images_of(strips.reconstructions_png), images_of(strips.errors_png)

@@ -1,13 +1,14 @@
 """The tie set of a study: its best configurations, with every seed that they were trained with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sweep.analysis.explanation import in_use
 from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.records import TrialDetail, TrialRow
+from sweep.store.read_beside import seed_results
+from sweep.store.records import SeedResult, TrialRow
 from sweep.store.retraining import Retrained, retraining, strangers
 from sweep.studyfile import typed_config
 from sweep.trial import TrialConfig
@@ -23,13 +24,9 @@ def study_ties(engine: Engine, name: str) -> TieSet | None:
 
 def own_ties(engine: Engine, name: str, n_best: int = N_COMPARED) -> TieSet | None:
     """Of the ``n_best`` best trials; those of one configuration are one candidate."""
-    of_configurations = _by_configuration(read.best(engine, name, n_best)).values()
-    return tie_set(
-        [
-            _candidate([read.trial(engine, name, row.number) for row in rows])
-            for rows in of_configurations
-        ]
-    )
+    best = read.best(engine, name, n_best)
+    results = seed_results(engine, name, [row.number for row in best])
+    return tie_set([_candidate(rows, results) for rows in _by_configuration(best).values()])
 
 
 def retrained_ties(engine: Engine, name: str) -> TieSet | None:
@@ -52,10 +49,10 @@ def is_whole(engine: Engine, child: str, of: Retrained) -> bool:
 def ties_in(engine: Engine, child: str, of: Retrained) -> TieSet | None:
     """Of what a study trained again, numbered as the study that found it does."""
     rows = read.trials(engine, child, numbers=range(len(of.numbers)), include_invalid=False)
+    complete = [row for row in rows if row.state == "COMPLETE"]
+    results = seed_results(engine, child, [row.number for row in complete])
     candidates = [
-        replace(_candidate([read.trial(engine, child, row.number)]), number=of.numbers[row.number])
-        for row in rows
-        if row.state == "COMPLETE"
+        replace(_candidate([row], results), number=of.numbers[row.number]) for row in complete
     ]
     found = tie_set(candidates)
     if found is None:
@@ -88,12 +85,14 @@ def _by_configuration(rows: Sequence[TrialRow]) -> dict[TrialConfig, list[TrialR
     return found
 
 
-def _candidate(trials: list[TrialDetail]) -> Candidate:
+def _candidate(
+    trials: Sequence[TrialRow], results: Mapping[int, Sequence[SeedResult]]
+) -> Candidate:
     """A seed counts once: a reused trial has its twin's results again."""
     by_seed = {
         result.seed: result.val_mse
         for trial in trials
-        for result in trial.results
+        for result in results[trial.number]
         if result.val_mse is not None
     }
     seconds = [trial.train_seconds for trial in trials if trial.train_seconds is not None]

@@ -88,7 +88,7 @@ class Study:
         """Return a trial's copies of ten test images. Raises NotFoundError where none were kept."""
         study = self._current()
         strips = study.reconstruction(number)
-        originals_png = study.record.originals_png
+        originals_png = study.record().originals_png
         if strips is None or originals_png is None:
             raise NotFoundError(_no_pictures(study, number))
         pngs = (originals_png, strips.reconstructions_png, strips.errors_png)

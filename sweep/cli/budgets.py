@@ -6,7 +6,7 @@ from sweep.cli import words
 
 if TYPE_CHECKING:
     from sweep.coordinator.budget import Part
-    from sweep.store.engine import Engine
+    from sweep.store.handle import StudyHandle
     from sweep.store.records import StudySummary
     from sweep.studyfile.sections import BudgetSection
 
@@ -21,18 +21,17 @@ _LIMITS = (
 )
 
 
-def of_study(engine: "Engine", study: "StudySummary") -> list["Part"]:
+def of_study(handle: "StudyHandle", study: "StudySummary") -> list["Part"]:
     """Every budget of a study, and how much of it is used."""
     from sweep.coordinator.budget import Improvement, Spent, parts
-    from sweep.store import read
     from sweep.store.usage import usage, values_in_order
     from sweep.studyfile.sections import BudgetSection
 
-    budget = BudgetSection.model_validate(read.settings(engine, study.name).get("budget", {}))
-    used = usage(engine, study.study_id)
+    budget = BudgetSection.model_validate(handle.record().settings.get("budget", {}))
+    used = usage(handle.engine, study.study_id)
     improvement = None
     if budget.plateau_trials is not None:
-        values = (value for _, value in values_in_order(engine, study.name))
+        values = (value for _, value in values_in_order(handle.engine, handle.key))
         improvement = Improvement(budget.plateau_trials, values).latest
     spent = Spent(
         n_finished=study.n_finished,
@@ -46,14 +45,12 @@ def of_study(engine: "Engine", study: "StudySummary") -> list["Part"]:
     return parts(budget, study.n_trials, spent)
 
 
-def said(engine: "Engine", study: "StudySummary") -> dict[str, str]:
+def said(handle: "StudyHandle", study: "StudySummary") -> dict[str, str]:
     """One line a budget; none where the trials are the only one, which are shown anyway."""
-    from sweep.store import read
-
-    budget = read.settings(engine, study.name).get("budget", {})
+    budget = handle.record().settings.get("budget", {})
     if study.n_failed == 0 and all(budget.get(limit) is None for limit in _LIMITS):
         return {}  # and no study file's models are built for that
-    return {part.name: _said(part) for part in of_study(engine, study)}
+    return {part.name: _said(part) for part in of_study(handle, study)}
 
 
 def _said(part: "Part") -> str:

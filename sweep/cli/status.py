@@ -13,7 +13,7 @@ from sweep.cli.records import study_json
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
-    from sweep.store.engine import Engine
+    from sweep.store.handle import StudyHandle
     from sweep.store.records import CommandRow, StudySummary, WorkerRow
 
 _N_EVENTS = 8
@@ -34,52 +34,50 @@ def status(
     trained; "gpu-util" is what nvidia-smi calls so, its mean since the first epoch; "training"
     counts slots in use, of those that its population has.
     """
-    from sweep.store import read
+    from sweep.store.handle import open_study
     from sweep.store.migrate import open_store
 
     if watch and as_json:
         raise UsageError("--watch is for people; --json prints once. Give one of them.")
     engine = open_store(storage)
     if as_json:
-        show_json(_as_json(engine, name))
+        show_json(_as_json(open_study(engine, name)))
         return
-    _show_status(engine, name)
-    while watch and read.study(engine, name).running:
+    running = _show_status(open_study(engine, name))
+    while watch and running:
         time.sleep(_WATCH_SECONDS)
         clear()
-        _show_status(engine, name)
+        running = _show_status(open_study(engine, name))
 
 
-def _as_json(engine: "Engine", name: str) -> dict[str, Any]:
-    from sweep.store import read
-
+def _as_json(handle: "StudyHandle") -> dict[str, Any]:
     return {
-        **study_json(study := read.study(engine, name)),
-        "budget": {part.name: part._asdict() for part in budgets.of_study(engine, study)},
-        "workers": read.workers(engine, name),
-        "commands": read.commands(engine, name, pending_only=True),
-        "events": read.events(engine, name, newest=_N_EVENTS),
+        **study_json(study := handle.summary()),
+        "budget": {part.name: part._asdict() for part in budgets.of_study(handle, study)},
+        "workers": handle.workers(),
+        "commands": handle.commands(pending_only=True),
+        "events": handle.events(newest=_N_EVENTS),
     }
 
 
-def _show_status(engine: "Engine", name: str) -> None:
-    from sweep.store import read
-
-    study = read.study(engine, name)
-    everyone = read.workers(engine, name)
+def _show_status(handle: "StudyHandle") -> bool:
+    """Print it; return whether the study runs."""
+    study = handle.summary()
+    everyone = handle.workers()
     workers = [
         study_view.stored_worker(worker, since_first=True)
         for worker in everyone
         if study.running or worker.state != "gone"
     ]
-    events = read.events(engine, name, newest=_N_EVENTS)
+    events = handle.events(newest=_N_EVENTS)
     view = study_view.stored_view(study, workers, events)
     show_pairs(_summary(study, view, everyone))
-    section("Budgets", budgets.said(engine, study))
+    section("Budgets", budgets.said(handle, study))
     _show_cells("Workers", study_view.worker_cells([view]))
-    if waiting := read.commands(engine, name, pending_only=True):
+    if waiting := handle.commands(pending_only=True):
         show_titled_table("Waiting", _COMMAND_HEADER, map(_command_cells, waiting), left=3)
     _show_cells("Lately", study_view.event_cells([view]))
+    return study.running
 
 
 def _show_cells(title: str, cells: study_view.Cells) -> None:

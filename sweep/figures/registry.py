@@ -147,7 +147,7 @@ def _classes(study: StudyHandle) -> go.Figure | None:
     numbers = {"best": best_number(table), "the question’s": question_number(table)}
     rows = {row.number: row for row in study.rows([n for n in numbers.values() if n is not None])}
     trials = {f"{what} (trial {n})": rows[n] for what, n in numbers.items() if n in rows}
-    errors = gather_classes(trials, datasets.class_names(study.record.dataset))
+    errors = gather_classes(trials, datasets.class_names(study.record().dataset))
     return draw_classes(errors) if errors.classes else None
 
 

@@ -5,23 +5,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.figures import sentences, words
-from sweep.store import read
-from sweep.store.engine import Engine
-from sweep.store.records import StudySummary, WorkerRow
+from sweep.store.handle import StudyRecord
+from sweep.store.records import WorkerRow
 from sweep.store.trained import trainers_used
 
 
-def facts_of(engine: Engine, study: StudySummary) -> list[tuple[str, str]]:
+def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[str, str]]:
     """Label and value."""
-    settings = read.settings(engine, study.name)
-    provenance = read.provenance(engine, study.name)
-    workers = read.workers(engine, study.name)
+    settings, provenance = record.settings, record.provenance
     devices = {worker.device_name or worker.device for worker in workers}
     about, data = settings.get("study", {}), settings.get("data", {})
     facts: dict[str, Any] = {
         "seed": about.get("seed"),
         "seeds per trial": about.get("repeat"),
-        "data set": study.dataset,
+        "data set": record.dataset,
         "validation": _validation(data),
         "data SHA-256": provenance.get("data_sha256"),
         "git commit": provenance.get("git_commit"),

@@ -20,9 +20,9 @@ from sweep.analysis.study_explanation import (
     study_explanation,
 )
 from sweep.analysis.study_floors import study_floors
-from sweep.analysis.study_limits import LimitedTrial, limits_by_width
+from sweep.analysis.study_limits import LimitedTrial, best_of_widths, limits_of
 from sweep.analysis.study_ties import study_ties
-from sweep.analysis.study_usefulness import study_usefulness
+from sweep.analysis.study_usefulness import UsefulnessReader
 from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
@@ -52,9 +52,8 @@ from sweep.figures.why import Findings, in_words
 from sweep.figures.width import draw_width, gather_width
 from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.report.facts import facts_of
-from sweep.store import read
-from sweep.store.engine import Engine
-from sweep.store.records import StudySummary, TrialRow
+from sweep.store.handle import StudyHandle, StudyRecord
+from sweep.store.records import Reconstruction, StudySummary, TrialRow
 from sweep.store.table import Choices, TrialTable
 from sweep.studyfile import with_trials
 
@@ -137,16 +136,17 @@ class Page:
     when: str
 
 
-def gather_page(engine: Engine, name: str) -> Page:
+def gather_page(handle: StudyHandle) -> Page:
     """Read the study once and work out everything its report says."""
-    study = read.study(engine, name)
-    table = read.table(engine, name)
-    floors = study_floors(engine, name)
-    found = verdict(_told(engine, name, table), floors)
-    best = read.best(engine, name, N_BEST)
-    limits, ties = limits_by_width(engine, name, floors), study_ties(engine, name)
-    explanation = study_explanation(engine, name, best_number(table))
-    useful = study_usefulness(engine, name)
+    engine, key = handle.engine, handle.key
+    study, table, record = handle.summary(), handle.table(), handle.record()
+    floors = study_floors(engine, key)
+    found = verdict(_told(handle, table), floors)
+    best = handle.best(N_BEST)
+    limits = limits_of(engine, key, best_of_widths(table), floors)
+    ties = study_ties(engine, key)
+    explanation = study_explanation(engine, key, best_number(table))
+    useful = UsefulnessReader(engine, key).look(table)
     why = Findings(
         width=width_law(width_errors(table)),
         limits=limits,
@@ -154,7 +154,7 @@ def gather_page(engine: Engine, name: str) -> Page:
         explained=explanation,
         useful=useful,
     )
-    atlas = _atlas(engine, name, table)
+    atlas = _atlas(handle, table)
     return Page(
         study=study,
         headline=sentences.headline(study, found),
@@ -166,33 +166,33 @@ def gather_page(engine: Engine, name: str) -> Page:
         limits=limits,
         usefulness=useful,
         picture_names=picture_names(datasets.class_names(study.dataset)),
-        pictures=_pictures(engine, study, found),
+        pictures=_pictures(handle, record, found),
         explanation=explanation,
-        ignored=ignored(engine, name),
+        ignored=ignored(engine, key),
         atlas=gather_pictures(atlas) if atlas else [],
         atlas_note=atlas_note(atlas) if atlas else "",
-        charts=_charts(engine, study, table, best, found, floors, explanation)
+        charts=_charts(handle, study, table, best, found, floors, explanation)
         | _atlas_charts(atlas)
         | _explained(explanation)
         | _code(useful),
-        failures=sentences.failures(read.trials(engine, name, states=["FAIL"])),
-        invalid=_invalid(engine, name, table),
-        study_file=with_trials(read.study_file_text(engine, name), study.n_trials),
-        facts=facts_of(engine, study),
+        failures=sentences.failures(handle.rows(states=["FAIL"])),
+        invalid=_invalid(handle, table),
+        study_file=with_trials(record.study_file, study.n_trials),
+        facts=facts_of(record, handle.workers()),
         outputs_differ=_differ(table, "output"),
         when=_when(study),
     )
 
 
-def _told(engine: Engine, name: str, table: TrialTable) -> list[TrialRow]:
+def _told(handle: StudyHandle, table: TrialTable) -> list[TrialRow]:
     """The trials that a verdict is about."""
     numbers = [best_number(table), question_number(table)]
-    return read.trials(engine, name, numbers=[n for n in numbers if n is not None])
+    return handle.rows([n for n in numbers if n is not None])
 
 
-def _invalid(engine: Engine, name: str, table: TrialTable) -> list[TrialRow]:
+def _invalid(handle: StudyHandle, table: TrialTable) -> list[TrialRow]:
     numbers = table.numbers[table.invalid][:_N_INVALID].tolist()
-    return read.trials(engine, name, numbers=numbers)
+    return handle.rows(numbers)
 
 
 def _differ(table: TrialTable, setting: str) -> bool:
@@ -263,27 +263,25 @@ def _table(best: Sequence[TrialRow], found: Verdict | None) -> list[TableRow]:
     return table
 
 
-def _pictures(engine: Engine, study: StudySummary, found: Verdict | None) -> list[PictureRow]:
-    originals = read.originals(engine, study.name)
+def _pictures(handle: StudyHandle, record: StudyRecord, found: Verdict | None) -> list[PictureRow]:
+    originals = record.originals_png
     if originals is None or found is None:
         return []
-    names = picture_names(datasets.class_names(study.dataset))
+    names = picture_names(datasets.class_names(record.dataset))
     lines = [PictureRow("Originals", "", cut(originals, "Original", names), is_error=False)]
     shown = {"The question’s configuration": found.question, "The best": found.best}
     if found.question is not None and found.question.number == found.best.number:
         shown = {"The best, the question’s own": found.best}
+    strips = handle.reconstructions([row.number for row in shown.values() if row is not None])
     for label, row in shown.items():
-        if row is not None:
-            lines += _copies(engine, study.name, label, row, names)
+        if row is not None and row.number in strips:
+            lines += _copies(strips[row.number], label, row, names)
     return lines if len(lines) > 1 else []
 
 
 def _copies(
-    engine: Engine, name: str, label: str, row: TrialRow, names: list[str]
+    strips: Reconstruction, label: str, row: TrialRow, names: list[str]
 ) -> list[PictureRow]:
-    strips = read.reconstruction(engine, name, row.number)
-    if strips is None:
-        return []
     detail = f"trial {row.number} · test error {words.number(row.test_mse)}"
     copies = cut(strips.reconstructions_png, f"Copy by trial {row.number}", names)
     errors = cut(strips.errors_png, f"Error of trial {row.number}", names)
@@ -293,9 +291,9 @@ def _copies(
     ]
 
 
-def _atlas(engine: Engine, name: str, table: TrialTable) -> Atlas | None:
+def _atlas(handle: StudyHandle, table: TrialTable) -> Atlas | None:
     """None where there are not two widths with pictures."""
-    atlas = atlas_by_width(engine, name, table)
+    atlas = atlas_by_width(handle.engine, handle.key, table)
     return atlas if atlas is not None and len(atlas.trials) > 1 else None
 
 
@@ -312,7 +310,7 @@ def _atlas_charts(atlas: Atlas | None) -> dict[str, list[Chart]]:
 
 
 def _charts(
-    engine: Engine,
+    handle: StudyHandle,
     study: StudySummary,
     table: TrialTable,
     best: Sequence[TrialRow],
@@ -325,7 +323,7 @@ def _charts(
     history = gather_history(table)
     charts = {
         "search": [_chart("history", draw_history(history), history.about)],
-        "pruning": _pruning(engine, study.name, table),
+        "pruning": _pruning(handle, table),
         "run": _timeline(table),
     }
     if found is None:
@@ -335,24 +333,24 @@ def _charts(
         "trade": [_chart("pareto", draw_front(front), front.about)] if front else [],
         "width": _width(table, floors),
         "spread": _spread(study.name, table, found),
-        "learning": _learning(engine, study.name, best, found),
+        "learning": _learning(handle, best, found),
         "classes": _classes(study.dataset, found),
-        "settings": _settings(engine, study, table, explanation),
+        "settings": _settings(handle, table, explanation),
     }
 
 
 def _settings(
-    engine: Engine, study: StudySummary, table: TrialTable, explanation: StudyExplanation | None
+    handle: StudyHandle, table: TrialTable, explanation: StudyExplanation | None
 ) -> list[Chart]:
     """Importances, the settings that matter most one by one, and all of them at once."""
-    found = importances(table, read.domains(engine, study.name))
-    bars = gather_importances(found, study.name, explained_in(explanation))
+    found = importances(table, handle.domains())
+    bars = gather_importances(found, handle.name, explained_in(explanation))
     charts = [_chart("importances", draw_importances(bars), bars.about)] if bars.names else []
     others = [setting for setting in bars.settings if setting != "hidden_width"]
     for setting in others[:_N_SLICES]:  # the width has a section of its own
-        sliced = draw_slice(gather_slice(table, setting, study.objectives[0]))
+        sliced = draw_slice(gather_slice(table, setting, table.objectives[0]))
         charts.append(_chart(f"slice-{setting}", sliced))
-    return charts + _pair(table, bars.settings, study.objectives[0]) + _parallel(table)
+    return charts + _pair(table, bars.settings, table.objectives[0]) + _parallel(table)
 
 
 def _pair(table: TrialTable, settings: Sequence[str], objective: str) -> list[Chart]:
@@ -370,11 +368,11 @@ def _spread(name: str, table: TrialTable, found: Verdict) -> list[Chart]:
     return [_chart("edf", drawn, sentences.beaten_by(table, found.question))]
 
 
-def _pruning(engine: Engine, name: str, table: TrialTable) -> list[Chart]:
+def _pruning(handle: StudyHandle, table: TrialTable) -> list[Chart]:
     """Where trials were cut off; without pruning, the learning curves of the best tell enough."""
     if not table.states.is_("PRUNED").any():
         return []
-    curves = read.curves(engine, name, choose_curves(table))
+    curves = handle.curves(choose_curves(table))
     return [_chart("intermediate", draw_intermediate(gather_intermediate(curves, table)))]
 
 
@@ -439,11 +437,11 @@ def _code(useful: Usefulness | None) -> dict[str, list[Chart]]:
     return {"code": [_chart("code", usefulness.draw(chart), chart.about)]}
 
 
-def _learning(engine: Engine, name: str, best: Sequence[TrialRow], found: Verdict) -> list[Chart]:
+def _learning(handle: StudyHandle, best: Sequence[TrialRow], found: Verdict) -> list[Chart]:
     shown = list(best[: _N_CURVES - 1])
     if found.question is not None and all(row.number != found.question.number for row in shown):
         shown.append(found.question)
-    curves = gather_curves(shown, read.curves(engine, name, [row.number for row in shown]))
+    curves = gather_curves(shown, handle.curves([row.number for row in shown]))
     return [_chart("learning", draw_curves(curves))] if curves else []
 
 

@@ -11,11 +11,12 @@ from sweep.figures import words
 from sweep.figures.plotlyjs import plotlyjs
 from sweep.report.page import Page, gather_page
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 
 
 def render(engine: Engine, name: str) -> str:
     """The report of a study as HTML. Raises NotFoundError for an unknown study."""
-    return lay_out(gather_page(engine, name))
+    return lay_out(gather_page(open_study(engine, name)))
 
 
 def lay_out(page: Page) -> str:

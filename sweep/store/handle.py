@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -69,9 +68,8 @@ class StudyHandle:
         """Its phase, counts of trials, best value, lease."""
         return read.study(self.engine, self.key)
 
-    @cached_property
     def record(self) -> StudyRecord:
-        """The study's own row, as it was when first asked for."""
+        """The study's own row."""
         columns = (sweep_studies.c[name] for name in StudyRecord.__dataclass_fields__)
         ours = sweep_studies.c.study_id == studies.c.study_id
         query = select(*columns).join_from(sweep_studies, studies, ours).where(is_study(self.key))
@@ -112,6 +110,10 @@ class StudyHandle:
     def reconstruction(self, number: int) -> Reconstruction | None:
         """A trial's pictures; None where they were not kept."""
         return read.reconstruction(self.engine, self.key, number)
+
+    def reconstructions(self, numbers: Collection[int]) -> dict[int, Reconstruction]:
+        """The pictures of those of some trials that have any, by number."""
+        return read_beside.reconstructions(self.engine, self.key, numbers)
 
     def workers(self) -> list[WorkerRow]:
         """Its workers, in the order in which they were started."""

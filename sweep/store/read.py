@@ -130,6 +130,7 @@ __all__ = [
     "best_so_far",
     "commands",
     "curves",
+    "dataset",
     "domains",
     "events",
     "floors",
@@ -475,6 +476,11 @@ def phase(engine: Engine, name: str) -> str:
 def settings(engine: Engine, name: str) -> dict[str, Any]:
     """The study file as JSON, defaults filled in."""
     return dict(_study_column(engine, name, "settings"))
+
+
+def dataset(engine: Engine, name: str) -> str:
+    """The name of the study's data set."""
+    return str(_study_column(engine, name, "dataset"))
 
 
 def provenance(engine: Engine, name: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, ColumnElement, Connection, Engine, or_, select
 
 from sweep.store.lookup import find_study, snapshot
-from sweep.store.records import mean_of
+from sweep.store.read_trials import seed_result
+from sweep.store.records import Reconstruction, SeedResult, mean_of
 from sweep.store.schema import (
     sweep_decompositions,
     sweep_notes,
@@ -56,6 +57,40 @@ def pictured(engine: Engine, name: str, numbers: Collection[int]) -> set[int]:
     )
     with snapshot(engine) as connection:
         return set(connection.execute(query.where(*_chosen(connection, name, numbers))).scalars())
+
+
+def reconstructions(
+    engine: Engine, name: str, numbers: Collection[int]
+) -> dict[int, Reconstruction]:
+    """The pictures of those of these trials that have any, by number."""
+    pictures = sweep_reconstructions
+    query = select(_NUMBER, pictures.c.reconstructions_png, pictures.c.errors_png).join(
+        pictures, pictures.c.trial_id == sweep_trials.c.trial_id
+    )
+    with snapshot(engine) as connection:
+        rows = connection.execute(query.where(*_chosen(connection, name, numbers)))
+        return {
+            row.number: Reconstruction(
+                reconstructions_png=row.reconstructions_png, errors_png=row.errors_png
+            )
+            for row in rows
+        }
+
+
+def seed_results(
+    engine: Engine, name: str, numbers: Collection[int]
+) -> dict[int, tuple[SeedResult, ...]]:
+    """The results of each seed of these trials by number, in the order of the seeds."""
+    query = (
+        select(_NUMBER, sweep_results)
+        .join(sweep_results, sweep_results.c.trial_id == sweep_trials.c.trial_id)
+        .order_by(sweep_results.c.seed_index)
+    )
+    found: dict[int, tuple[SeedResult, ...]] = dict.fromkeys(numbers, ())
+    with snapshot(engine) as connection:
+        for row in connection.execute(query.where(*_chosen(connection, name, numbers))):
+            found[row.number] += (seed_result(row),)
+    return found
 
 
 def diagnostics(

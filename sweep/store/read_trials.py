@@ -334,6 +334,8 @@ def _pareto_ids(connection: Connection, study_id: int) -> list[int]:
 
 def _rows(connection: Connection, chosen: Chosen) -> list[TrialRow]:
     main = connection.execute(chosen.with_only_columns(*_COLUMNS)).all()
+    if not main:
+        return []
     # A few by their ids: the search need not be repeated for each table.
     ids = [row.trial_id for row in main] if len(main) <= _FEW else chosen
     values = _values(connection, ids)
@@ -462,24 +464,23 @@ def _newest_notes(connection: Connection, chosen: Chosen | Sequence[int]) -> dic
 
 
 def _results(connection: Connection, trial_id: int) -> tuple[SeedResult, ...]:
-    query = (
-        select(sweep_results)
-        .where(sweep_results.c.trial_id == trial_id)
-        .order_by(sweep_results.c.seed_index)
-    )
-    return tuple(
-        SeedResult(
-            seed_index=row.seed_index,
-            seed=row.seed,
-            val_mse=row.val_mse,
-            test_mse=row.test_mse,
-            test_bce=row.test_bce,
-            psnr=row.psnr,
-            exact_pixels=row.exact_pixels,
-            per_class_mse=_tuple(row.per_class_mse),
-            diagnostics=row.diagnostics,
-        )
-        for row in connection.execute(query)
+    query = select(sweep_results).where(sweep_results.c.trial_id == trial_id)
+    rows = connection.execute(query.order_by(sweep_results.c.seed_index))
+    return tuple(map(seed_result, rows))
+
+
+def seed_result(row: Row[Any]) -> SeedResult:
+    """A row of ``sweep_results``."""
+    return SeedResult(
+        seed_index=row.seed_index,
+        seed=row.seed,
+        val_mse=row.val_mse,
+        test_mse=row.test_mse,
+        test_bce=row.test_bce,
+        psnr=row.psnr,
+        exact_pixels=row.exact_pixels,
+        per_class_mse=_tuple(row.per_class_mse),
+        diagnostics=row.diagnostics,
     )
 
 

@@ -2,13 +2,17 @@
 
 import time
 
-from sweep.cli import budgets
+import pytest
+
+from sweep.cli import budgets, status
 from sweep.names import CommandKind
 from sweep.store import commands
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
 from sweep.studyfile.sections import BudgetSection
 from tests.cli_runner import Cli
+from tests.statements import counted
 from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row
 
 WORKER = {
@@ -133,3 +137,17 @@ def test_status_says_why_a_study_ended_and_what_was_reused(cli: Cli, store: Engi
 def test_every_budget_but_the_trials_is_looked_for() -> None:
     not_shown = {"trials", "max_failures", "max_away_seconds", "plateau_improvement"}
     assert set(BudgetSection.model_fields) - not_shown == set(budgets._LIMITS)
+
+
+@pytest.mark.parametrize("n_trials", [1, 40])
+def test_status_reads_with_the_same_few_statements_however_many_trials(
+    store: Engine, n_trials: int
+) -> None:
+    study_id = add_study(store, "study")
+    add_rows(store, sweep_workers, {"study_id": study_id, **WORKER})
+    for number in range(n_trials):
+        add_trial(store, study_id, number, 0.1)
+    with counted(store) as statements:
+        status._show_status(open_study(store, "study"))
+    assert len(statements) == 16
+    assert [statement.looks_up("study") for statement in statements].count(True) == 1

@@ -8,13 +8,14 @@ import pytest
 
 from sweep.analysis.floors import Floors
 from sweep.dashboard import view as module
-from sweep.dashboard.links import OVERVIEW, WHY
+from sweep.dashboard.links import OVERVIEW, TRIALS, WHY
 from sweep.dashboard.view import View
 from sweep.errors import StoreError
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.trial import TrialConfig
 from tests.analysis.test_diagnosis import floors
+from tests.statements import counted
 from tests.store_factories import EPOCH, add_explanation, add_study, add_trial
 
 
@@ -122,3 +123,12 @@ def test_floors_that_fail_are_no_end_of_the_page(
     add(view, "away")
     assert come(view, "away") is None
     assert "the database is away" in caplog.text
+
+
+@pytest.mark.parametrize(("page", "n"), [(TRIALS, 1), (OVERVIEW, 2), (WHY, 2)])
+def test_a_tick_without_news_costs_a_statement_or_two(view: View, page: str, n: int) -> None:
+    before = view.token("small", page)
+    with counted(view.engine) as statements:
+        assert view.token("small", page) == before
+    assert len(statements) == n
+    assert [statement.looks_up("small") for statement in statements].count(True) == 1

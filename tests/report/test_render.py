@@ -16,6 +16,7 @@ from sweep.report import render
 from sweep.store import annotate, read, schema
 from sweep.store.retraining import Retrained
 from sweep.trial import TrialConfig
+from tests.statements import Statement, counted
 from tests.store_factories import (
     EPOCH,
     PROBE,
@@ -453,3 +454,20 @@ def test_the_two_settings_that_matter_most_are_shown_together(engine: Engine) ->
     page = Page(render(engine, "study"))
     assert "chart-contour" in page.ids
     assert "Best validation error by hidden width and activation" in page.text
+
+
+def test_a_report_reads_with_the_same_few_statements_however_many_trials(engine: Engine) -> None:
+    fill(engine)
+    before = statements_of_a_report(engine)
+    study_id = read.study(engine, "study").study_id
+    for number in range(24, 48):
+        add_pictured(engine, study_id, number, 0.2, config=TrialConfig(hidden_width=number))
+    after = statements_of_a_report(engine)
+    assert len(before) == len(after) < 75
+    assert [statement.looks_up("study") for statement in after].count(True) == 1
+
+
+def statements_of_a_report(engine: Engine) -> list[Statement]:
+    with counted(engine) as statements:
+        render(engine, "study")
+    return statements

@@ -35,13 +35,13 @@ def test_it_reads_what_a_read_by_name_gives(engine: Engine, study: StudyHandle) 
     assert study.trial(1) == read.trial(engine, "study", 1)
     assert study.curves([1, 2]) == read.curves(engine, "study", [1, 2])
     assert study.revision() == read.revision(engine, "study")
-    assert study.record.settings == read.settings(engine, "study")
-    assert study.record.provenance == read.provenance(engine, "study")
+    assert study.record().settings == read.settings(engine, "study")
+    assert study.record().provenance == read.provenance(engine, "study")
 
 
 def test_no_read_looks_the_name_up_again(engine: Engine, study: StudyHandle) -> None:
     with counted(engine) as statements:
-        study.check(), study.summary(), study.record, study.table(), study.rows(), study.best(1)
+        study.check(), study.summary(), study.record(), study.table(), study.rows(), study.best(1)
         study.trial(0), study.curves(), study.diagnostics(), study.domains()
         study.reconstruction(0), study.workers(), study.commands(), study.events()
     assert len(statements) > 14
@@ -67,6 +67,6 @@ def test_a_name_that_is_not_there_is_refused_with_the_names_that_come_near(
 def test_a_study_of_the_same_name_made_later_is_another(engine: Engine, study: StudyHandle) -> None:
     annotate.delete_study(engine, "study")
     add_study(engine, "study", created_at=EPOCH + 1)
-    for look in (study.check, study.table, study.summary, lambda: study.record):
+    for look in (study.check, study.table, study.summary, study.record):
         with pytest.raises(NotFoundError, match="study 'study' in .* was deleted since"):
             look()
