@@ -24,10 +24,12 @@ _LIMITS = (
 def of_study(handle: "StudyHandle", study: "StudySummary") -> list["Part"]:
     """Every budget of a study, and how much of it is used."""
     from sweep.coordinator.budget import Improvement, Spent, parts
+    from sweep.store import read
     from sweep.store.usage import usage, values_in_order
     from sweep.studyfile.sections import BudgetSection
 
-    budget = BudgetSection.model_validate(handle.record().settings.get("budget", {}))
+    settings = read.settings(handle.engine, handle.key)
+    budget = BudgetSection.model_validate(settings.get("budget", {}))
     used = usage(handle.engine, study.study_id)
     improvement = None
     if budget.plateau_trials is not None:

@@ -14,7 +14,8 @@ from dataclasses import fields
 from datetime import datetime
 from functools import cache, cached_property, lru_cache
 from math import isfinite
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from types import FunctionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from optuna.distributions import BaseDistribution, json_to_distribution
@@ -50,10 +51,11 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import TypedDict
 
 from sweep.errors import CorruptValueError
-from sweep.names import Outcome, Trainer
-from sweep.studyfile.file import SECTIONS
-from sweep.studyfile.settings import SETTINGS, Setting
+from sweep.names import Objective, Outcome, Trainer
 from sweep.trial import Accuracies, Decomposition, Diagnostics, Probe, TrialConfig
+
+if TYPE_CHECKING:
+    from sweep.studyfile.settings import Setting
 
 #: Characters of a text, and of a JSON column; bytes of a picture. Far above anything we write.
 LONGEST_TEXT, LONGEST_JSON, LARGEST_BLOB = 1_000_000, 4_000_000, 16_000_000
@@ -80,6 +82,8 @@ class Checked(TypeDecorator[Any]):
     def adapter(self) -> TypeAdapter[Any]:
         """Checks a value: made when the first one is read, for that takes a millisecond."""
         of: Any = COLUMNS.get(self.place) or _type_of(self)
+        if isinstance(of, FunctionType):
+            of = of()
         return TypeAdapter(of | None, config=ConfigDict(title=self.place, **_STRICT))
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
@@ -314,7 +318,7 @@ def _record(of: type, **others: Any) -> Any:
     return _typed_dict(of.__name__, found, total=True, config=_CLOSED)
 
 
-def _setting(setting: Setting) -> Any:
+def _setting(setting: "Setting") -> Any:
     if setting.choices:
         return Literal[setting.choices]
     if setting.kind is bool:
@@ -322,22 +326,6 @@ def _setting(setting: Setting) -> Any:
     low = Gt(setting.low) if setting.open_low else Ge(setting.low)
     high = Lt(setting.high) if setting.open_high else Le(setting.high)
     return Annotated[setting.kind, low, high]
-
-
-def _sections() -> Any:
-    """A study file as JSON: each key of its sections as the section has it."""
-    from_texts = ConfigDict(allow_inf_nan=False, extra="forbid")  # not strict: enums are texts
-    sections = {}
-    for name, model in SECTIONS.items():
-        keys: dict[str, Any] = {
-            key: Annotated[of.annotation, key, *of.metadata]
-            for key, of in model.model_fields.items()
-        }
-        if name == "study":
-            keys["name"] = Text  # one that Optuna or a copy gave it need not be as in a file
-        sections[name] = _typed_dict(name, keys, total=False, config=from_texts)
-    enqueue = list[dict[Text, Any]]
-    return _typed_dict("settings", {**sections, "enqueue": enqueue}, total=False, config=_CLOSED)
 
 
 def _only_checked(kind: Any) -> Any:
@@ -386,9 +374,48 @@ def _check_param(row: RowMapping) -> None:
         external_value(distribution, row["param_value"])
 
 
-#: Columns whose values depend on others of the row: the check, and the names of those.
+@cache
+def _sections() -> TypeAdapter[Any]:
+    """A study file as JSON: each key of its sections as the section has it."""
+    from sweep.studyfile.file import SECTIONS
+
+    from_texts = ConfigDict(allow_inf_nan=False, extra="forbid")  # not strict: enums are texts
+    sections = {}
+    for name, model in SECTIONS.items():
+        keys: dict[str, Any] = {
+            key: Annotated[of.annotation, key, *of.metadata]
+            for key, of in model.model_fields.items()
+        }
+        if name == "study":
+            keys["name"] = Text  # one that Optuna or a copy gave it need not be as in a file
+        sections[name] = _typed_dict(name, keys, total=False, config=from_texts)
+    enqueue = list[dict[Text, Any]]
+    return TypeAdapter(
+        _typed_dict("settings", {**sections, "enqueue": enqueue}, total=False, config=_CLOSED)
+    )
+
+
+def check_settings(settings: Any) -> None:
+    """Check a study file as JSON, key by key. Raises CorruptValueError.
+
+    Reading the column checks what lists of studies show: a study file's models take longer to
+    build than those commands take otherwise.
+    """
+    try:
+        _sections().validate_python(settings)
+    except ValidationError as error:
+        raise CorruptValueError("sweep_studies.settings", why(error, settings)) from error
+
+
+def _check_settings_row(row: RowMapping) -> None:
+    check_settings(decoded(row["settings"]))
+
+
+#: Columns of which a row's check says more than their type: the check, and the columns it reads
+#: besides.
 _ROW_CHECKS: Mapping[str, tuple[Callable[[RowMapping], None], tuple[str, ...]]] = {
-    "trial_params.param_value": (_check_param, ("distribution_json",))
+    "trial_params.param_value": (_check_param, ("distribution_json",)),
+    "sweep_studies.settings": (_check_settings_row, ()),
 }
 
 _RUN = {
@@ -412,31 +439,56 @@ _PAYLOAD = _typed_dict(
 )
 
 
+_OBJECTIVE: Any = Literal[tuple(map(str, Objective))]
+_SETTINGS: Any = _only_checked(
+    _typed_dict(
+        "settings",
+        {
+            "study": _typed_dict(
+                "study",
+                {"description": Text, "objectives": list[_OBJECTIVE]},
+                total=False,
+                config=_OPEN,
+            ),
+            "data": dict[Text, Any],
+            "budget": dict[Text, Any],
+        },
+        total=False,
+        config=_OPEN,
+    )
+)
+
+
 def _with_width(config: dict[str, Any]) -> dict[str, Any]:
     if config and "hidden_width" not in config:
         raise ValueError("hidden_width is missing")
     return config
 
 
-#: A trial's settings; nothing of one that is marked before it was ever handed out.
-_CONFIG: Any = Annotated[
-    _typed_dict(
-        "config",
-        {field.name: _setting(SETTINGS[field.name]) for field in fields(TrialConfig)},
-        total=False,
-        config=_CLOSED,
-    ),
-    AfterValidator(_with_width),
-]
-#: A setting, perhaps of a choice: ``hidden_width``, ``sgd.learning_rate``.
-_PARAM = rf"^(\w+\.)*({'|'.join(SETTINGS)})$"
+def _config() -> Any:
+    """A trial's settings; nothing of one that is marked before it was ever handed out."""
+    from sweep.studyfile.settings import SETTINGS
+
+    settings = {field.name: _setting(SETTINGS[field.name]) for field in fields(TrialConfig)}
+    checked = _typed_dict("config", settings, total=False, config=_CLOSED)
+    return Annotated[checked, AfterValidator(_with_width)]
+
+
+def _param_name() -> Any:
+    """A setting, perhaps of a choice: ``hidden_width``, ``sgd.learning_rate``."""
+    from sweep.studyfile.settings import SETTINGS
+
+    return Annotated[str, StringConstraints(pattern=rf"^(\w+\.)*({'|'.join(SETTINGS)})$")]
+
+
 _ACCURACIES = _record(Accuracies)
 
-#: What a column holds, where its SQL type does not say all of it: ``table.column``, type.
+#: What a column holds, where its SQL type does not say all of it: ``table.column``, type. A
+#: function returns the type when the first value is read.
 COLUMNS: Mapping[str, Any] = {
-    "sweep_studies.settings": _only_checked(_sections()),
+    "sweep_studies.settings": _SETTINGS,
     "sweep_studies.provenance": _PROVENANCE,
-    "sweep_trials.config": _CONFIG,
+    "sweep_trials.config": _config,
     "sweep_trials.seeds": list[Count],
     "sweep_trials.per_class_mse": list[Amount | None] | None,
     "sweep_trials.outcome": Literal[tuple(map(str, Outcome))],
@@ -453,7 +505,7 @@ COLUMNS: Mapping[str, Any] = {
     "study_system_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
     "trial_user_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
     "trial_system_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
-    "trial_params.param_name": Annotated[str, StringConstraints(pattern=_PARAM)],
+    "trial_params.param_name": _param_name,
     "trial_params.distribution_json": Annotated[Text, AfterValidator(_distribution)],
     **{
         f"{table}.{name}": Amount

@@ -30,7 +30,7 @@ class StudyRecord:
 
     #: TOML, with the changes of ``--set``.
     study_file: str
-    #: The study file as JSON, defaults filled in.
+    #: The study file as JSON, defaults filled in; ``read.settings`` checks every key of it.
     settings: Mapping[str, Any]
     #: Versions, git commit, checksum of the data, host.
     provenance: Mapping[str, Any]

@@ -42,6 +42,7 @@ from sqlalchemy import (
 from sweep.errors import CorruptValueError
 from sweep.names import Outcome, Trainer
 from sweep.store import clock
+from sweep.store.column_types import check_settings
 from sweep.store.lookup import (
     find_study,
     find_trial,
@@ -474,13 +475,11 @@ def phase(engine: Engine, name: str) -> str:
 
 
 def settings(engine: Engine, name: str) -> dict[str, Any]:
-    """The study file as JSON, defaults filled in."""
-    return dict(_study_column(engine, name, "settings"))
-
-
-def dataset(engine: Engine, name: str) -> str:
-    """The name of the study's data set."""
-    return str(_study_column(engine, name, "dataset"))
+    """The study file as JSON, defaults filled in. Raises CorruptValueError."""
+    found = _study_column(engine, name, "settings")
+    with snapshot(engine):  # which says whose value it is that cannot be read
+        check_settings(found)
+    return dict(found)
 
 
 def provenance(engine: Engine, name: str) -> dict[str, Any]:
