@@ -482,6 +482,11 @@ def settings(engine: Engine, name: str) -> dict[str, Any]:
     return dict(found)
 
 
+def dataset(engine: Engine, name: str) -> str:
+    """The name of the study's data set."""
+    return str(_study_column(engine, name, "dataset"))
+
+
 def provenance(engine: Engine, name: str) -> dict[str, Any]:
     """Versions, git commit, data checksum, host: as the coordinator wrote them."""
     return dict(_study_column(engine, name, "provenance"))

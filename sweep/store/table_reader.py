@@ -34,7 +34,6 @@ from sweep.store.records import METRICS, STATES
 from sweep.store.schema import studies, sweep_studies, sweep_trials, trial_params, trial_values
 from sweep.store.schema import trials as optuna_trials
 from sweep.store.table import Choices, Column, Numbers, TrialTable, merged, states_of
-from sweep.studyfile import SETTINGS
 from sweep.trial import TrialConfig
 
 #: Rows that are turned into columns at once: bounds the memory that their plain values take.
@@ -213,6 +212,8 @@ def _checked_table(
 
 def _fits(name: str, column: Column) -> bool:
     """Whether a column has only values that the setting of this name takes; or none."""
+    from sweep.studyfile import SETTINGS  # slow to load, and not needed without a table
+
     setting = SETTINGS[name]
     if isinstance(column, Choices):
         return set(column.names) <= set(setting.choices or (False, True))
