@@ -68,8 +68,7 @@ BROKEN = {
         """update trial_params set distribution_json = '{"name": "os.system", "attributes": {}}'""",
     "a distribution that is no JSON": "update trial_params set distribution_json = '{'",
     "a distribution that is a number": "update trial_params set distribution_json = '0.0'",
-    "a parameter of another name": """update trial_params set param_name = 'true'
-        where param_id in (select min(param_id) from trial_params group by trial_id)""",
+    "parameters of other names": "update trial_params set param_name = 'x' || param_id",
     "a choice that is not there": "update trial_params set param_value = 99.0",
     "a parameter that is a text": "update trial_params set param_value = 'x'",
     "an epoch's error that is a text": "update sweep_epochs set val_mse = 'x'",
