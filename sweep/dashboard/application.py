@@ -28,8 +28,12 @@ UPDATE = "/_dash-update-component"
 class Application(Dash):
     """Dash, with callbacks that are checked on the way in and on the way out."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, prepare: Callable[[Any], Any] = lambda value: value, **options: Any
+    ) -> None:
+        """``prepare`` makes of each value of a request what the callback is given."""
         self._signatures: dict[str, _Signature] = {}
+        self._prepare = prepare
         super().__init__(*args, **options)
 
     def callback(self, *dependencies: Any, **options: Any) -> Callable[..., Any]:
@@ -46,7 +50,7 @@ class Application(Dash):
 
             @wraps(function)
             def checked(*_: Any) -> Any:
-                return _answer_in_text(outputs, function(*g.values))
+                return _answer_in_text(outputs, function(*map(self._prepare, g.values)))
 
             register(checked)
             return function

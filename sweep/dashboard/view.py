@@ -18,6 +18,7 @@ from sweep.errors import SweepError
 from sweep.store import read
 from sweep.store.children import trained_so_far
 from sweep.store.engine import Engine
+from sweep.store.lookup import StudyKey, find_key
 from sweep.store.table import TrialTable
 from sweep.store.table_reader import TableReader
 
@@ -39,11 +40,22 @@ class _Readers(NamedTuple):
     table: TableReader
     atlas: AtlasReader
     usefulness: UsefulnessReader
+    #: A key, or a name alone.
+    study: str
+
+    def read(self, study: str) -> bool:
+        """Whether they read this study, and not another one that had its name."""
+        if isinstance(study, StudyKey) and isinstance(self.study, StudyKey):
+            return study.is_same(self.study)
+        return type(study) is type(self.study)
 
     @classmethod
     def of(cls, engine: Engine, study: str) -> Self:
         return cls(
-            TableReader(engine, study), AtlasReader(engine, study), UsefulnessReader(engine, study)
+            TableReader(engine, study),
+            AtlasReader(engine, study),
+            UsefulnessReader(engine, study),
+            study,
         )
 
 
@@ -62,6 +74,15 @@ class View:
     _lock: Lock = field(default_factory=Lock)
     #: One computation at a time: each holds a data set and several times its size.
     _one_at_a_time: Lock = field(default_factory=Lock)
+
+    def find(self, place: links.Place) -> links.Place:
+        """The place with its study's key for a name, so that reads need not look it up again.
+
+        Raises NotFoundError when there is no such study.
+        """
+        if place.study is None:
+            return place
+        return place._replace(study=find_key(self.engine, place.study))
 
     def table(self, study: str) -> TrialTable:
         """The study's trials as they are now; reads only what is new.
@@ -86,8 +107,10 @@ class View:
 
     def _look(self, study: str) -> "tuple[_Readers, TrialTable]":
         with self._lock:
-            readers = self._readers.get(study) or _Readers.of(self.engine, study)
-        table = readers.table.look()
+            readers = self._readers.get(study)
+            if readers is None or not readers.read(study):
+                readers = _Readers.of(self.engine, study)
+        table = readers.table.look(study.revision if isinstance(study, StudyKey) else None)
         with self._lock:  # only what is there is kept
             self._readers[study] = readers
             self._readers.move_to_end(study)

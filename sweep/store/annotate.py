@@ -96,10 +96,10 @@ def untag(engine: Engine, name: str, tag: str, number: int | None = None) -> boo
 def _target(connection: Connection, name: str, number: int | None) -> dict[str, int | None]:
     """What is written about, and a revision for it."""
     if number is None:
-        study_id = find_study(connection, name)
+        study_id = find_study(connection, str(name))
         revisions.advance(connection, study_id)
         return {"study_id": study_id, "trial_id": None}
-    study_id, trial_id = find_trial(connection, name, number)
+    study_id, trial_id = find_trial(connection, str(name), number)
     revisions.touch(connection, revisions.advance(connection, study_id), [trial_id])
     return {"study_id": study_id, "trial_id": trial_id}
 
@@ -122,7 +122,7 @@ def validate(engine: Engine, name: str, number: int) -> None:
 
 def _mark(engine: Engine, name: str, number: int, *, invalid: bool, reason: str | None) -> None:
     with writing(engine) as connection:
-        study_id, trial_id = find_trial(connection, name, number)
+        study_id, trial_id = find_trial(connection, str(name), number)
         revision = revisions.advance(connection, study_id)
         # What was reused from it is no better.
         reused = and_(sweep_trials.c.study_id == study_id, sweep_trials.c.reused_from == number)
@@ -213,7 +213,7 @@ def put_inside(
 ) -> None:
     """Keep what was found in a trial's network after it ended; it replaces what was there."""
     with writing(engine) as connection:
-        study_id, trial_id = find_trial(connection, name, number)
+        study_id, trial_id = find_trial(connection, str(name), number)
         revision = revisions.advance(connection, study_id)
         for table, found in (
             (sweep_decompositions, {"decomposition": decomposition}),

@@ -53,27 +53,35 @@ def study_by_study(
 class StudyKey(str):
     """The name of a study that was looked up, with what tells it from others of that name.
 
-    Every read that takes a name takes a key, and then finds the study by its id.
+    Every read that takes a name takes a key, and then finds the study by its id. What writes looks
+    the name up in its own transaction: by then another study may have the id.
     """
 
     study_id: int
     #: Seconds since the epoch. SQLite gives a deleted study's id to the next one.
     created_at: float
+    #: Of the study when it was looked up.
+    revision: int
 
-    def __new__(cls, name: str, study_id: int, created_at: float) -> Self:
+    def __new__(cls, name: str, study_id: int, created_at: float, revision: int) -> Self:
         key = super().__new__(cls, name)
-        key.study_id, key.created_at = study_id, created_at
+        key.study_id, key.created_at, key.revision = study_id, created_at, revision
         return key
+
+    def is_same(self, other: Self) -> bool:
+        """Whether both are of one study, and not of two that had the name one after the other."""
+        return (self.study_id, self.created_at) == (other.study_id, other.created_at)
 
 
 def find_key(engine: Engine, name: str) -> StudyKey:
     """Look a study up by its name. Raises NotFoundError with the names that come near."""
     with snapshot(engine) as connection:
-        query = select(sweep_studies.c.study_id, sweep_studies.c.created_at)
+        columns = sweep_studies.c
+        query = select(columns.study_id, columns.created_at, columns.revision)
         row = connection.execute(query.join(studies, _OURS).where(is_study(name))).one_or_none()
         if row is None:
             raise no_such_study(connection, name)
-        return StudyKey(name, row.study_id, row.created_at)
+        return StudyKey(name, row.study_id, row.created_at, row.revision)
 
 
 def is_study(name: str) -> ColumnElement[bool]:

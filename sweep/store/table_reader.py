@@ -69,11 +69,15 @@ class TableReader:
         self._lock = Lock()
         self._seen: _Seen | None = None
 
-    def look(self) -> TrialTable:
+    def look(self, at: int | None = None) -> TrialTable:
         """The trials now: the very same table while nothing about them changed.
 
-        Raises NotFoundError for a study that is not there.
+        With ``at``, a revision of the study, the trials as of that revision or later: no statement
+        where they are known. Raises NotFoundError for a study that is not there.
         """
+        with self._lock:
+            if at is not None and self._seen is not None and self._seen.revision >= at:
+                return self._seen.table
         with self._lock, snapshot(self._engine) as connection:
             study = _find(connection, self._name)
             seen = self._seen

@@ -65,7 +65,7 @@ def test_floors_that_are_on_their_way_are_told_of(engine: Engine) -> None:
 def test_a_study_whose_trials_all_failed_has_no_best(view: View, engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0, state="FAIL", reason="out of memory")
     assert "No trial can be judged yet" in page(view)
-    failures = standing.failures(engine, read.study(engine, "study"))
+    failures = standing.failures(engine, "study", read.study(engine, "study").counts["FAIL"])
     assert "out of memory" in shown(failures)
 
 

@@ -8,7 +8,9 @@ from sqlalchemy import Engine
 from sweep.errors import NotFoundError
 from sweep.store import annotate, read
 from sweep.store.handle import StudyHandle, open_study
+from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
+from sweep.store.table_reader import TableReader
 from tests.statements import counted
 from tests.store_factories import EPOCH, add_study, add_trial
 
@@ -70,3 +72,25 @@ def test_a_study_of_the_same_name_made_later_is_another(engine: Engine, study: S
     for look in (study.check, study.table, study.summary, study.record):
         with pytest.raises(NotFoundError, match="study 'study' in .* was deleted since"):
             look()
+
+
+def test_a_note_is_not_written_about_another_study_that_got_the_id(
+    engine: Engine, study: StudyHandle
+) -> None:
+    annotate.delete_study(engine, "study")
+    add_study(engine, "other")  # in SQLite, with the same id
+    with pytest.raises(NotFoundError):
+        annotate.note(engine, study.key, "a note")
+    assert read.notes(engine, "other") == []
+
+
+def test_trials_as_of_a_revision_that_is_known_cost_no_statement(
+    engine: Engine, study: StudyHandle
+) -> None:
+    reader = TableReader(engine, "study")
+    known = reader.look()
+    with counted(engine) as statements:
+        assert reader.look(at=known.revision) is known
+    assert statements == []
+    annotate.invalidate(engine, "study", 1, "a reason")
+    assert reader.look(at=find_key(engine, "study").revision).invalid.sum() == 1

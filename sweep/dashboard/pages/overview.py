@@ -216,7 +216,7 @@ def _register_words(app: Dash, view: View) -> None:
         name = place.name
         study, floors = read.study(view.engine, name), view.floors(name)
         found = standing.verdict_of(view.engine, name, view.table(name), floors)
-        failed = standing.failures(view.engine, study)
+        failed = standing.failures(view.engine, name, study.counts["FAIL"])
         failures = cards.card("What failed", failed) if failed else None
         why = in_words(gather_findings(view, name, in_short=True))
         computing = view.computing_floors(name)

@@ -141,14 +141,14 @@ def _until(study: StudySummary) -> str:
     return "at this pace" if seconds_left(study) is not None else "not known"
 
 
-def failures(engine: Engine, study: StudySummary) -> Any:
-    """Why trials failed or diverged, as a table; nothing where none did."""
-    if not study.counts["FAIL"]:
+def failures(engine: Engine, study: str, n_failed: int) -> Any:
+    """Why the trials that failed or diverged did, as a table; nothing where none did."""
+    if not n_failed:
         return None
-    rows = read.trials(engine, study.name, states=["FAIL"], descending=True, limit=_N_FAILURES)
-    lines = [_failure(study.name, *of) for of in sentences.failures(rows)]
+    rows = read.trials(engine, study, states=["FAIL"], descending=True, limit=_N_FAILURES)
+    lines = [_failure(study, *of) for of in sentences.failures(rows)]
     head = html.Tr([html.Th("Trials", className="number"), html.Th("Why"), html.Th("Such as")])
-    note = f"Of the latest {len(rows):,}." if study.counts["FAIL"] > len(rows) else ""
+    note = f"Of the latest {len(rows):,}." if n_failed > len(rows) else ""
     table = html.Table([html.Thead(head), html.Tbody(lines)], className="plain")
     return html.Div([html.Div(table, className="scroll"), html.P(note, className="note")])
 
