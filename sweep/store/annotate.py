@@ -26,7 +26,7 @@ from sqlalchemy.types import NullType
 from sweep.errors import CorruptValueError, StudyHeldError, UsageError
 from sweep.store import clock, lease, revisions
 from sweep.store.column_types import located
-from sweep.store.engine import writing
+from sweep.store.engine import unlimited, writing
 from sweep.store.lookup import find_study, find_trial, no_such_study, utc
 from sweep.store.optuna_rows import metadata
 from sweep.store.schema import studies as optuna_studies
@@ -144,6 +144,7 @@ def delete_study(engine: Engine, name: str) -> list[str]:
     """
     with writing(engine) as connection:
         study_id = lock_study(connection, name)
+        unlimited(connection)  # one statement for a table's rows, millions of epochs
         # A lease that cannot be read is nobody's: the study is deleted because of such values.
         with suppress(CorruptValueError), located(connection):
             refuse_if_held(connection, name, study_id)

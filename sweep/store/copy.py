@@ -30,7 +30,7 @@ from sweep.errors import NoRoomError, UsageError
 from sweep.store.annotate import refuse_if_held
 from sweep.store.artifacts import artifact_path, has_artifact
 from sweep.store.column_types import from_text, is_json
-from sweep.store.engine import insert_if_absent, shown, writing
+from sweep.store.engine import insert_if_absent, shown, unlimited, writing
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.optuna_rows import checked_metadata
 from sweep.store.schema import (
@@ -103,6 +103,7 @@ def copy_study(source: Engine, target: Engine, name: str) -> Copied:
     with snapshot(source) as reading:
         study_id = find_study(reading, name)
         refuse_if_held(reading, name, study_id, lock=False)
+        unlimited(reading)  # a table's one statement lasts as long as its rows are written
         missing = _copy_artifacts(source, target, artifacts := _artifacts(reading, study_id))
         with writing(target) as connection:
             new_id = _insert_study(connection, target, name)

@@ -215,7 +215,10 @@ def _limit_statements(connection: Any, _record: ConnectionPoolEntry) -> None:
 
 
 def unlimited(connection: Connection) -> None:
-    """Let this transaction's statements take as long as they need: a migration, a lock's turn."""
+    """Let this transaction's statements take as long as they need: a migration, a lock's turn.
+
+    To be called within the transaction: its first statement begins it.
+    """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     else:

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,6 +152,18 @@ def test_a_study_whose_coordinator_is_provably_dead_can_be_deleted(engine: Engin
     lease["process"][start] -= 100  # the pid is ours now, but it was another process's
     add_rows(engine, schema.sweep_leases, lease)
     assert not read.study(engine, "study").running
+    annotate.delete_study(engine, "study")
+    assert read.studies(engine) == []
+
+
+def test_a_study_of_many_epochs_is_deleted_however_long_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SQLite asks whether to go on every few steps, and each time finds another second gone.
+    monkeypatch.setattr("sweep.store.engine._STEPS_BETWEEN_LOOKS", 100)
+    engine = sqlite_store(tmp_path)
+    add_trial(engine, add_study(engine), 0, 0.1, curve=[0.1] * 2000)
+    monkeypatch.setattr("sweep.store.engine.time.monotonic", itertools.count().__next__)
     annotate.delete_study(engine, "study")
     assert read.studies(engine) == []
 

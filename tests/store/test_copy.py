@@ -1,17 +1,18 @@
 """A copied study is the same study: row for row, to Optuna, to us, and to its next coordinator."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from sqlalchemy import JSON, Engine, Text, cast, null, select, update
+from sqlalchemy import JSON, Engine, Text, cast, insert, null, select, update
 
 from sweep.errors import NotFoundError, StudyHeldError, UsageError
 from sweep.store import annotate, copy, optuna_rows, read, schema
 from sweep.store.artifacts import artifact_path
-from sweep.store.engine import writing
+from sweep.store.engine import STATEMENT_SECONDS, writing
 from sweep.store.study import hold_study
 from tests.store_factories import (
     EPOCH,
@@ -246,3 +247,24 @@ def test_more_trials_than_are_read_at_a_time_keep_their_order(
     monkeypatch.setattr(copy, "_ROWS_AT_ONCE", 2)
     assert copy.copy_study(source, target, "study").n_trials == 5
     assert contents(target, "study") == contents(source, "study")
+
+
+def test_a_target_that_takes_rows_slowly_does_not_end_the_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A table is one statement of the source, which is read on while its rows are written.
+    monkeypatch.setattr("sweep.store.engine._STEPS_BETWEEN_LOOKS", 5)
+    source, target = (new_store(f"sqlite:///{tmp_path}/{name}.db") for name in ("from", "to"))
+    n_epochs = int(STATEMENT_SECONDS) + 20
+    add_trial(source, add_study(source), 0, 0.1, curve=[0.1] * n_epochs)
+    seconds = itertools.count()
+    now = [0]
+
+    def slowly(table: Any) -> Any:
+        now[0] = next(seconds)
+        return insert(table)
+
+    monkeypatch.setattr(copy, "_ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(copy, "insert", slowly)
+    monkeypatch.setattr("sweep.store.engine.time.monotonic", lambda: now[0])
+    assert copy.copy_study(source, target, "study").n_trials == 1
