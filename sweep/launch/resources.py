@@ -76,14 +76,8 @@ def resolve_resources(
         devices, threads, launcher = _ray_resources(study_file, options)
     else:
         devices, threads = _local_devices(study_file, options, n_trials)
-    on_cpu = devices[0] == "cpu"
-    return RunResources(
-        devices=tuple(devices),
-        trainer=resolve_trainer(options.trainer, on_cpu=on_cpu),
-        population=options.population,
-        n_threads=threads if on_cpu else None,
-        launcher=launcher or local_launcher([]),
-    )
+    trainer = resolve_trainer(options.trainer, on_cpu=devices[0] == "cpu")
+    return _resources(options, devices, threads, trainer, launcher or local_launcher([]))
 
 
 @contextmanager
@@ -108,14 +102,27 @@ def _start_ahead(
     if options.engine is not WorkerEngine.LOCAL:
         return None
     try:
-        devices, _ = _local_devices(study_file, options)
-        resolve_trainer(options.trainer, on_cpu=devices[0] == "cpu")
+        devices, threads = _local_devices(study_file, options)
+        trainer = resolve_trainer(options.trainer, on_cpu=devices[0] == "cpu")
     except SweepError:
         return None
     with suppress(OSError):  # no room for a process: its worker's start says so
         for device in devices:
             processes.append(WorkerProcess(device))
-    return resolve_resources(study_file, options, local_launcher(processes))
+    # Not chosen again: the processes have taken memory, by which a worker less would have room.
+    return _resources(options, devices, threads, trainer, local_launcher(processes))
+
+
+def _resources(
+    options: RunOptions, devices: list[str], threads: int, trainer: Trainer, launcher: Launcher
+) -> RunResources:
+    return RunResources(
+        devices=tuple(devices),
+        trainer=trainer,
+        population=options.population,
+        n_threads=threads if devices[0] == "cpu" else None,
+        launcher=launcher,
+    )
 
 
 def local_launcher(ahead: list[WorkerProcess]) -> Launcher:

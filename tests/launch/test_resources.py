@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from sweep.errors import DeviceError
 from sweep.launch import devices
+from sweep.launch.cpu import WORKER_BYTES
 from sweep.launch.resources import RunOptions, resolve_resources, started_ahead
 from sweep.names import Trainer
 from sweep.studyfile import StudyFile, loads
@@ -74,6 +77,18 @@ def test_processes_that_no_worker_took_are_killed(study_file: StudyFile) -> None
         assert len(started) == 2
         raise KeyboardInterrupt
     assert not any(process.is_running() for process in started)
+
+
+def test_each_process_started_ahead_is_of_a_worker_whatever_memory_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = loads(STUDY.replace("trials = 3", "trials = 24"), "x.toml")
+    free = count(2 * WORKER_BYTES, -1)  # room for two workers, until somebody looks again
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=next(free)))
+    monkeypatch.setattr("sweep.launch.resources.n_cores", lambda: 2)
+    with started_ahead(many, RunOptions(gpus="cpu")) as ahead:
+        assert ahead is not None
+        assert len(ahead.devices) == len(children()) == 2
 
 
 def test_options_that_cannot_be_start_no_process_and_are_refused_later(
