@@ -61,7 +61,7 @@ class StoreError(SweepError):
 
 
 class CorruptValueError(StoreError):
-    """A value in the database is not of its column's type; nothing of ours writes such a one."""
+    """A value in the database does not fit its column's type; sweep never writes such a value."""
 
     def __init__(self, place: str, why: str, *, study: str | None = None, row: str = "") -> None:
         self.place, self.why, self.study, self.row = place, why, study, row
@@ -107,7 +107,7 @@ class DeviceError(SweepError):
 
 
 class FusedUnavailableError(DeviceError):
-    """The fused trainer cannot be used on this device, whose reference trainer may well work.
+    """The fused trainer cannot be used on this device; the reference trainer may still work.
 
     ``details`` are lines such as each difference that the self-check found too large.
     """

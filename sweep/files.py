@@ -13,7 +13,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def read_regular(path: Path, largest: int, *, follow_links: bool = True) -> bytes:
-    """A regular file's content. Raises OSError, and DataError for a pipe, a device or too much.
+    """Read a regular file. Raises OSError, and DataError for a pipe, a device or an oversized file.
 
     Opening neither waits for a pipe's other end nor, without ``follow_links``, leaves the folder.
     """
@@ -36,13 +36,13 @@ def read_regular(path: Path, largest: int, *, follow_links: bool = True) -> byte
 
 
 def read_secret(path: Path) -> str:
-    """The text of a file that holds a password, without blanks around it.
+    """Read a file that holds a password, and strip blanks around it.
 
     Warns where everybody on this machine may read the file. Raises OSError and UnicodeDecodeError,
     and DataError for what is no regular file or too large for a password.
     """
     content = read_regular(path, _LARGEST_SECRET)
-    # In a container, /run/secrets is there for its one user, whatever the modes.
+    # In a container only its one user can see /run/secrets, whatever the modes.
     if path.stat().st_mode & stat.S_IROTH and not path.absolute().is_relative_to("/run/secrets"):
         _LOG.warning("%s: everybody on this machine can read it: chmod 600 keeps it.", path)
     return content.decode().strip()

@@ -25,7 +25,7 @@ from sqlalchemy.types import NullType
 
 from sweep.errors import CorruptValueError, StudyHeldError, UsageError
 from sweep.store import clock, lease, revisions
-from sweep.store.column_types import located
+from sweep.store.column_types import locate_corruption
 from sweep.store.engine import unlimited, writing
 from sweep.store.lookup import find_study, find_trial, no_such_study, utc
 from sweep.store.optuna_rows import metadata
@@ -146,7 +146,7 @@ def delete_study(engine: Engine, name: str) -> list[str]:
         study_id = lock_study(connection, name)
         unlimited(connection)  # one statement for a table's rows, millions of epochs
         # A lease that cannot be read is nobody's: the study is deleted because of such values.
-        with suppress(CorruptValueError), located(connection):
+        with suppress(CorruptValueError), locate_corruption(connection):
             refuse_if_held(connection, name, study_id)
         kept = select(sweep_trials.c.artifact_id).where(
             sweep_trials.c.study_id == study_id, sweep_trials.c.artifact_id.is_not(None)

@@ -31,7 +31,7 @@ def artifact_path(url: URL, artifact_id: str) -> Path:
 
 
 def checked_id(artifact_id: str, where: str = "the database") -> str:
-    """The id, which is a file's name. Raises StoreError for one that leads elsewhere."""
+    """Return the id, which is a file's name. Raises StoreError for one that leads elsewhere."""
     if artifact_id in ("", ".", "..") or any(sign in artifact_id for sign in "/\\\0"):
         raise StoreError(
             f"artifact {artifact_id!r}: no name of a file. Somebody else wrote this into "
@@ -41,7 +41,7 @@ def checked_id(artifact_id: str, where: str = "the database") -> str:
 
 
 def read_artifact(url: URL, artifact_id: str) -> bytes:
-    """A file's content. Raises NotFoundError when it is not (or no longer) there.
+    """Read a file. Raises NotFoundError when it is not (or no longer) there.
 
     DataError for what is no regular file, or larger than any weights of ours.
     """
@@ -55,7 +55,7 @@ def read_artifact(url: URL, artifact_id: str) -> bytes:
 
 
 def remove_artifact(url: URL, artifact_id: str) -> None:
-    """Delete a file, if it is there. Raises StoreError where its name is none, or it can't be."""
+    """Delete a file if it exists. Raises StoreError for an invalid name or a failed deletion."""
     path = artifact_path(url, artifact_id)
     try:
         path.unlink(missing_ok=True)
@@ -64,7 +64,7 @@ def remove_artifact(url: URL, artifact_id: str) -> None:
 
 
 def has_artifact(folder: Path, artifact_id: str) -> bool:
-    """Whether the id names a regular file in the folder, and not a link, a folder, or elsewhere."""
+    """Whether the id names a regular file in the folder: no link, no folder, not elsewhere."""
     try:
         return stat.S_ISREG((folder / checked_id(artifact_id)).lstat().st_mode)
     except (StoreError, OSError):

@@ -1,11 +1,11 @@
-"""Column types that check what they read: whoever else writes to a database, its values are ours.
+"""Column types that validate every value read from a database, which may come from anybody.
 
-Every column of every table has a Python type here, and each value that is read is held against it,
-before anything is made of it: a number is finite and in range, a text is a text of bearable length,
-JSON has the shape of what we write. What does not fit is a CorruptValueError that names the study,
-the table, the row and the column.
+Every column of every table has a Python type here, and each value that is read is checked against
+it before it is used: numbers are finite and in range, texts have a bounded length, JSON has the
+shape that sweep writes. Other values raise a CorruptValueError that names the study, table, row and
+column.
 
-pydantic-core does the checking and parses the JSON, in less time than the standard library parses.
+pydantic-core checks values and parses JSON, faster than the standard library parses it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -57,7 +57,7 @@ from sweep.trial import Accuracies, Decomposition, Diagnostics, Probe, TrialConf
 if TYPE_CHECKING:
     from sweep.studyfile.settings import Setting
 
-#: Characters of a text, and of a JSON column; bytes of a picture. Far above anything we write.
+#: Limits: characters of a text and of a JSON column, bytes of a picture. Far above what we write.
 LONGEST_TEXT, LONGEST_JSON, LARGEST_BLOB = 1_000_000, 4_000_000, 16_000_000
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
@@ -67,31 +67,31 @@ _LONGEST_SHOWN = 80
 
 
 class Checked(TypeDecorator[Any]):
-    """A column's own type, and a check of every value that is read from it."""
+    """A column type that validates every value that is read."""
 
     impl = TypeEngine
     cache_ok = True
 
     def __init__(self, inner: TypeEngine[Any], place: str) -> None:
-        #: What the database stores; binds and compares as ever.
+        #: The type that the database stores; it binds and compares unchanged.
         self.inner = self.impl = inner  # type: ignore[assignment]
         #: ``table.column``
         self.place = place
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
-        """Checks a value: made when the first one is read, for that takes a millisecond."""
+        """Validator of the column's values, built on first use because that takes a millisecond."""
         of: Any = COLUMNS.get(self.place) or _type_of(self)
         if isinstance(of, FunctionType):
             of = of()
         return TypeAdapter(of | None, config=ConfigDict(title=self.place, **_STRICT))
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """As the inner type does: a JSON column's keys are no JSON."""
+        """Delegate to the inner type: the keys of a JSON column are not JSON themselves."""
         return self.inner.coerce_compared_value(op, value)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        """What SQLAlchemy calls with each value that it writes: what is not finite becomes NULL."""
+        """Return the converter of written values; numbers that are not finite become NULL."""
         encode = self.impl_instance.bind_processor(dialect)
         if not isinstance(self.inner, Float | JSON):
             return encode
@@ -100,13 +100,13 @@ class Checked(TypeDecorator[Any]):
         return lambda value: encode(_finite(value))
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], Any]:
-        """What SQLAlchemy calls with each value that it reads."""
+        """Return SQLAlchemy's converter of read values, which validates them."""
         check = self.adapter.validator.validate_python
         decode: Any = self.impl_instance.result_processor(dialect, coltype)
         if isinstance(self.inner, JSON) and dialect.name == "sqlite":
-            decode = decoded
+            decode = decode_json
         elif decode is None or isinstance(self.inner, LargeBinary):  # bytes(5) is five zeros
-            return check  # its errors say the place by their title; a call less for each value
+            return check  # its errors have the place in their title; saves a call for each value
 
         def process(value: Any) -> Any:
             try:
@@ -114,14 +114,14 @@ class Checked(TypeDecorator[Any]):
             except ValidationError:
                 raise
             except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
-                raise CorruptValueError(self.place, why(error, value)) from error
+                raise CorruptValueError(self.place, describe_error(error, value)) from error
 
         return process
 
 
-def decoded(stored: Any) -> Any:
-    """A stored JSON text as plain values. Raises ValueError."""
-    if not isinstance(stored, str):  # SQLite makes a number of what looks like one
+def decode_json(stored: Any) -> Any:
+    """Parse a stored JSON text. Raises ValueError."""
+    if not isinstance(stored, str):  # SQLite returns numbers for texts that look like one
         return stored
     if len(stored) > LONGEST_JSON:
         raise ValueError(f"{len(stored):,} characters of JSON, at most {LONGEST_JSON:,} can be")
@@ -129,7 +129,7 @@ def decoded(stored: Any) -> Any:
 
 
 def _finite(value: Any) -> Any:
-    """The value, or None for a number that is not finite, and for a record with one in it."""
+    """Replace numbers that are not finite, and records that contain one, by None."""
     match value:
         case float():
             return value if isfinite(value) else None
@@ -142,10 +142,10 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def why(error: Exception, value: Any) -> str:
-    """What is wrong with a value, in a few words."""
+def describe_error(error: Exception, value: Any) -> str:
+    """Describe in a few words what is wrong with a value."""
     if not isinstance(error, ValidationError):
-        return f"{_shown(value)}: {shortened(str(error))}"
+        return f"{_shown(value)}: {shorten(str(error))}"
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     said = first["msg"][:1].lower() + first["msg"][1:]
@@ -154,30 +154,30 @@ def why(error: Exception, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value, or what it is where it is long."""
+    """Represent a value in a message; long ones by their kind and length."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, dict | list | tuple):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value):,}"
     if isinstance(value, str):
         value = value[:_LONGEST_SHOWN]  # repr of a long one takes long
-    return shortened(repr(value))
+    return shorten(repr(value))
 
 
-def shortened(said: str) -> str:
-    """Cut where a message has no room for more."""
+def shorten(said: str) -> str:
+    """Cut a text to the length that a message has room for."""
     return said if len(said) <= _LONGEST_SHOWN else said[:_LONGEST_SHOWN] + "…"
 
 
 @contextmanager
-def located(connection: Connection) -> Iterator[None]:
-    """Say of a corrupt value that the block comes across which study's and which row's it is."""
+def locate_corruption(connection: Connection) -> Iterator[None]:
+    """Add study and row to a CorruptValueError that the block raises."""
     try:
         yield
     except ValidationError as error:
         if error.title not in _CHECKED:
             raise
-        raise _find(connection, error.title, why(error, None)) from error
+        raise _find(connection, error.title, describe_error(error, None)) from error
     except CorruptValueError as error:
         if error.study is not None or error.row:
             raise
@@ -192,13 +192,13 @@ def _find(connection: Connection, place: str, reason: str) -> CorruptValueError:
 def corrupt_rows(
     connection: Connection, place: str, study_id: int | None = None
 ) -> Iterator[CorruptValueError]:
-    """Every value of a column that does not fit it, of one study or of all, told row by row."""
+    """Yield an error for each corrupt value of a column, in one study or in all."""
     column = _CHECKED[place]
     kind = column.type.dialect_impl(connection.dialect)
     decode: Any = kind.result_processor(connection.dialect, None)
     keys = dict.fromkeys(key.name for key in column.table.primary_key)
     keys |= dict.fromkeys(name for name in ("study_id", "trial_id") if name in column.table.c)
-    # By names alone, without types: whatever stands in a row is read, keys too.
+    # By names alone, without types, so that any value can be read, keys included.
     check_row, beside = _ROW_CHECKS.get(place, (None, ()))
     names = dict.fromkeys((*keys, column.name, *beside))
     query = select(sql_table(column.table.name, *map(sql_column, names)))
@@ -208,7 +208,9 @@ def corrupt_rows(
             if check_row is not None:
                 check_row(row)
         except (CorruptValueError, ValidationError) as error:
-            reason = error.why if isinstance(error, CorruptValueError) else why(error, None)
+            reason = (
+                error.why if isinstance(error, CorruptValueError) else describe_error(error, None)
+            )
             whose = _owner(connection, row)
             if study_id is None or whose.study_id in (study_id, None):
                 said = ", ".join(f"{key} {row[key]!s:.20}" for key in keys)
@@ -216,7 +218,7 @@ def corrupt_rows(
 
 
 class _Owner(NamedTuple):
-    """Whose row it is, as far as that can be told."""
+    """Study and trial that a row belongs to, as far as they are known."""
 
     study_id: int | None = None
     name: str | None = None
@@ -236,10 +238,9 @@ def _owner(connection: Connection, row: RowMapping) -> _Owner:
 
 
 def check_columns(tables: MetaData) -> None:
-    """Give every column of these tables a type that checks.
+    """Give every column of these tables a validating type.
 
-    Keys are left out, by which a database numbers rows and joins them: those that are no numbers of
-    its own join nothing.
+    Except integer keys, which number and join rows: a corrupt one joins nothing.
     """
     for of in tables.sorted_tables:
         for column in of.columns:
@@ -251,22 +252,22 @@ def check_columns(tables: MetaData) -> None:
 
 
 def is_json(column: Column[Any]) -> bool:
-    """The column holds JSON."""
+    """Whether the column holds JSON."""
     return isinstance(getattr(column.type, "inner", column.type), JSON)
 
 
 def from_text(column: Column[Any], stored: str) -> Any:
-    """A JSON column's value from its text. Raises CorruptValueError."""
+    """Parse and validate the text of a JSON column. Raises CorruptValueError."""
     kind = column.type
     assert isinstance(kind, Checked)
     try:
-        return kind.adapter.validator.validate_python(decoded(stored))
+        return kind.adapter.validator.validate_python(decode_json(stored))
     except (ValueError, RecursionError) as error:
-        raise CorruptValueError(kind.place, why(error, stored)) from error
+        raise CorruptValueError(kind.place, describe_error(error, stored)) from error
 
 
 def checked_places() -> list[str]:
-    """Every column whose values are checked: ``table.column``."""
+    """Return every column whose values are validated, as ``table.column``."""
     return list(_CHECKED)
 
 
@@ -278,16 +279,16 @@ _CHECKED: dict[str, Column[Any]] = {}
 Text: TypeAlias = Annotated[str, MaxLen(LONGEST_TEXT)]
 Count: TypeAlias = Annotated[int, Ge(0), Le(2**63 - 1)]
 Whole: TypeAlias = Annotated[int, Ge(-(2**63)), Le(2**63 - 1)]
-#: Of an error, a loss or a duration.
+#: An error, a loss or a duration.
 Amount: TypeAlias = Annotated[float, Ge(0)]
 Share: TypeAlias = Annotated[float, Ge(0), Le(1)]
-#: Seconds since the epoch that a calendar has a day for.
+#: Seconds since the epoch, up to the year 9999.
 Time: TypeAlias = Annotated[float, Ge(0), Lt(253_402_300_000)]
 Scalar: TypeAlias = bool | int | float | Text | None
 
 
 def _type_of(column: Checked) -> Any:
-    """The type of a column that COLUMNS says nothing more about."""
+    """Derive the type of a column without an entry in COLUMNS from its SQL type."""
     match column.inner:
         case Enum() as enum if enum.enum_class is not None:
             return enum.enum_class
@@ -329,7 +330,7 @@ def _setting(setting: "Setting") -> Any:
 
 
 def _only_checked(kind: Any) -> Any:
-    """A JSON value that stays as it is, once it was seen to be of a kind."""
+    """A JSON value that is validated but not converted."""
     adapter = cache(lambda: TypeAdapter(kind))
 
     def check(value: Any) -> Any:
@@ -348,7 +349,7 @@ def _distribution(text: str) -> str:
     try:
         as_distribution(text)
     except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"no distribution of Optuna's: {shortened(str(error))}") from error
+        raise ValueError(f"no distribution of Optuna's: {shorten(str(error))}") from error
     return text
 
 
@@ -359,12 +360,12 @@ def as_distribution(text: str) -> BaseDistribution:
 
 
 def external_value(distribution: BaseDistribution, value: float) -> Any:
-    """The parameter's value as Optuna hands it out. Raises CorruptValueError for none of it."""
+    """Convert a parameter to Optuna's external value. Raises CorruptValueError."""
     try:
         return distribution.to_external_repr(value)
     except (LookupError, ValueError, TypeError, ArithmeticError) as error:
         raise CorruptValueError(
-            "trial_params.param_value", f"{value!r} is none of {shortened(repr(distribution))}"
+            "trial_params.param_value", f"{value!r} is none of {shorten(repr(distribution))}"
         ) from error
 
 
@@ -376,7 +377,7 @@ def _check_param(row: RowMapping) -> None:
 
 @cache
 def _sections() -> TypeAdapter[Any]:
-    """A study file as JSON: each key of its sections as the section has it."""
+    """Types of a study file as JSON, by section and key."""
     from sweep.studyfile.file import SECTIONS
 
     from_texts = ConfigDict(allow_inf_nan=False, extra="forbid")  # not strict: enums are texts
@@ -404,15 +405,17 @@ def check_settings(settings: Any) -> None:
     try:
         _sections().validate_python(settings)
     except ValidationError as error:
-        raise CorruptValueError("sweep_studies.settings", why(error, settings)) from error
+        raise CorruptValueError(
+            "sweep_studies.settings", describe_error(error, settings)
+        ) from error
 
 
 def _check_settings_row(row: RowMapping) -> None:
-    check_settings(decoded(row["settings"]))
+    check_settings(decode_json(row["settings"]))
 
 
-#: Columns of which a row's check says more than their type: the check, and the columns it reads
-#: besides.
+#: Columns with a check of the whole row besides their type: the check, and the other columns that
+#: it reads.
 _ROW_CHECKS: Mapping[str, tuple[Callable[[RowMapping], None], tuple[str, ...]]] = {
     "trial_params.param_value": (_check_param, ("distribution_json",)),
     "sweep_studies.settings": (_check_settings_row, ()),
@@ -466,7 +469,7 @@ def _with_width(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config() -> Any:
-    """A trial's settings; nothing of one that is marked before it was ever handed out."""
+    """A trial's settings; empty for a trial that was marked before it was handed out."""
     from sweep.studyfile.settings import SETTINGS
 
     settings = {field.name: _setting(SETTINGS[field.name]) for field in fields(TrialConfig)}
@@ -475,7 +478,7 @@ def _config() -> Any:
 
 
 def _param_name() -> Any:
-    """A setting, perhaps of a choice: ``hidden_width``, ``sgd.learning_rate``."""
+    """Name of a setting, perhaps of a choice: ``hidden_width``, ``sgd.learning_rate``."""
     from sweep.studyfile.settings import SETTINGS
 
     return Annotated[str, StringConstraints(pattern=rf"^(\w+\.)*({'|'.join(SETTINGS)})$")]
@@ -483,8 +486,8 @@ def _param_name() -> Any:
 
 _ACCURACIES = _record(Accuracies)
 
-#: What a column holds, where its SQL type does not say all of it: ``table.column``, type. A
-#: function returns the type when the first value is read.
+#: Types of columns whose SQL type says too little, by ``table.column``. A function returns the type
+#: when the first value is read.
 COLUMNS: Mapping[str, Any] = {
     "sweep_studies.settings": _SETTINGS,
     "sweep_studies.provenance": _PROVENANCE,

@@ -210,7 +210,7 @@ def _json(column: Column[Any], text: str | None) -> Any:
 
 
 def _copy_floors(reading: Connection, writing: Connection, study_id: int) -> None:
-    """The floors of the study's own data: they decide what verdicts say of every study of them."""
+    """Copy only the floors of the study's own data: every study of the data relies on them."""
     of_study = select(sweep_studies.c.provenance).where(sweep_studies.c.study_id == study_id)
     sha256 = reading.execute(of_study).scalar_one().get("data_sha256")
     if not sha256:

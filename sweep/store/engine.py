@@ -23,17 +23,18 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from sweep.errors import DataError, NoRoomError, StoreError, StoreGoneError
 from sweep.files import read_secret
-from sweep.store.column_types import located
+from sweep.store.column_types import locate_corruption
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
 DEFAULT_STORAGE = "sqlite:///sweep.db"
 LOCK_WAIT_SECONDS = 30.0
-#: After which a statement is given up; in PostgreSQL unless its role or database sets a limit.
+#: Time limit of a statement; in PostgreSQL unless the role or database sets one. SQLite has no
+#: limit of its own, so there it is counted in seconds of work on the statement.
 STATEMENT_SECONDS = 60
-#: The same for SQLite, which has no limit of its own: so many seconds of work on a statement.
-_STEPS_BETWEEN_LOOKS = 200_000
+#: Instructions of SQLite's virtual machine between two checks of the limit.
+_STEPS_BETWEEN_CHECKS = 200_000
 #: Connections that a process keeps open to PostgreSQL, and how many more it opens when it reads in
 #: many threads; whoever comes then waits for one. Most processes use one.
 POOL_SIZE, POOL_OVERFLOW = 2, 10
@@ -177,11 +178,11 @@ def _configure_sqlite(
     connection.isolation_level = None  # our BEGIN, not the driver's
     connection.execute("PRAGMA foreign_keys = ON")
     limit = record.info["limit"] = _StatementLimit()
-    connection.set_progress_handler(limit.is_over, _STEPS_BETWEEN_LOOKS)
+    connection.set_progress_handler(limit.is_over, _STEPS_BETWEEN_CHECKS)
 
 
 class _StatementLimit:
-    """Interrupts a statement of SQLite's that works on and on: a view over an endless recursion."""
+    """Time limit of SQLite's statements: interrupts, say, a view over an endless recursion."""
 
     def __init__(self) -> None:
         self.is_off = False
@@ -189,13 +190,13 @@ class _StatementLimit:
         self._worked = 0.0
 
     def begin(self) -> None:
-        """The next statement has all the time."""
+        """Restart the clock for the next statement."""
         self._worked, self._last = 0.0, time.monotonic()
 
     def is_over(self) -> bool:
-        """Whether to interrupt; SQLite asks every few milliseconds of its work."""
+        """Whether to interrupt the statement; SQLite asks every few milliseconds of its work."""
         now = time.monotonic()
-        # Longer pauses are those of whoever takes the rows one by one.
+        # Longer pauses are the caller's, between two rows.
         self._worked, self._last = self._worked + min(now - self._last, 1.0), now
         return self._worked > STATEMENT_SECONDS and not self.is_off
 
@@ -305,5 +306,5 @@ def insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any])
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes: committed at the end of the block, or not at all."""
     connected = engine.connect().execution_options(sweep_writes=True)
-    with connected as connection, connection.begin(), located(connection):
+    with connected as connection, connection.begin(), locate_corruption(connection):
         yield connection

@@ -26,7 +26,7 @@ from sweep.store.table_reader import TableReader
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRecord:
-    """What a study's own row holds besides its progress."""
+    """Constant columns of a study's row."""
 
     #: TOML, with the changes of ``--set``.
     study_file: str
@@ -40,7 +40,7 @@ class StudyRecord:
 
 
 class StudyHandle:
-    """Reads one study. It looks the name up once and reads each change of a trial once.
+    """Reader of one study. It looks the name up once and reads each change of a trial once.
 
     Threads may share it. A read after the study was deleted gives nothing; ``check`` and ``table``
     raise NotFoundError then, also where another study has the name by now.
@@ -61,15 +61,15 @@ class StudyHandle:
         read.revision(self.engine, self.key)
 
     def revision(self) -> str:
-        """A text that changes with everything a page shows of the study."""
+        """Return a text that changes whenever anything that a page shows of the study changes."""
         return read.revision(self.engine, self.key)
 
     def summary(self) -> StudySummary:
-        """Its phase, counts of trials, best value, lease."""
+        """Return its phase, counts of trials, best value and lease."""
         return read.study(self.engine, self.key)
 
     def record(self) -> StudyRecord:
-        """The study's own row."""
+        """Return the study's own row."""
         columns = (sweep_studies.c[name] for name in StudyRecord.__dataclass_fields__)
         ours = sweep_studies.c.study_id == studies.c.study_id
         query = select(*columns).join_from(sweep_studies, studies, ours).where(is_study(self.key))
@@ -80,51 +80,51 @@ class StudyHandle:
             return StudyRecord(**row._mapping)
 
     def table(self) -> TrialTable:
-        """All trials as columns: the very same object while no trial changed."""
+        """Return all trials as columns: the same object until a trial changes."""
         return self._table.look()
 
     def rows(self, numbers: Collection[int] | None = None, **options: Any) -> list[TrialRow]:
-        """All trials, or those of some numbers; ``options`` as for ``read.trials``."""
+        """Return all trials, or those of some numbers; ``options`` as for ``read.trials``."""
         return read.trials(self.engine, self.key, numbers=numbers, **options)
 
     def best(self, n: int | None = None) -> list[TrialRow]:
-        """The best trials, lowest value first; with several objectives, of the Pareto set."""
+        """Return the best trials, lowest value first; with several objectives, the Pareto set."""
         return read.best(self.engine, self.key, n)
 
     def trial(self, number: int) -> TrialDetail:
-        """One trial with its seeds, events, notes and analysis. Raises NotFoundError."""
+        """Return one trial with its seeds, events, notes and analysis. Raises NotFoundError."""
         return read.trial(self.engine, self.key, number)
 
     def curves(self, numbers: Collection[int] | None = None) -> dict[int, list[CurvePoint]]:
-        """Learning curves by trial number, each the mean over the trial's seeds."""
+        """Return learning curves by trial number, each the mean over the trial's seeds."""
         return read.curves(self.engine, self.key, numbers)
 
     def diagnostics(self, numbers: Collection[int] | None = None) -> dict[int, dict[str, float]]:
-        """Dead and saturated units and norms of weights by trial number, means over the seeds."""
+        """Return unit and weight diagnostics by trial number, means over the seeds."""
         return read_beside.diagnostics(self.engine, self.key, numbers)
 
     def domains(self) -> dict[str, Domain]:
-        """What each parameter was drawn from."""
+        """Return the distribution of each parameter."""
         return read.domains(self.engine, self.key)
 
     def reconstruction(self, number: int) -> Reconstruction | None:
-        """A trial's pictures; None where they were not kept."""
+        """Return a trial's pictures; None where they were not kept."""
         return read.reconstruction(self.engine, self.key, number)
 
     def reconstructions(self, numbers: Collection[int]) -> dict[int, Reconstruction]:
-        """The pictures of those of some trials that have any, by number."""
+        """Return pictures by trial number, for those of these trials that have any."""
         return read_beside.reconstructions(self.engine, self.key, numbers)
 
     def workers(self) -> list[WorkerRow]:
-        """Its workers, in the order in which they were started."""
+        """Return its workers in the order in which they were started."""
         return read.workers(self.engine, self.key)
 
     def commands(self, *, pending_only: bool = False) -> list[CommandRow]:
-        """What users asked of its coordinator, oldest first."""
+        """Return its commands, oldest first."""
         return read.commands(self.engine, self.key, pending_only=pending_only)
 
     def events(self, *, after_id: int = 0, newest: int | None = None) -> Sequence[EventRow]:
-        """Its events, oldest first."""
+        """Return its events, oldest first."""
         return read.events(self.engine, self.key, after_id=after_id, newest=newest)
 
 

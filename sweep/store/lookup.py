@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Text, and_, cast, select
 
 from sweep.errors import CorruptValueError, NotFoundError
-from sweep.store.column_types import located
+from sweep.store.column_types import locate_corruption
 from sweep.store.engine import shown
 from sweep.store.lease import Holder
 from sweep.store.records import LeaseRow
@@ -27,34 +27,34 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":  # SQLite's transactions are like that anyway
             connection.execution_options(isolation_level="REPEATABLE READ")
-        with located(connection):
+        with locate_corruption(connection):
             yield connection
 
 
 def study_by_study(
     connection: Connection, read: Callable[[ColumnElement[bool]], T]
 ) -> Iterator[tuple[str, T | CorruptValueError]]:
-    """Read the studies one by one: what each gives, or the value of it that cannot be read.
+    """Read the studies one by one; yield each result, or the error of its corrupt value.
 
-    For reads of all studies at once that came across such a value. ``read`` takes the condition
-    that a row of ``sweep_studies`` is the study's.
+    Used when a read of all studies at once met a corrupt value. ``read`` takes the condition that
+    selects the study's row of ``sweep_studies``.
     """
     names = select(sweep_studies.c.study_id, cast(studies.c.study_name, Text)).join_from(
         sweep_studies, studies, _OURS
     )
     for study_id, name in connection.execute(names.order_by(studies.c.study_name)).all():
         try:
-            with located(connection):
+            with locate_corruption(connection):
                 yield name, read(sweep_studies.c.study_id == study_id)
         except CorruptValueError as error:
             yield name, error
 
 
 class StudyKey(str):
-    """The name of a study that was looked up, with what tells it from others of that name.
+    """Name of a study with its id and creation time.
 
-    Every read that takes a name takes a key, and then finds the study by its id. What writes looks
-    the name up in its own transaction: by then another study may have the id.
+    Every read that takes a name takes a key too, and then finds the study by its id. Writes
+    look the name up in their own transaction: another study may have the id by then.
     """
 
     study_id: int
@@ -69,7 +69,7 @@ class StudyKey(str):
         return key
 
     def is_same(self, other: Self) -> bool:
-        """Whether both are of one study, and not of two that had the name one after the other."""
+        """Whether both are of one study, and not of two successive studies of the same name."""
         return (self.study_id, self.created_at) == (other.study_id, other.created_at)
 
 
@@ -85,7 +85,7 @@ def find_key(engine: Engine, name: str) -> StudyKey:
 
 
 def is_study(name: str) -> ColumnElement[bool]:
-    """The condition that rows of ``studies`` and ``sweep_studies`` are those of the study."""
+    """Condition that selects the study's rows of ``studies`` and ``sweep_studies``."""
     if isinstance(name, StudyKey):
         is_same = sweep_studies.c.created_at == name.created_at
         return and_(sweep_studies.c.study_id == name.study_id, is_same)

@@ -121,7 +121,7 @@ def _state(engine: Engine) -> str:
 
 
 def _refuse_views(engine: Engine, inspector: sqlalchemy.Inspector) -> None:
-    """A view in the place of a table runs what somebody else wrote, each time it is read."""
+    """Refuse views in the place of tables: reading one runs SQL that somebody else wrote."""
     ours = {*optuna_rows.metadata.tables, *sweep_metadata.tables, VERSION_TABLE}
     if views := sorted(ours & set(inspector.get_view_names())):
         raise StoreError(

@@ -1,4 +1,4 @@
-"""A trial as Optuna's rows, and back: the one module that knows Optuna's SQL models.
+"""Conversion of trials to Optuna's rows and back: the only module that knows Optuna's SQL models.
 
 They are private to Optuna, as is what its storages read into the values of their columns. So is the
 version of its schema, which changes with Optuna's minor versions: pyproject.toml bounds those.
@@ -26,7 +26,7 @@ REVISION = "v3.2.0.a"
 
 metadata = models.BaseModel.metadata
 
-#: The same tables as we read them, each value checked: Optuna's own storages keep theirs.
+#: The same tables with validating column types, for our reads; Optuna's own storages keep theirs.
 checked_metadata = MetaData()
 for _table in metadata.sorted_tables:
     _table.to_metadata(checked_metadata)
@@ -64,7 +64,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 def state_row(trial: FrozenTrial) -> Row:
-    """The columns of ``trials`` that change with a trial's state."""
+    """Return the columns of ``trials`` that change with a trial's state."""
     return {
         "state": trial.state,
         "datetime_start": _utc(trial.datetime_start),
@@ -73,7 +73,7 @@ def state_row(trial: FrozenTrial) -> Row:
 
 
 def value_rows(trials: Iterable[FrozenTrial], ids: Mapping[int, int]) -> list[Row]:
-    """Rows of ``trial_values``; ``ids`` are trial ids by number."""
+    """Return rows of ``trial_values``; ``ids`` are trial ids by number."""
     stored = models.TrialValueModel.value_to_stored_repr
     rows = []
     for trial in trials:
@@ -93,7 +93,7 @@ def value_rows(trials: Iterable[FrozenTrial], ids: Mapping[int, int]) -> list[Ro
 
 
 def param_rows(changes: "Changes", ids: Mapping[int, int]) -> list[Row]:
-    """Rows of ``trial_params`` that are new."""
+    """Return new rows of ``trial_params``."""
     rows = []
     for number, names in changes.params.items():
         trial = changes.trials[number]
@@ -111,7 +111,7 @@ def param_rows(changes: "Changes", ids: Mapping[int, int]) -> list[Row]:
 
 
 def intermediate_rows(changes: "Changes", ids: Mapping[int, int]) -> list[Row]:
-    """Rows of ``trial_intermediate_values`` that are new."""
+    """Return new rows of ``trial_intermediate_values``."""
     stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
     rows = []
     for number, steps in changes.intermediate.items():
@@ -135,7 +135,7 @@ def attribute_rows(
     kind: str,
     ids: Mapping[int, int],
 ) -> list[Row]:
-    """Rows of a table of attributes; ``kind`` is the trial's mapping: user_attrs, system_attrs."""
+    """Return rows of a table of attributes; ``kind`` is ``user_attrs`` or ``system_attrs``."""
     return [
         {
             "trial_id": ids[number],
@@ -151,7 +151,7 @@ def attribute_rows(
 
 
 def load_trials(connection: Connection, study_id: int) -> list[FrozenTrial]:
-    """Every trial of a study as Optuna's own storage would give it, in six statements."""
+    """Read every trial of a study as Optuna's own storage would, in six statements."""
     query = select(trials).where(trials.c.study_id == study_id).order_by(trials.c.number)
     rows = connection.execute(query).all()
     params, distributions = _params(connection, study_id)
@@ -180,7 +180,7 @@ def load_trials(connection: Connection, study_id: int) -> list[FrozenTrial]:
 
 
 def _of_study(connection: Connection, study_id: int, table: Table | Any, *names: str) -> Any:
-    """The named columns of a study's rows, as tuples, in the order of their writing."""
+    """Read the named columns of a study's rows as tuples, in the order of insertion."""
     key = table.primary_key.columns.values()[0]
     return connection.execute(
         select(table.c.trial_id, *(table.c[name] for name in names))
@@ -242,7 +242,7 @@ def _attributes(connection: Connection, study_id: int, table: Any) -> dict[int, 
 
 
 class LocalTime:
-    """From naive UTC to naive local time, as Optuna hands times out.
+    """Convert naive UTC to naive local time, as Optuna returns times.
 
     The offset changes at quarters of an hour, if at all. To ask the system for each of 200,000
     moments takes a third of a study's opening; they come nearly in order.

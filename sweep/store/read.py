@@ -160,12 +160,12 @@ _RATE_SECONDS = 60.0
 
 
 def studies(engine: Engine) -> list[StudySummary]:
-    """Every study that can be read, by name."""
+    """Return every readable study, by name."""
     return list(study_list(engine).studies)
 
 
 def study_list(engine: Engine) -> StudyList:
-    """Every study, those with values that cannot be read apart from the others."""
+    """Return every study, those with corrupt values separately."""
     with snapshot(engine) as connection:
         try:
             return StudyList(studies=_summaries(connection, _STUDIES), unreadable=())
@@ -193,7 +193,7 @@ def study(engine: Engine, name: str) -> StudySummary:
 
 
 def n_trials(engine: Engine, name: str) -> int:
-    """How many trials a study has, in whatever state."""
+    """Count a study's trials in any state."""
     with snapshot(engine) as connection:
         of_study = optuna_trials.c.study_id == find_study(connection, name)
         return connection.execute(select(func.count()).where(of_study)).scalar_one()
@@ -475,7 +475,7 @@ def phase(engine: Engine, name: str) -> str:
 
 
 def settings(engine: Engine, name: str) -> dict[str, Any]:
-    """The study file as JSON, defaults filled in. Raises CorruptValueError."""
+    """Return the study file as JSON, defaults filled in. Raises CorruptValueError."""
     found = _study_column(engine, name, "settings")
     with snapshot(engine):  # which says whose value it is that cannot be read
         check_settings(found)
@@ -483,7 +483,7 @@ def settings(engine: Engine, name: str) -> dict[str, Any]:
 
 
 def dataset(engine: Engine, name: str) -> str:
-    """The name of the study's data set."""
+    """Return the name of the study's data set."""
     return str(_study_column(engine, name, "dataset"))
 
 

@@ -62,7 +62,7 @@ def pictured(engine: Engine, name: str, numbers: Collection[int]) -> set[int]:
 def reconstructions(
     engine: Engine, name: str, numbers: Collection[int]
 ) -> dict[int, Reconstruction]:
-    """The pictures of those of these trials that have any, by number."""
+    """Return pictures by trial number, for those of these trials that have any."""
     pictures = sweep_reconstructions
     query = select(_NUMBER, pictures.c.reconstructions_png, pictures.c.errors_png).join(
         pictures, pictures.c.trial_id == sweep_trials.c.trial_id
@@ -80,7 +80,7 @@ def reconstructions(
 def seed_results(
     engine: Engine, name: str, numbers: Collection[int]
 ) -> dict[int, tuple[SeedResult, ...]]:
-    """The results of each seed of these trials by number, in the order of the seeds."""
+    """Return results by trial number, one a seed, in the order of the seeds."""
     query = (
         select(_NUMBER, sweep_results)
         .join(sweep_results, sweep_results.c.trial_id == sweep_trials.c.trial_id)

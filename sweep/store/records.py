@@ -101,7 +101,7 @@ class StudySummary:
 
 @dataclass(frozen=True, kw_only=True)
 class UnreadableStudy:
-    """A study in whose rows stands a value that cannot be read."""
+    """A study with a corrupt value in its rows."""
 
     name: str
     #: What is wrong, where, and what would do.
@@ -114,7 +114,7 @@ class StudyList:
 
     #: By name.
     studies: Sequence[StudySummary]
-    #: They take nothing from the others.
+    #: Those with a corrupt value; they do not affect the others.
     unreadable: Sequence[UnreadableStudy]
 
 

@@ -45,7 +45,7 @@ _INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}  # Optuna stores them as
 
 
 def table(engine: Engine, name: str) -> TrialTable:
-    """The study's trials, read once. Who looks again and again keeps a TableReader."""
+    """Read the study's trials once. To read repeatedly, keep a TableReader."""
     return TableReader(engine, name).look()
 
 
@@ -201,7 +201,7 @@ _UNCHECKED = ("sweep_trials.config", "trials.state", "trials.number")
 def _checked_table(
     connection: Connection, rows: Sequence[Row[Any]], objectives: tuple[str, ...]
 ) -> TrialTable:
-    """As ``_table``; a CorruptValueError names the row that a column cannot be made with."""
+    """Call ``_table``; raise a CorruptValueError that names the row with a corrupt value."""
     try:
         table = _table(rows, objectives)
         if all(map(_fits, table.settings, table.settings.values())):
@@ -215,7 +215,7 @@ def _checked_table(
 
 
 def _fits(name: str, column: Column) -> bool:
-    """Whether a column has only values that the setting of this name takes; or none."""
+    """Whether all values of a column are valid for the setting of this name."""
     from sweep.studyfile import SETTINGS  # slow to load, and not needed without a table
 
     setting = SETTINGS[name]

@@ -69,7 +69,7 @@ def trained(engine: Engine, name: str, number: int) -> Trained:
 
 
 def trainers_used(workers: Iterable[WorkerRow]) -> Counter[Trainer]:
-    """How many trials each trainer finished, by the workers of a study, living or gone."""
+    """Count the trials that each trainer finished, over all workers of a study."""
     used: Counter[Trainer] = Counter()
     for worker in workers:
         if worker.trainer is not None:

@@ -23,7 +23,7 @@ _LISTS = ("seeds", "tags", "values")
 
 
 def trial_columns(rows: Sequence[TrialRow]) -> dict[str, list[Any]]:
-    """The values of each column; parameters are columns ``params_NAME``, as in Optuna's frames."""
+    """Return the values by column; parameters are ``params_NAME``, as in Optuna's frames."""
     params = list(dict.fromkeys(name for row in rows for name in row.params))
     return {
         **{name: [getattr(row, name) for row in rows] for name in (*_FIRST, *METRICS)},

@@ -1,4 +1,4 @@
-"""Values that are not of their columns' types, which nothing of ours writes."""
+"""Find corrupt values: those that do not fit their column's type."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from sweep.store.column_types import checked_places, corrupt_rows
 
 
 def find_values(connection: Connection, study_id: int) -> Iterator[Finding]:
-    """Every value of the study's rows that cannot be read."""
+    """Find every corrupt value in the study's rows."""
     for place in checked_places():
         for corrupt in corrupt_rows(connection, place, study_id):
             yield Finding(
