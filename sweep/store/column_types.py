@@ -195,14 +195,17 @@ def corrupt_rows(
     """Yield an error for each corrupt value of a column, in one study or in all."""
     column = _CHECKED[place]
     kind = column.type.dialect_impl(connection.dialect)
-    decode: Any = kind.result_processor(connection.dialect, None)
     keys = dict.fromkeys(key.name for key in column.table.primary_key)
     keys |= dict.fromkeys(name for name in ("study_id", "trial_id") if name in column.table.c)
     # By names alone, without types, so that any value can be read, keys included.
     check_row, beside = _ROW_CHECKS.get(place, (None, ()))
     names = dict.fromkeys((*keys, column.name, *beside))
     query = select(sql_table(column.table.name, *map(sql_column, names)))
-    for row in connection.execute(query).mappings():
+    rows = connection.execute(query)
+    # psycopg's type of the column, by which SQLAlchemy chooses how to read numbers; None in SQLite.
+    coltype = rows.cursor.description[list(names).index(column.name)][1]
+    decode: Any = kind.result_processor(connection.dialect, coltype)
+    for row in rows.mappings():
         try:
             decode(row[column.name])
             if check_row is not None:
