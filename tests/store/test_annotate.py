@@ -160,7 +160,7 @@ def test_a_study_of_many_epochs_is_deleted_however_long_that_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # SQLite asks whether to go on every few steps, and each time finds another second gone.
-    monkeypatch.setattr("sweep.store.engine._STEPS_BETWEEN_LOOKS", 100)
+    monkeypatch.setattr("sweep.store.engine._STEPS_BETWEEN_CHECKS", 100)
     engine = sqlite_store(tmp_path)
     add_trial(engine, add_study(engine), 0, 0.1, curve=[0.1] * 2000)
     monkeypatch.setattr("sweep.store.engine.time.monotonic", itertools.count().__next__)

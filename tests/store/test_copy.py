@@ -253,7 +253,7 @@ def test_a_target_that_takes_rows_slowly_does_not_end_the_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A table is one statement of the source, which is read on while its rows are written.
-    monkeypatch.setattr("sweep.store.engine._STEPS_BETWEEN_LOOKS", 5)
+    monkeypatch.setattr("sweep.store.engine._STEPS_BETWEEN_CHECKS", 5)
     source, target = (new_store(f"sqlite:///{tmp_path}/{name}.db") for name in ("from", "to"))
     n_epochs = int(STATEMENT_SECONDS) + 20
     add_trial(source, add_study(source), 0, 0.1, curve=[0.1] * n_epochs)
