@@ -24,7 +24,7 @@ def make_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
     """
     library = choose_library()
     plain = {name: _of_one_type(values) for name, values in columns.items()}
-    # pandas has no integers and no truth values with gaps: it finds types that have.
+    # pandas' default integers and booleans cannot be missing: it picks types that can.
     schema = None if library == "pandas" else {name: _type(of) for name, of in plain.items()}
     return nw.from_dict(plain, schema, backend=library).to_native()
 
@@ -43,7 +43,7 @@ def choose_library() -> Library:
 
 
 def _of_one_type(values: Sequence[Any]) -> list[Any]:
-    """The values; as texts where some are texts and others are not."""
+    """Return the values; as texts where only some are texts."""
     known = [value for value in values if value is not None]
     if any(isinstance(value, str) for value in known):
         return [None if value is None else str(value) for value in values]

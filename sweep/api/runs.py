@@ -86,7 +86,7 @@ def in_notebook() -> bool:
 
 
 class NotebookBar:
-    """An observer that shows a progress bar below the cell; needs no ipywidgets."""
+    """Return an observer that shows a progress bar below the cell; needs no ipywidgets."""
 
     def __init__(self) -> None:
         from IPython.display import HTML, display

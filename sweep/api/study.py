@@ -177,7 +177,7 @@ _N_LISTED = 12
 
 
 def summary_columns(studies: Sequence[StudySummary]) -> dict[str, list[Any]]:
-    """Studies as one list a column, with the names that ``sweep list --json`` gives them."""
+    """Return studies as one list per column, named as in ``sweep list --json``."""
     return {
         "study_name": [study.name for study in studies],
         "phase": [study.phase for study in studies],

@@ -27,7 +27,7 @@ def note(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Write a note on a study or a trial, or read its notes; the newest is what tables show.
+    """Write a note on a study or a trial, or read its notes; tables show the newest one.
 
     A note has at most 4,000 characters.
     """

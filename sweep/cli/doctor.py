@@ -163,7 +163,7 @@ def _gpus(wanted: str | None) -> Iterator[Finding]:
 
 
 def _fused_trainer() -> Iterator[Finding]:
-    """Whether it can be used, by each GPU: a worker starts there as for a study."""
+    """Check whether each GPU can use the fused trainer, by starting a worker on it."""
     from sweep.launch.devices import visible_gpus
 
     for device in visible_gpus():
@@ -182,7 +182,7 @@ def _fused_trainer_on(device: str) -> Finding:
     if (reason := ready.fallback_reason) is None:
         said = f"{ready.device_name} passes its self-check; {compiler}"
         return Finding(what=what, ok=True, said=said)
-    # One line: it cannot be tried or does not run. More: it runs, and computes wrong numbers.
+    # One line: the fused trainer does not run. Several: it runs, and computes wrong numbers.
     is_wrong = "\n" in reason
     return Finding(
         what=what,

@@ -49,7 +49,7 @@ def export(
     rows = read.trials(engine, name)
     content = to_csv(rows) if form is Format.CSV else _study_as_json(engine, name, rows)
     if output is None:
-        # A terminal would obey what somebody wrote; JSON has such characters escaped.
+        # A terminal would obey control characters; JSON has them escaped.
         sys.stdout.write(words.clean(content) if sys.stdout.isatty() else content)
         return
     path = write_file(output, content.encode())
@@ -82,7 +82,7 @@ def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> s
 
 
 def to_csv(rows: Sequence["TrialRow"]) -> str:
-    """One line a trial."""
+    """Write one line per trial."""
     columns = trial_columns(rows)
     lines = zip(*columns.values(), strict=True)
     return csv_text([columns, *([_cell(value) for value in line] for line in lines)])

@@ -52,7 +52,7 @@ def _plain(value: Any) -> Any:
 
 
 class PlainFormatter(logging.Formatter):
-    """A record as text that cannot rewrite a terminal nor pass for another record.
+    """Format records as text that can neither rewrite a terminal nor forge another record.
 
     Requests, and errors about them, hold what anybody sent: control characters are replaced, and
     every line but the first is indented.
@@ -64,7 +64,7 @@ class PlainFormatter(logging.Formatter):
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Write everything that is logged meanwhile to stderr by ``PlainFormatter``."""
+    """Write log records to stderr with ``PlainFormatter`` during the block."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PlainFormatter())
     logging.getLogger().addHandler(handler)

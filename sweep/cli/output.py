@@ -116,7 +116,7 @@ def show_json(value: Any) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Records, times, names and numbers as JSON text, without NaN and Infinity: null.
+    """Encode records, times, names and numbers as JSON; NaN and Infinity become null.
 
     Control characters are escaped, whatever a terminal would make of them.
     """
@@ -160,7 +160,7 @@ def _replace(path: Path, content: bytes) -> None:
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe
         path.write_bytes(content)
         return
-    # Who could read it before can still; a new one follows the umask, as any other new file.
+    # A replaced file keeps its mode; a new one follows the umask, as any other new file.
     before = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
     temporary = path.parent / f".{path.name[:50]}-{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

@@ -38,7 +38,7 @@ def _live() -> Iterator[Observer]:
 
 
 def view_of(state: Progress) -> StudyView:
-    """A study as its coordinator has it."""
+    """A study's view from its coordinator's state."""
     return StudyView(
         name=state.name,
         state=state.phase,

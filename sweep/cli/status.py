@@ -61,7 +61,7 @@ def _as_json(handle: "StudyHandle") -> dict[str, Any]:
 
 
 def _show_status(handle: "StudyHandle") -> bool:
-    """Print it; return whether the study runs."""
+    """Print the status; return whether the study runs."""
     study = handle.summary()
     everyone = handle.workers()
     workers = [
@@ -108,7 +108,7 @@ def _summary(
 
 
 def _trainers(workers: "Sequence[WorkerRow]") -> str:
-    """What the trials were trained with, by the workers that were ready."""
+    """Trainers and compilers of the workers that were ready."""
     from sweep.store.trained import trainers_used
 
     used = trainers_used(workers)
@@ -116,7 +116,7 @@ def _trainers(workers: "Sequence[WorkerRow]") -> str:
 
 
 def _fallbacks(study: "StudySummary", workers: "Sequence[WorkerRow]") -> str:
-    """The reasons in short why GPUs are not used by the fused trainer; events have them in full."""
+    """Short reasons why GPUs do not use the fused trainer; events have them in full."""
     reasons: dict[str, list[str]] = {}
     for worker in workers:
         if worker.fallback_reason and (worker.state != "gone" or not study.running):

@@ -34,14 +34,14 @@ _NUMBERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class StudyView:
-    """A study as the terminal shows it."""
+    """A study's contents for the terminal."""
 
     name: str
     state: str
-    #: None where the grid decides.
+    #: None for a grid, which sets the number itself.
     n_trials: int | None
     n_finished: int
-    #: Numbers of trials, by what they are; those that are 0 are not shown.
+    #: Numbers of trials by state or outcome; zeros are not shown.
     counts: Mapping[str, int]
     best_value: float | None
     best_number: int | None
@@ -51,23 +51,23 @@ class StudyView:
     workers: Sequence[Mapping[str, str]] = ()
     #: Oldest first.
     events: Sequence["EventRow"] = ()
-    #: What keeps trials from being handed out.
+    #: Reasons why no trials are handed out.
     notice: str | None = None
 
 
 class Cells(NamedTuple):
-    """A table before it is laid out."""
+    """Cells of a table."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    #: Columns that are words: the first so many.
+    #: Number of leading columns that are text.
     left: int
 
 
 def stored_view(
     study: "StudySummary", workers: Sequence[Mapping[str, str]], events: Sequence["EventRow"]
 ) -> StudyView:
-    """A study as the database has it."""
+    """A study's view from the database."""
     counts, rate = study.counts, study.trials_per_second
     left = None
     if study.n_trials is not None and rate and study.running:
@@ -97,7 +97,7 @@ def stored_view(
 
 
 def stored_worker(worker: "WorkerRow", *, since_first: bool) -> dict[str, str]:
-    """Cells of a worker, with what it last reported, or with means since its first epoch."""
+    """Cells of a worker: its last report, or means since its first epoch."""
     used, total = worker.memory_used_bytes, worker.memory_total_bytes
     if since_first:
         busy, utilisation = worker.busy_since_first, worker.utilisation_since_first
@@ -131,7 +131,7 @@ def _device(worker: "WorkerRow") -> str:
 
 
 def device(index: str) -> str:
-    """``cpu``, ``GPU 0``."""
+    """Name of a device: ``cpu``, ``GPU 0``."""
     return index if index == "cpu" else f"GPU {index}"
 
 
@@ -163,25 +163,25 @@ def _heading(view: StudyView, names: int, states: int) -> Table:
 
 
 def outcome(view: StudyView) -> str:
-    """What became of the trials, and the best of them: ``2 running, best 0.25 (trial 1)``."""
+    """Counts of trials, and the best of them: ``2 running, best 0.25 (trial 1)``."""
     found = "" if view.best_value is None else f"best {best(view)}"
     return ", ".join(part for part in (tally(view), found) if part)
 
 
 def tally(view: StudyView) -> str:
-    """``2 complete, 1 pruned``."""
+    """Counts of trials: ``2 complete, 1 pruned``."""
     return ", ".join(f"{n:,} {word}" for word, n in view.counts.items() if n)
 
 
 def best(view: StudyView) -> str:
-    """``0.25 (trial 1)``."""
+    """Value and number of the best trial: ``0.25 (trial 1)``."""
     if view.best_value is None:
         return "none yet"
     return f"{words.number(view.best_value)} (trial {view.best_number})"
 
 
 def pace(view: StudyView) -> str:
-    """``2.00 trials/s, 3.0 s left``; empty where it is not known."""
+    """Speed and remaining time: ``2.00 trials/s, 3.0 s left``; empty where unknown."""
     parts = []
     if view.trials_per_second is not None:
         parts.append(f"{words.number(view.trials_per_second, 3)} trials/s")

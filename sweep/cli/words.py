@@ -76,7 +76,7 @@ def clean(given: str) -> str:
 
 
 def escaped(json_text: str) -> str:
-    r"""The same JSON with the characters that ``clean`` replaces written as ``\u009b`` or the like.
+    r"""Escape in JSON the characters that ``clean`` replaces, such as ``\u009b``.
 
     The line feeds between its values stay.
     """

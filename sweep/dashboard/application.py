@@ -1,9 +1,9 @@
-"""A Dash application that sends nothing but text, and takes nothing but what its callbacks expect.
+"""A Dash application that validates what callbacks get and escapes what they return.
 
-Dash builds a component out of every mapping that looks like one, wherever its own components have
-children. What a database holds must never become one: it could run a script, or be a whole false
-page. And Dash hands to a callback whatever a request says its inputs are. Both are settled here,
-once, for every callback.
+Dash builds a component from every mapping that looks like one among a component's children. A value
+from a database must never become one: it could run a script, or be a whole false page. And Dash
+passes to a callback any inputs that a request names. Both are prevented here, once, for every
+callback.
 """
 
 import inspect
@@ -26,12 +26,12 @@ UPDATE = "/_dash-update-component"
 
 
 class Application(Dash):
-    """Dash, with callbacks that are checked on the way in and on the way out."""
+    """A Dash application that validates the inputs and outputs of its callbacks."""
 
     def __init__(
         self, *args: Any, prepare: Callable[[Any], Any] = lambda value: value, **options: Any
     ) -> None:
-        """``prepare`` makes of each value of a request what the callback is given."""
+        """Create it; ``prepare`` converts each value of a request before a callback gets it."""
         self._signatures: dict[str, _Signature] = {}
         self._prepare = prepare
         super().__init__(*args, **options)
@@ -39,7 +39,7 @@ class Application(Dash):
     def callback(self, *dependencies: Any, **options: Any) -> Callable[..., Any]:
         """Register a callback, as ``Dash.callback`` does.
 
-        It is given values of its annotations' types: a request with others is answered by 400.
+        Values are validated against its annotations: a request with others is answered with 400.
         """
         register = super().callback(*dependencies, **options)
         spec = self._callback_list[-1]
@@ -58,7 +58,7 @@ class Application(Dash):
         return decorate
 
     def check_requests(self) -> None:
-        """Check all requests from now on, after what was registered before to be asked first."""
+        """Validate all requests from now on, after hooks that were registered before."""
 
         def check() -> None:
             if request.method == "POST" and request.path == UPDATE:
@@ -79,7 +79,7 @@ class _Dependency(NamedTuple):
 
 
 class _Signature(NamedTuple):
-    """What a callback takes."""
+    """Inputs, states and outputs of a callback."""
 
     inputs: list[_Dependency]
     states: list[_Dependency]
@@ -102,7 +102,7 @@ def _dependency(id: str, property: str) -> _Dependency:
 
 
 def _argument_types(function: Callable[..., Any], n: int) -> tuple[Any, ...]:
-    """The annotation of each of n positional arguments."""
+    """Return the annotation of each of n positional arguments."""
     types: list[Any] = []
     for parameter in inspect.signature(function).parameters.values():
         is_rest = parameter.kind is inspect.Parameter.VAR_POSITIONAL
@@ -118,7 +118,7 @@ def _read_body() -> Any:
 
 
 def _values(body: Any, known: Mapping[str, _Signature]) -> Sequence[Any]:
-    """What a callback is given, by its annotations.
+    """Validate a request's body; return the values for its callback.
 
     Answers 404 for an unknown callback, 400 for a body that its page cannot have sent.
     """
@@ -170,7 +170,7 @@ def _has(given: Any, property: str) -> bool:
 
 
 def _matches(id: Any, pattern: Mapping[str, Any]) -> bool:
-    """Whether an id is of the group: the same keys, and texts where the pattern is open."""
+    """Whether an id matches the pattern: the same keys, and texts where the pattern is open."""
     return (
         isinstance(id, dict)
         and id.keys() == pattern.keys()
@@ -182,7 +182,7 @@ def _matches(id: Any, pattern: Mapping[str, Any]) -> bool:
 
 
 def _names(given: Sequence[Any]) -> list[str]:
-    """What Dash calls inputs where it says which of them changed."""
+    """Return the names by which Dash reports changed inputs."""
     flat = [of for part in given for of in (part if isinstance(part, list) else [part])]
     return [f"{_name(of['id'])}.{of['property']}" for of in flat]
 
@@ -209,7 +209,7 @@ def _refusal(error: ValidationError, dependencies: Sequence[_Dependency]) -> str
 
 
 def _answer_in_text(outputs: Sequence[DashDependency], answer: Any) -> Any:
-    """A callback's answer with every mapping that stands for a child as text.
+    """Return a callback's answer with every mapping in the place of a child converted to text.
 
     Raises UsageError where a request asks for another number of components than there are.
     """
@@ -226,14 +226,14 @@ def _of_output(output: DashDependency, asked: Any, value: Any) -> Any:
 
 
 def child_in_text(value: Any) -> Any:
-    """A child of a page element: components and numbers as they are, all else as text."""
+    """Return a child of a page element: components and numbers unchanged, all else as text."""
     if isinstance(value, list | tuple):
         return [child_in_text(of) for of in value]
     return str(value) if isinstance(value, Mapping) else in_text(value)
 
 
 def in_text(value: Any) -> Any:
-    """A value without mappings that a browser would build a component from: they become text."""
+    """Convert mappings from which a browser would build a component to text."""
     match value:
         case str() | int() | float() | None:
             return value

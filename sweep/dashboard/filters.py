@@ -95,7 +95,7 @@ class Filter:
 
 
 def short_enough(text: str) -> str:
-    """The text of a filter. Raises UsageError where it is longer than any that is meant."""
+    """Return the text of a filter. Raises UsageError where it is too long."""
     if len(text) > FILTER_LETTERS:
         raise UsageError(f"a filter may have {FILTER_LETTERS:,} letters; this has {len(text):,}.")
     return text

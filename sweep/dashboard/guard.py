@@ -95,7 +95,7 @@ def _demand_this_machine() -> None:
 
 
 def _part_of_url(url: str, part: str) -> str:
-    """A part of a URL; empty where it has none or is no URL, such as ``http://[``."""
+    """Return a part of a URL; empty if it has none or is no URL, such as ``http://[``."""
     try:
         return getattr(urlsplit(url), part) or ""
     except ValueError:
@@ -118,7 +118,7 @@ def _offered_password() -> bytes:
 
 
 def _refuse_other_sites() -> None:
-    """Old browsers, and all of them on plain HTTP between machines, do not tell where from."""
+    """Old browsers, and all browsers on plain HTTP between machines, send no Sec-Fetch-Site."""
     is_link = (
         request.method in _READING
         and request.headers.get("Sec-Fetch-Mode") == "navigate"

@@ -1,16 +1,16 @@
-"""How much one request may ask for, and how long it may take to say so: see docs/dashboard.md."""
+"""Limits of one request to the dashboard: see docs/dashboard.md."""
 
-#: Of a body. The largest that a page sends are those of studies with long names, some 100 kB.
+#: Size of a body. The largest that pages send are those of studies with long names, some 100 kB.
 BODY_BYTES = 512 * 1024
-#: Of the first line and the headers.
+#: Size of the first line and the headers.
 HEADER_BYTES = 64 * 1024
-#: From the first byte of a request to its last, and of a connection that has not sent any.
+#: Time from a request's first byte to its last, or from a new connection to its first byte.
 REQUEST_SECONDS = 15
-#: Of a connection between two requests.
+#: Time that a connection may be idle between two requests.
 IDLE_SECONDS = 120
-#: Open at once. At the limit those that have waited longest for a request are closed.
+#: Open connections. At the limit those that have waited longest for a request are closed.
 CONNECTIONS = 500
-#: Of a filter, as typed or in an address.
+#: Length of a filter, as typed or in an address.
 FILTER_LETTERS = 4_000
-#: Of the grid, that one request gets.
+#: Rows of the grid in one response.
 ROWS = 1_000

@@ -18,7 +18,7 @@ _OF_STUDY = {"": OVERVIEW, "trials": TRIALS, "compare": COMPARE, "explore": EXPL
 }
 
 
-#: Of a trial's number, at most: what every database takes as one.
+#: Digits of a trial's number, at most: every database stores such an integer.
 _DIGITS = 9
 
 
@@ -40,7 +40,7 @@ class Place(NamedTuple):
 
     @property
     def trial(self) -> int:
-        """The trial's number, on the pages of a trial."""
+        """Return the trial's number on the pages of a trial."""
         assert self.number is not None
         return self.number
 
@@ -64,7 +64,7 @@ def _of_trial(place: Place) -> Place:
     return _of_study(place)
 
 
-#: What the pages of a study and of a trial send of where they are.
+#: Location that the pages of a study and of a trial send.
 StudyPlace = Annotated[Place, AfterValidator(_of_study)]
 TrialPlace = Annotated[Place, AfterValidator(_of_trial)]
 

@@ -26,7 +26,7 @@ def register(server: Flask, view: View) -> None:
             return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
         return Response("ok\n", mimetype="text/plain")
 
-    # In the place of the build that Dash would send, which needs eval.
+    # Replaces the build that Dash would send, which needs eval.
     @server.get("/_dash-component-suites/plotly/package_data/plotly.min.js")
     def plotly_script() -> Any:
         answer = Response(plotlyjs_gzip(), mimetype="text/javascript")

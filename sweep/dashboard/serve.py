@@ -22,7 +22,7 @@ from sweep.errors import UsageError
 
 #: A page opens with half a dozen requests at once.
 _THREADS = 8
-#: Between two looks for connections that take too long.
+#: Interval between two checks for connections that take too long.
 _CLEANUP_SECONDS = 1
 
 
@@ -33,7 +33,7 @@ def serve(app: Dash, access: Access, ready: Callable[[str], None]) -> None:
     """
     listening = _listen(access)
     server = make_server(app, listening)
-    # It warns of what anybody can make it warn of: odd headers, and more requests than threads.
+    # Any client could fill the log: it warns of odd headers, and of more requests than threads.
     logging.getLogger("waitress").setLevel(logging.ERROR)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)
@@ -45,7 +45,7 @@ def serve(app: Dash, access: Access, ready: Callable[[str], None]) -> None:
 
 
 def make_server(app: Dash, listening: socket.socket) -> "Server":
-    """A server over a socket, within ``limits``."""
+    """Create a server on a socket, within ``limits``."""
     settings = Adjustments(
         sockets=[listening],
         threads=_THREADS,
@@ -57,7 +57,7 @@ def make_server(app: Dash, listening: socket.socket) -> "Server":
         connection_limit=limits.CONNECTIONS,
         channel_timeout=limits.IDLE_SECONDS,
         cleanup_interval=_CLEANUP_SECONDS,
-        # All that whoever says "https" can reach is that the cookie sent back to them is Secure.
+        # A client that claims "https" only gets its own cookie marked Secure.
         trusted_proxy="*",
         trusted_proxy_headers={"x-forwarded-proto"},
         clear_untrusted_proxy_headers=True,
@@ -76,7 +76,7 @@ def make_server(app: Dash, listening: socket.socket) -> "Server":
 
 
 class _Request(HTTPRequestParser):  # type: ignore[misc]
-    """A request that knows when it began to arrive."""
+    """A request with the time at which it began to arrive."""
 
     def __init__(self, settings: Adjustments) -> None:
         super().__init__(settings)
@@ -84,32 +84,32 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _Connection(HTTPChannel):  # type: ignore[misc]
-    """A connection that knows how long it has kept the server waiting."""
+    """A connection with the time for which the server has waited for it."""
 
     parser_class = _Request
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether the client, not the server, has to do something."""
+        """Whether it is the client's turn."""
         return not self.requests and not self.total_outbufs_len
 
     @property
     def waiting_since(self) -> float:
-        """When what it is waited for began: a request that is half here, or the next one."""
+        """Time since when the server waits for the rest of a request, or for the next one."""
         return float(self.last_activity if self.request is None else self.request.begun_at)
 
     @property
     def is_late(self) -> bool:
-        """Whether a request of it, or its first, takes longer than ``limits.REQUEST_SECONDS``."""
+        """Whether a request, or the first byte, takes longer than ``limits.REQUEST_SECONDS``."""
         never_sent = self.last_activity == self.creation_time
         is_due = self.request is not None or never_sent
         return is_due and time.time() - self.waiting_since > limits.REQUEST_SECONDS
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
-    """waitress, which connections that never finish a request cannot lock.
+    """A waitress server that connections without a finished request cannot block.
 
-    waitress alone counts any byte as a sign of life, and takes no connection beyond its limit.
+    waitress alone counts any byte as activity, and accepts no connection beyond its limit.
     """
 
     channel_class = _Connection
@@ -122,7 +122,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
                 connection.will_close = True
 
     def readable(self) -> bool:
-        """Whether to take another connection; at the limit makes room for some."""
+        """Whether to accept another connection; at the limit close some of the oldest."""
         if len(self._map) >= self.adj.connection_limit:
             oldest = sorted(self._waited_for(), key=lambda of: of.waiting_since)
             for connection in oldest[: limits.CONNECTIONS // 10]:

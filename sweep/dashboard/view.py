@@ -44,7 +44,7 @@ class _Readers(NamedTuple):
     study: str
 
     def read(self, study: str) -> bool:
-        """Whether they read this study, and not another one that had its name."""
+        """Whether they read this study, and not an earlier one of its name."""
         if isinstance(study, StudyKey) and isinstance(self.study, StudyKey):
             return study.is_same(self.study)
         return type(study) is type(self.study)
@@ -76,7 +76,7 @@ class View:
     _one_at_a_time: Lock = field(default_factory=Lock)
 
     def find(self, place: links.Place) -> links.Place:
-        """The place with its study's key for a name, so that reads need not look it up again.
+        """Return the place with its study's key as name, so that reads need not look it up again.
 
         Raises NotFoundError when there is no such study.
         """

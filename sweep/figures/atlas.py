@@ -43,7 +43,7 @@ def apart_png(originals_png: bytes, errors_png: bytes) -> bytes | None:
 
 
 def nearer(first_errors: Pixels, second_errors: Pixels) -> Pixels:
-    """(N, height, width, 3) which of two trials is nearer, by their error maps."""
+    """Colour images, (N, height, width, 3), of which trial is nearer, from two error maps."""
     difference = first_errors.astype(np.int16) - second_errors
     colour = np.where((difference < 0)[..., None], _FIRST, _SECOND)
     return _painted(colour, np.minimum(_BRIGHTER * np.abs(difference) / 255.0, 1.0))
@@ -62,7 +62,7 @@ def _painted(colour: NDArray[np.int64], strength: NDArray[np.float64]) -> Pixels
 
 
 def gather_pictures(atlas: Atlas) -> list[PictureRow]:
-    """Originals, then the copies and errors of each trial."""
+    """Rows of pictures: originals, then copies and errors of each trial."""
     names = atlas.image_names
     lines = [_row("Originals", "", atlas.originals, "Original", names)]
     for of in atlas.trials:

@@ -1,4 +1,4 @@
-"""plotly.js as pages load it: the strict build, which compiles no code from text.
+"""The plotly.js that pages load: the strict build, which compiles no code from text.
 
 The build that Plotly's Python package brings needs ``eval`` for its WebGL charts, and a page that
 allows ``eval`` gives every injected text a chance to run. ``vendor/plotly-strict.min.js.gz`` is

@@ -35,16 +35,16 @@ from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store.handle import StudyHandle
 from sweep.store.table import TrialTable
 
-#: Of each handle's data; None where they cannot be known.
+#: Floors by handle; None where they cannot be computed.
 _FLOORS: "WeakKeyDictionary[StudyHandle, Floors | None]" = WeakKeyDictionary()
 
 
 class FigureEntry(NamedTuple):
     """A figure that can be asked for by name."""
 
-    #: Takes a handle, and what its docstring says; None where the study has nothing to draw.
+    #: Takes a handle and the options that its docstring names; None where nothing can be drawn.
     draw: Callable[..., go.Figure | None]
-    #: What a study must have for it.
+    #: Precondition of the figure.
     needs: str = "a trial that finished"
 
 

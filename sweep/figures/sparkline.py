@@ -68,7 +68,7 @@ def sparkline_svg(steps: Steps, last: int, width: int = 120, height: int = 28) -
 
 
 def poster_svg(history: History, width: int = 900, height: int = 440) -> str:
-    """Draw the history chart as a still picture, in the place and the colours of ``draw_history``.
+    """Draw the history chart as a static image with the layout and colours of ``draw_history``.
 
     It stays: at 10,000 trials it is on the page after 2.3 s (1.5 s warm) and the interactive chart
     after 5.5 s (4.6 s), whose points already are binary arrays (benchmarks/RECORDS.md).

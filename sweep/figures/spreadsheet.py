@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-#: A sign that makes a formula of a cell (some programs take the wide forms for the narrow ones)
-#: where a cell can begin: a text's beginning, a line's, and after what separates cells in some
-#: locale. Quotes and blanks before it are passed over, as programs do.
+#: A character that starts a formula (full-width forms included) where a cell can begin: at the
+#: start of a text or a line, or after the separator of some locale. Leading quotes and blanks are
+#: skipped, as programs do.
 _FORMULA = re.compile(r"(^|[;\t\n\r|])([\s\"'\ufeff\u200b\x00-\x1f]*)(?=[=+\-@＝＋－＠])")
 #: What some programs cut off before they look at the rest.
 _BLANK_FIRST = ("\t", "\r", "\n")
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 def harmless(value: Any) -> Any:
-    """The value; in a text, an apostrophe stands before what would be taken for a formula.
+    """Return the value; in a text, an apostrophe precedes what would be taken for a formula.
 
     Numbers stay numbers, those written as text too.
     """
@@ -34,7 +34,7 @@ def _with_apostrophe(found: re.Match[str]) -> str:
 
 
 def csv_text(lines: Iterable[Iterable[Any]]) -> str:
-    """Lines of cells as CSV, each line ended by a line feed.
+    """Format lines of cells as CSV, each line ended by a line feed.
 
     A carriage return within a text becomes a line feed, which is quoted: alone, and in Python's
     ``csv`` unquoted, it would begin a row.

@@ -90,7 +90,7 @@ TEMPLATE = go.layout.Template(
 
 
 def escaped(text: str) -> str:
-    """Escape a plain text for a place where Plotly takes pseudo-HTML, or fills in a template.
+    """Escape a plain text for an attribute in which Plotly expects pseudo-HTML or a template.
 
     That is everywhere: names of traces, titles, ticks, categories, hovers, annotations. A worker
     called ``<a href="…">`` would be a link there.
@@ -113,7 +113,7 @@ def title_of(drawn: go.Figure) -> str:
 
 
 def subtitle_of(drawn: go.Figure) -> str:
-    """Return what a chart says under its title, as plain text."""
+    """Return a chart's subtitle as plain text."""
     return html.unescape(drawn.layout.title.subtitle.text or "")
 
 

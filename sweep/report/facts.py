@@ -38,7 +38,7 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
 
 
 def _trainers(workers: Sequence[WorkerRow]) -> str:
-    """What the trials were really trained with."""
+    """Trainers that the trials were actually trained with."""
     used = trainers_used(workers)
     return ", ".join(f"{of} ({sentences.count(n, 'trial')})" for of, n in used.items())
 

@@ -159,7 +159,7 @@ class Found(NamedTuple):
     summary: str
     #: What stands in the place of no rows.
     empty: Any
-    #: Those that cannot be read, whatever is searched.
+    #: Unreadable studies, whatever is searched for.
     unreadable: Sequence[UnreadableStudy] = ()
 
 

@@ -81,14 +81,14 @@ def selected_numbers(text: str | None) -> list[int]:
 
 
 class Defaults(NamedTuple):
-    """How the grid is at first."""
+    """Initial state of the grid."""
 
     sort: str
     columns: list[str]
 
 
 class Asked(NamedTuple):
-    """What somebody typed into the filter box, and when: assets/trials.js sends it."""
+    """Text of the filter box and when it was typed; sent by assets/trials.js."""
 
     time: float
     text: str

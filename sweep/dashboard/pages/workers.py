@@ -194,7 +194,7 @@ def _device(worker: WorkerRow) -> str:
 
 
 def _trainer(worker: WorkerRow) -> list[Any]:
-    """What it trains with; with the reason, where the fused trainer was preferred."""
+    """The worker's trainer, with the reason where the fused trainer was preferred."""
     if worker.trainer is None:
         return []
     named = f"{worker.trainer} trainer"

@@ -76,7 +76,7 @@ def comes_later(app: Dash, name: str) -> None:
 
 
 class Zoom(NamedTuple):
-    """What ``follows_zoom`` keeps."""
+    """State that ``follows_zoom`` keeps."""
 
     #: The figure's uirevision.
     of: str

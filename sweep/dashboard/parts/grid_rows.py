@@ -37,7 +37,7 @@ class Sort(NamedTuple):
 
 
 def parse_sort(text: str | None) -> list[Sort]:
-    """The order of an address: ``activation,-value`` is by activation, then highest value first.
+    """Parse an address's order: ``activation,-value`` is by activation, then highest value first.
 
     A column that is named again changes nothing: trials are in its order by then.
     """

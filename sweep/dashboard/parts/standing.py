@@ -142,7 +142,7 @@ def _until(study: StudySummary) -> str:
 
 
 def failures(engine: Engine, study: str, n_failed: int) -> Any:
-    """Why the trials that failed or diverged did, as a table; nothing where none did."""
+    """Table of the reasons for which trials failed or diverged; nothing where none did."""
     if not n_failed:
         return None
     rows = read.trials(engine, study, states=["FAIL"], descending=True, limit=_N_FAILURES)

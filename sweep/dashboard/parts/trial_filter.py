@@ -17,7 +17,7 @@ from sweep.figures import words
 from sweep.store.records import STATES
 from sweep.store.table import Choices, TrialTable
 
-#: What an end of the form's range may hold.
+#: Values of an end of the form's range.
 End = float | str | None
 
 _PLACEHOLDER = "Filter: relu, hidden_width:32..64, value<0.01 …"

@@ -30,7 +30,7 @@ ViewName = Literal["slice", "contour", "history", "distribution", "epochs", "tim
 
 
 class Box(NamedTuple):
-    """A box that was drawn on a chart: assets/explore.js sends it."""
+    """A box that was drawn on a chart; sent by assets/explore.js."""
 
     view: ViewName
     #: The uirevision of the chart.
