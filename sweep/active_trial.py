@@ -1,4 +1,4 @@
-"""A trial that trains in a population, as its trainer and its worker's session both see it."""
+"""A trial that trains in a population: the state that its trainer and its worker share."""
 
 from dataclasses import dataclass
 

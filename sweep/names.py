@@ -120,7 +120,7 @@ class Trainer(StrEnum):
     AUTO = "auto"
     #: One trial at a time on the CPU, without autograd.
     CPU = "cpu"
-    #: One trial at a time as plain PyTorch does, on any device.
+    #: One trial at a time in plain PyTorch, on any device.
     REFERENCE = "reference"
     #: Needs a CUDA device.
     FUSED = "fused"

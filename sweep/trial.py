@@ -243,7 +243,7 @@ class Ready:
     data_sha256: str
     #: Strip of the ten originals, PNG, grey.
     originals_png: bytes
-    #: What it trains with: never ``AUTO``.
+    #: Its trainer; never ``AUTO``.
     trainer: Trainer
     #: Why it is not the fused trainer, where ``AUTO`` was asked for: the reason, then a line for
     #: each difference that the self-check found too large.

@@ -87,7 +87,7 @@ class Worker:
     device_name: str | None = None
     #: Of NVIDIA's driver.
     driver_version: str | None = None
-    #: What it trains with, and why not with the fused trainer: see Ready.
+    #: Its trainer, and why that is not the fused one: see Ready.
     trainer: Trainer | None = None
     fallback_reason: str | None = None
     triton_version: str | None = None
@@ -96,7 +96,7 @@ class Worker:
     room: Room = field(default_factory=Room)
     #: Handed out and not yet back, by number, in the order of the hand-out.
     trials: dict[int, RunningTrial] = field(default_factory=dict)
-    #: Those of them that are sent once their rows are written.
+    #: Trials among them that are sent once their rows are written.
     unsent: list[RunningTrial] = field(default_factory=list)
     n_finished: int = 0
     #: The last that it sent.
@@ -142,7 +142,7 @@ class Worker:
         return [trial for trial in self.trials.values() if trial.is_placed]
 
     def columns(self) -> dict[str, Any]:
-        """What is recorded of the worker, by column, but for its state."""
+        """Return the columns of the worker's row, except its state."""
         return {
             "host": self.handle.host,
             "pid": self.handle.pid,
@@ -166,7 +166,7 @@ class Worker:
         self._places.enter(trial)
 
     def find(self, number: int, attempt: int) -> RunningTrial | None:
-        """Return this very attempt; None where it was not given to this worker, or is over."""
+        """Return this attempt of a trial; None where this worker never had it, or it is over."""
         trial = self.trials.get(number)
         return trial if trial is not None and trial.spec.attempt == attempt else None
 

@@ -1,4 +1,4 @@
-"""What the coordinator does with each message of a worker."""
+"""Handlers of the workers' messages."""
 
 import time
 from collections import Counter
@@ -52,7 +52,7 @@ class Reached(NamedTuple):
 
 
 class MessageHandler:
-    """Takes what workers report into the study's state, and answers them."""
+    """Applies workers' messages to the study's state, and answers them."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class MessageHandler:
         return self._n_ended / (time.monotonic() - self._first_ready)
 
     def handle(self, name: str, event: Event | Gone) -> None:
-        """Take in a message of the worker of this name."""
+        """Handle a message of the worker of this name."""
         if isinstance(event, Lost):
             self._handle_lost(event.reason)
             return
@@ -312,7 +312,7 @@ class MessageHandler:
             assert worker is not None
             worker.handle.kill()
             seconds = self._file.workers.silence_seconds
-            # What it sent before may still come, and is ignored: its name is in no crew.
+            # Its earlier messages may still come; they are ignored, as its name is unknown then.
             self._handle_gone(worker, f"ended after {seconds:.0f} s without a sign of life")
 
     def judge(self) -> None:

@@ -1,4 +1,4 @@
-"""What users ask of a running study through the database."""
+"""Users' requests to a running study: commands and invalid marks in the database."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ COMMAND_SECONDS = 0.5
 
 
 class UserRequests(NamedTuple):
-    """What users have written for the coordinator to read."""
+    """Rows that users have written for the coordinator to read."""
 
     commands: list[Command]
     #: Trials that are marked so.

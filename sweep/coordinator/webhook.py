@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from sweep.coordinator.progress import Progress
 from sweep.errors import FailureLimitError, SweepError, UsageError
 
-#: Of one attempt, from its start to the last of its answer's headers.
+#: Time limit of one attempt, from its start to the last header of the answer.
 ATTEMPT_SECONDS = 5.0
 #: Waits before the second, third and fourth attempt; there is no fifth.
 RETRY_SECONDS = (1.0, 4.0, 16.0)
@@ -192,7 +192,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class _Attempt:
-    """Cuts an attempt's connections when its time is over, whatever the other side is sending.
+    """Time limit of an attempt: closes its connections, whatever the endpoint sends.
 
     A socket's own timeout begins again with each byte: with endless ``100 Continue``, say.
     """
@@ -210,12 +210,12 @@ class _Attempt:
         self._done.set()
 
     def open(self, request: urllib.request.Request) -> Any:
-        """As ``urllib.request.urlopen``, with a timeout of ATTEMPT_SECONDS for each step, too."""
+        """Open a URL like ``urllib.request.urlopen``, within ATTEMPT_SECONDS altogether."""
         handlers = (_NoRedirects(), _Http(self.connect), _Https(self.connect))
         return urllib.request.build_opener(*handlers).open(request, timeout=ATTEMPT_SECONDS)
 
     def connect(self, kind: type[HTTPConnection], host: str, **options: Any) -> HTTPConnection:
-        """A connection that is cut in time."""
+        """A connection with a deadline."""
         self._connections.append(kind(host, **options))
         return self._connections[-1]
 

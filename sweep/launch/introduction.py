@@ -1,4 +1,4 @@
-"""What a worker says of a device before it trains: for ``sweep doctor``."""
+"""Start a worker to learn how it would train on a device: for ``sweep doctor``."""
 
 import time
 from queue import Empty

@@ -25,7 +25,7 @@ class LocalWorker:
     """A child process; a thread of ours turns its lines into events, another writes its orders."""
 
     def __init__(self, name: str, inbox: Inbox, process: WorkerProcess) -> None:
-        """Speak with a process that was started. Raises OSError where there is no room to."""
+        """Attach to a process that was started. Raises OSError without room for its threads."""
         self.name = name
         self.device = process.device
         self.host = socket.gethostname()

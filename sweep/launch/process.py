@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import IO
 
-#: What a worker's process runs; ``--device cpu`` or ``--device cuda`` follows.
+#: Command of a worker's process; ``--device cpu`` or ``--device cuda`` follows.
 COMMAND = (sys.executable, "-m", "sweep.worker")
 
 #: The last of them begins PGPASSWORD and PGPASSFILE.
@@ -19,7 +19,7 @@ _NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK"
 
 
 class WorkerProcess:
-    """A child process for one worker, and the file that takes what it writes to stderr."""
+    """A child process for one worker, with the file that its stderr goes to."""
 
     def __init__(self, device: str, command: Sequence[str] = COMMAND) -> None:
         """Start the process. Raises OSError where there is no room for it or its files."""
@@ -40,7 +40,7 @@ class WorkerProcess:
             raise
 
     def discard(self) -> None:
-        """Kill the process and close its files; for one that no worker took."""
+        """Kill the process and close its files; for a process that no worker used."""
         with self.popen, self.stderr:  # which waits, and closes its pipes
             self.popen.kill()
 
@@ -56,7 +56,7 @@ def _environment(device: str) -> dict[str, str]:
     # The deterministic cuBLAS workspace has to be chosen before CUDA starts.
     environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    # OpenMP's threads wait for one another by spinning, some milliseconds unless told. Where others
-    # want the cores too, each burns what the other one needs: an epoch took ten times as long.
+    # OpenMP's threads wait for one another by spinning, for milliseconds by default. On busy cores
+    # a spinning thread takes the time that the other one needs: an epoch took ten times as long.
     environment.setdefault("GOMP_SPINCOUNT", "1000")
     return environment

@@ -1,4 +1,4 @@
-"""What a run trains with: devices, trainer, and who starts its workers.
+"""Resources of a run: devices, trainer and launcher.
 
 It is quick to import (neither Optuna nor SQL), and ``started_ahead`` starts the workers' processes
 before those are loaded: each needs seconds to load torch.
@@ -25,7 +25,7 @@ from sweep.studyfile import StudyFile
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What the command line may say about one run; None leaves it to the study file."""
+    """Options of the command line about one run; None leaves the choice to the study file."""
 
     #: ``all``, ``cpu``, or indices like ``0,1``.
     gpus: str | None = None
@@ -36,23 +36,23 @@ class RunOptions:
     #: Slots of a population at most; None leaves it to the memory.
     population: int | None = None
     engine: WorkerEngine = WorkerEngine.LOCAL
-    #: Of a Ray cluster: ``host:port`` or ``auto``; None is RAY_ADDRESS, else one of this machine.
+    #: Ray's address: ``host:port`` or ``auto``; None is RAY_ADDRESS, else a cluster started here.
     address: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResources:
-    """What a run trains with, or several runs of a study, one after another."""
+    """Resources of a run, or of several runs of a study, one after another."""
 
-    #: One a worker.
+    #: One entry per worker.
     devices: tuple[str, ...]
     #: ``AUTO`` on GPUs only: there each worker chooses, and says so when it is ready.
     trainer: Trainer
     population: int | None
-    #: For torch, on the CPU.
+    #: Threads of torch in each worker on the CPU; None on GPUs.
     n_threads: int | None
     launcher: Launcher
-    #: Of workers' names: what one of an earlier run says late is not taken for a later one's.
+    #: Numbers in workers' names, unique over all runs: a late message of an earlier run is ignored.
     numbers: Iterator[int] = field(default_factory=count)
 
     @property
@@ -153,7 +153,7 @@ def _per_gpu(study_file: StudyFile, options: RunOptions) -> int:
 
 
 def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str], int, Launcher]:
-    """Return places for workers, the cores of one on a CPU, and who starts them."""
+    """Return places for workers, the cores of one on a CPU, and the launcher."""
     gpus, per_gpu = options.gpus or study_file.workers.gpus, _per_gpu(study_file, options)
     if options.gpus is None and gpus not in (None, "all", "cpu"):
         raise UsageError(
@@ -173,7 +173,7 @@ def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str
 
 
 def resolve_trainer(asked: Trainer, *, on_cpu: bool) -> Trainer:
-    """Return the trainer to ask workers for: on a CPU there is nothing for them to choose.
+    """Return the trainer to ask workers for; on a CPU it is decided here.
 
     Raises DeviceError for a trainer that cannot train on this kind of device.
     """
@@ -184,7 +184,7 @@ def resolve_trainer(asked: Trainer, *, on_cpu: bool) -> Trainer:
         )
     if not on_cpu:
         return asked
-    # The interpreter is how the fused trainer's own tests run without a GPU.
+    # Tests of the fused trainer run in Triton's interpreter, without a GPU.
     if asked is Trainer.FUSED and os.environ.get("TRITON_INTERPRET") != "1":
         raise DeviceError(
             "--trainer fused: it needs a CUDA device, and this run is on the CPU. `--trainer cpu` "

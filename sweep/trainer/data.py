@@ -84,7 +84,7 @@ class DeviceData:
 
     @property
     def originals_png(self) -> bytes:
-        """The strip as a PNG, which every trial's reconstructions are shown beside."""
+        """Encode the strip of test images as a PNG, shown beside every trial's reconstructions."""
         return strip_png(self.strip.cpu().numpy(), self.height, self.width)
 
 

@@ -1,17 +1,17 @@
-"""Which errors of torch and Triton mean that memory ran out."""
+"""Recognise out-of-memory errors of torch and Triton."""
 
 from collections.abc import Iterator
 
 import torch
 
-#: What a RuntimeError says that is no OutOfMemoryError: "CUDA error: out of memory" for page-locked
+#: Messages of errors other than OutOfMemoryError: "CUDA error: out of memory" for page-locked
 #: memory and CUDA graphs (torch.AcceleratorError), "Triton Error [CUDA]: out of memory" for the
 #: launch of a kernel, CUBLAS_STATUS_ALLOC_FAILED, and the allocator of the CPU.
 _WORDS = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one that it arose from, says that the memory is full.
+    """Whether an error, or one of its causes, says that memory ran out.
 
     Where memory runs out while a CUDA graph is captured, the end of the capture fails as well, with
     an error of its own.
@@ -26,7 +26,7 @@ def _says_out_of_memory(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and those that it arose from, the newest first."""
+    """Yield the error and its causes, the newest first."""
     one: BaseException | None = error
     while one is not None:
         yield one

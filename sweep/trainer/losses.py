@@ -24,7 +24,7 @@ LossFunction = Callable[[Tensor, Tensor, TrialConfig], Tensor]
 
 
 class BceWithLogits(torch.autograd.Function):
-    """Mean binary cross-entropy of logits, as torch's, within 1e-7."""
+    """Mean binary cross-entropy of logits; within 1e-7 of torch's."""
 
     generate_vmap_rule = True
 

@@ -49,16 +49,16 @@ class TrainedAutoencoder(nn.Module):
         self.autoencoder = autoencoder
 
     def encode(self, images: Tensor) -> Tensor:
-        """Codes (B, H) of images."""
+        """Return codes (B, H) of images."""
         inner = self.autoencoder
         return inner.activation(inner.encoder(images.flatten(start_dim=1)))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Pixels (B, D) of codes (B, H)."""
+        """Return pixels (B, D) of codes (B, H)."""
         return self.autoencoder.output(self.autoencoder.decoder(codes))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Pixels (B, D) of images."""
+        """Return pixels (B, D) of images."""
         return self.decode(self.encode(images))
 
 

@@ -1,4 +1,4 @@
-"""The reference trainer: one trial at a time as plain PyTorch does it, on any device."""
+"""The reference trainer: one trial at a time in plain PyTorch, on any device."""
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ class ReferenceTrainer(SingleTrialTrainer):
 
 
 class AutogradStep:
-    """Learns from a batch as any PyTorch program does."""
+    """Training step by autograd and torch.optim."""
 
     def __init__(
         self,

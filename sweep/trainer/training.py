@@ -1,4 +1,4 @@
-"""A trial in training, whichever trainer takes the steps: epochs, validation, divergence, result.
+"""A trial in training, independent of the trainer: epochs, validation, divergence, result.
 
 A trial trains one run a seed, in lockstep by epochs. A run is a function of (data, configuration,
 seed) alone: bitwise so on one device, build and thread count. Trainers of single trials differ in
@@ -170,13 +170,13 @@ class Run:
         )
 
     def measured(self) -> TestMetrics:
-        """The test set, and how units and weights are by the validation images."""
+        """Measure the test set, and diagnose units and weights on the validation images."""
         tested = evaluate_test(self.model, self._data, self._config.output)
         diagnosed = diagnose(self.model, self._data.validation, self._config)
         return replace(tested, diagnostics=diagnosed)
 
     def divergence(self, metrics: EpochMetrics) -> str | None:
-        """What is no longer finite, in words."""
+        """Describe the number that is no longer finite."""
         if not math.isfinite(metrics.train_loss):
             return f"training loss became {metrics.train_loss}"
         for name, weights in self.model.named_parameters():
@@ -194,7 +194,7 @@ class Run:
 
 
 def _weighted_mean(losses: list[Tensor], sizes: list[int]) -> float:
-    """Of the losses weighted by sizes; the first that is not finite, where there is one."""
+    """Mean of the losses weighted by batch sizes; the first that is not finite, if any."""
     values = torch.stack(losses).cpu().double()
     not_finite = values[~torch.isfinite(values)]
     if len(not_finite):
@@ -204,7 +204,7 @@ def _weighted_mean(losses: list[Tensor], sizes: list[int]) -> float:
 
 
 def _is_finite(weights: Tensor) -> bool:
-    """Tell whether no weight is infinite or NaN."""
+    """Whether all weights are finite."""
     values = weights.detach()
     # A sum of finite numbers may overflow, but one that is finite has finite terms only.
     return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())

@@ -45,8 +45,11 @@ class FusedWorker:
     """A worker's populations, on a device whose kernels passed the self-check."""
 
     def __init__(self, data: DeviceData, setup: WorkerSetup, device: torch.device) -> None:
-        """Raises FusedUnavailableError where the kernels do not run or compute wrong numbers,
-        DeviceError where not even one trial fits into the memory."""
+        """Check the kernels and size the populations.
+
+        Raises FusedUnavailableError where the kernels do not run or compute wrong numbers,
+        DeviceError where not even one trial fits into the memory.
+        """
         assert setup.expected is not None
         self._data, self._setup, self._device = data, setup, device
         self._checked: set[int] = set()
@@ -85,14 +88,14 @@ class FusedWorker:
         )
 
     def _check(self, batch_size: int) -> None:
-        """Once a batch size, which has kernels of its own."""
+        """Check the kernels of a batch size, once."""
         if is_checked(self._device) and batch_size not in self._checked:
             check_kernels(self._data, self._device, batch_size=batch_size)
             self._checked.add(batch_size)
 
 
 def is_checked(device: torch.device) -> bool:
-    """Whether kernels are checked before they are trusted; those of the interpreter are not."""
+    """Whether kernels need the self-check; Triton's interpreter does not."""
     return device.type == "cuda"
 
 

@@ -1,4 +1,4 @@
-"""Orders to a worker with populations: trials to train, verdicts, who is to leave, and the end."""
+"""Orders to a worker with populations: trials to train, verdicts, cancellations, shutdown."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +11,7 @@ from sweep.worker.keeping import Keeping
 from sweep.worker.population_set import PopulationSet
 from sweep.worker.pulse import BEAT_SECONDS, Pulse
 
-#: Between two looks at whether there is room for more networks that wait to be looked into.
+#: Interval between two checks for room in the queue of network analyses.
 MOMENT_SECONDS = 0.05
 
 
@@ -25,7 +25,7 @@ class QueuedTrial:
 
 
 class OrderHandler:
-    """Reads the inbox, and notes in the queue and in the trials what the orders say."""
+    """Reads the inbox, and applies orders to the queue and the trials."""
 
     def __init__(
         self,

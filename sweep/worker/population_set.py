@@ -16,7 +16,7 @@ Epoch = TypeVar("Epoch")
 
 
 class PopulationTrainer(Protocol[Epoch]):
-    """What trains a population: the fused trainer, or a test's stand-in.
+    """Trainer of a population: the fused trainer, or a test's stand-in.
 
     It counts a trial's epochs in the ``ActiveTrial`` that ``admit`` returned: ``launched`` when it
     launches one, ``epoch`` when it collects one.
@@ -116,7 +116,7 @@ class PopulationSet(Generic[Epoch]):
         return sum(population.n_slots for population in self)
 
     def trained_seconds(self) -> float:
-        """Sum over all populations, those that are gone too."""
+        """Sum over all populations, closed ones included."""
         return self._trained_before + sum(one.trainer.trained_seconds for one in self)
 
     def of(self, number: int) -> Population[Epoch]:
@@ -124,7 +124,7 @@ class PopulationSet(Generic[Epoch]):
         return next(population for population in self if number in population.trials)
 
     def find(self, number: int, attempt: int) -> ActiveTrial | None:
-        """Return a trial that is in, if it is of this attempt."""
+        """Return a trial in training, if it is of this attempt."""
         for population in self:
             trial = population.trials.get(number)
             if trial is not None and trial.spec.attempt == attempt:

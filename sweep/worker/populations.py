@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # a worker that only pretends to train does without it
 
 #: Turns in which a trial that waits may be passed by later ones.
 PATIENCE = 4
-#: How long a worker that fails waits for the look under way, before it reports the failure.
+#: Time for which a failing worker waits for the look in progress before it reports the failure.
 FAILURE_SECONDS = 2.0
 
 
@@ -210,7 +210,7 @@ class PopulationSession(Generic[Epoch]):
     # Running out of memory
 
     def _start_smaller(self, reason: str) -> None:
-        """Put back all that trained, which can't be trusted any more, and halve the populations."""
+        """Requeue all trials, whose numbers can't be trusted now, and halve the populations."""
         specs = [trial.spec for trial in self._populations.trials]
         before = self._populations.room
         smaller = self._populations.close_and_halve()

@@ -1,4 +1,4 @@
-"""A worker's life: its setup, its device, its data, its trainer, its trials."""
+"""The main function of a worker: setup, device, data, trainer, trials."""
 
 import platform
 from collections.abc import Callable
@@ -31,7 +31,7 @@ Send = Callable[[Event], None]
 
 
 def work(device_name: str, inbox: Inbox, send: Send) -> None:
-    """Train whatever is handed over, with the trainer that the setup names.
+    """Train all trials that are handed out, with the trainer that the setup names.
 
     ``AUTO`` is the fused trainer where this device can use it, else the reference trainer. Raises
     DataError, DeviceError, and FusedUnavailableError where the fused trainer was asked for by name
@@ -80,7 +80,7 @@ def _work(setup: WorkerSetup, device_name: str, inbox: Inbox, send: Send) -> Non
 
 
 def _trainer(setup: WorkerSetup, fused: "FusedWorker | None") -> Trainer:
-    """What the worker trains with, now that it is known whether its device can use the fused."""
+    """The trainer that the worker chose after the self-check."""
     if fused is not None:
         return Trainer.FUSED
     return Trainer.REFERENCE if setup.trainer is Trainer.AUTO else setup.trainer
@@ -89,7 +89,7 @@ def _trainer(setup: WorkerSetup, fused: "FusedWorker | None") -> Trainer:
 def _open_fused(
     data: DeviceData, setup: WorkerSetup, device: torch.device
 ) -> "tuple[FusedWorker | None, str | None]":
-    """The fused trainer's part of a worker, where it is wanted and can be used; else why not."""
+    """Prepare the fused trainer where it is wanted and usable; otherwise return the reason."""
     if setup.trainer not in (Trainer.AUTO, Trainer.FUSED):
         return None, None
     try:

@@ -1,4 +1,4 @@
-"""Activations and their derivatives, each by the kernel that autograd would call, into a buffer.
+"""Activations and their derivatives by the kernels that autograd would call, into buffers.
 
 Notation: z (B, H) the hidden units' inputs, h = f(z) their outputs; ``backward`` turns the
 derivative of a loss by h into that by z, in place.

@@ -28,7 +28,7 @@ class LossGradient(NamedTuple):
 
 
 class LossBuffers(NamedTuple):
-    """What a loss overwrites, (B, D) each."""
+    """Scratch memory of a loss, (B, D) each."""
 
     outputs: Tensor
     errors: Tensor
@@ -40,21 +40,21 @@ LossKernel = Callable[[Tensor, Tensor, LossBuffers, TrialConfig], LossGradient]
 
 
 def bce(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
-    """(y - x) / n."""
+    """Binary cross-entropy of a sigmoid; derivative (y - x) / n."""
     y = torch.sigmoid(o, out=buffers.outputs)
     loss = bce_sum(o, y, x, buffers.errors).div_(o.numel())
     return LossGradient(loss, y.sub_(x), 1.0 / o.numel())
 
 
 def mse(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
-    """2 (y - x) output'(o) / n."""
+    """Mean squared error; derivative 2 (y - x) output'(o) / n."""
     y, errors = _outputs(o, x, buffers, config)
     loss = _dot(errors, errors).div_(o.numel())
     return LossGradient(loss, _by_logits(errors, y, config), 2.0 / o.numel())
 
 
 def l1(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
-    """sign(y - x) output'(o) / n."""
+    """Mean absolute error; derivative sign(y - x) output'(o) / n."""
     y, errors = _outputs(o, x, buffers, config)
     signs = torch.sign(errors, out=buffers.slopes)
     loss = _dot(errors, signs).div_(o.numel())
@@ -62,7 +62,7 @@ def l1(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossG
 
 
 def huber(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
-    """c output'(o) / n, where c is y - x cut to delta; the loss is c (y - x - c / 2)."""
+    """Huber loss c (y - x - c / 2), c = y - x clipped to delta; derivative c output'(o) / n."""
     y, errors = _outputs(o, x, buffers, config)
     cut = torch.clamp(errors, -config.delta, config.delta, out=buffers.slopes)
     loss = (_dot(cut, errors) - 0.5 * _dot(cut, cut)).div_(o.numel())
@@ -72,13 +72,13 @@ def huber(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> Lo
 def _outputs(
     o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig
 ) -> tuple[Tensor, Tensor]:
-    """y, and y - x."""
+    """Compute y and y - x."""
     y = torch.sigmoid(o, out=buffers.outputs) if config.output is Output.SIGMOID else o
     return y, torch.sub(y, x, out=buffers.errors)
 
 
 def _by_logits(by_outputs: Tensor, y: Tensor, config: TrialConfig) -> Tensor:
-    """The derivative by o of that by y, in its memory."""
+    """Multiply the derivative by y with output'(o), in place."""
     if config.output is Output.LINEAR:
         return by_outputs
     backward = torch.ops.aten.sigmoid_backward.grad_input
@@ -87,7 +87,7 @@ def _by_logits(by_outputs: Tensor, y: Tensor, config: TrialConfig) -> Tensor:
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
-    """Sum of the products of two (B, D)."""
+    """Sum of the elementwise product of two (B, D) tensors."""
     return torch.dot(one.view(-1), other.view(-1))
 
 

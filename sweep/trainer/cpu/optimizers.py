@@ -22,7 +22,7 @@ class FlatOptimizer(Protocol):
 
 
 class Sgd:
-    """Stochastic gradient descent; without a momentum it keeps nothing."""
+    """Stochastic gradient descent; without momentum it has no state."""
 
     def __init__(self, parameters: FlatParameters, config: TrialConfig) -> None:
         self._parameters, self._config = parameters, config
@@ -45,7 +45,7 @@ class Sgd:
 
 
 class Adam:
-    """Adam, and AdamW by the kernel that decouples the weight decay."""
+    """Adam, and AdamW, whose kernel decouples the weight decay."""
 
     def __init__(self, parameters: FlatParameters, config: TrialConfig) -> None:
         self._parameters, self._config = parameters, config

@@ -42,7 +42,7 @@ class FlatParameters:
             view.copy_(weights)
 
     def as_model(self, config: TrialConfig) -> Autoencoder:
-        """A network whose parameters are these, not copies of them."""
+        """Return a network that shares these parameters."""
         weights = self._as_weights()
         model = Autoencoder(config, weights, self.values.device).requires_grad_(False)
         for parameter, view in zip(model.parameters(), weights, strict=True):
@@ -54,7 +54,7 @@ class FlatParameters:
 
 
 def _allocate(shapes: list[tuple[int, ...]]) -> tuple[Tensor, Parts]:
-    """A flat array of zeros, and parts of these shapes in it."""
+    """Allocate a flat array of zeros with views of these shapes."""
     starts, end = [], 0
     for shape in shapes:
         starts.append(end)

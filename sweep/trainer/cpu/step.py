@@ -21,7 +21,7 @@ from sweep.trial import TrialConfig
 
 
 class Buffers(NamedTuple):
-    """What a step of B examples writes besides gradients and parameters."""
+    """Intermediate results of a step of B examples."""
 
     levels: Tensor  # (B, D) uint8
     pixels: Tensor  # (B, D)
@@ -38,7 +38,7 @@ class Buffers(NamedTuple):
         return LossBuffers(self.outputs, self.errors, self.slopes)
 
     def of_size(self, n_examples: int) -> "Buffers":
-        """The same memory for a smaller batch."""
+        """Return views of the same memory for a smaller batch."""
         if n_examples == len(self.pixels):
             return self
         return Buffers(*(buffer[:n_examples] for buffer in self))
@@ -71,7 +71,7 @@ class ManualStep:
         return loss
 
     def _gradients(self, rows: Tensor, buffers: Buffers) -> Tensor:
-        """The loss, and the gradients of all parameters, where the optimizer reads them."""
+        """Return the loss; write the gradients of all parameters where the optimizer reads them."""
         parts, gradients = self._parameters.parts, self._parameters.gradients
         forward, backward = self._activation
 
@@ -98,7 +98,7 @@ def _sum_products(
     *,
     out: Tensor,  # (H, D)
 ) -> None:
-    """``scale`` times the sum over examples of the products of two, a layer's gradient."""
+    """Compute a layer's gradient: ``scale`` times the sum over examples of outer products."""
     torch.addmm(out, units.t(), pixels, beta=0.0, alpha=scale, out=out)
 
 
