@@ -292,9 +292,18 @@ class MessageHandler:
         elif may_restart:
             self._dispatcher.start_worker(worker.device)
         elif len(self._crew) == 0:
-            raise DeviceError(f"no worker comes up on {worker.device}: {reason}")
+            raise DeviceError(
+                f"no worker comes up on {worker.device}: {reason}{self._way_out(worker)}"
+            )
         else:
             self._book.event("device left out", f"{worker.device}: {reason}")
+
+    def _way_out(self, worker: Worker) -> str:
+        """What to try where a GPU's worker died without a word: a compiler may have crashed."""
+        fused = self._crew.setup.trainer in (Trainer.AUTO, Trainer.FUSED)
+        if not fused or worker.ready or worker.failure is not None or worker.device == "cpu":
+            return ""
+        return ". `--trainer reference` trains without the fused trainer and its compiler."
 
     def _handle_lost(self, reason: str) -> None:
         """Take back all trials where the study ends anyway; raise DeviceError otherwise."""

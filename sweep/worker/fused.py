@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import torch
 
-from sweep.errors import DeviceError
+from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused import (
     FusedTrainer,
@@ -17,6 +17,7 @@ from sweep.trainer.fused import (
     Launched,
     PopulationSize,
     Shape,
+    check_images,
     check_kernels,
     compiler_versions,
     population_size,
@@ -45,12 +46,13 @@ class FusedWorker:
     """A worker's populations, on a device whose kernels passed the self-check."""
 
     def __init__(self, data: DeviceData, setup: WorkerSetup, device: torch.device) -> None:
-        """Check the kernels and size the populations.
+        """Check the data and the kernels, and size the populations.
 
-        Raises FusedUnavailableError where the kernels do not run or compute wrong numbers,
-        DeviceError where not even one trial fits into the memory.
+        Raises FusedUnavailableError where the kernels do not run, compute wrong numbers or cannot
+        count the data's pixels, DeviceError where not even one trial fits into the memory.
         """
         assert setup.expected is not None
+        _require_countable(data)
         self._data, self._setup, self._device = data, setup, device
         self._checked: set[int] = set()
         self._shape = Shape(
@@ -92,6 +94,13 @@ class FusedWorker:
         if is_checked(self._device) and batch_size not in self._checked:
             check_kernels(self._data, self._device, batch_size=batch_size)
             self._checked.add(batch_size)
+
+
+def _require_countable(data: DeviceData) -> None:
+    try:
+        check_images(data)
+    except ValueError as error:  # else each trial would fail by it
+        raise FusedUnavailableError(str(error).removesuffix(".")) from error
 
 
 def is_checked(device: torch.device) -> bool:

@@ -15,7 +15,7 @@ from sweep.store.trained import trained, trainers_used
 from sweep.trial import Room, Train
 from tests.coordinator.test_run import STUDY, states, study_file
 from tests.fake_populations import FakePopulation
-from tests.fake_workers import FakeLauncher
+from tests.fake_workers import FakeLauncher, FakeWorker
 
 ROOM = Room(slots=8, rows=4096, tile_units=32)
 REASON = "the fused trainer computes other numbers\n  ieee: val_mse differs by 1.0e-02, limit 1e-05"
@@ -121,3 +121,27 @@ def test_a_trial_that_another_assembler_compiled_is_told(engine: Engine) -> None
     found = verify(engine, "x", 1, VerifyOptions(), say=lambda line: None, launcher=other)
     assert found.trainer is Trainer.FUSED
     assert found.differs == ("ptxas: was 12.9.86, is 13.1.80",)
+
+
+class Stillborn(FakeLauncher):
+    """Its workers die as they start, without a word."""
+
+    def start(self, name: str, device: str) -> FakeWorker:
+        worker = super().start(name, device)
+        worker.kill()
+        return worker
+
+
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        (Trainer.AUTO, r"signal 9\. `--trainer reference` trains without"),
+        (Trainer.REFERENCE, "signal 9$"),
+    ],
+)
+def test_gpus_whose_workers_die_without_a_word_may_do_without_the_fused_trainer(
+    engine: Engine, trainer: Trainer, said: str
+) -> None:
+    # As where Triton's compiler crashes, which a dead worker cannot tell.
+    with pytest.raises(DeviceError, match=said):
+        run(engine, Stillborn(room=ROOM), trainer=trainer)

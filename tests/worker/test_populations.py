@@ -12,7 +12,7 @@ from queue import SimpleQueue
 import pytest
 import torch
 
-from sweep.errors import DeviceError
+from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.names import Loss, Optimizer, Output, Trainer
 from sweep.trainer.fused import Shape
 from sweep.trial import (
@@ -544,3 +544,13 @@ def test_on_a_gpu_the_kernels_are_checked_before_a_study_trusts_them(
     with pytest.raises(DeviceError, match="other numbers"):
         FusedWorker(small_data(), setup, torch.device("cuda"))
     assert seen == [("cuda", 16)]
+
+
+def test_data_of_more_pixels_than_the_kernels_count_are_left_to_the_reference_trainer() -> None:
+    from tests.trainer_factories import make_setup
+
+    setup = make_setup(trainer=Trainer.AUTO, expected=EXPECTED)
+    pixel = torch.zeros((1, 1), dtype=torch.uint8)
+    data = replace(small_data(), train=pixel.expand(2**16, 2**15))
+    with pytest.raises(FusedUnavailableError, match="counts pixels in 31 bits"):
+        FusedWorker(data, setup, torch.device("cpu"))

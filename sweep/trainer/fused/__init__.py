@@ -25,6 +25,7 @@ Its modules:
     versions       which compilers there are
 """
 
+from sweep.trainer.fused.checks import check_images
 from sweep.trainer.fused.kernel_config import KernelConfig
 from sweep.trainer.fused.memory import PopulationSize, Shape, population_size
 from sweep.trainer.fused.selfcheck import Difference, check_kernels, compare_trainers
@@ -38,6 +39,7 @@ __all__ = [
     "Launched",
     "PopulationSize",
     "Shape",
+    "check_images",
     "check_kernels",
     "compare_trainers",
     "compiler_versions",
