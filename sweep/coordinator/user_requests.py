@@ -67,6 +67,8 @@ class CommandHandler:
             self._book.leave_out(requests.invalid)
 
     def _outcome(self, command: Command) -> str:
+        if command.problem is not None:
+            return f"refused: it cannot be read ({command.problem})"
         try:
             return self._apply(command)
         except SweepError as error:

@@ -440,8 +440,12 @@ _PROVENANCE = _typed_dict(
     total=False,
     config=_OPEN,
 )
+#: A text for a number is refused where the command is applied, and shown as it is.
 _PAYLOAD = _typed_dict(
-    "payload", {"n_trials": Count, "configuration": dict[str, Scalar]}, total=False, config=_OPEN
+    "payload",
+    {"n_trials": Count | Text, "configuration": dict[str, Scalar]},
+    total=False,
+    config=_OPEN,
 )
 
 

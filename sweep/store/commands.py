@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
+from sweep.errors import CorruptValueError
 from sweep.names import CommandKind
 from sweep.store import revisions
 from sweep.store.clock import now
+from sweep.store.column_types import located
 from sweep.store.engine import writing
 from sweep.store.lookup import snapshot
 from sweep.store.schema import sweep_commands
@@ -22,6 +24,8 @@ class Command:
     #: A CommandKind, unless a newer version wrote it.
     kind: str
     payload: dict[str, Any]
+    #: Why it cannot be read; None where it can.
+    problem: str | None = None
 
 
 def post(
@@ -44,11 +48,22 @@ def post(
 
 
 def waiting(engine: Engine, study_id: int) -> list[Command]:
-    """The commands not yet applied, oldest first."""
+    """The commands not yet applied, oldest first. One that cannot be read holds up no other."""
+    command_ids = (
+        select(sweep_commands.c.command_id)
+        .where(sweep_commands.c.study_id == study_id, sweep_commands.c.applied_at.is_(None))
+        .order_by(sweep_commands.c.command_id)
+    )
     with snapshot(engine) as connection:
-        rows = connection.execute(
-            select(sweep_commands)
-            .where(sweep_commands.c.study_id == study_id, sweep_commands.c.applied_at.is_(None))
-            .order_by(sweep_commands.c.command_id)
-        ).all()
-    return [Command(command_id=row.command_id, kind=row.kind, payload=row.payload) for row in rows]
+        return [_read(connection, of) for of in connection.execute(command_ids).scalars().all()]
+
+
+def _read(connection: Connection, command_id: int) -> Command:
+    query = select(sweep_commands).where(sweep_commands.c.command_id == command_id)
+    try:
+        with located(connection):
+            row = connection.execute(query).one()
+    except CorruptValueError as error:
+        problem = f"{error.place}: {error.why}"
+        return Command(command_id=command_id, kind="", payload={}, problem=problem)
+    return Command(command_id=command_id, kind=row.kind, payload=row.payload)

@@ -9,14 +9,16 @@ from unittest.mock import patch
 
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from sweep.coordinator.crew import STARTS_PER_DEVICE
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import start
 from sweep.errors import FailureLimitError
 from sweep.launch.launcher import Gone
+from sweep.names import CommandKind
 from sweep.store import annotate, read
+from sweep.store.commands import post
 from sweep.store.engine import Engine, writing
 from sweep.store.schema import sweep_commands
 from sweep.trial import EpochDone, Event, TrialSpec
@@ -217,3 +219,26 @@ def test_commands_that_cannot_be_read_are_refused_and_told(tmp_path: Path) -> No
         assert not coordinator.ended, repr(coordinator.error)
     outcomes = [command.outcome for command in read.commands(engine, "x")]
     assert len(outcomes) == 3 and all(str(said).startswith("refused: ") for said in outcomes)
+
+
+def test_a_command_with_a_broken_payload_is_refused_and_the_next_one_applied(
+    tmp_path: Path,
+) -> None:
+    engine = sqlite_store(tmp_path)
+    with (
+        patch("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0),
+        patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
+        lockstep(engine) as coordinator,
+    ):
+        study_id = read.study(engine, "x").study_id
+        post(engine, study_id, CommandKind.ENQUEUE, {"configuration": 7})
+        stop = post(engine, study_id, CommandKind.STOP)
+        for _ in range(2):
+            coordinator.tick()
+        assert coordinator.progress is not None and coordinator.progress.phase == "stopped"
+    query = select(sweep_commands.c.command_id, sweep_commands.c.outcome)
+    with engine.connect() as connection:
+        outcomes = {row.command_id: row.outcome for row in connection.execute(query)}
+    assert outcomes.pop(stop) == "applied"
+    (refused,) = outcomes.values()
+    assert refused.startswith("refused: it cannot be read (sweep_commands.payload: configuration")
