@@ -41,7 +41,7 @@ class NewSlot(NamedTuple):
 
 
 class PopulationArrays:
-    """Weights, moments, tables and scratch of all slots; what is fixed for the whole population."""
+    """Weights, moments, tables and scratch memory of all slots, allocated once per population."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class PopulationArrays:
             self._zeros(k, dtype=torch.int32) for _ in range(3)
         )
         self.order = self._zeros(k, n_train, dtype=torch.int32)
-        #: The order of images that are only measured: one for all slots.
+        #: Order of the images for measuring: the same for all slots.
         self.in_line = torch.arange(n_evaluated, dtype=torch.int32, device=device)
 
         self.active, self.saturated = (self._zeros(rows, dtype=torch.int32) for _ in range(2))
@@ -85,7 +85,7 @@ class PopulationArrays:
 
     @property
     def by_name(self) -> dict[str, Tensor]:
-        """All of them, by the names of kernel parameters."""
+        """Return all arrays by the names of kernel parameters."""
         named = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         for name, value in vars(self).items():
             if isinstance(value, Layer):

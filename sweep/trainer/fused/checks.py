@@ -1,4 +1,4 @@
-"""What the fused trainer refuses: devices, data and trials that it cannot train."""
+"""Preconditions of the fused trainer: devices, data and trials that it refuses."""
 
 import torch
 import triton

@@ -1,4 +1,4 @@
-"""How long the device works on launches, without the gaps in which it waits for the host."""
+"""Device time of launches, without the gaps in which the device waits for the host."""
 
 import time
 from collections.abc import Callable
@@ -27,14 +27,14 @@ class DeviceTimer:
     """
 
     def __init__(self, device: torch.device, make_mark: Callable[[], Mark] | None = None) -> None:
-        """``make_mark`` makes an event that can tell times."""
+        """Create it; ``make_mark`` makes an event with timing."""
         if make_mark is None and device.type == "cuda":
             make_mark = _timing_event
         self._make_mark = make_mark
         self._time = DeviceTime()
 
     def run(self, launch: Callable[[], None]) -> None:
-        """Launch, and count what it takes the device."""
+        """Launch, and count the device time."""
         if self._make_mark is None:
             began = time.perf_counter()
             launch()
@@ -47,20 +47,20 @@ class DeviceTimer:
         self._time.spans.append((begin, end))
 
     def take(self) -> "DeviceTime":
-        """What was launched since the last call."""
+        """Return the time of everything launched since the last call."""
         taken, self._time = self._time, DeviceTime()
         return taken
 
 
 class DeviceTime:
-    """The time of some launches, known once the device is done with them."""
+    """Device time of some launches, known once the device is done with them."""
 
     def __init__(self) -> None:
         self.spans: list[tuple[Mark, Mark]] = []
         self.host_seconds = 0.0
 
     def wait(self) -> float:
-        """Wait for the last launch; return the seconds of all together."""
+        """Wait for the last launch; return the seconds of all launches."""
         if self.spans:
             self.spans[-1][1].synchronize()
         milliseconds = sum(begin.elapsed_time(end) for begin, end in self.spans)

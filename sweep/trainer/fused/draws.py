@@ -1,4 +1,4 @@
-"""Random numbers of trials, drawn in threads while the device trains: first weights, data orders.
+"""Initial weights and data orders of trials, drawn in threads while the device trains.
 
 Notation: K slots, N training images.
 """
@@ -61,7 +61,7 @@ class _OrderBuffer:
 
     def __init__(self, n_slots: int, n_train: int, device: torch.device) -> None:
         self._orders = empty_on_host((n_slots, n_train), torch.int32, device)
-        #: By slot, the last that was drawn, or is.
+        #: Last order by slot, drawn or being drawn.
         self._draws: dict[int, Future[None]] = {}
         #: When the last copy to the device is done; None on a CPU.
         self._sent: torch.cuda.Event | None = None

@@ -22,7 +22,7 @@ def repeatable(launches: Callable[[], None], device: torch.device) -> Callable[[
 def repeated(
     branches: Sequence[Callable[[], None]], device: torch.device, timer: DeviceTimer | None
 ) -> Callable[[int], None]:
-    """Return branches as something to do n times in a row, CHAIN of them in a graph.
+    """Return a function that runs the branches n times in a row, CHAIN times per graph.
 
     A branch does not wait for another between its own repeats. Each graph is timed by itself,
     unless the caller times all of them.

@@ -1,4 +1,4 @@
-"""How large the kernels' blocks are, and what each launch asks of the compiler."""
+"""Block sizes and compiler options of the kernels."""
 
 from dataclasses import dataclass
 
@@ -66,7 +66,7 @@ class KernelConfig:
         return min(self.single_tile_examples, self.examples_for(batch_size))
 
     def is_single_block(self, batch_size: int) -> bool:
-        """Whether both updates have a batch in one block, and do more than to update."""
+        """Whether both updates have the batch in one block, and take on the two products too."""
         return batch_size <= self.single_block_examples
 
     def summed_for(self, batch_size: int) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 from sweep.trainer.fused import kernels
 from sweep.trainer.fused.kernel_config import KernelConfig, power_of_2
 
-#: (kernel, grid, arguments …): makes a launch, or what else is to be done with one.
+#: (kernel, grid, arguments …): makes a launch, or only compiles or counts it.
 Launch = Callable[..., object]
 
 Grid = tuple[int, ...]
@@ -60,7 +60,7 @@ class LaunchShape:
         return self.config.chains(self.batch_size)
 
     def grid(self, kernel: str, n_slots: int | None = None, n_tiles: int | None = None) -> Grid:
-        """Programs of a launch over lists of so many slots and tiles, or of all of them."""
+        """Return the number of programs of a launch over this many slots and tiles, or over all."""
         slots, tiles = n_slots or self.n_slots, n_tiles or self.n_tiles
         return {
             "begin_step": (ceil(self.n_slots / BLOCK_K),),
@@ -73,7 +73,7 @@ class LaunchShape:
         }.get(kernel, (tiles,))
 
     def sizes(self, kernel: str) -> dict[str, object]:
-        """What is compiled in, by the names of parameters, and the compiler's options."""
+        """Return constants by parameter name, and the compiler's options."""
         sizes = {
             "B": self.batch_size,
             "D": self.n_inputs,
@@ -96,7 +96,7 @@ class LaunchShape:
         return self.config.examples_for(self.batch_size)
 
     def _own_sizes(self, kernel: str) -> dict[str, object]:
-        """What differs from kernel to kernel."""
+        """Return constants and options of one kernel."""
         config, batch_size = self.config, self.batch_size
         shared: dict[str, object] = {"num_warps": config.warps, "maxnreg": config.registers}
         decode: dict[str, object] = {"BLOCK_B": config.decoded_for(batch_size)} | shared
@@ -133,7 +133,7 @@ _OPTIONS = {"num_warps", "num_stages", "maxnreg"}
 
 
 def parameters(kernel: str) -> list[str]:
-    """The names of a kernel's parameters, in their order."""
+    """Return the names of a kernel's parameters in order."""
     return list(getattr(kernels, kernel).arg_names)
 
 

@@ -80,7 +80,7 @@ class Population:
         #: Slots of one tile that take many steps in a launch.
         self.chained = TileSchedule(k, t, self.device) if self.shape.chains else None
         self.measuring = TileSchedule(k, t, self.device)
-        #: Of the slots that train step by step; None if there are none.
+        #: Kinds of the slots that train step by step; None if there are none.
         self.kinds: SlotKinds | None = None
 
     def assign_training(self, places: Sequence[Place]) -> None:
@@ -154,7 +154,7 @@ class Population:
             self._launch(kernel, arguments)
 
     def train_chain(self, n_steps: int) -> None:
-        """Take so many steps of the slots of one tile, where they do without launches between."""
+        """Take several steps of the slots of one tile in one launch."""
         if self.chained is None:
             return
         arguments = self.training_arguments(self.chained)
@@ -186,7 +186,7 @@ class Population:
             self._launch(kernel, arguments)
 
     def measure(self, images: Images, step: Callable[[], None], *, summarise: bool) -> Measured:
-        """Measure all of the images, a step for each batch; if told, sum up the weights too."""
+        """Measure all of the images, a step for each batch; if asked, sum up the weights too."""
         arrays = self.arrays
         for tensor in (
             *(arrays.page, arrays.sums, arrays.class_squares),
@@ -202,7 +202,7 @@ class Population:
         return Measured(arrays.report.clone(), arrays.class_squares.clone())
 
     def reconstruct(self, images: Images, slots: Sequence[int]) -> Tensor:
-        """Return images as slots that are measured give them back, (slots, n, D)."""
+        """Return reconstructions of images by slots in measurement, (slots, n, D)."""
         self.arrays.page.fill_(-1)
         parts = []
         for _ in range(self._n_batches(images)):

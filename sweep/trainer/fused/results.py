@@ -1,4 +1,4 @@
-"""What the host makes of a slot's numbers: metrics, pictures, saved weights, words for divergence.
+"""Results from a slot's numbers: metrics, pictures, saved weights, reasons of divergence.
 
 Everything here is computed from copies on the CPU: reading the device would wait for the epoch that
 it works on. Notation: K slots, D inputs, S seeds of a trial, C classes.
@@ -84,7 +84,7 @@ def _entropy(row: Row, config: TrialConfig, n_pixels: int) -> float | None:
 def divergence(
     trial: FusedTrial, metrics: tuple[EpochMetrics, ...], rows: Row, epoch: int
 ) -> str | None:
-    """Say in words what is no longer finite, for the first seed with such a number."""
+    """Describe what is no longer finite, for the first seed with such a number."""
     for seed, one, row in zip(trial.spec.seeds, metrics, rows, strict=True):
         if (reason := _not_finite(one, row)) is not None:
             of_seed = f" (seed {seed})" if len(metrics) > 1 else ""

@@ -1,4 +1,4 @@
-"""A slot's weights as the device has them: what belongs to a hidden unit in a row."""
+"""A slot's weights in the device's layout: one row per hidden unit."""
 
 from typing import NamedTuple
 

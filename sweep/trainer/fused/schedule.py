@@ -1,4 +1,4 @@
-"""Which tiles and slots a launch works on."""
+"""Tiles and slots that a launch works on."""
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -14,7 +14,7 @@ _ALIGNED = 4
 
 
 class SlotKinds(Enum):
-    """Which slots there are, by their tiles: one, or several."""
+    """Kinds of slots in a schedule: of one tile, of several tiles, or both."""
 
     SINGLE_TILE = "single tile"
     SEVERAL_TILES = "several tiles"
@@ -32,7 +32,7 @@ def kinds_of(places: Iterable[Place]) -> SlotKinds | None:
 
 
 def share_out(places: Sequence[Place], n_groups: int, group_slots: int) -> list[list[Place]]:
-    """Divide places into groups of about as many tiles, and at most so many slots each.
+    """Divide places into groups of about as many tiles, with a limited number of slots each.
 
     The widest place goes first, always to the group with the fewest tiles.
     """

@@ -1,4 +1,4 @@
-"""The self-check: whether this device computes what the reference trainer computes.
+"""The self-check: compare the fused with the reference trainer on this device.
 
 A card, driver or compiler that the kernels have never run on could give wrong numbers silently. So
 before a study trusts a device, its worker trains a few small trials with both trainers, on random
@@ -59,7 +59,7 @@ TOLERANCES = {
 class Difference(NamedTuple):
     """One number that both trainers computed for one trial, compared."""
 
-    #: Of products: "ieee" or "tf32".
+    #: Precision of products: "ieee" or "tf32".
     precision: str
     trial: TrialSpec
     #: "val_mse", "encoder_weight", …

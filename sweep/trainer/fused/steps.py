@@ -11,7 +11,7 @@ from sweep.trainer.fused.schedule import SlotKinds
 
 
 class TrainingSteps:
-    """Steps of whatever slots a population trains; captured once, before the first is at work."""
+    """Training steps of a population, captured once, before its first slot is in use."""
 
     def __init__(self, population: Population, device: torch.device, timer: DeviceTimer) -> None:
         self._population, self._device, self._timer = population, device, timer

@@ -26,7 +26,7 @@ def rows_of(config: TrialConfig, steps_per_epoch: int) -> TableRows:
 
 
 def check(config: TrialConfig) -> None:
-    """Raises ValueError for what the reference trainer refuses."""
+    """Raise ValueError for a configuration that the reference trainer refuses."""
     if config.loss is Loss.BCE and config.output is not Output.SIGMOID:
         raise ValueError(f"loss bce needs output sigmoid, not {config.output}.")
 

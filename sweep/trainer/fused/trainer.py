@@ -65,9 +65,9 @@ class Launched:
     test: Measured | None
     #: The strip as the first seed of each of ``last`` gives it back, (trials, images, D).
     reconstructions: Tensor | None
-    #: When the device is done; None where launching is doing.
+    #: Event at which the device is done; None on a CPU, where a launch returns when it is done.
     done: torch.cuda.Event | None
-    #: Of the training, validation and test steps.
+    #: Device time of the training, validation and test steps.
     time: DeviceTime
 
     def wait(self) -> float:

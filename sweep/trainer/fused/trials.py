@@ -18,13 +18,13 @@ Row = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tested:
-    """A trial's measurements on the test set, as they came from the device."""
+    """A trial's raw measurements on the test set."""
 
     #: (S, N_REPORT)
     report: Row
     #: (S, C)
     class_squares: Row
-    #: (images of the strip, D) of the first seed.
+    #: Reconstructions (images of the strip, D) of the first seed.
     reconstructions: Tensor
 
 
@@ -34,15 +34,15 @@ class FusedTrial(ActiveTrial):
 
     #: One a seed.
     places: tuple[Place, ...]
-    #: Being drawn, one a seed: first weights, until they are written, and the next epoch's orders.
+    #: Draws in progress, one per seed: initial weights until written, and the next epoch's orders.
     first_weights: list["Future[RowWeights]"] = field(default_factory=list)
     orders: list["Future[None]"] = field(default_factory=list)
     metrics: list[tuple[EpochMetrics, ...]] = field(default_factory=list)
     diagnostics: tuple[Diagnostics, ...] = ()
     tested: Tested | None = None
-    #: Its last ones, one a seed, on the CPU; it has no place any more then.
+    #: Final weights, one per seed, on the CPU; set once its place is freed.
     last_weights: list[RowWeights] | None = None
-    #: When they are complete; None on a CPU.
+    #: Event at which their copy is complete; None on a CPU.
     weights_copied: torch.cuda.Event | None = None
 
     @property

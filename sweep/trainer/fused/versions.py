@@ -1,4 +1,4 @@
-"""What compiles the kernels: Triton, and NVIDIA's assembler ptxas, which comes with it.
+"""Versions of the kernels' compilers: Triton, and NVIDIA's assembler ptxas, which comes with it.
 
 Recorded with each run: an assembler has been the cause of wrong numbers more than once
 (docs/performance.md, "Known risks").
@@ -23,7 +23,7 @@ def compiler_versions(device: torch.device) -> tuple[str, str | None]:
 
 
 def is_interpreted() -> bool:
-    """Whether kernels run in Triton's interpreter, on the CPU, as tests have them."""
+    """Whether kernels run in Triton's interpreter on the CPU, for tests."""
     return bool(triton.knobs.runtime.interpret)
 
 
