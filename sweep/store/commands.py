@@ -10,7 +10,7 @@ from sweep.errors import CorruptValueError
 from sweep.names import CommandKind
 from sweep.store import revisions
 from sweep.store.clock import now
-from sweep.store.column_types import located
+from sweep.store.column_types import locate_corruption
 from sweep.store.engine import writing
 from sweep.store.lookup import snapshot
 from sweep.store.schema import sweep_commands
@@ -61,7 +61,7 @@ def waiting(engine: Engine, study_id: int) -> list[Command]:
 def _read(connection: Connection, command_id: int) -> Command:
     query = select(sweep_commands).where(sweep_commands.c.command_id == command_id)
     try:
-        with located(connection):
+        with locate_corruption(connection):
             row = connection.execute(query).one()
     except CorruptValueError as error:
         problem = f"{error.place}: {error.why}"
