@@ -1,4 +1,4 @@
-"""An attacker's day as a program: inputs that nobody means well, each answered as documented.
+"""Hostile inputs for the dashboard and the store; each must be answered as documented.
 
     pip install -c constraints.txt -e '.[bench]'
     python -m benchmarks.abuse --inputs 20000 --seed 0
@@ -38,7 +38,7 @@ from sweep.store.engine import Engine, connect
 from sweep.store.migrate import initialise
 
 STUDY = "study"
-#: In the place of a value, a component that a page must never build.
+#: Mappings that a page must never build a component from.
 PLANTED: Mapping[str, Any] = {
     "namespace": "dash_html_components",
     "type": "Iframe",
@@ -48,7 +48,7 @@ PLANTED: Mapping[str, Any] = {
 
 # --- requests -------------------------------------------------------------------------------------
 
-#: Texts that mean something to somebody on the way.
+#: Texts with a special meaning to some layer.
 TEXTS = (
     *("", " ", "study", "small", "7", "-1", "0", "999999999999", "1e400", "NaN", "null", "٣"),
     *("..", "../../etc/passwd", "%2e%2e", "a\0b", "a\nb", "a\r\nX: y", "\x1b]0;t\x07", "\u202e"),
@@ -102,7 +102,7 @@ HEADER_VALUES = (
     ),
     *("100-continue", "_csrf_token=x", "127.0.0.1", "[::1", "evil.example", "\x7f", "a" * 70_000),
 )
-#: What a dashboard may answer: all but errors of its own, and 503 of a database that is well.
+#: Statuses that a dashboard may answer: neither server errors nor 503, as the database is intact.
 EXPECTED = {200, 204, 206, 301, 304, 308, 400, 401, 403, 404, 405, 413, 415, 416, 417, 431, 501}
 
 
@@ -112,7 +112,7 @@ def requests_read_only(task: Task) -> Outcome:
 
 
 def requests_editable(task: Task) -> Outcome:
-    """The same against one that may write."""
+    """Fuzzed requests against a dashboard with ``--allow-edit``."""
     return _requests(task, allow_edit=True)
 
 
@@ -190,7 +190,7 @@ _Told = tuple[str, float, str | None]
 
 
 class _Attacker:
-    """Knows a dashboard's pages and token, and asks for what no page asks for."""
+    """Client with a dashboard's pages and token that sends requests that no page sends."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -229,7 +229,7 @@ class _Attacker:
         return chance.choice(METHODS), target, b"", {}
 
     def _page_address(self, chance: random.Random) -> tuple[str, str, bytes, Mapping[str, str]]:
-        """The callback that every page comes by, with a fuzzed address."""
+        """Call the callback that renders every page, with a fuzzed address."""
         body = deepcopy(self._bodies[0])
         values = {"pathname": _changed_path(chance), "search": f"?{chance.choice(PARAMETERS)}="}
         values["search"] += quote(_text(chance))
@@ -250,7 +250,7 @@ class _Attacker:
     def send(
         self, method: str, target: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[Answer | None, str, float, str | None]:
-        """Send a request byte by byte as it is given; the answer, its status, and its faults."""
+        """Send a request's bytes unchanged; return the answer's status and faults."""
         given = {"Host": f"127.0.0.1:{self._port}", "Connection": "close", **headers}
         if body or method == "POST":
             given.setdefault("Content-Length", str(len(body)))
@@ -297,7 +297,7 @@ def _unchunked(body: bytes) -> bytes:
 
 
 def _fault(received: bytes) -> str | None:
-    """What is wrong with an answer, if anything."""
+    """Return what is wrong with an answer, if anything."""
     answer, status = _read(received)
     if answer is None:
         is_closed = received in (b"", _CONTINUE)
@@ -362,7 +362,7 @@ KINDS: Mapping[str, tuple[Callable[[Task], Outcome], float]] = {
 
 
 def main() -> None:
-    """Try all kinds and print what came of each."""
+    """Try all kinds and print the outcome of each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""Which inputs benchmarks.abuse tries, and what came of them: shared by its parts."""
+"""Inputs and outcomes of benchmarks.abuse, shared by its parts."""
 
 import random
 import time
@@ -13,7 +13,7 @@ SLOW_SECONDS = 5.0
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What came of the inputs of one kind."""
+    """Outcome of the inputs of one kind."""
 
     inputs: int = 0
     #: One line each; a number as ``--only`` takes it comes first.

@@ -37,13 +37,13 @@ from sweep.store.artifacts import artifact_folder, read_artifact, remove_artifac
 from sweep.store.engine import Engine, connect, writing
 from sweep.store.migrate import initialise
 
-#: Two studies: what is written about the first leaves the second alone.
+#: Two studies: a corrupt value of the first must not affect the second.
 BROKEN, WHOLE = "study", "whole"
 
 # --- rows of the database -------------------------------------------------------------------------
 
 DEEP = "[" * 50_000
-#: What somebody may write into a cell, SQLite's types and all.
+#: Values written into cells, of all of SQLite's types.
 CELLS: tuple[Any, ...] = (
     *(0, -1, 1, 7, 2**63 - 1, -(2**63), 0.0, -1.5, 1e300, float("inf"), float("-inf"), 5e-324),
     *("", " ", "x", "study", "null", "true", "NaN", "[]", "{}", "[1]", '["x"]', "7", "1e999", DEEP),
@@ -54,7 +54,7 @@ CELLS: tuple[Any, ...] = (
     *("COMPLETE", "a/b", "2026-01-01 00:00:00.000000", "0001-01-01 00:00:00.000000"),
     *(b"", b"\xff\x00", b"x" * 1000, b"\x89PNG\r\n\x1a\n"),
 )  # fmt: skip
-#: In the place of a JSON value: a component that a page must never build, and others.
+#: JSON values written in the place of others, such as a component that no page may build.
 LEAVES: tuple[Any, ...] = (
     *(None, True, 0, -1, 1.5, 1e308, 10**30, "", "x", [], {}, [[]], {"a": 1}, ["x", 1]),
     {"namespace": "dash_html_components", "type": "Iframe", "props": {"id": "planted"}},
@@ -71,24 +71,24 @@ PAGES = ("/", *(f"/study/study{p}" for p in ("", "/why", "/trials", "/trials/7",
 
 
 class Cell(NamedTuple):
-    """A place in the database, and what is to stand there."""
+    """A cell of the database and the value to write."""
 
     table: str
     column: str
-    #: SQL that says which rows.
+    #: SQL condition that selects the rows.
     where: str
     value: Any
 
 
 def rows(task: Task) -> Outcome:
-    """A value that nothing of ours writes in a cell; then a command, or a page, is asked for."""
+    """Corrupt a cell, then run a command or load a page."""
     outcome = Outcome()
     template = task.folder / "template.db"
     _filled(template).dispose()
     places = list(_places(template))
     with fuzz.surroundings():
         for number in task:
-            # A folder of its own: what commands left open holds on to its file.
+            # In a folder of its own, since connections that commands left open keep the file.
             with tempfile.TemporaryDirectory(dir=task.folder) as folder, contextlib.chdir(folder):
                 Path("study.db").write_bytes(template.read_bytes())
                 _try_cell(outcome, number, task.random(number), places)
@@ -115,7 +115,7 @@ def _try_cell(
 
 
 def _filled(path: Path) -> Engine:
-    """Something in every table."""
+    """Fill every table."""
     engine = connect(make_url(f"sqlite:///{path}"))
     initialise(engine)
     study_id = add_study(engine, BROKEN, 12)
@@ -221,7 +221,7 @@ def _page(dice: random.Random) -> tuple[str, str | None]:
 
 
 def files(task: Task) -> Outcome:
-    """A file of a kind that we read, changed; reading it gives a value or one of our errors."""
+    """Corrupt a file of some kind; reading it must return a value or raise a SweepError."""
     outcome = Outcome()
     os.chdir(task.folder)
     kinds = list(FILES)

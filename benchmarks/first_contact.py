@@ -1,4 +1,4 @@
-"""The first minutes with a GPU: is the fused trainer right on it, how fast, and what to do next.
+"""Check the fused trainer on a new GPU: correctness, speed, and recommendations.
 
     python -m benchmarks.first_contact              # the first call, 9.5 minutes
     python -m benchmarks.first_contact --call 2     # variants of the kernels, counters, races
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def has_gpu() -> bool:
-    """Whether torch can use one; asked in another process, so that this one keeps none busy."""
+    """Whether torch can use a GPU; asked in another process, so that this one holds none."""
     code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
     return subprocess.run([sys.executable, "-c", code]).returncode == 0
 
@@ -59,7 +59,7 @@ def has_gpu() -> bool:
 def run_stages(
     stages: Sequence[Stage], folder: Path, seconds: float, *, smoke: bool
 ) -> list[Outcome]:
-    """Run stages one after the other, whatever becomes of each; how they ended."""
+    """Run stages in order, also after failures; return their outcomes."""
     folder.mkdir(parents=True, exist_ok=True)
     begun, outcomes = time.perf_counter(), []
     for stage in stages:

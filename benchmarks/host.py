@@ -1,4 +1,4 @@
-"""What a trial of the fused trainer costs the thread that feeds the device.
+"""Measure the CPU time per trial of the thread that feeds the device.
 
     TRITON_INTERPRET=1 python -m benchmarks.host
 
@@ -46,7 +46,7 @@ CPU = torch.device("cpu")
 EPOCHS = 5
 PARTS = ("admit", "launch", "collect", "results")
 
-#: The device: it takes no time.
+#: Stand-in for a device that takes no time.
 NOWHERE = torch.device("meta")
 
 
@@ -121,7 +121,7 @@ def measure(data: DeviceData, width: int, n: int, sizes: Sizes) -> dict[str, flo
 
 
 def _short(spec: TrialSpec) -> TrialSpec:
-    """Like most trials: not among the best, so it sends neither weights nor pictures."""
+    """A typical trial, not among the best: it sends neither weights nor pictures."""
     return replace(
         spec,
         config=replace(spec.config, epochs=EPOCHS),

@@ -1,4 +1,4 @@
-"""Each kernel of a training step, alone: is it right, and how long does it take?
+"""Check and time each kernel of a training step alone.
 
     python -m benchmarks.kernels 32 128 784 mix
 
@@ -195,7 +195,7 @@ class Prepared:
 
 
 def microseconds(do: Callable[[], None], n: int, device: torch.device) -> float:
-    """How long it takes once, where it is done n times in a graph; on a CPU once, without one."""
+    """Time of one launch, from a graph of n launches; on a CPU of a single one without a graph."""
     if device.type != "cuda":
         begun = time.perf_counter()
         do()

@@ -1,4 +1,4 @@
-"""What a browser asks of a dashboard, without a browser: a page, then each callback on it.
+"""Client that requests a dashboard's page and each of its callbacks, as a browser does.
 
 Tests and ``benchmarks.abuse`` send it through Flask's test client or over HTTP.
 """

@@ -1,4 +1,4 @@
-"""Whole commands on a CPU, side by side: ``sweep start`` and the script that it saves writing.
+"""Time whole commands on a CPU: ``sweep start`` and the plain script that it replaces.
 
     python -m benchmarks.plain
     python -m benchmarks.plain --fields quickstart --rounds 3 --agree
@@ -187,7 +187,7 @@ def gflops(side: Side, split: tuple[float, int, int | None], images: Images) -> 
 
 
 def mm_gflops() -> float:
-    """What torch.mm reaches on all cores: the best of a few tries of MM_SECONDS."""
+    """Speed of torch.mm on all cores: the best of a few tries of MM_SECONDS."""
     torch.set_num_threads(n_cores())
     images, weights = torch.rand(BATCH_SIZE, 784), torch.rand(784, 784)
     out = torch.empty(BATCH_SIZE, 784)

@@ -1,4 +1,4 @@
-"""The sweep of a good engineer who has Optuna and PyTorch, and not `sweep`.
+"""A plain sweep script with Optuna and PyTorch, without ``sweep``.
 
     python benchmarks/plain_study.py images.npz configurations.json sqlite:///plain.db
 

@@ -1,4 +1,4 @@
-"""Where the time of a `sweep start` goes before its first trained step, and after its last one.
+"""Measure the time of a `sweep start` before its first trained step and after its last one.
 
     python -m benchmarks.startup
     python -m benchmarks.startup --trials 4 --rounds 3 --options --workers 1
@@ -29,7 +29,7 @@ QUICKSTART = ROOT / "studies" / "quickstart.toml"
 N_STEPS = 43
 MOST_SECONDS = 4.0
 
-#: What is told of a run, in this order, by the mark that stands for it.
+#: Reported points of a run in this order, each with its mark.
 POINTS = {
     "loaded:sweep.cli.application": "command line loaded",
     "loaded:sweep.studyfile": "study files can be read",

@@ -1,4 +1,4 @@
-"""Are a population's numbers the same bits every time, with other work on the card?
+"""Check that a population's numbers are bitwise reproducible with other work on the card.
 
     python -m benchmarks.stress --repeats 300
 
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def make_load(device: torch.device) -> Callable[[int], None]:
-    """Other work for the card: so many matrix products, in a stream of their own."""
+    """Other work for the card: matrix products in a stream of their own."""
     if device.type != "cuda":
         return lambda n: None
     stream = torch.cuda.Stream(device)

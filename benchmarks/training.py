@@ -157,7 +157,7 @@ def _contest(
 def _run_group(
     field: str, names: Sequence[str], group: Group, options: argparse.Namespace
 ) -> dict[str, Timed | str]:
-    """Whatever the group measured before it ended; a reason for the rest."""
+    """Return what the group measured before it ended, and a reason for the rest."""
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder, "results")
         results.touch()

@@ -1,4 +1,4 @@
-"""Which configuration of the kernels is fastest: each beside the default, on the same card.
+"""Time each configuration of the kernels beside the default, on the same card.
 
     python -m benchmarks.variants 32 784 mix
 
@@ -80,7 +80,7 @@ N_EPOCHS = 4
 
 
 class Trained(NamedTuple):
-    """What a population came to."""
+    """Times and numbers of a population."""
 
     #: Of all trials after their first epoch, on the CPU.
     weights: list[Tensor]
@@ -133,7 +133,7 @@ def train(
 
 
 def compare(trained: Trained, default: Trained) -> dict[str, object]:
-    """What a record says of a variant beside the default."""
+    """Record of a variant beside the default."""
     pairs = list(zip(trained.losses, default.losses, strict=True))
     return {
         "step_us": trained.step_us,

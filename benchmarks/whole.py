@@ -1,4 +1,4 @@
-"""What a user waits for: a worker's first epoch, a worker's 1,000 trials, a study of them.
+"""Time a worker's first epoch, a worker's 1,000 trials, and a study of them.
 
     python -m benchmarks.whole first-epoch worker study
 
@@ -248,7 +248,7 @@ class Supply:
         self._busy: float | None = None
 
     def hear(self, event: Event) -> None:
-        """Take an event of the worker, and answer it."""
+        """Handle an event of the worker."""
         match event:
             case Ready(room=room):
                 self._begun = time.perf_counter()

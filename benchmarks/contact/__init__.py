@@ -1,4 +1,4 @@
-"""The stages of ``benchmarks.first_contact``, and what it makes of their results.
+"""Stages of ``benchmarks.first_contact``, and the evaluation of their results.
 
     stages        which there are, in their order, and how long each may take
     running       a stage in a process of its own, with a time limit and a file of its own

@@ -1,4 +1,4 @@
-"""What the figures show, and what to do then.
+"""Rules that turn figures into findings with recommendations.
 
 A finding is a sentence, a rule over the records of the stages, and advice. A rule says seen, not
 seen, or not measured, and the figures that decided it.
@@ -22,7 +22,7 @@ class Sighting(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """What a rule found."""
+    """Result of a rule."""
 
     sighting: Sighting
     #: The figures, in a few words.
@@ -31,12 +31,12 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something that the figures may show."""
+    """A possible finding."""
 
     what: str
     then: str
     rule: Rule
-    #: Whether nothing else is worth measuring before it is mended.
+    #: Whether it has to be fixed before anything else is measured.
     stops: bool = False
 
 

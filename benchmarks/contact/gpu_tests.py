@@ -1,4 +1,4 @@
-"""The tests that need a GPU, with what keeps them from running on a bare machine switched off."""
+"""Run the tests marked ``gpu`` with settings that work on a bare machine."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""What a machine has that the other stages ask for, and what it lacks."""
+"""Check a machine for the tools and packages that the other stages need."""
 
 import importlib.metadata
 import importlib.util
@@ -14,7 +14,7 @@ from benchmarks.records import Records
 
 #: Every stage needs these.
 NEEDED = ("torch", "triton", "numpy", "psutil", "safetensors", "PIL", "scipy")
-#: What else some stage asks for, and which.
+#: Packages that some stages need, and which stages.
 OPTIONAL = {
     "jax": "peers",
     "torchvision": "the tutorial's loop",

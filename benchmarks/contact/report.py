@@ -41,7 +41,7 @@ def write_report(records: Sequence[Record]) -> Iterator[str]:
 
 
 def section(title: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
-    """A title and what is below it; nothing where nothing is."""
+    """A title with lines below it; nothing without lines."""
     if lines := list(lines):
         yield from (f"== {title}", "", *lines, "")
 
@@ -168,7 +168,7 @@ def _variant(record: Record | None) -> str:
 
 
 def finding_lines(evidence: Sequence[tuple[Finding, Evidence]]) -> Iterator[str]:
-    """All of them: what was looked for, whether it was seen, by which figures, what to do then."""
+    """List all findings: whether each was seen, by which figures, and what to do."""
     for finding, (sighting, figures) in evidence:
         said = f" ({figures})" if figures else ""
         yield f"[{sighting}] {finding.what}{said}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.contact.stages import Stage
 from benchmarks.records import Records
 
-#: Of a stage's output, what is kept beside its results.
+#: Characters of a stage's output that are kept with its results.
 _KEPT_CHARACTERS = 4_000
 #: At smoke sizes the interpreter on a busy CPU is what takes time.
 _SMOKE_SECONDS = 200.0
@@ -41,7 +41,7 @@ class Ended:
 
 
 def run_stage(stage: Stage, folder: Path, *, seconds_left: float, smoke: bool) -> Ended:
-    """Run a stage; its results and how it ended are in ``folder/NAME.jsonl``, whatever happens."""
+    """Run a stage; its results and outcome are in ``folder/NAME.jsonl``, even after a failure."""
     results = folder / f"{stage.name}.jsonl"
     results.unlink(missing_ok=True)
     results.touch()
@@ -73,7 +73,7 @@ def _command(stage: Stage, results: Path, smoke: bool) -> list[str]:
 
 
 def _run(command: list[str], output: int, limit: float) -> tuple[Outcome, int | None]:
-    """In a process group of its own, so that whatever it started ends with it."""
+    """Start it in a process group of its own, so that its children end with it."""
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         command,

@@ -15,7 +15,7 @@ class Stage:
     """A process that measures something."""
 
     name: str
-    #: What it answers, in a few words.
+    #: Short description.
     answers: str
     call: int
     #: At most; less where the call has less left.

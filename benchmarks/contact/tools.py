@@ -27,7 +27,7 @@ def find(records: Records, tool: str) -> str:
 def run(
     command: Sequence[str], *, limit: float, environment: Mapping[str, str] | None = None
 ) -> str:
-    """What a command printed, up to where it ended or was killed with all that it had started."""
+    """Run a command; return its output. After the time limit it is killed with its children."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What a contestant is: how it starts, what it needs, and how it is timed."""
+"""Interface of a contestant: how it starts, its requirements, and how it is timed."""
 
 import importlib.util
 from collections.abc import Callable, Sequence

@@ -29,7 +29,7 @@ class FusedEpochs:
 
     @property
     def device_seconds(self) -> float:
-        """How long the device has worked on the epochs that were collected."""
+        """Device time of the collected epochs, seconds."""
         return self.trainer.trained_seconds
 
     def __call__(self, _: Tensor | None) -> list[float]:
@@ -109,7 +109,7 @@ def make_population(
 
 
 def default_config(device: torch.device) -> KernelConfig:
-    """What a worker on this device has; the interpreter's where there is no GPU."""
+    """Configuration that a worker on this device uses; the interpreter's without a GPU."""
     return KernelConfig() if device.type == "cuda" else INTERPRETED
 
 
@@ -119,6 +119,6 @@ def admit(trainer: FusedTrainer, trial: TrialSpec) -> None:
 
 
 def _ending(trial: TrialSpec, epochs: int) -> TrialSpec:
-    """Not among the best, like most: it sends neither weights nor pictures."""
+    """A typical trial, not among the best: it sends neither weights nor pictures."""
     config = replace(trial.config, epochs=epochs)
     return replace(trial, config=config, keep_weights_below=0.0, keep_pictures_below=0.0)

@@ -50,7 +50,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 
 def tutorial(trial: TrialSpec, data: DeviceData, device: torch.device, n_workers: int) -> Epoch:
-    """The loop that everyone writes first."""
+    """The usual PyTorch training loop."""
     config, order = trial.config, []  # type: tuple[TrialConfig, list[int]]
     pictures = Pictures(data.train.reshape(-1, data.height, data.width).cpu())
     loader = DataLoader(
