@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from sweep.coordinator.question import Question
-from sweep.errors import StoreError
+from sweep.errors import CorruptValueError, StoreError
 from sweep.store.usage import Usage
 
 READ_SECONDS = 0.5
@@ -28,9 +27,14 @@ class Spending:
         time_now = time.monotonic()
         if may_read and time_now - self._tried_at >= READ_SECONDS:
             self._tried_at = time_now
-            with suppress(StoreError):  # the next flush will tell
-                if (usage := self._read.put()) is not None:
-                    self._last, self._read_at = usage, time_now
+            try:
+                usage = self._read.put()
+            except CorruptValueError:
+                raise  # it stays so, and the budget would never be used up
+            except StoreError:
+                usage = None  # the next flush will tell
+            if usage is not None:
+                self._last, self._read_at = usage, time_now
         if self._read_at == float("-inf"):
             return self._last
         since = time_now - self._read_at

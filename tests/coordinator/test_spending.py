@@ -1,7 +1,9 @@
 """What a study has used, between two looks at the database and while there is none."""
 
+import pytest
+
 from sweep.coordinator.spending import Spending
-from sweep.errors import StoreError
+from sweep.errors import CorruptValueError, StoreError
 from sweep.store.usage import Usage
 
 
@@ -25,3 +27,11 @@ def test_one_that_refuses_leaves_what_was_known() -> None:
         raise StoreError("connection refused")
 
     assert Spending(read).now() == Usage()
+
+
+def test_a_broken_value_is_told_rather_than_counted_as_nothing_used() -> None:
+    def read() -> Usage:
+        raise CorruptValueError("sweep_workers.started_at", "should be a number, found 'x'")
+
+    with pytest.raises(CorruptValueError, match="started_at"):
+        Spending(read).now()
