@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.abuse import KINDS, SLOW_SECONDS, Outcome, Task, _fault
+from benchmarks.abuse import KINDS, _fault
+from benchmarks.abuse_outcome import SLOW_SECONDS, Outcome, Task
 
 
 def answer(status: int, body: bytes, kind: str = "text/html") -> bytes:
