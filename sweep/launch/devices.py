@@ -10,22 +10,33 @@ from sweep.errors import DeviceError, UsageError
 #: In `nvidia-smi -L`: a card with its index, and below it the parts that MIG makes of it.
 _CARD = re.compile(r"GPU (\d+): .*\(UUID: (GPU-[\w-]+)\)")
 _PART = re.compile(r"\s+MIG .*\(UUID: (MIG-[\w/-]+)\)")
+#: For nvidia-smi, which takes seconds where the driver has to be loaded first.
+_ANSWER_SECONDS = 30
 
 
 def visible_gpus() -> list[str]:
-    """Identifiers of the GPUs in sight, each fit for CUDA_VISIBLE_DEVICES."""
+    """Identifiers of the GPUs in sight, each fit for CUDA_VISIBLE_DEVICES.
+
+    Raises DeviceError where nvidia-smi hangs.
+    """
     narrowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if narrowed is not None:
         return [gpu.strip() for gpu in narrowed.split(",") if gpu.strip() not in ("", "-1")]
     if shutil.which("nvidia-smi") is None:
         return []
-    answer = subprocess.run(
-        ["nvidia-smi", "-L"],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", "-L"],
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DeviceError(
+            f"nvidia-smi gave no answer within {_ANSWER_SECONDS} s: the driver or a GPU hangs. "
+            "`--gpus cpu` trains on the CPU."
+        ) from error
     return _listed(answer.stdout) if answer.returncode == 0 else []
 
 

@@ -102,6 +102,20 @@ def listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
+def test_an_nvidia_smi_that_hangs_is_no_device(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("sweep.launch.devices._ANSWER_SECONDS", 0.1)
+    with pytest.raises(DeviceError, match="nvidia-smi gave no answer within 0.1 s"):
+        choose_devices(None, 1)
+    assert choose_devices("cpu", 1) == ["cpu"]
+
+
 @pytest.mark.usefixtures("listed")
 def test_the_parts_of_a_divided_card_are_devices_and_the_card_is_not() -> None:
     assert choose_devices("all", 1) == [*PARTS, "1"]
