@@ -103,15 +103,16 @@ Each is counted in the database, over all workers and resumes:
 - `trials`: trials that finished, however they ended, reused ones too.
 - `max_failures`: trials that could not be trained, those of former runs too. Ends as `max_seconds`
   does, with exit code 6; `sweep resume NAME --set budget.max_failures=20` goes on.
-- `max_seconds`: time for which a coordinator held the study, pauses included. Of one that was
-  killed, until its last sign of life, at most 7.5 s before. At the end, trials in training leave
-  after their epoch, and wait.
+- `max_seconds`: time for which a coordinator held the study, pauses included; for a killed one,
+  until its last heartbeat, at most 7.5 s before. At the end, trials in training leave after their
+  epoch, and wait.
 - `max_gpu_hours`: for each GPU, time from the start of a worker on it to its end; several workers
   on one count once, CPUs not at all. Ends as `max_seconds` does.
 - `target_value`: the best value of a COMPLETE trial that is not marked invalid. No trial is handed
   out after it; those handed out before go on to their end.
-- `plateau_trials` and `plateau_improvement`: by how much the best value fell in the last so many
-  finished trials, in the order in which they finished; one that is not COMPLETE improves nothing.
+- `plateau_trials` and `plateau_improvement`: ends when the best value fell by less than
+  `plateau_improvement` in the last `plateau_trials` finished trials, in the order in which they
+  finished; one that is not COMPLETE improves nothing.
   Ends as `target_value` does.
 - `max_trial_seconds`: a trial's `train_seconds`, which is the mean over its seeds and, of a
   population, its share of the device's time. It leaves after the epoch that follows the one that
@@ -220,7 +221,7 @@ MEANINGS: dict[type[StrEnum], dict[StrEnum, str]] = {
     Sampler: {
         Sampler.TPE: "learns from finished trials where good ones lie; the default",
         Sampler.OPTUNA_TPE: "Optuna's `TPESampler()` as it is, to compare `tpe` with",
-        Sampler.RANDOM: "draws each trial anew",
+        Sampler.RANDOM: "draws each trial independently",
         Sampler.GRID: "every combination, settings under `when` too; ranges need a `step`",
         Sampler.QMC: "a low-discrepancy sequence: more even than random",
         Sampler.CMAES: "an evolution strategy for numbers (extra `samplers`)",

@@ -45,7 +45,7 @@ EXIT_CODES = {
     11: "a trial came out otherwise when it was trained again (`sweep verify`)",
     12: "something is wrong with a study and not mended (`sweep doctor NAME`)",
     130: "interrupted",
-    141: "nobody reads the output any more: its pipe is closed",
+    141: "the reader of the output has closed its pipe",
 }
 
 _EPILOG = "\n".join(

@@ -29,7 +29,7 @@ def floors(
         int, typer.Option(min=0, max=LARGEST, help="Seed of that split, as in study files.")
     ] = 0,
     train_limit: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST, help="At most so many training images.")
+        int | None, typer.Option(min=1, max=LARGEST, help="Maximum number of training images.")
     ] = None,
     as_json: Json = False,
 ) -> None:

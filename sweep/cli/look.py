@@ -78,7 +78,7 @@ def best(
 ) -> None:
     """Show a study's best trials; with several objectives, its Pareto set.
 
-    Only complete trials that nobody marked invalid. Chosen by the validation error (val_mse); the
+    Only complete trials that are not marked invalid. Chosen by the validation error (val_mse); the
     test columns report, they do not choose.
     """
     from sweep.store import read
@@ -146,7 +146,7 @@ def trials(
     ] = "number",
     desc: Annotated[bool, typer.Option("--desc", help="Highest first.")] = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST, help="At most so many trials.")
+        int | None, typer.Option(min=1, max=LARGEST, help="Maximum number of trials.")
     ] = None,
     valid: Annotated[bool, typer.Option("--valid", help="Leave out invalid trials.")] = False,
     storage: Storage = None,

@@ -100,7 +100,7 @@ WebhookOption = Annotated[
         metavar="URL",
         help="Tell this address of each new best, the failure limit and the end; "
         "SWEEP_WEBHOOK_SECRET signs.",
-        show_default="SWEEP_WEBHOOK, else nobody",
+        show_default="SWEEP_WEBHOOK, else none",
     ),
 ]
 Set = Annotated[

@@ -39,7 +39,7 @@ def ties(
             "-n",
             min=2,
             max=50,
-            help="Compare so many of the best trials, by the study's own seeds.",
+            help="Number of best trials to compare by the study's own seeds.",
             show_default="10, where nothing was trained again",
         ),
     ] = None,

@@ -258,7 +258,7 @@ class MessageHandler:
         self._book.event(
             "population halved",
             f"from {before.slots:,} slots and {before.rows:,} rows to {room.slots:,} and "
-            f"{room.rows:,}; {len(event.put_back):,} trials begin anew: {event.reason}",
+            f"{room.rows:,}; {len(event.put_back):,} trials start again: {event.reason}",
             worker=worker.name,
         )
         worker.take_room(room)

@@ -40,7 +40,7 @@ HELP = {
     "sweep_worker_utilisation_ratio": "Utilisation of the worker's GPU, as its driver tells.",
     "sweep_worker_memory_used_bytes": "Memory in use on the worker's device.",
     "sweep_worker_memory_total_bytes": "Memory of the worker's device.",
-    "sweep_worker_seen_timestamp_seconds": "When the worker last gave a sign of life.",
+    "sweep_worker_seen_timestamp_seconds": "When the worker last sent a heartbeat.",
 }
 
 

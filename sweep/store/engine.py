@@ -234,7 +234,7 @@ def _begin_sqlite(connection: Connection) -> None:
         # SQLite would go on writing into a file that has no name any more.
         raise StoreGoneError(
             f"{path} was removed or replaced while it was in use. What was written since is not in "
-            "the file that now has this name, if any: put the old one back, or start anew."
+            "the file that now has this name, if any: put the old one back, or start again."
         )
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

@@ -136,7 +136,7 @@ class SamplerSection(Section):
         None, description="nsga2: chance that a mixed child takes a parameter from the second."
     )
     mutation_prob: Annotated[Real, Field(ge=0, le=1)] | None = Field(
-        None, description="nsga2: chance that a parameter is drawn anew; left out, 1 / parameters."
+        None, description="nsga2: chance that a parameter is redrawn; left out, 1 / parameters."
     )
 
     @model_validator(mode="after")
@@ -252,9 +252,9 @@ class WorkersSection(Section):
     )
     silence_seconds: Annotated[Real, Field(ge=5, le=86_400)] = Field(
         60.0,
-        description="Seconds without a sign of life after which a worker is ended and its trials "
-        "are handed out again; a sign comes every 2 seconds, however long an epoch takes. A worker "
-        "ends as well when its coordinator gives none.",
+        description="Seconds without a heartbeat after which a worker is ended and its trials "
+        "are handed out again; heartbeats come every 2 seconds, however long an epoch takes. A "
+        "worker also ends after that time without a heartbeat of its coordinator.",
     )
     gpus: Annotated[str, Field(pattern=r"^(all|cpu|\d+(,\d+)*)$")] | None = Field(
         None, description="'all', 'cpu', or GPU numbers such as '0,1'; left out, all or else cpu."

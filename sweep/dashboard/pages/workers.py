@@ -124,14 +124,14 @@ _COLUMNS: Mapping[str, str] = {
     "In training": "number",
     "Trials/s": "number",
     "Finished": "number",
-    "Last sign of life": "",
+    "Last heartbeat": "",
 }
 
 
 def _why_none(study: StudySummary) -> str:
     if study.running:
         return "The coordinator is starting its workers."
-    return f"Nobody has trained this study yet. Start: sweep resume {shlex.quote(study.name)}"
+    return f"No worker has trained this study yet. Start: sweep resume {shlex.quote(study.name)}"
 
 
 def is_gone(worker: WorkerRow, study: StudySummary) -> bool:
