@@ -1,4 +1,4 @@
-"""When a study is done: its budgets, as functions of what it has used and what came of it.
+"""When a study is done: its budgets, as functions of its usage and results.
 
 Nothing here knows of processes or of the database. What each budget counts:
 
@@ -6,7 +6,7 @@ trials               trials that finished, however they ended; those whose value
 max_failures         trials that could not be trained; diverged ones could
 max_seconds          time for which a coordinator held the study, over all resumes; a pause counts
 max_gpu_hours        time from the start of a worker on a GPU to its end, once a GPU; a CPU has none
-target_value         the best value of a COMPLETE trial that nobody marked invalid
+target_value         the best value of a COMPLETE trial that is not marked invalid
 plateau_trials,      by how much the best value fell in the last so many finished trials, in the
 plateau_improvement  order in which they finished; one that is not COMPLETE improves nothing
 max_trial_seconds    a trial's train_seconds so far, in its present attempt: it leaves after the
@@ -35,7 +35,7 @@ FINISHED, OUT_OF_TIME, FAILED = "finished", "out of time", "failed"
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What a study has used so far, and what came of it."""
+    """Usage and results of a study so far."""
 
     n_finished: int = 0
     n_failed: int = 0

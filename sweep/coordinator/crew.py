@@ -265,7 +265,7 @@ class Crew:
         return failed < STARTS_PER_DEVICE and not is_bad
 
     def shut_down(self) -> None:
-        """Let the workers go; whoever lingers is killed, and who was never called for."""
+        """Shut down all workers; kill those that do not exit in time, and unused processes."""
         for worker in self._ahead:
             worker.handle.kill()
         for worker in self:

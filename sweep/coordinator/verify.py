@@ -64,7 +64,7 @@ class VerifyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What came of it."""
+    """Result of a verification."""
 
     number: int
     comparison: Comparison

@@ -23,7 +23,7 @@ class Keeping:
         self._limits[spec.number] = width_class(spec.config.hidden_width), limits
 
     def forget(self, number: int) -> None:
-        """A trial ended without a result, or its result could not be made: it begins anew."""
+        """Forget a trial that ended without a result, or whose result could not be made."""
         self._limits.pop(number, None)
 
     def finish(self, last: EpochDone) -> Limits:

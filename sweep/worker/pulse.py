@@ -27,7 +27,7 @@ class Memory(NamedTuple):
 
 
 def device_memory(device: "torch.device | None") -> Memory:
-    """A GPU's memory, whoever uses it; on the CPU (None) this process's share of the machine's."""
+    """Memory in use: a GPU's by all processes, on the CPU (None) the host's by this process."""
     if device is not None and device.type == "cuda":
         import torch
 
@@ -37,7 +37,7 @@ def device_memory(device: "torch.device | None") -> Memory:
 
 
 def device_meter(device: "torch.device | None") -> Callable[[], float | None]:
-    """What asks a GPU's driver how much of it is in use; on the CPU (None) nobody knows."""
+    """Reader of a GPU's utilisation from its driver; on the CPU (None) it is unknown."""
     if device is None or device.type != "cuda":
         return _unknown
     import torch

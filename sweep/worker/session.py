@@ -1,4 +1,4 @@
-"""What a worker does with its orders: one trial after the other, an ear open between epochs."""
+"""Session of a worker that trains one trial at a time; it reads orders between epochs."""
 
 from collections import deque
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Training(Protocol):
 
 
 class Trainer(Protocol):
-    """Whoever can train a trial: the reference trainer, or a test's stand-in."""
+    """A trainer of single trials: the CPU trainer, the reference trainer, or a test's stand-in."""
 
     def start(self, spec: TrialSpec) -> Training: ...
 

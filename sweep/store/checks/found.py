@@ -71,7 +71,7 @@ def same(one: float | None, other: float) -> bool:
 
 
 def train_again(study: Study, finding: Finding) -> None:
-    """Back to waiting, with nothing left of what it came to."""
+    """Reset the trial to WAITING and delete its results."""
     connection, trial_id = study.connection, finding.trial_id
     connection.execute(
         update(trials)

@@ -4,25 +4,26 @@ Its modules:
 
     trainer        trials in, epochs launched and collected, results out
     trials         a trial in the population
-    results        what the host makes of a slot's numbers
+    results        metrics, pictures and saved weights from a slot's numbers
     population     the launches of a training step and of a measurement
-    graphs         launches that are repeated as they are, as CUDA graphs
+    steps          training steps, as CUDA graphs on a GPU
+    graphs         repeated launches as CUDA graphs
     launches       one kernel: arguments bound by name, its grid and sizes
-    kernel_config  the sizes of blocks, and options of the compiler
-    kernels        what runs on the device
+    kernel_config  block sizes and compiler options
+    kernels        the Triton kernels
     arrays         the population's memory on the device
     table_rows     a trial's configuration as rows of the kernels' tables
-    schedule       which tiles and slots a launch works on
+    schedule       tiles and slots that a launch works on
     layout         free slots and tiles
-    row_weights    a slot's weights as the device has them
-    draws          data orders and first weights, drawn in threads
+    row_weights    a slot's weights in the device's layout
+    draws          data orders and initial weights, drawn in threads
     memory         how many slots and rows fit
     transfers      copies that do not wait for the device
-    compiling      every kernel compiled at once, ahead of the first launch
-    selfcheck      both trainers compared on this device
-    checks         what the trainer refuses
-    device_time    how long the device works
-    versions       which compilers there are
+    compiling      parallel compilation of all kernels before the first launch
+    selfcheck      comparison of the fused with the reference trainer
+    checks         preconditions: devices, data and trials that are refused
+    device_time    device time of launches
+    versions       versions of Triton and ptxas
 """
 
 from sweep.trainer.fused.checks import check_images

@@ -228,7 +228,7 @@ class FusedTrainer:
         )
 
     def collect(self, launched: Launched) -> list[EpochDone | TrialDiverged]:
-        """Wait for an epoch, and tell what came of it for each trial that is still in."""
+        """Wait for an epoch; return its outcome for each trial that is still in training."""
         seconds = self._seconds(launched)
         report = launched.validation.report.numpy()
         self._keep_tests(launched)
