@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 from safetensors.numpy import save
-from sqlalchemy import make_url
+from sqlalchemy import literal_column, make_url, select
 
 import sweep.trainer.weights
 from benchmarks import fuzz
@@ -143,7 +143,8 @@ def _places(database: Path) -> Iterator[tuple[str, str, list[str]]]:
     tables = [*optuna_rows.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables]
     with closing(sqlite3.connect(database)) as connection:
         for table in {of.name: of for of in tables}.values():
-            rowids = [row for (row,) in connection.execute(f"SELECT rowid FROM {table.name}")]
+            query = str(select(literal_column("rowid")).select_from(table))
+            rowids = [row for (row,) in connection.execute(query)]
             wheres = [f"rowid = {row}" for row in rowids[:12]]
             wheres += [f"rowid <= {rowids[-1]}"] if rowids and "trial_id" in table.c else []
             if wheres and table.name not in ("alembic_version", "version_info"):

@@ -46,7 +46,8 @@ def study_file() -> StudyFile:
 
 
 def children() -> list[psutil.Process]:
-    return psutil.Process().children()
+    """The worker processes of this one, which may have a database server beside them."""
+    return [child for child in psutil.Process().children() if "sweep.worker" in child.cmdline()]
 
 
 def test_worker_processes_are_started_before_optuna_and_sql_are_loaded(tmp_path: Path) -> None:

@@ -49,11 +49,11 @@ def memory(opened: OpenStudy) -> optuna.Study:
 def run(study: optuna.Study) -> None:
     """Every kind of value and ending that a trial can have."""
     study.set_user_attr("who", {"us": [1, None]})
-    study.enqueue_trial({"width": 784}, user_attrs={"from": "file"})
+    study.enqueue_trial({"hidden_width": 784}, user_attrs={"from": "file"})
     for ending in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE):
         trial = study.ask()
-        trial.suggest_int("width", 8, 1024, log=True)
-        trial.suggest_float("rate", 1e-5, 1.0, log=True)
+        trial.suggest_int("hidden_width", 8, 1024, log=True)
+        trial.suggest_float("learning_rate", 1e-5, 1.0, log=True)
         trial.suggest_float("momentum", 0.0, 1.0, step=0.25)
         trial.suggest_categorical("loss", ["bce", "mse"])
         trial.report(0.5, 1)
@@ -61,7 +61,7 @@ def run(study: optuna.Study) -> None:
         trial.set_user_attr("note", "ä")
         value = math.inf if trial.number == 3 else 0.125
         study.tell(trial, value if ending == TrialState.COMPLETE else None, state=ending)
-    study.ask().suggest_int("width", 8, 1024, log=True)
+    study.ask().suggest_int("hidden_width", 8, 1024, log=True)
     study.enqueue_trial({"loss": "mse"})
 
 
@@ -133,7 +133,7 @@ def test_a_trial_that_begins_anew_loses_its_curve_but_not_its_params(
 ) -> None:
     study = memory(opened)
     trial = study.ask()
-    width = trial.suggest_int("width", 8, 64)
+    width = trial.suggest_int("hidden_width", 8, 64)
     trial.report(0.5, 1)
     opened.writer.rows.trials[0] = {"attempt": 1}
     opened.writer.rows.epochs[0, 0, 1] = {"val_mse": 0.5}
@@ -143,11 +143,11 @@ def test_a_trial_that_begins_anew_loses_its_curve_but_not_its_params(
     (read,) = optuna.load_study(study_name="x", storage=store_url).trials
     assert (read.state, read.params, read.intermediate_values) == (
         TrialState.WAITING,
-        {"width": width},
+        {"hidden_width": width},
         {},
     )
     again = study.ask()
-    assert (again.number, again.suggest_int("width", 8, 64)) == (0, width)
+    assert (again.number, again.suggest_int("hidden_width", 8, 64)) == (0, width)
 
 
 def count_statements(engine: Engine) -> list[str]:
@@ -162,7 +162,7 @@ def test_a_tick_of_64_trials_takes_fewer_statements_than_trials(
     study = memory(opened)
     for _ in range(64):
         trial = study.ask()
-        trial.suggest_float("rate", 0, 1)
+        trial.suggest_float("learning_rate", 0, 1)
         trial.report(0.5, 1)
         study.tell(trial, 0.5)
     statements = count_statements(engine)
@@ -175,7 +175,7 @@ def test_the_rows_of_a_tick_that_failed_are_written_by_the_next(
 ) -> None:
     study = memory(opened)
     trial = study.ask()
-    trial.suggest_float("rate", 0, 1)
+    trial.suggest_float("learning_rate", 0, 1)
     with monkeypatch.context() as patched:
         patched.setattr(opened.writer, "_write_ours", _away)
         with pytest.raises(StoreError):
@@ -197,7 +197,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(
     # believes that they are not. Written again, the trial would be there twice.
     study = memory(opened)
     trial = study.ask()
-    trial.suggest_float("rate", 0, 1)
+    trial.suggest_float("learning_rate", 0, 1)
     opened.writer.rows.events.append({**EVENT, "message": "once"})
 
     def lose_the_answer(connection: object) -> None:
