@@ -9,6 +9,7 @@ from torch.func import grad_and_value, vmap
 from torch.nn import functional
 
 from benchmarks.contestants.contestant import Epoch
+from sweep.names import Loss
 from sweep.trainer import DeviceData, initial_weights
 from sweep.trainer.data import as_floats
 from sweep.trainer.losses import LOSSES
@@ -55,4 +56,7 @@ def _stacked(
 def _loss(weights: tuple[Tensor, ...], pixels: Tensor, config: TrialConfig) -> Tensor:
     encoder, encoder_bias, decoder, decoder_bias = weights
     hidden = ACTIVATIONS[config.activation](functional.linear(pixels, encoder, encoder_bias))
-    return LOSSES[config.loss](functional.linear(hidden, decoder, decoder_bias), pixels, config)
+    logits = functional.linear(hidden, decoder, decoder_bias)
+    if config.loss is Loss.BCE:  # torch's own, for torch.compile sees through no autograd.Function
+        return functional.binary_cross_entropy_with_logits(logits, pixels)
+    return LOSSES[config.loss](logits, pixels, config)
