@@ -26,6 +26,8 @@ LossFunction = Callable[[Tensor, Tensor, TrialConfig], Tensor]
 class BceWithLogits(torch.autograd.Function):
     """Mean binary cross-entropy of logits; within 1e-7 of torch's."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(logits: Tensor, pixels: Tensor) -> Tensor:
         softplus = logits.abs().neg().exp().add(1.0).log()
