@@ -247,7 +247,7 @@ def files(task: Task) -> Outcome:
 
 
 LARGEST_MEMORY_BYTES = 2_000_000_000
-#: Of an IDX header's dimension.
+#: Dimensions for made-up IDX headers.
 LENGTHS = (0, 1, 2, 3, 10, 28, 784, 60_000, 2**16, 2**31, 2**32 - 1)
 
 

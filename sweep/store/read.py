@@ -18,7 +18,7 @@ A study or trial that is not there raises NotFoundError.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -476,10 +476,7 @@ def phase(engine: Engine, name: str) -> str:
 
 def settings(engine: Engine, name: str) -> dict[str, Any]:
     """Return the study file as JSON, defaults filled in. Raises CorruptValueError."""
-    found = _study_column(engine, name, "settings")
-    with snapshot(engine):  # which says whose value it is that cannot be read
-        check_settings(found)
-    return dict(found)
+    return dict(_study_column(engine, name, "settings", check_settings))
 
 
 def dataset(engine: Engine, name: str) -> str:
@@ -492,11 +489,17 @@ def provenance(engine: Engine, name: str) -> dict[str, Any]:
     return dict(_study_column(engine, name, "provenance"))
 
 
-def _study_column(engine: Engine, name: str, column: str) -> Any:
+def _study_column(
+    engine: Engine, name: str, column: str, check: Callable[[Any], None] | None = None
+) -> Any:
+    """A column of the study's own row; ``check`` raises CorruptValueError."""
     with snapshot(engine) as connection:
         study_id = find_study(connection, name)
         query = select(sweep_studies.c[column]).where(sweep_studies.c.study_id == study_id)
-        return connection.execute(query).scalar_one()
+        found = connection.execute(query).scalar_one()
+        if check is not None:
+            check(found)
+        return found
 
 
 def workers(engine: Engine, name: str) -> list[WorkerRow]:
