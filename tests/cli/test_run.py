@@ -111,7 +111,9 @@ def test_the_failure_limit_is_code_6(cli: Cli, file: str, monkeypatch: pytest.Mo
         raise RuntimeError("boom")
 
     pretend_local_workers(monkeypatch, lambda: FakeLauncher(fail))
-    answer = cli("start", file, "--gpus", "cpu", "--set", "budget.max_failures=1")
+    answer = cli(
+        "start", file, "--gpus", "cpu", "--workers", 1, "--set", "budget.max_failures=1"
+    )  # of two workers, either's trial may fail first
     assert answer.code == FailureLimitError.exit_code == 6
     assert "budget.max_failures" in answer.err
     assert "RuntimeError: boom" in cli("show", "x", 0).out
