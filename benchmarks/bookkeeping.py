@@ -36,11 +36,12 @@ from sqlalchemy import Engine, event
 
 from benchmarks.simulated_worker import SimulatedLauncher, Simulation
 from benchmarks.synthetic import EPOCHS, add_study
-from sweep.coordinator.book import Book
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import start
 from sweep.coordinator.running_trial import RunningTrial
+from sweep.coordinator.study_state import StudyState
 from sweep.launch.resources import RunOptions
+from sweep.messages import EpochDone, EpochMetrics, TestMetrics, TrialDone, TrialSpec
 from sweep.search.configurations import suggest_config
 from sweep.search.samplers import quiet_optuna
 from sweep.store import read, revisions
@@ -48,7 +49,6 @@ from sweep.store.migrate import open_store
 from sweep.store.study import hold_study, stored_study_file
 from sweep.store.table_reader import TableReader
 from sweep.studyfile import StudyFile, loads
-from sweep.trial import EpochDone, EpochMetrics, TestMetrics, TrialDone, TrialSpec
 
 POPULATION = 64
 N_POPULATIONS = 7
@@ -92,19 +92,19 @@ class Ours:
         self.engine = open_store(url)
         opened = hold_study(self.engine, name)
         self._writer = opened.writer
-        self._book = Book(opened, _file(self.engine, name, "random"), Path())
-        self._book.extend(1_000_000)
+        self._study_state = StudyState(opened, _file(self.engine, name, "random"), Path())
+        self._study_state.extend(1_000_000)
 
     def population(self) -> None:
-        specs = [self._book.ask("w0") for _ in range(POPULATION)]
+        specs = [self._study_state.ask("w0") for _ in range(POPULATION)]
         trials = [RunningTrial(spec=spec) for spec in specs]
         self._writer.flush()
         for epoch in range(1, EPOCHS + 1):
             for trial in trials:
                 trial.report(_epoch_done(trial.spec, epoch))
-                self._book.report(trial)
+                self._study_state.report(trial)
         for trial in trials:
-            self._book.complete(trial, _done(trial.spec))
+            self._study_state.complete(trial, _done(trial.spec))
         self._writer.flush()
 
 
@@ -341,9 +341,9 @@ def measure_open(url: str) -> dict[str, Any]:
 def _open_ours(url: str, name: str) -> None:
     engine = open_store(url)
     opened = hold_study(engine, name)
-    book = Book(opened, _file(engine, name, "random"), Path())
-    book.extend(1_000_000)
-    book.ask("w0")
+    study_state = StudyState(opened, _file(engine, name, "random"), Path())
+    study_state.extend(1_000_000)
+    study_state.ask("w0")
     opened.writer.release()
 
 

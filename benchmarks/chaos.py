@@ -501,13 +501,13 @@ def one(
 
 def coordinate(options: argparse.Namespace) -> int:
     """What a coordinator's process does: `sweep start --resume` with simulated workers."""
-    from sweep.coordinator import outbox, run
+    from sweep.coordinator import buffered_writer, run
     from sweep.launch.resources import RunOptions
     from sweep.store import lease
     from sweep.studyfile import load
 
     lease.TTL_SECONDS = LEASE_SECONDS
-    lease.RENEW_SECONDS = outbox.RENEW_SECONDS = LEASE_SECONDS / 4
+    lease.RENEW_SECONDS = buffered_writer.RENEW_SECONDS = LEASE_SECONDS / 4
     simulation = Simulation(trials_per_second=options.rate, slots=8, jitter=0.3, seed=options.seed)
     say = _say_once()
     try:

@@ -27,10 +27,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from sweep.config import TrialConfig
 from sweep.trainer.cpu.step import ManualStep
 from sweep.trainer.reference import AutogradStep
 from sweep.trainer.training import TrainingStep
-from sweep.trial import TrialConfig
 
 CPU = torch.device("cpu")
 BATCH_SIZE, N_INPUTS, N_IMAGES = 128, 784, 6_000

@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, select, text
 
 from benchmarks.simulated_worker import val_mse_of
-from sweep.names import Outcome
+from sweep.config import TrialConfig
+from sweep.enums import Outcome
 from sweep.search.configurations import config_from_params
 from sweep.store import read, schema
 from sweep.store.engine import writing
 from sweep.studyfile import loads
-from sweep.trial import TrialConfig
 
 #: Two sums of the same numbers in another order.
 CLOSE = 1e-12

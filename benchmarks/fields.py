@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.names import Activation, Loss
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss
+from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData, data_order
-from sweep.trial import TrialConfig, TrialSpec
 
 #: Epochs of a trial where whole trials are counted.
 EPOCHS = 5

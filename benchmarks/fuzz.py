@@ -48,9 +48,9 @@ from docs.generate_cli import commands
 from sweep.cli.application import EXIT_CODES, app
 from sweep.cli.entry import run
 from sweep.coordinator.run import plan
+from sweep.enums import Activation, Loss, Optimizer, Pruner, Sampler
 from sweep.errors import DataError, StudyFileError, SweepError
 from sweep.launch.resources import RunOptions
-from sweep.names import Activation, Loss, Optimizer, Pruner, Sampler
 from sweep.search.samplers import quiet_optuna
 from sweep.store.migrate import open_store
 from sweep.studyfile import SETTINGS, StudyFile, load, loads, to_toml

@@ -37,9 +37,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.fields import FULL, SMOKE, Sizes, make_data, make_trials
+from sweep.messages import TrialSpec
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused import FusedTrainer, arrays, launches, schedule, trainer
-from sweep.trial import TrialSpec
 
 CPU = torch.device("cpu")
 

@@ -25,12 +25,13 @@ import torch
 from sweep import datasets
 from sweep.analysis.floors import Floors, compute_floors
 from sweep.analysis.limits import Limit, limit_of
+from sweep.config import TrialConfig
 from sweep.datasets import Images
-from sweep.names import Activation, Loss, Optimizer, Outcome, Output, Schedule
+from sweep.enums import Activation, Loss, Optimizer, Outcome, Output, Schedule
+from sweep.messages import TestMetrics, TrialSpec
 from sweep.store.records import CurvePoint, TrialRow
 from sweep.trainer import DeviceData, Diverged, ReferenceTrainer, Training
 from sweep.trainer.evaluation import evaluate
-from sweep.trial import TestMetrics, TrialConfig, TrialSpec
 
 DATASET = "fashion-mnist-mini"
 FRACTION, SPLIT_SEED = 0.1, 0

@@ -14,8 +14,8 @@ from torch import Tensor
 from benchmarks.contestants import Contestant
 from benchmarks.contestants.fused import FusedEpochs
 from benchmarks.fields import EPOCHS, Sizes, alike, draw_orders, first_steps, unvalidated
+from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData
-from sweep.trial import TrialSpec
 
 
 class Timed(NamedTuple):

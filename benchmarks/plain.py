@@ -35,13 +35,14 @@ import torch
 
 from benchmarks import plain_study
 from sweep import datasets, studyfile
+from sweep.config import TrialConfig
 from sweep.datasets import Images
 from sweep.launch.devices import n_cores
+from sweep.messages import TrialSpec
 from sweep.studyfile import StudyFile
 from sweep.studyfile.domains import Float, Int
 from sweep.trainer.data import DeviceData
 from sweep.trainer.reference import AutogradStep, ReferenceTrainer
-from sweep.trial import TrialConfig, TrialSpec
 
 QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart.toml"
 BATCH_SIZE = 128  # of the study file, and of torch.mm

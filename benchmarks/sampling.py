@@ -29,7 +29,7 @@ from optuna.trial import TrialState
 from scipy.special import log_ndtr
 from scipy.stats import mannwhitneyu
 
-from sweep.names import Sampler
+from sweep.enums import Sampler
 from sweep.search import distributions, make_sampler, quiet_optuna, suggest_config
 from sweep.search.tpe import TPE
 from sweep.studyfile import StudyFile, loads

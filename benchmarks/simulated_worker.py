@@ -30,10 +30,11 @@ from typing import NamedTuple
 from PIL import Image
 
 from sweep.active_trial import ActiveTrial
+from sweep.config import TrialConfig
+from sweep.enums import Output, Trainer
 from sweep.launch.local import LocalLauncher, LocalWorker
 from sweep.launch.process import WorkerProcess
-from sweep.names import Output, Trainer
-from sweep.trial import (
+from sweep.messages import (
     Accuracies,
     Decomposition,
     Diagnostics,
@@ -46,7 +47,6 @@ from sweep.trial import (
     Ready,
     Room,
     TestMetrics,
-    TrialConfig,
     TrialDiverged,
     TrialDone,
     TrialSpec,

@@ -33,10 +33,10 @@ def mark(name: str, value: float = 0.0) -> None:
 
 
 class _Watch(importlib.abc.MetaPathFinder):
-    """Notes when modules are loaded, and has ``sweep.wire`` note what it encodes."""
+    """Notes when modules are loaded, and has ``sweep.codec`` note what it encodes."""
 
     def __init__(self) -> None:
-        self._waited_for = {*LOADED, "sweep.wire"}
+        self._waited_for = {*LOADED, "sweep.codec"}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -53,7 +53,7 @@ class _Watch(importlib.abc.MetaPathFinder):
 def _noting(load: Any) -> Any:
     def exec_module(module: ModuleType) -> None:
         load(module)
-        if module.__name__ == "sweep.wire":
+        if module.__name__ == "sweep.codec":
             _note_messages(module)
         else:
             mark(f"loaded:{module.__name__}")

@@ -24,9 +24,9 @@ from benchmarks.contact.options import stage_parser
 from benchmarks.contestants.fused import admit, make_population
 from benchmarks.fields import FULL, MIX, SMOKE, TINY, Sizes, make_data, make_trials, open_device
 from benchmarks.records import Records
+from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import FusedTrainer
-from sweep.trial import TrialSpec
 
 #: Relative to its norm, what Z may be off: sums in another order, of factors that are the same.
 Z_TOLERANCE = 1e-3

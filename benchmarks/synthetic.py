@@ -29,18 +29,12 @@ from optuna.trial import TrialState
 from PIL import Image
 from sqlalchemy import Connection, Engine, insert
 
-from sweep.names import Activation, Loss, Optimizer, Outcome
+from sweep.config import TrialConfig, width_class
+from sweep.enums import Activation, Loss, Optimizer, Outcome
+from sweep.messages import Accuracies, Decomposition, Diagnostics, Probe
 from sweep.store import schema
 from sweep.store.engine import writing
 from sweep.store.migrate import open_store
-from sweep.trial import (
-    Accuracies,
-    Decomposition,
-    Diagnostics,
-    Probe,
-    TrialConfig,
-    width_class,
-)
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 TRIALS_PER_SECOND = 50.0

@@ -88,8 +88,8 @@ from benchmarks.fields import (
 from benchmarks.measuring import Bench, Timed
 from benchmarks.records import Records, read_records
 from benchmarks.whole import waited_for
+from sweep.messages import TrialSpec
 from sweep.trainer.fused import Shape
-from sweep.trial import TrialSpec
 
 
 class Field(NamedTuple):

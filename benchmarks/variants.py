@@ -35,8 +35,8 @@ from benchmarks.fields import (
     unvalidated,
 )
 from benchmarks.records import Records
+from sweep.messages import EpochDone
 from sweep.trainer.fused import KernelConfig
-from sweep.trial import EpochDone
 
 DEFAULT = "default"
 

@@ -36,24 +36,24 @@ import torch
 
 from benchmarks.fields import EPOCHS, FULL, MIX, SMOKE, Sizes, make_trials, open_device
 from benchmarks.records import Records
+from sweep.config import TrialConfig
 from sweep.datasets.idx import write_idx
 from sweep.datasets.registry import FileNames
-from sweep.names import Trainer
-from sweep.trial import (
+from sweep.enums import Trainer
+from sweep.messages import (
     EpochsDone,
     Event,
-    Expected,
     Order,
     Ready,
     Shutdown,
     Train,
-    TrialConfig,
     TrialDiverged,
     TrialDone,
     TrialFailed,
     TrialSpec,
-    Vitals,
     WorkerSetup,
+    WorkerStats,
+    WorkloadEstimate,
 )
 
 #: What ``sweep start`` and ``sweep status`` load, besides what a machine that trains has.
@@ -253,7 +253,7 @@ class Supply:
             case Ready(room=room):
                 self._begun = time.perf_counter()
                 self._hand_out(2 * (room.slots or 1))
-            case Vitals(busy_since_first=busy):
+            case WorkerStats(busy_since_first=busy):
                 self._busy = busy
             case TrialDone():
                 self._end("done")
@@ -286,7 +286,7 @@ class Supply:
 
 
 def _trial(row: dict[str, Any]) -> TrialSpec:
-    # Not through sweep.wire: a machine that only trains may lack pydantic.
+    # Not through sweep.codec: a machine that only trains may lack pydantic.
     kinds = {name: type(value) for name, value in vars(TrialConfig()).items()}
     config = TrialConfig(**{name: kinds[name](value) for name, value in row["config"].items()})
     return TrialSpec(**{**row, "config": config, "seeds": tuple(row["seeds"])})
@@ -300,7 +300,7 @@ def _setup(folder: str, trials: Sequence[TrialSpec]) -> WorkerSetup:
         split_seed=0,
         pruning=False,
         trainer=Trainer.FUSED,
-        expected=Expected(
+        expected=WorkloadEstimate(
             mean_hidden_width=round(float(np.mean(widths))),
             max_hidden_width=max(widths),
             n_seeds=1,

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 
 from sweep.datasets.registry import SOURCES
-from sweep.names import (
+from sweep.enums import (
     Activation,
     Dataset,
     Loss,

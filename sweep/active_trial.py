@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sweep.trial import TrialSpec
+from sweep.messages import TrialSpec
 
 
 @dataclass(kw_only=True, eq=False)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from sweep.active_trial import ActiveTrial
-from sweep.trial import (
+from sweep.config import TrialConfig
+from sweep.messages import (
     Accuracies,
     Decomposition,
     EpochDone,
@@ -16,7 +17,6 @@ from sweep.trial import (
     Probe,
     Room,
     TestMetrics,
-    TrialConfig,
     TrialDiverged,
     TrialDone,
     TrialSpec,

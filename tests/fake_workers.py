@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from sweep.codec import decode, encode
+from sweep.enums import Trainer
 from sweep.errors import FusedUnavailableError, SweepError
 from sweep.launch import resources
 from sweep.launch.launcher import Gone, Inbox
-from sweep.names import Trainer
-from sweep.trial import (
+from sweep.messages import (
     EpochMetrics,
     Event,
     Order,
@@ -31,7 +32,6 @@ from sweep.trial import (
     WorkerFailed,
     WorkerSetup,
 )
-from sweep.wire import decode, encode
 from sweep.worker.looking import Find
 from sweep.worker.populations import PopulationSession
 from sweep.worker.session import Session

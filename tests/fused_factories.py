@@ -15,10 +15,11 @@ import torch
 import triton
 from torch import Tensor
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.messages import EpochDone, EpochMetrics, TrialDiverged, TrialSpec
 from sweep.trainer import DeviceData, load_model
 from sweep.trainer.fused import FusedTrainer, KernelConfig
-from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged, TrialSpec
 from tests.factories import make_images
 from tests.quick_interpreter import quicken
 from tests.trainer_factories import make_data, make_spec, start

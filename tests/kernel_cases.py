@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from sweep.trainer.fused.arrays import NewSlot
 from sweep.trainer.fused.kernel_config import KernelConfig
 from sweep.trainer.fused.kernels import tables
@@ -19,7 +20,6 @@ from sweep.trainer.fused.population import Images, Population
 from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.randomness import initial_weights
-from sweep.trial import TrialConfig
 from tests.kernel_twins import TWINS
 
 #: Those of a measurement; the others are of a training step.

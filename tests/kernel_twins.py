@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from sweep.trainer.fused import table_rows
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.fused.launches import LaunchShape

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule
-from sweep.trial import TrialConfig
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 
 Array = NDArray[np.float64]
 

@@ -27,14 +27,14 @@ from optuna.trial import TrialState
 from PIL import Image
 from sqlalchemy import Connection, Engine, insert, make_url
 
-from sweep.names import Activation, Loss, Outcome
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Outcome
 from sweep.store import annotate, optuna_rows, read, revisions, schema
 from sweep.store.engine import connect, writing
 from sweep.store.explaining import Explained
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
 from sweep.store.table import Choices, Column, TrialTable, states_of
-from sweep.trial import TrialConfig
 
 EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 

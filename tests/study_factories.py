@@ -5,10 +5,10 @@ from collections.abc import Callable
 import optuna
 from optuna.trial import Trial
 
+from sweep.config import TrialConfig
 from sweep.search import enqueue_params, make_sampler, suggest_config
 from sweep.store.study import NewStudy
 from sweep.studyfile import StudyFile, loads
-from sweep.trial import TrialConfig
 
 WIDTHS = "hidden_width = { low = 8, high = 1024, log = true }"
 

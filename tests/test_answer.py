@@ -12,10 +12,10 @@ from docs.answer import run
 from docs.answer.facts import Facts, gather
 from docs.answer.keras_code import keras_code
 from docs.answer.write import PAGES, README, SUMMARY, render, results, with_summary
-from sweep.names import Loss, Optimizer, Schedule, WeightInit
+from sweep.config import TrialConfig
+from sweep.enums import Loss, Optimizer, Schedule, WeightInit
 from sweep.store import drift
 from sweep.studyfile import load
-from sweep.trial import TrialConfig
 
 #: What a number in the text may be: a scale, a percentage of intervals or variance, bits, Keras 3.
 NAMES_OF_THINGS = {"0", "1", "3", "8", "90", "95"}

@@ -7,9 +7,9 @@ import torch
 
 from benchmarks import cpu_trainer
 from benchmarks.cpu_trainer import BATCH_SIZE, CPU, N_INPUTS, PlainStep
+from sweep.config import TrialConfig
 from sweep.trainer.cpu.step import ManualStep
 from sweep.trainer.reference import AutogradStep
-from sweep.trial import TrialConfig
 
 
 def test_it_prints_every_side_and_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from benchmarks.synthetic import add_study
 from sweep.analysis.study_limits import best_of_widths
 from sweep.analysis.study_usefulness import study_usefulness
-from sweep.store import read, read_beside, schema
+from sweep.store import annotations, read, schema
 from tests.store_factories import sqlite_store
 
 N = 400
@@ -17,7 +17,7 @@ def test_it_looked_into_every_trial_that_ended_as_the_best_of_its_width(tmp_path
     engine = sqlite_store(tmp_path)
     add_study(engine, "x", N)
     best = best_of_widths(read.table(engine, "x"))
-    probes, inside = read_beside.probes(engine, "x"), read_beside.decompositions(engine, "x")
+    probes, inside = annotations.probes(engine, "x"), annotations.decompositions(engine, "x")
     assert probes.keys() == inside.keys()
     assert len(best) > 10 and set(best) < probes.keys()
     assert len(probes) < N / 3  # not of all: that would be slower to read than any real study

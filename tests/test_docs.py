@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from docs import generate_api, generate_cli, generate_study_file
-from sweep import errors, names
+from sweep import enums, errors
 from sweep.cli.application import EXIT_CODES, app
 from sweep.studyfile import SETTINGS, load
 
@@ -73,7 +73,7 @@ def test_every_environment_variable_is_documented() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [*SETTINGS, *names.Activation, *names.Optimizer, *names.Loss, *names.Sampler, *names.Pruner],
+    [*SETTINGS, *enums.Activation, *enums.Optimizer, *enums.Loss, *enums.Sampler, *enums.Pruner],
 )
 def test_every_name_a_study_file_can_hold_is_documented(name: str) -> None:
     assert f"| `{name}` |" in generate_study_file.TARGET.read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ import pytest
 
 from sweep.cli import doctor
 from sweep.coordinator.provenance import collect
+from sweep.enums import Trainer
 from sweep.errors import DeviceError
-from sweep.names import Trainer
 from sweep.nvml import Gpu, cards, driver_version, meter
 from sweep.report import facts
 from tests.fake_nvml import fake_nvml

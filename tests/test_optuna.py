@@ -13,7 +13,7 @@ SWEEP = Path(__file__).parents[1] / "sweep"
 
 #: By the module of ours that uses them.
 PRIVATE_NAMES = {
-    "coordinator/book.py": {"study._tell": ["_tell_with_warning"]},
+    "coordinator/study_state.py": {"study._tell": ["_tell_with_warning"]},
     "search/cmaes.py": {"_transform": ["_SearchSpaceTransform"]},
     "search/tpe/axes.py": {
         "samplers._tpe.probability_distributions": [

@@ -15,12 +15,13 @@ from benchmarks.simulated_worker import (
     Simulation,
     val_mse_of,
 )
+from sweep.config import TrialConfig
 from sweep.coordinator.run import start
 from sweep.launch.resources import RunOptions
+from sweep.messages import Limits, Room, TrialSpec
 from sweep.store import read
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads
-from sweep.trial import Limits, Room, TrialConfig, TrialSpec
 from tests.fused_factories import FUSED, fused_spec, make_fused
 
 STUDY = """

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import torch
 
+from sweep.config import TrialConfig
 from sweep.datasets import Images
-from sweep.names import Trainer
+from sweep.enums import Trainer
+from sweep.messages import TrialSpec, WorkerSetup
 from sweep.trainer import CpuTrainer, DeviceData, ReferenceTrainer, Training
-from sweep.trial import TrialConfig, TrialSpec, WorkerSetup
 from tests.factories import make_images
 
 CPU = torch.device("cpu")

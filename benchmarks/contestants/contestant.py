@@ -10,8 +10,8 @@ import triton
 from torch import Tensor
 
 from benchmarks.fields import alike
+from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData
-from sweep.trial import TrialSpec
 
 #: Trains an epoch in these orders (K, N); returns each trial's mean training loss on the host.
 Epoch = Callable[[Tensor | None], list[float]]

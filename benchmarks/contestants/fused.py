@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.fields import EPOCHS
+from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import FusedTrainer, KernelConfig, Launched
-from sweep.trial import TrialSpec
 
 #: As few programs as possible: for Triton's interpreter.
 INTERPRETED = KernelConfig(units=16, examples=16, outputs=32, inputs=32, single_block_examples=16)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from benchmarks.contestants.contestant import Epoch
 from benchmarks.fields import alike
-from sweep.names import Activation, Loss
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss
+from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData, initial_weights
-from sweep.trial import TrialConfig, TrialSpec
 
 
 def jax_exact(

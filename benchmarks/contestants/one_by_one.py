@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.contestants.contestant import Epoch, Start
+from sweep.config import TrialConfig
+from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData, ReferenceTrainer, initial_weights
 from sweep.trainer.data import as_floats
 from sweep.trainer.fused.graphs import repeatable
 from sweep.trainer.losses import LOSSES
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.optimizers import adam
-from sweep.trial import TrialConfig, TrialSpec
 
 
 def in_turn(start: Callable[[TrialSpec, DeviceData, torch.device], Epoch]) -> Start:

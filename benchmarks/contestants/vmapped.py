@@ -9,13 +9,14 @@ from torch.func import grad_and_value, vmap
 from torch.nn import functional
 
 from benchmarks.contestants.contestant import Epoch
-from sweep.names import Loss
+from sweep.config import TrialConfig
+from sweep.enums import Loss
+from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData, initial_weights
 from sweep.trainer.data import as_floats
 from sweep.trainer.losses import LOSSES
 from sweep.trainer.model import ACTIVATIONS
 from sweep.trainer.optimizers import adam
-from sweep.trial import TrialConfig, TrialSpec
 
 
 def vmapped(

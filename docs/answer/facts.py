@@ -16,8 +16,8 @@ from sweep.analysis.study_usefulness import study_usefulness
 from sweep.analysis.usefulness import Usefulness, Worth
 from sweep.analysis.verdict import floor_at, question_trial
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
+from sweep.enums import Loss
 from sweep.errors import NotFoundError, SweepError
-from sweep.names import Loss
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.records import TrialRow

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.names import Loss, Optimizer, Schedule, WeightInit
+from sweep.enums import Loss, Optimizer, Schedule, WeightInit
 
 #: As ruff formats it, which formats the pages too.
 _LINES = """\

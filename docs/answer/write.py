@@ -13,8 +13,8 @@ from docs.answer.keras_code import keras_code
 from docs.answer.run import RESULTS
 from sweep.analysis.explanation import Factor
 from sweep.datasets.registry import SOURCES
+from sweep.enums import Dataset
 from sweep.figures import sentences, words
-from sweep.names import Dataset
 from sweep.report.render import environment as report_environment
 from sweep.store.engine import Engine
 from sweep.store.migrate import existing_store, upgrade

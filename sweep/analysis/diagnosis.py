@@ -8,7 +8,7 @@ from statistics import fmean
 
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.analysis.verdict import floor_at
-from sweep.names import Outcome
+from sweep.enums import Outcome
 from sweep.store.records import CurvePoint, TrialRow
 
 #: Epochs at the end of a curve that its trend is read from.

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 from scipy.special import stdtrit
 
+from sweep.config import TrialConfig
+from sweep.enums import Optimizer
 from sweep.errors import UsageError
-from sweep.names import Optimizer
 from sweep.studyfile.rules import space_problems
 from sweep.studyfile.settings import SETTINGS
 from sweep.studyfile.space import Fixed
-from sweep.trial import TrialConfig
 
 #: Errors by seed; infinite where training diverged.
 Errors = Mapping[TrialConfig, Sequence[float]]

@@ -20,7 +20,7 @@ from sweep.analysis.diagnosis import (
     percent,
 )
 from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.names import Loss, Outcome
+from sweep.enums import Loss, Outcome
 from sweep.store.records import CurvePoint, TrialRow
 
 #: A loss on test images so many times that on training images is not noise.

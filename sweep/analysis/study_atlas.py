@@ -14,7 +14,7 @@ from sweep.analysis.atlas import (
 )
 from sweep.analysis.strips import Pixels, images_of, picture_names
 from sweep.analysis.study_limits import best_of_widths
-from sweep.store import read, read_beside
+from sweep.store import annotations, read
 from sweep.store.engine import Engine
 from sweep.store.records import Reconstruction, TrialRow
 from sweep.store.table import TrialTable
@@ -31,7 +31,7 @@ def atlas_by_width(engine: Engine, name: str, table: TrialTable) -> Atlas | None
 def pictured_widths(engine: Engine, name: str, table: TrialTable) -> list[int]:
     """The best trial of each width of which pictures were kept, the narrowest first."""
     best = best_of_widths(table)
-    kept = read_beside.pictured(engine, name, best)
+    kept = annotations.pictured(engine, name, best)
     return [number for number in best if number in kept]
 
 
@@ -81,7 +81,7 @@ class AtlasReader:
     ) -> dict[int, AtlasTrial | None]:
         keys = {(made, row.number, row.attempt): row for row in rows}
         new = [row.number for key, row in keys.items() if self._known.get(key) is None]
-        strips = read_beside.reconstructions(self._engine, self._name, new) if new else {}
+        strips = annotations.reconstructions(self._engine, self._name, new) if new else {}
         self._known = {
             key: replace(known, trial=row)
             if (known := self._known.get(key)) is not None

@@ -10,15 +10,15 @@ import numpy as np
 
 from sweep.analysis.explanation import Explanation, causes_of, explain, in_use, is_valid
 from sweep.analysis.verdict import best_number, is_question, question_number
+from sweep.config import TrialConfig
+from sweep.enums import Outcome
 from sweep.errors import NotFoundError, UsageError
-from sweep.names import Outcome
 from sweep.store import read
+from sweep.store.annotations import seed_errors
 from sweep.store.engine import Engine
 from sweep.store.explaining import Explained, explained_by, explaining, strangers
-from sweep.store.read_beside import seed_errors
 from sweep.store.records import TrialRow
 from sweep.studyfile import Fixed, loads, typed_config
-from sweep.trial import TrialConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ import numpy as np
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.limits import Limited, limit_of
-from sweep.store import read, read_beside
+from sweep.config import width_class
+from sweep.store import annotations, read
 from sweep.store.engine import Engine
 from sweep.store.records import TrialRow
 from sweep.store.table import Choices, TrialTable
-from sweep.trial import width_class
 
 
 class LimitedTrial(NamedTuple):
@@ -32,7 +32,7 @@ def limits_of(
     """These trials, by width and number."""
     rows = read.trials(engine, name, numbers=list(numbers))
     curves = read.curves(engine, name, numbers)
-    diagnostics = read_beside.diagnostics(engine, name, numbers)
+    diagnostics = annotations.diagnostics(engine, name, numbers)
     labelled = [
         LimitedTrial(
             row,

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from sweep.analysis.explanation import in_use
 from sweep.analysis.ties import Candidate, TieSet, tie_set
+from sweep.config import TrialConfig
 from sweep.store import read
+from sweep.store.annotations import seed_results
 from sweep.store.engine import Engine
-from sweep.store.read_beside import seed_results
 from sweep.store.records import SeedResult, TrialRow
 from sweep.store.retraining import Retrained, retraining, strangers
 from sweep.studyfile import typed_config
-from sweep.trial import TrialConfig
 
 N_COMPARED = 10
 _ENDED = ("COMPLETE", "PRUNED", "FAIL")

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.analysis.usefulness import Probed, Usefulness, usefulness
-from sweep.store import read, read_beside
+from sweep.config import width_class
+from sweep.store import annotations, read
 from sweep.store.engine import Engine
 from sweep.store.table import TrialTable
-from sweep.trial import width_class
 
 
 def study_usefulness(engine: Engine, name: str) -> Usefulness | None:
@@ -73,7 +73,7 @@ class UsefulnessReader:
         is_new = made != self._made
         if is_new:
             self._forget(made)
-        for number, probe in read_beside.probes(
+        for number, probe in annotations.probes(
             self._engine, self._name, after=self._revision
         ).items():
             row = table.row_of(number)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.floors import Floors, pca_equivalent
+from sweep.config import TrialConfig
 from sweep.store.records import TrialRow
 from sweep.store.table import Choices, Column, Mask, TrialTable
-from sweep.trial import TrialConfig
 
 # Left out: what Adam, BCE and a constant schedule ignore, and Adam's eps, for which Keras, where
 # the question was asked, and torch have different defaults (1e-7 and 1e-8).

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
+from sweep.config import width_class
 from sweep.store.table import Choices, Numbers, TrialTable
-from sweep.trial import width_class
 
 Metric = Literal["val_mse", "test_mse"]
 

@@ -13,9 +13,9 @@ from sweep import studyfile
 from sweep.api.study import Study
 from sweep.cli.output import say
 from sweep.cli.run import run_options
+from sweep.enums import Trainer, WorkerEngine
 from sweep.errors import UsageError
 from sweep.launch.resources import started_ahead
-from sweep.names import Trainer, WorkerEngine
 
 if TYPE_CHECKING:
     from sweep.coordinator.progress import Observer, Progress

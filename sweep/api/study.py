@@ -14,9 +14,9 @@ from sweep.cli import words
 from sweep.cli.reconstruct import no_weights
 from sweep.cli.records import study_state
 from sweep.errors import NotFoundError, SweepError
+from sweep.store.annotations import pictured
 from sweep.store.artifacts import read_artifact
 from sweep.store.handle import StudyHandle
-from sweep.store.read_beside import pictured
 from sweep.store.records import STATES, StudySummary, TrialDetail
 from sweep.store.trial_columns import trial_columns
 

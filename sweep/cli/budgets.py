@@ -23,7 +23,7 @@ _LIMITS = (
 
 def of_study(handle: "StudyHandle", study: "StudySummary") -> list["Part"]:
     """Every budget of a study, and how much of it is used."""
-    from sweep.coordinator.budget import Improvement, Spent, parts
+    from sweep.coordinator.budget import BudgetUsage, Improvement, parts
     from sweep.store import read
     from sweep.store.usage import usage, values_in_order
     from sweep.studyfile.sections import BudgetSection
@@ -35,7 +35,7 @@ def of_study(handle: "StudyHandle", study: "StudySummary") -> list["Part"]:
     if budget.plateau_trials is not None:
         values = (value for _, value in values_in_order(handle.engine, handle.key))
         improvement = Improvement(budget.plateau_trials, values).latest
-    spent = Spent(
+    spent = BudgetUsage(
         n_finished=study.n_finished,
         n_failed=study.n_failed,
         wall_seconds=used.wall_seconds,

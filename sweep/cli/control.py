@@ -11,8 +11,8 @@ import typer
 from sweep.cli import words
 from sweep.cli.options import Storage, StudyName
 from sweep.cli.output import say
+from sweep.enums import CommandKind
 from sweep.errors import UsageError
-from sweep.names import CommandKind
 
 if TYPE_CHECKING:
     from sweep.store.engine import Engine

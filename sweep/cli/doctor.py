@@ -246,7 +246,7 @@ def _open(storage: str | None) -> str:
 
 def _data(wanted: str | None) -> Iterator[Finding]:
     from sweep import datasets
-    from sweep.names import Dataset
+    from sweep.enums import Dataset
 
     for status in datasets.known():
         absent = f"absent; `sweep data prepare {quote(status.name)}` fetches it"
@@ -259,7 +259,7 @@ def _data(wanted: str | None) -> Iterator[Finding]:
 
 def _load(name: str) -> str:
     from sweep import datasets
-    from sweep.names import Dataset
+    from sweep.enums import Dataset
 
     if datasets.find(name) is None and name in list(Dataset):
         raise DataError(f"not on this machine. `sweep data prepare {quote(name)}` fetches it.")

@@ -9,7 +9,7 @@ from sweep.cli import words
 from sweep.cli.output import say, show_json, show_table
 
 if TYPE_CHECKING:
-    from sweep.store.checks.found import Finding
+    from sweep.store.checks.types import Finding
     from sweep.store.engine import Engine
 
 #: Something is wrong, and not mended.
@@ -42,7 +42,7 @@ def _examine_schema(
     engine: "Engine", name: str, *, repair: bool
 ) -> tuple[list["Finding"], list["Finding"]]:
     from sweep.store import drift
-    from sweep.store.checks.found import Finding
+    from sweep.store.checks.types import Finding
 
     def findings(differences: Sequence[drift.Difference]) -> list[Finding]:
         return [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sweep.cli import budgets, words
 from sweep.cli.output import show_pairs, show_titled_table
-from sweep.names import Duplicates, Trainer
+from sweep.enums import Duplicates, Trainer
 from sweep.studyfile import Fixed, Node, Searched, StudyFile
 from sweep.studyfile.enqueue import describe
 

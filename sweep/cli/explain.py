@@ -20,11 +20,11 @@ from sweep.cli.run import (
     Workers,
     run_options,
 )
-from sweep.names import Trainer, WorkerEngine
+from sweep.enums import Trainer, WorkerEngine
 
 if TYPE_CHECKING:
     from sweep.analysis.explanation import Explanation, Factor, Path
-    from sweep.coordinator.explain import Undertaking
+    from sweep.coordinator.explain import AblationJob
     from sweep.launch.resources import RunOptions
     from sweep.store.engine import Engine
 
@@ -86,11 +86,11 @@ def explain(
     """
     logs.use(log_format)
     from sweep.analysis.study_explanation import ignored
-    from sweep.coordinator.explain import known, undertaking
+    from sweep.coordinator.explain import ablation_job, known
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
-    of = undertaking(engine, name, from_number, to_number, seeds)
+    of = ablation_job(engine, name, from_number, to_number, seeds)
     for sentence in ignored(engine, name):
         say(sentence)
     if train:
@@ -105,7 +105,7 @@ def explain(
     _show(engine, of, found, storage)
 
 
-def _run(engine: "Engine", of: "Undertaking", options: "RunOptions", storage: str | None) -> None:
+def _run(engine: "Engine", of: "AblationJob", options: "RunOptions", storage: str | None) -> None:
     from sweep.analysis.study_explanation import command_of
     from sweep.coordinator.explain import run_explanation
 
@@ -118,7 +118,7 @@ def _run(engine: "Engine", of: "Undertaking", options: "RunOptions", storage: st
 # --- in words -----------------------------------------------------------------------------------
 
 
-def _show(engine: "Engine", of: "Undertaking", found: "Explanation", storage: str | None) -> None:
+def _show(engine: "Engine", of: "AblationJob", found: "Explanation", storage: str | None) -> None:
     show(f"{_title(of)}: {words.count(of.n_seeds, 'seed')} each")
     for cause in found.causes:
         show(f"  {cause.text}")
@@ -139,7 +139,7 @@ def _show(engine: "Engine", of: "Undertaking", found: "Explanation", storage: st
         show(_plan(engine, of, found, storage))
 
 
-def _title(of: "Undertaking") -> str:
+def _title(of: "AblationJob") -> str:
     from sweep.analysis.study_explanation import baseline_words
 
     ends = of.ends
@@ -198,7 +198,7 @@ def _share(found: "Explanation", factor: "Factor") -> str:
     return words.NOTHING if share is None else f"{round(100 * share)} %"
 
 
-def _plan(engine: "Engine", of: "Undertaking", found: "Explanation", storage: str | None) -> str:
+def _plan(engine: "Engine", of: "AblationJob", found: "Explanation", storage: str | None) -> str:
     from sweep.analysis.study_explanation import command_of
 
     n_now, n_left = len(found.missing), found.n_left_at_most
@@ -210,7 +210,7 @@ def _plan(engine: "Engine", of: "Undertaking", found: "Explanation", storage: st
     )
 
 
-def _how_long(engine: "Engine", of: "Undertaking", found: "Explanation") -> str:
+def _how_long(engine: "Engine", of: "AblationJob", found: "Explanation") -> str:
     """By the study's own trials; for what comes after the next choice, by the longer end."""
     from sweep.analysis.study_explanation import seconds_an_epoch
 
@@ -225,7 +225,7 @@ def _how_long(engine: "Engine", of: "Undertaking", found: "Explanation") -> str:
     return f" ({times[0]} of training now, {times[1]} at most, one after another)"
 
 
-def _plain(of: "Undertaking", found: "Explanation") -> dict[str, Any]:
+def _plain(of: "AblationJob", found: "Explanation") -> dict[str, Any]:
     return {
         "study": of.ends.study,
         "explained_in": of.child,

@@ -57,13 +57,13 @@ def export(
 
 
 def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> str:
-    from sweep.store import read, read_beside
+    from sweep.store import annotations, read
     from sweep.studyfile import with_trials
 
     study = read.study(engine, name)
     curves = read.curves(engine, name)
-    decompositions = read_beside.decompositions(engine, name)
-    probes = read_beside.probes(engine, name)
+    decompositions = annotations.decompositions(engine, name)
+    probes = annotations.probes(engine, name)
     trials = [
         {
             **trial_json(row),

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.cli import control, logs, words
+from sweep.cli.listing import show_best
 from sweep.cli.logs import LogFormat
-from sweep.cli.look import show_best
 from sweep.cli.observing import observing
 from sweep.cli.options import INTERRUPTED, Storage, StudyName
 from sweep.cli.output import say
+from sweep.enums import CommandKind, Trainer, WorkerEngine
 from sweep.errors import StudyHeldError, UsageError
-from sweep.names import CommandKind, Trainer, WorkerEngine
 
 if TYPE_CHECKING:
     from sweep.launch.resources import RunOptions

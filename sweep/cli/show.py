@@ -7,7 +7,7 @@ from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName
 from sweep.cli.output import section, show_json, show_pairs, show_titled_table
 from sweep.cli.records import in_use, trial_json
-from sweep.names import Outcome
+from sweep.enums import Outcome
 
 if TYPE_CHECKING:
     from sweep.analysis.floors import BesideFloors

@@ -109,7 +109,7 @@ def _summary(
 
 def _trainers(workers: "Sequence[WorkerRow]") -> str:
     """Trainers and compilers of the workers that were ready."""
-    from sweep.store.trained import trainers_used
+    from sweep.store.training_record import trainers_used
 
     used = trainers_used(workers)
     return ", ".join(f"{of} ({words.count(n, 'trial')})" for of, n in used.items())

@@ -21,8 +21,8 @@ from sweep.cli.run import (
     Workers,
     run_options,
 )
+from sweep.enums import Trainer, WorkerEngine
 from sweep.errors import UsageError
-from sweep.names import Trainer, WorkerEngine
 
 if TYPE_CHECKING:
     from sweep.analysis.ties import TieSet

@@ -8,10 +8,10 @@ import typer
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName
 from sweep.cli.output import say, section, show_json, show_pairs
-from sweep.names import Trainer
+from sweep.enums import Trainer
 
 if TYPE_CHECKING:
-    from sweep.coordinator.agreement import Difference
+    from sweep.coordinator.replay import Difference
     from sweep.coordinator.verify import Verification
 
 #: It came out otherwise.
@@ -50,7 +50,7 @@ def verify(
     too when data, code, versions or the device are others than are on record. Writes nothing. Exits
     with 11 when it diverged.
     """
-    from sweep.coordinator.agreement import Agreement
+    from sweep.coordinator.replay import Agreement
     from sweep.coordinator.verify import VerifyOptions
     from sweep.coordinator.verify import verify as verify_trial
     from sweep.store.migrate import open_store

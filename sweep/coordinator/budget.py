@@ -34,7 +34,7 @@ FINISHED, OUT_OF_TIME, FAILED = "finished", "out of time", "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spent:
+class BudgetUsage:
     """Usage and results of a study so far."""
 
     n_finished: int = 0
@@ -60,7 +60,7 @@ class Verdict(NamedTuple):
     lets_finish: bool
 
 
-def verdict(budget: BudgetSection, spent: Spent) -> Verdict | None:
+def verdict(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
     """Whether a budget other than the trials is used up; the first, where several are."""
     for judge in (_failures, _target, _plateau, _space, _time, _gpu_hours):
         if (found := judge(budget, spent)) is not None:
@@ -68,7 +68,7 @@ def verdict(budget: BudgetSection, spent: Spent) -> Verdict | None:
     return None
 
 
-def _failures(budget: BudgetSection, spent: Spent) -> Verdict | None:
+def _failures(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
     if spent.n_failed <= budget.max_failures:
         return None
     return Verdict(
@@ -76,7 +76,7 @@ def _failures(budget: BudgetSection, spent: Spent) -> Verdict | None:
     )
 
 
-def _space(_budget: BudgetSection, spent: Spent) -> Verdict | None:
+def _space(_budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
     if spent.trained_out is None:
         return None
     n = spent.trained_out
@@ -84,7 +84,7 @@ def _space(_budget: BudgetSection, spent: Spent) -> Verdict | None:
     return Verdict(FINISHED, f'{which} trained (study.duplicates = "train" trains again)', True)
 
 
-def _target(budget: BudgetSection, spent: Spent) -> Verdict | None:
+def _target(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
     target, best = budget.target_value, spent.best_value
     if target is None or best is None or best > target:
         return None
@@ -92,7 +92,7 @@ def _target(budget: BudgetSection, spent: Spent) -> Verdict | None:
     return Verdict(FINISHED, f"target reached: {reached}, budget.target_value is {target:g}", True)
 
 
-def _plateau(budget: BudgetSection, spent: Spent) -> Verdict | None:
+def _plateau(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
     least, gained = budget.plateau_improvement, spent.improvement
     if least is None or gained is None or gained >= least:
         return None
@@ -102,7 +102,7 @@ def _plateau(budget: BudgetSection, spent: Spent) -> Verdict | None:
     )
 
 
-def _time(budget: BudgetSection, spent: Spent) -> Verdict | None:
+def _time(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
     limit, seconds = budget.max_seconds, spent.wall_seconds
     if limit is None or seconds < limit:
         return None
@@ -110,7 +110,7 @@ def _time(budget: BudgetSection, spent: Spent) -> Verdict | None:
     return Verdict(OUT_OF_TIME, f"{ran}, budget.max_seconds is {limit:g}", False)
 
 
-def _gpu_hours(budget: BudgetSection, spent: Spent) -> Verdict | None:
+def _gpu_hours(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
     limit, hours = budget.max_gpu_hours, spent.gpu_seconds / _SECONDS_AN_HOUR
     if limit is None or hours < limit:
         return None
@@ -130,7 +130,7 @@ class Part(NamedTuple):
     left: float | None
 
 
-def parts(budget: BudgetSection, n_trials: int | None, spent: Spent) -> list[Part]:
+def parts(budget: BudgetSection, n_trials: int | None, spent: BudgetUsage) -> list[Part]:
     """Every budget that a study has, in the order of the study file; failures once there are."""
     found = []
     if n_trials is not None:

@@ -1,13 +1,13 @@
 """Starting workers, and handing trials to them."""
 
-from sweep.coordinator.book import Book
-from sweep.coordinator.crew import Crew, Worker
+from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.ending import StudyEnd
 from sweep.coordinator.log import tell
 from sweep.coordinator.looks import Looks
-from sweep.coordinator.outbox import Outbox
+from sweep.coordinator.study_state import StudyState
+from sweep.coordinator.worker_pool import Worker, WorkerPool
+from sweep.messages import Train
 from sweep.store.writer import StudyWriter
-from sweep.trial import Train
 
 #: Trials in a row whose value is reused before the loop hears and writes again.
 MOST_REUSED = 64
@@ -19,18 +19,18 @@ class Dispatcher:
     def __init__(
         self,
         *,
-        book: Book,
+        study_state: StudyState,
         writer: StudyWriter,
-        outbox: Outbox,
-        crew: Crew,
+        buffered_writer: BufferedWriter,
+        pool: WorkerPool,
         looks: Looks,
         end: StudyEnd,
         devices: list[str],
     ) -> None:
-        self._book = book
+        self._study_state = study_state
         self._writer = writer
-        self._outbox = outbox
-        self._crew = crew
+        self._buffered_writer = buffered_writer
+        self._pool = pool
         self._looks = looks
         self._end = end
         #: Without a worker, as there was nothing to train; one more trial, and they get one.
@@ -39,17 +39,17 @@ class Dispatcher:
 
     def start_idle(self) -> None:
         """Start workers on all idle devices, if there is anything to train."""
-        if self._book.has_more and self._end.hands_out:
+        if self._study_state.has_more and self._end.hands_out:
             while self.idle_devices:
                 self.start_worker(self.idle_devices.pop(0))
 
     def start_worker(self, device: str) -> None:
         """Start a worker on a device."""
-        self.note_worker(self._crew.start(device))
+        self.note_worker(self._pool.start(device))
 
     def fill_all(self) -> None:
         """Give every worker the trials that it has room for, and a few to wait."""
-        for worker in self._crew:
+        for worker in self._pool:
             self.fill(worker)
 
     def fill(self, worker: Worker) -> None:
@@ -62,11 +62,11 @@ class Dispatcher:
             and not self.is_paused
             and n_reused < MOST_REUSED
             and worker.wants_more
-            and self._book.has_more
-            and not self._book.is_taken_up
-            and (not self._outbox.is_away or self._outbox.has_room)
+            and self._study_state.has_more
+            and not self._study_state.is_taken_up
+            and (not self._buffered_writer.is_away or self._buffered_writer.has_room)
         ):
-            spec = self._book.ask(worker.name)
+            spec = self._study_state.ask(worker.name)
             if spec is None:
                 n_reused += 1
                 self._end.check_budget()
@@ -75,7 +75,7 @@ class Dispatcher:
             tell(
                 "trial handed out",
                 f"trial {spec.number} to {worker.name}",
-                study=self._book.name,
+                study=self._study_state.name,
                 trial=spec.number,
                 attempt=spec.attempt,
                 worker=worker.name,
@@ -83,7 +83,7 @@ class Dispatcher:
 
     def send(self) -> None:
         """Send workers the trials that they were given since the last time."""
-        for worker in self._crew:
+        for worker in self._pool:
             if worker.unsent:
                 worker.handle.send(Train(specs=tuple(trial.spec for trial in worker.unsent)))
                 worker.unsent.clear()
@@ -95,15 +95,15 @@ class Dispatcher:
         The user waits for them, or a worker of whose reserve more than half is not sent yet.
         """
         return self._end.has_begun or any(
-            2 * len(worker.unsent) > worker.n_reserve for worker in self._crew
+            2 * len(worker.unsent) > worker.n_reserve for worker in self._pool
         )
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs, and nothing is to be trained."""
-        if any(worker.trials for worker in self._crew):
+        if any(worker.trials for worker in self._pool):
             return False
-        return not self._end.hands_out or not (self._book.has_more or self.is_paused)
+        return not self._end.hands_out or not (self._study_state.has_more or self.is_paused)
 
     def note_worker(self, worker: Worker, state: str | None = None) -> None:
         """Record how a worker is."""
@@ -111,6 +111,6 @@ class Dispatcher:
         state = state or ("looking" if looks else worker.state)
         self._writer.rows.workers[worker.name] = {
             "state": state,
-            "n_threads": self._crew.setup.n_threads,
+            "n_threads": self._pool.setup.n_threads,
             **worker.columns(),
         }

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from sweep.coordinator import budget
-from sweep.coordinator.book import Book
-from sweep.coordinator.crew import Crew, Worker
-from sweep.coordinator.outbox import Outbox
+from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.running_trial import RunningTrial
-from sweep.coordinator.spending import Spending
-from sweep.names import Sampler
+from sweep.coordinator.study_state import StudyState
+from sweep.coordinator.usage_tracker import UsageTracker
+from sweep.coordinator.worker_pool import Worker, WorkerPool
+from sweep.enums import Sampler
+from sweep.messages import Leave
 from sweep.store.usage import Usage
 from sweep.studyfile import StudyFile
-from sweep.trial import Leave
 
 
 class StudyEnd:
@@ -20,16 +20,16 @@ class StudyEnd:
     def __init__(
         self,
         study_file: StudyFile,
-        book: Book,
-        crew: Crew,
-        outbox: Outbox,
+        study_state: StudyState,
+        pool: WorkerPool,
+        buffered_writer: BufferedWriter,
         usage: Callable[[], Usage] | None,
     ) -> None:
         self._file = study_file
-        self._book = book
-        self._crew = crew
-        self._outbox = outbox
-        self._spending = Spending(usage)
+        self._study_state = study_state
+        self._pool = pool
+        self._buffered_writer = buffered_writer
+        self._spending = UsageTracker(usage)
         #: Set once: the phase in which the study ends. No trial is handed out from then on.
         self.phase: str | None = None
         self._reason = ""
@@ -56,15 +56,15 @@ class StudyEnd:
         """End the study if a budget is used up."""
         if self.verdict is not None:
             return
-        usage = self._spending.now(may_read=not self._outbox.is_away)
-        spent = budget.Spent(
-            n_failed=self._book.n_failed,
-            trained_out=self._book.trained_out if self._book.has_more else None,
+        usage = self._spending.now(may_read=not self._buffered_writer.is_away)
+        spent = budget.BudgetUsage(
+            n_failed=self._study_state.n_failed,
+            trained_out=self._study_state.trained_out if self._study_state.has_more else None,
             wall_seconds=usage.wall_seconds,
             gpu_seconds=usage.gpu_seconds,
-            best_value=self._book.best_value,
-            best_number=self._book.best_number,
-            improvement=self._book.improvement.latest,
+            best_value=self._study_state.best_value,
+            best_number=self._study_state.best_number,
+            improvement=self._study_state.improvement.latest,
         )
         self.verdict = budget.verdict(self._file.budget, spent)
         if self.verdict is not None and not self.verdict.lets_finish:
@@ -72,13 +72,13 @@ class StudyEnd:
 
     def fail(self, number: int, reason: str) -> None:
         """Record a trial that could not be trained; the budget may allow no more of them."""
-        self._book.fail(number, reason)
+        self._study_state.fail(number, reason)
         self.check_budget()
 
     def apply_interrupts(self) -> None:
         """End the study on the first signal; kill the workers on the second."""
         if self.is_hurried:
-            for worker in self._crew:
+            for worker in self._pool:
                 worker.handle.kill()
                 self.take_back(worker)
         if self.n_interrupts:
@@ -89,7 +89,7 @@ class StudyEnd:
         if self.has_begun:
             return
         self.phase, self._reason = phase, reason
-        for worker in self._crew:
+        for worker in self._pool:
             for trial in [*worker.unsent]:
                 self.put_back(worker, trial)
             for trial in worker.trials.values():
@@ -97,7 +97,7 @@ class StudyEnd:
 
     def put_back(self, worker: Worker, trial: RunningTrial) -> None:
         """Queue a trial again that its worker did not train to its end."""
-        self._book.put_back(trial.number)
+        self._study_state.put_back(trial.number)
         worker.drop(trial)
 
     def take_back(self, worker: Worker) -> None:
@@ -112,6 +112,6 @@ class StudyEnd:
         return budget.FINISHED, self.verdict.reason if self.verdict else self._all_done()
 
     def _all_done(self) -> str:
-        n, trials = self._book.n_trials, self._file.budget.trials
+        n, trials = self._study_state.n_trials, self._file.budget.trials
         of_grid = self._file.sampler.name is Sampler.GRID and (trials is None or n < trials)
         return f"all {n:,} trials are done ({'the whole grid' if of_grid else 'budget.trials'})"

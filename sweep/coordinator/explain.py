@@ -21,7 +21,8 @@ from sweep.analysis.study_explanation import (
     seeds_of,
     study_explanation,
 )
-from sweep.coordinator.child import (
+from sweep.config import TrialConfig
+from sweep.coordinator.derived_studies import (
     file_to_try_again,
     given,
     new_name,
@@ -31,9 +32,9 @@ from sweep.coordinator.child import (
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import Say, refuse_if_running, resume, start
+from sweep.enums import Loss, Output, Sampler
 from sweep.errors import FailureLimitError, UsageError
 from sweep.launch.resources import RunOptions, resolve_resources
-from sweep.names import Loss, Output, Sampler
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.explaining import Explained, explained_by, explaining
@@ -41,13 +42,12 @@ from sweep.store.records import StudySummary
 from sweep.store.study import stored_study_file, study_exists
 from sweep.studyfile import SETTINGS, StudyFile, Value, loads
 from sweep.studyfile.read_space import choice_key
-from sweep.trial import TrialConfig
 
 DEFAULT_SEEDS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Undertaking:
+class AblationJob:
     """An explanation that is to be trained, or was."""
 
     ends: Explained
@@ -56,13 +56,13 @@ class Undertaking:
     n_seeds: int
 
 
-def undertaking(
+def ablation_job(
     engine: Engine,
     name: str,
     from_number: int | None = None,
     to_number: int | None = None,
     n_seeds: int | None = None,
-) -> Undertaking:
+) -> AblationJob:
     """What the numbers of trials and seeds mean; with none, what was begun last and is not whole.
 
     Raises as ``choose_ends`` does, and UsageError for a study that itself explains another.
@@ -76,8 +76,8 @@ def undertaking(
     ends = choose_ends(engine, name, from_number, to_number)
     child = _find_child(engine, ends, n_seeds)
     if child is not None:
-        return Undertaking(ends=ends, child=child, n_seeds=seeds_of(engine, child))
-    return Undertaking(
+        return AblationJob(ends=ends, child=child, n_seeds=seeds_of(engine, child))
+    return AblationJob(
         ends=ends, child=new_name(engine, name, "explain"), n_seeds=n_seeds or DEFAULT_SEEDS
     )
 
@@ -94,14 +94,14 @@ def _explains_itself(engine: Engine, name: str, study: str) -> UsageError:
     )
 
 
-def _begun(engine: Engine, name: str, n_seeds: int | None) -> Undertaking | None:
+def _begun(engine: Engine, name: str, n_seeds: int | None) -> AblationJob | None:
     """The last one, where it lacks something and was asked for with so many seeds."""
     last = study_explanation(engine, name)
     if last is None or last.found.is_whole or last.found.diverged:
         return None
     if n_seeds not in (None, last.n_seeds):
         return None
-    return Undertaking(ends=last.ends, child=last.child, n_seeds=last.n_seeds)
+    return AblationJob(ends=last.ends, child=last.child, n_seeds=last.n_seeds)
 
 
 def _find_child(engine: Engine, ends: Explained, n_seeds: int | None) -> str | None:
@@ -115,7 +115,7 @@ def _find_child(engine: Engine, ends: Explained, n_seeds: int | None) -> str | N
     return found[-1] if found else None
 
 
-def known(engine: Engine, of: Undertaking) -> Explanation:
+def known(engine: Engine, of: AblationJob) -> Explanation:
     """What is trained of it so far."""
     if not study_exists(engine, of.child):
         return explain(*configurations(of.ends), {})
@@ -123,7 +123,7 @@ def known(engine: Engine, of: Undertaking) -> Explanation:
 
 
 def run_explanation(
-    engine: Engine, of: Undertaking, options: RunOptions, observer: Observer, *, say: Say
+    engine: Engine, of: AblationJob, options: RunOptions, observer: Observer, *, say: Say
 ) -> str:
     """Train until both paths are whole; returns the last phase of the study that trains.
 
@@ -160,7 +160,7 @@ def run_explanation(
     return phase
 
 
-def _new_file(engine: Engine, of: Undertaking) -> StudyFile:
+def _new_file(engine: Engine, of: AblationJob) -> StudyFile:
     """Of the study that trains it, with the first round."""
     parent = stored_file(engine, of.ends.study)
     return child_file(parent, of.ends, of.child, of.n_seeds)

@@ -6,21 +6,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import sweep.errors
-from sweep.coordinator.book import Book
-from sweep.coordinator.crew import Crew, Worker
 from sweep.coordinator.dispatch import Dispatcher
 from sweep.coordinator.ending import StudyEnd
+from sweep.coordinator.heartbeat_monitor import HeartbeatMonitor
 from sweep.coordinator.looks import Looks
-from sweep.coordinator.nonsense import NonsenseError, check_epoch, check_result
+from sweep.coordinator.message_checks import ProtocolError, check_epoch, check_result
 from sweep.coordinator.running_trial import RunningTrial
-from sweep.coordinator.silence import Silence
+from sweep.coordinator.study_state import StudyState
+from sweep.coordinator.worker_pool import Worker, WorkerPool
+from sweep.enums import Trainer
 from sweep.errors import DataError, DeviceError, FusedUnavailableError, SweepError
 from sweep.launch.launcher import Gone, Lost
-from sweep.names import Trainer
-from sweep.search.pruning import PruningRule
-from sweep.store.writer import StudyWriter
-from sweep.studyfile import StudyFile
-from sweep.trial import (
+from sweep.messages import (
     EpochDone,
     EpochsDone,
     Event,
@@ -35,9 +32,12 @@ from sweep.trial import (
     TrialLeft,
     TrialLookedInto,
     Verdict,
-    Vitals,
     WorkerFailed,
+    WorkerStats,
 )
+from sweep.search.pruning import PruningRule
+from sweep.store.writer import StudyWriter
+from sweep.studyfile import StudyFile
 
 #: The kind of event: a worker trains with the reference trainer although fused was preferred.
 FALLBACK = "reference trainer instead"
@@ -58,9 +58,9 @@ class MessageHandler:
         self,
         *,
         study_file: StudyFile,
-        book: Book,
+        study_state: StudyState,
         writer: StudyWriter,
-        crew: Crew,
+        pool: WorkerPool,
         looks: Looks,
         end: StudyEnd,
         dispatcher: Dispatcher,
@@ -69,9 +69,9 @@ class MessageHandler:
         warn: Callable[[str], None],
     ) -> None:
         self._file = study_file
-        self._book = book
+        self._study_state = study_state
         self._writer = writer
-        self._crew = crew
+        self._pool = pool
         self._looks = looks
         self._end = end
         self._dispatcher = dispatcher
@@ -80,7 +80,7 @@ class MessageHandler:
         self._warn = warn
         #: Those that users were warned of.
         self._fallback_reasons: set[str] = set()
-        self._silence = Silence(study_file.workers.silence_seconds)
+        self._silence = HeartbeatMonitor(study_file.workers.silence_seconds)
         #: How often each trial may have killed its worker, over all its attempts.
         self._deaths = Counter[int]()
         self._reached: list[Reached] = []
@@ -100,13 +100,13 @@ class MessageHandler:
         if isinstance(event, Lost):
             self._handle_lost(event.reason)
             return
-        worker = self._crew.get(name)
+        worker = self._pool.get(name)
         if worker is None:
             return
         self._silence.heard(name)
         try:
             self._handle_event(worker, event)
-        except NonsenseError as error:  # whatever else it says is worth no more
+        except ProtocolError as error:  # whatever else it says is worth no more
             worker.handle.kill()
             self._handle_gone(worker, f"ended, for it sent {error}")
 
@@ -116,7 +116,7 @@ class MessageHandler:
                 self._dispatcher.note_worker(worker)
             case Ready():
                 self._handle_ready(worker, event)
-            case Vitals():
+            case WorkerStats():
                 worker.vitals = event
                 self._dispatcher.note_worker(worker)
             case WorkerFailed(error="FusedUnavailableError", message=message):
@@ -147,17 +147,17 @@ class MessageHandler:
             case EpochDone():
                 check_epoch(trial, event)
                 trial.report(event)
-                self._book.report(trial)
+                self._study_state.report(trial)
                 self._reached.append(Reached(worker, trial, event.epoch))
                 self._check_trial_time(worker, trial)
             case TrialDone():
                 check_result(trial, event)
-                self._book.complete(trial, event)
+                self._study_state.complete(trial, event)
                 if event.look_follows:
                     self._looks.begin(worker.name, event)
                 self._finish(worker, trial)
             case TrialDiverged():
-                self._book.diverge(event.number, event.reason)
+                self._study_state.diverge(event.number, event.reason)
                 self._finish(worker, trial)
             case TrialFailed():
                 self._end.fail(event.number, event.reason)
@@ -167,10 +167,10 @@ class MessageHandler:
 
     def _handle_left(self, worker: Worker, trial: RunningTrial, epoch: int) -> None:
         if trial.exceeds(self._file.budget.max_trial_seconds):
-            self._book.time_out(trial.number, epoch)
+            self._study_state.time_out(trial.number, epoch)
             self._finish(worker, trial)
         elif trial.is_pruned:
-            self._book.prune(trial.number, epoch)
+            self._study_state.prune(trial.number, epoch)
             self._finish(worker, trial)
         else:
             self._end.put_back(worker, trial)
@@ -179,14 +179,14 @@ class MessageHandler:
         if not self._looks.end(worker.name, found):
             self._refuse(worker, found)
         elif found.failure is not None:
-            self._book.event(
+            self._study_state.event(
                 "network not looked into", found.failure, number=found.number, worker=worker.name
             )
         else:
-            self._book.note_inside(found)
+            self._study_state.note_inside(found)
 
     def _refuse(self, worker: Worker, event: OfTrial | TrialLookedInto) -> None:
-        self._book.event(
+        self._study_state.event(
             "late result refused",
             f"{type(event).__name__} of attempt {event.attempt}, which is not current",
             number=event.number,
@@ -197,11 +197,13 @@ class MessageHandler:
         """Record that a worker's pending network analyses are not waited for."""
         if numbers := self._looks.lose(name):
             trials = ", ".join(map(str, numbers))
-            self._book.event("networks not looked into", f"trials {trials}: {because}", worker=name)
+            self._study_state.event(
+                "networks not looked into", f"trials {trials}: {because}", worker=name
+            )
 
     def _finish(self, worker: Worker, trial: RunningTrial) -> None:
         """Let go of a trial that is over, and give its worker the next one at once."""
-        self._book.tell_of_end(trial.spec, worker.name)
+        self._study_state.tell_of_end(trial.spec, worker.name)
         worker.drop(trial)
         worker.n_finished += 1
         self._n_ended += 1
@@ -221,7 +223,7 @@ class MessageHandler:
         worker.introduce(event)
         if event.fallback_reason is not None:
             self._report_fallback(worker, event.fallback_reason)
-        self._book.train_together((event.room.slots or 1) // self._file.study.repeat)
+        self._study_state.train_together((event.room.slots or 1) // self._file.study.repeat)
         self._first_ready = self._first_ready or time.monotonic()
         self._dispatcher.note_worker(worker)
         self._dispatcher.fill(worker)
@@ -234,18 +236,20 @@ class MessageHandler:
         trial is to blame.
         """
         worker.failure = reason
-        if self._crew.setup.trainer is not Trainer.AUTO:
+        if self._pool.setup.trainer is not Trainer.AUTO:
             if worker.ready:
                 raise FusedUnavailableError(reason)
-            self._crew.leave_out(worker.device)
+            self._pool.leave_out(worker.device)
         else:
             worker.failure = "ended, for its device cannot use the fused trainer"
             worker.falls_back = True
-            self._crew.fall_back(worker.device, reason)
+            self._pool.fall_back(worker.device, reason)
             self._report_fallback(worker, reason)
 
     def _report_fallback(self, worker: Worker, reason: str) -> None:
-        self._book.event(FALLBACK, f"{_describe_device(worker)}: {reason}", worker=worker.name)
+        self._study_state.event(
+            FALLBACK, f"{_describe_device(worker)}: {reason}", worker=worker.name
+        )
         if reason not in self._fallback_reasons:  # GPUs of a kind fail for one reason
             self._fallback_reasons.add(reason)
             self._warn(
@@ -255,7 +259,7 @@ class MessageHandler:
 
     def _handle_halved(self, worker: Worker, event: PopulationHalved) -> None:
         before, room = event.before, event.room
-        self._book.event(
+        self._study_state.event(
             "population halved",
             f"from {before.slots:,} slots and {before.rows:,} rows to {room.slots:,} and "
             f"{room.rows:,}; {len(event.put_back):,} trials start again: {event.reason}",
@@ -270,7 +274,7 @@ class MessageHandler:
 
     def _handle_gone(self, worker: Worker, reason: str, *, was_left_alone: bool = False) -> None:
         self._dispatcher.note_worker(worker, state="gone")
-        self._book.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
+        self._study_state.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
         self.lose_looks(worker.name, "their worker is gone")
         for trial in [*worker.trials.values()]:
             if worker.trials.get(trial.number) is not trial:
@@ -282,8 +286,8 @@ class MessageHandler:
             if deaths > self._file.workers.retries:
                 self._end.fail(trial.number, f"its worker died {deaths} times, at last: {reason}")
             else:
-                self._book.put_back(trial.number)
-        may_restart = self._crew.lost(worker, was_left_alone=was_left_alone)
+                self._study_state.put_back(trial.number)
+        may_restart = self._pool.lost(worker, was_left_alone=was_left_alone)
         worker.trials.clear()
         if not self._end.hands_out:
             return
@@ -291,16 +295,16 @@ class MessageHandler:
             self._dispatcher.idle_devices.append(worker.device)
         elif may_restart:
             self._dispatcher.start_worker(worker.device)
-        elif len(self._crew) == 0:
+        elif len(self._pool) == 0:
             raise DeviceError(
                 f"no worker comes up on {worker.device}: {reason}{self._way_out(worker)}"
             )
         else:
-            self._book.event("device left out", f"{worker.device}: {reason}")
+            self._study_state.event("device left out", f"{worker.device}: {reason}")
 
     def _way_out(self, worker: Worker) -> str:
         """What to try where a GPU's worker died without a word: a compiler may have crashed."""
-        fused = self._crew.setup.trainer in (Trainer.AUTO, Trainer.FUSED)
+        fused = self._pool.setup.trainer in (Trainer.AUTO, Trainer.FUSED)
         if not fused or worker.ready or worker.failure is not None or worker.device == "cpu":
             return ""
         return ". `--trainer reference` trains without the fused trainer and its compiler."
@@ -310,14 +314,14 @@ class MessageHandler:
         self._end.apply_interrupts()  # a signal to end may have reached the lost workers, too
         if not self._end.has_begun:
             raise DeviceError(reason)
-        for worker in self._crew:
+        for worker in self._pool:
             self._end.take_back(worker)
             self.lose_looks(worker.name, reason)
 
     def end_silent_workers(self) -> None:
         """Kill workers without a heartbeat, before they can wake; their trials go to others."""
-        for name in self._silence.too_long([worker.name for worker in self._crew]):
-            worker = self._crew.get(name)
+        for name in self._silence.too_long([worker.name for worker in self._pool]):
+            worker = self._pool.get(name)
             assert worker is not None
             worker.handle.kill()
             seconds = self._file.workers.silence_seconds
@@ -333,7 +337,7 @@ class MessageHandler:
         if self._rule is None:
             return
         for step in sorted({epoch for _, _, epoch in reached}):
-            pruned = self._rule.decide(self._book.curves.at(step))
+            pruned = self._rule.decide(self._study_state.curves.at(step))
             at_step = (one for one in reached if one.epoch == step)
             for worker, trial, _ in sorted(at_step, key=lambda one: one.trial.number):
                 number, attempt = trial.number, trial.spec.attempt

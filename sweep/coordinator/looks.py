@@ -9,8 +9,8 @@ One that was told to end waits for LOOK_SECONDS in all, however many finds a wor
 import time
 from collections.abc import Callable
 
-from sweep.coordinator.silence import Silence
-from sweep.trial import TrialDone, TrialLookedInto
+from sweep.coordinator.heartbeat_monitor import HeartbeatMonitor
+from sweep.messages import TrialDone, TrialLookedInto
 
 #: For one look; the widest networks take longest. The coordinator's own delays don't count.
 LOOK_SECONDS = 120.0
@@ -20,7 +20,7 @@ class Looks:
     """What is awaited of which worker."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._silence = Silence(LOOK_SECONDS, clock)
+        self._silence = HeartbeatMonitor(LOOK_SECONDS, clock)
         #: By worker and number: the attempt.
         self._awaited: dict[str, dict[int, int]] = {}
         self._bounded = False

@@ -11,15 +11,15 @@ from queue import Empty
 
 from optuna.trial import TrialState
 
-from sweep.coordinator.book import Book
-from sweep.coordinator.crew import Crew, Worker
+from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.dispatch import Dispatcher
 from sweep.coordinator.ending import StudyEnd
 from sweep.coordinator.handlers import MessageHandler
 from sweep.coordinator.looks import LOOK_SECONDS, Looks
-from sweep.coordinator.outbox import Outbox
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
+from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import CommandHandler, UserRequests
+from sweep.coordinator.worker_pool import Worker, WorkerPool
 from sweep.launch.launcher import Gone, Inbox
 from sweep.search.pruning import PruningRule
 from sweep.store.usage import Usage
@@ -39,9 +39,9 @@ class Coordinator:
         self,
         *,
         study_file: StudyFile,
-        book: Book,
+        study_state: StudyState,
         writer: StudyWriter,
-        crew: Crew,
+        pool: WorkerPool,
         inbox: Inbox,
         devices: list[str],
         rule: PruningRule | None,
@@ -51,28 +51,30 @@ class Coordinator:
         observer: Observer,
         warn: Callable[[str], None],
     ) -> None:
-        self._book = book
-        self._crew = crew
+        self._study_state = study_state
+        self._pool = pool
         self._inbox = inbox
         self._observer = observer
-        self._outbox = Outbox(writer, max_away_seconds=study_file.budget.max_away_seconds)
+        self._buffered_writer = BufferedWriter(
+            writer, max_away_seconds=study_file.budget.max_away_seconds
+        )
         self._looks = Looks()
         self._has_told_of_looks = False
-        self._end = StudyEnd(study_file, book, crew, self._outbox, usage)
+        self._end = StudyEnd(study_file, study_state, pool, self._buffered_writer, usage)
         self._dispatcher = Dispatcher(
-            book=book,
+            study_state=study_state,
             writer=writer,
-            outbox=self._outbox,
-            crew=crew,
+            buffered_writer=self._buffered_writer,
+            pool=pool,
             looks=self._looks,
             end=self._end,
             devices=devices,
         )
         self._messages = MessageHandler(
             study_file=study_file,
-            book=book,
+            study_state=study_state,
             writer=writer,
-            crew=crew,
+            pool=pool,
             looks=self._looks,
             end=self._end,
             dispatcher=self._dispatcher,
@@ -82,9 +84,9 @@ class Coordinator:
         )
         self._commands = CommandHandler(
             requests,
-            book=book,
+            study_state=study_state,
             writer=writer,
-            outbox=self._outbox,
+            buffered_writer=self._buffered_writer,
             end=self._end,
             dispatcher=self._dispatcher,
         )
@@ -99,8 +101,8 @@ class Coordinator:
 
         Raises a SweepError when it cannot go on. What was written stays; `sweep resume` goes on.
         """
-        self._book.enqueue_first_configurations()
-        self._book.set_phase("running")
+        self._study_state.enqueue_first_configurations()
+        self._study_state.set_phase("running")
         self._commands.apply_new()  # a configuration that waited here goes before new ones
         self._end.check_budget()
         try:
@@ -109,9 +111,9 @@ class Coordinator:
         except BaseException:
             self._give_up()
             raise
-        for worker in self._crew:
+        for worker in self._pool:
             self._dispatcher.note_worker(worker, state="gone")
-        self._crew.shut_down()
+        self._pool.shut_down()
         return self._close()
 
     def _loop(self) -> None:
@@ -124,11 +126,11 @@ class Coordinator:
             self._dispatcher.start_idle()
             self._dispatcher.fill_all()
             self._tell_of_looks()
-            landed = self._outbox.flush(at_once=self._dispatcher.is_awaited)
-            if landed or (self._outbox.is_away and self._outbox.has_room):
+            landed = self._buffered_writer.flush(at_once=self._dispatcher.is_awaited)
+            if landed or (self._buffered_writer.is_away and self._buffered_writer.has_room):
                 self._dispatcher.send()
             self._observer(self._progress())
-            if self._is_over() and (self._outbox.is_empty or self._end.is_hurried):
+            if self._is_over() and (self._buffered_writer.is_empty or self._end.is_hurried):
                 return
 
     def _hear_all(self) -> None:
@@ -148,20 +150,20 @@ class Coordinator:
 
     def _give_up(self) -> None:
         """After an error, kill all workers and queue again what they were training."""
-        for worker in self._crew:
+        for worker in self._pool:
             self._dispatcher.note_worker(worker, state="gone")
             self._messages.lose_looks(worker.name, "the study ended with an error")
             self._end.take_back(worker)
-        self._crew.kill()
+        self._pool.kill()
 
     def _close(self) -> str:
         hurry = "interrupted twice" if self._end.is_hurried else "stopped again as it ended"
         for name in self._looks.awaited:
             self._messages.lose_looks(name, hurry)
         phase, reason = self._end.outcome()
-        self._book.set_phase(phase, reason)
-        self._book.event("ended", f"{phase}: {reason}")
-        self._outbox.close(hurry=lambda: self._end.is_hurried)
+        self._study_state.set_phase(phase, reason)
+        self._study_state.event("ended", f"{phase}: {reason}")
+        self._buffered_writer.close(hurry=lambda: self._end.is_hurried)
         return phase
 
     def _awaits_looks(self) -> bool:
@@ -181,31 +183,33 @@ class Coordinator:
             return
         self._has_told_of_looks = True
         trials = ", ".join(map(str, self._looks.numbers))
-        self._book.event("looking into networks", f"all is trained; still to come: trials {trials}")
-        for worker in self._crew:
+        self._study_state.event(
+            "looking into networks", f"all is trained; still to come: trials {trials}"
+        )
+        for worker in self._pool:
             self._dispatcher.note_worker(worker)
 
     def _progress(self) -> Progress:
-        book, end = self._book, self._end
-        counts = book.counts()
-        n_left = book.n_trials - sum(n for s, n in counts.items() if s.is_finished())
+        study_state, end = self._study_state, self._end
+        counts = study_state.counts()
+        n_left = study_state.n_trials - sum(n for s, n in counts.items() if s.is_finished())
         rate = self._messages.trials_per_second
         return Progress(
-            name=book.name,
+            name=study_state.name,
             phase=self._phase(),
-            n_trials=book.n_trials,
+            n_trials=study_state.n_trials,
             n_complete=counts[TrialState.COMPLETE],
             n_pruned=counts[TrialState.PRUNED],
-            n_failed=book.n_failed,
-            n_diverged=book.n_diverged,
+            n_failed=study_state.n_failed,
+            n_diverged=study_state.n_diverged,
             n_running=counts[TrialState.RUNNING],
-            best_value=book.best_value,
-            best_number=book.best_number,
+            best_value=study_state.best_value,
+            best_number=study_state.best_number,
             trials_per_second=rate,
             seconds_left=n_left / rate if rate and end.hands_out else None,
-            workers=tuple(_worker_progress(worker) for worker in self._crew),
+            workers=tuple(_worker_progress(worker) for worker in self._pool),
             because=end.verdict.reason if end.verdict else None,
-            message=self._outbox.message(),
+            message=self._buffered_writer.message(),
         )
 
     def _phase(self) -> str:

@@ -17,7 +17,7 @@ class WorkerProgress:
     epochs: int
     #: Trials in training.
     n_training: int
-    #: trial.Vitals as it last sent them; None until then.
+    #: messages.WorkerStats as it last sent them; None until then.
     busy: float | None
     n_finished: int
 

@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import sweep
+from sweep.enums import Trainer
 from sweep.errors import DeviceError
-from sweep.names import Trainer
 from sweep.nvml import cards
 
 _PACKAGES = ("optuna", "torch", "triton", "torchvision", "numpy", "sqlalchemy")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.names import CommandKind
+from sweep.enums import CommandKind
 from sweep.search.configurations import enqueue_params
 from sweep.store import commands, read
 from sweep.store.engine import Engine

@@ -13,7 +13,8 @@ import tomlkit
 
 from sweep.analysis.study_explanation import seeds_of
 from sweep.analysis.study_ties import best_numbers, is_whole
-from sweep.coordinator.child import (
+from sweep.config import TrialConfig
+from sweep.coordinator.derived_studies import (
     file_to_try_again,
     given,
     new_name,
@@ -21,16 +22,15 @@ from sweep.coordinator.child import (
 )
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.run import Say, refuse_if_running, resume, start
+from sweep.enums import Sampler
 from sweep.errors import UsageError
 from sweep.launch.resources import RunOptions
-from sweep.names import Sampler
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.explaining import explained_by
 from sweep.store.retraining import Retrained, retrained_by, retraining
 from sweep.store.study import study_exists
 from sweep.studyfile import Domain, Space, StudyFile, Value, loads, to_toml, typed_config
-from sweep.trial import TrialConfig
 
 DEFAULT_TOP = 8
 DEFAULT_SEEDS = 5

@@ -13,18 +13,20 @@ from typing import Any
 import optuna
 
 from sweep import datasets
-from sweep.coordinator.book import Book
+from sweep.config import TrialConfig
 from sweep.coordinator.budget import FAILED, FINISHED, OUT_OF_TIME
-from sweep.coordinator.crew import Crew
-from sweep.coordinator.expected import expected
 from sweep.coordinator.loop import Coordinator
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
+from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import UserRequests
+from sweep.coordinator.worker_pool import WorkerPool
+from sweep.coordinator.workload import expected
+from sweep.enums import Dataset, Pruner, Trainer
 from sweep.errors import FailureLimitError, StudyFileError, StudyHeldError, UsageError
 from sweep.launch.launcher import Inbox, Launcher
 from sweep.launch.resources import RunOptions, RunResources, resolve_resources
-from sweep.names import Dataset, Pruner, Trainer
+from sweep.messages import WorkerSetup
 from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.pruning import make_pruner
@@ -47,7 +49,6 @@ from sweep.store.study import (
 )
 from sweep.store.usage import Usage, usage
 from sweep.studyfile import StudyFile, loads, to_toml
-from sweep.trial import TrialConfig, WorkerSetup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +221,7 @@ def _run(
     """Run a study that is there; ``stored`` is its file so far, None when it was just made."""
     quiet_optuna()
     name = study_file.study.name
-    crew = Crew(
+    pool = WorkerPool(
         resources.launcher,
         _setup(study_file, resources),
         numbers=resources.numbers,
@@ -229,30 +230,30 @@ def _run(
     is_over = stored == study_file and read.phase(engine, name) in (FINISHED, OUT_OF_TIME)
     # Workers take seconds to start, as 100,000 trials do to load.
     ahead = () if is_over and trials is None else resources.devices
-    with _killed_on_error(crew):
+    with _killed_on_error(pool):
         opened = hold_study(
             engine,
             name,
             waiting=lambda left: say(f"another coordinator may still run it; {left:.0f} s to go"),
-            held=lambda: crew.start_ahead(ahead),
+            held=lambda: pool.start_ahead(ahead),
         )
         try:
-            book = Book(opened, study_file, artifact_folder(engine.url))
+            study_state = StudyState(opened, study_file, artifact_folder(engine.url))
             if stored is not None:
                 _note_resumption(opened, stored, study_file, resources.trainer)
                 # The file's own budget counts where it was changed: --trials may have raised it.
                 if trials is None and study_file.n_trials != stored.n_trials:
                     trials = study_file.n_trials
             if trials is not None:
-                book.extend(trials)
+                study_state.extend(trials)
             coordinator = _coordinator(
                 engine,
                 opened,
                 study_file,
-                book,
+                study_state,
                 resources,
                 observer,
-                crew,
+                pool,
                 resources.launcher.inbox,
                 say,
             )
@@ -275,11 +276,11 @@ def _run(
 
 
 @contextmanager
-def _killed_on_error(crew: Crew) -> Iterator[None]:
+def _killed_on_error(pool: WorkerPool) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        crew.kill()
+        pool.kill()
         raise
 
 
@@ -315,18 +316,18 @@ def _coordinator(
     engine: Engine,
     opened: OpenStudy,
     study_file: StudyFile,
-    book: Book,
+    study_state: StudyState,
     resources: RunResources,
     observer: Observer,
-    crew: Crew,
+    pool: WorkerPool,
     inbox: Inbox,
     say: Say,
 ) -> Coordinator:
     return Coordinator(
         study_file=study_file,
-        book=book,
+        study_state=study_state,
         writer=opened.writer,
-        crew=crew,
+        pool=pool,
         inbox=inbox,
         devices=list(resources.devices),
         rule=make_pruner(study_file) if _prunes(study_file) else None,

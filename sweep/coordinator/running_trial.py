@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from sweep.trial import EpochDone, EpochMetrics, TrialSpec
+from sweep.messages import EpochDone, EpochMetrics, TrialSpec
 
 
 @dataclass(kw_only=True, eq=False)

@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sweep.coordinator.book import Book
+from sweep.coordinator.background_query import BackgroundQuery
+from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.dispatch import Dispatcher
 from sweep.coordinator.ending import StudyEnd
-from sweep.coordinator.outbox import Outbox
-from sweep.coordinator.question import Question
+from sweep.coordinator.study_state import StudyState
+from sweep.enums import CommandKind
 from sweep.errors import StoreError, SweepError
-from sweep.names import CommandKind
 from sweep.store.commands import Command
 from sweep.store.writer import StudyWriter
 
@@ -32,16 +32,16 @@ class CommandHandler:
         self,
         read: Callable[[], UserRequests],
         *,
-        book: Book,
+        study_state: StudyState,
         writer: StudyWriter,
-        outbox: Outbox,
+        buffered_writer: BufferedWriter,
         end: StudyEnd,
         dispatcher: Dispatcher,
     ) -> None:
-        self._requests = Question(read)
-        self._book = book
+        self._requests = BackgroundQuery(read)
+        self._study_state = study_state
         self._writer = writer
-        self._outbox = outbox
+        self._buffered_writer = buffered_writer
         self._end = end
         self._dispatcher = dispatcher
         #: `sweep stop` when the study was ending already: no network analysis is waited for.
@@ -50,7 +50,7 @@ class CommandHandler:
 
     def apply_new(self) -> None:
         """Apply what users have written since the last time, twice a second at most."""
-        if time.monotonic() < self._next_read or self._outbox.is_away:
+        if time.monotonic() < self._next_read or self._buffered_writer.is_away:
             return
         if self._writer.rows.commands:
             return  # what was applied is not written yet, and would be found again
@@ -63,8 +63,8 @@ class CommandHandler:
             return
         for command in requests.commands:
             self._writer.rows.commands[command.command_id] = self._outcome(command)
-        if requests.invalid != self._book.invalid:
-            self._book.leave_out(requests.invalid)
+        if requests.invalid != self._study_state.invalid:
+            self._study_state.leave_out(requests.invalid)
 
     def _outcome(self, command: Command) -> str:
         if command.problem is not None:
@@ -80,17 +80,17 @@ class CommandHandler:
         match command.kind:
             case CommandKind.PAUSE:
                 self._dispatcher.is_paused = True
-                self._book.set_phase("paused")
+                self._study_state.set_phase("paused")
             case CommandKind.CONTINUE:
                 self._dispatcher.is_paused = False
-                self._book.set_phase("running")
+                self._study_state.set_phase("running")
             case CommandKind.STOP:
                 self.stopped_again = self._end.has_begun
                 self._end.begin("stopped", "as asked, by sweep stop")
             case CommandKind.EXTEND:
-                self._book.extend(int(command.payload["n_trials"]))
+                self._study_state.extend(int(command.payload["n_trials"]))
             case CommandKind.ENQUEUE:
-                number = self._book.enqueue(command.payload["configuration"])
+                number = self._study_state.enqueue(command.payload["configuration"])
                 return f"applied: trial {number}"
             case other:
                 return f"refused: this version of sweep knows no command {other!r}"

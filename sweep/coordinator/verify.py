@@ -10,21 +10,16 @@ from typing import Any
 
 import sweep.errors
 from sweep import datasets
-from sweep.coordinator.agreement import Comparison, Course, Metrics, compare
-from sweep.coordinator.expected import expected
 from sweep.coordinator.provenance import collect
+from sweep.coordinator.replay import Comparison, Metrics, TrainingTrace, compare
+from sweep.coordinator.workload import expected
+from sweep.enums import Outcome, Trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
 from sweep.launch.local import LocalLauncher
 from sweep.launch.resources import resolve_trainer
-from sweep.names import Outcome, Trainer
-from sweep.store import read
-from sweep.store.engine import Engine
-from sweep.store.records import TrialDetail
-from sweep.store.trained import Trained, trained
-from sweep.studyfile import StudyFile, loads, typed_config
-from sweep.trial import (
+from sweep.messages import (
     EpochDone,
     EpochsDone,
     Event,
@@ -41,6 +36,11 @@ from sweep.trial import (
     WorkerFailed,
     WorkerSetup,
 )
+from sweep.store import read
+from sweep.store.engine import Engine
+from sweep.store.records import TrialDetail
+from sweep.store.training_record import Trained, trained
+from sweep.studyfile import StudyFile, loads, typed_config
 
 #: Relative: what two devices, or two orders of summing, are likely to differ by (unmeasured).
 TOLERANCE = 1e-3
@@ -159,9 +159,9 @@ def _spec(trial: TrialDetail) -> TrialSpec:
     )
 
 
-def _stored(engine: Engine, name: str, trial: TrialDetail) -> Course:
+def _stored(engine: Engine, name: str, trial: TrialDetail) -> TrainingTrace:
     curves = read.seed_curves(engine, name, trial.number)
-    course = Course(
+    course = TrainingTrace(
         epochs={
             (point.epoch, seed_index): {metric: getattr(point, metric) for metric in _OF_EPOCH}
             for seed_index, points in curves.items()
@@ -171,7 +171,7 @@ def _stored(engine: Engine, name: str, trial: TrialDetail) -> Course:
     )
     if trial.outcome != Outcome.DIVERGED:
         return course
-    return Course(epochs=course.epochs, infinite_at=course.last_epoch + 1)
+    return TrainingTrace(epochs=course.epochs, infinite_at=course.last_epoch + 1)
 
 
 def _numbers(test: Mapping[str, Any]) -> Metrics:
@@ -192,7 +192,7 @@ class _Training:
         self._say = say
         self._epochs: dict[tuple[int, int], Metrics] = {}
 
-    def run(self, spec: TrialSpec, last_epoch: int, *, goes_on: bool) -> Course:
+    def run(self, spec: TrialSpec, last_epoch: int, *, goes_on: bool) -> TrainingTrace:
         """Train to the end, or (not ``goes_on``) to the last epoch that is stored."""
         worker = self._launcher.start("verify", self._device)
         try:
@@ -211,7 +211,7 @@ class _Training:
                     case TrialLeft():
                         return self._course(())
                     case TrialDiverged(epoch=epoch):
-                        return Course(epochs=self._epochs, infinite_at=epoch)
+                        return TrainingTrace(epochs=self._epochs, infinite_at=epoch)
                     case TrialFailed(reason=reason):
                         raise SweepError(f"trial {spec.number} could not be trained: {reason}")
             raise AssertionError("a launcher tells when a worker has gone")
@@ -237,9 +237,9 @@ class _Training:
             self._epochs[event.epoch, seed_index] = numbers
         self._say(f"epoch {event.epoch} of {spec.config.epochs}")
 
-    def _course(self, results: tuple[TestMetrics, ...]) -> Course:
+    def _course(self, results: tuple[TestMetrics, ...]) -> TrainingTrace:
         tests = {index: _numbers(asdict(result)) for index, result in enumerate(results)}
-        return Course(epochs=self._epochs, tests=tests)
+        return TrainingTrace(epochs=self._epochs, tests=tests)
 
 
 def _end(worker: WorkerHandle) -> None:

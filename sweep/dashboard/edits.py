@@ -19,8 +19,8 @@ from sweep.dashboard.parts.copies import searched_settings
 from sweep.dashboard.parts.remarks import remarks
 from sweep.dashboard.parts.waiting import waiting_commands
 from sweep.dashboard.view import View
+from sweep.enums import CommandKind
 from sweep.errors import StudyFileError, UsageError
-from sweep.names import CommandKind
 from sweep.store import annotate, commands, read
 from sweep.store.records import StudySummary, TrialRow
 from sweep.studyfile import StudyFile, loads

@@ -16,7 +16,7 @@ from sweep.analysis.usefulness import Usefulness
 from sweep.dashboard import links
 from sweep.errors import SweepError
 from sweep.store import read
-from sweep.store.children import trained_so_far
+from sweep.store.derived_studies import trained_so_far
 from sweep.store.engine import Engine
 from sweep.store.lookup import StudyKey, find_key
 from sweep.store.table import TrialTable

@@ -13,8 +13,8 @@ from sweep.datasets.download import NO_ROOM, download
 from sweep.datasets.images import Images, read_images
 from sweep.datasets.places import State, cache_folder, files_in, locate, missing_in
 from sweep.datasets.registry import SOURCES, Files, Source
+from sweep.enums import Dataset
 from sweep.errors import DataError, NoRoomError
-from sweep.names import Dataset
 
 Progress = Callable[[str], None]
 

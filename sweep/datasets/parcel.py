@@ -8,8 +8,8 @@ from pathlib import Path
 from sweep.datasets.library import find, prepare, writing_in
 from sweep.datasets.places import cache_folder, files_in
 from sweep.datasets.registry import SOURCES
+from sweep.enums import Dataset
 from sweep.errors import DataError
-from sweep.names import Dataset
 
 #: File names and what is in them.
 Parcel = Mapping[str, bytes]

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from sweep.datasets.registry import SOURCES, FileNames, Files, Source
-from sweep.names import Dataset
+from sweep.enums import Dataset
 
 BUNDLED_ROOT = Path(__file__).parent
 DEBIAN_ROOT = Path("/usr/share/datasets")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.names import Dataset
+from sweep.enums import Dataset
 
 DIGITS = tuple("0123456789")
 CLOTHES = (

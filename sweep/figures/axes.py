@@ -14,11 +14,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.usage import used
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.figures import style, words
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.store.records import STATES
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
-from sweep.trial import TrialConfig
 
 #: The mark of the best trial.
 STAR: Mapping[str, Any] = {

@@ -14,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from sweep.names import Activation, Loss
+from sweep.enums import Activation, Loss
 from sweep.store.table import Numbers
 
 # Okabe and Ito, "Color Universal Design", 2008; grey takes the place of black.

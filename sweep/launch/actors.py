@@ -24,12 +24,12 @@ from ray.exceptions import RayError
 
 import sweep
 from sweep import datasets
+from sweep.codec import encode
 from sweep.errors import DeviceError
 from sweep.launch.cluster import connect, cores_per_cpu_worker
 from sweep.launch.frames import Frame, Verb
 from sweep.launch.keeper import Keeper
-from sweep.trial import Heartbeat
-from sweep.wire import encode
+from sweep.messages import Heartbeat
 
 #: How often a worker that has no place yet is told of as alive.
 WAIT_SECONDS = 2.0

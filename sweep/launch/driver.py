@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 import ray
 
+from sweep.codec import encode, own_pipes
 from sweep.errors import SweepError
 from sweep.launch.actors import Actor, Actors, Tell
 from sweep.launch.cluster import capacity
 from sweep.launch.frames import Frame, Verb
-from sweep.trial import WorkerFailed
-from sweep.wire import encode, own_pipes
+from sweep.messages import WorkerFailed
 
 
 def main() -> None:

@@ -4,11 +4,12 @@ import time
 from queue import Empty
 
 import sweep.errors
+from sweep.config import TrialConfig
+from sweep.enums import Dataset, Trainer
 from sweep.errors import SweepError
 from sweep.launch.launcher import Gone, Launcher
 from sweep.launch.local import LocalLauncher
-from sweep.names import Dataset, Trainer
-from sweep.trial import Expected, Ready, TrialConfig, WorkerFailed, WorkerSetup
+from sweep.messages import Ready, WorkerFailed, WorkerSetup, WorkloadEstimate
 
 #: The self-check compiles the kernels where Triton's cache is empty.
 TIMEOUT_SECONDS = 300.0
@@ -39,7 +40,7 @@ def _setup() -> WorkerSetup:
         split_seed=0,
         pruning=False,
         trainer=Trainer.AUTO,
-        expected=Expected(
+        expected=WorkloadEstimate(
             mean_hidden_width=config.hidden_width,
             max_hidden_width=config.hidden_width,
             n_seeds=1,

@@ -12,12 +12,12 @@ import ray
 
 import sweep
 from sweep import datasets
+from sweep.codec import decode, encode
 from sweep.errors import SweepError
 from sweep.launch.launcher import Gone, Inbox
 from sweep.launch.local import LocalWorker
 from sweep.launch.process import WorkerProcess
-from sweep.trial import WorkerFailed, WorkerSetup
-from sweep.wire import decode, encode
+from sweep.messages import WorkerFailed, WorkerSetup
 
 #: How long a keeper waits for its worker to say something before it answers that there is nothing.
 LISTEN_SECONDS = 1.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol
 
-from sweep.trial import Event, Order
+from sweep.messages import Event, Order
 
 
 @dataclass(frozen=True, kw_only=True)

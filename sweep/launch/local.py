@@ -10,13 +10,13 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import IO
 
+from sweep.codec import decode, encode
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone, Inbox
 from sweep.launch.process import COMMAND, WorkerProcess
-from sweep.trial import Heartbeat, Order
-from sweep.wire import decode, encode
+from sweep.messages import Heartbeat, Order
 from sweep.worker.heartbeat import HEARTBEAT_SECONDS
-from sweep.worker.orphan import EXIT_CODE
+from sweep.worker.watchdog import EXIT_CODE
 
 _LAST_WORDS_BYTES = 2000
 

@@ -12,14 +12,14 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 import sweep.errors
+from sweep.codec import decode, encode
 from sweep.errors import DeviceError, SweepError
 from sweep.launch.frames import NOBODY, Frame, Verb
 from sweep.launch.launcher import Gone, Inbox, Lost
 from sweep.launch.local import ending
 from sweep.launch.places import Capacity
 from sweep.launch.process import COMMAND, without_passwords
-from sweep.trial import Order, Shutdown
-from sweep.wire import decode, encode
+from sweep.messages import Order, Shutdown
 
 #: How long Ray may take to leave its cluster.
 END_SECONDS = 15.0

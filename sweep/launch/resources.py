@@ -13,13 +13,13 @@ from itertools import count
 
 import psutil
 
+from sweep.enums import Trainer, WorkerEngine
 from sweep.errors import DeviceError, SweepError, UsageError
 from sweep.launch.cpu import share_cpu
 from sweep.launch.devices import choose_devices, n_cores, wanted_threads
 from sweep.launch.launcher import Launcher
 from sweep.launch.places import choose_places
 from sweep.launch.process import WorkerProcess
-from sweep.names import Trainer, WorkerEngine
 from sweep.studyfile import StudyFile
 
 

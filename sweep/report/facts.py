@@ -7,7 +7,7 @@ from typing import Any
 from sweep.figures import sentences, words
 from sweep.store.handle import StudyRecord
 from sweep.store.records import WorkerRow
-from sweep.store.trained import trainers_used
+from sweep.store.training_record import trainers_used
 
 
 def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[str, str]]:

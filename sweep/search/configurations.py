@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import optuna
 
+from sweep.config import TrialConfig
 from sweep.errors import StudyFileError
 from sweep.search.distributions import suggest
 from sweep.studyfile import Domain, StudyFile, Value
 from sweep.studyfile.enqueue import read_configuration
 from sweep.studyfile.space import Fixed, Searched
-from sweep.trial import TrialConfig
 
 _SEEDS_BELOW = 2**31
 

@@ -18,7 +18,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.names import Pruner
+from sweep.enums import Pruner
 from sweep.search.curves import Standing
 from sweep.studyfile import Categorical, Float, Int, StudyFile
 

@@ -31,7 +31,7 @@ from optuna.samplers import (
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from sweep.names import Sampler
+from sweep.enums import Sampler
 from sweep.search.cmaes import CmaEsSampler
 from sweep.search.distributions import always_sampled, ever_sampled
 from sweep.search.grid import GridSampler

@@ -50,9 +50,10 @@ from sqlalchemy import table as sql_table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import TypedDict
 
+from sweep.config import TrialConfig
+from sweep.enums import Objective, Outcome, Trainer
 from sweep.errors import CorruptValueError
-from sweep.names import Objective, Outcome, Trainer
-from sweep.trial import Accuracies, Decomposition, Diagnostics, Probe, TrialConfig
+from sweep.messages import Accuracies, Decomposition, Diagnostics, Probe
 
 if TYPE_CHECKING:
     from sweep.studyfile.settings import Setting

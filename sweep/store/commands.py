@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
 
+from sweep.enums import CommandKind
 from sweep.errors import CorruptValueError
-from sweep.names import CommandKind
 from sweep.store import revisions
 from sweep.store.clock import now
 from sweep.store.column_types import locate_corruption

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine, insert
 
 from sweep.store import artifacts, clock, lease, revisions
 from sweep.store.annotate import lock_study, refuse_if_held
-from sweep.store.checks import curves, files, lives, reused, rows
-from sweep.store.checks.found import Finding, Study, train_again
+from sweep.store.checks import curves, files, liveness, reused, rows
+from sweep.store.checks.types import Finding, Study, train_again
 from sweep.store.checks.values import find_values
 from sweep.store.engine import writing
 from sweep.store.lookup import find_study, snapshot
@@ -97,14 +97,16 @@ class Check:
 CHECKS: dict[str, Check] = {
     "lease": Check(
         about="a lease that its coordinator did not give back",
-        find=lives.find_lease,
-        mend=lives.mend_lease,
+        find=liveness.find_lease,
+        mend=liveness.mend_lease,
     ),
     "running": Check(
-        about="RUNNING trials without a coordinator", find=lives.find_running, mend=train_again
+        about="RUNNING trials without a coordinator", find=liveness.find_running, mend=train_again
     ),
     "worker": Check(
-        about="workers said to live, without one", find=lives.find_worker, mend=lives.mend_worker
+        about="workers said to live, without one",
+        find=liveness.find_worker,
+        mend=liveness.mend_worker,
     ),
     "number": Check(
         about="gaps and doubles in numbers", find=rows.find_number, mend=rows.mend_number

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from sweep.store import children
-from sweep.store.children import Kind, Stranger
+from sweep.store import derived_studies
+from sweep.store.derived_studies import Kind, MismatchedStudy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +34,16 @@ class Explained:
 
 def explained_by(engine: Engine, name: str) -> Explained | None:
     """What a study explains; None where it explains none. Raises NotFoundError without it."""
-    kept = children.attribute_of(engine, name, Kind.EXPLAINS)
+    kept = derived_studies.attribute_of(engine, name, Kind.EXPLAINS)
     return None if kept is None else Explained(**kept)
 
 
 def explaining(engine: Engine, name: str) -> dict[str, Explained]:
     """The studies that explain this one, by name; that which was run last comes last."""
-    found = children.children(engine, name, Kind.EXPLAINS)
+    found = derived_studies.children(engine, name, Kind.EXPLAINS)
     return {child: Explained(**kept) for child, kept in found.items()}
 
 
-def strangers(engine: Engine, name: str) -> list[Stranger]:
+def strangers(engine: Engine, name: str) -> list[MismatchedStudy]:
     """The studies that explain another one that had, or has elsewhere, this one's name."""
-    return children.strangers(engine, name, Kind.EXPLAINS)
+    return derived_studies.strangers(engine, name, Kind.EXPLAINS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from sweep.store import read, read_beside
+from sweep.store import annotations, read
 from sweep.store.lookup import StudyKey, find_key, is_study, no_such_study, snapshot
 from sweep.store.records import (
     CommandRow,
@@ -101,7 +101,7 @@ class StudyHandle:
 
     def diagnostics(self, numbers: Collection[int] | None = None) -> dict[int, dict[str, float]]:
         """Return unit and weight diagnostics by trial number, means over the seeds."""
-        return read_beside.diagnostics(self.engine, self.key, numbers)
+        return annotations.diagnostics(self.engine, self.key, numbers)
 
     def domains(self) -> dict[str, Domain]:
         """Return the distribution of each parameter."""
@@ -113,7 +113,7 @@ class StudyHandle:
 
     def reconstructions(self, numbers: Collection[int]) -> dict[int, Reconstruction]:
         """Return pictures by trial number, for those of these trials that have any."""
-        return read_beside.reconstructions(self.engine, self.key, numbers)
+        return annotations.reconstructions(self.engine, self.key, numbers)
 
     def workers(self) -> list[WorkerRow]:
         """Return its workers in the order in which they were started."""

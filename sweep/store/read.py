@@ -39,8 +39,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from sweep.enums import Outcome, Trainer
 from sweep.errors import CorruptValueError
-from sweep.names import Outcome, Trainer
 from sweep.store import clock
 from sweep.store.column_types import check_settings
 from sweep.store.lookup import (

@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any
 
-from sweep.names import Trainer
+from sweep.enums import Trainer
 
 #: Optuna's states, in the order in which people read them.
 STATES = ("WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL")
@@ -291,7 +291,7 @@ class WorkerRow:
     rows: int | None
     started_at: datetime
     seen_at: datetime
-    #: trial.Vitals as it last sent them; None until then.
+    #: messages.WorkerStats as it last sent them; None until then.
     busy: float | None
     busy_since_first: float | None
     memory_used_bytes: int | None

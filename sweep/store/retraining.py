@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from sweep.store import children
-from sweep.store.children import Kind, Stranger
+from sweep.store import derived_studies
+from sweep.store.derived_studies import Kind, MismatchedStudy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +29,16 @@ class Retrained:
 
 def retrained_by(engine: Engine, name: str) -> Retrained | None:
     """What a study trains again; None where it doesn't. Raises NotFoundError without it."""
-    kept = children.attribute_of(engine, name, Kind.RETRAINS)
+    kept = derived_studies.attribute_of(engine, name, Kind.RETRAINS)
     return None if kept is None else Retrained(**kept)
 
 
 def retraining(engine: Engine, name: str) -> dict[str, Retrained]:
     """The studies that train this one's best again, by name; that which was run last comes last."""
-    found = children.children(engine, name, Kind.RETRAINS)
+    found = derived_studies.children(engine, name, Kind.RETRAINS)
     return {child: Retrained(**kept) for child, kept in found.items()}
 
 
-def strangers(engine: Engine, name: str) -> list[Stranger]:
+def strangers(engine: Engine, name: str) -> list[MismatchedStudy]:
     """The studies that do so for another one that had, or has elsewhere, this one's name."""
-    return children.strangers(engine, name, Kind.RETRAINS)
+    return derived_studies.strangers(engine, name, Kind.RETRAINS)

@@ -13,8 +13,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
+from sweep.enums import CommandKind, Outcome
 from sweep.errors import StoreError
-from sweep.names import CommandKind, Outcome
 from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
 from sweep.store.engine import insert_if_absent, writing

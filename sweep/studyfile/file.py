@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
 
+from sweep.enums import Sampler
 from sweep.errors import StudyFileError
-from sweep.names import Sampler
 from sweep.studyfile.enqueue import read_configuration, read_values
 from sweep.studyfile.overrides import apply_overrides
 from sweep.studyfile.read_space import read_space

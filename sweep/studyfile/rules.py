@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from sweep.names import Loss, Optimizer, Output
+from sweep.enums import Loss, Optimizer, Output
 from sweep.studyfile.domains import Domain, Float
 from sweep.studyfile.settings import SETTINGS, Value
 from sweep.studyfile.space import (

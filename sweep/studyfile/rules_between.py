@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.names import Sampler
+from sweep.enums import Sampler
 from sweep.studyfile.domains import Categorical, Domain, Float, Int
 from sweep.studyfile.space import Space
 from sweep.studyfile.words import show

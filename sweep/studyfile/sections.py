@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sweep.names import Dataset, Duplicates, Objective, Pruner, Sampler
+from sweep.enums import Dataset, Duplicates, Objective, Pruner, Sampler
 from sweep.studyfile.words import hint, show
 
 Whole = Annotated[int, Field(strict=True)]

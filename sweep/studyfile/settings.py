@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.studyfile.words import hint, show
-from sweep.trial import TrialConfig
 
 #: A setting's value as TOML and Optuna hold it; names are plain strings.
 Value = str | int | float | bool

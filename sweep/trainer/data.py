@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.datasets import Images
+from sweep.messages import WorkerSetup
 from sweep.trainer.pixels import strip_png
-from sweep.trial import WorkerSetup
 
 #: Images in a batch where nothing is learnt, so the result does not depend on the batch size. They
 #: are few enough for the caches of a CPU.

@@ -9,10 +9,11 @@ one direction holds all, r where r directions hold equal parts.
 import torch
 from torch import Tensor
 
-from sweep.names import Activation, Output
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Output
+from sweep.messages import Decomposition
 from sweep.trainer.data import as_floats, batches
 from sweep.trainer.model import Autoencoder
-from sweep.trial import Decomposition, TrialConfig
 
 #: Of values up to 1 in float32, a smaller variance is rounding.
 _ROUNDING = 1e-12

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sweep.names import Output
+from sweep.enums import Output
+from sweep.messages import TestMetrics
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.losses import bce_sum
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.pixels import psnr, to_bytes
-from sweep.trial import TestMetrics
 
 
 class Errors(NamedTuple):

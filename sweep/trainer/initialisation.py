@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from sweep.names import WeightInit
+from sweep.enums import WeightInit
 
 
 class Weights(NamedTuple):

@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 import torch
 
+from sweep.config import TrialConfig
 from sweep.datasets import Images
 from sweep.errors import DataError
+from sweep.messages import Decomposition, Probe
 from sweep.trainer.data import DeviceData
 from sweep.trainer.decomposition import decompose
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import Prober
 from sweep.trainer.weights import load_model
-from sweep.trial import Decomposition, Probe, TrialConfig
 
 
 class Inside(NamedTuple):

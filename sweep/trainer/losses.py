@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sweep.names import Loss, Output
+from sweep.config import TrialConfig
+from sweep.enums import Loss, Output
 from sweep.trainer.model import OUTPUTS
-from sweep.trial import TrialConfig
 
 #: (logits (B, D), pixels (B, D), configuration) -> scalar.
 LossFunction = Callable[[Tensor, Tensor, TrialConfig], Tensor]

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sweep.names import Activation, Output
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Output
 from sweep.trainer.initialisation import Weights
-from sweep.trial import TrialConfig
 
 Function = Callable[[Tensor], Tensor]
 

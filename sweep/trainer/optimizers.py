@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 
 from torch import nn, optim
 
-from sweep.names import Optimizer
-from sweep.trial import TrialConfig
+from sweep.config import TrialConfig
+from sweep.enums import Optimizer
 
 Parameters = Iterable[nn.Parameter]
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from sweep.messages import Accuracies, Probe
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.decomposition import codes
 from sweep.trainer.model import Autoencoder
-from sweep.trial import Accuracies, Probe
 
 #: So that a probe stays a small part of a trial's time.
 MOST_TRAIN = 5_000

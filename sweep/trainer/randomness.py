@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sweep.config import TrialConfig
 from sweep.trainer.initialisation import WEIGHT_INITS, Weights
-from sweep.trial import TrialConfig
 
 _WEIGHTS_STREAM = 0
 

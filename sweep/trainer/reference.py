@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor
 
+from sweep.config import TrialConfig
+from sweep.messages import TrialSpec
 from sweep.trainer.data import DeviceData, as_floats
 from sweep.trainer.losses import LOSSES
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.optimizers import OPTIMIZERS
 from sweep.trainer.randomness import initial_weights
 from sweep.trainer.training import SingleTrialTrainer
-from sweep.trial import TrialConfig, TrialSpec
 
 
 class ReferenceTrainer(SingleTrialTrainer):

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sweep.names import Schedule
+from sweep.enums import Schedule
 
 
 class Moment(NamedTuple):

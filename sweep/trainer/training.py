@@ -14,6 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from sweep.config import TrialConfig
+from sweep.messages import EpochMetrics, TestMetrics, TrialDone, TrialSpec
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.evaluation import evaluate, evaluate_test
 from sweep.trainer.inside import Inside, look_into
@@ -24,7 +26,6 @@ from sweep.trainer.randomness import data_order
 from sweep.trainer.schedules import SCHEDULES, Moment
 from sweep.trainer.units import diagnose
 from sweep.trainer.weights import save_model
-from sweep.trial import EpochMetrics, TestMetrics, TrialConfig, TrialDone, TrialSpec
 
 
 class Diverged(Exception):  # noqa: N818  it is an outcome

@@ -10,10 +10,11 @@ import math
 import torch
 from torch import Tensor
 
-from sweep.names import Activation, Output
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Output
+from sweep.messages import Diagnostics
 from sweep.trainer.data import as_floats, batches
 from sweep.trainer.model import Autoencoder
-from sweep.trial import Diagnostics, TrialConfig
 
 #: Units whose slope vanishes, or nearly does, below 0.
 CAN_DIE = {

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load, save
 
+from sweep.config import TrialConfig
 from sweep.errors import DataError
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder, TrainedAutoencoder
 from sweep.trainer.pixels import to_bytes
-from sweep.trial import TrialConfig
 
 FORMAT = "sweep autoencoder 1"
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import BinaryIO, NoReturn
 
+from sweep.codec import decode, encode, own_pipes
 from sweep.errors import SweepError
-from sweep.trial import Event, Heartbeat, Order, WorkerFailed, WorkerSetup
-from sweep.wire import decode, encode, own_pipes
+from sweep.messages import Event, Heartbeat, Order, WorkerFailed, WorkerSetup
 from sweep.worker.heartbeat import beating
-from sweep.worker.orphan import Watch
+from sweep.worker.watchdog import CoordinatorWatchdog
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -
 
 
 def _read(orders: BinaryIO, inbox: "SimpleQueue[Order]") -> None:
-    watch = Watch()
+    watch = CoordinatorWatchdog()
     for line in orders:
         try:
             order = decode(line)

@@ -9,7 +9,9 @@ import numpy as np
 import psutil
 import torch
 
+from sweep.config import TrialConfig
 from sweep.errors import DeviceError, FusedUnavailableError
+from sweep.messages import Event, Order, Room, WorkerSetup, WorkloadEstimate
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused import (
     FusedTrainer,
@@ -26,10 +28,9 @@ from sweep.trainer.initialisation import Weights
 from sweep.trainer.inside import Inside, look_into
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import Prober
-from sweep.trial import Event, Expected, Order, Room, TrialConfig, WorkerSetup
 from sweep.worker.looking import Find
 from sweep.worker.populations import PopulationSession
-from sweep.worker.pulse import device_memory
+from sweep.worker.stats import device_memory
 
 #: More at the same time bring no more trials a second (unmeasured beyond 512 slots and 50,000
 #: rows), and let samplers and pruners learn later. So many rows are 2,112 tiles: an update runs
@@ -131,7 +132,7 @@ def free_bytes(device: torch.device) -> int:
     return memory.total - memory.used
 
 
-def room_for(shape: Shape, expected: Expected, free: int, *, max_slots: int) -> Room:
+def room_for(shape: Shape, expected: WorkloadEstimate, free: int, *, max_slots: int) -> Room:
     """What each population may hold: by memory, by MAX_ROWS and ``max_slots``.
 
     At least the widest trial with all its seeds. Raises DeviceError where the memory has no room
@@ -159,13 +160,13 @@ def room_for(shape: Shape, expected: Expected, free: int, *, max_slots: int) -> 
     )
 
 
-def _rows_per_slot(expected: Expected) -> int:
+def _rows_per_slot(expected: WorkloadEstimate) -> int:
     """The mean width; where widths differ, less, so that a run of narrow trials fills all rows."""
     mean = expected.mean_hidden_width
     return mean if mean >= expected.max_hidden_width else max(1, mean * 4 // 5)
 
 
-def halved(shape: Shape, expected: Expected, room: Room) -> Room | None:
+def halved(shape: Shape, expected: WorkloadEstimate, room: Room) -> Room | None:
     """Room for half as much; None where no less is possible."""
     assert room.slots is not None
     least = _least(expected, room.tile_units)
@@ -177,7 +178,7 @@ def halved(shape: Shape, expected: Expected, room: Room) -> Room | None:
     return replace(room, slots=slots, rows=rows, bytes=size.bytes(shape))
 
 
-def _least(expected: Expected, units: int) -> PopulationSize:
+def _least(expected: WorkloadEstimate, units: int) -> PopulationSize:
     """What the widest trial takes."""
     rows = -(-expected.max_hidden_width // units) * units
     return PopulationSize(slots=expected.n_seeds, rows=expected.n_seeds * rows)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sweep.trial import Event, Heartbeat
+from sweep.messages import Event, Heartbeat
 
 HEARTBEAT_SECONDS = 2.0
 

@@ -19,15 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.trial import (
-    Decomposition,
-    Event,
-    Probe,
-    TrialConfig,
-    TrialLookedInto,
-    TrialSpec,
-    width_class,
-)
+from sweep.config import TrialConfig, width_class
+from sweep.messages import Decomposition, Event, Probe, TrialLookedInto, TrialSpec
 
 #: Networks: more than two to a class of all the widths from 8 to 1024, and 200 MB of the widest.
 MOST_WAITING = 32

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from sweep.trial import Leave, Order, Shutdown, Train, TrialSpec, Verdict
-from sweep.worker.keeping import Keeping
+from sweep.messages import Leave, Order, Shutdown, Train, TrialSpec, Verdict
+from sweep.worker.artifact_policy import ArtifactPolicy
 from sweep.worker.population_set import PopulationSet
-from sweep.worker.pulse import BEAT_SECONDS, Pulse
+from sweep.worker.stats import BEAT_SECONDS, Pulse
 
 #: Interval between two checks for room in the queue of network analyses.
 MOMENT_SECONDS = 0.05
@@ -32,7 +32,7 @@ class OrderHandler:
         inbox: "SimpleQueue[Order]",
         populations: PopulationSet[Any],
         *,
-        keeping: Keeping,
+        keeping: ArtifactPolicy,
         pulse: Pulse,
         leave: Callable[[TrialSpec], None],
     ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from sweep.active_trial import ActiveTrial
-from sweep.trial import EpochDone, Limits, Room, TrialDiverged, TrialDone, TrialSpec
+from sweep.messages import EpochDone, Limits, Room, TrialDiverged, TrialDone, TrialSpec
 
 if TYPE_CHECKING:  # a worker that only pretends to train does without it
     import torch

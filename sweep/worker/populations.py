@@ -20,7 +20,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Generic
 
 from sweep.active_trial import ActiveTrial
-from sweep.trial import (
+from sweep.messages import (
     EpochDone,
     EpochsDone,
     Event,
@@ -32,7 +32,7 @@ from sweep.trial import (
     TrialLeft,
     TrialSpec,
 )
-from sweep.worker.keeping import Keeping
+from sweep.worker.artifact_policy import ArtifactPolicy
 from sweep.worker.looking import Find, Look, Looker
 from sweep.worker.population_orders import OrderHandler, QueuedTrial
 from sweep.worker.population_set import (
@@ -42,7 +42,7 @@ from sweep.worker.population_set import (
     PopulationTrainer,
     is_out_of_memory,
 )
-from sweep.worker.pulse import Pulse, device_memory, device_meter
+from sweep.worker.stats import Pulse, device_memory, device_meter
 
 if TYPE_CHECKING:  # a worker that only pretends to train does without it
     import torch
@@ -71,7 +71,7 @@ class PopulationSession(Generic[Epoch]):
         self._send = send
         self._pruning = pruning
         self._populations = PopulationSet(make, room=room, halve=halve, device=device)
-        self._keeping = Keeping()
+        self._keeping = ArtifactPolicy()
         self._looker = Looker(find, send)
         self._pulse = Pulse(
             send,

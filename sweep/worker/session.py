@@ -9,9 +9,7 @@ from typing import Protocol
 
 import torch
 
-from sweep.trainer.device_errors import is_out_of_memory
-from sweep.trainer.training import Diverged
-from sweep.trial import (
+from sweep.messages import (
     EpochDone,
     EpochMetrics,
     Event,
@@ -26,7 +24,9 @@ from sweep.trial import (
     TrialSpec,
     Verdict,
 )
-from sweep.worker.pulse import BEAT_SECONDS, Pulse, device_memory, device_meter
+from sweep.trainer.device_errors import is_out_of_memory
+from sweep.trainer.training import Diverged
+from sweep.worker.stats import BEAT_SECONDS, Pulse, device_memory, device_meter
 
 CPU = torch.device("cpu")
 

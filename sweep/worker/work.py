@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from sweep import datasets, nvml
+from sweep.enums import Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.names import Trainer
+from sweep.messages import Event, Order, Ready, Room, WorkerSetup
 from sweep.trainer.cpu import CpuTrainer
 from sweep.trainer.data import DeviceData
 from sweep.trainer.reference import ReferenceTrainer
-from sweep.trial import Event, Order, Ready, Room, WorkerSetup
 from sweep.worker.session import Session
 
 if TYPE_CHECKING:

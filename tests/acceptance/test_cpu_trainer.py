@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweep.names import Trainer
+from sweep.enums import Trainer
 from sweep.store import read
 from sweep.store.migrate import open_store
 from tests.factories import make_images, write_dataset

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from sweep.analysis.study_explanation import study_explanation
+from sweep.config import TrialConfig
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.trial import TrialConfig
 from tests.store_factories import add_study, add_trial, sqlite_store
 
 FILE = """

@@ -11,13 +11,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from sweep.config import width_class
 from sweep.coordinator.handlers import FALLBACK
-from sweep.names import Trainer
-from sweep.store import read, read_beside
+from sweep.enums import Trainer
+from sweep.store import annotations, read
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
-from sweep.store.trained import trained
-from sweep.trial import width_class
+from sweep.store.training_record import trained
 from tests.factories import make_images, write_dataset
 
 STUDY = """
@@ -74,14 +74,14 @@ def assert_the_best_of_each_width_are_looked_into(fused: Engine, plain: Engine) 
         assert row.hidden_width is not None and row.value is not None
         key = width_class(row.hidden_width)
         best[key] = min(best.get(key, (math.inf, 0)), (row.value, row.number))
-    probes = read_beside.probes(fused, "x")
+    probes = annotations.probes(fused, "x")
     assert {number for _, number in best.values()} <= set(probes)
-    others = read_beside.probes(plain, "x")
+    others = annotations.probes(plain, "x")
     for number in sorted(set(probes) & set(others)):
         assert probes[number]["code"]["linear"] == pytest.approx(
             others[number]["code"]["linear"], abs=0.11
         )
-    assert set(probes) == set(read_beside.decompositions(fused, "x"))
+    assert set(probes) == set(annotations.decompositions(fused, "x"))
 
 
 def start_on_a_wrong_card(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from sweep.analysis.atlas import RESOLUTION, AtlasTrial, atlas_trial, image_stops, stops
 from sweep.analysis.strips import images_of
-from sweep.trial import TrialConfig
+from sweep.config import TrialConfig
 from tests.store_factories import strip_png, trial_row
 
 #: Two images of 1 x 4 pixels: black, grey, grey, white.

@@ -7,8 +7,8 @@ import pytest
 
 from sweep.analysis.diagnosis import diagnose
 from sweep.analysis.floors import Floors
+from sweep.config import TrialConfig
 from sweep.store.records import CurvePoint
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row
 
 

@@ -17,9 +17,9 @@ from sweep.analysis.explanation import (
     is_valid,
     most_configurations,
 )
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from sweep.errors import UsageError
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule
-from sweep.trial import TrialConfig
 
 BASELINE = TrialConfig()
 TARGET = TrialConfig(

@@ -14,7 +14,7 @@ from sweep.analysis.floors import (
     pca_equivalent,
     pixel_entropy,
 )
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from tests.factories import make_images
 from tests.trainer_factories import SHORT, make_data, train
 

@@ -6,9 +6,9 @@ import pytest
 
 from sweep.analysis import importances as module
 from sweep.analysis.importances import MIN_TRIALS, importances
-from sweep.names import Loss, Optimizer
+from sweep.config import TrialConfig
+from sweep.enums import Loss, Optimizer
 from sweep.store.records import ChoiceDomain, Domain, NumberDomain, TrialRow
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row, trial_table
 
 DOMAINS: dict[str, Domain] = {

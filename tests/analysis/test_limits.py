@@ -12,10 +12,10 @@ import torch
 from benchmarks.labels import saturate, stick
 from sweep.analysis.floors import Floors, compute_floors
 from sweep.analysis.limits import Limit, limit_of
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from sweep.store.records import CurvePoint
 from sweep.trainer import Diverged, Training
-from sweep.trial import TrialConfig
 from tests.factories import make_images
 from tests.store_factories import trial_row
 from tests.trainer_factories import SHORT, make_data, start

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.study_atlas import atlas_by_width
+from sweep.config import TrialConfig
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_reconstructions
-from sweep.trial import TrialConfig
 from tests.store_factories import add_rows, add_study, add_trial, sqlite_store, strip_png
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.study_explanation import explained_in, study_explanation
-from sweep.trial import TrialConfig
+from sweep.config import TrialConfig
 from tests.store_factories import EPOCH, add_explanation, add_study, add_trial, sqlite_store
 
 ENDS = (TrialConfig(), TrialConfig(epochs=50, hidden_width=1024))

@@ -1,6 +1,6 @@
 from sweep.analysis.usage import used
-from sweep.names import Loss, Optimizer
-from sweep.trial import TrialConfig
+from sweep.config import TrialConfig
+from sweep.enums import Loss, Optimizer
 from tests.store_factories import trial_row, trial_table
 
 

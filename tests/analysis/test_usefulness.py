@@ -11,10 +11,10 @@ from sqlalchemy import Engine, delete, select, update
 from sweep.analysis import study_usefulness as module
 from sweep.analysis.study_usefulness import UsefulnessReader, study_usefulness
 from sweep.analysis.usefulness import Probed, Worth, noise, usefulness
-from sweep.store import annotate, read, read_beside
+from sweep.config import TrialConfig
+from sweep.store import annotate, annotations, read
 from sweep.store.engine import writing
 from sweep.store.schema import sweep_probes, sweep_studies, sweep_trials
-from sweep.trial import TrialConfig
 from tests.store_factories import (
     DECOMPOSITION,
     EPOCH,
@@ -115,7 +115,7 @@ def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.Mon
     read_anew: list[list[int]] = []
 
     def probes(*of: Any, after: int) -> dict[int, dict[str, Any]]:
-        found = read_beside.probes(*of, after=after)
+        found = annotations.probes(*of, after=after)
         read_anew.append(list(found))
         return found
 

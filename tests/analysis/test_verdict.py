@@ -9,7 +9,7 @@ from sweep.analysis.verdict import (
     question_trial,
     verdict,
 )
-from sweep.trial import TrialConfig
+from sweep.config import TrialConfig
 from tests.store_factories import trial_row, trial_table
 
 NARROW = TrialConfig(hidden_width=2)

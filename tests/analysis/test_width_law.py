@@ -13,8 +13,8 @@ from sweep.analysis.width_law import (
     width_errors,
     width_law,
 )
-from sweep.names import Activation
-from sweep.trial import TrialConfig
+from sweep.config import TrialConfig
+from sweep.enums import Activation
 from tests.store_factories import trial_row, trial_table
 
 WIDTHS = np.array([8.0, 16, 32, 64, 128, 256, 512, 1024])

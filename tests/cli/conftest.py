@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from sweep.cli.entry import run
-from sweep.names import Activation, Loss
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss
 from sweep.store.engine import Engine
-from sweep.trial import TrialConfig
 from tests.cli_runner import Answer, Cli
 from tests.store_factories import add_study, add_trial, sqlite_store
 

@@ -7,7 +7,7 @@ import pytest
 from sweep.errors import SweepError
 from sweep.launch import introduction as introductions
 from sweep.launch.introduction import introduction
-from sweep.trial import Room
+from sweep.messages import Room
 from tests.cli_runner import Cli
 from tests.fake_workers import FakeLauncher
 

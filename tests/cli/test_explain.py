@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sweep.names import Activation
+from sweep.config import TrialConfig
+from sweep.enums import Activation
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine
-from sweep.trial import TrialConfig
 from tests.cli_runner import Cli, interrupted_at_once
 from tests.fake_workers import DATA_SHA256, pretend_local_workers
 from tests.store_factories import EPOCH, add_explanation, add_study, add_trial

@@ -1,8 +1,8 @@
 """limits: labels by width and for chosen trials."""
 
+from sweep.config import TrialConfig
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
-from sweep.trial import TrialConfig
 from tests.cli_runner import Cli
 from tests.store_factories import add_rows, add_study, add_trial
 

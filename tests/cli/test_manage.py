@@ -11,10 +11,10 @@ from PIL import Image
 
 from sweep.cli.application import EXIT_CODES
 from sweep.cli.options import INTERRUPTED
+from sweep.config import TrialConfig
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_leases
-from sweep.trial import TrialConfig
 from tests.cli_runner import Cli
 from tests.second_revision import outdate
 from tests.store_factories import add_explanation, add_rows, lease_row

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from sweep.config import TrialConfig
 from sweep.store import artifacts, read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_probes
-from sweep.trial import TrialConfig
 from tests.cli_runner import Cli
 from tests.factories import make_images, write_dataset
 from tests.store_factories import PROBE, add_rows, add_study, add_trial

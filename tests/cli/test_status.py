@@ -5,7 +5,7 @@ import time
 import pytest
 
 from sweep.cli import budgets, status
-from sweep.names import CommandKind
+from sweep.enums import CommandKind
 from sweep.store import commands
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study

@@ -2,10 +2,10 @@
 
 import pytest
 
+from sweep.config import TrialConfig
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
-from sweep.trial import TrialConfig
 from tests.cli_runner import Cli, interrupted_at_once
 from tests.fake_workers import DATA_SHA256, pretend_local_workers
 from tests.store_factories import add_explanation, add_rows, add_study, add_trial

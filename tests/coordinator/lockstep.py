@@ -17,8 +17,8 @@ from sweep.coordinator.loop import WAKE
 from sweep.coordinator.progress import Progress
 from sweep.errors import StoreError
 from sweep.launch.launcher import Gone, Inbox
+from sweep.messages import Event, Order, Train, TrialSpec, Verdict
 from sweep.store.engine import Engine
-from sweep.trial import Event, Order, Train, TrialSpec, Verdict
 
 
 class Puppet:

@@ -8,13 +8,13 @@ from optuna.trial import TrialState
 
 from sweep.coordinator.budget import Improvement
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.spending import Spending
+from sweep.coordinator.usage_tracker import UsageTracker
+from sweep.enums import Trainer
 from sweep.errors import FailureLimitError, StoreError
 from sweep.launch.resources import RunResources
-from sweep.names import Trainer
+from sweep.messages import EpochMetrics, Train, TrialSpec
 from sweep.store import read
 from sweep.store.usage import Usage, usage, values_in_order
-from sweep.trial import EpochMetrics, Train, TrialSpec
 from tests.coordinator.test_run import (
     STUDY,
     THREE,
@@ -210,7 +210,7 @@ def test_spending_goes_on_while_the_database_is_away() -> None:
             raise StoreError("away")
         return answers.pop()
 
-    spending = Spending(read_usage)
+    spending = UsageTracker(read_usage)
     first = spending.now()
     spending._tried_at -= 60  # a minute later
     spending._read_at -= 60
@@ -220,4 +220,4 @@ def test_spending_goes_on_while_the_database_is_away() -> None:
 
 
 def test_without_such_a_budget_nothing_is_read() -> None:
-    assert Spending(None).now() == Usage()
+    assert UsageTracker(None).now() == Usage()

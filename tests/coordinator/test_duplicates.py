@@ -7,13 +7,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweep.coordinator import book
+from sweep.coordinator import study_state
 from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Twin
 from sweep.coordinator.requests import request_trial
-from sweep.names import CommandKind
+from sweep.enums import CommandKind
+from sweep.messages import TrialSpec
 from sweep.search.grid import index_of
 from sweep.store import annotate, read
-from sweep.trial import TrialSpec
 from tests.coordinator.test_run import (
     STUDY,
     THREE,
@@ -158,7 +158,7 @@ def test_where_a_configuration_is_in_its_space_is_looked_up_once(engine, monkeyp
         looked_up[tuple(params.items())] += 1
         return index_of(nodes, params)
 
-    monkeypatch.setattr(book, "index_of", counting)
+    monkeypatch.setattr(study_state, "index_of", counting)
     run(engine, FakeLauncher(slowly), study_file(COUNTED, "budget.trials=200"), options=THREE)
     assert set(looked_up.values()) == {1} and len(looked_up) == 2
 

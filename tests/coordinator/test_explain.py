@@ -15,24 +15,25 @@ from sweep.analysis.study_explanation import (
     ignored,
     study_explanation,
 )
+from sweep.config import TrialConfig
 from sweep.coordinator import handlers
 from sweep.coordinator.explain import (
-    Undertaking,
+    AblationJob,
+    ablation_job,
     child_file,
     enqueued,
     run_explanation,
-    undertaking,
 )
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.errors import FailureLimitError, NotFoundError, StudyHeldError, UsageError
 from sweep.launch.resources import RunOptions
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.messages import TrialSpec
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
 from sweep.store import read
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine, writing
 from sweep.store.explaining import Explained
 from sweep.store.schema import sweep_leases, sweep_studies, sweep_trials
-from sweep.trial import TrialConfig, TrialSpec
 from tests.coordinator.test_run import study_file
 from tests.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker, pretend_local_workers
 from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row, sqlite_store
@@ -120,7 +121,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Pretended:
 
 
 def run(engine: Engine, *numbers: int, n_seeds: int | None = None) -> str:
-    of = undertaking(engine, "x", *(numbers or (0, 1)), n_seeds=n_seeds)
+    of = ablation_job(engine, "x", *(numbers or (0, 1)), n_seeds=n_seeds)
     options = RunOptions(gpus="cpu", cpu_workers=1)
     return run_explanation(engine, of, options, lambda state: None, say=lambda line: None)
 
@@ -242,27 +243,27 @@ def test_another_number_of_seeds_or_another_end_is_another_study(engine: Engine)
     add_trial(engine, read.study(engine, "x").study_id, 2, 0.3, config=shorter)
     run(engine, 0, 2)
     assert (found(engine).child, found(engine).ends.to_number) == ("x-explain-3", 2)
-    assert undertaking(engine, "x", 0, 1, 3).child == "x-explain"
+    assert ablation_job(engine, "x", 0, 1, 3).child == "x-explain"
 
 
 def test_what_was_begun_last_is_gone_on_with_unless_it_is_whole(
     engine: Engine, workers: Pretended
 ) -> None:
-    assert undertaking(engine, "x").ends.from_number is None
+    assert ablation_job(engine, "x").ends.from_number is None
     workers.fails_after = 4
     with pytest.raises(FailureLimitError):
         run(engine, 1, 0)
-    begun = undertaking(engine, "x")
+    begun = ablation_job(engine, "x")
     assert (begun.child, begun.ends.from_number, begun.ends.to_number) == ("x-explain", 1, 0)
     workers.fails_after = 10**9
     run(engine, 1, 0)
-    assert undertaking(engine, "x").ends.from_number is None
+    assert ablation_job(engine, "x").ends.from_number is None
 
 
 def test_a_study_that_explains_leads_to_the_one_it_explains(engine: Engine) -> None:
     run(engine)
     with pytest.raises(UsageError, match="`sweep explain x`"):
-        undertaking(engine, "x-explain")
+        ablation_job(engine, "x-explain")
 
 
 def make_anew(engine: Engine, **columns: Any) -> None:
@@ -284,7 +285,7 @@ def test_a_study_made_anew_is_explained_anew(engine: Engine, workers: Pretended)
     assert run(engine) == "finished"
     assert (found(engine).child, len(workers.trained)) == ("x-explain-2", 2 * n_before)
     with pytest.raises(UsageError, match="not there any more: `sweep report x-explain`"):
-        undertaking(engine, "x-explain")
+        ablation_job(engine, "x-explain")
 
 
 def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
@@ -294,7 +295,7 @@ def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
     with pytest.raises(FailureLimitError):
         run(engine)
     make_anew(engine)
-    assert undertaking(engine, "x").child == undertaking(engine, "x", 0, 1).child == "x-explain-2"
+    assert ablation_job(engine, "x").child == ablation_job(engine, "x", 0, 1).child == "x-explain-2"
 
 
 def change_data(engine: Engine) -> None:
@@ -340,7 +341,7 @@ def test_a_study_that_another_process_runs_is_left_alone(engine: Engine) -> None
     with pytest.raises(StudyHeldError, match="runs already"):
         run_explanation(
             engine,
-            Undertaking(ends=ends_of(), child="x-explain", n_seeds=2),
+            AblationJob(ends=ends_of(), child="x-explain", n_seeds=2),
             RunOptions(),
             lambda state: None,
             say=lambda line: None,

@@ -10,29 +10,29 @@ from optuna.trial import TrialState
 from sqlalchemy import select, update
 
 from sweep.analysis.study_usefulness import study_usefulness
+from sweep.config import TrialConfig
 from sweep.coordinator.looks import LOOK_SECONDS, Looks
 from sweep.coordinator.requests import request_trial
+from sweep.enums import CommandKind
 from sweep.launch.launcher import Gone
-from sweep.names import CommandKind
-from sweep.store import annotate, commands, read, read_beside
-from sweep.store.engine import Engine
-from sweep.store.schema import sweep_leases, sweep_trials, sweep_workers
-from sweep.store.study import hold_study
-from sweep.trial import (
+from sweep.messages import (
     PopulationHalved,
     Ready,
     Room,
-    TrialConfig,
     TrialDone,
     TrialLookedInto,
     TrialSpec,
     WorkerFailed,
 )
+from sweep.store import annotate, annotations, commands, read
+from sweep.store.engine import Engine
+from sweep.store.schema import sweep_leases, sweep_trials, sweep_workers
+from sweep.store.study import hold_study
 from tests.coordinator.lockstep import Lockstep, Puppet
+from tests.coordinator.test_heartbeat_monitor import Clock
 from tests.coordinator.test_loop import lockstep
 from tests.coordinator.test_run import states
 from tests.coordinator.test_sequences import _done, _ready, _train
-from tests.coordinator.test_silence import Clock
 from tests.fake_populations import DECOMPOSITION, PROBE
 from tests.store_factories import sqlite_store
 
@@ -56,8 +56,8 @@ def found(spec: TrialSpec, failure: str | None = None) -> TrialLookedInto:
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     # Every tick is written, and waits for its transaction.
-    monkeypatch.setattr("sweep.coordinator.outbox.GATHER_SECONDS", 0.0)
-    monkeypatch.setattr("sweep.coordinator.outbox.WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0)
+    monkeypatch.setattr("sweep.coordinator.buffered_writer.WAIT_SECONDS", 60.0)
     monkeypatch.setattr("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0)
     return sqlite_store(tmp_path)
 
@@ -86,8 +86,8 @@ def post_stop(engine: Engine) -> None:
 
 
 def looked_into(engine: Engine) -> set[int]:
-    probes = read_beside.probes(engine, "x")
-    assert set(read_beside.decompositions(engine, "x")) == set(probes)
+    probes = annotations.probes(engine, "x")
+    assert set(annotations.decompositions(engine, "x")) == set(probes)
     assert all(probe == asdict(PROBE) for probe in probes.values())
     return set(probes)
 

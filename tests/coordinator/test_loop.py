@@ -11,17 +11,17 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import insert, select
 
-from sweep.coordinator.crew import STARTS_PER_DEVICE
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import start
+from sweep.coordinator.worker_pool import STARTS_PER_DEVICE
+from sweep.enums import CommandKind
 from sweep.errors import FailureLimitError
 from sweep.launch.launcher import Gone
-from sweep.names import CommandKind
+from sweep.messages import EpochDone, Event, TrialSpec
 from sweep.store import annotate, read
 from sweep.store.commands import post
 from sweep.store.engine import Engine, writing
 from sweep.store.schema import sweep_commands
-from sweep.trial import EpochDone, Event, TrialSpec
 from tests.coordinator.lockstep import Lockstep, weather_of
 from tests.coordinator.test_duplicates import SAME, TWO_RATES
 from tests.coordinator.test_run import ONE, STUDY, states, study_file
@@ -88,7 +88,7 @@ def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path:
     with (
         patch("sweep.coordinator.dispatch.MOST_REUSED", 1),
         patch("sweep.coordinator.user_requests.COMMAND_SECONDS", 3600.0),
-        patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
+        patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0),
         lockstep(engine, *same) as coordinator,
     ):
         (worker,) = coordinator.puppets.started
@@ -111,7 +111,7 @@ def test_a_mark_on_a_trial_that_waits_for_its_twin_outlives_the_reuse(tmp_path: 
     engine = sqlite_store(tmp_path)
     same = "space.hidden_width=8", f"space.learning_rate={TWO_RATES}", SAME
     with (
-        patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
+        patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0),
         lockstep(engine, *same) as coordinator,
     ):
         (worker,) = coordinator.puppets.started
@@ -131,7 +131,7 @@ def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Pa
     engine = sqlite_store(tmp_path)
     with (
         patch("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0),  # as when a tick takes long
-        patch("sweep.coordinator.outbox.GATHER_SECONDS", 60.0),
+        patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 60.0),
         lockstep(engine) as coordinator,
     ):
         request_trial(engine, "x", {"hidden_width": 333})
@@ -206,7 +206,7 @@ def test_commands_that_cannot_be_read_are_refused_and_told(tmp_path: Path) -> No
     engine = sqlite_store(tmp_path)
     with (
         patch("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0),
-        patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
+        patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0),
         lockstep(engine) as coordinator,
     ):
         study_id = read.study(engine, "x").study_id
@@ -227,7 +227,7 @@ def test_a_command_with_a_broken_payload_is_refused_and_the_next_one_applied(
     engine = sqlite_store(tmp_path)
     with (
         patch("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0),
-        patch("sweep.coordinator.outbox.GATHER_SECONDS", 0.0),
+        patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0),
         lockstep(engine) as coordinator,
     ):
         study_id = read.study(engine, "x").study_id

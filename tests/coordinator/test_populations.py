@@ -7,17 +7,18 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from sweep.coordinator.crew import Worker
-from sweep.coordinator.expected import expected
+from sweep.config import TrialConfig, width_class
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import plan
+from sweep.coordinator.worker_pool import Worker
+from sweep.coordinator.workload import expected
+from sweep.enums import Trainer
 from sweep.errors import DeviceError
 from sweep.launch.resources import RunOptions
-from sweep.names import Trainer
-from sweep.store import read, read_beside
+from sweep.messages import Room, Train, TrialSpec, WorkloadEstimate
+from sweep.store import annotations, read
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
-from sweep.trial import Expected, Room, Train, TrialConfig, TrialSpec, width_class
 from tests.coordinator.test_run import ONE, STUDY, run, states, study_file, trials
 from tests.fake_populations import DECOMPOSITION, PROBE, FakePopulation
 from tests.fake_workers import FakeLauncher, FakeWorker
@@ -76,7 +77,7 @@ def test_a_sampler_is_told_how_many_trials_train_together(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[int] = []
-    monkeypatch.setattr("sweep.coordinator.book.share_fits", lambda _, n: told.append(n))
+    monkeypatch.setattr("sweep.coordinator.study_state.share_fits", lambda _, n: told.append(n))
     run(engine, FakeLauncher(room=ROOM), study_file(STUDY, "study.repeat=2"))
     assert told == [4]
 
@@ -92,10 +93,10 @@ def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: st
     assert read.best(engine, "x", 1)[0].number in shown
     assert 0 < len(shown) < 40
     # Those that still waited when a better one of their width came are not looked into.
-    looked = set(read_beside.probes(engine, "x"))
+    looked = set(annotations.probes(engine, "x"))
     assert best_of_widths(engine) <= looked <= set(shown)
-    assert read_beside.decompositions(engine, "x") == dict.fromkeys(looked, FOUND)
-    assert read_beside.probes(engine, "x") == dict.fromkeys(looked, asdict(PROBE))
+    assert annotations.decompositions(engine, "x") == dict.fromkeys(looked, FOUND)
+    assert annotations.probes(engine, "x") == dict.fromkeys(looked, asdict(PROBE))
     assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
 
 
@@ -108,7 +109,7 @@ def best_of_widths(engine: Engine) -> set[int]:
 
 def test_every_trial_is_probed_that_the_study_asks_for(engine: Engine) -> None:
     run(engine, FakeLauncher(room=ROOM), study_file(STUDY, "study.probe=true"))
-    assert len(read_beside.probes(engine, "x")) == 12
+    assert len(annotations.probes(engine, "x")) == 12
 
 
 def test_a_pruned_study_with_one_worker_repeats(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_out_of_memory_is_noted_and_trials_begin_anew_in_half_the_room(
 
 def test_a_space_says_how_wide_its_trials_are() -> None:
     file = study_file(STUDY + "space.batch_size.choices = [64, 256]\n", "study.repeat=3")
-    assert expected(file) == Expected(
+    assert expected(file) == WorkloadEstimate(
         mean_hidden_width=210, max_hidden_width=1024, n_seeds=3, max_batch_size=256, n_batch_sizes=2
     )
 

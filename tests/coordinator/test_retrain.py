@@ -8,17 +8,17 @@ import pytest
 
 from sweep.analysis.study_ties import ignored_ties, own_ties, retrained_ties, study_ties
 from sweep.analysis.ties import TieSet
+from sweep.config import TrialConfig
 from sweep.coordinator import handlers
 from sweep.coordinator.retrain import child_file, choose_retraining, run_retraining
+from sweep.enums import Activation, Optimizer
 from sweep.errors import StudyHeldError, UsageError
 from sweep.launch.resources import RunOptions
-from sweep.names import Activation, Optimizer
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
 from sweep.store import read
 from sweep.store.annotate import delete_study, invalidate
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_leases
-from sweep.trial import TrialConfig
 from tests.coordinator.test_explain import DATA, Pretended, change_data
 from tests.coordinator.test_run import study_file
 from tests.fake_workers import pretend_local_workers

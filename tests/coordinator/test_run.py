@@ -14,9 +14,10 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from sweep.coordinator.crew import Crew
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import plan, resume, start
+from sweep.coordinator.worker_pool import WorkerPool
+from sweep.enums import CommandKind
 from sweep.errors import (
     DataError,
     DeviceError,
@@ -32,17 +33,7 @@ from sweep.errors import (
 from sweep.launch.frames import NOBODY
 from sweep.launch.launcher import Gone, Lost
 from sweep.launch.resources import RunOptions
-from sweep.names import CommandKind
-from sweep.search.configurations import config_from_params, suggest_config, trial_seeds
-from sweep.search.samplers import make_sampler
-from sweep.store import annotate, commands, read
-from sweep.store import study as study_of_the_store
-from sweep.store.engine import Engine, writing
-from sweep.store.migrate import open_store
-from sweep.store.schema import sweep_leases
-from sweep.store.writer import StudyWriter
-from sweep.studyfile import StudyFile, loads
-from sweep.trial import (
+from sweep.messages import (
     EpochDone,
     EpochMetrics,
     EpochsDone,
@@ -58,6 +49,15 @@ from sweep.trial import (
     WorkerFailed,
     WorkerSetup,
 )
+from sweep.search.configurations import config_from_params, suggest_config, trial_seeds
+from sweep.search.samplers import make_sampler
+from sweep.store import annotate, commands, read
+from sweep.store import study as study_of_the_store
+from sweep.store.engine import Engine, writing
+from sweep.store.migrate import open_store
+from sweep.store.schema import sweep_leases
+from sweep.store.writer import StudyWriter
+from sweep.studyfile import StudyFile, loads
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowly
 from tests.store_factories import sqlite_store
 
@@ -174,7 +174,7 @@ def test_vitals_are_kept_with_their_worker_and_change_nothing_else(
     (tmp_path / "quiet").mkdir()
     quiet = sqlite_store(tmp_path / "quiet")
     run(quiet)
-    monkeypatch.setattr("sweep.worker.pulse.BEAT_SECONDS", 0.0)  # one after every epoch
+    monkeypatch.setattr("sweep.worker.stats.BEAT_SECONDS", 0.0)  # one after every epoch
     monkeypatch.setattr("sweep.worker.session.device_meter", lambda device: lambda: 0.25)
     run(engine)
     (worker,) = read.workers(engine, "x")
@@ -483,7 +483,7 @@ def _refusals(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[], None], Call
 def test_while_the_database_is_away_workers_go_on_and_nothing_is_lost(
     engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.coordinator.outbox.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("sweep.coordinator.buffered_writer.RETRY_SECONDS", 0.1)
     refuse, answer = _refusals(monkeypatch)
     messages: list[str] = []
 
@@ -505,7 +505,7 @@ def test_a_worker_that_dies_while_the_database_is_away_loses_nothing(
 ) -> None:
     # Its trial goes back to waiting, and its curve with it, while rows of that very curve still
     # wait to be written.
-    monkeypatch.setattr("sweep.coordinator.outbox.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("sweep.coordinator.buffered_writer.RETRY_SECONDS", 0.1)
     refuse, answer = _refusals(monkeypatch)
     deaths: list[int] = []
 
@@ -873,10 +873,10 @@ def test_workers_started_ahead_that_are_not_needed_are_not_waited_for(engine: En
     # They may still load torch, which takes seconds.
     launcher = FakeLauncher()
     setup = WorkerSetup(dataset="x", validation_fraction=0.1, split_seed=0, pruning=False)
-    crew = Crew(launcher, setup, numbers=count())
-    crew.start_ahead(["cpu", "cpu"])
-    assert crew.start("cpu").name == "w0"
-    crew.shut_down()
+    pool = WorkerPool(launcher, setup, numbers=count())
+    pool.start_ahead(["cpu", "cpu"])
+    assert pool.start("cpu").name == "w0"
+    pool.shut_down()
     assert [isinstance(worker.orders[-1], Shutdown) for worker in launcher.workers] == [True, False]
     assert all(worker.wait(0.0) for worker in launcher.workers[1:])
 
@@ -965,7 +965,7 @@ def test_other_data_than_before_stop_a_resume(
 
 
 def _other_data(**fields: Any) -> Any:
-    from sweep.trial import Ready
+    from sweep.messages import Ready
 
     return Ready(**{**fields, "data_sha256": "6" * 64})
 
@@ -1008,7 +1008,7 @@ def test_a_database_that_is_away_at_the_last_moment_is_waited_for(
         write(writer, changes, rows)
 
     monkeypatch.setattr(StudyWriter, "_write", away)
-    monkeypatch.setattr("sweep.coordinator.outbox.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("sweep.coordinator.buffered_writer.RETRY_SECONDS", 0.01)
     assert run(engine) == "finished"
     assert not failures
     study = read.study(engine, "x")

@@ -1,7 +1,7 @@
 """A trial that a worker has."""
 
 from sweep.coordinator.running_trial import RunningTrial
-from sweep.trial import EpochDone, EpochMetrics
+from sweep.messages import EpochDone, EpochMetrics
 from tests.trainer_factories import make_spec
 
 

@@ -29,14 +29,11 @@ from sqlalchemy import event, func, select, update
 
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import resume, start
+from sweep.enums import CommandKind, Trainer
 from sweep.errors import LeaseLostError, UsageError
 from sweep.launch.launcher import Gone
 from sweep.launch.resources import RunOptions
-from sweep.names import CommandKind, Trainer
-from sweep.store import annotate, commands, read, schema
-from sweep.store.engine import writing
-from sweep.studyfile import loads
-from sweep.trial import (
+from sweep.messages import (
     EpochDone,
     EpochMetrics,
     Heartbeat,
@@ -50,6 +47,9 @@ from sweep.trial import (
     TrialLookedInto,
     TrialSpec,
 )
+from sweep.store import annotate, commands, read, schema
+from sweep.store.engine import writing
+from sweep.studyfile import loads
 from tests.coordinator.lockstep import Lockstep, Puppet, weather_of
 from tests.fake_populations import DECOMPOSITION, PROBE
 from tests.store_factories import sqlite_store
@@ -95,10 +95,12 @@ class Sequences(RuleBasedStateMachine):
         for target, instead in {
             "sweep.coordinator.run._prepare_data": lambda *_: None,
             "sweep.coordinator.user_requests.COMMAND_SECONDS": 0.0,
-            "sweep.coordinator.outbox.RETRY_SECONDS": 0.0,
-            "sweep.coordinator.outbox.GATHER_SECONDS": 0.0,  # every tick is written,
+            "sweep.coordinator.buffered_writer.RETRY_SECONDS": 0.0,
+            "sweep.coordinator.buffered_writer.GATHER_SECONDS": 0.0,  # every tick is written,
             # and waits for its transaction, which fails or lands at once.
-            "sweep.coordinator.outbox.Write.wait": lambda write, _seconds: write._done.wait(60),
+            "sweep.coordinator.buffered_writer.PendingWrite.wait": lambda write, _seconds: (
+                write._done.wait(60)
+            ),
         }.items():
             self._stack.enter_context(patch(target, instead))
         self.weather = self._stack.enter_context(weather_of(self.engine))

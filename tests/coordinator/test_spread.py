@@ -6,13 +6,13 @@ import pytest
 
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import start
+from sweep.enums import Trainer
 from sweep.launch import resources
 from sweep.launch.resources import RunOptions
-from sweep.names import Trainer
+from sweep.messages import TrialSpec
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.studyfile import loads
-from sweep.trial import TrialSpec
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed
 
 STUDY = """

@@ -6,13 +6,13 @@ from optuna.trial import TrialState
 from sweep.coordinator.handlers import FALLBACK
 from sweep.coordinator.run import start
 from sweep.coordinator.verify import VerifyOptions, verify
+from sweep.enums import Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.launch.resources import RunOptions
-from sweep.names import Trainer
+from sweep.messages import Room, Train
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.trained import trained, trainers_used
-from sweep.trial import Room, Train
+from sweep.store.training_record import trained, trainers_used
 from tests.coordinator.test_run import STUDY, states, study_file
 from tests.fake_populations import FakePopulation
 from tests.fake_workers import FakeLauncher, FakeWorker

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from sweep.coordinator.agreement import Agreement
+from sweep.coordinator.replay import Agreement
 from sweep.coordinator.verify import Verification, VerifyOptions, verify
 from sweep.errors import SweepError, UsageError
+from sweep.messages import TrialSpec
 from sweep.store import read
 from sweep.store.engine import writing
 from sweep.store.schema import sweep_studies, sweep_trials
-from sweep.store.trained import trained
-from sweep.trial import TrialSpec
+from sweep.store.training_record import trained
 from tests.coordinator.test_run import STUDY, go_on, run, study_file
 from tests.fake_workers import FakeLauncher, FakeWorker
 

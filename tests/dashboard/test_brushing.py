@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from sweep.config import TrialConfig
 from sweep.dashboard.filters import Filter
 from sweep.dashboard.parts import brushing
 from sweep.dashboard.parts.brushing import Side
+from sweep.enums import Activation
 from sweep.figures.axes import axis_of
 from sweep.figures.parallel import gather_lines
-from sweep.names import Activation
 from sweep.store.table import TrialTable
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row, trial_table
 
 WIDTHS = (8, 16, 32, 64, 128)

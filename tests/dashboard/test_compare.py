@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sweep.config import TrialConfig
 from sweep.dashboard.links import Place
 from sweep.dashboard.pages import compare
 from sweep.dashboard.parts.comparison import (
@@ -16,10 +17,9 @@ from sweep.dashboard.parts.comparison import (
     usual,
 )
 from sweep.dashboard.view import View
-from sweep.names import Activation, Loss, Optimizer
+from sweep.enums import Activation, Loss, Optimizer
 from sweep.store import annotate
 from sweep.store.engine import Engine
-from sweep.trial import TrialConfig
 from tests.store_factories import add_study, add_trial, trial_row, trial_table
 
 ASKED = TrialConfig()

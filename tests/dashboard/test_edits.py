@@ -10,8 +10,8 @@ from sweep.dashboard import Access, create_app, edits, links
 from sweep.dashboard.pages import trial as trial_page
 from sweep.dashboard.parts import variation
 from sweep.dashboard.view import View
+from sweep.enums import CommandKind
 from sweep.errors import StudyFileError, UsageError
-from sweep.names import CommandKind
 from sweep.store import read, schema
 from sweep.store.engine import Engine
 from tests.pages import as_json, texts

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.config import TrialConfig
 from sweep.dashboard.filters import Filter
+from sweep.enums import Activation
 from sweep.errors import UsageError
-from sweep.names import Activation
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row, trial_table
 
 TABLE = trial_table(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sweep.config import TrialConfig
 from sweep.dashboard import links
 from sweep.dashboard.pages import trial as page
 from sweep.dashboard.parts.network import found_rows, told_rows
@@ -9,7 +10,6 @@ from sweep.dashboard.view import View
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_decompositions, sweep_probes, sweep_results
-from sweep.trial import TrialConfig
 from tests.pages import as_json
 from tests.store_factories import (
     DECOMPOSITION,

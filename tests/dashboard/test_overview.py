@@ -9,6 +9,7 @@ import dash
 import pytest
 
 from benchmarks.synthetic import add_study as add_synthetic
+from sweep.config import TrialConfig
 from sweep.dashboard.links import OVERVIEW, Place
 from sweep.dashboard.pages import overview
 from sweep.dashboard.parts import best, charts, standing
@@ -16,7 +17,6 @@ from sweep.dashboard.view import View
 from sweep.figures import style
 from sweep.store import annotate, read, schema
 from sweep.store.engine import Engine
-from sweep.trial import TrialConfig
 from tests.store_factories import (
     add_rows,
     add_study,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sweep.config import TrialConfig
 from sweep.dashboard import links
 from sweep.dashboard.pages import trial as page
 from sweep.dashboard.parts import cards, copies, trial_facts
@@ -17,7 +18,6 @@ from sweep.search import enqueue_params
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine, writing
 from sweep.studyfile import loads
-from sweep.trial import TrialConfig
 from tests.analysis.test_diagnosis import floors
 from tests.pages import as_json, texts
 from tests.store_factories import (

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from sweep.config import TrialConfig
 from sweep.dashboard.filters import Filter
 from sweep.dashboard.links import Place
 from sweep.dashboard.pages import trials
@@ -14,12 +15,11 @@ from sweep.dashboard.parts.grouping import group_by, groupable
 from sweep.dashboard.parts.trial_filter import chips, conditioned, value_choices
 from sweep.dashboard.parts.trial_grid import chosen_columns
 from sweep.dashboard.view import View
+from sweep.enums import Activation, Loss, Optimizer
 from sweep.errors import UsageError
-from sweep.names import Activation, Loss, Optimizer
 from sweep.store import annotate
+from sweep.store.annotations import Remarks
 from sweep.store.engine import Engine
-from sweep.store.read_beside import Remarks
-from sweep.trial import TrialConfig
 from tests.store_factories import add_study, add_trial, trial_row, trial_table
 
 TABLE = trial_table(

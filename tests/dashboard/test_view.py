@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from sweep.analysis.floors import Floors
+from sweep.config import TrialConfig
 from sweep.dashboard import view as module
 from sweep.dashboard.links import OVERVIEW, TRIALS, WHY
 from sweep.dashboard.view import View
 from sweep.errors import StoreError
 from sweep.store import annotate
 from sweep.store.engine import Engine
-from sweep.trial import TrialConfig
 from tests.analysis.test_diagnosis import floors
 from tests.statements import counted
 from tests.store_factories import EPOCH, add_explanation, add_study, add_trial

@@ -11,16 +11,16 @@ from sweep.analysis import study_atlas
 from sweep.analysis.strips import images_of
 from sweep.analysis.usefulness import Probed, usefulness
 from sweep.analysis.width_law import width_errors, width_law
+from sweep.config import TrialConfig
 from sweep.dashboard.links import WHY, Place
 from sweep.dashboard.pages import why
 from sweep.dashboard.parts import answer, standing
 from sweep.dashboard.view import View
+from sweep.enums import Activation
 from sweep.figures.why import Findings
-from sweep.names import Activation
 from sweep.store import schema
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine
-from sweep.trial import TrialConfig
 from tests.analysis.test_diagnosis import floors
 from tests.figures.test_waterfall import explained
 from tests.pages import as_json, texts

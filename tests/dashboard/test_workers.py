@@ -9,7 +9,7 @@ import pytest
 from sweep.dashboard import links
 from sweep.dashboard.pages import workers as page
 from sweep.dashboard.view import View
-from sweep.names import CommandKind
+from sweep.enums import CommandKind
 from sweep.store import commands, schema
 from sweep.store.engine import Engine
 from tests.pages import as_json, texts

@@ -11,8 +11,8 @@ import pytest
 from sweep import datasets
 from sweep.datasets import State, library, places
 from sweep.datasets.registry import SOURCES
+from sweep.enums import Dataset
 from sweep.errors import DataError, NoRoomError
-from sweep.names import Dataset
 from tests.factories import make_images, make_source, write_dataset
 
 

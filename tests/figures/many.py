@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import numpy as np
 
-from sweep.names import Activation
+from sweep.config import TrialConfig
+from sweep.enums import Activation
 from sweep.store.records import METRICS, STATES
 from sweep.store.table import Choices, Column, TrialTable
-from sweep.trial import TrialConfig
 from tests.store_factories import column_of
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sweep.analysis.atlas import Atlas, Stop, atlas_trial, class_stops
+from sweep.config import TrialConfig
 from sweep.figures.atlas import (
     atlas_note,
     draw_by_width,
@@ -16,7 +17,6 @@ from sweep.figures.atlas import (
     nearer,
     stops_in_words,
 )
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row
 
 ORIGINALS = np.array([[[0, 100]], [[100, 255]]], dtype=np.uint8)

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.config import TrialConfig
+from sweep.enums import Activation
 from sweep.figures import axes
-from sweep.names import Activation
 from sweep.store.table import TrialTable
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row, trial_table
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss
 from sweep.figures.axes import MAX_WORDS
 from sweep.figures.contour import MAX_CELLS, draw_contour, gather_contour
-from sweep.names import Activation, Loss
 from sweep.store.table import TrialTable
-from sweep.trial import TrialConfig
 from tests.figures.many import many_trials
 from tests.store_factories import trial_row, trial_table
 

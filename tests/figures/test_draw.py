@@ -7,6 +7,8 @@ import plotly.graph_objects as go
 import pytest
 
 from sweep.analysis.importances import importances
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss
 from sweep.figures import style
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.history import draw_history, gather_history
@@ -16,9 +18,7 @@ from sweep.figures.parallel import draw_lines, gather_lines
 from sweep.figures.pareto import Front, draw_front, gather_front
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.width import draw_width, gather_width
-from sweep.names import Activation, Loss
 from sweep.store.records import CurvePoint, NumberDomain, TrialRow
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row, trial_table
 
 WIDTH = NumberDomain(low=8, high=1024, log=True, step=1, integer=True)

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from benchmarks.page_client import components_of
 from benchmarks.synthetic import add_study
+from sweep.config import TrialConfig
 from sweep.figures import style
 from sweep.figures.atlas import ErrorsByWidth, draw_by_width
 from sweep.figures.classes import ClassErrors, draw_classes
@@ -26,7 +27,6 @@ from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store import schema
 from sweep.store.engine import Engine, writing
 from sweep.store.table import TrialTable
-from sweep.trial import TrialConfig
 from tests.dashboard.asking import dashboard_of, targets
 from tests.store_factories import sqlite_store, trial_row, trial_table
 

@@ -7,6 +7,8 @@ import pytest
 
 from sweep.analysis.floors import ClippedErrors, Floors
 from sweep.analysis.importances import Importances
+from sweep.config import TrialConfig
+from sweep.enums import Activation
 from sweep.figures.classes import gather_classes
 from sweep.figures.history import gather_history
 from sweep.figures.importances import gather_importances
@@ -15,9 +17,7 @@ from sweep.figures.parallel import gather_lines
 from sweep.figures.pareto import gather_front
 from sweep.figures.timeline import gather_timeline
 from sweep.figures.width import gather_width
-from sweep.names import Activation
 from sweep.store.records import CurvePoint, TrialRow
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row, trial_table
 
 OTHER = TrialConfig(epochs=1)

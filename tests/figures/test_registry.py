@@ -7,11 +7,11 @@ import plotly.graph_objects as go
 import pytest
 from sqlalchemy import Engine
 
+from sweep.config import TrialConfig
+from sweep.enums import Activation
 from sweep.errors import NotFoundError, UsageError
 from sweep.figures.registry import FIGURES, draw_figure
-from sweep.names import Activation
 from sweep.store.handle import StudyHandle, open_study
-from sweep.trial import TrialConfig
 from tests.store_factories import add_study, add_trial, sqlite_store
 
 

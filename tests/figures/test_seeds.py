@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 import pytest
 
 from sweep.analysis.floors import Floors
+from sweep.config import TrialConfig
+from sweep.enums import Loss, Output
 from sweep.figures.seeds import SeedChart, draw_seeds, gather_seed_curves
-from sweep.names import Loss, Output
 from sweep.store.records import CurvePoint, TrialRow
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row
 
 FLOORS = Floors(

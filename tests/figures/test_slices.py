@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Optimizer
 from sweep.figures import style
 from sweep.figures.slices import draw_slice, gather_slice
-from sweep.names import Activation, Optimizer
 from sweep.store.records import TrialRow
-from sweep.trial import TrialConfig
 from tests.figures.many import many_trials
 from tests.store_factories import trial_row, trial_table
 

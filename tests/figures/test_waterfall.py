@@ -7,10 +7,10 @@ import pytest
 
 from sweep.analysis.explanation import Factor, explain
 from sweep.analysis.study_explanation import StudyExplanation
+from sweep.config import TrialConfig
+from sweep.enums import WeightInit
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
-from sweep.names import WeightInit
 from sweep.store.explaining import Explained
-from sweep.trial import TrialConfig
 from tests.store_factories import EPOCH
 
 BASELINE = TrialConfig()

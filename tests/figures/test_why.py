@@ -10,8 +10,8 @@ from sweep.analysis.study_limits import LimitedTrial
 from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.analysis.usefulness import Probed, usefulness
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
+from sweep.config import TrialConfig
 from sweep.figures.why import Findings, in_words
-from sweep.trial import TrialConfig
 from tests.figures.test_waterfall import explained
 from tests.store_factories import PROBE, trial_row
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from sweep.config import TrialConfig
+from sweep.enums import Activation
 from sweep.figures.width_law import draw_width_law, gather_width_law, what_would_tell
-from sweep.names import Activation
 from sweep.store.records import ChoiceDomain, Domain, NumberDomain
 from sweep.store.table import TrialTable
-from sweep.trial import TrialConfig
 from tests.figures.test_gather import floors
 from tests.store_factories import trial_row, trial_table
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import sweep
+from sweep.config import TrialConfig
+from sweep.enums import Optimizer
 from sweep.figures import style, words
-from sweep.names import Optimizer
-from sweep.trial import TrialConfig
 from tests.store_factories import trial_row, trial_table
 
 

@@ -5,13 +5,13 @@ import signal
 from dataclasses import replace
 from typing import Any
 
+from sweep.config import TrialConfig
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
-from sweep.trial import (
+from sweep.messages import (
     Heartbeat,
     Ready,
     Shutdown,
     Train,
-    TrialConfig,
     TrialDone,
     TrialSpec,
     WorkerFailed,

@@ -2,9 +2,9 @@
 
 import pytest
 
+from sweep.codec import decode, encode
 from sweep.launch.frames import NOBODY, Frame, Verb
-from sweep.trial import Leave
-from sweep.wire import decode, encode
+from sweep.messages import Leave
 
 
 @pytest.mark.parametrize("body", [b"", b"cpu", b'{"gpus": 2, "why": "a b\\nc"}'])

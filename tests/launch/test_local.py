@@ -11,12 +11,12 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from sweep.codec import encode
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone
 from sweep.launch.local import LocalLauncher
 from sweep.launch.process import WorkerProcess
-from sweep.trial import Ready, Train, TrialDone
-from sweep.wire import encode
+from sweep.messages import Ready, Train, TrialDone
 from tests.launch.contract import SETUP, LauncherContract, spec
 
 

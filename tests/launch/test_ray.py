@@ -19,7 +19,7 @@ from sweep.launch.frames import NOBODY
 from sweep.launch.launcher import Gone, Lost
 from sweep.launch.places import Capacity
 from sweep.launch.ray import NO_HOST, RayLauncher, RayWorker
-from sweep.trial import Heartbeat, Ready, Shutdown, WorkerFailed
+from sweep.messages import Heartbeat, Ready, Shutdown, WorkerFailed
 from tests.factories import make_images, write_dataset
 from tests.launch.contract import SETUP, LauncherContract
 
@@ -77,8 +77,8 @@ def drivers() -> list[psutil.Process]:
 
 
 @pytest.fixture
-def crew(address: str) -> Iterator["Crew"]:
-    crew = Crew(address)
+def crew(address: str) -> Iterator["WorkerPool"]:
+    crew = WorkerPool(address)
     yield crew
     for worker in crew.workers:
         worker.kill()
@@ -86,7 +86,7 @@ def crew(address: str) -> Iterator["Crew"]:
     crew.launcher.close()
 
 
-class Crew:
+class WorkerPool:
     """Workers of a launcher, which end with the test."""
 
     launcher: RayLauncher
@@ -131,7 +131,7 @@ class TestRayLauncher(LauncherContract):
         worker.wait(10)
 
 
-def test_workers_share_gpus_and_one_too_many_waits_without_being_silent(crew: Crew) -> None:
+def test_workers_share_gpus_and_one_too_many_waits_without_being_silent(crew: WorkerPool) -> None:
     crew.join(per_gpu=2, command=IDLE)
     workers = [until_placed(worker) for worker in crew.launch("0", "0", "1", "1")]
     assert Counter(worker.device for worker in workers) == {"0": 2, "1": 2}
@@ -142,7 +142,7 @@ def test_workers_share_gpus_and_one_too_many_waits_without_being_silent(crew: Cr
     until_placed(fifth)
 
 
-def test_at_the_end_nobody_waits_for_a_worker_without_a_place(crew: Crew) -> None:
+def test_at_the_end_nobody_waits_for_a_worker_without_a_place(crew: WorkerPool) -> None:
     crew.join(command=IDLE)
     for worker in crew.launch("0", "1"):
         until_placed(worker)
@@ -153,7 +153,7 @@ def test_at_the_end_nobody_waits_for_a_worker_without_a_place(crew: Crew) -> Non
 
 
 def test_data_that_the_coordinator_alone_has_go_to_the_host(
-    crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    crew: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = make_images()
     write_dataset(tmp_path / "mine", images)
@@ -165,7 +165,7 @@ def test_data_that_the_coordinator_alone_has_go_to_the_host(
 
 
 def test_data_that_cannot_be_sent_along_are_told_as_such(
-    crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    crew: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     crew.join(dataset="./removed")
@@ -188,7 +188,7 @@ def test_an_object_store_without_room_for_the_data_is_told_as_such(
         _put(b"")
 
 
-def test_when_ray_ends_its_driver_all_workers_are_lost(crew: Crew) -> None:
+def test_when_ray_ends_its_driver_all_workers_are_lost(crew: WorkerPool) -> None:
     crew.join(command=IDLE)
     workers = [until_placed(worker) for worker in crew.launch("0", "1")]
     (driver,) = drivers()
@@ -199,7 +199,7 @@ def test_when_ray_ends_its_driver_all_workers_are_lost(crew: Crew) -> None:
     workers[0].kill()  # to no effect, and no harm
 
 
-def test_a_signal_to_end_is_left_to_the_coordinator(crew: Crew) -> None:
+def test_a_signal_to_end_is_left_to_the_coordinator(crew: WorkerPool) -> None:
     # systemd sends it to every process of a service, SLURM to every one of a job.
     crew.join(command=IDLE)
     (driver,) = drivers()

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from sweep.enums import Trainer
 from sweep.errors import DeviceError
 from sweep.launch import devices
 from sweep.launch.cpu import WORKER_BYTES
 from sweep.launch.resources import RunOptions, resolve_resources, started_ahead
-from sweep.names import Trainer
 from sweep.studyfile import StudyFile, loads
 
 TWO = RunOptions(gpus="cpu", cpu_workers=2)

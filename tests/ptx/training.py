@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
-from sweep.names import Activation, Loss, Schedule
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Schedule
 from sweep.trainer.fused.arrays import NewSlot
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels import tables
@@ -22,7 +23,6 @@ from sweep.trainer.fused.population import Images, Population
 from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.initialisation import Weights
-from sweep.trial import TrialConfig
 from tests.fused_factories import largest_difference
 from tests.ptx.emulator import Emulator
 

@@ -10,12 +10,12 @@ from sqlalchemy import Engine
 
 from sweep.analysis.floors import Floors, data_key
 from sweep.analysis.study_limits import limits_by_width
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Outcome
 from sweep.errors import NotFoundError
-from sweep.names import Activation, Loss, Outcome
 from sweep.report import render
 from sweep.store import annotate, read, schema
 from sweep.store.retraining import Retrained
-from sweep.trial import TrialConfig
 from tests.statements import Statement, counted
 from tests.store_factories import (
     EPOCH,

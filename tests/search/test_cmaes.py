@@ -7,10 +7,10 @@ from typing import Any
 import optuna
 import pytest
 
+from sweep.config import TrialConfig
 from sweep.search import make_sampler, quiet_optuna, suggest_config
 from sweep.search.cmaes import CmaEsSampler
 from sweep.studyfile import StudyFile
-from sweep.trial import TrialConfig
 from tests.study_factories import make_study, make_study_file, run_trials
 
 SPACE = """

@@ -3,6 +3,7 @@
 import optuna
 import pytest
 
+from sweep.config import TrialConfig
 from sweep.errors import StudyFileError
 from sweep.search import (
     config_from_params,
@@ -12,7 +13,6 @@ from sweep.search import (
     suggest_config,
     trial_seeds,
 )
-from sweep.trial import TrialConfig
 from tests.study_factories import CONDITIONAL, make_study, make_study_file, run_trials
 
 Conditional = make_study_file(CONDITIONAL)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.names import Pruner
+from sweep.enums import Pruner
 from sweep.search import make_pruner, most_epochs
 from sweep.search.curves import Curves
 from sweep.search.pruning import PRUNERS, Hyperband, Percentile, PruningRule, SuccessiveHalving

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweep.names import Sampler
+from sweep.enums import Sampler
 from sweep.search import config_from_params, make_sampler, quiet_optuna, suggest_config
 from sweep.search.samplers import SAMPLERS
 from sweep.studyfile import StudyFile

@@ -11,8 +11,8 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import Engine, event, func, select
 
+from sweep.enums import CommandKind
 from sweep.errors import LeaseLostError, NotFoundError, StoreError, StudyHeldError
-from sweep.names import CommandKind
 from sweep.store import annotate, clock, commands, read, revisions, schema
 from sweep.store.engine import writing
 from sweep.store.memory import memory_store

@@ -16,7 +16,7 @@ from sweep.coordinator.run import resume, start
 from sweep.errors import StudyHeldError
 from sweep.launch.resources import RunOptions
 from sweep.store import examine, read
-from sweep.store.checks.found import Finding
+from sweep.store.checks.types import Finding
 from sweep.store.engine import connect, writing
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from sweep.config import TrialConfig
 from sweep.errors import NotFoundError
 from sweep.store import copy
 from sweep.store.annotate import delete_study
 from sweep.store.explaining import explained_by, explaining, strangers
 from sweep.store.migrate import open_store
-from sweep.trial import TrialConfig
 from tests.store_factories import EPOCH, add_explanation, add_study, new_store, sqlite_store
 
 BASELINE, TARGET = TrialConfig(), TrialConfig(epochs=9)

@@ -8,12 +8,12 @@ import pytest
 from optuna.distributions import FloatDistribution
 from sqlalchemy import Engine
 
+from sweep.config import TrialConfig
+from sweep.enums import Outcome
 from sweep.errors import NotFoundError, UsageError
-from sweep.names import Outcome
 from sweep.store import clock, read, schema
 from sweep.store.engine import writing
 from sweep.store.migrate import open_store
-from sweep.trial import TrialConfig
 from tests.store_factories import (
     DISTRIBUTIONS,
     EPOCH,

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, select, update
 
+from sweep.enums import CommandKind
 from sweep.errors import NotFoundError
-from sweep.names import CommandKind
 from sweep.store import annotate, commands, read, revisions, schema
 from sweep.store.engine import connect, writing
 from sweep.store.migrate import open_store

@@ -13,15 +13,15 @@ from optuna.trial import TrialState
 from sqlalchemy import Engine
 
 from benchmarks.synthetic import add_study as add_synthetic
+from sweep.config import TrialConfig
+from sweep.enums import Activation
 from sweep.errors import NotFoundError
-from sweep.names import Activation
 from sweep.store import annotate, read, table_reader
-from sweep.store.checks.found import OUTCOMES
+from sweep.store.checks.types import OUTCOMES
 from sweep.store.migrate import open_store
 from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
 from sweep.store.table import Choices, TrialTable
 from sweep.store.table_reader import TableReader
-from sweep.trial import TrialConfig
 from tests.store_factories import EPOCH, add_study, add_trial, sqlite_store
 
 NEW = NewStudy(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweep.names import Dataset, Pruner, Sampler
+from sweep.enums import Dataset, Pruner, Sampler
 from sweep.studyfile import SETTINGS, json_schema
 from sweep.studyfile.file import SECTIONS
 

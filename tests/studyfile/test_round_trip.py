@@ -9,8 +9,8 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweep.enums import Pruner, Sampler
 from sweep.errors import StudyFileError
-from sweep.names import Pruner, Sampler
 from sweep.studyfile import SETTINGS, Setting, loads, to_toml, with_trials
 from sweep.studyfile.file import SECTIONS
 from sweep.studyfile.sections import PrunerSection, SamplerSection

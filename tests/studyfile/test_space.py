@@ -2,9 +2,9 @@
 
 import pytest
 
-from sweep.names import Loss, Optimizer, Output
+from sweep.config import TrialConfig
+from sweep.enums import Loss, Optimizer, Output
 from sweep.studyfile import SETTINGS, Categorical, Domain, Float, Int, Value
-from sweep.trial import TrialConfig
 from tests.study_factories import CONDITIONAL, SMALL_GRID, WIDTHS, make_study_file
 
 

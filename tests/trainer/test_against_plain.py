@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, Trainer, WeightInit
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, Trainer, WeightInit
 from sweep.trainer import data_order, initial_weights, load_model
-from sweep.trial import TrialConfig
 from tests import plain_training
 from tests.trainer_factories import SHORT, make_data, start
 

@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from sweep import datasets
-from sweep.names import Activation, Loss, Optimizer, Output, Trainer
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Trainer
+from sweep.messages import EpochMetrics, TrialDone
 from sweep.trainer import DeviceData, Diverged, load_model
 from sweep.trainer.cpu import activations, losses, optimizers
 from sweep.trainer.cpu.step import ManualStep
-from sweep.trial import EpochMetrics, TrialConfig, TrialDone
 from tests.factories import make_images
 from tests.fused_factories import (
     FUSED,

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweep.names import Activation, Loss, Output
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Output
+from sweep.messages import Decomposition
 from sweep.trainer.decomposition import decompose, effective_rank, end_to_end, singular_values
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
-from sweep.trial import Decomposition, TrialConfig
 from tests.trainer_factories import CPU, SHORT, train
 
 LINEAR = replace(SHORT, activation=Activation.LINEAR, output=Output.LINEAR, loss=Loss.MSE)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks import bounds
-from sweep.names import Activation
+from sweep.enums import Activation
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from tests.fused_factories import UnexpectedExitError, without_interpreter
 from tests.ptx.__main__ import UNKNOWN_INSTRUCTION

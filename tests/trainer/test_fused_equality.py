@@ -6,13 +6,14 @@ from itertools import cycle, product
 
 import pytest
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.messages import EpochDone, TrialDone
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import KernelConfig, table_rows
 from sweep.trainer.inside import Inside, look_into
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import Prober
-from sweep.trial import EpochDone, TrialConfig, TrialDone
 from tests.factories import make_images
 from tests.fused_factories import (
     BLOCKS,

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
 
-from sweep.names import Optimizer
+from sweep.enums import Optimizer
+from sweep.messages import TrialDiverged
 from sweep.trainer.fused import FusedTrainer, arrays, draws
 from sweep.trainer.fused.draws import Draws
 from sweep.trainer.randomness import data_order
-from sweep.trial import TrialDiverged
 from tests.fused_factories import FUSED, fused_spec, make_fused, same_bits, train_all
 
 META = torch.device("meta")

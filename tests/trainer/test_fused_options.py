@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from triton import language as tl
 
-from sweep.names import Activation, Loss, Optimizer, Schedule
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Schedule
+from sweep.messages import EpochDone, EpochMetrics
 from sweep.trainer.fused import FusedTrainer, KernelConfig
 from sweep.trainer.fused.graphs import side_by_side
 from sweep.trainer.fused.kernels.functions import intensity
 from sweep.trainer.fused.layout import Place
 from sweep.trainer.fused.schedule import SlotKinds, kinds_of, share_out
-from sweep.trial import EpochDone, EpochMetrics, TrialConfig
 from tests.fused_factories import (
     BLOCKS,
     DEVICE,

@@ -8,13 +8,14 @@ import triton
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output
 from sweep.errors import DeviceError
-from sweep.names import Activation, Loss, Optimizer, Output
+from sweep.messages import EpochDone, EpochMetrics, TrialDiverged, TrialSpec
 from sweep.trainer import DeviceData, Diverged, load_model
 from sweep.trainer.fused import FusedTrainer, KernelConfig
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels import KERNELS
-from sweep.trial import EpochDone, EpochMetrics, TrialConfig, TrialDiverged, TrialSpec
 from tests.factories import make_images
 from tests.fused_factories import (
     DEVICE,

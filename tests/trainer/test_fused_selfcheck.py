@@ -12,8 +12,8 @@ import pytest
 import torch
 from triton.runtime.errors import OutOfResources
 
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.trainer.fused import KernelConfig, check_kernels, compare_trainers, kernels, selfcheck
 from sweep.trainer.fused.selfcheck import TOLERANCES
 from tests.fused_factories import DEVICE, LARGE_BLOCKS, small_data

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from sweep.datasets import Images
+from sweep.messages import Probe
 from sweep.trainer import DeviceData, load_model
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import NEIGHBOURS, PENALTIES, Features, Prober
-from sweep.trial import Probe
 from tests.factories import make_images
 from tests.trainer_factories import CPU, SHORT, make_data, train
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sweep.names import WeightInit
+from sweep.config import TrialConfig
+from sweep.enums import WeightInit
 from sweep.trainer import data_order, initial_weights
 from sweep.trainer.initialisation import WEIGHT_INITS
-from sweep.trial import TrialConfig
 from tests.trainer_factories import start
 
 D, H = 200, 300

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sweep.names import Activation, Loss, Optimizer, Output
+from sweep.enums import Activation, Loss, Optimizer, Output
 from sweep.trainer import ReferenceTrainer
 from sweep.trainer.losses import LOSSES
 from sweep.trainer.model import ACTIVATIONS, OUTPUTS

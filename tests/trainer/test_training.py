@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from sweep.names import Loss, Optimizer, Output, Trainer
+from sweep.enums import Loss, Optimizer, Output, Trainer
+from sweep.messages import EpochMetrics
 from sweep.trainer import Diverged, load_model
 from sweep.trainer.data import strip_rows
-from sweep.trial import EpochMetrics
 from tests import trainer_factories
 from tests.factories import make_images
 from tests.trainer_factories import SHORT, Start, make_data

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sweep.names import Activation, Loss, Output
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Output
+from sweep.messages import Diagnostics
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.units import CAN_DIE, SATURATED_FROM, diagnose
-from sweep.trial import Diagnostics, TrialConfig
 from tests.fused_factories import FUSED, fused_spec, make_fused, small_data, train_all
 from tests.trainer_factories import CPU, SHORT, start, train
 

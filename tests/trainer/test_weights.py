@@ -7,11 +7,11 @@ import pytest
 from safetensors.torch import save
 from torch import zeros
 
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output
 from sweep.errors import DataError
-from sweep.names import Activation, Loss, Optimizer, Output
 from sweep.trainer import load_model, reconstruct
 from sweep.trainer.weights import config_from_json
-from sweep.trial import TrialConfig
 from tests.factories import make_images
 from tests.trainer_factories import SHORT, make_data, train
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sweep.trial import Event, Heartbeat
+from sweep.messages import Event, Heartbeat
 from sweep.worker import heartbeat
 from sweep.worker.heartbeat import beating
 

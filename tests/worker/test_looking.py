@@ -12,9 +12,10 @@ from queue import SimpleQueue
 import pytest
 import torch
 
+from sweep.config import TrialConfig
+from sweep.messages import Decomposition, Event, Probe, TrialLookedInto
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.randomness import initial_weights
-from sweep.trial import Decomposition, Event, Probe, TrialConfig, TrialLookedInto
 from sweep.worker.fused import finder
 from sweep.worker.looking import MOST_WAITING, NICENESS, Find, Look, Looker
 from tests.fake_populations import DECOMPOSITION, PROBE

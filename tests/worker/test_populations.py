@@ -12,15 +12,15 @@ from queue import SimpleQueue
 import pytest
 import torch
 
+from sweep.codec import decode, encode
+from sweep.config import TrialConfig
+from sweep.enums import Loss, Optimizer, Output, Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.names import Loss, Optimizer, Output, Trainer
-from sweep.trainer.fused import Shape
-from sweep.trial import (
+from sweep.messages import (
     Decomposition,
     EpochDone,
     EpochsDone,
     Event,
-    Expected,
     Leave,
     Order,
     PopulationHalved,
@@ -28,7 +28,6 @@ from sweep.trial import (
     Room,
     Shutdown,
     Train,
-    TrialConfig,
     TrialDiverged,
     TrialDone,
     TrialFailed,
@@ -36,9 +35,10 @@ from sweep.trial import (
     TrialLookedInto,
     TrialSpec,
     Verdict,
-    Vitals,
+    WorkerStats,
+    WorkloadEstimate,
 )
-from sweep.wire import decode, encode
+from sweep.trainer.fused import Shape
 from sweep.worker.fused import FusedWorker, finder, halved, room_for
 from sweep.worker.looking import Find
 from sweep.worker.populations import PATIENCE, PopulationSession
@@ -402,9 +402,9 @@ def test_training_waits_while_too_many_networks_do_and_hears_who_is_to_leave(
 
 
 def test_slots_in_use_and_the_share_of_time_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.worker.pulse.BEAT_SECONDS", 0.0)
+    monkeypatch.setattr("sweep.worker.stats.BEAT_SECONDS", 0.0)
     stage = Stage(spec(0), spec(1, seeds=(4, 5)))
-    vitals = [event for event in stage.run() if isinstance(event, Vitals)]
+    vitals = [event for event in stage.run() if isinstance(event, WorkerStats)]
     assert vitals[0].n_training == 3
     assert vitals[-1].busy_since_first is not None and 0 <= vitals[-1].busy_since_first <= 1
 
@@ -459,7 +459,9 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
 
     found = {look.number: look for look in looks}
     last = [
-        event for event in events if not isinstance(event, EpochsDone | Vitals | TrialLookedInto)
+        event
+        for event in events
+        if not isinstance(event, EpochsDone | WorkerStats | TrialLookedInto)
     ]
     assert {event.number: type(event) for event in last} == {  # type: ignore[union-attr]
         **dict.fromkeys((0, 1, 3, 5), TrialDone),
@@ -480,7 +482,7 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
 
 # How large
 
-EXPECTED = Expected(
+EXPECTED = WorkloadEstimate(
     mean_hidden_width=200, max_hidden_width=1024, n_seeds=2, max_batch_size=128, n_batch_sizes=1
 )
 MNIST = Shape(n_train=55_000, n_inputs=784, batch_size=128)

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from sweep.worker.pulse import device_memory, device_meter
+from sweep.worker.stats import device_memory, device_meter
 
 
 @pytest.mark.gpu

@@ -7,24 +7,24 @@ from typing import cast
 
 import numpy as np
 
-from sweep.coordinator.crew import Worker
+from sweep.config import TrialConfig
+from sweep.coordinator.worker_pool import Worker
 from sweep.launch.launcher import WorkerHandle
-from sweep.trainer.fused import Shape
-from sweep.trial import (
+from sweep.messages import (
     EpochsDone,
     Event,
-    Expected,
     Leave,
     Order,
     Room,
     Shutdown,
     Train,
-    TrialConfig,
     TrialDone,
     TrialLeft,
     TrialLookedInto,
     TrialSpec,
+    WorkloadEstimate,
 )
+from sweep.trainer.fused import Shape
 from sweep.worker.fused import MAX_SLOTS, room_for
 from sweep.worker.populations import PopulationSession
 from tests.fake_populations import FakePopulation, PretendedEpoch, find
@@ -32,7 +32,7 @@ from tests.trainer_factories import make_spec
 
 MNIST = Shape(n_train=55_000, n_inputs=784, batch_size=128)
 #: Log-uniform in 8..1024.
-EXPECTED = Expected(
+EXPECTED = WorkloadEstimate(
     mean_hidden_width=210, max_hidden_width=1024, n_seeds=1, max_batch_size=128, n_batch_sizes=1
 )
 

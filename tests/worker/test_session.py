@@ -5,15 +5,14 @@ from queue import SimpleQueue
 import pytest
 import torch
 
-from sweep.trainer.training import Diverged
-from sweep.trial import (
+from sweep.config import TrialConfig
+from sweep.messages import (
     EpochDone,
     Event,
     Leave,
     Order,
     Shutdown,
     Train,
-    TrialConfig,
     TrialDiverged,
     TrialDone,
     TrialFailed,
@@ -21,6 +20,7 @@ from sweep.trial import (
     TrialSpec,
     Verdict,
 )
+from sweep.trainer.training import Diverged
 from sweep.worker.session import Session
 from tests.fake_workers import FakeTraining
 

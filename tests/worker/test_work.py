@@ -9,9 +9,9 @@ from queue import SimpleQueue
 import pytest
 import torch
 
+from sweep.enums import Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.names import Trainer
-from sweep.trial import Event, Expected, Order, Ready, Shutdown, TrialSpec, WorkerSetup
+from sweep.messages import Event, Order, Ready, Shutdown, TrialSpec, WorkerSetup, WorkloadEstimate
 from sweep.worker import fused as fused_worker
 from sweep.worker import work
 from tests.factories import make_images, write_dataset
@@ -24,7 +24,7 @@ GPU = torch.device("cuda:0")
 @pytest.fixture
 def setup(tmp_path: Path) -> WorkerSetup:
     data = write_dataset(tmp_path / "data", make_images(60, 20, height=4, width=4))
-    expected = Expected(
+    expected = WorkloadEstimate(
         mean_hidden_width=9, max_hidden_width=9, n_seeds=1, max_batch_size=16, n_batch_sizes=1
     )
     return make_setup(dataset=str(data), trainer=Trainer.AUTO, expected=expected)

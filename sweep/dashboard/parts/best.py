@@ -12,9 +12,9 @@ from sweep.dashboard import links
 from sweep.dashboard.parts.pictures import picture_url
 from sweep.figures import sentences, words
 from sweep.store import read
+from sweep.store.annotations import pictured
 from sweep.store.engine import Engine
 from sweep.store.pareto import unbeaten
-from sweep.store.read_beside import pictured
 from sweep.store.records import TrialRow
 from sweep.store.table import TrialTable
 

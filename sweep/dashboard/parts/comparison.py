@@ -19,7 +19,7 @@ from sweep.dashboard.view import View
 from sweep.figures import words
 from sweep.figures.axes import higher_is_better
 from sweep.store import read
-from sweep.store.read_beside import pictured
+from sweep.store.annotations import pictured
 from sweep.store.records import CurvePoint, TrialRow
 from sweep.store.table import TrialTable
 

@@ -13,7 +13,7 @@ import numpy as np
 from sweep.analysis.usage import used
 from sweep.dashboard.parts import states
 from sweep.figures import words
-from sweep.store.read_beside import Remarks
+from sweep.store.annotations import Remarks
 from sweep.store.records import METRICS
 from sweep.store.table import Choices, Numbers, TrialTable
 

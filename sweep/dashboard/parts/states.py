@@ -4,7 +4,7 @@ from typing import Any
 
 from dash import html
 
-from sweep.names import Outcome
+from sweep.enums import Outcome
 from sweep.store.table import TrialTable
 
 #: State, or outcome where it tells more: sign and word.

@@ -12,26 +12,26 @@ from sweep.store.records import StudySummary
 _HELD = ("new", "running", "paused")
 
 
-class StudyState(NamedTuple):
+class StudyStatus(NamedTuple):
     """The word of a badge, and what it means."""
 
     word: str
     detail: str
 
 
-def study_state(study: StudySummary) -> StudyState:
+def study_state(study: StudySummary) -> StudyStatus:
     """The phase; a study that its coordinator left behind is interrupted, whatever it last said."""
     lease = study.held_by
     if study.running and lease is not None:
         since = f"Process {lease.pid} on {lease.host} has run it since {exact(lease.taken_at)}."
-        return StudyState(study.phase, since)
+        return StudyStatus(study.phase, since)
     if study.phase in _HELD and lease is not None:
         gone = f"Process {lease.pid} on {lease.host}, which ran it, is gone."
-        return StudyState("interrupted", f"{gone} Go on: sweep resume {quote(study.name)}")
+        return StudyStatus("interrupted", f"{gone} Go on: sweep resume {quote(study.name)}")
     because = _sentence(study.ended_because)
     if study.phase in ("finished", "new"):
-        return StudyState(study.phase, because.strip())
-    return StudyState(study.phase, f"{because}Go on: sweep resume {quote(study.name)}")
+        return StudyStatus(study.phase, because.strip())
+    return StudyStatus(study.phase, f"{because}Go on: sweep resume {quote(study.name)}")
 
 
 def _sentence(because: str | None) -> str:

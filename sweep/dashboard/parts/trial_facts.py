@@ -14,7 +14,7 @@ from sweep.analysis.verdict import best_number, floor_at
 from sweep.dashboard.view import View
 from sweep.figures import words
 from sweep.store import read
-from sweep.store.read_beside import pictured
+from sweep.store.annotations import pictured
 from sweep.store.records import CurvePoint, TrialDetail, TrialRow, mean_diagnostics
 from sweep.store.table import TrialTable
 from sweep.studyfile import SETTINGS

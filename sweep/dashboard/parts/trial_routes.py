@@ -11,7 +11,7 @@ from sweep.dashboard.parts import grid_rows
 from sweep.dashboard.parts.trial_grid import BLOCK, chosen_columns
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, SweepError
-from sweep.store.read_beside import remarks
+from sweep.store.annotations import remarks
 from sweep.store.table import TrialTable
 
 

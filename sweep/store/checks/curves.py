@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 from sqlalchemy import func, or_, select, update
 
 from sweep.store import schema
-from sweep.store.checks.found import AGAIN, FINISHED, SAME, Finding, Study, said, same, train_again
+from sweep.store.checks.types import AGAIN, FINISHED, SAME, Finding, Study, said, same, train_again
 from sweep.store.engine import conflict_insert
 from sweep.store.optuna_rows import FINITE_INTERMEDIATE_VALUE, FINITE_VALUE
 from sweep.store.schema import sweep_epochs as epochs

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import delete, select, update
 
 from sweep.store import artifacts, schema
-from sweep.store.checks.found import Finding, Study
+from sweep.store.checks.types import Finding, Study
 from sweep.store.schema import sweep_trials as ours
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from optuna.trial import TrialState
 from sqlalchemy import delete, insert, select
 
-from sweep.store.checks.found import Finding, Study, said, same, train_again
+from sweep.store.checks.types import Finding, Study, said, same, train_again
 from sweep.store.reuse import copy_metrics
 from sweep.store.schema import sweep_trials as ours
 from sweep.store.schema import trial_values as values

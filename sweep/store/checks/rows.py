@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from sqlalchemy import delete, func, insert, select, update
 
 from sweep.store import clock, schema
-from sweep.store.checks.found import OUTCOMES, Finding, Study
+from sweep.store.checks.types import OUTCOMES, Finding, Study
 from sweep.store.schema import sweep_trials as ours
 from sweep.store.schema import trial_values as values
 from sweep.store.schema import trials

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from sweep.store.checks.found import Finding
+from sweep.store.checks.types import Finding
 from sweep.store.column_types import checked_places, corrupt_rows
 
 

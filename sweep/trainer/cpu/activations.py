@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sweep.names import Activation
+from sweep.enums import Activation
 
 _Kernel = Callable[..., Tensor]
 

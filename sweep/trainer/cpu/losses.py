@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sweep.names import Loss, Output
+from sweep.config import TrialConfig
+from sweep.enums import Loss, Output
 from sweep.trainer.losses import bce_sum
-from sweep.trial import TrialConfig
 
 
 class LossGradient(NamedTuple):

@@ -10,9 +10,9 @@ from typing import Protocol
 
 import torch
 
-from sweep.names import Optimizer
+from sweep.config import TrialConfig
+from sweep.enums import Optimizer
 from sweep.trainer.cpu.parameters import FlatParameters
-from sweep.trial import TrialConfig
 
 
 class FlatOptimizer(Protocol):

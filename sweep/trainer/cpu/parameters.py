@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sweep.config import TrialConfig
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
-from sweep.trial import TrialConfig
 
 #: Floats in a cache line; each parameter begins at the start of one.
 _ALIGNMENT = 16

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sweep.config import TrialConfig
 from sweep.trainer.cpu import activations, losses
 from sweep.trainer.cpu.losses import LossBuffers
 from sweep.trainer.cpu.optimizers import OPTIMIZERS
 from sweep.trainer.cpu.parameters import FlatParameters
 from sweep.trainer.losses import check_loss
 from sweep.trainer.randomness import initial_weights
-from sweep.trial import TrialConfig
 
 
 class Buffers(NamedTuple):

@@ -1,8 +1,8 @@
 """The CPU trainer: one trial at a time, its seeds one after another."""
 
+from sweep.messages import TrialSpec
 from sweep.trainer.cpu.step import ManualStep
 from sweep.trainer.training import SingleTrialTrainer
-from sweep.trial import TrialSpec
 
 
 class CpuTrainer(SingleTrialTrainer):

@@ -4,10 +4,10 @@ import torch
 import triton
 
 from sweep.errors import DeviceError
+from sweep.messages import TrialSpec
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused.layout import Layout
 from sweep.trainer.fused.table_rows import check
-from sweep.trial import TrialSpec
 
 
 def check_device(device: torch.device) -> None:

@@ -9,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import torch
 from torch import Tensor
 
+from sweep.config import TrialConfig
 from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.transfers import empty_on_host
 from sweep.trainer.randomness import data_order, initial_weights
-from sweep.trial import TrialConfig
 
 #: Threads: a permutation of 55,000 takes about as long as a narrow trial's epoch.
 DRAW_THREADS = 4

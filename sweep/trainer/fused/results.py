@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sweep.names import Output
+from sweep.config import TrialConfig
+from sweep.enums import Output
+from sweep.messages import Diagnostics, EpochMetrics, TestMetrics
 from sweep.trainer.data import DeviceData, as_floats
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.fused.trials import FusedTrial, Row, Tested
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.pixels import errors_png, psnr, strip_png, to_bytes
 from sweep.trainer.weights import save_model
-from sweep.trial import Diagnostics, EpochMetrics, TestMetrics, TrialConfig
 
 CPU = torch.device("cpu")
 

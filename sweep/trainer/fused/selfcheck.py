@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from triton.errors import TritonError
 
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.messages import EpochDone, Limits, TrialDiverged, TrialSpec
 from sweep.trainer.data import DeviceData
 from sweep.trainer.device_errors import is_out_of_memory
 from sweep.trainer.fused.compiling import compile_kernels
@@ -34,7 +36,6 @@ from sweep.trainer.randomness import initial_weights
 from sweep.trainer.reference import ReferenceTrainer
 from sweep.trainer.training import Training
 from sweep.trainer.weights import load_model
-from sweep.trial import EpochDone, Limits, TrialConfig, TrialDiverged, TrialSpec
 
 
 @dataclass(frozen=True, kw_only=True)

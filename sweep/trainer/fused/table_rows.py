@@ -3,10 +3,10 @@
 import math
 from typing import NamedTuple
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule
+from sweep.config import TrialConfig
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.units import CAN_DIE, SATURATED_FROM
-from sweep.trial import TrialConfig
 
 
 class TableRows(NamedTuple):

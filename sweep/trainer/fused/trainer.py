@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.messages import Diagnostics, EpochDone, Limits, TrialDiverged, TrialDone, TrialSpec
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused.arrays import NewSlot
 from sweep.trainer.fused.checks import check_device, check_images, check_trial
@@ -42,14 +43,6 @@ from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.fused.transfers import to_cpu
 from sweep.trainer.fused.trials import FusedTrial, Row, Tested
 from sweep.trainer.initialisation import Weights
-from sweep.trial import (
-    Diagnostics,
-    EpochDone,
-    Limits,
-    TrialDiverged,
-    TrialDone,
-    TrialSpec,
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

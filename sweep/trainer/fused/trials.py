@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.active_trial import ActiveTrial
+from sweep.messages import Diagnostics, EpochMetrics
 from sweep.trainer.fused.layout import Place
 from sweep.trainer.fused.row_weights import RowWeights
-from sweep.trial import Diagnostics, EpochMetrics
 
 Row = NDArray[np.float64]
 

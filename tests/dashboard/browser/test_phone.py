@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Page, expect
 
-from sweep.names import Optimizer
+from sweep.config import TrialConfig
+from sweep.enums import Optimizer
 from sweep.store.engine import Engine
-from sweep.trial import TrialConfig
 from tests.store_factories import add_explanation
 
 PAGES = ["", "/why", "/trials", "/trials/1", "/compare", "/explore", "/workers"]

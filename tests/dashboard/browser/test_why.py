@@ -5,10 +5,10 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from sweep.config import TrialConfig
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
-from sweep.trial import TrialConfig
 from tests.store_factories import add_explanation, add_rows, add_trial
 
 WHY = "/study/small/why"

@@ -15,7 +15,7 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from benchmarks.sampling import PROBLEMS, Search
-from sweep.names import Sampler
+from sweep.enums import Sampler
 from sweep.search import make_sampler, quiet_optuna, share_fits
 from sweep.search.tpe import TPE
 from tests.study_factories import make_study_file

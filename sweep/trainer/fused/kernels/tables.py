@@ -2,7 +2,7 @@
 
 from triton import language as tl
 
-from sweep.names import Activation
+from sweep.enums import Activation
 from sweep.trainer import units
 
 # choice_table: (K, CHOICE_COLUMNS) int32, what a slot does.

@@ -11,11 +11,11 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import text
 
-from sweep.coordinator import outbox
-from sweep.coordinator.outbox import Outbox
+from sweep.coordinator import buffered_writer
+from sweep.coordinator.background_query import BackgroundQuery
+from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.question import Question
-from sweep.coordinator.spending import Spending
+from sweep.coordinator.usage_tracker import UsageTracker
 from sweep.errors import StoreError
 from sweep.store import read
 from sweep.store.commands import Command
@@ -48,7 +48,7 @@ class Hanging:
             return real(writer, *args)
 
         monkeypatch.setattr(StudyWriter, "_write_ours", write)
-        monkeypatch.setattr(outbox, "WAIT_SECONDS", 0.05)
+        monkeypatch.setattr(buffered_writer, "WAIT_SECONDS", 0.05)
 
     def hang(self) -> None:
         self._answers.clear()
@@ -101,7 +101,7 @@ def test_a_study_goes_on_while_the_database_does_not_tell_what_users_want(
     engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A server that was stopped answers the next to ask, a reader as well as a writer, not at all.
-    monkeypatch.setattr("sweep.coordinator.question.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("sweep.coordinator.background_query.WAIT_SECONDS", 0.2)
     answers, asked = threading.Event(), threading.Event()
 
     def hangs(*_: object) -> list[Command]:
@@ -123,9 +123,9 @@ def test_a_study_goes_on_while_the_database_does_not_tell_what_users_want(
 
 def test_a_study_ends_in_time_though_the_database_does_not_tell_what_it_used() -> None:
     answers = threading.Event()
-    spending = Spending(lambda: Usage(wall_seconds=1.0) if answers.wait() else Usage())
+    spending = UsageTracker(lambda: Usage(wall_seconds=1.0) if answers.wait() else Usage())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweep.coordinator.question.WAIT_SECONDS", 0.1)
+        patch.setattr("sweep.coordinator.background_query.WAIT_SECONDS", 0.1)
         assert spending.now() == Usage()
         spending._tried_at -= 60
         assert spending.now() == Usage(), "nobody waits for it twice"
@@ -149,7 +149,7 @@ def test_why_the_database_is_away_is_said_in_short(
         land(writer)
 
     monkeypatch.setattr(StudyWriter, "land", refuse)
-    monkeypatch.setattr(outbox, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(buffered_writer, "RETRY_SECONDS", 0.1)
     seen: list[str] = []
     observer = lambda progress: seen.append(str(progress.message))  # noqa: E731
     assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
@@ -163,9 +163,9 @@ def test_what_a_slow_database_answers_too_late_is_heard_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Asked anew instead, one that always takes so long would never tell of `sweep stop`.
-    monkeypatch.setattr("sweep.coordinator.question.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("sweep.coordinator.background_query.WAIT_SECONDS", 0.0)
     answers: SimpleQueue[str] = SimpleQueue()
-    slow = Question(answers.get)
+    slow = BackgroundQuery(answers.get)
     assert slow.put() is None
     answers.put("stop")
     deadline = time.monotonic() + 10
@@ -177,7 +177,7 @@ def test_what_a_slow_database_answers_too_late_is_heard_all_the_same(
 def test_no_more_is_handed_out_when_no_more_can_wait(
     engine: Engine, url: str, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "PENDING_BYTES", 20_000)  # three trials
+    monkeypatch.setattr(buffered_writer, "PENDING_BYTES", 20_000)  # three trials
     seen: list[Progress] = []
 
     def stands_still(progress: Progress) -> bool:
@@ -247,9 +247,9 @@ def test_no_write_is_under_way_after_the_end(
     monkeypatch: pytest.MonkeyPatch, gives_up: bool
 ) -> None:
     # It would renew the lease of a study that nobody runs any more.
-    monkeypatch.setattr(outbox, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(buffered_writer, "RETRY_SECONDS", 0.0)
     writer: Any = Refused()
-    box = Outbox(writer, max_away_seconds=0.01 if gives_up else 60.0)
+    box = BufferedWriter(writer, max_away_seconds=0.01 if gives_up else 60.0)
     assert not box.flush(at_once=True)
     time.sleep(0.02)
     writer.seconds = 0.3
@@ -264,7 +264,7 @@ def test_no_write_is_under_way_after_the_end(
 def test_an_sqlite_file_that_another_process_locks_holds_nobody_up(
     engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(buffered_writer, "WAIT_SECONDS", 0.05)
     seen: list[Progress] = []
     other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
 

@@ -32,13 +32,13 @@ PENDING_BYTES = 256 * 2**20
 REASON_LETTERS = 120
 
 
-class Outbox:
+class BufferedWriter:
     """Writes a study's rows in their order; says whether they have landed."""
 
     def __init__(self, writer: StudyWriter, *, max_away_seconds: float) -> None:
         self._writer = writer
         self._max_away_seconds = max_away_seconds
-        self._write: Write | None = None
+        self._write: PendingWrite | None = None
         self._away_since: float | None = None
         self._away_because = ""
         self._next_try = self._next_renewal = self._next_write = 0.0
@@ -59,7 +59,7 @@ class Outbox:
         return self._write is None and not self._writer.has_pending
 
     def flush(self, *, at_once: bool) -> bool:
-        """Write what has gathered, and renew the lease; False while it has not landed.
+        """PendingWrite what has gathered, and renew the lease; False while it has not landed.
 
         Not ``at_once``, it goes on gathering for GATHER_SECONDS after the last write.
 
@@ -71,7 +71,7 @@ class Outbox:
                 if time.monotonic() < self._next_try:
                     return False
                 self._writer.stage()
-                self._write = Write(self._writer)
+                self._write = PendingWrite(self._writer)
             # Away, it is only looked at; the last one is waited for, lest it land after the end.
             if not self._write.wait(WAIT_SECONDS if not self.is_away or self._is_over() else 0.0):
                 self._note_away("it does not answer")
@@ -89,7 +89,7 @@ class Outbox:
         return not self._writer.has_changes
 
     def close(self, *, hurry: Callable[[], bool]) -> None:
-        """Write the last rows and give the lease back.
+        """PendingWrite the last rows and give the lease back.
 
         Once ``hurry`` says so, it waits no longer for a database that is away than for the write
         under way: the lease runs out.
@@ -137,7 +137,7 @@ class Outbox:
             )
 
 
-class Write:
+class PendingWrite:
     """One attempt to write what is staged, in a thread.
 
     A daemon: a database that hangs must not keep a coordinator from ending.

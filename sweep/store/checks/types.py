@@ -8,7 +8,7 @@ from typing import Any
 from optuna.trial import TrialState
 from sqlalchemy import Connection, delete, func, select, update
 
-from sweep.names import Outcome
+from sweep.enums import Outcome
 from sweep.store import schema
 from sweep.store.schema import sweep_trials as ours
 from sweep.store.schema import trial_values as values

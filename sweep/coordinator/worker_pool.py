@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweep.coordinator.running_trial import RunningTrial
+from sweep.enums import Trainer
 from sweep.launch.launcher import Launcher, WorkerHandle
-from sweep.names import Trainer
-from sweep.trial import Ready, Room, Shutdown, TrialSpec, Vitals, WorkerSetup
+from sweep.messages import Ready, Room, Shutdown, TrialSpec, WorkerSetup, WorkerStats
 
 #: Trials that wait in a worker, as a share of its slots, so that one that ends has a successor at
 #: once. More would keep samplers from learning.
@@ -100,7 +100,7 @@ class Worker:
     unsent: list[RunningTrial] = field(default_factory=list)
     n_finished: int = 0
     #: The last that it sent.
-    vitals: Vitals | None = None
+    vitals: WorkerStats | None = None
 
     def __post_init__(self) -> None:
         self.take_room(self.room)
@@ -178,7 +178,7 @@ class Worker:
         self._places.leave(trial)
 
 
-class Crew:
+class WorkerPool:
     """All workers of a study: started, restarted when they die, shut down at the end."""
 
     def __init__(

@@ -7,10 +7,11 @@ the first is done, so what finished here meanwhile counts too.
 
 from statistics import fmean
 
-from sweep.trial import EpochDone, Limits, TrialSpec, width_class
+from sweep.config import width_class
+from sweep.messages import EpochDone, Limits, TrialSpec
 
 
-class Keeping:
+class ArtifactPolicy:
     """The limits of the trials that a worker has: the lowest error since the hand-out."""
 
     def __init__(self) -> None:

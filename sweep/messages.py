@@ -1,50 +1,14 @@
-"""The records that travel between coordinator and workers, and what a trial is made of.
+"""The messages between coordinator and workers, and the records that they carry.
 
 Notation: a trial trains its configuration once per seed; a list "one a seed" is in the order of
 ``TrialSpec.seeds``. Errors are mean squared errors per pixel on the [0, 1] scale.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sweep.names import Activation, Loss, Optimizer, Output, Schedule, Trainer, WeightInit
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialConfig:
-    """One configuration in full, searched and fixed settings alike; what a trainer reads.
-
-    The defaults are the configuration whose blurred copies this product set out to explain.
-    """
-
-    hidden_width: int = 784
-    activation: Activation = Activation.RELU
-    output: Output = Output.SIGMOID
-    loss: Loss = Loss.BCE
-    #: Where the Huber loss turns from quadratic to linear, in pixel units; other losses ignore it.
-    delta: float = 1.0
-    epochs: int = 5
-    batch_size: int = 128
-    optimizer: Optimizer = Optimizer.ADAM
-    learning_rate: float = 1e-3
-    #: sgd and rmsprop.
-    momentum: float = 0.0
-    #: sgd; needs a momentum above 0.
-    nesterov: bool = False
-    #: adam and adamw.
-    beta1: float = 0.9
-    beta2: float = 0.999
-    #: rmsprop's smoothing constant.
-    alpha: float = 0.99
-    #: adam, adamw, rmsprop and adagrad.
-    eps: float = 1e-8
-    #: L2 penalty in the gradient; decoupled from it in adamw.
-    weight_decay: float = 0.0
-    schedule: Schedule = Schedule.CONSTANT
-    #: linear_warmup: epochs until the learning rate is reached, from 0, step by step.
-    warmup_epochs: int = 1
-    weight_init: WeightInit = WeightInit.GLOROT_UNIFORM
+from sweep.config import TrialConfig
+from sweep.enums import Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +32,6 @@ class TrialSpec:
     probe: bool = False
 
 
-def width_class(hidden_width: int) -> int:
-    """Widths of one class are about the same: two classes to an octave."""
-    return round(2 * math.log2(hidden_width))
-
-
 class Limits(NamedTuple):
     """Below which validation error, the mean over the seeds, a result comes with more."""
 
@@ -81,7 +40,7 @@ class Limits(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expected:
+class WorkloadEstimate:
     """What a study's trials will be like, as far as a population's memory depends on it."""
 
     mean_hidden_width: int
@@ -131,7 +90,7 @@ class WorkerSetup:
     #: With ``AUTO`` the worker chooses, and says in Ready what it chose.
     trainer: Trainer = Trainer.CPU
     #: The fused trainer needs it.
-    expected: Expected | None = None
+    expected: WorkloadEstimate | None = None
     #: Slots of a population at most; None leaves it to the memory.
     max_slots: int | None = None
     #: That share a device's memory, this one included.
@@ -339,7 +298,7 @@ class TrialFailed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vitals:
+class WorkerStats:
     """How a worker fares, every few seconds: what of its device is in use."""
 
     #: Share of the time since the last ones in which it trained, 0 to 1.
@@ -390,7 +349,7 @@ Event = (
     | TrialLookedInto
     | Ready
     | Heartbeat
-    | Vitals
+    | WorkerStats
     | PopulationHalved
     | WorkerFailed
 )

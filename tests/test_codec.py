@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from sweep.names import Trainer
-from sweep.trial import (
+from sweep.codec import decode, encode
+from sweep.config import TrialConfig
+from sweep.enums import Trainer
+from sweep.messages import (
     Accuracies,
     Decomposition,
     EpochDone,
@@ -14,12 +16,10 @@ from sweep.trial import (
     Probe,
     Ready,
     Train,
-    TrialConfig,
     TrialDone,
     TrialLookedInto,
     TrialSpec,
 )
-from sweep.wire import decode, encode
 
 
 def test_a_spec_comes_back_equal_with_its_infinite_threshold() -> None:

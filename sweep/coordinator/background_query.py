@@ -14,7 +14,7 @@ WAIT_SECONDS = 2.0
 Answer = TypeVar("Answer")
 
 
-class Question(Generic[Answer]):
+class BackgroundQuery(Generic[Answer]):
     """The same question again and again, asked in a thread, one at a time."""
 
     def __init__(self, ask: Callable[[], Answer]) -> None:

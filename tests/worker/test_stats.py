@@ -9,10 +9,10 @@ import psutil
 import pytest
 import torch
 
-from sweep.trial import EpochDone, Event, Order, Shutdown, Train, Verdict, Vitals
-from sweep.wire import decode, encode
+from sweep.codec import decode, encode
+from sweep.messages import EpochDone, Event, Order, Shutdown, Train, Verdict, WorkerStats
 from sweep.worker import session
-from sweep.worker.pulse import BEAT_SECONDS, Memory, Pulse, device_memory, device_meter
+from sweep.worker.stats import BEAT_SECONDS, Memory, Pulse, device_memory, device_meter
 from tests.fake_nvml import fake_nvml
 from tests.worker.test_session import Stage, spec
 
@@ -31,25 +31,25 @@ def clock() -> Clock:
     return Clock()
 
 
-def pulse(clock: Clock, told: list[Vitals]) -> Pulse:
+def pulse(clock: Clock, told: list[WorkerStats]) -> Pulse:
     return Pulse(told.append, partial(Memory, used=3, total=4), clock)
 
 
 def test_a_worker_is_busy_for_the_share_in_which_it_does_not_wait(clock: Clock) -> None:
-    told: list[Vitals] = []
+    told: list[WorkerStats] = []
     beating = pulse(clock, told)
     with beating.waiting():
         clock.seconds += 1
     clock.seconds += 3
     beating.beat()
-    assert told == [Vitals(busy=0.75, memory_used_bytes=3, memory_total_bytes=4)]
+    assert told == [WorkerStats(busy=0.75, memory_used_bytes=3, memory_total_bytes=4)]
     clock.seconds += BEAT_SECONDS
     beating.beat()
     assert told[1].busy == 1.0, "what was told before does not count again"
 
 
 def test_vitals_are_not_told_more_often_than_every_two_seconds(clock: Clock) -> None:
-    told: list[Vitals] = []
+    told: list[WorkerStats] = []
     beating = pulse(clock, told)
     for _ in range(100):
         clock.seconds += 0.1
@@ -64,7 +64,7 @@ def test_the_memory_of_a_cpu_worker_is_its_own_of_the_machines() -> None:
 
 
 def test_utilisation_is_told_with_its_mean_since_the_first_epoch(clock: Clock) -> None:
-    told: list[Vitals] = []
+    told: list[WorkerStats] = []
     known = iter((0.9, None, 0.5, None, 0.75))
     beating = Pulse(
         told.append, partial(Memory, used=3, total=4), clock, utilisation=partial(next, known)
@@ -95,13 +95,13 @@ def test_a_gpus_driver_is_asked_of_the_very_card_that_torch_trains_on(
 
 
 def test_vitals_survive_the_way_to_the_coordinator() -> None:
-    vitals = Vitals(busy=1 / 3, memory_used_bytes=2**40, memory_total_bytes=2**41)
+    vitals = WorkerStats(busy=1 / 3, memory_used_bytes=2**40, memory_total_bytes=2**41)
     assert decode(encode(vitals)) == vitals
 
 
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Vitals are due whenever they may be told."""
-    monkeypatch.setattr("sweep.worker.pulse.BEAT_SECONDS", 0.0)
+    """WorkerStats are due whenever they may be told."""
+    monkeypatch.setattr("sweep.worker.stats.BEAT_SECONDS", 0.0)
     monkeypatch.setattr(session, "BEAT_SECONDS", 0.01)
 
 
@@ -116,15 +116,15 @@ def test_a_worker_that_waits_tells_that_it_lives(monkeypatch: pytest.MonkeyPatch
             stage.inbox.put(answer.pop())
 
     stage._session._pulse._send = hear
-    assert stage.run() == ["Vitals"] * 3
-    assert isinstance(stage.events[1], Vitals)
+    assert stage.run() == ["WorkerStats"] * 3
+    assert isinstance(stage.events[1], WorkerStats)
     assert stage.events[1].busy < 0.5
 
 
 def test_a_worker_that_trains_tells_it_between_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
     stage = Stage(Train(specs=(spec(epochs=2),)), Shutdown())
-    assert stage.run() == ["EpochDone", "Vitals"] * 2 + ["TrialDone"]
+    assert stage.run() == ["EpochDone", "WorkerStats"] * 2 + ["TrialDone"]
 
 
 def test_vitals_do_not_change_when_a_pruned_trial_leaves(monkeypatch: pytest.MonkeyPatch) -> None:

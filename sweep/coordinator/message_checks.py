@@ -7,15 +7,15 @@ whose trials go to another; booked, it would end the coordinator, or stand among
 import math
 
 from sweep.coordinator.running_trial import RunningTrial
-from sweep.trial import EpochDone, TrialDone, TrialSpec
+from sweep.messages import EpochDone, TrialDone, TrialSpec
 
 
-class NonsenseError(Exception):
+class ProtocolError(Exception):
     """What was sent, in words."""
 
 
 def check_epoch(trial: RunningTrial, event: EpochDone) -> None:
-    """The epoch of this trial after its last, with numbers for each seed. Raises NonsenseError."""
+    """The epoch of this trial after its last, with numbers for each seed. Raises ProtocolError."""
     spec = trial.spec
     if event.epoch > spec.config.epochs:
         _refuse(spec, f"epoch {event.epoch} of {spec.config.epochs}")
@@ -30,7 +30,7 @@ def check_epoch(trial: RunningTrial, event: EpochDone) -> None:
 def check_result(trial: RunningTrial, event: TrialDone) -> None:
     """The end of a trial that has trained all its epochs, with results for each seed.
 
-    One that is pruned, out of time or diverged ends with another event. Raises NonsenseError.
+    One that is pruned, out of time or diverged ends with another event. Raises ProtocolError.
     """
     spec = trial.spec
     if trial.epoch != spec.config.epochs:
@@ -40,4 +40,4 @@ def check_result(trial: RunningTrial, event: TrialDone) -> None:
 
 
 def _refuse(spec: TrialSpec, what: str) -> None:
-    raise NonsenseError(f"{what} (trial {spec.number})")
+    raise ProtocolError(f"{what} (trial {spec.number})")

@@ -1,6 +1,6 @@
 """Workers that stand still are noticed; those that nobody listened to are not blamed."""
 
-from sweep.coordinator.silence import Silence
+from sweep.coordinator.heartbeat_monitor import HeartbeatMonitor
 
 
 class Clock:
@@ -10,7 +10,7 @@ class Clock:
         return self.seconds
 
 
-def listen(silence: Silence, clock: Clock, seconds: int) -> list[str]:
+def listen(silence: HeartbeatMonitor, clock: Clock, seconds: int) -> list[str]:
     """Look every half second; who was silent for too long at the last look."""
     found: list[str] = []
     for _ in range(2 * seconds):
@@ -21,7 +21,7 @@ def listen(silence: Silence, clock: Clock, seconds: int) -> list[str]:
 
 def test_a_worker_is_silent_for_as_long_as_nothing_is_heard_of_it() -> None:
     clock = Clock()
-    silence = Silence(10, clock)
+    silence = HeartbeatMonitor(10, clock)
     assert listen(silence, clock, 9) == []
     silence.heard("w1")
     assert listen(silence, clock, 9) == ["w0"]
@@ -30,7 +30,7 @@ def test_a_worker_is_silent_for_as_long_as_nothing_is_heard_of_it() -> None:
 
 def test_a_new_worker_has_the_whole_time_before_it() -> None:
     clock = Clock()
-    silence = Silence(10, clock)
+    silence = HeartbeatMonitor(10, clock)
     clock.seconds = 100
     assert listen(silence, clock, 10) == []
     assert listen(silence, clock, 1) == ["w0", "w1"]
@@ -39,7 +39,7 @@ def test_a_new_worker_has_the_whole_time_before_it() -> None:
 def test_time_in_which_the_coordinator_was_suspended_is_not_the_workers_silence() -> None:
     # It was stopped for an hour; the heartbeats of that hour are still in its workers' pipes.
     clock = Clock()
-    silence = Silence(10, clock)
+    silence = HeartbeatMonitor(10, clock)
     assert listen(silence, clock, 5) == []
     clock.seconds += 3600
     assert silence.too_long(["w0", "w1"]) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, select
 
-from sweep.names import Trainer
+from sweep.enums import Trainer
 from sweep.store.lookup import find_trial, snapshot
 from sweep.store.records import WorkerRow
 from sweep.store.schema import sweep_studies, sweep_trials, sweep_workers

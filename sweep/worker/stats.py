@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from sweep import nvml
-from sweep.trial import Vitals
+from sweep.messages import WorkerStats
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,7 @@ class Pulse:
 
     def __init__(
         self,
-        send: Callable[[Vitals], None],
+        send: Callable[[WorkerStats], None],
         memory: Callable[[], Memory],
         clock: Callable[[], float] = time.monotonic,  # seconds
         *,
@@ -102,7 +102,7 @@ class Pulse:
         if self._first is not None and utilisation is not None:
             self._utilisations.add(utilisation)
         self._send(
-            Vitals(
+            WorkerStats(
                 busy=_share(self._told, now) or 0.0,
                 busy_since_first=_share(self._first, self._last),
                 n_training=n_training,

@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from sweep.coordinator.agreement import Agreement, Course, compare
+from sweep.coordinator.replay import Agreement, TrainingTrace, compare
 
 
-def course(*errors: float, test: float = 0.5, infinite_at: int | None = None) -> Course:
+def course(*errors: float, test: float = 0.5, infinite_at: int | None = None) -> TrainingTrace:
     epochs = {(n, 0): {"val_mse": e, "val_bce": None} for n, e in enumerate(errors, start=1)}
     tests = {} if infinite_at else {0: {"test_mse": test, "exact_pixels": 0.25}}
-    return Course(epochs=epochs, tests=tests, infinite_at=infinite_at)
+    return TrainingTrace(epochs=epochs, tests=tests, infinite_at=infinite_at)
 
 
 def test_the_same_numbers_are_equal() -> None:
@@ -43,14 +43,16 @@ def test_other_test_results_come_after_the_last_epoch() -> None:
 
 def test_a_share_is_compared_by_its_difference() -> None:
     one, other = course(0.3), course(0.3)
-    other = Course(epochs=other.epochs, tests={0: {"test_mse": 0.5, "exact_pixels": 0.2505}})
+    other = TrainingTrace(epochs=other.epochs, tests={0: {"test_mse": 0.5, "exact_pixels": 0.2505}})
     assert compare(one, other, 0.001).agreement is Agreement.WITHIN_TOLERANCE
 
 
 @pytest.mark.parametrize(("then", "now"), [(None, 0.1), (0.1, None), (0.1, math.nan)])
 def test_a_number_that_is_missing_is_no_near_miss(then: float | None, now: float | None) -> None:
-    one = Course(epochs={(1, 0): {"val_mse": then}})
-    assert compare(one, Course(epochs={(1, 0): {"val_mse": now}}), 1.0).agreement == "diverged"
+    one = TrainingTrace(epochs={(1, 0): {"val_mse": then}})
+    assert (
+        compare(one, TrainingTrace(epochs={(1, 0): {"val_mse": now}}), 1.0).agreement == "diverged"
+    )
 
 
 def test_training_that_ends_at_another_epoch_has_diverged_there() -> None:

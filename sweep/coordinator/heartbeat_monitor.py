@@ -12,7 +12,7 @@ from collections.abc import Callable
 LOOK_SECONDS = 1.0
 
 
-class Silence:
+class HeartbeatMonitor:
     """Counts how long each worker was not heard."""
 
     def __init__(self, limit_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:

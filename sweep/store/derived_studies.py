@@ -32,7 +32,7 @@ class Child(NamedTuple):
     why_not: str | None
 
 
-class Stranger(NamedTuple):
+class MismatchedStudy(NamedTuple):
     """A study that was trained for one of this name, but not for this one."""
 
     child: str
@@ -69,11 +69,11 @@ def children(engine: Engine, name: str, kind: Kind) -> dict[str, Mapping[str, An
         }
 
 
-def strangers(engine: Engine, name: str, kind: Kind) -> list[Stranger]:
+def strangers(engine: Engine, name: str, kind: Kind) -> list[MismatchedStudy]:
     """The studies that are of another one that had, or has elsewhere, this one's name."""
     with snapshot(engine) as connection:
         return [
-            Stranger(child.name, child.why_not)
+            MismatchedStudy(child.name, child.why_not)
             for child in _children(connection, name, kind)
             if child.why_not is not None
         ]

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, get_args
 
 from pydantic import ConfigDict, TypeAdapter
 
-from sweep.trial import Event, Order
+from sweep.messages import Event, Order
 
 _CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 

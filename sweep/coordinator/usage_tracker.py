@@ -4,19 +4,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from sweep.coordinator.question import Question
+from sweep.coordinator.background_query import BackgroundQuery
 from sweep.errors import CorruptValueError, StoreError
 from sweep.store.usage import Usage
 
 READ_SECONDS = 0.5
 
 
-class Spending:
+class UsageTracker:
     """The study's usage; goes on counting while the database is away."""
 
     def __init__(self, read: Callable[[], Usage] | None) -> None:
         """``read`` asks the database; None where no budget depends on it."""
-        self._read = None if read is None else Question(read)
+        self._read = None if read is None else BackgroundQuery(read)
         self._last = Usage()
         self._read_at = self._tried_at = float("-inf")
 

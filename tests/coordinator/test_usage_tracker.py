@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweep.coordinator.spending import Spending
+from sweep.coordinator.usage_tracker import UsageTracker
 from sweep.errors import CorruptValueError, StoreError
 from sweep.store.usage import Usage
 
@@ -14,7 +14,7 @@ def test_a_database_that_is_away_is_not_asked_and_time_goes_on() -> None:
         asked.append(1)
         return Usage(wall_seconds=10.0, gpu_seconds=5.0, n_gpus=2)
 
-    spending = Spending(read)
+    spending = UsageTracker(read)
     first = spending.now()
     later = spending.now(may_read=False)
     assert len(asked) == 1
@@ -26,7 +26,7 @@ def test_one_that_refuses_leaves_what_was_known() -> None:
     def read() -> Usage:
         raise StoreError("connection refused")
 
-    assert Spending(read).now() == Usage()
+    assert UsageTracker(read).now() == Usage()
 
 
 def test_a_broken_value_is_told_rather_than_counted_as_nothing_used() -> None:
@@ -34,4 +34,4 @@ def test_a_broken_value_is_told_rather_than_counted_as_nothing_used() -> None:
         raise CorruptValueError("sweep_workers.started_at", "should be a number, found 'x'")
 
     with pytest.raises(CorruptValueError, match="started_at"):
-        Spending(read).now()
+        UsageTracker(read).now()

@@ -17,7 +17,7 @@ EXIT_CODE = 75
 LOOK_SECONDS = 1.0
 
 
-class Watch:
+class CoordinatorWatchdog:
     """Ends the process when nothing is heard for too long."""
 
     def __init__(self, end: Callable[[float], None] | None = None) -> None:

@@ -5,18 +5,18 @@ import time
 
 import pytest
 
-from sweep.worker import orphan
-from sweep.worker.orphan import Watch
+from sweep.worker import watchdog
+from sweep.worker.watchdog import CoordinatorWatchdog
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orphan, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.02)
 
 
-def watch(limit: float | None) -> tuple[Watch, threading.Event]:
+def watch(limit: float | None) -> tuple[CoordinatorWatchdog, threading.Event]:
     left = threading.Event()
-    watch = Watch(lambda seconds: left.set())
+    watch = CoordinatorWatchdog(lambda seconds: left.set())
     watch.begin(limit)
     return watch, left
 
@@ -45,7 +45,7 @@ def test_time_in_which_the_worker_itself_was_suspended_does_not_count(
 ) -> None:
     # With its coordinator, as when a machine sleeps: what it was sent meanwhile is still to read.
     jump = [0.0]
-    monkeypatch.setattr(orphan.time, "monotonic", lambda now=time.monotonic: now() + jump[0])
+    monkeypatch.setattr(watchdog.time, "monotonic", lambda now=time.monotonic: now() + jump[0])
     _, left = watch(1.0)
     time.sleep(0.1)
     jump[0] = 3600.0

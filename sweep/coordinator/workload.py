@@ -3,16 +3,16 @@
 import math
 from statistics import fmean
 
+from sweep.messages import WorkloadEstimate
 from sweep.studyfile import Domain, StudyFile, Value
 from sweep.studyfile.domains import Int
-from sweep.trial import Expected
 
 
-def expected(study_file: StudyFile) -> Expected:
+def expected(study_file: StudyFile) -> WorkloadEstimate:
     """Means over the space, every choice alike; what a sampler learns to prefer is not foreseen."""
     widths = study_file.space.possible("hidden_width")
     batch_sizes = study_file.space.possible("batch_size")
-    return Expected(
+    return WorkloadEstimate(
         mean_hidden_width=math.ceil(fmean(map(_mean, widths))),
         max_hidden_width=study_file.space.highest("hidden_width"),
         n_seeds=study_file.study.repeat,

@@ -21,13 +21,15 @@ from optuna.artifacts import ArtifactMeta
 from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.config import width_class
 from sweep.coordinator.budget import Improvement
 from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Key
 from sweep.coordinator.log import tell
 from sweep.coordinator.running_trial import RunningTrial
+from sweep.enums import Duplicates as OfDuplicates
+from sweep.enums import Objective, Outcome
 from sweep.errors import NoRoomError, UsageError
-from sweep.names import Duplicates as OfDuplicates
-from sweep.names import Objective, Outcome
+from sweep.messages import TestMetrics, TrialDone, TrialLookedInto, TrialSpec
 from sweep.search.configurations import (
     enqueue_params,
     suggest_config,
@@ -40,16 +42,9 @@ from sweep.search.samplers import make_sampler, share_fits
 from sweep.store.artifacts import ATTRIBUTE, write_artifact
 from sweep.store.study import OpenStudy
 from sweep.studyfile import StudyFile
-from sweep.trial import (
-    TestMetrics,
-    TrialDone,
-    TrialLookedInto,
-    TrialSpec,
-    width_class,
-)
 
 
-class Book:
+class StudyState:
     """One study's trials: who is asked, what was reported, how each ended."""
 
     def __init__(self, opened: OpenStudy, study_file: StudyFile, artifacts: Path) -> None:

@@ -6,7 +6,7 @@ from optuna.trial import TrialState
 from sqlalchemy import select, update
 
 from sweep.store import schema
-from sweep.store.checks.found import AGAIN, Finding, Study
+from sweep.store.checks.types import AGAIN, Finding, Study
 from sweep.store.schema import trials
 
 

@@ -25,7 +25,7 @@ class Agreement(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class TrainingTrace:
     """What a trial's training came to."""
 
     #: By epoch, from 1, and index of the seed.
@@ -67,7 +67,7 @@ class Comparison:
     largest: Difference | None
 
 
-def compare(stored: Course, again: Course, tolerance: float) -> Comparison:
+def compare(stored: TrainingTrace, again: TrainingTrace, tolerance: float) -> Comparison:
     """Every number that is stored, beside the one of the second training."""
     pairs = list(_pairs(stored, again))
     different = [pair for pair in pairs if pair.size > 0]
@@ -82,7 +82,7 @@ def compare(stored: Course, again: Course, tolerance: float) -> Comparison:
     )
 
 
-def _pairs(stored: Course, again: Course) -> Iterator[Difference]:
+def _pairs(stored: TrainingTrace, again: TrainingTrace) -> Iterator[Difference]:
     for epoch, seed_index in sorted(stored.epochs):
         yield from _each(epoch, seed_index, stored.epochs, again.epochs, (epoch, seed_index))
     if stored.infinite_at != again.infinite_at:
