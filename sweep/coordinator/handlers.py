@@ -102,6 +102,7 @@ class MessageHandler:
             return
         worker = self._pool.get(name)
         if worker is None:
+            self._pool.keep_early(name, event)
             return
         self._silence.heard(name)
         try:

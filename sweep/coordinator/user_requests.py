@@ -12,6 +12,7 @@ from sweep.coordinator.study_state import StudyState
 from sweep.enums import CommandKind
 from sweep.errors import StoreError, SweepError
 from sweep.store.commands import Command
+from sweep.store.study import InvalidTrials
 from sweep.store.writer import StudyWriter
 
 COMMAND_SECONDS = 0.5
@@ -21,8 +22,7 @@ class UserRequests(NamedTuple):
     """Rows that users have written for the coordinator to read."""
 
     commands: list[Command]
-    #: Trials that are marked so.
-    invalid: frozenset[int]
+    invalid: InvalidTrials
 
 
 class CommandHandler:
@@ -46,6 +46,8 @@ class CommandHandler:
         self._dispatcher = dispatcher
         #: `sweep stop` when the study was ending already: no network analysis is waited for.
         self.stopped_again = False
+        #: Problems of marks that were reported already.
+        self._unreadable_marks: set[str] = set()
         self._next_read = 0.0
 
     def apply_new(self) -> None:
@@ -63,8 +65,15 @@ class CommandHandler:
             return
         for command in requests.commands:
             self._writer.rows.commands[command.command_id] = self._outcome(command)
-        if requests.invalid != self._study_state.invalid:
-            self._study_state.leave_out(requests.invalid)
+        self._apply_marks(requests.invalid)
+
+    def _apply_marks(self, marks: InvalidTrials) -> None:
+        for problem in marks.problems:
+            if problem not in self._unreadable_marks:
+                self._unreadable_marks.add(problem)
+                self._study_state.event("mark refused", f"it cannot be read ({problem})")
+        if marks.numbers != self._study_state.invalid:
+            self._study_state.leave_out(marks.numbers)
 
     def _outcome(self, command: Command) -> str:
         if command.problem is not None:

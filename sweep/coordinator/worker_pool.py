@@ -8,8 +8,17 @@ from typing import Any
 
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.enums import Trainer
-from sweep.launch.launcher import Launcher, WorkerHandle
-from sweep.messages import Ready, Room, Shutdown, TrialSpec, WorkerSetup, WorkerStats
+from sweep.launch.launcher import Gone, Launcher, WorkerHandle
+from sweep.messages import (
+    Event,
+    Heartbeat,
+    Ready,
+    Room,
+    Shutdown,
+    TrialSpec,
+    WorkerSetup,
+    WorkerStats,
+)
 
 #: Trials that wait in a worker, as a share of its slots, so that one that ends has a successor at
 #: once. More would keep samplers from learning.
@@ -101,6 +110,8 @@ class Worker:
     n_finished: int = 0
     #: The last that it sent.
     vitals: WorkerStats | None = None
+    #: Messages that arrived before the worker was needed.
+    early_messages: list[Event | Gone] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.take_room(self.room)
@@ -210,6 +221,13 @@ class WorkerPool:
     def get(self, name: str) -> Worker | None:
         return self._workers.get(name)
 
+    def keep_early(self, name: str, message: Event | Gone) -> None:
+        """Keep a message of a worker that was started ahead until the worker is needed."""
+        if not isinstance(message, Heartbeat | WorkerStats):
+            for worker in self._ahead:
+                if worker.name == name:
+                    worker.early_messages.append(message)
+
     def start_ahead(self, devices: Sequence[str]) -> None:
         """Start the workers that ``start`` is soon to be called for, on these devices."""
         for device in devices:
@@ -220,6 +238,8 @@ class WorkerPool:
         for worker in self._ahead:
             if worker.device == device:
                 self._ahead.remove(worker)
+                for message in worker.early_messages:
+                    self._launcher.inbox.put((worker.name, message))
                 break
         else:
             worker = self._launch(device)

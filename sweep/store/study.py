@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from sweep.enums import CommandKind, Outcome
-from sweep.errors import StoreError
+from sweep.errors import CorruptValueError, StoreError
 from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
+from sweep.store.column_types import locate_corruption
 from sweep.store.engine import insert_if_absent, writing
 from sweep.store.lookup import snapshot
 from sweep.store.optuna_rows import load_trials
@@ -327,12 +328,28 @@ def update_study_file(writer: StudyWriter, text: str, settings: dict[str, Any]) 
     writer.rows.study.update(study_file=text, settings=settings)
 
 
-def invalid_trials(engine: Engine, study_id: int) -> frozenset[int]:
-    """Numbers of the trials that users marked as invalid."""
+class InvalidTrials(NamedTuple):
+    """The marks that users have set on trials of a study."""
+
+    #: Numbers of the trials marked as invalid.
+    numbers: frozenset[int]
+    #: One message for each mark that cannot be read.
+    problems: tuple[str, ...]
+
+
+def invalid_trials(engine: Engine, study_id: int) -> InvalidTrials:
+    """Read which trials are marked as invalid; a corrupt row does not hide the others."""
     ours = schema.sweep_trials
+    is_marked = (ours.c.study_id == study_id, ours.c.invalid)
+    query = select(ours.c.number)
     with snapshot(engine) as connection:
-        return frozenset(
-            connection.scalars(
-                select(ours.c.number).where(ours.c.study_id == study_id, ours.c.invalid)
-            )
-        )
+        with suppress(CorruptValueError), locate_corruption(connection):
+            return InvalidTrials(frozenset(connection.scalars(query.where(*is_marked))), ())
+        numbers, problems = set(), []
+        for trial_id in connection.scalars(select(ours.c.trial_id).where(*is_marked)).all():
+            try:
+                with locate_corruption(connection):
+                    numbers.add(connection.scalar(query.where(ours.c.trial_id == trial_id)))
+            except CorruptValueError as error:
+                problems.append(f"{error.place} of trial_id {trial_id}: {error.why}")
+    return InvalidTrials(frozenset(numbers), tuple(problems))

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import start
@@ -21,7 +21,7 @@ from sweep.messages import EpochDone, Event, TrialSpec
 from sweep.store import annotate, read
 from sweep.store.commands import post
 from sweep.store.engine import Engine, writing
-from sweep.store.schema import sweep_commands
+from sweep.store.schema import sweep_commands, sweep_events
 from tests.coordinator.lockstep import Lockstep, weather_of
 from tests.coordinator.test_duplicates import SAME, TWO_RATES
 from tests.coordinator.test_run import ONE, STUDY, states, study_file
@@ -242,3 +242,37 @@ def test_a_command_with_a_broken_payload_is_refused_and_the_next_one_applied(
     assert outcomes.pop(stop) == "applied"
     (refused,) = outcomes.values()
     assert refused.startswith("refused: it cannot be read (sweep_commands.payload: configuration")
+
+
+def test_an_invalid_mark_that_cannot_be_read_holds_up_no_command_and_no_other_mark(
+    tmp_path: Path,
+) -> None:
+    engine = sqlite_store(tmp_path)
+    with (
+        patch("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0),
+        patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0),
+        lockstep(engine) as coordinator,
+    ):
+        (worker,) = coordinator.puppets.started
+        damaged, marked = worker.given()
+        annotate.invalidate(engine, "x", marked.number)
+        annotate.invalidate(engine, "x", damaged.number)
+        damage = text("UPDATE sweep_trials SET number = 'two' WHERE number = :number")
+        with engine.begin() as connection:
+            connection.execute(damage, {"number": damaged.number})
+        coordinator.tick()
+        _train(worker, marked)
+        worker.say(_done(marked))
+        coordinator.tick()
+        assert coordinator.progress is not None and coordinator.progress.best_number is None
+        stop = post(engine, 1, CommandKind.STOP)
+        for _ in range(2):
+            coordinator.tick()
+        assert coordinator.progress.phase == "stopped"
+    with engine.connect() as connection:
+        events, commands = sweep_events.c, sweep_commands.c
+        refused = select(events.message).where(events.kind == "mark refused")
+        (message,) = connection.execute(refused).scalars()
+        outcome = select(commands.outcome).where(commands.command_id == stop)
+        assert connection.execute(outcome).scalar_one() == "applied"
+    assert "cannot be read" in message and f"trial_id {damaged.number + 1}" in message

@@ -896,6 +896,33 @@ def _says_while_the_study_is_loaded(
     monkeypatch.setattr(study_of_the_store, "_load", load)
 
 
+def test_a_worker_that_was_ready_before_there_was_anything_to_train_gets_what_comes_later(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Started ahead for a study that turned out to be trained, and was paused: Ready came too early.
+    run(engine)
+    real = study_of_the_store._load
+
+    def load(*args: Any) -> Any:
+        opened = real(*args)
+        commands.post(engine, opened.study_id, CommandKind.PAUSE)
+        return opened
+
+    def extend(progress: Progress) -> None:
+        if progress.phase == "paused" and progress.n_trials == 12 and not extended:
+            extended.append(commands.post(engine, 1, CommandKind.EXTEND, {"n_trials": 13}))
+            commands.post(engine, 1, CommandKind.CONTINUE)
+
+    extended: list[int] = []
+    monkeypatch.setattr(study_of_the_store, "_load", load)
+    changed = study_file(STUDY, "budget.max_failures=5")
+    launcher = FakeLauncher()
+    options = {"say": lambda _: None, "study_file": changed, "launcher": launcher}
+    assert resume(engine, "x", ONE, extend, **options) == "finished"
+    assert len(launcher.workers) == 1
+    assert states(url) == [TrialState.COMPLETE] * 13
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [

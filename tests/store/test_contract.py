@@ -202,7 +202,7 @@ class StoreContract:
         opened.writer.flush()
         (row,) = read.trials(engine, "x")
         assert (row.invalid_reason, row.note, row.tags) == ("dust on the lens", "ä 🙂", ("a tag",))
-        assert invalid_trials(engine, opened.study_id) == {0}
+        assert invalid_trials(engine, opened.study_id) == ({0}, ())
 
     def test_revisions_only_grow_and_say_what_is_new(
         self, engine: Engine, opened: OpenStudy
