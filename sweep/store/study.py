@@ -349,7 +349,8 @@ def invalid_trials(engine: Engine, study_id: int) -> InvalidTrials:
         for trial_id in connection.scalars(select(ours.c.trial_id).where(*is_marked)).all():
             try:
                 with locate_corruption(connection):
-                    numbers.add(connection.scalar(query.where(ours.c.trial_id == trial_id)))
+                    one = connection.execute(query.where(ours.c.trial_id == trial_id))
+                    numbers.add(one.scalar_one())
             except CorruptValueError as error:
                 problems.append(f"{error.place} of trial_id {trial_id}: {error.why}")
     return InvalidTrials(frozenset(numbers), tuple(problems))
