@@ -150,8 +150,8 @@ class CommandKind(StrEnum):
     EXTEND = "extend"
 
 
-class WorkerEngine(StrEnum):
-    """Who starts the workers: we, on this machine, or Ray, on the hosts of a cluster."""
+class LauncherKind(StrEnum):
+    """How workers are started: as processes of this machine, or by Ray on a cluster's hosts."""
 
     LOCAL = "local"
     RAY = "ray"

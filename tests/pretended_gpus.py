@@ -1,8 +1,8 @@
 """The command ``sweep`` where a cluster's GPUs are pretended: Ray hands them out, and whoever gets
 one trains on the CPU all the same, or with ``--simulated`` trains nothing.
 
-    python -m tests.pretended_gpus start x.toml --engine ray --trainer reference
-    python -m tests.pretended_gpus --simulated start x.toml --engine ray --trainer reference
+    python -m tests.pretended_gpus start x.toml --launcher ray --trainer reference
+    python -m tests.pretended_gpus --simulated start x.toml --launcher ray --trainer reference
 """
 
 import sys

@@ -101,7 +101,7 @@ def test_a_job_starts_ray_on_every_node_and_the_study_on_the_first(slurm: Slurm)
     assert f"--address=127.0.0.1:{port[1]} " in others and "--head" not in others
     (started,) = [call for call in slurm.calls("srun") if " sweep start " in call]
     assert "--nodelist=node1" in started
-    assert started.endswith(f"--resume --engine ray --address 127.0.0.1:{port[1]} --gpus 6")
+    assert started.endswith(f"--resume --launcher ray --ray-address 127.0.0.1:{port[1]} --gpus 6")
     (joined,) = [call for call in slurm.calls("srun") if call.endswith(others)]
     assert "--nodes=2 --ntasks=2 --exclude=node1" in joined
     assert slurm.calls("token") == ["token of 64"]

@@ -45,7 +45,7 @@ if ((${#nodes[@]} > 1)); then
 fi
 
 # It waits for the GPUs of nodes that have not joined yet.
-on_head sweep start "$study" --resume --engine ray --address "$address:$port" --gpus "$n_gpus" &
+on_head sweep start "$study" --resume --launcher ray --ray-address "$address:$port" --gpus "$n_gpus" &
 coordinator=$!
 trap 'kill -TERM "$coordinator"' TERM
 status=0

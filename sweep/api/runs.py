@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sweep import studyfile
 from sweep.api.study import Study
 from sweep.cli.output import say
-from sweep.cli.run import run_options
-from sweep.enums import Trainer, WorkerEngine
+from sweep.cli.run_options import run_options
+from sweep.enums import Trainer
 from sweep.errors import UsageError
 from sweep.launch.resources import started_ahead
 
@@ -45,9 +45,7 @@ def run(
     study_file = studyfile.load(Path(file), [*overrides, *named])
     if trainer not in list(Trainer):
         raise UsageError(f"unknown trainer {trainer!r}. Known: {', '.join(Trainer)}.")
-    options = run_options(
-        gpus, None, workers, Trainer(trainer), None, WorkerEngine.LOCAL, address=None
-    )
+    options = run_options(gpus=gpus, workers=workers, trainer=Trainer(trainer))
     with started_ahead(study_file, options) as resources:
         from sweep.coordinator import run as coordinator  # Optuna: while the workers load torch
         from sweep.store.handle import open_study

@@ -4,23 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli import logs, words
-from sweep.cli.logs import LogFormat
+from sweep.cli import words
 from sweep.cli.observing import train_child
 from sweep.cli.options import LARGEST, Json, Storage, StudyName
 from sweep.cli.output import say, show, show_json, show_titled_table
-from sweep.cli.run import (
-    AddressOption,
-    EngineOption,
-    Gpus,
-    LogFormatOption,
-    PerGpu,
-    PopulationOption,
-    TrainerOption,
-    Workers,
-    run_options,
-)
-from sweep.enums import Trainer, WorkerEngine
+from sweep.cli.run_options import takes_run_options
 
 if TYPE_CHECKING:
     from sweep.analysis.explanation import Explanation, Factor, Path
@@ -29,6 +17,7 @@ if TYPE_CHECKING:
     from sweep.store.engine import Engine
 
 
+@takes_run_options
 def explain(
     name: StudyName,
     from_number: Annotated[
@@ -67,14 +56,8 @@ def explain(
             show_default="3",
         ),
     ] = None,
-    gpus: Gpus = None,
-    per_gpu: PerGpu = None,
-    workers: Workers = None,
-    trainer: TrainerOption = Trainer.AUTO,
-    population: PopulationOption = None,
-    engine_of_workers: EngineOption = WorkerEngine.LOCAL,
-    address: AddressOption = None,
-    log_format: LogFormatOption = LogFormat.TEXT,
+    *,
+    options: "RunOptions",
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
@@ -84,7 +67,6 @@ def explain(
     the one whose undoing hurts most. Without --run it shows what is known and what is missing.
     How it is computed, and what it cannot say: docs/explain.md.
     """
-    logs.use(log_format)
     from sweep.analysis.study_explanation import ignored
     from sweep.coordinator.explain import ablation_job, known
     from sweep.store.migrate import open_store
@@ -94,9 +76,6 @@ def explain(
     for sentence in ignored(engine, name):
         say(sentence)
     if train:
-        options = run_options(
-            gpus, per_gpu, workers, trainer, population, engine_of_workers, address
-        )
         _run(engine, of, options, storage)
     found = known(engine, of)
     if as_json:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli import control, logs, words
+from sweep.cli import control, words
 from sweep.cli.listing import show_best
-from sweep.cli.logs import LogFormat
 from sweep.cli.observing import observing
 from sweep.cli.options import INTERRUPTED, Storage, StudyName
 from sweep.cli.output import say
-from sweep.enums import CommandKind, Trainer, WorkerEngine
+from sweep.cli.run_options import takes_run_options
+from sweep.enums import CommandKind
 from sweep.errors import StudyHeldError, UsageError
 
 if TYPE_CHECKING:
@@ -22,77 +22,6 @@ if TYPE_CHECKING:
     from sweep.store.records import StudySummary
     from sweep.studyfile import StudyFile
 
-Gpus = Annotated[
-    str | None,
-    typer.Option(
-        metavar="all|cpu|0,1",
-        help="Which devices to train on.",
-        show_default="the study file's, else all GPUs, else cpu",
-    ),
-]
-PerGpu = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        max=256,
-        help="Worker processes on each GPU.",
-        show_default="the study file's, else 1",
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        max=1024,
-        help="Worker processes on the CPU; means --gpus cpu.",
-        show_default="one for each core, as far as trials and memory go",
-    ),
-]
-TrainerOption = Annotated[
-    Trainer,
-    typer.Option(
-        "--trainer",
-        help="Train one trial at a time (cpu, on the CPU; reference, slowly, on any device), or a "
-        "population of them as one program on a GPU (fused). auto is cpu on the CPU; on a GPU, "
-        "fused if it passes the self-check and reference otherwise.",
-    ),
-]
-PopulationOption = Annotated[
-    int | None,
-    typer.Option(
-        "--population",
-        metavar="N",
-        min=1,
-        max=100_000,
-        help="Slots of a fused population, at most: a trial takes one for each of its seeds.",
-        show_default="by the device's memory",
-    ),
-]
-EngineOption = Annotated[
-    WorkerEngine,
-    typer.Option(
-        "--engine",
-        help="Start workers on this machine, or on the hosts of a Ray cluster; there, --gpus is "
-        "all, cpu, or how many.",
-    ),
-]
-AddressOption = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        metavar="HOST:PORT|auto",
-        help="The Ray cluster to join.",
-        show_default="RAY_ADDRESS, else a cluster of this machine alone",
-    ),
-]
-LogFormatOption = Annotated[
-    LogFormat,
-    typer.Option(
-        "--log-format",
-        help="Messages on stderr as text, or as one JSON object a line with study, trial, attempt "
-        "and worker.",
-    ),
-]
 WebhookOption = Annotated[
     str | None,
     typer.Option(
@@ -113,26 +42,21 @@ Set = Annotated[
 ]
 
 
+@takes_run_options
 def start(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file, TOML.")],
     overrides: Set = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Call the study so; short for study.name.")
     ] = None,
-    gpus: Gpus = None,
-    per_gpu: PerGpu = None,
-    workers: Workers = None,
-    trainer: TrainerOption = Trainer.AUTO,
-    population: PopulationOption = None,
-    engine_of_workers: EngineOption = WorkerEngine.LOCAL,
-    address: AddressOption = None,
+    *,
+    options: "RunOptions",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would run; run and write nothing.")
     ] = False,
     go_on: Annotated[
         bool, typer.Option("--resume", help="Go on if the study is there already.")
     ] = False,
-    log_format: LogFormatOption = LogFormat.TEXT,
     webhook: WebhookOption = None,
     storage: Storage = None,
 ) -> None:
@@ -140,13 +64,11 @@ def start(
 
     Ctrl-C once: the epoch is finished and what is done kept. Twice: stop now, nothing done is lost.
     """
-    logs.use(log_format)
     from sweep import studyfile
 
     # JSON's strings are TOML's, so a name of digits stays a name.
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
     study_file = studyfile.load(file, [*(overrides or []), *named])
-    options = run_options(gpus, per_gpu, workers, trainer, population, engine_of_workers, address)
     if dry_run:
         from sweep.cli.dry_run import show_plan
 
@@ -167,6 +89,7 @@ def start(
     _finish(engine, study_file.study.name, phase, storage)
 
 
+@takes_run_options
 def resume(
     name: StudyName,
     trials: Annotated[
@@ -180,14 +103,8 @@ def resume(
         typer.Option(metavar="FILE", help="A changed study file; its space may only be wider."),
     ] = None,
     overrides: Set = None,
-    gpus: Gpus = None,
-    per_gpu: PerGpu = None,
-    workers: Workers = None,
-    trainer: TrainerOption = Trainer.AUTO,
-    population: PopulationOption = None,
-    engine_of_workers: EngineOption = WorkerEngine.LOCAL,
-    address: AddressOption = None,
-    log_format: LogFormatOption = LogFormat.TEXT,
+    *,
+    options: "RunOptions",
     webhook: WebhookOption = None,
     storage: Storage = None,
 ) -> None:
@@ -196,7 +113,6 @@ def resume(
     What was training goes on from its start, under its own number. A study that is paused, or runs
     in another process, is told through the database.
     """
-    logs.use(log_format)
     from sweep.store import read
     from sweep.store.migrate import open_store
 
@@ -210,7 +126,6 @@ def resume(
             )
         _tell_to_go_on(engine, study, trials)
         return
-    options = run_options(gpus, per_gpu, workers, trainer, population, engine_of_workers, address)
     changed = _changed_file(engine, name, file, overrides)
     from sweep.coordinator import run
 
@@ -220,35 +135,6 @@ def resume(
         )
         told.phase = phase
     _finish(engine, name, phase, storage)
-
-
-def run_options(
-    gpus: str | None,
-    per_gpu: int | None,
-    workers: int | None,
-    trainer: Trainer,
-    population: int | None,
-    engine: WorkerEngine,
-    address: str | None,
-) -> "RunOptions":
-    """What the options of a run's devices and trainer say. UsageError for those at odds."""
-    from sweep.launch.resources import RunOptions
-
-    if workers is not None and gpus not in (None, "cpu"):
-        raise UsageError(f"--workers counts processes on the CPU, but --gpus says {gpus!r}.")
-    if population is not None and trainer in (Trainer.CPU, Trainer.REFERENCE):
-        raise UsageError(f"--population is the fused trainer's, but --trainer says {trainer}.")
-    if address is not None and engine is not WorkerEngine.RAY:
-        raise UsageError(f"--address {address} is of a Ray cluster: add --engine ray.")
-    return RunOptions(
-        gpus="cpu" if workers is not None else gpus,
-        per_gpu=per_gpu,
-        cpu_workers=workers,
-        trainer=trainer,
-        population=population,
-        engine=engine,
-        address=address,
-    )
 
 
 def _changed_file(

@@ -5,23 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli import logs, words
-from sweep.cli.logs import LogFormat
+from sweep.cli import words
 from sweep.cli.observing import train_child
 from sweep.cli.options import Json, Storage, StudyName
 from sweep.cli.output import say, show, show_json, show_titled_table
-from sweep.cli.run import (
-    AddressOption,
-    EngineOption,
-    Gpus,
-    LogFormatOption,
-    PerGpu,
-    PopulationOption,
-    TrainerOption,
-    Workers,
-    run_options,
-)
-from sweep.enums import Trainer, WorkerEngine
+from sweep.cli.run_options import takes_run_options
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +18,7 @@ if TYPE_CHECKING:
     from sweep.store.engine import Engine
 
 
+@takes_run_options
 def ties(
     name: StudyName,
     n: Annotated[
@@ -69,14 +58,8 @@ def ties(
             show_default="5",
         ),
     ] = None,
-    gpus: Gpus = None,
-    per_gpu: PerGpu = None,
-    workers: Workers = None,
-    trainer: TrainerOption = Trainer.AUTO,
-    population: PopulationOption = None,
-    engine_of_workers: EngineOption = WorkerEngine.LOCAL,
-    address: AddressOption = None,
-    log_format: LogFormatOption = LogFormat.TEXT,
+    *,
+    options: "RunOptions",
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
@@ -86,7 +69,6 @@ def ties(
     that `study.repeat` gave. Welch's t test of log validation errors, corrected after Holm over all
     pairs; of those that tie, the smallest and cheapest are named.
     """
-    logs.use(log_format)
     from sweep.analysis.study_ties import ignored_ties, own_ties, study_ties
     from sweep.store.migrate import open_store
 
@@ -95,9 +77,6 @@ def ties(
     for sentence in ignored_ties(engine, name):
         say(sentence)
     if train:
-        options = run_options(
-            gpus, per_gpu, workers, trainer, population, engine_of_workers, address
-        )
         found = _run(engine, name, (top, seeds), options, storage)
     else:
         found = study_ties(engine, name) if n is None else own_ties(engine, name, n)

@@ -180,6 +180,6 @@ def _put(content: Any) -> Any:
         return ray.put(content)
     except RayError as error:
         raise DeviceError(
-            f"--engine ray: Ray's object store did not take the data set: {_why(error)}. "
+            f"--launcher ray: Ray's object store did not take the data set: {_why(error)}. "
             "`ray start --object-store-memory=BYTES` gives it more room."
         ) from error

@@ -34,7 +34,7 @@ def connect(address: str | None) -> None:
     except (Exception, SystemExit) as error:  # Ray ends the process where it should raise
         said = str(error).strip().splitlines()[:1] if isinstance(error, Exception) else []
         raise DeviceError(
-            f"--address {address}: no Ray cluster can be joined there{': ' if said else ''}"
+            f"--ray-address {address}: no Ray cluster can be joined there{': ' if said else ''}"
             f"{''.join(said)}. `ray status` on that host shows one; all hosts need the same token."
         ) from error
 
@@ -46,15 +46,15 @@ def _check(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit()) or "/" in address:
         raise UsageError(
-            f"--address {address}: give host:port of the cluster's head, such as 10.0.0.1:6379, "
-            "or auto for the cluster that this host is part of."
+            f"--ray-address {address}: give host:port of the cluster's head, such as "
+            "10.0.0.1:6379, or auto for the cluster that this host is part of."
         )
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise DeviceError(
-            f"--address {address}: nobody answers there ({error}). `ray start --head --port=6379` "
-            "starts a cluster."
+            f"--ray-address {address}: nobody answers there ({error}). "
+            "`ray start --head --port=6379` starts a cluster."
         ) from error
 
 

@@ -27,7 +27,7 @@ def choose_places(
     if gpus == "cpu" or (gpus is None and not capacity.n_gpus):
         n_fitting = capacity.n_cpus // capacity.cores_per_cpu_worker
         if not (cpu_workers or n_fitting):
-            raise DeviceError("--engine ray: the cluster has neither GPUs nor CPU cores now.")
+            raise DeviceError("--launcher ray: the cluster has neither GPUs nor CPU cores now.")
         return ["cpu"] * (cpu_workers or n_fitting)
     if gpus in (None, "all"):
         if not (n_gpus := capacity.n_gpus):
@@ -39,6 +39,7 @@ def choose_places(
         n_gpus = int(gpus)
     else:
         raise UsageError(
-            f"--gpus {gpus}: with --engine ray give all, cpu, or how many GPUs. Ray chooses which."
+            f"--gpus {gpus}: with --launcher ray give all, cpu, or how many GPUs. Ray "
+            "chooses which."
         )
     return [str(gpu) for gpu in range(n_gpus) for _ in range(per_gpu)]

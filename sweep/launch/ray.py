@@ -123,7 +123,7 @@ def _joined(driver: "subprocess.Popen[bytes]", stderr: IO[bytes]) -> Capacity:
     driver.stdout.close()
     how = ending(driver.wait(), stderr)
     if answer is None:
-        raise DeviceError(f"--engine ray: Ray could not be started: {how}.")
+        raise DeviceError(f"--launcher ray: Ray could not be started: {how}.")
     about = json.loads(answer.body)
     raise getattr(sweep.errors, about["error"], SweepError)(about["message"])
 
@@ -175,7 +175,7 @@ def _hear(frame: Frame, workers: dict[str, RayWorker], inbox: Inbox) -> None:
 def _lost(how: str) -> str:
     return (
         f"Ray's process has gone ({how}), most likely because the Ray cluster is lost: its head, "
-        "or the Ray of this host. What is done is kept; `sweep resume NAME --engine ray` goes on "
+        "or the Ray of this host. What is done is kept; `sweep resume NAME --launcher ray` goes on "
         "in another cluster, and trains again what was in training."
     )
 

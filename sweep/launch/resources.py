@@ -13,7 +13,7 @@ from itertools import count
 
 import psutil
 
-from sweep.enums import Trainer, WorkerEngine
+from sweep.enums import LauncherKind, Trainer
 from sweep.errors import DeviceError, SweepError, UsageError
 from sweep.launch.cpu import share_cpu
 from sweep.launch.devices import choose_devices, n_cores, wanted_threads
@@ -35,9 +35,9 @@ class RunOptions:
     trainer: Trainer = Trainer.AUTO
     #: Slots of a population at most; None leaves it to the memory.
     population: int | None = None
-    engine: WorkerEngine = WorkerEngine.LOCAL
-    #: Ray's address: ``host:port`` or ``auto``; None is RAY_ADDRESS, else a cluster started here.
-    address: str | None = None
+    launcher: LauncherKind = LauncherKind.LOCAL
+    #: ``host:port`` or ``auto``; None is RAY_ADDRESS, else a cluster started here.
+    ray_address: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def resolve_resources(
     ``launcher`` stands for this machine's own, ``n_trials`` for the file's budget.
     Raises DeviceError for a device that is not there, or one that the trainer cannot use.
     """
-    if options.engine is WorkerEngine.RAY:
+    if options.launcher is LauncherKind.RAY:
         devices, threads, launcher = _ray_resources(study_file, options)
     else:
         devices, threads = _local_devices(study_file, options, n_trials)
@@ -99,7 +99,7 @@ def started_ahead(study_file: StudyFile, options: RunOptions) -> Iterator[RunRes
 def _start_ahead(
     study_file: StudyFile, options: RunOptions, processes: list[WorkerProcess]
 ) -> RunResources | None:
-    if options.engine is not WorkerEngine.LOCAL:
+    if options.launcher is not LauncherKind.LOCAL:
         return None
     try:
         devices, threads = _local_devices(study_file, options)
@@ -157,17 +157,17 @@ def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str
     gpus, per_gpu = options.gpus or study_file.workers.gpus, _per_gpu(study_file, options)
     if options.gpus is None and gpus not in (None, "all", "cpu"):
         raise UsageError(
-            f"workers.gpus {gpus!r} names GPUs of one machine. With --engine ray say --gpus all, "
+            f"workers.gpus {gpus!r} names GPUs of one machine. With --launcher ray say --gpus all, "
             "--gpus cpu, or how many GPUs."
         )
     if find_spec("ray") is None:
         raise DeviceError(
-            "--engine ray: Ray is not installed. The extra 'ray' brings it: "
+            "--launcher ray: Ray is not installed. The extra 'ray' brings it: "
             "pip install 'sweep-autoencoder[ray]'."
         )
     from sweep.launch import ray
 
-    launcher = ray.RayLauncher(options.address, dataset=study_file.data.name, per_gpu=per_gpu)
+    launcher = ray.RayLauncher(options.ray_address, dataset=study_file.data.name, per_gpu=per_gpu)
     places = choose_places(launcher.capacity, gpus, per_gpu, options.cpu_workers)
     return places, launcher.capacity.cores_per_cpu_worker, launcher
 

@@ -209,8 +209,8 @@ def start_head(host: Host, n_gpus: int) -> str:
 def run_study(host: Host, address: str, *words: str, log: str) -> subprocess.Popen[bytes]:
     """``start FILE`` or ``resume x`` on three GPUs that are pretended."""
     return host.run(
-        *(sys.executable, "-m", "tests.pretended_gpus", *words, "--engine", "ray"),
-        *("--address", address, "--gpus", "3", "--trainer", "reference"),
+        *(sys.executable, "-m", "tests.pretended_gpus", *words, "--launcher", "ray"),
+        *("--ray-address", address, "--gpus", "3", "--trainer", "reference"),
         *("--set", "data.train_limit=5400", "--set", "space.batch_size=32"),
         *("--set", f"budget.trials={N_TRIALS}"),
         log=log,

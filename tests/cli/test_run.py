@@ -389,13 +389,13 @@ def test_a_study_that_only_looks_into_networks_says_how_not_to_wait(
 
 
 def test_an_address_is_of_a_ray_cluster(cli: Cli, file: str) -> None:
-    answer = cli("start", file, "--address", "10.0.0.1:6379")
+    answer = cli("start", file, "--ray-address", "10.0.0.1:6379")
     assert answer.code == 2
-    assert "add --engine ray" in answer.err
+    assert "needs --launcher ray" in answer.err
 
 
 def test_gpus_that_a_file_names_are_not_looked_for_in_a_cluster(cli: Cli, file: str) -> None:
-    answer = cli("start", file, "--engine", "ray", "--set", "workers.gpus=0,1")
+    answer = cli("start", file, "--launcher", "ray", "--set", "workers.gpus=0,1")
     assert answer.code == 2
     assert "workers.gpus '0,1' names GPUs of one machine" in answer.err
 
@@ -404,7 +404,7 @@ def test_without_ray_its_extra_is_named(
     cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    answer = cli("start", file, "--engine", "ray")
+    answer = cli("start", file, "--launcher", "ray")
     assert answer.code == 8
     assert "Ray is not installed" in answer.err
     assert "sweep-autoencoder[ray]" in answer.err

@@ -60,7 +60,7 @@ def test_whatever_the_drivers_last_line_is_all_workers_are_lost(drive: Drive, sa
 @pytest.mark.parametrize("said", [b"", b"joi", b"hello\n"])
 def test_a_driver_that_ends_before_it_has_joined_is_told_as_such(drive: Drive, said: bytes) -> None:
     drive(f"import os; os.write(1, {said!r})")
-    with pytest.raises(DeviceError, match="--engine ray: Ray could not be started: "):
+    with pytest.raises(DeviceError, match="--launcher ray: Ray could not be started: "):
         RayLauncher()
 
 

@@ -242,7 +242,7 @@ def test_of_what_ray_tells_the_reason_is_kept(said: str, told: str) -> None:
 
 
 def test_what_the_driver_refuses_is_raised_as_it_is_there() -> None:
-    with pytest.raises(UsageError, match="--address head: give host:port"):
+    with pytest.raises(UsageError, match="--ray-address head: give host:port"):
         RayLauncher("head")
 
 
@@ -255,6 +255,6 @@ def test_an_address_that_cannot_be_one_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999999", "no-such-host.invalid:1"])
 def test_where_nobody_answers_it_is_said_at_once(address: str) -> None:
     began = time.monotonic()
-    with pytest.raises(DeviceError, match=f"--address {address}: nobody answers there"):
+    with pytest.raises(DeviceError, match=f"--ray-address {address}: nobody answers there"):
         connect(address)
     assert time.monotonic() - began < 10
