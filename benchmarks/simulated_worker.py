@@ -24,7 +24,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from PIL import Image
@@ -40,9 +39,7 @@ from sweep.messages import (
     Diagnostics,
     EpochDone,
     EpochMetrics,
-    Event,
     Limits,
-    Order,
     Probe,
     Ready,
     Room,
@@ -54,6 +51,7 @@ from sweep.messages import (
 )
 from sweep.worker.__main__ import serve
 from sweep.worker.populations import PopulationSession
+from sweep.worker.runner import Orders, Send, first_order
 
 N_INPUTS = 784
 TILE_UNITS = 32
@@ -296,12 +294,11 @@ def room_for(simulation: Simulation, setup: WorkerSetup) -> Room:
 def simulate(
     simulation: Simulation,
     device_name: str,
-    inbox: "SimpleQueue[Order]",
-    send: Callable[[Event], None],
+    setup: WorkerSetup,
+    orders: Orders,
+    send: Send,
 ) -> None:
-    """A worker's life, as ``sweep.worker.work`` has it."""
-    setup = inbox.get()
-    assert isinstance(setup, WorkerSetup)
+    """Do a worker's work, as ``sweep.worker.work`` does."""
     time.sleep(simulation.start_seconds)
     room, device = room_for(simulation, setup), Device(simulation)
     send(
@@ -317,7 +314,7 @@ def simulate(
     )
     PopulationSession(
         lambda batch_size, room: SimulatedPopulation(device, room),
-        inbox,
+        orders,
         send,
         room=room,
         halve=lambda room: None,
@@ -348,7 +345,11 @@ def main() -> None:
     add_options(parser)
     options = parser.parse_args()
     simulation = simulation_of(options)
-    serve(lambda inbox, send: simulate(simulation, options.device, inbox, send))
+
+    def work(orders: Orders, send: Send) -> None:
+        simulate(simulation, options.device, first_order(orders), orders, send)
+
+    serve(work)
 
 
 if __name__ == "__main__":

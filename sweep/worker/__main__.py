@@ -9,11 +9,10 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import BinaryIO, NoReturn
 
-from sweep.codec import decode, encode, own_pipes
+from sweep.codec import encode, own_pipes
 from sweep.errors import SweepError
-from sweep.messages import Event, Heartbeat, Order, WorkerFailed, WorkerSetup
-from sweep.worker.heartbeat import beating
-from sweep.worker.watchdog import CoordinatorWatchdog
+from sweep.messages import Event
+from sweep.worker.runner import OrderReader, Orders, Send, first_order, run_worker
 
 
 def main() -> None:
@@ -22,22 +21,20 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     device = parser.parse_args().device
 
-    def train(inbox: SimpleQueue[Order], send: Callable[[Event], None]) -> None:
+    def train(orders: Orders, send: Send) -> None:
         from sweep.worker.work import work  # loads torch: seconds
 
-        work(device, inbox, send)
+        work(device, first_order(orders), orders, send)
 
     serve(train)
-    sys.stderr.flush()
-    os._exit(0)  # all is sent; Python takes up to a second to take torch apart
 
 
-def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -> None:
+def serve(work: Callable[[Orders, Send], None]) -> NoReturn:
     """Do the work of a worker process: orders from its input, events to its output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
-    orders, results = own_pipes()
-    inbox: SimpleQueue[Order] = SimpleQueue()
-    threading.Thread(target=_read, args=(orders, inbox), daemon=True).start()
+    lines, results = own_pipes()
+    orders: Orders = SimpleQueue()
+    threading.Thread(target=_read, args=(lines, OrderReader(orders)), daemon=True).start()
 
     lock = threading.Lock()
 
@@ -49,26 +46,17 @@ def serve(work: Callable[[SimpleQueue[Order], Callable[[Event], None]], None]) -
         except BrokenPipeError:
             os._exit(0)
 
-    try:
-        with beating(send):
-            work(inbox, send)
-    except SweepError as error:
-        send(WorkerFailed(error=type(error).__name__, message=str(error)))
-        sys.exit(error.exit_code)
+    code = run_worker(work, orders, send)
+    sys.stderr.flush()
+    os._exit(code)  # all is sent; Python takes up to a second to take torch apart
 
 
-def _read(orders: BinaryIO, inbox: "SimpleQueue[Order]") -> None:
-    watch = CoordinatorWatchdog()
-    for line in orders:
+def _read(lines: BinaryIO, orders: OrderReader) -> None:
+    for line in lines:
         try:
-            order = decode(line)
+            orders.read(line)
         except ValueError:
             _leave(line)
-        watch.heard()
-        if isinstance(order, WorkerSetup):
-            watch.begin(order.silence_seconds)
-        if not isinstance(order, Heartbeat):
-            inbox.put(order)
     os._exit(0)  # the coordinator is gone; nobody would hear another word
 
 

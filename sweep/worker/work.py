@@ -1,8 +1,6 @@
 """The main function of a worker: setup, device, data, trainer, trials."""
 
 import platform
-from collections.abc import Callable
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,10 +8,11 @@ import torch
 from sweep import datasets, nvml
 from sweep.enums import Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.messages import Event, Order, Ready, Room, WorkerSetup
+from sweep.messages import Ready, Room, WorkerSetup
 from sweep.trainer.cpu import CpuTrainer
 from sweep.trainer.data import DeviceData
 from sweep.trainer.reference import ReferenceTrainer
+from sweep.worker.runner import Orders, Send
 from sweep.worker.session import Session
 
 if TYPE_CHECKING:
@@ -26,28 +25,23 @@ LEAST_CAPABILITY = (8, 0)
 
 INSTEAD = "`--trainer reference` trains without it, one trial at a time."
 
-Inbox = SimpleQueue[Order]
-Send = Callable[[Event], None]
 
-
-def work(device_name: str, inbox: Inbox, send: Send) -> None:
+def work(device_name: str, setup: WorkerSetup, orders: Orders, send: Send) -> None:
     """Train all trials that are handed out, with the trainer that the setup names.
 
     ``AUTO`` is the fused trainer where this device can use it, else the reference trainer. Raises
     DataError, DeviceError, and FusedUnavailableError where the fused trainer was asked for by name
     or fails when it trains already.
     """
-    setup = inbox.get()
-    assert isinstance(setup, WorkerSetup)
     try:
-        _work(setup, device_name, inbox, send)
+        _work(setup, device_name, orders, send)
     except FusedUnavailableError as error:
         if setup.trainer is not Trainer.FUSED:
             raise
         raise FusedUnavailableError(f"{error}\n{INSTEAD}") from error
 
 
-def _work(setup: WorkerSetup, device_name: str, inbox: Inbox, send: Send) -> None:
+def _work(setup: WorkerSetup, device_name: str, orders: Orders, send: Send) -> None:
     device = open_device(device_name)
     if setup.trainer is Trainer.FUSED:
         require_fused(device)  # sooner than the data are loaded
@@ -73,10 +67,10 @@ def _work(setup: WorkerSetup, device_name: str, inbox: Inbox, send: Send) -> Non
         )
     )
     if fused is not None:
-        fused.session(inbox, send).run()
+        fused.session(orders, send).run()
         return
     one_by_one = CpuTrainer(data) if trainer is Trainer.CPU else ReferenceTrainer(data, device)
-    Session(one_by_one, inbox, send, pruning=setup.pruning, device=device).run()
+    Session(one_by_one, orders, send, pruning=setup.pruning, device=device).run()
 
 
 def _trainer(setup: WorkerSetup, fused: "FusedWorker | None") -> Trainer:

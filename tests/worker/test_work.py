@@ -11,9 +11,10 @@ import torch
 
 from sweep.enums import Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.messages import Event, Order, Ready, Shutdown, TrialSpec, WorkerSetup, WorkloadEstimate
+from sweep.messages import Event, Ready, Shutdown, WorkerSetup, WorkloadEstimate
 from sweep.worker import fused as fused_worker
 from sweep.worker import work
+from sweep.worker.runner import Orders
 from tests.factories import make_images, write_dataset
 from tests.fused_factories import INTERPRETED
 from tests.trainer_factories import make_setup
@@ -46,11 +47,10 @@ def fail(error: Exception) -> Callable[..., None]:
 
 def ready(setup: WorkerSetup) -> Ready:
     """What a worker says of itself."""
-    inbox: SimpleQueue[Order | TrialSpec] = SimpleQueue()
+    orders: Orders = SimpleQueue()
     events: list[Event] = []
-    inbox.put(setup)
-    inbox.put(Shutdown())
-    work.work("cpu", inbox, events.append)  # type: ignore[arg-type]
+    orders.put(Shutdown())
+    work.work("cpu", setup, orders, events.append)
     (event,) = (event for event in events if isinstance(event, Ready))
     return event
 

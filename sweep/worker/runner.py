@@ -1,0 +1,52 @@
+"""Run a worker on any transport: orders arrive as lines, events leave through a function."""
+
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from sweep.codec import decode
+from sweep.errors import SweepError
+from sweep.messages import Event, Heartbeat, Order, WorkerFailed, WorkerSetup
+from sweep.worker.heartbeat import beating
+from sweep.worker.watchdog import CoordinatorWatchdog
+
+Orders = SimpleQueue[Order]
+Send = Callable[[Event], None]
+
+
+def run_worker(work: Callable[[Orders, Send], None], orders: Orders, send: Send) -> int:
+    """Work until the orders say to end, with heartbeats, and return the worker's exit code.
+
+    A SweepError that ends the work is sent as WorkerFailed; any other exception is raised.
+    """
+    try:
+        with beating(send):
+            work(orders, send)
+    except SweepError as error:
+        send(WorkerFailed(error=type(error).__name__, message=str(error)))
+        return error.exit_code
+    return 0
+
+
+def first_order(orders: Orders) -> WorkerSetup:
+    """Wait for the setup, which precedes every other order."""
+    setup = orders.get()
+    assert isinstance(setup, WorkerSetup)
+    return setup
+
+
+class OrderReader:
+    """Queues the orders of a coordinator, and watches that it stays alive."""
+
+    def __init__(self, orders: Orders, end: Callable[[float], None] | None = None) -> None:
+        """``end`` is called with the limit (seconds) when the coordinator exceeds it in silence."""
+        self._orders = orders
+        self._watchdog = CoordinatorWatchdog(end)
+
+    def read(self, line: bytes) -> None:
+        """Queue the order of a line. Raises ValueError for a line that holds none."""
+        order = decode(line)
+        self._watchdog.heard()
+        if isinstance(order, WorkerSetup):
+            self._watchdog.begin(order.silence_seconds)
+        if not isinstance(order, Heartbeat):
+            self._orders.put(order)
