@@ -38,7 +38,6 @@ from benchmarks.simulated_worker import SimulatedLauncher, Simulation
 from benchmarks.synthetic import EPOCHS, add_study
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import start
-from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.study_state import StudyState
 from sweep.launch.resources import RunOptions
 from sweep.messages import EpochDone, EpochMetrics, TestMetrics, TrialDone, TrialSpec
@@ -93,11 +92,11 @@ class Ours:
         opened = hold_study(self.engine, name)
         self._writer = opened.writer
         self._study_state = StudyState(opened, _file(self.engine, name, "random"), Path())
-        self._study_state.extend(1_000_000)
+        self._study_state.source.extend(1_000_000)
 
     def population(self) -> None:
-        specs = [self._study_state.ask("w0") for _ in range(POPULATION)]
-        trials = [RunningTrial(spec=spec) for spec in specs]
+        asked = [self._study_state.ask("w0") for _ in range(POPULATION)]
+        trials = [trial for trial in asked if trial is not None]
         self._writer.flush()
         for epoch in range(1, EPOCHS + 1):
             for trial in trials:

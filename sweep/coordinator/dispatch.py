@@ -2,7 +2,6 @@
 
 from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.ending import StudyEnd
-from sweep.coordinator.log import tell
 from sweep.coordinator.looks import Looks
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.worker_pool import Worker, WorkerPool
@@ -39,7 +38,7 @@ class Dispatcher:
 
     def start_idle(self) -> None:
         """Start workers on all idle devices, if there is anything to train."""
-        if self._study_state.has_more and self._end.hands_out:
+        if self._study_state.source.has_more and self._end.hands_out:
             while self.idle_devices:
                 self.start_worker(self.idle_devices.pop(0))
 
@@ -62,22 +61,21 @@ class Dispatcher:
             and not self.is_paused
             and n_reused < MOST_REUSED
             and worker.wants_more
-            and self._study_state.has_more
-            and not self._study_state.is_taken_up
+            and self._study_state.source.has_more
+            and not self._study_state.is_space_taken
             and (not self._buffered_writer.is_away or self._buffered_writer.has_room)
         ):
-            spec = self._study_state.ask(worker.name)
-            if spec is None:
+            trial = self._study_state.ask(worker.name)
+            if trial is None:
                 n_reused += 1
                 self._end.check_budget()
                 continue
-            worker.hand(spec)
-            tell(
+            worker.hand(trial)
+            self._study_state.events.log(
                 "trial handed out",
-                f"trial {spec.number} to {worker.name}",
-                study=self._study_state.name,
-                trial=spec.number,
-                attempt=spec.attempt,
+                f"trial {trial.number} to {worker.name}",
+                trial=trial.number,
+                attempt=trial.spec.attempt,
                 worker=worker.name,
             )
 
@@ -103,7 +101,7 @@ class Dispatcher:
         """Whether nothing runs, and nothing is to be trained."""
         if any(worker.trials for worker in self._pool):
             return False
-        return not self._end.hands_out or not (self._study_state.has_more or self.is_paused)
+        return not self._end.hands_out or not (self._study_state.source.has_more or self.is_paused)
 
     def note_worker(self, worker: Worker, state: str | None = None) -> None:
         """Record how a worker is."""

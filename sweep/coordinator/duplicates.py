@@ -2,88 +2,93 @@
 
 Two trials of a study are duplicates when all their searched settings are equal, the seed among them
 where the space has one: fixed settings, data and split are the study's and equal anyway. Their own
-seeds differ, since they derive from the trial's number; what the first came to stands for both.
-Only a trial that is COMPLETE and not invalid lends its results. A duplicate of one that is still in
-training waits for it, and is trained itself if nothing comes of the other.
+seeds differ, since they derive from the trial's number; the first trial's result counts for both.
+Only a trial that is COMPLETE and not invalid lends its results. A duplicate of a trial in training
+waits for it, and is trained itself if the other ends without a result.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable
+from functools import cache
+from itertools import chain
+from typing import NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
-#: The attribute, Optuna's and visible to its users, that names the trial whose results were reused.
-REUSED_FROM = "reused_from"
+from sweep.coordinator.running_trial import Configuration, RunningTrial, searched_configuration
+from sweep.search.grid import countable_size, index_of
+from sweep.studyfile import Space
 
-#: A configuration's searched settings, by name in alphabetical order.
-Key = tuple[tuple[str, Any], ...]
+#: Optuna's user attribute that names the trial whose results were reused.
+REUSED_FROM = "reused_from"
 
 
 class Twin(NamedTuple):
     """A trial with the same configuration."""
 
     number: int
-    #: It has results; otherwise it is in training.
+    #: Whether it has results; otherwise it is in training.
     finished: bool
 
 
 class Duplicates:
-    """The study's configurations by trial, and who waits for whom."""
+    """The configurations that a study has trained or is training."""
 
-    def __init__(self, trials: Iterable[FrozenTrial] = (), invalid: frozenset[int] = frozenset()):
-        self._trained: dict[Key, int] = {}
-        self._training: dict[Key, int] = {}
-        self._keys: dict[int, Key] = {}
-        self._waiting: dict[int, list[int]] = defaultdict(list)
-        self.count_anew(trials, invalid)
+    def __init__(self, space: Space | None = None) -> None:
+        """``space`` is None where its configurations need not be counted."""
+        self._trained: dict[Configuration, int] = {}
+        self._training: dict[Configuration, RunningTrial] = {}
+        self._n_configurations = None if space is None else countable_size(space)
+        nodes = () if space is None else space.nodes
+        # Looked up at every end of a trial, for all configurations.
+        self._index_of = cache(lambda configuration: index_of(nodes, dict(configuration)))
 
-    def count_anew(self, trials: Iterable[FrozenTrial], invalid: frozenset[int]) -> None:
-        """Whose results count has changed: users marked trials as invalid, or as valid."""
+    def recount(self, trials: Iterable[FrozenTrial], invalid: frozenset[int]) -> None:
+        """Rebuild the trained configurations, after a change of the invalid marks."""
         self._trained.clear()
         for trial in trials:
             if trial.state == TrialState.COMPLETE and trial.number not in invalid:
                 self.add_result(trial)
 
     def add_result(self, trial: FrozenTrial) -> None:
-        """A COMPLETE trial lends its results, unless it has borrowed them itself."""
+        """Add a COMPLETE trial, unless its own result is reused from another."""
         if REUSED_FROM not in trial.user_attrs:
-            self._trained.setdefault(_key(trial.params), trial.number)
+            self._trained.setdefault(searched_configuration(trial.params), trial.number)
+
+    def find_twin(self, number: int, configuration: Configuration) -> Twin | None:
+        """Find a trial with this configuration; one in training records that ``number`` waits."""
+        if configuration in self._trained:
+            return Twin(self._trained[configuration], finished=True)
+        twin = self._training.get(configuration)
+        if twin is None:
+            return None
+        twin.duplicates.append(number)
+        return Twin(twin.number, finished=False)
+
+    def begin(self, trial: RunningTrial) -> None:
+        """Record that a trial without a twin is in training."""
+        self._training[trial.configuration] = trial
+
+    def end(self, trial: RunningTrial) -> list[int]:
+        """Remove a trial from those in training; return the trials that waited for it."""
+        if self._training.get(trial.configuration) is trial:
+            del self._training[trial.configuration]
+        waiting, trial.duplicates = trial.duplicates, []
+        return waiting
 
     @property
-    def trained(self) -> Collection[Key]:
-        """The configurations that have results."""
-        return self._trained.keys()
+    def n_trained_out(self) -> int | None:
+        """Number of configurations in the space, once all have results; None until then."""
+        return self._n_configurations if self._are_all(self._trained) else None
 
     @property
-    def training(self) -> Collection[Key]:
-        """The configurations of the trials in training."""
-        return self._training.keys()
+    def is_space_taken(self) -> bool:
+        """Whether every configuration of the space has results or is in training."""
+        return self._are_all(self._trained, self._training)
 
-    def begin(self, number: int, params: Mapping[str, Any]) -> Twin | None:
-        """A trial is about to be handed out: its twin, if it need not be.
-
-        Without one the trial itself is in training from now on. With one in training it waits,
-        until ``end`` gives it back.
-        """
-        key = _key(params)
-        if key in self._trained:
-            return Twin(self._trained[key], finished=True)
-        if key in self._training:
-            twin = self._training[key]
-            self._waiting[twin].append(number)
-            return Twin(twin, finished=False)
-        self._training[key] = number
-        self._keys[number] = key
-        return None
-
-    def end(self, number: int) -> list[int]:
-        """A trial is no longer in training; those that waited for it."""
-        if (key := self._keys.pop(number, None)) is not None:
-            del self._training[key]
-        return self._waiting.pop(number, [])
-
-
-def _key(params: Mapping[str, Any]) -> Key:
-    # True == 1 == 1.0 in Python, but a setting has one kind; the order of suggestion may differ.
-    return tuple(sorted(params.items()))
+    def _are_all(self, *configurations: Collection[Configuration]) -> bool:
+        size = self._n_configurations
+        if size is None or sum(map(len, configurations)) < size:
+            return False
+        # Some may lie outside: trials that plain Optuna added.
+        indices = {self._index_of(one) for one in chain(*configurations)}
+        return len(indices - {None}) == size

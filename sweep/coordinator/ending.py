@@ -56,23 +56,24 @@ class StudyEnd:
         """End the study if a budget is used up."""
         if self.verdict is not None:
             return
+        source, best = self._study_state.source, self._study_state.best
         usage = self._spending.now(may_read=not self._buffered_writer.is_away)
         spent = budget.BudgetUsage(
             n_failed=self._study_state.n_failed,
-            trained_out=self._study_state.trained_out if self._study_state.has_more else None,
+            trained_out=self._study_state.n_trained_out if source.has_more else None,
             wall_seconds=usage.wall_seconds,
             gpu_seconds=usage.gpu_seconds,
-            best_value=self._study_state.best_value,
-            best_number=self._study_state.best_number,
-            improvement=self._study_state.improvement.latest,
+            best_value=best.value,
+            best_number=best.number,
+            improvement=best.improvement.latest,
         )
         self.verdict = budget.verdict(self._file.budget, spent)
         if self.verdict is not None and not self.verdict.lets_finish:
             self.begin(self.verdict.phase, self.verdict.reason)
 
-    def fail(self, number: int, reason: str) -> None:
+    def fail(self, trial: RunningTrial, reason: str) -> None:
         """Record a trial that could not be trained; the budget may allow no more of them."""
-        self._study_state.fail(number, reason)
+        self._study_state.fail(trial, reason)
         self.check_budget()
 
     def apply_interrupts(self) -> None:
@@ -97,7 +98,7 @@ class StudyEnd:
 
     def put_back(self, worker: Worker, trial: RunningTrial) -> None:
         """Queue a trial again that its worker did not train to its end."""
-        self._study_state.put_back(trial.number)
+        self._study_state.put_back(trial)
         worker.drop(trial)
 
     def take_back(self, worker: Worker) -> None:
@@ -112,6 +113,6 @@ class StudyEnd:
         return budget.FINISHED, self.verdict.reason if self.verdict else self._all_done()
 
     def _all_done(self) -> str:
-        n, trials = self._study_state.n_trials, self._file.budget.trials
+        n, trials = self._study_state.source.n_trials, self._file.budget.trials
         of_grid = self._file.sampler.name is Sampler.GRID and (trials is None or n < trials)
         return f"all {n:,} trials are done ({'the whole grid' if of_grid else 'budget.trials'})"

@@ -1,7 +1,6 @@
 """Handlers of the workers' messages."""
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from sweep.coordinator.looks import Looks
 from sweep.coordinator.message_checks import ProtocolError, check_epoch, check_result
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.study_state import StudyState
+from sweep.coordinator.trial_results import add_analysis
 from sweep.coordinator.worker_pool import Worker, WorkerPool
 from sweep.enums import Trainer
 from sweep.errors import DataError, DeviceError, FusedUnavailableError, SweepError
@@ -43,7 +43,7 @@ from sweep.studyfile import StudyFile
 FALLBACK = "reference trainer instead"
 
 
-class Reached(NamedTuple):
+class ReportedEpoch(NamedTuple):
     """A trial that reported an epoch in this tick."""
 
     worker: Worker
@@ -70,6 +70,7 @@ class MessageHandler:
     ) -> None:
         self._file = study_file
         self._study_state = study_state
+        self._events = study_state.events
         self._writer = writer
         self._pool = pool
         self._looks = looks
@@ -81,9 +82,7 @@ class MessageHandler:
         #: Those that users were warned of.
         self._fallback_reasons: set[str] = set()
         self._silence = HeartbeatMonitor(study_file.workers.silence_seconds)
-        #: How often each trial may have killed its worker, over all its attempts.
-        self._deaths = Counter[int]()
-        self._reached: list[Reached] = []
+        self._reached: list[ReportedEpoch] = []
         #: When the first worker was ready, on the monotonic clock.
         self._first_ready: float | None = None
         self._n_ended = 0
@@ -149,7 +148,7 @@ class MessageHandler:
                 check_epoch(trial, event)
                 trial.report(event)
                 self._study_state.report(trial)
-                self._reached.append(Reached(worker, trial, event.epoch))
+                self._reached.append(ReportedEpoch(worker, trial, event.epoch))
                 self._check_trial_time(worker, trial)
             case TrialDone():
                 check_result(trial, event)
@@ -158,20 +157,20 @@ class MessageHandler:
                     self._looks.begin(worker.name, event)
                 self._finish(worker, trial)
             case TrialDiverged():
-                self._study_state.diverge(event.number, event.reason)
+                self._study_state.diverge(trial, event.reason)
                 self._finish(worker, trial)
             case TrialFailed():
-                self._end.fail(event.number, event.reason)
+                self._end.fail(trial, event.reason)
                 self._finish(worker, trial)
             case TrialLeft():
                 self._handle_left(worker, trial, event.epoch)
 
     def _handle_left(self, worker: Worker, trial: RunningTrial, epoch: int) -> None:
         if trial.exceeds(self._file.budget.max_trial_seconds):
-            self._study_state.time_out(trial.number, epoch)
+            self._study_state.time_out(trial, epoch)
             self._finish(worker, trial)
         elif trial.is_pruned:
-            self._study_state.prune(trial.number, epoch)
+            self._study_state.prune(trial, epoch)
             self._finish(worker, trial)
         else:
             self._end.put_back(worker, trial)
@@ -180,17 +179,18 @@ class MessageHandler:
         if not self._looks.end(worker.name, found):
             self._refuse(worker, found)
         elif found.failure is not None:
-            self._study_state.event(
+            self._events.add(
                 "network not looked into", found.failure, number=found.number, worker=worker.name
             )
         else:
-            self._study_state.note_inside(found)
+            add_analysis(self._writer.rows, found)
 
     def _refuse(self, worker: Worker, event: OfTrial | TrialLookedInto) -> None:
-        self._study_state.event(
+        self._events.add(
             "late result refused",
             f"{type(event).__name__} of attempt {event.attempt}, which is not current",
             number=event.number,
+            attempt=event.attempt,
             worker=worker.name,
         )
 
@@ -198,13 +198,10 @@ class MessageHandler:
         """Record that a worker's pending network analyses are not waited for."""
         if numbers := self._looks.lose(name):
             trials = ", ".join(map(str, numbers))
-            self._study_state.event(
-                "networks not looked into", f"trials {trials}: {because}", worker=name
-            )
+            self._events.add("networks not looked into", f"trials {trials}: {because}", worker=name)
 
     def _finish(self, worker: Worker, trial: RunningTrial) -> None:
         """Let go of a trial that is over, and give its worker the next one at once."""
-        self._study_state.tell_of_end(trial.spec, worker.name)
         worker.drop(trial)
         worker.n_finished += 1
         self._n_ended += 1
@@ -224,7 +221,7 @@ class MessageHandler:
         worker.introduce(event)
         if event.fallback_reason is not None:
             self._report_fallback(worker, event.fallback_reason)
-        self._study_state.train_together((event.room.slots or 1) // self._file.study.repeat)
+        self._study_state.source.share_fits((event.room.slots or 1) // self._file.study.repeat)
         self._first_ready = self._first_ready or time.monotonic()
         self._dispatcher.note_worker(worker)
         self._dispatcher.fill(worker)
@@ -248,9 +245,7 @@ class MessageHandler:
             self._report_fallback(worker, reason)
 
     def _report_fallback(self, worker: Worker, reason: str) -> None:
-        self._study_state.event(
-            FALLBACK, f"{_describe_device(worker)}: {reason}", worker=worker.name
-        )
+        self._events.add(FALLBACK, f"{_describe_device(worker)}: {reason}", worker=worker.name)
         if reason not in self._fallback_reasons:  # GPUs of a kind fail for one reason
             self._fallback_reasons.add(reason)
             self._warn(
@@ -260,7 +255,7 @@ class MessageHandler:
 
     def _handle_halved(self, worker: Worker, event: PopulationHalved) -> None:
         before, room = event.before, event.room
-        self._study_state.event(
+        self._events.add(
             "population halved",
             f"from {before.slots:,} slots and {before.rows:,} rows to {room.slots:,} and "
             f"{room.rows:,}; {len(event.put_back):,} trials start again: {event.reason}",
@@ -275,19 +270,19 @@ class MessageHandler:
 
     def _handle_gone(self, worker: Worker, reason: str, *, was_left_alone: bool = False) -> None:
         self._dispatcher.note_worker(worker, state="gone")
-        self._study_state.event("worker gone", f"{worker.device}: {reason}", worker=worker.name)
+        self._events.add("worker gone", f"{worker.device}: {reason}", worker=worker.name)
         self.lose_looks(worker.name, "their worker is gone")
         for trial in [*worker.trials.values()]:
             if worker.trials.get(trial.number) is not trial:
                 continue  # put back, for one that failed before it has ended the study
             # Only a trial in training can have killed its worker.
             if trial.is_placed and trial not in worker.unsent and not was_left_alone:
-                self._deaths[trial.number] += 1
-            deaths = self._deaths[trial.number]
-            if deaths > self._file.workers.retries:
-                self._end.fail(trial.number, f"its worker died {deaths} times, at last: {reason}")
+                trial.n_deaths += 1
+            if trial.n_deaths > self._file.workers.retries:
+                died = f"its worker died {trial.n_deaths} times, at last: {reason}"
+                self._end.fail(trial, died)
             else:
-                self._study_state.put_back(trial.number)
+                self._study_state.put_back(trial)
         may_restart = self._pool.lost(worker, was_left_alone=was_left_alone)
         worker.trials.clear()
         if not self._end.hands_out:
@@ -301,7 +296,7 @@ class MessageHandler:
                 f"no worker comes up on {worker.device}: {reason}{self._way_out(worker)}"
             )
         else:
-            self._study_state.event("device left out", f"{worker.device}: {reason}")
+            self._events.add("device left out", f"{worker.device}: {reason}")
 
     def _way_out(self, worker: Worker) -> str:
         """What to try where a GPU's worker died without a word: a compiler may have crashed."""

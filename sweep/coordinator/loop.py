@@ -101,7 +101,7 @@ class Coordinator:
 
         Raises a SweepError when it cannot go on. What was written stays; `sweep resume` goes on.
         """
-        self._study_state.enqueue_first_configurations()
+        self._study_state.source.enqueue_first_configurations()
         self._study_state.set_phase("running")
         self._commands.apply_new()  # a configuration that waited here goes before new ones
         self._end.check_budget()
@@ -162,7 +162,7 @@ class Coordinator:
             self._messages.lose_looks(name, hurry)
         phase, reason = self._end.outcome()
         self._study_state.set_phase(phase, reason)
-        self._study_state.event("ended", f"{phase}: {reason}")
+        self._study_state.events.add("ended", f"{phase}: {reason}")
         self._buffered_writer.close(hurry=lambda: self._end.is_hurried)
         return phase
 
@@ -183,7 +183,7 @@ class Coordinator:
             return
         self._has_told_of_looks = True
         trials = ", ".join(map(str, self._looks.numbers))
-        self._study_state.event(
+        self._study_state.events.add(
             "looking into networks", f"all is trained; still to come: trials {trials}"
         )
         for worker in self._pool:
@@ -191,20 +191,21 @@ class Coordinator:
 
     def _progress(self) -> Progress:
         study_state, end = self._study_state, self._end
-        counts = study_state.counts()
-        n_left = study_state.n_trials - sum(n for s, n in counts.items() if s.is_finished())
+        counts = study_state.counts
+        n_trials = study_state.source.n_trials
+        n_left = n_trials - sum(n for s, n in counts.items() if s.is_finished())
         rate = self._messages.trials_per_second
         return Progress(
             name=study_state.name,
             phase=self._phase(),
-            n_trials=study_state.n_trials,
+            n_trials=n_trials,
             n_complete=counts[TrialState.COMPLETE],
             n_pruned=counts[TrialState.PRUNED],
             n_failed=study_state.n_failed,
             n_diverged=study_state.n_diverged,
             n_running=counts[TrialState.RUNNING],
-            best_value=study_state.best_value,
-            best_number=study_state.best_number,
+            best_value=study_state.best.value,
+            best_number=study_state.best.number,
             trials_per_second=rate,
             seconds_left=n_left / rate if rate and end.hands_out else None,
             workers=tuple(_worker_progress(worker) for worker in self._pool),

@@ -245,7 +245,7 @@ def _run(
                 if trials is None and study_file.n_trials != stored.n_trials:
                     trials = study_file.n_trials
             if trials is not None:
-                study_state.extend(trials)
+                study_state.source.extend(trials)
             coordinator = _coordinator(
                 engine,
                 opened,

@@ -1,26 +1,47 @@
 """A trial that a worker has, from its hand-out to its end there."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Any
 
 from sweep.messages import EpochDone, EpochMetrics, TrialSpec
+
+#: A trial's searched settings and their values, in alphabetical order.
+Configuration = tuple[tuple[str, Any], ...]
+
+
+def searched_configuration(params: Mapping[str, Any]) -> Configuration:
+    """Make a configuration from Optuna's parameters, whose order may differ between trials."""
+    # True == 1 == 1.0 in Python, but the values of one setting have one type.
+    return tuple(sorted(params.items()))
 
 
 @dataclass(kw_only=True, eq=False)
 class RunningTrial:
-    """One attempt of a trial, and how far it is."""
+    """One attempt of a trial, and its progress."""
 
     spec: TrialSpec
+    #: Name of the worker that has it.
+    worker: str = ""
+    configuration: Configuration = ()
+    #: Numbers of later trials with the same configuration, which wait for this one's result.
+    duplicates: list[int] = field(default_factory=list)
     #: Whether the worker has room to train it now, as far as the coordinator can tell; otherwise
     #: it waits in the worker.
     is_placed: bool = False
     #: The last epoch that the worker reported, and its metrics, one record a seed.
     epoch: int = 0
     metrics: tuple[EpochMetrics, ...] = ()
+    #: The lowest mean validation error of all epochs so far.
+    lowest_val_mse: float = math.inf
     #: Time in training, the mean over the seeds; so no limit depends on ``study.repeat``.
     seconds: float = 0.0
     #: Whether the pruner has told it to stop.
     is_pruned: bool = False
+    #: Number of workers that died while training it, in earlier attempts too.
+    n_deaths: int = 0
     _seconds_before: float = field(default=0.0, init=False)
 
     @property
@@ -33,8 +54,9 @@ class RunningTrial:
         return fmean(metrics.val_mse for metrics in self.metrics)
 
     def report(self, event: EpochDone) -> None:
-        """Take over what the worker reports of the next epoch."""
+        """Record the next epoch, as the worker reported it."""
         self.epoch, self.metrics = event.epoch, event.metrics
+        self.lowest_val_mse = min(self.lowest_val_mse, self.val_mse)
         self._seconds_before = self.seconds
         self.seconds += fmean(metrics.seconds for metrics in event.metrics)
 

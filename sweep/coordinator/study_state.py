@@ -1,458 +1,264 @@
-"""The study in memory: Optuna's side of it and our rows, kept in step.
+"""The study in memory: Optuna's trials and our rows, changed together.
 
-Every method changes both; nothing here touches the database, the writer does.
+Nothing here uses the database; the writer does.
 """
 
-import json
-import math
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import asdict
-from datetime import datetime
-from functools import cache
-from itertools import chain
 from pathlib import Path
-from shlex import quote
-from statistics import fmean, stdev
-from typing import Any
+from typing import NamedTuple
 
 import optuna
-from optuna.artifacts import ArtifactMeta
 from optuna.study._tell import _tell_with_warning
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from sweep.config import width_class
-from sweep.coordinator.budget import Improvement
-from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Key
-from sweep.coordinator.log import tell
-from sweep.coordinator.running_trial import RunningTrial
-from sweep.enums import Duplicates as OfDuplicates
+from sweep.coordinator.best_results import BestResults
+from sweep.coordinator.duplicates import REUSED_FROM, Duplicates
+from sweep.coordinator.event_log import EventLog
+from sweep.coordinator.running_trial import RunningTrial, searched_configuration
+from sweep.coordinator.trial_results import add_results, keep_weights, mean_results
+from sweep.coordinator.trial_source import TrialSource
+from sweep.enums import Duplicates as DuplicatesChoice
 from sweep.enums import Objective, Outcome
-from sweep.errors import NoRoomError, UsageError
-from sweep.messages import TestMetrics, TrialDone, TrialLookedInto, TrialSpec
-from sweep.search.configurations import (
-    enqueue_params,
-    suggest_config,
-    trial_seeds,
-    width_reader,
-)
+from sweep.messages import TrialDone, TrialSpec
+from sweep.search.configurations import trial_seeds
 from sweep.search.curves import Curves
-from sweep.search.grid import countable_size, index_of
-from sweep.search.samplers import make_sampler, share_fits
-from sweep.store.artifacts import ATTRIBUTE, write_artifact
+from sweep.search.samplers import make_sampler
 from sweep.store.study import OpenStudy
+from sweep.store.writer import Row
 from sweep.studyfile import StudyFile
 
 
+class PastAttempts(NamedTuple):
+    """Earlier attempts of a trial that waits to be handed out again."""
+
+    n_attempts: int = 0
+    #: Number of workers that died while training it.
+    n_deaths: int = 0
+
+
 class StudyState:
-    """One study's trials: who is asked, what was reported, how each ended."""
+    """Trials of one study: which is handed out next, what each reported, how each ended."""
 
     def __init__(self, opened: OpenStudy, study_file: StudyFile, artifacts: Path) -> None:
-        self._opened = opened
         self.name = opened.name
         self._file = study_file
         self._artifacts = artifacts
         self._storage = opened.storage
-        self._rows = opened.writer
+        self._writer = opened.writer
         self._study = optuna.load_study(
             study_name=opened.name,
             storage=opened.storage,
             sampler=make_sampler(study_file, opened.storage.n_trials),
         )
-        self._width_of = width_reader(study_file)
-        self._largest_population = 1
-        self._attempts = dict(opened.attempts)
+        self.source = TrialSource(self._study, opened, study_file)
+        self.best = BestResults(study_file)
+        self.events = EventLog(opened.name, opened.writer)
         #: Mean validation errors: what pruning compares.
         self.curves = Curves.of(opened.curves)
-        self.n_trials = opened.n_trials
-        self.best_number: int | None = None
-        self.best_value: float | None = None
+        self._reuses = study_file.study.duplicates is DuplicatesChoice.REUSE
+        self._duplicates = Duplicates(study_file.space if self._reuses else None)
+        #: By number, of trials that wait.
+        self._past_attempts = {
+            number: PastAttempts(opened.attempts[number])
+            for number in opened.storage.waiting
+            if opened.attempts.get(number)
+        }
         self.n_diverged = opened.n_diverged
-        #: Of trials that are complete and not invalid; by class of width too.
-        self._lowest_error = math.inf
-        self._lowest_of_width: dict[int, float] = {}
-        self._invalid: frozenset[int] = frozenset()
-        self._reuses = study_file.study.duplicates is OfDuplicates.REUSE
-        self._duplicates = Duplicates()
-        #: How many configurations there are; None where they cannot be counted, or are repeated.
-        self._n_configurations = countable_size(study_file.space) if self._reuses else None
-        #: Where each is among them, None outside; looked up at every end of a trial, so remembered.
-        self._place = cache(lambda key: index_of(study_file.space.nodes, dict(key)))
-        #: Of the best value, for a plateau.
-        self.improvement = Improvement(study_file.budget.plateau_trials)
         self.leave_out(opened.invalid)
-
-    # --- asking -----------------------------------------------------------------------------
-
-    def enqueue_first_configurations(self) -> None:
-        """Queue the study file's own configurations, once, before anything else was asked."""
-        if self._storage.n_trials:
-            return
-        for configuration in self._file.enqueue:
-            self._study.enqueue_trial(enqueue_params(self._file, configuration))
-        self.n_trials = max(self.n_trials, len(self._file.enqueue))
-        self._rows.rows.study["n_trials"] = self.n_trials
-        self._write_waiting_rows()
-
-    def enqueue(self, configuration: dict[str, Any]) -> int:
-        """Queue one more configuration; the budget grows if it was used up. Returns its number."""
-        self._study.enqueue_trial(enqueue_params(self._file, configuration))
-        number = self._storage.n_trials - 1
-        if number >= self.n_trials:
-            self.extend(number + 1)
-        self._write_waiting_rows()
-        return number
-
-    def extend(self, n_trials: int) -> None:
-        """Set the number of trials the study shall reach. Raises UsageError below what it has."""
-        if n_trials < (n_there := self._storage.n_trials):
-            raise UsageError(
-                f"{n_trials} trials: study {self._opened.name!r} has {n_there} already. "
-                f"Give {n_there} or more."
-            )
-        self.n_trials = n_trials
-        self._rows.rows.study["n_trials"] = n_trials
 
     def set_phase(self, phase: str, reason: str | None = None) -> None:
         """Record the study's phase, and why it ended in it."""
-        self._rows.rows.study.update(phase=phase, ended_because=reason)
-
-    def train_together(self, n_trials: int) -> None:
-        """So many trials train at the same time on a device: the sampler may fit once for several.
-
-        With several devices the largest counts.
-        """
-        self._largest_population = max(self._largest_population, n_trials)
-        share_fits(self._study.sampler, self._largest_population)
-
-    def _write_waiting_rows(self) -> None:
-        for number in sorted(self._storage.waiting.difference(self._attempts)):
-            self._rows.rows.trials.setdefault(number, {"attempt": 0})
+        self._writer.rows.study.update(phase=phase, ended_because=reason)
 
     @property
-    def has_more(self) -> bool:
-        """Whether another trial may be handed out."""
-        return self._storage.n_trials < self.n_trials or self.n_waiting > 0
-
-    @property
-    def trained_out(self) -> int | None:
-        """How many configurations the space has, once all have results; None until then.
-
-        Nor while trials wait: what was asked for has its turn.
-        """
-        return self._n_configurations if self._are_all(self._duplicates.trained) else None
-
-    @property
-    def is_taken_up(self) -> bool:
-        """Whether whoever is asked for next has a twin, trained or in training.
-
-        It would use up the budget, and something may yet come of the space when others end.
-        """
-        return self._are_all(self._duplicates.trained, self._duplicates.training)
-
-    def _are_all(self, *configurations: Collection[Key]) -> bool:
-        """Whether these are all that the space has, and no trial waits."""
-        size = self._n_configurations
-        if size is None or sum(map(len, configurations)) < size or self.n_waiting:
-            return False
-        # Some may lie outside: those of another program, which knows no study file.
-        places = {self._place(key) for key in chain(*configurations)}
-        return len(places - {None}) == size
+    def counts(self) -> Counter[TrialState]:
+        """Number of trials in each of Optuna's states."""
+        return self._storage.n_by_state
 
     @property
     def n_failed(self) -> int:
-        """Trials that could not be trained, over all runs of the study."""
-        return self.counts()[TrialState.FAIL] - self.n_diverged
+        """Number of trials that could not be trained, over all runs of the study."""
+        return self.counts[TrialState.FAIL] - self.n_diverged
 
     @property
-    def n_waiting(self) -> int:
-        """Trials that wait to be handed out (again)."""
-        return len(self._storage.waiting)
+    def n_trained_out(self) -> int | None:
+        """Number of configurations in the space once all have results; None until then.
 
-    def ask(self, worker: str) -> TrialSpec | None:
-        """The next trial: one that waits, else a new one from the sampler.
+        None also while trials wait: what a user asked for is handed out.
+        """
+        return None if self.source.n_waiting else self._duplicates.n_trained_out
+
+    @property
+    def is_space_taken(self) -> bool:
+        """Whether the next trial would have a twin, trained or in training.
+
+        It would use up the budget, though one of those in training may yet end without a result.
+        """
+        return not self.source.n_waiting and self._duplicates.is_space_taken
+
+    # --- a trial's start --------------------------------------------------------------------
+
+    def ask(self, worker: str) -> RunningTrial | None:
+        """Take the next trial, to be trained by this worker.
 
         None where it need not be trained: its configuration was, or is being trained.
         """
-        trial = self._study.ask()
-        config, seed = suggest_config(trial, self._file)
-        number = trial.number
+        number, config, seed = self.source.propose()
+        past = self._past_attempts.get(number, PastAttempts())
+        configuration = searched_configuration(self._storage.get_trial(number).params)
         if self._reuses:
-            twin = self._duplicates.begin(number, self._storage.get_trial(number).params)
+            twin = self._duplicates.find_twin(number, configuration)
             if twin is not None:
-                row = self._rows.rows.trials.setdefault(number, {})
-                row.update(
-                    attempt=self._attempts.get(number, 0), config=dict(vars(config)), seeds=[]
+                self._row(number).update(
+                    attempt=past.n_attempts, config=dict(vars(config)), seeds=[]
                 )
                 if twin.finished:
                     self._reuse(number, twin.number)
                 return None
-        attempt = self._attempts.get(number, 0) + 1
-        self._attempts[number] = attempt
+        limits = self.best.limits(config.hidden_width)
         spec = TrialSpec(
             number=number,
-            attempt=attempt,
+            attempt=past.n_attempts + 1,
             config=config,
             seeds=trial_seeds(self._file, number, seed),
-            keep_weights_below=self._lowest_error,
-            keep_pictures_below=self._lowest_of_width.get(
-                width_class(config.hidden_width), math.inf
-            ),
+            keep_weights_below=limits.weights,
+            keep_pictures_below=limits.pictures,
             probe=self._file.study.probe,
         )
-        self._rows.rows.trials[number] = {
-            "attempt": attempt,
+        trial = RunningTrial(
+            spec=spec, worker=worker, configuration=configuration, n_deaths=past.n_deaths
+        )
+        if self._reuses:
+            self._duplicates.begin(trial)
+        self._past_attempts.pop(number, None)
+        self._writer.rows.trials[number] = {
+            "attempt": spec.attempt,
             "config": dict(vars(config)),
             "seeds": list(spec.seeds),
             "worker": worker,
         }
-        return spec
-
-    # --- hearing ----------------------------------------------------------------------------
+        return trial
 
     def report(self, trial: RunningTrial) -> None:
-        """Record a trial's last epoch; its step is the epoch, its value the mean over seeds."""
-        number, epoch = trial.number, trial.epoch
-        self.curves.report(number, epoch, trial.val_mse)
+        """Record the trial's last epoch."""
+        number, epoch, val_mse = trial.number, trial.epoch, trial.val_mse
+        self.curves.report(number, epoch, val_mse, trial.lowest_val_mse)
         if len(self._file.study.objectives) == 1:  # Optuna takes no reports for several
-            self._storage.set_trial_intermediate_value(number, epoch, trial.val_mse)
-        for seed_index, m in enumerate(trial.metrics):
-            self._rows.rows.epochs[number, seed_index, epoch] = dict(vars(m))
+            self._storage.set_trial_intermediate_value(number, epoch, val_mse)
+        for seed_index, metrics in enumerate(trial.metrics):
+            self._writer.rows.epochs[number, seed_index, epoch] = dict(vars(metrics))
+
+    # --- a trial's end ----------------------------------------------------------------------
 
     def complete(self, trial: RunningTrial, done: TrialDone) -> None:
         """Record a finished trial: its values, metrics, pictures and perhaps its weights."""
-        number, spec, last, val_mse = trial.number, trial.spec, trial.metrics, trial.val_mse
-        values = [
-            {
-                Objective.VAL_MSE: val_mse,
-                Objective.HIDDEN_WIDTH: float(spec.config.hidden_width),
-                Objective.TRAIN_SECONDS: done.train_seconds,
-            }[objective]
-            for objective in self._file.study.objectives
-        ]
-        row = _means(done.results, [m.val_mse for m in last])
-        if val_mse < self._lowest_error and done.weights is not None:
-            row["artifact_id"] = self._keep_weights(number, done.weights)
-        self._tell(number, values)
-        self._has_result(number)
-        self._rows.rows.trials.setdefault(number, {}).update(
+        number, val_mse = trial.number, trial.val_mse
+        values = {
+            Objective.VAL_MSE: val_mse,
+            Objective.HIDDEN_WIDTH: float(trial.spec.config.hidden_width),
+            Objective.TRAIN_SECONDS: done.train_seconds,
+        }
+        row = mean_results(done.results, [metrics.val_mse for metrics in trial.metrics])
+        is_best = self.best.value is None or val_mse < self.best.value
+        if is_best and done.weights is not None:
+            row["artifact_id"] = keep_weights(
+                self._storage, self._artifacts, self.name, number, done.weights
+            )
+        self._tell(number, [values[objective] for objective in self._file.study.objectives])
+        self._row(number).update(
             outcome=Outcome.COMPLETE.value, train_seconds=done.train_seconds, **row
         )
-        for seed_index, (seed, m, r) in enumerate(zip(spec.seeds, last, done.results, strict=True)):
-            self._rows.rows.results[number, seed_index] = {
-                "seed": seed,
-                "val_mse": m.val_mse,
-                **_result_row(r),
-            }
-        if done.reconstructions_png is not None:
-            self._rows.rows.reconstructions[number] = {
-                "reconstructions_png": done.reconstructions_png,
-                "errors_png": done.errors_png,
-            }
-        self.note_inside(done)
-
-    def note_inside(self, found: TrialDone | TrialLookedInto) -> None:
-        """What is in the network of a trial that is complete, as far as it was looked for."""
-        rows = self._rows.rows
-        if found.decomposition is not None:
-            rows.decompositions[found.number] = {"decomposition": asdict(found.decomposition)}
-        if found.probe is not None:
-            rows.probes[found.number] = {"probe": asdict(found.probe)}
-
-    def _has_result(self, number: int) -> None:
-        """A trial is COMPLETE: so are those that waited for it."""
-        trial = self._storage.get_trial(number)
-        self._consider_best(trial)
-        self.improvement.add(self._value_to_compare(trial))
-        if number in self._invalid:
-            self._release_twins(number)
+        add_results(self._writer.rows, trial, done)
+        self._log_end(trial, Outcome.COMPLETE, f"val_mse {val_mse:.6g}", val_mse)
+        waiting = self._duplicates.end(trial)
+        if number in self.best.invalid:
+            self._restart(waiting)
             return
-        self._duplicates.add_result(trial)
-        for twin in self._duplicates.end(number):
-            self._reuse(twin, number)
+        self._duplicates.add_result(self._storage.get_trial(number))
+        for duplicate in waiting:
+            self._reuse(duplicate, number)
 
     def _reuse(self, number: int, twin: int) -> None:
-        """A trial is worth what its twin came to; the writer copies the twin's metrics."""
+        """Complete a duplicate with its twin's values; the writer copies the metrics."""
         self._storage.set_trial_user_attr(number, REUSED_FROM, twin)
         self._tell(number, self._storage.get_trial(twin).values)
-        self._rows.rows.trials.setdefault(number, {}).update(
+        self._row(number).update(
             outcome=Outcome.REUSED.value, reused_from=twin, reason=f"same settings as trial {twin}"
         )
-        self._has_result(number)
 
-    def prune(self, number: int, epoch: int) -> None:
-        """A trial left early because others did better at the same step."""
-        self._end(number, TrialState.PRUNED, Outcome.PRUNED, f"pruned after epoch {epoch}")
+    def prune(self, trial: RunningTrial, epoch: int) -> None:
+        """End a trial early because others did better at the same step."""
+        self._end(trial, TrialState.PRUNED, Outcome.PRUNED, f"pruned after epoch {epoch}")
 
-    def time_out(self, number: int, epoch: int) -> None:
-        """A trial left early because it is over the limit for one: Optuna's PRUNED.
+    def time_out(self, trial: RunningTrial, epoch: int) -> None:
+        """End a trial early because it exceeds the time limit, as Optuna's PRUNED.
 
-        Not FAIL: samplers learn from a pruned trial's curve, and would propose a failed one again.
+        Not as FAIL: samplers learn from a pruned trial's curve, and would propose a failed one
+        again.
         """
         limit = self._file.budget.max_trial_seconds
         reason = f"time limit: over {limit:g} s (budget.max_trial_seconds), ended at epoch {epoch}"
-        self._end(number, TrialState.PRUNED, Outcome.TIMED_OUT, reason)
+        self._end(trial, TrialState.PRUNED, Outcome.TIMED_OUT, reason)
 
-    def diverge(self, number: int, reason: str) -> None:
-        """A trial's numbers stopped being numbers: Optuna's FAIL, with the reason kept."""
+    def diverge(self, trial: RunningTrial, reason: str) -> None:
+        """End a trial whose loss or weights are no longer finite, as Optuna's FAIL."""
         self.n_diverged += 1
-        self._end(number, TrialState.FAIL, Outcome.DIVERGED, reason)
+        self._end(trial, TrialState.FAIL, Outcome.DIVERGED, reason)
 
-    def fail(self, number: int, reason: str) -> None:
-        """A trial could not be trained."""
-        self._end(number, TrialState.FAIL, Outcome.FAILED, reason)
-        self.event("trial failed", reason, number=number)
+    def fail(self, trial: RunningTrial, reason: str) -> None:
+        """End a trial that could not be trained."""
+        self._end(trial, TrialState.FAIL, Outcome.FAILED, reason)
+        self.events.add("trial failed", reason, number=trial.number, attempt=trial.spec.attempt)
 
-    def _end(self, number: int, state: TrialState, outcome: Outcome, reason: str) -> None:
-        self._tell(number, state=state)
-        self._rows.rows.trials.setdefault(number, {}).update(outcome=outcome.value, reason=reason)
-        self.improvement.add(None)
-        self._release_twins(number)
+    def put_back(self, trial: RunningTrial) -> None:
+        """Queue a trial again, under its own number; what it reported is forgotten."""
+        number = trial.number
+        self._past_attempts[number] = PastAttempts(trial.spec.attempt, trial.n_deaths)
+        if trial.epoch:
+            self.curves.forget(number)
+        self._writer.rows.forget_curves(number)
+        self._restart([number, *self._duplicates.end(trial)])
 
-    def _release_twins(self, number: int) -> None:
-        """Nothing came of a trial: those that waited for it are handed out after all."""
-        for twin in self._duplicates.end(number):
-            self._storage.restart_trial(twin)
+    def _end(self, trial: RunningTrial, state: TrialState, outcome: Outcome, reason: str) -> None:
+        self._tell(trial.number, state=state)
+        self._row(trial.number).update(outcome=outcome.value, reason=reason)
+        self._log_end(trial, outcome, reason)
+        self._restart(self._duplicates.end(trial))
+
+    def _restart(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self._storage.restart_trial(number)
 
     def _tell(
         self, number: int, values: list[float] | None = None, state: TrialState | None = None
     ) -> None:
         # What study.tell calls, before it copies the whole trial deeply for its caller.
         _tell_with_warning(self._study, number, values, state, suppress_warning=True)
+        self.best.add(self._storage.get_trial(number))
 
-    def put_back(self, number: int) -> None:
-        """A trial handed out comes back untrained: it waits again, under its own number."""
-        self.curves.forget(number)
-        self._rows.rows.forget_curves(number)
-        self._storage.restart_trial(number)
-        self._release_twins(number)
+    def _row(self, number: int) -> Row:
+        return self._writer.rows.trials.setdefault(number, {})
+
+    def _log_end(
+        self, trial: RunningTrial, outcome: Outcome, detail: str, val_mse: float | None = None
+    ) -> None:
+        self.events.log(
+            "trial ended",
+            f"trial {trial.number}: {outcome}, {detail}",
+            trial=trial.number,
+            attempt=trial.spec.attempt,
+            worker=trial.worker,
+            outcome=outcome,
+            val_mse=val_mse,
+        )
+
+    # --- marks ------------------------------------------------------------------------------
 
     def leave_out(self, invalid: frozenset[int]) -> None:
-        """These trials, and no others, are marked invalid: samplers, pruning and best skip them."""
-        self._invalid = invalid
+        """Leave these trials, and no others, out of sampling, pruning and the best results."""
         self._storage.hide(invalid)
         self.curves.leave_out(invalid)
-        self.best_number = self.best_value = None
-        self._lowest_error, self._lowest_of_width = math.inf, {}
-        for trial in self._trials():
-            self._consider_best(trial)
+        trials = self._storage.own_trials()
+        self.best.recount(trials, invalid)
         if self._reuses:
-            self._duplicates.count_anew(self._trials(), invalid)
-        if (n := self._file.budget.plateau_trials) is not None:
-            values = map(self._value_to_compare, self._in_order())
-            self.improvement = Improvement(n, values)
-
-    def _in_order(self) -> list[FrozenTrial]:
-        """Finished trials in the order in which they finished."""
-        finished = [trial for trial in self._trials() if trial.state.is_finished()]
-        return sorted(finished, key=lambda t: (t.datetime_complete or datetime.min, t.number))
-
-    def _value_to_compare(self, trial: FrozenTrial) -> float | None:
-        if trial.state != TrialState.COMPLETE or trial.number in self._invalid:
-            return None
-        return trial.values[0] if math.isfinite(trial.values[0]) else None
-
-    @property
-    def invalid(self) -> frozenset[int]:
-        return self._invalid
-
-    def event(
-        self, kind: str, message: str, *, number: int | None = None, worker: str | None = None
-    ) -> None:
-        """Note something that a user may want to know later."""
-        attempt = None if number is None else self._attempts.get(number)
-        tell(kind, message, study=self.name, trial=number, attempt=attempt, worker=worker)
-        self._rows.rows.events.append(
-            {"kind": kind, "message": message, "number": number, "worker": worker}
-        )
-
-    def tell_of_end(self, spec: TrialSpec, worker: str) -> None:
-        """Log how a trial ended that has just been heard of."""
-        row = self._rows.rows.trials.get(spec.number, {})
-        outcome, reason = row.get("outcome"), row.get("reason")
-        value = row.get("val_mse")
-        detail = reason or (None if value is None else f"val_mse {value:.6g}")
-        tell(
-            "trial ended",
-            f"trial {spec.number}: {outcome}" + (f", {detail}" if detail else ""),
-            study=self.name,
-            trial=spec.number,
-            attempt=spec.attempt,
-            worker=worker,
-            outcome=outcome,
-            val_mse=value,
-        )
-
-    def counts(self) -> Counter[TrialState]:
-        """How many trials are in each state."""
-        return self._storage.n_by_state
-
-    def _trials(self) -> list[FrozenTrial]:
-        return self._storage.own_trials()
-
-    def _consider_best(self, trial: FrozenTrial) -> None:
-        if trial.state != TrialState.COMPLETE or trial.number in self._invalid:
-            return
-        self._consider_lowest(trial)
-        value = trial.values[0]
-        if math.isfinite(value) and (self.best_value is None or value < self.best_value):
-            self.best_number, self.best_value = trial.number, value
-
-    def _consider_lowest(self, trial: FrozenTrial) -> None:
-        """By validation error, whatever the study's objectives."""
-        if (error := self.curves.last(trial.number)) is None:
-            return
-        width = width_class(self._width_of(trial.params))
-        self._lowest_error = min(self._lowest_error, error)
-        self._lowest_of_width[width] = min(self._lowest_of_width.get(width, math.inf), error)
-
-    def _keep_weights(self, number: int, weights: bytes) -> str:
-        # Before tell: Optuna attaches nothing to a finished trial. What its upload_artifact does,
-        # but for the order: a file that finds no room leaves no attribute that names it.
-        try:
-            artifact_id = write_artifact(self._artifacts, weights)
-        except OSError as error:
-            where = error.filename or self._artifacts
-            raise NoRoomError(
-                f"{where}: {error.strerror}, when trial {number}'s weights were to be kept. Free "
-                "some room, or name another folder in SWEEP_ARTIFACTS; then "
-                f"`sweep resume {quote(self._opened.name)}` goes on."
-            ) from error
-        about = ArtifactMeta(
-            artifact_id=artifact_id,
-            filename=f"trial-{number}.safetensors",
-            mimetype="application/octet-stream",
-            encoding=None,
-        )
-        self._storage.set_trial_system_attr(
-            number, ATTRIBUTE + artifact_id, json.dumps(asdict(about))
-        )
-        return artifact_id
-
-
-def _result_row(result: TestMetrics) -> dict[str, Any]:
-    diagnostics = result.diagnostics
-    row = {
-        **vars(result),
-        "per_class_mse": list(result.per_class_mse),
-        "diagnostics": dict(vars(diagnostics)) if diagnostics else None,
-    }
-    del row["n_parameters"]
-    return row
-
-
-def _means(results: Sequence[TestMetrics], val_mse: Sequence[float]) -> dict[str, Any]:
-    several = len(results) > 1
-    test_mse = [r.test_mse for r in results]
-    test_bce = [r.test_bce for r in results if r.test_bce is not None]
-    return {
-        "val_mse": fmean(val_mse),
-        "val_mse_std": stdev(val_mse) if several else None,
-        "test_mse": fmean(test_mse),
-        "test_mse_std": stdev(test_mse) if several else None,
-        "test_bce": fmean(test_bce) if test_bce else None,
-        "psnr": fmean(r.psnr for r in results),
-        "exact_pixels": fmean(r.exact_pixels for r in results),
-        "per_class_mse": [fmean(c) for c in zip(*(r.per_class_mse for r in results), strict=True)],
-        "n_parameters": results[0].n_parameters,
-    }
+            self._duplicates.recount(trials, invalid)

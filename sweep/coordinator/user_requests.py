@@ -71,8 +71,8 @@ class CommandHandler:
         for problem in marks.problems:
             if problem not in self._unreadable_marks:
                 self._unreadable_marks.add(problem)
-                self._study_state.event("mark refused", f"it cannot be read ({problem})")
-        if marks.numbers != self._study_state.invalid:
+                self._study_state.events.add("mark refused", f"it cannot be read ({problem})")
+        if marks.numbers != self._study_state.best.invalid:
             self._study_state.leave_out(marks.numbers)
 
     def _outcome(self, command: Command) -> str:
@@ -97,9 +97,9 @@ class CommandHandler:
                 self.stopped_again = self._end.has_begun
                 self._end.begin("stopped", "as asked, by sweep stop")
             case CommandKind.EXTEND:
-                self._study_state.extend(int(command.payload["n_trials"]))
+                self._study_state.source.extend(int(command.payload["n_trials"]))
             case CommandKind.ENQUEUE:
-                number = self._study_state.enqueue(command.payload["configuration"])
+                number = self._study_state.source.enqueue(command.payload["configuration"])
                 return f"applied: trial {number}"
             case other:
                 return f"refused: this version of sweep knows no command {other!r}"

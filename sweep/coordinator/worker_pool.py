@@ -170,9 +170,9 @@ class Worker:
             **(vars(self.vitals) if self.vitals else {}),
         }
 
-    def hand(self, spec: TrialSpec) -> None:
+    def hand(self, trial: RunningTrial) -> None:
         """Take a trial, to be sent when its row is written."""
-        trial = self.trials[spec.number] = RunningTrial(spec=spec)
+        self.trials[trial.number] = trial
         self.unsent.append(trial)
         self._places.enter(trial)
 

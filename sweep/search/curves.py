@@ -43,8 +43,6 @@ class Curves:
 
     def __init__(self) -> None:
         self._steps: dict[int, _Step] = defaultdict(_Step)
-        self._last: dict[int, float] = {}
-        self._best: dict[int, float] = {}
         self._left_out: NDArray[np.int64] = np.array([], np.int64)
 
     @classmethod
@@ -52,34 +50,27 @@ class Curves:
         """Trial number -> step -> value."""
         made = cls()
         for number, curve in curves.items():
+            lowest = math.inf
             for step in sorted(curve):
-                made.report(number, step, curve[step])
+                lowest = min(lowest, _finite(curve[step]))
+                made.report(number, step, curve[step], lowest)
         return made
 
-    def report(self, number: int, step: int, value: float) -> None:
-        """A trial reached a step; it reports its steps in their order."""
-        finite = math.inf if math.isnan(value) else value
-        best = self._best[number] = min(finite, self._best.get(number, math.inf))
-        self._last[number] = value
+    def report(self, number: int, step: int, value: float, best: float) -> None:
+        """Add a trial's value at a step, and its lowest value up to there."""
         at = self._steps[step]
         at.numbers.append(number)
-        at.values.append(finite)
+        at.values.append(_finite(value))
         at.best.append(best)
 
     def forget(self, number: int) -> None:
-        """A trial begins anew."""
-        if self._last.pop(number, None) is not None:
-            del self._best[number]
-            for step in self._steps.values():
-                step.forget(number)
+        """Remove a trial's curve, before it starts again."""
+        for step in self._steps.values():
+            step.forget(number)
 
     def leave_out(self, numbers: frozenset[int]) -> None:
         """These trials, and no others, are not compared with."""
         self._left_out = np.array(sorted(numbers), np.int64)
-
-    def last(self, number: int) -> float | None:
-        """What a trial reported last."""
-        return self._last.get(number)
 
     def at(self, step: int) -> Standing:
         """How the trials stand at a step, those left out apart."""
@@ -91,3 +82,7 @@ class Curves:
             kept = ~np.isin(numbers, self._left_out)
             numbers, values, best = numbers[kept], values[kept], best[kept]
         return Standing(step, numbers, values, best)
+
+
+def _finite(value: float) -> float:
+    return math.inf if math.isnan(value) else value

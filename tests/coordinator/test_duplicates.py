@@ -7,9 +7,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweep.coordinator import study_state
+from sweep.coordinator import duplicates
 from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Twin
 from sweep.coordinator.requests import request_trial
+from sweep.coordinator.running_trial import RunningTrial, searched_configuration
 from sweep.enums import CommandKind
 from sweep.messages import TrialSpec
 from sweep.search.grid import index_of
@@ -26,6 +27,7 @@ from tests.coordinator.test_run import (
     trials,
 )
 from tests.fake_workers import FakeLauncher, FakeWorker, slowly
+from tests.trainer_factories import make_spec
 
 #: Two configurations, and a sampler that draws them again and again: nobody counts the values of a
 #: range of real numbers. Between these two there is none.
@@ -63,31 +65,43 @@ def finished(number: int, **params: Any) -> optuna.trial.FrozenTrial:
 # --- in memory ------------------------------------------------------------------------------
 
 
+def counted(*trials: optuna.trial.FrozenTrial, invalid: frozenset[int] = frozenset()) -> Duplicates:
+    found = Duplicates()
+    found.recount(trials, invalid)
+    return found
+
+
+def running(number: int, **params: Any) -> RunningTrial:
+    return RunningTrial(spec=make_spec(number=number), configuration=searched_configuration(params))
+
+
 def test_equal_settings_are_a_twin_whatever_their_order() -> None:
-    known = Duplicates([finished(3, width=8, loss="bce")])
-    assert known.begin(5, {"loss": "bce", "width": 8}) == Twin(3, finished=True)
-    assert known.begin(6, {"loss": "mse", "width": 8}) is None
+    known = counted(finished(3, width=8, loss="bce"))
+    same, other = {"loss": "bce", "width": 8}, {"loss": "mse", "width": 8}
+    assert known.find_twin(5, searched_configuration(same)) == Twin(3, finished=True)
+    assert known.find_twin(6, searched_configuration(other)) is None
 
 
 def test_the_seed_is_a_setting_like_any_other() -> None:
-    known = Duplicates([finished(3, width=8, seed=1)])
-    assert known.begin(5, {"width": 8, "seed": 2}) is None
+    known = counted(finished(3, width=8, seed=1))
+    assert known.find_twin(5, searched_configuration({"width": 8, "seed": 2})) is None
 
 
 def test_an_invalid_trial_lends_nothing_and_a_borrower_does_not_lend_on() -> None:
     borrowed = finished(4, width=8)
     borrowed.set_user_attr(REUSED_FROM, 3)
-    known = Duplicates([finished(3, width=8), borrowed], frozenset({3}))
-    assert known.begin(5, {"width": 8}) is None
+    known = counted(finished(3, width=8), borrowed, invalid=frozenset({3}))
+    assert known.find_twin(5, searched_configuration({"width": 8})) is None
 
 
 def test_who_waits_for_a_trial_in_training_is_given_back_at_its_end() -> None:
-    known = Duplicates()
-    assert known.begin(0, {"width": 8}) is None
-    assert known.begin(1, {"width": 8}) == Twin(0, finished=False)
-    assert known.end(0) == [1]
-    assert known.end(0) == []
-    assert known.begin(1, {"width": 8}) is None
+    known, trial = Duplicates(), running(0, width=8)
+    assert known.find_twin(0, trial.configuration) is None
+    known.begin(trial)
+    assert known.find_twin(1, trial.configuration) == Twin(0, finished=False)
+    assert known.end(trial) == [1]
+    assert known.end(trial) == []
+    assert known.find_twin(1, trial.configuration) is None
 
 
 # --- in a study -----------------------------------------------------------------------------
@@ -158,7 +172,7 @@ def test_where_a_configuration_is_in_its_space_is_looked_up_once(engine, monkeyp
         looked_up[tuple(params.items())] += 1
         return index_of(nodes, params)
 
-    monkeypatch.setattr(study_state, "index_of", counting)
+    monkeypatch.setattr(duplicates, "index_of", counting)
     run(engine, FakeLauncher(slowly), study_file(COUNTED, "budget.trials=200"), options=THREE)
     assert set(looked_up.values()) == {1} and len(looked_up) == 2
 

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from sweep.config import TrialConfig, width_class
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import plan
+from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.worker_pool import Worker
 from sweep.coordinator.workload import expected
 from sweep.enums import Trainer
@@ -30,7 +31,7 @@ def worker(room: Room, *specs: TrialSpec) -> Worker:
     handle: FakeWorker = None  # type: ignore[assignment]
     made = Worker(name="w0", device="0", handle=handle, room=room)
     for spec in specs:
-        made.hand(spec)
+        made.hand(RunningTrial(spec=spec))
     return made
 
 
@@ -77,7 +78,7 @@ def test_a_sampler_is_told_how_many_trials_train_together(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[int] = []
-    monkeypatch.setattr("sweep.coordinator.study_state.share_fits", lambda _, n: told.append(n))
+    monkeypatch.setattr("sweep.coordinator.trial_source.share_fits", lambda _, n: told.append(n))
     run(engine, FakeLauncher(room=ROOM), study_file(STUDY, "study.repeat=2"))
     assert told == [4]
 

@@ -15,16 +15,15 @@ def test_nobody_stands_at_a_step_that_nobody_reached() -> None:
     assert Curves.of({3: {1: 0.5}}).at(9).numbers.tolist() == []
 
 
-def test_what_is_not_a_number_is_worst_and_is_still_the_last_report() -> None:
-    curves = Curves.of({0: {1: 0.5, 2: math.nan}})
-    assert curves.at(2).values.tolist() == [math.inf]
-    assert math.isnan(curves.last(0) or 0.0)
+def test_what_is_not_a_number_is_worst_and_leaves_the_best_as_it_is() -> None:
+    standing = Curves.of({0: {1: 0.5, 2: math.nan}}).at(2)
+    assert (standing.values.tolist(), standing.best.tolist()) == ([math.inf], [0.5])
 
 
 def test_a_trial_that_begins_anew_is_forgotten_at_every_step() -> None:
     curves = Curves.of({0: {1: 0.1, 2: 0.2}, 1: {1: 0.3, 2: 0.4}})
     curves.forget(0)
-    curves.report(0, 1, 0.9)
+    curves.report(0, 1, 0.9, 0.9)
     assert dict(zip(curves.at(1).numbers.tolist(), curves.at(1).best.tolist(), strict=True)) == {
         0: 0.9,
         1: 0.3,

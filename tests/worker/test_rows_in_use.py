@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 
 from sweep.config import TrialConfig
+from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.worker_pool import Worker
 from sweep.launch.launcher import WorkerHandle
 from sweep.messages import (
@@ -76,7 +77,7 @@ class Study:
         specs = []
         while self.waiting and self.worker.wants_more:
             specs.append(self.waiting.popleft())
-            self.worker.hand(specs[-1])
+            self.worker.hand(RunningTrial(spec=specs[-1]))
         if specs:
             self.inbox.put(Train(specs=tuple(specs)))
 

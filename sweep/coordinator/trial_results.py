@@ -1,0 +1,99 @@
+"""What is kept of a trial that trained to its end: rows of its metrics, and its weights."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from shlex import quote
+from statistics import fmean, stdev
+from typing import Any
+
+from optuna.artifacts import ArtifactMeta
+
+from sweep.coordinator.running_trial import RunningTrial
+from sweep.errors import NoRoomError
+from sweep.messages import TestMetrics, TrialDone, TrialLookedInto
+from sweep.store.artifacts import ATTRIBUTE, write_artifact
+from sweep.store.recording import RecordingStorage
+from sweep.store.writer import Row, Rows
+
+
+def add_results(rows: Rows, trial: RunningTrial, done: TrialDone) -> None:
+    """Add the rows of the trial's metrics, one a seed, and of its pictures."""
+    seeds = zip(trial.spec.seeds, trial.metrics, done.results, strict=True)
+    for seed_index, (seed, last, result) in enumerate(seeds):
+        rows.results[trial.number, seed_index] = {
+            "seed": seed,
+            "val_mse": last.val_mse,
+            **_result_row(result),
+        }
+    if done.reconstructions_png is not None:
+        rows.reconstructions[trial.number] = {
+            "reconstructions_png": done.reconstructions_png,
+            "errors_png": done.errors_png,
+        }
+    add_analysis(rows, done)
+
+
+def add_analysis(rows: Rows, found: TrialDone | TrialLookedInto) -> None:
+    """Add the rows of the decomposition and the probe of a trial's network, if it has them."""
+    if found.decomposition is not None:
+        rows.decompositions[found.number] = {"decomposition": asdict(found.decomposition)}
+    if found.probe is not None:
+        rows.probes[found.number] = {"probe": asdict(found.probe)}
+
+
+def mean_results(results: Sequence[TestMetrics], val_mse: Sequence[float]) -> Row:
+    """Columns of the trial's row: means over the seeds, and standard deviations of two errors."""
+    several = len(results) > 1
+    test_mse = [r.test_mse for r in results]
+    test_bce = [r.test_bce for r in results if r.test_bce is not None]
+    return {
+        "val_mse": fmean(val_mse),
+        "val_mse_std": stdev(val_mse) if several else None,
+        "test_mse": fmean(test_mse),
+        "test_mse_std": stdev(test_mse) if several else None,
+        "test_bce": fmean(test_bce) if test_bce else None,
+        "psnr": fmean(r.psnr for r in results),
+        "exact_pixels": fmean(r.exact_pixels for r in results),
+        "per_class_mse": [fmean(c) for c in zip(*(r.per_class_mse for r in results), strict=True)],
+        "n_parameters": results[0].n_parameters,
+    }
+
+
+def keep_weights(
+    storage: RecordingStorage, folder: Path, study: str, number: int, weights: bytes
+) -> str:
+    """Write a running trial's weights as an artifact of Optuna's; return its id.
+
+    Raises NoRoomError where the file cannot be written.
+    """
+    # Before tell: Optuna attaches nothing to a finished trial. What its upload_artifact does, but
+    # for the order: a file that finds no room leaves no attribute that names it.
+    try:
+        artifact_id = write_artifact(folder, weights)
+    except OSError as error:
+        raise NoRoomError(
+            f"{error.filename or folder}: {error.strerror}, when trial {number}'s weights were to "
+            "be kept. Free some room, or name another folder in SWEEP_ARTIFACTS; then "
+            f"`sweep resume {quote(study)}` goes on."
+        ) from error
+    about = ArtifactMeta(
+        artifact_id=artifact_id,
+        filename=f"trial-{number}.safetensors",
+        mimetype="application/octet-stream",
+        encoding=None,
+    )
+    storage.set_trial_system_attr(number, ATTRIBUTE + artifact_id, json.dumps(asdict(about)))
+    return artifact_id
+
+
+def _result_row(result: TestMetrics) -> dict[str, Any]:
+    diagnostics = result.diagnostics
+    row = {
+        **vars(result),
+        "per_class_mse": list(result.per_class_mse),
+        "diagnostics": dict(vars(diagnostics)) if diagnostics else None,
+    }
+    del row["n_parameters"]
+    return row

@@ -1,0 +1,88 @@
+"""Trials to hand out: first those that wait, then new ones from the sampler."""
+
+from typing import Any, NamedTuple
+
+import optuna
+
+from sweep.config import TrialConfig
+from sweep.errors import UsageError
+from sweep.search.configurations import enqueue_params, suggest_config
+from sweep.search.samplers import share_fits
+from sweep.store.study import OpenStudy
+from sweep.studyfile import StudyFile
+
+
+class Proposal(NamedTuple):
+    """The trial that is handed out next, unless it has a twin."""
+
+    number: int
+    config: TrialConfig
+    #: Its seed, where the space has one.
+    seed: int | None
+
+
+class TrialSource:
+    """Enqueues and proposes the trials of a study, up to its budget."""
+
+    def __init__(self, study: optuna.Study, opened: OpenStudy, study_file: StudyFile) -> None:
+        self._study = study
+        self._file = study_file
+        self._storage = opened.storage
+        self._writer = opened.writer
+        self._largest_population = 1
+        #: Number of trials that the study is to reach.
+        self.n_trials = opened.n_trials
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another trial may be handed out."""
+        return self._storage.n_trials < self.n_trials or self.n_waiting > 0
+
+    @property
+    def n_waiting(self) -> int:
+        """Number of trials that wait to be handed out, for the first time or again."""
+        return len(self._storage.waiting)
+
+    def enqueue_first_configurations(self) -> None:
+        """Enqueue the study file's own configurations, in a study without trials."""
+        if self._storage.n_trials:
+            return
+        self._set_budget(max(self.n_trials, len(self._file.enqueue)))
+        for configuration in self._file.enqueue:
+            self.enqueue(configuration)
+
+    def enqueue(self, configuration: dict[str, Any]) -> int:
+        """Enqueue one configuration, and extend a budget that is used up. Returns its number."""
+        self._study.enqueue_trial(enqueue_params(self._file, configuration))
+        number = self._storage.n_trials - 1
+        if number >= self.n_trials:
+            self._set_budget(number + 1)
+        self._writer.rows.trials[number] = {"attempt": 0}
+        return number
+
+    def extend(self, n_trials: int) -> None:
+        """Set the number of trials of the study. Raises UsageError below what it has."""
+        if n_trials < (n_there := self._storage.n_trials):
+            raise UsageError(
+                f"{n_trials} trials: study {self._study.study_name!r} has {n_there} already. "
+                f"Give {n_there} or more."
+            )
+        self._set_budget(n_trials)
+
+    def _set_budget(self, n_trials: int) -> None:
+        self.n_trials = n_trials
+        self._writer.rows.study["n_trials"] = n_trials
+
+    def share_fits(self, n_trials: int) -> None:
+        """Let the sampler fit once for several of ``n_trials`` that train on a device together.
+
+        The largest of several devices counts.
+        """
+        self._largest_population = max(self._largest_population, n_trials)
+        share_fits(self._study.sampler, self._largest_population)
+
+    def propose(self) -> Proposal:
+        """Take the trial that has waited longest, or a new one from the sampler."""
+        trial = self._study.ask()
+        config, seed = suggest_config(trial, self._file)
+        return Proposal(trial.number, config, seed)
