@@ -11,7 +11,7 @@ from sweep.datasets import Images
 from sweep.messages import Probe
 from sweep.trainer import DeviceData, load_model
 from sweep.trainer.model import Autoencoder
-from sweep.trainer.probe import NEIGHBOURS, PENALTIES, Features, Prober
+from sweep.trainer.probe import NEIGHBOURS, PENALTIES, Features, Prober, _ridge_weights
 from tests.factories import make_images
 from tests.trainer_factories import CPU, SHORT, make_data, train
 
@@ -120,3 +120,12 @@ def test_the_best_of_a_width_is_probed_and_whoever_is_asked_for() -> None:
     assert train(keep_pictures_below=0.0).result().probe is None
     assert train(keep_pictures_below=1.0).result().probe is not None
     assert train(keep_pictures_below=0.0, probe=True).result().probe is not None
+
+
+def test_a_penalty_below_the_rounding_of_the_covariance_is_left_out() -> None:
+    penalties = torch.tensor(PENALTIES, dtype=torch.float64)
+    covariance = torch.diag(torch.tensor([1.0, 1.0, -2e-3], dtype=torch.float64))
+    weights = _ridge_weights(covariance, torch.ones(3, 1, dtype=torch.float64))
+    used = penalties[penalties * covariance.diagonal().mean() > 2e-3]
+    assert len(weights) == len(used) == 3
+    torch.testing.assert_close(weights[:, 0, 0], 1 / (1 + used * covariance.diagonal().mean()))
