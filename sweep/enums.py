@@ -140,6 +140,64 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed out"
 
 
+class StudyPhase(StrEnum):
+    """What a study's coordinator is doing, or how it ended."""
+
+    NEW = "new"
+    RUNNING = "running"
+    PAUSED = "paused"
+    #: A budget is used up; trials in training go on to their end. Shown, not stored.
+    ENDING = "ending"
+    #: Nothing trains, and networks are still analysed. Shown, not stored.
+    LOOKING = "looking"
+    FINISHED = "finished"
+    #: By `sweep stop`.
+    STOPPED = "stopped"
+    #: By a signal, or because its coordinator died.
+    INTERRUPTED = "interrupted"
+    OUT_OF_TIME = "out of time"
+    #: Too many trials failed, or the coordinator ended with an error.
+    FAILED = "failed"
+
+
+#: Phases of a study that a coordinator runs; without a living one it was interrupted.
+ACTIVE_PHASES = (StudyPhase.NEW, StudyPhase.RUNNING, StudyPhase.PAUSED)
+
+
+class WorkerState(StrEnum):
+    """What a worker is doing."""
+
+    STARTING = "starting"
+    READY = "ready"
+    TRAINING = "training"
+    #: Nothing trains, and networks are still analysed.
+    LOOKING = "looking"
+    GONE = "gone"
+
+
+class EventKind(StrEnum):
+    """What happens in a study and is stored, so that users see it later, or logged."""
+
+    ENDED = "ended"
+    COORDINATOR_GONE = "coordinator gone"
+    WORKER_GONE = "worker gone"
+    DEVICE_LEFT_OUT = "device left out"
+    #: A worker trains with the reference trainer although the fused trainer was preferred.
+    FALLBACK = "reference trainer instead"
+    POPULATION_HALVED = "population halved"
+    TRIAL_FAILED = "trial failed"
+    LATE_RESULT_REFUSED = "late result refused"
+    MARK_REFUSED = "mark refused"
+    LOOKING = "looking into networks"
+    NOT_LOOKED_INTO = "network not looked into"
+    NONE_LOOKED_INTO = "networks not looked into"
+    #: By `sweep doctor`.
+    REPAIRED = "repaired"
+    #: Logged, not stored.
+    TRIAL_HANDED_OUT = "trial handed out"
+    TRIAL_ENDED = "trial ended"
+
+
 class CommandKind(StrEnum):
     """What a user may ask of a running coordinator, through the database."""
 

@@ -180,7 +180,7 @@ def summary_columns(studies: Sequence[StudySummary]) -> dict[str, list[Any]]:
     """Return studies as one list per column, named as in ``sweep list --json``."""
     return {
         "study_name": [study.name for study in studies],
-        "phase": [study.phase for study in studies],
+        "phase": [study.phase.value for study in studies],
         "running": [study.running for study in studies],
         "dataset": [study.dataset for study in studies],
         "n_trials": [study.n_trials for study in studies],

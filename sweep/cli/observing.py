@@ -11,6 +11,7 @@ import typer
 from sweep.cli import logs
 from sweep.cli.options import INTERRUPTED
 from sweep.cli.output import say
+from sweep.enums import StudyPhase
 from sweep.errors import DataError, UsageError
 from sweep.files import read_secret
 
@@ -35,18 +36,18 @@ def observing(study: str, webhook: str | None) -> Iterator[tuple["Observer", "To
         yield observe, telling
 
 
-def train_child(child: str, run: Callable[["Observer"], str], again: str) -> bool:
+def train_child(child: str, run: Callable[["Observer"], StudyPhase], again: str) -> bool:
     """Train a study for another one, and say how to go on where it is cut short: by ``again``.
 
     Whether it came to its end. Raises typer.Exit after an interrupt.
     """
     with observing(child, None) as (observe, told):
         phase = told.phase = run(observe)
-    if phase != "finished":
+    if phase != StudyPhase.FINISHED:
         say(f"study '{child}': {phase}; what was done is kept. Go on: {again}")
-    if phase == "interrupted":
+    if phase == StudyPhase.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)
-    return phase == "finished"
+    return phase == StudyPhase.FINISHED
 
 
 def _shown() -> AbstractContextManager["Observer"]:

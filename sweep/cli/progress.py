@@ -12,6 +12,7 @@ from sweep.cli import words
 from sweep.cli.output import say
 from sweep.cli.study_view import StudyView, device, outcome, pace, render
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
+from sweep.enums import StudyPhase
 
 #: Between plain lines, unless there is a better best.
 PLAIN_SECONDS = 5.0
@@ -116,17 +117,21 @@ def _training(state: Progress) -> str:
 
 
 def _notice_of_phase(state: Progress) -> str | None:
-    if state.phase == "ending":
+    if state.phase == StudyPhase.ENDING:
         others = "; those in training go on to their end" if state.n_running else ""
         return f"no more trials begin{others}: {state.because}"
     return _NOTICES.get(state.phase)
 
 
 _NOTICES = {
-    "paused": "paused: trials in training go on to their end; `sweep resume` hands out more",
-    "stopped": "stopping: trials in training leave at the end of their epoch",
-    "interrupted": "interrupted: finishing the epoch; Ctrl-C again stops now, losing nothing done",
-    "looking": "training is over: the best networks are looked into; Ctrl-C twice does not wait",
-    "out of time": "out of time: trials in training leave at the end of their epoch",
-    "failed": "too many trials failed: ending",
+    StudyPhase.PAUSED: "paused: running trials finish; `sweep resume` starts more",
+    StudyPhase.STOPPED: "stopping: running trials stop at the end of their epoch",
+    StudyPhase.INTERRUPTED: (
+        "interrupted: finishing the epoch; Ctrl-C again stops now, losing nothing done"
+    ),
+    StudyPhase.LOOKING: (
+        "training is over: the best networks are looked into; Ctrl-C twice does not wait"
+    ),
+    StudyPhase.OUT_OF_TIME: "out of time: running trials stop at the end of their epoch",
+    StudyPhase.FAILED: "too many trials failed: ending",
 }

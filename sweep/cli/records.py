@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sweep.enums import StudyPhase
+
 if TYPE_CHECKING:
     from sweep.store.records import StudySummary, TrialRow
 
@@ -74,7 +76,7 @@ def study_json(study: "StudySummary") -> dict[str, Any]:
 
 
 def study_state(study: "StudySummary") -> str:
-    """The phase in words; one that nobody lives to change is said to be so."""
-    if study.phase in ("running", "paused") and not study.running:
+    """The study's phase, and whether it has lost its coordinator."""
+    if study.phase in (StudyPhase.RUNNING, StudyPhase.PAUSED) and not study.running:
         return f"{study.phase}, but its coordinator is gone"
     return study.phase

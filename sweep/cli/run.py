@@ -13,7 +13,7 @@ from sweep.cli.observing import observing
 from sweep.cli.options import INTERRUPTED, Storage, StudyName
 from sweep.cli.output import say
 from sweep.cli.run_options import takes_run_options
-from sweep.enums import CommandKind
+from sweep.enums import CommandKind, StudyPhase
 from sweep.errors import StudyHeldError, UsageError
 
 if TYPE_CHECKING:
@@ -172,14 +172,14 @@ def is_paused(engine: "Engine", study: "StudySummary") -> bool:
     """Whether it is paused, or will be when the commands that wait are applied."""
     from sweep.store import read
 
-    paused = study.phase == "paused"
+    paused = study.phase == StudyPhase.PAUSED
     for waiting in read.commands(engine, study.name, pending_only=True):
         if waiting.kind in (CommandKind.PAUSE, CommandKind.CONTINUE):
             paused = waiting.kind == CommandKind.PAUSE
     return paused
 
 
-def _finish(engine: "Engine", name: str, phase: str, storage: str | None) -> None:
+def _finish(engine: "Engine", name: str, phase: StudyPhase, storage: str | None) -> None:
     """How it ended, the best configurations, and what to do next."""
     from sweep.store import read
 
@@ -188,21 +188,21 @@ def _finish(engine: "Engine", name: str, phase: str, storage: str | None) -> Non
     say(f"study '{name}': {_ENDINGS.get(phase, phase)}{because}. {_counts(study)}")
     if rows := read.best(engine, name, _N_BEST):
         show_best(rows, study.objectives)
-    if phase != "finished":
+    if phase != StudyPhase.FINISHED:
         say(f"Go on:  {words.command(f'sweep resume {quote(name)}', storage)}")
     say(f"Report: {words.command(f'sweep report {quote(name)}', storage)}")
-    if phase == "interrupted":
+    if phase == StudyPhase.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)
 
 
 _N_BEST = 5
 _ENDINGS = {
-    "interrupted": "interrupted; what was done is kept",
-    "stopped": "stopped, as asked; what was done is kept",
-    "out of time": "out of time; what was done is kept",
+    StudyPhase.INTERRUPTED: "interrupted; what was done is kept",
+    StudyPhase.STOPPED: "stopped, as asked; what was done is kept",
+    StudyPhase.OUT_OF_TIME: "out of time; what was done is kept",
 }
 #: Phases that a budget brings about.
-_SAID_WHY = ("finished", "out of time")
+_SAID_WHY = (StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)
 
 
 def _counts(study: "StudySummary") -> str:

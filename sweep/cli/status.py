@@ -10,6 +10,7 @@ from sweep.cli import budgets, study_view, words
 from sweep.cli.options import Json, Storage, StudyName
 from sweep.cli.output import clear, section, show_json, show_pairs, show_titled_table
 from sweep.cli.records import study_json
+from sweep.enums import WorkerState
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _show_status(handle: "StudyHandle") -> bool:
     workers = [
         study_view.stored_worker(worker, since_first=True)
         for worker in everyone
-        if study.running or worker.state != "gone"
+        if study.running or worker.state != WorkerState.GONE
     ]
     events = handle.events(newest=_N_EVENTS)
     view = study_view.stored_view(study, workers, events)
@@ -119,7 +120,7 @@ def _fallbacks(study: "StudySummary", workers: "Sequence[WorkerRow]") -> str:
     """Short reasons why GPUs do not use the fused trainer; events have them in full."""
     reasons: dict[str, list[str]] = {}
     for worker in workers:
-        if worker.fallback_reason and (worker.state != "gone" or not study.running):
+        if worker.fallback_reason and (worker.state != WorkerState.GONE or not study.running):
             reasons.setdefault(worker.fallback_reason, []).append(worker.name)
     return "; ".join(
         f"{', '.join(dict.fromkeys(names))} without the fused trainer: {reason.splitlines()[0]}"

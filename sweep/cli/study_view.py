@@ -16,6 +16,7 @@ from rich.text import Text
 from sweep.cli import words
 from sweep.cli.output import make_table
 from sweep.cli.records import study_state
+from sweep.enums import WorkerState
 
 if TYPE_CHECKING:
     from sweep.store.records import EventRow, StudySummary, WorkerRow
@@ -105,7 +106,7 @@ def stored_worker(worker: "WorkerRow", *, since_first: bool) -> dict[str, str]:
     else:
         busy, utilisation = worker.busy, worker.utilisation
         memory = words.percent(used / total if used is not None and total else None)
-    is_gone = worker.state == "gone"  # another worker has its device by now
+    is_gone = worker.state == WorkerState.GONE  # another worker has its device by now
     return {
         "worker": worker.name,
         "state": worker.state,

@@ -12,6 +12,7 @@ from rich.text import Text
 from sweep.cli import words
 from sweep.cli.options import Storage
 from sweep.cli.study_view import StudyView, render, stored_view, stored_worker
+from sweep.enums import WorkerState
 from sweep.errors import NotFoundError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -73,6 +74,6 @@ def _view(engine: "Engine", study: "StudySummary") -> StudyView:
     workers = read.workers(engine, study.name) if study.running else []
     return stored_view(
         study,
-        [stored_worker(of, since_first=False) for of in workers if of.state != "gone"],
+        [stored_worker(of, since_first=False) for of in workers if of.state != WorkerState.GONE],
         read.events(engine, study.name, newest=_N_EVENTS),
     )

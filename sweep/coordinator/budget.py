@@ -25,12 +25,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from sweep.enums import StudyPhase
 from sweep.studyfile.sections import BudgetSection
 
 _SECONDS_AN_HOUR = 3600.0
-
-#: The phases of a study that has used up its budget.
-FINISHED, OUT_OF_TIME, FAILED = "finished", "out of time", "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +48,17 @@ class BudgetUsage:
     improvement: float | None = None
 
 
-class Verdict(NamedTuple):
+class BudgetVerdict(NamedTuple):
     """A budget is used up."""
 
     #: The phase that the study ends in.
-    phase: str
+    phase: StudyPhase
     reason: str
     #: Whether trials in training go on to their end.
     lets_finish: bool
 
 
-def verdict(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
+def verdict(budget: BudgetSection, spent: BudgetUsage) -> BudgetVerdict | None:
     """Whether a budget other than the trials is used up; the first, where several are."""
     for judge in (_failures, _target, _plateau, _space, _time, _gpu_hours):
         if (found := judge(budget, spent)) is not None:
@@ -68,54 +66,62 @@ def verdict(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
     return None
 
 
-def _failures(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
+def _failures(budget: BudgetSection, spent: BudgetUsage) -> BudgetVerdict | None:
     if spent.n_failed <= budget.max_failures:
         return None
-    return Verdict(
-        FAILED, f"more than {budget.max_failures:,} trials failed (budget.max_failures)", False
+    return BudgetVerdict(
+        StudyPhase.FAILED,
+        f"more than {budget.max_failures:,} trials failed (budget.max_failures)",
+        lets_finish=False,
     )
 
 
-def _space(_budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
+def _space(_budget: BudgetSection, spent: BudgetUsage) -> BudgetVerdict | None:
     if spent.trained_out is None:
         return None
     n = spent.trained_out
     which = f"all {n:,} configurations of the space are" if n > 1 else "its one configuration is"
-    return Verdict(FINISHED, f'{which} trained (study.duplicates = "train" trains again)', True)
+    return _finished(f'{which} trained (study.duplicates = "train" trains again)')
 
 
-def _target(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
+def _target(budget: BudgetSection, spent: BudgetUsage) -> BudgetVerdict | None:
     target, best = budget.target_value, spent.best_value
     if target is None or best is None or best > target:
         return None
     reached = f"trial {spent.best_number} has {best:.6g}"
-    return Verdict(FINISHED, f"target reached: {reached}, budget.target_value is {target:g}", True)
+    return _finished(f"target reached: {reached}, budget.target_value is {target:g}")
 
 
-def _plateau(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
+def _plateau(budget: BudgetSection, spent: BudgetUsage) -> BudgetVerdict | None:
     least, gained = budget.plateau_improvement, spent.improvement
     if least is None or gained is None or gained >= least:
         return None
     lately = f"the last {budget.plateau_trials:,} trials improved the best by {gained:.3g}"
-    return Verdict(
-        FINISHED, f"plateau: {lately}, less than budget.plateau_improvement {least:g}", True
-    )
+    return _finished(f"plateau: {lately}, less than budget.plateau_improvement {least:g}")
 
 
-def _time(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
+def _time(budget: BudgetSection, spent: BudgetUsage) -> BudgetVerdict | None:
     limit, seconds = budget.max_seconds, spent.wall_seconds
     if limit is None or seconds < limit:
         return None
     ran = f"it has run for {seconds:,.1f} s"
-    return Verdict(OUT_OF_TIME, f"{ran}, budget.max_seconds is {limit:g}", False)
+    return _out_of_time(f"{ran}, budget.max_seconds is {limit:g}")
 
 
-def _gpu_hours(budget: BudgetSection, spent: BudgetUsage) -> Verdict | None:
+def _gpu_hours(budget: BudgetSection, spent: BudgetUsage) -> BudgetVerdict | None:
     limit, hours = budget.max_gpu_hours, spent.gpu_seconds / _SECONDS_AN_HOUR
     if limit is None or hours < limit:
         return None
     used = f"it has used {hours:.4g} GPU-hours"
-    return Verdict(OUT_OF_TIME, f"{used}, budget.max_gpu_hours is {limit:g}", False)
+    return _out_of_time(f"{used}, budget.max_gpu_hours is {limit:g}")
+
+
+def _finished(reason: str) -> BudgetVerdict:
+    return BudgetVerdict(StudyPhase.FINISHED, reason, lets_finish=True)
+
+
+def _out_of_time(reason: str) -> BudgetVerdict:
+    return BudgetVerdict(StudyPhase.OUT_OF_TIME, reason, lets_finish=False)
 
 
 class Part(NamedTuple):

@@ -5,6 +5,7 @@ from sweep.coordinator.ending import StudyEnd
 from sweep.coordinator.looks import Looks
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.worker_pool import Worker, WorkerPool
+from sweep.enums import EventKind, WorkerState
 from sweep.messages import Train
 from sweep.store.writer import StudyWriter
 
@@ -72,7 +73,7 @@ class Dispatcher:
                 continue
             worker.hand(trial)
             self._study_state.events.log(
-                "trial handed out",
+                EventKind.TRIAL_HANDED_OUT,
                 f"trial {trial.number} to {worker.name}",
                 trial=trial.number,
                 attempt=trial.spec.attempt,
@@ -103,10 +104,10 @@ class Dispatcher:
             return False
         return not self._end.hands_out or not (self._study_state.source.has_more or self.is_paused)
 
-    def note_worker(self, worker: Worker, state: str | None = None) -> None:
+    def note_worker(self, worker: Worker, state: WorkerState | None = None) -> None:
         """Record how a worker is."""
         looks = not worker.trials and worker.name in self._looks.awaited
-        state = state or ("looking" if looks else worker.state)
+        state = state or (WorkerState.LOOKING if looks else worker.state)
         self._writer.rows.workers[worker.name] = {
             "state": state,
             "n_threads": self._pool.setup.n_threads,

@@ -8,7 +8,7 @@ from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.usage_tracker import UsageTracker
 from sweep.coordinator.worker_pool import Worker, WorkerPool
-from sweep.enums import Sampler
+from sweep.enums import Sampler, StudyPhase
 from sweep.messages import Leave
 from sweep.store.usage import Usage
 from sweep.studyfile import StudyFile
@@ -31,10 +31,10 @@ class StudyEnd:
         self._buffered_writer = buffered_writer
         self._spending = UsageTracker(usage)
         #: Set once: the phase in which the study ends. No trial is handed out from then on.
-        self.phase: str | None = None
+        self.phase: StudyPhase | None = None
         self._reason = ""
         #: Set once: the budget that is used up. No trial is handed out from then on.
-        self.verdict: budget.Verdict | None = None
+        self.verdict: budget.BudgetVerdict | None = None
         self.n_interrupts = 0
 
     @property
@@ -83,9 +83,9 @@ class StudyEnd:
                 worker.handle.kill()
                 self.take_back(worker)
         if self.n_interrupts:
-            self.begin("interrupted", "Ctrl-C, or a signal to end")
+            self.begin(StudyPhase.INTERRUPTED, "Ctrl-C, or a signal to end")
 
-    def begin(self, phase: str, reason: str) -> None:
+    def begin(self, phase: StudyPhase, reason: str) -> None:
         """Hand out no more, and let running trials stop at the end of their epoch."""
         if self.has_begun:
             return
@@ -106,11 +106,11 @@ class StudyEnd:
         for trial in [*worker.trials.values()]:
             self.put_back(worker, trial)
 
-    def outcome(self) -> tuple[str, str]:
+    def outcome(self) -> tuple[StudyPhase, str]:
         """The last phase of a study in which nothing runs any more, and the reason."""
         if self.phase is not None:
             return self.phase, self._reason
-        return budget.FINISHED, self.verdict.reason if self.verdict else self._all_done()
+        return StudyPhase.FINISHED, self.verdict.reason if self.verdict else self._all_done()
 
     def _all_done(self) -> str:
         n, trials = self._study_state.source.n_trials, self._file.budget.trials

@@ -7,6 +7,7 @@ application configures logging; `sweep start --log-format json` does.
 import logging
 from typing import Any
 
+from sweep.enums import EventKind
 from sweep.store.writer import StudyWriter
 
 LOG = logging.getLogger("sweep.coordinator")
@@ -21,7 +22,7 @@ class EventLog:
 
     def add(
         self,
-        kind: str,
+        kind: EventKind,
         message: str,
         *,
         number: int | None = None,
@@ -33,7 +34,7 @@ class EventLog:
         row = {"kind": kind, "message": message, "number": number, "worker": worker}
         self._writer.rows.events.append(row)
 
-    def log(self, kind: str, message: str, **fields: Any) -> None:
+    def log(self, kind: EventKind, message: str, **fields: Any) -> None:
         """Log an event without storing it; fields that are None are left out."""
         if not LOG.isEnabledFor(logging.INFO):  # there are hundreds of events a second
             return

@@ -32,7 +32,7 @@ from sweep.coordinator.derived_studies import (
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import Say, refuse_if_running, resume, start
-from sweep.enums import Loss, Output, Sampler
+from sweep.enums import Loss, Output, Sampler, StudyPhase
 from sweep.errors import FailureLimitError, UsageError
 from sweep.launch.resources import RunOptions, resolve_resources
 from sweep.store import read
@@ -124,7 +124,7 @@ def known(engine: Engine, of: AblationJob) -> Explanation:
 
 def run_explanation(
     engine: Engine, of: AblationJob, options: RunOptions, observer: Observer, *, say: Say
-) -> str:
+) -> StudyPhase:
     """Train until both paths are whole; returns the last phase of the study that trains.
 
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study,
@@ -136,13 +136,13 @@ def run_explanation(
     file = file_to_try_again(engine, of.child) if is_there else _new_file(engine, of)
     resources = cache(lambda: resolve_resources(file, options))  # of all rounds; none may be due
 
-    def go_on() -> str:
+    def go_on() -> StudyPhase:
         return resume(
             engine, of.child, options, observer, say=say, resources=resources(), study_file=file
         )
 
     if is_there:
-        phase = go_on() if _lacks(read.study(engine, of.child)) else "finished"
+        phase = go_on() if _lacks(read.study(engine, of.child)) else StudyPhase.FINISHED
     else:
         say(_round(len(file.enqueue), of.n_seeds))
         attributes = of.ends.attributes
@@ -150,7 +150,7 @@ def run_explanation(
             engine, file, options, observer, say=say, resources=resources(), attributes=attributes
         )
     asked: set[TrialConfig] = set()
-    while phase == "finished" and (missing := known(engine, of).missing):
+    while phase == StudyPhase.FINISHED and (missing := known(engine, of).missing):
         _check_progress(of.child, missing, asked)
         asked |= {*missing}
         say(_round(len(missing), of.n_seeds))

@@ -14,7 +14,7 @@ from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.trial_results import add_analysis
 from sweep.coordinator.worker_pool import Worker, WorkerPool
-from sweep.enums import Trainer
+from sweep.enums import EventKind, Trainer, WorkerState
 from sweep.errors import DataError, DeviceError, FusedUnavailableError, SweepError
 from sweep.launch.launcher import Gone, Lost
 from sweep.messages import (
@@ -38,9 +38,6 @@ from sweep.messages import (
 from sweep.search.pruning import PruningRule
 from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile
-
-#: The kind of event: a worker trains with the reference trainer although fused was preferred.
-FALLBACK = "reference trainer instead"
 
 
 class ReportedEpoch(NamedTuple):
@@ -180,14 +177,14 @@ class MessageHandler:
             self._refuse(worker, found)
         elif found.failure is not None:
             self._events.add(
-                "network not looked into", found.failure, number=found.number, worker=worker.name
+                EventKind.NOT_LOOKED_INTO, found.failure, number=found.number, worker=worker.name
             )
         else:
             add_analysis(self._writer.rows, found)
 
     def _refuse(self, worker: Worker, event: OfTrial | TrialLookedInto) -> None:
         self._events.add(
-            "late result refused",
+            EventKind.LATE_RESULT_REFUSED,
             f"{type(event).__name__} of attempt {event.attempt}, which is not current",
             number=event.number,
             attempt=event.attempt,
@@ -198,7 +195,7 @@ class MessageHandler:
         """Record that a worker's pending network analyses are not waited for."""
         if numbers := self._looks.lose(name):
             trials = ", ".join(map(str, numbers))
-            self._events.add("networks not looked into", f"trials {trials}: {because}", worker=name)
+            self._events.add(EventKind.NONE_LOOKED_INTO, f"trials {trials}: {because}", worker=name)
 
     def _finish(self, worker: Worker, trial: RunningTrial) -> None:
         """Let go of a trial that is over, and give its worker the next one at once."""
@@ -245,7 +242,9 @@ class MessageHandler:
             self._report_fallback(worker, reason)
 
     def _report_fallback(self, worker: Worker, reason: str) -> None:
-        self._events.add(FALLBACK, f"{_describe_device(worker)}: {reason}", worker=worker.name)
+        self._events.add(
+            EventKind.FALLBACK, f"{_describe_device(worker)}: {reason}", worker=worker.name
+        )
         if reason not in self._fallback_reasons:  # GPUs of a kind fail for one reason
             self._fallback_reasons.add(reason)
             self._warn(
@@ -256,7 +255,7 @@ class MessageHandler:
     def _handle_halved(self, worker: Worker, event: PopulationHalved) -> None:
         before, room = event.before, event.room
         self._events.add(
-            "population halved",
+            EventKind.POPULATION_HALVED,
             f"from {before.slots:,} slots and {before.rows:,} rows to {room.slots:,} and "
             f"{room.rows:,}; {len(event.put_back):,} trials start again: {event.reason}",
             worker=worker.name,
@@ -269,8 +268,8 @@ class MessageHandler:
         self._dispatcher.fill(worker)
 
     def _handle_gone(self, worker: Worker, reason: str, *, was_left_alone: bool = False) -> None:
-        self._dispatcher.note_worker(worker, state="gone")
-        self._events.add("worker gone", f"{worker.device}: {reason}", worker=worker.name)
+        self._dispatcher.note_worker(worker, state=WorkerState.GONE)
+        self._events.add(EventKind.WORKER_GONE, f"{worker.device}: {reason}", worker=worker.name)
         self.lose_looks(worker.name, "their worker is gone")
         for trial in [*worker.trials.values()]:
             if worker.trials.get(trial.number) is not trial:
@@ -296,7 +295,7 @@ class MessageHandler:
                 f"no worker comes up on {worker.device}: {reason}{self._way_out(worker)}"
             )
         else:
-            self._events.add("device left out", f"{worker.device}: {reason}")
+            self._events.add(EventKind.DEVICE_LEFT_OUT, f"{worker.device}: {reason}")
 
     def _way_out(self, worker: Worker) -> str:
         """What to try where a GPU's worker died without a word: a compiler may have crashed."""

@@ -20,6 +20,7 @@ from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import CommandHandler, UserRequests
 from sweep.coordinator.worker_pool import Worker, WorkerPool
+from sweep.enums import EventKind, StudyPhase, WorkerState
 from sweep.launch.launcher import Gone, Inbox
 from sweep.search.pruning import PruningRule
 from sweep.store.usage import Usage
@@ -96,13 +97,13 @@ class Coordinator:
         self._end.n_interrupts += 1
         self._inbox.put((WAKE, Gone(reason="interrupted")))
 
-    def run(self) -> str:
+    def run(self) -> StudyPhase:
         """Run until the study is finished or ended otherwise; returns its last phase.
 
         Raises a SweepError when it cannot go on. What was written stays; `sweep resume` goes on.
         """
         self._study_state.source.enqueue_first_configurations()
-        self._study_state.set_phase("running")
+        self._study_state.set_phase(StudyPhase.RUNNING)
         self._commands.apply_new()  # a configuration that waited here goes before new ones
         self._end.check_budget()
         try:
@@ -112,7 +113,7 @@ class Coordinator:
             self._give_up()
             raise
         for worker in self._pool:
-            self._dispatcher.note_worker(worker, state="gone")
+            self._dispatcher.note_worker(worker, state=WorkerState.GONE)
         self._pool.shut_down()
         return self._close()
 
@@ -151,18 +152,18 @@ class Coordinator:
     def _give_up(self) -> None:
         """After an error, kill all workers and queue again what they were training."""
         for worker in self._pool:
-            self._dispatcher.note_worker(worker, state="gone")
+            self._dispatcher.note_worker(worker, state=WorkerState.GONE)
             self._messages.lose_looks(worker.name, "the study ended with an error")
             self._end.take_back(worker)
         self._pool.kill()
 
-    def _close(self) -> str:
+    def _close(self) -> StudyPhase:
         hurry = "interrupted twice" if self._end.is_hurried else "stopped again as it ended"
         for name in self._looks.awaited:
             self._messages.lose_looks(name, hurry)
         phase, reason = self._end.outcome()
         self._study_state.set_phase(phase, reason)
-        self._study_state.events.add("ended", f"{phase}: {reason}")
+        self._study_state.events.add(EventKind.ENDED, f"{phase}: {reason}")
         self._buffered_writer.close(hurry=lambda: self._end.is_hurried)
         return phase
 
@@ -184,7 +185,7 @@ class Coordinator:
         self._has_told_of_looks = True
         trials = ", ".join(map(str, self._looks.numbers))
         self._study_state.events.add(
-            "looking into networks", f"all is trained; still to come: trials {trials}"
+            EventKind.LOOKING, f"all is trained; still to come: trials {trials}"
         )
         for worker in self._pool:
             self._dispatcher.note_worker(worker)
@@ -213,14 +214,14 @@ class Coordinator:
             message=self._buffered_writer.message(),
         )
 
-    def _phase(self) -> str:
+    def _phase(self) -> StudyPhase:
         if self._looks.awaited and self._dispatcher.is_idle:
-            return "looking"
+            return StudyPhase.LOOKING
         if self._end.phase is not None:
             return self._end.phase
         if self._end.verdict is not None:
-            return "ending"
-        return "paused" if self._dispatcher.is_paused else "running"
+            return StudyPhase.ENDING
+        return StudyPhase.PAUSED if self._dispatcher.is_paused else StudyPhase.RUNNING
 
 
 def _worker_progress(worker: Worker) -> WorkerProgress:

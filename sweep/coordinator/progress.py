@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sweep.enums import StudyPhase, WorkerState
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerProgress:
@@ -10,7 +12,7 @@ class WorkerProgress:
 
     name: str
     device: str
-    state: str
+    state: WorkerState
     #: The trial in training, the first of several, and how far it is; None while it has none.
     number: int | None
     epoch: int
@@ -27,7 +29,7 @@ class Progress:
     """The study, as of now."""
 
     name: str
-    phase: str
+    phase: StudyPhase
     n_trials: int
     n_complete: int
     n_pruned: int

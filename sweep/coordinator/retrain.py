@@ -22,7 +22,7 @@ from sweep.coordinator.derived_studies import (
 )
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.run import Say, refuse_if_running, resume, start
-from sweep.enums import Sampler
+from sweep.enums import Sampler, StudyPhase
 from sweep.errors import UsageError
 from sweep.launch.resources import RunOptions
 from sweep.store import read
@@ -114,7 +114,7 @@ def _choose(engine: Engine, name: str, n_top: int) -> Retrained:
 
 def run_retraining(
     engine: Engine, of: Retraining, options: RunOptions, observer: Observer, *, say: Say
-) -> str:
+) -> StudyPhase:
     """Train what is missing; returns the last phase of the study that trains.
 
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study.
@@ -125,7 +125,7 @@ def run_retraining(
         return start(engine, file, options, observer, say=say, attributes=of.of.attributes)
     refuse_if_running(read.study(engine, of.child))
     if is_whole(engine, of.child, of.of):
-        return "finished"
+        return StudyPhase.FINISHED
     file = file_to_try_again(engine, of.child)
     return resume(engine, of.child, options, observer, say=say, study_file=file)
 

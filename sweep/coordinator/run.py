@@ -14,7 +14,6 @@ import optuna
 
 from sweep import datasets
 from sweep.config import TrialConfig
-from sweep.coordinator.budget import FAILED, FINISHED, OUT_OF_TIME
 from sweep.coordinator.loop import Coordinator
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect
@@ -22,7 +21,7 @@ from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import UserRequests
 from sweep.coordinator.worker_pool import WorkerPool
 from sweep.coordinator.workload import expected
-from sweep.enums import Dataset, Pruner, Trainer
+from sweep.enums import Dataset, Pruner, StudyPhase, Trainer
 from sweep.errors import FailureLimitError, StudyFileError, StudyHeldError, UsageError
 from sweep.launch.launcher import Inbox, Launcher
 from sweep.launch.resources import RunOptions, RunResources, resolve_resources
@@ -68,6 +67,8 @@ class Plan:
 
 Say = Callable[[str], None]
 
+_BUDGET_USED_UP = (StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)
+
 
 def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     """What would run, without running or writing anything."""
@@ -104,7 +105,7 @@ def start(
     launcher: Launcher | None = None,
     resources: RunResources | None = None,
     attributes: Mapping[str, Any] | None = None,
-) -> str:
+) -> StudyPhase:
     """Make a study and run it; returns its last phase (finished, stopped, interrupted, …).
 
     ``attributes`` become Optuna's of the study; ``resources`` are those of several runs. With
@@ -153,7 +154,7 @@ def resume(
     study_file: StudyFile | None = None,
     launcher: Launcher | None = None,
     resources: RunResources | None = None,
-) -> str:
+) -> StudyPhase:
     """Go on with a study, from its stored file or a changed one; returns its last phase.
 
     ``trials`` sets a new budget; ``resources`` are those of several runs. Raises NotFoundError,
@@ -217,7 +218,7 @@ def _run(
     say: Say,
     trials: int | None = None,
     stored: StudyFile | None = None,
-) -> str:
+) -> StudyPhase:
     """Run a study that is there; ``stored`` is its file so far, None when it was just made."""
     quiet_optuna()
     name = study_file.study.name
@@ -227,7 +228,10 @@ def _run(
         numbers=resources.numbers,
         n_retries=study_file.workers.retries,
     )
-    is_over = stored == study_file and read.phase(engine, name) in (FINISHED, OUT_OF_TIME)
+    is_over = stored == study_file and read.phase(engine, name) in (
+        StudyPhase.FINISHED,
+        StudyPhase.OUT_OF_TIME,
+    )
     # Workers take seconds to start, as 100,000 trials do to load.
     ahead = () if is_over and trials is None else resources.devices
     with _killed_on_error(pool):
@@ -265,7 +269,7 @@ def _run(
         except BaseException as error:
             opened.writer.abandon(str(error) or type(error).__name__)
             raise
-    if phase == FAILED:
+    if phase == StudyPhase.FAILED:
         limit = study_file.budget.max_failures
         raise FailureLimitError(
             f"study {name!r}: more than {limit} trials failed (budget.max_failures). `sweep trials "

@@ -18,7 +18,7 @@ from sweep.coordinator.running_trial import RunningTrial, searched_configuration
 from sweep.coordinator.trial_results import add_results, keep_weights, mean_results
 from sweep.coordinator.trial_source import TrialSource
 from sweep.enums import Duplicates as DuplicatesChoice
-from sweep.enums import Objective, Outcome
+from sweep.enums import EventKind, Objective, Outcome, StudyPhase
 from sweep.messages import TrialDone, TrialSpec
 from sweep.search.configurations import trial_seeds
 from sweep.search.curves import Curves
@@ -66,7 +66,7 @@ class StudyState:
         self.n_diverged = opened.n_diverged
         self.leave_out(opened.invalid)
 
-    def set_phase(self, phase: str, reason: str | None = None) -> None:
+    def set_phase(self, phase: StudyPhase, reason: str | None = None) -> None:
         """Record the study's phase, and why it ended in it."""
         self._writer.rows.study.update(phase=phase, ended_because=reason)
 
@@ -208,7 +208,9 @@ class StudyState:
     def fail(self, trial: RunningTrial, reason: str) -> None:
         """End a trial that could not be trained."""
         self._end(trial, TrialState.FAIL, Outcome.FAILED, reason)
-        self.events.add("trial failed", reason, number=trial.number, attempt=trial.spec.attempt)
+        self.events.add(
+            EventKind.TRIAL_FAILED, reason, number=trial.number, attempt=trial.spec.attempt
+        )
 
     def put_back(self, trial: RunningTrial) -> None:
         """Queue a trial again, under its own number; what it reported is forgotten."""
@@ -243,7 +245,7 @@ class StudyState:
         self, trial: RunningTrial, outcome: Outcome, detail: str, val_mse: float | None = None
     ) -> None:
         self.events.log(
-            "trial ended",
+            EventKind.TRIAL_ENDED,
             f"trial {trial.number}: {outcome}, {detail}",
             trial=trial.number,
             attempt=trial.spec.attempt,

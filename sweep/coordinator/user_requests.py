@@ -9,7 +9,7 @@ from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.dispatch import Dispatcher
 from sweep.coordinator.ending import StudyEnd
 from sweep.coordinator.study_state import StudyState
-from sweep.enums import CommandKind
+from sweep.enums import CommandKind, EventKind, StudyPhase
 from sweep.errors import StoreError, SweepError
 from sweep.store.commands import Command
 from sweep.store.study import InvalidTrials
@@ -71,7 +71,9 @@ class CommandHandler:
         for problem in marks.problems:
             if problem not in self._unreadable_marks:
                 self._unreadable_marks.add(problem)
-                self._study_state.events.add("mark refused", f"it cannot be read ({problem})")
+                self._study_state.events.add(
+                    EventKind.MARK_REFUSED, f"it cannot be read ({problem})"
+                )
         if marks.numbers != self._study_state.best.invalid:
             self._study_state.leave_out(marks.numbers)
 
@@ -89,13 +91,13 @@ class CommandHandler:
         match command.kind:
             case CommandKind.PAUSE:
                 self._dispatcher.is_paused = True
-                self._study_state.set_phase("paused")
+                self._study_state.set_phase(StudyPhase.PAUSED)
             case CommandKind.CONTINUE:
                 self._dispatcher.is_paused = False
-                self._study_state.set_phase("running")
+                self._study_state.set_phase(StudyPhase.RUNNING)
             case CommandKind.STOP:
                 self.stopped_again = self._end.has_begun
-                self._end.begin("stopped", "as asked, by sweep stop")
+                self._end.begin(StudyPhase.STOPPED, "as asked, by sweep stop")
             case CommandKind.EXTEND:
                 self._study_state.source.extend(int(command.payload["n_trials"]))
             case CommandKind.ENQUEUE:

@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
 from sweep.coordinator.progress import Progress
+from sweep.enums import StudyPhase
 from sweep.errors import FailureLimitError, SweepError, UsageError
 
 #: Time limit of one attempt, from its start to the last header of the answer.
@@ -38,10 +40,14 @@ END_SECONDS = 10.0
 #: Answers after which another attempt may do better: timeouts, limits, a server's own errors.
 _TEMPORARY = frozenset({408, 425, 429})
 
-NEW_BEST = "study.new_best"
-FINISHED = "study.finished"
-FAILURE_LIMIT = "study.failure_limit"
-FAILED = "study.failed"
+
+class DeliveryType(StrEnum):
+    """What a delivery reports."""
+
+    NEW_BEST = "study.new_best"
+    FINISHED = "study.finished"
+    FAILURE_LIMIT = "study.failure_limit"
+    FAILED = "study.failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +114,7 @@ class Webhook:
         self._say = say
         self._changed = threading.Condition()
         self._best: dict[str, Any] | None = None  # the latest untold
-        self._end: tuple[str, dict[str, Any]] | None = None
+        self._end: tuple[DeliveryType, dict[str, Any]] | None = None
         self._last: Progress | None = None
         self._next_best = 0.0
         self._is_over = False
@@ -125,7 +131,7 @@ class Webhook:
                 self._best = _facts(state)
                 self._changed.notify()
 
-    def close(self, kind: str, phase: str, message: str) -> None:
+    def close(self, kind: DeliveryType, phase: StudyPhase, message: str) -> None:
         """Tell how the study ended, after what is untold; waits END_SECONDS at most."""
         facts = _facts(self._last) if self._last is not None else {"study": self._study}
         with self._changed:
@@ -142,22 +148,22 @@ class Webhook:
         while not self._is_over:
             kind, facts = self._next()
             self._deliver(kind, facts)
-            if kind != NEW_BEST:
+            if kind is not DeliveryType.NEW_BEST:
                 return
 
-    def _next(self) -> tuple[str, dict[str, Any]]:
+    def _next(self) -> tuple[DeliveryType, dict[str, Any]]:
         with self._changed:
             while True:
                 wait = self._next_best - time.monotonic() if self._best is not None else None
                 if self._best is not None and ((wait or 0.0) <= 0.0 or self._end is not None):
                     best, self._best = self._best, None
                     self._next_best = time.monotonic() + BEST_SECONDS
-                    return NEW_BEST, best
+                    return DeliveryType.NEW_BEST, best
                 if self._end is not None:
                     return self._end
                 self._changed.wait(wait)
 
-    def _deliver(self, kind: str, facts: dict[str, Any]) -> None:
+    def _deliver(self, kind: DeliveryType, facts: dict[str, Any]) -> None:
         payload = {"type": kind, "timestamp": datetime.now(UTC).isoformat(), "data": facts}
         body = json.dumps(payload, ensure_ascii=False).encode()
         message_id = f"msg_{secrets.token_hex(12)}"
@@ -287,7 +293,7 @@ class Told:
 
     def __init__(self, webhook: Webhook | None) -> None:
         self._webhook = webhook
-        self.phase = ""
+        self.phase = StudyPhase.FAILED
 
     def __call__(self, state: Progress) -> None:
         if self._webhook is not None:
@@ -302,15 +308,15 @@ def told(endpoint: Endpoint | None, study: str, say: Callable[[str], None]) -> I
     """
     webhook = Webhook(endpoint, study, say) if endpoint is not None else None
     observe = Told(webhook)
-    end = (FAILED, "failed", "an unexpected error")
+    end = (DeliveryType.FAILED, StudyPhase.FAILED, "an unexpected error")
     try:
         yield observe
-        end = (FINISHED, observe.phase, f"the study ended: {observe.phase}")
+        end = (DeliveryType.FINISHED, observe.phase, f"the study ended: {observe.phase}")
     except FailureLimitError as error:
-        end = (FAILURE_LIMIT, "failed", str(error))
+        end = (DeliveryType.FAILURE_LIMIT, StudyPhase.FAILED, str(error))
         raise
     except SweepError as error:
-        end = (FAILED, "failed", str(error))
+        end = (DeliveryType.FAILED, StudyPhase.FAILED, str(error))
         raise
     finally:
         if webhook is not None:

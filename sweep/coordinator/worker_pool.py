@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweep.coordinator.running_trial import RunningTrial
-from sweep.enums import Trainer
+from sweep.enums import Trainer, WorkerState
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
 from sweep.messages import (
     Event,
@@ -126,10 +126,10 @@ class Worker:
         self.triton_version, self.ptxas_version = event.triton_version, event.ptxas_version
 
     @property
-    def state(self) -> str:
+    def state(self) -> WorkerState:
         if not self.ready:
-            return "starting"
-        return "training" if self.trials else "ready"
+            return WorkerState.STARTING
+        return WorkerState.TRAINING if self.trials else WorkerState.READY
 
     def take_room(self, room: Room) -> None:
         """How much it trains at the same time, from now on."""

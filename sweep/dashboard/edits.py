@@ -19,7 +19,7 @@ from sweep.dashboard.parts.copies import searched_settings
 from sweep.dashboard.parts.remarks import remarks
 from sweep.dashboard.parts.waiting import waiting_commands
 from sweep.dashboard.view import View
-from sweep.enums import CommandKind
+from sweep.enums import CommandKind, StudyPhase
 from sweep.errors import StudyFileError, UsageError
 from sweep.store import annotate, commands, read
 from sweep.store.records import StudySummary, TrialRow
@@ -213,8 +213,11 @@ _ASKED = {
 
 
 def _can(study: StudySummary, kind: CommandKind) -> bool:
-    phases = {CommandKind.PAUSE: ("running",), CommandKind.CONTINUE: ("paused",)}
-    return study.running and study.phase in phases.get(kind, (study.phase,))
+    phases = {
+        CommandKind.PAUSE: StudyPhase.RUNNING,
+        CommandKind.CONTINUE: StudyPhase.PAUSED,
+    }
+    return study.running and study.phase == phases.get(kind, study.phase)
 
 
 def _waiting(view: View, name: str) -> Any:

@@ -7,6 +7,7 @@ deleted), so all of them are gauges.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from sweep.enums import WorkerState
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.records import StudySummary, WorkerRow
@@ -50,7 +51,7 @@ def exposition(engine: Engine) -> str:
     for study in read.studies(engine):
         samples += _of_study(study)
         if study.running:
-            living = (w for w in read.workers(engine, study.name) if w.state != "gone")
+            living = (w for w in read.workers(engine, study.name) if w.state != WorkerState.GONE)
             samples += (sample for worker in living for sample in _of_worker(study, worker))
     return _page(samples)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime
+from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from math import isfinite
 from types import FunctionType
@@ -22,6 +23,7 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from pydantic import (
     AfterValidator,
     ConfigDict,
+    Strict,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -51,7 +53,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import TypedDict
 
 from sweep.config import TrialConfig
-from sweep.enums import Objective, Outcome, Trainer
+from sweep.enums import EventKind, Objective, Outcome, StudyPhase, Trainer, WorkerState
 from sweep.errors import CorruptValueError
 from sweep.messages import Accuracies, Decomposition, Diagnostics, Probe
 
@@ -333,6 +335,11 @@ def _setting(setting: "Setting") -> Any:
     return Annotated[setting.kind, low, high]
 
 
+def _member(of: type[StrEnum]) -> Any:
+    """A text that is converted to a member of an enum."""
+    return Annotated[of, Strict(False)]
+
+
 def _only_checked(kind: Any) -> Any:
     """A JSON value that is validated but not converted."""
     adapter = cache(lambda: TypeAdapter(kind))
@@ -498,6 +505,7 @@ _ACCURACIES = _record(Accuracies)
 #: when the first value is read.
 COLUMNS: Mapping[str, Any] = {
     "sweep_studies.settings": _SETTINGS,
+    "sweep_studies.phase": _member(StudyPhase),
     "sweep_studies.provenance": _PROVENANCE,
     "sweep_trials.config": _config,
     "sweep_trials.seeds": list[Count],
@@ -507,11 +515,13 @@ COLUMNS: Mapping[str, Any] = {
     "sweep_results.diagnostics": _record(Diagnostics) | None,
     "sweep_decompositions.decomposition": _record(Decomposition, end_to_end=list[float] | None),
     "sweep_probes.probe": _record(Probe, code=_ACCURACIES, pca=_ACCURACIES, pixels=_ACCURACIES),
+    "sweep_workers.state": _member(WorkerState),
     "sweep_workers.trainer": Literal[tuple(map(str, Trainer))],
     "sweep_leases.process": dict[str, str | float],
     "sweep_commands.payload": _PAYLOAD,
     "sweep_floors.floors": dict[str, Any],
     "sweep_events.at": Time,
+    "sweep_events.kind": _member(EventKind),
     "study_user_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
     "study_system_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],
     "trial_user_attributes.value_json": Annotated[Text, AfterValidator(_json_text)],

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, insert
 
+from sweep.enums import EventKind
 from sweep.store import artifacts, clock, lease, revisions
 from sweep.store.annotate import lock_study, refuse_if_held
 from sweep.store.checks import curves, files, liveness, reused, rows
@@ -79,7 +80,7 @@ def _note(study: Study, mended: Sequence[Finding]) -> None:
         insert(sweep_events).values(
             study_id=study.study_id,
             at=clock.read(study.connection),
-            kind="repaired",
+            kind=EventKind.REPAIRED,
             message=f"by sweep doctor: {said}",
         )
     )

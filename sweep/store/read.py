@@ -39,7 +39,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from sweep.enums import Outcome, Trainer
+from sweep.enums import Outcome, StudyPhase, Trainer, WorkerState
 from sweep.errors import CorruptValueError
 from sweep.store import clock
 from sweep.store.column_types import check_settings
@@ -469,9 +469,9 @@ def study_file_text(engine: Engine, name: str) -> str:
     return str(_study_column(engine, name, "study_file"))
 
 
-def phase(engine: Engine, name: str) -> str:
-    """What the study's coordinator is at, or how it ended: "new", "running", "finished", …"""
-    return str(_study_column(engine, name, "phase"))
+def phase(engine: Engine, name: str) -> StudyPhase:
+    """What the study's coordinator is doing, or how it ended."""
+    return StudyPhase(_study_column(engine, name, "phase"))
 
 
 def settings(engine: Engine, name: str) -> dict[str, Any]:
@@ -545,7 +545,7 @@ def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
         ptxas_version=row.ptxas_version,
         state=row.state,
         n_finished=row.n_finished,
-        n_training=0 if row.state == "gone" else n_training,
+        n_training=0 if row.state == WorkerState.GONE else n_training,
         slots=row.slots,
         rows=row.rows,
         started_at=utc(row.started_at),

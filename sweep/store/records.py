@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any
 
-from sweep.enums import Trainer
+from sweep.enums import EventKind, StudyPhase, Trainer, WorkerState
 
 #: Optuna's states, in the order in which people read them.
 STATES = ("WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL")
@@ -54,9 +54,8 @@ class StudySummary:
     study_id: int
     name: str
     description: str
-    #: new, running, paused, stopped, interrupted, out of time, finished, failed; as the coordinator
-    #: wrote it.
-    phase: str
+    #: As the coordinator wrote it.
+    phase: StudyPhase
     #: Why it is in its last phase; None while it goes on.
     ended_because: str | None
     dataset: str
@@ -205,7 +204,7 @@ class EventRow:
 
     event_id: int
     at: datetime
-    kind: str
+    kind: EventKind
     #: Trial number, where it is about one.
     number: int | None
     worker: str | None
@@ -281,8 +280,7 @@ class WorkerRow:
     #: Of what compiled the fused trainer's kernels.
     triton_version: str | None
     ptxas_version: str | None
-    #: starting, ready, training, gone
-    state: str
+    state: WorkerState
     n_finished: int
     #: Slots in use, as it last said; until then, RUNNING trials that it has.
     n_training: int
@@ -307,7 +305,7 @@ class CommandRow:
     """What a user asked of the coordinator."""
 
     command_id: int
-    #: names.CommandKind
+    #: enums.CommandKind
     kind: str
     payload: Mapping[str, Any]
     created_at: datetime

@@ -70,7 +70,7 @@ sweep_studies = Table(
     #: Trials the study shall reach; grows with `sweep resume --trials`.
     Column("n_trials", Integer),
     #: new, running, paused, stopped, interrupted, out of time, finished, failed
-    Column("phase", String(16), nullable=False),
+    Column("phase", String(16), nullable=False),  # enums.StudyPhase
     #: Why it is in its last phase; NULL while it goes on.
     Column("ended_because", Text),
     _revision(),
@@ -192,7 +192,7 @@ sweep_workers = Table(
     Column("fallback_reason", Text),
     Column("triton_version", String(64)),
     Column("ptxas_version", String(64)),
-    Column("state", String(16), nullable=False),  # starting, ready, training, gone
+    Column("state", String(16), nullable=False),  # enums.WorkerState
     Column("n_finished", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
@@ -235,7 +235,7 @@ sweep_commands = Table(
     sweep_metadata,
     Column("command_id", Integer, primary_key=True),
     _study_key(),
-    Column("kind", String(16), nullable=False),  # names.CommandKind
+    Column("kind", String(16), nullable=False),  # enums.CommandKind
     Column("payload", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("applied_at", Float),  # NULL while it waits
@@ -249,7 +249,7 @@ sweep_events = Table(
     Column("event_id", Integer, primary_key=True),
     _study_key(),
     Column("at", Float, nullable=False),
-    Column("kind", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),  # enums.EventKind
     Column("number", Integer),  # trial number, where it is about one
     Column("worker", String(64)),
     Column("message", Text, nullable=False),

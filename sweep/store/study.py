@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from sweep.enums import CommandKind, Outcome
+from sweep.enums import CommandKind, EventKind, Outcome, StudyPhase, WorkerState
 from sweep.errors import CorruptValueError, StoreError
 from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
@@ -98,7 +98,7 @@ def create_study(engine: Engine, new: NewStudy) -> bool:
                 created_at=time,
                 updated_at=time,
                 n_trials=new.n_trials,
-                phase="new",
+                phase=StudyPhase.NEW,
             )
         )
     return True
@@ -215,7 +215,9 @@ def _tell_of_death(connection: Connection, study_id: int, name: str) -> None:
     table = schema.sweep_workers
     lived = list(
         connection.scalars(
-            select(table.c.slots).where(table.c.study_id == study_id, table.c.state != "gone")
+            select(table.c.slots).where(
+                table.c.study_id == study_id, table.c.state != WorkerState.GONE
+            )
         )
     )
     if not lived:
@@ -236,7 +238,7 @@ def _tell_of_death(connection: Connection, study_id: int, name: str) -> None:
         insert(schema.sweep_events).values(
             study_id=study_id,
             at=now(connection.dialect.name),
-            kind="coordinator gone",
+            kind=EventKind.COORDINATOR_GONE,
             message=message,
         )
     )
@@ -263,7 +265,7 @@ def _put_back(connection: Connection, study_id: int, revision: int) -> None:
     connection.execute(
         update(schema.sweep_workers)
         .where(schema.sweep_workers.c.study_id == study_id)
-        .values(state="gone")
+        .values(state=WorkerState.GONE)
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, Row, and_, case, func, or_, select, true, type_coerce
 
+from sweep.enums import WorkerState
 from sweep.store.clock import now
 from sweep.store.lease import held_seconds
 from sweep.store.lookup import find_study, snapshot
@@ -59,7 +60,7 @@ def _of_gpus(workers: Iterable[Row[Any]], now: float | None) -> tuple[float, int
     in_use = set()
     for worker in workers:
         gpu = worker.host, worker.device
-        lives = worker.state != "gone" and now is not None
+        lives = worker.state != WorkerState.GONE and now is not None
         if lives:
             in_use.add(gpu)
         end = now if lives and now is not None else worker.seen_at

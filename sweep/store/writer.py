@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from sweep.enums import StudyPhase
 from sweep.errors import StoreGoneError, SweepError
 from sweep.store import clock, lease, optuna_rows, reuse, revisions, schema
 from sweep.store.engine import conflict_insert, writing
@@ -396,7 +397,7 @@ class StudyWriter:
         """
         if self._writing.locked():
             return
-        self.rows.study.update(phase="failed", ended_because=because)
+        self.rows.study.update(phase=StudyPhase.FAILED, ended_because=because)
         with suppress(SweepError):
             self.flush()
         with suppress(SweepError):

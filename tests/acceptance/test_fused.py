@@ -12,8 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sweep.config import width_class
-from sweep.coordinator.handlers import FALLBACK
-from sweep.enums import Trainer
+from sweep.enums import EventKind, Trainer
 from sweep.store import annotations, read
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
@@ -111,7 +110,7 @@ def test_a_card_that_computes_wrong_numbers_still_trains_the_study_and_that_is_s
     assert worker.trainer is Trainer.REFERENCE and worker.n_finished == 8
     assert "encoder_weight" in str(worker.fallback_reason)
     assert {row.state for row in read.trials(engine, "x")} == {"COMPLETE"}
-    assert FALLBACK in [event.kind for event in read.events(engine, "x")]
+    assert EventKind.FALLBACK in [event.kind for event in read.events(engine, "x")]
     assert trained(engine, "x", 0).trainer is Trainer.REFERENCE
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.coordinator.budget import BudgetUsage, Improvement, Verdict, parts, verdict
+from sweep.coordinator.budget import BudgetUsage, BudgetVerdict, Improvement, parts, verdict
 from sweep.studyfile.sections import BudgetSection
 
 
@@ -11,7 +11,7 @@ def budget(**keys: float) -> BudgetSection:
     return BudgetSection.model_validate({"trials": 10, **keys})
 
 
-def judged(spent: BudgetUsage, **keys: float) -> Verdict:
+def judged(spent: BudgetUsage, **keys: float) -> BudgetVerdict:
     found = verdict(budget(**keys), spent)
     assert found is not None
     return found

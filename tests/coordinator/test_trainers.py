@@ -3,10 +3,9 @@
 import pytest
 from optuna.trial import TrialState
 
-from sweep.coordinator.handlers import FALLBACK
 from sweep.coordinator.run import start
 from sweep.coordinator.verify import VerifyOptions, verify
-from sweep.enums import Trainer
+from sweep.enums import EventKind, Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.launch.resources import RunOptions
 from sweep.messages import Room, Train
@@ -41,7 +40,7 @@ def run(engine: Engine, launcher: FakeLauncher, gpus: str = "0", **options: Trai
 
 
 def fallbacks(engine: Engine) -> list[str]:
-    return [event.message for event in read.events(engine, "x") if event.kind == FALLBACK]
+    return [event.message for event in read.events(engine, "x") if event.kind == EventKind.FALLBACK]
 
 
 def test_a_gpu_that_passes_trains_populations_and_nothing_is_said(engine: Engine) -> None:

@@ -191,7 +191,7 @@ def test_nobody_waits_for_an_endpoint_that_accepts_and_says_nothing(
         hook.observe(state())
         for step in range(1000):
             hook.observe(state(1.0 - step / 1000, step))
-        hook.close(webhook.FINISHED, "finished", "")
+        hook.close(webhook.DeliveryType.FINISHED, "finished", "")
     assert "did not take the news in time" in said[0]
 
 

@@ -16,6 +16,7 @@ from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.moments import since
 from sweep.dashboard.parts.waiting import waiting_commands
 from sweep.dashboard.view import View
+from sweep.enums import WorkerState
 from sweep.figures import words
 from sweep.store import read
 from sweep.store.records import EventRow, StudySummary, WorkerRow
@@ -136,7 +137,7 @@ def _why_none(study: StudySummary) -> str:
 
 def is_gone(worker: WorkerRow, study: StudySummary) -> bool:
     """Said to be gone, or left behind by a coordinator that is."""
-    return worker.state == "gone" or not study.running
+    return worker.state == WorkerState.GONE or not study.running
 
 
 def paces(table: TrialTable, until: float) -> dict[str, float]:
@@ -166,7 +167,7 @@ def _row(worker: WorkerRow, study: StudySummary, pace: float) -> Any:
             html.Div(worker.name, className="worker-name"),
             _about(f"{worker.host}, pid {worker.pid}"),
         ],
-        html.Span("gone" if gone else worker.state, className="state"),
+        html.Span(WorkerState.GONE if gone else worker.state, className="state"),
         [html.Div(_device(worker)), _about(_made(worker)), *_trainer(worker)],
         "–" if gone or worker.busy is None else _share(worker.busy, words.percent(worker.busy)),
         "–" if gone else _utilisation(worker),

@@ -10,6 +10,7 @@ from sweep.analysis.verdict import Verdict, best_number, question_number, verdic
 from sweep.dashboard import links
 from sweep.dashboard.parts.cards import tile
 from sweep.dashboard.parts.study_state import state_badge
+from sweep.enums import WorkerState
 from sweep.figures import sentences, words
 from sweep.store import read
 from sweep.store.engine import Engine
@@ -118,7 +119,7 @@ def _when(study: StudySummary) -> str:
 
 
 def _busy_tile(study: StudySummary, workers: Sequence[WorkerRow]) -> Any:
-    alive = [worker for worker in workers if study.running and worker.state != "gone"]
+    alive = [worker for worker in workers if study.running and worker.state != WorkerState.GONE]
     known = [worker.busy for worker in alive if worker.busy is not None]
     share = words.percent(sum(known) / len(known)) if known else "–"
     detail: Any = f"of {sentences.count(len(alive), 'worker')}" if alive else "no worker now"

@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 from dash import html
 
 from sweep.dashboard.parts.moments import exact
+from sweep.enums import ACTIVE_PHASES, StudyPhase
 from sweep.store.records import StudySummary
-
-#: Phases that only a living coordinator can be in.
-_HELD = ("new", "running", "paused")
 
 
 class StudyStatus(NamedTuple):
@@ -25,11 +23,13 @@ def study_state(study: StudySummary) -> StudyStatus:
     if study.running and lease is not None:
         since = f"Process {lease.pid} on {lease.host} has run it since {exact(lease.taken_at)}."
         return StudyStatus(study.phase, since)
-    if study.phase in _HELD and lease is not None:
+    if study.phase in ACTIVE_PHASES and lease is not None:
         gone = f"Process {lease.pid} on {lease.host}, which ran it, is gone."
-        return StudyStatus("interrupted", f"{gone} Go on: sweep resume {quote(study.name)}")
+        return StudyStatus(
+            StudyPhase.INTERRUPTED, f"{gone} Go on: sweep resume {quote(study.name)}"
+        )
     because = _sentence(study.ended_because)
-    if study.phase in ("finished", "new"):
+    if study.phase in (StudyPhase.FINISHED, StudyPhase.NEW):
         return StudyStatus(study.phase, because.strip())
     return StudyStatus(study.phase, f"{because}Go on: sweep resume {quote(study.name)}")
 

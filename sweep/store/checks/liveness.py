@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from optuna.trial import TrialState
 from sqlalchemy import select, update
 
+from sweep.enums import ACTIVE_PHASES, StudyPhase, WorkerState
 from sweep.store import schema
 from sweep.store.checks.types import AGAIN, Finding, Study
 from sweep.store.schema import trials
@@ -30,8 +31,8 @@ def mend_lease(study: Study, finding: Finding) -> None:
     )
     study.connection.execute(
         update(about)
-        .where(about.c.study_id == study.study_id, about.c.phase.in_(["new", "running", "paused"]))
-        .values(phase="interrupted", ended_because=f"lease: {finding.what}")
+        .where(about.c.study_id == study.study_id, about.c.phase.in_(ACTIVE_PHASES))
+        .values(phase=StudyPhase.INTERRUPTED, ended_because=f"lease: {finding.what}")
     )
 
 
@@ -55,7 +56,9 @@ def find_worker(study: Study) -> Iterator[Finding]:
     if study.live:
         return
     table = schema.sweep_workers
-    query = select(table).where(table.c.study_id == study.study_id, table.c.state != "gone")
+    query = select(table).where(
+        table.c.study_id == study.study_id, table.c.state != WorkerState.GONE
+    )
     for row in study.connection.execute(query.order_by(table.c.worker_id)):
         yield Finding(
             check="worker",
@@ -68,5 +71,5 @@ def find_worker(study: Study) -> Iterator[Finding]:
 def mend_worker(study: Study, finding: Finding) -> None:
     table = schema.sweep_workers
     study.connection.execute(
-        update(table).where(table.c.worker_id == finding.item).values(state="gone")
+        update(table).where(table.c.worker_id == finding.item).values(state=WorkerState.GONE)
     )
