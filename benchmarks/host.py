@@ -125,8 +125,7 @@ def _short(spec: TrialSpec) -> TrialSpec:
     return replace(
         spec,
         config=replace(spec.config, epochs=EPOCHS),
-        keep_weights_below=-math.inf,
-        keep_pictures_below=-math.inf,
+        keep_below=-math.inf,
     )
 
 

@@ -142,11 +142,8 @@ def floors_of(train_limit: int) -> Floors:
 
 
 def start(config: TrialConfig, train_limit: int, seed: int) -> Training:
-    """At epoch 0; nothing is kept of it, and nobody looks into it."""
-    spec = TrialSpec(
-        **{"number": 0, "attempt": 1, "config": config, "seeds": (seed,)},
-        **{"keep_weights_below": 0.0, "keep_pictures_below": 0.0},
-    )
+    """At epoch 0; its weights are not kept."""
+    spec = TrialSpec(number=0, attempt=1, config=config, seeds=(seed,), keep_below=0.0)
     return ReferenceTrainer(data_of(train_limit), CPU).start(spec)
 
 

@@ -34,13 +34,9 @@ from sweep.enums import Output, Trainer
 from sweep.launch.local import LocalLauncher, LocalWorker
 from sweep.launch.process import WorkerProcess
 from sweep.messages import (
-    Accuracies,
-    Decomposition,
     Diagnostics,
     EpochDone,
     EpochMetrics,
-    Limits,
-    Probe,
     Ready,
     Room,
     TestMetrics,
@@ -190,13 +186,11 @@ class SimulatedPopulation:
                 events.append(_epoch_done(trial.spec, epoch, share))
         return events
 
-    def result(self, number: int, limits: Limits | None = None) -> TrialDone:
+    def result(self, number: int, keep_below: float | None = None) -> TrialDone:
         trial = self._trials[number]
-        limits = limits or Limits(trial.spec.keep_weights_below, trial.spec.keep_pictures_below)
-        return _trial_done(trial.spec, limits, trial.seconds)
-
-    def network(self, number: int) -> None:
-        """There is none."""
+        if keep_below is None:
+            keep_below = math.inf if trial.spec.keep_always else trial.spec.keep_below
+        return _trial_done(trial.spec, keep_below, trial.seconds)
 
     def close(self) -> None:
         self._trials.clear()
@@ -217,20 +211,19 @@ def _epoch_done(spec: TrialSpec, epoch: int, seconds: float) -> EpochDone:
     return EpochDone(number=spec.number, attempt=spec.attempt, epoch=epoch, metrics=tuple(metrics))
 
 
-def _trial_done(spec: TrialSpec, limits: Limits, seconds: float) -> TrialDone:
+def _trial_done(spec: TrialSpec, keep_below: float, seconds: float) -> TrialDone:
     config = spec.config
     errors = [val_mse_of(config, seed, config.epochs) for seed in spec.seeds]
     mean = sum(errors) / len(errors)
-    has_pictures = mean < limits.pictures
+    keeps = mean < keep_below
     return TrialDone(
         number=spec.number,
         attempt=spec.attempt,
         results=tuple(_test_metrics(config, 1.01 * error) for error in errors),
         train_seconds=seconds,
-        reconstructions_png=PICTURES if has_pictures else None,
-        errors_png=PICTURES if has_pictures else None,
-        weights=bytes(4 * n_parameters(config)) if mean < limits.weights else None,
-        look_follows=has_pictures or spec.probe,
+        reconstructions_png=PICTURES if keeps else None,
+        errors_png=PICTURES if keeps else None,
+        weights=bytes(4 * n_parameters(config)) if keeps else None,
     )
 
 
@@ -271,9 +264,6 @@ def _pictures() -> bytes:
 
 
 PICTURES = _pictures()
-DECOMPOSITION = Decomposition(code_rank=9.5, encoder_rank=8.5, decoder_rank=7.5, end_to_end=None)
-TOLD = Accuracies(linear=0.75, neighbours=0.8)
-PROBE = Probe(code=TOLD, pca=TOLD, pixels=TOLD, n_pixels=N_INPUTS, n_train=5_000, n_test=10_000)
 
 
 def room_for(simulation: Simulation, setup: WorkerSetup) -> Room:
@@ -318,7 +308,6 @@ def simulate(
         send,
         room=room,
         halve=lambda room: None,
-        find=lambda config, network: (DECOMPOSITION, PROBE),
         pruning=setup.pruning,
     ).run()
 

@@ -132,8 +132,7 @@ def worker_study(folder: Path, sizes: Sizes, device: torch.device, limit: float)
         replace(
             trial,
             config=replace(trial.config, epochs=n_epochs),
-            keep_weights_below=0.0,
-            keep_pictures_below=0.0,
+            keep_below=0.0,
         )
         for trial in make_trials(MIX, sizes.n_study, sizes)
     ]

@@ -149,7 +149,7 @@ class StudyPhase(StrEnum):
     #: A budget is used up; trials in training go on to their end. Shown, not stored.
     ENDING = "ending"
     #: Nothing trains, and networks are still analysed. Shown, not stored.
-    LOOKING = "looking"
+    ANALYSING = "analysing"
     FINISHED = "finished"
     #: By `sweep stop`.
     STOPPED = "stopped"
@@ -170,8 +170,6 @@ class WorkerState(StrEnum):
     STARTING = "starting"
     READY = "ready"
     TRAINING = "training"
-    #: Nothing trains, and networks are still analysed.
-    LOOKING = "looking"
     GONE = "gone"
 
 
@@ -188,9 +186,8 @@ class EventKind(StrEnum):
     TRIAL_FAILED = "trial failed"
     LATE_RESULT_REFUSED = "late result refused"
     MARK_REFUSED = "mark refused"
-    LOOKING = "looking into networks"
-    NOT_LOOKED_INTO = "network not looked into"
-    NONE_LOOKED_INTO = "networks not looked into"
+    ANALYSING = "analysing networks"
+    NOT_ANALYSED = "network not analysed"
     #: By `sweep doctor`.
     REPAIRED = "repaired"
     #: Logged, not stored.

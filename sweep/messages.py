@@ -5,7 +5,6 @@ Notation: a trial trains its configuration once per seed; a list "one a seed" is
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from sweep.config import TrialConfig
 from sweep.enums import Trainer
@@ -23,20 +22,11 @@ class TrialSpec:
     #: One training run a seed; each seeds its weights and data order, so that the run comes out
     #: the same alone or among others.
     seeds: tuple[int, ...]
-    #: Send the weights back when the mean validation error ends below this: the lowest so far.
-    keep_weights_below: float = float("inf")
-    #: The same for pictures, decomposition and probe: the lowest so far of this width's class. The
-    #: reference trainer, which is slow beside pictures, sends those always.
-    keep_pictures_below: float = float("inf")
-    #: Look into the network, whatever its error: decomposition and probe.
-    probe: bool = False
-
-
-class Limits(NamedTuple):
-    """Below which validation error, the mean over the seeds, a result comes with more."""
-
-    weights: float
-    pictures: float
+    #: Send weights and pictures when the mean validation error ends below this: the lowest so far
+    #: of this width's class. Trainers of single trials always send pictures.
+    keep_below: float = float("inf")
+    #: Send weights and pictures whatever the error.
+    keep_always: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +162,17 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkAnalysis:
+    """What the first seed's network is made of, and what its code tells of the labels.
+
+    Both are None where the code is not finite.
+    """
+
+    decomposition: Decomposition | None
+    probe: Probe | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestMetrics:
     """The test set, measured once at the end of one seed's training."""
 
@@ -242,31 +243,11 @@ class TrialDone:
     results: tuple[TestMetrics, ...]
     train_seconds: float
     #: Strips of the ten test images as the first seed gives them back, and their absolute errors;
-    #: None when the trial was not among the best of its width.
+    #: None when the trial was not the best of its width.
     reconstructions_png: bytes | None
     errors_png: bytes | None
-    #: safetensors of the first seed, or None when the trial was not among the best.
+    #: safetensors of the first seed; None when the trial was not the best of its width.
     weights: bytes | None
-    #: Of the first seed; None when the trial was not among the best of its width and the spec does
-    #: not ask for it, where the code is not finite, and where the next one says that it follows.
-    decomposition: Decomposition | None = None
-    probe: Probe | None = None
-    #: The network is looked into beside the training: a TrialLookedInto of this attempt follows.
-    look_follows: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialLookedInto:
-    """What was found in the first seed's network of a trial that is done."""
-
-    number: int
-    attempt: int
-    #: None where the code is not finite, and for a network that nobody needs to look into any more:
-    #: a better one of its width came meanwhile.
-    decomposition: Decomposition | None
-    probe: Probe | None
-    #: What went wrong, if anything did.
-    failure: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -343,16 +324,7 @@ class WorkerFailed:
 
 
 OfTrial = EpochDone | TrialDone | TrialDiverged | TrialLeft | TrialFailed
-Event = (
-    OfTrial
-    | EpochsDone
-    | TrialLookedInto
-    | Ready
-    | Heartbeat
-    | WorkerStats
-    | PopulationHalved
-    | WorkerFailed
-)
+Event = OfTrial | EpochsDone | Ready | Heartbeat | WorkerStats | PopulationHalved | WorkerFailed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,18 +3,14 @@
 A pretended trial's error is 1 / width, with a little less after every epoch.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sweep.active_trial import ActiveTrial
-from sweep.config import TrialConfig
 from sweep.messages import (
-    Accuracies,
-    Decomposition,
     EpochDone,
     EpochMetrics,
-    Limits,
-    Probe,
     Room,
     TestMetrics,
     TrialDiverged,
@@ -22,23 +18,11 @@ from sweep.messages import (
     TrialSpec,
 )
 
-DECOMPOSITION = Decomposition(
-    code_rank=3.5, encoder_rank=2.5, decoder_rank=1.5, end_to_end=(1.0, 0.5)
-)
-
-TOLD = Accuracies(linear=0.75, neighbours=0.5)
-PROBE = Probe(code=TOLD, pca=TOLD, pixels=TOLD, n_pixels=9, n_train=8, n_test=4)
-
 
 class PretendedEpoch(NamedTuple):
     """Trials and their epochs."""
 
     trained: list[tuple[ActiveTrial, int]]
-
-
-def find(config: TrialConfig, network: object) -> tuple[Decomposition, Probe]:
-    """Looks into a pretended network, which is its trial's number."""
-    return DECOMPOSITION, PROBE
 
 
 class FakePopulation:
@@ -107,12 +91,13 @@ class FakePopulation:
             if self._trials.get(one.spec.number) is one
         ]
 
-    def result(self, number: int, limits: Limits | None = None) -> TrialDone:
+    def result(self, number: int, keep_below: float | None = None) -> TrialDone:
         spec = self._trials[number].spec
         error = metrics_of(spec, spec.config.epochs).val_mse
-        limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
-        is_best_of_width = error < limits.pictures
-        png = b"png" if is_best_of_width else None
+        if keep_below is None:
+            keep_below = math.inf if spec.keep_always else spec.keep_below
+        keeps = error < keep_below
+        png = b"png" if keeps else None
         return TrialDone(
             number=number,
             attempt=spec.attempt,
@@ -130,12 +115,8 @@ class FakePopulation:
             train_seconds=0.5,
             reconstructions_png=png,
             errors_png=png,
-            weights=b"weights" if error < limits.weights else None,
-            look_follows=is_best_of_width or spec.probe,
+            weights=b"weights" if keeps else None,
         )
-
-    def network(self, number: int) -> int:
-        return number
 
     def close(self) -> None:
         self.closed = True

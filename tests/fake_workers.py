@@ -32,10 +32,9 @@ from sweep.messages import (
     WorkerFailed,
     WorkerSetup,
 )
-from sweep.worker.looking import Find
 from sweep.worker.populations import PopulationSession
 from sweep.worker.session import Session
-from tests.fake_populations import FakePopulation, PretendedEpoch, find
+from tests.fake_populations import FakePopulation, PretendedEpoch
 
 #: Of the data that they pretend to have.
 DATA_SHA256 = "5" * 64
@@ -96,7 +95,7 @@ class FakeTraining:
             train_seconds=0.5,
             reconstructions_png=self.pictures,
             errors_png=self.pictures,
-            weights=b"weights" if best < self._spec.keep_weights_below else None,
+            weights=b"weights" if best < self._spec.keep_below or self._spec.keep_always else None,
         )
 
 
@@ -193,7 +192,6 @@ class FakeWorker:
             self._tell,
             room=room,
             halve=lambda room: replace(room, slots=(room.slots or 0) // 2, rows=room.rows // 2),
-            find=self.population.find,
             pruning=pruning,
         )
 
@@ -216,7 +214,6 @@ class Population:
     #: Why its device, a GPU, cannot use the fused trainer.
     fused_fails: str | None = None
     on_launch: Callable[[FakePopulation], None] = lambda population: None
-    find: Find = find
 
 
 class FakeLauncher:

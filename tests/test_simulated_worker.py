@@ -18,7 +18,7 @@ from benchmarks.simulated_worker import (
 from sweep.config import TrialConfig
 from sweep.coordinator.run import start
 from sweep.launch.resources import RunOptions
-from sweep.messages import Limits, Room, TrialSpec
+from sweep.messages import Room, TrialSpec
 from sweep.store import read
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads
@@ -60,7 +60,7 @@ def test_its_messages_have_the_shape_of_the_fused_trainers() -> None:
             for _ in range(FUSED.epochs)
             for event in population.collect(population.launch_epoch())  # type: ignore[arg-type]
         ]
-        results = [population.result(1, limits) for limits in (None, Limits(0.0, 0.0))]
+        results = [population.result(1, limit) for limit in (None, 0.0)]
         told.append([shape(epochs), shape(results)])
     assert told[0] == told[1]
 

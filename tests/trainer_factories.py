@@ -8,8 +8,8 @@ import torch
 from sweep.config import TrialConfig
 from sweep.datasets import Images
 from sweep.enums import Trainer
-from sweep.messages import TrialSpec, WorkerSetup
-from sweep.trainer import CpuTrainer, DeviceData, ReferenceTrainer, Training
+from sweep.messages import NetworkAnalysis, TrialSpec, WorkerSetup
+from sweep.trainer import CpuTrainer, DeviceData, NetworkAnalyser, ReferenceTrainer, Training
 from tests.factories import make_images
 
 CPU = torch.device("cpu")
@@ -66,3 +66,9 @@ def train(
     while not training.finished:
         training.train_epoch()
     return training
+
+
+def analysed(weights: bytes | None, data: DeviceData) -> NetworkAnalysis:
+    """The analysis of a network that was trained on these data."""
+    assert weights is not None
+    return NetworkAnalyser(data.to(CPU)).analyse(weights)

@@ -121,4 +121,4 @@ def admit(trainer: FusedTrainer, trial: TrialSpec) -> None:
 def _ending(trial: TrialSpec, epochs: int) -> TrialSpec:
     """A typical trial, not among the best: it sends neither weights nor pictures."""
     config = replace(trial.config, epochs=epochs)
-    return replace(trial, config=config, keep_weights_below=0.0, keep_pictures_below=0.0)
+    return replace(trial, config=config, keep_below=0.0)

@@ -95,11 +95,13 @@ def _look_into(
         contents.append(artifacts.read_artifact(engine.url, trial.artifact_id))
     data = read.settings(engine, name)["data"]
     images = datasets.load(data["name"])
-    from sweep.trainer import look_into_saved  # torch: seconds
+    from sweep.trainer import NetworkAnalyser  # torch: seconds
 
     split = (data["validation_fraction"], data["split_seed"], data.get("train_limit"))
+    analyser = NetworkAnalyser.of(images, split)
     found: dict[int, dict[str, Any]] = {}
-    for trial, inside in zip(trials, look_into_saved(contents, images, split), strict=True):
+    for trial, content in zip(trials, contents, strict=True):
+        inside = analyser.analyse(content)
         if inside.decomposition is None or inside.probe is None:
             continue
         decomposition, found[trial.number] = asdict(inside.decomposition), asdict(inside.probe)

@@ -129,9 +129,6 @@ _NOTICES = {
     StudyPhase.INTERRUPTED: (
         "interrupted: finishing the epoch; Ctrl-C again stops now, losing nothing done"
     ),
-    StudyPhase.LOOKING: (
-        "training is over: the best networks are looked into; Ctrl-C twice does not wait"
-    ),
     StudyPhase.OUT_OF_TIME: "out of time: running trials stop at the end of their epoch",
     StudyPhase.FAILED: "too many trials failed: ending",
 }

@@ -1,4 +1,4 @@
-"""The best result of a study so far, and the thresholds for keeping weights and pictures."""
+"""The best result of a study so far, and of each width class."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import width_class
 from sweep.coordinator.budget import Improvement
-from sweep.messages import Limits
 from sweep.search.configurations import width_reader
 from sweep.studyfile import StudyFile
 
@@ -43,11 +42,9 @@ class BestResults:
         self._consider(trial)
         self.improvement.add(self._value(trial))
 
-    def limits(self, hidden_width: int) -> Limits:
-        """Validation errors below which a trial of this width sends weights and pictures."""
-        weights = math.inf if self.value is None else self.value
-        pictures = self._lowest_of_width.get(width_class(hidden_width), math.inf)
-        return Limits(weights=weights, pictures=pictures)
+    def lowest_error(self, hidden_width: int) -> float:
+        """Lowest validation error of this width's class; infinite while it has none."""
+        return self._lowest_of_width.get(width_class(hidden_width), math.inf)
 
     def _consider(self, trial: FrozenTrial) -> None:
         value = self._value(trial)

@@ -2,7 +2,6 @@
 
 from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.ending import StudyEnd
-from sweep.coordinator.looks import Looks
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.worker_pool import Worker, WorkerPool
 from sweep.enums import EventKind, WorkerState
@@ -23,7 +22,6 @@ class Dispatcher:
         writer: StudyWriter,
         buffered_writer: BufferedWriter,
         pool: WorkerPool,
-        looks: Looks,
         end: StudyEnd,
         devices: list[str],
     ) -> None:
@@ -31,7 +29,6 @@ class Dispatcher:
         self._writer = writer
         self._buffered_writer = buffered_writer
         self._pool = pool
-        self._looks = looks
         self._end = end
         #: Without a worker, as there was nothing to train; one more trial, and they get one.
         self.idle_devices = [*devices]
@@ -106,10 +103,8 @@ class Dispatcher:
 
     def note_worker(self, worker: Worker, state: WorkerState | None = None) -> None:
         """Record how a worker is."""
-        looks = not worker.trials and worker.name in self._looks.awaited
-        state = state or (WorkerState.LOOKING if looks else worker.state)
         self._writer.rows.workers[worker.name] = {
-            "state": state,
+            "state": state or worker.state,
             "n_threads": self._pool.setup.n_threads,
             **worker.columns(),
         }

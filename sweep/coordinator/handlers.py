@@ -8,11 +8,9 @@ import sweep.errors
 from sweep.coordinator.dispatch import Dispatcher
 from sweep.coordinator.ending import StudyEnd
 from sweep.coordinator.heartbeat_monitor import HeartbeatMonitor
-from sweep.coordinator.looks import Looks
 from sweep.coordinator.message_checks import ProtocolError, check_epoch, check_result
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.study_state import StudyState
-from sweep.coordinator.trial_results import add_analysis
 from sweep.coordinator.worker_pool import Worker, WorkerPool
 from sweep.enums import EventKind, Trainer, WorkerState
 from sweep.errors import DataError, DeviceError, FusedUnavailableError, SweepError
@@ -30,7 +28,6 @@ from sweep.messages import (
     TrialDone,
     TrialFailed,
     TrialLeft,
-    TrialLookedInto,
     Verdict,
     WorkerFailed,
     WorkerStats,
@@ -58,7 +55,6 @@ class MessageHandler:
         study_state: StudyState,
         writer: StudyWriter,
         pool: WorkerPool,
-        looks: Looks,
         end: StudyEnd,
         dispatcher: Dispatcher,
         rule: PruningRule | None,
@@ -70,7 +66,6 @@ class MessageHandler:
         self._events = study_state.events
         self._writer = writer
         self._pool = pool
-        self._looks = looks
         self._end = end
         self._dispatcher = dispatcher
         self._rule = rule
@@ -130,8 +125,6 @@ class MessageHandler:
             case EpochsDone(epochs=epochs):
                 for epoch in epochs:
                     self._handle_trial(worker, epoch)
-            case TrialLookedInto():
-                self._handle_look(worker, event)
             case _:
                 self._handle_trial(worker, event)
 
@@ -150,8 +143,6 @@ class MessageHandler:
             case TrialDone():
                 check_result(trial, event)
                 self._study_state.complete(trial, event)
-                if event.look_follows:
-                    self._looks.begin(worker.name, event)
                 self._finish(worker, trial)
             case TrialDiverged():
                 self._study_state.diverge(trial, event.reason)
@@ -172,17 +163,7 @@ class MessageHandler:
         else:
             self._end.put_back(worker, trial)
 
-    def _handle_look(self, worker: Worker, found: TrialLookedInto) -> None:
-        if not self._looks.end(worker.name, found):
-            self._refuse(worker, found)
-        elif found.failure is not None:
-            self._events.add(
-                EventKind.NOT_LOOKED_INTO, found.failure, number=found.number, worker=worker.name
-            )
-        else:
-            add_analysis(self._writer.rows, found)
-
-    def _refuse(self, worker: Worker, event: OfTrial | TrialLookedInto) -> None:
+    def _refuse(self, worker: Worker, event: OfTrial) -> None:
         self._events.add(
             EventKind.LATE_RESULT_REFUSED,
             f"{type(event).__name__} of attempt {event.attempt}, which is not current",
@@ -190,12 +171,6 @@ class MessageHandler:
             attempt=event.attempt,
             worker=worker.name,
         )
-
-    def lose_looks(self, name: str, because: str) -> None:
-        """Record that a worker's pending network analyses are not waited for."""
-        if numbers := self._looks.lose(name):
-            trials = ", ".join(map(str, numbers))
-            self._events.add(EventKind.NONE_LOOKED_INTO, f"trials {trials}: {because}", worker=name)
 
     def _finish(self, worker: Worker, trial: RunningTrial) -> None:
         """Let go of a trial that is over, and give its worker the next one at once."""
@@ -270,7 +245,6 @@ class MessageHandler:
     def _handle_gone(self, worker: Worker, reason: str, *, was_left_alone: bool = False) -> None:
         self._dispatcher.note_worker(worker, state=WorkerState.GONE)
         self._events.add(EventKind.WORKER_GONE, f"{worker.device}: {reason}", worker=worker.name)
-        self.lose_looks(worker.name, "their worker is gone")
         for trial in [*worker.trials.values()]:
             if worker.trials.get(trial.number) is not trial:
                 continue  # put back, for one that failed before it has ended the study
@@ -311,7 +285,6 @@ class MessageHandler:
             raise DeviceError(reason)
         for worker in self._pool:
             self._end.take_back(worker)
-            self.lose_looks(worker.name, reason)
 
     def end_silent_workers(self) -> None:
         """Kill workers without a heartbeat, before they can wake; their trials go to others."""

@@ -15,7 +15,6 @@ from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.dispatch import Dispatcher
 from sweep.coordinator.ending import StudyEnd
 from sweep.coordinator.handlers import MessageHandler
-from sweep.coordinator.looks import LOOK_SECONDS, Looks
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import CommandHandler, UserRequests
@@ -59,15 +58,12 @@ class Coordinator:
         self._buffered_writer = BufferedWriter(
             writer, max_away_seconds=study_file.budget.max_away_seconds
         )
-        self._looks = Looks()
-        self._has_told_of_looks = False
         self._end = StudyEnd(study_file, study_state, pool, self._buffered_writer, usage)
         self._dispatcher = Dispatcher(
             study_state=study_state,
             writer=writer,
             buffered_writer=self._buffered_writer,
             pool=pool,
-            looks=self._looks,
             end=self._end,
             devices=devices,
         )
@@ -76,7 +72,6 @@ class Coordinator:
             study_state=study_state,
             writer=writer,
             pool=pool,
-            looks=self._looks,
             end=self._end,
             dispatcher=self._dispatcher,
             rule=rule,
@@ -126,12 +121,12 @@ class Coordinator:
             self._end.check_budget()
             self._dispatcher.start_idle()
             self._dispatcher.fill_all()
-            self._tell_of_looks()
             landed = self._buffered_writer.flush(at_once=self._dispatcher.is_awaited)
             if landed or (self._buffered_writer.is_away and self._buffered_writer.has_room):
                 self._dispatcher.send()
             self._observer(self._progress())
-            if self._is_over() and (self._buffered_writer.is_empty or self._end.is_hurried):
+            landed = self._buffered_writer.is_empty or self._end.is_hurried
+            if self._dispatcher.is_idle and landed:
                 return
 
     def _hear_all(self) -> None:
@@ -146,49 +141,19 @@ class Coordinator:
             pass
         self._messages.judge()
 
-    def _is_over(self) -> bool:
-        return self._dispatcher.is_idle and not self._awaits_looks()
-
     def _give_up(self) -> None:
         """After an error, kill all workers and queue again what they were training."""
         for worker in self._pool:
             self._dispatcher.note_worker(worker, state=WorkerState.GONE)
-            self._messages.lose_looks(worker.name, "the study ended with an error")
             self._end.take_back(worker)
         self._pool.kill()
 
     def _close(self) -> StudyPhase:
-        hurry = "interrupted twice" if self._end.is_hurried else "stopped again as it ended"
-        for name in self._looks.awaited:
-            self._messages.lose_looks(name, hurry)
         phase, reason = self._end.outcome()
         self._study_state.set_phase(phase, reason)
         self._study_state.events.add(EventKind.ENDED, f"{phase}: {reason}")
         self._buffered_writer.close(hurry=lambda: self._end.is_hurried)
         return phase
-
-    def _awaits_looks(self) -> bool:
-        """Whether network analyses may still come, now that nothing trains."""
-        slow = "nothing was found for"
-        if self._end.has_begun:
-            self._looks.bound()
-            slow = "the study's end waited"
-        for name in self._looks.too_slow():
-            self._messages.lose_looks(name, f"{slow} {LOOK_SECONDS:.0f} s")
-        hurries = self._end.is_hurried or self._commands.stopped_again
-        return bool(self._looks.awaited) and not hurries
-
-    def _tell_of_looks(self) -> None:
-        """Record, once, that the study still waits for nothing but network analyses."""
-        if self._has_told_of_looks or not (self._looks.awaited and self._dispatcher.is_idle):
-            return
-        self._has_told_of_looks = True
-        trials = ", ".join(map(str, self._looks.numbers))
-        self._study_state.events.add(
-            EventKind.LOOKING, f"all is trained; still to come: trials {trials}"
-        )
-        for worker in self._pool:
-            self._dispatcher.note_worker(worker)
 
     def _progress(self) -> Progress:
         study_state, end = self._study_state, self._end
@@ -215,8 +180,6 @@ class Coordinator:
         )
 
     def _phase(self) -> StudyPhase:
-        if self._looks.awaited and self._dispatcher.is_idle:
-            return StudyPhase.LOOKING
         if self._end.phase is not None:
             return self._end.phase
         if self._end.verdict is not None:

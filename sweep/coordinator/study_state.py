@@ -115,15 +115,13 @@ class StudyState:
                 if twin.finished:
                     self._reuse(number, twin.number)
                 return None
-        limits = self.best.limits(config.hidden_width)
         spec = TrialSpec(
             number=number,
             attempt=past.n_attempts + 1,
             config=config,
             seeds=trial_seeds(self._file, number, seed),
-            keep_weights_below=limits.weights,
-            keep_pictures_below=limits.pictures,
-            probe=self._file.study.probe,
+            keep_below=self.best.lowest_error(config.hidden_width),
+            keep_always=self._file.study.probe,
         )
         trial = RunningTrial(
             spec=spec, worker=worker, configuration=configuration, n_deaths=past.n_deaths
@@ -152,15 +150,15 @@ class StudyState:
 
     def complete(self, trial: RunningTrial, done: TrialDone) -> None:
         """Record a finished trial: its values, metrics, pictures and perhaps its weights."""
-        number, val_mse = trial.number, trial.val_mse
+        number, spec, val_mse = trial.number, trial.spec, trial.val_mse
         values = {
             Objective.VAL_MSE: val_mse,
-            Objective.HIDDEN_WIDTH: float(trial.spec.config.hidden_width),
+            Objective.HIDDEN_WIDTH: float(spec.config.hidden_width),
             Objective.TRAIN_SECONDS: done.train_seconds,
         }
         row = mean_results(done.results, [metrics.val_mse for metrics in trial.metrics])
-        is_best = self.best.value is None or val_mse < self.best.value
-        if is_best and done.weights is not None:
+        is_best = val_mse < self.best.lowest_error(spec.config.hidden_width)
+        if done.weights is not None and (is_best or spec.keep_always):
             row["artifact_id"] = keep_weights(
                 self._storage, self._artifacts, self.name, number, done.weights
             )

@@ -12,7 +12,7 @@ from optuna.artifacts import ArtifactMeta
 
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.errors import NoRoomError
-from sweep.messages import TestMetrics, TrialDone, TrialLookedInto
+from sweep.messages import NetworkAnalysis, TestMetrics, TrialDone
 from sweep.store.artifacts import ATTRIBUTE, write_artifact
 from sweep.store.recording import RecordingStorage
 from sweep.store.writer import Row, Rows
@@ -32,15 +32,14 @@ def add_results(rows: Rows, trial: RunningTrial, done: TrialDone) -> None:
             "reconstructions_png": done.reconstructions_png,
             "errors_png": done.errors_png,
         }
-    add_analysis(rows, done)
 
 
-def add_analysis(rows: Rows, found: TrialDone | TrialLookedInto) -> None:
+def add_analysis(rows: Rows, number: int, analysis: NetworkAnalysis) -> None:
     """Add the rows of the decomposition and the probe of a trial's network, if it has them."""
-    if found.decomposition is not None:
-        rows.decompositions[found.number] = {"decomposition": asdict(found.decomposition)}
-    if found.probe is not None:
-        rows.probes[found.number] = {"probe": asdict(found.probe)}
+    if analysis.decomposition is not None:
+        rows.decompositions[number] = {"decomposition": asdict(analysis.decomposition)}
+    if analysis.probe is not None:
+        rows.probes[number] = {"probe": asdict(analysis.probe)}
 
 
 def mean_results(results: Sequence[TestMetrics], val_mse: Sequence[float]) -> Row:

@@ -44,8 +44,6 @@ class CommandHandler:
         self._buffered_writer = buffered_writer
         self._end = end
         self._dispatcher = dispatcher
-        #: `sweep stop` when the study was ending already: no network analysis is waited for.
-        self.stopped_again = False
         #: Problems of marks that were reported already.
         self._unreadable_marks: set[str] = set()
         self._next_read = 0.0
@@ -96,7 +94,6 @@ class CommandHandler:
                 self._dispatcher.is_paused = False
                 self._study_state.set_phase(StudyPhase.RUNNING)
             case CommandKind.STOP:
-                self.stopped_again = self._end.has_begun
                 self._end.begin(StudyPhase.STOPPED, "as asked, by sweep stop")
             case CommandKind.EXTEND:
                 self._study_state.source.extend(int(command.payload["n_trials"]))

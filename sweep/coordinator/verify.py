@@ -154,8 +154,7 @@ def _spec(trial: TrialDetail) -> TrialSpec:
         attempt=1,
         config=typed_config(trial.config),
         seeds=trial.seeds,
-        keep_weights_below=float("-inf"),
-        keep_pictures_below=float("-inf"),
+        keep_below=float("-inf"),
     )
 
 

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from shlex import quote
 from typing import Any, NamedTuple
 
 from optuna.study import StudyDirection
@@ -136,7 +135,7 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
     with writing(engine) as connection:
         revision = revisions.advance(connection, study_id)
         lease.renew(connection, study_id, token, 0)
-        _tell_of_death(connection, study_id, name)
+        _tell_of_death(connection, study_id)
         _put_back(connection, study_id, revision)
         _supersede(connection, study_id)
         trials = load_trials(connection, study_id)
@@ -210,17 +209,13 @@ def _curves(connection: Connection, study_id: int) -> dict[int, dict[int, float]
     return curves
 
 
-def _tell_of_death(connection: Connection, study_id: int, name: str) -> None:
+def _tell_of_death(connection: Connection, study_id: int) -> None:
     """An event, where the last coordinator ended without giving the study back."""
     table = schema.sweep_workers
-    lived = list(
-        connection.scalars(
-            select(table.c.slots).where(
-                table.c.study_id == study_id, table.c.state != WorkerState.GONE
-            )
-        )
+    lived = select(table.c.worker_id).where(
+        table.c.study_id == study_id, table.c.state != WorkerState.GONE
     )
-    if not lived:
+    if connection.execute(lived.limit(1)).first() is None:
         return
     n_running = connection.scalar(
         select(func.count())
@@ -228,18 +223,12 @@ def _tell_of_death(connection: Connection, study_id: int, name: str) -> None:
         .where(schema.trials.c.study_id == study_id, schema.trials.c.state == TrialState.RUNNING)
     )
     waits = "1 trial waits" if n_running == 1 else f"{n_running or 0:,} trials wait"
-    message = f"the last one ended without a word: {waits} again"
-    if any(slots is not None for slots in lived):  # populations look beside their training
-        message += (
-            "; networks that its workers had still to look into are not: "
-            f"`sweep probe {quote(name)}` names them"
-        )
     connection.execute(
         insert(schema.sweep_events).values(
             study_id=study_id,
             at=now(connection.dialect.name),
             kind=EventKind.COORDINATOR_GONE,
-            message=message,
+            message=f"the last one ended without a word: {waits} again",
         )
     )
 

@@ -2,7 +2,7 @@
 
 from sweep.trainer.cpu import CpuTrainer
 from sweep.trainer.data import DeviceData
-from sweep.trainer.inside import Inside, look_into_saved
+from sweep.trainer.network_analysis import NetworkAnalyser
 from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trainer.reference import ReferenceTrainer
 from sweep.trainer.training import Diverged, Training
@@ -18,7 +18,7 @@ __all__ = [
     "CpuTrainer",
     "DeviceData",
     "Diverged",
-    "Inside",
+    "NetworkAnalyser",
     "Reconstruction",
     "ReferenceTrainer",
     "SavedModel",
@@ -26,7 +26,6 @@ __all__ = [
     "data_order",
     "initial_weights",
     "load_model",
-    "look_into_saved",
     "reconstruct",
     "trained_model",
 ]

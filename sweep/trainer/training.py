@@ -18,10 +18,8 @@ from sweep.config import TrialConfig
 from sweep.messages import EpochMetrics, TestMetrics, TrialDone, TrialSpec
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.evaluation import evaluate, evaluate_test
-from sweep.trainer.inside import Inside, look_into
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.pixels import errors_png, strip_png, to_bytes
-from sweep.trainer.probe import Prober
 from sweep.trainer.randomness import data_order
 from sweep.trainer.schedules import SCHEDULES, Moment
 from sweep.trainer.units import diagnose
@@ -59,12 +57,11 @@ class SingleTrialTrainer(ABC):
 
     def __init__(self, data: DeviceData) -> None:
         self.data = data
-        self._prober = Prober(data)
 
     def start(self, spec: TrialSpec) -> "Training":
         """A trial at epoch 0. Raises ValueError for a configuration that cannot be trained."""
         runs = [Run(spec.config, seed, self.data, self._step(spec, seed)) for seed in spec.seeds]
-        return Training(spec, self.data, self._prober, runs)
+        return Training(spec, self.data, runs)
 
     @abstractmethod
     def _step(self, spec: TrialSpec, seed: int) -> TrainingStep:
@@ -74,14 +71,11 @@ class SingleTrialTrainer(ABC):
 class Training:
     """One trial in training: all its seeds, in lockstep by epochs."""
 
-    def __init__(
-        self, spec: TrialSpec, data: DeviceData, prober: Prober, runs: list["Run"]
-    ) -> None:
+    def __init__(self, spec: TrialSpec, data: DeviceData, runs: list["Run"]) -> None:
         self.spec = spec
         #: Finished epochs.
         self.epoch = 0
         self._data = data
-        self._prober = prober
         self._runs = runs
         self._metrics: list[tuple[EpochMetrics, ...]] = []
 
@@ -98,11 +92,9 @@ class Training:
         return metrics
 
     def result(self) -> TrialDone:
-        """Measure the test set. Weights, and what is found in them, go with it below the limits."""
+        """Measure the test set; the first seed's weights come where the spec asks for them."""
         first, config, data = self._runs[0], self.spec.config, self._data
-        looks_into = self.spec.probe or self._ends_below(self.spec.keep_pictures_below)
-        inside = look_into(first.model, config, self._prober) if looks_into else Inside()
-        keeps_weights = self._ends_below(self.spec.keep_weights_below)
+        keeps_weights = self.spec.keep_always or self._ends_below(self.spec.keep_below)
         with torch.no_grad():
             originals = as_floats(data.strip)
             copies = first.model.reconstruct(originals)
@@ -114,7 +106,6 @@ class Training:
             reconstructions_png=strip_png(to_bytes(copies).cpu().numpy(), data.height, data.width),
             errors_png=errors_png(originals, copies, data.height, data.width),
             weights=save_model(first.model, config, first.seed, data) if keeps_weights else None,
-            **inside._asdict(),
         )
 
     def _train(self, run: "Run", epoch: int) -> EpochMetrics:

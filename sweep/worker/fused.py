@@ -9,7 +9,6 @@ import numpy as np
 import psutil
 import torch
 
-from sweep.config import TrialConfig
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.messages import Event, Order, Room, WorkerSetup, WorkloadEstimate
 from sweep.trainer.data import DeviceData
@@ -24,11 +23,6 @@ from sweep.trainer.fused import (
     compiler_versions,
     population_size,
 )
-from sweep.trainer.initialisation import Weights
-from sweep.trainer.inside import Inside, look_into
-from sweep.trainer.model import Autoencoder
-from sweep.trainer.probe import Prober
-from sweep.worker.looking import Find
 from sweep.worker.populations import PopulationSession
 from sweep.worker.stats import device_memory
 
@@ -78,7 +72,6 @@ class FusedWorker:
             send,
             room=self.room,
             halve=partial(halved, self._shape, self._setup.expected),
-            find=finder(self._data),
             pruning=self._setup.pruning,
             device=self._device,
         )
@@ -107,21 +100,6 @@ def _require_countable(data: DeviceData) -> None:
 def is_checked(device: torch.device) -> bool:
     """Whether kernels need the self-check; Triton's interpreter does not."""
     return device.type == "cuda"
-
-
-def finder(data: DeviceData) -> Find:
-    """Looks into networks on the CPU, of whatever thread calls it; the data are copied there now.
-
-    So that thread never talks to the device, where it might wait for an epoch, or another for it.
-    """
-    cpu = torch.device("cpu")
-    prober = Prober(data.to(cpu))
-
-    def find(config: TrialConfig, weights: Weights) -> Inside:
-        torch.set_num_threads(1)  # of this thread, and those that begin later; others keep theirs
-        return look_into(Autoencoder(config, weights, cpu), config, prober)
-
-    return find
 
 
 def free_bytes(device: torch.device) -> int:

@@ -11,9 +11,6 @@ from sweep.worker.artifact_policy import ArtifactPolicy
 from sweep.worker.population_set import PopulationSet
 from sweep.worker.stats import BEAT_SECONDS, Pulse
 
-#: Interval between two checks for room in the queue of network analyses.
-MOMENT_SECONDS = 0.05
-
 
 @dataclass(kw_only=True)
 class QueuedTrial:
@@ -62,11 +59,6 @@ class OrderHandler:
                 break
             self.beat()
         self._handle(order)
-
-    def handle_for_a_moment(self) -> None:
-        """Handle the next order, unless none comes for a moment."""
-        with self._pulse.waiting(), suppress(Empty):
-            self._handle(self._inbox.get(timeout=MOMENT_SECONDS))
 
     def await_verdicts(self) -> None:
         """Handle orders until the epochs before those that the device works on have verdicts."""

@@ -4,10 +4,10 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from sweep.active_trial import ActiveTrial
-from sweep.messages import EpochDone, Limits, Room, TrialDiverged, TrialDone, TrialSpec
+from sweep.messages import EpochDone, Room, TrialDiverged, TrialDone, TrialSpec
 
 if TYPE_CHECKING:  # a worker that only pretends to train does without it
     import torch
@@ -38,9 +38,7 @@ class PopulationTrainer(Protocol[Epoch]):
 
     def collect(self, launched: Epoch) -> list[EpochDone | TrialDiverged]: ...
 
-    def result(self, number: int, limits: Limits | None = None) -> TrialDone: ...
-
-    def network(self, number: int) -> Any: ...
+    def result(self, number: int, keep_below: float | None = None) -> TrialDone: ...
 
     def close(self) -> None: ...
 
@@ -67,10 +65,10 @@ class Population(Generic[Epoch]):
         self.trials[spec.number] = trial
         return True
 
-    def turn(self, goes_on: bool = True) -> list[EpochDone | TrialDiverged]:
-        """Ask for the next epoch, if it goes on, then fetch the last one."""
+    def turn(self) -> list[EpochDone | TrialDiverged]:
+        """Ask for the next epoch, if there is one, then fetch the last one."""
         last, self.in_flight = self.in_flight, None
-        if goes_on and self.trainer.goes_on:
+        if self.trainer.goes_on:
             self.in_flight = self.trainer.launch_epoch()
         return [] if last is None else self.trainer.collect(last)
 

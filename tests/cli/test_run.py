@@ -381,13 +381,6 @@ def test_plain_lines_come_at_a_better_best_and_not_for_every_tick(
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
-def test_a_study_that_only_looks_into_networks_says_how_not_to_wait(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    PlainLines()(progress(phase="looking"))
-    assert "Ctrl-C twice does not wait" in capsys.readouterr().err
-
-
 def test_an_address_is_of_a_ray_cluster(cli: Cli, file: str) -> None:
     answer = cli("start", file, "--ray-address", "10.0.0.1:6379")
     assert answer.code == 2

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from sweep.config import width_class
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import plan, resume, start
 from sweep.coordinator.worker_pool import WorkerPool
@@ -603,7 +604,7 @@ def test_weights_that_find_no_room_stop_the_study_with_a_message(
     assert states(url) == [TrialState.COMPLETE] * 12
 
 
-def test_the_weights_of_the_best_so_far_are_kept_under_optunas_names(
+def test_the_weights_of_the_best_so_far_of_each_width_are_kept_under_optunas_names(
     engine: Engine, url: str, tmp_path: Path
 ) -> None:
     run(engine)
@@ -613,8 +614,14 @@ def test_the_weights_of_the_best_so_far_are_kept_under_optunas_names(
     assert (tmp_path / "sweep.db.artifacts" / meta.artifact_id).read_bytes() == b"weights"
     assert read.trial(engine, "x", best).artifact_id == meta.artifact_id
     kept = [t.number for t in study.trials if read.trial(engine, "x", t.number).artifact_id]
-    so_far = [t.value for t in study.trials]
-    assert kept == [n for n in range(12) if so_far[n] == min(v or 1 for v in so_far[: n + 1])]
+    best_so_far: dict[int, tuple[float, int]] = {}
+    expected = []
+    for trial in study.trials:
+        width, value = width_class(trial.params["hidden_width"]), trial.values[0]
+        if width not in best_so_far or value < best_so_far[width][0]:
+            best_so_far[width] = value, trial.number
+            expected.append(trial.number)
+    assert kept == expected
 
 
 # --- control --------------------------------------------------------------------------------

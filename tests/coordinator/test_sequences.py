@@ -8,7 +8,7 @@ after another took over. A model of a page says what must be in the database aft
 import copy
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -44,14 +44,12 @@ from sweep.messages import (
     TrialDone,
     TrialFailed,
     TrialLeft,
-    TrialLookedInto,
     TrialSpec,
 )
 from sweep.store import annotate, commands, read, schema
 from sweep.store.engine import writing
 from sweep.studyfile import loads
 from tests.coordinator.lockstep import Lockstep, Puppet, weather_of
-from tests.fake_populations import DECOMPOSITION, PROBE
 from tests.store_factories import sqlite_store
 
 EPOCHS, SEEDS = 3, 2
@@ -79,7 +77,6 @@ class Trial:
     curve: list[float] = field(default_factory=list)
     invalid: bool = False
     #: What was found in its network is there.
-    looked_into: bool = False
 
 
 class Sequences(RuleBasedStateMachine):
@@ -112,8 +109,6 @@ class Sequences(RuleBasedStateMachine):
         self.params: dict[int, dict[str, Any]] = {}
         #: Everything that was ever handed out: to whom, by which coordinator.
         self.handed: list[tuple[Puppet, TrialSpec]] = []
-        #: What is over and still looked into, by whom.
-        self.looks: list[tuple[Puppet, TrialSpec]] = []
         self.n_trials = 5
         self.paused = False
         self.zombies: list[Lockstep] = []
@@ -169,7 +164,7 @@ class Sequences(RuleBasedStateMachine):
     def _let_it_end(self) -> None:
         """With nothing left to do it ends, and hears of no command any more."""
         over = all(trial.state in ENDED for trial in self.trials.values())
-        enough = len(self.trials) >= self.n_trials and not self.paused and not self.looks
+        enough = len(self.trials) >= self.n_trials and not self.paused
         if self.running and self.reachable and over and enough:
             self.coordinator.tick()
             self._after_tick()
@@ -210,8 +205,8 @@ class Sequences(RuleBasedStateMachine):
         return there[place % len(there)]
 
     @precondition(lambda self: self.running and self.current())
-    @rule(place=st.integers(0, 9), error=st.floats(0.01, 1.0), looks=st.booleans())
-    def an_epoch_is_done(self, place: int, error: float, looks: bool) -> None:
+    @rule(place=st.integers(0, 9), error=st.floats(0.01, 1.0))
+    def an_epoch_is_done(self, place: int, error: float) -> None:
         puppet, spec = self._pick(place)
         trial = self.trials[spec.number]
         if puppet.told_to_leave(spec) and trial.curve:
@@ -220,16 +215,16 @@ class Sequences(RuleBasedStateMachine):
         elif len(trial.curve) < EPOCHS:
             self._report(puppet, spec, error)
         else:
-            self._finish(puppet, spec, looks)
+            self._finish(puppet, spec)
         self.tick()
 
     @precondition(lambda self: self.running and self.current())
-    @rule(place=st.integers(0, 9), error=st.floats(0.01, 1.0), looks=st.booleans())
-    def a_trial_is_done(self, place: int, error: float, looks: bool) -> None:
+    @rule(place=st.integers(0, 9), error=st.floats(0.01, 1.0))
+    def a_trial_is_done(self, place: int, error: float) -> None:
         puppet, spec = self._pick(place)
         while len(self.trials[spec.number].curve) < EPOCHS:
             self._report(puppet, spec, error)
-        self._finish(puppet, spec, looks)
+        self._finish(puppet, spec)
         self.tick()
 
     def _report(self, puppet: Puppet, spec: TrialSpec, error: float) -> None:
@@ -237,22 +232,9 @@ class Sequences(RuleBasedStateMachine):
         puppet.say(_epoch(spec, len(curve) + 1, error))
         curve.append(fmean([error] * SEEDS))
 
-    def _finish(self, puppet: Puppet, spec: TrialSpec, looks: bool) -> None:
-        puppet.say(replace(_done(spec), look_follows=looks))
+    def _finish(self, puppet: Puppet, spec: TrialSpec) -> None:
+        puppet.say(_done(spec))
         self.trials[spec.number].state = "COMPLETE"
-        if looks:
-            self.looks.append((puppet, spec))
-
-    @precondition(lambda self: self.running and self.looks)
-    @rule(place=st.integers(0, 9))
-    def a_network_was_looked_into(self, place: int) -> None:
-        self._look(place)
-        self.tick()
-
-    def _look(self, place: int) -> None:
-        puppet, spec = self.looks.pop(place % len(self.looks))
-        puppet.say(_found(spec))
-        self.trials[spec.number].looked_into = True
 
     @precondition(lambda self: self.running and self.current())
     @rule(place=st.integers(0, 9), diverged=st.booleans())
@@ -287,23 +269,20 @@ class Sequences(RuleBasedStateMachine):
         self.tick()
 
     def _lose(self, victim: Puppet) -> None:
-        """What a worker trained waits again; what it would have found in networks is lost."""
+        """What a worker trained waits again."""
         for puppet, spec in self.current():
             if puppet is victim:
                 self._wait_again(self.trials[spec.number])
-        self.looks = [(puppet, spec) for puppet, spec in self.looks if puppet is not victim]
 
     @staticmethod
     def _wait_again(trial: Trial) -> None:
         trial.state, trial.curve = "WAITING", []
 
-    @precondition(
-        lambda self: self.running and len(self.handed) > len(self.current()) + len(self.looks)
-    )
-    @rule(place=st.integers(0, 99), kind=st.integers(0, 5), error=st.floats(0.001, 1.0))
+    @precondition(lambda self: self.running and len(self.handed) > len(self.current()))
+    @rule(place=st.integers(0, 99), kind=st.integers(0, 4), error=st.floats(0.001, 1.0))
     def a_late_result_comes(self, place: int, kind: int, error: float) -> None:
         """Of an attempt that is over, by whoever trained it or by whoever trains it now."""
-        current = [*self.current(), *self.looks]
+        current = self.current()
         late = [spec for pair in self.handed for spec in [pair[1]] if pair not in current]
         spec = late[place % len(late)]
         puppets = self.coordinator.puppets.started
@@ -377,10 +356,6 @@ class Sequences(RuleBasedStateMachine):
             puppet.say(TrialLeft(**_of(spec), epoch=len(trial.curve)))
             trial.state = "PRUNED" if pruned else "WAITING"
             trial.curve = trial.curve if pruned else []
-        while self.looks:  # they are waited for
-            assert self.running
-            self._look(0)
-            self.tick()
         while self.running:
             self.tick()
         assert self.coordinator.phase == "stopped"
@@ -418,13 +393,10 @@ class Sequences(RuleBasedStateMachine):
         with writing(self.engine) as connection:
             connection.execute(update(schema.sweep_leases).values(expires_at=0.0))
         self.handed = [pair for pair in self.handed if pair[1].number in self.trials]
-        looking, self.looks = self.looks, []
         self._resume()
         if wakes:
             for puppet, spec in training:
                 puppet.say(_epoch(spec, 1, 0.001))
-            for puppet, spec in looking:
-                puppet.say(_found(spec))
             dead.puppets.inbox.put(("w0", Gone(reason="killed by signal 9")))
             for puppet in dead.puppets.started:  # w0 may be gone already, and nothing in training
                 puppet.say(Heartbeat())
@@ -456,7 +428,6 @@ class Sequences(RuleBasedStateMachine):
             assert there[number].attempt >= trial.attempt
             if trial.state in ENDED:
                 assert (there[number].state, there[number].curve) == (trial.state, trial.curve)
-                assert there[number].looked_into >= trial.looked_into
 
     @invariant()
     def a_trial_keeps_its_params(self) -> None:
@@ -489,13 +460,6 @@ class Sequences(RuleBasedStateMachine):
                 .group_by(ours.c.number, epochs.c.epoch)
                 .order_by(ours.c.number, epochs.c.epoch)
             ).all()
-            probes = set(
-                connection.scalars(
-                    select(ours.c.number).join(
-                        schema.sweep_probes, schema.sweep_probes.c.trial_id == ours.c.trial_id
-                    )
-                )
-            )
         assert [row.number for row in rows] == list(range(len(rows)))
         found = {
             row.number: Trial(
@@ -503,8 +467,6 @@ class Sequences(RuleBasedStateMachine):
             )
             for row in rows
         }
-        for number, trial in found.items():
-            trial.looked_into = number in probes
         for number, epoch, error, n_seeds in curves:
             assert (epoch, n_seeds) == (len(found[number].curve) + 1, SEEDS)
             found[number].curve.append(error)
@@ -582,13 +544,8 @@ def _done(spec: TrialSpec) -> TrialDone:
     )
 
 
-def _found(spec: TrialSpec) -> TrialLookedInto:
-    return TrialLookedInto(**_of(spec), decomposition=DECOMPOSITION, probe=PROBE)
-
-
-def _late(spec: TrialSpec, kind: int, error: float) -> OfTrial | TrialLookedInto:
+def _late(spec: TrialSpec, kind: int, error: float) -> OfTrial:
     return (
-        _found(spec),
         _epoch(spec, 1, error),
         _done(spec),
         TrialFailed(**_of(spec), reason="late"),

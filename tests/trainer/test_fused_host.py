@@ -32,13 +32,13 @@ def take_the_device_away(fused: FusedTrainer) -> None:
 def test_a_result_is_made_from_what_was_copied_to_the_host() -> None:
     # Reading the device would wait for the epoch that it works on.
     fused = make_fused()
-    assert fused.admit(fused_spec(1, keep_weights_below=1.0))
+    assert fused.admit(fused_spec(1, keep_below=1.0))
     train_all(fused, 2)
     expected = fused.result(1)
     assert expected.errors_png and expected.reconstructions_png and expected.weights
     take_the_device_away(fused)
     assert fused.result(1) == expected
-    assert all(tensor.isfinite().all() for tensor in fused.network(1))
+    assert all(tensor.isfinite().all() for tensor in fused.weights(1)[0])
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")

@@ -222,8 +222,8 @@ def test_seconds_are_shared_out_among_the_slots() -> None:
 
 def test_weights_come_only_below_the_threshold() -> None:
     fused = make_fused()
-    fused.admit(fused_spec(1, keep_weights_below=0.0))
-    fused.admit(fused_spec(2, keep_weights_below=1.0))
+    fused.admit(fused_spec(1, keep_below=0.0))
+    fused.admit(fused_spec(2, keep_below=1.0))
     train_all(fused, 2)
     assert fused.result(1).weights is None
     content = fused.result(2).weights

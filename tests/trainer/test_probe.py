@@ -13,7 +13,7 @@ from sweep.trainer import DeviceData, load_model
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import NEIGHBOURS, PENALTIES, Features, Prober, _ridge_weights
 from tests.factories import make_images
-from tests.trainer_factories import CPU, SHORT, make_data, train
+from tests.trainer_factories import CPU, SHORT, analysed, make_data, train
 
 Array = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ def of_classes(n_train: int = 240, n_test: int = 60) -> Images:
 
 
 def probed(data: DeviceData) -> Probe:
-    found = train(SHORT, data).result().probe
+    found = analysed(train(SHORT, data).result().weights, data).probe
     assert found is not None
     return found
 
@@ -114,12 +114,6 @@ def test_a_code_that_overflows_is_not_probed() -> None:
     weights = load_model(content).weights
     huge = weights._replace(encoder_weight=torch.full_like(weights.encoder_weight, 3e38))
     assert Prober(data).probe(Autoencoder(SHORT, huge, CPU)) is None
-
-
-def test_the_best_of_a_width_is_probed_and_whoever_is_asked_for() -> None:
-    assert train(keep_pictures_below=0.0).result().probe is None
-    assert train(keep_pictures_below=1.0).result().probe is not None
-    assert train(keep_pictures_below=0.0, probe=True).result().probe is not None
 
 
 def test_a_penalty_below_the_rounding_of_the_covariance_is_left_out() -> None:

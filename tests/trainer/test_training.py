@@ -195,8 +195,9 @@ def test_test_metrics_are_what_their_names_say(train: Start, output: Output) -> 
 
 
 def test_weights_come_only_below_the_threshold(train: Start) -> None:
-    assert train(keep_weights_below=0.0).result().weights is None
-    assert train(keep_weights_below=1.0).result().weights is not None
+    assert train(keep_below=0.0).result().weights is None
+    assert train(keep_below=1.0).result().weights is not None
+    assert train(keep_below=0.0, keep_always=True).result().weights is not None
 
 
 def test_the_strips_are_ten_grey_images_side_by_side(train: Start) -> None:

@@ -3,8 +3,6 @@
 The pretended trainer is for the conversation; the real one, small, shows that they fit together.
 """
 
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from queue import SimpleQueue
@@ -17,14 +15,12 @@ from sweep.config import TrialConfig
 from sweep.enums import Loss, Optimizer, Output, Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.messages import (
-    Decomposition,
     EpochDone,
     EpochsDone,
     Event,
     Leave,
     Order,
     PopulationHalved,
-    Probe,
     Room,
     Shutdown,
     Train,
@@ -32,19 +28,17 @@ from sweep.messages import (
     TrialDone,
     TrialFailed,
     TrialLeft,
-    TrialLookedInto,
     TrialSpec,
     Verdict,
     WorkerStats,
     WorkloadEstimate,
 )
 from sweep.trainer.fused import Shape
-from sweep.worker.fused import FusedWorker, finder, halved, room_for
-from sweep.worker.looking import Find
+from sweep.worker.fused import FusedWorker, halved, room_for
 from sweep.worker.populations import PATIENCE, PopulationSession
-from tests.fake_populations import DECOMPOSITION, PROBE, FakePopulation, find
+from tests.fake_populations import FakePopulation
 from tests.fused_factories import FUSED, make_fused, small_data
-from tests.trainer_factories import make_spec, start
+from tests.trainer_factories import analysed, make_spec, start
 
 ROOM = Room(slots=3, rows=30)
 
@@ -63,20 +57,16 @@ class Stage:
         self.events: list[Event] = []
         self.answers: dict[tuple[int, int], Order] = {}
         self.judges = False
-        #: Looks to be heard of before the Shutdown; None: it comes at once.
-        self.n_looks: int | None = None
         self.populations: list[FakePopulation] = []
         self.on_launch: Callable[[FakePopulation], None] = lambda population: None
         self.again: Callable[[TrialSpec], TrialSpec | None] = lambda spec: None
         self.specs = {one.number: one for one in specs}
-        self.find: Find = find
         self.session = PopulationSession(
             self.make,
             self.inbox,
             self.hear,
             room=room,
             halve=self.halve,
-            find=lambda config, network: self.find(config, network),
             pruning=pruning,
         )
 
@@ -94,8 +84,6 @@ class Stage:
         if isinstance(event, EpochsDone):
             for one in event.epochs:
                 self.judge(one)
-        if isinstance(event, TrialLookedInto) and len(self.looks()) == self.n_looks:
-            self.inbox.put(Shutdown())
 
     def judge(self, one: EpochDone) -> None:
         key = one.number, one.epoch
@@ -104,15 +92,10 @@ class Stage:
         elif self.judges:
             self.inbox.put(verdict(*key, leave=False))
 
-    def run(self, n_looks: int | None = None) -> list[Event]:
-        self.n_looks = n_looks
-        if n_looks is None:
-            self.inbox.put(Shutdown())
+    def run(self) -> list[Event]:
+        self.inbox.put(Shutdown())
         self.session.run()
         return self.events
-
-    def looks(self) -> dict[int, TrialLookedInto]:
-        return {e.number: e for e in self.events if isinstance(e, TrialLookedInto)}
 
     def epochs(self) -> list[list[tuple[int, int]]]:
         """Number and epoch of the trials that were told of together."""
@@ -278,21 +261,20 @@ def test_out_of_memory_with_nothing_to_halve_trials_fail_with_the_reason() -> No
     assert stage.ends() == [(0, "TrialFailed"), (1, "TrialDone")]
 
 
-@pytest.mark.parametrize("step", ["result", "network"])
 def test_out_of_memory_at_a_trials_end_it_begins_anew_and_the_worker_lives(
-    step: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The trial has left the worker's books by then, but nobody has been told of its result.
-    whole = getattr(FakePopulation, step)
+    whole = FakePopulation.result
     calls: list[int] = []
 
-    def runs_out_once(population: FakePopulation, number: int, *rest: object) -> object:
+    def runs_out_once(population: FakePopulation, number: int, *rest: float) -> TrialDone:
         calls.append(number)
         if len(calls) == 1:
             raise MemoryError("no room for a copy")
         return whole(population, number, *rest)
 
-    monkeypatch.setattr(FakePopulation, step, runs_out_once)
+    monkeypatch.setattr(FakePopulation, "result", runs_out_once)
     stage = Stage(spec(0, epochs=1), spec(1, epochs=1), spec(2, epochs=1), room=ROOM)
     stage.run()
     told = next(event for event in stage.events if isinstance(event, PopulationHalved))
@@ -301,104 +283,16 @@ def test_out_of_memory_at_a_trials_end_it_begins_anew_and_the_worker_lives(
     assert (0, 1) in told.put_back and (0, "TrialDone") not in stage.ends()
 
 
-def test_weights_and_pictures_come_of_the_best_so_far_and_of_the_best_of_their_width() -> None:
+def test_weights_and_pictures_come_of_the_best_of_a_width_and_of_what_is_always_kept() -> None:
     # The pretended error is 1 / width.
-    widths = [10, 5, 5, 10, 30]
-    room = Room(slots=5, rows=100)
-    stage = Stage(*(spec(n, width=w, epochs=1) for n, w in enumerate(widths)), room=room)
+    widths = [11, 5, 5, 10, 30, 10]  # as wide as 11, and no better
+    room = Room(slots=6, rows=100)
+    specs = [spec(n, width=w, epochs=1, keep_always=n == 5) for n, w in enumerate(widths)]
+    stage = Stage(*specs, room=room)
     stage.run()
     done = [event for event in stage.events if isinstance(event, TrialDone)]
-    assert [one.weights is not None for one in done] == [True, False, False, False, True]
-    kept = [one.reconstructions_png is not None for one in done]
-    assert kept == [True, True, False, False, True]
-
-
-# Looking into networks
-
-
-def test_the_best_of_a_width_are_looked_into_after_their_results_and_those_asked_for() -> None:
-    widths = [11, 5, 5, 10]  # as wide as 11, and no better
-    specs = [spec(n, width=w, epochs=1, probe=n == 3) for n, w in enumerate(widths)]
-    stage = Stage(*specs, room=Room(slots=5, rows=100))
-    events = stage.run(n_looks=3)
-    done = {e.number: e.look_follows for e in events if isinstance(e, TrialDone)}
-    assert done == {0: True, 1: True, 2: False, 3: True}
-    kinds = [(type(e), e.number) for e in events if isinstance(e, TrialDone | TrialLookedInto)]
-    for number, look in stage.looks().items():
-        assert (look.attempt, look.decomposition, look.probe) == (1, DECOMPOSITION, PROBE)
-        assert kinds.index((TrialDone, number)) < kinds.index((TrialLookedInto, number))
-
-
-def test_training_goes_on_while_a_network_is_looked_into() -> None:
-    stage = Stage(*(spec(n, width=9 - n, epochs=2) for n in range(4)))
-    all_done = threading.Event()
-
-    def find(config: TrialConfig, network: object) -> tuple[Decomposition, Probe]:
-        assert all_done.wait(timeout=60)
-        return DECOMPOSITION, PROBE
-
-    def hear(event: Event) -> None:
-        stage.hear(event)
-        if len(stage.ends()) == 4:
-            all_done.set()
-
-    stage.find, stage.session._send = find, hear
-    stage.run(n_looks=1)
-    assert [kind for _, kind in stage.ends()] == ["TrialDone"] * 4
-
-
-def test_a_look_that_hangs_does_not_hide_why_its_worker_failed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("sweep.worker.populations.FAILURE_SECONDS", 0.01)
-    stage = Stage(spec(0, epochs=1), spec(1, epochs=30))
-    begun, told = threading.Event(), threading.Event()
-
-    def find(config: TrialConfig, network: object) -> tuple[Decomposition, Probe]:
-        begun.set()
-        told.wait(timeout=10)
-        return DECOMPOSITION, PROBE
-
-    def on_launch(population: FakePopulation) -> None:
-        if population.log.count("launch") == 5:
-            assert begun.wait(timeout=60)
-            raise RuntimeError("the kernel failed")
-
-    stage.find, stage.on_launch = find, on_launch
-    with pytest.raises(RuntimeError, match="the kernel failed"):
-        stage.run()
-    assert stage.looks() == {}
-    told.set()
-
-
-def test_training_waits_while_too_many_networks_do_and_hears_who_is_to_leave(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # Every look was asked for, so none may be dropped: the memory would run full. A trial that is
-    # told to leave meanwhile leaves at once, with what was launched of it.
-    monkeypatch.setattr("sweep.worker.looking.MOST_WAITING", 1)
-    three = [spec(n, width=5, epochs=1, probe=True) for n in range(3)]
-    stage = Stage(*three, spec(3, width=5, epochs=30), room=Room(slots=4, rows=40))
-    has_left = threading.Event()
-    begun: list[object] = []
-
-    def find(config: TrialConfig, network: object) -> tuple[Decomposition, Probe]:
-        begun.append(network)
-        if len(begun) == 1:  # two more wait
-            time.sleep(0.3)  # for pretended training, many epochs
-            stage.inbox.put(Leave(number=3, attempt=1))
-            assert has_left.wait(timeout=60)
-        return DECOMPOSITION, PROBE
-
-    def hear(event: Event) -> None:
-        stage.hear(event)
-        if isinstance(event, TrialLeft):
-            has_left.set()
-
-    stage.find, stage.session._send = find, hear
-    stage.run(n_looks=3)
-    assert stage.ends()[-1] == (3, "TrialLeft")
-    assert stage.populations[0].log == ["launch", "launch", "collect", "collect"]
+    assert [one.weights is not None for one in done] == [True, True, False, False, True, True]
+    assert all((one.weights is None) == (one.reconstructions_png is None) for one in done)
 
 
 def test_slots_in_use_and_the_share_of_time_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,11 +321,10 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
         replace(FUSED, optimizer=Optimizer.ADAGRAD, epochs=1),
     ]
     specs = [
-        make_spec(c, number=n, seeds=(n, n + 50)[: 1 + (n == 1)], probe=True)
+        make_spec(c, number=n, seeds=(n, n + 50)[: 1 + (n == 1)], keep_always=True)
         for n, c in enumerate(configs)
     ]
     events: list[Event] = []
-    looks: list[TrialLookedInto] = []
 
     def hear(event: Event) -> None:
         events.append(decode(encode(event)))
@@ -440,29 +333,19 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
                 leave = (one.number, one.epoch) == (4, 1)
                 inbox.put(verdict(one.number, one.epoch, leave=leave))
 
-        if isinstance(event, TrialLookedInto):
-            looks.append(event)
-            if len(looks) == 4:
-                inbox.put(Shutdown())
-
     room = Room(slots=4, rows=96, tile_units=16, n_populations=2)
     inbox.put(Train(specs=tuple(specs)))
+    inbox.put(Shutdown())
     PopulationSession(
         lambda size, room: make_fused(data, rows=room.rows, slots=room.slots or 0, batch_size=size),
         inbox,
         hear,
         room=room,
         halve=lambda room: None,
-        find=finder(data),
         pruning=True,
     ).run()
 
-    found = {look.number: look for look in looks}
-    last = [
-        event
-        for event in events
-        if not isinstance(event, EpochsDone | WorkerStats | TrialLookedInto)
-    ]
+    last = [event for event in events if not isinstance(event, EpochsDone | WorkerStats)]
     assert {event.number: type(event) for event in last} == {  # type: ignore[union-attr]
         **dict.fromkeys((0, 1, 3, 5), TrialDone),
         2: TrialDiverged,
@@ -473,11 +356,11 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
         while not training.finished:
             training.train_epoch()
         expected_done = training.result()
-        assert expected_done.probe is not None
-        assert found[done.number].probe == expected_done.probe
-        for got, expected in zip(done.results, expected_done.results, strict=True):
-            assert got.test_mse == pytest.approx(expected.test_mse, rel=1e-4)
-            assert got.diagnostics is not None and got.diagnostics.encoder_norm > 0
+        got, expected = (analysed(one.weights, data) for one in (done, expected_done))
+        assert got.probe == expected.probe and got.probe is not None
+        for result, true in zip(done.results, expected_done.results, strict=True):
+            assert result.test_mse == pytest.approx(true.test_mse, rel=1e-4)
+            assert result.diagnostics is not None and result.diagnostics.encoder_norm > 0
 
 
 # How large

@@ -21,14 +21,13 @@ from sweep.messages import (
     Train,
     TrialDone,
     TrialLeft,
-    TrialLookedInto,
     TrialSpec,
     WorkloadEstimate,
 )
 from sweep.trainer.fused import Shape
 from sweep.worker.fused import MAX_SLOTS, room_for
 from sweep.worker.populations import PopulationSession
-from tests.fake_populations import FakePopulation, PretendedEpoch, find
+from tests.fake_populations import FakePopulation, PretendedEpoch
 from tests.trainer_factories import make_spec
 
 MNIST = Shape(n_train=55_000, n_inputs=784, batch_size=128)
@@ -82,8 +81,6 @@ class Study:
             self.inbox.put(Train(specs=tuple(specs)))
 
     def hear(self, event: Event) -> None:
-        if isinstance(event, TrialLookedInto):
-            return  # from a thread of its own
         if isinstance(event, EpochsDone):
             for one in event.epochs:
                 if self.rng.random() < 0.05:
@@ -106,7 +103,6 @@ def test_at_least_95_of_100_rows_train_while_trials_wait() -> None:
         study.hear,
         room=room,
         halve=lambda room: None,
-        find=find,
         pruning=False,
     ).run()
     assert sorted(study.ended) == list(range(2_000))

@@ -26,7 +26,7 @@ from triton.errors import TritonError
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.messages import EpochDone, Limits, TrialDiverged, TrialSpec
+from sweep.messages import EpochDone, TrialDiverged, TrialSpec
 from sweep.trainer.data import DeviceData
 from sweep.trainer.device_errors import is_out_of_memory
 from sweep.trainer.fused.compiling import compile_kernels
@@ -199,8 +199,7 @@ def _of_trial(
         yield Difference(precision, trial, event.reason, math.nan, tolerance.measured)
         return
     (metrics,), (expected,) = event.metrics, training.train_epoch()
-    nothing_else = Limits(weights=-math.inf, pictures=-math.inf)
-    got, truth = fused.result(trial.number, nothing_else), training.result()
+    got, truth = fused.result(trial.number, keep_below=-math.inf), training.result()
     measured = {
         "train_loss": (metrics.train_loss, expected.train_loss),
         "val_mse": (metrics.val_mse, expected.val_mse),
@@ -232,7 +231,6 @@ def _trials(batch_size: int) -> list[TrialSpec]:
     )
     return [
         TrialSpec(
-            keep_pictures_below=-math.inf,
             number=i,
             attempt=1,
             seeds=(i,),

@@ -10,6 +10,7 @@ verdict, one epoch later.
 A trial's place is free once its last epoch is launched: what comes next on the device comes after.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.messages import Diagnostics, EpochDone, Limits, TrialDiverged, TrialDone, TrialSpec
+from sweep.messages import Diagnostics, EpochDone, TrialDiverged, TrialDone, TrialSpec
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused.arrays import NewSlot
 from sweep.trainer.fused.checks import check_device, check_images, check_trial
@@ -235,12 +236,11 @@ class FusedTrainer:
         """How the trial's networks were at the end of its last epoch, one a seed."""
         return self._trials[number].diagnostics
 
-    def result(self, number: int, limits: Limits | None = None) -> TrialDone:
+    def result(self, number: int, keep_below: float | None = None) -> TrialDone:
         """What came of a trial that has trained to its last epoch; it stays until released.
 
-        Weights come below the limit of weights, pictures below theirs: those given, or the trial's
-        own. Looking into the network takes seconds, so it is left to the caller, who trains on:
-        ``look_follows`` says whether it is due, ``network`` gives what to look into.
+        Weights and pictures come with it where its error is below ``keep_below``, by default the
+        trial's own limit.
         """
         trial, data = self._trials[number], self.data
         spec, tested = trial.spec, trial.tested
@@ -249,8 +249,9 @@ class FusedTrainer:
                 f"trial {number} has finished {trial.epoch} of {spec.config.epochs} epochs;"
                 " its result comes after the last."
             )
-        limits = limits or Limits(spec.keep_weights_below, spec.keep_pictures_below)
-        is_best_of_width = trial.last_error < limits.pictures
+        if keep_below is None:
+            keep_below = math.inf if spec.keep_always else spec.keep_below
+        keeps = trial.last_error < keep_below
         return TrialDone(
             number=number,
             attempt=spec.attempt,
@@ -261,20 +262,10 @@ class FusedTrainer:
                 )
             ),
             train_seconds=trial.train_seconds,
-            reconstructions_png=self._pictures.reconstructions_png(tested)
-            if is_best_of_width
-            else None,
-            errors_png=self._pictures.errors_png(tested) if is_best_of_width else None,
-            weights=saved_weights(trial, data) if trial.last_error < limits.weights else None,
-            look_follows=is_best_of_width or spec.probe,
+            reconstructions_png=self._pictures.reconstructions_png(tested) if keeps else None,
+            errors_png=self._pictures.errors_png(tested) if keeps else None,
+            weights=saved_weights(trial, data) if keeps else None,
         )
-
-    def network(self, number: int) -> Weights:
-        """Return a copy of the first seed's weights, on the CPU.
-
-        Copied: the pinned memory that they came in is soon wanted for the next trial's.
-        """
-        return Weights(*(tensor.clone() for tensor in self.weights(number)[0]))
 
     def weights(self, number: int) -> tuple[Weights, ...]:
         """A trial's present weights, one a seed, on the CPU."""

@@ -1,0 +1,47 @@
+"""Analysis of a trained network beyond what every trial is measured by: decomposition and probe."""
+
+from typing import Self
+
+import torch
+
+from sweep.datasets import Images
+from sweep.errors import DataError
+from sweep.messages import NetworkAnalysis
+from sweep.trainer.data import DeviceData
+from sweep.trainer.decomposition import decompose
+from sweep.trainer.model import Autoencoder
+from sweep.trainer.probe import Prober
+from sweep.trainer.weights import load_model
+
+CPU = torch.device("cpu")
+
+
+class NetworkAnalyser:
+    """Analyses saved networks that were trained on one data set."""
+
+    def __init__(self, data: DeviceData) -> None:
+        """``data`` are on the CPU."""
+        self._data = data
+        self._prober = Prober(data)
+
+    @classmethod
+    def of(cls, images: Images, split: tuple[float, int, int | None]) -> Self:
+        """``split`` is what ``Images.split`` takes."""
+        return cls(DeviceData.of(images, split, CPU))
+
+    def analyse(self, weights: bytes) -> NetworkAnalysis:
+        """Analyse the network of a weights file.
+
+        Raises DataError for bytes that are none, and for a network of other images than these.
+        """
+        saved = load_model(weights)
+        if saved.data_sha256 != self._data.sha256:
+            raise DataError(
+                f"the images have SHA-256 {self._data.sha256[:12]}…, but the trial was trained on "
+                f"{saved.data_sha256[:12]}…. Put the old files back."
+            )
+        model = Autoencoder(saved.config, saved.weights, CPU)
+        return NetworkAnalysis(
+            decomposition=decompose(model, self._data.validation, saved.config),
+            probe=self._prober.probe(model),
+        )
