@@ -80,13 +80,17 @@ def bce_sum(
     outputs: Tensor,  # (B, D), their sigmoid
     pixels: Tensor,  # (B, D)
     buffer: Tensor | None = None,  # (B, D), overwritten; None allocates one
+    *,
+    unit: float = 1.0,
 ) -> Tensor:
-    """Binary cross-entropy in nats, added up over pixels and images, without derivatives.
+    """Sum the binary cross-entropy in nats over pixels and images, without derivatives.
+
+    ``pixels`` count in ``unit``: 1 on the [0, 1] scale, 1/255 for levels.
 
     ln(1 + exp(-|z|)) is -ln t with t = max(y, 1 - y). A logarithm takes as long as ten products,
     and t is at least 1/2: so factors are multiplied, 64 at a time, before one is taken.
     """
-    linear = torch.clamp_min(logits, 0.0, out=buffer).addcmul_(logits, pixels, value=-1.0).sum()
+    linear = torch.clamp_min(logits, 0.0, out=buffer).addcmul_(logits, pixels, value=-unit).sum()
     likelier = torch.sub(1.0, outputs, out=buffer)
     likelier = torch.maximum(likelier, outputs, out=buffer)
     factors = likelier.view(_n_factors(likelier.numel()), -1)

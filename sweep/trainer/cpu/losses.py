@@ -1,6 +1,7 @@
 """Losses and their derivatives by the logits, without autograd.
 
 Notation: o (B, D) the logits, y = output(o) the reconstruction, x (B, D) the pixels, n = B D.
+Pixels come as levels, 255 x: dividing them would be one more pass over (B, D).
 """
 
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from torch import Tensor
 from sweep.config import TrialConfig
 from sweep.enums import Loss, Output
 from sweep.trainer.losses import bce_sum
+
+#: Size of a level on the [0, 1] scale.
+LEVEL = 1.0 / 255.0
 
 
 class LossGradient(NamedTuple):
@@ -35,46 +39,46 @@ class LossBuffers(NamedTuple):
     slopes: Tensor
 
 
-#: (logits, pixels, buffers, configuration) -> the loss and its derivative.
+#: (logits, levels, buffers, configuration) -> the loss and its derivative.
 LossKernel = Callable[[Tensor, Tensor, LossBuffers, TrialConfig], LossGradient]
 
 
-def bce(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
+def bce(o: Tensor, levels: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
     """Binary cross-entropy of a sigmoid; derivative (y - x) / n."""
     y = torch.sigmoid(o, out=buffers.outputs)
-    loss = bce_sum(o, y, x, buffers.errors).div_(o.numel())
-    return LossGradient(loss, y.sub_(x), 1.0 / o.numel())
+    loss = bce_sum(o, y, levels, buffers.errors, unit=LEVEL).div_(o.numel())
+    return LossGradient(loss, y.sub_(levels, alpha=LEVEL), 1.0 / o.numel())
 
 
-def mse(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
+def mse(o: Tensor, levels: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
     """Mean squared error; derivative 2 (y - x) output'(o) / n."""
-    y, errors = _outputs(o, x, buffers, config)
+    y, errors = _outputs(o, levels, buffers, config)
     loss = _dot(errors, errors).div_(o.numel())
     return LossGradient(loss, _by_logits(errors, y, config), 2.0 / o.numel())
 
 
-def l1(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
+def l1(o: Tensor, levels: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
     """Mean absolute error; derivative sign(y - x) output'(o) / n."""
-    y, errors = _outputs(o, x, buffers, config)
+    y, errors = _outputs(o, levels, buffers, config)
     signs = torch.sign(errors, out=buffers.slopes)
     loss = _dot(errors, signs).div_(o.numel())
     return LossGradient(loss, _by_logits(signs, y, config), 1.0 / o.numel())
 
 
-def huber(o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
+def huber(o: Tensor, levels: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
     """Huber loss c (y - x - c / 2), c = y - x clipped to delta; derivative c output'(o) / n."""
-    y, errors = _outputs(o, x, buffers, config)
+    y, errors = _outputs(o, levels, buffers, config)
     cut = torch.clamp(errors, -config.delta, config.delta, out=buffers.slopes)
     loss = (_dot(cut, errors) - 0.5 * _dot(cut, cut)).div_(o.numel())
     return LossGradient(loss, _by_logits(cut, y, config), 1.0 / o.numel())
 
 
 def _outputs(
-    o: Tensor, x: Tensor, buffers: LossBuffers, config: TrialConfig
+    o: Tensor, levels: Tensor, buffers: LossBuffers, config: TrialConfig
 ) -> tuple[Tensor, Tensor]:
     """Compute y and y - x."""
     y = torch.sigmoid(o, out=buffers.outputs) if config.output is Output.SIGMOID else o
-    return y, torch.sub(y, x, out=buffers.errors)
+    return y, torch.sub(y, levels, alpha=LEVEL, out=buffers.errors)
 
 
 def _by_logits(by_outputs: Tensor, y: Tensor, config: TrialConfig) -> Tensor:

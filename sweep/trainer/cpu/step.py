@@ -3,7 +3,8 @@
 Notation: B examples in a batch, D inputs, H hidden units, x (B, D) the pixels; W, V (H, D) and b, c
 the layers' weights and biases. z = x W' + b, h = f(z), o = h V + c. With g = dL/do:
 dL/dV = h' g, dL/dh = g V', dL/dz = f'(z) dL/dh, dL/dW = (dL/dz)' x; dL/db and dL/dc are the sums of
-dL/dz and g over the examples.
+dL/dz and g over the examples. Pixels stay levels, 255 x, and the products take the factor 1/255 for
+nothing.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from sweep.config import TrialConfig
 from sweep.trainer.cpu import activations, losses
-from sweep.trainer.cpu.losses import LossBuffers
+from sweep.trainer.cpu.losses import LEVEL, LossBuffers
 from sweep.trainer.cpu.optimizers import OPTIMIZERS
 from sweep.trainer.cpu.parameters import FlatParameters
 from sweep.trainer.losses import check_loss
@@ -23,8 +24,8 @@ from sweep.trainer.randomness import initial_weights
 class Buffers(NamedTuple):
     """Intermediate results of a step of B examples."""
 
-    levels: Tensor  # (B, D) uint8
-    pixels: Tensor  # (B, D)
+    bytes: Tensor  # (B, D) uint8
+    levels: Tensor  # (B, D)
     inputs: Tensor  # (B, H), of the hidden units
     hidden: Tensor  # (B, H)
     by_hidden: Tensor  # (B, H)
@@ -39,7 +40,7 @@ class Buffers(NamedTuple):
 
     def of_size(self, n_examples: int) -> "Buffers":
         """Return views of the same memory for a smaller batch."""
-        if n_examples == len(self.pixels):
+        if n_examples == len(self.levels):
             return self
         return Buffers(*(buffer[:n_examples] for buffer in self))
 
@@ -75,38 +76,39 @@ class ManualStep:
         parts, gradients = self._parameters.parts, self._parameters.gradients
         forward, backward = self._activation
 
-        levels = torch.index_select(self._images, 0, rows, out=buffers.levels)
-        x = buffers.pixels.copy_(levels).div_(255.0)
-        z = torch.addmm(parts.encoder_bias, x, parts.encoder.t(), out=buffers.inputs)
+        levels = buffers.levels.copy_(torch.index_select(self._images, 0, rows, out=buffers.bytes))
+        z = torch.addmm(
+            parts.encoder_bias, levels, parts.encoder.t(), alpha=LEVEL, out=buffers.inputs
+        )
         h = forward(z, buffers.hidden)
         o = torch.addmm(parts.decoder_bias, h, parts.decoder, out=buffers.logits)
 
-        loss, by_o, scale = self._loss(o, x, buffers.loss, self._config)
+        loss, by_o, scale = self._loss(o, levels, buffers.loss, self._config)
         _sum_products(h, by_o, scale, out=gradients.decoder)
         torch.sum(by_o, 0, out=gradients.decoder_bias).mul_(scale)
         by_h = torch.mm(by_o, parts.decoder.t(), out=buffers.by_hidden)
         by_z = backward(by_h, z, h)
-        _sum_products(by_z, x, scale, out=gradients.encoder)
+        _sum_products(by_z, levels, scale * LEVEL, out=gradients.encoder)
         torch.sum(by_z, 0, out=gradients.encoder_bias).mul_(scale)
         return loss
 
 
 def _sum_products(
-    units: Tensor,  # (B, H)
-    pixels: Tensor,  # (B, D)
+    by_unit: Tensor,  # (B, H)
+    by_pixel: Tensor,  # (B, D)
     scale: float,
     *,
     out: Tensor,  # (H, D)
 ) -> None:
     """Compute a layer's gradient: ``scale`` times the sum over examples of outer products."""
-    torch.addmm(out, units.t(), pixels, beta=0.0, alpha=scale, out=out)
+    torch.addmm(out, by_unit.t(), by_pixel, beta=0.0, alpha=scale, out=out)
 
 
 def _buffers(n_examples: int, n_inputs: int, config: TrialConfig) -> Buffers:
     by_pixel, by_unit = (n_examples, n_inputs), (n_examples, config.hidden_width)
     return Buffers(
-        levels=torch.empty(by_pixel, dtype=torch.uint8),
-        pixels=torch.empty(by_pixel),
+        bytes=torch.empty(by_pixel, dtype=torch.uint8),
+        levels=torch.empty(by_pixel),
         inputs=torch.empty(by_unit),
         hidden=torch.empty(by_unit),
         by_hidden=torch.empty(by_unit),
