@@ -1,62 +1,61 @@
-"""Questions to the database that hold nobody up.
+"""Calls to the database in threads, so that a database that hangs does not block the loop.
 
-A read from the loop itself would stand as long as the database does: a server that is stopped, a
-host that went away, a file system that hangs. What a connection waits for has no end of its own.
+A server that is stopped, a host that is away, a file system that hangs: none of the waits of a
+connection to these has a time limit of its own.
 """
 
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-#: How long whoever asks waits for the answer.
+#: How long the loop waits for an answer.
 WAIT_SECONDS = 2.0
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class BackgroundQuery(Generic[Answer]):
-    """The same question again and again, asked in a thread, one at a time."""
+class BackgroundCall(Generic[Result]):
+    """One call in a daemon thread, which cannot keep a coordinator from ending."""
 
-    def __init__(self, ask: Callable[[], Answer]) -> None:
-        self._ask = ask
-        self._asked: _Asked[Answer] | None = None
-
-    def put(self) -> Answer | None:
-        """The answer, or None where it takes too long; raises what asking raises.
-
-        One that comes later is for whoever puts it next, though it is about a moment that is past:
-        of a database that always takes so long, nothing would be heard else. As long as it is
-        awaited, nobody waits again.
-        """
-        asked, seconds = self._asked, 0.0
-        if asked is None:
-            asked, seconds = _Asked(self._ask), WAIT_SECONDS
-        self._asked = asked
-        if not asked.wait(seconds):
-            return None
-        self._asked = None
-        if asked.error is not None:
-            raise asked.error
-        return asked.answer
-
-
-class _Asked(Generic[Answer]):
-    """Once. A daemon: a database that hangs must not keep a coordinator from ending."""
-
-    def __init__(self, ask: Callable[[], Answer]) -> None:
-        self.answer: Answer | None = None
+    def __init__(self, call: Callable[[], Result], *, name: str) -> None:
+        self.result: Result | None = None
         self.error: BaseException | None = None
         self._done = threading.Event()
-        threading.Thread(target=self._run, args=(ask,), name="question", daemon=True).start()
+        threading.Thread(target=self._run, args=(call,), name=name, daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Whether it is answered within the time."""
+        """Wait for its end; return whether it has ended within the time."""
         return self._done.wait(seconds)
 
-    def _run(self, ask: Callable[[], Answer]) -> None:
+    def _run(self, call: Callable[[], Result]) -> None:
         try:
-            self.answer = ask()
-        except BaseException as error:  # whoever asked is to raise it
+            self.result = call()
+        except BaseException as error:  # the loop raises it
             self.error = error
         finally:
             self._done.set()
+
+
+class BackgroundQuery(Generic[Result]):
+    """A query that is repeated, one at a time."""
+
+    def __init__(self, query: Callable[[], Result]) -> None:
+        self._query = query
+        self._running: BackgroundCall[Result] | None = None
+
+    def poll(self) -> Result | None:
+        """Return the answer, or None if it takes longer than WAIT_SECONDS; raise the query's error.
+
+        A later call returns the late answer, though it describes an earlier moment: a database that
+        is always this slow would otherwise never be read. Only the first call waits for it.
+        """
+        running, seconds = self._running, 0.0
+        if running is None:
+            running, seconds = BackgroundCall(self._query, name="query"), WAIT_SECONDS
+        self._running = running
+        if not running.wait(seconds):
+            return None
+        self._running = None
+        if running.error is not None:
+            raise running.error
+        return running.result

@@ -1,78 +1,80 @@
-"""The ticks' rows on their way to the database, which may be away.
+"""Writes the loop's rows in a thread, and keeps them while the database is away.
 
-Rows are written by a thread. The loop waits for it, so that what it sends was written before;
-but no longer than WAIT_SECONDS. After that, or when a write failed, the database is *away*: a
+The loop waits for each write, so that rows are stored before the orders that depend on them are
+sent; but no longer than WAIT_SECONDS. After that, or when a write failed, the database is *away*: a
 server that restarts, a file that another process has locked, a host that does not answer. The loop
-goes on hearing, asking and handing out, and its rows wait in memory, in order, until they land.
+continues to handle messages and to hand out trials, and its rows wait in memory, in order.
 
-How much may wait: PENDING_BYTES, by the formula in ``pending_bytes``. Beyond it no more trials are
-handed out; workers finish what they hold (each at most a population and a quarter), and then stand
-still. How long: ``max_away_seconds``, then the coordinator gives up, as it would have to when it is
-killed: what has landed stays, and what has not is trained again.
+At most PENDING_BYTES wait, by the estimate in ``pending_bytes``. Beyond that no more trials are
+handed out; workers finish what they have (each at most a population and a quarter). After
+``max_away_seconds`` the coordinator gives up. What was written stays, and the rest is trained
+again, as after a crash.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from textwrap import shorten
 
+from sweep.coordinator.background_query import BackgroundCall
 from sweep.errors import LeaseLostError, StoreError, StoreGoneError, SweepError
 from sweep.store.lease import RENEW_SECONDS
 from sweep.store.writer import StudyWriter
 
-#: How long the loop waits for a write before it calls the database away.
+#: How long the loop waits for a write before the database counts as away.
 WAIT_SECONDS = 2.0
-#: How long rows may wait for others to share their transaction, where nobody waits for them.
+#: How long rows wait for others to share their transaction, unless they are urgent.
 GATHER_SECONDS = 0.25
 #: Between a write that failed and the next.
 RETRY_SECONDS = 1.0
 PENDING_BYTES = 256 * 2**20
-#: Of a driver's words, which may fill a page.
+#: Longest excerpt of a driver's message, which may fill a page.
 REASON_LETTERS = 120
 
 
 class BufferedWriter:
-    """Writes a study's rows in their order; says whether they have landed."""
+    """Writes a study's rows in order, and retries while the database is away."""
 
     def __init__(self, writer: StudyWriter, *, max_away_seconds: float) -> None:
         self._writer = writer
         self._max_away_seconds = max_away_seconds
-        self._write: PendingWrite | None = None
+        self._write: BackgroundCall[None] | None = None
         self._away_since: float | None = None
         self._away_because = ""
         self._next_try = self._next_renewal = self._next_write = 0.0
 
     @property
     def is_away(self) -> bool:
-        """Whether the database is: what was noted since then waits."""
+        """Whether the database is away, so that rows wait in memory."""
         return self._away_since is not None
 
     @property
     def has_room(self) -> bool:
-        """Whether trials may be handed out though their rows are not written yet."""
+        """Whether trials may be handed out before their rows are written."""
         return self._writer.pending_bytes < PENDING_BYTES
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything up to the last flush has landed."""
+        """Whether every row up to the last flush is written."""
         return self._write is None and not self._writer.has_pending
 
     def flush(self, *, at_once: bool) -> bool:
-        """PendingWrite what has gathered, and renew the lease; False while it has not landed.
+        """Write the rows so far and renew the lease; return whether all of them are written.
 
-        Not ``at_once``, it goes on gathering for GATHER_SECONDS after the last write.
+        Unless ``at_once``, rows gather for GATHER_SECONDS after the last write.
 
-        Raises StoreError when the database was away for too long, at once when it is another than
-        before; NoRoomError when it is full, LeaseLostError when the study is no longer ours.
+        Raises StoreError when the database was away for too long, at once when it has lost rows
+        that it had confirmed; NoRoomError when it is full, LeaseLostError when another coordinator
+        holds the study.
         """
         while self._write is not None or self._is_due(at_once):
             if self._write is None:
                 if time.monotonic() < self._next_try:
                     return False
                 self._writer.stage()
-                self._write = PendingWrite(self._writer)
-            # Away, it is only looked at; the last one is waited for, lest it land after the end.
+                self._write = BackgroundCall(self._writer.land, name="write")
+            # While the database is away only poll, except at the end: the last write must not land
+            # after this coordinator has given up.
             if not self._write.wait(WAIT_SECONDS if not self.is_away or self._is_over() else 0.0):
                 self._note_away("it does not answer")
                 return False
@@ -89,10 +91,9 @@ class BufferedWriter:
         return not self._writer.has_changes
 
     def close(self, *, hurry: Callable[[], bool]) -> None:
-        """PendingWrite the last rows and give the lease back.
+        """Write the last rows and release the lease.
 
-        Once ``hurry`` says so, it waits no longer for a database that is away than for the write
-        under way: the lease runs out.
+        Once ``hurry`` returns True, wait only for the write under way; the lease then expires.
         """
         while not self.flush(at_once=True):
             if hurry():
@@ -100,11 +101,11 @@ class BufferedWriter:
                     self._write.wait(WAIT_SECONDS)
                 return
             time.sleep(0.1)
-        with suppress(StoreError):  # it runs out
+        with suppress(StoreError):  # the lease expires
             self._writer.release()
 
     def message(self) -> str | None:
-        """What to say of a database that is away."""
+        """Message for users while the database is away; None otherwise."""
         if self._away_since is None:
             return None
         waiting = self._writer.pending_bytes / 2**20
@@ -123,7 +124,7 @@ class BufferedWriter:
         return self._writer.has_changes and (at_once or now >= self._next_write)
 
     def _is_over(self) -> bool:
-        """Whether the database has been away for too long."""
+        """Whether the database has been away for longer than the study allows."""
         since = self._away_since
         return since is not None and time.monotonic() - since > self._max_away_seconds
 
@@ -137,31 +138,6 @@ class BufferedWriter:
             )
 
 
-class PendingWrite:
-    """One attempt to write what is staged, in a thread.
-
-    A daemon: a database that hangs must not keep a coordinator from ending.
-    """
-
-    def __init__(self, writer: StudyWriter) -> None:
-        self.error: BaseException | None = None
-        self._writer = writer
-        self._done = threading.Event()
-        threading.Thread(target=self._run, name="write", daemon=True).start()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it is done within the time."""
-        return self._done.wait(seconds)
-
-    def _run(self) -> None:
-        try:
-            self._writer.land()
-        except BaseException as error:  # the loop's to raise
-            self.error = error
-        finally:
-            self._done.set()
-
-
 def _is_final(error: SweepError) -> bool:
-    """Whether waiting would not help."""
+    """Whether a retry cannot succeed."""
     return isinstance(error, LeaseLostError | StoreGoneError)

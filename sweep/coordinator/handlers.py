@@ -95,7 +95,7 @@ class MessageHandler:
         if worker is None:
             self._pool.keep_early(name, event)
             return
-        self._silence.heard(name)
+        self._silence.record(name)
         try:
             self._handle_event(worker, event)
         except ProtocolError as error:  # whatever else it says is worth no more
@@ -288,7 +288,7 @@ class MessageHandler:
 
     def end_silent_workers(self) -> None:
         """Kill workers without a heartbeat, before they can wake; their trials go to others."""
-        for name in self._silence.too_long([worker.name for worker in self._pool]):
+        for name in self._silence.find_silent([worker.name for worker in self._pool]):
             worker = self._pool.get(name)
             assert worker is not None
             worker.handle.kill()

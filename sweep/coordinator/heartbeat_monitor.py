@@ -1,34 +1,33 @@
-"""Which workers have been silent for too long: stopped, or hanging in their operating system.
+"""Detection of workers that send no heartbeat: stopped, or hanging in the operating system.
 
-Silence is counted in time in which the coordinator listened. One that was itself suspended, or was
-long in a sampler or a transaction, has its workers' heartbeats still to read: it holds nothing
-against them that it did not wait for.
+Only time in which the coordinator listened counts. If it was suspended itself, or spent long in a
+sampler or a transaction, its workers' heartbeats are still unread.
 """
 
 import time
 from collections.abc import Callable
 
-#: What counts of the time between two looks, at most.
-LOOK_SECONDS = 1.0
+#: The most that counts of the time between two calls of ``find_silent``.
+MOST_COUNTED_SECONDS = 1.0
 
 
 class HeartbeatMonitor:
-    """Counts how long each worker was not heard."""
+    """Counts how long each worker has sent nothing."""
 
     def __init__(self, limit_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit_seconds = limit_seconds
         self._clock = clock
-        self._looked_at = clock()
-        #: Seconds of silence by worker name.
+        self._checked_at = clock()
+        #: Seconds without a message, by worker name.
         self._silent: dict[str, float] = {}
 
-    def heard(self, name: str) -> None:
-        """It said something, whatever it was."""
+    def record(self, name: str) -> None:
+        """Record that a worker sent a message of any kind."""
         self._silent[name] = 0.0
 
-    def too_long(self, names: list[str]) -> list[str]:
-        """Those, of the workers there are, that were silent for the limit; to be called often."""
+    def find_silent(self, names: list[str]) -> list[str]:
+        """Find the workers that were silent for the limit; call it at least once a second."""
         now = self._clock()
-        passed, self._looked_at = min(now - self._looked_at, LOOK_SECONDS), now
+        passed, self._checked_at = min(now - self._checked_at, MOST_COUNTED_SECONDS), now
         self._silent = {name: self._silent.get(name, -passed) + passed for name in names}
         return [name for name, seconds in self._silent.items() if seconds >= self._limit_seconds]

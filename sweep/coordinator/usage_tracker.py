@@ -1,4 +1,4 @@
-"""What a running study has used by now: read from the database now and then, counted on between."""
+"""A running study's usage: read from the database twice a second, and extrapolated in between."""
 
 import time
 from collections.abc import Callable
@@ -12,27 +12,31 @@ READ_SECONDS = 0.5
 
 
 class UsageTracker:
-    """The study's usage; goes on counting while the database is away."""
+    """The study's usage, extrapolated while the database is away."""
 
     def __init__(self, read: Callable[[], Usage] | None) -> None:
-        """``read`` asks the database; None where no budget depends on it."""
+        """``read`` queries the database; it is None where no budget depends on usage."""
         self._read = None if read is None else BackgroundQuery(read)
         self._last = Usage()
         self._read_at = self._tried_at = float("-inf")
 
     def now(self, *, may_read: bool = True) -> Usage:
-        """Until now. Not ``may_read``, it asks no database: one that is away would take a while."""
+        """Return the usage until now.
+
+        Without ``may_read`` the database is not queried, which would block while it is away.
+        Raises CorruptValueError.
+        """
         if self._read is None:
             return self._last
         time_now = time.monotonic()
         if may_read and time_now - self._tried_at >= READ_SECONDS:
             self._tried_at = time_now
             try:
-                usage = self._read.put()
+                usage = self._read.poll()
             except CorruptValueError:
-                raise  # it stays so, and the budget would never be used up
+                raise  # it stays corrupt, and the budget would never be used up
             except StoreError:
-                usage = None  # the next flush will tell
+                usage = None  # the next flush reports it
             if usage is not None:
                 self._last, self._read_at = usage, time_now
         if self._read_at == float("-inf"):

@@ -56,7 +56,7 @@ class CommandHandler:
             return  # what was applied is not written yet, and would be found again
         self._next_read = time.monotonic() + COMMAND_SECONDS
         try:
-            requests = self._requests.put()
+            requests = self._requests.poll()
         except StoreError:
             return  # the next flush will tell
         if requests is None:

@@ -166,10 +166,10 @@ def test_what_a_slow_database_answers_too_late_is_heard_all_the_same(
     monkeypatch.setattr("sweep.coordinator.background_query.WAIT_SECONDS", 0.0)
     answers: SimpleQueue[str] = SimpleQueue()
     slow = BackgroundQuery(answers.get)
-    assert slow.put() is None
+    assert slow.poll() is None
     answers.put("stop")
     deadline = time.monotonic() + 10
-    while (answer := slow.put()) is None and time.monotonic() < deadline:
+    while (answer := slow.poll()) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert answer == "stop"
 

@@ -15,7 +15,7 @@ def listen(silence: HeartbeatMonitor, clock: Clock, seconds: int) -> list[str]:
     found: list[str] = []
     for _ in range(2 * seconds):
         clock.seconds += 0.5
-        found = silence.too_long(["w0", "w1"])
+        found = silence.find_silent(["w0", "w1"])
     return found
 
 
@@ -23,7 +23,7 @@ def test_a_worker_is_silent_for_as_long_as_nothing_is_heard_of_it() -> None:
     clock = Clock()
     silence = HeartbeatMonitor(10, clock)
     assert listen(silence, clock, 9) == []
-    silence.heard("w1")
+    silence.record("w1")
     assert listen(silence, clock, 9) == ["w0"]
     assert listen(silence, clock, 2) == ["w0", "w1"]
 
@@ -42,6 +42,6 @@ def test_time_in_which_the_coordinator_was_suspended_is_not_the_workers_silence(
     silence = HeartbeatMonitor(10, clock)
     assert listen(silence, clock, 5) == []
     clock.seconds += 3600
-    assert silence.too_long(["w0", "w1"]) == []
-    silence.heard("w0")
+    assert silence.find_silent(["w0", "w1"]) == []
+    silence.record("w0")
     assert listen(silence, clock, 5) == ["w1"]

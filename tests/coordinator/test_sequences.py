@@ -95,8 +95,8 @@ class Sequences(RuleBasedStateMachine):
             "sweep.coordinator.buffered_writer.RETRY_SECONDS": 0.0,
             "sweep.coordinator.buffered_writer.GATHER_SECONDS": 0.0,  # every tick is written,
             # and waits for its transaction, which fails or lands at once.
-            "sweep.coordinator.buffered_writer.PendingWrite.wait": lambda write, _seconds: (
-                write._done.wait(60)
+            "sweep.coordinator.background_query.BackgroundCall.wait": lambda call, _seconds: (
+                call._done.wait(60)
             ),
         }.items():
             self._stack.enter_context(patch(target, instead))
