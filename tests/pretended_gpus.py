@@ -1,5 +1,5 @@
-"""The command ``sweep`` where a cluster's GPUs are pretended: Ray hands them out, and whoever gets
-one trains on the CPU all the same, or with ``--simulated`` trains nothing.
+"""The command ``sweep`` where a cluster's GPUs are pretended: Ray hands them out, and a worker
+that gets one trains on the CPU all the same, or with ``--simulated`` trains nothing.
 
     python -m tests.pretended_gpus start x.toml --launcher ray --trainer reference
     python -m tests.pretended_gpus --simulated start x.toml --launcher ray --trainer reference
@@ -8,28 +8,33 @@ one trains on the CPU all the same, or with ``--simulated`` trains nothing.
 import sys
 from functools import partial
 
-WORKER = """
-import sys
-sys.argv[1:] = ["--device", "cpu"]
-from sweep.worker.__main__ import main
-main()
-"""
-COMMAND = (sys.executable, "-c", WORKER)
-SIMULATED = (
-    *(sys.executable, "-m", "benchmarks.simulated_worker"),
-    *("--trials-per-second", "0.3", "--slots", "2"),
-)
+from sweep.messages import WorkerSetup
+from sweep.worker.runner import Orders, Send
+
+
+def train_on_cpu(_: str, setup: WorkerSetup, orders: Orders, send: Send) -> None:
+    from sweep.worker.work import work
+
+    work("cpu", setup, orders, send)
+
+
+def simulate(device: str, setup: WorkerSetup, orders: Orders, send: Send) -> None:
+    from benchmarks import simulated_worker
+
+    simulation = simulated_worker.Simulation(trials_per_second=0.3, slots=2)
+    simulated_worker.simulate(simulation, device, setup, orders, send)
 
 
 def main() -> None:
     from sweep.cli import main as sweep
     from sweep.launch import ray
 
-    is_simulated = sys.argv[1] == "--simulated"
-    if is_simulated:
+    work = train_on_cpu
+    if sys.argv[1] == "--simulated":
         del sys.argv[1]
+        work = simulate
     ray.RayLauncher = partial(  # type: ignore[misc, assignment]
-        ray.RayLauncher, command=SIMULATED if is_simulated else COMMAND
+        ray.RayLauncher, work=f"tests.pretended_gpus:{work.__name__}"
     )
     sweep()
 

@@ -5,23 +5,21 @@ packages, and then downloaded into the cache; anything else is the path of a fol
 A copy that turns out damaged, or to be another data set, is an error and never passed over.
 """
 
+from sweep.datasets.archive import DatasetArchive, install
 from sweep.datasets.images import Images
 from sweep.datasets.library import DatasetStatus, class_names, find, known, load, prepare
-from sweep.datasets.parcel import Parcel, digest_of, pack, unpack
 from sweep.datasets.places import State, cache_folder
 
 __all__ = [
+    "DatasetArchive",
     "DatasetStatus",
     "Images",
-    "Parcel",
     "State",
     "cache_folder",
     "class_names",
-    "digest_of",
     "find",
+    "install",
     "known",
     "load",
-    "pack",
     "prepare",
-    "unpack",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import ray
 
 from sweep.errors import DeviceError, UsageError
-from sweep.launch.places import Capacity
+from sweep.launch.devices import ClusterResources
 
 CONNECT_SECONDS = 5.0
 CORES_PER_CPU_WORKER = 2
@@ -40,7 +40,7 @@ def connect(address: str | None) -> None:
 
 
 def _check(address: str) -> None:
-    """Knock first: Ray tries for more than a minute before it says that nobody is there."""
+    """Try to connect: Ray itself tries for more than a minute before it gives up."""
     if address == "auto":
         return
     host, colon, port = address.rpartition(":")
@@ -59,15 +59,15 @@ def _check(address: str) -> None:
 
 
 def cores_per_cpu_worker() -> int:
-    """Cores that a worker on CPUs takes: never more than the largest host has."""
+    """Return the cores that a worker on CPUs takes: never more than the largest host has."""
     hosts = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
     return max(1, min(CORES_PER_CPU_WORKER, int(max(hosts, default=0))))
 
 
-def capacity() -> Capacity:
-    """What the cluster has now."""
+def cluster_resources() -> ClusterResources:
+    """Return what the cluster has now."""
     total = ray.cluster_resources()
-    return Capacity(
+    return ClusterResources(
         n_gpus=int(total.get("GPU", 0)),
         n_cpus=int(total.get("CPU", 0)),
         cores_per_cpu_worker=cores_per_cpu_worker(),

@@ -1,9 +1,10 @@
-"""Which devices this machine has, asked without loading torch."""
+"""Devices of this machine, found without loading torch, and devices asked of a Ray cluster."""
 
 import os
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 
 from sweep.errors import DeviceError, UsageError
 
@@ -119,3 +120,43 @@ def _by_identifier(identifier: str, found: list[str]) -> str:
     raise DeviceError(
         f"--gpus {identifier}: {'several' if matching else 'no'} such device. In sight: {there}."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterResources:
+    """What a Ray cluster has at one moment."""
+
+    n_gpus: int
+    n_cpus: int
+    #: Cores that a worker on CPUs takes: never more than the largest host has.
+    cores_per_cpu_worker: int
+
+
+def choose_cluster_devices(
+    cluster: ClusterResources, gpus: str | None, per_gpu: int, cpu_workers: int | None = None
+) -> list[str]:
+    """Return one entry a worker: ``cpu``, or the number of a GPU among those asked for.
+
+    ``gpus`` is ``all`` (that the cluster has now), ``cpu``, a number of GPUs, which may be more
+    than there are now, or None: all, else the CPU. Ray chooses a GPU for each number, and keeps it.
+    Raises DeviceError when there is none, UsageError for nonsense.
+    """
+    if gpus == "cpu" or (gpus is None and not cluster.n_gpus):
+        n_fitting = cluster.n_cpus // cluster.cores_per_cpu_worker
+        if not (cpu_workers or n_fitting):
+            raise DeviceError("--launcher ray: the cluster has neither GPUs nor CPU cores now.")
+        return ["cpu"] * (cpu_workers or n_fitting)
+    if gpus in (None, "all"):
+        if not (n_gpus := cluster.n_gpus):
+            raise DeviceError(
+                "--gpus all: the cluster has no GPU now. `--gpus 8` waits for 8 that it will have, "
+                "`--gpus cpu` trains on its CPUs."
+            )
+    elif gpus.isascii() and gpus.isdigit() and 0 < int(gpus) <= 100_000:
+        n_gpus = int(gpus)
+    else:
+        raise UsageError(
+            f"--gpus {gpus}: with --launcher ray give all, cpu, or how many GPUs. Ray chooses "
+            "which."
+        )
+    return [str(gpu) for gpu in range(n_gpus) for _ in range(per_gpu)]

@@ -1,4 +1,4 @@
-"""The process of a worker on this machine: its command, device, environment and pipes.
+"""Child processes with pipes: a worker of this machine, and Ray's driver.
 
 It is quick to import and needs nothing of the worker's messages, so that a process can be started
 before the rest of a command is loaded: it loads torch meanwhile.
@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 #: Command of a worker's process; ``--device cpu`` or ``--device cuda`` follows.
@@ -16,23 +16,22 @@ COMMAND = (sys.executable, "-m", "sweep.worker")
 
 #: The last of them begins PGPASSWORD and PGPASSFILE.
 _NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK", "PGPASS")
+_LAST_WORDS_BYTES = 2000
 
 
-class WorkerProcess:
-    """A child process for one worker, with the file that its stderr goes to."""
+class ChildProcess:
+    """A child process outside the terminal's process group, with the file its stderr goes to."""
 
-    def __init__(self, device: str, command: Sequence[str] = COMMAND) -> None:
-        """Start the process. Raises OSError where there is no room for it or its files."""
-        self.device = device
-        self.command = tuple(command)
-        self.stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the worker
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start it, without our passwords. Raises OSError without room for it or its files."""
+        self.stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the process
         try:
             self.popen = subprocess.Popen(
-                [*command, "--device", "cpu" if device == "cpu" else "cuda"],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.stderr,
-                env=_environment(device),
+                env={**_without_passwords(), **environment},
                 start_new_session=True,  # out of the terminal's Ctrl-C
             )
         except OSError:
@@ -40,23 +39,45 @@ class WorkerProcess:
             raise
 
     def discard(self) -> None:
-        """Kill the process and close its files; for a process that no worker used."""
+        """Kill the process and close its files; for a process that nothing reads from."""
         with self.popen, self.stderr:  # which waits, and closes its pipes
             self.popen.kill()
 
+    def wait(self) -> tuple[int, str]:
+        """Wait for its end; return its exit code and how it ended, with its last words."""
+        code = self.popen.wait()
+        with self.stderr as stderr:
+            stderr.seek(0, os.SEEK_END)
+            stderr.seek(max(0, stderr.tell() - _LAST_WORDS_BYTES))
+            lines = stderr.read().decode(errors="replace").strip().splitlines()
+        said = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return code, f"{said}: {lines[-1].strip()}" if lines and code > 0 else said
 
-def without_passwords() -> dict[str, str]:
+
+class WorkerProcess(ChildProcess):
+    """The process of a worker of this machine, its device pinned before torch loads."""
+
+    def __init__(self, device: str, command: Sequence[str] = COMMAND) -> None:
+        self.device = device
+        self.command = tuple(command)
+        kind = "cpu" if device == "cpu" else "cuda"
+        super().__init__([*command, "--device", kind], worker_environment(device))
+
+
+def worker_environment(device: str) -> dict[str, str]:
+    """Return variables that pin the device and settle how torch uses it; set before torch loads."""
+    return {
+        "CUDA_VISIBLE_DEVICES": "" if device == "cpu" else device,
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        # The deterministic cuBLAS workspace has to be chosen before CUDA starts.
+        "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
+        # OpenMP's threads wait for one another by spinning, for milliseconds by default. On busy
+        # cores a spinning thread takes the time that the other one needs: an epoch took ten times
+        # as long.
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000"),
+    }
+
+
+def _without_passwords() -> dict[str, str]:
     """Return our environment without the variables that open a database or a page."""
     return {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_WORKERS)}
-
-
-def _environment(device: str) -> dict[str, str]:
-    environment = without_passwords()
-    environment["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
-    # The deterministic cuBLAS workspace has to be chosen before CUDA starts.
-    environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    # OpenMP's threads wait for one another by spinning, for milliseconds by default. On busy cores
-    # a spinning thread takes the time that the other one needs: an epoch took ten times as long.
-    environment.setdefault("GOMP_SPINCOUNT", "1000")
-    return environment

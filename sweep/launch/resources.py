@@ -16,9 +16,8 @@ import psutil
 from sweep.enums import LauncherKind, Trainer
 from sweep.errors import DeviceError, SweepError, UsageError
 from sweep.launch.cpu import share_cpu
-from sweep.launch.devices import choose_devices, n_cores, wanted_threads
+from sweep.launch.devices import choose_cluster_devices, choose_devices, n_cores, wanted_threads
 from sweep.launch.launcher import Launcher
-from sweep.launch.places import choose_places
 from sweep.launch.process import WorkerProcess
 from sweep.studyfile import StudyFile
 
@@ -153,7 +152,7 @@ def _per_gpu(study_file: StudyFile, options: RunOptions) -> int:
 
 
 def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str], int, Launcher]:
-    """Return places for workers, the cores of one on a CPU, and the launcher."""
+    """Return one device a worker, the cores of a worker on a CPU, and the launcher."""
     gpus, per_gpu = options.gpus or study_file.workers.gpus, _per_gpu(study_file, options)
     if options.gpus is None and gpus not in (None, "all", "cpu"):
         raise UsageError(
@@ -168,8 +167,9 @@ def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str
     from sweep.launch import ray
 
     launcher = ray.RayLauncher(options.ray_address, dataset=study_file.data.name, per_gpu=per_gpu)
-    places = choose_places(launcher.capacity, gpus, per_gpu, options.cpu_workers)
-    return places, launcher.capacity.cores_per_cpu_worker, launcher
+    cluster = launcher.cluster
+    devices = choose_cluster_devices(cluster, gpus, per_gpu, options.cpu_workers)
+    return devices, cluster.cores_per_cpu_worker, launcher
 
 
 def resolve_trainer(asked: Trainer, *, on_cpu: bool) -> Trainer:

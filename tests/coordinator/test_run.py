@@ -31,8 +31,8 @@ from sweep.errors import (
     StudyHeldError,
     UsageError,
 )
-from sweep.launch.frames import NOBODY
 from sweep.launch.launcher import Gone, Lost
+from sweep.launch.ray import ALL_WORKERS
 from sweep.launch.resources import RunOptions
 from sweep.messages import (
     EpochDone,
@@ -132,7 +132,7 @@ def test_when_all_workers_are_lost_at_once_the_study_ends_with_the_reason_and_go
 ) -> None:
     def lose(_worker: FakeWorker, spec: TrialSpec, _epoch: int) -> None:
         if spec.number == 3:
-            launcher.inbox.put((NOBODY, Lost(reason="the cluster is lost")))
+            launcher.inbox.put((ALL_WORKERS, Lost(reason="the cluster is lost")))
             time.sleep(0.05)
 
     launcher = FakeLauncher(lose)
@@ -160,7 +160,7 @@ def test_workers_that_are_lost_while_the_study_is_interrupted_make_no_error_of_i
     def observer(progress: Progress) -> None:
         interrupt(progress)
         if progress.n_complete == 3 and not are_lost.is_set():
-            launcher.inbox.put((NOBODY, Lost(reason="the cluster is lost")))
+            launcher.inbox.put((ALL_WORKERS, Lost(reason="the cluster is lost")))
             are_lost.set()
 
     launcher = FakeLauncher(hold)

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import time
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from sweep.config import TrialConfig
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
@@ -38,6 +41,8 @@ class LauncherContract:
 
     launcher: Launcher
     worker: WorkerHandle
+    #: How the launcher reports a worker that it killed.
+    killed: str
 
     def start(self, setup: WorkerSetup = SETUP) -> None:
         self.worker = self.launcher.start("w0", "cpu")
@@ -64,7 +69,7 @@ class LauncherContract:
         self.start()
         self.hear(Ready)
         self.worker.kill()
-        assert "signal 9" in self.hear(Gone).reason
+        assert self.killed in self.hear(Gone).reason
 
     def test_a_worker_without_its_data_says_what_is_missing(self) -> None:
         self.start(WorkerSetup(**{**vars(SETUP), "dataset": "./no-such-folder"}))
@@ -94,10 +99,26 @@ class LauncherContract:
         self.hear(Ready)
         os.kill(self.worker.pid, signal.SIGSTOP)
         self.worker.kill()
-        assert "signal 9" in self.hear(Gone).reason
+        assert self.killed in self.hear(Gone).reason
 
     def test_an_order_to_a_worker_that_is_gone_is_dropped(self) -> None:
         self.start()
         self.worker.kill()
         self.hear(Gone)
         self.worker.send(Train(specs=(spec(),)))
+
+    def test_a_worker_whose_coordinator_stands_still_ends_and_says_so(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # It was stopped, say: the pipes stay open, and nothing comes any more.
+        monkeypatch.setattr("sweep.launch.channel.HEARTBEAT_SECONDS", 0.1)
+        self.start(replace(SETUP, silence_seconds=3.0))
+        self.hear(Ready)
+        time.sleep(5)
+        assert not self.worker.wait(0), "it has nothing to do, and hears that it is not alone"
+        self.worker.send(Train(specs=(spec(epochs=100_000),)))
+        monkeypatch.setattr("sweep.launch.channel.HEARTBEAT_SECONDS", 1e6)
+        assert self.worker.wait(10)
+        gone = self.hear(Gone)
+        assert gone.was_left_alone
+        assert gone.reason == "exit code 75: its coordinator gave no sign of life for 3 s"

@@ -7,7 +7,12 @@ import pytest
 
 from sweep.errors import DeviceError, UsageError
 from sweep.launch import devices
-from sweep.launch.devices import choose_devices, wanted_threads
+from sweep.launch.devices import (
+    ClusterResources,
+    choose_cluster_devices,
+    choose_devices,
+    wanted_threads,
+)
 
 
 @pytest.fixture
@@ -129,3 +134,40 @@ def test_a_part_can_be_named_by_a_beginning_that_is_its_own() -> None:
         choose_devices("MIG-c", 1)
     with pytest.raises(DeviceError, match="no such device. In sight: MIG-"):
         choose_devices("MIG-x", 1)
+
+
+# A Ray cluster's
+
+HAS = ClusterResources(n_gpus=2, n_cpus=3, cores_per_cpu_worker=2)
+WITHOUT_GPUS = ClusterResources(n_gpus=0, n_cpus=5, cores_per_cpu_worker=2)
+EMPTY = ClusterResources(n_gpus=0, n_cpus=0, cores_per_cpu_worker=1)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "per_gpu", "cpu_workers", "devices"),
+    [
+        (None, 1, None, ["0", "1"]),
+        ("all", 2, None, ["0", "0", "1", "1"]),
+        ("3", 1, None, ["0", "1", "2"]),
+        ("cpu", 1, None, ["cpu"]),
+        ("cpu", 1, 5, ["cpu"] * 5),
+    ],
+)
+def test_gpus_of_a_cluster_are_counted_and_may_be_more_than_there_are_yet(
+    gpus: str | None, per_gpu: int, cpu_workers: int | None, devices: list[str]
+) -> None:
+    assert choose_cluster_devices(HAS, gpus, per_gpu, cpu_workers) == devices
+
+
+def test_without_gpus_the_cpus_are_taken_unless_gpus_are_asked_for() -> None:
+    assert choose_cluster_devices(WITHOUT_GPUS, None, 1) == ["cpu", "cpu"]
+    with pytest.raises(DeviceError, match="the cluster has no GPU now"):
+        choose_cluster_devices(WITHOUT_GPUS, "all", 1)
+    with pytest.raises(DeviceError, match="neither GPUs nor CPU cores"):
+        choose_cluster_devices(EMPTY, None, 1)
+
+
+@pytest.mark.parametrize("gpus", ["0", "0,1", "-1", "MIG-x", "many", ""])
+def test_with_ray_gpus_have_no_names(gpus: str) -> None:
+    with pytest.raises(UsageError, match="how many GPUs"):
+        choose_cluster_devices(HAS, gpus, 1)

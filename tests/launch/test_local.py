@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import psutil
 import pytest
@@ -17,7 +16,7 @@ from sweep.launch.launcher import Gone
 from sweep.launch.local import LocalLauncher
 from sweep.launch.process import WorkerProcess
 from sweep.messages import Ready, Train, TrialDone
-from tests.launch.contract import SETUP, LauncherContract, spec
+from tests.launch.contract import LauncherContract, spec
 
 
 def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +35,7 @@ def test_a_machine_that_has_no_room_for_another_thread_keeps_no_worker(
         raise RuntimeError("can't start new thread")
 
     process = WorkerProcess("cpu")
-    monkeypatch.setattr("sweep.launch.local.threading.Thread.start", full)
+    monkeypatch.setattr("sweep.launch.channel.threading.Thread.start", full)
     with pytest.raises(DeviceError, match="can't start new thread"):
         LocalLauncher(ahead=[process]).start("w0", "cpu")
     assert process.popen.wait(10) == -signal.SIGKILL
@@ -53,6 +52,8 @@ def test_a_worker_whose_lines_cannot_be_read_is_ended_and_that_is_said() -> None
 
 
 class TestLocalLauncher(LauncherContract):
+    killed = "signal 9"
+
     @pytest.fixture(autouse=True)
     def _launcher(self) -> Iterator[None]:
         self.launcher = LocalLauncher()
@@ -85,22 +86,6 @@ class TestLocalLauncher(LauncherContract):
         stdin.flush()
         gone = self.hear(Gone)
         assert "exit code 1: it was sent an order that cannot be read" in gone.reason
-
-    def test_a_worker_whose_coordinator_stands_still_ends_and_says_so(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        # It was stopped, say: the pipes stay open, and nothing comes any more.
-        monkeypatch.setattr("sweep.launch.local.HEARTBEAT_SECONDS", 0.1)
-        self.start(replace(SETUP, silence_seconds=3.0))
-        self.hear(Ready)
-        time.sleep(5)
-        assert not self.worker.wait(0), "it has nothing to do, and hears that it is not alone"
-        self.worker.send(Train(specs=(spec(epochs=100_000),)))
-        monkeypatch.setattr("sweep.launch.local.HEARTBEAT_SECONDS", 1e6)
-        assert self.worker.wait(10)
-        gone = self.hear(Gone)
-        assert gone.was_left_alone
-        assert gone.reason == "exit code 75: its coordinator gave no sign of life for 3 s"
 
     def test_ctrl_c_in_the_terminal_does_not_reach_a_worker(self) -> None:
         self.start()

@@ -1,8 +1,10 @@
 """Workers as actors of a Ray cluster of this machine, whose two GPUs are pretended."""
 
 import gc
+import os
+import signal
 import subprocess
-import sys
+import threading
 import time
 import warnings
 from collections import Counter
@@ -15,10 +17,9 @@ import psutil
 import pytest
 
 from sweep.errors import DeviceError, UsageError
-from sweep.launch.frames import NOBODY
+from sweep.launch.devices import ClusterResources
 from sweep.launch.launcher import Gone, Lost
-from sweep.launch.places import Capacity
-from sweep.launch.ray import NO_HOST, RayLauncher, RayWorker
+from sweep.launch.ray import ALL_WORKERS, NO_HOST, RayLauncher, RayWorker
 from sweep.messages import Heartbeat, Ready, Shutdown, WorkerFailed
 from tests.factories import make_images, write_dataset
 from tests.launch.contract import SETUP, LauncherContract
@@ -27,14 +28,24 @@ ray = pytest.importorskip("ray", reason="needs Ray: the extra 'ray'")
 
 from ray.exceptions import ObjectStoreFullError  # noqa: E402
 
-from sweep.launch.actors import _put, _why  # noqa: E402
 from sweep.launch.cluster import connect  # noqa: E402
+from sweep.launch.driver import put, reason_of  # noqa: E402
 
 #: What the cluster has.
-HAS = Capacity(n_gpus=2, n_cpus=3, cores_per_cpu_worker=2)
+HAS = ClusterResources(n_gpus=2, n_cpus=3, cores_per_cpu_worker=2)
 
-#: A worker that says nothing and leaves when its input ends.
-IDLE = (sys.executable, "-c", "import sys; sys.stdin.read()")
+#: What workers run that are given no setup, so that it is never called; it loads no torch.
+IDLE = "time:sleep"
+
+
+def idle(*_: object) -> None:
+    """What a worker runs that is given nothing to train."""
+    threading.Event().wait()
+
+
+def fail(*_: object) -> None:
+    """What a worker runs whose device is lost."""
+    raise RuntimeError("the device is lost\nand so on")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +125,8 @@ class WorkerPool:
 
 
 class TestRayLauncher(LauncherContract):
+    killed = "killed by `ray.kill`"
+
     @pytest.fixture(autouse=True)
     def _launcher(self, address: str) -> Iterator[None]:
         self.launcher = RayLauncher(address)
@@ -122,28 +135,76 @@ class TestRayLauncher(LauncherContract):
         assert self.worker.wait(15)
         self.launcher.close()
 
-    def test_a_worker_ends_with_its_keeper(self) -> None:
+    def test_a_worker_whose_process_dies_is_reported_in_rays_words(self) -> None:
         self.start()
         self.hear(Ready)
-        worker = psutil.Process(self.worker.pid)
-        worker.parent().kill()
+        os.kill(self.worker.pid, signal.SIGKILL)
         assert "its worker process has died" in self.hear(Gone).reason
-        worker.wait(10)
+
+    def test_a_killed_workers_process_ends_though_it_stands_still(self) -> None:
+        self.start()
+        self.hear(Ready)
+        process = psutil.Process(self.worker.pid)
+        process.suspend()
+        self.worker.kill()
+        process.wait(20)
+
+    def test_a_worker_is_one_process_of_ray(self) -> None:
+        self.start()
+        self.hear(Ready)
+        process = psutil.Process(self.worker.pid)
+        assert process.name().startswith("ray::WorkerActor")
+        assert not process.children()
 
 
 def test_workers_share_gpus_and_one_too_many_waits_without_being_silent(crew: WorkerPool) -> None:
-    crew.join(per_gpu=2, command=IDLE)
+    crew.join(per_gpu=2, work=IDLE)
     workers = [until_placed(worker) for worker in crew.launch("0", "0", "1", "1")]
     assert Counter(worker.device for worker in workers) == {"0": 2, "1": 2}
     (fifth,) = crew.launch("2")
     crew.hear("w4", Heartbeat)
     assert fifth.host == NO_HOST
-    workers[0].kill()  # its place is the fifth's
-    until_placed(fifth)
+
+
+def test_a_workers_successor_gets_its_gpu_though_another_worker_waits_for_one(
+    crew: WorkerPool,
+) -> None:
+    # A GPU that is left out, or gets the reference trainer, is named by its number.
+    crew.join(work=IDLE)
+    one, other = [until_placed(worker) for worker in crew.launch("0", "1")]
+    (waiting,) = crew.launch("2")
+    for worker in (one, other):
+        worker.kill()
+    successors = [until_placed(worker) for worker in crew.launch("1", "0")]
+    assert [worker.device for worker in successors] == [other.device, one.device]
+    assert waiting.host == NO_HOST
+
+
+def test_gpus_of_a_coordinator_that_has_stalled_are_free_for_the_next(
+    crew: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew.join(per_gpu=2, work="tests.launch.test_ray:idle")
+    for worker in crew.launch("0", "0", "1"):
+        until_placed(worker)
+        worker.send(replace(SETUP, silence_seconds=1.0))
+    monkeypatch.setattr("sweep.launch.channel.HEARTBEAT_SECONDS", 1e6)
+    other = WorkerPool(crew.address)
+    other.join(work=IDLE)
+    (successor,) = other.launch("0")
+    until_placed(successor)
+    assert crew.hear("w0", Gone).was_left_alone
+    other.launcher.close()
+
+
+def test_a_worker_that_fails_is_reported_with_its_last_words(crew: WorkerPool) -> None:
+    crew.join(work="tests.launch.test_ray:fail")
+    (worker,) = crew.launch("cpu")
+    worker.send(SETUP)
+    assert crew.hear("w0", Gone).reason == "exit code 1: RuntimeError: the device is lost"
 
 
 def test_at_the_end_nobody_waits_for_a_worker_without_a_place(crew: WorkerPool) -> None:
-    crew.join(command=IDLE)
+    crew.join(work=IDLE)
     for worker in crew.launch("0", "1"):
         until_placed(worker)
     (third,) = crew.launch("2")
@@ -180,20 +241,20 @@ def test_data_that_cannot_be_sent_along_are_told_as_such(
 def test_an_object_store_without_room_for_the_data_is_told_as_such(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def put(_content: Any) -> None:
+    def full(_: object) -> None:
         raise ObjectStoreFullError("too large\nand so on")
 
-    monkeypatch.setattr(ray, "put", put)
+    monkeypatch.setattr(ray, "put", full)
     with pytest.raises(DeviceError, match="did not take the data set: .*--object-store-memory"):
-        _put(b"")
+        put(b"")
 
 
 def test_when_ray_ends_its_driver_all_workers_are_lost(crew: WorkerPool) -> None:
-    crew.join(command=IDLE)
+    crew.join(work=IDLE)
     workers = [until_placed(worker) for worker in crew.launch("0", "1")]
     (driver,) = drivers()
     driver.kill()
-    lost = crew.hear(NOBODY, Lost)
+    lost = crew.hear(ALL_WORKERS, Lost)
     assert "(killed by signal 9), most likely because the Ray cluster is lost" in lost.reason
     assert all(worker.wait(1) for worker in workers)
     workers[0].kill()  # to no effect, and no harm
@@ -201,7 +262,7 @@ def test_when_ray_ends_its_driver_all_workers_are_lost(crew: WorkerPool) -> None
 
 def test_a_signal_to_end_is_left_to_the_coordinator(crew: WorkerPool) -> None:
     # systemd sends it to every process of a service, SLURM to every one of a job.
-    crew.join(command=IDLE)
+    crew.join(work=IDLE)
     (driver,) = drivers()
     driver.terminate()
     (worker,) = crew.launch("0")
@@ -214,7 +275,7 @@ def test_a_launcher_tells_what_its_cluster_has_and_leaves_it_when_it_is_forgotte
 ) -> None:
     monkeypatch.setenv("SWEEP_STORAGE_PASSWORD_FILE", "/secret")
     launcher = RayLauncher(address)
-    assert launcher.capacity == HAS
+    assert launcher.cluster == HAS
     (driver,) = drivers()
     assert "/secret" not in driver.environ().values(), "it has no need to know"
     del driver
@@ -238,7 +299,7 @@ def test_a_launcher_tells_what_its_cluster_has_and_leaves_it_when_it_is_forgotte
     ],
 )
 def test_of_what_ray_tells_the_reason_is_kept(said: str, told: str) -> None:
-    assert _why(ValueError(said)) == told
+    assert reason_of(ValueError(said)) == told
 
 
 def test_what_the_driver_refuses_is_raised_as_it_is_there() -> None:
