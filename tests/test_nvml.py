@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sweep.cli import doctor
-from sweep.coordinator.provenance import collect
+from sweep.coordinator.provenance import collect_provenance
 from sweep.enums import Trainer
 from sweep.errors import DeviceError
 from sweep.nvml import Gpu, cards, driver_version, meter
@@ -88,7 +88,7 @@ def test_a_driver_at_fault_is_told_and_recorded_and_closed(
     module = use(monkeypatch, fake_nvml(**{call: "GpuIsLost"}))
     with pytest.raises(DeviceError, match="reports a fault: NVML: GpuIsLost"):
         cards()
-    assert "GpuIsLost" in collect(Trainer.REFERENCE)["gpus"]
+    assert "GpuIsLost" in collect_provenance(Trainer.REFERENCE)["gpus"]
     assert module.n_open == 0
 
 
@@ -144,7 +144,7 @@ def test_the_version_of_the_driver_is_told_where_there_is_one(
 @pytest.mark.usefixtures("_driver")
 def test_a_study_records_the_cards_and_doctor_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, fake_nvml(n_cards=2))
-    recorded = collect(Trainer.FUSED)["gpus"]
+    recorded = collect_provenance(Trainer.FUSED)["gpus"]
     assert [gpu["index"] for gpu in recorded] == [0, 1]
     found = doctor._cards()
     assert found.ok is True

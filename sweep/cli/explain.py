@@ -68,7 +68,7 @@ def explain(
     How it is computed, and what it cannot say: docs/explain.md.
     """
     from sweep.analysis.study_explanation import ignored
-    from sweep.coordinator.explain import ablation_job, known
+    from sweep.coordinator.explain import ablation_job, load_explanation
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
@@ -77,7 +77,7 @@ def explain(
         say(sentence)
     if train:
         _run(engine, of, options, storage)
-    found = known(engine, of)
+    found = load_explanation(engine, of)
     if as_json:
         show_json(_plain(of, found))
         return

@@ -1,4 +1,4 @@
-"""Who looks on while a study runs: a terminal or a log, and a webhook."""
+"""Observers of a running study: the terminal or a log, and a webhook."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,17 +17,17 @@ from sweep.files import read_secret
 
 if TYPE_CHECKING:
     from sweep.coordinator.progress import Observer, Progress
-    from sweep.coordinator.webhook import Endpoint, Told
+    from sweep.coordinator.webhook import Endpoint, WebhookObserver
 
 _SECRET = "SWEEP_WEBHOOK_SECRET"
 
 
 @contextmanager
-def observing(study: str, webhook: str | None) -> Iterator[tuple["Observer", "Told"]]:
-    """An observer for a coordinator, and what learns how the block ended."""
-    from sweep.coordinator.webhook import told
+def observing(study: str, webhook: str | None) -> Iterator[tuple["Observer", "WebhookObserver"]]:
+    """Provide an observer for a coordinator, and the webhook's, which gets the last phase."""
+    from sweep.coordinator.webhook import observe_with_webhook
 
-    with told(_endpoint(webhook), study, say) as telling, _shown() as show:
+    with observe_with_webhook(_endpoint(webhook), study, say) as telling, _shown() as show:
 
         def observe(state: "Progress") -> None:
             show(state)

@@ -109,15 +109,15 @@ def _run(
     from sweep.analysis.study_ties import ties_in
     from sweep.coordinator.retrain import choose_retraining, run_retraining
 
-    of = choose_retraining(engine, name, *sizes)
-    sized = f"--top {len(of.of.numbers)} --seeds {of.n_seeds}"
+    job = choose_retraining(engine, name, *sizes)
+    sized = f"--top {len(job.trials.numbers)} --seeds {job.n_seeds}"
     again = words.command(f"sweep ties {quote(name)} --run {sized}", storage)
     if not train_child(
-        of.child, lambda observe: run_retraining(engine, of, options, observe, say=say), again
+        job.child, lambda observe: run_retraining(engine, job, options, observe, say=say), again
     ):
         return None
-    if (found := ties_in(engine, of.child, of.of)) is None:
-        trials = words.command(f"sweep trials {quote(of.child)}", storage)
+    if (found := ties_in(engine, job.child, job.trials)) is None:
+        trials = words.command(f"sweep trials {quote(job.child)}", storage)
         say(f"Too few could be trained with every seed to compare them: {trials} says why.")
     return found
 
@@ -185,9 +185,9 @@ def _what_would_do(engine: "Engine", name: str, storage: str | None) -> str:
 
 def _offer(engine: "Engine", name: str, storage: str | None) -> str:
     """Nothing for a study that was itself trained for another one."""
-    from sweep.coordinator.retrain import trained_for
+    from sweep.coordinator.retrain import find_parent
 
-    if trained_for(engine, name) is not None:
+    if find_parent(engine, name) is not None:
         return ""
     run = words.command(f"sweep ties {quote(name)} --run", storage)
     return f" {run} trains the best again, with fresh seeds."

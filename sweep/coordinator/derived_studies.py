@@ -1,4 +1,4 @@
-"""What studies that are trained for another one have in common."""
+"""Helpers for studies that are derived from another: ablations and retrained trials."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from sweep.store.study import study_exists
 from sweep.studyfile import StudyFile, loads
 from sweep.studyfile.sections import BudgetSection, Section
 
-#: Of a study's name, which may have 100 letters, so that there is room for what follows.
+#: Characters kept of the parent's name, which may have 100, so that a suffix fits.
 _LONGEST_STEM = 80
 
 
-def new_name(engine: Engine, study: str, suffix: str) -> str:
-    """One that is free: ``STUDY-SUFFIX``, or with a number behind it."""
+def find_free_name(engine: Engine, study: str, suffix: str) -> str:
+    """Choose a name that no study has: ``STUDY-SUFFIX``, with a number appended if needed."""
     stem = f"{study[:_LONGEST_STEM]}-{suffix}"
     name, number = stem, 1
     while study_exists(engine, name):
@@ -22,26 +22,28 @@ def new_name(engine: Engine, study: str, suffix: str) -> str:
     return name
 
 
-def stored_file(engine: Engine, name: str) -> StudyFile:
-    """The file of a study that is there."""
+def load_stored_file(engine: Engine, name: str) -> StudyFile:
+    """Load the study file that is stored with a study."""
     return loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
 
 
-def file_to_try_again(engine: Engine, child: str) -> StudyFile:
-    """The study's own file; where it ended with its failure limit, as many more may fail again:
-    whoever gives the command again has nowhere else to say so."""
-    file = stored_file(engine, child)
+def load_file_for_retry(engine: Engine, child: str) -> StudyFile:
+    """Load a study's file, with a higher failure limit if the study has reached it.
+
+    The commands that resume derived studies have no option for the limit.
+    """
+    file = load_stored_file(engine, child)
     if (n_failed := read.study(engine, child).n_failed) <= file.budget.max_failures:
         return file
     more = {"max_failures": n_failed + BudgetSection().max_failures}
     return file.model_copy(update={"budget": file.budget.model_copy(update=more)})
 
 
-def given(section: Section) -> dict[str, Any]:
-    """What a study file's section says, without defaults."""
+def explicit_settings(section: Section) -> dict[str, Any]:
+    """Settings that a section of a study file gives, without defaults, as JSON."""
     return section.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
 
-def plain(value: Any) -> Any:
-    """As TOML holds it: names as plain strings."""
+def to_toml_value(value: Any) -> Any:
+    """Convert members of enums to plain strings."""
     return str(value) if isinstance(value, str) else value

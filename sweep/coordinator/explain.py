@@ -1,8 +1,11 @@
-"""Training what an explanation needs: a study of its own, in rounds, each decided by the last.
+"""Training of an ablation analysis, in a study of its own.
 
-The study's space has one parameter for each cause, of two choices: as the baseline has it and as
-the target has it. What else changes with the choice hangs under it. Every configuration is
-enqueued; the sampler is never asked. A seed in the space makes the seeds of all trials the same.
+Ablation paths (Fawcett and Hoos, 2016, J. Heuristics 22) lead from a baseline configuration to a
+target, one parameter group at a time. The study trains them in rounds; the results of a round
+decide what the next one trains. Its space has one parameter for each group, with two choices: the
+baseline's and the target's. Settings that depend on the choice are nested below it. Every
+configuration is enqueued; the sampler is never asked. A seed in the space gives all trials the same
+seeds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,11 +26,11 @@ from sweep.analysis.study_explanation import (
 )
 from sweep.config import TrialConfig
 from sweep.coordinator.derived_studies import (
-    file_to_try_again,
-    given,
-    new_name,
-    plain,
-    stored_file,
+    explicit_settings,
+    find_free_name,
+    load_file_for_retry,
+    load_stored_file,
+    to_toml_value,
 )
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
@@ -48,10 +51,10 @@ DEFAULT_SEEDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class AblationJob:
-    """An explanation that is to be trained, or was."""
+    """An ablation analysis that is to be trained, or was."""
 
     ends: Explained
-    #: The study that trains it, whether it is there yet or not.
+    #: Name of the study that trains it; it may not exist yet.
     child: str
     n_seeds: int
 
@@ -63,27 +66,27 @@ def ablation_job(
     to_number: int | None = None,
     n_seeds: int | None = None,
 ) -> AblationJob:
-    """What the numbers of trials and seeds mean; with none, what was begun last and is not whole.
+    """Choose the ablation analysis for these trials; without any, the latest unfinished one.
 
     Raises as ``choose_ends`` does, and UsageError for a study that itself explains another.
     """
     if (own := explained_by(engine, name)) is not None:
         raise _explains_itself(engine, name, own.study)
     if from_number is None and to_number is None:
-        begun = _begun(engine, name, n_seeds)
-        if begun is not None:
-            return begun
+        unfinished = _find_unfinished(engine, name, n_seeds)
+        if unfinished is not None:
+            return unfinished
     ends = choose_ends(engine, name, from_number, to_number)
     child = _find_child(engine, ends, n_seeds)
     if child is not None:
         return AblationJob(ends=ends, child=child, n_seeds=seeds_of(engine, child))
     return AblationJob(
-        ends=ends, child=new_name(engine, name, "explain"), n_seeds=n_seeds or DEFAULT_SEEDS
+        ends=ends, child=find_free_name(engine, name, "explain"), n_seeds=n_seeds or DEFAULT_SEEDS
     )
 
 
 def _explains_itself(engine: Engine, name: str, study: str) -> UsageError:
-    """Of a study that was trained for an explanation, with where to find that."""
+    """Error for a study that itself trains an ablation analysis; it names the command to use."""
     is_ours = stored_study_file(engine, study) is not None
     is_there = is_ours and name in explaining(engine, study)
     where = f"explain {quote(study)}" if is_there else f"report {quote(name)}"
@@ -94,8 +97,8 @@ def _explains_itself(engine: Engine, name: str, study: str) -> UsageError:
     )
 
 
-def _begun(engine: Engine, name: str, n_seeds: int | None) -> AblationJob | None:
-    """The last one, where it lacks something and was asked for with so many seeds."""
+def _find_unfinished(engine: Engine, name: str, n_seeds: int | None) -> AblationJob | None:
+    """Find the latest analysis if it is incomplete and has ``n_seeds`` seeds (or any)."""
     last = study_explanation(engine, name)
     if last is None or last.found.is_whole or last.found.diverged:
         return None
@@ -105,7 +108,7 @@ def _begun(engine: Engine, name: str, n_seeds: int | None) -> AblationJob | None
 
 
 def _find_child(engine: Engine, ends: Explained, n_seeds: int | None) -> str | None:
-    """The study that trains between these ends, with so many seeds (or any): the one run last."""
+    """Find the study run last between these ends, with ``n_seeds`` seeds (or any)."""
     between = configurations(ends)
     found = [
         child
@@ -115,66 +118,70 @@ def _find_child(engine: Engine, ends: Explained, n_seeds: int | None) -> str | N
     return found[-1] if found else None
 
 
-def known(engine: Engine, of: AblationJob) -> Explanation:
-    """What is trained of it so far."""
-    if not study_exists(engine, of.child):
-        return explain(*configurations(of.ends), {})
-    return explanation_in(engine, of.child, of.ends).found
+def load_explanation(engine: Engine, job: AblationJob) -> Explanation:
+    """Load the results so far; without a study, an explanation that lacks everything."""
+    if not study_exists(engine, job.child):
+        return explain(*configurations(job.ends), {})
+    return explanation_in(engine, job.child, job.ends).found
 
 
 def run_explanation(
-    engine: Engine, of: AblationJob, options: RunOptions, observer: Observer, *, say: Say
+    engine: Engine, job: AblationJob, options: RunOptions, observer: Observer, *, say: Say
 ) -> StudyPhase:
-    """Train until both paths are whole; returns the last phase of the study that trains.
+    """Train until both paths are complete; return the last phase of the study that trains.
 
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study,
     FailureLimitError for a configuration that cannot be trained.
     """
-    is_there = study_exists(engine, of.child)
+    is_there = study_exists(engine, job.child)
     if is_there:
-        refuse_if_running(read.study(engine, of.child))
-    file = file_to_try_again(engine, of.child) if is_there else _new_file(engine, of)
-    resources = cache(lambda: resolve_resources(file, options))  # of all rounds; none may be due
+        refuse_if_running(read.study(engine, job.child))
+    file = load_file_for_retry(engine, job.child) if is_there else _new_file(engine, job)
+    resources = cache(lambda: resolve_resources(file, options))  # once for all rounds
 
-    def go_on() -> StudyPhase:
+    def continue_study() -> StudyPhase:
         return resume(
-            engine, of.child, options, observer, say=say, resources=resources(), study_file=file
+            engine, job.child, options, observer, say=say, resources=resources(), study_file=file
         )
 
     if is_there:
-        phase = go_on() if _lacks(read.study(engine, of.child)) else StudyPhase.FINISHED
+        phase = (
+            continue_study()
+            if _was_cut_short(read.study(engine, job.child))
+            else StudyPhase.FINISHED
+        )
     else:
-        say(_round(len(file.enqueue), of.n_seeds))
-        attributes = of.ends.attributes
+        say(_describe_round(len(file.enqueue), job.n_seeds))
+        attributes = job.ends.attributes
         phase = start(
             engine, file, options, observer, say=say, resources=resources(), attributes=attributes
         )
     asked: set[TrialConfig] = set()
-    while phase == StudyPhase.FINISHED and (missing := known(engine, of).missing):
-        _check_progress(of.child, missing, asked)
+    while phase == StudyPhase.FINISHED and (missing := load_explanation(engine, job).missing):
+        _check_progress(job.child, missing, asked)
         asked |= {*missing}
-        say(_round(len(missing), of.n_seeds))
+        say(_describe_round(len(missing), job.n_seeds))
         for config in missing:
-            request_trial(engine, of.child, enqueued(of.ends, config))
-        phase = go_on()
+            request_trial(engine, job.child, enqueue_entry(job.ends, config))
+        phase = continue_study()
     return phase
 
 
-def _new_file(engine: Engine, of: AblationJob) -> StudyFile:
-    """Of the study that trains it, with the first round."""
-    parent = stored_file(engine, of.ends.study)
-    return child_file(parent, of.ends, of.child, of.n_seeds)
+def _new_file(engine: Engine, job: AblationJob) -> StudyFile:
+    """Make the file of the study that trains the analysis, with the first round enqueued."""
+    parent = load_stored_file(engine, job.ends.study)
+    return child_file(parent, job.ends, job.child, job.n_seeds)
 
 
-def _round(n: int, n_seeds: int) -> str:
+def _describe_round(n: int, n_seeds: int) -> str:
     return (
         f"{n} configuration{'' if n == 1 else 's'} to train, {n_seeds} "
-        f"seed{'' if n_seeds == 1 else 's'} each; what follows depends on them"
+        f"seed{'' if n_seeds == 1 else 's'} each; the next round depends on them"
     )
 
 
-def _lacks(study: StudySummary) -> bool:
-    """Whether a run was cut short before all that was asked for was trained."""
+def _was_cut_short(study: StudySummary) -> bool:
+    """Whether a run ended before everything that was enqueued was trained."""
     n_trials = sum(study.counts.values())
     return bool(
         study.n_pending_commands or study.n_finished < n_trials or n_trials < (study.n_trials or 0)
@@ -194,7 +201,7 @@ def _check_progress(child: str, missing: Sequence[TrialConfig], asked: set[Trial
 
 
 def child_file(parent: StudyFile, ends: Explained, name: str, n_seeds: int) -> StudyFile:
-    """The study that trains between the ends, with the parent's data; the first round enqueued."""
+    """Make a study file with the parent's data, the space between the ends and the first round."""
     baseline, target = configurations(ends)
     first = explain(baseline, target, {}).missing
     raw = {
@@ -204,12 +211,12 @@ def child_file(parent: StudyFile, ends: Explained, name: str, n_seeds: int) -> S
             "seed": parent.study.seed,
             "repeat": n_seeds,
         },
-        "data": given(parent.data),
+        "data": explicit_settings(parent.data),
         "space": _space(baseline, target, parent.study.seed),
         "sampler": {"name": Sampler.RANDOM.value},
         "budget": {"trials": len(first)},
-        "workers": given(parent.workers),
-        "enqueue": [enqueued(ends, config) for config in first],
+        "workers": explicit_settings(parent.workers),
+        "enqueue": [enqueue_entry(ends, config) for config in first],
     }
     return loads(tomlkit.dumps(raw), f"study '{name}'")
 
@@ -219,17 +226,17 @@ def _description(ends: Explained) -> str:
     return f"Why trial {ends.to_number} of {ends.study} has another error than {start}."
 
 
-def enqueued(ends: Explained, config: TrialConfig) -> dict[str, Value]:
-    """A configuration between the ends, as the study's file and ``sweep enqueue`` take it."""
+def enqueue_entry(ends: Explained, config: TrialConfig) -> dict[str, Value]:
+    """A configuration as ``[[enqueue]]`` of the study file and ``sweep enqueue`` take it."""
     causes = causes_of(*configurations(ends))
-    return {lead: plain(getattr(config, lead)) for lead in map(_lead, causes)}
+    return {lead: to_toml_value(getattr(config, lead)) for lead in map(_lead, causes)}
 
 
 def _space(baseline: TrialConfig, target: TrialConfig, seed: int) -> dict[str, Any]:
     causes = causes_of(baseline, target)
     differ = {setting for cause in causes for setting in cause.after}
     space: dict[str, Any] = {
-        name: plain(value)
+        name: to_toml_value(value)
         for name, value in vars(baseline).items()
         if name not in differ and _is_worth_saying(name, value)
     }
@@ -244,28 +251,28 @@ def _space(baseline: TrialConfig, target: TrialConfig, seed: int) -> dict[str, A
 
 
 def _is_worth_saying(name: str, value: Any) -> bool:
-    """Whatever is used by every trial, and what is not at its default."""
-    return SETTINGS[name].used_with is None or plain(value) != SETTINGS[name].default
+    """Whether every trial uses the setting, or its value is not the default."""
+    return SETTINGS[name].used_with is None or to_toml_value(value) != SETTINGS[name].default
 
 
 def _lead(cause: Cause) -> str:
-    """The setting that stands for a cause; the others change with it."""
+    """The setting whose choice decides the other settings of a group."""
     return "optimizer" if "optimizer" in cause.after else next(iter(cause.after))
 
 
 def _two_choices(cause: Cause) -> dict[str, Any]:
     lead = _lead(cause)
     sides = [cause.before, cause.after]
-    when = {choice_key(plain(side[lead])): _others(side, lead) for side in sides}
+    when = {choice_key(to_toml_value(side[lead])): _others(side, lead) for side in sides}
     return {
-        "choices": [plain(side[lead]) for side in sides],
+        "choices": [to_toml_value(side[lead]) for side in sides],
         "when": {key: others for key, others in when.items() if others},
     }
 
 
 def _others(side: Mapping[str, Any], lead: str) -> dict[str, Any]:
     return {
-        name: plain(value)
+        name: to_toml_value(value)
         for name, value in side.items()
         if name != lead and _is_worth_saying(name, value)
     }

@@ -1,7 +1,7 @@
-"""What a worker cannot have meant: lines that read well, about a training that never was.
+"""Validation of worker messages: well-formed JSON that contradicts the trial's state.
 
-A fault of memory, a worker of another version. It is told as what it is, and costs that worker,
-whose trials go to another; booked, it would end the coordinator, or stand among the results.
+Faulty memory or a worker of another version causes it. The worker is ended and its trials go to
+another; recorded, such a message would end the coordinator, or become a wrong result.
 """
 
 import math
@@ -11,11 +11,11 @@ from sweep.messages import EpochDone, TrialDone, TrialSpec
 
 
 class ProtocolError(Exception):
-    """What was sent, in words."""
+    """A message that contradicts the trial's state."""
 
 
 def check_epoch(trial: RunningTrial, event: EpochDone) -> None:
-    """The epoch of this trial after its last, with numbers for each seed. Raises ProtocolError."""
+    """Check that it is the trial's next epoch, with metrics of each seed. Raises ProtocolError."""
     spec = trial.spec
     if event.epoch > spec.config.epochs:
         _refuse(spec, f"epoch {event.epoch} of {spec.config.epochs}")
@@ -24,13 +24,13 @@ def check_epoch(trial: RunningTrial, event: EpochDone) -> None:
     if len(event.metrics) != len(spec.seeds):
         _refuse(spec, f"the metrics of {len(event.metrics)} seeds instead of {len(spec.seeds)}")
     if any(math.isnan(metrics.val_mse) for metrics in event.metrics):
-        _refuse(spec, "a validation error that is no number, of a trial that goes on")
+        _refuse(spec, "a validation error that is no number, in a trial that goes on")
 
 
 def check_result(trial: RunningTrial, event: TrialDone) -> None:
-    """The end of a trial that has trained all its epochs, with results for each seed.
+    """Check that the trial has trained all its epochs, and has results of each seed.
 
-    One that is pruned, out of time or diverged ends with another event. Raises ProtocolError.
+    A trial that is pruned, out of time or diverged ends with another event. Raises ProtocolError.
     """
     spec = trial.spec
     if trial.epoch != spec.config.epochs:

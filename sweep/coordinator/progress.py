@@ -1,4 +1,4 @@
-"""What a running coordinator shows: small frozen pictures of itself."""
+"""Snapshots of a running study, for observers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from sweep.enums import StudyPhase, WorkerState
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerProgress:
-    """One worker, as of now."""
+    """Snapshot of one worker."""
 
     name: str
     device: str
     state: WorkerState
-    #: The trial in training, the first of several, and how far it is; None while it has none.
+    #: The first trial in training and its progress; None while there is none.
     number: int | None
     epoch: int
     epochs: int
@@ -26,7 +26,7 @@ class WorkerProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The study, as of now."""
+    """Snapshot of the study."""
 
     name: str
     phase: StudyPhase
@@ -41,14 +41,14 @@ class Progress:
     trials_per_second: float | None
     seconds_left: float | None
     workers: tuple[WorkerProgress, ...]
-    #: Why no more trials begin, where a budget or the space is used up.
+    #: Why no more trials start, if a budget or the space is used up.
     because: str | None = None
-    #: Why nothing moves at the moment, if nothing does.
+    #: Message while the database is away.
     message: str | None = None
 
     @property
     def n_finished(self) -> int:
-        """Trials that need no more work, however they ended."""
+        """Number of trials that ended in any way."""
         return self.n_complete + self.n_pruned + self.n_failed + self.n_diverged
 
 

@@ -1,4 +1,4 @@
-"""What is needed to repeat a study, besides its file: versions, code, machine."""
+"""Provenance of a run: versions of packages, commit of the code, and the machine."""
 
 import platform
 import subprocess
@@ -14,9 +14,9 @@ from sweep.nvml import cards
 _PACKAGES = ("optuna", "torch", "triton", "torchvision", "numpy", "sqlalchemy")
 
 
-def collect(trainer: Trainer) -> dict[str, Any]:
-    """Versions without loading the packages, the git commit of the working folder if any, and
-    this machine's NVIDIA cards as they are now."""
+def collect_provenance(trainer: Trainer) -> dict[str, Any]:
+    """Collect versions, without importing the packages, the git commit of the working folder, and
+    this machine's NVIDIA cards."""
     return {
         "sweep": sweep.__version__,
         "trainer": trainer.value,
@@ -29,8 +29,7 @@ def collect(trainer: Trainer) -> dict[str, Any]:
 
 
 def _gpus() -> list[dict[str, Any]] | str:
-    """Of this machine; what its driver says instead, where that is at fault (a run on the CPU may
-    do without it)."""
+    """This machine's cards, or the driver's error message: a run on the CPU needs no driver."""
     try:
         return [asdict(gpu) for gpu in cards() or ()]
     except DeviceError as error:

@@ -1,4 +1,4 @@
-"""What people ask of a study's coordinator, checked before it is written down."""
+"""Requests of users to a study's coordinator, validated before they are stored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +11,9 @@ from sweep.studyfile import loads
 
 
 def request_trial(engine: Engine, name: str, configuration: Mapping[str, Any]) -> int:
-    """Have a configuration of the study's space run next; the command's id.
+    """Ask the coordinator to train a configuration of the study's space; return the command's id.
 
-    Raises StudyFileError with every setting that cannot be, NotFoundError without the study.
+    Raises StudyFileError with every invalid setting, NotFoundError without the study.
     """
     study = read.study(engine, name)
     stored = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)

@@ -16,11 +16,11 @@ from sweep import datasets
 from sweep.config import TrialConfig
 from sweep.coordinator.loop import Coordinator
 from sweep.coordinator.progress import Observer
-from sweep.coordinator.provenance import collect
+from sweep.coordinator.provenance import collect_provenance
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import UserRequests
 from sweep.coordinator.worker_pool import WorkerPool
-from sweep.coordinator.workload import expected
+from sweep.coordinator.workload import estimate_workload
 from sweep.enums import Dataset, Pruner, StudyPhase, Trainer
 from sweep.errors import FailureLimitError, StudyFileError, StudyHeldError, UsageError
 from sweep.launch.launcher import Inbox, Launcher
@@ -125,7 +125,7 @@ def start(
             n_objectives=len(study_file.study.objectives),
             study_file=to_toml(study_file),
             settings=_settings(study_file),
-            provenance=collect(resources.trainer),
+            provenance=collect_provenance(resources.trainer),
             dataset=study_file.data.name,
             n_trials=study_file.n_trials,
             attributes=attributes or {},
@@ -293,7 +293,7 @@ def _note_resumption(
 ) -> None:
     if study_file != stored:
         update_study_file(opened.writer, to_toml(study_file), _settings(study_file))
-    opened.writer.note_run({**collect(trainer), "at": opened.held_since})
+    opened.writer.note_run({**collect_provenance(trainer), "at": opened.held_since})
 
 
 def _setup(study_file: StudyFile, resources: RunResources) -> WorkerSetup:
@@ -305,7 +305,7 @@ def _setup(study_file: StudyFile, resources: RunResources) -> WorkerSetup:
         n_threads=resources.n_threads,
         train_limit=study_file.data.train_limit,
         trainer=resources.trainer,
-        expected=expected(study_file),
+        expected=estimate_workload(study_file),
         max_slots=resources.population,
         n_workers_on_device=resources.devices.count(resources.devices[0]),
         silence_seconds=study_file.workers.silence_seconds,

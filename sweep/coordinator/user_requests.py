@@ -26,7 +26,7 @@ class UserRequests(NamedTuple):
 
 
 class CommandHandler:
-    """Reads commands and invalid marks now and then, and applies them."""
+    """Reads commands and invalid marks twice a second, and applies them."""
 
     def __init__(
         self,
@@ -49,16 +49,16 @@ class CommandHandler:
         self._next_read = 0.0
 
     def apply_new(self) -> None:
-        """Apply what users have written since the last time, twice a second at most."""
+        """Apply new requests, at most twice a second."""
         if time.monotonic() < self._next_read or self._buffered_writer.is_away:
             return
         if self._writer.rows.commands:
-            return  # what was applied is not written yet, and would be found again
+            return  # applied commands are not written yet, and would be read again
         self._next_read = time.monotonic() + COMMAND_SECONDS
         try:
             requests = self._requests.poll()
         except StoreError:
-            return  # the next flush will tell
+            return  # the next flush reports it
         if requests is None:
             return
         for command in requests.commands:

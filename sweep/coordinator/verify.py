@@ -10,9 +10,9 @@ from typing import Any
 
 import sweep.errors
 from sweep import datasets
-from sweep.coordinator.provenance import collect
+from sweep.coordinator.provenance import collect_provenance
 from sweep.coordinator.replay import Comparison, Metrics, TrainingTrace, compare
-from sweep.coordinator.workload import expected
+from sweep.coordinator.workload import estimate_workload
 from sweep.enums import Outcome, Trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
@@ -113,7 +113,7 @@ def verify(
         device_name=training.ready.device_name,
         n_epochs=stored.last_epoch,
         n_seeds=len(trial.seeds),
-        differs=tuple(_differs(record, collect(trainer), training.ready)),
+        differs=tuple(_differs(record, collect_provenance(trainer), training.ready)),
     )
 
 
@@ -144,7 +144,7 @@ def _setup(file: StudyFile, trainer: Trainer, device: str, record: Trained) -> W
         n_threads=(record.n_threads or n_cores()) if device == "cpu" else None,
         train_limit=file.data.train_limit,
         trainer=trainer,
-        expected=expected(file),
+        expected=estimate_workload(file),
     )
 
 

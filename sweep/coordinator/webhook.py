@@ -1,8 +1,8 @@
-"""Telling another program of a study's end, its failure limit and each new best: a webhook.
+"""A webhook that reports a study's end, its failure limit and each new best.
 
-Deliveries are signed as https://www.standardwebhooks.com says: HMAC-SHA256 over id, timestamp and
-body. A thread of its own sends them, so no tick ever waits; what cannot be delivered is told and
-dropped.
+Deliveries are signed as https://www.standardwebhooks.com specifies: HMAC-SHA256 over id, timestamp
+and body. A thread sends them, so the coordinator's loop never waits; one that cannot be delivered
+is dropped with a message.
 """
 
 import base64
@@ -33,11 +33,11 @@ from sweep.errors import FailureLimitError, SweepError, UsageError
 ATTEMPT_SECONDS = 5.0
 #: Waits before the second, third and fourth attempt; there is no fifth.
 RETRY_SECONDS = (1.0, 4.0, 16.0)
-#: New bests come in crowds at the start of a study: only the latest in so many seconds is told.
+#: Time between reports of a new best, which is frequent at the start; the latest is reported.
 BEST_SECONDS = 5.0
-#: That what is left is waited for when the study has ended.
+#: How long the end of a study waits for its last deliveries.
 END_SECONDS = 10.0
-#: Answers after which another attempt may do better: timeouts, limits, a server's own errors.
+#: Statuses below 500 that justify another attempt: timeouts and rate limits.
 _TEMPORARY = frozenset({408, 425, 429})
 
 
@@ -52,7 +52,7 @@ class DeliveryType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where deliveries go. Raises UsageError for a URL that is none of HTTP."""
+    """Webhook destination. Raises UsageError unless the URL is HTTP(S)."""
 
     #: May hold a token: never shown.
     url: str = field(repr=False)
@@ -70,11 +70,11 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """What of it may be shown."""
+        """The host, the only part of the URL that may be shown."""
         return urlsplit(self.url).hostname or ""
 
     def key(self) -> bytes | None:
-        """The bytes that sign."""
+        """The key that signs deliveries."""
         if self.secret is None:
             return None
         encoded = self.secret.removeprefix("whsec_")
@@ -89,7 +89,7 @@ class Endpoint:
 
 
 def _can_be_posted_to(url: str) -> bool:
-    """Whether urllib takes it as it is: of what it does not, its errors repeat parts."""
+    """Whether urllib accepts the URL; its own errors would show parts of it."""
     try:
         parts = urlsplit(url)
         of_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -100,20 +100,20 @@ def _can_be_posted_to(url: str) -> bool:
 
 
 def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """The header ``webhook-signature``."""
+    """Compute the header ``webhook-signature``."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 class Webhook:
-    """Observes a study and tells the endpoint; ``say`` hears of what could not be delivered."""
+    """Observes a study and posts to the endpoint; ``say`` reports failed deliveries."""
 
     def __init__(self, endpoint: Endpoint, study: str, say: Callable[[str], None]) -> None:
         self._endpoint = endpoint
         self._study = study
         self._say = say
         self._changed = threading.Condition()
-        self._best: dict[str, Any] | None = None  # the latest untold
+        self._best: dict[str, Any] | None = None  # the latest not sent yet
         self._end: tuple[DeliveryType, dict[str, Any]] | None = None
         self._last: Progress | None = None
         self._next_best = 0.0
@@ -122,17 +122,17 @@ class Webhook:
         self._thread.start()
 
     def observe(self, state: Progress) -> None:
-        """An Observer: notes a new best. Never waits for the network."""
+        """Record a new best, without waiting for the network: an Observer."""
         last, self._last = self._last, state
         if last is None or state.best_value is None:
-            return  # of a study that is resumed, the best so far is none
+            return  # the best of a resumed study is not new
         if last.best_value is None or state.best_value < last.best_value:
             with self._changed:
                 self._best = _facts(state)
                 self._changed.notify()
 
     def close(self, kind: DeliveryType, phase: StudyPhase, message: str) -> None:
-        """Tell how the study ended, after what is untold; waits END_SECONDS at most."""
+        """Report how the study ended, after anything still unsent; wait at most END_SECONDS."""
         facts = _facts(self._last) if self._last is not None else {"study": self._study}
         with self._changed:
             self._end = (kind, {**facts, "phase": phase, "message": message})
@@ -140,7 +140,7 @@ class Webhook:
         self._thread.join(END_SECONDS)
         if self._thread.is_alive():
             self._is_over = True
-            self._say(f"webhook: {self._endpoint.host} did not take the news in time; left untold.")
+            self._say(f"webhook: {self._endpoint.host} did not answer in time for {kind}.")
 
     # --- in the thread ----------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class Webhook:
                 break
             time.sleep(pause)
         if problem is not None:
-            self._say(f"webhook: {self._endpoint.host}: {problem}. {kind} was not told.")
+            self._say(f"webhook: {self._endpoint.host}: {problem}. {kind} was not delivered.")
 
 
 def _facts(state: Progress) -> dict[str, Any]:
@@ -261,7 +261,7 @@ def _late() -> str:
 
 
 def _post(endpoint: Endpoint, message_id: str, body: bytes) -> tuple[str | None, bool]:
-    """One attempt: what went wrong, if anything, and whether another would be of no use."""
+    """Make one attempt; return what went wrong, if anything, and whether that is final."""
     timestamp = int(time.time())
     headers = {
         "Content-Type": "application/json",
@@ -288,8 +288,8 @@ def _post(endpoint: Endpoint, message_id: str, body: bytes) -> tuple[str | None,
             return type(error).__name__, False  # some of these repeat what they were given
 
 
-class Told:
-    """What a run is told with: it observes, and learns of the last phase."""
+class WebhookObserver:
+    """Observer of a run; its caller sets ``phase`` to the last phase."""
 
     def __init__(self, webhook: Webhook | None) -> None:
         self._webhook = webhook
@@ -301,13 +301,15 @@ class Told:
 
 
 @contextmanager
-def told(endpoint: Endpoint | None, study: str, say: Callable[[str], None]) -> Iterator[Told]:
-    """An observer for the block that runs a study; its end, or its error, is told at the end.
+def observe_with_webhook(
+    endpoint: Endpoint | None, study: str, say: Callable[[str], None]
+) -> Iterator[WebhookObserver]:
+    """Provide an observer to a block that runs a study; report its end or its error.
 
-    The block sets ``phase`` of what it is given.
+    The block sets the observer's ``phase``.
     """
     webhook = Webhook(endpoint, study, say) if endpoint is not None else None
-    observe = Told(webhook)
+    observe = WebhookObserver(webhook)
     end = (DeliveryType.FAILED, StudyPhase.FAILED, "an unexpected error")
     try:
         yield observe

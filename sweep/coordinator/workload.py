@@ -1,4 +1,4 @@
-"""What a study's trials will be like, by its space: for the size of the workers' populations."""
+"""Estimate of a study's trials from its space, by which workers size their populations."""
 
 import math
 from statistics import fmean
@@ -8,8 +8,8 @@ from sweep.studyfile import Domain, StudyFile, Value
 from sweep.studyfile.domains import Int
 
 
-def expected(study_file: StudyFile) -> WorkloadEstimate:
-    """Means over the space, every choice alike; what a sampler learns to prefer is not foreseen."""
+def estimate_workload(study_file: StudyFile) -> WorkloadEstimate:
+    """Average over the space with equal weights; a sampler may come to prefer other trials."""
     widths = study_file.space.possible("hidden_width")
     batch_sizes = study_file.space.possible("batch_size")
     return WorkloadEstimate(

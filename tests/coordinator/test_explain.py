@@ -21,7 +21,7 @@ from sweep.coordinator.explain import (
     AblationJob,
     ablation_job,
     child_file,
-    enqueued,
+    enqueue_entry,
     run_explanation,
 )
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
@@ -147,7 +147,7 @@ def test_the_space_has_every_valid_configuration_between_the_ends(
             changes |= cause.after if is_made else {}
         config = replace(between[0], **changes)
         if is_valid(config):
-            params = enqueue_params(file, enqueued(ends, config))
+            params = enqueue_params(file, enqueue_entry(ends, config))
             assert config_from_params(file, params)[0] == config
 
 

@@ -11,7 +11,7 @@ from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import plan
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.worker_pool import Worker
-from sweep.coordinator.workload import expected
+from sweep.coordinator.workload import estimate_workload
 from sweep.enums import Trainer
 from sweep.errors import DeviceError
 from sweep.launch.resources import RunOptions
@@ -153,7 +153,7 @@ def test_out_of_memory_is_noted_and_trials_begin_anew_in_half_the_room(
 
 def test_a_space_says_how_wide_its_trials_are() -> None:
     file = study_file(STUDY + "space.batch_size.choices = [64, 256]\n", "study.repeat=3")
-    assert expected(file) == WorkloadEstimate(
+    assert estimate_workload(file) == WorkloadEstimate(
         mean_hidden_width=210, max_hidden_width=1024, n_seeds=3, max_batch_size=256, n_batch_sizes=2
     )
 

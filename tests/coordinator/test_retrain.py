@@ -92,19 +92,19 @@ def found(engine: Engine) -> TieSet:
 
 def test_the_best_distinct_configurations_are_trained_the_best_first(engine: Engine) -> None:
     of = choose_retraining(engine, "x", 3)
-    assert (of.of.numbers, of.child, of.n_seeds) == ([3, 2, 4], "x-ties", 5)
+    assert (of.trials.numbers, of.child, of.n_seeds) == ([3, 2, 4], "x-ties", 5)
     file = child_file(engine, of)
     params = [enqueue_params(file, configuration) for configuration in file.enqueue]
     configs = [config_from_params(file, of_one) for of_one in params]
     assert configs == [(CONFIGS[number][1], None) for number in (3, 2, 4)]
-    assert choose_retraining(engine, "x").of.numbers == [3, 2, 4, 0]
+    assert choose_retraining(engine, "x").trials.numbers == [3, 2, 4, 0]
 
 
 def test_trials_that_do_not_count_are_not_trained_again(engine: Engine) -> None:
     invalidate(engine, "x", 3, "the disk was full")
     study_id = read.study(engine, "x").study_id
     add_trial(engine, study_id, 5, 0.01, state="PRUNED", config=TrialConfig(hidden_width=9))
-    assert choose_retraining(engine, "x", 2).of.numbers == [1, 2]
+    assert choose_retraining(engine, "x", 2).trials.numbers == [1, 2]
 
 
 def test_the_data_are_the_studys_and_the_seeds_are_fresh(engine: Engine) -> None:
@@ -167,7 +167,7 @@ def test_a_run_that_was_cut_short_goes_on_and_repeats_nothing(
     assert done and run(engine) == "finished"
     assert not done & {spec.number for spec in workers.trained[n_before:]}
     assert [len(of.candidate.errors) for of in found(engine).compared] == [4, 4, 4]
-    assert choose_retraining(engine, "x", 2).of.numbers == [5, 3]
+    assert choose_retraining(engine, "x", 2).trials.numbers == [5, 3]
 
 
 def test_another_number_of_seeds_or_configurations_is_another_study(engine: Engine) -> None:

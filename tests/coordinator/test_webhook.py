@@ -16,7 +16,7 @@ import pytest
 
 from sweep.coordinator import webhook
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.webhook import Endpoint, Webhook, told
+from sweep.coordinator.webhook import Endpoint, Webhook, observe_with_webhook
 from sweep.errors import FailureLimitError, StoreError, UsageError
 
 
@@ -86,7 +86,7 @@ def state(best: float | None = None, number: int | None = None) -> Progress:
 
 def test_a_new_best_and_the_end_are_told(receivers: Any) -> None:
     receiver, said = receivers(), []
-    with told(Endpoint(url=receiver.url), "x", said.append) as observe:
+    with observe_with_webhook(Endpoint(url=receiver.url), "x", said.append) as observe:
         observe(state())
         observe(state(0.5, 3))
         observe(state(0.5, 3))
@@ -106,7 +106,7 @@ def test_of_many_new_bests_in_a_row_the_latest_is_told(
 ) -> None:
     monkeypatch.setattr(webhook, "BEST_SECONDS", 1e6)
     receiver = receivers()
-    with told(Endpoint(url=receiver.url), "x", pytest.fail) as observe:
+    with observe_with_webhook(Endpoint(url=receiver.url), "x", pytest.fail) as observe:
         observe(state())
         for step in range(100):
             observe(state(1.0 - step / 100, step))
@@ -117,7 +117,7 @@ def test_of_many_new_bests_in_a_row_the_latest_is_told(
 
 def test_the_best_of_a_study_that_is_resumed_is_no_news_nor_one_that_grew(receivers: Any) -> None:
     receiver = receivers()
-    with told(Endpoint(url=receiver.url), "x", pytest.fail) as observe:
+    with observe_with_webhook(Endpoint(url=receiver.url), "x", pytest.fail) as observe:
         observe(state(0.5, 3))
         observe(state(0.7, 1))  # trial 3 was marked invalid
     assert [payload["type"] for payload in receiver.payloads()] == ["study.finished"]
@@ -129,7 +129,10 @@ def test_the_best_of_a_study_that_is_resumed_is_no_news_nor_one_that_grew(receiv
 )
 def test_an_error_is_told_and_raised(receivers: Any, error: Exception, kind: str) -> None:
     receiver = receivers()
-    with pytest.raises(type(error)), told(Endpoint(url=receiver.url), "x", pytest.fail):
+    with (
+        pytest.raises(type(error)),
+        observe_with_webhook(Endpoint(url=receiver.url), "x", pytest.fail),
+    ):
         raise error
     (payload,) = receiver.payloads()
     assert (payload["type"], payload["data"]["message"]) == (kind, str(error))
@@ -142,7 +145,7 @@ def test_a_delivery_is_signed_over_id_time_and_body(
     receivers: Any, secret: str, key: bytes
 ) -> None:
     receiver = receivers()
-    with told(Endpoint(url=receiver.url, secret=secret), "x", pytest.fail):
+    with observe_with_webhook(Endpoint(url=receiver.url, secret=secret), "x", pytest.fail):
         pass
     ((headers, body),) = receiver.got
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
@@ -160,7 +163,7 @@ def test_the_signature_is_the_one_of_the_standard() -> None:
 
 def test_a_temporary_answer_is_tried_again_under_the_same_id(receivers: Any) -> None:
     receiver = receivers(503, 429)
-    with told(Endpoint(url=receiver.url), "x", pytest.fail):
+    with observe_with_webhook(Endpoint(url=receiver.url), "x", pytest.fail):
         pass
     assert len(receiver.got) == 3
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
@@ -171,7 +174,7 @@ def test_what_cannot_be_delivered_is_told_without_its_token(
     receivers: Any, answers: list[int], n_attempts: int
 ) -> None:
     receiver, said = receivers(*answers), []
-    with told(Endpoint(url=receiver.url), "x", said.append):
+    with observe_with_webhook(Endpoint(url=receiver.url), "x", said.append):
         pass
     assert len(receiver.got) == n_attempts
     (line,) = said
@@ -192,7 +195,7 @@ def test_nobody_waits_for_an_endpoint_that_accepts_and_says_nothing(
         for step in range(1000):
             hook.observe(state(1.0 - step / 1000, step))
         hook.close(webhook.DeliveryType.FINISHED, "finished", "")
-    assert "did not take the news in time" in said[0]
+    assert "did not answer in time" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -253,5 +256,5 @@ def test_an_endpoint_that_never_comes_to_an_end_is_given_up_in_time(
     started = time.monotonic()
     hook.close("study.finished", "finished", "over")
     assert time.monotonic() - started < 3
-    assert said == ["webhook: 127.0.0.1: no answer within 0.5 s. study.finished was not told."]
+    assert said == ["webhook: 127.0.0.1: no answer within 0.5 s. study.finished was not delivered."]
     server.close()
