@@ -60,6 +60,7 @@ class Dispatcher:
             and n_reused < MOST_REUSED
             and worker.wants_more
             and self._study_state.source.has_more
+            and not (worker.is_fully_busy and self._are_last_trials)
             and not self._study_state.is_space_taken
             and (not self._buffered_writer.is_away or self._buffered_writer.has_room)
         ):
@@ -76,6 +77,14 @@ class Dispatcher:
                 attempt=trial.spec.attempt,
                 worker=worker.name,
             )
+
+    @property
+    def _are_last_trials(self) -> bool:
+        """Whether the trials that are left go to whichever workers are free first.
+
+        One in the reserve of a worker with a long trial would keep the study waiting for both.
+        """
+        return len(self._pool) > 1 and self._study_state.source.n_left <= len(self._pool)
 
     def send(self) -> None:
         """Send workers the trials that they were given since the last time."""

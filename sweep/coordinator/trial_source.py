@@ -36,7 +36,12 @@ class TrialSource:
     @property
     def has_more(self) -> bool:
         """Whether another trial may be handed out."""
-        return self._storage.n_trials < self.n_trials or self.n_waiting > 0
+        return self.n_left > 0
+
+    @property
+    def n_left(self) -> int:
+        """Number of trials that may still be handed out."""
+        return max(0, self.n_trials - self._storage.n_trials) + self.n_waiting
 
     @property
     def n_waiting(self) -> int:

@@ -148,6 +148,11 @@ class Worker:
         return len(self._places.waiting) < self.n_reserve
 
     @property
+    def is_fully_busy(self) -> bool:
+        """Whether it trains one trial at a time, and has one."""
+        return self.room.slots is None and bool(self.trials)
+
+    @property
     def training(self) -> list[RunningTrial]:
         """Those that there is room for: what it trains, as far as it can be told from here."""
         return [trial for trial in self.trials.values() if trial.is_placed]

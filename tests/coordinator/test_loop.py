@@ -17,6 +17,7 @@ from sweep.coordinator.worker_pool import STARTS_PER_DEVICE
 from sweep.enums import CommandKind
 from sweep.errors import FailureLimitError
 from sweep.launch.launcher import Gone
+from sweep.launch.resources import RunOptions
 from sweep.messages import EpochDone, Event, TrialSpec
 from sweep.store import annotate, read
 from sweep.store.commands import post
@@ -30,17 +31,18 @@ from tests.store_factories import sqlite_store
 
 
 @contextmanager
-def lockstep(engine: Engine, *overrides: str) -> Iterator[Lockstep]:
-    """A coordinator with one worker that is ready; one tick at a time."""
+def lockstep(engine: Engine, *overrides: str, options: RunOptions = ONE) -> Iterator[Lockstep]:
+    """A coordinator whose workers are ready; one tick at a time."""
     file = study_file(STUDY, "study.repeat=2", *overrides)
     with weather_of(engine) as weather, patch("sweep.coordinator.run._prepare_data"):
         coordinator = Lockstep(
             lambda puppets, observe: start(
-                engine, file, ONE, observe, say=lambda _: None, launcher=puppets
+                engine, file, options, observe, say=lambda _: None, launcher=puppets
             ),
             weather,
         )
-        coordinator.puppets.started[0].say(_ready())
+        for worker in coordinator.puppets.started:
+            worker.say(_ready())
         coordinator.tick()
         yield coordinator
         coordinator.kill()
@@ -68,6 +70,19 @@ def test_a_worker_whose_death_ends_the_study_gives_back_what_it_was_not_sent_yet
         assert {found[n] for n in found if n not in (first.number, second.number)} == {
             TrialState.WAITING
         }
+
+
+def test_the_last_trials_go_to_whichever_worker_is_free_first(tmp_path: Path) -> None:
+    two = replace(ONE, cpu_workers=2)
+    with lockstep(sqlite_store(tmp_path), "budget.trials=6", options=two) as coordinator:
+        slow, fast = coordinator.puppets.started
+        assert (len(slow.given()), len(fast.given())) == (2, 2)
+        for worker, n in [(slow, 0), (fast, 0), (fast, 1), (fast, 2), (fast, 3)]:
+            spec = worker.given()[n]
+            _train(worker, spec)
+            worker.say(_done(spec))
+            coordinator.tick()
+        assert (len(slow.given()), len(fast.given())) == (2, 4)
 
 
 def test_workers_that_were_left_alone_say_nothing_about_their_device(tmp_path: Path) -> None:
