@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sweep.cli import words
 
 if TYPE_CHECKING:
-    from sweep.coordinator.budget import Part
+    from sweep.coordinator.budget import BudgetStatus
     from sweep.store.handle import StudyHandle
     from sweep.store.records import StudySummary
     from sweep.studyfile.sections import BudgetSection
@@ -21,9 +21,9 @@ _LIMITS = (
 )
 
 
-def of_study(handle: "StudyHandle", study: "StudySummary") -> list["Part"]:
+def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus"]:
     """Every budget of a study, and how much of it is used."""
-    from sweep.coordinator.budget import BudgetUsage, Improvement, parts
+    from sweep.coordinator.budget import BudgetUsage, Improvement, budget_statuses
     from sweep.store import read
     from sweep.store.usage import usage, values_in_order
     from sweep.studyfile.sections import BudgetSection
@@ -44,7 +44,7 @@ def of_study(handle: "StudyHandle", study: "StudySummary") -> list["Part"]:
         best_number=study.best_number,
         improvement=improvement,
     )
-    return parts(budget, study.n_trials, spent)
+    return budget_statuses(budget, study.n_trials, spent)
 
 
 def said(handle: "StudyHandle", study: "StudySummary") -> dict[str, str]:
@@ -52,29 +52,31 @@ def said(handle: "StudyHandle", study: "StudySummary") -> dict[str, str]:
     budget = handle.record().settings.get("budget", {})
     if study.n_failed == 0 and all(budget.get(limit) is None for limit in _LIMITS):
         return {}  # and no study file's models are built for that
-    return {part.name: _said(part) for part in of_study(handle, study)}
+    return {status.name: _said(status) for status in of_study(handle, study)}
 
 
-def _said(part: "Part") -> str:
-    match part.name:
+def _said(status: "BudgetStatus") -> str:
+    match status.name:
         case "trials":
-            return f"{part.used:,.0f} of {part.limit:,.0f}, {part.left:,.0f} left"
+            return f"{status.used:,.0f} of {status.limit:,.0f}, {status.left:,.0f} left"
         case "max_failures":
-            return f"{part.used:,.0f} of {part.limit:,.0f} that may fail"
+            return f"{status.used:,.0f} of {status.limit:,.0f} that may fail"
         case "max_seconds":
-            used, limit, left = map(words.seconds, (part.used, part.limit, part.left))
+            used, limit, left = map(words.seconds, (status.used, status.limit, status.left))
             return f"{used} of {limit}, {left} left"
         case "max_gpu_hours":
-            used, left = words.number(part.used, 3), words.number(part.left, 3)
-            return f"{used} of {part.limit:g} GPU-hours, {left} left"
+            used, left = words.number(status.used, 3), words.number(status.left, 3)
+            return f"{used} of {status.limit:g} GPU-hours, {left} left"
         case "target_value":
-            best = "no value yet" if part.used is None else f"best {words.number(part.used)}"
-            return f"{part.limit:g} ({best})"
+            best = "no value yet" if status.used is None else f"best {words.number(status.used)}"
+            return f"{status.limit:g} ({best})"
         case "plateau_improvement":
-            fell = "too few trials yet" if part.used is None else f"{words.number(part.used, 3)}"
-            return f"{part.limit:g} (lately: {fell})"
+            fell = (
+                "too few trials yet" if status.used is None else f"{words.number(status.used, 3)}"
+            )
+            return f"{status.limit:g} (lately: {fell})"
         case _:
-            return f"{part.limit:g} s a trial"
+            return f"{status.limit:g} s a trial"
 
 
 def limits(budget: "BudgetSection") -> list[str]:

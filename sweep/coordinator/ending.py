@@ -1,8 +1,8 @@
-"""Whether a study still hands out trials, in which phase it ends, and why."""
+"""The end of a study: whether trials are still handed out, its last phase and the reason."""
 
 from collections.abc import Callable
 
-from sweep.coordinator import budget
+from sweep.coordinator.budget import BudgetUsage, BudgetVerdict, check_budget
 from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.study_state import StudyState
@@ -15,7 +15,7 @@ from sweep.studyfile import StudyFile
 
 
 class StudyEnd:
-    """Ends a study: when a budget is used up, when a user asks for it, or on a signal."""
+    """Ends a study when a budget is used up, on a user's command, or on a signal."""
 
     def __init__(
         self,
@@ -29,17 +29,17 @@ class StudyEnd:
         self._study_state = study_state
         self._pool = pool
         self._buffered_writer = buffered_writer
-        self._spending = UsageTracker(usage)
+        self._usage = UsageTracker(usage)
         #: Set once: the phase in which the study ends. No trial is handed out from then on.
         self.phase: StudyPhase | None = None
         self._reason = ""
         #: Set once: the budget that is used up. No trial is handed out from then on.
-        self.verdict: budget.BudgetVerdict | None = None
+        self.verdict: BudgetVerdict | None = None
         self.n_interrupts = 0
 
     @property
     def has_begun(self) -> bool:
-        """Whether running trials are told to stop."""
+        """Whether running trials were ordered to stop."""
         return self.phase is not None
 
     @property
@@ -49,7 +49,7 @@ class StudyEnd:
 
     @property
     def is_hurried(self) -> bool:
-        """Whether two signals to end have come: nothing is waited for."""
+        """Whether a second signal has arrived, so that nothing is waited for."""
         return self.n_interrupts >= 2
 
     def check_budget(self) -> None:
@@ -57,22 +57,22 @@ class StudyEnd:
         if self.verdict is not None:
             return
         source, best = self._study_state.source, self._study_state.best
-        usage = self._spending.now(may_read=not self._buffered_writer.is_away)
-        spent = budget.BudgetUsage(
+        tracked = self._usage.now(may_read=not self._buffered_writer.is_away)
+        usage = BudgetUsage(
             n_failed=self._study_state.n_failed,
-            trained_out=self._study_state.n_trained_out if source.has_more else None,
-            wall_seconds=usage.wall_seconds,
-            gpu_seconds=usage.gpu_seconds,
+            n_trained_out=self._study_state.n_trained_out if source.has_more else None,
+            wall_seconds=tracked.wall_seconds,
+            gpu_seconds=tracked.gpu_seconds,
             best_value=best.value,
             best_number=best.number,
             improvement=best.improvement.latest,
         )
-        self.verdict = budget.verdict(self._file.budget, spent)
+        self.verdict = check_budget(self._file.budget, usage)
         if self.verdict is not None and not self.verdict.lets_finish:
             self.begin(self.verdict.phase, self.verdict.reason)
 
     def fail(self, trial: RunningTrial, reason: str) -> None:
-        """Record a trial that could not be trained; the budget may allow no more of them."""
+        """Record a trial that could not be trained, and end the study if these are too many."""
         self._study_state.fail(trial, reason)
         self.check_budget()
 
@@ -86,7 +86,7 @@ class StudyEnd:
             self.begin(StudyPhase.INTERRUPTED, "Ctrl-C, or a signal to end")
 
     def begin(self, phase: StudyPhase, reason: str) -> None:
-        """Hand out no more, and let running trials stop at the end of their epoch."""
+        """Hand out no more trials, and stop running ones at the end of their epoch."""
         if self.has_begun:
             return
         self.phase, self._reason = phase, reason
@@ -97,7 +97,7 @@ class StudyEnd:
                 worker.handle.send(Leave(number=trial.number, attempt=trial.spec.attempt))
 
     def put_back(self, worker: Worker, trial: RunningTrial) -> None:
-        """Queue a trial again that its worker did not train to its end."""
+        """Queue a trial again whose worker did not train it to its end."""
         self._study_state.put_back(trial)
         worker.drop(trial)
 
@@ -107,7 +107,7 @@ class StudyEnd:
             self.put_back(worker, trial)
 
     def outcome(self) -> tuple[StudyPhase, str]:
-        """The last phase of a study in which nothing runs any more, and the reason."""
+        """Return the last phase of a study in which nothing runs any more, and the reason."""
         if self.phase is not None:
             return self.phase, self._reason
         return StudyPhase.FINISHED, self.verdict.reason if self.verdict else self._all_done()

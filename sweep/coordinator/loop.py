@@ -1,8 +1,8 @@
-"""The coordinator's loop. A tick hears the workers, decides, writes once, then sends orders.
+"""The coordinator's loop. A tick handles messages, decides, writes once, then sends orders.
 
-What is sent was written before, so a trial that trains has a row; while the database is away it
-is sent before it is written, as far as there is room to wait. Asks follow
-their tells one by one, never by how events fell into ticks: with one worker, a seed fixes the
+Rows are written before the orders that depend on them are sent, so a trial that trains has a row;
+while the database is away, orders are sent first, as far as rows may wait. Each ask follows its
+tells one by one, regardless of how messages fell into ticks: with one worker, a seed determines the
 whole study.
 """
 
@@ -28,7 +28,7 @@ from sweep.studyfile import StudyFile
 
 TICK_SECONDS = 0.25
 
-#: Put into the inbox by a signal handler, to wake the loop.
+#: Sender of a message that a signal handler puts into the inbox to wake the loop.
 WAKE = ""
 
 
@@ -88,18 +88,19 @@ class Coordinator:
         )
 
     def interrupt(self) -> None:
-        """Once: finish the epoch and stop. Twice: stop now. Safe in a signal handler."""
+        """Stop at the end of the epoch; on a second call, stop now. Safe in a signal handler."""
         self._end.n_interrupts += 1
         self._inbox.put((WAKE, Gone(reason="interrupted")))
 
     def run(self) -> StudyPhase:
-        """Run until the study is finished or ended otherwise; returns its last phase.
+        """Run the study to its end; return its last phase.
 
-        Raises a SweepError when it cannot go on. What was written stays; `sweep resume` goes on.
+        Raises a SweepError when it cannot continue; `sweep resume` then continues from what was
+        written.
         """
         self._study_state.source.enqueue_first_configurations()
         self._study_state.set_phase(StudyPhase.RUNNING)
-        self._commands.apply_new()  # a configuration that waited here goes before new ones
+        self._commands.apply_new()  # waiting configurations go before new ones
         self._end.check_budget()
         try:
             self._dispatcher.start_idle()
@@ -114,7 +115,7 @@ class Coordinator:
 
     def _loop(self) -> None:
         while True:
-            self._hear_all()
+            self._handle_messages()
             self._messages.end_silent_workers()
             self._commands.apply_new()
             self._end.apply_interrupts()
@@ -129,8 +130,8 @@ class Coordinator:
             if self._dispatcher.is_idle and landed:
                 return
 
-    def _hear_all(self) -> None:
-        """Handle all messages that have come, then let the pruner decide."""
+    def _handle_messages(self) -> None:
+        """Handle all messages that have arrived, then let the pruner decide."""
         try:
             name, event = self._inbox.get(timeout=TICK_SECONDS)
             while True:
@@ -142,7 +143,7 @@ class Coordinator:
         self._messages.judge()
 
     def _give_up(self) -> None:
-        """After an error, kill all workers and queue again what they were training."""
+        """Kill all workers after an error, and queue their trials again."""
         for worker in self._pool:
             self._dispatcher.note_worker(worker, state=WorkerState.GONE)
             self._end.take_back(worker)

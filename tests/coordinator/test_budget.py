@@ -3,7 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.coordinator.budget import BudgetUsage, BudgetVerdict, Improvement, parts, verdict
+from sweep.coordinator.budget import (
+    BudgetUsage,
+    BudgetVerdict,
+    Improvement,
+    budget_statuses,
+    check_budget,
+)
 from sweep.studyfile.sections import BudgetSection
 
 
@@ -12,44 +18,51 @@ def budget(**keys: float) -> BudgetSection:
 
 
 def judged(spent: BudgetUsage, **keys: float) -> BudgetVerdict:
-    found = verdict(budget(**keys), spent)
+    found = check_budget(budget(**keys), spent)
     assert found is not None
     return found
 
 
 def test_without_other_budgets_only_the_trials_count() -> None:
-    assert verdict(budget(), BudgetUsage(n_finished=99, wall_seconds=1e9, best_value=0.0)) is None
+    assert (
+        check_budget(budget(), BudgetUsage(n_finished=99, wall_seconds=1e9, best_value=0.0)) is None
+    )
 
 
 def test_time_is_up_when_it_is_used_up_and_not_before() -> None:
-    assert verdict(budget(max_seconds=60), BudgetUsage(wall_seconds=59.9)) is None
+    assert check_budget(budget(max_seconds=60), BudgetUsage(wall_seconds=59.9)) is None
     found = judged(BudgetUsage(wall_seconds=60.0), max_seconds=60)
     assert (found.phase, found.lets_finish) == ("out of time", False)
     assert "max_seconds is 60" in found.reason
 
 
 def test_gpu_hours_are_hours() -> None:
-    assert verdict(budget(max_gpu_hours=2), BudgetUsage(gpu_seconds=7199.0)) is None
+    assert check_budget(budget(max_gpu_hours=2), BudgetUsage(gpu_seconds=7199.0)) is None
     assert "2 GPU-hours" in judged(BudgetUsage(gpu_seconds=7200.0), max_gpu_hours=2).reason
 
 
 def test_the_failure_that_is_one_too_many_ends_it_and_failures_are_shown_once_there_are() -> None:
-    assert verdict(budget(max_failures=2), BudgetUsage(n_failed=2)) is None
+    assert check_budget(budget(max_failures=2), BudgetUsage(n_failed=2)) is None
     found = judged(BudgetUsage(n_failed=3), max_failures=2)
     assert (found.phase, found.lets_finish) == ("failed", False)
-    assert "max_failures" not in [part.name for part in parts(budget(), 10, BudgetUsage())]
-    assert parts(budget(), 10, BudgetUsage(n_failed=3))[1] == ("max_failures", 10, 3, 7)
+    assert "max_failures" not in [
+        part.name for part in budget_statuses(budget(), 10, BudgetUsage())
+    ]
+    assert budget_statuses(budget(), 10, BudgetUsage(n_failed=3))[1] == ("max_failures", 10, 3, 7)
 
 
 def test_a_space_that_is_trained_out_ends_the_study_whatever_is_left_of_its_trials() -> None:
-    found = judged(BudgetUsage(n_finished=2, trained_out=2))
+    found = judged(BudgetUsage(n_finished=2, n_trained_out=2))
     assert (found.phase, found.lets_finish) == ("finished", True)
     assert found.reason.startswith("all 2 configurations of the space are trained")
 
 
 def test_a_target_is_reached_by_a_value_at_or_below_it() -> None:
-    assert verdict(budget(target_value=0.01), BudgetUsage()) is None
-    assert verdict(budget(target_value=0.01), BudgetUsage(best_value=0.011, best_number=3)) is None
+    assert check_budget(budget(target_value=0.01), BudgetUsage()) is None
+    assert (
+        check_budget(budget(target_value=0.01), BudgetUsage(best_value=0.011, best_number=3))
+        is None
+    )
     found = judged(BudgetUsage(best_value=0.01, best_number=7), target_value=0.01)
     assert (found.phase, found.lets_finish) == ("finished", True)
     assert "trial 7 has 0.01" in found.reason
@@ -57,8 +70,8 @@ def test_a_target_is_reached_by_a_value_at_or_below_it() -> None:
 
 def test_a_plateau_is_an_improvement_of_less_than_asked() -> None:
     keys = {"plateau_trials": 5, "plateau_improvement": 0.1}
-    assert verdict(budget(**keys), BudgetUsage(improvement=None)) is None
-    assert verdict(budget(**keys), BudgetUsage(improvement=0.1)) is None
+    assert check_budget(budget(**keys), BudgetUsage(improvement=None)) is None
+    assert check_budget(budget(**keys), BudgetUsage(improvement=0.1)) is None
     assert "the last 5 trials improved" in judged(BudgetUsage(improvement=0.09), **keys).reason
 
 
@@ -82,7 +95,7 @@ def test_improvement_kept_up_is_improvement_counted_anew(
 def test_what_is_left_of_each_budget() -> None:
     keys = {"max_seconds": 60, "max_gpu_hours": 1, "target_value": 0.01, "max_trial_seconds": 5}
     spent = BudgetUsage(n_finished=4, wall_seconds=90.0, gpu_seconds=1800.0, best_value=0.03)
-    left = {part.name: part.left for part in parts(budget(**keys), 12, spent)}
+    left = {part.name: part.left for part in budget_statuses(budget(**keys), 12, spent)}
     assert left["trials"] == 8
     assert left["max_seconds"] == 0
     assert left["max_gpu_hours"] == 0.5
