@@ -5,7 +5,9 @@
 
 The script is ``plain_study.py``: Optuna with SQLite, an nn.Module, a DataLoader, torch.optim. It
 trains the configurations of the `sweep start` before it, on the same images and cores, so both
-sides train the same. Both times are those of whole commands, medians over the rounds.
+sides train the same. Both times are those of whole commands. Results of several workers overtake
+one another, so every round has other configurations: each has a ratio of its own, and the field's
+is the median of them.
 
 The last columns say how fast sweep trains: the floating-point operations of its products over the
 seconds that its workers trained, and that speed as a share of what torch.mm reaches on all cores
@@ -78,31 +80,39 @@ class Side(NamedTuple):
     n_workers: int
 
 
-def measure(field: Field, rounds: int, agree: bool) -> dict[str, Any]:
-    """Seconds of both sides, medians over the rounds, and their ratio."""
-    sweep_seconds, plain_seconds, speeds = [], [], []
+class Round(NamedTuple):
+    """Both sides, once; or the medians of several rounds."""
+
+    plain_seconds: float
+    sweep_seconds: float
+    ratio: float
+    #: While sweep trained.
+    gflops: float
+
+
+def measure(field: Field, n_rounds: int, agree: bool) -> dict[str, Any]:
+    """Run the rounds of a field; medians over the rounds, and every round's seconds."""
+    rounds: list[Round] = []
     agreements: dict[str, list[float]] = {"sweep": [], "reordered": []}
-    for _ in range(rounds):
+    for _ in range(n_rounds):
         with tempfile.TemporaryDirectory() as folder:
             file = write_study(field, Path(folder))
             study = studyfile.load(file)
             images = datasets.load(study.data.name)
             side = run_sweep(file, Path(folder))
-            sweep_seconds.append(side.seconds)
-            plain_seconds.append(run_plain(study, images, side.trials, Path(folder)))
-            speeds.append(gflops(side, split_of(study), images))
+            plain_seconds = run_plain(study, images, side.trials, Path(folder))
+            speed = gflops(side, split_of(study), images)
+            rounds.append(Round(plain_seconds, side.seconds, plain_seconds / side.seconds, speed))
             if agree:
                 for trainer, differences in compare(study, images, side.trials).items():
                     agreements[trainer] += differences
-    plain, ours = statistics.median(plain_seconds), statistics.median(sweep_seconds)
+    medians = Round(*(statistics.median(values) for values in zip(*rounds, strict=True)))
     return {
         "n_trials": field.n_trials,
         "n_workers": side.n_workers,
-        "plain_seconds": plain,
-        "sweep_seconds": ours,
-        "ratio": plain / ours,
+        **medians._asdict(),
         "goal": field.goal,
-        "gflops": statistics.median(speeds),
+        "rounds": [of_round._asdict() for of_round in rounds],
         "differences": agreements if agree else None,
     }
 
@@ -260,6 +270,9 @@ def print_table(fields: dict[str, dict[str, Any]], mm: float) -> None:
             f"| {name} | {found['n_trials']} | {found['n_workers']} | {seconds} | {ratio} | "
             f"{speed} |"
         )
+        if len(found["rounds"]) > 1:
+            ratios = ", ".join(f"{of_round['ratio']:.2f}" for of_round in found["rounds"])
+            print(f"{name}, ratio of each round: {ratios}")
         for trainer, differences in (found["differences"] or {}).items():
             n_near = sum(difference <= NEAR for difference in differences)
             print(

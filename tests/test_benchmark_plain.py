@@ -29,6 +29,8 @@ def field() -> dict[str, Any]:
 def test_the_ratio_is_that_of_both_sides(field: dict[str, Any]) -> None:
     assert field["ratio"] == field["plain_seconds"] / field["sweep_seconds"] > 0
     assert field["gflops"] > 0
+    (only_round,) = field["rounds"]
+    assert only_round["ratio"] == field["ratio"]
 
 
 def test_sweep_trains_what_the_reference_trainer_trains(field: dict[str, Any]) -> None:

@@ -286,9 +286,9 @@ def _translate(context: ExceptionContext) -> None:
     raise StoreError(f"{where}: {message}") from original
 
 
-def conflict_insert(connection: Connection, table: Any) -> "sqlite.Insert | postgresql.Insert":
-    """An INSERT that can say ON CONFLICT, in the connection's dialect."""
-    if connection.dialect.name == "sqlite":
+def conflict_insert(dialect: str, table: Any) -> "sqlite.Insert | postgresql.Insert":
+    """Return an INSERT that can say ON CONFLICT, in this dialect."""
+    if dialect == "sqlite":
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # slow to load
 
@@ -297,7 +297,9 @@ def conflict_insert(connection: Connection, table: Any) -> "sqlite.Insert | post
 
 def insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any]) -> bool:
     """Insert a row, unless one with a key of it is there; says whether it did. Never a race."""
-    statement = conflict_insert(connection, table).values(**row).on_conflict_do_nothing()
+    statement = (
+        conflict_insert(connection.dialect.name, table).values(**row).on_conflict_do_nothing()
+    )
     key = next(iter(table.primary_key.columns))
     return connection.execute(statement.returning(key)).first() is not None
 

@@ -14,6 +14,7 @@ from sweep.store.engine import writing
 from sweep.store.lease import Holder, take
 from sweep.store.migrate import open_store
 from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
+from sweep.store.writer import _upsert_statement
 
 NEW = NewStudy(
     name="x",
@@ -337,3 +338,16 @@ def test_vitals_of_a_worker_are_written_as_they_come(engine: Engine, opened: Ope
     opened.writer.flush()
     (row,) = read.workers(engine, "x")
     assert {name: getattr(row, name) for name in vitals} == vitals
+
+
+def test_the_statement_of_an_upsert_is_built_once(engine: Engine, opened: OpenStudy) -> None:
+    memory(opened).ask()
+    opened.writer.rows.trials[0] = {"attempt": 1}
+    opened.writer.flush()
+    epoch = {"train_loss": 0.5, "val_mse": 0.25, "val_bce": 0.5, "seconds": 1.0}
+    builds = []
+    for number in (1, 2, 3):
+        opened.writer.rows.epochs[0, 0, number] = epoch
+        opened.writer.flush()
+        builds.append(_upsert_statement.cache_info().misses)
+    assert builds[0] == builds[1] == builds[2]

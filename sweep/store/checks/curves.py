@@ -139,7 +139,7 @@ def mend_step(study: Study, finding: Finding) -> None:
         }
         for row in study.connection.execute(query)
     ]
-    statement = conflict_insert(study.connection, steps)
+    statement = conflict_insert(study.connection.dialect.name, steps)
     changed = {
         name: statement.excluded[name] for name in ("intermediate_value", "intermediate_value_type")
     }
@@ -202,7 +202,7 @@ def mend_value(study: Study, finding: Finding) -> None:
         "value": finding.item,
         "value_type": FINITE_VALUE,
     }
-    statement = conflict_insert(study.connection, values).values(row)
+    statement = conflict_insert(study.connection.dialect.name, values).values(row)
     changed = {name: statement.excluded[name] for name in ("value", "value_type")}
     keys = ["trial_id", "objective"]
     study.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
