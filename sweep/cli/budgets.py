@@ -23,7 +23,7 @@ _LIMITS = (
 
 def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus"]:
     """Every budget of a study, and how much of it is used."""
-    from sweep.coordinator.budget import BudgetUsage, Improvement, budget_statuses
+    from sweep.coordinator.budget import BudgetUsage, Improvement, list_budgets
     from sweep.store import read
     from sweep.store.usage import usage, values_in_order
     from sweep.studyfile.sections import BudgetSection
@@ -44,7 +44,7 @@ def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus
         best_number=study.best_number,
         improvement=improvement,
     )
-    return budget_statuses(budget, study.n_trials, spent)
+    return list_budgets(budget, study.n_trials, spent)
 
 
 def said(handle: "StudyHandle", study: "StudySummary") -> dict[str, str]:

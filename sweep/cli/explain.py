@@ -68,11 +68,11 @@ def explain(
     How it is computed, and what it cannot say: docs/explain.md.
     """
     from sweep.analysis.study_explanation import ignored
-    from sweep.coordinator.explain import ablation_job, load_explanation
+    from sweep.coordinator.explain import choose_ablation, load_explanation
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
-    of = ablation_job(engine, name, from_number, to_number, seeds)
+    of = choose_ablation(engine, name, from_number, to_number, seeds)
     for sentence in ignored(engine, name):
         say(sentence)
     if train:

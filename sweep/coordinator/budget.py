@@ -137,7 +137,7 @@ class BudgetStatus(NamedTuple):
     left: float | None
 
 
-def budget_statuses(
+def list_budgets(
     budget: BudgetSection, n_trials: int | None, usage: BudgetUsage
 ) -> list[BudgetStatus]:
     """List the budgets of a study, in the order of the study file; failures if there are any."""

@@ -30,7 +30,7 @@ class Twin(NamedTuple):
     finished: bool
 
 
-class Duplicates:
+class DuplicateFinder:
     """The configurations that a study has trained or is training."""
 
     def __init__(self, space: Space | None = None) -> None:

@@ -59,7 +59,7 @@ class AblationJob:
     n_seeds: int
 
 
-def ablation_job(
+def choose_ablation(
     engine: Engine,
     name: str,
     from_number: int | None = None,

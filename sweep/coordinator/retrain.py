@@ -157,7 +157,7 @@ def child_file(engine: Engine, job: RetrainingJob) -> StudyFile:
     }
     where = f"study '{job.child}'"
     space = loads(tomlkit.dumps(raw), where).space
-    enqueue = [_enqueued(space, typed_config(configs[number])) for number in numbers]
+    enqueue = [_enqueue_entry(space, typed_config(configs[number])) for number in numbers]
     return loads(tomlkit.dumps({**raw, "enqueue": enqueue}), where)
 
 
@@ -173,15 +173,15 @@ def _node_without_seed(node: Any) -> Any:
     return {**node, "when": {choice: inner for choice, inner in branches.items() if inner}}
 
 
-def _enqueued(space: Space, config: TrialConfig) -> dict[str, Value]:
+def _enqueue_entry(space: Space, config: TrialConfig) -> dict[str, Value]:
     """The configuration's searched settings."""
     settings = {node.name: node.setting for node in space.search_space()}
     found: dict[str, Value] = {}
 
-    def known(name: str, _: Domain) -> Value:
+    def look_up(name: str, _: Domain) -> Value:
         setting = settings[name]
         found[setting] = to_toml_value(getattr(config, setting))
         return found[setting]
 
-    space.resolve(known)
+    space.resolve(look_up)
     return found

@@ -1,4 +1,4 @@
-"""Starting and resuming a study: what the CLI calls."""
+"""Start and resume studies, as commands and the public API do."""
 
 import signal
 import threading
@@ -52,16 +52,16 @@ from sweep.studyfile import StudyFile, loads, to_toml
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a study would do: for ``--dry-run``."""
+    """What a study would run with, for ``--dry-run``."""
 
     n_trials: int
     devices: tuple[str, ...]
-    #: Of each worker on the CPU; None on GPUs.
+    #: Threads of each worker on the CPU; None on GPUs.
     n_threads: int | None
     trainer: Trainer
     #: Folder of the data set; None when it has yet to be fetched.
     data_folder: Path | None
-    #: The first configurations, as the sampler would ask for them before it has learned anything.
+    #: The first configurations, as the sampler would propose them without any results.
     first: tuple[TrialConfig, ...]
 
 
@@ -71,7 +71,7 @@ _BUDGET_USED_UP = (StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)
 
 
 def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
-    """What would run, without running or writing anything."""
+    """Plan a study without running or writing anything."""
     name, resources = study_file.data.name, resolve_resources(study_file, options)
     if datasets.find(name) is None and name not in list(Dataset):
         datasets.load(name)  # a folder that is not there is not fetched: raises DataError
@@ -106,12 +106,12 @@ def start(
     resources: RunResources | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> StudyPhase:
-    """Make a study and run it; returns its last phase (finished, stopped, interrupted, …).
+    """Create a study and run it; return its last phase.
 
-    ``attributes`` become Optuna's of the study; ``resources`` are those of several runs. With
-    ``go_on`` a study of that name and space is resumed. Raises StudyHeldError when a study of
-    that name runs, whatever else is wrong, StudyFileError when the name is taken with another
-    space, UsageError when it is taken with the same one.
+    ``attributes`` become Optuna's user attributes of the study; ``resources`` are shared by several
+    runs. With ``go_on`` a study of that name and space is resumed. Raises StudyHeldError when a
+    study of that name runs, whatever else is wrong, StudyFileError when the name is taken with
+    another space, UsageError when it is taken with the same one.
     """
     name = study_file.study.name
     if not go_on:
@@ -155,10 +155,10 @@ def resume(
     launcher: Launcher | None = None,
     resources: RunResources | None = None,
 ) -> StudyPhase:
-    """Go on with a study, from its stored file or a changed one; returns its last phase.
+    """Continue a study from its stored file or a changed one; return its last phase.
 
-    ``trials`` sets a new budget; ``resources`` are those of several runs. Raises NotFoundError,
-    StudyFileError for a change that cannot be made on the way, StudyHeldError while another
+    ``trials`` sets a new budget; ``resources`` are shared by several runs. Raises NotFoundError,
+    StudyFileError for a change that a study with trials cannot take, StudyHeldError while another
     coordinator runs it.
     """
     stored = _stored(engine, name)
@@ -171,7 +171,7 @@ def resume(
 
 
 def refuse_if_running(study: StudySummary) -> None:
-    """Raises StudyHeldError."""
+    """Raise StudyHeldError if a coordinator runs the study."""
     if study.running:
         assert study.held_by is not None
         raise StudyHeldError(
@@ -186,7 +186,7 @@ def _refuse_if_it_runs(engine: Engine, name: str) -> None:
 
 
 def _stored(engine: Engine, name: str) -> StudyFile:
-    """The file a study was made with, or last changed to."""
+    """Load the stored study file. Raises NotFoundError, UsageError for a study of plain Optuna."""
     text = stored_study_file(engine, name)
     if text is None and not study_exists(engine, name):
         read.study(engine, name)  # raises NotFoundError, with the names that are there
@@ -219,7 +219,7 @@ def _run(
     trials: int | None = None,
     stored: StudyFile | None = None,
 ) -> StudyPhase:
-    """Run a study that is there; ``stored`` is its file so far, None when it was just made."""
+    """Run an existing study; ``stored`` is its file so far, None for a new study."""
     quiet_optuna()
     name = study_file.study.name
     pool = WorkerPool(
@@ -348,7 +348,7 @@ def _coordinator(
 def _usage_reader(
     engine: Engine, study_id: int, study_file: StudyFile
 ) -> Callable[[], Usage] | None:
-    """None where no budget depends on time: then it need not be read."""
+    """Make the usage query; None where no budget depends on usage."""
     budget = study_file.budget
     if budget.max_seconds is None and budget.max_gpu_hours is None:
         return None
@@ -356,7 +356,7 @@ def _usage_reader(
 
 
 def _prepare_data(study_file: StudyFile, say: Say) -> None:
-    # Here, once, rather than in every worker at the same time.
+    # Once, here, instead of in every worker at the same time.
     if datasets.find(study_file.data.name) is None:
         datasets.prepare(study_file.data.name, None, say)
     datasets.load(study_file.data.name)  # raises DataError before there is a study
@@ -364,7 +364,7 @@ def _prepare_data(study_file: StudyFile, say: Say) -> None:
 
 @contextmanager
 def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and a polite kill reach the coordinator; a third one ends the process as usual."""
+    """Pass SIGINT and SIGTERM to the coordinator; a third signal ends the process as usual."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -12,13 +12,12 @@ from optuna.study._tell import _tell_with_warning
 from optuna.trial import TrialState
 
 from sweep.coordinator.best_results import BestResults
-from sweep.coordinator.duplicates import REUSED_FROM, Duplicates
+from sweep.coordinator.duplicates import REUSED_FROM, DuplicateFinder
 from sweep.coordinator.event_log import EventLog
 from sweep.coordinator.running_trial import RunningTrial, searched_configuration
 from sweep.coordinator.trial_results import add_results, keep_weights, mean_results
 from sweep.coordinator.trial_source import TrialSource
-from sweep.enums import Duplicates as DuplicatesChoice
-from sweep.enums import EventKind, Objective, Outcome, StudyPhase
+from sweep.enums import Duplicates, EventKind, Objective, Outcome, StudyPhase
 from sweep.messages import TrialDone, TrialSpec
 from sweep.search.configurations import trial_seeds
 from sweep.search.curves import Curves
@@ -55,8 +54,8 @@ class StudyState:
         self.events = EventLog(opened.name, opened.writer)
         #: Mean validation errors: what pruning compares.
         self.curves = Curves.of(opened.curves)
-        self._reuses = study_file.study.duplicates is DuplicatesChoice.REUSE
-        self._duplicates = Duplicates(study_file.space if self._reuses else None)
+        self._reuses = study_file.study.duplicates is Duplicates.REUSE
+        self._duplicates = DuplicateFinder(study_file.space if self._reuses else None)
         #: By number, of trials that wait.
         self._past_attempts = {
             number: PastAttempts(opened.attempts[number])
@@ -106,15 +105,12 @@ class StudyState:
         number, config, seed = self.source.propose()
         past = self._past_attempts.get(number, PastAttempts())
         configuration = searched_configuration(self._storage.get_trial(number).params)
-        if self._reuses:
-            twin = self._duplicates.find_twin(number, configuration)
-            if twin is not None:
-                self._row(number).update(
-                    attempt=past.n_attempts, config=dict(vars(config)), seeds=[]
-                )
-                if twin.finished:
-                    self._reuse(number, twin.number)
-                return None
+        if self._reuses and (twin := self._duplicates.find_twin(number, configuration)):
+            row = {"attempt": past.n_attempts, "config": dict(vars(config)), "seeds": []}
+            self._row(number).update(row)
+            if twin.finished:
+                self._reuse(number, twin.number)
+            return None
         spec = TrialSpec(
             number=number,
             attempt=past.n_attempts + 1,

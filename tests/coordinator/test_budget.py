@@ -7,8 +7,8 @@ from sweep.coordinator.budget import (
     BudgetUsage,
     BudgetVerdict,
     Improvement,
-    budget_statuses,
     check_budget,
+    list_budgets,
 )
 from sweep.studyfile.sections import BudgetSection
 
@@ -45,10 +45,8 @@ def test_the_failure_that_is_one_too_many_ends_it_and_failures_are_shown_once_th
     assert check_budget(budget(max_failures=2), BudgetUsage(n_failed=2)) is None
     found = judged(BudgetUsage(n_failed=3), max_failures=2)
     assert (found.phase, found.lets_finish) == ("failed", False)
-    assert "max_failures" not in [
-        part.name for part in budget_statuses(budget(), 10, BudgetUsage())
-    ]
-    assert budget_statuses(budget(), 10, BudgetUsage(n_failed=3))[1] == ("max_failures", 10, 3, 7)
+    assert "max_failures" not in [part.name for part in list_budgets(budget(), 10, BudgetUsage())]
+    assert list_budgets(budget(), 10, BudgetUsage(n_failed=3))[1] == ("max_failures", 10, 3, 7)
 
 
 def test_a_space_that_is_trained_out_ends_the_study_whatever_is_left_of_its_trials() -> None:
@@ -95,7 +93,7 @@ def test_improvement_kept_up_is_improvement_counted_anew(
 def test_what_is_left_of_each_budget() -> None:
     keys = {"max_seconds": 60, "max_gpu_hours": 1, "target_value": 0.01, "max_trial_seconds": 5}
     spent = BudgetUsage(n_finished=4, wall_seconds=90.0, gpu_seconds=1800.0, best_value=0.03)
-    left = {part.name: part.left for part in budget_statuses(budget(**keys), 12, spent)}
+    left = {part.name: part.left for part in list_budgets(budget(**keys), 12, spent)}
     assert left["trials"] == 8
     assert left["max_seconds"] == 0
     assert left["max_gpu_hours"] == 0.5

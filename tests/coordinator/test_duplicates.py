@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sweep.coordinator import duplicates
-from sweep.coordinator.duplicates import REUSED_FROM, Duplicates, Twin
+from sweep.coordinator.duplicates import REUSED_FROM, DuplicateFinder, Twin
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.running_trial import RunningTrial, searched_configuration
 from sweep.enums import CommandKind
@@ -65,8 +65,10 @@ def finished(number: int, **params: Any) -> optuna.trial.FrozenTrial:
 # --- in memory ------------------------------------------------------------------------------
 
 
-def counted(*trials: optuna.trial.FrozenTrial, invalid: frozenset[int] = frozenset()) -> Duplicates:
-    found = Duplicates()
+def counted(
+    *trials: optuna.trial.FrozenTrial, invalid: frozenset[int] = frozenset()
+) -> DuplicateFinder:
+    found = DuplicateFinder()
     found.recount(trials, invalid)
     return found
 
@@ -95,7 +97,7 @@ def test_an_invalid_trial_lends_nothing_and_a_borrower_does_not_lend_on() -> Non
 
 
 def test_who_waits_for_a_trial_in_training_is_given_back_at_its_end() -> None:
-    known, trial = Duplicates(), running(0, width=8)
+    known, trial = DuplicateFinder(), running(0, width=8)
     assert known.find_twin(0, trial.configuration) is None
     known.begin(trial)
     assert known.find_twin(1, trial.configuration) == Twin(0, finished=False)

@@ -19,8 +19,8 @@ from sweep.config import TrialConfig
 from sweep.coordinator import handlers
 from sweep.coordinator.explain import (
     AblationJob,
-    ablation_job,
     child_file,
+    choose_ablation,
     enqueue_entry,
     run_explanation,
 )
@@ -121,7 +121,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Pretended:
 
 
 def run(engine: Engine, *numbers: int, n_seeds: int | None = None) -> str:
-    of = ablation_job(engine, "x", *(numbers or (0, 1)), n_seeds=n_seeds)
+    of = choose_ablation(engine, "x", *(numbers or (0, 1)), n_seeds=n_seeds)
     options = RunOptions(gpus="cpu", cpu_workers=1)
     return run_explanation(engine, of, options, lambda state: None, say=lambda line: None)
 
@@ -243,27 +243,27 @@ def test_another_number_of_seeds_or_another_end_is_another_study(engine: Engine)
     add_trial(engine, read.study(engine, "x").study_id, 2, 0.3, config=shorter)
     run(engine, 0, 2)
     assert (found(engine).child, found(engine).ends.to_number) == ("x-explain-3", 2)
-    assert ablation_job(engine, "x", 0, 1, 3).child == "x-explain"
+    assert choose_ablation(engine, "x", 0, 1, 3).child == "x-explain"
 
 
 def test_what_was_begun_last_is_gone_on_with_unless_it_is_whole(
     engine: Engine, workers: Pretended
 ) -> None:
-    assert ablation_job(engine, "x").ends.from_number is None
+    assert choose_ablation(engine, "x").ends.from_number is None
     workers.fails_after = 4
     with pytest.raises(FailureLimitError):
         run(engine, 1, 0)
-    begun = ablation_job(engine, "x")
+    begun = choose_ablation(engine, "x")
     assert (begun.child, begun.ends.from_number, begun.ends.to_number) == ("x-explain", 1, 0)
     workers.fails_after = 10**9
     run(engine, 1, 0)
-    assert ablation_job(engine, "x").ends.from_number is None
+    assert choose_ablation(engine, "x").ends.from_number is None
 
 
 def test_a_study_that_explains_leads_to_the_one_it_explains(engine: Engine) -> None:
     run(engine)
     with pytest.raises(UsageError, match="`sweep explain x`"):
-        ablation_job(engine, "x-explain")
+        choose_ablation(engine, "x-explain")
 
 
 def make_anew(engine: Engine, **columns: Any) -> None:
@@ -285,7 +285,7 @@ def test_a_study_made_anew_is_explained_anew(engine: Engine, workers: Pretended)
     assert run(engine) == "finished"
     assert (found(engine).child, len(workers.trained)) == ("x-explain-2", 2 * n_before)
     with pytest.raises(UsageError, match="not there any more: `sweep report x-explain`"):
-        ablation_job(engine, "x-explain")
+        choose_ablation(engine, "x-explain")
 
 
 def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
@@ -295,7 +295,11 @@ def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
     with pytest.raises(FailureLimitError):
         run(engine)
     make_anew(engine)
-    assert ablation_job(engine, "x").child == ablation_job(engine, "x", 0, 1).child == "x-explain-2"
+    assert (
+        choose_ablation(engine, "x").child
+        == choose_ablation(engine, "x", 0, 1).child
+        == "x-explain-2"
+    )
 
 
 def change_data(engine: Engine) -> None:
