@@ -126,7 +126,7 @@ def _filled(path: Path) -> Engine:
     annotate.put_floors(engine, "key", {"entropy": 0.1})
     commands.post(engine, study_id, commands.CommandKind.EXTEND, {"n_trials": 20})
     with writing(engine) as connection:
-        event = {"study_id": study_id, "at": 1.0, "kind": "x", "number": 7, "message": "m"}
+        event = {"study_id": study_id, "at": 1.0, "kind": "ended", "number": 7, "message": "m"}
         connection.execute(schema.sweep_events.insert().values(worker="w0", **event))
         lease = {"study_id": study_id, "token": "t", "host": "h", "pid": 1, "process": {}}
         times = {"batch": 0, "taken_at": 1.0, "expires_at": 0.0, "held_seconds": 1.0}

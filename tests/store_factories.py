@@ -308,7 +308,7 @@ def fill_study(engine: Engine, name: str) -> None:
         schema.sweep_workers: of_study | worker | seen,
         schema.sweep_leases: lease_row(study_id, EPOCH),
         schema.sweep_commands: of_study | command,
-        schema.sweep_events: of_study | {"at": EPOCH, "kind": "x", "message": ""},
+        schema.sweep_events: of_study | {"at": EPOCH, "kind": "ended", "message": ""},
     }
     for table, row in rows.items():
         add_rows(engine, table, row)

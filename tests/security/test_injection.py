@@ -27,7 +27,7 @@ TEXTS = {
     schema.sweep_studies: ("dataset", "study_file"),
     schema.sweep_trials: ("reason", "worker", "invalid_reason"),
     schema.sweep_workers: ("name", "host", "device", "device_name"),
-    schema.sweep_events: ("kind", "worker", "message"),
+    schema.sweep_events: ("worker", "message"),
     schema.sweep_notes: ("text",),
     schema.sweep_tags: ("tag",),
 }

@@ -314,7 +314,7 @@ def test_a_trial_in_full_has_results_events_and_notes(engine: Engine) -> None:
         result | {"seed_index": 1, "test_mse": 0.3},
         result | {"seed_index": 0, "test_mse": 0.2},
     )
-    event = {"study_id": study_id, "at": EPOCH, "kind": "retry", "message": "again"}
+    event = {"study_id": study_id, "at": EPOCH, "kind": "trial failed", "message": "again"}
     add_rows(engine, schema.sweep_events, event | {"number": 0}, event | {"number": 1})
     note = {"study_id": study_id, "trial_id": trial_id, "text": "odd", "created_at": EPOCH}
     add_rows(engine, schema.sweep_notes, note)
@@ -374,7 +374,7 @@ def test_what_repeats_a_study_is_read_back(engine: Engine) -> None:
 
 def test_events_after_an_id_are_the_new_ones(engine: Engine) -> None:
     study_id = add_study(engine)
-    event = {"study_id": study_id, "at": EPOCH, "kind": "x"}
+    event = {"study_id": study_id, "at": EPOCH, "kind": "ended"}
     add_rows(engine, schema.sweep_events, event | {"message": "a"}, event | {"message": "b"})
     first, second = read.events(engine, "study")
     assert read.events(engine, "study", after_id=first.event_id) == [second]
@@ -382,7 +382,7 @@ def test_events_after_an_id_are_the_new_ones(engine: Engine) -> None:
 
 def test_the_newest_events_come_oldest_first(engine: Engine) -> None:
     study_id = add_study(engine)
-    event = {"study_id": study_id, "at": EPOCH, "kind": "x"}
+    event = {"study_id": study_id, "at": EPOCH, "kind": "ended"}
     add_rows(engine, schema.sweep_events, *(event | {"message": word} for word in "abc"))
     assert [row.message for row in read.events(engine, "study", newest=2)] == ["b", "c"]
     first = read.events(engine, "study")[0]

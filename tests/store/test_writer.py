@@ -27,7 +27,7 @@ NEW = NewStudy(
 )
 
 
-EVENT = {"kind": "test", "number": None, "worker": None}
+EVENT = {"kind": "ended", "number": None, "worker": None}
 
 
 @pytest.fixture
