@@ -61,9 +61,10 @@ format: $(VENV)/.installed-dev ## let ruff mend what it can
 answer: $(VENV)/.installed-test ## train what docs/answer.md says (GPU: minutes; CPU, reduced: hours), write it
 	$(BIN)/python -m docs.answer
 
-docs: $(VENV)/.installed ## write docs/cli.md and docs/study-file.md from the code
+docs: $(VENV)/.installed ## write the generated pages and tables from the code
 	$(BIN)/python docs/generate_api.py
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_messages.py
 	$(BIN)/python docs/generate_study_file.py
 
 venv: $(VENV)/.installed-dev ## make the environment for development in .venv

@@ -34,11 +34,11 @@ from sweep.enums import Output, Trainer
 from sweep.launch.local import LocalLauncher, LocalWorker
 from sweep.launch.process import WorkerProcess
 from sweep.messages import (
+    Capacity,
     Diagnostics,
     EpochDone,
     EpochMetrics,
     Ready,
-    Room,
     TestMetrics,
     TrialDiverged,
     TrialDone,
@@ -46,8 +46,9 @@ from sweep.messages import (
     WorkerSetup,
 )
 from sweep.worker.__main__ import serve
-from sweep.worker.populations import PopulationSession
+from sweep.worker.populations import Populations
 from sweep.worker.runner import Orders, Send, first_order
+from sweep.worker.session import Session
 
 N_INPUTS = 784
 TILE_UNITS = 32
@@ -123,8 +124,8 @@ class SimulatedTrial(ActiveTrial):
 
     seconds: float = 0.0
 
-    def n_rows(self, room: Room) -> int:
-        return len(self.spec.seeds) * room.rows_of(self.spec.config.hidden_width)
+    def n_units(self, capacity: Capacity) -> int:
+        return len(self.spec.seeds) * capacity.units_of(self.spec.config.hidden_width)
 
 
 class Launched(NamedTuple):
@@ -138,10 +139,10 @@ class Launched(NamedTuple):
 class SimulatedPopulation:
     """A ``PopulationTrainer`` that only waits; a place is free once its last epoch is launched."""
 
-    def __init__(self, device: Device, room: Room) -> None:
+    def __init__(self, device: Device, capacity: Capacity) -> None:
         self.trained_seconds = 0.0
         self._device = device
-        self._room = room
+        self._capacity = capacity
         self._trials: dict[int, SimulatedTrial] = {}
 
     @property
@@ -150,13 +151,15 @@ class SimulatedPopulation:
 
     def admit(self, spec: TrialSpec) -> SimulatedTrial | None:
         new = SimulatedTrial(spec=spec)
-        slots, rows = self._room.slots or 0, self._room.rows
-        if len(spec.seeds) > slots or new.n_rows(self._room) > rows:
-            raise ValueError(f"trial {spec.number} needs more than {slots} slots and {rows} rows.")
+        slots, units = self._capacity.slots or 0, self._capacity.hidden_units
+        if len(spec.seeds) > slots or new.n_units(self._capacity) > units:
+            raise ValueError(
+                f"trial {spec.number} needs more than {slots} slots and {units} units."
+            )
         placed = [new, *(trial for trial in self._trials.values() if trial.goes_on)]
         if sum(len(trial.spec.seeds) for trial in placed) > slots:
             return None
-        if sum(trial.n_rows(self._room) for trial in placed) > rows:
+        if sum(trial.n_units(self._capacity) for trial in placed) > units:
             return None
         self._trials[spec.number] = new
         return new
@@ -266,17 +269,17 @@ def _pictures() -> bytes:
 PICTURES = _pictures()
 
 
-def room_for(simulation: Simulation, setup: WorkerSetup) -> Room:
+def capacity_for(simulation: Simulation, setup: WorkerSetup) -> Capacity:
     """As many slots as the simulation has, each wide enough for the widest trial."""
     assert setup.expected is not None
     slots = simulation.slots if setup.max_slots is None else setup.max_slots
     slots = max(slots, setup.expected.n_seeds)
-    rows = slots * -(-setup.expected.max_hidden_width // TILE_UNITS) * TILE_UNITS
-    return Room(
+    units = slots * -(-setup.expected.max_hidden_width // TILE_UNITS) * TILE_UNITS
+    return Capacity(
         slots=slots,
-        rows=rows,
+        hidden_units=units,
         tile_units=TILE_UNITS,
-        bytes=rows * 4 * 6 * N_INPUTS,
+        bytes=units * 4 * 6 * N_INPUTS,
         n_populations=min(setup.expected.n_batch_sizes, MAX_POPULATIONS),
     )
 
@@ -290,7 +293,8 @@ def simulate(
 ) -> None:
     """Do a worker's work, as ``sweep.worker.work`` does."""
     time.sleep(simulation.start_seconds)
-    room, device = room_for(simulation, setup), Device(simulation)
+    capacity, device = capacity_for(simulation, setup), Device(simulation)
+    assert setup.expected is not None
     send(
         Ready(
             device=device_name,
@@ -298,18 +302,17 @@ def simulate(
             torch_version="none",
             data_sha256=DATA_SHA256,
             originals_png=PICTURES,
-            trainer=Trainer.FUSED if room.slots else Trainer.REFERENCE,
-            room=room,
+            trainer=Trainer.FUSED if capacity.slots else Trainer.REFERENCE,
+            capacity=capacity,
         )
     )
-    PopulationSession(
-        lambda batch_size, room: SimulatedPopulation(device, room),
-        orders,
-        send,
-        room=room,
-        halve=lambda room: None,
-        pruning=setup.pruning,
-    ).run()
+    trainer = Populations(
+        lambda batch_size, capacity: SimulatedPopulation(device, capacity),
+        capacity=capacity,
+        halve=lambda capacity: None,
+        expected=setup.expected,
+    )
+    Session(trainer, orders, send, pruning=setup.pruning).run()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

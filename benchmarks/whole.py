@@ -50,6 +50,7 @@ from sweep.messages import (
     TrialDiverged,
     TrialDone,
     TrialFailed,
+    TrialRequest,
     TrialSpec,
     WorkerSetup,
     WorkerStats,
@@ -238,7 +239,7 @@ def _until_first_epoch(event: Event) -> None:
 
 
 class Supply:
-    """Hands out trials as a coordinator does: twice the worker's slots, then one for each end."""
+    """Hands out the trials that the worker requests, as a coordinator does."""
 
     def __init__(self, trials: Sequence[TrialSpec], inbox: "SimpleQueue[Any]") -> None:
         self._left, self._inbox = list(reversed(trials)), inbox
@@ -249,9 +250,10 @@ class Supply:
     def hear(self, event: Event) -> None:
         """Handle an event of the worker."""
         match event:
-            case Ready(room=room):
+            case Ready():
                 self._begun = time.perf_counter()
-                self._hand_out(2 * (room.slots or 1))
+            case TrialRequest(n=n):
+                self._hand_out(n)
             case WorkerStats(busy_since_first=busy):
                 self._busy = busy
             case TrialDone():
@@ -274,14 +276,13 @@ class Supply:
     def _end(self, how: str) -> None:
         self._ends[how] += 1
         self._seconds = time.perf_counter() - self._begun
-        self._hand_out(1)
+        if sum(self._ends.values()) == self._n:
+            self._inbox.put(Shutdown())
 
     def _hand_out(self, n: int) -> None:
         specs = tuple(self._left.pop() for _ in range(min(n, len(self._left))))
         if specs:
             self._inbox.put(Train(specs=specs))
-        elif sum(self._ends.values()) == self._n:
-            self._inbox.put(Shutdown())
 
 
 def _trial(row: dict[str, Any]) -> TrialSpec:

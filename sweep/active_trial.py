@@ -1,4 +1,4 @@
-"""A trial that trains in a population: the state that its trainer and its worker share."""
+"""A trial in training: the state that its trainer and its worker's session share."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from sweep.messages import TrialSpec
 
 @dataclass(kw_only=True, eq=False)
 class ActiveTrial:
-    """A trial from its admission to its release.
+    """A trial from its admission to its end.
 
-    The trainer counts epochs, the session verdicts.
+    The trainer counts epochs; the session records what the coordinator ordered.
     """
 
     spec: TrialSpec
@@ -18,9 +18,10 @@ class ActiveTrial:
     epoch: int = 0
     #: Whether it ends before its last epoch: no more are launched.
     stopped: bool = False
-    #: The last epoch with a verdict, and the one after which the trial is to leave.
+    #: The last epoch that the pruner has judged.
     judged: int = 0
-    leave_after: int | None = None
+    #: The last epoch to train if the coordinator has stopped it.
+    last_epoch: int | None = None
 
     @property
     def goes_on(self) -> bool:
@@ -29,14 +30,20 @@ class ActiveTrial:
 
     @property
     def is_collected(self) -> bool:
-        """Whether nothing that was launched is still to come."""
+        """Whether all launched epochs are collected."""
         return self.epoch == self.launched
 
     @property
-    def awaits_verdict(self) -> bool:
-        """Whether the epoch before the one that the device works on has no verdict yet."""
-        return self.goes_on and self.judged < self.launched - 1
+    def is_due_to_stop(self) -> bool:
+        """Whether the coordinator has stopped it, and no further epoch may be launched."""
+        return self.goes_on and self.last_epoch is not None and self.launched >= self.last_epoch
 
     @property
-    def is_to_leave(self) -> bool:
-        return self.leave_after is not None and self.leave_after < self.launched
+    def awaits_judgement(self) -> bool:
+        """Whether the next launch has to wait until the epoch before the last one is judged."""
+        return self.goes_on and not self.is_due_to_stop and self.judged < self.launched - 1
+
+    def stop_after(self, epoch: int | None) -> None:
+        """Train no epoch after this one; None: none after those already launched."""
+        last = self.launched if epoch is None else epoch
+        self.last_epoch = last if self.last_epoch is None else min(self.last_epoch, last)

@@ -195,6 +195,21 @@ class EventKind(StrEnum):
     TRIAL_ENDED = "trial ended"
 
 
+class StopReason(StrEnum):
+    """Why a worker is to end a trial early. Of several reasons for one trial the first here counts.
+
+    The order is that of precedence.
+    """
+
+    #: Over the study's limit for a trial.
+    TIMED_OUT = "timed out"
+    PRUNED = "pruned"
+    #: The study ends, or a user interrupts it; the trial waits for `sweep resume`.
+    INTERRUPTED = "interrupted"
+    #: The attempt is not current any more: another one was handed out, or the trial has ended.
+    SUPERSEDED = "superseded"
+
+
 class CommandKind(StrEnum):
     """What a user may ask of a running coordinator, through the database."""
 

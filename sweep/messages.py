@@ -5,9 +5,21 @@ Notation: a trial trains its configuration once per seed; a list "one a seed" is
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sweep.config import TrialConfig
-from sweep.enums import Trainer
+from sweep.enums import StopReason, Trainer
+
+#: Trials queued in a worker, as a share of its slots.
+QUEUED_SHARE = 0.25
+
+
+class Attempt(NamedTuple):
+    """One attempt of a trial."""
+
+    number: int
+    #: Number of times that the trial was handed out, this one included.
+    attempt: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +43,7 @@ class TrialSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadEstimate:
-    """What a study's trials will be like, as far as a population's memory depends on it."""
+    """Estimate of a study's trials, which decides on the memory of populations."""
 
     mean_hidden_width: int
     max_hidden_width: int
@@ -42,42 +54,50 @@ class WorkloadEstimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
-    """How much a worker trains at the same time, of one batch size; a slot is one seed's network.
+class Capacity:
+    """What a worker trains at the same time, of one batch size; a slot holds one seed's network.
 
-    The defaults are the reference trainer's: one trial, whatever its width and seeds.
+    The defaults are those of trainers of single trials: one trial, whatever its width and seeds.
     """
 
-    #: None where seeds are not counted, and trials are: one at a time.
+    #: None where trials are counted instead of seeds: one at a time.
     slots: int | None = None
     #: Hidden units of all slots together; each slot takes whole tiles of them.
-    rows: int = 0
+    hidden_units: int = 0
     tile_units: int = 1
     #: The device memory set aside for one such population.
     bytes: int = 0
-    #: How many populations, each of another batch size, there is room for.
+    #: Number of populations, each with its own batch size, that fit side by side.
     n_populations: int = 1
 
-    def rows_of(self, hidden_width: int) -> int:
-        """What one network takes, in whole tiles."""
+    def units_of(self, hidden_width: int) -> int:
+        """Hidden units that one network takes, in whole tiles."""
         return -(-hidden_width // self.tile_units) * self.tile_units
+
+    @property
+    def n_queued(self) -> int:
+        """Number of trials to keep queued in the worker, so that a free slot is filled at once.
+
+        More would keep samplers from learning: a queued trial was asked for before it can begin.
+        """
+        return max(1, int(QUEUED_SHARE * (self.slots or 1)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSetup:
-    """What a worker is told once, before its first trial."""
+    """The first order: data, trainer and limits of the study."""
 
     #: A name of ``names.Dataset``, or the path of a folder of IDX files.
     dataset: str
     validation_fraction: float
     split_seed: int
-    #: Wait for the verdict on epoch e before starting epoch e + 2.
+    #: Wait until the pruner has judged epoch e before starting epoch e + 2.
     pruning: bool
     #: CPU threads for torch; None leaves torch's own choice.
     n_threads: int | None = None
     #: Use at most this many training images; None uses all of them.
     train_limit: int | None = None
-    #: With ``AUTO`` the worker chooses, and says in Ready what it chose.
+    #: With ``AUTO`` the worker chooses; Ready has its choice.
     trainer: Trainer = Trainer.CPU
     #: The fused trainer needs it.
     expected: WorkloadEstimate | None = None
@@ -85,13 +105,13 @@ class WorkerSetup:
     max_slots: int | None = None
     #: That share a device's memory, this one included.
     n_workers_on_device: int = 1
-    #: Without a sign of life of its coordinator for so long a worker ends; None is never.
+    #: A worker ends if its coordinator sends nothing for this long; None: it waits for ever.
     silence_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
-    """One epoch of one seed."""
+    """One epoch of one seed: mean training loss, validation errors and wall time."""
 
     #: Mean of the training loss over the epoch's batches, in that loss's own unit.
     train_loss: float
@@ -104,7 +124,7 @@ class EpochMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnostics:
-    """How one seed's network is after its last epoch, by the validation images."""
+    """State of one seed's network after its last epoch, measured on the validation images."""
 
     #: Share of hidden units that no image makes positive; 0 for linear, tanh and sigmoid.
     dead_share: float
@@ -194,7 +214,7 @@ class TestMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """A worker has its device and data and waits for trials."""
+    """A worker has opened its device and loaded its data; its requests follow."""
 
     device: str
     device_name: str
@@ -208,7 +228,7 @@ class Ready:
     #: Why it is not the fused trainer, where ``AUTO`` was asked for: the reason, then a line for
     #: each difference that the self-check found too large.
     fallback_reason: str | None = None
-    room: Room = Room()
+    capacity: Capacity = Capacity()
     #: Of NVIDIA's driver; None on the CPU, and where it does not tell.
     driver_version: str | None = None
     #: Of Triton and of the assembler that it calls for this device, ptxas; None without the fused
@@ -218,8 +238,18 @@ class Ready:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialRequest:
+    """A worker asks for more trials, and says which ones have begun."""
+
+    #: Number of trials, in addition to those of earlier requests.
+    n: int
+    #: Trials that left the worker's queue and train from now on.
+    began: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpochDone:
-    """Every seed of a trial has finished an epoch (counted from 1)."""
+    """All seeds of a trial have finished an epoch (counted from 1)."""
 
     number: int
     attempt: int
@@ -229,14 +259,14 @@ class EpochDone:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochsDone:
-    """An epoch of a whole population, told in one go: so that it is judged as a whole."""
+    """An epoch of all trials that train together: one message, so that it is judged as a whole."""
 
     epochs: tuple[EpochDone, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialDone:
-    """A trial trained to its last epoch."""
+    """A trial has trained to its last epoch: its results, and artifacts where worth keeping."""
 
     number: int
     attempt: int
@@ -261,8 +291,8 @@ class TrialDiverged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialLeft:
-    """A trial left at the end of an epoch, because it was told to."""
+class TrialStopped:
+    """A trial ended after an epoch because of a Stop; epoch 0 if it had not begun."""
 
     number: int
     attempt: int
@@ -280,7 +310,7 @@ class TrialFailed:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerStats:
-    """How a worker fares, every few seconds: what of its device is in use."""
+    """Utilisation of a worker's device, every few seconds."""
 
     #: Share of the time since the last ones in which it trained, 0 to 1.
     busy: float
@@ -300,61 +330,81 @@ class WorkerStats:
 
 @dataclass(frozen=True, kw_only=True)
 class Heartbeat:
-    """A worker's process lives, whatever it is busy with; or, as an order, its coordinator's."""
+    """The sender's process runs, whatever it is doing: a worker's or its coordinator's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PopulationHalved:
-    """The memory ran out: what trained is untrained, and less fits from now on."""
+    """Memory ran out: trials in training are dropped, and the capacity is smaller from now on."""
 
-    before: Room
-    room: Room
-    #: Number and attempt of the trials that were in training; they are to be handed out again.
-    put_back: tuple[tuple[int, int], ...]
+    before: Capacity
+    capacity: Capacity
+    #: Trials that were in training; they have to be handed out again.
+    put_back: tuple[Attempt, ...]
     #: What the device said.
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerFailed:
-    """A worker cannot go on, for a reason that a user can mend (its error's class and message)."""
+    """A worker ends with an error that a user can fix: class and message of a SweepError."""
 
     error: str
     message: str
 
 
-OfTrial = EpochDone | TrialDone | TrialDiverged | TrialLeft | TrialFailed
-Event = OfTrial | EpochsDone | Ready | Heartbeat | WorkerStats | PopulationHalved | WorkerFailed
+TrialEvent = EpochDone | TrialDone | TrialDiverged | TrialStopped | TrialFailed
+Event = (
+    Ready
+    | TrialRequest
+    | EpochsDone
+    | TrialDone
+    | TrialDiverged
+    | TrialStopped
+    | TrialFailed
+    | PopulationHalved
+    | WorkerStats
+    | Heartbeat
+    | WorkerFailed
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train these trials, in this order, when there is room for them."""
+    """Queue these trials and train them, in this order, as capacity allows."""
 
     specs: tuple[TrialSpec, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """The coordinator has looked at this epoch; the trial goes on, or leaves."""
+class JudgedEpoch(NamedTuple):
+    """An epoch of an attempt that the pruner has judged."""
 
     number: int
     attempt: int
     epoch: int
-    leave: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leave:
-    """The trial leaves at the end of its present epoch, pruned or not; its last one may end it."""
+class EpochsJudged:
+    """The pruner has judged these epochs, and their trials go on; a pruned one gets a Stop."""
+
+    epochs: tuple[JudgedEpoch, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """End an attempt early. A trial whose last epoch is in training is not stopped."""
 
     number: int
     attempt: int
+    reason: StopReason
+    #: The last epoch to train; None: the one in training.
+    last_epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shutdown:
-    """No more trials: exit when the present ones are done."""
+    """Exit when the present trials have ended."""
 
 
-Order = WorkerSetup | Train | Verdict | Leave | Shutdown | Heartbeat
+Order = WorkerSetup | Train | EpochsJudged | Stop | Shutdown | Heartbeat

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from sweep.active_trial import ActiveTrial
 from sweep.messages import (
+    Capacity,
     EpochDone,
     EpochMetrics,
-    Room,
     TestMetrics,
     TrialDiverged,
     TrialDone,
@@ -26,16 +26,16 @@ class PretendedEpoch(NamedTuple):
 
 
 class FakePopulation:
-    """Holds as much as the room says; a place is free once its last epoch is launched."""
+    """Holds as much as the capacity says; a place is free once its last epoch is launched."""
 
     def __init__(
         self,
         batch_size: int,
-        room: Room,
+        capacity: Capacity,
         on_launch: Callable[["FakePopulation"], None] = lambda population: None,
     ) -> None:
         self.batch_size = batch_size
-        self.room = room
+        self.capacity = capacity
         self.trained_seconds = 0.0
         self.closed = False
         self.log: list[str] = []
@@ -49,13 +49,13 @@ class FakePopulation:
     def admit(self, spec: TrialSpec) -> ActiveTrial | None:
         assert spec.config.batch_size == self.batch_size
         assert spec.number not in self._trials
-        needs = len(spec.seeds), len(spec.seeds) * self.room.rows_of(spec.config.hidden_width)
-        has = self.room.slots or 0, self.room.rows
+        needs = len(spec.seeds), len(spec.seeds) * self.capacity.units_of(spec.config.hidden_width)
+        has = self.capacity.slots or 0, self.capacity.hidden_units
         if any(need > have for need, have in zip(needs, has, strict=True)):
             raise ValueError(f"trial {spec.number} never fits")
         placed = [one.spec for one in self._trials.values() if one.goes_on]
         slots = sum(len(one.seeds) for one in placed)
-        rows = sum(len(s.seeds) * self.room.rows_of(s.config.hidden_width) for s in placed)
+        rows = sum(len(s.seeds) * self.capacity.units_of(s.config.hidden_width) for s in placed)
         if slots + needs[0] > has[0] or rows + needs[1] > has[1]:
             return None
         self._trials[spec.number] = ActiveTrial(spec=spec)

@@ -21,20 +21,22 @@ from sweep.errors import FusedUnavailableError, SweepError
 from sweep.launch import resources
 from sweep.launch.launcher import Gone, Inbox
 from sweep.messages import (
+    Capacity,
     EpochMetrics,
     Event,
     Order,
     Ready,
-    Room,
     TestMetrics,
     TrialDone,
     TrialSpec,
     WorkerFailed,
     WorkerSetup,
+    WorkloadEstimate,
 )
-from sweep.worker.populations import PopulationSession
-from sweep.worker.session import Session
-from tests.fake_populations import FakePopulation, PretendedEpoch
+from sweep.worker.populations import Populations
+from sweep.worker.session import Session, SessionTrainer
+from sweep.worker.single_trials import SingleTrials
+from tests.fake_populations import FakePopulation
 
 #: Of the data that they pretend to have.
 DATA_SHA256 = "5" * 64
@@ -99,13 +101,25 @@ class FakeTraining:
         )
 
 
+#: Where a worker is told nothing of the trials to come.
+EXPECTED = WorkloadEstimate(
+    mean_hidden_width=210, max_hidden_width=1024, n_seeds=1, max_batch_size=128, n_batch_sizes=1
+)
+
+
+def half(capacity: Capacity) -> Capacity | None:
+    """Half the slots and hidden units; None where that leaves no slot."""
+    slots, units = (capacity.slots or 0) // 2, capacity.hidden_units // 2
+    return replace(capacity, slots=slots, hidden_units=units) if slots else None
+
+
 class Killed(SystemExit):
     """The worker's threads end here, as a process would at SIGKILL."""
 
 
-def _trainer(setup: WorkerSetup, room: Room) -> Trainer:
+def _kind(setup: WorkerSetup, capacity: Capacity) -> Trainer:
     """What trains as much as that."""
-    if room.slots is not None:
+    if capacity.slots is not None:
         return Trainer.FUSED
     return Trainer.REFERENCE if setup.trainer is Trainer.AUTO else setup.trainer
 
@@ -150,7 +164,7 @@ class FakeWorker:
             setup = self._own.get()
             assert isinstance(setup, WorkerSetup)
             self.setup = setup
-            room, reason = self._room(setup)
+            capacity, reason = self._capacity(setup)
             self._tell(
                 Ready(
                     device=self.device,
@@ -158,41 +172,40 @@ class FakeWorker:
                     torch_version="0",
                     data_sha256=DATA_SHA256,
                     originals_png=FakeTraining.pictures,
-                    trainer=_trainer(setup, room),
+                    trainer=_kind(setup, capacity),
                     fallback_reason=reason,
-                    room=room,
+                    capacity=capacity,
                     driver_version="580.82.07",
-                    ptxas_version=None if room.slots is None else self.population.ptxas_version,
+                    ptxas_version=None if capacity.slots is None else self.population.ptxas_version,
                 )
             )
-            self._session(room, setup.pruning).run()
+            trainer = self._trainer(setup, capacity)
+            Session(trainer, self._own, self._tell, pruning=setup.pruning).run()
         except Killed:
             self._inbox.put((self.name, Gone(reason="killed by signal 9")))
         except SweepError as error:
             self._tell(WorkerFailed(error=type(error).__name__, message=str(error)))
             self._inbox.put((self.name, Gone(reason=f"exit code {error.exit_code}")))
 
-    def _room(self, setup: WorkerSetup) -> tuple[Room, str | None]:
+    def _capacity(self, setup: WorkerSetup) -> tuple[Capacity, str | None]:
         """What it trains at the same time, and why not more, as it chooses its trainer."""
         reason = self.population.fused_fails
         if reason is not None and setup.trainer is Trainer.FUSED:
             raise FusedUnavailableError(reason)
         if reason is not None and setup.trainer is Trainer.AUTO:
-            return Room(), reason
+            return Capacity(), reason
         if setup.trainer is Trainer.REFERENCE and self.device != "cpu":
-            return Room(), None
-        return self.population.room, None
+            return Capacity(), None
+        return self.population.capacity, None
 
-    def _session(self, room: Room, pruning: bool) -> "Session | PopulationSession[PretendedEpoch]":
-        if room.slots is None:
-            return Session(self, self._own, self._tell, pruning=pruning)
-        return PopulationSession(
-            lambda size, room: FakePopulation(size, room, self.population.on_launch),
-            self._own,
-            self._tell,
-            room=room,
-            halve=lambda room: replace(room, slots=(room.slots or 0) // 2, rows=room.rows // 2),
-            pruning=pruning,
+    def _trainer(self, setup: WorkerSetup, capacity: Capacity) -> SessionTrainer:
+        if capacity.slots is None:
+            return SingleTrials(self.start)
+        return Populations(
+            lambda size, capacity: FakePopulation(size, capacity, self.population.on_launch),
+            capacity=capacity,
+            halve=half,
+            expected=setup.expected or EXPECTED,
         )
 
     def _tell(self, event: Event) -> None:
@@ -209,7 +222,7 @@ def nothing(_worker: FakeWorker, _spec: TrialSpec, _epoch: int) -> None:
 class Population:
     """What a pretended worker trains at the same time: by default one trial."""
 
-    room: Room = field(default_factory=Room)
+    capacity: Capacity = field(default_factory=Capacity)
     ptxas_version: str = "12.9.86"
     #: Why its device, a GPU, cannot use the fused trainer.
     fused_fails: str | None = None

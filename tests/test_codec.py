@@ -10,6 +10,7 @@ from sweep.enums import Trainer
 from sweep.messages import (
     EpochDone,
     EpochMetrics,
+    EpochsDone,
     Ready,
     Train,
     TrialDone,
@@ -37,14 +38,16 @@ def test_weights_come_back_equal() -> None:
 
 def test_floats_come_back_bit_for_bit() -> None:
     metrics = EpochMetrics(train_loss=0.1 + 0.2, val_mse=5e-324, val_bce=None, seconds=1 / 3)
-    event = EpochDone(number=0, attempt=1, epoch=1, metrics=(metrics,))
+    done = EpochDone(number=0, attempt=1, epoch=1, metrics=(metrics,))
+    event = EpochsDone(epochs=(done,))
     assert decode(encode(event)) == event
 
 
 def test_a_loss_that_is_no_number_is_told() -> None:
     metrics = EpochMetrics(train_loss=math.nan, val_mse=math.inf, val_bce=None, seconds=0.0)
-    event = EpochDone(number=0, attempt=1, epoch=1, metrics=(metrics,))
-    back = decode(encode(event)).metrics[0]
+    done = EpochDone(number=0, attempt=1, epoch=1, metrics=(metrics,))
+    event = EpochsDone(epochs=(done,))
+    back = decode(encode(event)).epochs[0].metrics[0]
     assert math.isnan(back.train_loss) and back.val_mse == math.inf
 
 
@@ -61,7 +64,7 @@ def test_bytes_and_newlines_stay_within_their_line() -> None:
     assert decode(encode(event)) == event
 
 
-@pytest.mark.parametrize("line", [b"", b"Nonsense [{}]", b"Train [", b"EpochDone [{}]"])
+@pytest.mark.parametrize("line", [b"", b"Nonsense [{}]", b"Train [", b"EpochsDone [{}]"])
 def test_a_line_cut_off_by_its_senders_death_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):
         decode(line)

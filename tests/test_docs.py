@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from docs import generate_api, generate_cli, generate_study_file
+from docs import generate_api, generate_cli, generate_messages, generate_study_file
 from sweep import enums, errors
 from sweep.cli.application import EXIT_CODES, app
 from sweep.studyfile import SETTINGS, load
@@ -18,7 +18,9 @@ STUDIES = sorted((ROOT / "studies").glob("*.toml"))
 COMMANDS = {ctx.command_path: command for command, ctx in generate_cli.commands(get_command(app))}
 
 
-@pytest.mark.parametrize("generator", [generate_api, generate_cli, generate_study_file])
+@pytest.mark.parametrize(
+    "generator", [generate_api, generate_cli, generate_messages, generate_study_file]
+)
 def test_a_generated_page_is_fresh(generator) -> None:
     stale = f"{generator.TARGET.name} is stale: run `make docs`"
     assert generator.TARGET.read_text(encoding="utf-8") == generator.render(), stale

@@ -18,7 +18,7 @@ from benchmarks.simulated_worker import (
 from sweep.config import TrialConfig
 from sweep.coordinator.run import start
 from sweep.launch.resources import RunOptions
-from sweep.messages import Room, TrialSpec
+from sweep.messages import Capacity, TrialSpec
 from sweep.store import read
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads
@@ -49,7 +49,7 @@ def shape(value: Any) -> Any:
 def test_its_messages_have_the_shape_of_the_fused_trainers() -> None:
     fused = make_fused()
     simulated = SimulatedPopulation(
-        Device(Simulation(trials_per_second=1e6)), Room(slots=4, rows=64)
+        Device(Simulation(trials_per_second=1e6)), Capacity(slots=4, hidden_units=64)
     )
     spec = fused_spec(seeds=(1, 2))
     told = []

@@ -45,12 +45,12 @@ class Dispatcher:
         self.note_worker(self._pool.start(device))
 
     def fill_all(self) -> None:
-        """Give every worker the trials that it has room for, and a few to wait."""
+        """Give every worker the trials that it has requested."""
         for worker in self._pool:
             self.fill(worker)
 
     def fill(self, worker: Worker) -> None:
-        """Give a worker the trials that it has room for, and a few to wait."""
+        """Give a worker the trials that it has requested."""
         self._end.check_budget()  # after whatever has ended, and before anything is handed out
         n_reused = 0
         while (
@@ -58,7 +58,7 @@ class Dispatcher:
             and self._end.hands_out
             and not self.is_paused
             and n_reused < MOST_REUSED
-            and worker.wants_more
+            and worker.n_requested > 0
             and self._study_state.source.has_more
             and not (worker.is_fully_busy and self._are_last_trials)
             and not self._study_state.is_space_taken
@@ -97,10 +97,10 @@ class Dispatcher:
     def is_awaited(self) -> bool:
         """Whether the rows that gather should be written at once.
 
-        The user waits for them, or a worker of whose reserve more than half is not sent yet.
+        The user waits for them, or a worker whose queue lacks more than half of its trials.
         """
         return self._end.has_begun or any(
-            2 * len(worker.unsent) > worker.n_reserve for worker in self._pool
+            2 * len(worker.unsent) > worker.capacity.n_queued for worker in self._pool
         )
 
     @property

@@ -8,8 +8,7 @@ from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.usage_tracker import UsageTracker
 from sweep.coordinator.worker_pool import Worker, WorkerPool
-from sweep.enums import Sampler, StudyPhase
-from sweep.messages import Leave
+from sweep.enums import Sampler, StopReason, StudyPhase
 from sweep.store.usage import Usage
 from sweep.studyfile import StudyFile
 
@@ -94,7 +93,7 @@ class StudyEnd:
             for trial in [*worker.unsent]:
                 self.put_back(worker, trial)
             for trial in worker.trials.values():
-                worker.handle.send(Leave(number=trial.number, attempt=trial.spec.attempt))
+                worker.stop(trial, StopReason.INTERRUPTED)
 
     def put_back(self, worker: Worker, trial: RunningTrial) -> None:
         """Queue a trial again whose worker did not train it to its end."""

@@ -1,6 +1,7 @@
 """Handlers of the workers' messages."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,27 +9,35 @@ import sweep.errors
 from sweep.coordinator.dispatch import Dispatcher
 from sweep.coordinator.ending import StudyEnd
 from sweep.coordinator.heartbeat_monitor import HeartbeatMonitor
-from sweep.coordinator.message_checks import ProtocolError, check_epoch, check_result
+from sweep.coordinator.message_checks import (
+    ProtocolError,
+    check_epoch,
+    check_request,
+    check_result,
+    check_stopped,
+)
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.worker_pool import Worker, WorkerPool
-from sweep.enums import EventKind, Trainer, WorkerState
+from sweep.enums import EventKind, StopReason, Trainer, WorkerState
 from sweep.errors import DataError, DeviceError, FusedUnavailableError, SweepError
 from sweep.launch.launcher import Gone, Lost
 from sweep.messages import (
     EpochDone,
     EpochsDone,
+    EpochsJudged,
     Event,
     Heartbeat,
-    Leave,
-    OfTrial,
+    JudgedEpoch,
     PopulationHalved,
     Ready,
+    Stop,
     TrialDiverged,
     TrialDone,
+    TrialEvent,
     TrialFailed,
-    TrialLeft,
-    Verdict,
+    TrialRequest,
+    TrialStopped,
     WorkerFailed,
     WorkerStats,
 )
@@ -122,13 +131,15 @@ class MessageHandler:
                 self._handle_gone(worker, worker.failure or reason, was_left_alone=blameless)
             case PopulationHalved():
                 self._handle_halved(worker, event)
+            case TrialRequest():
+                self._handle_request(worker, event)
             case EpochsDone(epochs=epochs):
                 for epoch in epochs:
                     self._handle_trial(worker, epoch)
             case _:
                 self._handle_trial(worker, event)
 
-    def _handle_trial(self, worker: Worker, event: OfTrial) -> None:
+    def _handle_trial(self, worker: Worker, event: TrialEvent) -> None:
         trial = worker.find(event.number, event.attempt)
         if trial is None:
             self._refuse(worker, event)
@@ -139,7 +150,10 @@ class MessageHandler:
                 trial.report(event)
                 self._study_state.report(trial)
                 self._reached.append(ReportedEpoch(worker, trial, event.epoch))
-                self._check_trial_time(worker, trial)
+                # As with pruning: a trial whose next epoch is its last is let finish.
+                ends_anyway = trial.epoch + 1 >= trial.spec.config.epochs
+                if trial.just_exceeded(self._file.budget.max_trial_seconds) and not ends_anyway:
+                    worker.stop(trial, StopReason.TIMED_OUT)
             case TrialDone():
                 check_result(trial, event)
                 self._study_state.complete(trial, event)
@@ -150,20 +164,30 @@ class MessageHandler:
             case TrialFailed():
                 self._end.fail(trial, event.reason)
                 self._finish(worker, trial)
-            case TrialLeft():
-                self._handle_left(worker, trial, event.epoch)
+            case TrialStopped():
+                check_stopped(trial, event)
+                self._handle_stopped(worker, trial)
 
-    def _handle_left(self, worker: Worker, trial: RunningTrial, epoch: int) -> None:
-        if trial.exceeds(self._file.budget.max_trial_seconds):
-            self._study_state.time_out(trial, epoch)
-            self._finish(worker, trial)
-        elif trial.is_pruned:
-            self._study_state.prune(trial, epoch)
-            self._finish(worker, trial)
-        else:
-            self._end.put_back(worker, trial)
+    def _handle_stopped(self, worker: Worker, trial: RunningTrial) -> None:
+        match trial.stop_reason:
+            case StopReason.TIMED_OUT:
+                self._study_state.time_out(trial, trial.epoch)
+                self._finish(worker, trial)
+            case StopReason.PRUNED:
+                self._study_state.prune(trial, trial.epoch)
+                self._finish(worker, trial)
+            case _:
+                self._end.put_back(worker, trial)
 
-    def _refuse(self, worker: Worker, event: OfTrial) -> None:
+    def _handle_request(self, worker: Worker, event: TrialRequest) -> None:
+        check_request(worker.capacity, event)
+        for number, attempt in event.began:
+            if (trial := worker.find(number, attempt)) is not None:
+                trial.has_begun = True
+        worker.n_requested += event.n
+        self._dispatcher.fill(worker)
+
+    def _refuse(self, worker: Worker, event: TrialEvent) -> None:
         self._events.add(
             EventKind.LATE_RESULT_REFUSED,
             f"{type(event).__name__} of attempt {event.attempt}, which is not current",
@@ -171,6 +195,10 @@ class MessageHandler:
             attempt=event.attempt,
             worker=worker.name,
         )
+        if isinstance(event, EpochDone):
+            worker.handle.send(
+                Stop(number=event.number, attempt=event.attempt, reason=StopReason.SUPERSEDED)
+            )
 
     def _finish(self, worker: Worker, trial: RunningTrial) -> None:
         """Let go of a trial that is over, and give its worker the next one at once."""
@@ -193,7 +221,7 @@ class MessageHandler:
         worker.introduce(event)
         if event.fallback_reason is not None:
             self._report_fallback(worker, event.fallback_reason)
-        self._study_state.source.share_fits((event.room.slots or 1) // self._file.study.repeat)
+        self._study_state.source.share_fits((event.capacity.slots or 1) // self._file.study.repeat)
         self._first_ready = self._first_ready or time.monotonic()
         self._dispatcher.note_worker(worker)
         self._dispatcher.fill(worker)
@@ -228,14 +256,15 @@ class MessageHandler:
             )
 
     def _handle_halved(self, worker: Worker, event: PopulationHalved) -> None:
-        before, room = event.before, event.room
+        before, capacity = event.before, event.capacity
         self._events.add(
             EventKind.POPULATION_HALVED,
-            f"from {before.slots:,} slots and {before.rows:,} rows to {room.slots:,} and "
-            f"{room.rows:,}; {len(event.put_back):,} trials start again: {event.reason}",
+            f"from {before.slots:,} slots and {before.hidden_units:,} rows to {capacity.slots:,} "
+            f"and {capacity.hidden_units:,}; {len(event.put_back):,} trials start again: "
+            f"{event.reason}",
             worker=worker.name,
         )
-        worker.take_room(room)
+        worker.capacity = capacity
         for number, attempt in event.put_back:
             if (trial := worker.find(number, attempt)) is not None:
                 self._end.put_back(worker, trial)
@@ -245,12 +274,11 @@ class MessageHandler:
     def _handle_gone(self, worker: Worker, reason: str, *, was_left_alone: bool = False) -> None:
         self._dispatcher.note_worker(worker, state=WorkerState.GONE)
         self._events.add(EventKind.WORKER_GONE, f"{worker.device}: {reason}", worker=worker.name)
+        suspects = [] if was_left_alone else worker.suspects
         for trial in [*worker.trials.values()]:
             if worker.trials.get(trial.number) is not trial:
                 continue  # put back, for one that failed before it has ended the study
-            # Only a trial in training can have killed its worker.
-            if trial.is_placed and trial not in worker.unsent and not was_left_alone:
-                trial.n_deaths += 1
+            trial.n_deaths += trial in suspects
             if trial.n_deaths > self._file.workers.retries:
                 died = f"its worker died {trial.n_deaths} times, at last: {reason}"
                 self._end.fail(trial, died)
@@ -304,6 +332,7 @@ class MessageHandler:
         reached, self._reached = self._reached, []
         if self._rule is None:
             return
+        judged = defaultdict[str, list[JudgedEpoch]](list)
         for step in sorted({epoch for _, _, epoch in reached}):
             pruned = self._rule.decide(self._study_state.curves.at(step))
             at_step = (one for one in reached if one.epoch == step)
@@ -312,16 +341,15 @@ class MessageHandler:
                 if worker.find(number, attempt) is not trial:
                     continue  # over, or put back meanwhile
                 # It acts one epoch later; a trial that has then reached its end is let finish.
-                leave = number in pruned and step + 1 < trial.spec.config.epochs
-                trial.is_pruned |= leave
-                order = Verdict(number=number, attempt=attempt, epoch=step, leave=leave)
-                worker.handle.send(order)
-
-    def _check_trial_time(self, worker: Worker, trial: RunningTrial) -> None:
-        # As with pruning: a trial whose next epoch is its last is let finish.
-        ends_anyway = trial.epoch + 1 >= trial.spec.config.epochs
-        if trial.just_exceeded(self._file.budget.max_trial_seconds) and not ends_anyway:
-            worker.handle.send(Leave(number=trial.number, attempt=trial.spec.attempt))
+                if step + 1 >= trial.spec.config.epochs:
+                    continue
+                if number in pruned:
+                    worker.stop(trial, StopReason.PRUNED, last_epoch=step + 1)
+                else:
+                    judged[worker.name].append(JudgedEpoch(number, attempt, step))
+        for worker in self._pool:
+            if epochs := judged[worker.name]:
+                worker.handle.send(EpochsJudged(epochs=tuple(epochs)))
 
 
 def _describe_device(worker: Worker) -> str:

@@ -198,7 +198,7 @@ def _worker_progress(worker: Worker) -> WorkerProgress:
         number=first.number if first else None,
         epoch=first.epoch if first else 0,
         epochs=first.spec.config.epochs if first else 0,
-        n_training=len(training),
+        n_training=worker.n_training,
         busy=worker.vitals.busy if worker.vitals else None,
         n_finished=worker.n_finished,
     )

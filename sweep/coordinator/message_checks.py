@@ -7,7 +7,14 @@ another; recorded, such a message would end the coordinator, or become a wrong r
 import math
 
 from sweep.coordinator.running_trial import RunningTrial
-from sweep.messages import EpochDone, TrialDone, TrialSpec
+from sweep.messages import (
+    Capacity,
+    EpochDone,
+    TrialDone,
+    TrialRequest,
+    TrialSpec,
+    TrialStopped,
+)
 
 
 class ProtocolError(Exception):
@@ -37,6 +44,24 @@ def check_result(trial: RunningTrial, event: TrialDone) -> None:
         _refuse(spec, f"a result after {trial.epoch} of {spec.config.epochs} epochs")
     if len(event.results) != len(spec.seeds):
         _refuse(spec, f"the results of {len(event.results)} seeds instead of {len(spec.seeds)}")
+
+
+def check_stopped(trial: RunningTrial, event: TrialStopped) -> None:
+    """Check that a trial was to end, after its last reported epoch. Raises ProtocolError."""
+    if trial.stop_reason is None:
+        _refuse(trial.spec, "the end of a trial that was not to be stopped")
+    if event.epoch != trial.epoch:
+        _refuse(trial.spec, f"a stop after epoch {event.epoch} instead of {trial.epoch}")
+
+
+def check_request(capacity: Capacity, event: TrialRequest) -> None:
+    """Check that no more trials are requested than the worker can hold. Raises ProtocolError.
+
+    Twice the slots: in each, a trial may begin while the last epoch of the one before is measured.
+    """
+    most = 2 * capacity.n_populations * (capacity.slots or 1) + capacity.n_queued
+    if not 0 <= event.n <= most:
+        raise ProtocolError(f"a request for {event.n} trials, with room for {most}")
 
 
 def _refuse(spec: TrialSpec, what: str) -> None:

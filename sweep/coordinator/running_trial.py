@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from sweep.enums import StopReason
 from sweep.messages import EpochDone, EpochMetrics, TrialSpec
 
 #: A trial's searched settings and their values, in alphabetical order.
@@ -28,9 +29,8 @@ class RunningTrial:
     configuration: Configuration = ()
     #: Numbers of later trials with the same configuration, which wait for this one's result.
     duplicates: list[int] = field(default_factory=list)
-    #: Whether the worker has room to train it now, as far as the coordinator can tell; otherwise
-    #: it waits in the worker.
-    is_placed: bool = False
+    #: Whether it is in training; otherwise it is queued in the worker.
+    has_begun: bool = False
     #: The last epoch that the worker reported, and its metrics, one record a seed.
     epoch: int = 0
     metrics: tuple[EpochMetrics, ...] = ()
@@ -38,8 +38,8 @@ class RunningTrial:
     lowest_val_mse: float = math.inf
     #: Time in training, the mean over the seeds; so no limit depends on ``study.repeat``.
     seconds: float = 0.0
-    #: Whether the pruner has told it to stop.
-    is_pruned: bool = False
+    #: Why the worker was told to end it early.
+    stop_reason: StopReason | None = None
     #: Number of workers that died while training it, in earlier attempts too.
     n_deaths: int = 0
     _seconds_before: float = field(default=0.0, init=False)
@@ -60,9 +60,10 @@ class RunningTrial:
         self._seconds_before = self.seconds
         self.seconds += fmean(metrics.seconds for metrics in event.metrics)
 
-    def exceeds(self, limit: float | None) -> bool:
-        """Whether it has trained for more than ``limit`` seconds."""
-        return limit is not None and self.seconds > limit
+    def note_stop(self, reason: StopReason) -> None:
+        """Record why the worker is told to end it; of several reasons the first in the enum."""
+        reasons = {reason, self.stop_reason}
+        self.stop_reason = next(one for one in StopReason if one in reasons)
 
     def just_exceeded(self, limit: float | None) -> bool:
         """Whether its last epoch took it over ``limit`` seconds."""

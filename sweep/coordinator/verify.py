@@ -13,7 +13,7 @@ from sweep import datasets
 from sweep.coordinator.provenance import collect_provenance
 from sweep.coordinator.replay import Comparison, Metrics, TrainingTrace, compare
 from sweep.coordinator.workload import estimate_workload
-from sweep.enums import Outcome, Trainer
+from sweep.enums import Outcome, StopReason, Trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
@@ -23,16 +23,16 @@ from sweep.messages import (
     EpochDone,
     EpochsDone,
     Event,
-    Leave,
     Ready,
     Shutdown,
+    Stop,
     TestMetrics,
     Train,
     TrialDiverged,
     TrialDone,
     TrialFailed,
-    TrialLeft,
     TrialSpec,
+    TrialStopped,
     WorkerFailed,
     WorkerSetup,
 )
@@ -204,10 +204,11 @@ class _Training:
                     case EpochDone():
                         self._hear_epoch(event, spec)
                         if event.epoch >= last_epoch and not goes_on:
-                            worker.send(Leave(number=spec.number, attempt=1))
+                            reason = StopReason.INTERRUPTED
+                            worker.send(Stop(number=spec.number, attempt=1, reason=reason))
                     case TrialDone(results=results):
                         return self._course(results)
-                    case TrialLeft():
+                    case TrialStopped():
                         return self._course(())
                     case TrialDiverged(epoch=epoch):
                         return TrainingTrace(epochs=self._epochs, infinite_at=epoch)
@@ -217,7 +218,7 @@ class _Training:
         finally:
             _end(worker)
 
-    def _events(self) -> Iterator[Event]:
+    def _events(self) -> Iterator[Event | EpochDone]:
         while True:
             _, event = self._launcher.inbox.get()
             match event:

@@ -1,84 +1,27 @@
 """The workers as the coordinator sees them: what each was handed, and how it fares."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweep.coordinator.running_trial import RunningTrial
-from sweep.enums import Trainer, WorkerState
+from sweep.enums import StopReason, Trainer, WorkerState
 from sweep.launch.launcher import Gone, Launcher, WorkerHandle
 from sweep.messages import (
+    Capacity,
     Event,
     Heartbeat,
     Ready,
-    Room,
     Shutdown,
-    TrialSpec,
+    Stop,
     WorkerSetup,
     WorkerStats,
 )
 
-#: Trials that wait in a worker, as a share of its slots, so that one that ends has a successor at
-#: once. More would keep samplers from learning.
-WAITING_SHARE = 0.25
 #: A device whose workers die this often, one after another and without a trial, is left out.
 STARTS_PER_DEVICE = 3
 SHUTDOWN_SECONDS = 10.0
-
-
-class Places:
-    """Which of a worker's trials are in training, as far as it can be told from here.
-
-    First come, first served; a trial that finds no room may be passed by later ones that do.
-    """
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        #: Trials without a place, in the order of the hand-out.
-        self.waiting: list[RunningTrial] = []
-        self._n_placed = 0
-        self._slots: Counter[int] = Counter()  # in use, by batch size
-        self._rows: Counter[int] = Counter()
-
-    def enter(self, trial: RunningTrial) -> None:
-        """Place a trial that was handed out, or let it wait."""
-        trial.is_placed = self._has_room_for(trial.spec)
-        if trial.is_placed:
-            self._use(trial.spec, 1)
-        else:
-            self.waiting.append(trial)
-
-    def leave(self, trial: RunningTrial) -> None:
-        """Remove a trial, and place those that wait where there is room now."""
-        if not trial.is_placed:
-            self.waiting.remove(trial)
-            return
-        self._use(trial.spec, -1)
-        waiting, self.waiting = self.waiting, []
-        for next_one in waiting:
-            self.enter(next_one)
-
-    def _has_room_for(self, spec: TrialSpec) -> bool:
-        room, size = self._room, spec.config.batch_size
-        if room.slots is None:
-            return self._n_placed == 0
-        if not self._slots[size] and len(+self._slots) == room.n_populations:
-            return False
-        slots, rows = _needs(spec, room)
-        return self._slots[size] + slots <= room.slots and self._rows[size] + rows <= room.rows
-
-    def _use(self, spec: TrialSpec, sign: int) -> None:
-        slots, rows = _needs(spec, self._room)
-        self._n_placed += sign
-        self._slots[spec.config.batch_size] += sign * slots
-        self._rows[spec.config.batch_size] += sign * rows
-
-
-def _needs(spec: TrialSpec, room: Room) -> tuple[int, int]:
-    """Slots and rows."""
-    return len(spec.seeds), len(spec.seeds) * room.rows_of(spec.config.hidden_width)
 
 
 @dataclass
@@ -101,8 +44,10 @@ class Worker:
     fallback_reason: str | None = None
     triton_version: str | None = None
     ptxas_version: str | None = None
-    #: How much it trains at the same time.
-    room: Room = field(default_factory=Room)
+    #: What it can train at the same time.
+    capacity: Capacity = field(default_factory=Capacity)
+    #: Trials that it has requested and not been given.
+    n_requested: int = 0
     #: Handed out and not yet back, by number, in the order of the hand-out.
     trials: dict[int, RunningTrial] = field(default_factory=dict)
     #: Trials among them that are sent once their rows are written.
@@ -113,13 +58,10 @@ class Worker:
     #: Messages that arrived before the worker was needed.
     early_messages: list[Event | Gone] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.take_room(self.room)
-
     def introduce(self, event: Ready) -> None:
         """Take over what the worker says of itself when it is ready."""
         self.ready = True
-        self.take_room(event.room)
+        self.capacity = event.capacity
         self.device_name, self.driver_version = event.device_name, event.driver_version
         self.trainer = event.trainer
         self.fallback_reason = event.fallback_reason or self.fallback_reason
@@ -131,31 +73,29 @@ class Worker:
             return WorkerState.STARTING
         return WorkerState.TRAINING if self.trials else WorkerState.READY
 
-    def take_room(self, room: Room) -> None:
-        """How much it trains at the same time, from now on."""
-        self.room, self._places = room, Places(room)
-        for trial in self.trials.values():
-            self._places.enter(trial)
-
-    @property
-    def n_reserve(self) -> int:
-        """How many trials shall wait in it, so that one that ends has a successor at once."""
-        return max(1, int(WAITING_SHARE * (self.room.slots or 1)))
-
-    @property
-    def wants_more(self) -> bool:
-        """Whether another trial would train at once, or too few wait."""
-        return len(self._places.waiting) < self.n_reserve
-
     @property
     def is_fully_busy(self) -> bool:
         """Whether it trains one trial at a time, and has one."""
-        return self.room.slots is None and bool(self.trials)
+        return self.capacity.slots is None and bool(self.trials)
 
     @property
     def training(self) -> list[RunningTrial]:
-        """Those that there is room for: what it trains, as far as it can be told from here."""
-        return [trial for trial in self.trials.values() if trial.is_placed]
+        """Trials that have begun and not ended."""
+        return [trial for trial in self.trials.values() if trial.has_begun]
+
+    @property
+    def n_training(self) -> int:
+        """Number of trials in training, at most one a slot.
+
+        A population's next trials begin while the last epochs of those before are measured.
+        """
+        n = len(self.training)
+        return n if self.capacity.slots is None else min(n, self.capacity.slots)
+
+    @property
+    def suspects(self) -> list[RunningTrial]:
+        """Trials that may have ended the worker: those in training, or else those it was sent."""
+        return self.training or [t for t in self.trials.values() if t not in self.unsent]
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of the worker's row, except its state."""
@@ -170,16 +110,16 @@ class Worker:
             "triton_version": self.triton_version,
             "ptxas_version": self.ptxas_version,
             "n_finished": self.n_finished,
-            "slots": self.room.slots,
-            "rows": self.room.rows if self.room.slots else None,
+            "slots": self.capacity.slots,
+            "rows": self.capacity.hidden_units if self.capacity.slots else None,
             **(vars(self.vitals) if self.vitals else {}),
         }
 
     def hand(self, trial: RunningTrial) -> None:
-        """Take a trial, to be sent when its row is written."""
+        """Take a requested trial, to be sent when its row is written."""
+        self.n_requested -= 1
         self.trials[trial.number] = trial
         self.unsent.append(trial)
-        self._places.enter(trial)
 
     def find(self, number: int, attempt: int) -> RunningTrial | None:
         """Return this attempt of a trial; None where this worker never had it, or it is over."""
@@ -191,7 +131,20 @@ class Worker:
         del self.trials[trial.number]
         if trial in self.unsent:
             self.unsent.remove(trial)
-        self._places.leave(trial)
+
+    def stop(
+        self, trial: RunningTrial, reason: StopReason, *, last_epoch: int | None = None
+    ) -> None:
+        """Tell the worker to end a trial early; the trial remembers why."""
+        trial.note_stop(reason)
+        self.handle.send(
+            Stop(
+                number=trial.number,
+                attempt=trial.spec.attempt,
+                reason=reason,
+                last_epoch=last_epoch,
+            )
+        )
 
 
 class WorkerPool:

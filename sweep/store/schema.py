@@ -204,7 +204,7 @@ sweep_workers = Table(
     Column("memory_total_bytes", BigInteger),
     Column("utilisation", Float),
     Column("utilisation_since_first", Float),
-    #: What its population holds: see trial.Room; NULL where trials train one at a time.
+    #: What its population holds: see messages.Capacity; NULL where trials train one at a time.
     Column("slots", Integer),
     Column("rows", Integer),
     #: CPU threads that it was told to train with; NULL leaves torch's own choice.

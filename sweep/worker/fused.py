@@ -1,16 +1,14 @@
 """A worker with the fused trainer: how large its populations are, and where they come from."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from queue import SimpleQueue
 
 import numpy as np
 import psutil
 import torch
 
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.messages import Event, Order, Room, WorkerSetup, WorkloadEstimate
+from sweep.messages import Capacity, WorkerSetup, WorkloadEstimate
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused import (
     FusedTrainer,
@@ -23,7 +21,7 @@ from sweep.trainer.fused import (
     compiler_versions,
     population_size,
 )
-from sweep.worker.populations import PopulationSession
+from sweep.worker.populations import Populations
 from sweep.worker.stats import device_memory
 
 #: More at the same time bring no more trials a second (unmeasured beyond 512 slots and 50,000
@@ -58,29 +56,31 @@ class FusedWorker:
         )
         self._check(self._shape.batch_size)
         free = free_bytes(device) // setup.n_workers_on_device
-        self.room = room_for(self._shape, setup.expected, free, max_slots=_max_slots(setup, device))
+        self.capacity = capacity_for(
+            self._shape, setup.expected, free, max_slots=_max_slots(setup, device)
+        )
         self.triton_version, self.ptxas_version = compiler_versions(device)
 
-    def session(
-        self, inbox: "SimpleQueue[Order]", send: Callable[[Event], None]
-    ) -> "PopulationSession[Launched]":
-        """The conversation that follows Ready, to be run."""
+    def populations(self) -> "Populations[Launched]":
+        """Return the trainer of a session."""
         assert self._setup.expected is not None
-        return PopulationSession(
+        return Populations(
             self._make,
-            inbox,
-            send,
-            room=self.room,
+            capacity=self.capacity,
             halve=partial(halved, self._shape, self._setup.expected),
-            pruning=self._setup.pruning,
+            expected=self._setup.expected,
             device=self._device,
         )
 
-    def _make(self, batch_size: int, room: Room) -> FusedTrainer:
-        assert room.slots is not None
+    def _make(self, batch_size: int, capacity: Capacity) -> FusedTrainer:
+        assert capacity.slots is not None
         self._check(min(batch_size, len(self._data.train)))
         return FusedTrainer(
-            self._data, self._device, batch_size=batch_size, rows=room.rows, slots=room.slots
+            self._data,
+            self._device,
+            batch_size=batch_size,
+            rows=capacity.hidden_units,
+            slots=capacity.slots,
         )
 
     def _check(self, batch_size: int) -> None:
@@ -110,7 +110,9 @@ def free_bytes(device: torch.device) -> int:
     return memory.total - memory.used
 
 
-def room_for(shape: Shape, expected: WorkloadEstimate, free: int, *, max_slots: int) -> Room:
+def capacity_for(
+    shape: Shape, expected: WorkloadEstimate, free: int, *, max_slots: int
+) -> Capacity:
     """What each population may hold: by memory, by MAX_ROWS and ``max_slots``.
 
     At least the widest trial with all its seeds. Raises DeviceError where the memory has no room
@@ -129,9 +131,9 @@ def room_for(shape: Shape, expected: WorkloadEstimate, free: int, *, max_slots: 
             f"{expected.max_hidden_width} hidden units needs {needed / 1e9:.2f} GB. `--trainer "
             "reference` needs less."
         )
-    return Room(
+    return Capacity(
         slots=size.slots,
-        rows=size.rows,
+        hidden_units=size.rows,
         tile_units=units,
         bytes=size.bytes(shape),
         n_populations=min(expected.n_batch_sizes, MAX_POPULATIONS),
@@ -144,16 +146,16 @@ def _rows_per_slot(expected: WorkloadEstimate) -> int:
     return mean if mean >= expected.max_hidden_width else max(1, mean * 4 // 5)
 
 
-def halved(shape: Shape, expected: WorkloadEstimate, room: Room) -> Room | None:
-    """Room for half as much; None where no less is possible."""
-    assert room.slots is not None
-    least = _least(expected, room.tile_units)
-    slots = max(least.slots, room.slots // 2)
-    rows = max(least.rows, room.rows // 2 // room.tile_units * room.tile_units)
-    if (slots, rows) == (room.slots, room.rows):
+def halved(shape: Shape, expected: WorkloadEstimate, capacity: Capacity) -> Capacity | None:
+    """Return half the capacity; None where less is impossible."""
+    assert capacity.slots is not None
+    least, units = _least(expected, capacity.tile_units), capacity.tile_units
+    slots = max(least.slots, capacity.slots // 2)
+    rows = max(least.rows, capacity.hidden_units // 2 // units * units)
+    if (slots, rows) == (capacity.slots, capacity.hidden_units):
         return None
     size = PopulationSize(slots=slots, rows=rows)
-    return replace(room, slots=slots, rows=rows, bytes=size.bytes(shape))
+    return replace(capacity, slots=slots, hidden_units=rows, bytes=size.bytes(shape))
 
 
 def _least(expected: WorkloadEstimate, units: int) -> PopulationSize:

@@ -1,205 +1,194 @@
-"""What a worker does with its orders when it trains populations: many trials at the same time.
+"""The populations of a worker: one a batch size, and smaller ones when memory runs out.
 
-A turn is one epoch of every population, one population a batch size. The device is asked for an
-epoch before the last one is collected, so it never waits; so a trial is one epoch ahead of what its
-coordinator has heard, never more. A verdict on epoch e takes effect after epoch e + 1, as it does
-with the reference trainer.
-
-Trials enter between epochs, in the order of their hand-out, as far as there is room. One that finds
-none may be passed by later ones, in PATIENCE turns; then none enters before it, so that a wide
-trial waits for no more than the trials that are in.
+The device is asked for an epoch before the last one is collected, so that it never waits: a trial
+is one epoch ahead of what its coordinator knows, never more. Its place is free once its last epoch
+is launched, since the next trial comes after it on the device.
 """
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Generic
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from sweep.active_trial import ActiveTrial
 from sweep.messages import (
+    Capacity,
     EpochDone,
-    EpochsDone,
-    Event,
-    Order,
-    PopulationHalved,
-    Room,
     TrialDiverged,
-    TrialFailed,
-    TrialLeft,
+    TrialDone,
     TrialSpec,
+    WorkloadEstimate,
 )
-from sweep.worker.artifact_policy import ArtifactPolicy
-from sweep.worker.population_orders import OrderHandler, QueuedTrial
-from sweep.worker.population_set import (
-    Epoch,
-    Population,
-    PopulationSet,
-    PopulationTrainer,
-    is_out_of_memory,
-)
-from sweep.worker.stats import Pulse, device_memory, device_meter
 
-if TYPE_CHECKING:  # a worker that only pretends to train does without it
+if TYPE_CHECKING:  # a simulated worker does not load torch
     import torch
 
-#: Turns in which a trial that waits may be passed by later ones.
-PATIENCE = 4
+Epoch = TypeVar("Epoch")
 
 
-class PopulationSession(Generic[Epoch]):
-    """A worker's conversation with its coordinator, from Ready to Shutdown."""
+class PopulationTrainer(Protocol[Epoch]):
+    """Trainer of the trials of one batch size: the fused trainer, or a stand-in.
+
+    It counts a trial's epochs in the ``ActiveTrial`` that ``admit`` returned: ``launched`` when it
+    launches one, ``epoch`` when it collects one.
+    """
+
+    @property
+    def trained_seconds(self) -> float: ...
+
+    @property
+    def goes_on(self) -> bool: ...
+
+    def admit(self, spec: TrialSpec) -> ActiveTrial | None: ...
+
+    def stop(self, number: int) -> None: ...
+
+    def release(self, number: int) -> None: ...
+
+    def launch_epoch(self) -> Epoch: ...
+
+    def collect(self, launched: Epoch) -> list[EpochDone | TrialDiverged]: ...
+
+    def result(self, number: int, keep_below: float | None = None) -> TrialDone: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(kw_only=True)
+class Population(Generic[Epoch]):
+    """The trials of one batch size, and the epoch that the device works on."""
+
+    trainer: PopulationTrainer[Epoch]
+    #: By number.
+    trials: dict[int, ActiveTrial] = field(default_factory=dict)
+    in_flight: Epoch | None = None
+
+    def train_epoch(self) -> list[EpochDone | TrialDiverged]:
+        """Launch the next epoch, if there is one, then collect the last one."""
+        last, self.in_flight = self.in_flight, None
+        if self.trainer.goes_on:
+            self.in_flight = self.trainer.launch_epoch()
+        outcomes = [] if last is None else self.trainer.collect(last)
+        for outcome in outcomes:
+            if isinstance(outcome, TrialDiverged):  # its trainer has released it
+                del self.trials[outcome.number]
+            else:
+                self.release_if_stopped(self.trials[outcome.number])
+        return outcomes
+
+    def release_if_stopped(self, trial: ActiveTrial) -> None:
+        """Release a trial that was stopped, once all of its launched epochs are collected."""
+        if trial.stopped and trial.is_collected:
+            self.release(trial.spec.number)
+
+    def release(self, number: int) -> None:
+        del self.trials[number]
+        self.trainer.release(number)
+
+
+class Populations(Generic[Epoch]):
+    """All populations of a worker, within its capacity: a session's ``SessionTrainer``."""
 
     def __init__(
         self,
-        make: Callable[[int, Room], PopulationTrainer[Epoch]],  # batch size
-        inbox: "SimpleQueue[Order]",
-        send: Callable[[Event], None],
+        make: Callable[[int, Capacity], PopulationTrainer[Epoch]],  # batch size
         *,
-        room: Room,
-        halve: Callable[[Room], Room | None],
-        pruning: bool,
+        capacity: Capacity,
+        halve: Callable[[Capacity], Capacity | None],
+        expected: WorkloadEstimate,
         device: "torch.device | None" = None,  # None is the CPU
     ) -> None:
-        self._send = send
-        self._pruning = pruning
-        self._populations = PopulationSet(make, room=room, halve=halve, device=device)
-        self._keeping = ArtifactPolicy()
-        self._pulse = Pulse(
-            send,
-            partial(device_memory, device),
-            trained=self._populations.trained_seconds,
-            utilisation=device_meter(device),
-        )
-        self._orders = OrderHandler(
-            inbox,
-            self._populations,
-            keeping=self._keeping,
-            pulse=self._pulse,
-            leave=lambda spec: self._left(spec, 0),
-        )
+        self._make = make
+        self._capacity = capacity
+        self._halve = halve
+        self._expected = expected
+        self._device = device
+        self._by_batch_size: dict[int, Population[Epoch]] = {}
+        self._trained_before = 0.0
 
-    def run(self) -> None:
-        """Train whatever is handed over, until Shutdown."""
-        while True:
-            self._orders.handle_waiting()
-            if self._orders.queue or self._populations.trials:
-                self._take_turn()
-            elif self._orders.shutdown:
-                return
-            else:
-                self._orders.handle_next()
+    def capacity(self) -> Capacity:
+        return self._capacity
 
-    # Turns
+    def n_free(self) -> int:
+        """Estimate how many more trials of the expected kind would fit into the populations in use.
 
-    def _take_turn(self) -> None:
-        try:
-            self._turn()
-            return
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            reason = f"{type(error).__name__}: {error}"
-        self._start_smaller(reason)  # out here, where the error holds no tensor any more
+        A trial counts until it ends, though its place is free from the launch of its last epoch.
+        """
+        capacity, used = self._capacity, [one for one in self._populations if one.trials]
+        specs = [trial.spec for one in used for trial in one.trials.values()]
+        n, n_seeds = max(1, len(used)), self._expected.n_seeds
+        slots = n * (capacity.slots or 0) - sum(len(spec.seeds) for spec in specs)
+        units = n * capacity.hidden_units - sum(map(self._units, specs))
+        per_trial = n_seeds * capacity.units_of(self._expected.mean_hidden_width)
+        return min(slots // n_seeds, units // per_trial)
 
-    def _turn(self) -> None:
-        if self._pruning:
-            self._orders.await_verdicts()
-        self._let_leave()
-        self._admit()
-        with self._pulse.training():
-            events = [event for one in self._populations for event in one.turn()]
-        self._report(events)
-        self._orders.beat()
+    def _units(self, spec: TrialSpec) -> int:
+        return len(spec.seeds) * self._capacity.units_of(spec.config.hidden_width)
 
-    def _report(self, events: Iterable[EpochDone | TrialDiverged]) -> None:
-        """Send all epochs in one go, then the results of trials that ended with theirs."""
-        epochs = tuple(event for event in events if isinstance(event, EpochDone))
-        if epochs:
-            self._send(EpochsDone(epochs=epochs))
-        for event in events:
-            if isinstance(event, TrialDiverged):
-                # Its trainer released it.
-                del self._populations.of(event.number).trials[event.number]
-                self._keeping.forget(event.number)
-                self._send(event)
-            else:
-                self._finish(event)
+    def trained_seconds(self) -> float:
+        """Sum over all populations, closed ones included."""
+        return self._trained_before + sum(one.trainer.trained_seconds for one in self._populations)
 
-    def _finish(self, event: EpochDone) -> None:
-        """Let a trial at its end leave with its result, and one that was told to leave without."""
-        number, population = event.number, self._populations.of(event.number)
-        trial = population.trials[number]
-        if event.epoch == trial.spec.config.epochs:
-            self._send(population.trainer.result(number, self._keeping.finish(event)))
-            population.release(number)
-        elif trial.stopped and trial.is_collected:
-            self._leave(population, trial)
+    def admit(self, spec: TrialSpec) -> ActiveTrial | None:
+        population = self._for_batch_size(spec.config.batch_size)
+        trial = None if population is None else population.trainer.admit(spec)
+        if population is not None and trial is not None:
+            population.trials[spec.number] = trial
+        return trial
 
-    def _leave(self, population: Population[Epoch], trial: ActiveTrial) -> None:
-        population.release(trial.spec.number)
-        self._left(trial.spec, trial.epoch)
+    def train_epoch(self) -> Sequence[EpochDone | TrialDiverged]:
+        """Launch the next epoch of each population; return the outcomes of the one before."""
+        return [outcome for one in self._populations for outcome in one.train_epoch()]
 
-    def _left(self, spec: TrialSpec, epoch: int) -> None:
-        self._keeping.forget(spec.number)
-        self._send(TrialLeft(number=spec.number, attempt=spec.attempt, epoch=epoch))
+    def stop(self, trial: ActiveTrial) -> None:
+        population = self._of(trial.spec.number)
+        population.trainer.stop(trial.spec.number)
+        population.release_if_stopped(trial)
 
-    # Admission
+    def result(self, number: int, keep_below: float) -> TrialDone:
+        population = self._of(number)
+        done = population.trainer.result(number, keep_below)
+        population.release(number)
+        return done
 
-    def _let_leave(self) -> None:
-        for population in self._populations:
-            for trial in list(population.trials.values()):
-                if trial.is_to_leave and population.stop(trial):
-                    self._leave(population, trial)
+    def halve(self) -> Capacity | None:
+        """Close all populations and halve their capacity; None if they can't be smaller."""
+        for batch_size in [*self._by_batch_size]:
+            self._close(batch_size)
+        smaller = self._halve(self._capacity)
+        self._capacity = smaller or self._capacity
+        return smaller
 
-    def _admit(self) -> None:
-        """First come, first served, as far as there is room and none waits too long."""
-        ahead: list[QueuedTrial] = []
-        n_passed = 0
-        for queued in list(self._orders.queue.values()):
-            if self._enters(queued.spec):
-                n_passed = len(ahead)
-                continue
-            ahead.append(queued)
-            if queued.passed >= PATIENCE:
-                break
-        for queued in ahead[:n_passed]:
-            queued.passed += 1
+    @property
+    def _populations(self) -> list[Population[Epoch]]:
+        return [*self._by_batch_size.values()]
 
-    def _enters(self, spec: TrialSpec) -> bool:
-        """Whether a trial waits no longer."""
-        try:
-            population = self._populations.for_batch_size(spec.config.batch_size)
-            if population is None or not population.admit(spec):
-                return False
-        except ValueError as error:  # it fits into no population, now or later
-            self._fail(self._orders.queue.pop(spec.number).spec, str(error))
-            return True
-        del self._orders.queue[spec.number]
-        return True
+    def _of(self, number: int) -> Population[Epoch]:
+        return next(one for one in self._populations if number in one.trials)
 
-    # Running out of memory
+    def _for_batch_size(self, batch_size: int) -> Population[Epoch] | None:
+        """Return the population of a batch size; None where others have all the memory."""
+        if batch_size in self._by_batch_size:
+            return self._by_batch_size[batch_size]
+        if len(self._by_batch_size) >= self._capacity.n_populations:
+            empty = [size for size, one in self._by_batch_size.items() if not one.trials]
+            if not empty:
+                return None
+            self._close(empty[0])
+        population = Population(trainer=self._make(batch_size, self._capacity))
+        self._by_batch_size[batch_size] = population
+        return population
 
-    def _start_smaller(self, reason: str) -> None:
-        """Requeue all trials, whose numbers can't be trusted now, and halve the populations."""
-        specs = [trial.spec for trial in self._populations.trials]
-        before = self._populations.room
-        smaller = self._populations.close_and_halve()
-        if smaller is None:
-            queue = self._orders.queue
-            for spec in specs or [queue.pop(number).spec for number in list(queue)]:
-                self._fail(spec, reason)
-            return
-        for spec in specs:
-            self._keeping.forget(spec.number)
-        self._send(
-            PopulationHalved(
-                before=before,
-                room=smaller,
-                put_back=tuple((spec.number, spec.attempt) for spec in specs),
-                reason=reason,
-            )
-        )
+    def _close(self, batch_size: int) -> None:
+        trainer = self._by_batch_size.pop(batch_size).trainer
+        self._trained_before += trainer.trained_seconds
+        trainer.close()
+        del trainer
+        self._free_memory()
 
-    def _fail(self, spec: TrialSpec, reason: str) -> None:
-        self._keeping.forget(spec.number)
-        self._send(TrialFailed(number=spec.number, attempt=spec.attempt, reason=reason))
+    def _free_memory(self) -> None:
+        gc.collect()  # a population and its captured launches hold one another
+        if self._device is not None and self._device.type == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()

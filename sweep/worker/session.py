@@ -1,55 +1,92 @@
-"""Session of a worker that trains one trial at a time; it reads orders between epochs."""
+"""A worker's conversation with its coordinator: queue trials, train them, report, stop.
 
-from collections import deque
-from collections.abc import Callable
+A turn of the session is one epoch of all trials in training. Orders are read between turns. The
+judgement of epoch e always takes effect after epoch e + 1, so a pruned trial ends at the same epoch
+whether the coordinator answers fast or slowly.
+
+Trials begin between epochs, in the order in which they were handed out, as capacity allows. A trial
+that does not fit may be passed by later ones in PATIENCE turns; after that no trial begins before
+it, so that a wide trial waits for no more than the trials in training.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-
+from sweep.active_trial import ActiveTrial
 from sweep.messages import (
+    Attempt,
+    Capacity,
     EpochDone,
-    EpochMetrics,
+    EpochsDone,
+    EpochsJudged,
     Event,
-    Leave,
     Order,
+    PopulationHalved,
     Shutdown,
+    Stop,
     Train,
     TrialDiverged,
     TrialDone,
     TrialFailed,
-    TrialLeft,
+    TrialRequest,
     TrialSpec,
-    Verdict,
+    TrialStopped,
 )
-from sweep.trainer.device_errors import is_out_of_memory
-from sweep.trainer.training import Diverged
+from sweep.worker.artifact_policy import ArtifactPolicy
 from sweep.worker.stats import BEAT_SECONDS, Pulse, device_memory, device_meter
 
-CPU = torch.device("cpu")
+if TYPE_CHECKING:  # a simulated worker does not load torch
+    import torch
 
-Attempt = tuple[int, int]  # number, attempt
+#: Turns in which a queued trial may be passed by later ones.
+PATIENCE = 4
 
 
-class Training(Protocol):
-    """A trial in training, as a session drives it."""
+class SessionTrainer(Protocol):
+    """What a session trains with: single trials, populations, or a test's stand-in.
 
-    epoch: int
+    It counts a trial's epochs in the ``ActiveTrial`` that ``admit`` returned. A trial leaves it
+    with its result or failure, and, when stopped, with the last epoch that was launched.
+    """
 
     @property
-    def finished(self) -> bool: ...
+    def trained_seconds(self) -> Callable[[], float] | None:
+        """Seconds in which the device trained; None: whenever no orders are waited for."""
 
-    def train_epoch(self) -> tuple[EpochMetrics, ...]: ...
+    def capacity(self) -> Capacity:
+        """What can train at the same time."""
 
-    def result(self) -> TrialDone: ...
+    def n_free(self) -> int:
+        """Estimate how many more trials would fit; below 0 where some end only with this epoch."""
+
+    def admit(self, spec: TrialSpec) -> ActiveTrial | None:
+        """Begin a trial; None if it does not fit now. Raises ValueError if it never will."""
+
+    def train_epoch(self) -> Sequence[EpochDone | TrialDiverged | TrialFailed]:
+        """Train all trials for an epoch; return what is known, which may be of the epoch before."""
+
+    def stop(self, trial: ActiveTrial) -> None:
+        """Launch no more epochs of a trial."""
+
+    def result(self, number: int, keep_below: float) -> TrialDone | TrialFailed:
+        """Measure a trial that has trained to its last epoch, with artifacts below this error."""
+
+    def halve(self) -> Capacity | None:
+        """Drop all trials and halve the capacity; None if it cannot be less."""
 
 
-class Trainer(Protocol):
-    """A trainer of single trials: the CPU trainer, the reference trainer, or a test's stand-in."""
+@dataclass(kw_only=True)
+class QueuedTrial:
+    """A trial that has not begun."""
 
-    def start(self, spec: TrialSpec) -> Training: ...
+    spec: TrialSpec
+    #: Turns in which later trials began before it.
+    passed: int = 0
 
 
 class Session:
@@ -57,116 +94,235 @@ class Session:
 
     def __init__(
         self,
-        trainer: Trainer,
-        inbox: "SimpleQueue[Order]",
+        trainer: SessionTrainer,
+        orders: "SimpleQueue[Order]",
         send: Callable[[Event], None],
         *,
         pruning: bool,
-        device: torch.device = CPU,
+        device: "torch.device | None" = None,  # None is the CPU
     ) -> None:
         self._trainer = trainer
-        self._inbox = inbox
+        self._orders = orders
         self._send = send
         self._pruning = pruning
-        self._pulse = Pulse(send, partial(device_memory, device), utilisation=device_meter(device))
-        self._specs: deque[TrialSpec] = deque()
-        self._leaving: set[Attempt] = set()
-        self._current: Attempt | None = None
-        #: The last epoch of the current trial that was judged, and from which one it is to leave.
-        self._judged = 0
-        self._leave_after: int | None = None
+        self._artifacts = ArtifactPolicy()
+        self._pulse = Pulse(
+            send,
+            partial(device_memory, device),
+            trained=trainer.trained_seconds,
+            utilisation=device_meter(device),
+        )
+        #: By number, in the order in which they were handed out.
+        self._queue: dict[int, QueuedTrial] = {}
+        self._active: dict[int, ActiveTrial] = {}
+        #: Trials that were requested and have not arrived.
+        self._n_requested = 0
         self._shutdown = False
 
     def run(self) -> None:
-        """Train whatever is handed over, until Shutdown."""
-        while not (self._shutdown and not self._specs):
-            if self._specs:
-                self._train(self._specs.popleft())
+        """Train the trials that are handed out, until Shutdown."""
+        while True:
+            self._handle_waiting()
+            if self._queue or self._active:
+                self._take_turn()
+            elif self._shutdown:
+                return
             else:
-                self._hear(self._wait())
+                self._request()
+                self._handle_next()
 
-    def _wait(self) -> Order:
-        """The next order, however long it takes to come."""
+    # Turns
+
+    def _take_turn(self) -> None:
+        try:
+            self._turn()
+            return
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
+            reason = f"{type(error).__name__}: {error}"
+        self._start_smaller(reason)  # out here, where the error holds no tensor any more
+
+    def _turn(self) -> None:
+        if self._pruning:
+            self._await_judgements()
+        self._stop_due()
+        self._request(self._admit())
+        if self._active:
+            with self._pulse.training():
+                outcomes = self._trainer.train_epoch()
+            self._report(outcomes)
+        self._handle_waiting()
+        self._request()  # in time for the next turn
+        self._beat()
+
+    def _report(self, outcomes: Iterable[EpochDone | TrialDiverged | TrialFailed]) -> None:
+        """Send all epochs in one message, then the results of trials that ended with theirs."""
+        epochs = tuple(outcome for outcome in outcomes if isinstance(outcome, EpochDone))
+        if epochs:
+            self._send(EpochsDone(epochs=epochs))
+        for outcome in outcomes:
+            if isinstance(outcome, EpochDone):
+                self._finish(outcome)
+            else:
+                self._end(outcome)
+
+    def _finish(self, last: EpochDone) -> None:
+        """End a trial after its last epoch: with a result, or without one if it was stopped."""
+        trial = self._active[last.number]
+        if last.epoch == trial.spec.config.epochs:
+            self._end(self._trainer.result(last.number, self._artifacts.finish(last)))
+        elif trial.stopped and trial.is_collected:
+            self._end(_stopped(trial.spec, trial.epoch))
+
+    def _end(self, event: TrialDone | TrialDiverged | TrialFailed | TrialStopped) -> None:
+        if self._find(event.number, event.attempt) is not None:
+            del self._active[event.number]
+        else:
+            self._queue.pop(event.number, None)
+        self._artifacts.forget(event.number)
+        self._send(event)
+
+    def _stop_due(self) -> None:
+        for trial in [*self._active.values()]:
+            if trial.is_due_to_stop:
+                self._trainer.stop(trial)
+                if trial.is_collected:
+                    self._end(_stopped(trial.spec, trial.epoch))
+
+    # The queue
+
+    def _admit(self) -> tuple[Attempt, ...]:
+        """Begin queued trials: first come, first served, as far as they fit and none starves."""
+        began: list[Attempt] = []
+        ahead: list[QueuedTrial] = []
+        n_passed = 0
+        for queued in [*self._queue.values()]:
+            spec = queued.spec
+            try:
+                trial = self._trainer.admit(spec)
+            except ValueError as error:
+                self._end(_failed(spec, str(error)))
+                continue
+            if trial is not None:
+                self._active[spec.number] = trial
+                del self._queue[spec.number]
+                began.append(Attempt(spec.number, spec.attempt))
+                n_passed = len(ahead)
+                continue
+            ahead.append(queued)
+            if queued.passed >= PATIENCE:
+                break
+        for queued in ahead[:n_passed]:
+            queued.passed += 1
+        return tuple(began)
+
+    def _request(self, began: tuple[Attempt, ...] = ()) -> None:
+        """Ask for the trials that fit beside those in training, and for a few to queue.
+
+        More are asked for than the queue holds only while it is empty: as long as a trial waits in
+        it, there may be no room for others.
+        """
+        n_free = self._trainer.n_free()
+        if self._queue:
+            n_free = min(n_free, 0)
+        n_queued = len(self._queue) + self._n_requested
+        n = max(0, self._trainer.capacity().n_queued + n_free - n_queued)
+        n = 0 if self._shutdown else n
+        if n or began:
+            self._n_requested += n
+            self._send(TrialRequest(n=n, began=began))
+
+    # Orders
+
+    def _handle_waiting(self) -> None:
+        """Handle the orders that are there."""
+        with suppress(Empty):
+            while True:
+                self._handle(self._orders.get_nowait())
+
+    def _handle_next(self) -> None:
+        """Wait for the next order and handle it."""
         while True:
             with self._pulse.waiting(), suppress(Empty):
-                return self._inbox.get(timeout=BEAT_SECONDS)
-            self._pulse.beat(n_training=int(self._current is not None))
+                order = self._orders.get(timeout=BEAT_SECONDS)
+                break
+            self._beat()
+        self._handle(order)
 
-    def _train(self, spec: TrialSpec) -> None:
-        attempt = (spec.number, spec.attempt)
-        self._current, self._judged, self._leave_after = attempt, 0, None
-        try:
-            self._train_epochs(self._trainer.start(spec), attempt, spec)
-        except Diverged as error:
-            self._send(
-                TrialDiverged(
-                    number=spec.number,
-                    attempt=spec.attempt,
-                    epoch=error.epoch,
-                    reason=error.reason,
-                )
-            )
-        except (RuntimeError, ValueError, MemoryError) as error:  # torch's out of memory too
-            if isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error):
-                raise  # the device cannot go on: die, and let the trial be handed out again
-            self._send(
-                TrialFailed(
-                    number=spec.number,
-                    attempt=spec.attempt,
-                    reason=f"{type(error).__name__}: {error}",
-                )
-            )
-        self._leaving.discard(attempt)
-        self._current = None
+    def _await_judgements(self) -> None:
+        """Handle orders until the epochs before the last launched ones are judged."""
+        while any(trial.awaits_judgement for trial in self._active.values()):
+            self._handle_next()
+            self._handle_waiting()
 
-    def _train_epochs(self, training: Training, attempt: Attempt, spec: TrialSpec) -> None:
-        self._hear_waiting()
-        while attempt not in self._leaving and not training.finished:
-            with self._pulse.training():
-                metrics = training.train_epoch()
-            self._send(
-                EpochDone(
-                    number=spec.number,
-                    attempt=spec.attempt,
-                    epoch=training.epoch,
-                    metrics=metrics,
-                )
-            )
-            self._pulse.beat(n_training=1)
-            # A verdict takes effect one epoch later, always: so a pruned trial ends at the same
-            # epoch whether the coordinator answers fast or slowly.
-            if self._pruning:
-                self._await_verdict(attempt, training.epoch - 1)
-            self._hear_waiting()
-        if attempt in self._leaving:
-            self._send(TrialLeft(number=spec.number, attempt=spec.attempt, epoch=training.epoch))
-        else:
-            self._send(training.result())
-
-    def _await_verdict(self, attempt: Attempt, epoch: int) -> None:
-        """Obey the verdict on an epoch, once it is there."""
-        while attempt not in self._leaving and self._judged < epoch:
-            self._hear(self._wait())
-        if self._leave_after is not None and self._leave_after <= epoch:
-            self._leaving.add(attempt)
-
-    def _hear_waiting(self) -> None:
-        while True:
-            try:
-                self._hear(self._inbox.get_nowait())
-            except Empty:
-                return
-
-    def _hear(self, order: Order) -> None:
+    def _handle(self, order: Order) -> None:
         match order:
             case Train(specs=specs):
-                self._specs.extend(specs)
-            case Verdict(number=number, attempt=attempt, epoch=epoch, leave=leave):
-                if (number, attempt) == self._current:
-                    self._judged = max(self._judged, epoch)
-                    if leave and self._leave_after is None:
-                        self._leave_after = epoch
-            case Leave(number=number, attempt=attempt):
-                self._leaving.add((number, attempt))
+                self._n_requested = max(0, self._n_requested - len(specs))
+                for spec in specs:
+                    self._queue[spec.number] = QueuedTrial(spec=spec)
+                    self._artifacts.begin(spec)
+            case EpochsJudged(epochs=epochs):
+                for number, attempt, epoch in epochs:
+                    if (trial := self._find(number, attempt)) is not None:
+                        trial.judged = max(trial.judged, epoch)
+            case Stop():
+                self._handle_stop(order)
             case Shutdown():
                 self._shutdown = True
+
+    def _handle_stop(self, order: Stop) -> None:
+        queued = self._queue.get(order.number)
+        if queued is not None and queued.spec.attempt == order.attempt:
+            self._end(_stopped(queued.spec, 0))
+        elif (trial := self._find(order.number, order.attempt)) is not None:
+            trial.stop_after(order.last_epoch)
+
+    def _find(self, number: int, attempt: int) -> ActiveTrial | None:
+        """Return a trial in training, if it is of this attempt."""
+        trial = self._active.get(number)
+        return trial if trial is not None and trial.spec.attempt == attempt else None
+
+    def _beat(self) -> None:
+        counts_seeds = self._trainer.capacity().slots is not None
+        n = sum(len(trial.spec.seeds) if counts_seeds else 1 for trial in self._active.values())
+        self._pulse.beat(n_training=n)
+
+    # Running out of memory
+
+    def _start_smaller(self, reason: str) -> None:
+        """Requeue all trials, whose numbers can't be trusted now, with half the capacity."""
+        specs = [trial.spec for trial in self._active.values()]
+        before, capacity = self._trainer.capacity(), self._trainer.halve()
+        if capacity is None:
+            for spec in specs or [queued.spec for queued in self._queue.values()]:
+                self._end(_failed(spec, reason))
+            return
+        self._active.clear()
+        for spec in specs:
+            self._artifacts.forget(spec.number)
+        self._send(
+            PopulationHalved(
+                before=before,
+                capacity=capacity,
+                put_back=tuple(Attempt(spec.number, spec.attempt) for spec in specs),
+                reason=reason,
+            )
+        )
+
+
+def _stopped(spec: TrialSpec, epoch: int) -> TrialStopped:
+    return TrialStopped(number=spec.number, attempt=spec.attempt, epoch=epoch)
+
+
+def _failed(spec: TrialSpec, reason: str) -> TrialFailed:
+    return TrialFailed(number=spec.number, attempt=spec.attempt, reason=reason)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if "torch" not in sys.modules:  # a simulated worker
+        return isinstance(error, MemoryError)
+    from sweep.trainer import device_errors
+
+    return device_errors.is_out_of_memory(error)

@@ -1,6 +1,7 @@
 """The main function of a worker: setup, device, data, trainer, trials."""
 
 import platform
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -8,12 +9,14 @@ import torch
 from sweep import datasets, nvml
 from sweep.enums import Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.messages import Ready, Room, WorkerSetup
+from sweep.messages import Ready, TrialSpec, WorkerSetup
 from sweep.trainer.cpu import CpuTrainer
 from sweep.trainer.data import DeviceData
 from sweep.trainer.reference import ReferenceTrainer
+from sweep.trainer.training import Training
 from sweep.worker.runner import Orders, Send
-from sweep.worker.session import Session
+from sweep.worker.session import Session, SessionTrainer
+from sweep.worker.single_trials import SingleTrials
 
 if TYPE_CHECKING:
     from sweep.worker.fused import FusedWorker
@@ -50,7 +53,10 @@ def _work(setup: WorkerSetup, device_name: str, orders: Orders, send: Send) -> N
     images = datasets.load(setup.dataset)
     data = DeviceData.load(images, setup, device)
     fused, fallback_reason = _open_fused(data, setup, device)
-    trainer = _trainer(setup, fused)
+    kind = _kind(setup, fused)
+    trainer: SessionTrainer = (
+        SingleTrials(_start(kind, data, device)) if fused is None else fused.populations()
+    )
     send(
         Ready(
             device=device_name,
@@ -58,22 +64,26 @@ def _work(setup: WorkerSetup, device_name: str, orders: Orders, send: Send) -> N
             torch_version=torch.__version__,
             data_sha256=images.sha256,
             originals_png=data.originals_png,
-            trainer=trainer,
+            trainer=kind,
             fallback_reason=fallback_reason,
-            room=Room() if fused is None else fused.room,
+            capacity=trainer.capacity(),
             driver_version=nvml.driver_version() if device.type == "cuda" else None,
             triton_version=None if fused is None else fused.triton_version,
             ptxas_version=None if fused is None else fused.ptxas_version,
         )
     )
-    if fused is not None:
-        fused.session(orders, send).run()
-        return
-    one_by_one = CpuTrainer(data) if trainer is Trainer.CPU else ReferenceTrainer(data, device)
-    Session(one_by_one, orders, send, pruning=setup.pruning, device=device).run()
+    Session(trainer, orders, send, pruning=setup.pruning, device=device).run()
 
 
-def _trainer(setup: WorkerSetup, fused: "FusedWorker | None") -> Trainer:
+def _start(
+    kind: Trainer, data: DeviceData, device: torch.device
+) -> Callable[[TrialSpec], Training]:
+    """Return the start of a trainer of single trials."""
+    trainer = CpuTrainer(data) if kind is Trainer.CPU else ReferenceTrainer(data, device)
+    return trainer.start
+
+
+def _kind(setup: WorkerSetup, fused: "FusedWorker | None") -> Trainer:
     """The trainer that the worker chose after the self-check."""
     if fused is not None:
         return Trainer.FUSED

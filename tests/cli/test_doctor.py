@@ -7,11 +7,11 @@ import pytest
 from sweep.errors import SweepError
 from sweep.launch import introduction as introductions
 from sweep.launch.introduction import introduction
-from sweep.messages import Room
+from sweep.messages import Capacity
 from tests.cli_runner import Cli
 from tests.fake_workers import FakeLauncher
 
-ROOM = Room(slots=8, rows=4096, tile_units=32)
+CAPACITY = Capacity(slots=8, hidden_units=4096, tile_units=32)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def finding(cli: Cli) -> dict[str, Any]:
 
 
 def test_doctor_says_that_a_gpu_passes(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, FakeLauncher(room=ROOM))
+    use(monkeypatch, FakeLauncher(capacity=CAPACITY))
     found = finding(cli)
     assert found["ok"] and found["said"].startswith("pretended passes its self-check; Triton")
 

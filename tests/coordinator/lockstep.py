@@ -15,9 +15,22 @@ from sqlalchemy import Connection, event
 
 from sweep.coordinator.loop import WAKE
 from sweep.coordinator.progress import Progress
+from sweep.enums import StopReason
 from sweep.errors import StoreError
 from sweep.launch.launcher import Gone, Inbox
-from sweep.messages import Event, Order, Train, TrialSpec, Verdict
+from sweep.messages import (
+    Event,
+    Order,
+    Ready,
+    Stop,
+    Train,
+    TrialDiverged,
+    TrialDone,
+    TrialFailed,
+    TrialRequest,
+    TrialSpec,
+    TrialStopped,
+)
 from sweep.store.engine import Engine
 
 
@@ -28,12 +41,24 @@ class Puppet:
         self.name, self.device, self.host, self.pid = name, device, socket.gethostname(), 1
         self.orders: list[Order] = []
         self._inbox = inbox
+        self._ended: set[tuple[int, int]] = set()
 
     def send(self, order: Order) -> None:
         self.orders.append(order)
 
     def say(self, what: Event | Gone) -> None:
+        """Send an event; keep one trial in training and one queued, as a session does."""
         self._inbox.put((self.name, what))
+        if isinstance(what, Ready):
+            self._inbox.put((self.name, TrialRequest(n=2)))
+        if isinstance(what, TrialDone | TrialDiverged | TrialFailed | TrialStopped):
+            attempt = what.number, what.attempt
+            if attempt in self._given() - self._ended:
+                self._ended.add(attempt)
+                self._inbox.put((self.name, TrialRequest(n=1)))
+
+    def _given(self) -> set[tuple[int, int]]:
+        return {(spec.number, spec.attempt) for spec in self.given()}
 
     def kill(self) -> None:
         """The coordinator believes it dead."""
@@ -47,10 +72,10 @@ class Puppet:
         return [spec for order in trains for spec in order.specs]
 
     def told_to_leave(self, spec: TrialSpec) -> bool:
-        """Whether a verdict on this attempt was that it is to be pruned."""
+        """Whether this attempt is to end because it was pruned."""
+        stop = spec.number, spec.attempt, StopReason.PRUNED
         return any(
-            isinstance(order, Verdict)
-            and (order.number, order.attempt, order.leave) == (spec.number, spec.attempt, True)
+            isinstance(order, Stop) and (order.number, order.attempt, order.reason) == stop
             for order in self.orders
         )
 

@@ -14,11 +14,11 @@ from sqlalchemy import insert, select, text
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import start
 from sweep.coordinator.worker_pool import STARTS_PER_DEVICE
-from sweep.enums import CommandKind
+from sweep.enums import CommandKind, StopReason
 from sweep.errors import FailureLimitError
 from sweep.launch.launcher import Gone
 from sweep.launch.resources import RunOptions
-from sweep.messages import EpochDone, Event, TrialSpec
+from sweep.messages import EpochsDone, Event, Stop, TrialRequest, TrialSpec, TrialStopped
 from sweep.store import annotate, read
 from sweep.store.commands import post
 from sweep.store.engine import Engine, writing
@@ -159,9 +159,13 @@ def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Pa
         assert len(read.trials(engine, "x")) == 2 + 1
 
 
-def _of_four_seeds(spec: TrialSpec) -> EpochDone:
-    metrics = _epoch(spec, 1, 0.5).metrics
-    return replace(_epoch(spec, 1, 0.5), metrics=metrics * 2)
+def _of_four_seeds(spec: TrialSpec) -> EpochsDone:
+    (one,) = _epoch(spec, 1, 0.5).epochs
+    return EpochsDone(epochs=(replace(one, metrics=one.metrics * 2),))
+
+
+def _stopped(spec: TrialSpec, epoch: int) -> TrialStopped:
+    return TrialStopped(number=spec.number, attempt=spec.attempt, epoch=epoch)
 
 
 def _good(spec: TrialSpec, last: int) -> list[Event]:
@@ -179,6 +183,9 @@ def _good(spec: TrialSpec, last: int) -> list[Event]:
         (lambda spec: [_epoch(spec, 1, math.nan)], "no number"),
         (lambda spec: [_done(spec)], "a result after 0 of 3 epochs"),
         (lambda spec: [*_good(spec, 2), _done(spec)], "a result after 2 of 3 epochs"),
+        (lambda spec: [_stopped(spec, 0)], "the end of a trial that was not to be stopped"),
+        (lambda spec: [TrialRequest(n=-1)], "a request for -1 trials, with room for 3"),
+        (lambda spec: [TrialRequest(n=4)], "a request for 4 trials, with room for 3"),
     ],
 )
 def test_a_worker_that_talks_nonsense_is_ended_and_its_trials_go_to_another(
@@ -202,6 +209,16 @@ def test_a_worker_that_talks_nonsense_is_ended_and_its_trials_go_to_another(
     (gone,) = (event for event in read.events(engine, "x") if event.kind == "worker gone")
     assert told in gone.message
     assert read.curves(engine, "x") == {}
+
+
+def test_an_attempt_that_is_not_current_any_more_is_stopped(tmp_path: Path) -> None:
+    with lockstep(sqlite_store(tmp_path)) as coordinator:
+        (worker,) = coordinator.puppets.started
+        old = replace(worker.given()[0], attempt=7)
+        worker.say(_epoch(old, 1, 0.5))
+        coordinator.tick()
+        stop = Stop(number=old.number, attempt=7, reason=StopReason.SUPERSEDED)
+        assert worker.orders[-1] == stop
 
 
 def test_results_of_other_seeds_are_nonsense_too(tmp_path: Path) -> None:

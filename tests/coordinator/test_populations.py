@@ -1,6 +1,7 @@
 """Studies with workers that train populations: what is handed out, and what comes back."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,56 +13,71 @@ from sweep.coordinator.run import plan
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.worker_pool import Worker
 from sweep.coordinator.workload import estimate_workload
-from sweep.enums import Trainer
+from sweep.enums import StopReason, Trainer
 from sweep.errors import DeviceError
+from sweep.launch.launcher import WorkerHandle
 from sweep.launch.resources import RunOptions
-from sweep.messages import Room, Train, TrialSpec, WorkloadEstimate
+from sweep.messages import Capacity, Order, Train, TrialSpec, WorkloadEstimate
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.migrate import open_store
 from tests.coordinator.test_run import ONE, STUDY, run, states, study_file, trials
 from tests.fake_populations import FakePopulation
-from tests.fake_workers import FakeLauncher, FakeWorker
+from tests.fake_workers import FakeLauncher
 
-ROOM = Room(slots=8, rows=4096, tile_units=32)
+CAPACITY = Capacity(slots=8, hidden_units=4096, tile_units=32)
 
 
-def worker(room: Room, *specs: TrialSpec) -> Worker:
-    handle: FakeWorker = None  # type: ignore[assignment]
-    made = Worker(name="w0", device="0", handle=handle, room=room)
-    for spec in specs:
-        made.hand(RunningTrial(spec=spec))
+def spec(number: int) -> TrialSpec:
+    return TrialSpec(number=number, attempt=1, config=TrialConfig(), seeds=(0,))
+
+
+class Silent:
+    """A worker's handle that takes orders."""
+
+    def send(self, order: Order) -> None:
+        pass
+
+
+def worker(n_requested: int, *specs: TrialSpec, **changes: Any) -> Worker:
+    made = Worker(name="w0", device="0", handle=cast(WorkerHandle, Silent()), **changes)
+    made.n_requested = n_requested
+    for one in specs:
+        made.hand(RunningTrial(spec=one))
     return made
 
 
-def spec(number: int, width: int = 32, batch_size: int = 128, n_seeds: int = 1) -> TrialSpec:
-    config = TrialConfig(hidden_width=width, batch_size=batch_size)
-    return TrialSpec(number=number, attempt=1, config=config, seeds=tuple(range(n_seeds)))
+def test_a_worker_is_owed_what_it_requested_and_was_not_given() -> None:
+    assert worker(3, spec(0)).n_requested == 2
+    assert worker(2, spec(0), spec(1)).n_requested == 0
 
 
-def test_a_worker_is_handed_what_it_has_room_for_and_a_few_that_wait() -> None:
-    room = Room(slots=8, rows=320, tile_units=32)
-    assert worker(room, *(spec(n) for n in range(9))).wants_more
-    assert not worker(room, *(spec(n) for n in range(10))).wants_more
-    wide = [spec(n, width=100) for n in range(4)]  # 128 rows each, in whole tiles
-    assert [s.number for s in worker(room, *wide).training] == [0, 1]
-    assert not worker(room, *wide).wants_more
-    assert [s.number for s in worker(room, spec(0, n_seeds=7), spec(1, n_seeds=2)).training] == [0]
+def test_trials_that_began_are_suspect_or_else_all_that_were_sent() -> None:
+    three = worker(3, spec(0), spec(1), spec(2))
+    assert three.suspects == []
+    three.unsent.clear()
+    assert [trial.number for trial in three.suspects] == [0, 1, 2]
+    three.trials[1].has_begun = True
+    assert [trial.number for trial in three.suspects] == [1]
 
 
-def test_batch_sizes_have_their_own_room() -> None:
-    room = Room(slots=2, rows=64, tile_units=32, n_populations=2)
-    handed = [spec(0, batch_size=16), spec(1, batch_size=32), spec(2, batch_size=64), spec(3)]
-    assert [s.number for s in worker(room, *handed).training] == [0, 1]
+def test_successors_that_begin_early_are_not_counted_beyond_the_slots() -> None:
+    # On the device they come after the last epoch of those before, which is not collected yet.
+    full = worker(3, spec(0), spec(1), spec(2), capacity=Capacity(slots=2, hidden_units=64))
+    for trial in full.trials.values():
+        trial.has_begun = True
+    assert full.n_training == 2
 
 
-def test_without_a_population_one_trial_trains_and_one_waits() -> None:
-    assert worker(Room(), spec(0)).wants_more
-    assert not worker(Room(), spec(0), spec(1)).wants_more
+def test_of_two_reasons_to_stop_a_trial_the_stronger_is_kept() -> None:
+    one = worker(1, spec(0))
+    for reason in (StopReason.INTERRUPTED, StopReason.PRUNED, StopReason.INTERRUPTED):
+        one.stop(one.trials[0], reason)
+    assert one.trials[0].stop_reason is StopReason.PRUNED
 
 
 def test_a_study_fills_its_workers_populations(engine: Engine, url: str) -> None:
-    launcher = FakeLauncher(room=ROOM)
+    launcher = FakeLauncher(capacity=CAPACITY)
     seen: list[Progress] = []
     file = study_file(STUDY, "budget.trials=40")
     assert run(engine, launcher, file, observer=seen.append) == "finished"
@@ -78,13 +94,13 @@ def test_a_sampler_is_told_how_many_trials_train_together(
 ) -> None:
     told: list[int] = []
     monkeypatch.setattr("sweep.coordinator.trial_source.share_fits", lambda _, n: told.append(n))
-    run(engine, FakeLauncher(room=ROOM), study_file(STUDY, "study.repeat=2"))
+    run(engine, FakeLauncher(capacity=CAPACITY), study_file(STUDY, "study.repeat=2"))
     assert told == [4]
 
 
 def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: str) -> None:
     file = study_file(STUDY, "budget.trials=40", "study.duplicates=train")
-    run(engine, FakeLauncher(room=ROOM), file)
+    run(engine, FakeLauncher(capacity=CAPACITY), file)
     shown = [n for n in range(40) if read.reconstruction(engine, "x", n) is not None]
     assert read.best(engine, "x", 1)[0].number in shown
     assert 0 < len(shown) < 40
@@ -105,7 +121,7 @@ def kept(engine: Engine, number: int) -> bool:
 
 
 def test_all_weights_are_kept_that_the_study_asks_for(engine: Engine) -> None:
-    run(engine, FakeLauncher(room=ROOM), study_file(STUDY, "study.probe=true"))
+    run(engine, FakeLauncher(capacity=CAPACITY), study_file(STUDY, "study.probe=true"))
     assert all(kept(engine, number) for number in range(12))
 
 
@@ -115,7 +131,7 @@ def test_a_pruned_study_with_one_worker_repeats(tmp_path: Path) -> None:
     for folder in "ab":
         url = f"sqlite:///{tmp_path / folder}.db"
         file = study_file(text, "space.epochs=6", "budget.trials=8")  # all at the same time
-        run(open_store(url, create=True), FakeLauncher(room=ROOM), file)
+        run(open_store(url, create=True), FakeLauncher(capacity=CAPACITY), file)
         seen.append([(t.params, t.values, t.state, t.intermediate_values) for t in trials(url)])
     assert seen[0] == seen[1]
     assert TrialState.PRUNED in [state for _, _, state, _ in seen[0]]
@@ -140,7 +156,7 @@ def test_out_of_memory_is_noted_and_trials_begin_anew_in_half_the_room(
             failed.append(1)
             raise error
 
-    assert run(engine, FakeLauncher(room=ROOM, on_launch=on_launch)) == "finished"
+    assert run(engine, FakeLauncher(capacity=CAPACITY, on_launch=on_launch)) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
     assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
     curves = read.curves(engine, "x")

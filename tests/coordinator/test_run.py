@@ -35,18 +35,19 @@ from sweep.launch.launcher import Gone, Lost
 from sweep.launch.ray import ALL_WORKERS
 from sweep.launch.resources import RunOptions
 from sweep.messages import (
+    Attempt,
+    Capacity,
     EpochDone,
     EpochMetrics,
     EpochsDone,
     Event,
-    Leave,
     PopulationHalved,
-    Room,
     Shutdown,
+    Stop,
     TrialDiverged,
     TrialFailed,
-    TrialLeft,
     TrialSpec,
+    TrialStopped,
     WorkerFailed,
     WorkerSetup,
 )
@@ -423,15 +424,14 @@ def test_a_late_result_of_an_older_attempt_is_refused(engine: Engine, url: str) 
 
 
 LATE: dict[str, Callable[[TrialSpec], Event]] = {
-    "EpochDone": lambda old: epoch_of(old),
     "EpochsDone": lambda old: EpochsDone(epochs=(epoch_of(old),)),
     "TrialDiverged": lambda old: TrialDiverged(number=0, attempt=1, epoch=1, reason="late"),
     "TrialFailed": lambda old: TrialFailed(number=0, attempt=1, reason="late"),
-    "TrialLeft": lambda old: TrialLeft(number=0, attempt=1, epoch=1),
+    "TrialStopped": lambda old: TrialStopped(number=0, attempt=1, epoch=1),
     "PopulationHalved": lambda old: PopulationHalved(
-        before=Room(slots=4, rows=4096),
-        room=Room(slots=2, rows=2048),
-        put_back=((0, 1),),
+        before=Capacity(slots=4, hidden_units=4096),
+        capacity=Capacity(slots=2, hidden_units=2048),
+        put_back=(Attempt(0, 1),),
         reason="late",
     ),
 }
@@ -709,7 +709,7 @@ def test_interrupted_once_it_finishes_the_epoch_and_loses_nothing(
 ) -> None:
     launcher = FakeLauncher(slowly)
     assert run(engine, launcher, observer=_interrupt_at(2, monkeypatch)) == "interrupted"
-    assert any(isinstance(order, Leave) for order in launcher.workers[0].orders)
+    assert any(isinstance(order, Stop) for order in launcher.workers[0].orders)
     assert TrialState.RUNNING not in states(url)
     assert go_on(engine) == "finished"
     assert [t.number for t in trials(url)] == list(range(12))

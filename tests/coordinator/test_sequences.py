@@ -36,15 +36,16 @@ from sweep.launch.resources import RunOptions
 from sweep.messages import (
     EpochDone,
     EpochMetrics,
+    EpochsDone,
+    Event,
     Heartbeat,
-    OfTrial,
     Ready,
     TestMetrics,
     TrialDiverged,
     TrialDone,
     TrialFailed,
-    TrialLeft,
     TrialSpec,
+    TrialStopped,
 )
 from sweep.store import annotate, commands, read, schema
 from sweep.store.engine import writing
@@ -210,7 +211,7 @@ class Sequences(RuleBasedStateMachine):
         puppet, spec = self._pick(place)
         trial = self.trials[spec.number]
         if puppet.told_to_leave(spec) and trial.curve:
-            puppet.say(TrialLeft(**_of(spec), epoch=len(trial.curve)))
+            puppet.say(TrialStopped(**_of(spec), epoch=len(trial.curve)))
             trial.state = "PRUNED"
         elif len(trial.curve) < EPOCHS:
             self._report(puppet, spec, error)
@@ -353,7 +354,7 @@ class Sequences(RuleBasedStateMachine):
         for puppet, spec in before:
             trial = self.trials[spec.number]
             pruned = puppet.told_to_leave(spec)
-            puppet.say(TrialLeft(**_of(spec), epoch=len(trial.curve)))
+            puppet.say(TrialStopped(**_of(spec), epoch=len(trial.curve)))
             trial.state = "PRUNED" if pruned else "WAITING"
             trial.curve = trial.curve if pruned else []
         while self.running:
@@ -514,9 +515,10 @@ def _ready() -> Ready:
     )
 
 
-def _epoch(spec: TrialSpec, epoch: int, error: float) -> EpochDone:
+def _epoch(spec: TrialSpec, epoch: int, error: float) -> EpochsDone:
     metrics = EpochMetrics(train_loss=0.5, val_mse=error, val_bce=0.25, seconds=0.0)
-    return EpochDone(**_of(spec), epoch=epoch, metrics=(metrics,) * SEEDS)
+    done = EpochDone(**_of(spec), epoch=epoch, metrics=(metrics,) * SEEDS)
+    return EpochsDone(epochs=(done,))
 
 
 def _train(puppet: Puppet, spec: TrialSpec) -> None:
@@ -544,13 +546,13 @@ def _done(spec: TrialSpec) -> TrialDone:
     )
 
 
-def _late(spec: TrialSpec, kind: int, error: float) -> OfTrial:
+def _late(spec: TrialSpec, kind: int, error: float) -> Event:
     return (
         _epoch(spec, 1, error),
         _done(spec),
         TrialFailed(**_of(spec), reason="late"),
         TrialDiverged(**_of(spec), epoch=1, reason="late"),
-        TrialLeft(**_of(spec), epoch=1),
+        TrialStopped(**_of(spec), epoch=1),
     )[kind]
 
 

@@ -8,7 +8,7 @@ from sweep.coordinator.verify import VerifyOptions, verify
 from sweep.enums import EventKind, Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.launch.resources import RunOptions
-from sweep.messages import Room, Train
+from sweep.messages import Capacity, Train
 from sweep.store import read
 from sweep.store.engine import Engine
 from sweep.store.training_record import trained, trainers_used
@@ -16,7 +16,7 @@ from tests.coordinator.test_run import STUDY, states, study_file
 from tests.fake_populations import FakePopulation
 from tests.fake_workers import FakeLauncher, FakeWorker
 
-ROOM = Room(slots=8, rows=4096, tile_units=32)
+CAPACITY = Capacity(slots=8, hidden_units=4096, tile_units=32)
 REASON = "the fused trainer computes other numbers\n  ieee: val_mse differs by 1.0e-02, limit 1e-05"
 
 
@@ -44,7 +44,7 @@ def fallbacks(engine: Engine) -> list[str]:
 
 
 def test_a_gpu_that_passes_trains_populations_and_nothing_is_said(engine: Engine) -> None:
-    assert run(engine, FakeLauncher(room=ROOM)) == []
+    assert run(engine, FakeLauncher(capacity=CAPACITY)) == []
     (worker,) = read.workers(engine, "x")
     assert (worker.trainer, worker.fallback_reason, worker.slots) == (Trainer.FUSED, None, 8)
     assert fallbacks(engine) == []
@@ -54,7 +54,7 @@ def test_a_gpu_that_passes_trains_populations_and_nothing_is_said(engine: Engine
 def test_a_gpu_that_fails_the_check_trains_the_study_with_the_reference_trainer(
     engine: Engine, url: str
 ) -> None:
-    launcher = FakeLauncher(room=ROOM, fused_fails=REASON)
+    launcher = FakeLauncher(capacity=CAPACITY, fused_fails=REASON)
     (warning,) = run(engine, launcher)
     assert warning.startswith("WARNING: GPU 0 (pretended) trains with the reference trainer")
     assert warning.endswith(REASON), "every difference is told"
@@ -88,7 +88,7 @@ def fails_in_the_second_epoch(population: FakePopulation) -> None:
 def test_a_fused_trainer_that_fails_later_gives_way_to_the_reference_trainer(
     engine: Engine, url: str
 ) -> None:
-    launcher = FakeLauncher(room=ROOM, on_launch=fails_in_the_second_epoch)
+    launcher = FakeLauncher(capacity=CAPACITY, on_launch=fails_in_the_second_epoch)
     assert len(run(engine, launcher)) == 1
     assert states(url) == [TrialState.COMPLETE] * 12, "though no retry is allowed"
     first, second = read.workers(engine, "x")
@@ -99,7 +99,7 @@ def test_a_fused_trainer_that_fails_later_gives_way_to_the_reference_trainer(
 
 
 def test_the_fused_trainer_asked_for_by_name_does_not_give_way_later(engine: Engine) -> None:
-    launcher = FakeLauncher(room=ROOM, on_launch=fails_in_the_second_epoch)
+    launcher = FakeLauncher(capacity=CAPACITY, on_launch=fails_in_the_second_epoch)
     with pytest.raises(FusedUnavailableError, match="limit 1e-05"):
         run(engine, launcher, trainer=Trainer.FUSED)
     assert {row.state for row in read.trials(engine, "x")} == {"WAITING"}, "no trial is to blame"
@@ -115,8 +115,8 @@ def test_a_trial_is_verified_with_the_trainer_that_trained_it(engine: Engine) ->
 
 
 def test_a_trial_that_another_assembler_compiled_is_told(engine: Engine) -> None:
-    run(engine, FakeLauncher(room=ROOM))
-    other = FakeLauncher(room=ROOM, ptxas_version="13.1.80")
+    run(engine, FakeLauncher(capacity=CAPACITY))
+    other = FakeLauncher(capacity=CAPACITY, ptxas_version="13.1.80")
     found = verify(engine, "x", 1, VerifyOptions(), say=lambda line: None, launcher=other)
     assert found.trainer is Trainer.FUSED
     assert found.differs == ("ptxas: was 12.9.86, is 13.1.80",)
@@ -143,4 +143,4 @@ def test_gpus_whose_workers_die_without_a_word_may_do_without_the_fused_trainer(
 ) -> None:
     # As where Triton's compiler crashes, which a dead worker cannot tell.
     with pytest.raises(DeviceError, match=said):
-        run(engine, Stillborn(room=ROOM), trainer=trainer)
+        run(engine, Stillborn(capacity=CAPACITY), trainer=trainer)

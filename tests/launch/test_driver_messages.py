@@ -3,8 +3,9 @@
 import pytest
 
 from sweep.codec import decode, encode
+from sweep.enums import StopReason
 from sweep.launch.ray import ALL_WORKERS, DriverMessage, MessageType
-from sweep.messages import Leave
+from sweep.messages import Stop
 
 
 @pytest.mark.parametrize("body", [b"", b"cpu", b'{"gpus": 2, "why": "a b\\nc"}'])
@@ -16,7 +17,7 @@ def test_a_line_comes_back_as_it_was(body: bytes) -> None:
 
 
 def test_an_order_goes_through_as_one_line() -> None:
-    order = Leave(number=3, attempt=1)
+    order = Stop(number=3, attempt=1, reason=StopReason.PRUNED, last_epoch=4)
     line = DriverMessage(MessageType.ORDER, "w0", encode(order)).line
     assert line.count(b"\n") == 1
     assert decode(DriverMessage.parse(line).body) == order

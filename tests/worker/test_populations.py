@@ -3,8 +3,9 @@
 The pretended trainer is for the conversation; the real one, small, shows that they fit together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from queue import SimpleQueue
 
 import pytest
@@ -12,35 +13,42 @@ import torch
 
 from sweep.codec import decode, encode
 from sweep.config import TrialConfig
-from sweep.enums import Loss, Optimizer, Output, Trainer
+from sweep.enums import Loss, Optimizer, Output, StopReason, Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.messages import (
+    Capacity,
     EpochDone,
     EpochsDone,
+    EpochsJudged,
     Event,
-    Leave,
+    JudgedEpoch,
     Order,
     PopulationHalved,
-    Room,
     Shutdown,
+    Stop,
     Train,
     TrialDiverged,
     TrialDone,
     TrialFailed,
-    TrialLeft,
+    TrialRequest,
     TrialSpec,
-    Verdict,
+    TrialStopped,
     WorkerStats,
     WorkloadEstimate,
 )
 from sweep.trainer.fused import Shape
-from sweep.worker.fused import FusedWorker, halved, room_for
-from sweep.worker.populations import PATIENCE, PopulationSession
+from sweep.worker.fused import FusedWorker, capacity_for, halved
+from sweep.worker.populations import Populations
+from sweep.worker.session import PATIENCE, Session
 from tests.fake_populations import FakePopulation
+from tests.fake_workers import half
 from tests.fused_factories import FUSED, make_fused, small_data
 from tests.trainer_factories import analysed, make_spec, start
 
-ROOM = Room(slots=3, rows=30)
+CAPACITY = Capacity(slots=3, hidden_units=30)
+TENS = WorkloadEstimate(
+    mean_hidden_width=10, max_hidden_width=30, n_seeds=1, max_batch_size=128, n_batch_sizes=1
+)
 
 
 def spec(number: int, width: int = 10, epochs: int = 3, **changes: object) -> TrialSpec:
@@ -51,7 +59,13 @@ def spec(number: int, width: int = 10, epochs: int = 3, **changes: object) -> Tr
 class Stage:
     """A session that trains pretended populations; answers come on an epoch of a trial."""
 
-    def __init__(self, *specs: TrialSpec, room: Room = ROOM, pruning: bool = False) -> None:
+    def __init__(
+        self,
+        *specs: TrialSpec,
+        capacity: Capacity = CAPACITY,
+        pruning: bool = False,
+        expected: WorkloadEstimate = TENS,
+    ) -> None:
         self.inbox: SimpleQueue[Order] = SimpleQueue()
         self.inbox.put(Train(specs=specs))
         self.events: list[Event] = []
@@ -61,22 +75,12 @@ class Stage:
         self.on_launch: Callable[[FakePopulation], None] = lambda population: None
         self.again: Callable[[TrialSpec], TrialSpec | None] = lambda spec: None
         self.specs = {one.number: one for one in specs}
-        self.session = PopulationSession(
-            self.make,
-            self.inbox,
-            self.hear,
-            room=room,
-            halve=self.halve,
-            pruning=pruning,
-        )
+        trainer = Populations(self.make, capacity=capacity, halve=half, expected=expected)
+        self.session = Session(trainer, self.inbox, self.hear, pruning=pruning)
 
-    def make(self, batch_size: int, room: Room) -> FakePopulation:
-        self.populations.append(FakePopulation(batch_size, room, self.on_launch))
+    def make(self, batch_size: int, capacity: Capacity) -> FakePopulation:
+        self.populations.append(FakePopulation(batch_size, capacity, self.on_launch))
         return self.populations[-1]
-
-    def halve(self, room: Room) -> Room | None:
-        slots = (room.slots or 0) // 2
-        return replace(room, slots=slots, rows=room.rows // 2) if slots else None
 
     def hear(self, event: Event) -> None:
         event = decode(encode(event))
@@ -90,7 +94,7 @@ class Stage:
         if key in self.answers:
             self.inbox.put(self.answers[key])
         elif self.judges:
-            self.inbox.put(verdict(*key, leave=False))
+            self.inbox.put(judged(*key))
 
     def run(self) -> list[Event]:
         self.inbox.put(Shutdown())
@@ -103,12 +107,21 @@ class Stage:
         return [[(one.number, one.epoch) for one in bundle.epochs] for bundle in bundles]
 
     def ends(self) -> list[tuple[int, str]]:
-        ended = (TrialDone, TrialLeft, TrialDiverged, TrialFailed)
+        ended = (TrialDone, TrialStopped, TrialDiverged, TrialFailed)
         return [(e.number, type(e).__name__) for e in self.events if isinstance(e, ended)]
 
 
-def verdict(number: int, epoch: int, *, leave: bool) -> Verdict:
-    return Verdict(number=number, attempt=1, epoch=epoch, leave=leave)
+def judged(number: int, epoch: int) -> EpochsJudged:
+    return EpochsJudged(epochs=(JudgedEpoch(number, 1, epoch),))
+
+
+def pruned(number: int, epoch: int) -> Stop:
+    """The judgement of an epoch: the trial ends with the next one."""
+    return Stop(number=number, attempt=1, reason=StopReason.PRUNED, last_epoch=epoch + 1)
+
+
+def stop(number: int) -> Stop:
+    return Stop(number=number, attempt=1, reason=StopReason.INTERRUPTED)
 
 
 def test_all_trials_of_a_population_are_told_of_in_one_go() -> None:
@@ -146,11 +159,11 @@ def test_the_seeds_of_a_repeated_trial_share_a_population_and_its_epochs() -> No
 def test_a_pruned_trial_ends_one_epoch_after_the_one_that_was_judged() -> None:
     stage = Stage(spec(0, epochs=6), spec(1, epochs=6), pruning=True)
     stage.judges = True
-    stage.answers[0, 2] = verdict(0, 2, leave=True)
+    stage.answers[0, 2] = pruned(0, 2)
     stage.run()
-    left = next(event for event in stage.events if isinstance(event, TrialLeft))
+    left = next(event for event in stage.events if isinstance(event, TrialStopped))
     assert (left.number, left.epoch) == (0, 3)
-    assert stage.ends() == [(0, "TrialLeft"), (1, "TrialDone")]
+    assert stage.ends() == [(0, "TrialStopped"), (1, "TrialDone")]
 
 
 def test_without_its_verdict_a_population_waits() -> None:
@@ -169,30 +182,30 @@ def test_without_its_verdict_a_population_waits() -> None:
 
 def test_a_trial_told_to_leave_finishes_what_was_launched() -> None:
     stage = Stage(spec(0, epochs=9), spec(1))
-    stage.answers[0, 2] = Leave(number=0, attempt=1)
+    stage.answers[0, 2] = stop(0)
     stage.run()
-    assert stage.ends() == [(0, "TrialLeft"), (1, "TrialDone")]
+    assert stage.ends() == [(0, "TrialStopped"), (1, "TrialDone")]
     assert max(epoch for bundle in stage.epochs() for number, epoch in bundle if number == 0) == 3
 
 
 def test_a_trial_told_to_leave_in_its_last_epoch_finishes() -> None:
     stage = Stage(spec(0, epochs=2))
-    stage.answers[0, 1] = Leave(number=0, attempt=1)
+    stage.answers[0, 1] = stop(0)
     stage.run()
     assert stage.ends() == [(0, "TrialDone")]
 
 
 def test_a_trial_that_waits_leaves_untrained() -> None:
     stage = Stage(spec(0), spec(1, width=30))
-    stage.answers[0, 1] = Leave(number=1, attempt=1)
+    stage.answers[0, 1] = stop(1)
     stage.run()
-    left = next(event for event in stage.events if isinstance(event, TrialLeft))
+    left = next(event for event in stage.events if isinstance(event, TrialStopped))
     assert (left.number, left.epoch) == (1, 0)
 
 
 def test_a_leave_meant_for_an_older_attempt_changes_nothing() -> None:
     stage = Stage(spec(0, attempt=2))
-    stage.answers[0, 1] = Leave(number=0, attempt=1)
+    stage.answers[0, 1] = stop(0)
     stage.run()
     assert stage.ends() == [(0, "TrialDone")]
 
@@ -214,7 +227,7 @@ def test_every_batch_size_has_its_own_population() -> None:
     specs = [
         replace(s, config=replace(config, batch_size=b)) for s, b in zip(specs, sizes, strict=True)
     ]
-    both = Stage(*specs, room=replace(ROOM, n_populations=2))
+    both = Stage(*specs, capacity=replace(CAPACITY, n_populations=2))
     both.run()
     assert [p.batch_size for p in both.populations] == [128, 64]
     assert both.epochs()[0] == [(0, 1), (2, 1), (4, 1), (1, 1), (3, 1)]
@@ -243,11 +256,14 @@ def run_out_once(stage: Stage) -> None:
 
 
 def test_out_of_memory_the_population_is_halved_and_its_trials_are_put_back() -> None:
-    stage = Stage(*(spec(n) for n in range(4)), room=Room(slots=3, rows=40))
+    stage = Stage(*(spec(n) for n in range(4)), capacity=Capacity(slots=3, hidden_units=40))
     run_out_once(stage)
     stage.run()
     told = next(event for event in stage.events if isinstance(event, PopulationHalved))
-    assert (told.before, told.room) == (Room(slots=3, rows=40), Room(slots=1, rows=20))
+    assert (told.before, told.capacity) == (
+        Capacity(slots=3, hidden_units=40),
+        Capacity(slots=1, hidden_units=20),
+    )
     assert told.put_back == ((0, 1), (1, 1), (2, 1))
     assert "out of memory" in told.reason
     assert stage.ends() == [(3, "TrialDone")], "the one that waited goes on"
@@ -255,7 +271,7 @@ def test_out_of_memory_the_population_is_halved_and_its_trials_are_put_back() ->
 
 
 def test_out_of_memory_with_nothing_to_halve_trials_fail_with_the_reason() -> None:
-    stage = Stage(spec(0), spec(1), room=Room(slots=1, rows=20))
+    stage = Stage(spec(0), spec(1), capacity=Capacity(slots=1, hidden_units=20))
     run_out_once(stage)
     stage.run()
     assert stage.ends() == [(0, "TrialFailed"), (1, "TrialDone")]
@@ -275,7 +291,7 @@ def test_out_of_memory_at_a_trials_end_it_begins_anew_and_the_worker_lives(
         return whole(population, number, *rest)
 
     monkeypatch.setattr(FakePopulation, "result", runs_out_once)
-    stage = Stage(spec(0, epochs=1), spec(1, epochs=1), spec(2, epochs=1), room=ROOM)
+    stage = Stage(spec(0, epochs=1), spec(1, epochs=1), spec(2, epochs=1), capacity=CAPACITY)
     stage.run()
     told = next(event for event in stage.events if isinstance(event, PopulationHalved))
     assert {0, 1, 2} == {n for n, _ in told.put_back} | {n for n, _ in stage.ends()}
@@ -286,9 +302,9 @@ def test_out_of_memory_at_a_trials_end_it_begins_anew_and_the_worker_lives(
 def test_weights_and_pictures_come_of_the_best_of_a_width_and_of_what_is_always_kept() -> None:
     # The pretended error is 1 / width.
     widths = [11, 5, 5, 10, 30, 10]  # as wide as 11, and no better
-    room = Room(slots=6, rows=100)
+    capacity = Capacity(slots=6, hidden_units=100)
     specs = [spec(n, width=w, epochs=1, keep_always=n == 5) for n, w in enumerate(widths)]
-    stage = Stage(*specs, room=room)
+    stage = Stage(*specs, capacity=capacity)
     stage.run()
     done = [event for event in stage.events if isinstance(event, TrialDone)]
     assert [one.weights is not None for one in done] == [True, True, False, False, True, True]
@@ -301,6 +317,55 @@ def test_slots_in_use_and_the_share_of_time_are_told(monkeypatch: pytest.MonkeyP
     vitals = [event for event in stage.run() if isinstance(event, WorkerStats)]
     assert vitals[0].n_training == 3
     assert vitals[-1].busy_since_first is not None and 0 <= vitals[-1].busy_since_first <= 1
+
+
+def requests(stage: Stage) -> list[tuple[int, list[int]]]:
+    """How many trials were asked for, and the numbers of those that began."""
+    asks = [event for event in stage.events if isinstance(event, TrialRequest)]
+    return [(ask.n, [number for number, _ in ask.began]) for ask in asks]
+
+
+def answering(stage: Stage, specs: Iterator[TrialSpec]) -> Callable[[Event], None]:
+    """Hands out what is asked for, until there are no more."""
+
+    def hear(event: Event) -> None:
+        stage.hear(event)
+        if isinstance(event, TrialRequest) and event.n:
+            more = tuple(islice(specs, event.n))
+            stage.inbox.put(Train(specs=more) if more else Shutdown())
+
+    return hear
+
+
+def test_a_population_asks_for_what_fits_and_a_quarter_more() -> None:
+    stage = Stage(capacity=Capacity(slots=8, hidden_units=200))
+    stage.session._send = answering(stage, (spec(n, epochs=1) for n in range(14)))
+    stage.session.run()
+    assert requests(stage) == [
+        (10, []),
+        (0, [*range(8)]),
+        (0, [8, 9]),  # in places that are free, while the first eight still train
+        (8, []),
+        (0, [10, 11, 12, 13]),
+        (2, []),
+    ]
+
+
+def test_wide_trials_are_asked_for_less_when_some_wait() -> None:
+    # Two fit of the four that the estimate says; one wait is enough, however many slots are free.
+    stage = Stage(capacity=Capacity(slots=4, hidden_units=40))
+    stage.session._send = answering(stage, (spec(n, width=20, epochs=1) for n in range(9)))
+    stage.session.run()
+    assert requests(stage)[:2] == [(5, []), (0, [0, 1])]
+    assert sorted(stage.ends()) == [(n, "TrialDone") for n in range(9)]
+
+
+def test_a_halved_population_asks_for_as_many_as_it_holds_now() -> None:
+    stage = Stage(*(spec(n) for n in range(3)), capacity=Capacity(slots=3, hidden_units=40))
+    run_out_once(stage)
+    stage.session._send = answering(stage, (spec(n, epochs=1) for n in range(3, 5)))
+    stage.session.run()
+    assert requests(stage) == [(1, [0, 1, 2]), (1, [3]), (0, [4]), (1, [])]
 
 
 # The real trainer
@@ -330,26 +395,29 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
         events.append(decode(encode(event)))
         if isinstance(event, EpochsDone):
             for one in event.epochs:
-                leave = (one.number, one.epoch) == (4, 1)
-                inbox.put(verdict(one.number, one.epoch, leave=leave))
+                answer = pruned if (one.number, one.epoch) == (4, 1) else judged
+                inbox.put(answer(one.number, one.epoch))
 
-    room = Room(slots=4, rows=96, tile_units=16, n_populations=2)
+    capacity = Capacity(slots=4, hidden_units=96, tile_units=16, n_populations=2)
     inbox.put(Train(specs=tuple(specs)))
     inbox.put(Shutdown())
-    PopulationSession(
-        lambda size, room: make_fused(data, rows=room.rows, slots=room.slots or 0, batch_size=size),
-        inbox,
-        hear,
-        room=room,
-        halve=lambda room: None,
-        pruning=True,
-    ).run()
+    trainer = Populations(
+        lambda size, one: make_fused(
+            data, rows=one.hidden_units, slots=one.slots or 0, batch_size=size
+        ),
+        capacity=capacity,
+        halve=lambda capacity: None,
+        expected=TENS,
+    )
+    Session(trainer, inbox, hear, pruning=True).run()
 
-    last = [event for event in events if not isinstance(event, EpochsDone | WorkerStats)]
+    last = [
+        event for event in events if not isinstance(event, EpochsDone | WorkerStats | TrialRequest)
+    ]
     assert {event.number: type(event) for event in last} == {  # type: ignore[union-attr]
         **dict.fromkeys((0, 1, 3, 5), TrialDone),
         2: TrialDiverged,
-        4: TrialLeft,
+        4: TrialStopped,
     }
     for done in (event for event in last if isinstance(event, TrialDone)):
         training = start(configs[done.number], data, seeds=specs[done.number].seeds)
@@ -372,38 +440,38 @@ MNIST = Shape(n_train=55_000, n_inputs=784, batch_size=128)
 
 
 def test_a_population_is_as_large_as_memory_and_sense_allow() -> None:
-    large = room_for(MNIST, EXPECTED, 80 * 10**9, max_slots=512)
-    assert (large.slots, large.rows) == (422, 422 * 160), "67,584 rows are enough"
-    small = room_for(MNIST, EXPECTED, 10**9, max_slots=512)
+    large = capacity_for(MNIST, EXPECTED, 80 * 10**9, max_slots=512)
+    assert (large.slots, large.hidden_units) == (422, 422 * 160), "67,584 rows are enough"
+    small = capacity_for(MNIST, EXPECTED, 10**9, max_slots=512)
     assert small.slots is not None and 200 < small.slots < 300
     assert small.bytes <= 0.9 * 10**9
     alike = replace(EXPECTED, max_hidden_width=EXPECTED.mean_hidden_width)
-    same = room_for(MNIST, alike, 80 * 10**9, max_slots=512)
-    assert (same.slots, same.rows) == (301, 301 * 224), "rows and slots end together"
+    same = capacity_for(MNIST, alike, 80 * 10**9, max_slots=512)
+    assert (same.slots, same.hidden_units) == (301, 301 * 224), "rows and slots end together"
 
 
 def test_a_population_holds_the_widest_trial_with_all_its_seeds() -> None:
-    room = room_for(MNIST, EXPECTED, 80 * 10**9, max_slots=1)
-    assert (room.slots, room.rows) == (2, 2048)
-    assert halved(MNIST, EXPECTED, room) is None
+    capacity = capacity_for(MNIST, EXPECTED, 80 * 10**9, max_slots=1)
+    assert (capacity.slots, capacity.hidden_units) == (2, 2048)
+    assert halved(MNIST, EXPECTED, capacity) is None
 
 
 def test_batch_sizes_share_the_memory() -> None:
     expected = replace(EXPECTED, n_batch_sizes=3)
-    room = room_for(MNIST, expected, 3 * 10**9, max_slots=512)
-    one = room_for(MNIST, EXPECTED, 10**9, max_slots=512)
-    assert room == replace(one, n_populations=3)
+    capacity = capacity_for(MNIST, expected, 3 * 10**9, max_slots=512)
+    one = capacity_for(MNIST, EXPECTED, 10**9, max_slots=512)
+    assert capacity == replace(one, n_populations=3)
 
 
 def test_half_a_population_holds_half_as_much() -> None:
-    room = Room(slots=100, rows=20_000, tile_units=32)
-    half = halved(MNIST, EXPECTED, room)
-    assert half is not None and (half.slots, half.rows) == (50, 9_984)
+    capacity = Capacity(slots=100, hidden_units=20_000, tile_units=32)
+    half = halved(MNIST, EXPECTED, capacity)
+    assert half is not None and (half.slots, half.hidden_units) == (50, 9_984)
 
 
 def test_without_memory_for_one_trial_it_says_what_is_needed() -> None:
     with pytest.raises(DeviceError, match="1024 hidden units needs 0.04 GB"):
-        room_for(MNIST, EXPECTED, 10**7, max_slots=512)
+        capacity_for(MNIST, EXPECTED, 10**7, max_slots=512)
 
 
 def test_a_setup_that_asks_for_the_fused_trainer_gets_through_the_wire() -> None:

@@ -3,30 +3,29 @@
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import cast
 
 import numpy as np
 
 from sweep.config import TrialConfig
-from sweep.coordinator.running_trial import RunningTrial
-from sweep.coordinator.worker_pool import Worker
-from sweep.launch.launcher import WorkerHandle
+from sweep.enums import StopReason
 from sweep.messages import (
+    Capacity,
     EpochsDone,
     Event,
-    Leave,
     Order,
-    Room,
     Shutdown,
+    Stop,
     Train,
     TrialDone,
-    TrialLeft,
+    TrialRequest,
     TrialSpec,
+    TrialStopped,
     WorkloadEstimate,
 )
 from sweep.trainer.fused import Shape
-from sweep.worker.fused import MAX_SLOTS, room_for
-from sweep.worker.populations import PopulationSession
+from sweep.worker.fused import MAX_SLOTS, capacity_for
+from sweep.worker.populations import Populations
+from sweep.worker.session import Session
 from tests.fake_populations import FakePopulation, PretendedEpoch
 from tests.trainer_factories import make_spec
 
@@ -38,28 +37,28 @@ EXPECTED = WorkloadEstimate(
 
 
 class Counting(FakePopulation):
-    """Tells at every launch which share of its rows trains."""
+    """Tells at every launch which share of its hidden units trains."""
 
-    def __init__(self, room: Room, tell: Callable[[float], None]) -> None:
-        super().__init__(128, room)
+    def __init__(self, capacity: Capacity, tell: Callable[[float], None]) -> None:
+        super().__init__(128, capacity)
         self._tell = tell
 
     def launch_epoch(self) -> PretendedEpoch:
         inside = [one.spec for one in self._trials.values() if one.goes_on]
-        rows = sum(self.room.rows_of(spec.config.hidden_width) for spec in inside)
-        self._tell(rows / self.room.rows)
+        units = sum(self.capacity.units_of(spec.config.hidden_width) for spec in inside)
+        self._tell(units / self.capacity.hidden_units)
         return super().launch_epoch()
 
 
 class Study:
     """Hands 2,000 trials out as a coordinator does, and prunes one in twenty at every epoch."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self) -> None:
         self.rng = np.random.default_rng(7)
         self.waiting = deque(self.trial(number) for number in range(2_000))
-        self.worker = Worker(name="w0", device="0", handle=cast(WorkerHandle, None), room=room)
+        self.n_out = 0
         self.inbox: SimpleQueue[Order] = SimpleQueue()
-        #: Of the rows that train, while trials wait; and how the trials ended.
+        #: Share of the hidden units that train, while trials wait; and how the trials ended.
         self.busy: list[float] = []
         self.ended: list[int] = []
 
@@ -72,38 +71,35 @@ class Study:
         if self.waiting:
             self.busy.append(share)
 
-    def hand_out(self) -> None:
-        specs = []
-        while self.waiting and self.worker.wants_more:
-            specs.append(self.waiting.popleft())
-            self.worker.hand(RunningTrial(spec=specs[-1]))
+    def hand_out(self, n: int) -> None:
+        specs = tuple(self.waiting.popleft() for _ in range(min(n, len(self.waiting))))
+        self.n_out += len(specs)
         if specs:
-            self.inbox.put(Train(specs=tuple(specs)))
+            self.inbox.put(Train(specs=specs))
 
     def hear(self, event: Event) -> None:
-        if isinstance(event, EpochsDone):
+        if isinstance(event, TrialRequest):
+            self.hand_out(event.n)
+        elif isinstance(event, EpochsDone):
             for one in event.epochs:
                 if self.rng.random() < 0.05:
-                    self.inbox.put(Leave(number=one.number, attempt=1))
-        elif isinstance(event, TrialDone | TrialLeft):
-            self.worker.drop(self.worker.trials[event.number])
+                    order = Stop(number=one.number, attempt=1, reason=StopReason.INTERRUPTED)
+                    self.inbox.put(order)
+        elif isinstance(event, TrialDone | TrialStopped):
             self.ended.append(event.number)
-        self.hand_out()
-        if not self.waiting and not self.worker.trials:
+        if not self.waiting and len(self.ended) == self.n_out:
             self.inbox.put(Shutdown())
 
 
-def test_at_least_95_of_100_rows_train_while_trials_wait() -> None:
-    room = room_for(MNIST, EXPECTED, 80 * 10**9, max_slots=MAX_SLOTS)
-    study = Study(room)
-    study.hand_out()
-    PopulationSession(
-        lambda _, room: Counting(room, study.launched),
-        study.inbox,
-        study.hear,
-        room=room,
-        halve=lambda room: None,
-        pruning=False,
-    ).run()
+def test_at_least_95_of_100_hidden_units_train_while_trials_wait() -> None:
+    capacity = capacity_for(MNIST, EXPECTED, 80 * 10**9, max_slots=MAX_SLOTS)
+    study = Study()
+    trainer = Populations(
+        lambda _, capacity: Counting(capacity, study.launched),
+        capacity=capacity,
+        halve=lambda capacity: None,
+        expected=EXPECTED,
+    )
+    Session(trainer, study.inbox, study.hear, pruning=False).run()
     assert sorted(study.ended) == list(range(2_000))
     assert len(study.busy) > 20 and min(study.busy) >= 0.95

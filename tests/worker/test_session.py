@@ -1,4 +1,4 @@
-"""A worker's conversation: what it trains, when it listens, how a trial leaves."""
+"""A session with a trainer of single trials: what it trains, when it listens, how a trial ends."""
 
 from queue import SimpleQueue
 
@@ -6,22 +6,27 @@ import pytest
 import torch
 
 from sweep.config import TrialConfig
+from sweep.enums import StopReason
 from sweep.messages import (
     EpochDone,
+    EpochsDone,
+    EpochsJudged,
     Event,
-    Leave,
+    JudgedEpoch,
     Order,
     Shutdown,
+    Stop,
     Train,
     TrialDiverged,
     TrialDone,
     TrialFailed,
-    TrialLeft,
+    TrialRequest,
     TrialSpec,
-    Verdict,
+    TrialStopped,
 )
 from sweep.trainer.training import Diverged
 from sweep.worker.session import Session
+from sweep.worker.single_trials import SingleTrials
 from tests.fake_workers import FakeTraining
 
 
@@ -30,12 +35,14 @@ class Stage:
 
     def __init__(self, *orders: Order, pruning: bool = False) -> None:
         self.inbox: SimpleQueue[Order] = SimpleQueue()
-        self.events: list[Event] = []
+        self.events: list[Event | EpochDone] = []
+        self.requests: list[TrialRequest] = []
         self.answers: dict[int, Order] = {}  # by the epoch that was reported
         self.error: Exception | None = None
         for order in orders:
             self.inbox.put(order)
-        self._session = Session(self, self.inbox, self._hear, pruning=pruning)
+        trainer = SingleTrials(self.start)
+        self._session = Session(trainer, self.inbox, self.hear, pruning=pruning)
 
     def start(self, spec: TrialSpec) -> FakeTraining:
         return FakeTraining(self, spec)  # type: ignore[arg-type]
@@ -48,10 +55,18 @@ class Stage:
         self._session.run()
         return [type(event).__name__ for event in self.events]
 
-    def _hear(self, event: Event) -> None:
-        self.events.append(event)
-        if isinstance(event, EpochDone) and event.epoch in self.answers:
-            self.inbox.put(self.answers[event.epoch])
+    def hear(self, event: Event) -> None:
+        """Record an event, epochs one by one; requests apart."""
+        if isinstance(event, TrialRequest):
+            self.requests.append(event)
+            return
+        if not isinstance(event, EpochsDone):
+            self.events.append(event)
+            return
+        self.events.extend(event.epochs)
+        for one in event.epochs:
+            if one.epoch in self.answers:
+                self.inbox.put(self.answers[one.epoch])
 
 
 def spec(number: int = 0, epochs: int = 3, attempt: int = 1) -> TrialSpec:
@@ -59,8 +74,17 @@ def spec(number: int = 0, epochs: int = 3, attempt: int = 1) -> TrialSpec:
     return TrialSpec(number=number, attempt=attempt, config=config, seeds=(1,))
 
 
-def verdict(epoch: int, *, leave: bool) -> Verdict:
-    return Verdict(number=0, attempt=1, epoch=epoch, leave=leave)
+def judged(epoch: int, attempt: int = 1) -> EpochsJudged:
+    return EpochsJudged(epochs=(JudgedEpoch(0, attempt, epoch),))
+
+
+def stop(attempt: int = 1) -> Stop:
+    return Stop(number=0, attempt=attempt, reason=StopReason.INTERRUPTED)
+
+
+def pruned(epoch: int, attempt: int = 1) -> Stop:
+    """The judgement of an epoch: the trial ends with the next one."""
+    return Stop(number=0, attempt=attempt, reason=StopReason.PRUNED, last_epoch=epoch + 1)
 
 
 def test_a_trial_reports_every_epoch_and_then_its_result() -> None:
@@ -79,15 +103,15 @@ def test_trials_that_were_handed_over_are_trained_before_the_shutdown() -> None:
 def test_a_pruned_trial_ends_at_the_same_epoch_however_late_its_verdict(answered_at: int) -> None:
     # The verdict on epoch 1 may arrive before epoch 2 begins or after it ended.
     stage = Stage(Train(specs=(spec(epochs=5),)), Shutdown(), pruning=True)
-    stage.answers[answered_at] = verdict(1, leave=True)
-    assert stage.run()[-1] == "TrialLeft"
-    assert isinstance(stage.events[-1], TrialLeft)
+    stage.answers[answered_at] = pruned(1)
+    assert stage.run()[-1] == "TrialStopped"
+    assert isinstance(stage.events[-1], TrialStopped)
     assert stage.events[-1].epoch == 2
 
 
 def test_without_its_verdict_a_trial_waits() -> None:
     stage = Stage(Train(specs=(spec(epochs=3),)), Shutdown(), pruning=True)
-    stage.answers = {2: verdict(1, leave=False), 3: verdict(2, leave=False)}
+    stage.answers = {2: judged(1), 3: judged(2)}
     assert stage.run() == ["EpochDone"] * 3 + ["TrialDone"]
 
 
@@ -95,25 +119,23 @@ def test_a_verdict_to_leave_is_not_taken_back_by_a_later_one() -> None:
     stage = Stage(Train(specs=(spec(epochs=5),)), Shutdown(), pruning=True)
 
     def both(event: Event) -> None:
-        stage.events.append(event)
-        if isinstance(event, EpochDone) and event.epoch == 2:
-            stage.inbox.put(verdict(1, leave=True))
-            stage.inbox.put(verdict(2, leave=False))
+        stage.hear(event)
+        if isinstance(event, EpochsDone) and event.epochs[0].epoch == 2:
+            stage.inbox.put(pruned(1))
+            stage.inbox.put(judged(2))
 
     stage._session._send = both
-    assert stage.run() == ["EpochDone", "EpochDone", "TrialLeft"]
+    assert stage.run() == ["EpochDone", "EpochDone", "TrialStopped"]
 
 
 def test_a_verdict_on_an_older_attempt_is_not_waited_for_no_more() -> None:
     # Attempt 1 had come to epoch 2 when its worker died; that verdict says nothing of attempt 2.
-    stage = Stage(
-        verdict(2, leave=False), Train(specs=(spec(attempt=2),)), Shutdown(), pruning=True
-    )
+    stage = Stage(judged(2), Train(specs=(spec(attempt=2),)), Shutdown(), pruning=True)
     stage.answers = {
-        2: Verdict(number=0, attempt=2, epoch=1, leave=True),
-        3: Verdict(number=0, attempt=2, epoch=2, leave=False),
+        2: pruned(1, attempt=2),
+        3: judged(2, attempt=2),
     }
-    assert stage.run() == ["EpochDone", "EpochDone", "TrialLeft"]
+    assert stage.run() == ["EpochDone", "EpochDone", "TrialStopped"]
 
 
 def test_a_device_in_no_state_to_go_on_ends_the_worker() -> None:
@@ -132,17 +154,17 @@ def test_a_trial_without_memory_fails_and_leaves_its_worker_alive() -> None:
 
 def test_a_trial_told_to_leave_finishes_its_epoch() -> None:
     stage = Stage(Train(specs=(spec(epochs=9),)), Shutdown())
-    stage.answers[2] = Leave(number=0, attempt=1)
-    assert stage.run() == ["EpochDone", "EpochDone", "TrialLeft"]
+    stage.answers[2] = stop()
+    assert stage.run() == ["EpochDone", "EpochDone", "TrialStopped"]
 
 
 def test_a_trial_told_to_leave_before_it_began_leaves_untrained() -> None:
-    stage = Stage(Train(specs=(spec(),)), Leave(number=0, attempt=1), Shutdown())
-    assert stage.run() == ["TrialLeft"]
+    stage = Stage(Train(specs=(spec(),)), stop(), Shutdown())
+    assert stage.run() == ["TrialStopped"]
 
 
 def test_a_leave_meant_for_an_older_attempt_does_not_touch_the_present_one() -> None:
-    stage = Stage(Leave(number=0, attempt=1), Train(specs=(spec(attempt=2),)), Shutdown())
+    stage = Stage(stop(), Train(specs=(spec(attempt=2),)), Shutdown())
     assert stage.run()[-1] == "TrialDone"
 
 
@@ -162,3 +184,46 @@ def test_a_trial_that_cannot_be_trained_fails_alone() -> None:
     failed = next(event for event in stage.events if isinstance(event, TrialFailed))
     assert failed.reason == "RuntimeError: out of memory"
     assert isinstance(stage.events[-1], TrialDone)
+
+
+# What it asks for
+
+
+def test_a_worker_of_single_trials_has_one_in_training_and_one_queued() -> None:
+    stage = Stage()
+    specs = [spec(number, epochs=1) for number in range(4)]
+    answers = iter([specs[:2], specs[2:3], specs[3:]])
+
+    def hear(event: Event) -> None:
+        stage.hear(event)
+        if isinstance(event, TrialRequest) and event.n:
+            more = next(answers, None)
+            stage.inbox.put(Shutdown() if more is None else Train(specs=tuple(more)))
+
+    stage._session._send = hear
+    stage.run()
+    assert [(one.n, one.began) for one in stage.requests] == [
+        (2, ()),
+        (0, ((0, 1),)),
+        (1, ((1, 1),)),
+        (1, ((2, 1),)),
+        (1, ((3, 1),)),
+    ]
+
+
+def test_a_trial_begins_after_the_end_of_the_one_before_and_is_told_of_at_once() -> None:
+    told: list[str] = []
+    stage = Stage(Train(specs=(spec(0, 1), spec(1, 1))), Shutdown())
+    stage._session._send = lambda event: told.append(
+        f"began {event.began[0].number}"
+        if isinstance(event, TrialRequest)
+        else type(event).__name__
+    )
+    stage.run()
+    assert told == ["began 0", "EpochsDone", "TrialDone", "began 1", "EpochsDone", "TrialDone"]
+
+
+def test_a_worker_that_is_to_exit_asks_for_no_more() -> None:
+    stage = Stage(Train(specs=(spec(0, 1), spec(1, 1))), Shutdown())
+    stage.run()
+    assert [one.n for one in stage.requests] == [0, 0]

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from sweep.codec import decode, encode
-from sweep.messages import EpochDone, Event, Order, Shutdown, Train, Verdict, WorkerStats
+from sweep.messages import EpochDone, Event, Order, Shutdown, Train, WorkerStats
 from sweep.worker import session
 from sweep.worker.stats import BEAT_SECONDS, Memory, Pulse, device_memory, device_meter
 from tests.fake_nvml import fake_nvml
-from tests.worker.test_session import Stage, spec
+from tests.worker.test_session import Stage, pruned, spec
 
 
 class Clock:
@@ -124,12 +124,12 @@ def test_a_worker_that_waits_tells_that_it_lives(monkeypatch: pytest.MonkeyPatch
 def test_a_worker_that_trains_tells_it_between_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
     stage = Stage(Train(specs=(spec(epochs=2),)), Shutdown())
-    assert stage.run() == ["EpochDone", "WorkerStats"] * 2 + ["TrialDone"]
+    assert stage.run() == ["EpochDone", "WorkerStats", "EpochDone", "TrialDone", "WorkerStats"]
 
 
 def test_vitals_do_not_change_when_a_pruned_trial_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch)
     stage = Stage(Train(specs=(spec(epochs=5),)), Shutdown(), pruning=True)
-    stage.answers[2] = Verdict(number=0, attempt=1, epoch=1, leave=True)
+    stage.answers[2] = pruned(1)
     stage.run()
     assert sum(isinstance(event, EpochDone) for event in stage.events) == 2

@@ -59,7 +59,7 @@ def ready(setup: WorkerSetup) -> Ready:
 def test_a_device_that_passes_trains_populations(setup: WorkerSetup, passes: None) -> None:
     said = ready(setup)
     assert (said.trainer, said.fallback_reason) == (Trainer.FUSED, None)
-    assert said.room.slots is not None and said.triton_version is not None
+    assert said.capacity.slots is not None and said.triton_version is not None
 
 
 def test_a_device_that_fails_the_check_gets_the_reference_trainer(
@@ -69,7 +69,7 @@ def test_a_device_that_fails_the_check_gets_the_reference_trainer(
         fused_worker, "check_kernels", fail(FusedUnavailableError("other numbers", ["by 1e-2"]))
     )
     said = ready(setup)
-    assert said.trainer is Trainer.REFERENCE and said.room.slots is None
+    assert said.trainer is Trainer.REFERENCE and said.capacity.slots is None
     assert said.fallback_reason == "other numbers\n  by 1e-2"
 
 

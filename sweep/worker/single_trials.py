@@ -1,0 +1,104 @@
+"""Trains one trial at a time: the reference and the CPU trainer, as a session drives them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+
+from sweep.active_trial import ActiveTrial
+from sweep.messages import (
+    Capacity,
+    EpochDone,
+    EpochMetrics,
+    TrialDiverged,
+    TrialDone,
+    TrialFailed,
+    TrialSpec,
+)
+from sweep.trainer.device_errors import is_out_of_memory
+from sweep.trainer.training import Diverged
+
+
+class Training(Protocol):
+    """One trial in training, all its seeds."""
+
+    def train_epoch(self) -> tuple[EpochMetrics, ...]: ...
+
+    def result(self) -> TrialDone: ...
+
+
+class SingleTrials:
+    """A population of one trial, whatever its width and seeds.
+
+    An error that is not the device's ends the trial alone; so does memory that runs out.
+    """
+
+    trained_seconds = None
+
+    def __init__(self, start: Callable[[TrialSpec], Training]) -> None:
+        self._start = start
+        self._current: tuple[ActiveTrial, Training] | None = None
+
+    def capacity(self) -> Capacity:
+        return Capacity()
+
+    def n_free(self) -> int:
+        return int(self._current is None)
+
+    def admit(self, spec: TrialSpec) -> ActiveTrial | None:
+        if self._current is not None:
+            return None
+        with _errors_of_the_trial():
+            training = self._start(spec)
+        trial = ActiveTrial(spec=spec)
+        self._current = trial, training
+        return trial
+
+    def train_epoch(self) -> Sequence[EpochDone | TrialDiverged | TrialFailed]:
+        assert self._current is not None
+        trial, training = self._current
+        about = {"number": trial.spec.number, "attempt": trial.spec.attempt}
+        try:
+            with _errors_of_the_trial():
+                metrics = training.train_epoch()
+        except Diverged as error:
+            self._current = None
+            return [TrialDiverged(**about, epoch=error.epoch, reason=error.reason)]
+        except TrialError as error:
+            self._current = None
+            return [TrialFailed(**about, reason=str(error))]
+        trial.launched = trial.epoch = trial.epoch + 1
+        return [EpochDone(**about, epoch=trial.epoch, metrics=metrics)]
+
+    def stop(self, trial: ActiveTrial) -> None:
+        trial.stopped = True
+        self._current = None
+
+    def result(self, number: int, keep_below: float) -> TrialDone | TrialFailed:
+        """Measure the test set; pictures are always made, weights by the trial's own threshold."""
+        assert self._current is not None
+        (trial, training), self._current = self._current, None
+        try:
+            with _errors_of_the_trial():
+                return training.result()
+        except TrialError as error:
+            return TrialFailed(number=number, attempt=trial.spec.attempt, reason=str(error))
+
+    def halve(self) -> None:
+        self._current = None
+
+
+class TrialError(ValueError):
+    """A trial cannot be trained; the message says why."""
+
+
+@contextmanager
+def _errors_of_the_trial() -> Iterator[None]:
+    """Raise TrialError for errors after which the device can train other trials."""
+    try:
+        yield
+    except (RuntimeError, ValueError, MemoryError) as error:  # torch's out of memory too
+        if isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error):
+            raise  # the device cannot go on: end the worker, and have the trial handed out again
+        raise TrialError(f"{type(error).__name__}: {error}") from error

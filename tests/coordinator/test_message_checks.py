@@ -1,0 +1,25 @@
+"""Messages that contradict what is known of a trial, where a whole study would be too much."""
+
+import pytest
+
+from sweep.coordinator.message_checks import ProtocolError, check_request, check_stopped
+from sweep.coordinator.running_trial import RunningTrial
+from sweep.enums import StopReason
+from sweep.messages import Capacity, TrialRequest, TrialStopped
+from tests.trainer_factories import make_spec
+
+
+def test_a_stop_comes_after_the_last_epoch_that_was_reported() -> None:
+    trial = RunningTrial(spec=make_spec())
+    trial.note_stop(StopReason.INTERRUPTED)
+    stopped = {"number": trial.number, "attempt": trial.spec.attempt}
+    check_stopped(trial, TrialStopped(**stopped, epoch=0))
+    with pytest.raises(ProtocolError, match="a stop after epoch 2 instead of 0"):
+        check_stopped(trial, TrialStopped(**stopped, epoch=2))
+
+
+def test_a_population_may_request_a_successor_for_every_slot_and_its_queue() -> None:
+    capacity = Capacity(slots=8, hidden_units=256, n_populations=2)
+    check_request(capacity, TrialRequest(n=2 * 2 * 8 + 2))
+    with pytest.raises(ProtocolError, match="35 trials, with room for 34"):
+        check_request(capacity, TrialRequest(n=35))
