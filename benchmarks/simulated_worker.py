@@ -31,13 +31,21 @@ from PIL import Image
 from sweep.active_trial import ActiveTrial
 from sweep.config import TrialConfig
 from sweep.enums import Output, Trainer
+from sweep.launch.launcher import Inbox
 from sweep.launch.local import LocalLauncher, LocalWorker
 from sweep.launch.process import WorkerProcess
 from sweep.messages import (
+    Accuracies,
+    AnalyseNetwork,
     Capacity,
+    Decomposition,
     Diagnostics,
     EpochDone,
     EpochMetrics,
+    NetworkAnalysed,
+    NetworkAnalysis,
+    Order,
+    Probe,
     Ready,
     TestMetrics,
     TrialDiverged,
@@ -90,6 +98,28 @@ class SimulatedLauncher(LocalLauncher):
         self._n_started += 1
         process = WorkerProcess(device, (*self._command, seed))
         return LocalWorker(name, self.inbox, process)
+
+    def start_analysis(self, name: str) -> "SimulatedAnalysis":  # type: ignore[override]
+        return SimulatedAnalysis(name, self.inbox)
+
+
+class SimulatedAnalysis:
+    """An analysis process that answers at once: simulated weights are no network's."""
+
+    def __init__(self, name: str, inbox: Inbox) -> None:
+        self.name = name
+        self._inbox = inbox
+
+    def send(self, order: Order) -> None:
+        if isinstance(order, AnalyseNetwork):
+            event = NetworkAnalysed(number=order.number, analysis=ANALYSIS)
+            self._inbox.put((self.name, event))
+
+    def kill(self) -> None:
+        """It has no process."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        return True
 
 
 def val_mse_of(config: TrialConfig, seed: int, epoch: int) -> float:
@@ -267,6 +297,11 @@ def _pictures() -> bytes:
 
 
 PICTURES = _pictures()
+TOLD = Accuracies(linear=0.75, neighbours=0.8)
+ANALYSIS = NetworkAnalysis(
+    decomposition=Decomposition(code_rank=9.5, encoder_rank=8.5, decoder_rank=7.5, end_to_end=None),
+    probe=Probe(code=TOLD, pca=TOLD, pixels=TOLD, n_pixels=N_INPUTS, n_train=5_000, n_test=10_000),
+)
 
 
 def capacity_for(simulation: Simulation, setup: WorkerSetup) -> Capacity:

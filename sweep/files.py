@@ -8,6 +8,9 @@ from pathlib import Path
 
 from sweep.errors import DataError
 
+#: Far above the weights of 65,536 hidden units and 28 x 28 pixels.
+LARGEST_WEIGHTS = 1 << 30
+
 _LARGEST_SECRET = 4096
 _LOG = logging.getLogger(__name__)
 

@@ -346,6 +346,17 @@ class PopulationHalved:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkAnalysed:
+    """The analysis process has finished with a network."""
+
+    number: int
+    #: None where it failed.
+    analysis: NetworkAnalysis | None
+    #: Why it failed.
+    failure: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerFailed:
     """A worker ends with an error that a user can fix: class and message of a SweepError."""
 
@@ -363,6 +374,7 @@ Event = (
     | TrialStopped
     | TrialFailed
     | PopulationHalved
+    | NetworkAnalysed
     | WorkerStats
     | Heartbeat
     | WorkerFailed
@@ -403,8 +415,19 @@ class Stop:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnalyseNetwork:
+    """Analyse the network of a trial; for the analysis process."""
+
+    number: int
+    #: Path of its weights file.
+    weights: str
+    #: CPU threads for torch.
+    n_threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shutdown:
     """Exit when the present trials have ended."""
 
 
-Order = WorkerSetup | Train | EpochsJudged | Stop | Shutdown | Heartbeat
+Order = WorkerSetup | Train | EpochsJudged | Stop | AnalyseNetwork | Shutdown | Heartbeat

@@ -21,10 +21,16 @@ from sweep.errors import FusedUnavailableError, SweepError
 from sweep.launch import resources
 from sweep.launch.launcher import Gone, Inbox
 from sweep.messages import (
+    Accuracies,
+    AnalyseNetwork,
     Capacity,
+    Decomposition,
     EpochMetrics,
     Event,
+    NetworkAnalysed,
+    NetworkAnalysis,
     Order,
+    Probe,
     Ready,
     TestMetrics,
     TrialDone,
@@ -229,12 +235,44 @@ class Population:
     on_launch: Callable[[FakePopulation], None] = lambda population: None
 
 
+TOLD = Accuracies(linear=0.75, neighbours=0.5)
+#: The analysis of every pretended network.
+ANALYSIS = NetworkAnalysis(
+    decomposition=Decomposition(
+        code_rank=3.5, encoder_rank=2.5, decoder_rank=1.5, end_to_end=(1.0, 0.5)
+    ),
+    probe=Probe(code=TOLD, pca=TOLD, pixels=TOLD, n_pixels=9, n_train=8, n_test=4),
+)
+
+
+class FakeAnalysis:
+    """An analysis process that answers at once."""
+
+    def __init__(self, name: str, inbox: Inbox) -> None:
+        self.name, self.device, self.host, self.pid = name, "cpu", socket.gethostname(), 1
+        self.orders: list[Order] = []
+        self._inbox = inbox
+
+    def send(self, order: Order) -> None:
+        self.orders.append(decode(encode(order)))
+        if isinstance(order, AnalyseNetwork):
+            event = NetworkAnalysed(number=order.number, analysis=ANALYSIS)
+            self._inbox.put((self.name, decode(encode(event))))
+
+    def kill(self) -> None:
+        """It does nothing between two orders."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        return True
+
+
 class FakeLauncher:
     """Starts pretended workers, and remembers them."""
 
     def __init__(self, on_epoch: OnEpoch = nothing, **population: Any) -> None:
         self.inbox: Inbox = SimpleQueue()
         self.workers: list[FakeWorker] = []
+        self.analyses: list[FakeAnalysis] = []
         self._on_epoch = on_epoch
         self._population = Population(**population)
 
@@ -242,6 +280,10 @@ class FakeLauncher:
         worker = FakeWorker(name, device, self.inbox, self._on_epoch, self._population)
         self.workers.append(worker)
         return worker
+
+    def start_analysis(self, name: str) -> FakeAnalysis:
+        self.analyses.append(FakeAnalysis(name, self.inbox))
+        return self.analyses[-1]
 
 
 def pretend_local_workers(

@@ -1,4 +1,4 @@
-"""What the codes of a study tell of the labels: of all trials whose networks were looked into."""
+"""What the codes of a study tell of the labels: of all trials whose networks are analysed."""
 
 from threading import Lock
 from typing import NamedTuple
@@ -14,16 +14,16 @@ from sweep.store.table import TrialTable
 
 
 def study_usefulness(engine: Engine, name: str) -> Usefulness | None:
-    """None where no trial that counts was looked into.
+    """None where no trial that counts is analysed.
 
-    The best of a width is the best of those that were: a trial is looked into when it ends as the
-    best of its width (``trial.width_class``), by validation error.
+    The best of a width class (``config.width_class``) is the best of its trials that are analysed,
+    by validation error.
     """
     return UsefulnessReader(engine, name).look(read.table(engine, name))
 
 
 class _Known(NamedTuple):
-    """A trial that was looked into."""
+    """A trial whose network is analysed."""
 
     #: Trained again, it has another code.
     attempt: int
@@ -86,7 +86,7 @@ class UsefulnessReader:
         self._revision = -1 if is_new else table.revision
 
     def _seen(self, table: TrialTable) -> NDArray[np.bool_]:  # (N,)
-        """Which trials were looked into as they are now."""
+        """Which trials are analysed as they are now."""
         seen = np.isin(table.numbers, list(self._known))
         for row in np.flatnonzero(seen).tolist():
             seen[row] = self._known[int(table.numbers[row])].attempt == table.attempts[row]
@@ -95,7 +95,7 @@ class UsefulnessReader:
 
 def _best(
     table: TrialTable,
-    seen: NDArray[np.bool_],  # (N,)  of equal errors one that was looked into
+    seen: NDArray[np.bool_],  # (N,)  of equal errors one that is analysed
     *,
     among: NDArray[np.bool_] | None = None,  # (N,)
 ) -> list[int]:

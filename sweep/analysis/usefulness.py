@@ -79,7 +79,7 @@ class Usefulness:
     worth: Worth
     #: The verdict in sentences, with the numbers.
     because: str
-    #: Trials that are better than all others of their width and were not looked into.
+    #: Trials that are better than all others of their width and are not analysed.
     unseen: tuple[int, ...] = ()
 
     @property

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sweep.cli import (
+    analyse,
     annotate,
     compare,
     control,
@@ -20,7 +21,6 @@ from sweep.cli import (
     limits,
     listing,
     manage,
-    probe,
     reconstruct,
     run,
     show,
@@ -131,7 +131,7 @@ _add(
     ),
     (show.show, "sweep show quickstart 0"),
     (limits.limits, "sweep limits quickstart\nsweep limits quickstart 0 7"),
-    (probe.probe, "sweep probe quickstart\nsweep probe quickstart 0 7"),
+    (analyse.analyse, "sweep analyse quickstart\nsweep analyse quickstart 0 7"),
     (
         ties.ties,
         "sweep ties quickstart\nsweep ties quickstart --run\n"

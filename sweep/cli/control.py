@@ -31,7 +31,7 @@ def pause(name: StudyName, storage: Storage = None) -> None:
 def stop(name: StudyName, storage: Storage = None) -> None:
     """End a running study at the end of the epoch; what is done is kept.
 
-    Networks are still looked into then; stopped again, it does not wait for that.
+    It does not wait for network analyses; `sweep analyse` does them later.
     """
     _post(name, storage, CommandKind.STOP)
 

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shlex import quote
 
 from rich.console import Console
 from rich.live import Live
@@ -102,7 +103,8 @@ def line(state: Progress) -> str:
     """The study as of now, in one line."""
     done = f"{state.n_finished:,}/{state.n_trials:,} trials"
     view = view_of(state)
-    parts = (done, outcome(view), pace(view), _training(state))
+    analysing = _analysing(state) if state.phase == StudyPhase.ANALYSING else ""
+    parts = (done, outcome(view), pace(view), _training(state), analysing)
     return ", ".join(part for part in parts if part)
 
 
@@ -116,7 +118,16 @@ def _training(state: Progress) -> str:
     return f"trial {worker.number} at epoch {worker.epoch}/{worker.epochs}"
 
 
+def _analysing(state: Progress) -> str:
+    return f"analysing networks: {state.n_analysed} of {state.n_to_analyse}"
+
+
 def _notice_of_phase(state: Progress) -> str | None:
+    if state.phase == StudyPhase.ANALYSING:
+        return (
+            f"all is trained; {_analysing(state)}; after Ctrl-C `sweep analyse "
+            f"{quote(state.name)}` goes on"
+        )
     if state.phase == StudyPhase.ENDING:
         others = "; those in training go on to their end" if state.n_running else ""
         return f"no more trials begin{others}: {state.because}"

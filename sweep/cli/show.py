@@ -1,6 +1,7 @@
 """show: everything about one trial."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from sweep.cli import words
@@ -64,6 +65,9 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
         show_titled_table("Networks", _NETWORK_HEADER, networks, left=0)
     if trial.decomposition is not None:
         section("Inside the first seed's network", _inside(trial.decomposition))
+    elif trial.artifact_id is not None and trial.probe is None:
+        command = f"sweep analyse {quote(name)} {number}"
+        section("Inside the first seed's network", {"not analysed yet": f"`{command}` does it"})
     if trial.probe is not None:
         table = [_told_cells(kind, trial.probe[kind]) for kind in ("code", "pca", "pixels")]
         show_titled_table("Labels told right", _TOLD_HEADER, table, left=1)

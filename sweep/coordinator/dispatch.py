@@ -110,6 +110,19 @@ class Dispatcher:
             return False
         return not self._end.hands_out or not (self._study_state.source.has_more or self.is_paused)
 
+    def release_workers(self) -> None:
+        """Shut all workers down; their devices get others once there is more to train."""
+        for worker in self._pool:
+            self.note_worker(worker, state=WorkerState.GONE)
+            self.idle_devices.append(worker.device)
+        self._pool.shut_down()
+
+    @property
+    def n_busy(self) -> int:
+        """Number of workers that train, or are about to."""
+        has_more = self._end.hands_out and self._study_state.source.has_more
+        return sum(has_more or not worker.ready or bool(worker.trials) for worker in self._pool)
+
     def note_worker(self, worker: Worker, state: WorkerState | None = None) -> None:
         """Record how a worker is."""
         self._writer.rows.workers[worker.name] = {

@@ -141,7 +141,11 @@ def run_explanation(
 
     def continue_study() -> StudyPhase:
         return resume(
-            engine, job.child, options, observer, say=say, resources=resources(), study_file=file
+            *(engine, job.child, options, observer),
+            say=say,
+            resources=resources(),
+            study_file=file,
+            analyses=False,
         )
 
     if is_there:
@@ -152,9 +156,12 @@ def run_explanation(
         )
     else:
         say(_describe_round(len(file.enqueue), job.n_seeds))
-        attributes = job.ends.attributes
         phase = start(
-            engine, file, options, observer, say=say, resources=resources(), attributes=attributes
+            *(engine, file, options, observer),
+            say=say,
+            resources=resources(),
+            attributes=job.ends.attributes,
+            analyses=False,
         )
     asked: set[TrialConfig] = set()
     while phase == StudyPhase.FINISHED and (missing := load_explanation(engine, job).missing):

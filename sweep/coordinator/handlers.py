@@ -29,6 +29,7 @@ from sweep.messages import (
     Event,
     Heartbeat,
     JudgedEpoch,
+    NetworkAnalysed,
     PopulationHalved,
     Ready,
     Stop,
@@ -136,6 +137,8 @@ class MessageHandler:
             case EpochsDone(epochs=epochs):
                 for epoch in epochs:
                     self._handle_trial(worker, epoch)
+            case NetworkAnalysed():
+                raise ProtocolError("an analysis, which workers do not make")
             case _:
                 self._handle_trial(worker, event)
 

@@ -8,9 +8,11 @@ whole study.
 
 from collections.abc import Callable
 from queue import Empty
+from shlex import quote
 
 from optuna.trial import TrialState
 
+from sweep.coordinator.analysis import ANALYSIS, AnalysisJob
 from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.dispatch import Dispatcher
 from sweep.coordinator.ending import StudyEnd
@@ -20,7 +22,7 @@ from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import CommandHandler, UserRequests
 from sweep.coordinator.worker_pool import Worker, WorkerPool
 from sweep.enums import EventKind, StudyPhase, WorkerState
-from sweep.launch.launcher import Gone, Inbox
+from sweep.launch.launcher import Gone, Inbox, WorkerHandle
 from sweep.search.pruning import PruningRule
 from sweep.store.usage import Usage
 from sweep.store.writer import StudyWriter
@@ -42,6 +44,8 @@ class Coordinator:
         study_state: StudyState,
         writer: StudyWriter,
         pool: WorkerPool,
+        start_analysis: Callable[[str], WorkerHandle] | None,
+        n_cores: int,
         inbox: Inbox,
         devices: list[str],
         rule: PruningRule | None,
@@ -55,6 +59,7 @@ class Coordinator:
         self._pool = pool
         self._inbox = inbox
         self._observer = observer
+        self._warn = warn
         self._buffered_writer = BufferedWriter(
             writer, max_away_seconds=study_file.budget.max_away_seconds
         )
@@ -67,6 +72,12 @@ class Coordinator:
             end=self._end,
             devices=devices,
         )
+        self._analysis = AnalysisJob(
+            study_state=study_state, writer=writer, setup=pool.setup, start=start_analysis
+        )
+        self._n_cores = n_cores
+        #: Whether the study waits for nothing but analyses.
+        self._only_analyses = False
         self._messages = MessageHandler(
             study_file=study_file,
             study_state=study_state,
@@ -108,9 +119,8 @@ class Coordinator:
         except BaseException:
             self._give_up()
             raise
-        for worker in self._pool:
-            self._dispatcher.note_worker(worker, state=WorkerState.GONE)
-        self._pool.shut_down()
+        self._analysis.stop()
+        self._dispatcher.release_workers()
         return self._close()
 
     def _loop(self) -> None:
@@ -122,12 +132,14 @@ class Coordinator:
             self._end.check_budget()
             self._dispatcher.start_idle()
             self._dispatcher.fill_all()
-            landed = self._buffered_writer.flush(at_once=self._dispatcher.is_awaited)
+            is_awaited = self._dispatcher.is_awaited or self._dispatcher.is_idle
+            landed = self._buffered_writer.flush(at_once=is_awaited)
             if landed or (self._buffered_writer.is_away and self._buffered_writer.has_room):
                 self._dispatcher.send()
+            self._analyse(landed)
             self._observer(self._progress())
             landed = self._buffered_writer.is_empty or self._end.is_hurried
-            if self._dispatcher.is_idle and landed:
+            if self._dispatcher.is_idle and landed and not self._only_analyses:
                 return
 
     def _handle_messages(self) -> None:
@@ -135,15 +147,45 @@ class Coordinator:
         try:
             name, event = self._inbox.get(timeout=TICK_SECONDS)
             while True:
-                if name != WAKE:
+                if name.startswith(ANALYSIS):
+                    self._analysis.handle(name, event)
+                elif name != WAKE:
                     self._messages.handle(name, event)
                 name, event = self._inbox.get_nowait()
         except Empty:
             pass
         self._messages.judge()
 
+    def _analyse(self, landed: bool) -> None:
+        """Let networks be analysed on the cores that training leaves, and on all at the end.
+
+        A study that was told to end does not wait for it.
+        """
+        is_over = self._dispatcher.is_idle and self._analysis.n_left > 0
+        if self._end.has_begun or not is_over:
+            self._only_analyses = False
+        elif landed and not self._only_analyses:  # all that was trained is safe
+            self._only_analyses = True
+            self._dispatcher.release_workers()
+            n_left = self._analysis.n_left
+            message = f"all is trained; {n_left} network{'s' * (n_left > 1)} still to be analysed"
+            self._study_state.events.add(EventKind.ANALYSING, message)
+        if self._only_analyses:
+            self._analysis.advance(self._n_cores)
+        elif self._n_free_cores > 0 and not self._end.has_begun:
+            self._analysis.advance(1)
+
+    @property
+    def _n_free_cores(self) -> int:
+        """Number of cores of this host that no training uses."""
+        n_threads = self._pool.setup.n_threads
+        if n_threads is None:  # on GPUs a worker uses one core, and their coordinator another
+            return self._n_cores - len(self._pool) - 1
+        return self._n_cores - n_threads * self._dispatcher.n_busy
+
     def _give_up(self) -> None:
         """Kill all workers after an error, and queue their trials again."""
+        self._analysis.stop()
         for worker in self._pool:
             self._dispatcher.note_worker(worker, state=WorkerState.GONE)
             self._end.take_back(worker)
@@ -154,6 +196,10 @@ class Coordinator:
         self._study_state.set_phase(phase, reason)
         self._study_state.events.add(EventKind.ENDED, f"{phase}: {reason}")
         self._buffered_writer.close(hurry=lambda: self._end.is_hurried)
+        if n := self._analysis.n_not_analysed:
+            networks = "1 network is" if n == 1 else f"{n} networks are"
+            command = f"sweep analyse {quote(self._study_state.name)}"
+            self._warn(f"{networks} not analysed yet: `{command}` does it.")
         return phase
 
     def _progress(self) -> Progress:
@@ -178,9 +224,13 @@ class Coordinator:
             workers=tuple(_worker_progress(worker) for worker in self._pool),
             because=end.verdict.reason if end.verdict else None,
             message=self._buffered_writer.message(),
+            n_analysed=self._analysis.n_done,
+            n_to_analyse=self._analysis.n_done + self._analysis.n_left,
         )
 
     def _phase(self) -> StudyPhase:
+        if self._only_analyses:
+            return StudyPhase.ANALYSING
         if self._end.phase is not None:
             return self._end.phase
         if self._end.verdict is not None:

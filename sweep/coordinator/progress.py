@@ -45,6 +45,9 @@ class Progress:
     because: str | None = None
     #: Message while the database is away.
     message: str | None = None
+    #: Networks analysed by this run, and those with the ones that are due.
+    n_analysed: int = 0
+    n_to_analyse: int = 0
 
     @property
     def n_finished(self) -> int:

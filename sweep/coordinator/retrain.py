@@ -125,12 +125,17 @@ def run_retraining(
     if not study_exists(engine, job.child):
         file = child_file(engine, job)
         say(f"{len(file.enqueue)} configurations to train, {job.n_seeds} seeds each")
-        return start(engine, file, options, observer, say=say, attributes=job.trials.attributes)
+        return start(
+            *(engine, file, options, observer),
+            say=say,
+            attributes=job.trials.attributes,
+            analyses=False,
+        )
     refuse_if_running(read.study(engine, job.child))
     if is_whole(engine, job.child, job.trials):
         return StudyPhase.FINISHED
     file = load_file_for_retry(engine, job.child)
-    return resume(engine, job.child, options, observer, say=say, study_file=file)
+    return resume(engine, job.child, options, observer, say=say, study_file=file, analyses=False)
 
 
 # --- the study's file ---------------------------------------------------------------------------

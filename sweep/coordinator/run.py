@@ -23,7 +23,8 @@ from sweep.coordinator.worker_pool import WorkerPool
 from sweep.coordinator.workload import estimate_workload
 from sweep.enums import Dataset, Pruner, StudyPhase, Trainer
 from sweep.errors import FailureLimitError, StudyFileError, StudyHeldError, UsageError
-from sweep.launch.launcher import Inbox, Launcher
+from sweep.launch.devices import n_cores, wanted_threads
+from sweep.launch.launcher import Launcher
 from sweep.launch.resources import RunOptions, RunResources, resolve_resources
 from sweep.messages import WorkerSetup
 from sweep.search.changes import incompatible_changes
@@ -105,13 +106,15 @@ def start(
     launcher: Launcher | None = None,
     resources: RunResources | None = None,
     attributes: Mapping[str, Any] | None = None,
+    analyses: bool = True,
 ) -> StudyPhase:
     """Create a study and run it; return its last phase.
 
     ``attributes`` become Optuna's user attributes of the study; ``resources`` are shared by several
-    runs. With ``go_on`` a study of that name and space is resumed. Raises StudyHeldError when a
-    study of that name runs, whatever else is wrong, StudyFileError when the name is taken with
-    another space, UsageError when it is taken with the same one.
+    runs; without ``analyses`` its networks are analysed by `sweep analyse` alone. With ``go_on`` a
+    study of that name and space is resumed. Raises StudyHeldError when a study of that name runs,
+    whatever else is wrong, StudyFileError when the name is taken with another space, UsageError
+    when it is taken with the same one.
     """
     name = study_file.study.name
     if not go_on:
@@ -132,7 +135,7 @@ def start(
         ),
     )
     if made:
-        return _run(engine, study_file, resources, observer, say=say)
+        return _run(engine, study_file, resources, observer, say=say, analyses=analyses)
     stored = _stored(engine, name)
     _check_same(engine, stored, study_file)
     if not go_on:
@@ -140,7 +143,7 @@ def start(
             f"study {name!r} is there already. `sweep resume {quote(name)}` goes on with it; "
             "`--name OTHER` starts another."
         )
-    return _run(engine, study_file, resources, observer, say=say, stored=stored)
+    return _run(engine, study_file, resources, observer, say=say, stored=stored, analyses=analyses)
 
 
 def resume(
@@ -154,12 +157,13 @@ def resume(
     study_file: StudyFile | None = None,
     launcher: Launcher | None = None,
     resources: RunResources | None = None,
+    analyses: bool = True,
 ) -> StudyPhase:
     """Continue a study from its stored file or a changed one; return its last phase.
 
-    ``trials`` sets a new budget; ``resources`` are shared by several runs. Raises NotFoundError,
-    StudyFileError for a change that a study with trials cannot take, StudyHeldError while another
-    coordinator runs it.
+    ``trials`` sets a new budget; ``resources`` and ``analyses`` are as for ``start``. Raises
+    NotFoundError, StudyFileError for a change that a study with trials cannot take, StudyHeldError
+    while another coordinator runs it.
     """
     stored = _stored(engine, name)
     if study_file is not None:
@@ -167,7 +171,13 @@ def resume(
     file = study_file or stored
     resources = resources or resolve_resources(file, options, launcher, n_trials=trials)
     _prepare_data(file, say)
-    return _run(engine, file, resources, observer, say=say, trials=trials, stored=stored)
+    return _run(
+        *(engine, file, resources, observer),
+        say=say,
+        trials=trials,
+        stored=stored,
+        analyses=analyses,
+    )
 
 
 def refuse_if_running(study: StudySummary) -> None:
@@ -218,6 +228,7 @@ def _run(
     say: Say,
     trials: int | None = None,
     stored: StudyFile | None = None,
+    analyses: bool,
 ) -> StudyPhase:
     """Run an existing study; ``stored`` is its file so far, None for a new study."""
     quiet_optuna()
@@ -258,8 +269,8 @@ def _run(
                 resources,
                 observer,
                 pool,
-                resources.launcher.inbox,
                 say,
+                analyses=analyses,
             )
             with (
                 _signals(coordinator.interrupt),
@@ -324,15 +335,19 @@ def _coordinator(
     resources: RunResources,
     observer: Observer,
     pool: WorkerPool,
-    inbox: Inbox,
     say: Say,
+    *,
+    analyses: bool,
 ) -> Coordinator:
+    launcher = resources.launcher
     return Coordinator(
         study_file=study_file,
         study_state=study_state,
         writer=opened.writer,
         pool=pool,
-        inbox=inbox,
+        start_analysis=launcher.start_analysis if analyses else None,
+        n_cores=wanted_threads() or n_cores(),
+        inbox=launcher.inbox,
         devices=list(resources.devices),
         rule=make_pruner(study_file) if _prunes(study_file) else None,
         requests=lambda: UserRequests(

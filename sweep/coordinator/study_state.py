@@ -15,7 +15,8 @@ from sweep.coordinator.best_results import BestResults
 from sweep.coordinator.duplicates import REUSED_FROM, DuplicateFinder
 from sweep.coordinator.event_log import EventLog
 from sweep.coordinator.running_trial import RunningTrial, searched_configuration
-from sweep.coordinator.trial_results import add_results, keep_weights, mean_results
+from sweep.coordinator.study_weights import StudyWeights
+from sweep.coordinator.trial_results import add_results, mean_results
 from sweep.coordinator.trial_source import TrialSource
 from sweep.enums import Duplicates, EventKind, Objective, Outcome, StudyPhase
 from sweep.messages import TrialDone, TrialSpec
@@ -41,7 +42,6 @@ class StudyState:
     def __init__(self, opened: OpenStudy, study_file: StudyFile, artifacts: Path) -> None:
         self.name = opened.name
         self._file = study_file
-        self._artifacts = artifacts
         self._storage = opened.storage
         self._writer = opened.writer
         self._study = optuna.load_study(
@@ -51,6 +51,7 @@ class StudyState:
         )
         self.source = TrialSource(self._study, opened, study_file)
         self.best = BestResults(study_file)
+        self.weights = StudyWeights(opened, artifacts, until_analysed=study_file.study.probe)
         self.events = EventLog(opened.name, opened.writer)
         #: Mean validation errors: what pruning compares.
         self.curves = Curves.of(opened.curves)
@@ -155,9 +156,7 @@ class StudyState:
         row = mean_results(done.results, [metrics.val_mse for metrics in trial.metrics])
         is_best = val_mse < self.best.lowest_error(spec.config.hidden_width)
         if done.weights is not None and (is_best or spec.keep_always):
-            row["artifact_id"] = keep_weights(
-                self._storage, self._artifacts, self.name, number, done.weights
-            )
+            row["artifact_id"] = self.weights.keep(trial, done.weights)
         self._tell(number, [values[objective] for objective in self._file.study.objectives])
         self._row(number).update(
             outcome=Outcome.COMPLETE.value, train_seconds=done.train_seconds, **row
@@ -254,6 +253,7 @@ class StudyState:
         """Leave these trials, and no others, out of sampling, pruning and the best results."""
         self._storage.hide(invalid)
         self.curves.leave_out(invalid)
+        self.weights.mark_invalid(invalid)
         trials = self._storage.own_trials()
         self.best.recount(trials, invalid)
         if self._reuses:

@@ -1,20 +1,12 @@
 """What is kept of a trial that trained to its end: rows of its metrics, and its weights."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from shlex import quote
 from statistics import fmean, stdev
 from typing import Any
 
-from optuna.artifacts import ArtifactMeta
-
 from sweep.coordinator.running_trial import RunningTrial
-from sweep.errors import NoRoomError
 from sweep.messages import NetworkAnalysis, TestMetrics, TrialDone
-from sweep.store.artifacts import ATTRIBUTE, write_artifact
-from sweep.store.recording import RecordingStorage
 from sweep.store.writer import Row, Rows
 
 
@@ -58,33 +50,6 @@ def mean_results(results: Sequence[TestMetrics], val_mse: Sequence[float]) -> Ro
         "per_class_mse": [fmean(c) for c in zip(*(r.per_class_mse for r in results), strict=True)],
         "n_parameters": results[0].n_parameters,
     }
-
-
-def keep_weights(
-    storage: RecordingStorage, folder: Path, study: str, number: int, weights: bytes
-) -> str:
-    """Write a running trial's weights as an artifact of Optuna's; return its id.
-
-    Raises NoRoomError where the file cannot be written.
-    """
-    # Before tell: Optuna attaches nothing to a finished trial. What its upload_artifact does, but
-    # for the order: a file that finds no room leaves no attribute that names it.
-    try:
-        artifact_id = write_artifact(folder, weights)
-    except OSError as error:
-        raise NoRoomError(
-            f"{error.filename or folder}: {error.strerror}, when trial {number}'s weights were to "
-            "be kept. Free some room, or name another folder in SWEEP_ARTIFACTS; then "
-            f"`sweep resume {quote(study)}` goes on."
-        ) from error
-    about = ArtifactMeta(
-        artifact_id=artifact_id,
-        filename=f"trial-{number}.safetensors",
-        mimetype="application/octet-stream",
-        encoding=None,
-    )
-    storage.set_trial_system_attr(number, ATTRIBUTE + artifact_id, json.dumps(asdict(about)))
-    return artifact_id
 
 
 def _result_row(result: TestMetrics) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def _setting(table: TrialTable, name: str) -> str:
     return name
 
 
-_PROBED = "a trial whose network was probed (`sweep probe`)"
+_PROBED = "a trial whose network is analysed (`sweep analyse`)"
 
 #: What ``sweep.Study.figure`` knows.
 FIGURES: Mapping[str, FigureEntry] = {

@@ -28,7 +28,7 @@ class UsefulnessChart(NamedTuple):
 
     #: Over the width: the best trials' codes, PCA codes and the pixels, by both classifiers.
     lines: list[Line]
-    #: Against the error: every trial that was looked into, by the better classifier.
+    #: Against the error: every analysed trial, by the better classifier.
     errors: list[float]
     shares: list[float]
     numbers: list[int]
@@ -77,7 +77,7 @@ def draw(chart: UsefulnessChart) -> go.Figure:
         "What the code tells of the labels", words.axis("hidden_width"), _AXIS, height=720
     )
     if not chart.lines:
-        return style.say(drawn, "No trial was looked into yet.")
+        return style.say(drawn, "No network is analysed yet.")
     for line in chart.lines:
         _draw_line(drawn, line)
     _draw_errors(drawn, chart)
@@ -128,7 +128,7 @@ def _draw_errors(drawn: go.Figure, chart: UsefulnessChart) -> None:
             text=[f"{width:,}" for width in chart.widths],
             xaxis="x2",
             yaxis="y2",
-            name="all codes looked into",
+            name="all analysed codes",
             hovertemplate=(
                 "<b>Trial %{customdata}</b>, %{text} units<br>error %{x:.4g}, "
                 "labels told %{y:.1%}<extra></extra>"

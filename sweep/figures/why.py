@@ -26,7 +26,7 @@ class Findings(NamedTuple):
     explained: StudyExplanation | None = None
     #: Of those that are of another study, a sentence each.
     ignored: Sequence[str] = ()
-    #: What the codes are worth; None where none was looked into.
+    #: What the codes are worth; None where no network is analysed.
     useful: Usefulness | None = None
 
 

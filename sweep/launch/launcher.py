@@ -51,3 +51,9 @@ class Launcher(Protocol):
 
     def start(self, name: str, device: str) -> WorkerHandle:
         """Start a worker on a device (``cpu`` or a GPU's identifier)."""
+
+    def start_analysis(self, name: str) -> WorkerHandle:
+        """Start the process that analyses networks, on this host; it speaks as a worker does.
+
+        Raises DeviceError where this host has no room for it.
+        """

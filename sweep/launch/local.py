@@ -9,7 +9,7 @@ from sweep.codec import decode, encode
 from sweep.errors import DeviceError
 from sweep.launch.channel import Channel
 from sweep.launch.launcher import Gone, Inbox
-from sweep.launch.process import COMMAND, WorkerProcess
+from sweep.launch.process import ANALYSIS_COMMAND, COMMAND, WorkerProcess
 from sweep.messages import Heartbeat, Order
 from sweep.worker.watchdog import EXIT_CODE
 
@@ -68,9 +68,25 @@ class LocalLauncher:
                 "(--workers, --per-gpu) need fewer processes, files and less memory."
             ) from error
 
+    def start_analysis(self, name: str) -> LocalWorker:
+        return start_analysis(name, self.inbox)
+
     def _process(self, device: str) -> WorkerProcess:
         for process in self._ahead:
             if process.device == device:
                 self._ahead.remove(process)
                 return process
         return WorkerProcess(device, command=self._command)
+
+
+def start_analysis(name: str, inbox: Inbox) -> LocalWorker:
+    """Start the process that analyses networks.
+
+    Raises DeviceError where this host has no room for it.
+    """
+    try:
+        return LocalWorker(name, inbox, WorkerProcess("cpu", ANALYSIS_COMMAND))
+    except OSError as error:
+        raise DeviceError(
+            f"the process that analyses networks cannot be started: {error.strerror}."
+        ) from error

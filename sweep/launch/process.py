@@ -13,6 +13,8 @@ from typing import IO
 
 #: Command of a worker's process; ``--device cpu`` or ``--device cuda`` follows.
 COMMAND = (sys.executable, "-m", "sweep.worker")
+#: Command of the process that analyses networks, likewise.
+ANALYSIS_COMMAND = (sys.executable, "-m", "sweep.worker.analysis")
 
 #: The last of them begins PGPASSWORD and PGPASSFILE.
 _NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK", "PGPASS")

@@ -23,6 +23,7 @@ from sweep.errors import DeviceError, SweepError
 from sweep.launch.channel import Channel
 from sweep.launch.devices import ClusterResources
 from sweep.launch.launcher import Gone, Inbox, Lost
+from sweep.launch.local import LocalWorker, start_analysis
 from sweep.launch.process import ChildProcess
 from sweep.messages import Order, Shutdown
 
@@ -133,6 +134,9 @@ class RayLauncher:
 
     def start(self, name: str, device: str) -> RayWorker:
         return self._driver.start(name, device)
+
+    def start_analysis(self, name: str) -> LocalWorker:
+        return start_analysis(name, self.inbox)
 
 
 class _Driver:

@@ -109,7 +109,7 @@ class Page:
     ties: TieSet | None
     #: What limits the best trial of each width.
     limits: list[LimitedTrial]
-    #: What the codes tell of the labels; None while no trial was looked into.
+    #: What the codes tell of the labels; None while no network is analysed.
     usefulness: Usefulness | None
     picture_names: list[str]
     pictures: list[PictureRow]

@@ -31,11 +31,9 @@ from sweep.store.lookup import find_study, find_trial, no_such_study, utc
 from sweep.store.optuna_rows import metadata
 from sweep.store.schema import studies as optuna_studies
 from sweep.store.schema import (
-    sweep_decompositions,
     sweep_floors,
     sweep_metadata,
     sweep_notes,
-    sweep_probes,
     sweep_studies,
     sweep_tags,
     sweep_trials,
@@ -203,26 +201,6 @@ def _delete_rows(connection: Connection, study_id: int) -> None:
             connection.execute(delete(table).where(table.c.trial_id.in_(of_study)))
     connection.execute(delete(optuna_trials).where(optuna_trials.c.study_id == study_id))
     connection.execute(delete(optuna_studies).where(optuna_studies.c.study_id == study_id))
-
-
-def put_inside(
-    engine: Engine,
-    name: str,
-    number: int,
-    decomposition: Mapping[str, Any],
-    probe: Mapping[str, Any],
-) -> None:
-    """Keep what was found in a trial's network after it ended; it replaces what was there."""
-    with writing(engine) as connection:
-        study_id, trial_id = find_trial(connection, str(name), number)
-        revision = revisions.advance(connection, study_id)
-        for table, found in (
-            (sweep_decompositions, {"decomposition": decomposition}),
-            (sweep_probes, {"probe": probe}),
-        ):
-            connection.execute(delete(table).where(table.c.trial_id == trial_id))
-            connection.execute(insert(table).values(trial_id=trial_id, **found))
-        revisions.touch(connection, revision, [trial_id])
 
 
 def put_floors(engine: Engine, data_key: str, floors: Mapping[str, Any]) -> None:

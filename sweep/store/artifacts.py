@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from sweep.errors import NoRoomError, NotFoundError, StoreError
-from sweep.files import read_regular
+from sweep.files import LARGEST_WEIGHTS, read_regular
 from sweep.store.engine import shown, sqlite_path
 
 
@@ -47,7 +47,7 @@ def read_artifact(url: URL, artifact_id: str) -> bytes:
     """
     path = artifact_path(url, artifact_id)
     try:
-        return read_regular(path, LARGEST_BYTES, follow_links=False)
+        return read_regular(path, LARGEST_WEIGHTS, follow_links=False)
     except OSError as error:
         raise NotFoundError(
             f"{path}: {error.strerror}. SWEEP_ARTIFACTS names another folder."
@@ -87,8 +87,6 @@ def write_artifact(folder: Path, content: bytes) -> str:
     return path.name
 
 
-#: Far above the weights of 65,536 hidden units and 28 x 28 pixels.
-LARGEST_BYTES = 1 << 30
 #: Optuna's system attribute of a trial's or study's artifact begins so; its id follows.
 ATTRIBUTE = "artifacts:"
 #: A file younger than that may belong to a transaction that has yet to land.

@@ -18,6 +18,7 @@ from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
 from sweep.store.column_types import locate_corruption
 from sweep.store.engine import insert_if_absent, writing
+from sweep.store.kept_weights import KeptWeights, load_kept_weights
 from sweep.store.lookup import snapshot
 from sweep.store.optuna_rows import load_trials
 from sweep.store.recording import RecordingStorage
@@ -57,6 +58,8 @@ class OpenStudy:
     n_diverged: int
     #: Mean validation error by trial number and epoch.
     curves: dict[int, dict[int, float]]
+    #: By trial number.
+    kept_weights: list[KeptWeights]
     #: SHA-256 of the data the study trained on so far; None before its first worker was ready.
     data_sha256: str | None
     #: Since when this process holds it, by the database's clock.
@@ -151,6 +154,7 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
             select(schema.sweep_studies).where(schema.sweep_studies.c.study_id == study_id)
         ).one()
         attributes = _study_attributes(connection, study_id)
+        kept = load_kept_weights(connection, study_id)
         held_since = clock.read(connection)
         n_objectives = connection.execute(
             select(func.count())
@@ -177,6 +181,7 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
         n_trials=row.n_trials,
         n_diverged=sum(r.outcome == Outcome.DIVERGED for r in ours),
         curves=curves,
+        kept_weights=kept,
         data_sha256=row.provenance.get("data_sha256"),
         held_since=held_since,
     )

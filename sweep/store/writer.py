@@ -7,7 +7,7 @@ the lease row, which counts them.
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from sweep.enums import StudyPhase
 from sweep.errors import StoreGoneError, SweepError
-from sweep.store import clock, lease, optuna_rows, reuse, revisions, schema
+from sweep.store import clock, kept_weights, lease, optuna_rows, reuse, revisions, schema
 from sweep.store.engine import conflict_insert, writing
 from sweep.store.recording import Changes, RecordingStorage
 
@@ -55,6 +55,8 @@ class Rows:
     reconstructions: dict[int, Row] = field(default_factory=dict)
     decompositions: dict[int, Row] = field(default_factory=dict)
     probes: dict[int, Row] = field(default_factory=dict)
+    #: Artifact ids of weights that are no longer needed; their files are deleted afterwards.
+    dropped_weights: dict[int, str] = field(default_factory=dict)
     workers: dict[str, Row] = field(default_factory=dict)
     events: list[Row] = field(default_factory=list)
     commands: dict[int, str] = field(default_factory=dict)
@@ -63,7 +65,10 @@ class Rows:
     def touched(self) -> set[int]:
         """Numbers of the trials that have a row here."""
         keyed = (*self.epochs, *self.results)
-        by_number = (self.trials, self.reconstructions, self.decompositions, self.probes)
+        by_number: tuple[Iterable[int], ...] = (
+            *(self.trials, self.reconstructions, self.decompositions, self.probes),
+            self.dropped_weights,
+        )
         return {*(number for of in by_number for number in of), *(key[0] for key in keyed)}
 
     def about_bytes(self) -> int:
@@ -161,6 +166,9 @@ class StudyWriter:
         with self._writing:
             if self._pending is not None:
                 self._write(*self._pending)
+                # Now that nothing names them.
+                dropped = self._pending[1].dropped_weights.values()
+                kept_weights.delete_files(self._engine, dropped)
                 self._pending = None
 
     def _write(self, changes: Changes, rows: Rows) -> None:
@@ -323,6 +331,8 @@ class StudyWriter:
         ):
             inside = [{"trial_id": ids[number], **row} for number, row in of_trials.items()]
             _upsert(connection, table, ("trial_id",), inside)
+        for number, artifact_id in rows.dropped_weights.items():
+            kept_weights.forget_weights(connection, ids[number], artifact_id)
         if rows.events:
             connection.execute(
                 insert(schema.sweep_events),

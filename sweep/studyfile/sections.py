@@ -44,8 +44,8 @@ class StudySection(Section):
 
     probe: Annotated[bool, Field(strict=True)] = Field(
         False,
-        description="Look into every trial's network (what it is made of, and what its code tells "
-        "of the labels); otherwise into the best of each width.",
+        description="Analyse every trial's network (what it is made of, and what its code tells "
+        "of the labels); otherwise the best of each width. Weights are kept until then.",
     )
 
     @model_validator(mode="after")

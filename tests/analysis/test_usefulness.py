@@ -14,9 +14,10 @@ from sweep.analysis.usefulness import Probed, Worth, noise, usefulness
 from sweep.config import TrialConfig
 from sweep.store import annotate, annotations, read
 from sweep.store.engine import writing
+from sweep.store.kept_weights import kept_weights, write_analysis
 from sweep.store.schema import sweep_probes, sweep_studies, sweep_trials
+from tests.fake_workers import ANALYSIS
 from tests.store_factories import (
-    DECOMPOSITION,
     EPOCH,
     PROBE,
     add_rows,
@@ -75,7 +76,7 @@ def test_two_shares_of_few_images_may_differ_by_much() -> None:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    """Four trials: two of one width, one of another, and one that nobody looked into."""
+    """Four trials: two of one width, one of another, and one that is not analysed."""
     engine = sqlite_store(tmp_path)
     study_id = add_study(engine, "x")
     for number, (width, error) in enumerate([(64, 0.02), (64, 0.01), (8, 0.05), (256, 0.001)]):
@@ -119,13 +120,17 @@ def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.Mon
         read_anew.append(list(found))
         return found
 
-    monkeypatch.setattr(module, "read_beside", SimpleNamespace(probes=probes))
+    monkeypatch.setattr(module, "annotations", SimpleNamespace(probes=probes))
     reader = UsefulnessReader(engine, "x")
     first = reader.look(read.table(engine, "x"))
     for _ in range(2):  # the first look anew makes sure of the study
         annotate.note(engine, "x", "about the study")
         assert reader.look(read.table(engine, "x")) is first
-    annotate.put_inside(engine, "x", 3, DECOMPOSITION, PROBE)
+    with writing(engine) as connection:
+        of_trial = sweep_trials.c.number == 3
+        connection.execute(update(sweep_trials).where(of_trial).values(artifact_id="a3"))
+    (kept,) = kept_weights(engine, "x")
+    write_analysis(engine, "x", kept, ANALYSIS)
     later = reader.look(read.table(engine, "x"))
     assert [of.number for of in later.best] == [2, 1, 3]
     assert read_anew == [[0, 1, 2], [0, 1, 2], [], [3]]

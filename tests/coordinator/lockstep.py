@@ -86,10 +86,16 @@ class Puppets:
     def __init__(self) -> None:
         self.inbox: Inbox = SimpleQueue()
         self.started: list[Puppet] = []
+        #: The processes that analyse networks.
+        self.analyses: list[Puppet] = []
 
     def start(self, name: str, device: str) -> Puppet:
         self.started.append(Puppet(name, device, self.inbox))
         return self.started[-1]
+
+    def start_analysis(self, name: str) -> Puppet:
+        self.analyses.append(Puppet(name, "cpu", self.inbox))
+        return self.analyses[-1]
 
 
 #: Starts or resumes a study, and gives the phase in which it ended.

@@ -604,7 +604,7 @@ def test_weights_that_find_no_room_stop_the_study_with_a_message(
     assert states(url) == [TrialState.COMPLETE] * 12
 
 
-def test_the_weights_of_the_best_so_far_of_each_width_are_kept_under_optunas_names(
+def test_the_weights_of_the_best_of_each_width_are_kept_under_optunas_names(
     engine: Engine, url: str, tmp_path: Path
 ) -> None:
     run(engine)
@@ -614,14 +614,17 @@ def test_the_weights_of_the_best_so_far_of_each_width_are_kept_under_optunas_nam
     assert (tmp_path / "sweep.db.artifacts" / meta.artifact_id).read_bytes() == b"weights"
     assert read.trial(engine, "x", best).artifact_id == meta.artifact_id
     kept = [t.number for t in study.trials if read.trial(engine, "x", t.number).artifact_id]
-    best_so_far: dict[int, tuple[float, int]] = {}
-    expected = []
+    best_of_width: dict[int, tuple[float, int]] = {}
     for trial in study.trials:
-        width, value = width_class(trial.params["hidden_width"]), trial.values[0]
-        if width not in best_so_far or value < best_so_far[width][0]:
-            best_so_far[width] = value, trial.number
-            expected.append(trial.number)
-    assert kept == expected
+        width, found = width_class(trial.params["hidden_width"]), (trial.values[0], trial.number)
+        best_of_width[width] = min(best_of_width.get(width, found), found)
+    assert kept == sorted(number for _, number in best_of_width.values())
+    files = {path.name for path in (tmp_path / "sweep.db.artifacts").iterdir()}
+    assert files == {read.trial(engine, "x", number).artifact_id for number in kept}
+    attributes = [
+        key for t in study.trials for key in t.system_attrs if key.startswith("artifacts:")
+    ]
+    assert len(attributes) == len(kept)
 
 
 # --- control --------------------------------------------------------------------------------

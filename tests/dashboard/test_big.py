@@ -44,7 +44,7 @@ def test_the_parts_of_why_are_under_a_megabyte(view: View) -> None:
     found = answer.gather_findings(view, STUDY)
     parts = (
         why.verdict(view, STUDY, found),
-        why.trained(STUDY, found, 0, None)[1],
+        why.trained(STUDY, found, None)[1],
         why.width_figure(view, STUDY, "activation")[0],
         why.atlas_parts(view, STUDY, None),
     )

@@ -125,7 +125,7 @@ def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
         (answer.no_pictures("study"), "sweep resume study"),
         (answer.causes("study", None), "sweep explain study --run"),
         (answer.causes("study", None, ["Of another."]), "sweep explain study --run"),
-        (answer.code("study", None, 4), "sweep probe study 4"),
+        (answer.code("study", None), "sweep analyse study"),
     ],
 )
 def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
@@ -138,13 +138,13 @@ def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View
     probed = Probed.of(0, 8, 0.02, PROBE)
     width, useful = width_law(width_errors(trial_table())), usefulness([probed], [probed])
     found = Findings(width=width, limits=[], ties=None, explained=explained(), useful=useful)
-    causes, code, mark = why.trained("study", found, 7, None)
+    causes, code, mark = why.trained("study", found, None)
     assert "hidden width 784" in as_json(causes) and "why-waterfall-back" in as_json(causes)
     assert "PCA code, linear" in as_json(code)
-    assert why.trained("study", found, 7, mark) == (dash.no_update, dash.no_update, mark)
-    causes, code, _ = why.trained("study", found._replace(useful=None), 7, mark)
-    assert causes is dash.no_update and "sweep probe study 7" in texts(code)
-    causes, code, _ = why.trained("study", found._replace(explained=explained(3)), 7, mark)
+    assert why.trained("study", found, mark) == (dash.no_update, dash.no_update, mark)
+    causes, code, _ = why.trained("study", found._replace(useful=None), mark)
+    assert causes is dash.no_update and "sweep analyse study" in texts(code)
+    causes, code, _ = why.trained("study", found._replace(explained=explained(3)), mark)
     assert code is dash.no_update and "Not whole yet" in as_json(causes)
 
 
@@ -153,11 +153,11 @@ def test_an_explanation_of_another_study_of_that_name_is_told_and_not_drawn(
 ) -> None:
     add_study(engine, created_at=EPOCH - 1)
     add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
-    drawn, _, mark = why.trained("study", _found(view), None, None)
+    drawn, _, mark = why.trained("study", _found(view), None)
     assert "why-waterfall-back" in as_json(drawn)
     delete_study(engine, "study")
     fill(engine)
-    drawn, _, new_mark = why.trained("study", _found(view), None, mark)
+    drawn, _, new_mark = why.trained("study", _found(view), mark)
     assert "why-waterfall" not in as_json(drawn) and new_mark != mark
     assert "Study 'study-explain' explains another study" in " ".join(texts(drawn))
 
@@ -168,10 +168,10 @@ def test_an_explanation_is_marked_once_another_trial_is_the_best(
     study_id = add_study(engine)
     add_trial(engine, study_id, 1, 0.1, config=ENDS[1])
     add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
-    drawn, _, mark = why.trained("study", _found(view), None, None)
+    drawn, _, mark = why.trained("study", _found(view), None)
     assert "This explains trial" not in as_json(drawn)
     add_trial(engine, study_id, 2, 0.01)
-    drawn, _, _ = why.trained("study", _found(view), None, mark)
+    drawn, _, _ = why.trained("study", _found(view), mark)
     assert "This explains trial 1; the best now is trial 2, which" in as_json(drawn)
 
 

@@ -28,7 +28,7 @@ def test_all_trials_stand_against_their_error() -> None:
 
 def test_a_click_on_a_mark_finds_its_trial() -> None:
     traces = {trace.name: trace for trace in draw(gather(FOUND)).data}
-    assert list(traces["all codes looked into"].customdata) == [4, 5, 6]
+    assert list(traces["all analysed codes"].customdata) == [4, 5, 6]
     assert list(traces["code, linear"].customdata) == [4, 6]
 
 
@@ -44,4 +44,4 @@ def test_of_a_single_width_every_code_is_a_mark_that_tells_its_classifier() -> N
 
 def test_a_study_without_probes_says_so() -> None:
     drawn = draw(gather(None))
-    assert "No trial was looked into yet" in str(drawn.layout.annotations[0].text)
+    assert "No network is analysed yet" in str(drawn.layout.annotations[0].text)

@@ -266,7 +266,7 @@ def test_a_report_tells_ties_by_what_was_trained_again(engine: Engine) -> None:
 
 def test_a_report_tells_what_codes_are_worth_or_that_nobody_looked(engine: Engine) -> None:
     fill(engine)
-    assert "Not there yet: no trial was looked into." in Page(render(engine, "study")).text
+    assert "Not there yet: no network is analysed." in Page(render(engine, "study")).text
     add_rows(engine, schema.sweep_probes, {"trial_id": 3, "probe": PROBE})
     page = Page(render(engine, "study"))
     assert "chart-code" in page.ids

@@ -1,6 +1,7 @@
 """One trial: what it was, how it trained, what came out, and what people say of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 import plotly.graph_objects as go
@@ -9,6 +10,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from sweep.dashboard import edits, links
 from sweep.dashboard.links import Place, TrialPlace
 from sweep.dashboard.parts import cards, copies, states, trial_facts
+from sweep.dashboard.parts.answer import not_yet
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.moments import exact, since
 from sweep.dashboard.parts.network import found_rows, told_rows
@@ -319,6 +321,9 @@ def network(facts: TrialFacts) -> Any:
     if told:
         header = ("told from", "by a linear classifier", "by the nearest images")
         both.append(cards.card("Labels told right", _table(header, told, numbers=(1, 2))))
+    elif facts.trial.artifact_id is not None:
+        command = f"sweep analyse {quote(facts.study)} {facts.trial.number}"
+        both.append(cards.card("Labels told right", not_yet("Not analysed yet.", command)))
     return html.Div(both, className="row") if both else None
 
 

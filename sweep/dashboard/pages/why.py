@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.analysis.atlas import Atlas
-from sweep.analysis.verdict import best_number
 from sweep.analysis.width_law import SPLITS
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import answer, cards, charts, standing
@@ -189,13 +188,11 @@ def _register_words(app: Dash, view: View) -> None:
             verdict(view, name, found),
             answer.limits_table(name, found.limits, view.floors(name)),
             answer.ties_table(name, found.ties),
-            *trained(name, found, best_number(view.table(name)), shown),
+            *trained(name, found, shown),
         )
 
 
-def trained(
-    name: str, found: Findings, best: int | None, shown: Sequence[str] | None
-) -> tuple[Any, Any, list[str]]:
+def trained(name: str, found: Findings, shown: Sequence[str] | None) -> tuple[Any, Any, list[str]]:
     """The charts of what was trained apart and of what codes are worth, and a mark of each.
 
     Each is left alone until its mark differs: laid out anew, a chart would forget its reader's
@@ -205,12 +202,12 @@ def trained(
     codes = () if useful is None else (*useful.best, *useful.trials)
     marks = [
         _mark(found.explained, found.ignored),
-        _mark([(of.number, of.code.best) for of in codes] or best),
+        _mark([(of.number, of.code.best) for of in codes]),
     ]
     same = [mark == of for mark, of in zip(marks, shown or ("", ""), strict=True)]
     return (
         no_update if same[0] else answer.causes(name, found.explained, found.ignored),
-        no_update if same[1] else answer.code(name, useful, best),
+        no_update if same[1] else answer.code(name, useful),
         marks,
     )
 

@@ -77,15 +77,14 @@ def causes(study: str, explained: StudyExplanation | None, ignored: Sequence[str
 # --- code -----------------------------------------------------------------------------------------
 
 
-def code(study: str, useful: Usefulness | None, best: int | None) -> Any:
+def code(study: str, useful: Usefulness | None) -> Any:
     """What the codes tell of the labels."""
     if useful is None:
         why = (
-            "A trial that ends as the best of its width is looked into, on a GPU a little later; "
-            "all with study.probe, others on request, where their weights were kept."
+            "The best network of each width is analysed before the study ends, and all with "
+            "study.probe. What is missing is analysed when you ask:"
         )
-        number = "NUMBER" if best is None else best
-        card = not_yet(why, f"sweep probe {quote(study)} {number}")
+        card = not_yet(why, f"sweep analyse {quote(study)}")
         return cards.card("Is the code worth anything?", card)
     chart = gather_usefulness(useful)
     return cards.figure_card("why-code", draw_usefulness(chart), note=chart.about)

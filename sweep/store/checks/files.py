@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 
 from sweep.store import artifacts, schema
 from sweep.store.checks.types import Finding, Study
+from sweep.store.kept_weights import forget_weights
 from sweep.store.schema import sweep_trials as ours
 
 
@@ -36,16 +37,8 @@ def find_weights(study: Study) -> Iterator[Finding]:
 
 
 def mend_weights(study: Study, finding: Finding) -> None:
-    study.connection.execute(
-        update(ours).where(ours.c.trial_id == finding.trial_id).values(artifact_id=None)
-    )
-    table = schema.trial_system_attributes
-    study.connection.execute(
-        delete(table).where(
-            table.c.trial_id == finding.trial_id,
-            table.c.key == artifacts.ATTRIBUTE + finding.item,
-        )
-    )
+    assert finding.trial_id is not None
+    forget_weights(study.connection, finding.trial_id, finding.item)
 
 
 def find_file(study: Study) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def test_what_codes_tell_is_drawn_over_the_errors_there_are(page: Page, dashboar
     page.locator("#why-code .scatterlayer .points path").first.wait_for()
     low, high, *errors = page.evaluate("""() => {
         const chart = document.querySelector("#why-code .js-plotly-plot");
-        const marks = chart.data.find((trace) => trace.name === "all codes looked into");
+        const marks = chart.data.find((trace) => trace.name === "all analysed codes");
         return [...chart._fullLayout.xaxis2.range, ...marks.x].map(Number);
     }""")
     logs = [math.log10(error) for error in errors]

@@ -1,0 +1,142 @@
+"""analyse: what the networks of a study are made of, and what their codes tell of the labels."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from sweep.cli import words
+from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName
+from sweep.cli.output import say, show, show_json, show_titled_table
+from sweep.cli.reconstruct import no_weights
+from sweep.errors import DataError, NotFoundError, SweepError
+
+if TYPE_CHECKING:
+    from sweep.analysis.usefulness import Probed
+    from sweep.store.engine import Engine
+    from sweep.store.kept_weights import KeptWeights
+
+
+def analyse(
+    name: StudyName,
+    numbers: NumbersOrWidths = None,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Analyse the networks of a study whose weights are kept, and show what their codes are worth.
+
+    Shows how many labels two simple classifiers tell from a code, from PCA codes of the same size
+    and from the pixels. `sweep start` analyses the best network of each width before it ends; this
+    computes what is missing, at any time and on any host that has the weights. `sweep show` shows
+    the effective ranks, which are computed with it.
+    """
+    from sweep.analysis.study_usefulness import study_usefulness
+    from sweep.store.kept_weights import drop_superseded, due, kept_weights
+    from sweep.store.migrate import open_store
+
+    engine = open_store(storage)
+    numbers = list(dict.fromkeys(numbers)) if numbers else None
+    kept = kept_weights(engine, name)
+    if missing := _chosen(engine, name, kept, numbers) if numbers else due(kept):
+        _analyse(engine, name, missing)
+        drop_superseded(engine, name)
+    if numbers:
+        shown, verdict = _probed(engine, name, numbers), None
+    else:
+        found = study_usefulness(engine, name)
+        shown, verdict = (list(found.best), found) if found else ([], None)
+    if as_json:
+        words_of = ("worth", "because", "unseen")
+        said = {word: getattr(verdict, word) for word in words_of} if verdict else {}
+        show_json({"trials": [asdict(of) for of in shown], **said})
+        return
+    if not shown:
+        show(
+            "No network is analysed: no trial with weights has finished yet. The best of each "
+            "width keeps its weights."
+        )
+        return
+    show_titled_table("Labels told right", _HEADER, [_cells(of) for of in shown], left=0)
+    show(
+        "Of each kind first by a linear classifier, then by the nearest images. Learnt from "
+        f"{shown[0].n_train:,} training images, measured on {shown[0].n_test:,} test images."
+    )
+    if verdict:
+        show(f"{verdict.worth.capitalize()}. {verdict.because}")
+        if verdict.unseen:
+            listed = ", ".join(map(str, verdict.unseen))
+            show(f"The best of their widths, without weights to analyse: {listed}. {_TRAIN_AGAIN}")
+
+
+def _chosen(
+    engine: "Engine", name: str, kept: "Collection[KeptWeights]", numbers: Sequence[int]
+) -> "list[KeptWeights]":
+    """Those of these trials that are not analysed yet.
+
+    Raises NotFoundError for a trial that is not, and whose weights are not kept.
+    """
+    from sweep.store import read
+
+    by_number = {one.number: one for one in kept}
+    for number in numbers:
+        if number not in by_number and read.trial(engine, name, number).probe is None:
+            raise NotFoundError(f"{no_weights(engine, name, number)} {_TRAIN_AGAIN}")
+    found = [by_number[number] for number in numbers if number in by_number]
+    return [one for one in found if not one.is_analysed]
+
+
+def _analyse(engine: "Engine", name: str, kept: "Sequence[KeptWeights]") -> None:
+    """Analyse these networks; each analysis is stored when it is done.
+
+    Raises the first error once all others are done.
+    """
+    from sweep import datasets
+    from sweep.store import read
+    from sweep.store.artifacts import read_artifact
+    from sweep.store.kept_weights import write_analysis
+
+    data = read.settings(engine, name)["data"]
+    images = datasets.load(data["name"])
+    from sweep.trainer import NetworkAnalyser  # torch: seconds
+
+    split = (data["validation_fraction"], data["split_seed"], data.get("train_limit"))
+    analyser = NetworkAnalyser.of(images, split)
+    errors: list[SweepError] = []
+    for n, one in enumerate(kept, start=1):
+        say(f"analysing networks: {n} of {len(kept)}, trial {one.number}")
+        try:
+            analysis = analyser.analyse(read_artifact(engine.url, one.artifact_id))
+        except SweepError as error:
+            errors.append(error)
+            continue
+        if analysis.decomposition is None and analysis.probe is None:
+            say(f"trial {one.number}: its code is not finite and tells nothing.")
+        else:
+            write_analysis(engine, name, one, analysis)
+    if errors:
+        raise errors[0]
+
+
+def _probed(engine: "Engine", name: str, numbers: Sequence[int]) -> "list[Probed]":
+    from sweep.analysis.usefulness import Probed
+    from sweep.store import read
+
+    probed = []
+    for number in numbers:
+        trial = read.trial(engine, name, number)
+        if trial.probe is None or trial.hidden_width is None or trial.test_mse is None:
+            raise DataError(f"trial {number}: its code is not finite and tells nothing.")
+        probed.append(Probed.of(number, trial.hidden_width, trial.test_mse, trial.probe))
+    return probed
+
+
+#: Instead of weights that were not kept.
+_TRAIN_AGAIN = "A study with `study.probe = true` analyses each trial; train the settings again."
+
+_HEADER = ("width", "trial", "test_mse", "code", "", "PCA", "", "pixels", "")
+
+
+def _cells(of: "Probed") -> Sequence[str]:
+    """Of each kind of code, what the linear classifier tells and what the neighbours do."""
+    told = (of.code, of.pca, of.pixels)
+    shares = [f"{100 * share:.1f} %" for kind in told for share in (kind.linear, kind.neighbours)]
+    return (str(of.hidden_width), str(of.number), words.number(of.test_mse, 4), *shares)

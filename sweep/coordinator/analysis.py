@@ -1,0 +1,161 @@
+"""Analyses of kept networks, by a process of the coordinator's own.
+
+Training never waits for it: it is given one network at a time while cores are free, and the rest
+when nothing trains any more. Nothing is lost with the process or the coordinator, for the weights
+are kept until their network is analysed; see ``store.kept_weights``.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from sweep.coordinator.study_state import StudyState
+from sweep.coordinator.trial_results import add_analysis
+from sweep.enums import EventKind
+from sweep.errors import DeviceError
+from sweep.launch.launcher import Gone, WorkerHandle
+from sweep.messages import AnalyseNetwork, Event, NetworkAnalysed, WorkerFailed, WorkerSetup
+from sweep.store.kept_weights import KeptWeights
+from sweep.store.writer import StudyWriter
+
+#: How the names of its processes begin; workers are named w0, w1, …
+ANALYSIS = "analysis"
+#: The most that one network may take. The widest takes seconds, more on cores that others use.
+LIMIT_SECONDS = 600.0
+#: A network whose analysis ended its process so often is left to `sweep analyse`.
+MOST_DEATHS = 2
+#: After so many deaths in a row no process is started.
+MOST_STARTS = 3
+
+
+class AnalysisJob:
+    """Analyses the networks that are due, one after another."""
+
+    def __init__(
+        self,
+        *,
+        study_state: StudyState,
+        writer: StudyWriter,
+        setup: WorkerSetup,
+        start: Callable[[str], WorkerHandle] | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``start`` starts a process of this name; without it nothing is analysed."""
+        self._study_state = study_state
+        self._events = study_state.events
+        self._writer = writer
+        self._setup = setup
+        self._start = start
+        self._clock = clock
+        self._process: WorkerHandle | None = None
+        self._n_started = 0
+        self._current: KeptWeights | None = None
+        self._began = 0.0
+        #: Numbers of networks that are not tried again in this run.
+        self._left_out: set[int] = set()
+        self._deaths = Counter[int]()
+        self._n_deaths_in_a_row = 0
+        #: Networks that were finished with in this run.
+        self.n_done = 0
+
+    @property
+    def n_left(self) -> int:
+        """Number of networks that are still to be analysed in this run."""
+        return len(self._due())
+
+    @property
+    def n_not_analysed(self) -> int:
+        """Number of networks that `sweep analyse` or another run has to analyse."""
+        return 0 if self._start is None else len(self._study_state.weights.due)
+
+    def _due(self) -> list[KeptWeights]:
+        if self._start is None or self._n_deaths_in_a_row >= MOST_STARTS:
+            return []
+        due = self._study_state.weights.due
+        return [one for one in due if one.number not in self._left_out]
+
+    def advance(self, n_threads: int) -> None:
+        """Give the process the next network, unless it is busy; start it if need be."""
+        if self._current is not None:
+            self._end_if_slow()
+            return
+        due = self._due()
+        if not due:
+            return
+        try:
+            process = self._process = self._process or self._start_process()
+        except DeviceError as error:
+            self._handle_gone(str(error))
+            return
+        self._current, self._began = due[0], self._clock()
+        path = self._study_state.weights.folder / self._current.artifact_id
+        process.send(
+            AnalyseNetwork(number=self._current.number, weights=str(path), n_threads=n_threads)
+        )
+
+    def _start_process(self) -> WorkerHandle:
+        assert self._start is not None
+        process = self._start(f"{ANALYSIS}-{self._n_started}")
+        self._n_started += 1
+        process.send(self._setup)
+        return process
+
+    def _end_if_slow(self) -> None:
+        if self._process is not None and self._clock() - self._began > LIMIT_SECONDS:
+            self._process.kill()
+            self._handle_gone(f"ended, for it took more than {LIMIT_SECONDS:.0f} s")
+
+    def handle(self, name: str, event: Event | Gone) -> None:
+        """Handle a message of a process of this name."""
+        if self._process is None or self._process.name != name:
+            return  # it was given up
+        match event:
+            case NetworkAnalysed():
+                self._handle_analysed(event)
+            case WorkerFailed(message=message):  # it would fail again
+                self._n_deaths_in_a_row = MOST_STARTS
+                self._note_failure(message)
+            case Gone(reason=reason):
+                self._handle_gone(reason)
+            case _:  # a heartbeat
+                pass
+
+    def _handle_analysed(self, event: NetworkAnalysed) -> None:
+        self._current = None
+        self._n_deaths_in_a_row = 0
+        self.n_done += 1
+        analysis = event.analysis
+        if analysis is None:
+            self._leave_out(event.number, event.failure or "no reason given")
+        elif analysis.decomposition is None and analysis.probe is None:
+            self._leave_out(event.number, "its code is not finite")
+        else:
+            add_analysis(self._writer.rows, event.number, analysis)
+            self._study_state.weights.mark_analysed(event.number)
+
+    def _handle_gone(self, reason: str) -> None:
+        self._process = None
+        self._n_deaths_in_a_row += 1
+        current, self._current = self._current, None
+        if current is None:
+            self._note_failure(reason)
+            return
+        self._deaths[current.number] += 1
+        self._note_failure(reason, current.number)
+        if self._deaths[current.number] >= MOST_DEATHS:
+            self._left_out.add(current.number)
+
+    def _leave_out(self, number: int, reason: str) -> None:
+        if any(one.number == number for one in self._due()):  # else its file was dropped
+            self._left_out.add(number)
+            self._note_failure(reason, number)
+
+    def _note_failure(self, reason: str, number: int | None = None) -> None:
+        self._events.add(EventKind.NOT_ANALYSED, reason, number=number)
+
+    def stop(self) -> None:
+        """End the process; what it has not finished is done another time."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(1.0)
+            self._process = None

@@ -1,0 +1,90 @@
+"""The weights files of a study: the best trial of each width class keeps its own."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from shlex import quote
+
+from optuna.artifacts import ArtifactMeta
+
+from sweep.coordinator.running_trial import RunningTrial
+from sweep.errors import NoRoomError
+from sweep.store.artifacts import ATTRIBUTE, write_artifact
+from sweep.store.kept_weights import KeptWeights, due, superseded
+from sweep.store.recording import RecordingStorage
+from sweep.store.study import OpenStudy
+
+
+class StudyWeights:
+    """Writes weights files, and drops those that are no longer needed.
+
+    A file is dropped when a better trial of its width class has one. Where the study asks for an
+    analysis of every network, it is dropped once its network is analysed, too.
+    """
+
+    def __init__(self, opened: OpenStudy, folder: Path, *, until_analysed: bool) -> None:
+        self.folder = folder
+        self._study = opened.name
+        self._storage: RecordingStorage = opened.storage
+        self._writer = opened.writer
+        self._until_analysed = until_analysed
+        self._invalid = opened.invalid
+        self._kept = {one.number: one for one in opened.kept_weights}
+        self._drop_superseded()  # what a coordinator that died had still to drop
+
+    @property
+    def due(self) -> list[KeptWeights]:
+        """Those whose networks are to be analysed, in the order in which they should be."""
+        return due(self._kept.values())
+
+    def keep(self, trial: RunningTrial, weights: bytes) -> str:
+        """Write a running trial's weights as an artifact of Optuna's; return its id.
+
+        Raises NoRoomError where the file cannot be written.
+        """
+        # Before tell: Optuna attaches nothing to a finished trial. What its upload_artifact does,
+        # but for the order: a file that finds no room leaves no attribute that names it.
+        number = trial.number
+        try:
+            artifact_id = write_artifact(self.folder, weights)
+        except OSError as error:
+            raise NoRoomError(
+                f"{error.filename or self.folder}: {error.strerror}, when trial {number}'s weights "
+                "were to be kept. Free some room, or name another folder in SWEEP_ARTIFACTS; then "
+                f"`sweep resume {quote(self._study)}` goes on."
+            ) from error
+        about = ArtifactMeta(
+            artifact_id=artifact_id,
+            filename=f"trial-{number}.safetensors",
+            mimetype="application/octet-stream",
+            encoding=None,
+        )
+        attribute = ATTRIBUTE + artifact_id
+        self._storage.set_trial_system_attr(number, attribute, json.dumps(asdict(about)))
+        self._kept[number] = KeptWeights(
+            number=number,
+            artifact_id=artifact_id,
+            hidden_width=trial.spec.config.hidden_width,
+            val_mse=trial.val_mse,
+            is_invalid=number in self._invalid,
+        )
+        self._drop_superseded()
+        return artifact_id
+
+    def mark_analysed(self, number: int) -> None:
+        """Note that a network's analysis is done."""
+        if number in self._kept:
+            self._kept[number] = replace(self._kept[number], is_analysed=True)
+            self._drop_superseded()
+
+    def mark_invalid(self, invalid: frozenset[int]) -> None:
+        """Note which trials are marked invalid: these and no others."""
+        self._invalid = invalid
+        self._kept = {
+            number: replace(one, is_invalid=number in invalid) for number, one in self._kept.items()
+        }
+
+    def _drop_superseded(self) -> None:
+        for one in superseded(self._kept.values(), until_analysed=self._until_analysed):
+            del self._kept[one.number]
+            self._writer.rows.dropped_weights[one.number] = one.artifact_id

@@ -1,0 +1,318 @@
+"""Networks are analysed on free cores and before a study ends; training never waits for it.
+
+The process that analyses is a puppet too: it answers when a test says so.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from sweep.coordinator import analysis
+from sweep.coordinator.requests import request_trial
+from sweep.coordinator.run import resume
+from sweep.enums import CommandKind, StudyPhase
+from sweep.launch.launcher import Gone
+from sweep.messages import AnalyseNetwork, NetworkAnalysed, NetworkAnalysis, TrialSpec, WorkerFailed
+from sweep.store import annotate, annotations, commands, read
+from sweep.store.artifacts import artifact_path
+from sweep.store.engine import Engine
+from sweep.store.kept_weights import due, kept_weights
+from tests.coordinator.lockstep import Lockstep, Puppet
+from tests.coordinator.test_loop import lockstep
+from tests.coordinator.test_run import ONE
+from tests.coordinator.test_sequences import _done, _epoch
+from tests.fake_workers import ANALYSIS, FakeLauncher
+from tests.store_factories import sqlite_store
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    # Every tick is written, and waits for its transaction.
+    monkeypatch.setattr("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0)
+    monkeypatch.setattr("sweep.coordinator.buffered_writer.WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("sweep.coordinator.user_requests.COMMAND_SECONDS", 0.0)
+    monkeypatch.setattr("sweep.coordinator.run.wanted_threads", lambda: 1)
+    return sqlite_store(tmp_path)
+
+
+class Stage:
+    """A study of two widths, its one worker, and the process that analyses."""
+
+    def __init__(self, coordinator: Lockstep) -> None:
+        self.coordinator = coordinator
+        self.worker = coordinator.puppets.started[0]
+
+    @property
+    def process(self) -> Puppet:
+        return self.coordinator.puppets.analyses[-1]
+
+    def settle(self) -> None:
+        """What was said is heard, and what was asked for is ordered."""
+        for _ in range(3):
+            if not self.coordinator.ended:
+                self.coordinator.tick()
+
+    def finish(self, spec: TrialSpec, error: float = 0.5, worker: Puppet | None = None) -> None:
+        for epoch in (1, 2, 3):
+            (worker or self.worker).say(_epoch(spec, epoch, error))
+        (worker or self.worker).say(replace(_done(spec), weights=b"weights"))
+
+    def finish_all(self) -> None:
+        """Train everything; then nothing but the analyses is left."""
+        finished: list[TrialSpec] = []
+        while new := [spec for spec in self.worker.given() if spec not in finished]:
+            for spec in new:
+                self.finish(spec)
+            finished += new
+            self.coordinator.tick()
+        self.settle()
+
+    def asked(self) -> list[int]:
+        """Numbers of all networks that processes were given, in order."""
+        orders = [order for one in self.coordinator.puppets.analyses for order in one.orders]
+        return [order.number for order in orders if isinstance(order, AnalyseNetwork)]
+
+    def answer(self, analysis: NetworkAnalysis | None = ANALYSIS, **failure: str) -> None:
+        self.process.say(NetworkAnalysed(number=self.asked()[-1], analysis=analysis, **failure))
+        self.settle()
+
+
+@contextmanager
+def stage(engine: Engine, *overrides: str) -> Iterator[Stage]:
+    two = ("space.hidden_width={choices=[8, 64]}", "sampler.name=grid", "budget.trials=2")
+    with lockstep(engine, *two, *overrides) as coordinator:
+        yield Stage(coordinator)
+
+
+def analysed(engine: Engine) -> set[int]:
+    probes = annotations.probes(engine, "x")
+    assert set(annotations.decompositions(engine, "x")) == set(probes)
+    assert ANALYSIS.probe is not None
+    assert all(probe == asdict(ANALYSIS.probe) for probe in probes.values())
+    return set(probes)
+
+
+def told(engine: Engine, kind: str) -> list[tuple[int | None, str]]:
+    return [(e.number, e.message) for e in read.events(engine, "x") if e.kind == kind]
+
+
+def test_the_best_of_each_width_are_analysed_before_the_study_ends(engine: Engine) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        assert not study.coordinator.ended and study.asked() == [0]
+        progress = study.coordinator.progress
+        assert progress is not None and progress.phase is StudyPhase.ANALYSING
+        assert (progress.n_analysed, progress.n_to_analyse) == (0, 2)
+        assert progress.workers == ()
+        assert [worker.state for worker in read.workers(engine, "x")] == ["gone"]
+        study.answer()
+        assert study.asked() == [0, 1] and analysed(engine) == {0}
+        study.answer()
+        assert study.coordinator.phase == "finished"
+    assert analysed(engine) == {0, 1}
+    assert told(engine, "analysing networks") == [
+        (None, "all is trained; 2 networks still to be analysed")
+    ]
+
+
+def test_a_network_is_analysed_beside_the_training_on_a_free_core(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.coordinator.run.wanted_threads", lambda: 64)
+    with stage(engine) as study:
+        first, second = study.worker.given()
+        study.finish(first)
+        study.settle()
+        (order,) = [o for o in study.process.orders if isinstance(o, AnalyseNetwork)]
+        assert (order.number, order.n_threads) == (first.number, 1)
+        study.answer()
+        assert analysed(engine) == {first.number}
+        study.finish(second)  # it went on training
+        study.settle()
+        assert study.process.orders[-1] == replace(
+            order, number=second.number, n_threads=64, weights=study.process.orders[-1].weights
+        )
+
+
+def test_no_network_is_analysed_while_training_uses_every_core(engine: Engine) -> None:
+    with stage(engine) as study:
+        study.finish(study.worker.given()[0])
+        study.settle()
+        assert study.coordinator.puppets.analyses == []
+
+
+def test_a_process_that_is_killed_costs_no_study_and_its_network_is_tried_again(
+    engine: Engine,
+) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        study.process.say(Gone(reason="killed by signal 9"))
+        study.settle()
+        assert study.asked() == [0, 0] and len(study.coordinator.puppets.analyses) == 2
+        study.answer()
+        study.answer()
+        assert study.coordinator.phase == "finished"
+    assert analysed(engine) == {0, 1}
+    assert told(engine, "network not analysed") == [(0, "killed by signal 9")]
+
+
+def test_a_network_that_kills_its_process_twice_is_left_out_and_stays_due(engine: Engine) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        for _ in range(2):
+            study.process.say(Gone(reason="killed by signal 9"))
+            study.settle()
+        assert study.asked() == [0, 0, 1]
+        study.answer()
+        assert study.coordinator.phase == "finished"
+    assert analysed(engine) == {1}
+    assert [one.number for one in due(kept_weights(engine, "x"))] == [0]
+
+
+def test_a_process_that_never_comes_up_is_not_started_for_ever(engine: Engine) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        while not study.coordinator.ended:
+            study.process.say(Gone(reason="exit code 1: no torch"))
+            study.settle()
+        assert study.coordinator.phase == "finished"
+        assert len(study.coordinator.puppets.analyses) == analysis.MOST_STARTS
+    assert analysed(engine) == set()
+
+
+def test_an_analysis_that_fails_is_told_with_its_reason(engine: Engine) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        study.answer(None, failure="DataError: these bytes are no weights")
+        study.answer(NetworkAnalysis(decomposition=None, probe=None))
+        assert study.coordinator.phase == "finished"
+    assert analysed(engine) == set()
+    assert told(engine, "network not analysed") == [
+        (0, "DataError: these bytes are no weights"),
+        (1, "its code is not finite"),
+    ]
+
+
+def test_data_that_are_not_there_end_the_analyses_alone(engine: Engine) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        study.process.say(WorkerFailed(error="DataError", message="no such folder"))
+        study.settle()
+        assert study.coordinator.phase == "finished"
+    assert told(engine, "network not analysed") == [(None, "no such folder")]
+
+
+def test_a_network_that_takes_too_long_is_given_up(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        monkeypatch.setattr(analysis, "LIMIT_SECONDS", 0.0)
+        while not study.coordinator.ended:
+            study.coordinator.tick()
+        assert study.coordinator.phase == "finished"
+    assert "took more than" in told(engine, "network not analysed")[0][1]
+
+
+def test_what_a_process_says_that_was_given_up_is_ignored(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        slow = study.process
+        monkeypatch.setattr(analysis, "LIMIT_SECONDS", -1.0)
+        study.coordinator.tick()
+        monkeypatch.setattr(analysis, "LIMIT_SECONDS", 600.0)
+        study.settle()
+        slow.say(NetworkAnalysed(number=0, analysis=ANALYSIS))
+        slow.say(Gone(reason="killed by signal 9"))
+        study.settle()
+        assert analysed(engine) == set() and study.asked() == [0, 0]
+
+
+@pytest.mark.parametrize("ends", ["interrupted", "stopped"])
+def test_a_study_that_is_told_to_end_waits_for_no_analysis_and_resume_goes_on(
+    engine: Engine, ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupts: list[Callable[[], None]] = []
+    monkeypatch.setattr(
+        "sweep.coordinator.run._signals", lambda one: interrupts.append(one) or nullcontext()
+    )
+    with stage(engine) as study:
+        study.finish_all()
+        study.answer()
+        if ends == "stopped":
+            commands.post(engine, read.study(engine, "x").study_id, CommandKind.STOP)
+        else:
+            interrupts[0]()
+        study.settle()
+        assert study.coordinator.phase == ends
+    assert analysed(engine) == {0}
+    launcher = FakeLauncher()
+    again = resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=launcher)
+    assert again == "finished" and analysed(engine) == {0, 1}
+    assert len(launcher.analyses) == 1 and len(read.workers(engine, "x")) == 1
+
+
+def test_a_coordinator_that_dies_takes_no_analysis_with_it(engine: Engine) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        study.answer()
+    resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=FakeLauncher())
+    assert analysed(engine) == {0, 1}
+
+
+def test_a_study_that_waits_for_analyses_still_trains_what_is_enqueued(engine: Engine) -> None:
+    with stage(engine, "space.hidden_width={low=8, high=1024}", "sampler.name=random") as study:
+        study.finish_all()
+        request_trial(engine, "x", {"hidden_width": 333})
+        study.settle()
+        assert not study.coordinator.ended
+        _, successor = study.coordinator.puppets.started
+        assert successor.device == study.worker.device
+
+
+def test_weights_of_a_width_go_when_a_better_trial_has_some(engine: Engine) -> None:
+    with stage(engine, "space.hidden_width={choices=[64, 65]}") as study:
+        first, second = study.worker.given()
+        study.finish(first, 0.5)
+        study.settle()
+        old = read.trial(engine, "x", first.number).artifact_id
+        assert old is not None and artifact_path(engine.url, old).exists()
+        study.finish(second, 0.4)
+        study.settle()
+        new = read.trial(engine, "x", second.number).artifact_id
+        assert new is not None and artifact_path(engine.url, new).exists()
+        assert read.trial(engine, "x", first.number).artifact_id is None
+        assert not artifact_path(engine.url, old).exists()
+
+
+def test_of_a_study_that_is_probed_weights_stay_until_they_are_analysed(engine: Engine) -> None:
+    with stage(engine, "space.hidden_width={choices=[64, 65]}", "study.probe=true") as study:
+        study.finish(study.worker.given()[0], 0.4)
+        study.settle()
+        study.finish(study.worker.given()[1], 0.5)
+        study.settle()
+        assert [one.number for one in kept_weights(engine, "x")] == [0, 1]
+        study.answer()
+        study.answer()
+        assert study.coordinator.phase == "finished"
+    assert analysed(engine) == {0, 1}
+    assert [one.number for one in kept_weights(engine, "x")] == [0]
+
+
+def test_weights_of_a_trial_that_is_marked_invalid_stay_and_are_not_analysed(
+    engine: Engine,
+) -> None:
+    with stage(engine, "space.hidden_width={choices=[64, 65]}") as study:
+        study.finish(study.worker.given()[0], 0.4)
+        study.settle()
+        annotate.invalidate(engine, "x", 0)
+        study.settle()
+        study.finish(study.worker.given()[1], 0.5)
+        study.settle()
+        assert study.asked() == [1]
+        assert [one.number for one in kept_weights(engine, "x")] == [0, 1]

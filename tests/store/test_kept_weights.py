@@ -1,0 +1,117 @@
+"""Which weights files a study needs, and how analyses are stored that no coordinator computed."""
+
+from dataclasses import replace
+
+import pytest
+
+from sweep.config import TrialConfig
+from sweep.store import annotations, lease, read
+from sweep.store.artifacts import artifact_path
+from sweep.store.engine import Engine, writing
+from sweep.store.kept_weights import (
+    KeptWeights,
+    drop_superseded,
+    due,
+    kept_weights,
+    superseded,
+    write_analysis,
+)
+from tests.fake_workers import ANALYSIS
+from tests.store_factories import add_study, add_trial, sqlite_store
+
+
+def kept(number: int, width: int, val_mse: float, **marks: bool) -> KeptWeights:
+    return KeptWeights(
+        number=number, artifact_id=f"a{number}", hidden_width=width, val_mse=val_mse, **marks
+    )
+
+
+def numbers(found: list[KeptWeights]) -> list[int]:
+    return [one.number for one in found]
+
+
+#: Trials 0, 1 and 3 are of one width class, 2 of another.
+KEPT = [kept(0, 64, 0.3), kept(1, 65, 0.1), kept(2, 8, 0.5), kept(3, 64, 0.2)]
+
+
+def test_the_best_of_each_width_are_analysed_first_the_narrowest_before_the_others() -> None:
+    assert numbers(due(KEPT)) == [2, 1, 0, 3]
+
+
+def test_what_is_analysed_or_marked_invalid_is_not_due() -> None:
+    marked = [replace(KEPT[0], is_analysed=True), replace(KEPT[1], is_invalid=True), *KEPT[2:]]
+    assert numbers(due(marked)) == [2, 3]
+
+
+def test_all_but_the_best_of_each_width_are_superseded() -> None:
+    assert numbers(superseded(KEPT, until_analysed=False)) == [0, 3]
+    assert numbers(superseded(KEPT, until_analysed=True)) == []
+    seen = [replace(KEPT[0], is_analysed=True), *KEPT[1:]]
+    assert numbers(superseded(seen, until_analysed=True)) == [0]
+
+
+def test_a_trial_that_is_marked_invalid_neither_supersedes_nor_is_superseded() -> None:
+    marked = [KEPT[0], replace(KEPT[1], is_invalid=True), *KEPT[2:]]
+    assert numbers(superseded(marked, until_analysed=False)) == [0]
+
+
+def test_of_equal_errors_the_first_is_kept() -> None:
+    assert numbers(superseded([kept(0, 64, 0.1), kept(1, 64, 0.1)], until_analysed=False)) == [1]
+
+
+@pytest.fixture
+def engine(tmp_path) -> Engine:
+    """Trial 0 is the best of its width, trial 1 is not; both have their weights."""
+    engine = sqlite_store(tmp_path)
+    study_id = add_study(engine, "x")
+    for number in (0, 1):
+        path = artifact_path(engine.url, f"a{number}")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"weights")
+        config = TrialConfig(hidden_width=64)
+        add_trial(engine, study_id, number, 0.1 + number, config=config, artifact_id=f"a{number}")
+    add_trial(engine, study_id, 2, 0.1)
+    return engine
+
+
+def test_weights_are_read_with_what_decides_over_them(engine: Engine) -> None:
+    assert kept_weights(engine, "x") == [kept(0, 64, 0.1), kept(1, 64, 1.1)]
+    write_analysis(engine, "x", kept(0, 64, 0.1), ANALYSIS)
+    assert kept_weights(engine, "x")[0].is_analysed
+
+
+def test_an_analysis_is_stored_once_and_seen_by_readers(engine: Engine) -> None:
+    (first, _) = kept_weights(engine, "x")
+    before = read.table(engine, "x").revision
+    write_analysis(engine, "x", first, ANALYSIS)
+    found = annotations.probes(engine, "x", after=before)
+    assert set(found) == {0}
+    assert ANALYSIS.probe is not None
+    other = replace(ANALYSIS, probe=replace(ANALYSIS.probe, n_test=99))
+    write_analysis(engine, "x", first, other)
+    assert annotations.probes(engine, "x") == found
+
+
+def test_an_analysis_of_other_weights_than_the_trial_has_now_is_dropped(engine: Engine) -> None:
+    # The trial was trained again between the reading of its file and the end of the analysis.
+    (first, _) = kept_weights(engine, "x")
+    write_analysis(engine, "x", replace(first, artifact_id="older"), ANALYSIS)
+    assert annotations.probes(engine, "x") == {}
+
+
+def test_superseded_weights_are_dropped_once_they_are_analysed(engine: Engine) -> None:
+    drop_superseded(engine, "x")
+    assert len(kept_weights(engine, "x")) == 2
+    write_analysis(engine, "x", kept(1, 64, 1.1), ANALYSIS)
+    drop_superseded(engine, "x")
+    assert kept_weights(engine, "x") == [kept(0, 64, 0.1)]
+    assert not artifact_path(engine.url, "a1").exists()
+    assert artifact_path(engine.url, "a0").exists()
+
+
+def test_a_study_that_runs_keeps_its_files_for_its_coordinator_to_drop(engine: Engine) -> None:
+    write_analysis(engine, "x", kept(1, 64, 1.1), ANALYSIS)
+    with writing(engine) as connection:
+        lease.take(connection, read.study(engine, "x").study_id, lease.Holder.this_process())
+    drop_superseded(engine, "x")
+    assert len(kept_weights(engine, "x")) == 2 and artifact_path(engine.url, "a1").exists()
