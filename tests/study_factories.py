@@ -6,6 +6,7 @@ import optuna
 from optuna.trial import Trial
 
 from sweep.config import TrialConfig
+from sweep.enums import Objective
 from sweep.search import enqueue_params, make_sampler, suggest_config
 from sweep.store.study import NewStudy
 from sweep.studyfile import StudyFile, loads
@@ -44,11 +45,12 @@ when."0.9".nesterov = { choices = [false, true] }
 
 def new_study(name: str = "x", n_objectives: int = 1) -> NewStudy:
     """What a study's rows begin with, where its file does not matter."""
+    objectives = list(Objective)[:n_objectives]
     return NewStudy(
         name=name,
         n_objectives=n_objectives,
         study_file="",
-        settings={"study": {"name": name, "objectives": ["val_mse"][:n_objectives]}},
+        settings={"study": {"name": name, "objectives": objectives}},
         provenance={},
         dataset="mnist",
         n_trials=9,

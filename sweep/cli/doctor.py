@@ -72,9 +72,9 @@ def doctor(
     or longer while Triton's cache is empty. A GPU with wrong numbers is broken; one that is too old
     for the fused trainer, say, trains with the reference trainer.
 
-    With NAME it looks for faults of a study: a lease that was not given back, RUNNING
-    trials that no worker trains, gaps in numbers and curves, values that contradict one another,
-    tables that differ from the expected, weights without trials and trials without weights.
+    With NAME it looks for faults of a study: a lease that was not given back, RUNNING trials that
+    no worker trains, gaps in numbers and curves, values that differ from a trial's epochs and
+    results, tables that differ from the expected, weights without trials, trials without weights.
     --repair mends it, in one transaction, unless a coordinator holds the study. Exits with 12 when
     something is left.
     """

@@ -1,6 +1,7 @@
 """doctor NAME: what is wrong with a study, and mending it."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -50,7 +51,7 @@ def _examine_schema(
                 check="schema",
                 what=d.what,
                 remedy=d.remedy,
-                repairable=d.is_behind or d.mend is not None,
+                mend=partial(drift.mend, engine, name, [d]) if d.is_behind or d.mend else None,
             )
             for d in differences
         ]

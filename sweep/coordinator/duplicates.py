@@ -16,10 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.coordinator.running_trial import Configuration, RunningTrial, searched_configuration
 from sweep.search.grid import countable_size, index_of
+from sweep.store.optuna_rows import REUSED_FROM
 from sweep.studyfile import Space
-
-#: Optuna's user attribute that names the trial whose results were reused.
-REUSED_FROM = "reused_from"
 
 
 class Twin(NamedTuple):

@@ -12,18 +12,20 @@ from optuna.study._tell import _tell_with_warning
 from optuna.trial import TrialState
 
 from sweep.coordinator.best_results import BestResults
-from sweep.coordinator.duplicates import REUSED_FROM, DuplicateFinder
+from sweep.coordinator.duplicates import DuplicateFinder
 from sweep.coordinator.event_log import EventLog
 from sweep.coordinator.running_trial import RunningTrial, searched_configuration
 from sweep.coordinator.study_weights import StudyWeights
-from sweep.coordinator.trial_results import add_results, mean_results
+from sweep.coordinator.trial_results import add_results
 from sweep.coordinator.trial_source import TrialSource
-from sweep.enums import Duplicates, EventKind, Objective, Outcome, StudyPhase
+from sweep.enums import Duplicates, EventKind, Outcome, StudyPhase
 from sweep.messages import TrialDone, TrialSpec
 from sweep.search.configurations import trial_seeds
 from sweep.search.curves import Curves
 from sweep.search.samplers import make_sampler
+from sweep.store.optuna_rows import REUSED_FROM, objective_values
 from sweep.store.study import OpenStudy
+from sweep.store.trial_records import mean_results
 from sweep.store.writer import Row
 from sweep.studyfile import StudyFile
 
@@ -148,16 +150,18 @@ class StudyState:
     def complete(self, trial: RunningTrial, done: TrialDone) -> None:
         """Record a finished trial: its values, metrics, pictures and perhaps its weights."""
         number, spec, val_mse = trial.number, trial.spec, trial.val_mse
-        values = {
-            Objective.VAL_MSE: val_mse,
-            Objective.HIDDEN_WIDTH: float(spec.config.hidden_width),
-            Objective.TRAIN_SECONDS: done.train_seconds,
-        }
+        values = objective_values(
+            self._file.study.objectives,
+            val_mse=val_mse,
+            hidden_width=spec.config.hidden_width,
+            train_seconds=done.train_seconds,
+        )
         row = mean_results(done.results, [metrics.val_mse for metrics in trial.metrics])
+        row["n_parameters"] = done.results[0].n_parameters
         is_best = val_mse < self.best.lowest_error(spec.config.hidden_width)
         if done.weights is not None and (is_best or spec.keep_always):
             row["artifact_id"] = self.weights.keep(trial, done.weights)
-        self._tell(number, [values[objective] for objective in self._file.study.objectives])
+        self._tell(number, values)
         self._row(number).update(
             outcome=Outcome.COMPLETE.value, train_seconds=done.train_seconds, **row
         )

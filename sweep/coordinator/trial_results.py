@@ -1,13 +1,11 @@
 """What is kept of a trial that trained to its end: rows of its metrics, and its weights."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from statistics import fmean, stdev
 from typing import Any
 
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.messages import NetworkAnalysis, TestMetrics, TrialDone
-from sweep.store.writer import Row, Rows
+from sweep.store.writer import Rows
 
 
 def add_results(rows: Rows, trial: RunningTrial, done: TrialDone) -> None:
@@ -32,24 +30,6 @@ def add_analysis(rows: Rows, number: int, analysis: NetworkAnalysis) -> None:
         rows.decompositions[number] = {"decomposition": asdict(analysis.decomposition)}
     if analysis.probe is not None:
         rows.probes[number] = {"probe": asdict(analysis.probe)}
-
-
-def mean_results(results: Sequence[TestMetrics], val_mse: Sequence[float]) -> Row:
-    """Columns of the trial's row: means over the seeds, and standard deviations of two errors."""
-    several = len(results) > 1
-    test_mse = [r.test_mse for r in results]
-    test_bce = [r.test_bce for r in results if r.test_bce is not None]
-    return {
-        "val_mse": fmean(val_mse),
-        "val_mse_std": stdev(val_mse) if several else None,
-        "test_mse": fmean(test_mse),
-        "test_mse_std": stdev(test_mse) if several else None,
-        "test_bce": fmean(test_bce) if test_bce else None,
-        "psnr": fmean(r.psnr for r in results),
-        "exact_pixels": fmean(r.exact_pixels for r in results),
-        "per_class_mse": [fmean(c) for c in zip(*(r.per_class_mse for r in results), strict=True)],
-        "n_parameters": results[0].n_parameters,
-    }
 
 
 def _result_row(result: TestMetrics) -> dict[str, Any]:

@@ -1,23 +1,22 @@
 """What is wrong with a study's rows and files, and mending it: for ``sweep doctor NAME``.
 
-A check is two functions: one finds, the other mends one finding. ``examine`` only reads. ``repair``
-does everything in one transaction that no coordinator can cut into, check by check, so that what
-one has mended the next finds in order.
+A check finds faults, each with what mends it. ``examine`` only reads. ``repair`` does everything in
+one transaction that no coordinator can cut into, check by check, so that what one has mended the
+next finds in order.
 
 A trial whose own numbers are lost is put back to waiting: the next `sweep resume` trains it again,
 under its number and from its seeds, and so with the same result.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, insert
 
 from sweep.enums import EventKind
 from sweep.store import artifacts, clock, lease, revisions
 from sweep.store.annotate import lock_study, refuse_if_held
-from sweep.store.checks import curves, files, liveness, reused, rows
-from sweep.store.checks.types import Finding, Study, train_again
+from sweep.store.checks import files, liveness, records
+from sweep.store.checks.types import Finding, Study
 from sweep.store.checks.values import find_values
 from sweep.store.engine import writing
 from sweep.store.lookup import find_study, snapshot
@@ -32,7 +31,7 @@ def examine(engine: Engine, name: str) -> list[Finding]:
         if unreadable := list(find_values(connection, study_id)):
             return unreadable
         study = _study(connection, engine, study_id)
-        return [finding for check in CHECKS.values() for finding in check.find(study)]
+        return [finding for find in CHECKS.values() for finding in find(study)]
 
 
 def repair(engine: Engine, name: str) -> tuple[list[Finding], list[Finding]]:
@@ -48,8 +47,8 @@ def repair(engine: Engine, name: str) -> tuple[list[Finding], list[Finding]]:
         refuse_if_held(connection, name, study_id)
         revision = revisions.advance(connection, study_id)
         study = _study(connection, engine, study_id)
-        mended = [finding for check in CHECKS.values() for finding in _mend_all(check, study)]
-        left = [finding for check in CHECKS.values() for finding in check.find(study)]
+        mended = [finding for find in CHECKS.values() for finding in _mend(find(study))]
+        left = [finding for find in CHECKS.values() for finding in find(study)]
         if mended:
             ids = {finding.trial_id for finding in mended}
             revisions.touch(connection, revision, [i for i in ids if i is not None])
@@ -60,11 +59,13 @@ def repair(engine: Engine, name: str) -> tuple[list[Finding], list[Finding]]:
     return mended, [f for f in left if not (f.check == "file" and f in mended)]
 
 
-def _mend_all(check: "Check", study: Study) -> list[Finding]:
-    found = [finding for finding in list(check.find(study)) if finding.repairable]
-    for finding in found:
-        check.mend(study, finding)
-    return found
+def _mend(findings: Iterator[Finding]) -> list[Finding]:
+    mended = []
+    for finding in list(findings):
+        if finding.mend is not None:
+            finding.mend()
+            mended.append(finding)
+    return mended
 
 
 def _study(connection: Connection, engine: Engine, study_id: int) -> Study:
@@ -86,60 +87,13 @@ def _note(study: Study, mended: Sequence[Finding]) -> None:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """Finds one kind of fault, and mends it."""
-
-    about: str
-    find: Callable[[Study], Iterator[Finding]]
-    mend: Callable[[Study, Finding], None]
-
-
-CHECKS: dict[str, Check] = {
-    "lease": Check(
-        about="a lease that its coordinator did not give back",
-        find=liveness.find_lease,
-        mend=liveness.mend_lease,
-    ),
-    "running": Check(
-        about="RUNNING trials without a coordinator", find=liveness.find_running, mend=train_again
-    ),
-    "worker": Check(
-        about="workers said to live, without one",
-        find=liveness.find_worker,
-        mend=liveness.mend_worker,
-    ),
-    "number": Check(
-        about="gaps and doubles in numbers", find=rows.find_number, mend=rows.mend_number
-    ),
-    "orphan": Check(
-        about="our rows without a trial of Optuna's", find=rows.find_orphan, mend=rows.mend_orphan
-    ),
-    "row": Check(
-        about="trials of Optuna's without our row", find=rows.find_row, mend=rows.mend_row
-    ),
-    "outcome": Check(
-        about="outcomes that contradict states", find=rows.find_outcome, mend=rows.mend_outcome
-    ),
-    "curve": Check(about="gaps in curves", find=curves.find_curve, mend=train_again),
-    "result": Check(
-        about="test results that are missing", find=curves.find_result, mend=train_again
-    ),
-    "step": Check(
-        about="intermediate values that contradict curves",
-        find=curves.find_step,
-        mend=curves.mend_step,
-    ),
-    "value": Check(
-        about="values that contradict curves", find=curves.find_value, mend=curves.mend_value
-    ),
-    "reused": Check(
-        about="reused results that are not the twin's",
-        find=reused.find_reused,
-        mend=reused.mend_reused,
-    ),
-    "weights": Check(
-        about="trials whose weights are gone", find=files.find_weights, mend=files.mend_weights
-    ),
-    "file": Check(about="weights of no trial", find=files.find_file, mend=files.mend_file),
+#: Finds the faults of one kind, by the name that findings have.
+CHECKS: dict[str, Callable[[Study], Iterator[Finding]]] = {
+    "lease": liveness.find_lease,  # a lease that its coordinator did not give back
+    "running": liveness.find_running,  # RUNNING trials without a coordinator
+    "worker": liveness.find_worker,  # workers on record as alive, without a coordinator
+    "number": records.find_numbers,  # gaps and duplicates in the numbers of trials
+    "record": records.find_records,  # records that lack something, and what differs from them
+    "weights": files.find_weights,  # trials whose weights are gone
+    "file": files.find_file,  # weights of no trial
 }

@@ -1,20 +1,26 @@
-"""Conversion of trials to Optuna's rows and back: the only module that knows Optuna's SQL models.
+"""Projection of our records onto Optuna's rows: the only module that knows Optuna's SQL models.
 
 They are private to Optuna, as is what its storages read into the values of their columns. So is the
 version of its schema, which changes with Optuna's minor versions: pyproject.toml bounds those.
+
+States, values and intermediate values follow from our records: ``project``. Parameters with their
+distributions, attributes and times are Optuna's own. A trial without a record of ours, such as one
+that plain Optuna added, is as its rows say.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, MetaData, Table, select
+from sqlalchemy import Connection, MetaData, Table, delete, insert, select, update
 
+from sweep.enums import Objective, Outcome
 from sweep.store.column_types import check_columns, external_value
 
 if TYPE_CHECKING:
@@ -52,7 +58,96 @@ FINITE_INTERMEDIATE_VALUE = models.TrialIntermediateValueModel.TrialIntermediate
 stored_value = models.TrialValueModel.stored_repr_to_value
 _stored_intermediate_value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
 
+#: The user attribute that names the trial whose results were reused.
+REUSED_FROM = "reused_from"
+
 Row = dict[str, Any]
+
+STATE_OF_OUTCOME: Mapping[str, TrialState] = {
+    Outcome.COMPLETE: TrialState.COMPLETE,
+    Outcome.REUSED: TrialState.COMPLETE,
+    Outcome.PRUNED: TrialState.PRUNED,
+    Outcome.TIMED_OUT: TrialState.PRUNED,
+    Outcome.FAILED: TrialState.FAIL,
+    Outcome.DIVERGED: TrialState.FAIL,
+}
+
+
+# --- from records to trials -----------------------------------------------------------------------
+
+
+class TrialRecord(NamedTuple):
+    """What our tables know of a trial that a coordinator goes on from."""
+
+    number: int
+    attempt: int
+    #: Of enums.Outcome; None while unfinished.
+    outcome: str | None
+    invalid: bool
+    val_mse: float | None
+    hidden_width: int | None
+    train_seconds: float | None
+    reused_from: int | None
+    #: Mean validation error over the seeds, by epoch.
+    curve: dict[int, float]
+
+
+class Projection(NamedTuple):
+    """What our record of a trial says in Optuna's terms."""
+
+    #: WAITING stands for RUNNING, too.
+    state: TrialState
+    values: list[float]
+    intermediate_values: dict[int, float]
+    reused_from: int | None
+
+
+#: Projection of a trial that is yet to be trained.
+WAITING = Projection(TrialState.WAITING, [], {}, None)
+
+
+def objective_values(
+    objectives: Iterable[Objective], val_mse: float, hidden_width: int, train_seconds: float
+) -> list[float]:
+    """Return the values of a COMPLETE trial, one an objective."""
+    values = {
+        Objective.VAL_MSE: val_mse,
+        Objective.HIDDEN_WIDTH: float(hidden_width),
+        Objective.TRAIN_SECONDS: train_seconds,
+    }
+    return [values[objective] for objective in objectives]
+
+
+def project(
+    records: Mapping[int, TrialRecord], objectives: Sequence[Objective]
+) -> dict[int, Projection]:
+    """Project the records of a study, by trial id."""
+    by_number = {record.number: record for record in records.values()}
+    return {
+        trial_id: _project(record, by_number, objectives) for trial_id, record in records.items()
+    }
+
+
+def _project(
+    record: TrialRecord, by_number: Mapping[int, TrialRecord], objectives: Sequence[Objective]
+) -> Projection:
+    # Optuna takes no reports from a study of several objectives.
+    curve = record.curve if len(objectives) == 1 else {}
+    state = STATE_OF_OUTCOME[record.outcome] if record.outcome else TrialState.WAITING
+    values: list[float] = []
+    if state == TrialState.COMPLETE:
+        trained = record
+        if record.reused_from is not None:
+            trained = by_number.get(record.reused_from, record)
+        values = objective_values(
+            objectives,
+            inf if trained.val_mse is None else trained.val_mse,  # NULL where it is not finite
+            trained.hidden_width or 0,
+            trained.train_seconds or 0.0,
+        )
+    elif state == TrialState.PRUNED and curve:
+        values = [curve[max(curve)]]  # as Optuna's tell has it
+    return Projection(state, values, curve, record.reused_from)
 
 
 # --- from trials to rows --------------------------------------------------------------------------
@@ -72,24 +167,11 @@ def state_row(trial: FrozenTrial) -> Row:
     }
 
 
-def value_rows(trials: Iterable[FrozenTrial], ids: Mapping[int, int]) -> list[Row]:
-    """Return rows of ``trial_values``; ``ids`` are trial ids by number."""
-    stored = models.TrialValueModel.value_to_stored_repr
-    rows = []
-    for trial in trials:
-        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
-            continue
-        for objective, number in enumerate(trial.values or ()):
-            value, kind = stored(number)
-            rows.append(
-                {
-                    "trial_id": ids[trial.number],
-                    "objective": objective,
-                    "value": value,
-                    "value_type": kind,
-                }
-            )
-    return rows
+def value_rows(trial_id: int, values: Sequence[float]) -> Iterator[Row]:
+    """Yield rows of ``trial_values``."""
+    for objective, number in enumerate(values):
+        value, kind = models.TrialValueModel.value_to_stored_repr(number)
+        yield {"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind}
 
 
 def param_rows(changes: "Changes", ids: Mapping[int, int]) -> list[Row]:
@@ -110,23 +192,16 @@ def param_rows(changes: "Changes", ids: Mapping[int, int]) -> list[Row]:
     return rows
 
 
-def intermediate_rows(changes: "Changes", ids: Mapping[int, int]) -> list[Row]:
-    """Return new rows of ``trial_intermediate_values``."""
-    stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
-    rows = []
-    for number, steps in changes.intermediate.items():
-        values = changes.trials[number].intermediate_values
-        for step in sorted(steps):
-            value, kind = stored(values[step])
-            rows.append(
-                {
-                    "trial_id": ids[number],
-                    "step": step,
-                    "intermediate_value": value,
-                    "intermediate_value_type": kind,
-                }
-            )
-    return rows
+def intermediate_rows(trial_id: int, values: Mapping[int, float]) -> Iterator[Row]:
+    """Yield rows of ``trial_intermediate_values``."""
+    for step, number in sorted(values.items()):
+        value, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(number)
+        yield {
+            "trial_id": trial_id,
+            "step": step,
+            "intermediate_value": value,
+            "intermediate_value_type": kind,
+        }
 
 
 def attribute_rows(
@@ -147,36 +222,107 @@ def attribute_rows(
     ]
 
 
+def rewrite(connection: Connection, trial_id: int, projection: Projection) -> None:
+    """Replace what the rows of a trial say by its projection; a RUNNING trial becomes WAITING."""
+    statement = update(trials).where(trials.c.trial_id == trial_id)
+    connection.execute(statement.values(state=projection.state))
+    if projection.state == TrialState.WAITING:
+        connection.execute(statement.values(datetime_complete=None))
+    attributes = trial_user_attributes
+    of_trial = attributes.c.trial_id == trial_id
+    connection.execute(delete(attributes).where(of_trial, attributes.c.key == REUSED_FROM))
+    new: dict[Table, list[Row]] = {
+        trial_values: list(value_rows(trial_id, projection.values)),
+        trial_intermediate_values: list(
+            intermediate_rows(trial_id, projection.intermediate_values)
+        ),
+    }
+    for table, rows in new.items():
+        connection.execute(delete(table).where(table.c.trial_id == trial_id))
+        if rows:
+            connection.execute(insert(table), rows)
+    if (twin := projection.reused_from) is not None:
+        row = {"trial_id": trial_id, "key": REUSED_FROM, "value_json": json.dumps(twin)}
+        connection.execute(insert(attributes).values(row))
+
+
 # --- from rows to trials --------------------------------------------------------------------------
 
 
-def load_trials(connection: Connection, study_id: int) -> list[FrozenTrial]:
-    """Read every trial of a study as Optuna's own storage would, in six statements."""
-    query = select(trials).where(trials.c.study_id == study_id).order_by(trials.c.number)
-    rows = connection.execute(query).all()
-    params, distributions = _params(connection, study_id)
+def load_projections(connection: Connection, study_id: int) -> dict[int, Projection]:
+    """Read what the rows of each trial say, by trial id."""
     values = _values(connection, study_id)
     intermediate = _intermediate_values(connection, study_id)
     user_attrs = _attributes(connection, study_id, trial_user_attributes)
-    system_attrs = _attributes(connection, study_id, trial_system_attributes)
-    local = LocalTime()
-    return [
-        FrozenTrial(
-            number=row.number,
-            trial_id=row.trial_id,
-            state=row.state,
-            value=None,
-            values=values.get(row.trial_id),
-            datetime_start=local.of(row.datetime_start),
-            datetime_complete=local.of(row.datetime_complete),
-            params=params[row.trial_id],
-            distributions=distributions[row.trial_id],
-            user_attrs=user_attrs[row.trial_id],
-            system_attrs=system_attrs[row.trial_id],
-            intermediate_values=intermediate[row.trial_id],
+    query = select(trials.c.trial_id, trials.c.state).where(trials.c.study_id == study_id)
+    return {
+        trial_id: Projection(
+            state,
+            values.get(trial_id, []),
+            intermediate[trial_id],
+            user_attrs[trial_id].get(REUSED_FROM),
         )
-        for row in rows
-    ]
+        for trial_id, state in connection.execute(query)
+    }
+
+
+def load_trials(
+    connection: Connection, study_id: int, projections: Mapping[int, Projection]
+) -> list[FrozenTrial]:
+    """Build Optuna's trials of a study; those without a projection are as their rows say."""
+    query = select(trials).where(trials.c.study_id == study_id).order_by(trials.c.number)
+    rows = connection.execute(query).all()
+    params, distributions = _params(connection, study_id)
+    user_attrs = _attributes(connection, study_id, trial_user_attributes)
+    system_attrs = _attributes(connection, study_id, trial_system_attributes)
+    others = [row.trial_id for row in rows if row.trial_id not in projections]
+    if others:
+        stored = load_projections(connection, study_id)
+        projections = {**projections, **{trial_id: stored[trial_id] for trial_id in others}}
+    local = LocalTime()
+    found = []
+    for row in rows:
+        projection = projections[row.trial_id]
+        if projection.reused_from is not None:
+            user_attrs[row.trial_id][REUSED_FROM] = projection.reused_from
+        found.append(
+            FrozenTrial(
+                number=row.number,
+                trial_id=row.trial_id,
+                state=projection.state,
+                value=None,
+                values=projection.values or None,
+                datetime_start=local.of(row.datetime_start),
+                datetime_complete=local.of(row.datetime_complete),
+                params=params[row.trial_id],
+                distributions=distributions[row.trial_id],
+                user_attrs=user_attrs[row.trial_id],
+                system_attrs=system_attrs[row.trial_id],
+                intermediate_values=projection.intermediate_values,
+            )
+        )
+    return found
+
+
+def load_params(connection: Connection, study_id: int) -> Mapping[int, Row]:
+    """Read the parameters of each trial, by trial id; a trial without any is not in it."""
+    return dict(_params(connection, study_id)[0])
+
+
+def setting_of(param_name: str) -> str:
+    """Return the setting that a parameter searches: ``adam.beta1`` searches ``beta1``."""
+    return param_name.rpartition(".")[2]
+
+
+def rewrite_params(connection: Connection, trial_id: int, params: Mapping[str, Any]) -> None:
+    """Change values of parameters. Raises ValueError for one that is no choice of its own."""
+    of_trial = trial_params.c.trial_id == trial_id
+    for name, value in params.items():
+        of_param = (of_trial, trial_params.c.param_name == name)
+        query = select(trial_params.c.distribution_json).where(*of_param)
+        distribution = json_to_distribution(connection.execute(query).scalar_one())
+        stored = distribution.to_internal_repr(value)
+        connection.execute(update(trial_params).where(*of_param).values(param_value=stored))
 
 
 def _of_study(connection: Connection, study_id: int, table: Table | Any, *names: str) -> Any:

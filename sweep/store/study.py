@@ -2,7 +2,6 @@
 
 import gc
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,8 +19,9 @@ from sweep.store.column_types import locate_corruption
 from sweep.store.engine import insert_if_absent, writing
 from sweep.store.kept_weights import KeptWeights, load_kept_weights
 from sweep.store.lookup import snapshot
-from sweep.store.optuna_rows import load_trials
+from sweep.store.optuna_rows import load_trials, project
 from sweep.store.recording import RecordingStorage
+from sweep.store.trial_records import read_objectives, read_records
 from sweep.store.writer import Row, StudyWriter
 
 _ID_CHUNK = 500
@@ -57,7 +57,7 @@ class OpenStudy:
     n_trials: int
     n_diverged: int
     #: Mean validation error by trial number and epoch.
-    curves: dict[int, dict[int, float]]
+    curves: Mapping[int, Mapping[int, float]]
     #: By trial number.
     kept_weights: list[KeptWeights]
     #: SHA-256 of the data the study trained on so far; None before its first worker was ready.
@@ -141,46 +141,30 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
         _tell_of_death(connection, study_id)
         _put_back(connection, study_id, revision)
         _supersede(connection, study_id)
-        trials = load_trials(connection, study_id)
-        ours = connection.execute(
-            select(
-                schema.sweep_trials.c.number,
-                schema.sweep_trials.c.attempt,
-                schema.sweep_trials.c.invalid,
-                schema.sweep_trials.c.outcome,
-            ).where(schema.sweep_trials.c.study_id == study_id)
-        ).all()
+        records = read_records(connection, study_id)
+        objectives = read_objectives(connection, study_id)
+        trials = load_trials(connection, study_id, project(records, objectives))
         row = connection.execute(
             select(schema.sweep_studies).where(schema.sweep_studies.c.study_id == study_id)
         ).one()
         attributes = _study_attributes(connection, study_id)
         kept = load_kept_weights(connection, study_id)
         held_since = clock.read(connection)
-        n_objectives = connection.execute(
-            select(func.count())
-            .select_from(schema.study_directions)
-            .where(schema.study_directions.c.study_id == study_id)
-        ).scalar_one()
-        curves = (
-            {t.number: t.intermediate_values for t in trials if t.intermediate_values}
-            if n_objectives == 1
-            else _curves(connection, study_id)  # Optuna takes no reports for several
-        )
     numbers = [trial.number for trial in trials]
     if numbers != list(range(len(trials))):
         raise StoreError(f"study {name!r}: its trial numbers have gaps or doubles: {numbers[:20]}…")
     trial_ids = {trial.number: trial._trial_id for trial in trials}  # before they get others
-    storage = _in_memory(name, n_objectives, trials, attributes)
+    storage = _in_memory(name, len(objectives), trials, attributes)
     return OpenStudy(
         study_id=study_id,
         name=name,
         storage=storage,
         writer=StudyWriter(engine, study_id, token, storage, trial_ids, row.provenance),
-        attempts={r.number: r.attempt for r in ours},
-        invalid=frozenset(r.number for r in ours if r.invalid),
+        attempts={record.number: record.attempt for record in records.values()},
+        invalid=frozenset(record.number for record in records.values() if record.invalid),
         n_trials=row.n_trials,
-        n_diverged=sum(r.outcome == Outcome.DIVERGED for r in ours),
-        curves=curves,
+        n_diverged=sum(record.outcome == Outcome.DIVERGED for record in records.values()),
+        curves={record.number: record.curve for record in records.values() if record.curve},
         kept_weights=kept,
         data_sha256=row.provenance.get("data_sha256"),
         held_since=held_since,
@@ -198,20 +182,6 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _curves(connection: Connection, study_id: int) -> dict[int, dict[int, float]]:
-    ours, epochs = schema.sweep_trials, schema.sweep_epochs
-    rows = connection.execute(
-        select(ours.c.number, epochs.c.epoch, func.avg(epochs.c.val_mse).label("mean"))
-        .join(epochs, epochs.c.trial_id == ours.c.trial_id)
-        .where(ours.c.study_id == study_id, epochs.c.val_mse.is_not(None))
-        .group_by(ours.c.number, epochs.c.epoch)
-    )
-    curves: dict[int, dict[int, float]] = defaultdict(dict)
-    for number, epoch, mean in rows:
-        curves[number][epoch] = mean
-    return curves
 
 
 def _tell_of_death(connection: Connection, study_id: int) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import (
     Connection,
     Engine,
@@ -233,14 +233,26 @@ class StudyWriter:
             connection,
             schema.trial_values,
             ("trial_id", "objective"),
-            optuna_rows.value_rows(touched, ids),
+            [
+                row
+                for trial in touched
+                if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+                for row in optuna_rows.value_rows(ids[trial.number], trial.values or ())
+            ],
         )
         _insert(connection, schema.trial_params, optuna_rows.param_rows(changes, ids))
         _upsert(
             connection,
             schema.trial_intermediate_values,
             ("trial_id", "step"),
-            optuna_rows.intermediate_rows(changes, ids),
+            [
+                row
+                for number, steps in changes.intermediate.items()
+                for row in optuna_rows.intermediate_rows(
+                    ids[number],
+                    {step: trials[number].intermediate_values[step] for step in steps},
+                )
+            ],
         )
         for table, noted, kind in (
             (schema.trial_user_attributes, changes.user_attrs, "user_attrs"),

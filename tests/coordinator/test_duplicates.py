@@ -8,13 +8,14 @@ import pytest
 from optuna.trial import TrialState
 
 from sweep.coordinator import duplicates
-from sweep.coordinator.duplicates import REUSED_FROM, DuplicateFinder, Twin
+from sweep.coordinator.duplicates import DuplicateFinder, Twin
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.running_trial import RunningTrial, searched_configuration
 from sweep.enums import CommandKind
 from sweep.messages import TrialSpec
 from sweep.search.grid import index_of
 from sweep.store import annotate, read
+from sweep.store.optuna_rows import REUSED_FROM
 from tests.coordinator.test_run import (
     STUDY,
     THREE,

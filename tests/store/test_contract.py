@@ -287,7 +287,7 @@ def ask(opened: OpenStudy) -> optuna.Trial:
 def tell(opened: OpenStudy, trial: optuna.Trial, value: float) -> None:
     """It ends."""
     _study(opened).tell(trial, value)
-    opened.writer.rows.trials.setdefault(trial.number, {}).update(outcome="complete")
+    opened.writer.rows.trials.setdefault(trial.number, {}).update(outcome="complete", val_mse=value)
 
 
 def _study(opened: OpenStudy) -> optuna.Study:

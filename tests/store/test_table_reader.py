@@ -17,8 +17,8 @@ from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.errors import NotFoundError
 from sweep.store import annotate, read, table_reader
-from sweep.store.checks.types import OUTCOMES
 from sweep.store.migrate import open_store
+from sweep.store.optuna_rows import STATE_OF_OUTCOME
 from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
 from sweep.store.table import Choices, TrialTable
 from sweep.store.table_reader import TableReader
@@ -229,7 +229,8 @@ class Life:
             value = self._dice.random() if state == TrialState.COMPLETE else None
             self._study.tell(trial, value, state=state)
             row = self._rows.rows.trials.setdefault(number, {})
-            row.update(outcome=OUTCOMES[state][0], val_mse=value)
+            outcome = next(of for of, ended in STATE_OF_OUTCOME.items() if ended == state)
+            row.update(outcome=outcome, val_mse=value)
 
     def restart(self) -> None:
         if self._running:

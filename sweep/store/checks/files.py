@@ -1,6 +1,7 @@
 """Weights: files beside the database, and the trials they are of."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from sqlalchemy import select
 
@@ -21,7 +22,6 @@ def find_weights(study: Study) -> Iterator[Finding]:
             check="weights",
             what=f"{study.folder} is not there, where {len(rows):,} trials have their weights",
             remedy="name the right folder in SWEEP_ARTIFACTS; if they are lost, make an empty one",
-            repairable=False,
         )
         return
     for row in rows:
@@ -30,15 +30,10 @@ def find_weights(study: Study) -> Iterator[Finding]:
                 check="weights",
                 number=row.number,
                 trial_id=row.trial_id,
-                item=row.artifact_id,
                 what=f"its weights, {row.artifact_id} in {study.folder}, are no file there",
                 remedy="--repair forgets them",
+                mend=partial(forget_weights, study.connection, row.trial_id, row.artifact_id),
             )
-
-
-def mend_weights(study: Study, finding: Finding) -> None:
-    assert finding.trial_id is not None
-    forget_weights(study.connection, finding.trial_id, finding.item)
 
 
 def find_file(study: Study) -> Iterator[Finding]:
@@ -56,11 +51,7 @@ def find_file(study: Study) -> Iterator[Finding]:
         if path.name not in known:
             yield Finding(
                 check="file",
-                item=path,
                 what=f"{path} is no trial's",
                 remedy=f"--repair moves it to {artifacts.unreferenced(study.folder)}",
+                mend=partial(study.afterwards.append, partial(artifacts.set_aside, path)),
             )
-
-
-def mend_file(study: Study, finding: Finding) -> None:
-    study.afterwards.append(lambda: artifacts.set_aside(finding.item))

@@ -1,13 +1,14 @@
 """The coordinator that is gone, and what it left as if it lived."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from optuna.trial import TrialState
 from sqlalchemy import select, update
 
 from sweep.enums import ACTIVE_PHASES, StudyPhase, WorkerState
 from sweep.store import schema
-from sweep.store.checks.types import AGAIN, Finding, Study
+from sweep.store.checks.types import AGAIN, Finding, Study, train_again
 from sweep.store.schema import trials
 
 
@@ -17,14 +18,16 @@ def find_lease(study: Study) -> Iterator[Finding]:
         select(table).where(table.c.study_id == study.study_id, table.c.expires_at > 0)
     ).one_or_none()
     if row is not None and not study.live:
+        what = f"process {row.pid} on {row.host} is gone and has not given it back"
         yield Finding(
             check="lease",
-            what=f"process {row.pid} on {row.host} is gone and has not given it back",
+            what=what,
             remedy="--repair gives it back, and calls the study interrupted",
+            mend=partial(_release, study, what),
         )
 
 
-def mend_lease(study: Study, finding: Finding) -> None:
+def _release(study: Study, reason: str) -> None:
     table, about = schema.sweep_leases, schema.sweep_studies
     study.connection.execute(
         update(table).where(table.c.study_id == study.study_id).values(expires_at=0.0)
@@ -32,7 +35,7 @@ def mend_lease(study: Study, finding: Finding) -> None:
     study.connection.execute(
         update(about)
         .where(about.c.study_id == study.study_id, about.c.phase.in_(ACTIVE_PHASES))
-        .values(phase=StudyPhase.INTERRUPTED, ended_because=f"lease: {finding.what}")
+        .values(phase=StudyPhase.INTERRUPTED, ended_because=f"lease: {reason}")
     )
 
 
@@ -49,6 +52,7 @@ def find_running(study: Study) -> Iterator[Finding]:
             trial_id=row.trial_id,
             what="is RUNNING, and nobody trains it",
             remedy=f"--repair {AGAIN}, as `sweep resume` does",
+            mend=partial(train_again, study, row.trial_id),
         )
 
 
@@ -64,12 +68,12 @@ def find_worker(study: Study) -> Iterator[Finding]:
             check="worker",
             what=f"{row.name} on {row.host} is said to be {row.state}, without a coordinator",
             remedy="--repair calls it gone",
-            item=row.worker_id,
+            mend=partial(_call_gone, study, row.worker_id),
         )
 
 
-def mend_worker(study: Study, finding: Finding) -> None:
+def _call_gone(study: Study, worker_id: int) -> None:
     table = schema.sweep_workers
     study.connection.execute(
-        update(table).where(table.c.worker_id == finding.item).values(state=WorkerState.GONE)
+        update(table).where(table.c.worker_id == worker_id).values(state=WorkerState.GONE)
     )

@@ -1,28 +1,15 @@
-"""What a check finds, what it looks at, and what most repairs come down to."""
+"""What a check finds, what it examines, and the repair that many of them share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from optuna.trial import TrialState
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, update
 
-from sweep.enums import Outcome
-from sweep.store import schema
-from sweep.store.schema import sweep_trials as ours
-from sweep.store.schema import trial_values as values
-from sweep.store.schema import trials
+from sweep.store import optuna_rows, schema
+from sweep.store.reuse import COPIED
+from sweep.store.schema import sweep_trials
 
-#: Sums in another order differ in the last digits.
-SAME = 1e-9
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-#: Of each state, the usual one first.
-OUTCOMES = {
-    TrialState.COMPLETE: (Outcome.COMPLETE, Outcome.REUSED),
-    TrialState.PRUNED: (Outcome.PRUNED, Outcome.TIMED_OUT),
-    TrialState.FAIL: (Outcome.FAILED, Outcome.DIVERGED),
-}
 AGAIN = "has it trained again, under its number"
 
 
@@ -37,10 +24,14 @@ class Finding:
     what: str
     #: What ``--repair`` does, or what a user may do instead.
     remedy: str
-    repairable: bool = True
-    #: For the mending: the row's id, and whatever else it takes.
+    #: Carries the remedy out; None where a user has to.
+    mend: Callable[[], object] | None = field(default=None, compare=False, repr=False)
+    #: The trial's id, where it is about a trial.
     trial_id: int | None = None
-    item: Any = None
+
+    @property
+    def repairable(self) -> bool:
+        return self.mend is not None
 
 
 @dataclass(kw_only=True)
@@ -55,44 +46,18 @@ class Study:
     #: To do once the rows are committed.
     afterwards: list[Callable[[], None]] = field(default_factory=list)
 
-    @property
-    def n_objectives(self) -> int:
-        table = schema.study_directions
-        query = select(func.count()).where(table.c.study_id == self.study_id)
-        return self.connection.execute(query).scalar_one()
 
-
-def said(number: float | None) -> str:
-    return "is missing" if number is None else f"is {number:.8g}"
-
-
-def same(one: float | None, other: float) -> bool:
-    return one is not None and abs(one - other) <= SAME * abs(other)
-
-
-def train_again(study: Study, finding: Finding) -> None:
+def train_again(study: Study, trial_id: int) -> None:
     """Reset the trial to WAITING and delete its results."""
-    connection, trial_id = study.connection, finding.trial_id
-    connection.execute(
-        update(trials)
-        .where(trials.c.trial_id == trial_id)
-        .values(state=TrialState.WAITING, datetime_complete=None)
+    for table in schema.TABLES_OF_AN_ATTEMPT:
+        study.connection.execute(delete(table).where(table.c.trial_id == trial_id))
+    optuna_rows.rewrite(study.connection, trial_id, optuna_rows.WAITING)
+    study.connection.execute(
+        update(sweep_trials).where(sweep_trials.c.trial_id == trial_id).values(_UNTRAINED)
     )
-    for table in (*schema.TABLES_OF_AN_ATTEMPT, values):
-        connection.execute(delete(table).where(table.c.trial_id == trial_id))
-    attributes = schema.trial_user_attributes
-    connection.execute(
-        delete(attributes).where(
-            attributes.c.trial_id == trial_id, attributes.c.key == "reused_from"
-        )
-    )
-    empty = dict.fromkeys(_MEASURED)
-    connection.execute(update(ours).where(ours.c.trial_id == trial_id).values(empty))
 
 
-#: Of sweep_trials, what training gives.
-_MEASURED = (
-    *("outcome", "reason", "finished_at", "train_seconds", "val_mse", "val_mse_std", "test_mse"),
-    *("test_mse_std", "test_bce", "psnr", "exact_pixels", "per_class_mse", "n_parameters"),
-    "reused_from",
+#: Columns of sweep_trials that training fills.
+_UNTRAINED = dict.fromkeys(
+    ("outcome", "reason", "finished_at", "train_seconds", *COPIED, "reused_from")
 )

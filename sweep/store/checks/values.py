@@ -16,5 +16,4 @@ def find_values(connection: Connection, study_id: int) -> Iterator[Finding]:
                 check="unreadable",
                 what=f"{corrupt.place} of {corrupt.row}: {corrupt.why}",
                 remedy="put a backup back, or delete the study",
-                repairable=False,
             )

@@ -1,0 +1,102 @@
+"""Our record of each trial: its own row, and its curve."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from math import inf
+from statistics import fmean, stdev
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Connection, null, select
+
+from sweep.enums import Objective
+from sweep.store.optuna_rows import TrialRecord
+from sweep.store.schema import sweep_epochs, sweep_studies, sweep_trials
+
+Curve = dict[int, float]
+
+
+def read_objectives(connection: Connection, study_id: int) -> tuple[Objective, ...]:
+    """Return the objectives of a study, in the order of Optuna's values."""
+    query = select(sweep_studies.c.settings).where(sweep_studies.c.study_id == study_id)
+    about = connection.execute(query).scalar_one().get("study", {})
+    return tuple(map(Objective, about.get("objectives", (Objective.VAL_MSE,))))
+
+
+def read_records(connection: Connection, study_id: int) -> dict[int, TrialRecord]:
+    """Read the record of every trial of a study, by trial id."""
+    ours = sweep_trials.c
+    # To take a number out of each trial's JSON takes a third of the time; one objective needs none.
+    several = len(read_objectives(connection, study_id)) > 1
+    width: ColumnElement[int | None] = ours.config["hidden_width"].as_integer()
+    query = select(
+        ours.trial_id,
+        *(ours.number, ours.attempt, ours.outcome, ours.invalid, ours.val_mse),
+        (width if several else null()).label("hidden_width"),
+        *(ours.train_seconds, ours.reused_from),
+    ).where(ours.study_id == study_id)
+    curves = read_curves(connection, study_id)
+    return {
+        trial_id: TrialRecord._make((*columns, curves.get(trial_id) or {}))
+        for trial_id, *columns in connection.execute(query).all()
+    }
+
+
+def read_curves(connection: Connection, study_id: int) -> dict[int, Curve]:
+    """Read the mean validation error over the seeds by epoch, of each trial by its id."""
+    trial_id, seed_index = sweep_epochs.c.trial_id, sweep_epochs.c.seed_index
+    query = (
+        select(trial_id, sweep_epochs.c.epoch, sweep_epochs.c.val_mse)
+        .join(sweep_trials, sweep_trials.c.trial_id == trial_id)
+        .where(sweep_trials.c.study_id == study_id)
+    )
+    curves: dict[int, Curve] = defaultdict(dict)
+    for of, epoch, error in connection.execute(query.where(seed_index == 0)).all():
+        curves[of][epoch] = inf if error is None else error  # NULL where it is not finite
+    # Means only where there are several seeds: most studies train one, and have a million epochs.
+    others: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for of, epoch, error in connection.execute(query.where(seed_index > 0)):
+        others[of, epoch].append(inf if error is None else error)
+    for (of, epoch), errors in others.items():
+        curves[of][epoch] = fmean([curves[of].get(epoch, inf), *errors])
+    return curves
+
+
+class SeedMetrics(Protocol):
+    """Test metrics of one seed; None where a number is not finite or not defined."""
+
+    @property
+    def test_mse(self) -> float | None: ...
+    @property
+    def test_bce(self) -> float | None: ...
+    @property
+    def psnr(self) -> float | None: ...
+    @property
+    def exact_pixels(self) -> float | None: ...
+    @property
+    def per_class_mse(self) -> Sequence[float | None] | None: ...
+
+
+def mean_results(results: Sequence[SeedMetrics], val_mse: Sequence[float | None]) -> dict[str, Any]:
+    """Return columns of ``sweep_trials``: means over the seeds, and deviations of two errors."""
+    test_mse = [result.test_mse for result in results]
+    by_class = zip(*(result.per_class_mse or () for result in results), strict=True)
+    return {
+        "val_mse": _mean(val_mse),
+        "val_mse_std": _deviation(val_mse),
+        "test_mse": _mean(test_mse),
+        "test_mse_std": _deviation(test_mse),
+        "test_bce": _mean([result.test_bce for result in results]),
+        "psnr": _mean([result.psnr for result in results]),
+        "exact_pixels": _mean([result.exact_pixels for result in results]),
+        "per_class_mse": [_mean(of_class) for of_class in by_class],
+    }
+
+
+def _mean(numbers: Sequence[float | None]) -> float | None:
+    finite = [number for number in numbers if number is not None]
+    return fmean(finite) if len(finite) == len(numbers) else None
+
+
+def _deviation(numbers: Sequence[float | None]) -> float | None:
+    finite = [number for number in numbers if number is not None]
+    return stdev(finite) if len(finite) == len(numbers) > 1 else None
