@@ -45,6 +45,7 @@ from typer.main import get_command
 
 from benchmarks.synthetic import add_study
 from docs.generate_cli import commands
+from sweep.catalogue.settings import SETTINGS
 from sweep.cli.application import EXIT_CODES, app
 from sweep.cli.entry import run
 from sweep.coordinator.run import plan
@@ -53,7 +54,7 @@ from sweep.errors import DataError, StudyFileError, SweepError
 from sweep.launch.resources import RunOptions
 from sweep.search.samplers import quiet_optuna
 from sweep.store.migrate import open_store
-from sweep.studyfile import SETTINGS, StudyFile, load, loads, to_toml
+from sweep.studyfile import StudyFile, load, loads, to_toml
 
 SHIPPED = sorted((Path(__file__).parents[1] / "studies").glob("*.toml"))
 LEVELS = ("byte", "token", "value")

@@ -3,23 +3,17 @@
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from sweep.catalogue.choices import CHOICES, OptimizerChoice
+from sweep.catalogue.settings import SETTINGS, Setting
 from sweep.datasets.registry import SOURCES
 from sweep.enums import (
-    Activation,
     Dataset,
-    Loss,
     Objective,
-    Optimizer,
-    Output,
-    Pruner,
-    Sampler,
-    Schedule,
-    WeightInit,
 )
-from sweep.studyfile import SETTINGS, Setting
 from sweep.studyfile.file import SECTIONS
 from sweep.studyfile.sections import PrunerSection, SamplerSection, Section
 
@@ -177,71 +171,6 @@ activation = "relu"
 ```
 """
 
-#: By kind, since two kinds may share a name: linear is an activation and an output.
-MEANINGS: dict[type[StrEnum], dict[StrEnum, str]] = {
-    Activation: {
-        Activation.LINEAR: "x: with a linear output, the model is PCA with extra steps",
-        Activation.RELU: "max(0, x)",
-        Activation.LEAKY_RELU: "x above 0, 0.01 x below",
-        Activation.ELU: "x above 0, exp(x) - 1 below",
-        Activation.GELU: "x Φ(x), Φ the normal distribution function (the exact one)",
-        Activation.SILU: "x sigmoid(x)",
-        Activation.TANH: "tanh(x)",
-        Activation.SIGMOID: "1 / (1 + exp(-x))",
-    },
-    Output: {
-        Output.SIGMOID: "a pixel between 0 and 1",
-        Output.LINEAR: "any number",
-    },
-    Loss: {
-        Loss.BCE: "binary cross-entropy, in nats; needs the sigmoid output",
-        Loss.MSE: "mean squared error",
-        Loss.L1: "mean absolute error",
-        Loss.HUBER: "squared (halved) within `delta`, absolute beyond",
-    },
-    Optimizer: {
-        Optimizer.SGD: "uses `momentum`, `nesterov`, `weight_decay`",
-        Optimizer.ADAM: "uses `beta1`, `beta2`, `eps`, `weight_decay`",
-        Optimizer.ADAMW: "as adam, with decoupled weight decay",
-        Optimizer.RMSPROP: "uses `alpha`, `momentum`, `eps`, `weight_decay`",
-        Optimizer.ADAGRAD: "uses `eps`, `weight_decay`",
-    },
-    Schedule: {
-        Schedule.CONSTANT: "the learning rate as given",
-        Schedule.COSINE: "from the learning rate towards 0, along half a cosine",
-        Schedule.LINEAR_WARMUP: "rises over `warmup_epochs`, then stays",
-    },
-    WeightInit: {
-        WeightInit.GLOROT_UNIFORM: "uniform, by the mean of a layer's inputs and outputs",
-        WeightInit.GLOROT_NORMAL: "normal, by the mean of a layer's inputs and outputs",
-        WeightInit.HE_UNIFORM: "uniform, by a layer's inputs",
-        WeightInit.HE_NORMAL: "normal, by a layer's inputs",
-        WeightInit.TORCH_DEFAULT: "as a new `torch.nn.Linear`, biases included; the others' are 0",
-    },
-    Sampler: {
-        Sampler.TPE: "learns from finished trials where good ones lie; the default",
-        Sampler.OPTUNA_TPE: "Optuna's `TPESampler()` as it is, to compare `tpe` with",
-        Sampler.RANDOM: "draws each trial independently",
-        Sampler.GRID: "every combination, settings under `when` too; ranges need a `step`",
-        Sampler.QMC: "a low-discrepancy sequence: more even than random",
-        Sampler.CMAES: "an evolution strategy for numbers (extra `samplers`)",
-        Sampler.GP: "a Gaussian process, for few and costly trials",
-        Sampler.NSGA2: "a genetic algorithm, for several objectives",
-    },
-    Pruner: {
-        Pruner.NONE: "every trial runs to its end; the default",
-        Pruner.MEDIAN: "prunes what is worse than the median of all trials at that epoch",
-        Pruner.PERCENTILE: "as median, with another share",
-        Pruner.SUCCESSIVE_HALVING: "at growing intervals, one in `reduction_factor` goes on",
-        Pruner.HYPERBAND: "several successive halvings that begin at different epochs",
-    },
-    Objective: {
-        Objective.VAL_MSE: "mean squared error per pixel on validation images; always the first",
-        Objective.HIDDEN_WIDTH: "the number of hidden units",
-        Objective.TRAIN_SECONDS: "how long training took, which makes runs differ",
-    },
-}
-
 
 def render() -> str:
     """The page, as it should be."""
@@ -295,7 +224,7 @@ def _options(word: str, options: dict[StrEnum, dict[str, object]]) -> Iterator[s
     yield "|---|---|---|"
     for name, defaults in options.items():
         shown = ", ".join(f"`{key}` {_default(value)}" for key, value in defaults.items())
-        yield f"| `{name}` | {MEANINGS[type(name)][name]} | {shown or 'none'} |"
+        yield f"| `{name}` | {_meaning(name)} | {shown or 'none'} |"
     yield ""
 
 
@@ -319,23 +248,31 @@ def _settings() -> Iterator[str]:
     yield ""
 
 
-def _kind(setting: Setting) -> str:
+def _kind(setting: Setting[Any]) -> str:
     if setting.choices:
         return f"[name](#{setting.name})"
     kind = {int: "whole number", float: "number", bool: "true or false"}[setting.kind]
     return f"{kind}, {setting.limits}" if setting.limits else kind
 
 
-def _choices(setting: Setting) -> Iterator[str]:
+def _choices(setting: Setting[Any]) -> Iterator[str]:
     yield f"### `{setting.name}`\n"
     yield from _meanings("name", setting.kind)
+
+
+def _meaning(name: StrEnum) -> str:
+    choice = CHOICES[type(name)][name]
+    if not isinstance(choice, OptimizerChoice):
+        return choice.about
+    used = (f"`{setting}`" for setting in (*choice.settings, "weight_decay"))
+    return f"{choice.about}; uses {', '.join(used)}"
 
 
 def _meanings(word: str, names: type[StrEnum]) -> Iterator[str]:
     yield f"| {word} | |"
     yield "|---|---|"
     for name in names:
-        yield f"| `{name}` | {MEANINGS[type(name)][name]} |"
+        yield f"| `{name}` | {_meaning(name)} |"
     yield ""
 
 

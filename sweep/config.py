@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from sweep.catalogue import settings
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 
 
@@ -10,36 +11,29 @@ from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightIni
 class TrialConfig:
     """One configuration in full, searched and fixed settings alike; what a trainer reads.
 
-    The defaults are the configuration whose blurred copies this product set out to explain.
+    ``catalogue.settings`` says what each is. The defaults are the configuration whose blurred
+    copies this product set out to explain.
     """
 
-    hidden_width: int = 784
-    activation: Activation = Activation.RELU
-    output: Output = Output.SIGMOID
-    loss: Loss = Loss.BCE
-    #: Where the Huber loss turns from quadratic to linear, in pixel units; other losses ignore it.
-    delta: float = 1.0
-    epochs: int = 5
-    batch_size: int = 128
-    optimizer: Optimizer = Optimizer.ADAM
-    learning_rate: float = 1e-3
-    #: sgd and rmsprop.
-    momentum: float = 0.0
-    #: sgd; needs a momentum above 0.
-    nesterov: bool = False
-    #: adam and adamw.
-    beta1: float = 0.9
-    beta2: float = 0.999
-    #: rmsprop's smoothing constant.
-    alpha: float = 0.99
-    #: adam, adamw, rmsprop and adagrad.
-    eps: float = 1e-8
-    #: L2 penalty in the gradient; decoupled from it in adamw.
-    weight_decay: float = 0.0
-    schedule: Schedule = Schedule.CONSTANT
-    #: linear_warmup: epochs until the learning rate is reached, from 0, step by step.
-    warmup_epochs: int = 1
-    weight_init: WeightInit = WeightInit.GLOROT_UNIFORM
+    hidden_width: int = settings.HIDDEN_WIDTH.default
+    activation: Activation = settings.ACTIVATION.default
+    output: Output = settings.OUTPUT.default
+    loss: Loss = settings.LOSS.default
+    delta: float = settings.DELTA.default
+    epochs: int = settings.EPOCHS.default
+    batch_size: int = settings.BATCH_SIZE.default
+    optimizer: Optimizer = settings.OPTIMIZER.default
+    learning_rate: float = settings.LEARNING_RATE.default
+    momentum: float = settings.MOMENTUM.default
+    nesterov: bool = settings.NESTEROV.default
+    beta1: float = settings.BETA1.default
+    beta2: float = settings.BETA2.default
+    alpha: float = settings.ALPHA.default
+    eps: float = settings.EPS.default
+    weight_decay: float = settings.WEIGHT_DECAY.default
+    schedule: Schedule = settings.SCHEDULE.default
+    warmup_epochs: int = settings.WARMUP_EPOCHS.default
+    weight_init: WeightInit = settings.WEIGHT_INIT.default
 
 
 def width_class(hidden_width: int) -> int:

@@ -9,8 +9,9 @@ from typer.main import get_command
 
 from docs import generate_api, generate_cli, generate_messages, generate_study_file
 from sweep import enums, errors
+from sweep.catalogue.settings import SETTINGS
 from sweep.cli.application import EXIT_CODES, app
-from sweep.studyfile import SETTINGS, load
+from sweep.studyfile import load
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]

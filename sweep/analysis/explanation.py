@@ -20,11 +20,17 @@ from typing import Any, NamedTuple
 
 from scipy.special import stdtrit
 
+from sweep.catalogue.choices import OPTIMIZERS
+from sweep.catalogue.settings import (
+    ABLATION_GROUPS,
+    LEARNING_RATE,
+    SETTINGS,
+    AblationGroup,
+)
+from sweep.catalogue.settings import in_use as settings_in_use
 from sweep.config import TrialConfig
-from sweep.enums import Optimizer
 from sweep.errors import UsageError
 from sweep.studyfile.rules import space_problems
-from sweep.studyfile.settings import SETTINGS
 from sweep.studyfile.space import Fixed
 
 #: Errors by seed; infinite where training diverged.
@@ -35,29 +41,12 @@ COVERAGE = 0.9
 #: Smaller errors are rounding of 32-bit pixels, and have no logarithm that means anything.
 _LEAST_ERROR = 1e-15
 
-#: What changes together, in the order in which equals are taken.
-STAGES: Mapping[str, tuple[str, ...]] = {
-    "epochs": ("epochs",),
-    "learning rate": ("learning_rate", "schedule", "warmup_epochs"),
-    "output": ("output",),
-    "loss": ("loss", "delta"),
-    "activation": ("activation",),
-    "width": ("hidden_width",),
-    "optimizer": (
-        *("optimizer", "momentum", "nesterov", "beta1", "beta2", "alpha", "eps", "weight_decay"),
-    ),
-    "initial weights": ("weight_init",),
-    "batch size": ("batch_size",),
-}
-#: Families for which a learning rate means the same.
-_ADAMS = {Optimizer.ADAM, Optimizer.ADAMW}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
     """Settings in which two configurations differ, and which change together."""
 
-    #: A name of STAGES.
+    #: An ablation group.
     name: str
     #: The settings that differ, as the baseline and as the target has them.
     before: Mapping[str, Any]
@@ -189,7 +178,7 @@ def causes_of(baseline: TrialConfig, target: TrialConfig) -> tuple[Cause, ...]:
     are no difference."""
     one, other = vars(in_use(baseline)), vars(in_use(target))
     found = []
-    for name, settings in _stages(baseline, target).items():
+    for name, settings in _groups(baseline, target).items():
         differ = [setting for setting in settings if one[setting] != other[setting]]
         if differ:
             before, after = ({of: values[of] for of in differ} for values in (one, other))
@@ -199,26 +188,20 @@ def causes_of(baseline: TrialConfig, target: TrialConfig) -> tuple[Cause, ...]:
 
 def in_use(config: TrialConfig) -> TrialConfig:
     """The configuration with everything that it does not use at its default."""
-    unused: dict[str, Any] = {
-        setting.name: setting.typed(setting.default)
-        for setting in SETTINGS.values()
-        if setting.used_with is not None
-        and setting.default is not None
-        and getattr(config, setting.used_with[0]) not in setting.used_with[1]
-    }
-    return replace(config, **unused)
+    unused = vars(config).keys() - settings_in_use(vars(config)).keys()
+    return replace(config, **{name: SETTINGS[name].default for name in unused})
 
 
-def _stages(baseline: TrialConfig, target: TrialConfig) -> Mapping[str, tuple[str, ...]]:
-    families = {baseline.optimizer, target.optimizer}
-    if len(families) == 1 or families <= _ADAMS:
-        return STAGES
+def _groups(baseline: TrialConfig, target: TrialConfig) -> Mapping[AblationGroup, tuple[str, ...]]:
+    rules = {baseline.optimizer, target.optimizer}
+    if len(rules) == 1 or all(OPTIMIZERS[rule].normalises_steps for rule in rules):
+        return ABLATION_GROUPS
     # Adam's learning rate under sgd would train nothing, sgd's under adam would diverge.
-    return {
-        **STAGES,
-        "learning rate": ("schedule", "warmup_epochs"),
-        "optimizer": ("learning_rate", *STAGES["optimizer"]),
-    }
+    with_rule = LEARNING_RATE.name
+    apart = tuple(of for of in ABLATION_GROUPS[AblationGroup.LEARNING_RATE] if of != with_rule)
+    together = (with_rule, *ABLATION_GROUPS[AblationGroup.OPTIMIZER])
+    changed = {AblationGroup.LEARNING_RATE: apart, AblationGroup.OPTIMIZER: together}
+    return {**ABLATION_GROUPS, **changed}
 
 
 def explain(baseline: TrialConfig, target: TrialConfig, errors: Errors) -> Explanation:

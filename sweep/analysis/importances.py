@@ -24,6 +24,7 @@ from optuna.distributions import (
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.catalogue.settings import setting_of
 from sweep.store.records import ChoiceDomain, Domain
 from sweep.store.table import Choices, Column, Mask, TrialTable
 
@@ -122,7 +123,7 @@ def _meets(table: TrialTable, domains: Mapping[str, Domain], condition: str) -> 
     """The trials that made the choice under which a setting stands; all without a condition."""
     met = np.full(len(table), not condition)
     for param, domain in domains.items():
-        column = table.settings.get(param.rpartition(".")[2])
+        column = table.settings.get(setting_of(param))
         if isinstance(domain, ChoiceDomain) and isinstance(column, Choices):
             for choice in domain.choices:
                 met |= column.is_(choice) & (str(choice) == condition)

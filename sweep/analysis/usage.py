@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from sweep.catalogue.settings import SETTINGS
 from sweep.store.table import Choices, Mask, TrialTable
-from sweep.studyfile.settings import SETTINGS
 
 
 def used(table: TrialTable, setting: str) -> Mask:
@@ -11,9 +11,9 @@ def used(table: TrialTable, setting: str) -> Mask:
     column = table.column(setting)
     known: Mask = column.codes >= 0 if isinstance(column, Choices) else np.isfinite(column)
     needs = SETTINGS[setting].used_with if setting in SETTINGS else None
-    if needs is None or needs[0] not in table.settings:
+    if needs is None or needs.setting not in table.settings:
         return known
-    other = table.settings[needs[0]]
+    other = table.settings[needs.setting]
     assert isinstance(other, Choices)
-    asked: Mask = np.logical_or.reduce([other.is_(choice) for choice in needs[1]])
+    asked: Mask = np.logical_or.reduce([other.is_(choice) for choice in needs.choices])
     return known & asked

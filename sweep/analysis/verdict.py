@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.floors import Floors, pca_equivalent
+from sweep.catalogue.settings import EPS, in_use
 from sweep.config import TrialConfig
 from sweep.store.records import TrialRow
 from sweep.store.table import Choices, Column, Mask, TrialTable
 
 # Left out: what Adam, BCE and a constant schedule ignore, and Adam's eps, for which Keras, where
 # the question was asked, and torch have different defaults (1e-7 and 1e-8).
-_IRRELEVANT = {"eps", "delta", "momentum", "nesterov", "alpha", "warmup_epochs"}
 _QUESTION: Mapping[str, Any] = {
-    name: value for name, value in asdict(TrialConfig()).items() if name not in _IRRELEVANT
+    name: value for name, value in in_use(asdict(TrialConfig())).items() if name != EPS.name
 }
 
 

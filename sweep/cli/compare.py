@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweep.catalogue.settings import by_setting, in_use
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Storage, StudyName
 from sweep.cli.output import show, show_json, show_titled_table
-from sweep.cli.records import in_use, trial_json
+from sweep.cli.records import trial_json
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def compare(
 
 def _settings(trials: Sequence["TrialDetail"]) -> dict[str, list[Any]]:
     """Each setting with its value in every trial, and the seeds."""
-    known = [in_use({**words.by_setting(t.params), **t.config}) for t in trials]
+    known = [in_use({**by_setting(t.params), **t.config}) for t in trials]
     names = dict.fromkeys(name for settings in known for name in settings)
     seeds = {"seeds": [", ".join(map(str, t.seeds)) or None for t in trials]}
     return {name: [settings.get(name) for settings in known] for name in names} | seeds

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweep.catalogue.settings import by_setting, setting_of
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Storage, StudyName
 from sweep.cli.output import say, show_json, show_table
@@ -121,13 +122,13 @@ def _best_cells(
 
 def settings_of(rows: Sequence["TrialRow"]) -> list[str]:
     """The settings that were searched, in the order in which the trials have them."""
-    names = [words.setting(param) for row in rows for param in row.params]
+    names = [setting_of(param) for row in rows for param in row.params]
     return list(dict.fromkeys(names))
 
 
 def param_cells(row: "TrialRow", settings: Sequence[str]) -> list[str]:
     """What the trial chose for each setting."""
-    params = words.by_setting(row.params)
+    params = by_setting(row.params)
     return [words.text(params.get(name)) for name in settings]
 
 

@@ -1,6 +1,5 @@
 """Studies and trials as ``--json`` and exports give them: Optuna's words as keys."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.enums import StudyPhase
@@ -33,17 +32,6 @@ def trial_json(row: "TrialRow") -> dict[str, Any]:
         "tags": row.tags,
         "note": row.note,
     }
-
-
-def in_use(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Without those that mean nothing beside the others, as momentum does to adam."""
-    from sweep.studyfile import SETTINGS
-
-    def means_something(name: str) -> bool:
-        rule = SETTINGS[name].used_with if name in SETTINGS else None
-        return rule is None or settings.get(rule[0], rule[1][0]) in rule[1]
-
-    return {name: value for name, value in settings.items() if means_something(name)}
 
 
 def study_json(study: "StudySummary") -> dict[str, Any]:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from sweep.catalogue.settings import by_setting, in_use
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName
 from sweep.cli.output import section, show_json, show_pairs, show_titled_table
-from sweep.cli.records import in_use, trial_json
+from sweep.cli.records import trial_json
 from sweep.enums import Outcome
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ _FINER = (Outcome.DIVERGED, Outcome.REUSED, Outcome.TIMED_OUT)
 
 def _settings(trial: "TrialDetail") -> dict[str, str]:
     """What made the trial; what the sampler chose is marked."""
-    searched = words.by_setting(trial.params)
+    searched = by_setting(trial.params)
     known = in_use({**searched, **trial.config})
     said = {
         name: words.text(value) + ("  (searched)" if name in searched else "")

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -92,16 +91,6 @@ _CONTROL = re.compile(
 def unrolled(given: str) -> str:
     """On one line."""
     return " ".join(given.split())
-
-
-def setting(param: str) -> str:
-    """The setting that Optuna's parameter is of: ``learning_rate`` for ``sgd.learning_rate``."""
-    return param.rpartition(".")[2]
-
-
-def by_setting(params: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial's parameters under their settings' names; it has each setting once at most."""
-    return {setting(name): value for name, value in params.items()}
 
 
 def command(words: str, storage: str | None = None) -> str:

@@ -24,6 +24,7 @@ from sweep.analysis.study_explanation import (
     seeds_of,
     study_explanation,
 )
+from sweep.catalogue.settings import SETTINGS, Value
 from sweep.config import TrialConfig
 from sweep.coordinator.derived_studies import (
     explicit_settings,
@@ -43,7 +44,7 @@ from sweep.store.engine import Engine
 from sweep.store.explaining import Explained, explained_by, explaining
 from sweep.store.records import StudySummary
 from sweep.store.study import stored_study_file, study_exists
-from sweep.studyfile import SETTINGS, StudyFile, Value, loads
+from sweep.studyfile import StudyFile, loads
 from sweep.studyfile.read_space import choice_key
 
 DEFAULT_SEEDS = 3

@@ -14,6 +14,7 @@ import tomlkit
 
 from sweep.analysis.study_explanation import seeds_of
 from sweep.analysis.study_ties import best_numbers, is_whole
+from sweep.catalogue.settings import Value
 from sweep.config import TrialConfig
 from sweep.coordinator.derived_studies import (
     explicit_settings,
@@ -31,7 +32,7 @@ from sweep.store.engine import Engine
 from sweep.store.explaining import explained_by
 from sweep.store.retraining import Retrained, retrained_by, retraining
 from sweep.store.study import study_exists
-from sweep.studyfile import Domain, Space, StudyFile, Value, loads, to_toml, typed_config
+from sweep.studyfile import Domain, Space, StudyFile, loads, to_toml, typed_config
 
 DEFAULT_TOP = 8
 DEFAULT_SEEDS = 5

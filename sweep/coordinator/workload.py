@@ -3,8 +3,9 @@
 import math
 from statistics import fmean
 
+from sweep.catalogue.settings import Value
 from sweep.messages import WorkloadEstimate
-from sweep.studyfile import Domain, StudyFile, Value
+from sweep.studyfile import Domain, StudyFile
 from sweep.studyfile.domains import Int
 
 

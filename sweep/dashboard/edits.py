@@ -11,11 +11,11 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
 
+from sweep.catalogue.settings import by_setting
 from sweep.coordinator.requests import request_trial
 from sweep.dashboard.links import StudyPlace, TrialPlace
 from sweep.dashboard.parts import cards, variation
 from sweep.dashboard.parts.attributes import attributes
-from sweep.dashboard.parts.copies import searched_settings
 from sweep.dashboard.parts.remarks import remarks
 from sweep.dashboard.parts.waiting import waiting_commands
 from sweep.dashboard.view import View
@@ -158,7 +158,7 @@ def _variation(view: View, name: str, trial: TrialRow) -> Any:
         return html.Button(
             "Enqueue a variation", className="plain", disabled=True, title=str(error)
         )
-    given = {key: variation.text_of(value) for key, value in searched_settings(trial).items()}
+    given = {key: variation.text_of(value) for key, value in by_setting(trial.params).items()}
     return html.Div(
         [
             html.Button("Enqueue a variation", id="variation-open", className="plain"),

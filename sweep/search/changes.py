@@ -6,10 +6,10 @@ one distribution a parameter: so the space may widen, and nothing else of it may
 
 from shlex import quote
 
+from sweep.catalogue.settings import SETTINGS, setting_of
 from sweep.studyfile import Categorical, Fixed, Float, Int, Node, Searched, StudyFile
 from sweep.studyfile.domains import Domain
 from sweep.studyfile.enqueue import describe
-from sweep.studyfile.settings import SETTINGS
 from sweep.studyfile.space import placements
 from sweep.studyfile.words import show
 
@@ -55,7 +55,7 @@ def _node_change(path: str, old: Node | None, new: Node | None) -> str | None:
         return _domain_change(path, old.domain, new.domain)
     if isinstance(old, Searched) or isinstance(new, Searched):
         return f"{path}: was {_state(old)}, is {_state(new)}. {_ANEW}"
-    default = SETTINGS[path.rpartition(".")[2]].default
+    default = SETTINGS[setting_of(path)].default
     before = old.value if isinstance(old, Fixed) else default
     now = new.value if isinstance(new, Fixed) else default
     if before == now:

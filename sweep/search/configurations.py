@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import optuna
 
+from sweep.catalogue.settings import Value
 from sweep.config import TrialConfig
 from sweep.errors import StudyFileError
 from sweep.search.distributions import suggest
-from sweep.studyfile import Domain, StudyFile, Value
+from sweep.studyfile import Domain, StudyFile
 from sweep.studyfile.enqueue import read_configuration
 from sweep.studyfile.space import Fixed, Searched
 

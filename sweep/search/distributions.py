@@ -8,7 +8,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweep.studyfile import Categorical, Domain, Float, Int, Searched, Space, Value
+from sweep.catalogue.settings import Value
+from sweep.studyfile import Categorical, Domain, Float, Int, Searched, Space
 
 
 def to_distribution(domain: Domain) -> BaseDistribution:

@@ -13,7 +13,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from sweep.studyfile import Categorical, Node, Searched, Space, StudyFile, Value
+from sweep.catalogue.settings import Value
+from sweep.studyfile import Categorical, Node, Searched, Space, StudyFile
 from sweep.studyfile.space import n_points
 
 GRID_ID = "sweep:grid_id"

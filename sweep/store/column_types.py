@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from math import isfinite
 from types import FunctionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from optuna.distributions import BaseDistribution, json_to_distribution
@@ -52,13 +52,11 @@ from sqlalchemy import table as sql_table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import TypedDict
 
+from sweep.catalogue.settings import SETTINGS, Setting
 from sweep.config import TrialConfig
 from sweep.enums import EventKind, Objective, Outcome, StudyPhase, Trainer, WorkerState
 from sweep.errors import CorruptValueError
 from sweep.messages import Accuracies, Decomposition, Diagnostics, Probe
-
-if TYPE_CHECKING:
-    from sweep.studyfile.settings import Setting
 
 #: Limits: characters of a text and of a JSON column, bytes of a picture. Far above what we write.
 LONGEST_TEXT, LONGEST_JSON, LARGEST_BLOB = 1_000_000, 4_000_000, 16_000_000
@@ -325,7 +323,7 @@ def _record(of: type, **others: Any) -> Any:
     return _typed_dict(of.__name__, found, total=True, config=_CLOSED)
 
 
-def _setting(setting: "Setting") -> Any:
+def _setting(setting: Setting[Any]) -> Any:
     if setting.choices:
         return Literal[setting.choices]
     if setting.kind is bool:
@@ -485,8 +483,6 @@ def _with_width(config: dict[str, Any]) -> dict[str, Any]:
 
 def _config() -> Any:
     """A trial's settings; empty for a trial that was marked before it was handed out."""
-    from sweep.studyfile.settings import SETTINGS
-
     settings = {field.name: _setting(SETTINGS[field.name]) for field in fields(TrialConfig)}
     checked = _typed_dict("config", settings, total=False, config=_CLOSED)
     return Annotated[checked, AfterValidator(_with_width)]
@@ -494,8 +490,6 @@ def _config() -> Any:
 
 def _param_name() -> Any:
     """Name of a setting, perhaps of a choice: ``hidden_width``, ``sgd.learning_rate``."""
-    from sweep.studyfile.settings import SETTINGS
-
     return Annotated[str, StringConstraints(pattern=rf"^(\w+\.)*({'|'.join(SETTINGS)})$")]
 
 

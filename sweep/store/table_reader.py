@@ -28,6 +28,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from sweep.catalogue.settings import SETTINGS, setting_of
 from sweep.config import TrialConfig
 from sweep.store.column_types import corrupt_rows
 from sweep.store.lookup import is_study, no_such_study, snapshot
@@ -191,7 +192,7 @@ def _searched(connection: Connection, study_id: int, after: int) -> list[str]:
         .group_by(name)
         .order_by(func.min(trial_params.c.param_id))
     )
-    return [param.split(".")[-1] for param in connection.execute(query).scalars()]
+    return [setting_of(param) for param in connection.execute(query).scalars()]
 
 
 #: Columns that are read as they are stored, for speed, and checked as columns.
@@ -216,8 +217,6 @@ def _checked_table(
 
 def _fits(name: str, column: Column) -> bool:
     """Whether all values of a column are valid for the setting of this name."""
-    from sweep.studyfile import SETTINGS  # slow to load, and not needed without a table
-
     setting = SETTINGS[name]
     if isinstance(column, Choices):
         return set(column.names) <= set(setting.choices or (False, True))

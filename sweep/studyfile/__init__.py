@@ -3,12 +3,11 @@
 from sweep.studyfile.domains import Categorical, Domain, Float, Int
 from sweep.studyfile.file import StudyFile, load, loads
 from sweep.studyfile.json_schema import json_schema
-from sweep.studyfile.settings import SETTINGS, Setting, Value, typed_config
+from sweep.studyfile.settings import typed_config
 from sweep.studyfile.space import Fixed, Node, Searched, Space
 from sweep.studyfile.write import to_toml, with_trials
 
 __all__ = [
-    "SETTINGS",
     "Categorical",
     "Domain",
     "Fixed",
@@ -16,10 +15,8 @@ __all__ = [
     "Int",
     "Node",
     "Searched",
-    "Setting",
     "Space",
     "StudyFile",
-    "Value",
     "json_schema",
     "load",
     "loads",

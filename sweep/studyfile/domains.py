@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sweep.studyfile.settings import Value
+from sweep.catalogue.settings import Value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sweep.catalogue.settings import SETTINGS, Value
 from sweep.studyfile.domains import Categorical, Domain
-from sweep.studyfile.settings import SETTINGS, Value
+from sweep.studyfile.settings import read_value
 from sweep.studyfile.space import Fixed, Node, Searched, Space
 from sweep.studyfile.words import hint, show, show_path
 
@@ -31,7 +32,7 @@ def read_values(raw: Mapping[str, Any], path: str, problems: list[str]) -> dict[
             problems.append(f"{path}.{show_path([name])}: unknown setting. {hint(name, SETTINGS)}")
             continue
         try:
-            given[name] = SETTINGS[name].read(value)
+            given[name] = read_value(SETTINGS[name], value)
         except ValueError as error:
             problems.append(f"{path}.{name}: {error}")
     return given

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
 
+from sweep.catalogue.settings import Value
 from sweep.enums import Sampler
 from sweep.errors import StudyFileError
 from sweep.studyfile.enqueue import read_configuration, read_values
@@ -22,7 +23,6 @@ from sweep.studyfile.sections import (
     StudySection,
     WorkersSection,
 )
-from sweep.studyfile.settings import Value
 from sweep.studyfile.space import Space
 from sweep.studyfile.translate import problems_of
 from sweep.studyfile.words import hint, show_path

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from sweep.catalogue.settings import SETTINGS, Setting
 from sweep.studyfile.file import SECTIONS
-from sweep.studyfile.settings import SETTINGS, Setting
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors' TOML tools understand
 
@@ -72,14 +72,14 @@ def _table(about: str, kind: str) -> dict[str, Any]:
     }
 
 
-def _fixed(setting: Setting) -> dict[str, Any]:
+def _fixed(setting: Setting[Any]) -> dict[str, Any]:
     about = {"description": setting.about}
     if setting.default is not None:
-        about["default"] = setting.default  # type: ignore[assignment]
+        about["default"] = setting.default  #
     return {**_value(setting), **about}
 
 
-def _value(setting: Setting) -> dict[str, Any]:
+def _value(setting: Setting[Any]) -> dict[str, Any]:
     if setting.choices:
         return {"type": "string", "enum": list(setting.choices)}
     if setting.kind is bool:
@@ -90,14 +90,14 @@ def _value(setting: Setting) -> dict[str, Any]:
     return {"type": "integer" if setting.kind is int else "number", **limits}
 
 
-def _searched(setting: Setting) -> dict[str, Any]:
+def _searched(setting: Setting[Any]) -> dict[str, Any]:
     ways = [_value(setting), _choices(setting)]
     if not setting.choices and setting.kind is not bool:
         ways.append(_range(setting))
     return {"description": setting.about, "anyOf": ways}
 
 
-def _choices(setting: Setting) -> dict[str, Any]:
+def _choices(setting: Setting[Any]) -> dict[str, Any]:
     return {
         "description": "Values to choose from.",
         "type": "object",
@@ -115,7 +115,7 @@ def _choices(setting: Setting) -> dict[str, Any]:
     }
 
 
-def _when(setting: Setting) -> dict[str, Any]:
+def _when(setting: Setting[Any]) -> dict[str, Any]:
     about = "Settings that a trial has only with this choice."
     inner = {"$ref": "#/definitions/settings"}
     names = setting.choices or (("true", "false") if setting.kind is bool else ())
@@ -130,7 +130,7 @@ def _when(setting: Setting) -> dict[str, Any]:
     return {"description": about, "type": "object", "additionalProperties": inner}
 
 
-def _range(setting: Setting) -> dict[str, Any]:
+def _range(setting: Setting[Any]) -> dict[str, Any]:
     value = _value(setting)
     step = {"type": value["type"], "exclusiveMinimum": 0}
     return {

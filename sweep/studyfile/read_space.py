@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
+from sweep.catalogue.settings import SETTINGS, Setting, Value
 from sweep.studyfile.domains import Categorical, Domain, Float, Int
 from sweep.studyfile.rules import space_problems
-from sweep.studyfile.settings import SETTINGS, Setting, Value
+from sweep.studyfile.settings import read_value
 from sweep.studyfile.space import Fixed, Node, Searched, Space
 from sweep.studyfile.words import hint, show, show_path
 
@@ -73,7 +75,7 @@ class _Reader:
 
     def node(
         self,
-        setting: Setting,
+        setting: Setting[Any],
         raw: object,
         path: tuple[str, ...],
         prefix: str,
@@ -97,16 +99,16 @@ class _Reader:
             setting=setting.name, path=show_path(path), name=name, domain=domain, when=when
         )
 
-    def value(self, setting: Setting, raw: object, path: tuple[str, ...]) -> Value | None:
+    def value(self, setting: Setting[Any], raw: object, path: tuple[str, ...]) -> Value | None:
         """One value of a setting."""
         try:
-            return setting.read(raw)
+            return read_value(setting, raw)
         except ValueError as error:
             self.problem(path, str(error))
             return None
 
     def domain(
-        self, setting: Setting, raw: Mapping[str, object], path: tuple[str, ...]
+        self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> Domain | None:
         """What a searched setting ranges over."""
         ranged = not setting.choices and setting.kind is not bool
@@ -123,7 +125,7 @@ class _Reader:
             self.problem(path, f"needs {needs}; to fix it, write {setting.name} = value.")
         return None
 
-    def _unknown_key(self, setting: Setting, key: str, known: tuple[str, ...]) -> str:
+    def _unknown_key(self, setting: Setting[Any], key: str, known: tuple[str, ...]) -> str:
         if key in _RANGE_KEYS:
             return f"{setting.name} has no range. List its values: choices = [...]."
         if key in SETTINGS:
@@ -131,7 +133,7 @@ class _Reader:
         return f"unknown key. {hint(key, known)}"
 
     def categorical(
-        self, setting: Setting, raw: Mapping[str, object], path: tuple[str, ...]
+        self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> Categorical | None:
         """A list of choices."""
         choices = raw["choices"]
@@ -153,7 +155,7 @@ class _Reader:
         return Categorical(choices=tuple(good)) if len(good) == len(choices) else None
 
     def range(
-        self, setting: Setting, raw: Mapping[str, object], path: tuple[str, ...]
+        self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> Float | Int | None:
         """A range of numbers."""
         n_before = len(self.problems)
@@ -178,7 +180,7 @@ class _Reader:
         return Float(low=low, high=high, log=bool(log), step=step)
 
     def step(
-        self, setting: Setting, raw: Mapping[str, object], path: tuple[str, ...]
+        self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> float | None:
         """The step of a range, of the setting's own kind."""
         step = raw.get("step")
@@ -193,7 +195,7 @@ class _Reader:
 
     def when(
         self,
-        setting: Setting,
+        setting: Setting[Any],
         domain: Domain | None,
         raw: object,
         path: tuple[str, ...],

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+from sweep.catalogue.settings import SETTINGS, Value
 from sweep.enums import Loss, Optimizer, Output
 from sweep.studyfile.domains import Domain, Float
-from sweep.studyfile.settings import SETTINGS, Value
 from sweep.studyfile.space import (
     Node,
     Placement,
@@ -56,7 +56,8 @@ def _names_with_two_domains(nodes: Sequence[Node]) -> Iterator[str]:
 
 
 def _setting(case: Scenario, name: str) -> Value | Domain | None:
-    return case.get(name, SETTINGS[name].default)
+    default: Value | None = SETTINGS[name].default
+    return case.get(name, default)
 
 
 def _bce_with_linear(nodes: Sequence[Node]) -> Iterator[str]:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.catalogue.settings import SETTINGS, Value
 from sweep.config import TrialConfig
 from sweep.studyfile.domains import Categorical, Domain, Int
-from sweep.studyfile.settings import SETTINGS, Value
 
 #: Asked for every searched setting that a trial has: (Optuna's parameter name, domain) -> value.
 Suggest = Callable[[str, Domain], Any]

@@ -10,27 +10,15 @@ import math
 import torch
 from torch import Tensor
 
+from sweep.catalogue.choices import ACTIVATIONS
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Output
 from sweep.messages import Diagnostics
 from sweep.trainer.data import as_floats, batches
 from sweep.trainer.model import Autoencoder
 
-#: Units whose slope vanishes, or nearly does, below 0.
-CAN_DIE = {
-    Activation.RELU,
-    Activation.LEAKY_RELU,
-    Activation.ELU,
-    Activation.GELU,
-    Activation.SILU,
-}
-
-#: A bounded unit is saturated where its slope is below about a fiftieth of the largest: where |z|
-#: is above this.
-SATURATED_FROM = {
-    Activation.TANH: 2.65,
-    Activation.SIGMOID: 5.3,
-}
+#: Where a sigmoid output is saturated.
+OUTPUT_SATURATES_AT = ACTIVATIONS[Activation.SIGMOID].saturates_at or math.inf
 
 #: A sigmoid output is stuck where it is saturated and its error is larger than this: nearly all of
 #: its slope is gone, and it is not where its pixel is.
@@ -44,7 +32,8 @@ def diagnose(
     config: TrialConfig,
 ) -> Diagnostics:
     """How a network's units and weights are."""
-    limit = SATURATED_FROM.get(config.activation, math.inf)
+    facts = ACTIVATIONS[config.activation]
+    limit = facts.saturates_at or math.inf
     active = torch.zeros(config.hidden_width, dtype=torch.bool, device=images.device)
     n_saturated = torch.zeros((), dtype=torch.int64, device=images.device)
     stuck, whole = torch.zeros(2, dtype=torch.float64, device=images.device)
@@ -56,10 +45,10 @@ def diagnose(
         if config.output is Output.SIGMOID:
             o = model.decoder(model.activation(z))
             errors = (model.output(o) - pixels).abs_()
-            is_stuck = (o.abs() > SATURATED_FROM[Activation.SIGMOID]) & (errors > STUCK_FROM)
+            is_stuck = (o.abs() > OUTPUT_SATURATES_AT) & (errors > STUCK_FROM)
             whole += (squares := errors.square_()).sum()
             stuck += (squares * is_stuck).sum()
-    n_dead = int((~active).sum()) if config.activation in CAN_DIE else 0
+    n_dead = int((~active).sum()) if facts.can_die else 0
     return Diagnostics(
         dead_share=n_dead / config.hidden_width,
         saturated_share=int(n_saturated) / (config.hidden_width * len(images)),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sweep.catalogue.settings import by_setting
 from sweep.config import TrialConfig
 from sweep.dashboard import links
 from sweep.dashboard.pages import trial as page
@@ -162,7 +163,7 @@ def test_settings_that_the_optimizer_ignores_are_left_out() -> None:
     ],
 )
 def test_a_copied_entry_makes_the_same_configuration(params: dict[str, Any]) -> None:
-    settings = copies.searched_settings(trial_row(number=0, params=params))
+    settings = by_setting(params)
     text = study_text(CONDITIONAL) + copies.as_toml(settings)
     study_file = loads(text, "copied.toml")
     assert enqueue_params(study_file, study_file.enqueue[0]) == params

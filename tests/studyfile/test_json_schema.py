@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from sweep.catalogue.settings import SETTINGS
 from sweep.enums import Dataset, Pruner, Sampler
-from sweep.studyfile import SETTINGS, json_schema
+from sweep.studyfile import json_schema
 from sweep.studyfile.file import SECTIONS
 
 SCHEMA = json_schema()

@@ -9,9 +9,10 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweep.catalogue.settings import SETTINGS, Setting
 from sweep.enums import Pruner, Sampler
 from sweep.errors import StudyFileError
-from sweep.studyfile import SETTINGS, Setting, loads, to_toml, with_trials
+from sweep.studyfile import loads, to_toml, with_trials
 from sweep.studyfile.file import SECTIONS
 from sweep.studyfile.sections import PrunerSection, SamplerSection
 from tests.study_factories import CONDITIONAL, SMALL_GRID, make_study_file, study_text

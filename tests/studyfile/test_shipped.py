@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from sweep.catalogue.settings import SETTINGS
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.search import config_from_params, enqueue_params
-from sweep.studyfile import SETTINGS, StudyFile, load, loads, to_toml
+from sweep.studyfile import StudyFile, load, loads, to_toml
 
 STUDIES = Path(__file__).parents[2] / "studies"
 ALL = sorted(STUDIES.glob("*.toml"))

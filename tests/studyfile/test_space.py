@@ -2,9 +2,11 @@
 
 import pytest
 
+from sweep.catalogue.settings import SETTINGS, Value
 from sweep.config import TrialConfig
 from sweep.enums import Loss, Optimizer, Output
-from sweep.studyfile import SETTINGS, Categorical, Domain, Float, Int, Value
+from sweep.studyfile import Categorical, Domain, Float, Int
+from sweep.studyfile.settings import read_value
 from tests.study_factories import CONDITIONAL, SMALL_GRID, WIDTHS, make_study_file
 
 
@@ -110,4 +112,4 @@ def test_every_setting_is_a_field_of_a_trials_configuration(name: str) -> None:
 def test_every_setting_can_be_fixed_at_its_default(name: str) -> None:
     setting = SETTINGS[name]
     default = 0 if setting.default is None else setting.default
-    assert setting.read(default) == default
+    assert read_value(setting, default) == default

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sweep.catalogue.choices import ACTIVATIONS
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Output
 from sweep.messages import Diagnostics
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
-from sweep.trainer.units import CAN_DIE, SATURATED_FROM, diagnose
+from sweep.trainer.units import diagnose
 from tests.fused_factories import FUSED, fused_spec, make_fused, small_data, train_all
 from tests.trainer_factories import CPU, SHORT, start, train
 
@@ -34,8 +35,8 @@ def planted(activation: Activation) -> Diagnostics:
 @pytest.mark.parametrize("activation", Activation)
 def test_planted_units_are_counted(activation: Activation) -> None:
     found = planted(activation)
-    assert found.dead_share == (0.5 if activation in CAN_DIE else 0.0)
-    assert found.saturated_share == (0.5 if activation in SATURATED_FROM else 0.0)
+    assert found.dead_share == (0.5 if ACTIVATIONS[activation].can_die else 0.0)
+    assert found.saturated_share == (0.5 if ACTIVATIONS[activation].is_bounded else 0.0)
     assert (found.encoder_norm, found.decoder_norm) == (0.0, pytest.approx(24**0.5 / 2))
 
 

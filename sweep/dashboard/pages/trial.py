@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
+from sweep.catalogue.settings import by_setting
 from sweep.dashboard import edits, links
 from sweep.dashboard.links import Place, TrialPlace
 from sweep.dashboard.parts import cards, copies, states, trial_facts
@@ -296,7 +297,7 @@ def settings(facts: TrialFacts) -> Any:
 
 
 def _copies(facts: TrialFacts) -> Any:
-    searched = copies.searched_settings(facts.trial)
+    searched = by_setting(facts.trial.params)
     texts = {"Copy “sweep show”": copies.show_command(facts.study, facts.trial.number)}
     if searched:
         texts = {

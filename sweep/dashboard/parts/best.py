@@ -8,6 +8,7 @@ from dash import dcc, html
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import floor_at, question_number
+from sweep.catalogue.settings import by_setting
 from sweep.dashboard import links
 from sweep.dashboard.parts.pictures import picture_url
 from sweep.figures import sentences, words
@@ -154,7 +155,7 @@ def _name(study: str, line: Line) -> list[Any]:
 
 def configuration(row: TrialRow) -> str:
     """What the trial is, with every setting that was searched."""
-    rest = {name.split(".")[-1]: value for name, value in row.params.items()}
+    rest = by_setting(row.params)
     said = [
         f"{words.setting(name)} {words.value(value)}"
         for name, value in rest.items()

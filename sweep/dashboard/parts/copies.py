@@ -6,13 +6,6 @@ from typing import Any
 
 import tomlkit
 
-from sweep.store.records import TrialRow
-
-
-def searched_settings(trial: TrialRow) -> dict[str, Any]:
-    """What the sampler chose, under the settings' own names: no trial has one of them twice."""
-    return {name.rpartition(".")[2]: value for name, value in trial.params.items()}
-
 
 def as_toml(settings: Mapping[str, Any]) -> str:
     """An ``[[enqueue]]`` entry that makes the same configuration run first in a study file."""

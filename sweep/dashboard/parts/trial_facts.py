@@ -11,13 +11,13 @@ from sweep.analysis.diagnosis import diagnose
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.analysis.limits import limit_of
 from sweep.analysis.verdict import best_number, floor_at
+from sweep.catalogue.settings import by_setting, in_use
 from sweep.dashboard.view import View
 from sweep.figures import words
 from sweep.store import read
 from sweep.store.annotations import pictured
 from sweep.store.records import CurvePoint, TrialDetail, TrialRow, mean_diagnostics
 from sweep.store.table import TrialTable
-from sweep.studyfile import SETTINGS
 
 
 class Rank(NamedTuple):
@@ -142,19 +142,12 @@ class SettingRow(NamedTuple):
 
 def settings(trial: TrialRow) -> list[SettingRow]:
     """What made the trial, without what means nothing beside the rest; searched ones first."""
-    searched = {name.rpartition(".")[2]: value for name, value in trial.params.items()}
-    known = {**searched, **trial.config}
+    searched = by_setting(trial.params)
     rows = [
         SettingRow(words.setting(name), words.value(value), name in searched)
-        for name, value in known.items()
-        if _is_used(name, known)
+        for name, value in in_use({**searched, **trial.config}).items()
     ]
     return sorted(rows, key=lambda row: not row.is_searched)
-
-
-def _is_used(name: str, known: Mapping[str, Any]) -> bool:
-    rule = SETTINGS[name].used_with if name in SETTINGS else None
-    return rule is None or known.get(rule[0], rule[1][0]) in rule[1]
 
 
 class MeasuredRow(NamedTuple):

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import dash_mantine_components as dmc
 from dash import html
 
+from sweep.catalogue.settings import SETTINGS
 from sweep.figures import words
-from sweep.studyfile import SETTINGS, Categorical, Domain, Node, Searched, Space
+from sweep.studyfile import Categorical, Domain, Node, Searched, Space
 
 Texts = Mapping[str, str | None]
 
@@ -76,7 +77,7 @@ def _open(nodes: Sequence[Node], values: Mapping[str, Any]) -> Iterator[Searched
 
 
 def _typed(name: str, text: str) -> Any:
-    kind = SETTINGS[name].kind if name in SETTINGS else str
+    kind: type = SETTINGS[name].kind if name in SETTINGS else str
     if kind is bool:
         return {"true": True, "false": False}.get(text, text)
     if kind in (int, float):

@@ -3,10 +3,10 @@
 import math
 from typing import NamedTuple
 
+from sweep.catalogue import choices
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from sweep.trainer.fused.kernels import tables
-from sweep.trainer.units import CAN_DIE, SATURATED_FROM
 
 
 class TableRows(NamedTuple):
@@ -43,7 +43,7 @@ def _choices(config: TrialConfig, steps_per_epoch: int) -> list[int]:
     row[tables.N_WARMUP] = max(1, config.warmup_epochs * steps_per_epoch)
     row[tables.USES_FIRST] = int(_uses_first(config))
     row[tables.USES_SECOND] = int(config.optimizer is not Optimizer.SGD)
-    row[tables.CAN_DIE] = int(config.activation in CAN_DIE)
+    row[tables.CAN_DIE] = int(choices.ACTIVATIONS[config.activation].can_die)
     return row
 
 
@@ -76,7 +76,7 @@ def _optimizer_settings(config: TrialConfig) -> list[float]:
     row[tables.SECOND_ADDED] = 1.0 - kept
     row[tables.EPS] = config.eps
     row[tables.WEIGHT_DECAY] = config.weight_decay
-    row[tables.SATURATED_FROM] = SATURATED_FROM.get(config.activation, math.inf)
+    row[tables.SATURATED_FROM] = choices.ACTIVATIONS[config.activation].saturates_at or math.inf
     return row
 
 

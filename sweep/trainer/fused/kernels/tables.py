@@ -2,7 +2,6 @@
 
 from triton import language as tl
 
-from sweep.enums import Activation
 from sweep.trainer import units
 
 # choice_table: (K, CHOICE_COLUMNS) int32, what a slot does.
@@ -52,7 +51,7 @@ SATURATED_FROM = tl.constexpr(7)
 OPTIMIZER_COLUMNS = tl.constexpr(8)
 
 #: As ``units`` has them: a saturated output, and how far off a stuck one is.
-OUTPUT_SATURATED_FROM = tl.constexpr(units.SATURATED_FROM[Activation.SIGMOID])
+OUTPUT_SATURATED_FROM = tl.constexpr(units.OUTPUT_SATURATES_AT)
 STUCK_FROM = tl.constexpr(units.STUCK_FROM)
 
 LINEAR = tl.constexpr(0)

@@ -1,0 +1,162 @@
+"""Every name that a setting, or a section of a study file, takes: what it means, and its facts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from sweep.catalogue.settings import SETTINGS
+from sweep.enums import (
+    Activation,
+    Loss,
+    Objective,
+    Optimizer,
+    Output,
+    Pruner,
+    Sampler,
+    Schedule,
+    WeightInit,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One name."""
+
+    name: StrEnum
+    #: What it means, in a line of a table.
+    about: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationChoice(Choice):
+    """An activation f(z) of the hidden units."""
+
+    #: Its slope vanishes, or nearly does, for z below 0: a unit that is never above 0 is dead.
+    can_die: bool = False
+    #: Its slope is below about a fiftieth of the largest where |z| is above this; None where it is
+    #: not bounded.
+    saturates_at: float | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether its values have an upper and a lower limit."""
+        return self.saturates_at is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerChoice(Choice):
+    """An update rule."""
+
+    #: Each weight steps by about the learning rate, whatever the size of the gradients: learning
+    #: rates of two such rules mean the same.
+    normalises_steps: bool = False
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings that it uses and others do not, in the order of the catalogue."""
+        rules = ((name, setting.used_with) for name, setting in SETTINGS.items())
+        return tuple(
+            name
+            for name, rule in rules
+            if rule and rule.setting == "optimizer" and self.name in rule.choices
+        )
+
+
+C = TypeVar("C", bound=Choice)
+
+
+def _by_name(choices: Iterable[C]) -> dict[StrEnum, C]:
+    return {choice.name: choice for choice in choices}
+
+
+ACTIVATIONS: Mapping[StrEnum, ActivationChoice] = _by_name(
+    [
+        ActivationChoice(
+            name=Activation.LINEAR,
+            about="x: with a linear output, the model is PCA with extra steps",
+        ),
+        ActivationChoice(name=Activation.RELU, about="max(0, x)", can_die=True),
+        ActivationChoice(name=Activation.LEAKY_RELU, about="x above 0, 0.01 x below", can_die=True),
+        ActivationChoice(name=Activation.ELU, about="x above 0, exp(x) - 1 below", can_die=True),
+        ActivationChoice(
+            name=Activation.GELU,
+            about="x Φ(x), Φ the normal distribution function (the exact one)",
+            can_die=True,
+        ),
+        ActivationChoice(name=Activation.SILU, about="x sigmoid(x)", can_die=True),
+        ActivationChoice(name=Activation.TANH, about="tanh(x)", saturates_at=2.65),
+        ActivationChoice(name=Activation.SIGMOID, about="1 / (1 + exp(-x))", saturates_at=5.3),
+    ]
+)
+
+OPTIMIZERS: Mapping[StrEnum, OptimizerChoice] = _by_name(
+    [
+        OptimizerChoice(name=Optimizer.SGD, about="stochastic gradient descent"),
+        OptimizerChoice(name=Optimizer.ADAM, about="Adam", normalises_steps=True),
+        OptimizerChoice(
+            name=Optimizer.ADAMW, about="Adam with decoupled weight decay", normalises_steps=True
+        ),
+        OptimizerChoice(name=Optimizer.RMSPROP, about="RMSprop, not centred"),
+        OptimizerChoice(name=Optimizer.ADAGRAD, about="Adagrad"),
+    ]
+)
+
+_MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
+    Output: {
+        Output.SIGMOID: "a pixel between 0 and 1",
+        Output.LINEAR: "any number",
+    },
+    Loss: {
+        Loss.BCE: "binary cross-entropy, in nats; needs the sigmoid output",
+        Loss.MSE: "mean squared error",
+        Loss.L1: "mean absolute error",
+        Loss.HUBER: "squared (halved) within `delta`, absolute beyond",
+    },
+    Schedule: {
+        Schedule.CONSTANT: "the learning rate as given",
+        Schedule.COSINE: "from the learning rate towards 0, along half a cosine",
+        Schedule.LINEAR_WARMUP: "rises over `warmup_epochs`, then stays",
+    },
+    WeightInit: {
+        WeightInit.GLOROT_UNIFORM: "uniform, by the mean of a layer's inputs and outputs",
+        WeightInit.GLOROT_NORMAL: "normal, by the mean of a layer's inputs and outputs",
+        WeightInit.HE_UNIFORM: "uniform, by a layer's inputs",
+        WeightInit.HE_NORMAL: "normal, by a layer's inputs",
+        WeightInit.TORCH_DEFAULT: (
+            "as a new `torch.nn.Linear`, biases included; the others' are 0"
+        ),
+    },
+    Sampler: {
+        Sampler.TPE: "learns from finished trials where good ones lie; the default",
+        Sampler.OPTUNA_TPE: "Optuna's `TPESampler()` as it is, to compare `tpe` with",
+        Sampler.RANDOM: "draws each trial independently",
+        Sampler.GRID: "every combination, settings under `when` too; ranges need a `step`",
+        Sampler.QMC: "a low-discrepancy sequence: more even than random",
+        Sampler.CMAES: "an evolution strategy for numbers (extra `samplers`)",
+        Sampler.GP: "a Gaussian process, for few and costly trials",
+        Sampler.NSGA2: "a genetic algorithm, for several objectives",
+    },
+    Pruner: {
+        Pruner.NONE: "every trial runs to its end; the default",
+        Pruner.MEDIAN: "prunes what is worse than the median of all trials at that epoch",
+        Pruner.PERCENTILE: "as median, with another share",
+        Pruner.SUCCESSIVE_HALVING: ("at growing intervals, one in `reduction_factor` goes on"),
+        Pruner.HYPERBAND: "several successive halvings that begin at different epochs",
+    },
+    Objective: {
+        Objective.VAL_MSE: ("mean squared error per pixel on validation images; always the first"),
+        Objective.HIDDEN_WIDTH: "the number of hidden units",
+        Objective.TRAIN_SECONDS: "how long training took, which makes runs differ",
+    },
+}
+
+#: By kind, since two kinds may share a name: linear is an activation and an output.
+CHOICES: Mapping[type[StrEnum], Mapping[StrEnum, Choice]] = {
+    Activation: ACTIVATIONS,
+    Optimizer: OPTIMIZERS,
+    **{
+        kind: _by_name(Choice(name=name, about=about) for name, about in meanings.items())
+        for kind, meanings in _MEANINGS.items()
+    },
+}

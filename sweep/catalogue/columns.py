@@ -1,0 +1,57 @@
+"""Everything that a trial has by name: its settings, its metrics, and what happened to it."""
+
+from collections.abc import Mapping
+
+from sweep.catalogue.metrics import METRICS
+from sweep.catalogue.records import Better, Column, Format
+from sweep.catalogue.settings import SETTINGS
+
+_OF_TRIAL = (
+    Column(name="number", called="trial number", short="Trial", format=Format.ORDINAL),
+    Column(name="epoch"),
+    Column(name="state"),
+    Column(name="value", factor=10, better=Better.LOWER),
+    Column(name="outcome"),
+    Column(name="worker"),
+    Column(name="attempt", format=Format.COUNT),
+    Column(
+        name="started",
+        unit="minutes after the first",
+        short="Started (UTC)",
+        format=Format.MOMENT,
+    ),
+    Column(
+        name="ended",
+        unit="minutes after the first",
+        short="Ended (UTC)",
+        format=Format.MOMENT,
+    ),
+    Column(name="invalid"),
+)
+
+#: By name; ``hidden_width``, which is a metric too, is the setting.
+COLUMNS: Mapping[str, Column] = {
+    **{column.name: column for column in _OF_TRIAL},
+    **METRICS,
+    **SETTINGS,
+}
+
+
+def column(name: str) -> Column:
+    """The record of a column; of an unknown name, one that says nothing but the name.
+
+    A parameter of Optuna has its setting's record with the choice in its title:
+    ``sgd.learning_rate`` is "sgd learning rate".
+    """
+    *choices, last = name.split(".")
+    known = COLUMNS.get(last) or Column(name=last)
+    if not choices:
+        return known
+    return Column(
+        name=name,
+        called=" ".join([*choices, known.title]),
+        unit=known.unit,
+        factor=known.factor,
+        format=known.format,
+        better=known.better,
+    )

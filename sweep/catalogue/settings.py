@@ -1,0 +1,345 @@
+"""Every setting of a trial: its type, limits, default, and the choices that use it.
+
+The settings but ``seed`` are the fields of ``TrialConfig``, which takes its defaults from here.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from sweep.catalogue.records import Column
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+
+#: A setting's value as TOML and Optuna hold it; names are plain strings.
+Value = str | int | float | bool
+
+T = TypeVar("T", bound=Value)
+
+
+class AblationGroup(StrEnum):
+    """Settings that change together along an ablation path, in the order in which ties are taken.
+
+    A setting that only another one's choice uses changes with that one.
+    """
+
+    EPOCHS = "epochs"
+    LEARNING_RATE = "learning rate"
+    OUTPUT = "output"
+    LOSS = "loss"
+    ACTIVATION = "activation"
+    WIDTH = "width"
+    OPTIMIZER = "optimizer"
+    INITIAL_WEIGHTS = "initial weights"
+    BATCH_SIZE = "batch size"
+
+
+class UsedWith(NamedTuple):
+    """The choices of another setting without which a setting means nothing."""
+
+    setting: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(Column, Generic[T]):
+    """One setting: what values it takes and what it is for."""
+
+    kind: type[T]
+    default: T
+    #: None for the seed, which makes no configuration.
+    group: AblationGroup | None
+    about: str
+    #: Inclusive limits of a number, unless ``open_low`` or ``open_high``.
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    #: None for a setting that every trial uses.
+    used_with: UsedWith | None = None
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names this setting takes; none when it takes numbers or a bool."""
+        return tuple(str(name) for name in self.kind) if issubclass(self.kind, StrEnum) else ()
+
+    @property
+    def limits(self) -> str:
+        """The limits in words, such as ``at least 0 and below 1``."""
+        parts = []
+        if self.low > -math.inf:
+            parts.append(f"{'above' if self.open_low else 'at least'} {_number(self.low)}")
+        if self.high < math.inf:
+            parts.append(f"{'below' if self.open_high else 'at most'} {_number(self.high)}")
+        return " and ".join(parts)
+
+    def typed(self, value: Value) -> T:
+        """The value as ``TrialConfig`` holds it: names as members of their enum."""
+        kind: Any = self.kind
+        typed: T = kind(value)
+        return typed
+
+    def allows(self, value: float) -> bool:
+        """Whether a number is within the limits; NaN is not."""
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+
+
+HIDDEN_WIDTH = Setting(
+    name="hidden_width",
+    unit="units",
+    kind=int,
+    default=784,
+    low=1,
+    high=65_536,
+    factor=2,
+    group=AblationGroup.WIDTH,
+    about="Number of hidden units: the length of the code.",
+)
+ACTIVATION = Setting(
+    name="activation",
+    kind=Activation,
+    default=Activation.RELU,
+    group=AblationGroup.ACTIVATION,
+    about="What the hidden units compute.",
+)
+OUTPUT = Setting(
+    name="output",
+    kind=Output,
+    default=Output.SIGMOID,
+    group=AblationGroup.OUTPUT,
+    about="What the output units compute: a pixel in (0, 1), or any number.",
+)
+LOSS = Setting(
+    name="loss",
+    kind=Loss,
+    default=Loss.BCE,
+    group=AblationGroup.LOSS,
+    about="What training minimises, per pixel; bce needs the sigmoid output.",
+)
+DELTA = Setting(
+    name="delta",
+    called="Huber δ",
+    kind=float,
+    default=1.0,
+    low=0,
+    high=1e6,
+    open_low=True,
+    used_with=UsedWith("loss", (Loss.HUBER,)),
+    group=AblationGroup.LOSS,
+    about="Where the Huber loss turns from quadratic to linear, in pixel units (0 to 1).",
+)
+EPOCHS = Setting(
+    name="epochs",
+    kind=int,
+    default=5,
+    low=1,
+    high=100_000,
+    group=AblationGroup.EPOCHS,
+    about="Passes over the training images.",
+)
+BATCH_SIZE = Setting(
+    name="batch_size",
+    kind=int,
+    default=128,
+    low=1,
+    high=65_536,
+    factor=2,
+    group=AblationGroup.BATCH_SIZE,
+    about="Images per training step.",
+)
+OPTIMIZER = Setting(
+    name="optimizer",
+    kind=Optimizer,
+    default=Optimizer.ADAM,
+    group=AblationGroup.OPTIMIZER,
+    about="The family of update rule.",
+)
+LEARNING_RATE = Setting(
+    name="learning_rate",
+    kind=float,
+    default=1e-3,
+    low=0,
+    high=1e6,
+    open_low=True,
+    factor=10,
+    group=AblationGroup.LEARNING_RATE,
+    about="Step size of the update, at its highest point of the schedule.",
+)
+MOMENTUM = Setting(
+    name="momentum",
+    kind=float,
+    default=0.0,
+    low=0,
+    high=1,
+    open_high=True,
+    used_with=UsedWith("optimizer", (Optimizer.SGD, Optimizer.RMSPROP)),
+    group=AblationGroup.OPTIMIZER,
+    about="Share of the last step that the next one keeps.",
+)
+NESTEROV = Setting(
+    name="nesterov",
+    kind=bool,
+    default=False,
+    used_with=UsedWith("optimizer", (Optimizer.SGD,)),
+    group=AblationGroup.OPTIMIZER,
+    about="Look ahead along the momentum; needs a momentum above 0.",
+)
+BETA1 = Setting(
+    name="beta1",
+    called="β₁",
+    kind=float,
+    default=0.9,
+    low=0,
+    high=1,
+    open_high=True,
+    used_with=UsedWith("optimizer", (Optimizer.ADAM, Optimizer.ADAMW)),
+    group=AblationGroup.OPTIMIZER,
+    about="Decay of the mean of gradients, a step.",
+)
+BETA2 = Setting(
+    name="beta2",
+    called="β₂",
+    kind=float,
+    default=0.999,
+    low=0,
+    high=1,
+    open_high=True,
+    used_with=UsedWith("optimizer", (Optimizer.ADAM, Optimizer.ADAMW)),
+    group=AblationGroup.OPTIMIZER,
+    about="Decay of the mean of squared gradients, a step.",
+)
+ALPHA = Setting(
+    name="alpha",
+    called="α",
+    kind=float,
+    default=0.99,
+    low=0,
+    high=1,
+    open_high=True,
+    used_with=UsedWith("optimizer", (Optimizer.RMSPROP,)),
+    group=AblationGroup.OPTIMIZER,
+    about="Decay of rmsprop's mean of squared gradients, a step.",
+)
+EPS = Setting(
+    name="eps",
+    called="ε",
+    kind=float,
+    default=1e-8,
+    low=0,
+    high=1,
+    open_low=True,
+    factor=10,
+    used_with=UsedWith(
+        "optimizer", (Optimizer.ADAM, Optimizer.ADAMW, Optimizer.RMSPROP, Optimizer.ADAGRAD)
+    ),
+    group=AblationGroup.OPTIMIZER,
+    about="Added to the root of the squared gradients, against division by zero.",
+)
+WEIGHT_DECAY = Setting(
+    name="weight_decay",
+    kind=float,
+    default=0.0,
+    low=0,
+    high=1e6,
+    factor=10,
+    group=AblationGroup.OPTIMIZER,
+    about="L2 penalty in the gradient; in adamw, decoupled from it.",
+)
+SCHEDULE = Setting(
+    name="schedule",
+    kind=Schedule,
+    default=Schedule.CONSTANT,
+    group=AblationGroup.LEARNING_RATE,
+    about="How the learning rate moves over training.",
+)
+WARMUP_EPOCHS = Setting(
+    name="warmup_epochs",
+    kind=int,
+    default=1,
+    low=1,
+    high=100_000,
+    used_with=UsedWith("schedule", (Schedule.LINEAR_WARMUP,)),
+    group=AblationGroup.LEARNING_RATE,
+    about="Epochs until linear_warmup reaches the learning rate.",
+)
+WEIGHT_INIT = Setting(
+    name="weight_init",
+    kind=WeightInit,
+    default=WeightInit.GLOROT_UNIFORM,
+    group=AblationGroup.INITIAL_WEIGHTS,
+    about="How the weights begin.",
+)
+#: Without a default: left out, each trial has its own.
+SEED: Setting[Any] = Setting(
+    name="seed",
+    kind=int,
+    default=None,
+    low=0,
+    high=2**31 - 1,
+    group=None,
+    about="Seed of weights and data order; left out, each trial gets its own.",
+)
+
+#: By name, in the order in which docs and messages list them.
+SETTINGS: Mapping[str, Setting[Any]] = {
+    setting.name: setting
+    for setting in (
+        HIDDEN_WIDTH,
+        ACTIVATION,
+        OUTPUT,
+        LOSS,
+        DELTA,
+        EPOCHS,
+        BATCH_SIZE,
+        OPTIMIZER,
+        LEARNING_RATE,
+        MOMENTUM,
+        NESTEROV,
+        BETA1,
+        BETA2,
+        ALPHA,
+        EPS,
+        WEIGHT_DECAY,
+        SCHEDULE,
+        WARMUP_EPOCHS,
+        WEIGHT_INIT,
+        SEED,
+    )
+}
+
+#: The settings of each group, in the order of the groups.
+ABLATION_GROUPS: Mapping[AblationGroup, tuple[str, ...]] = {
+    group: tuple(name for name, setting in SETTINGS.items() if setting.group is group)
+    for group in AblationGroup
+}
+
+
+def setting_of(param: str) -> str:
+    """The setting of a parameter of Optuna: ``learning_rate`` for ``sgd.learning_rate``."""
+    return param.rpartition(".")[2]
+
+
+def by_setting(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's parameters by setting; a trial has no setting twice."""
+    return {setting_of(param): value for param, value in params.items()}
+
+
+def is_used(name: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a setting means something beside the others, as momentum does not to adam.
+
+    A name that is no setting does, and so does one whose deciding setting is unknown.
+    """
+    rule = SETTINGS[name].used_with if name in SETTINGS else None
+    return rule is None or settings.get(rule.setting, rule.choices[0]) in rule.choices
+
+
+def in_use(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that mean something beside the others."""
+    return {name: value for name, value in settings.items() if is_used(name, settings)}
