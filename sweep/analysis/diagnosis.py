@@ -8,6 +8,7 @@ from statistics import fmean
 
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.analysis.verdict import floor_at
+from sweep.catalogue.formats import change
 from sweep.enums import Outcome
 from sweep.store.records import CurvePoint, TrialRow
 
@@ -85,19 +86,19 @@ def _trend(curve: Sequence[CurvePoint]) -> str:
     if errors[-1] > (1 + RISEN) * lowest:
         return (
             f"The validation error was lowest in epoch {errors.index(lowest) + 1} "
-            f"({_number(lowest)}) and ended {percent(errors[-1] / lowest - 1)} above that: "
+            f"({_number(lowest)}) and ended {change(errors[-1] / lowest - 1)} above that: "
             "it learned the training images at the others’ cost, or its steps are too large."
         )
     n_steps, fall = min(LAST, len(errors) - 1), fall_per_epoch(errors) or 0.0
     over = f"over the last {n_steps} epochs" if n_steps > 1 else "in the last epoch"
     if fall > STILL_FALLING:
         return (
-            f"It was still improving at its end, by {percent(fall)} an epoch {over}: "
+            f"It was still improving at its end, by {change(fall)} an epoch {over}: "
             "more epochs would lower the error further."
         )
     if fall < _FLAT:
-        return f"It had settled: the error changed by less than {percent(_FLAT)} an epoch {over}."
-    return f"It had nearly settled: the error fell by {percent(fall)} an epoch {over}."
+        return f"It had settled: the error changed by less than {change(_FLAT)} an epoch {over}."
+    return f"It had nearly settled: the error fell by {change(fall)} an epoch {over}."
 
 
 def fall_per_epoch(errors: Sequence[float]) -> float | None:
@@ -156,8 +157,3 @@ def _epochs(n: int) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3g}"
-
-
-def percent(share: float) -> str:
-    """A share in percent, to two digits."""
-    return f"{100 * share:.2g} %"

@@ -17,9 +17,9 @@ from sweep.analysis.diagnosis import (
     STILL_FALLING,
     USED_UP,
     fall_per_epoch,
-    percent,
 )
 from sweep.analysis.floors import Floors, pca_equivalent
+from sweep.catalogue.formats import change
 from sweep.enums import Loss, Outcome
 from sweep.store.records import CurvePoint, TrialRow
 
@@ -123,7 +123,7 @@ def _generalisation(
     errors = [point.val_mse or 0.0 for point in curve]
     if errors[-1] > (1 + RISEN) * min(errors) and not _loss_rose(curve):
         because = (
-            f"the validation error ended {percent(errors[-1] / min(errors) - 1)} above its lowest "
+            f"the validation error ended {change(errors[-1] / min(errors) - 1)} above its lowest "
             "while the training loss still fell"
         )
         return Limited(limit=Limit.GENERALISATION, because=because)
@@ -185,14 +185,14 @@ def _units(
         return None
     dead, saturated = diagnostics["dead_share"], diagnostics["saturated_share"]
     if dead >= _DEAD:
-        because = f"{percent(dead)} of the hidden units are dead"
+        because = f"{change(dead)} of the hidden units are dead"
         return Limited(limit=Limit.SATURATION, because=because)
     if saturated >= _SATURATED:
-        because = f"the hidden units are saturated for {percent(saturated)} of the images"
+        because = f"the hidden units are saturated for {change(saturated)} of the images"
         return Limited(limit=Limit.SATURATION, because=because)
     stuck = diagnostics["stuck_share"]
     if stuck >= _STUCK:
-        because = f"{percent(stuck)} of the error is made where the output is saturated"
+        because = f"{change(stuck)} of the error is made where the output is saturated"
         return Limited(limit=Limit.SATURATION, because=because)
     return None
 
@@ -205,7 +205,7 @@ def _budget(errors: Sequence[float]) -> Limited | None:
     if fall > STILL_FALLING:
         n_steps = min(LAST, len(errors) - 1)
         over = f"over the last {n_steps} epochs" if n_steps > 1 else "in the last epoch"
-        because = f"the validation error still fell by {percent(fall)} an epoch {over}"
+        because = f"the validation error still fell by {change(fall)} an epoch {over}"
         return Limited(limit=Limit.BUDGET, because=because)
     return None
 
@@ -235,7 +235,7 @@ def _loss_floor(trial: TrialRow, floors: Floors | None) -> Limited | None:
     if not above < _LOSS_FLOOR * floors.test_entropy:
         return None
     because = (
-        f"it had settled with a cross-entropy only {percent(above / floors.test_entropy)} above "
+        f"it had settled with a cross-entropy only {change(above / floors.test_entropy)} above "
         "the pixels’ entropy"
     )
     return Limited(limit=Limit.LOSS_FLOOR, because=because)

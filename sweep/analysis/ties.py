@@ -16,6 +16,8 @@ from itertools import combinations
 import numpy as np
 from scipy.special import stdtr
 
+from sweep.catalogue.formats import change
+
 #: With fewer seeds a spread is a guess.
 MIN_SEEDS = 3
 #: Chance that a study of equal configurations has any of them told apart.
@@ -78,10 +80,9 @@ class TieSet:
         widest = max((of for of in self.compared if of.is_tied), key=lambda of: of.times_best)
         if widest.times_best == 1:
             return ""
-        more = 100 * (widest.times_best - 1)
         return (
             f"Not told apart is not the same as equal: trial {widest.candidate.number} has "
-            f"{more:.{'0f' if more >= 10 else '2g'}} % more error than the best, which may be "
+            f"{change(widest.times_best - 1)} more error than the best, which may be "
             f"chance with {self.n_seeds} seeds; more seeds tell smaller differences."
         )
 

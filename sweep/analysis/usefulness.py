@@ -11,6 +11,8 @@ from enum import StrEnum
 from math import sqrt
 from typing import Any, Self
 
+from sweep.catalogue.formats import percent
+
 #: A code is narrow below this share of the pixels.
 _NARROW = 1 / 8
 
@@ -106,11 +108,6 @@ def usefulness(
     )
 
 
-def percent(share: float) -> str:
-    """In percent, to three digits: differences of one matter here."""
-    return f"{100 * share:.1f} %"
-
-
 def noise(share: float, n: int) -> float:
     """By how much two shares of the same n images may differ by chance."""
     return 2 * sqrt(2 * share * (1 - share) / n)
@@ -119,8 +116,8 @@ def noise(share: float, n: int) -> float:
 def _said(shown: Probed, margin: float) -> str:
     return (
         f"The code of {shown.hidden_width} units (trial {shown.number}) tells "
-        f"{percent(shown.code.best)} of the test labels, the {shown.n_pixels} pixels "
-        f"{percent(shown.pixels.best)}; a difference of less than {percent(margin)} may be "
+        f"{percent(shown.code.best, 1)} of the test labels, the {shown.n_pixels} pixels "
+        f"{percent(shown.pixels.best, 1)}; a difference of less than {percent(margin, 1)} may be "
         "chance."
     )
 
@@ -145,5 +142,5 @@ def _from_end_to_end(best: Sequence[Probed]) -> list[str]:
     return [
         f"From {first.hidden_width} to {last.hidden_width} units the error falls "
         f"{first.test_mse / last.test_mse:.2g}-fold, and the labels told go from "
-        f"{percent(first.code.best)} to {percent(last.code.best)}."
+        f"{percent(first.code.best, 1)} to {percent(last.code.best, 1)}."
     ]

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
+from sweep.catalogue.formats import change
 from sweep.config import width_class
 from sweep.store.table import Choices, Numbers, TrialTable
 
@@ -36,8 +37,6 @@ _MIN_WIDTHS = 5
 MIN_SPAN = 8.0
 #: The error has stopped falling where twice the widest layer would lower it by less than this.
 PLATEAU = 0.1
-#: Less is said to be 0.
-_NOTHING = 5e-4
 #: Finer for the estimate than for each of the resamples.
 _ALPHAS = np.geomspace(0.05, 6.0, 8_000)
 _COARSE_ALPHAS = _ALPHAS[::20]
@@ -165,20 +164,15 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
     law = fit_law(widths, best, seed)
     gain = law.gain_of_doubling
     verdict = WidthVerdict.PLATEAU if gain.estimate < PLATEAU else WidthVerdict.FALLING
-    ends = _percent(gain.low), _percent(gain.high)
+    ends = change(gain.low), change(gain.high)
     because = (
-        f"twice {widths[-1]:.0f} units would lower the error by {_percent(gain.estimate)} % "
-        f"(90 % interval {ends[0]} to {ends[1]} %)"
+        f"twice {widths[-1]:.0f} units would lower the error by {change(gain.estimate)} "
+        f"(90 % interval {ends[0]} to {ends[1]})"
     )
     found = WidthLaw(verdict=verdict, law=law, because=because)
     if found.is_open:
-        because += f", which leaves the verdict open: it turns at {_percent(PLATEAU)} %"
+        because += f", which leaves the verdict open: it turns at {change(PLATEAU)}"
     return replace(found, because=because)
-
-
-def _percent(share: float) -> str:
-    """Two digits of a share in percent; one that is nothing is 0."""
-    return f"{100 * share:.2g}" if share >= _NOTHING else "0"
 
 
 def fit_law(

@@ -37,7 +37,7 @@ COLUMNS: Mapping[str, Column] = {
 }
 
 
-def column(name: str) -> Column:
+def column_named(name: str) -> Column:
     """The record of a column; of an unknown name, one that says nothing but the name.
 
     A parameter of Optuna has its setting's record with the choice in its title:

@@ -11,6 +11,8 @@ from sweep.catalogue.settings import HIDDEN_WIDTH
 class Metric(Column):
     """One measured number."""
 
+    #: The metric whose standard deviation over seeds it is.
+    spread_of: str = ""
     #: Shown at first, where a page has room for a few columns.
     is_essential: bool = False
     #: Worth telling how many times the best trial's it is.
@@ -33,6 +35,7 @@ METRICS: Mapping[str, Metric] = {
             called="spread of the validation error over seeds",
             unit="MSE per pixel",
             short="± validation",
+            spread_of="val_mse",
             factor=10,
         ),
         Metric(
@@ -49,6 +52,7 @@ METRICS: Mapping[str, Metric] = {
             called="spread of the test error over seeds",
             unit="MSE per pixel",
             short="± test",
+            spread_of="test_mse",
             factor=10,
         ),
         Metric(
@@ -101,3 +105,11 @@ METRICS: Mapping[str, Metric] = {
         ),
     )
 }
+
+#: What is said of a trained network: without spreads, which stand beside their means, and the
+#: width, which is a setting.
+MEASURED: tuple[Metric, ...] = tuple(
+    metric
+    for metric in METRICS.values()
+    if not metric.spread_of and metric.name != HIDDEN_WIDTH.name
+)

@@ -57,6 +57,10 @@ class Column:
         """Its name along an axis, with the unit."""
         return capitalised(self.title) + (f" ({self.unit})" if self.unit else "")
 
+    @property
+    def higher_is_better(self) -> bool:
+        return self.better is Better.HIGHER
+
 
 def capitalised(title: str) -> str:
     """With a capital; a Greek symbol stays as it is."""

@@ -138,5 +138,5 @@ _HEADER = ("width", "trial", "test_mse", "code", "", "PCA", "", "pixels", "")
 def _cells(of: "Probed") -> Sequence[str]:
     """Of each kind of code, what the linear classifier tells and what the neighbours do."""
     told = (of.code, of.pca, of.pixels)
-    shares = [f"{100 * share:.1f} %" for kind in told for share in (kind.linear, kind.neighbours)]
+    shares = [words.percent(share) for kind in told for share in (kind.linear, kind.neighbours)]
     return (str(of.hidden_width), str(of.number), words.number(of.test_mse, 4), *shares)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweep.catalogue.metrics import MEASURED
 from sweep.catalogue.settings import by_setting, in_use
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Storage, StudyName
@@ -65,13 +66,7 @@ def _settings(trials: Sequence["TrialDetail"]) -> dict[str, list[Any]]:
 def _metric_rows(trials: Sequence["TrialDetail"]) -> list[Sequence[str]]:
     return [
         ("state", *(t.state.lower() for t in trials)),
-        ("val_mse", *(words.number(t.val_mse, 5) for t in trials)),
-        ("test_mse", *(words.number(t.test_mse, 5) for t in trials)),
-        ("test_bce", *(words.number(t.test_bce, 5) for t in trials)),
-        ("psnr", *(words.decibels(t.psnr) for t in trials)),
-        ("exact_pixels", *(words.percent(t.exact_pixels) for t in trials)),
-        ("n_parameters", *(words.text(t.n_parameters) for t in trials)),
-        ("train_seconds", *(words.number(t.train_seconds, 3) for t in trials)),
+        *((of.name, *(words.cell(t, of.name, 5) for t in trials)) for of in MEASURED),
     ]
 
 

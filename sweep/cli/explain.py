@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweep.catalogue import formats
 from sweep.cli import words
 from sweep.cli.observing import train_child
 from sweep.cli.options import LARGEST, Json, Storage, StudyName
@@ -174,7 +175,7 @@ def _interval(factor: "Factor", form: str) -> str:
 
 def _share(found: "Explanation", factor: "Factor") -> str:
     share = found.share(factor)
-    return words.NOTHING if share is None else f"{round(100 * share)} %"
+    return words.NOTHING if share is None else formats.percent(share)
 
 
 def _plan(engine: "Engine", of: "AblationJob", found: "Explanation", storage: str | None) -> str:

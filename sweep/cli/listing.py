@@ -113,9 +113,7 @@ def _best_cells(
         str(row.number),
         words.number(row.value),
         *(words.number(values.get(name)) for name in others),
-        words.number(row.test_mse),
-        words.decibels(row.psnr),
-        words.percent(row.exact_pixels),
+        *(words.cell(row, metric) for metric in ("test_mse", "psnr", "exact_pixels")),
         *param_cells(row, settings),
     )
 
@@ -188,9 +186,7 @@ def _trial_cells(row: "TrialRow", settings: Sequence[str]) -> Sequence[str]:
         str(row.number),
         row.state.lower(),
         words.number(row.value),
-        words.number(row.test_mse),
-        words.decibels(row.psnr),
-        words.number(row.train_seconds, 3),
+        *(words.cell(row, metric) for metric in ("test_mse", "psnr", "train_seconds")),
         *param_cells(row, settings),
         _remarks(row),
     )

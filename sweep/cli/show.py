@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from sweep.catalogue.metrics import MEASURED
 from sweep.catalogue.settings import by_setting, in_use
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName
@@ -113,18 +114,8 @@ def _settings(trial: "TrialDetail") -> dict[str, str]:
 
 
 def _metrics(trial: "TrialDetail") -> dict[str, str]:
-    measured = {
-        "val_mse": _with_spread(trial.val_mse, trial.val_mse_std),
-        "test_mse": _with_spread(trial.test_mse, trial.test_mse_std),
-        "test_bce": words.number(trial.test_bce, 5),
-        "psnr": f"{words.decibels(trial.psnr)} dB",
-        "exact_pixels": words.percent(trial.exact_pixels),
-        "n_parameters": f"{trial.n_parameters:,}" if trial.n_parameters else words.NOTHING,
-        "train_seconds": words.seconds(trial.train_seconds),
-    }
-    return {
-        name: said for name, said in measured.items() if said and not said.startswith(words.NOTHING)
-    }
+    said = {metric.name: words.measured(trial, metric.name) for metric in MEASURED}
+    return {name: text for name, text in said.items() if text != words.NOTHING}
 
 
 def _by_class(errors: Sequence[float], classes: Sequence[str]) -> dict[str, str]:
@@ -160,21 +151,14 @@ def _ending(ended: "Ending") -> dict[str, str]:
     return said
 
 
-def _with_spread(mean: float | None, spread: float | None) -> str:
-    return words.number(mean, 5) + ("" if spread is None else f" ± {words.number(spread, 2)}")
-
-
-_SEED_HEADER = ("seed", "val_mse", "test_mse", "test_bce", "psnr", "exact pixels")
+_SEED_METRICS = ("val_mse", "test_mse", "test_bce", "psnr", "exact_pixels")
+_SEED_HEADER = ("seed", *_SEED_METRICS)
 
 
 def _seed_cells(result: "SeedResult") -> Sequence[str]:
     return (
         str(result.seed),
-        words.number(result.val_mse, 5),
-        words.number(result.test_mse, 5),
-        words.number(result.test_bce, 5),
-        words.decibels(result.psnr),
-        words.percent(result.exact_pixels),
+        *(words.cell(result, metric, 5) for metric in _SEED_METRICS),
     )
 
 
@@ -220,7 +204,7 @@ _KINDS = {"code": "code", "pca": "PCA code of that size", "pixels": "pixels"}
 
 def _told_cells(kind: str, told: Mapping[str, float]) -> Sequence[str]:
     """By the two classifiers: see trial.Probe."""
-    return (_KINDS[kind], *(f"{100 * told[by]:.1f} %" for by in ("linear", "neighbours")))
+    return (_KINDS[kind], *(words.percent(told[by]) for by in ("linear", "neighbours")))
 
 
 _CURVE_HEADER = ("epoch", "train_loss", "val_mse", "val_bce", "seconds")

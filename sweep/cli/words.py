@@ -4,8 +4,16 @@ import json
 import re
 import shlex
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from sweep.catalogue import formats
+from sweep.catalogue.formats import ascii_number, duration, quantity
+from sweep.catalogue.formats import count as count
+from sweep.catalogue.metrics import METRICS
+
+if TYPE_CHECKING:
+    from sweep.store.records import SeedResult, TrialRow
 
 NOTHING = "-"
 _LONGEST_FILE_NAME = 200
@@ -14,14 +22,12 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 def number(value: float | None, digits: int = 4) -> str:
     """A measured number, with so many digits that count."""
-    return NOTHING if value is None else f"{value:#.{digits}g}".removesuffix(".")
+    return NOTHING if value is None else ascii_number(value, digits)
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 in percent; nearly all is not called all."""
-    if share is None:
-        return NOTHING
-    return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
+    """A share of 1 in percent."""
+    return NOTHING if share is None else formats.percent(share, 1)
 
 
 def memory(used_bytes: int | None, total_bytes: int | None) -> str:
@@ -29,11 +35,6 @@ def memory(used_bytes: int | None, total_bytes: int | None) -> str:
     if used_bytes is None or total_bytes is None:
         return NOTHING
     return f"{used_bytes / 2**30:.1f} of {total_bytes / 2**30:.0f} GiB"
-
-
-def decibels(value: float | None) -> str:
-    """A signal-to-noise ratio."""
-    return NOTHING if value is None else f"{value:.2f}"
 
 
 def text(value: Any) -> str:
@@ -47,25 +48,24 @@ def text(value: Any) -> str:
 
 def seconds(value: float | None) -> str:
     """A duration."""
-    if value is None:
-        return NOTHING
-    if value < 10:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    return NOTHING if value is None else duration(value)
+
+
+def measured(row: "TrialRow", name: str) -> str:
+    """A metric of a trial with its unit, and its spread over seeds where it has one."""
+    value, spread = getattr(row, name), getattr(row, f"{name}_std", None)
+    return NOTHING if value is None else quantity(METRICS[name], value, spread, 5, ascii_number)
+
+
+def cell(row: "TrialRow | SeedResult", name: str, digits: int = 4) -> str:
+    """A metric of a trial below its name, without its unit."""
+    value = getattr(row, name)
+    return NOTHING if value is None else formats.cell(METRICS[name], value, digits, ascii_number)
 
 
 def moment(time: datetime | None) -> str:
     """A point in time, on the reader's clock."""
     return NOTHING if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def count(n: int, noun: str) -> str:
-    """``1 trial``, ``2 trials``."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def clean(given: str) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from sweep.catalogue.columns import column_named
 from sweep.dashboard.limits import FILTER_LETTERS
 from sweep.errors import UsageError
 from sweep.figures import words
@@ -90,7 +91,7 @@ class Filter:
         """Each condition as people say it, by the name of its column."""
         said = {name: _range_in_words(name, *span) for name, span in self.ranges.items()}
         for name, wanted in self.choices.items():
-            said[name] = f"{words.setting(name)} {' or '.join(wanted)}"
+            said[name] = f"{column_named(name).title} {' or '.join(wanted)}"
         return said
 
 
@@ -129,7 +130,7 @@ def _range_in_words(name: str, low: float, high: float) -> str:
 
 def _label(name: str) -> str:
     """Without the unit."""
-    return words.axis(name).split(" (")[0].lower() if name in words.AXES else words.setting(name)
+    return column_named(name).title
 
 
 def _number(name: str, value: float) -> str:

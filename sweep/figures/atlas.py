@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sweep.analysis.atlas import Atlas, AtlasTrial, PixelKind, Stop
 from sweep.analysis.strips import Pixels, images_of
+from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
 from sweep.figures.pictures import Picture, PictureRow, picture_of, strip_of
 
@@ -177,7 +178,12 @@ def stops_in_words(stops: Sequence[Stop], one: str, many: str) -> str:
 
 def draw_by_width(of: ErrorsByWidth) -> go.Figure:
     """Logarithmic axes; a ring where a line stops falling."""
-    drawn = style.figure(of.title, words.axis("hidden_width"), words.axis("test_mse"), height=440)
+    drawn = style.figure(
+        of.title,
+        column_named("hidden_width").axis_title,
+        column_named("test_mse").axis_title,
+        height=440,
+    )
     if len(of.widths) < 2:
         return style.say(drawn, "It takes two widths with finished trials.")
     for place, (name, errors) in enumerate(of.errors.items()):

@@ -14,8 +14,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.usage import used
+from sweep.catalogue.columns import column_named
+from sweep.catalogue.settings import SETTINGS
 from sweep.config import TrialConfig
-from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.figures import style, words
 from sweep.store.records import STATES
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
@@ -39,36 +40,8 @@ MAX_WORDS = 40
 #: The most ticks that tell single values.
 _MAX_TICKS = 9
 
-#: Columns that people think of in factors, and the factor.
-_FACTORS: Mapping[str, int] = {
-    "hidden_width": 2,
-    "batch_size": 2,
-    "n_parameters": 10,
-    "learning_rate": 10,
-    "weight_decay": 10,
-    "eps": 10,
-    "value": 10,
-    "val_mse": 10,
-    "val_mse_std": 10,
-    "test_mse": 10,
-    "test_mse_std": 10,
-    "test_bce": 10,
-    "train_seconds": 10,
-}
-#: Words in the order in which the product names them; all others stand by the alphabet.
-_ORDERS: Mapping[str, Sequence[str]] = {
-    "activation": tuple(Activation),
-    "loss": tuple(Loss),
-    "optimizer": tuple(Optimizer),
-    "output": tuple(Output),
-    "schedule": tuple(Schedule),
-    "weight_init": tuple(WeightInit),
-    "state": STATES,
-}
 _SETTINGS = tuple(field.name for field in fields(TrialConfig))
 _TIMES = ("started", "ended")
-#: Of all other measured numbers the lowest is the best.
-_HIGHER_IS_BETTER = ("psnr", "exact_pixels")
 
 
 class Axis(NamedTuple):
@@ -164,38 +137,35 @@ def using(table: TrialTable, *names: str) -> TrialTable:
 def number_axis(name: str, values: Numbers, title: str | None = None) -> Axis:
     """The axis of numbers, which may be of several tables."""
     finite = values[np.isfinite(values)]
-    log = name in _FACTORS and bool(len(finite)) and bool(finite.min() > 0)
+    factor = column_named(name).factor
+    log = factor is not None and bool(len(finite)) and bool(finite.min() > 0)
     return Axis(
         name=name,
-        title=title or _capital(words.axis(name)),
+        title=title or column_named(name).axis_title,
         kind="log" if log else "linear",
         values=np.where(np.isfinite(values), values, np.nan),
-        base=_FACTORS[name] if log else 10,
+        base=factor or 10,
         names=(),
         whole=bool(np.all(finite == np.round(finite))),
         few=_few(finite),
     )
 
 
-def higher_is_better(name: str) -> bool:
-    """Whether the best of a column is its highest number."""
-    return name in _HIGHER_IS_BETTER
-
-
 def _title(table: TrialTable, name: str) -> str:
-    if name in _TIMES:
-        return f"{name.capitalize()} (minutes after the first)"
-    return _capital(words.axis(table.objectives[0] if name == "value" else name))
+    return column_named(table.objectives[0] if name == "value" else name).axis_title
 
 
-def _capital(title: str) -> str:
-    return title[:1].upper() + title[1:]
+def _order(name: str) -> Sequence[str]:
+    """Words in the order in which the product names them; others stand by the alphabet."""
+    if name == "state":
+        return STATES
+    return SETTINGS[name].choices if name in SETTINGS else ()
 
 
 def _places(name: str, column: Choices) -> tuple[Numbers, tuple[str, ...]]:
     """The words that are there, in the order of ``_ORDERS`` or of the alphabet."""
     present = set(np.unique(column.codes[column.codes >= 0]).tolist())
-    order = _ORDERS.get(name, ())
+    order = _order(name)
     codes = sorted(
         present,
         key=lambda code: (

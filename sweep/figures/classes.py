@@ -6,7 +6,8 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from sweep.analysis.verdict import question_trial
-from sweep.figures import style, words
+from sweep.catalogue.columns import column_named
+from sweep.figures import style
 from sweep.store.records import TrialRow
 
 
@@ -37,7 +38,9 @@ def gather_classes(trials: Mapping[str, TrialRow], class_names: Sequence[str] = 
 
 def draw_classes(errors: ClassErrors) -> go.Figure:
     """Grouped bars."""
-    drawn = style.figure("Error of each kind of image", "", words.axis("test_mse"), height=400)
+    drawn = style.figure(
+        "Error of each kind of image", "", column_named("test_mse").axis_title, height=400
+    )
     if not errors.classes:
         return style.say(drawn, "No trial has been measured on the test images yet.")
     colours = style.colours([label == errors.question for label in errors.mse])

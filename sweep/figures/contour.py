@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
 from sweep.figures.axes import Axis, Cells
 from sweep.figures.groups import Groups, grouped
@@ -73,7 +74,7 @@ def gather_contour(
     n_cells = min(MAX_CELLS, max(_MIN_CELLS, n_cells))
     columns, rows = axes.cells_of(across, n_cells), axes.cells_of(up, n_cells)
     held = (columns.places >= 0) & (rows.places >= 0)
-    highest = axes.higher_is_better(metric)
+    highest = column_named(metric).higher_is_better
     groups = grouped(
         rows.places[held] * columns.n + columns.places[held],
         measured.values[held],
@@ -127,7 +128,7 @@ def draw_contour(contour: Contour) -> go.Figure:
             text=_hovers(contour),
             hovertemplate="%{text}<extra></extra>",
             hoverongaps=False,
-            colorscale=axes.ERROR_SCALE[:: -1 if axes.higher_is_better(metric.name) else 1],
+            colorscale=axes.ERROR_SCALE[:: -1 if column_named(metric.name).higher_is_better else 1],
             xgap=1,
             ygap=1,
             colorbar=axes.colour_bar(metric.plain, _ticks(metric, values)),

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.verdict import question_number
-from sweep.figures import style, words
+from sweep.catalogue.columns import column_named
+from sweep.figures import style
 from sweep.figures.marks import (
     Band,
     Marks,
@@ -117,8 +118,8 @@ def draw_history(history: History) -> go.Figure:
     """Trials as marks, the best so far as steps, on a logarithmic scale."""
     drawn = style.figure(
         "Value of each trial, and the best so far",
-        words.axis("number"),
-        words.axis(history.objective),
+        column_named("number").axis_title,
+        column_named(history.objective).axis_title,
     )
     n_marks = history.finished.n + history.pruned.n
     if not n_marks:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from sweep.analysis.importances import Importances
+from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
 
 #: PED-ANOVA wants five trials among the best tenth.
@@ -40,13 +41,13 @@ def gather_importances(
     if importances.shares and importances.n_trials < _ROUGH_BELOW:
         about += " Rough: there are few trials."
     if importances.shares and importances.left_out:
-        left_out = ", ".join(words.setting(name) for name in importances.left_out)
+        left_out = ", ".join(column_named(name).title for name in importances.left_out)
         about += f" Left out, as few trials have it: {left_out}."
     if importances.shares:
         about += _outranked(study, explained_in)
     return Bars(
         settings=tuple(importances.shares),
-        names=[words.setting(name) for name in importances.shares],
+        names=[column_named(name).title for name in importances.shares],
         shares=list(importances.shares.values()),
         about=about,
     )

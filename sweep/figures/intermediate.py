@@ -7,7 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from sweep.figures import axes, style, words
+from sweep.catalogue.columns import column_named
+from sweep.figures import axes, style
 from sweep.store.records import CurvePoint
 from sweep.store.table import Mask, TrialTable
 
@@ -96,7 +97,9 @@ def _line(number: int, points: Sequence[CurvePoint], pruned: set[int]) -> Line:
 def draw_intermediate(shown: Intermediate) -> go.Figure:
     """The best few in colour, all others as one faint trace; a cross where a trial was pruned."""
     drawn = style.figure(
-        "Validation error by epoch, trial by trial", words.axis("epoch"), words.axis("val_mse")
+        "Validation error by epoch, trial by trial",
+        column_named("epoch").axis_title,
+        column_named("val_mse").axis_title,
     )
     if not shown.lines:
         return style.say(drawn, "No epoch has finished yet.")

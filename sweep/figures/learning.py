@@ -6,6 +6,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from sweep.analysis.verdict import question_trial
+from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
 from sweep.store.records import CurvePoint, TrialRow
 
@@ -46,7 +47,9 @@ def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_question: bool) ->
 
 def draw_curves(curves: Sequence[Curve]) -> go.Figure:
     """The first curve is the boldest; the question’s configuration is dashed."""
-    drawn = style.figure("Learning curves", words.axis("epoch"), words.axis("val_mse"))
+    drawn = style.figure(
+        "Learning curves", column_named("epoch").axis_title, column_named("val_mse").axis_title
+    )
     curves = [curve for curve in curves if curve.val_mse]
     if not curves:
         return style.say(drawn, "No epoch has finished yet.")

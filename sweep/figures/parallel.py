@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
 from sweep.figures.marks import sampled
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
@@ -122,7 +123,7 @@ def _about(n_trials: int) -> str:
 
 
 def _dimension(name: str, column: Column, order: NDArray[np.intp]) -> Dimension:
-    label = words.setting(name)
+    label = column_named(name).title
     if isinstance(column, Choices):
         return _words_dimension(name, column, order)
     values = column[order]
@@ -169,7 +170,7 @@ def _words_dimension(name: str, column: Choices, order: NDArray[np.intp]) -> Dim
     places[present] = np.arange(len(present))
     return Dimension(
         name=name,
-        label=words.setting(name),
+        label=column_named(name).title,
         values=places[codes],
         tick_values=[float(place) for place in range(len(present))],
         tick_texts=[words.value(column.names[code]) for code in present],

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from sweep.figures import style, words
+from sweep.catalogue.columns import column_named
+from sweep.figures import style
 from sweep.figures.marks import Marks, draw_marks, marks_of, sampled
 from sweep.store.pareto import unbeaten
 from sweep.store.table import Mask, TrialTable
@@ -56,9 +57,9 @@ def draw_front(front: Front) -> go.Figure:
     """All trials faint, the Pareto set bold and joined by steps."""
     error, cost = front.objectives
     drawn = style.figure(
-        f"Best trade-offs of {words.OBJECTIVES[error]} and {words.OBJECTIVES[cost]}",
-        words.axis(cost),
-        words.axis(error),
+        f"Best trade-offs of {column_named(error).title} and {column_named(cost).title}",
+        column_named(cost).axis_title,
+        column_named(error).axis_title,
     )
     n_marks = front.beaten.n + front.front.n
     if not n_marks:

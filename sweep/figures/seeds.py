@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
+from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
 from sweep.store.records import CurvePoint, TrialRow
 
@@ -77,7 +78,7 @@ def gather_seed_curves(
         ),
         val_mse=SeedChart(
             title="Validation error",
-            axis=words.axis("val_mse"),
+            axis=column_named("val_mse").axis_title,
             seeds=val_mse,
             mean=_mean(val_mse),
             floor=_pca_floor(floors, row.hidden_width),
@@ -129,7 +130,7 @@ def _pca_floor(floors: Floors | None, width: int | None) -> float | None:
 
 def draw_seeds(chart: SeedChart) -> go.Figure:
     """A line a seed, their mean bold, the floor dashed."""
-    drawn = style.figure(chart.title, words.axis("epoch"), chart.axis, height=360)
+    drawn = style.figure(chart.title, column_named("epoch").axis_title, chart.axis, height=360)
     if not chart.seeds:
         return style.say(drawn, chart.empty)
     _draw_lines(drawn, chart)

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis, Cells
 from sweep.figures.groups import Groups, grouped
@@ -68,7 +69,7 @@ def gather_slice(
     ends = (float(x[known].min()), float(x[known].max())) if known.any() else (0.0, 1.0)
     shown = known & within(x, between)
     chosen, x, y = usable.where(shown), x[shown], measured.values[shown]
-    highest = axes.higher_is_better(metric)
+    highest = column_named(metric).higher_is_better
     band = _band(_cells(along._replace(values=along.values[shown])), y, chosen.numbers, highest)
 
     def marks_at(numbers: NDArray[np.int64]) -> Marks:

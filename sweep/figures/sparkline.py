@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
 from sweep.figures.history import History
 from sweep.figures.marks import Band, Marks
@@ -135,9 +136,11 @@ def _axes(frame: Frame, history: History) -> Iterator[str]:
         yield _text(x, frame.bottom + 19, label, anchor="middle", size=12)
     sides = f"M{frame.left} {frame.top}V{frame.bottom}H{frame.right}"
     yield f'<path d="{sides}" fill="none" stroke="{style.FAINT}"/>'
-    yield _text(middle[0], frame.bottom + 42, words.axis("number"), anchor="middle")
+    yield _text(middle[0], frame.bottom + 42, column_named("number").axis_title, anchor="middle")
     turned = f' transform="rotate(-90 18 {middle[1]:g})"'
-    yield _text(18, middle[1], words.axis(history.objective), anchor="middle", more=turned)
+    yield _text(
+        18, middle[1], column_named(history.objective).axis_title, anchor="middle", more=turned
+    )
 
 
 def _value_ticks(low: float, high: float) -> list[float]:

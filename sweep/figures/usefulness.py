@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from sweep.analysis.usefulness import Probed, Usefulness
-from sweep.figures import style, words
+from sweep.catalogue.columns import column_named
+from sweep.figures import style
 
 _AXIS = "Labels told right"
 
@@ -74,7 +75,10 @@ def _lines(best: Sequence[Probed]) -> list[Line]:
 def draw(chart: UsefulnessChart) -> go.Figure:
     """Two charts, one below the other: over the width, and against the error."""
     drawn = style.figure(
-        "What the code tells of the labels", words.axis("hidden_width"), _AXIS, height=720
+        "What the code tells of the labels",
+        column_named("hidden_width").axis_title,
+        _AXIS,
+        height=720,
     )
     if not chart.lines:
         return style.say(drawn, "No network is analysed yet.")
@@ -89,7 +93,7 @@ def draw(chart: UsefulnessChart) -> go.Figure:
         yaxis2={"domain": [0.0, 0.4], "anchor": "x2", **shares},
     )
     if chart.errors:
-        title = {"title": {"text": words.axis("test_mse")}}
+        title = {"title": {"text": column_named("test_mse").axis_title}}
         drawn.update_layout(xaxis2={"anchor": "y2", **title, **style.log_axis(chart.errors)})
     return drawn
 

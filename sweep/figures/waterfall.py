@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from sweep.analysis.explanation import Explanation, Factor, Path, Step, geometric_mean
 from sweep.analysis.study_explanation import StudyExplanation, baseline_words, command_of
+from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
 from sweep.figures.sentences import count
 
@@ -232,7 +233,7 @@ def draw_waterfall(chart: Waterfall) -> go.Figure:
     height = 136 + row_height * max(2, len(ticks))
     drawn = style.figure(chart.title, "", "", height=height)
     # Beside the labels a phone has room for half of it in a line.
-    drawn.update_xaxes(title_text=words.axis("val_mse").replace(" (", "<br>("))
+    drawn.update_xaxes(title_text=column_named("val_mse").axis_title.replace(" (", "<br>("))
     if not chart.labels:
         return style.say(drawn, chart.about or "Nothing has been trained for it yet.")
     chart = chart._replace(labels=[*map(style.escaped, chart.labels)])

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import question_number
+from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
 from sweep.figures.marks import Band, Marks, band_of, draw_band, draw_marks, marks_of, within
 from sweep.store.table import Choices, Mask, Numbers, TrialTable
@@ -160,8 +161,8 @@ def draw_width(errors: WidthErrors) -> go.Figure:
     """Colour tells the activation, symbol the loss; widths and squared errors are logarithmic."""
     drawn = style.figure(
         _TITLES[errors.metric],
-        words.axis("hidden_width"),
-        words.axis(errors.metric),
+        column_named("hidden_width").axis_title,
+        column_named(errors.metric).axis_title,
         height=520 if errors.metric == "test_mse" else 420,
     )
     if not errors.marks.n:

@@ -20,6 +20,7 @@ from sweep.analysis.width_law import (
     width_errors,
     width_law,
 )
+from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
 from sweep.figures.width import pca_floor
 from sweep.store.records import Domain, NumberDomain
@@ -156,9 +157,12 @@ def _value(of: Interval) -> str:
 
 def draw_width_law(chart: WidthLawChart) -> go.Figure:
     """Logarithmic axes, on which a law without E_inf is a straight line."""
-    by = f" by {words.setting(chart.split)}" if chart.apart and chart.split else ""
+    by = f" by {column_named(chart.split).title}" if chart.apart and chart.split else ""
     drawn = style.figure(
-        f"The law of the width{by}", words.axis("hidden_width"), words.axis("test_mse"), height=480
+        f"The law of the width{by}",
+        column_named("hidden_width").axis_title,
+        column_named("test_mse").axis_title,
+        height=480,
     )
     errors = chart.errors
     if not len(errors.widths):

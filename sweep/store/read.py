@@ -67,7 +67,6 @@ from sweep.store.read_trials import (
     trials,
 )
 from sweep.store.records import (
-    METRICS,
     STATES,
     ChoiceDomain,
     CommandRow,
@@ -106,7 +105,6 @@ from sweep.store.table import TrialTable
 from sweep.store.table_reader import TableReader, table
 
 __all__ = [
-    "METRICS",
     "ORDERS",
     "STATES",
     "ChoiceDomain",

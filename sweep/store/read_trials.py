@@ -36,13 +36,13 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from sweep.catalogue.metrics import METRICS
 from sweep.errors import UsageError
 from sweep.store.column_types import as_distribution, external_value
 from sweep.store.lookup import find_study, find_trial, snapshot, utc
 from sweep.store.optuna_rows import FINITE_VALUE, stored_value
 from sweep.store.pareto import unbeaten
 from sweep.store.records import (
-    METRICS,
     STATES,
     ChoiceDomain,
     CurvePoint,

@@ -9,24 +9,11 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any
 
+from sweep.catalogue.metrics import METRICS
 from sweep.enums import EventKind, StudyPhase, Trainer, WorkerState
 
 #: Optuna's states, in the order in which people read them.
 STATES = ("WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL")
-
-#: Measured numbers of a trial, by the names that tables, exports and ``--json`` give them.
-METRICS = (
-    "val_mse",
-    "val_mse_std",
-    "test_mse",
-    "test_mse_std",
-    "test_bce",
-    "psnr",
-    "exact_pixels",
-    "hidden_width",
-    "n_parameters",
-    "train_seconds",
-)
 
 
 @dataclass(frozen=True, kw_only=True)

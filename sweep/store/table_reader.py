@@ -28,11 +28,12 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from sweep.catalogue.metrics import METRICS
 from sweep.catalogue.settings import SETTINGS, setting_of
 from sweep.config import TrialConfig
 from sweep.store.column_types import corrupt_rows
 from sweep.store.lookup import is_study, no_such_study, snapshot
-from sweep.store.records import METRICS, STATES
+from sweep.store.records import STATES
 from sweep.store.schema import studies, sweep_studies, sweep_trials, trial_params, trial_values
 from sweep.store.schema import trials as optuna_trials
 from sweep.store.table import Choices, Column, Numbers, TrialTable, merged, states_of

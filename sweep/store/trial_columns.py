@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sweep.store.records import METRICS, TrialRow
+from sweep.catalogue.metrics import METRICS
+from sweep.store.records import TrialRow
 
 _FIRST = ("number", "state", "value")
 _LAST = (

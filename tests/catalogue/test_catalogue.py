@@ -4,7 +4,7 @@ from enum import StrEnum
 import pytest
 
 from sweep.catalogue.choices import ACTIVATIONS, CHOICES, OPTIMIZERS
-from sweep.catalogue.columns import COLUMNS, column
+from sweep.catalogue.columns import COLUMNS, column_named
 from sweep.catalogue.settings import (
     ABLATION_GROUPS,
     SETTINGS,
@@ -90,18 +90,18 @@ def test_parameters_lose_the_choice_before_their_setting() -> None:
 
 
 def test_a_title_is_a_heading_and_an_axis_title() -> None:
-    assert column("val_mse").axis_title == "Validation error (MSE per pixel)"
-    assert column("psnr").heading == "PSNR (dB)"
-    assert column("hidden_width").heading == "Hidden width"
+    assert column_named("val_mse").axis_title == "Validation error (MSE per pixel)"
+    assert column_named("psnr").heading == "PSNR (dB)"
+    assert column_named("hidden_width").heading == "Hidden width"
 
 
 def test_a_greek_symbol_has_no_capital() -> None:
-    assert column("beta1").heading == "β₁"
+    assert column_named("beta1").heading == "β₁"
 
 
 def test_a_parameter_under_a_choice_is_called_with_it() -> None:
-    assert column("sgd.learning_rate").title == "sgd learning rate"
-    assert column("sgd.learning_rate").factor == SETTINGS["learning_rate"].factor
+    assert column_named("sgd.learning_rate").title == "sgd learning rate"
+    assert column_named("sgd.learning_rate").factor == SETTINGS["learning_rate"].factor
 
 
 def test_every_column_is_called_by_a_name_of_its_own() -> None:

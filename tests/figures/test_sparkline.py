@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sweep.figures import style, words
+from sweep.catalogue.columns import column_named
+from sweep.figures import style
 from sweep.figures.history import gather_history
 from sweep.figures.sparkline import MAX_MARKS, poster_svg, sparkline_svg
 from sweep.store.table import TrialTable
@@ -53,7 +54,10 @@ def test_a_poster_is_well_formed_and_small(n: int) -> None:
 def test_a_poster_has_the_axes_and_the_colours_of_the_chart() -> None:
     svg = poster_svg(gather_history(many_trials(300)))
     written = texts(svg, "text")
-    assert words.axis("number") in written and words.axis("val_mse") in written
+    assert (
+        column_named("number").axis_title in written
+        and column_named("val_mse").axis_title in written
+    )
     assert {"0", "100", "0.01", "best so far"} <= set(written)
     assert {style.SKY, style.BLUE, style.FAINT} <= set(re.findall(r'stroke="([^"]+)"', svg))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import sweep
+from sweep.catalogue.columns import column_named
 from sweep.config import TrialConfig
 from sweep.enums import Optimizer
 from sweep.figures import style, words
@@ -53,8 +54,8 @@ def test_a_small_share_is_not_called_nothing_nor_nearly_all_of_it_all(
 
 
 def test_a_setting_is_in_words() -> None:
-    assert words.setting("sgd.learning_rate") == "sgd learning rate"
-    assert words.setting("adam.beta1") == "adam β₁"
+    assert column_named("sgd.learning_rate").title == "sgd learning rate"
+    assert column_named("adam.beta1").title == "adam β₁"
 
 
 def test_a_trial_has_a_short_name() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
 
+from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
 from sweep.dashboard.filters import Filter
 from sweep.dashboard.links import Place, StudyPlace
@@ -22,7 +23,7 @@ from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.charts import Zoom
 from sweep.dashboard.parts.views import Box, Ranges, ViewName
 from sweep.dashboard.view import View
-from sweep.figures import style, words
+from sweep.figures import style
 from sweep.figures.marks import sampled
 from sweep.figures.parallel import MAX_LINES, Lines, draw_lines, gather_lines
 from sweep.store.table import Mask, TrialTable
@@ -121,14 +122,14 @@ def options(table: TrialTable) -> dict[str, list[dict[str, str]]]:
     settings = views.settings_of(table) or [choice.x]
     metrics = views.metrics_of(table) or [choice.metric]
     return {
-        "x": [{"value": name, "label": words.setting(name)} for name in settings],
-        "y": [{"value": name, "label": words.setting(name)} for name in settings],
+        "x": [{"value": name, "label": column_named(name).title} for name in settings],
+        "y": [{"value": name, "label": column_named(name).title} for name in settings],
         "metric": [{"value": name, "label": _metric(name)} for name in metrics],
     }
 
 
 def _metric(name: str) -> str:
-    return words.axis(name).split(" (")[0].lower() if name in words.AXES else words.setting(name)
+    return column_named(name).title
 
 
 def passing(study: str, table: TrialTable, where: Filter) -> list[Any]:

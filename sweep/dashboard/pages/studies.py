@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
+from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
 from sweep.dashboard.links import Place
 from sweep.dashboard.parts import cards
@@ -384,7 +385,7 @@ def _bar(share: float, study: StudySummary) -> Any:
 def _best(study: StudySummary) -> Any:
     if study.best_value is None or study.best_number is None:
         return "none yet" if study.n_finished == 0 else "none"
-    objective = words.OBJECTIVES.get(study.objectives[0], study.objectives[0])
+    objective = column_named(study.objectives[0]).title
     return [
         html.Div(words.number(study.best_value, 4), title=f"lowest {objective}"),
         dcc.Link(

@@ -235,7 +235,7 @@ _TILES = {
     "test error (MSE)": "Test error",
     "as good as PCA with": "As good as PCA with",
     "test cross-entropy (BCE)": "Test cross-entropy",
-    "signal-to-noise (PSNR)": "Signal to noise",
+    "test PSNR": "Signal to noise",
     "exact pixels": "Exact pixels",
     "training time": "Training time",
 }

@@ -22,6 +22,7 @@ from dash import (
     set_props,
 )
 
+from sweep.catalogue.columns import column_named
 from sweep.dashboard.filters import Filter
 from sweep.dashboard.links import Place, StudyPlace, trial_number
 from sweep.dashboard.parts import grid_columns, grid_rows, trial_routes
@@ -116,7 +117,7 @@ def _actions(table: TrialTable, columns: list[str], group: str | None) -> Any:
             dmc.Select(
                 id="trials-group",
                 data=[
-                    {"value": name, "label": grid_columns.heading(name)}
+                    {"value": name, "label": column_named(name).heading}
                     for name in groupable(table)
                 ],
                 value=group,

@@ -15,12 +15,13 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 
 from sweep.analysis.atlas import Atlas
 from sweep.analysis.width_law import SPLITS
+from sweep.catalogue.columns import column_named
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import answer, cards, charts, standing
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import View
-from sweep.figures import sentences, words
+from sweep.figures import sentences
 from sweep.figures.atlas import (
     atlas_note,
     draw_by_width,
@@ -88,7 +89,7 @@ def _waits() -> Any:
 
 def _choose_setting(table: TrialTable, chosen: str | None) -> Any:
     offered = [setting for setting in SPLITS if _varies(table, setting)]
-    choices = {_ALL: "all trials", **{of: f"by {words.setting(of)}" for of in offered}}
+    choices = {_ALL: "all trials", **{of: f"by {column_named(of).title}" for of in offered}}
     return dmc.Select(
         id="why-by",
         data=[{"value": value, "label": label} for value, label in choices.items()],

@@ -8,6 +8,7 @@ from dash import dcc, html
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import floor_at, question_number
+from sweep.catalogue.columns import column_named
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import links
 from sweep.dashboard.parts.pictures import picture_url
@@ -157,7 +158,7 @@ def configuration(row: TrialRow) -> str:
     """What the trial is, with every setting that was searched."""
     rest = by_setting(row.params)
     said = [
-        f"{words.setting(name)} {words.value(value)}"
+        f"{column_named(name).title} {words.value(value)}"
         for name, value in rest.items()
         if name not in _SAID
     ]

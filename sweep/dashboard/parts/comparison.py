@@ -13,11 +13,13 @@ import numpy as np
 from sweep import datasets
 from sweep.analysis.usage import used
 from sweep.analysis.verdict import best_number, question_number
+from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import cell, quantity
+from sweep.catalogue.metrics import MEASURED, Metric
+from sweep.catalogue.records import Format
 from sweep.dashboard import links
-from sweep.dashboard.parts import grid_columns
 from sweep.dashboard.view import View
 from sweep.figures import words
-from sweep.figures.axes import higher_is_better
 from sweep.store import read
 from sweep.store.annotations import pictured
 from sweep.store.records import CurvePoint, TrialRow
@@ -26,13 +28,6 @@ from sweep.store.table import TrialTable
 #: More would not fit side by side.
 MOST = 8
 _N_BEST = 3
-
-_MEASURED = (
-    *("val_mse", "test_mse", "test_bce", "psnr", "exact_pixels"),
-    *("n_parameters", "train_seconds"),
-)
-#: Of these it is told how many times the best's they are.
-_RATIOS = ("val_mse", "test_mse", "train_seconds")
 
 
 class Chosen(NamedTuple):
@@ -153,49 +148,44 @@ def setting_lines(table: TrialTable, numbers: Sequence[int]) -> list[Line]:
 def _setting_line(part: TrialTable, name: str, order: Sequence[int]) -> Line:
     texts, is_used = words.texts(part, name), used(part, name)
     cells = tuple(texts[row] if is_used[row] else "" for row in order)
-    return Line(grid_columns.heading(name), cells, differs=len(set(cells)) > 1)
+    return Line(column_named(name).heading, cells, differs=len(set(cells)) > 1)
 
 
 def measured_lines(trials: Sequence[TrialRow]) -> list[Line]:
     """What was measured, with the best of each line; invalid trials are no one's best."""
-    lines = [_measured_line(trials, name) for name in _MEASURED]
+    lines = [_measured_line(trials, metric) for metric in MEASURED]
     return [line for line in lines if any(line.cells)]
 
 
-def _measured_line(trials: Sequence[TrialRow], name: str) -> Line:
-    values = [getattr(row, name) for row in trials]
+def _measured_line(trials: Sequence[TrialRow], metric: Metric) -> Line:
+    values = [getattr(row, metric.name) for row in trials]
     known = [
         value
         for row, value in zip(trials, values, strict=True)
         if value is not None and not row.invalid and math.isfinite(value)
     ]
-    best = (max if higher_is_better(name) else min)(known, default=None)
+    best = (max if metric.higher_is_better else min)(known, default=None)
     is_contest = len(known) > 1 and len(set(known)) > 1
     return Line(
-        label=grid_columns.heading(name),
-        cells=tuple(_cell(row, name) for row in trials),
+        label=metric.heading,
+        cells=tuple(_cell(row, metric) for row in trials),
         differs=len(set(values)) > 1,
         best=frozenset(
             place
             for place, (row, value) in enumerate(zip(trials, values, strict=True))
             if is_contest and value == best and not row.invalid
         ),
-        beside=tuple(_times(value, best) if name in _RATIOS else "" for value in values),
+        beside=tuple(_times(value, best) if metric.compares_by_ratio else "" for value in values),
     )
 
 
-def _cell(row: TrialRow, name: str) -> str:
-    value = getattr(row, name)
+def _cell(row: TrialRow, metric: Metric) -> str:
+    value = getattr(row, metric.name)
     if value is None:
         return ""
-    if name == "exact_pixels":
-        return words.percent(value, 1)
-    if name == "n_parameters":
-        return f"{value:,}"
-    if name == "train_seconds":
-        return words.duration(value)
-    spread = getattr(row, f"{name}_std", None)
-    return words.number(value, 4) + (f" ± {words.number(spread, 2)}" if spread else "")
+    if metric.format is Format.DECIBELS:  # its heading has the unit
+        return cell(metric, value)
+    return quantity(metric, value, getattr(row, f"{metric.name}_std", None) or None)
 
 
 def _times(value: float | None, best: float | None) -> str:
@@ -215,7 +205,7 @@ def headline(trials: Sequence[TrialRow], table: TrialTable) -> str:
     if len(ranked) < 2:
         return ""
     first, second = ranked[:2]
-    error = words.OBJECTIVES.get(table.objectives[0], table.objectives[0])
+    error = column_named(table.objectives[0]).title
     by = _lead(first.value or 0.0, second.value or 0.0)
     differ = [
         line.label if line.label[0] > "z" else line.label[0].lower() + line.label[1:]

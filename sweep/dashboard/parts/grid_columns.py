@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sweep.analysis.usage import used
+from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import cell
+from sweep.catalogue.metrics import METRICS
 from sweep.dashboard.parts import states
 from sweep.figures import words
 from sweep.store.annotations import Remarks
-from sweep.store.records import METRICS
-from sweep.store.table import Choices, Numbers, TrialTable
+from sweep.store.table import Choices, TrialTable
 
 
 class GridColumn(NamedTuple):
@@ -40,30 +42,7 @@ WRITTEN: Mapping[str, Callable[[Remarks], str]] = {
     "reason": lambda remarks: remarks.reason or "",
 }
 
-_HEADINGS: Mapping[str, str] = {
-    "number": "Trial",
-    "value": "Value",
-    "val_mse": "Validation error",
-    "val_mse_std": "± validation",
-    "test_mse": "Test error",
-    "test_mse_std": "± test",
-    "test_bce": "Test BCE (nats)",
-    "psnr": "PSNR (dB)",
-    "exact_pixels": "Exact pixels",
-    "n_parameters": "Parameters",
-    "train_seconds": "Training (s)",
-    "started": "Started (UTC)",
-    "ended": "Ended (UTC)",
-}
-
 _OF_TRIAL = ("number", "state", "worker", "attempt", "started", "ended")
-
-
-def heading(name: str) -> str:
-    """A column's name as its heading."""
-    plain = words.setting(name)
-    first = plain[:1] if plain[:1] > "z" else plain[:1].upper()  # β₁ is not B₁
-    return _HEADINGS.get(name, first + plain[1:])
 
 
 def columns_of(table: TrialTable) -> dict[str, GridColumn]:
@@ -73,7 +52,7 @@ def columns_of(table: TrialTable) -> dict[str, GridColumn]:
     measured = ("value", *(name for name in METRICS if name not in table.settings))
     found = [
         *(_column(table, name, TRIAL) for name in _OF_TRIAL),
-        *(GridColumn(name, heading(name), TRIAL, False, False) for name in WRITTEN),
+        *(GridColumn(name, column_named(name).heading, TRIAL, False, False) for name in WRITTEN),
         *(_column(table, name, MEASURED) for name in measured),
         *(_column(table, name, SETTINGS) for name in known),
     ]
@@ -82,14 +61,15 @@ def columns_of(table: TrialTable) -> dict[str, GridColumn]:
 
 def _column(table: TrialTable, name: str, group: str) -> GridColumn:
     is_number = not isinstance(table.column(name), Choices) and name not in ("started", "ended")
-    return GridColumn(name, heading(name), group, is_number)
+    return GridColumn(name, column_named(name).heading, group, is_number)
 
 
 def default_columns(table: TrialTable) -> list[str]:
     """What a grid shows at first: objectives, what was searched, the measured essentials."""
     wanted = (
         *("number", "state", *table.objectives, "test_mse", "hidden_width", *table.searched),
-        *("psnr", "exact_pixels", "train_seconds", "worker", "tags", "note"),
+        *(metric.name for metric in METRICS.values() if metric.is_essential),
+        *("worker", "tags", "note"),
     )
     known = columns_of(table)
     return [name for name in dict.fromkeys(wanted) if name in known]
@@ -107,35 +87,8 @@ def texts(table: TrialTable, name: str, written: Mapping[int, Remarks]) -> list[
         return [text if is_used else "" for text, is_used in shown]
     if isinstance(column, Choices):
         return words.texts(table, name)
-    return _numbers(name, column)
-
-
-def _numbers(name: str, column: Numbers) -> list[str]:
-    write = _WRITERS.get(name, _number)
-    return ["" if np.isnan(value) else write(value) for value in column.tolist()]
-
-
-def _number(value: float) -> str:
-    return words.number(value, 4)
-
-
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _whole(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-_WRITERS: Mapping[str, Callable[[float], str]] = {
-    "number": lambda value: f"{value:.0f}",
-    "attempt": _whole,
-    "n_parameters": _whole,
-    "exact_pixels": lambda value: words.percent(value, 1),
-    "train_seconds": lambda value: words.number(value, 3),
-    "started": _moment,
-    "ended": _moment,
-}
+    known = column_named(name)
+    return ["" if np.isnan(value) else cell(known, value) for value in column.tolist()]
 
 
 def plain(table: TrialTable, name: str, written: Mapping[int, Remarks]) -> Sequence[Any]:

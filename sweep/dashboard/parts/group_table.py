@@ -6,8 +6,8 @@ from typing import Any
 
 from dash import dcc, html
 
+from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
-from sweep.dashboard.parts import grid_columns
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.grouping import Group
 from sweep.figures import words
@@ -18,10 +18,10 @@ def group_table(found: Sequence[Group], name: str, study: str, objective: str) -
     if not found:
         return html.P("None of these trials has that setting.", className="note")
     best = min((group.best for group in found if group.n_counting), default=math.nan)
-    error = words.axis(objective).partition(" (")[0].lower()
+    error = column_named(objective).title
     header = html.Tr(
         [
-            html.Th(grid_columns.heading(name)),
+            html.Th(column_named(name).heading),
             html.Th("Trials", className="number"),
             html.Th("Best", className="number"),
             html.Th("of trial", className="number"),
@@ -36,7 +36,7 @@ def group_table(found: Sequence[Group], name: str, study: str, objective: str) -
         html.Table([html.Thead(header), html.Tbody(lines)], className="plain group-table"),
         className="card scroll group-card",
         role="region",
-        **attributes(aria_label=f"Trials grouped by {words.setting(name)}"),
+        **attributes(aria_label=f"Trials grouped by {column_named(name).title}"),
     )
 
 

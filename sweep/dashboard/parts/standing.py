@@ -7,6 +7,7 @@ from dash import dcc, html
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
+from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
 from sweep.dashboard.parts.cards import tile
 from sweep.dashboard.parts.study_state import state_badge
@@ -108,7 +109,7 @@ def _best_tile(study: StudySummary) -> Any:
         return tile("Best", "–", "no trial yet")
     href = links.url(links.TRIAL, study.name, study.best_number)
     value = dcc.Link(words.number(study.best_value), href=href)
-    measured = words.OBJECTIVES.get(study.objectives[0], study.objectives[0])
+    measured = column_named(study.objectives[0]).title
     return tile("Best", value, f"{measured}, trial {study.best_number}")
 
 

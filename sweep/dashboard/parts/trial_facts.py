@@ -11,6 +11,9 @@ from sweep.analysis.diagnosis import diagnose
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.analysis.limits import limit_of
 from sweep.analysis.verdict import best_number, floor_at
+from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import quantity
+from sweep.catalogue.metrics import METRICS, Metric
 from sweep.catalogue.settings import by_setting, in_use
 from sweep.dashboard.view import View
 from sweep.figures import words
@@ -144,7 +147,7 @@ def settings(trial: TrialRow) -> list[SettingRow]:
     """What made the trial, without what means nothing beside the rest; searched ones first."""
     searched = by_setting(trial.params)
     rows = [
-        SettingRow(words.setting(name), words.value(value), name in searched)
+        SettingRow(column_named(name).title, words.value(value), name in searched)
         for name, value in in_use({**searched, **trial.config}).items()
     ]
     return sorted(rows, key=lambda row: not row.is_searched)
@@ -175,10 +178,8 @@ def measured(trial: TrialRow, floors: Floors | None) -> list[MeasuredRow]:
         ),
         _entropy(trial, floors),
         _pca(trial, floors),
-        _plain("signal-to-noise (PSNR)", trial.psnr, lambda psnr: f"{psnr:.2f} dB"),
-        _plain("exact pixels", trial.exact_pixels, lambda share: words.percent(share, 1)),
-        _plain("parameters", trial.n_parameters, lambda n: f"{n:,}"),
-        _plain("training time", trial.train_seconds, words.duration),
+        *(_plain(trial, METRICS[name]) for name in ("psnr", "exact_pixels")),
+        *(_plain(trial, METRICS[name]) for name in ("n_parameters", "train_seconds")),
     ]
     return [row for row in rows if row is not None]
 
@@ -221,8 +222,9 @@ def _pca(trial: TrialRow, floors: Floors | None) -> MeasuredRow | None:
     return MeasuredRow("as good as PCA with", f"{components:,}", unit, beside=width)
 
 
-def _plain(label: str, value: Any, say: Any) -> MeasuredRow | None:
-    return None if value is None else MeasuredRow(label, say(value))
+def _plain(trial: TrialRow, metric: Metric) -> MeasuredRow | None:
+    value = getattr(trial, metric.name)
+    return None if value is None else MeasuredRow(metric.title, quantity(metric, value))
 
 
 def provenance(facts: TrialFacts) -> list[tuple[str, str]]:

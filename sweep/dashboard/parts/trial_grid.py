@@ -8,11 +8,10 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import html
 
+from sweep.catalogue.columns import column_named
 from sweep.dashboard.parts import grid_columns, grid_rows
 from sweep.dashboard.parts.grid_columns import MEASURED, SETTINGS, TRIAL, GridColumn
 from sweep.dashboard.parts.popover import popover
-from sweep.figures import words
-from sweep.figures.axes import higher_is_better
 from sweep.store.table import TrialTable
 
 #: Rows that the grid asks for at once.
@@ -87,14 +86,14 @@ def _column_def(column: GridColumn, is_shown: bool, by: grid_rows.Sort | None) -
         "field": name,
         "colId": name,
         "headerName": column.heading,
-        "headerTooltip": words.axis(name),
+        "headerTooltip": column_named(name).axis_title,
         "initialHide": not is_shown,
         "initialWidth": _WIDTHS.get(name, 38 + 7 * max(7, len(column.heading))),
         "sortable": column.is_in_table,
     }
     if by is not None:
         definition["initialSort"] = "desc" if by.descending else "asc"
-    if higher_is_better(name):
+    if column_named(name).higher_is_better:
         definition["sortingOrder"] = ["desc", "asc"]
     if name == "number":
         definition |= {"pinned": "left", "cellRenderer": "TrialNumber"}

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import dash_mantine_components as dmc
 from dash import html
 
+from sweep.catalogue.columns import column_named
 from sweep.catalogue.settings import SETTINGS
-from sweep.figures import words
 from sweep.studyfile import Categorical, Domain, Node, Searched, Space
 
 Texts = Mapping[str, str | None]
@@ -111,7 +111,7 @@ def _box(field: Field, text: str | None) -> Any:
     about = {"type": "variation-about", "setting": field.setting}
     common = {
         "id": {"type": "variation", "setting": field.setting},
-        "label": words.setting(field.setting),
+        "label": column_named(field.setting).title,
         "description": html.Span(field.about, id=about),
         "value": text,
         "placeholder": "left to the sampler",

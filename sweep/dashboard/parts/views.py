@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from sweep.catalogue.metrics import METRICS
 from sweep.dashboard.parts.brushing import Side, Span
 from sweep.errors import UsageError
 from sweep.figures import style
@@ -18,7 +19,6 @@ from sweep.figures.slices import draw_slice, gather_slice
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.records import METRICS
 from sweep.store.table import Choices, Column, TrialTable
 
 #: Said of any measured number, in this order; the width is a setting.

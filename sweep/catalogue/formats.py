@@ -1,0 +1,121 @@
+"""How values are written, for terminal, pages and reports alike."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sweep.catalogue.records import Column, Format
+
+#: Relative changes below this are rounding.
+_NO_CHANGE = 5e-6
+
+#: (value, significant digits) -> text.
+Number = Callable[[float, int], str]
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits, the way people write it."""
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "−∞" if value < 0 else "not a number"
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if not -4 <= exponent < 6:
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}·10{_raised(int(power))}"
+    if exponent >= digits - 1:
+        return f"{value:,.0f}"
+    return f"{value:.{digits - 1 - exponent}f}"
+
+
+def _raised(power: int) -> str:
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def ascii_number(value: float, digits: int = 4) -> str:
+    """A number with so many significant digits, as programs write and read it."""
+    return f"{value:#.{digits}g}".removesuffix(".")
+
+
+def value(of: Any) -> str:
+    """A parameter's value: 0.001, 512, relu, yes."""
+    if isinstance(of, bool):
+        return "yes" if of else "no"
+    if isinstance(of, float) and not (of.is_integer() and abs(of) < 1e6):
+        return f"{of:.4g}"
+    return f"{of:.0f}" if isinstance(of, float) else str(of)
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share in percent; a small one is not called nothing, nor nearly all of it all."""
+    least = 10.0**-digits
+    if 0 < 100 * share < least / 2:
+        return f"< {least:g} %"
+    if 0 < 100 * (1 - share) < least / 2:
+        return f"> {100 - least:g} %"
+    return f"{100 * share:.{digits}f} %"
+
+
+def change(share: float) -> str:
+    """A relative change in percent, to two significant digits: 0.34 %, 3.4 %, 34 %, 340 %."""
+    if abs(share) < _NO_CHANGE:
+        return "0 %"
+    return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
+
+
+def duration(seconds: float | None) -> str:
+    """A span of time: 0.8 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours} h {minutes_left} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def count(n: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def cell(column: Column, value: float, digits: int = 4, number: Number = number) -> str:
+    """A value of a column below its heading, which has the unit."""
+    match column.format:
+        case Format.COUNT:
+            return f"{value:,.0f}"
+        case Format.ORDINAL:
+            return f"{value:.0f}"
+        case Format.PERCENT:
+            return percent(value, 1)
+        case Format.SECONDS:
+            return number(value, 3)
+        case Format.DECIBELS if math.isfinite(value):
+            return f"{value:.2f}"
+        case Format.MOMENT:
+            return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S}"
+        case _:
+            return number(value, digits)
+
+
+def quantity(
+    column: Column,
+    value: float,
+    spread: float | None = None,
+    digits: int = 4,
+    number: Number = number,
+) -> str:
+    """A value of a column where nothing else tells its unit, with its spread over seeds."""
+    match column.format:
+        case Format.SECONDS:
+            return duration(value)
+        case Format.DECIBELS:
+            return f"{cell(column, value, digits, number)} dB"
+        case _:
+            text = cell(column, value, digits, number)
+            return text if spread is None else f"{text} ± {number(spread, 2)}"
