@@ -28,6 +28,7 @@ class TrialConfig:
     nesterov: bool = settings.NESTEROV.default
     beta1: float = settings.BETA1.default
     beta2: float = settings.BETA2.default
+    momentum_decay: float = settings.MOMENTUM_DECAY.default
     alpha: float = settings.ALPHA.default
     eps: float = settings.EPS.default
     weight_decay: float = settings.WEIGHT_DECAY.default

@@ -17,6 +17,7 @@ class Activation(StrEnum):
     SILU = "silu"
     TANH = "tanh"
     SIGMOID = "sigmoid"
+    MISH = "mish"
 
 
 class Output(StrEnum):
@@ -43,6 +44,7 @@ class Optimizer(StrEnum):
     ADAMW = "adamw"
     RMSPROP = "rmsprop"
     ADAGRAD = "adagrad"
+    NADAM = "nadam"
 
 
 class Schedule(StrEnum):

@@ -155,6 +155,7 @@ VARIANTS: list[dict[str, object]] = [
     {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1, "eps": 1e-5},
     {"optimizer": Optimizer.RMSPROP, "momentum": 0.5, "alpha": 0.9, "eps": 1e-5},
     {"optimizer": Optimizer.ADAGRAD, "weight_decay": 0.01, "eps": 1e-5},
+    {"optimizer": Optimizer.NADAM, "momentum_decay": 0.5, "weight_decay": 0.01, "eps": 1e-5},
 ]
 
 #: The settings that VARIANTS leaves out.
@@ -165,6 +166,7 @@ MORE_VARIANTS: list[dict[str, object]] = [
     {"optimizer": Optimizer.ADAM, "beta1": 0.0, "beta2": 0.9},
     {"optimizer": Optimizer.RMSPROP, "weight_decay": 0.01},
     {"optimizer": Optimizer.ADAGRAD},
+    {"optimizer": Optimizer.NADAM, "beta1": 0.8, "beta2": 0.95},
 ]
 
 

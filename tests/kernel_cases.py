@@ -61,6 +61,7 @@ TRIALS = [
     {"activation": Activation.SIGMOID, "optimizer": Optimizer.SGD, "loss": Loss.BCE},
     {"activation": Activation.LEAKY_RELU, "optimizer": Optimizer.ADAM, "loss": Loss.BCE},
     {"activation": Activation.LINEAR, "optimizer": Optimizer.RMSPROP, "loss": Loss.HUBER},
+    {"activation": Activation.MISH, "optimizer": Optimizer.NADAM, "loss": Loss.MSE},
 ]
 
 

@@ -40,6 +40,7 @@ FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     Activation.LEAKY_RELU: F.leaky_relu,
     Activation.ELU: F.elu,
     Activation.GELU: F.gelu,
+    Activation.MISH: F.mish,
     Activation.SILU: F.silu,
     Activation.TANH: torch.tanh,
     Activation.SIGMOID: torch.sigmoid,
@@ -240,6 +241,8 @@ class Slot:
         first = first + self.setting(tables.ONE_MINUS_BETA1) * (gradient - first)
         second = kept * second + added * gradient**2
         root = second.sqrt() / self.rate(tables.ROOT_CORRECTION) + eps
+        if optimizer is Optimizer.NADAM:
+            weight = weight - rate * gradient / root
         return weight - self.rate(tables.STEP_SIZE) * first / root, first, second
 
 
@@ -267,6 +270,13 @@ def begin_step(arrays: Arrays, shape: LaunchShape) -> None:
         row[int(tables.RATE.value)] = rate
         row[int(tables.STEP_SIZE.value)] = rate / (1 - beta1 ** (done + 1))
         row[int(tables.ROOT_CORRECTION.value)] = (1 - beta2 ** (done + 1)) ** 0.5
+        if OPTIMIZERS[slot.choice(tables.OPTIMIZER)] is Optimizer.NADAM:
+            decay = slot.schedule_setting(tables.MOMENTUM_DECAY)
+            mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * decay)) for t in (done + 1, done + 2))
+            product = mu * slot.schedule_setting(tables.MOMENTUM_PRODUCT)
+            row[int(tables.RATE.value)] = rate * (1 - mu) / (1 - product)
+            row[int(tables.STEP_SIZE.value)] = rate * mu_next / (1 - product * mu_next)
+            arrays["schedule_table"][index, int(tables.MOMENTUM_PRODUCT.value)] = product
         row[int(tables.KEPT.value)] = 1 - rate * slot.schedule_setting(tables.DECOUPLED_DECAY)
         arrays["steps_done"][index] += 1
         arrays["position"][index] += 1

@@ -52,6 +52,12 @@ ACTIVATIONS: dict[Activation, tuple[Callable[[Array], Array], Callable[[Array], 
     ),
     Activation.TANH: (np.tanh, lambda z: 1.0 - np.tanh(z) ** 2),
     Activation.SIGMOID: (sigmoid, lambda z: sigmoid(z) * (1.0 - sigmoid(z))),
+    Activation.MISH: (
+        lambda z: z * np.tanh(np.logaddexp(0.0, z)),
+        lambda z: (
+            np.tanh(np.logaddexp(0.0, z)) + z * sigmoid(z) / np.cosh(np.logaddexp(0.0, z)) ** 2
+        ),
+    ),
 }
 
 #: d loss / d y of one pixel, and the loss of one pixel.
@@ -137,12 +143,26 @@ def adagrad(config: TrialConfig, lr: float, t: int, w: Array, g: Array, state: S
     return w - lr * g / (np.sqrt(state.second) + config.eps)
 
 
+def nadam(config: TrialConfig, lr: float, t: int, w: Array, g: Array, state: State) -> Array:
+    """Dozat, "Incorporating Nesterov Momentum into Adam", 2016, as torch.optim has it."""
+    g = g + config.weight_decay * w
+    mu = [config.beta1 * (1.0 - 0.5 * 0.96 ** (i * config.momentum_decay)) for i in range(t + 2)]
+    state.first[...] = config.beta1 * state.first + (1.0 - config.beta1) * g
+    state.second[...] = config.beta2 * state.second + (1.0 - config.beta2) * g**2
+    root = np.sqrt(state.second / (1.0 - config.beta2**t)) + config.eps
+    so_far, with_next = math.prod(mu[1 : t + 1]), math.prod(mu[1 : t + 2])
+    by_gradient = (1.0 - mu[t]) / (1.0 - so_far) * g
+    by_momentum = mu[t + 1] / (1.0 - with_next) * state.first
+    return w - lr * (by_gradient + by_momentum) / root
+
+
 OPTIMIZERS: dict[Optimizer, Rule] = {
     Optimizer.SGD: sgd,
     Optimizer.ADAM: adam,
     Optimizer.ADAMW: adamw,
     Optimizer.RMSPROP: rmsprop,
     Optimizer.ADAGRAD: adagrad,
+    Optimizer.NADAM: nadam,
 }
 
 

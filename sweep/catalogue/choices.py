@@ -87,6 +87,7 @@ ACTIVATIONS: Mapping[StrEnum, ActivationChoice] = _by_name(
         ActivationChoice(name=Activation.SILU, about="x sigmoid(x)", can_die=True),
         ActivationChoice(name=Activation.TANH, about="tanh(x)", saturates_at=2.65),
         ActivationChoice(name=Activation.SIGMOID, about="1 / (1 + exp(-x))", saturates_at=5.3),
+        ActivationChoice(name=Activation.MISH, about="x tanh(ln(1 + exp(x)))", can_die=True),
     ]
 )
 
@@ -99,6 +100,9 @@ OPTIMIZERS: Mapping[StrEnum, OptimizerChoice] = _by_name(
         ),
         OptimizerChoice(name=Optimizer.RMSPROP, about="RMSprop, not centred"),
         OptimizerChoice(name=Optimizer.ADAGRAD, about="Adagrad"),
+        OptimizerChoice(
+            name=Optimizer.NADAM, about="Adam with Nesterov's momentum", normalises_steps=True
+        ),
     ]
 )
 

@@ -91,6 +91,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
+_ADAMS = (Optimizer.ADAM, Optimizer.ADAMW, Optimizer.NADAM)
+
 HIDDEN_WIDTH = Setting(
     name="hidden_width",
     unit="units",
@@ -199,7 +201,7 @@ BETA1 = Setting(
     low=0,
     high=1,
     open_high=True,
-    used_with=UsedWith("optimizer", (Optimizer.ADAM, Optimizer.ADAMW)),
+    used_with=UsedWith("optimizer", _ADAMS),
     group=AblationGroup.OPTIMIZER,
     about="Decay of the mean of gradients, a step.",
 )
@@ -211,9 +213,20 @@ BETA2 = Setting(
     low=0,
     high=1,
     open_high=True,
-    used_with=UsedWith("optimizer", (Optimizer.ADAM, Optimizer.ADAMW)),
+    used_with=UsedWith("optimizer", _ADAMS),
     group=AblationGroup.OPTIMIZER,
     about="Decay of the mean of squared gradients, a step.",
+)
+MOMENTUM_DECAY = Setting(
+    name="momentum_decay",
+    kind=float,
+    default=4e-3,
+    low=0,
+    high=1,
+    factor=10,
+    used_with=UsedWith("optimizer", (Optimizer.NADAM,)),
+    group=AblationGroup.OPTIMIZER,
+    about="How fast nadam's momentum rises from half of beta1 to all of it.",
 )
 ALPHA = Setting(
     name="alpha",
@@ -236,9 +249,7 @@ EPS = Setting(
     high=1,
     open_low=True,
     factor=10,
-    used_with=UsedWith(
-        "optimizer", (Optimizer.ADAM, Optimizer.ADAMW, Optimizer.RMSPROP, Optimizer.ADAGRAD)
-    ),
+    used_with=UsedWith("optimizer", (*_ADAMS, Optimizer.RMSPROP, Optimizer.ADAGRAD)),
     group=AblationGroup.OPTIMIZER,
     about="Added to the root of the squared gradients, against division by zero.",
 )
@@ -304,6 +315,7 @@ SETTINGS: Mapping[str, Setting[Any]] = {
         NESTEROV,
         BETA1,
         BETA2,
+        MOMENTUM_DECAY,
         ALPHA,
         EPS,
         WEIGHT_DECAY,

@@ -220,16 +220,12 @@ def width_axis(widths: Sequence[float] | Numbers) -> dict[str, Any]:
     }
 
 
-ACTIVATION_COLOURS: Mapping[str, str] = {
-    Activation.RELU: BLUE,
-    Activation.LEAKY_RELU: SKY,
-    Activation.ELU: GREEN,
-    Activation.GELU: ORANGE,
-    Activation.SILU: YELLOW,
-    Activation.TANH: PURPLE,
-    Activation.SIGMOID: VERMILLION,
-    Activation.LINEAR: GREY,
-}
+#: In the order of the names; the last two are for activations to come.
+_OF_ACTIVATIONS = (
+    *(GREY, BLUE, SKY, GREEN, ORANGE, YELLOW, PURPLE, VERMILLION),
+    *("#7A4B1E", "#4B3F8F", "#1F1F1F"),
+)
+ACTIVATION_COLOURS: Mapping[str, str] = dict(zip(Activation, _OF_ACTIVATIONS, strict=False))
 
 LOSS_SYMBOLS: Mapping[str, str] = {
     Loss.BCE: "circle",

@@ -84,6 +84,7 @@ ACTIVATIONS: dict[Activation, Function] = {
     Activation.SILU: functional.silu,
     Activation.TANH: torch.tanh,
     Activation.SIGMOID: torch.sigmoid,
+    Activation.MISH: functional.mish,
 }
 
 OUTPUTS: dict[Output, Function] = {

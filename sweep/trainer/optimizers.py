@@ -1,7 +1,7 @@
 """The update rules, as torch.optim has them; weight decay takes in weights and biases alike.
 
 Fused implementations do a step in one pass over the weights and agree with the plain ones to
-rounding; rmsprop has none, so its steps are joined over the weights (foreach).
+rounding; the others have none, so their steps are joined over the weights (foreach).
 """
 
 from collections.abc import Callable, Iterable
@@ -69,10 +69,23 @@ def adagrad(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
     )
 
 
+def nadam(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    return optim.NAdam(
+        parameters,
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        momentum_decay=config.momentum_decay,
+        foreach=True,
+    )
+
+
 OPTIMIZERS: dict[Optimizer, Callable[[Parameters, TrialConfig], optim.Optimizer]] = {
     Optimizer.SGD: sgd,
     Optimizer.ADAM: adam,
     Optimizer.ADAMW: adamw,
     Optimizer.RMSPROP: rmsprop,
     Optimizer.ADAGRAD: adagrad,
+    Optimizer.NADAM: nadam,
 }

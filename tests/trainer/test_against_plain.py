@@ -59,6 +59,8 @@ def test_every_loss_trains_as_its_formula_says(loss: Loss, output: Output) -> No
         {"optimizer": Optimizer.RMSPROP, "alpha": 0.9},
         {"optimizer": Optimizer.RMSPROP, "momentum": 0.5, "weight_decay": 0.01},
         {"optimizer": Optimizer.ADAGRAD, "weight_decay": 0.01},
+        {"optimizer": Optimizer.NADAM},
+        {"optimizer": Optimizer.NADAM, "momentum_decay": 0.5, "weight_decay": 0.01, "beta1": 0.8},
     ],
     ids=lambda settings: "-".join(map(str, settings.values())),
 )

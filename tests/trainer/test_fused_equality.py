@@ -35,7 +35,7 @@ def test_every_choice_is_there() -> None:
     chosen = {(c.activation, c.loss, c.output, c.optimizer) for c in every_choice()}
     everything = set(product(Activation, Loss, Output, Optimizer))
     assert {one[1:3] for one in everything - chosen} == {(Loss.BCE, Output.LINEAR)}
-    assert len(chosen) == 8 * 7 * 5
+    assert len(chosen) == len(Activation) * 7 * len(Optimizer)
 
 
 def check_weights(

@@ -15,7 +15,7 @@ from tests.kernel_twins import TWINS
 
 #: What a kernel writes, in a batch that is a single block, and where it is several.
 WRITES = {
-    "begin_step": {"step_table", "steps_done", "position"},
+    "begin_step": {"step_table", "schedule_table", "steps_done", "position"},
     "encode": {"z"},
     "decode": {
         "grad_logits",
@@ -38,7 +38,7 @@ WRITES = {
         *("encoder_bias", "encoder_bias_first", "encoder_bias_second"),
         *("decoder", "decoder_first", "decoder_second"),
         *("decoder_bias", "decoder_bias_first", "decoder_bias_second"),
-        *("z", "losses", "steps_done", "position"),
+        *("z", "losses", "schedule_table", "steps_done", "position"),
     },
     "measure": {"sums", "class_squares", "reconstructions"},
     "watch_units": {"active", "saturated"},

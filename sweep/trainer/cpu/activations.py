@@ -1,7 +1,8 @@
 """Activations and their derivatives by the kernels that autograd would call, into buffers.
 
 Notation: z (B, H) the hidden units' inputs, h = f(z) their outputs; ``backward`` turns the
-derivative of a loss by h into that by z, in place.
+derivative of a loss by h into that by z, in place. An activation without kernels follows the
+reference trainer.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sweep.enums import Activation
+from sweep.trainer.model import ACTIVATIONS, Function
 
 _Kernel = Callable[..., Tensor]
 
@@ -104,7 +106,23 @@ def sigmoid_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
     return _sigmoid_backward(grad, h, grad_input=grad)
 
 
+def by_autograd(function: Function) -> ActivationKernels:
+    """An activation of the reference trainer that has no kernels here: autograd derives it."""
+
+    def forward(z: Tensor, out: Tensor) -> Tensor:
+        return out.copy_(function(z))
+
+    def backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
+        with torch.enable_grad():
+            inputs = z.detach().requires_grad_()
+            (by_z,) = torch.autograd.grad(function(inputs), inputs, grad)
+        return grad.copy_(by_z)
+
+    return ActivationKernels(forward, backward)
+
+
 KERNELS: dict[Activation, ActivationKernels] = {
+    **{name: by_autograd(function) for name, function in ACTIVATIONS.items()},
     Activation.LINEAR: ActivationKernels(linear, linear_backward),
     Activation.RELU: ActivationKernels(relu, relu_backward),
     Activation.LEAKY_RELU: ActivationKernels(leaky_relu, leaky_relu_backward),

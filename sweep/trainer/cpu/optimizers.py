@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
+from torch import nn
 
 from sweep.config import TrialConfig
 from sweep.enums import Optimizer
+from sweep.trainer import optimizers
 from sweep.trainer.cpu.parameters import FlatParameters
 
 
@@ -139,7 +141,22 @@ class RmsProp:
         )
 
 
+class TorchOptimizer:
+    """An optimizer of the reference trainer that has no class here, on the flat parameters."""
+
+    def __init__(self, parameters: FlatParameters, config: TrialConfig) -> None:
+        flat = nn.Parameter(parameters.values)
+        flat.grad = parameters.gradient
+        self._optimizer = optimizers.OPTIMIZERS[config.optimizer]([flat], config)
+
+    def step(self, learning_rate: float) -> None:
+        (group,) = self._optimizer.param_groups
+        group["lr"] = learning_rate
+        self._optimizer.step()
+
+
 OPTIMIZERS: dict[Optimizer, Callable[[FlatParameters, TrialConfig], FlatOptimizer]] = {
+    **dict.fromkeys(optimizers.OPTIMIZERS, TorchOptimizer),
     Optimizer.SGD: Sgd,
     Optimizer.ADAM: Adam,
     Optimizer.ADAMW: Adam,

@@ -1,12 +1,15 @@
 """A trial's configuration as rows of the tables that kernels read (``kernels.tables``)."""
 
 import math
-from typing import NamedTuple
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
 
 from sweep.catalogue import choices
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from sweep.trainer.fused.kernels import tables
+
+N = TypeVar("N", bound=StrEnum)
 
 
 class TableRows(NamedTuple):
@@ -63,6 +66,8 @@ def _schedule_settings(config: TrialConfig) -> list[float]:
     row[tables.BETA1] = config.beta1
     row[tables.BETA2] = config.beta2
     row[tables.DECOUPLED_DECAY] = config.weight_decay
+    row[tables.MOMENTUM_DECAY] = config.momentum_decay
+    row[tables.MOMENTUM_PRODUCT] = 1.0
     return row
 
 
@@ -80,31 +85,13 @@ def _optimizer_settings(config: TrialConfig) -> list[float]:
     return row
 
 
-ACTIVATIONS = {
-    Activation.LINEAR: tables.LINEAR,
-    Activation.RELU: tables.RELU,
-    Activation.LEAKY_RELU: tables.LEAKY_RELU,
-    Activation.ELU: tables.ELU,
-    Activation.GELU: tables.GELU,
-    Activation.SILU: tables.SILU,
-    Activation.TANH: tables.TANH,
-    Activation.SIGMOID: tables.SIGMOID,
-}
+def _codes(names: type[N]) -> dict[N, object]:
+    """The kernels' numbers of an enum's names, which ``kernels.tables`` has in capitals."""
+    return {name: getattr(tables, name.name) for name in names}
 
-OUTPUTS = {Output.LINEAR: tables.LINEAR, Output.SIGMOID: tables.SIGMOID}
 
-LOSSES = {Loss.BCE: tables.BCE, Loss.MSE: tables.MSE, Loss.L1: tables.L1, Loss.HUBER: tables.HUBER}
-
-OPTIMIZERS = {
-    Optimizer.SGD: tables.SGD,
-    Optimizer.ADAM: tables.ADAM,
-    Optimizer.ADAMW: tables.ADAMW,
-    Optimizer.RMSPROP: tables.RMSPROP,
-    Optimizer.ADAGRAD: tables.ADAGRAD,
-}
-
-SCHEDULES = {
-    Schedule.CONSTANT: tables.CONSTANT,
-    Schedule.COSINE: tables.COSINE,
-    Schedule.LINEAR_WARMUP: tables.LINEAR_WARMUP,
-}
+ACTIVATIONS = _codes(Activation)
+OUTPUTS = _codes(Output)
+LOSSES = _codes(Loss)
+OPTIMIZERS = _codes(Optimizer)
+SCHEDULES = _codes(Schedule)

@@ -26,8 +26,11 @@ from sweep.trainer.fused.kernels.tables import (
     CHOICE_COLUMNS,
     DECOUPLED_DECAY,
     LEARNING_RATE,
+    MOMENTUM_DECAY,
+    MOMENTUM_PRODUCT,
     N_STEPS,
     N_WARMUP,
+    NADAM,
     SCHEDULE,
     SCHEDULE_COLUMNS,
 )
@@ -101,6 +104,7 @@ def train_chain(
     choice = choice_table + slot * CHOICE_COLUMNS
     setting = schedule_table + slot * SCHEDULE_COLUMNS
     done = tl.load(steps_done + slot)
+    momentum_product = tl.load(setting + MOMENTUM_PRODUCT)
     # Before the first step of an epoch it is -1, as begin_step finds it.
     at_step = tl.load(position + slot) + 1
 
@@ -109,7 +113,7 @@ def train_chain(
     image = tl.load(order + start + b, mask=seen, other=0)
     inputs = inputs_of(z, b, seen, unit, BLOCK_R)
     for _ in range(chain_steps):
-        rate, step_size, root_correction, kept = scheduled_rates(
+        rate, step_size, root_correction, kept, momentum_product = scheduled_rates(
             done,
             tl.load(choice + N_STEPS),
             tl.load(choice + N_WARMUP),
@@ -118,6 +122,9 @@ def train_chain(
             tl.load(setting + DECOUPLED_DECAY),
             tl.load(setting + BETA1),
             tl.load(setting + BETA2),
+            fixed.optimizer,
+            tl.load(setting + MOMENTUM_DECAY),
+            momentum_product,
         )
         rule = UpdateRule(
             optimizer=fixed.optimizer,
@@ -227,4 +234,5 @@ def train_chain(
         at_step += 1
     tl.store(z + (b[:, None] * BLOCK_R + unit[None, :]), inputs, mask=(b < B)[:, None])
     tl.store(steps_done + slot, done)
+    tl.store(setting + MOMENTUM_PRODUCT, momentum_product, mask=fixed.optimizer == NADAM)
     tl.store(position + slot, at_step - 1)

@@ -15,6 +15,7 @@ from sweep.trainer.fused.kernels.tables import (
     HUBER,
     L1,
     LEAKY_RELU,
+    MISH,
     MSE,
     RELU,
     SIGMOID,
@@ -62,6 +63,20 @@ def log_one_plus(z):
 
 
 @triton.jit
+def tanh_softplus(z):
+    """tanh(ln(1 + exp(z))) and 1 less its square, neither by a difference of nearly equal numbers.
+
+    With s = exp(-|z|) the first is n / d: n = 1 + 2 s and d = n + 2 s^2 for z >= 0, else
+    n = s^2 + 2 s and d = n + 2.
+    """
+    s = tl.exp(-tl.abs(z))
+    n = tl.where(z >= 0.0, 1.0 + 2.0 * s, s * s + 2.0 * s)
+    rest = tl.where(z >= 0.0, 2.0 * s * s, 2.0)
+    d = n + rest
+    return n / d, rest * (d + n) / (d * d)
+
+
+@triton.jit
 def normal_cdf(z):
     return 0.5 * (1.0 + tl.erf(z * 0.7071067811865476))
 
@@ -85,6 +100,9 @@ def activate(z, activation):
         h = tangent(z)
     elif activation == SIGMOID:
         h = logistic(z)
+    elif activation == MISH:
+        factor, _ = tanh_softplus(z)
+        h = z * factor
     return h
 
 
@@ -110,6 +128,9 @@ def derivative(z, activation):
     elif activation == SIGMOID:
         s = logistic(z)
         d = s * (1.0 - s)
+    elif activation == MISH:
+        factor, slope = tanh_softplus(z)
+        d = factor + z * slope * logistic(z)
     return d
 
 

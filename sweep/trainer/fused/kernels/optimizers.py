@@ -5,6 +5,9 @@ sgd       m = mu m + g,  w -= rate (nesterov: g + mu m, else m)
 adam(w)   m += (1 - beta1) (g - m),  v = beta2 v + (1 - beta2) g^2,
           w -= rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 rmsprop   v = alpha v + (1 - alpha) g^2,  m = mu m + g / (sqrt(v) + eps),  w -= rate m
+nadam     as adam, but w -= (rate (1 - mu_t) / (1 - p_t) g + rate mu_{t+1} / (1 - p_t mu_{t+1}) m)
+          / (sqrt(v) / sqrt(1 - beta2^t) + eps), with mu_t = beta1 (1 - 0.96^(t decay) / 2) and p_t
+          the product of mu_1 to mu_t
 adagrad   v += g^2,  w -= rate g / (sqrt(v) + eps)
 Weight decay adds decay w to g; in adamw w is first multiplied by 1 - rate decay instead.
 """
@@ -27,8 +30,11 @@ from sweep.trainer.fused.kernels.tables import (
     LEARNING_RATE,
     LINEAR_WARMUP,
     MOMENTUM,
+    MOMENTUM_DECAY,
+    MOMENTUM_PRODUCT,
     N_STEPS,
     N_WARMUP,
+    NADAM,
     NESTEROV,
     ONE_MINUS_BETA1,
     OPTIMIZER,
@@ -47,6 +53,9 @@ from sweep.trainer.fused.kernels.tables import (
     USES_SECOND,
     WEIGHT_DECAY,
 )
+
+#: Of nadam's momentum, whose distance from beta1 falls by the factor 0.96 to the decay a step.
+LOG_OF_096 = tl.constexpr(-0.040821994520255166)
 
 
 @triton.jit(do_not_specialize=["n_slots"])
@@ -73,7 +82,8 @@ def begin_step(
     schedule = tl.load(choice_table + slot * CHOICE_COLUMNS + SCHEDULE, mask=works, other=0)
 
     setting = schedule_table + slot * SCHEDULE_COLUMNS
-    rate, step_size, root_correction, kept = scheduled_rates(
+    optimizer = tl.load(choice_table + slot * CHOICE_COLUMNS + OPTIMIZER, mask=works, other=0)
+    rate, step_size, root_correction, kept, product = scheduled_rates(
         done,
         n_steps,
         n_warmup,
@@ -82,6 +92,9 @@ def begin_step(
         tl.load(setting + DECOUPLED_DECAY, mask=works, other=0.0),
         tl.load(setting + BETA1, mask=works, other=0.0),
         tl.load(setting + BETA2, mask=works, other=0.0),
+        optimizer,
+        tl.load(setting + MOMENTUM_DECAY, mask=works, other=0.0),
+        tl.load(setting + MOMENTUM_PRODUCT, mask=works, other=0.0),
     )
 
     row = step_table + slot * STEP_COLUMNS
@@ -89,16 +102,29 @@ def begin_step(
     tl.store(row + STEP_SIZE, step_size, mask=works)
     tl.store(row + ROOT_CORRECTION, root_correction, mask=works)
     tl.store(row + KEPT, kept, mask=works)
+    tl.store(setting + MOMENTUM_PRODUCT, product, mask=works & (optimizer == NADAM))
     tl.store(steps_done + slot, done + 1, mask=works)
     at = tl.load(position + slot, mask=works, other=0)
     tl.store(position + slot, at + 1, mask=works)
 
 
 @triton.jit
-def scheduled_rates(done, n_steps, n_warmup, schedule, learning_rate, decay, beta1, beta2):
-    """Rate, step size, root of the correction and share kept of the step after ``done`` steps.
+def scheduled_rates(
+    done,
+    n_steps,
+    n_warmup,
+    schedule,
+    learning_rate,
+    decay,
+    beta1,
+    beta2,
+    optimizer,
+    momentum_decay,
+    momentum_product,
+):
+    """Rate, step size, root of the correction, share kept and product of momenta of the next step.
 
-    Computed in float64, returned in float32; of a slot or of many.
+    Computed in float64 and returned in float32, but for the product; of a slot or of many.
     """
     now = done.to(tl.float64)
     cosine = 0.5 * (1.0 + tl.cos(now / n_steps.to(tl.float64) * 3.141592653589793))
@@ -111,11 +137,18 @@ def scheduled_rates(done, n_steps, n_warmup, schedule, learning_rate, decay, bet
     correction2 = 1.0 - tl.exp((now + 1.0) * tl.log(tl.where(beta2 > 0.0, beta2, 1.0)))
     correction1 = tl.where(beta1 > 0.0, correction1, 1.0)
     correction2 = tl.where(beta2 > 0.0, correction2, 1.0)
+    is_nadam = optimizer == NADAM
+    now_momentum = beta1 * (1.0 - 0.5 * tl.exp((now + 1.0) * momentum_decay * LOG_OF_096))
+    next_momentum = beta1 * (1.0 - 0.5 * tl.exp((now + 2.0) * momentum_decay * LOG_OF_096))
+    product = momentum_product * now_momentum
+    by_gradient = rate * (1.0 - now_momentum) / (1.0 - product)
+    by_momentum = rate * next_momentum / (1.0 - product * next_momentum)
     return (
-        rate.to(tl.float32),
-        (rate / correction1).to(tl.float32),
+        tl.where(is_nadam, by_gradient, rate).to(tl.float32),
+        tl.where(is_nadam, by_momentum, rate / correction1).to(tl.float32),
         tl.sqrt(correction2).to(tl.float32),
         (1.0 - rate * decay).to(tl.float32),
+        tl.where(is_nadam, product, momentum_product),
     )
 
 
@@ -216,6 +249,8 @@ def step(
         first = first + rule.first_added * (gradient - first)
         second = rule.second_kept * second + rule.second_added * gradient * gradient
         root = tl.sqrt(second) / rule.root_correction + rule.eps
+        if rule.optimizer == NADAM:
+            weight = weight - rule.rate * gradient / root
         weight = weight - rule.step_size * first / root
 
     tl.store(weights + offsets, weight, mask=mask)

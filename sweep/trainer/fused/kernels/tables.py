@@ -25,11 +25,15 @@ LEARNING_RATE = tl.constexpr(0)
 BETA1 = tl.constexpr(1)
 BETA2 = tl.constexpr(2)
 DECOUPLED_DECAY = tl.constexpr(3)
-SCHEDULE_COLUMNS = tl.constexpr(4)
+MOMENTUM_DECAY = tl.constexpr(4)
+#: nadam: the product of the momenta of all steps so far, which each step multiplies.
+MOMENTUM_PRODUCT = tl.constexpr(5)
+SCHEDULE_COLUMNS = tl.constexpr(6)
 
 # step_table: (K, STEP_COLUMNS) float32, the rates of the present step.
+#: nadam: the size of the gradient's part of a step.
 RATE = tl.constexpr(0)
-#: adam: rate / (1 - beta1^t).
+#: adam: rate / (1 - beta1^t). nadam: the size of the momentum's part.
 STEP_SIZE = tl.constexpr(1)
 #: adam: sqrt(1 - beta2^t).
 ROOT_CORRECTION = tl.constexpr(2)
@@ -62,6 +66,7 @@ GELU = tl.constexpr(4)
 SILU = tl.constexpr(5)
 TANH = tl.constexpr(6)
 SIGMOID = tl.constexpr(7)
+MISH = tl.constexpr(8)
 
 BCE = tl.constexpr(0)
 MSE = tl.constexpr(1)
@@ -73,6 +78,7 @@ ADAM = tl.constexpr(1)
 ADAMW = tl.constexpr(2)
 RMSPROP = tl.constexpr(3)
 ADAGRAD = tl.constexpr(4)
+NADAM = tl.constexpr(5)
 
 CONSTANT = tl.constexpr(0)
 COSINE = tl.constexpr(1)
