@@ -8,7 +8,7 @@ from statistics import fmean
 
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.analysis.verdict import floor_at
-from sweep.catalogue.formats import change
+from sweep.catalogue.formats import change, count
 from sweep.enums import Outcome
 from sweep.store.records import CurvePoint, TrialRow
 
@@ -60,7 +60,7 @@ def _failure(trial: TrialRow, curve: Sequence[CurvePoint]) -> str:
     reason = f" ({trial.reason.strip().rstrip('.')})" if trial.reason else ""
     if trial.outcome != Outcome.DIVERGED:
         return f"It failed{reason}: its numbers say nothing of the configuration."
-    after = f" after {_epochs(len(curve))}" if curve else " in its first epoch"
+    after = f" after {count(len(curve), 'epoch')}" if curve else " in its first epoch"
     optimizer, rate = trial.config.get("optimizer"), trial.config.get("learning_rate")
     advice = f" A lower learning rate than {_number(rate)} would help {optimizer}." if rate else ""
     return f"Training diverged{after}{reason}.{advice}"
@@ -149,10 +149,6 @@ def _pace(trial: TrialRow, curve: Sequence[CurvePoint]) -> str:
 def _epoch_seconds(curve: Sequence[CurvePoint]) -> float | None:
     known = [point.seconds for point in curve if point.seconds is not None]
     return fmean(known) if known else None
-
-
-def _epochs(n: int) -> str:
-    return f"{n} epoch" + ("" if n == 1 else "s")
 
 
 def _number(value: float) -> str:

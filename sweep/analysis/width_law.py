@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from sweep.catalogue.formats import change
+from sweep.catalogue.formats import change, count
 from sweep.config import width_class
 from sweep.store.table import Choices, Numbers, TrialTable
 
@@ -156,7 +156,7 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
     n = len(widths)
     if n < _MIN_WIDTHS or widths[-1] < MIN_SPAN * widths[0]:
         because = (
-            f"{n} width{'' if n == 1 else 's'}"
+            f"{count(n, 'width')}"
             + (f" from {widths[0]:.0f} to {widths[-1]:.0f}" if n > 1 else "")
             + f": a law needs {_MIN_WIDTHS} or more, the widest {MIN_SPAN:.0f} times the narrowest"
         )

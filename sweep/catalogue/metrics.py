@@ -106,10 +106,11 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 
+#: The metrics that a trial's row has a column for; the width stands in its configuration.
+STORED: tuple[str, ...] = tuple(name for name in METRICS if name != HIDDEN_WIDTH.name)
+
 #: What is said of a trained network: without spreads, which stand beside their means, and the
 #: width, which is a setting.
 MEASURED: tuple[Metric, ...] = tuple(
-    metric
-    for metric in METRICS.values()
-    if not metric.spread_of and metric.name != HIDDEN_WIDTH.name
+    METRICS[name] for name in STORED if not METRICS[name].spread_of
 )

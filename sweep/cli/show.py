@@ -130,7 +130,9 @@ def _beside(beside: "BesideFloors") -> dict[str, str]:
     said = {
         "PCA at its width": words.number(beside.pca_floor, 5),
         "error over that": f"{words.number(beside.times_floor, 3)} times",
-        "as good as PCA with": f"{components} component{'' if components == 1 else 's'}",
+        "as good as PCA with": words.NOTHING
+        if components is None
+        else words.count(components, "component"),
         "bce above its floor": f"{words.number(beside.bce_above_floor, 4)} nats",
     }
     return {name: text for name, text in said.items() if not text.startswith(words.NOTHING)}

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import count
 from sweep.figures import axes, style, words
 from sweep.figures.axes import Axis, Cells
 from sweep.figures.groups import Groups, grouped
@@ -170,7 +171,7 @@ def _hovers(contour: Contour) -> list[list[str]]:
     columns = [style.escaped(f"{contour.x.plain} {text}") for text in contour.columns.texts]
     return [
         [
-            f"{column}<br>{row}<br>{n:,} trial{'' if n == 1 else 's'}"
+            f"{column}<br>{row}<br>{count(n, 'trial')}"
             f"<br>best {metric} {words.number(best)} (trial {number})"
             f"<br>median {words.number(median)}"
             if n

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sweep.analysis.verdict import Verdict
+from sweep.catalogue.formats import count
 from sweep.figures import words
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
@@ -14,11 +15,6 @@ from sweep.store.table import TrialTable
 NOTHING = 1e-9
 #: An error so many times the floor is not due to the width.
 _FAR = 10.0
-
-
-def count(n: int, noun: str) -> str:
-    """``1 trial``, ``2 trials``, ``1,204 trials``."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def tally(study: StudySummary) -> str:

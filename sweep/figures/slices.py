@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import count
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis, Cells
 from sweep.figures.groups import Groups, grouped
@@ -203,6 +204,6 @@ def _draw_line(drawn: go.Figure, sliced: Slice, y: Numbers, name: str, *, dash: 
 
 def _group_hover(groups: Groups, name: str) -> dict[str, Any]:
     return {
-        "text": [f"{n:,} trial{'' if n == 1 else 's'}" for n in groups.counts],
+        "text": [count(n, "trial") for n in groups.counts],
         "hovertemplate": f"{name} of %{{text}}<br>%{{y:.4g}}<extra></extra>",
     }

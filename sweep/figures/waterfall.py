@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from sweep.analysis.explanation import Explanation, Factor, Path, Step, geometric_mean
 from sweep.analysis.study_explanation import StudyExplanation, baseline_words, command_of
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import count
 from sweep.figures import style, words
-from sweep.figures.sentences import count
 
 #: Letters of a label in a line, so that a phone has room for bars beside it.
 _LINE = 22

@@ -4,6 +4,7 @@ import math
 
 from sweep.analysis.usage import used
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import count
 from sweep.catalogue.formats import duration as duration
 from sweep.catalogue.formats import number as number
 from sweep.catalogue.formats import percent as percent
@@ -26,8 +27,7 @@ def short_name(row: TrialRow) -> str:
     parts = [f"{config['hidden_width']} {config['activation']}", config["loss"]]
     if config["output"] != "sigmoid":
         parts.append(f"{config['output']} output")
-    epochs = config["epochs"]
-    return " · ".join([*parts, config["optimizer"], f"{epochs} epoch{'' if epochs == 1 else 's'}"])
+    return " · ".join([*parts, config["optimizer"], count(config["epochs"], "epoch")])
 
 
 def hovers(table: TrialTable, *, error: str = "val_mse") -> list[str] | None:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.figures import sentences, words
+from sweep.catalogue import formats
+from sweep.figures import words
 from sweep.store.handle import StudyRecord
 from sweep.store.records import WorkerRow
 from sweep.store.training_record import trainers_used
@@ -40,7 +41,7 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
 def _trainers(workers: Sequence[WorkerRow]) -> str:
     """Trainers that the trials were actually trained with."""
     used = trainers_used(workers)
-    return ", ".join(f"{of} ({sentences.count(n, 'trial')})" for of, n in used.items())
+    return ", ".join(f"{of} ({formats.count(n, 'trial')})" for of, n in used.items())
 
 
 def _fallback_reasons(workers: Sequence[WorkerRow]) -> Iterable[str]:

@@ -36,7 +36,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from sweep.catalogue.metrics import METRICS
+from sweep.catalogue.metrics import STORED
 from sweep.errors import UsageError
 from sweep.store.column_types import as_distribution, external_value
 from sweep.store.lookup import find_study, find_trial, snapshot, utc
@@ -524,6 +524,6 @@ ORDERS: dict[str, ColumnElement[Any]] = {
     "value": trial_values.c.value,
     "datetime_start": optuna_trials.c.datetime_start,
     "datetime_complete": optuna_trials.c.datetime_complete,
-    **{name: sweep_trials.c[name] for name in METRICS if name != "hidden_width"},
+    **{name: sweep_trials.c[name] for name in STORED},
     "hidden_width": sweep_trials.c.config["hidden_width"].as_integer(),
 }

@@ -5,13 +5,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, or_, select, update
 
+from sweep.catalogue.metrics import STORED
 from sweep.store.schema import sweep_trials
 
 #: What the twin measured. Not its time: this trial took none.
-COPIED = (
-    *("val_mse", "val_mse_std", "test_mse", "test_mse_std", "test_bce", "psnr", "exact_pixels"),
-    *("per_class_mse", "n_parameters"),
-)
+COPIED = (*(name for name in STORED if name != "train_seconds"), "per_class_mse")
 
 
 def copy_metrics(

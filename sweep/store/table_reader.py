@@ -28,7 +28,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from sweep.catalogue.metrics import METRICS
+from sweep.catalogue.metrics import METRICS, STORED
 from sweep.catalogue.settings import SETTINGS, setting_of
 from sweep.config import TrialConfig
 from sweep.store.column_types import corrupt_rows
@@ -179,7 +179,7 @@ def _select(source: Any, n_objectives: int) -> Select[Any]:
 
 _PLAIN = (
     *("outcome", "worker", "attempt", "invalid", "started_at", "finished_at"),
-    *(name for name in METRICS if name != "hidden_width"),  # that one is a setting
+    *STORED,
 )
 
 

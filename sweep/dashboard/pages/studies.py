@@ -10,6 +10,7 @@ import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import count
 from sweep.dashboard import links
 from sweep.dashboard.links import Place
 from sweep.dashboard.parts import cards
@@ -18,7 +19,6 @@ from sweep.dashboard.parts.moments import since
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.dashboard.view import View
 from sweep.figures import words
-from sweep.figures.sentences import count
 from sweep.figures.sparkline import sparkline_svg
 from sweep.store import read
 from sweep.store.engine import shown

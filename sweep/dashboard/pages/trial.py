@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
+from sweep.catalogue.formats import count
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import edits, links
 from sweep.dashboard.links import Place, TrialPlace
@@ -22,7 +23,6 @@ from sweep.dashboard.view import View
 from sweep.figures import style, words
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.seeds import SeedCurves, draw_seeds, gather_seed_curves
-from sweep.figures.sentences import count
 from sweep.store.records import EventRow, SeedResult, TrialRow
 
 

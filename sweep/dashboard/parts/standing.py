@@ -7,6 +7,7 @@ from dash import dcc, html
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
 from sweep.dashboard.parts.cards import tile
@@ -101,7 +102,7 @@ def tiles(study: StudySummary, workers: Sequence[WorkerRow]) -> list[Any]:
 
 
 def _of(n_trials: int | None) -> str:
-    return "trials" if n_trials is None else f"of {sentences.count(n_trials, 'trial')}"
+    return "trials" if n_trials is None else f"of {formats.count(n_trials, 'trial')}"
 
 
 def _best_tile(study: StudySummary) -> Any:
@@ -123,7 +124,7 @@ def _busy_tile(study: StudySummary, workers: Sequence[WorkerRow]) -> Any:
     alive = [worker for worker in workers if study.running and worker.state != WorkerState.GONE]
     known = [worker.busy for worker in alive if worker.busy is not None]
     share = words.percent(sum(known) / len(known)) if known else "–"
-    detail: Any = f"of {sentences.count(len(alive), 'worker')}" if alive else "no worker now"
+    detail: Any = f"of {formats.count(len(alive), 'worker')}" if alive else "no worker now"
     if any(worker.fallback_reason for worker in alive):
         detail = dcc.Link("without the fused trainer", href=links.url(links.WORKERS, study.name))
     on_gpus = bool(workers) and all(worker.device != "cpu" for worker in workers)

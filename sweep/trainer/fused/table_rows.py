@@ -28,12 +28,6 @@ def rows_of(config: TrialConfig, steps_per_epoch: int) -> TableRows:
     )
 
 
-def check(config: TrialConfig) -> None:
-    """Raise ValueError for a configuration that the reference trainer refuses."""
-    if config.loss is Loss.BCE and config.output is not Output.SIGMOID:
-        raise ValueError(f"loss bce needs output sigmoid, not {config.output}.")
-
-
 def _choices(config: TrialConfig, steps_per_epoch: int) -> list[int]:
     row = [0] * int(tables.CHOICE_COLUMNS)
     row[tables.ACTIVATION] = _value(ACTIVATIONS[config.activation])
