@@ -80,5 +80,5 @@ def test_a_poster_marks_the_questions_trial() -> None:
 
 
 def test_a_poster_escapes_what_it_writes() -> None:
-    history = gather_history(many_trials(5))._replace(objective="a<b&c")
-    assert "a<b&c" in texts(poster_svg(history), "text")
+    history = gather_history(many_trials(5))._replace(objective="A<b&c")
+    assert "A<b&c" in texts(poster_svg(history), "text")
