@@ -309,11 +309,6 @@ def load_params(connection: Connection, study_id: int) -> Mapping[int, Row]:
     return dict(_params(connection, study_id)[0])
 
 
-def setting_of(param_name: str) -> str:
-    """Return the setting that a parameter searches: ``adam.beta1`` searches ``beta1``."""
-    return param_name.rpartition(".")[2]
-
-
 def rewrite_params(connection: Connection, trial_id: int, params: Mapping[str, Any]) -> None:
     """Change values of parameters. Raises ValueError for one that is no choice of its own."""
     of_trial = trial_params.c.trial_id == trial_id

@@ -12,6 +12,7 @@ from typing import Any
 from optuna.trial import TrialState
 from sqlalchemy import Row, delete, func, insert, select, update
 
+from sweep.catalogue.settings import by_setting, setting_of
 from sweep.enums import Outcome
 from sweep.store import clock, optuna_rows, schema
 from sweep.store.checks.types import AGAIN, Finding, Study, train_again
@@ -122,7 +123,7 @@ def _add_record(
         "study_id": study.study_id,
         "number": number,
         "attempt": 0,
-        "config": {optuna_rows.setting_of(name): value for name, value in params.items()},
+        "config": by_setting(params),
         "seeds": [],
         "invalid": False,
     }
@@ -253,7 +254,7 @@ class _Records:
         return {
             name: config[setting]
             for name, value in self.params.get(trial_id, {}).items()
-            if (setting := optuna_rows.setting_of(name)) in config and config[setting] != value
+            if (setting := setting_of(name)) in config and config[setting] != value
         }
 
     def rewrite(self, trial_id: int) -> None:
