@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from sweep.catalogue import settings
+from sweep.catalogue.rules import conflicts
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 
 
@@ -35,6 +36,12 @@ class TrialConfig:
     schedule: Schedule = settings.SCHEDULE.default
     warmup_epochs: int = settings.WARMUP_EPOCHS.default
     weight_init: WeightInit = settings.WEIGHT_INIT.default
+
+
+def check_config(config: TrialConfig) -> None:
+    """Raise ValueError for settings that contradict each other."""
+    if found := conflicts(vars(config)):
+        raise ValueError(" ".join(found))
 
 
 def width_class(hidden_width: int) -> int:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from scipy.special import stdtrit
 
 from sweep.catalogue.choices import OPTIMIZERS
+from sweep.catalogue.rules import conflicts
 from sweep.catalogue.settings import (
     ABLATION_GROUPS,
     LEARNING_RATE,
@@ -30,8 +31,6 @@ from sweep.catalogue.settings import (
 from sweep.catalogue.settings import in_use as settings_in_use
 from sweep.config import TrialConfig
 from sweep.errors import UsageError
-from sweep.studyfile.rules import space_problems
-from sweep.studyfile.space import Fixed
 
 #: Errors by seed; infinite where training diverged.
 Errors = Mapping[TrialConfig, Sequence[float]]
@@ -302,9 +301,8 @@ def _may_be_finite(config: TrialConfig, errors: Errors) -> bool:
 
 
 def is_valid(config: TrialConfig) -> bool:
-    """Whether a study file could fix every setting so."""
-    fixed = (Fixed(setting=name, path=name, value=value) for name, value in vars(config).items())
-    return not space_problems(tuple(fixed))
+    """Whether its settings do not contradict each other."""
+    return not conflicts(vars(config))
 
 
 def _step(

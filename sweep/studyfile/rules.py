@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+from sweep.catalogue.rules import needs_momentum, needs_sigmoid
 from sweep.catalogue.settings import SETTINGS, Value
-from sweep.enums import Loss, Optimizer, Output
 from sweep.studyfile.domains import Domain, Float
 from sweep.studyfile.space import (
     Node,
@@ -62,8 +62,7 @@ def _setting(case: Scenario, name: str) -> Value | Domain | None:
 
 def _bce_with_linear(nodes: Sequence[Node]) -> Iterator[str]:
     cases = scenarios(nodes, frozenset({"output", "loss"}))
-    pair = (Output.LINEAR, Loss.BCE)
-    if not any((_setting(c, "output"), _setting(c, "loss")) == pair for c in cases):
+    if not any(needs_sigmoid(_setting(c, "loss"), _setting(c, "output")) for c in cases):
         return
     given = [p.node.path for p in placements(nodes) if p.node.setting == "loss"]
     why = "" if given else " (loss is bce unless given)"
@@ -79,10 +78,9 @@ def _bce_with_linear(nodes: Sequence[Node]) -> Iterator[str]:
 def _nesterov_without_momentum(nodes: Sequence[Node]) -> Iterator[str]:
     cases = scenarios(nodes, frozenset({"optimizer", "nesterov", "momentum"}))
     for case in cases:
-        sgd = _setting(case, "optimizer") == Optimizer.SGD
         momentum = _setting(case, "momentum")
         least = momentum.low if isinstance(momentum, Float) else momentum
-        if sgd and _setting(case, "nesterov") is True and least == 0:
+        if needs_momentum(_setting(case, "optimizer"), _setting(case, "nesterov"), least):
             path = next(p.node.path for p in placements(nodes) if p.node.setting == "nesterov")
             yield (
                 f"{path}: nesterov needs a momentum above 0, and a trial could have none. "

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sweep.config import TrialConfig
-from sweep.enums import Loss, Output
+from sweep.enums import Loss
 from sweep.trainer.model import OUTPUTS
 
 #: (logits (B, D), pixels (B, D), configuration) -> scalar.
@@ -44,7 +44,6 @@ class BceWithLogits(torch.autograd.Function):
 
 
 def bce(logits: Tensor, pixels: Tensor, config: TrialConfig) -> Tensor:
-    check_loss(config)
     loss: Tensor = BceWithLogits.apply(logits, pixels)
     return loss
 
@@ -67,12 +66,6 @@ LOSSES: dict[Loss, LossFunction] = {
     Loss.L1: l1,
     Loss.HUBER: huber,
 }
-
-
-def check_loss(config: TrialConfig) -> None:
-    """Raises ValueError for binary cross-entropy of outputs that may leave (0, 1)."""
-    if config.loss is Loss.BCE and config.output is not Output.SIGMOID:
-        raise ValueError(f"loss bce needs output sigmoid, not {config.output}.")
 
 
 def bce_sum(

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sweep.config import TrialConfig
+from sweep.config import TrialConfig, check_config
 from sweep.messages import EpochMetrics, TestMetrics, TrialDone, TrialSpec
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.evaluation import evaluate, evaluate_test
@@ -60,6 +60,7 @@ class SingleTrialTrainer(ABC):
 
     def start(self, spec: TrialSpec) -> "Training":
         """A trial at epoch 0. Raises ValueError for a configuration that cannot be trained."""
+        check_config(spec.config)
         runs = [Run(spec.config, seed, self.data, self._step(spec, seed)) for seed in spec.seeds]
         return Training(spec, self.data, runs)
 

@@ -38,7 +38,7 @@ def test_all_problems_of_a_file_come_at_once() -> None:
         "It takes n_startup_trials, n_warmup_steps, interval_steps.",
         "  space.hidden_width: low (512) must be below high (64).",
         "  space.optimizer: unknown optimizer 'adamm'. Did you mean 'adam'? "
-        "Known: sgd, adam, adamw, rmsprop, adagrad.",
+        "Known: sgd, adam, adamw, rmsprop, adagrad, nadam.",
         "  budget.trials: missing; say how many trials to run, such as trials = 100. "
         "Only a grid may leave it out.",
     ]

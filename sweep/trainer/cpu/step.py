@@ -17,7 +17,6 @@ from sweep.trainer.cpu import activations, losses
 from sweep.trainer.cpu.losses import LEVEL, LossBuffers
 from sweep.trainer.cpu.optimizers import OPTIMIZERS
 from sweep.trainer.cpu.parameters import FlatParameters
-from sweep.trainer.losses import check_loss
 from sweep.trainer.randomness import initial_weights
 
 
@@ -54,7 +53,6 @@ class ManualStep:
         seed: int,
         images: Tensor,  # (N, D) uint8
     ) -> None:
-        check_loss(config)
         initial = initial_weights(config, images.shape[1], seed)
         self._images = images
         self._config = config

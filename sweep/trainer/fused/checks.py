@@ -3,11 +3,11 @@
 import torch
 import triton
 
+from sweep.config import check_config
 from sweep.errors import DeviceError
 from sweep.messages import TrialSpec
 from sweep.trainer.data import DeviceData
 from sweep.trainer.fused.layout import Layout
-from sweep.trainer.losses import check_loss
 
 
 def check_device(device: torch.device) -> None:
@@ -31,7 +31,7 @@ def check_images(data: DeviceData) -> None:
 
 def check_trial(spec: TrialSpec, layout: Layout, batch_size: int) -> None:
     """Raise ValueError for a trial that this population can never hold."""
-    check_loss(spec.config)
+    check_config(spec.config)
     if spec.config.batch_size != batch_size:
         raise ValueError(
             f"trial {spec.number} has batch size {spec.config.batch_size}; this population"

@@ -1,0 +1,26 @@
+"""What must hold between the settings of a trial; study files and trainers ask here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweep.enums import Loss, Optimizer, Output
+
+
+def needs_sigmoid(loss: Any, output: Any) -> bool:
+    """Whether a loss of probabilities is given outputs that may leave (0, 1)."""
+    return bool(loss == Loss.BCE and output != Output.SIGMOID)
+
+
+def needs_momentum(optimizer: Any, nesterov: Any, momentum: Any) -> bool:
+    """Whether an optimizer is to look ahead along a momentum that it does not have."""
+    return bool(optimizer == Optimizer.SGD and nesterov is True and momentum == 0)
+
+
+def conflicts(settings: Mapping[str, Any]) -> list[str]:
+    """What a whole configuration contradicts itself in, a sentence each."""
+    found = []
+    if needs_sigmoid(settings["loss"], settings["output"]):
+        found.append(f"loss bce needs output sigmoid, not {settings['output']}.")
+    if needs_momentum(settings["optimizer"], settings["nesterov"], settings["momentum"]):
+        found.append("nesterov needs a momentum above 0.")
+    return found
