@@ -8,7 +8,7 @@ starts in half a second. For measuring what the coordinator keeps up with, and f
 
 A trial costs the device 1 / rate seconds, the same part of it in each of its epochs, whatever else
 trains. The device works on one epoch of one population at a time, and on the next one meanwhile
-that its worker reads the last, like the fused trainer; verdicts on epochs, waiting trials, vitals
+that its worker reads the last, like the fused trainer; judged epochs, queued trials, statistics
 and what is sent of the best trials are the session's own affair. What a trial reports is a pure
 function of its configuration, seed and epoch (``val_mse_of``), so that whoever reads a study can
 tell whether each number belongs where it stands.

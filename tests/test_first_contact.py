@@ -321,7 +321,7 @@ def test_tests_are_counted_from_pytests_report(tmp_path: Path) -> None:
 
 def test_files_with_gpu_tests_are_found() -> None:
     names = {Path(path).name for path in gpu_tests.files_with_gpu_tests()}
-    assert {"test_fused_population.py", "test_fused_selfcheck.py", "test_pulse_of_gpus.py"} <= names
+    assert {"test_fused_population.py", "test_fused_selfcheck.py", "test_stats_of_gpus.py"} <= names
     assert all(stage.command for stage in STAGES)
 
 

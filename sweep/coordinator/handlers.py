@@ -119,7 +119,7 @@ class MessageHandler:
             case Ready():
                 self._handle_ready(worker, event)
             case WorkerStats():
-                worker.vitals = event
+                worker.stats = event
                 self._dispatcher.note_worker(worker)
             case WorkerFailed(error="FusedUnavailableError", message=message):
                 self._handle_fused_unavailable(worker, message)

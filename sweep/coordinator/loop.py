@@ -249,6 +249,6 @@ def _worker_progress(worker: Worker) -> WorkerProgress:
         epoch=first.epoch if first else 0,
         epochs=first.spec.config.epochs if first else 0,
         n_training=worker.n_training,
-        busy=worker.vitals.busy if worker.vitals else None,
+        busy=worker.stats.busy if worker.stats else None,
         n_finished=worker.n_finished,
     )

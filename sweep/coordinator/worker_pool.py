@@ -54,7 +54,7 @@ class Worker:
     unsent: list[RunningTrial] = field(default_factory=list)
     n_finished: int = 0
     #: The last that it sent.
-    vitals: WorkerStats | None = None
+    stats: WorkerStats | None = None
     #: Messages that arrived before the worker was needed.
     early_messages: list[Event | Gone] = field(default_factory=list)
 
@@ -112,7 +112,7 @@ class Worker:
             "n_finished": self.n_finished,
             "slots": self.capacity.slots,
             "rows": self.capacity.hidden_units if self.capacity.slots else None,
-            **(vars(self.vitals) if self.vitals else {}),
+            **(vars(self.stats) if self.stats else {}),
         }
 
     def hand(self, trial: RunningTrial) -> None:

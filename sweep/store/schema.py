@@ -196,7 +196,7 @@ sweep_workers = Table(
     Column("n_finished", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
-    #: The vitals that it last sent; NULL until then: see messages.WorkerStats.
+    #: The statistics that it last sent; NULL until then: see messages.WorkerStats.
     Column("busy", Float),
     Column("busy_since_first", Float),
     Column("n_training", Integer),

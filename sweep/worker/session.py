@@ -38,7 +38,7 @@ from sweep.messages import (
     TrialStopped,
 )
 from sweep.worker.artifact_policy import ArtifactPolicy
-from sweep.worker.stats import BEAT_SECONDS, Pulse, device_memory, device_meter
+from sweep.worker.stats import REPORT_SECONDS, StatsReporter, device_memory, device_meter
 
 if TYPE_CHECKING:  # a simulated worker does not load torch
     import torch
@@ -54,9 +54,8 @@ class SessionTrainer(Protocol):
     with its result or failure, and, when stopped, with the last epoch that was launched.
     """
 
-    @property
-    def trained_seconds(self) -> Callable[[], float] | None:
-        """Seconds in which the device trained; None: whenever no orders are waited for."""
+    def trained_seconds(self) -> float:
+        """Seconds in which the device has trained so far."""
 
     def capacity(self) -> Capacity:
         """What can train at the same time."""
@@ -106,10 +105,10 @@ class Session:
         self._send = send
         self._pruning = pruning
         self._artifacts = ArtifactPolicy()
-        self._pulse = Pulse(
+        self._stats = StatsReporter(
             send,
             partial(device_memory, device),
-            trained=trainer.trained_seconds,
+            trainer.trained_seconds,
             utilisation=device_meter(device),
         )
         #: By number, in the order in which they were handed out.
@@ -149,12 +148,12 @@ class Session:
         self._stop_due()
         self._request(self._admit())
         if self._active:
-            with self._pulse.training():
+            with self._stats.training():
                 outcomes = self._trainer.train_epoch()
             self._report(outcomes)
         self._handle_waiting()
         self._request()  # in time for the next turn
-        self._beat()
+        self._report_stats()
 
     def _report(self, outcomes: Iterable[EpochDone | TrialDiverged | TrialFailed]) -> None:
         """Send all epochs in one message, then the results of trials that ended with theirs."""
@@ -244,10 +243,10 @@ class Session:
     def _handle_next(self) -> None:
         """Wait for the next order and handle it."""
         while True:
-            with self._pulse.waiting(), suppress(Empty):
-                order = self._orders.get(timeout=BEAT_SECONDS)
+            with suppress(Empty):
+                order = self._orders.get(timeout=REPORT_SECONDS)
                 break
-            self._beat()
+            self._report_stats()
         self._handle(order)
 
     def _await_judgements(self) -> None:
@@ -284,10 +283,10 @@ class Session:
         trial = self._active.get(number)
         return trial if trial is not None and trial.spec.attempt == attempt else None
 
-    def _beat(self) -> None:
+    def _report_stats(self) -> None:
         counts_seeds = self._trainer.capacity().slots is not None
         n = sum(len(trial.spec.seeds) if counts_seeds else 1 for trial in self._active.values())
-        self._pulse.beat(n_training=n)
+        self._stats.report(n_training=n)
 
     # Running out of memory
 

@@ -1,5 +1,6 @@
 """Trains one trial at a time: the reference and the CPU trainer, as a session drives them."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -34,14 +35,16 @@ class SingleTrials:
     An error that is not the device's ends the trial alone; so does memory that runs out.
     """
 
-    trained_seconds = None
-
     def __init__(self, start: Callable[[TrialSpec], Training]) -> None:
         self._start = start
+        self._trained_seconds = 0.0
         self._current: tuple[ActiveTrial, Training] | None = None
 
     def capacity(self) -> Capacity:
         return Capacity()
+
+    def trained_seconds(self) -> float:
+        return self._trained_seconds
 
     def n_free(self) -> int:
         return int(self._current is None)
@@ -49,7 +52,7 @@ class SingleTrials:
     def admit(self, spec: TrialSpec) -> ActiveTrial | None:
         if self._current is not None:
             return None
-        with _errors_of_the_trial():
+        with self._training():
             training = self._start(spec)
         trial = ActiveTrial(spec=spec)
         self._current = trial, training
@@ -60,7 +63,7 @@ class SingleTrials:
         trial, training = self._current
         about = {"number": trial.spec.number, "attempt": trial.spec.attempt}
         try:
-            with _errors_of_the_trial():
+            with self._training():
                 metrics = training.train_epoch()
         except Diverged as error:
             self._current = None
@@ -80,7 +83,7 @@ class SingleTrials:
         assert self._current is not None
         (trial, training), self._current = self._current, None
         try:
-            with _errors_of_the_trial():
+            with self._training():
                 return training.result()
         except TrialError as error:
             return TrialFailed(number=number, attempt=trial.spec.attempt, reason=str(error))
@@ -88,17 +91,19 @@ class SingleTrials:
     def halve(self) -> None:
         self._current = None
 
+    @contextmanager
+    def _training(self) -> Iterator[None]:
+        """Measure the time; raise TrialError for errors after which other trials can be trained."""
+        began = time.monotonic()
+        try:
+            yield
+        except (RuntimeError, ValueError, MemoryError) as error:  # torch's out of memory too
+            if isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error):
+                raise  # the device cannot go on; the trial is handed out again
+            raise TrialError(f"{type(error).__name__}: {error}") from error
+        finally:
+            self._trained_seconds += time.monotonic() - began
+
 
 class TrialError(ValueError):
     """A trial cannot be trained; the message says why."""
-
-
-@contextmanager
-def _errors_of_the_trial() -> Iterator[None]:
-    """Raise TrialError for errors after which the device can train other trials."""
-    try:
-        yield
-    except (RuntimeError, ValueError, MemoryError) as error:  # torch's out of memory too
-        if isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error):
-            raise  # the device cannot go on: end the worker, and have the trial handed out again
-        raise TrialError(f"{type(error).__name__}: {error}") from error

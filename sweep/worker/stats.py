@@ -1,6 +1,6 @@
-"""How a worker fares, told every few seconds: only between epochs and while it waits.
+"""Statistics of a worker, sent every few seconds between epochs and while it waits.
 
-torch is not loaded from here: a worker that only pretends to train does without it.
+Does not load torch, which a simulated worker does without.
 """
 
 import time
@@ -16,11 +16,11 @@ from sweep.messages import WorkerStats
 if TYPE_CHECKING:
     import torch
 
-BEAT_SECONDS = 2.0
+REPORT_SECONDS = 2.0
 
 
 class Memory(NamedTuple):
-    """Of a device, in bytes."""
+    """Memory of a device, in bytes."""
 
     used: int
     total: int
@@ -49,61 +49,48 @@ def _unknown() -> None:
     return None
 
 
-class Pulse:
-    """Measures how much of its time a worker trains, and sends its vitals when they are due."""
+class StatsReporter:
+    """Measures the share of its time in which a worker trains, and sends statistics when due."""
 
     def __init__(
         self,
         send: Callable[[WorkerStats], None],
         memory: Callable[[], Memory],
+        trained: Callable[[], float],  # seconds in which the device has trained so far
         clock: Callable[[], float] = time.monotonic,  # seconds
         *,
-        trained: Callable[[], float] | None = None,
-        utilisation: Callable[[], float | None] = _unknown,
+        utilisation: Callable[[], float | None] = _unknown,  # by the device's driver
     ) -> None:
-        """``trained`` tells for how many seconds the device has trained; None: whenever no orders
-        were waited for. ``utilisation`` is what its driver tells."""
         self._send = send
         self._memory = memory
         self._clock = clock
-        self._trained = trained or self._not_waited
+        self._trained = trained
         self._utilisation = utilisation
-        #: What it told since the first epoch began.
+        #: Utilisation since the first epoch began.
         self._utilisations = Mean()
-        self._began = clock()
-        self._waited_seconds = 0.0
-        #: Of the last vitals, of the first epoch's begin and of the last one's end.
-        self._told = self._mark()
+        #: At the last report, at the start of the first epoch and at the end of the last one.
+        self._reported = self._mark()
         self._first: Mark | None = None
         self._last: Mark | None = None
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """The block waits for orders."""
-        began = self._clock()
-        try:
-            yield
-        finally:
-            self._waited_seconds += self._clock() - began
-
-    @contextmanager
     def training(self) -> Iterator[None]:
-        """The block trains an epoch, or asks for one and fetches another."""
+        """Mark the block as the training of an epoch."""
         self._first = self._first or self._mark()
         yield
         self._last = self._mark()
 
-    def beat(self, n_training: int = 0) -> None:
-        """Send the vitals, if the last ones are old enough."""
+    def report(self, n_training: int = 0) -> None:
+        """Send the statistics, if the last ones are old enough."""
         now = self._mark()
-        if now.at - self._told.at < BEAT_SECONDS:
+        if now.at - self._reported.at < REPORT_SECONDS:
             return
         memory, utilisation = self._memory(), self._utilisation()
         if self._first is not None and utilisation is not None:
             self._utilisations.add(utilisation)
         self._send(
             WorkerStats(
-                busy=_share(self._told, now) or 0.0,
+                busy=_share(self._reported, now) or 0.0,
                 busy_since_first=_share(self._first, self._last),
                 n_training=n_training,
                 memory_used_bytes=memory.used,
@@ -112,17 +99,14 @@ class Pulse:
                 utilisation_since_first=self._utilisations.value,
             )
         )
-        self._told = now
-
-    def _not_waited(self) -> float:
-        return self._clock() - self._began - self._waited_seconds
+        self._reported = now
 
     def _mark(self) -> "Mark":
         return Mark(self._clock(), self._trained())
 
 
 class Mean:
-    """Of numbers that come one after another."""
+    """Running mean."""
 
     def __init__(self) -> None:
         self._n = 0
@@ -134,12 +118,12 @@ class Mean:
 
     @property
     def value(self) -> float | None:
-        """None of no numbers."""
+        """The mean; None without numbers."""
         return self._sum / self._n if self._n else None
 
 
 class Mark(NamedTuple):
-    """A moment, and how long the device had trained by then; seconds."""
+    """A time and the training until then, in seconds."""
 
     at: float
     trained: float

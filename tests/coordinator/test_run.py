@@ -170,13 +170,13 @@ def test_workers_that_are_lost_while_the_study_is_interrupted_make_no_error_of_i
     assert go_on(engine) == "finished"
 
 
-def test_vitals_are_kept_with_their_worker_and_change_nothing_else(
+def test_statistics_are_kept_with_their_worker_and_change_nothing_else(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "quiet").mkdir()
     quiet = sqlite_store(tmp_path / "quiet")
     run(quiet)
-    monkeypatch.setattr("sweep.worker.stats.BEAT_SECONDS", 0.0)  # one after every epoch
+    monkeypatch.setattr("sweep.worker.stats.REPORT_SECONDS", 0.0)  # one after every epoch
     monkeypatch.setattr("sweep.worker.session.device_meter", lambda device: lambda: 0.25)
     run(engine)
     (worker,) = read.workers(engine, "x")
@@ -325,7 +325,7 @@ def test_a_worker_that_stands_still_is_ended_and_what_it_says_on_waking_is_refus
 ) -> None:
     # It was stopped in the middle of a trial that another finishes meanwhile. Had its kill been on
     # its way when it woke, its result would still come.
-    monkeypatch.setattr("sweep.worker.session.BEAT_SECONDS", 0.5)
+    monkeypatch.setattr("sweep.worker.session.REPORT_SECONDS", 0.5)
     launcher = FakeLauncher()
     woken = threading.Event()
     silent: list[FakeWorker] = []

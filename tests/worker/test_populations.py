@@ -312,11 +312,11 @@ def test_weights_and_pictures_come_of_the_best_of_a_width_and_of_what_is_always_
 
 
 def test_slots_in_use_and_the_share_of_time_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.worker.stats.BEAT_SECONDS", 0.0)
+    monkeypatch.setattr("sweep.worker.stats.REPORT_SECONDS", 0.0)
     stage = Stage(spec(0), spec(1, seeds=(4, 5)))
-    vitals = [event for event in stage.run() if isinstance(event, WorkerStats)]
-    assert vitals[0].n_training == 3
-    assert vitals[-1].busy_since_first is not None and 0 <= vitals[-1].busy_since_first <= 1
+    stats = [event for event in stage.run() if isinstance(event, WorkerStats)]
+    assert stats[0].n_training == 3
+    assert stats[-1].busy_since_first is not None and 0 <= stats[-1].busy_since_first <= 1
 
 
 def requests(stage: Stage) -> list[tuple[int, list[int]]]:

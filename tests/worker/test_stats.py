@@ -1,4 +1,4 @@
-"""A worker's vitals: told every few seconds, and never in anybody's way."""
+"""A worker's statistics: sent every few seconds, and never in anybody's way."""
 
 import shutil
 import sys
@@ -12,7 +12,7 @@ import torch
 from sweep.codec import decode, encode
 from sweep.messages import EpochDone, Event, Order, Shutdown, Train, WorkerStats
 from sweep.worker import session
-from sweep.worker.stats import BEAT_SECONDS, Memory, Pulse, device_memory, device_meter
+from sweep.worker.stats import REPORT_SECONDS, Memory, StatsReporter, device_memory, device_meter
 from tests.fake_nvml import fake_nvml
 from tests.worker.test_session import Stage, pruned, spec
 
@@ -31,29 +31,30 @@ def clock() -> Clock:
     return Clock()
 
 
-def pulse(clock: Clock, told: list[WorkerStats]) -> Pulse:
-    return Pulse(told.append, partial(Memory, used=3, total=4), clock)
+def reporter(clock: Clock, told: list[WorkerStats], trained: Clock) -> StatsReporter:
+    return StatsReporter(told.append, partial(Memory, used=3, total=4), trained, clock)
 
 
-def test_a_worker_is_busy_for_the_share_in_which_it_does_not_wait(clock: Clock) -> None:
+def test_a_worker_is_busy_for_the_share_in_which_it_trains(clock: Clock) -> None:
     told: list[WorkerStats] = []
-    beating = pulse(clock, told)
-    with beating.waiting():
-        clock.seconds += 1
-    clock.seconds += 3
-    beating.beat()
+    trained = Clock()
+    stats = reporter(clock, told, trained)
+    clock.seconds += 4
+    trained.seconds += 3
+    stats.report()
     assert told == [WorkerStats(busy=0.75, memory_used_bytes=3, memory_total_bytes=4)]
-    clock.seconds += BEAT_SECONDS
-    beating.beat()
+    clock.seconds += REPORT_SECONDS
+    trained.seconds += REPORT_SECONDS
+    stats.report()
     assert told[1].busy == 1.0, "what was told before does not count again"
 
 
-def test_vitals_are_not_told_more_often_than_every_two_seconds(clock: Clock) -> None:
+def test_statistics_are_not_told_more_often_than_every_two_seconds(clock: Clock) -> None:
     told: list[WorkerStats] = []
-    beating = pulse(clock, told)
+    stats = reporter(clock, told, clock)
     for _ in range(100):
         clock.seconds += 0.1
-        beating.beat()
+        stats.report()
     assert 4 <= len(told) <= 5
 
 
@@ -66,17 +67,16 @@ def test_the_memory_of_a_cpu_worker_is_its_own_of_the_machines() -> None:
 def test_utilisation_is_told_with_its_mean_since_the_first_epoch(clock: Clock) -> None:
     told: list[WorkerStats] = []
     known = iter((0.9, None, 0.5, None, 0.75))
-    beating = Pulse(
-        told.append, partial(Memory, used=3, total=4), clock, utilisation=partial(next, known)
-    )
+    memory = partial(Memory, used=3, total=4)
+    stats = StatsReporter(told.append, memory, clock, clock, utilisation=partial(next, known))
     for epoch in range(5):
         if epoch > 0:  # before the first, others use the card
-            with beating.training():
+            with stats.training():
                 clock.seconds += 1
-        clock.seconds += BEAT_SECONDS
-        beating.beat()
-    assert [vitals.utilisation for vitals in told] == [0.9, None, 0.5, None, 0.75]
-    means = [vitals.utilisation_since_first for vitals in told]
+        clock.seconds += REPORT_SECONDS
+        stats.report()
+    assert [one.utilisation for one in told] == [0.9, None, 0.5, None, 0.75]
+    means = [one.utilisation_since_first for one in told]
     assert means == [None, None, 0.5, 0.5, 0.625]
 
 
@@ -94,15 +94,15 @@ def test_a_gpus_driver_is_asked_of_the_very_card_that_torch_trains_on(
     assert device_meter(torch.device("cpu"))() is None
 
 
-def test_vitals_survive_the_way_to_the_coordinator() -> None:
-    vitals = WorkerStats(busy=1 / 3, memory_used_bytes=2**40, memory_total_bytes=2**41)
-    assert decode(encode(vitals)) == vitals
+def test_statistics_survive_the_way_to_the_coordinator() -> None:
+    stats = WorkerStats(busy=1 / 3, memory_used_bytes=2**40, memory_total_bytes=2**41)
+    assert decode(encode(stats)) == stats
 
 
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """WorkerStats are due whenever they may be told."""
-    monkeypatch.setattr("sweep.worker.stats.BEAT_SECONDS", 0.0)
-    monkeypatch.setattr(session, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("sweep.worker.stats.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(session, "REPORT_SECONDS", 0.01)
 
 
 def test_a_worker_that_waits_tells_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_a_worker_that_waits_tells_that_it_lives(monkeypatch: pytest.MonkeyPatch
         if len(stage.events) == 3:
             stage.inbox.put(answer.pop())
 
-    stage._session._pulse._send = hear
+    stage._session._stats._send = hear
     assert stage.run() == ["WorkerStats"] * 3
     assert isinstance(stage.events[1], WorkerStats)
     assert stage.events[1].busy < 0.5
@@ -127,7 +127,9 @@ def test_a_worker_that_trains_tells_it_between_epochs(monkeypatch: pytest.Monkey
     assert stage.run() == ["EpochDone", "WorkerStats", "EpochDone", "TrialDone", "WorkerStats"]
 
 
-def test_vitals_do_not_change_when_a_pruned_trial_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statistics_change_nothing_for_a_pruned_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     at_once(monkeypatch)
     stage = Stage(Train(specs=(spec(epochs=5),)), Shutdown(), pruning=True)
     stage.answers[2] = pruned(1)
