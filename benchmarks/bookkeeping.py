@@ -43,7 +43,9 @@ from sweep.launch.resources import RunOptions
 from sweep.messages import EpochDone, EpochMetrics, TestMetrics, TrialDone, TrialSpec
 from sweep.search.configurations import suggest_config
 from sweep.search.samplers import quiet_optuna
-from sweep.store import read, revisions
+from sweep.store import revisions
+from sweep.store.handle import open_study
+from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
 from sweep.store.study import hold_study, stored_study_file
 from sweep.store.table_reader import TableReader
@@ -292,7 +294,7 @@ def run_load(url: str, load: Load, name: str) -> dict[str, float]:
         launcher=SimulatedLauncher(Simulation(trials_per_second=load.trials_per_second, slots=64)),
     )
     assert phase == "finished"
-    for worker in read.workers(engine, name):
+    for worker in open_study(engine, name).workers():
         if worker.busy_since_first is not None:
             busy[worker.name] = worker.busy_since_first
     # From when the devices have begun to deliver to the last trial: starting them is not waiting.
@@ -361,12 +363,12 @@ def measure_read(url: str) -> dict[str, Any]:
     for command in (("list",), ("status", name), ("best", name)):
         found[command[0]] = _seconds_of_command(url, *command)
     engine = open_store(url)
-    reader = TableReader(engine, name)
+    reader = TableReader(engine, find_key(engine, name))
     for what, query in {
         "all trials as columns": reader.look,
         "what is new": reader.look,
         "revision": lambda: revisions.revision(engine, name),
-        "summary": lambda: read.study(engine, name),
+        "summary": lambda: open_study(engine, name).summary(),
     }.items():
         began = time.perf_counter()
         query()

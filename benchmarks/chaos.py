@@ -49,8 +49,9 @@ from sqlalchemy import select
 from benchmarks import exactly_once
 from benchmarks.simulated_worker import SimulatedLauncher, Simulation
 from sweep.errors import SweepError
-from sweep.store import clock, read
+from sweep.store import clock
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from tests.postgres import PostgresServer
@@ -207,12 +208,12 @@ class Field:
     def n_finished(self) -> int | None:
         """Trials that have finished; None while the database does not tell."""
         with suppress(SweepError):
-            return read.study(self.engine, NAME).n_finished
+            return open_study(self.engine, NAME).summary().n_finished
         return None
 
     def is_finished(self) -> bool:
         with suppress(SweepError):
-            return read.study(self.engine, NAME).phase == "finished"
+            return open_study(self.engine, NAME).summary().phase == "finished"
         return False
 
     def lease_seconds_left(self) -> float | None:

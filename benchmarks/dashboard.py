@@ -35,8 +35,9 @@ import psutil
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from benchmarks.synthetic import add_study
-from sweep.store import annotate, read
+from sweep.store import annotate
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 
 STUDY = "synthetic"
@@ -203,11 +204,11 @@ def _news(browser: Browser, side: Side, engine: Engine) -> float:
     page.wait_for_timeout(5000)
     taken = []
     for _ in range(_N_NEWS):
-        best = read.study(engine, STUDY).best_number
+        best = open_study(engine, STUDY).summary().best_number
         assert best is not None
         begun = time.perf_counter()
         annotate.invalidate(engine, STUDY, best)
-        new = f"Trial {read.study(engine, STUDY).best_number} "
+        new = f"Trial {open_study(engine, STUDY).summary().best_number} "
         named = f"() => document.querySelector('h1').textContent.startsWith('{new}')"
         taken.append(_seconds_until(page, named, begun))
         page.wait_for_timeout(5000)

@@ -17,8 +17,9 @@ from benchmarks.simulated_worker import val_mse_of
 from sweep.config import TrialConfig
 from sweep.enums import Outcome
 from sweep.search.configurations import config_from_params
-from sweep.store import read, schema
+from sweep.store import schema
 from sweep.store.engine import writing
+from sweep.store.handle import open_study
 from sweep.studyfile import loads
 
 #: Two sums of the same numbers in another order.
@@ -62,7 +63,7 @@ def watch(engine: Engine) -> None:
 
 def problems(engine: Engine, url: str, name: str, *, simulated: bool) -> list[str]:
     """What is wrong with a finished study; ``simulated``: its workers were simulated ones."""
-    study = read.study(engine, name)
+    study = open_study(engine, name).summary()
     theirs = optuna.load_study(study_name=name, storage=url).trials
     found = list(_of_states(theirs, study.n_trials, study.phase))
     found += _of_transitions(engine, theirs)
@@ -100,7 +101,7 @@ def _of_transitions(engine: Engine, trials: list[FrozenTrial]) -> Iterator[str]:
 
 def _of_curves(engine: Engine, name: str, trials: list[FrozenTrial]) -> Iterator[str]:
     """Every epoch of every seed, from 1 to the last, and a result of every seed that ended."""
-    ours = {row.number: row for row in read.trials(engine, name)}
+    ours = {row.number: row for row in open_study(engine, name).trials()}
     epochs = _by_number(engine, schema.sweep_epochs, lambda row: (row.seed_index, row.epoch))
     results = _by_number(engine, schema.sweep_results, lambda row: (row.seed_index, row.seed))
     for trial in trials:
@@ -128,8 +129,8 @@ def _by_number(engine: Engine, table: Any, key: Callable[[Any], Any]) -> dict[in
 
 def _of_views(engine: Engine, name: str, theirs: list[FrozenTrial]) -> Iterator[str]:
     """Optuna's states, values, parameters and intermediate values beside ours."""
-    ours, curves = read.trials(engine, name), read.curves(engine, name)
-    study_file = loads(read.study_file_text(engine, name), name)
+    ours, curves = open_study(engine, name).trials(), open_study(engine, name).curves()
+    study_file = loads(open_study(engine, name).record().study_file, name)
     outcomes = {TrialState.COMPLETE: Outcome.COMPLETE, TrialState.PRUNED: Outcome.PRUNED}
     if [row.number for row in ours] != [trial.number for trial in theirs]:
         yield f"{len(ours)} trials of ours, {len(theirs)} of Optuna's"
@@ -150,9 +151,9 @@ def _of_views(engine: Engine, name: str, theirs: list[FrozenTrial]) -> Iterator[
 
 def _of_values(engine: Engine, name: str) -> Iterator[str]:
     """Simulated workers report what configuration, seed and epoch give, whoever asks again."""
-    for row in read.trials(engine, name):
+    for row in open_study(engine, name).trials():
         config = TrialConfig(**row.config)
-        for index, points in read.seed_curves(engine, name, row.number).items():
+        for index, points in open_study(engine, name).seed_curves(row.number).items():
             told = {point.epoch: point.val_mse for point in points}
             expected = {epoch: val_mse_of(config, row.seeds[index], epoch) for epoch in told}
             if not _close(told, expected):

@@ -17,8 +17,8 @@ from werkzeug.serving import make_server
 
 from docs.browser import open_browser
 from sweep.dashboard import Access, create_app, links
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 
 FOLDER = Path(__file__).with_name("images")
@@ -51,7 +51,7 @@ def main(path: str, study: str, *wanted: str) -> None:
 
 
 def _pages(engine: Engine, study: str) -> dict[str, tuple[str, str]]:
-    best = [row.number for row in read.best(engine, study, 3)]
+    best = [row.number for row in open_study(engine, study).best(3)]
     numbers = ",".join(map(str, sorted({0, *best})))
     return {
         "studies": (links.url(), "light"),

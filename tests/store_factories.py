@@ -29,9 +29,10 @@ from sqlalchemy import Connection, Engine, insert, make_url
 
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Outcome
-from sweep.store import annotate, optuna_rows, read, revisions, schema
+from sweep.store import annotate, optuna_rows, revisions, schema
+from sweep.store.derived_studies import Explained
 from sweep.store.engine import connect, writing
-from sweep.store.explaining import Explained
+from sweep.store.handle import open_study
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
 from sweep.store.table import Choices, Column, TrialTable, states_of
@@ -168,11 +169,11 @@ def add_explanation(
     n_seeds = len(next(iter(errors.values())))
     name = name or f"{study}-explain"
     about = {"study": {"name": name, "repeat": n_seeds}}
-    of_same_data = {"provenance": read.provenance(engine, study)}
+    of_same_data = {"provenance": open_study(engine, study).record().provenance}
     study_id = add_study(engine, name, settings=about, **{**of_same_data, **columns})
     ends = Explained(
         study=study,
-        study_created_at=read.made(engine, study)[1],
+        study_created_at=open_study(engine, study).key.identity[1],
         from_number=None,
         to_number=1,
         baseline=asdict(baseline),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.long import database_bytes, measure
-from sweep.store import read
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 
 
@@ -14,4 +14,6 @@ def test_a_long_study_is_told_by_tenths_and_taken_up_again(tmp_path: Path) -> No
     assert found["resume_seconds"] > 0
     assert 500 < found["database_per_trial"] < 20_000
     assert database_bytes(engine) > 0
-    assert read.study(engine, "long").counts["COMPLETE"] == 664  # 64 of them after it was resumed
+    assert (
+        open_study(engine, "long").summary().counts["COMPLETE"] == 664
+    )  # 64 of them after it was resumed

@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 from benchmarks.synthetic import add_study
 from sweep.analysis.study_limits import best_of_widths
 from sweep.analysis.study_usefulness import study_usefulness
-from sweep.store import annotations, read, schema
+from sweep.store import schema
+from sweep.store.handle import open_study
 from tests.store_factories import sqlite_store
 
 N = 400
@@ -16,13 +17,13 @@ N = 400
 def test_it_looked_into_every_trial_that_ended_as_the_best_of_its_width(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     add_study(engine, "x", N)
-    best = best_of_widths(read.table(engine, "x"))
-    probes, inside = annotations.probes(engine, "x"), annotations.decompositions(engine, "x")
+    best = best_of_widths(open_study(engine, "x").table())
+    probes, inside = open_study(engine, "x").probes(), open_study(engine, "x").decompositions()
     assert probes.keys() == inside.keys()
     assert len(best) > 10 and set(best) < probes.keys()
     assert len(probes) < N / 3  # not of all: that would be slower to read than any real study
-    found = study_usefulness(engine, "x")
+    found = study_usefulness(open_study(engine, "x"))
     assert found is not None and [of.number for of in found.best] == best
     with engine.connect() as connection:
         n_results = connection.scalar(select(func.count()).select_from(schema.sweep_results))
-    assert n_results == read.study(engine, "x").counts["COMPLETE"]
+    assert n_results == open_study(engine, "x").summary().counts["COMPLETE"]

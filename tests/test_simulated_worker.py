@@ -19,7 +19,7 @@ from sweep.config import TrialConfig
 from sweep.coordinator.run import start
 from sweep.launch.resources import RunOptions
 from sweep.messages import Capacity, TrialSpec
-from sweep.store import read
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads
 from tests.fused_factories import FUSED, fused_spec, make_fused
@@ -90,9 +90,9 @@ def test_a_study_of_simulated_workers_has_the_numbers_that_its_configurations_gi
     file = loads(STUDY, "x.toml")
     phase = start(engine, file, options, lambda p: None, say=lambda s: None, launcher=launcher)
     assert phase == "finished"
-    assert {worker.slots for worker in read.workers(engine, "x")} == {8}
-    curves = read.curves(engine, "x")
-    for row in read.trials(engine, "x"):
+    assert {worker.slots for worker in open_study(engine, "x").workers()} == {8}
+    curves = open_study(engine, "x").curves()
+    for row in open_study(engine, "x").trials():
         config = TrialConfig(**row.config)
         expected = [
             sum(val_mse_of(config, seed, epoch) for seed in row.seeds) / 2

@@ -18,8 +18,8 @@ from sweep.analysis.verdict import floor_at, question_trial
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.enums import Loss
 from sweep.errors import NotFoundError, SweepError
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import Database, open_study
 from sweep.store.records import TrialRow
 
 FULL_DATA = "fashion-mnist"
@@ -187,7 +187,7 @@ class Facts:
 
 def gather(engine: Engine) -> Facts:
     """Of the studies that ``docs.answer.run`` makes. Raises SweepError where one is not whole."""
-    names = [of.name for of in read.studies(engine)]
+    names = [of.name for of in Database(engine).studies()]
     sharp = _sharp(engine, "limit")
     return Facts(
         asked=_asked(engine),
@@ -199,16 +199,18 @@ def gather(engine: Engine) -> Facts:
         useful=_useful(engine),
         datasets=tuple(_dataset(engine, of) for of in ("clothes", "digits") if of in names),
         devices=_devices(engine, names),
-        on_cpu=all(of.device == "cpu" for name in names for of in read.workers(engine, name)),
+        on_cpu=all(
+            of.device == "cpu" for name in names for of in open_study(engine, name).workers()
+        ),
         is_reduced=sharp.dataset != FULL_DATA,
-        versions=read.provenance(engine, "limit"),
+        versions=open_study(engine, "limit").record().provenance,
     )
 
 
 def _asked(engine: Engine) -> Asked:
     floors, trial = _floors(engine, "question"), _best(engine, "question")
     return Asked(
-        dataset=read.study(engine, "question").dataset,
+        dataset=open_study(engine, "question").summary().dataset,
         trial=trial,
         mean_mse=floors.test_mean_mse,
         entropy=floors.test_entropy,
@@ -220,10 +222,13 @@ def _asked(engine: Engine) -> Asked:
 
 def _widths(engine: Engine) -> Widths:
     floors = _floors(engine, "width")
-    limits = {of.trial.number: of.limited.limit for of in limits_by_width(engine, "width", floors)}
-    trials = sorted(read.best(engine, "width"), key=lambda of: of.hidden_width or 0)
+    limits = {
+        of.trial.number: of.limited.limit
+        for of in limits_by_width(open_study(engine, "width"), floors)
+    }
+    trials = sorted(open_study(engine, "width").best(), key=lambda of: of.hidden_width or 0)
     return Widths(
-        dataset=read.study(engine, "width").dataset,
+        dataset=open_study(engine, "width").summary().dataset,
         n_seeds=len(trials[0].seeds),
         rows=tuple(
             OfWidth(
@@ -236,19 +241,19 @@ def _widths(engine: Engine) -> Widths:
             for trial in trials
             if (width := trial.hidden_width) is not None
         ),
-        law=width_law(width_errors(read.table(engine, "width"))),
+        law=width_law(width_errors(open_study(engine, "width").table())),
     )
 
 
 def _sharp(engine: Engine, name: str) -> Sharp:
-    trials = read.best(engine, name)
+    trials = open_study(engine, name).best()
     question = question_trial(trials)
     if question is None:
         raise NotFoundError(f"study {name!r} lacks the question's own configuration.")
     return Sharp(
         study=name,
-        dataset=read.study(engine, name).dataset,
-        n_trials=read.study(engine, name).n_finished,
+        dataset=open_study(engine, name).summary().dataset,
+        n_trials=open_study(engine, name).summary().n_finished,
         max_epochs=max(int(of.config["epochs"]) for of in trials),
         question=question,
         best=trials[0],
@@ -257,25 +262,25 @@ def _sharp(engine: Engine, name: str) -> Sharp:
 
 
 def _why(engine: Engine) -> StudyExplanation:
-    found = study_explanation(engine, "limit")
+    found = study_explanation(open_study(engine, "limit"))
     if found is None or not found.found.is_whole:
         raise SweepError("study 'limit' is not explained yet: `sweep explain limit --run`.")
     return found
 
 
 def _useful(engine: Engine) -> Useful:
-    found = study_usefulness(engine, "features")
+    found = study_usefulness(open_study(engine, "features"))
     if found is None:
         raise SweepError("study 'features' has no code that was asked for the labels.")
-    return Useful(dataset=read.study(engine, "features").dataset, found=found)
+    return Useful(dataset=open_study(engine, "features").summary().dataset, found=found)
 
 
 def _dataset(engine: Engine, name: str) -> OfDataset:
     floors = _floors(engine, name)
-    trial = max(read.best(engine, name), key=lambda of: of.hidden_width or 0)
+    trial = max(open_study(engine, name).best(), key=lambda of: of.hidden_width or 0)
     kept = 1 - np.asarray(floors.test_pca_mse) / floors.test_mean_mse
     return OfDataset(
-        dataset=read.study(engine, name).dataset,
+        dataset=open_study(engine, name).summary().dataset,
         trial=trial,
         mean_mse=floors.test_mean_mse,
         entropy=floors.test_entropy,
@@ -285,19 +290,19 @@ def _dataset(engine: Engine, name: str) -> OfDataset:
 
 
 def _devices(engine: Engine, names: list[str]) -> tuple[str, ...]:
-    found = {of.device_name for name in names for of in read.workers(engine, name)}
+    found = {of.device_name for name in names for of in open_study(engine, name).workers()}
     return tuple(sorted(name for name in found if name))
 
 
 def _floors(engine: Engine, name: str) -> Floors:
-    floors = study_floors(engine, name)
+    floors = study_floors(open_study(engine, name))
     if floors is None:
         raise SweepError(f"the floors of study '{name}' are neither kept nor can be computed here.")
     return floors
 
 
 def _best(engine: Engine, name: str) -> TrialRow:
-    trials = read.best(engine, name, 1)
+    trials = open_study(engine, name).best(1)
     if not trials:
         raise NotFoundError(f"study '{name}' has no finished trial.")
     return trials[0]

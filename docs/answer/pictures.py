@@ -17,8 +17,8 @@ from sweep.figures import usefulness
 from sweep.figures.plotlyjs import plotlyjs
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.figures.width_law import draw_width_law, gather_width_law
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 
 _WIDTH = 900
 #: Of the page, for sharp text.
@@ -40,7 +40,9 @@ def draw(engine: Engine, facts: Facts, folder: Path) -> None:
 
 
 def _figures(engine: Engine, facts: Facts) -> Mapping[str, go.Figure]:
-    law = gather_width_law(read.table(engine, "width"), study_floors(engine, "width"))
+    law = gather_width_law(
+        open_study(engine, "width").table(), study_floors(open_study(engine, "width"))
+    )
     return {
         "width": draw_width_law(law),
         "causes": draw_waterfall(gather_waterfall(facts.why)),
@@ -65,9 +67,9 @@ def _png(page: Page, figure: go.Figure) -> bytes:
 def _copies(engine: Engine, facts: Facts) -> bytes:
     """Originals, the question's copies and the best's, one strip below the other."""
     found = facts.sharpest
-    originals = read.originals(engine, found.study)
+    originals = open_study(engine, found.study).record().originals_png
     shown = [found.question.number, found.best.number]
-    copies = [read.reconstruction(engine, found.study, number) for number in shown]
+    copies = [open_study(engine, found.study).reconstruction(number) for number in shown]
     if originals is None or None in copies:
         raise NotFoundError(f"study {found.study!r} lacks the pictures of trials {shown}.")
     strips = [originals, *(of.reconstructions_png for of in copies if of is not None)]

@@ -16,8 +16,8 @@ from typing import Any
 from sweep.analysis.study_floors import study_floors
 from sweep.errors import SweepError
 from sweep.launch.devices import n_cores, visible_gpus
-from sweep.store import read
 from sweep.store.copy import copy_study, studies_to_copy
+from sweep.store.handle import Database, open_study
 from sweep.store.migrate import open_store
 
 ROOT = Path(__file__).parents[2]
@@ -117,8 +117,8 @@ def _train_longer(storage: str) -> None:
         has_gpu=False,
     )
     engine = open_store(storage)
-    if not read.commands(engine, "longer"):
-        params = {**read.best(engine, "whole", 1)[0].params, "epochs": _LONGER_EPOCHS}
+    if not open_study(engine, "longer").commands():
+        params = {**open_study(engine, "whole").best(1)[0].params, "epochs": _LONGER_EPOCHS}
         # "linear.loss" is the setting "loss".
         words = [f"{path.rpartition('.')[2]}={value}" for path, value in params.items()]
         _sweep("enqueue", "longer", *words, storage=storage)
@@ -157,8 +157,10 @@ def export(storage: str) -> None:
     beside = RESULTS.with_name(f"{RESULTS.name}.artifacts")
     RESULTS.unlink(missing_ok=True)
     target = open_store(f"sqlite:///{RESULTS}", create=True)
-    for name in studies_to_copy(source, target, [of.name for of in read.studies(source)]):
-        study_floors(source, name)  # kept in the store: the pages are written without the data
+    for name in studies_to_copy(source, target, [of.name for of in Database(source).studies()]):
+        study_floors(
+            open_study(source, name)
+        )  # kept in the store: the pages are written without the data
         copy_study(source, target, name)
     target.dispose()
     shutil.rmtree(beside, ignore_errors=True)

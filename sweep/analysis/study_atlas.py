@@ -14,24 +14,23 @@ from sweep.analysis.atlas import (
 )
 from sweep.analysis.strips import Pixels, images_of, picture_names
 from sweep.analysis.study_limits import best_of_widths
-from sweep.store import annotations, read
-from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle
 from sweep.store.records import Reconstruction, TrialRow
 from sweep.store.table import TrialTable
 
 
-def atlas_by_width(engine: Engine, name: str, table: TrialTable) -> Atlas | None:
+def atlas_by_width(study: StudyHandle, table: TrialTable) -> Atlas | None:
     """Of the best of each width of the study's trials.
 
     None before the first worker was ready, or where the test set has fewer than ten images.
     """
-    return AtlasReader(engine, name).look(table)
+    return AtlasReader(study).look(table)
 
 
-def pictured_widths(engine: Engine, name: str, table: TrialTable) -> list[int]:
+def pictured_widths(study: StudyHandle, table: TrialTable) -> list[int]:
     """The best trial of each width of which pictures were kept, the narrowest first."""
     best = best_of_widths(table)
-    kept = annotations.pictured(engine, name, best)
+    kept = study.pictured(best)
     return [number for number in best if number in kept]
 
 
@@ -41,27 +40,25 @@ class AtlasReader:
     Threads may share it.
     """
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        self._engine = engine
-        self._name = name
+    def __init__(self, study: StudyHandle) -> None:
+        self._study = study
         self._lock = Lock()
         #: Of the atlas made last, by what a trial's pictures are known by.
         self._known: dict[_Key, AtlasTrial | None] = {}
 
     def look(self, table: TrialTable) -> Atlas | None:
         """As ``atlas_by_width``."""
-        engine, name = self._engine, self._name
-        # Before all else: what is read of a study made anew meanwhile is kept under the old one's.
-        made = read.made(engine, name)
-        originals = _originals(engine, name)
+        record = self._study.record()
+        strip = record.originals_png
+        originals = None if strip is None else images_of(strip)
         if originals is None:
             return None
-        rows = read.trials(engine, name, numbers=best_of_widths(table))
+        rows = self._study.trials(numbers=best_of_widths(table))
         rows.sort(key=lambda row: row.hidden_width or 0)
         with self._lock:
-            found = self._pictures(made, rows, originals)
+            found = self._pictures(rows, originals)
         trials = [of for of in found.values() if of is not None]
-        classes = datasets.class_names(read.dataset(engine, name))
+        classes = datasets.class_names(record.dataset)
         image_names = picture_names(classes)
         by_class = [row for row in rows if row.per_class_mse]
         class_names = _class_names(classes, by_class)
@@ -77,11 +74,11 @@ class AtlasReader:
         )
 
     def _pictures(
-        self, made: tuple[int, float], rows: Sequence[TrialRow], originals: Pixels
+        self, rows: Sequence[TrialRow], originals: Pixels
     ) -> dict[int, AtlasTrial | None]:
-        keys = {(made, row.number, row.attempt): row for row in rows}
+        keys = {(row.number, row.attempt): row for row in rows}
         new = [row.number for key, row in keys.items() if self._known.get(key) is None]
-        strips = annotations.reconstructions(self._engine, self._name, new) if new else {}
+        strips = self._study.reconstructions(new) if new else {}
         self._known = {
             key: replace(known, trial=row)
             if (known := self._known.get(key)) is not None
@@ -91,13 +88,8 @@ class AtlasReader:
         return {row.number: self._known[key] for key, row in keys.items()}
 
 
-#: A study, a trial of it and its attempt: trained again, or in a study made anew, it has others.
-_Key = tuple[tuple[int, float], int, int]
-
-
-def _originals(engine: Engine, name: str) -> Pixels | None:
-    strip = read.originals(engine, name)
-    return None if strip is None else images_of(strip)
+#: A trial and its attempt: trained again, it has other pictures.
+_Key = tuple[int, int]
 
 
 def _class_names(known: tuple[str, ...], measured: list[TrialRow]) -> list[str]:

@@ -13,10 +13,8 @@ from sweep.analysis.verdict import best_number, is_question, question_number
 from sweep.config import TrialConfig
 from sweep.enums import Outcome
 from sweep.errors import NotFoundError, UsageError
-from sweep.store import read
-from sweep.store.annotations import seed_errors
-from sweep.store.engine import Engine
-from sweep.store.explaining import Explained, explained_by, explaining, strangers
+from sweep.store.derived_studies import Explained, Kind
+from sweep.store.handle import StudyHandle, open_study
 from sweep.store.records import TrialRow
 from sweep.studyfile import Fixed, loads, typed_config
 
@@ -34,28 +32,26 @@ class StudyExplanation:
     other_best: int | None = None
 
 
-def study_explanation(
-    engine: Engine, name: str, best: int | None = None
-) -> StudyExplanation | None:
+def study_explanation(study: StudyHandle, best: int | None = None) -> StudyExplanation | None:
     """As last run for this study, as far as it is trained; None where none was begun.
 
     Of a study that was itself trained for an explanation, that one. ``best`` is the study's best
     trial, to tell whether that is what is explained.
     """
-    if (own := explained_by(engine, name)) is not None:
-        return explanation_in(engine, name, own)
-    children = explaining(engine, name)
+    if (own := study.explains()) is not None:
+        return explanation_in(study, own)
+    children = study.explanations()
     if not children:
         return None
     child, ends = list(children.items())[-1]
-    explained = explanation_in(engine, child, ends)
-    if best in (None, ends.to_number) or _is_of(engine, name, best, ends.target):
+    explained = explanation_in(open_study(study.engine, child), ends)
+    if best in (None, ends.to_number) or _is_of(study, best, ends.target):
         return explained
     return replace(explained, other_best=best)
 
 
-def _is_of(engine: Engine, name: str, number: int, config: Mapping[str, Any]) -> bool:
-    return _config(engine, name, number) == in_use(typed_config(config))
+def _is_of(study: StudyHandle, number: int, config: Mapping[str, Any]) -> bool:
+    return _config(study, number) == in_use(typed_config(config))
 
 
 def explained_in(explained: StudyExplanation | None) -> str | None:
@@ -63,20 +59,20 @@ def explained_in(explained: StudyExplanation | None) -> str | None:
     return explained.child if explained is not None and explained.found.forward.steps else None
 
 
-def ignored(engine: Engine, name: str) -> list[str]:
+def ignored(study: StudyHandle) -> list[str]:
     """Which studies look as if they explained this one, and don't: a sentence each."""
-    return [stranger.sentence for stranger in strangers(engine, name)]
+    return [stranger.sentence for stranger in study.mismatched(Kind.EXPLAINS)]
 
 
-def explanation_in(engine: Engine, child: str, ends: Explained) -> StudyExplanation:
+def explanation_in(child: StudyHandle, ends: Explained) -> StudyExplanation:
     """The explanation by the trials of one study that was trained for it."""
-    n_seeds = seeds_of(engine, child)
+    n_seeds = seeds_of(child)
     baseline, target = configurations(ends)
     return StudyExplanation(
-        child=child,
+        child=child.name,
         ends=ends,
         n_seeds=n_seeds,
-        found=explain(baseline, target, _errors(engine, child, n_seeds)),
+        found=explain(baseline, target, _errors(child, n_seeds)),
     )
 
 
@@ -85,16 +81,16 @@ def configurations(ends: Explained) -> tuple[TrialConfig, TrialConfig]:
     return typed_config(ends.baseline), typed_config(ends.target)
 
 
-def seeds_of(engine: Engine, child: str) -> int:
+def seeds_of(child: StudyHandle) -> int:
     """With how many seeds a study trains each configuration."""
-    return int(read.settings(engine, child)["study"]["repeat"])
+    return int(child.record().checked_settings()["study"]["repeat"])
 
 
-def _errors(engine: Engine, child: str, n_seeds: int) -> dict[TrialConfig, tuple[float, ...]]:
+def _errors(child: StudyHandle, n_seeds: int) -> dict[TrialConfig, tuple[float, ...]]:
     """By configuration; a trial that failed, or was marked invalid, counts as not trained."""
-    by_seed = seed_errors(engine, child)
+    by_seed = child.seed_errors()
     errors: dict[TrialConfig, tuple[float, ...]] = {}
-    for row in read.trials(engine, child, states=["COMPLETE", "FAIL"]):
+    for row in child.trials(states=["COMPLETE", "FAIL"]):
         if row.invalid:
             continue
         config = in_use(typed_config(row.config))
@@ -107,8 +103,7 @@ def _errors(engine: Engine, child: str, n_seeds: int) -> dict[TrialConfig, tuple
 
 
 def choose_ends(
-    engine: Engine,
-    name: str,
+    study: StudyHandle,
     from_number: int | None = None,
     to_number: int | None = None,
 ) -> Explained:
@@ -118,21 +113,19 @@ def choose_ends(
     settings, and the question's in all others. Raises NotFoundError for a trial that is not there,
     UsageError where there is nothing to explain.
     """
-    table = read.table(engine, name)
+    table = study.table()
     to_number = best_number(table) if to_number is None else to_number
     if to_number is None:
         raise UsageError(
-            f"study '{name}' has no complete trial to explain yet. Name any trial with --to."
+            f"study '{study.name}' has no complete trial to explain yet. Name any trial with --to."
         )
     if from_number is None:
         from_number = question_number(table)
-    target = _config(engine, name, to_number)
-    baseline = (
-        _baseline(engine, name) if from_number is None else _config(engine, name, from_number)
-    )
+    target = _config(study, to_number)
+    baseline = _baseline(study) if from_number is None else _config(study, from_number)
     ends = Explained(
-        study=name,
-        study_created_at=read.made(engine, name)[1],
+        study=study.name,
+        study_created_at=study.key.created_at,
         from_number=from_number,
         to_number=to_number,
         baseline=asdict(baseline),
@@ -140,8 +133,9 @@ def choose_ends(
     )
     if not causes_of(baseline, target):
         raise UsageError(
-            f"trial {to_number} of study '{name}' has the settings of {baseline_words(ends)}: "
-            "there is nothing to explain. Name other trials with --from and --to."
+            f"trial {to_number} of study '{study.name}' has the settings of "
+            f"{baseline_words(ends)}: there is nothing to explain. "
+            "Name other trials with --from and --to."
         )
     return ends
 
@@ -160,18 +154,18 @@ def baseline_words(ends: Explained) -> str:
     return f"trial {ends.from_number}" + (" (the question’s configuration)" if asked else "")
 
 
-def _config(engine: Engine, name: str, number: int) -> TrialConfig:
-    row: TrialRow = read.trial(engine, name, number)
+def _config(study: StudyHandle, number: int) -> TrialConfig:
+    row: TrialRow = study.trial(number)
     if not row.config:
         raise NotFoundError(
-            f"trial {number} of study '{name}' has no configuration yet: it waits. "
-            f"`sweep trials {quote(name)}` lists those that were trained."
+            f"trial {number} of study '{study.name}' has no configuration yet: it waits. "
+            f"`sweep trials {quote(study.name)}` lists those that were trained."
         )
     return in_use(typed_config(row.config))
 
 
-def _baseline(engine: Engine, name: str) -> TrialConfig:
-    study_file = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
+def _baseline(study: StudyHandle) -> TrialConfig:
+    study_file = loads(study.record().study_file, f"study '{study.name}'", check_packages=False)
     fixed = {
         node.setting: node.value
         for node in study_file.space.nodes
@@ -180,16 +174,16 @@ def _baseline(engine: Engine, name: str) -> TrialConfig:
     baseline = typed_config(fixed)
     if not is_valid(baseline):
         raise UsageError(
-            f"study '{name}' fixes settings with which the question’s others "
+            f"study '{study.name}' fixes settings with which the question’s others "
             "cannot be trained (bce needs the sigmoid output, nesterov a momentum). Name a trial "
             "to begin from with --from."
         )
     return in_use(baseline)
 
 
-def seconds_an_epoch(engine: Engine, name: str) -> float | None:
+def seconds_an_epoch(study: StudyHandle) -> float | None:
     """Of one seed's training, the median of the trials that were trained to their end."""
-    table = read.table(engine, name)
+    table = study.table()
     seconds, epochs = table.metrics["train_seconds"], table.settings.get("epochs")
     if epochs is None:
         return None

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from sweep import datasets
 from sweep.analysis.floors import Floors, compute_floors, data_key
 from sweep.errors import SweepError
-from sweep.store import annotate, read
+from sweep.store import annotate
 from sweep.store.engine import Engine
+from sweep.store.handle import Database, StudyHandle
 
 
 class _Data(NamedTuple):
@@ -19,32 +20,32 @@ class _Data(NamedTuple):
     split: tuple[float, int, int | None]
 
 
-def study_floors(engine: Engine, name: str, *, keep: bool = True) -> Floors | None:
+def study_floors(study: StudyHandle, *, keep: bool = True) -> Floors | None:
     """Return the floors of the data that the study trained on; never downloads. May take minutes.
 
     What had to be computed is written to the store, unless ``keep`` is false.
     None where they are neither kept nor can be computed: before the first worker was ready, or
     where the data are not on this machine, or are others by now.
     """
-    kept = kept_floors(engine, name)
+    kept = kept_floors(study)
     if kept is not None:
         return kept
-    data = _data(engine, name)
-    return None if data is None else _compute(engine, data, keep=keep)
+    data = _data(study)
+    return None if data is None else _compute(study.engine, data, keep=keep)
 
 
-def kept_floors(engine: Engine, name: str) -> Floors | None:
+def kept_floors(study: StudyHandle) -> Floors | None:
     """The same at once: None too where they have not been computed yet."""
-    data = _data(engine, name)
+    data = _data(study)
     if data is None:
         return None
-    kept = read.floors(engine, data_key(data.sha256, *data.split))
+    kept = Database(study.engine).floors(data_key(data.sha256, *data.split))
     return None if kept is None else Floors.from_json(kept)
 
 
-def _data(engine: Engine, name: str) -> _Data | None:
-    sha256 = read.provenance(engine, name).get("data_sha256")
-    data = read.settings(engine, name).get("data", {})
+def _data(study: StudyHandle) -> _Data | None:
+    record = study.record()
+    sha256, data = record.provenance.get("data_sha256"), record.checked_settings().get("data", {})
     if not sha256 or "name" not in data:
         return None
     split = (data["validation_fraction"], data["split_seed"], data.get("train_limit"))

@@ -8,8 +8,7 @@ import numpy as np
 from sweep.analysis.floors import Floors
 from sweep.analysis.limits import Limited, limit_of
 from sweep.config import width_class
-from sweep.store import annotations, read
-from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle
 from sweep.store.records import TrialRow
 from sweep.store.table import Choices, TrialTable
 
@@ -21,18 +20,18 @@ class LimitedTrial(NamedTuple):
     limited: Limited
 
 
-def limits_by_width(engine: Engine, name: str, floors: Floors | None) -> list[LimitedTrial]:
+def limits_by_width(study: StudyHandle, floors: Floors | None) -> list[LimitedTrial]:
     """The best trial of each width, the narrowest first; widths within about a fifth are one."""
-    return limits_of(engine, name, best_of_widths(read.table(engine, name)), floors)
+    return limits_of(study, best_of_widths(study.table()), floors)
 
 
 def limits_of(
-    engine: Engine, name: str, numbers: Collection[int], floors: Floors | None
+    study: StudyHandle, numbers: Collection[int], floors: Floors | None
 ) -> list[LimitedTrial]:
     """These trials, by width and number."""
-    rows = read.trials(engine, name, numbers=list(numbers))
-    curves = read.curves(engine, name, numbers)
-    diagnostics = annotations.diagnostics(engine, name, numbers)
+    rows = study.trials(numbers=list(numbers))
+    curves = study.curves(numbers)
+    diagnostics = study.diagnostics(numbers)
     labelled = [
         LimitedTrial(
             row,

@@ -6,51 +6,48 @@ from dataclasses import replace
 from sweep.analysis.explanation import in_use
 from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.config import TrialConfig
-from sweep.store import read
-from sweep.store.annotations import seed_results
-from sweep.store.engine import Engine
+from sweep.store.derived_studies import Kind, Retrained
+from sweep.store.handle import StudyHandle, open_study
 from sweep.store.records import SeedResult, TrialRow
-from sweep.store.retraining import Retrained, retraining, strangers
 from sweep.studyfile import typed_config
 
 N_COMPARED = 10
 _ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
-def study_ties(engine: Engine, name: str) -> TieSet | None:
+def study_ties(study: StudyHandle) -> TieSet | None:
     """Of the best configurations as they were trained again, else with the study's own seeds."""
-    return retrained_ties(engine, name) or own_ties(engine, name)
+    return retrained_ties(study) or own_ties(study)
 
 
-def own_ties(engine: Engine, name: str, n_best: int = N_COMPARED) -> TieSet | None:
+def own_ties(study: StudyHandle, n_best: int = N_COMPARED) -> TieSet | None:
     """Of the ``n_best`` best trials; those of one configuration are one candidate."""
-    best = read.best(engine, name, n_best)
-    results = seed_results(engine, name, [row.number for row in best])
+    best = study.best(n_best)
+    results = study.seed_results([row.number for row in best])
     return tie_set([_candidate(rows, results) for rows in _by_configuration(best).values()])
 
 
-def retrained_ties(engine: Engine, name: str) -> TieSet | None:
+def retrained_ties(study: StudyHandle) -> TieSet | None:
     """Of the configurations that were trained again last; their numbers are this study's.
 
     None where no study did so for this one, or none to its end.
     """
-    whole = [
-        (child, of) for child, of in retraining(engine, name).items() if is_whole(engine, child, of)
-    ]
-    return ties_in(engine, *whole[-1]) if whole else None
+    begun = [(open_study(study.engine, child), of) for child, of in study.retrainings().items()]
+    whole = [(child, of) for child, of in begun if is_whole(child, of)]
+    return ties_in(*whole[-1]) if whole else None
 
 
-def is_whole(engine: Engine, child: str, of: Retrained) -> bool:
+def is_whole(child: StudyHandle, of: Retrained) -> bool:
     """Whether every configuration was trained again, or failed."""
-    rows = read.trials(engine, child, numbers=range(len(of.numbers)))
+    rows = child.trials(numbers=range(len(of.numbers)))
     return len(rows) == len(of.numbers) and all(row.state in _ENDED for row in rows)
 
 
-def ties_in(engine: Engine, child: str, of: Retrained) -> TieSet | None:
+def ties_in(child: StudyHandle, of: Retrained) -> TieSet | None:
     """Of what a study trained again, numbered as the study that found it does."""
-    rows = read.trials(engine, child, numbers=range(len(of.numbers)), include_invalid=False)
+    rows = child.trials(numbers=range(len(of.numbers)), include_invalid=False)
     complete = [row for row in rows if row.state == "COMPLETE"]
-    results = seed_results(engine, child, [row.number for row in complete])
+    results = child.seed_results([row.number for row in complete])
     candidates = [
         replace(_candidate([row], results), number=of.numbers[row.number]) for row in complete
     ]
@@ -59,17 +56,17 @@ def ties_in(engine: Engine, child: str, of: Retrained) -> TieSet | None:
         return None
     compared = {tied.candidate.number for tied in found.compared}
     left_out = tuple(number for number in of.numbers if number not in compared)
-    return replace(found, retrained_in=child, left_out=left_out)
+    return replace(found, retrained_in=child.name, left_out=left_out)
 
 
-def ignored_ties(engine: Engine, name: str) -> list[str]:
+def ignored_ties(study: StudyHandle) -> list[str]:
     """Which studies look as if they trained this one's best again, and don't: a sentence each."""
-    return [stranger.sentence for stranger in strangers(engine, name)]
+    return [stranger.sentence for stranger in study.mismatched(Kind.RETRAINS)]
 
 
-def best_numbers(engine: Engine, name: str, n: int) -> list[int]:
+def best_numbers(study: StudyHandle, n: int) -> list[int]:
     """The best trial of each of the ``n`` best configurations, or of all where there are fewer."""
-    of_configurations = _by_configuration(read.best(engine, name)).values()
+    of_configurations = _by_configuration(study.best()).values()
     return [rows[0].number for rows in of_configurations][:n]
 
 

@@ -8,18 +8,17 @@ from numpy.typing import NDArray
 
 from sweep.analysis.usefulness import Probed, Usefulness, usefulness
 from sweep.config import width_class
-from sweep.store import annotations, read
-from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle
 from sweep.store.table import TrialTable
 
 
-def study_usefulness(engine: Engine, name: str) -> Usefulness | None:
+def study_usefulness(study: StudyHandle) -> Usefulness | None:
     """None where no trial that counts is analysed.
 
     The best of a width class (``config.width_class``) is the best of its trials that are analysed,
     by validation error.
     """
-    return UsefulnessReader(engine, name).look(read.table(engine, name))
+    return UsefulnessReader(study).look(study.table())
 
 
 class _Known(NamedTuple):
@@ -36,14 +35,9 @@ class UsefulnessReader:
     Threads may share it.
     """
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        self._engine = engine
-        self._name = name
+    def __init__(self, study: StudyHandle) -> None:
+        self._study = study
         self._lock = Lock()
-        self._forget((0, 0.0))
-
-    def _forget(self, made: tuple[int, float]) -> None:
-        self._made = made
         self._revision = -1
         self._known: dict[int, _Known] = {}
         self._told: Usefulness | None = None
@@ -69,21 +63,14 @@ class UsefulnessReader:
             return self._told
 
     def _read(self, table: TrialTable) -> None:
-        made = read.made(self._engine, self._name)
-        is_new = made != self._made
-        if is_new:
-            self._forget(made)
-        for number, probe in annotations.probes(
-            self._engine, self._name, after=self._revision
-        ).items():
+        for number, probe in self._study.probes(after=self._revision).items():
             row = table.row_of(number)
             # What ended after the table was read is newer than its revision: it is read again.
             if row is not None and table.states.value(row) == "COMPLETE":
                 width, test_mse = (table.metrics[of][row] for of in ("hidden_width", "test_mse"))
                 trial = Probed.of(number, int(width), float(test_mse), probe)
                 self._known[number] = _Known(int(table.attempts[row]), trial)
-        # The table may be of a study that had this name before: its revision says nothing then.
-        self._revision = -1 if is_new else table.revision
+        self._revision = table.revision
 
     def _seen(self, table: TrialTable) -> NDArray[np.bool_]:  # (N,)
         """Which trials are analysed as they are now."""

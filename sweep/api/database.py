@@ -4,9 +4,8 @@ from typing import Any
 
 from sweep.api.frames import make_frame
 from sweep.api.study import Study, summary_columns
-from sweep.store import read
+from sweep.store import handle
 from sweep.store.engine import Engine, shown
-from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 
 
@@ -14,23 +13,23 @@ class Database:
     """The studies of one database. It only reads; use it beside running studies."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._database = handle.Database(engine)
 
     def studies(self) -> Any:
         """Return every study as a data frame: state, counts of trials, best value."""
-        return make_frame(summary_columns(read.studies(self._engine)))
+        return make_frame(summary_columns(self._database.studies()))
 
     def study(self, name: str) -> Study:
         """Return one study. Raises NotFoundError with the names that come near."""
-        return Study(open_study(self._engine, name))
+        return Study(self._database.study(name))
 
     def close(self) -> None:
         """Close the connections; the next read opens new ones."""
-        self._engine.dispose()
+        self._database.engine.dispose()
 
     def __repr__(self) -> str:
-        names = ", ".join(study.name for study in read.studies(self._engine))
-        return f"<Database {shown(self._engine.url)}: {names or 'no studies'}>"
+        names = ", ".join(study.name for study in self._database.studies())
+        return f"<Database {shown(self._database.engine.url)}: {names or 'no studies'}>"
 
 
 def open_database(url: str | None = None) -> Database:

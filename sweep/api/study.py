@@ -14,7 +14,6 @@ from sweep.cli import words
 from sweep.cli.reconstruct import no_weights
 from sweep.cli.records import study_state
 from sweep.errors import NotFoundError, SweepError
-from sweep.store.annotations import pictured
 from sweep.store.artifacts import read_artifact
 from sweep.store.handle import StudyHandle
 from sweep.store.records import STATES, StudySummary, TrialDetail
@@ -60,7 +59,7 @@ class Study:
         Settings that were searched are columns ``params_NAME``. Raises SweepError where neither
         pandas nor polars is installed; so do all methods that return a frame.
         """
-        return make_frame(trial_columns(self._current().rows()))
+        return make_frame(trial_columns(self._current().trials()))
 
     def best(self, n: int = 10) -> Any:
         """Return the ``n`` best trials, lowest value first, with the columns of ``trials``.
@@ -127,7 +126,7 @@ class Study:
         study = self._current()
         artifact_id = study.trial(number).artifact_id
         if artifact_id is None:
-            raise NotFoundError(no_weights(study.engine, study.key, number))
+            raise NotFoundError(no_weights(study, number))
         content = read_artifact(study.engine.url, artifact_id)
         if find_spec("torch") is None:
             raise SweepError(
@@ -167,7 +166,7 @@ def _facts(study: StudySummary) -> dict[str, str]:
 
 
 def _no_pictures(study: StudyHandle, number: int) -> str:
-    kept = sorted(pictured(study.engine, study.key, study.table().numbers.tolist()))
+    kept = sorted(study.pictured(study.table().numbers.tolist()))
     listed = ", ".join(map(str, kept[:_N_LISTED])) + (" …" if len(kept) > _N_LISTED else "")
     others = f"Kept: trials {listed}." if kept else "No trial of the study has pictures yet."
     return f"the pictures of trial {number} of study '{study.name}' were not kept. {others}"

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sweep.cli import words
-from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName
+from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_json, show_titled_table
 from sweep.cli.reconstruct import no_weights
 from sweep.errors import DataError, NotFoundError, SweepError
 
 if TYPE_CHECKING:
     from sweep.analysis.usefulness import Probed
-    from sweep.store.engine import Engine
+    from sweep.store.handle import StudyHandle
     from sweep.store.kept_weights import KeptWeights
 
 
@@ -31,18 +31,18 @@ def analyse(
     """
     from sweep.analysis.study_usefulness import study_usefulness
     from sweep.store.kept_weights import drop_superseded, due, kept_weights
-    from sweep.store.migrate import open_store
 
-    engine = open_store(storage)
+    study = stored_study(name, storage)
+    engine = study.engine
     numbers = list(dict.fromkeys(numbers)) if numbers else None
     kept = kept_weights(engine, name)
-    if missing := _chosen(engine, name, kept, numbers) if numbers else due(kept):
-        _analyse(engine, name, missing)
+    if missing := _chosen(study, kept, numbers) if numbers else due(kept):
+        _analyse(study, missing)
         drop_superseded(engine, name)
     if numbers:
-        shown, verdict = _probed(engine, name, numbers), None
+        shown, verdict = _probed(study, numbers), None
     else:
-        found = study_usefulness(engine, name)
+        found = study_usefulness(study)
         shown, verdict = (list(found.best), found) if found else ([], None)
     if as_json:
         words_of = ("worth", "because", "unseen")
@@ -68,33 +68,30 @@ def analyse(
 
 
 def _chosen(
-    engine: "Engine", name: str, kept: "Collection[KeptWeights]", numbers: Sequence[int]
+    study: "StudyHandle", kept: "Collection[KeptWeights]", numbers: Sequence[int]
 ) -> "list[KeptWeights]":
     """Those of these trials that are not analysed yet.
 
     Raises NotFoundError for a trial that is not, and whose weights are not kept.
     """
-    from sweep.store import read
-
     by_number = {one.number: one for one in kept}
     for number in numbers:
-        if number not in by_number and read.trial(engine, name, number).probe is None:
-            raise NotFoundError(f"{no_weights(engine, name, number)} {_TRAIN_AGAIN}")
+        if number not in by_number and study.trial(number).probe is None:
+            raise NotFoundError(f"{no_weights(study, number)} {_TRAIN_AGAIN}")
     found = [by_number[number] for number in numbers if number in by_number]
     return [one for one in found if not one.is_analysed]
 
 
-def _analyse(engine: "Engine", name: str, kept: "Sequence[KeptWeights]") -> None:
+def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
     """Analyse these networks; each analysis is stored when it is done.
 
     Raises the first error once all others are done.
     """
     from sweep import datasets
-    from sweep.store import read
     from sweep.store.artifacts import read_artifact
     from sweep.store.kept_weights import write_analysis
 
-    data = read.settings(engine, name)["data"]
+    data = study.record().checked_settings()["data"]
     images = datasets.load(data["name"])
     from sweep.trainer import NetworkAnalyser  # torch: seconds
 
@@ -104,25 +101,24 @@ def _analyse(engine: "Engine", name: str, kept: "Sequence[KeptWeights]") -> None
     for n, one in enumerate(kept, start=1):
         say(f"analysing networks: {n} of {len(kept)}, trial {one.number}")
         try:
-            analysis = analyser.analyse(read_artifact(engine.url, one.artifact_id))
+            analysis = analyser.analyse(read_artifact(study.engine.url, one.artifact_id))
         except SweepError as error:
             errors.append(error)
             continue
         if analysis.decomposition is None and analysis.probe is None:
             say(f"trial {one.number}: its code is not finite and tells nothing.")
         else:
-            write_analysis(engine, name, one, analysis)
+            write_analysis(study.engine, study.name, one, analysis)
     if errors:
         raise errors[0]
 
 
-def _probed(engine: "Engine", name: str, numbers: Sequence[int]) -> "list[Probed]":
+def _probed(study: "StudyHandle", numbers: Sequence[int]) -> "list[Probed]":
     from sweep.analysis.usefulness import Probed
-    from sweep.store import read
 
     probed = []
     for number in numbers:
-        trial = read.trial(engine, name, number)
+        trial = study.trial(number)
         if trial.probe is None or trial.hidden_width is None or trial.test_mse is None:
             raise DataError(f"trial {number}: its code is not finite and tells nothing.")
         probed.append(Probed.of(number, trial.hidden_width, trial.test_mse, trial.probe))

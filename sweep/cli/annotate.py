@@ -31,7 +31,8 @@ def note(
 
     A note has at most 4,000 characters.
     """
-    from sweep.store import annotate, read
+    from sweep.store import annotate
+    from sweep.store.handle import open_study
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
@@ -43,7 +44,7 @@ def note(
         say(f"the newest note on {target} is deleted." if gone else f"{target} has no note.")
         return
     if text is None:
-        _show_notes(read.notes(engine, name, trial), as_json)
+        _show_notes(open_study(engine, name).notes(trial), as_json)
         return
     if as_json:
         raise UsageError("--json reads notes; leave TEXT or --json out.")

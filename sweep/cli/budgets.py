@@ -24,16 +24,14 @@ _LIMITS = (
 def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus"]:
     """Every budget of a study, and how much of it is used."""
     from sweep.coordinator.budget import BudgetUsage, Improvement, list_budgets
-    from sweep.store import read
-    from sweep.store.usage import usage, values_in_order
     from sweep.studyfile.sections import BudgetSection
 
-    settings = read.settings(handle.engine, handle.key)
+    settings = handle.record().checked_settings()
     budget = BudgetSection.model_validate(settings.get("budget", {}))
-    used = usage(handle.engine, study.study_id)
+    used = handle.usage()
     improvement = None
     if budget.plateau_trials is not None:
-        values = (value for _, value in values_in_order(handle.engine, handle.key))
+        values = (value for _, value in handle.values_in_order())
         improvement = Improvement(budget.plateau_trials, values).latest
     spent = BudgetUsage(
         n_finished=study.n_finished,

@@ -8,7 +8,7 @@ import typer
 from sweep.catalogue.metrics import MEASURED
 from sweep.catalogue.settings import by_setting, in_use
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Storage, StudyName
+from sweep.cli.options import LARGEST, Json, Storage, StudyName, stored_study
 from sweep.cli.output import show, show_json, show_titled_table
 from sweep.cli.records import trial_json
 from sweep.errors import UsageError
@@ -29,15 +29,12 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Show trials side by side: settings (* where they differ), metrics, ends of the curves."""
-    from sweep.store import read
-    from sweep.store.migrate import open_store
-
     chosen = list(dict.fromkeys(numbers))
     if len(chosen) < 2:
         raise UsageError("compare takes two trials or more, such as `sweep compare NAME 0 7`.")
-    engine = open_store(storage)
-    trials = [read.trial(engine, name, number) for number in chosen]
-    curves = read.curves(engine, name, chosen)
+    study = stored_study(name, storage)
+    trials = [study.trial(number) for number in chosen]
+    curves = study.curves(chosen)
     settings = _settings(trials)
     different = {key for key, values in settings.items() if len(set(values)) > 1}
     if as_json:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Storage, StudyName
+from sweep.cli.options import Storage, StudyName, stored_study
 from sweep.cli.output import say
 from sweep.enums import CommandKind
 from sweep.errors import UsageError
 
 if TYPE_CHECKING:
-    from sweep.store.engine import Engine
-    from sweep.store.records import StudySummary
+    from sweep.store.handle import StudyHandle
 
 #: A coordinator looks for commands twice a second.
 PATIENCE_SECONDS = 4.0
@@ -48,13 +47,11 @@ def enqueue(
 ) -> None:
     """Have a configuration run next; the budget grows by it when it is used up."""
     from sweep.coordinator.requests import request_trial
-    from sweep.store import read
-    from sweep.store.migrate import open_store
 
-    engine = open_store(storage)
-    study = read.study(engine, name)
-    command_id = request_trial(engine, name, _configuration(settings))
-    say(what_becomes_of(engine, study, CommandKind.ENQUEUE, command_id, storage))
+    study = stored_study(name, storage)
+    running = study.summary().running
+    command_id = request_trial(study, _configuration(settings))
+    say(_what_becomes_of(study, CommandKind.ENQUEUE, command_id, storage, running=running))
 
 
 def _configuration(settings: list[str]) -> dict[str, Any]:
@@ -79,16 +76,11 @@ def _value(given: str) -> Any:
 
 
 def _post(name: str, storage: str | None, kind: CommandKind) -> None:
-    from sweep.store import read
-    from sweep.store.migrate import open_store
-
-    engine = open_store(storage)
-    say(ask(engine, read.study(engine, name), kind, storage=storage))
+    say(ask(stored_study(name, storage), kind, storage=storage))
 
 
 def ask(
-    engine: "Engine",
-    study: "StudySummary",
+    study: "StudyHandle",
     kind: CommandKind,
     payload: Mapping[str, Any] | None = None,
     storage: str | None = None,
@@ -96,24 +88,26 @@ def ask(
     """Write a command; in words, what becomes of it. ``storage`` is what --storage gave."""
     from sweep.store import commands
 
-    command_id = commands.post(engine, study.study_id, kind, payload)
-    return what_becomes_of(engine, study, kind, command_id, storage)
+    running = study.summary().running
+    command_id = commands.post(study.engine, study.key.study_id, kind, payload)
+    return _what_becomes_of(study, kind, command_id, storage, running=running)
 
 
-def what_becomes_of(
-    engine: "Engine",
-    study: "StudySummary",
+def _what_becomes_of(
+    study: "StudyHandle",
     kind: CommandKind,
     command_id: int,
-    storage: str | None = None,
+    storage: str | None,
+    *,
+    running: bool,
 ) -> str:
     """In words, what the coordinator makes of a command; waits a few seconds for it."""
     what = f"{_DOING[kind]} study '{study.name}'"
-    if not study.running:
+    if not running:
         return (
             f"{what}: {_unheard(kind, words.command(f'sweep resume {quote(study.name)}', storage))}"
         )
-    outcome = _await_outcome(engine, study.name, command_id)
+    outcome = _await_outcome(study, command_id)
     if outcome is None:
         return f"{what}: noted; its coordinator has not applied it yet (`sweep status` will tell)."
     return f"{what}: {outcome}."
@@ -139,12 +133,10 @@ def _unheard(kind: CommandKind, go_on: str) -> str:
     return f"no coordinator runs the study now. It waits for the next one: {go_on}"
 
 
-def _await_outcome(engine: "Engine", name: str, command_id: int) -> str | None:
-    from sweep.store import read
-
+def _await_outcome(study: "StudyHandle", command_id: int) -> str | None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        for row in read.commands(engine, name):
+        for row in study.commands():
             if row.command_id == command_id and row.applied_at is not None:
                 return row.outcome or "applied"
         time.sleep(_LOOK_SECONDS)

@@ -41,7 +41,7 @@ def dashboard(
     asks for it, with any user name.
     """
     from sweep.dashboard import Access, create_app, links, serve
-    from sweep.store import read
+    from sweep.store.handle import open_study
     from sweep.store.migrate import open_store
 
     access = Access(
@@ -49,7 +49,7 @@ def dashboard(
     )
     engine = open_store(storage)
     if study is not None:
-        read.revision(engine, study)  # raises NotFoundError with the names that come near
+        open_study(engine, study)  # raises NotFoundError with the names that come near
     path = links.url(links.OVERVIEW, study)
 
     def ready(url: str) -> None:

@@ -233,12 +233,12 @@ def _database(storage: str | None) -> Finding:
 
 
 def _open(storage: str | None) -> str:
-    from sweep.store import read
     from sweep.store.engine import shown
+    from sweep.store.handle import Database
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
-    found = read.study_list(engine)
+    found = Database(engine).study_list()
     if found.unreadable:
         raise StoreError("; ".join(study.reason for study in found.unreadable))
     return f"{shown(engine.url)}: schema as it should be, studies: {len(found.studies)}"

@@ -7,7 +7,7 @@ import typer
 from sweep.catalogue import formats
 from sweep.cli import words
 from sweep.cli.observing import train_child
-from sweep.cli.options import LARGEST, Json, Storage, StudyName
+from sweep.cli.options import LARGEST, Json, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_json, show_titled_table
 from sweep.cli.run_options import takes_run_options
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sweep.coordinator.explain import AblationJob
     from sweep.launch.resources import RunOptions
     from sweep.store.engine import Engine
+    from sweep.store.handle import StudyHandle
 
 
 @takes_run_options
@@ -70,19 +71,18 @@ def explain(
     """
     from sweep.analysis.study_explanation import ignored
     from sweep.coordinator.explain import choose_ablation, load_explanation
-    from sweep.store.migrate import open_store
 
-    engine = open_store(storage)
-    of = choose_ablation(engine, name, from_number, to_number, seeds)
-    for sentence in ignored(engine, name):
+    study = stored_study(name, storage)
+    of = choose_ablation(study, from_number, to_number, seeds)
+    for sentence in ignored(study):
         say(sentence)
     if train:
-        _run(engine, of, options, storage)
-    found = load_explanation(engine, of)
+        _run(study.engine, of, options, storage)
+    found = load_explanation(study.engine, of)
     if as_json:
         show_json(_plain(of, found))
         return
-    _show(engine, of, found, storage)
+    _show(study, of, found, storage)
 
 
 def _run(engine: "Engine", of: "AblationJob", options: "RunOptions", storage: str | None) -> None:
@@ -98,7 +98,9 @@ def _run(engine: "Engine", of: "AblationJob", options: "RunOptions", storage: st
 # --- in words -----------------------------------------------------------------------------------
 
 
-def _show(engine: "Engine", of: "AblationJob", found: "Explanation", storage: str | None) -> None:
+def _show(
+    study: "StudyHandle", of: "AblationJob", found: "Explanation", storage: str | None
+) -> None:
     show(f"{_title(of)}: {words.count(of.n_seeds, 'seed')} each")
     for cause in found.causes:
         show(f"  {cause.text}")
@@ -116,7 +118,7 @@ def _show(engine: "Engine", of: "AblationJob", found: "Explanation", storage: st
     _show_path("In reverse: what hurts most comes first", found, found.reverse, reverse=True)
     if found.missing:
         show()
-        show(_plan(engine, of, found, storage))
+        show(_plan(study, of, found, storage))
 
 
 def _title(of: "AblationJob") -> str:
@@ -178,23 +180,25 @@ def _share(found: "Explanation", factor: "Factor") -> str:
     return words.NOTHING if share is None else formats.percent(share)
 
 
-def _plan(engine: "Engine", of: "AblationJob", found: "Explanation", storage: str | None) -> str:
+def _plan(
+    study: "StudyHandle", of: "AblationJob", found: "Explanation", storage: str | None
+) -> str:
     from sweep.analysis.study_explanation import command_of
 
     n_now, n_left = len(found.missing), found.n_left_at_most
     go_on = words.command(f"{command_of(of.ends, of.n_seeds)} --run", storage)
     return (
         f"Missing: {words.count(n_now, 'configuration')} now, {n_left} at most until both paths "
-        f"are whole, {words.count(of.n_seeds, 'seed')} each{_how_long(engine, of, found)}. "
+        f"are whole, {words.count(of.n_seeds, 'seed')} each{_how_long(study, of, found)}. "
         f"{go_on} trains them, in study '{of.child}'."
     )
 
 
-def _how_long(engine: "Engine", of: "AblationJob", found: "Explanation") -> str:
+def _how_long(study: "StudyHandle", of: "AblationJob", found: "Explanation") -> str:
     """By the study's own trials; for what comes after the next choice, by the longer end."""
     from sweep.analysis.study_explanation import seconds_an_epoch
 
-    an_epoch = seconds_an_epoch(engine, of.ends.study)
+    an_epoch = seconds_an_epoch(study)
     if an_epoch is None:
         return ""
     now = sum(config.epochs for config in found.missing)

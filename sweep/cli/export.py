@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Storage, StudyName
+from sweep.cli.options import Storage, StudyName, stored_study
 from sweep.cli.output import say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
 from sweep.figures.spreadsheet import csv_text
 from sweep.store.trial_columns import trial_columns
 
 if TYPE_CHECKING:
-    from sweep.store.engine import Engine
+    from sweep.store.handle import StudyHandle
     from sweep.store.records import TrialRow
 
 
@@ -42,12 +42,10 @@ def export(
 
     A text cell of the CSV that a spreadsheet would take for a formula begins with an apostrophe.
     """
-    from sweep.store import read
-    from sweep.store.migrate import open_store
 
-    engine = open_store(storage)
-    rows = read.trials(engine, name)
-    content = to_csv(rows) if form is Format.CSV else _study_as_json(engine, name, rows)
+    study = stored_study(name, storage)
+    rows = study.trials()
+    content = to_csv(rows) if form is Format.CSV else _study_as_json(study, rows)
     if output is None:
         # A terminal would obey control characters; JSON has them escaped.
         sys.stdout.write(words.clean(content) if sys.stdout.isatty() else content)
@@ -56,14 +54,13 @@ def export(
     say(f"{words.count(len(rows), 'trial')} in {path}")
 
 
-def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> str:
-    from sweep.store import annotations, read
+def _study_as_json(study: "StudyHandle", rows: Sequence["TrialRow"]) -> str:
     from sweep.studyfile import with_trials
 
-    study = read.study(engine, name)
-    curves = read.curves(engine, name)
-    decompositions = annotations.decompositions(engine, name)
-    probes = annotations.probes(engine, name)
+    summary, record = study.summary(), study.record()
+    curves = study.curves()
+    decompositions = study.decompositions()
+    probes = study.probes()
     trials = [
         {
             **trial_json(row),
@@ -74,9 +71,9 @@ def _study_as_json(engine: "Engine", name: str, rows: Sequence["TrialRow"]) -> s
         for row in rows
     ]
     about = {
-        "study": study_json(study),
-        "study_file": with_trials(read.study_file_text(engine, name), study.n_trials),
-        "provenance": read.provenance(engine, name),
+        "study": study_json(summary),
+        "study_file": with_trials(record.study_file, summary.n_trials),
+        "provenance": record.provenance,
     }
     return to_json({**about, "trials": trials}) + "\n"
 

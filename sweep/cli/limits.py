@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sweep.cli import words
-from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName
+from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_study
 from sweep.cli.output import show_json, show_titled_table
 
 if TYPE_CHECKING:
@@ -23,16 +23,14 @@ def limits(
     """
     from sweep.analysis.study_floors import study_floors
     from sweep.analysis.study_limits import limits_by_width, limits_of
-    from sweep.store import read
-    from sweep.store.migrate import open_store
 
-    engine = open_store(storage)
+    study = stored_study(name, storage)
     if numbers:
         for number in numbers:
-            read.trial(engine, name, number)  # raises NotFoundError with those that are there
-        found = limits_of(engine, name, numbers, study_floors(engine, name))
+            study.trial(number)  # raises NotFoundError with those that are there
+        found = limits_of(study, numbers, study_floors(study))
     else:
-        found = limits_by_width(engine, name, study_floors(engine, name))
+        found = limits_by_width(study, study_floors(study))
     if as_json:
         show_json([_plain(of) for of in found])
         return

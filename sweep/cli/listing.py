@@ -8,7 +8,7 @@ import typer
 
 from sweep.catalogue.settings import by_setting, setting_of
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Storage, StudyName
+from sweep.cli.options import LARGEST, Json, Storage, StudyName, stored_study
 from sweep.cli.output import say, show_json, show_table
 from sweep.cli.records import study_json, study_state, trial_json
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 def list_(storage: Storage = None, as_json: Json = False) -> None:
     """List the studies in the database."""
-    from sweep.store import read
+    from sweep.store.handle import Database
     from sweep.store.migrate import open_store
 
-    found = read.study_list(open_store(storage))
+    found = Database(open_store(storage)).study_list()
     if as_json:
         show_json([*map(study_json, found.studies), *map(_unreadable_json, found.unreadable)])
         return
@@ -82,16 +82,12 @@ def best(
     Only complete trials that are not marked invalid. Chosen by the validation error (val_mse); the
     test columns report, they do not choose.
     """
-    from sweep.store import read
-    from sweep.store.migrate import open_store
-
-    engine = open_store(storage)
-    study = read.study(engine, name)
-    rows = read.best(engine, name, n)
+    study = stored_study(name, storage)
+    summary, rows = study.summary(), study.best(n)
     if as_json:
         show_json([trial_json(row) for row in rows])
     elif rows:
-        show_best(rows, study.objectives)
+        show_best(rows, summary.objectives)
     else:
         status = words.command(f"sweep status {quote(name)}")
         say(f"study '{name}' has no complete trial yet. {status}")
@@ -152,12 +148,7 @@ def trials(
     as_json: Json = False,
 ) -> None:
     """List a study's trials."""
-    from sweep.store import read
-    from sweep.store.migrate import open_store
-
-    rows = read.trials(
-        open_store(storage),
-        name,
+    rows = stored_study(name, storage).trials(
         states=state or None,
         order_by=sort,
         limit=limit,

@@ -1,8 +1,11 @@
 """Arguments and options that several commands share."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from sweep.store.handle import StudyHandle
 
 INTERRUPTED = 130
 #: SQL's integers; a larger number is no trial of any study.
@@ -34,3 +37,14 @@ Storage = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with Optuna's words as keys.")]
+
+
+def stored_study(name: str, storage: str | None) -> "StudyHandle":
+    """Return the study that NAME and --storage say. Raises NotFoundError with names that are near.
+
+    Imported late, for ``sweep --help`` does without a database.
+    """
+    from sweep.store.handle import open_study
+    from sweep.store.migrate import open_store
+
+    return open_study(open_store(storage), name)

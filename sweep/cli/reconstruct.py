@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Json, Number, Storage, StudyName
+from sweep.cli.options import Json, Number, Storage, StudyName, stored_study
 from sweep.cli.output import show, show_json, write_file
 from sweep.errors import DataError, NotFoundError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweep.cli.picture import Pixels
-    from sweep.store.engine import Engine
+    from sweep.store.handle import StudyHandle
 
 #: Images of a row; more go below.
 COLUMNS = 10
@@ -47,15 +47,14 @@ def reconstruct(
 
     Weights are kept of trials that were the best so far. An error of half the scale is white.
     """
-    from sweep.store import artifacts, read
-    from sweep.store.migrate import open_store
+    from sweep.store import artifacts
 
-    engine = open_store(storage)
-    trial = read.trial(engine, name, number)
+    study = stored_study(name, storage)
+    trial = study.trial(number)
     if trial.artifact_id is None:
-        raise NotFoundError(no_weights(engine, name, number))
-    weights = artifacts.read_artifact(engine.url, trial.artifact_id)
-    originals = _images(images or read.study(engine, name).dataset)[:first]
+        raise NotFoundError(no_weights(study, number))
+    weights = artifacts.read_artifact(study.engine.url, trial.artifact_id)
+    originals = _images(images or study.record().dataset)[:first]
     from sweep import trainer  # torch: seconds
     from sweep.cli.picture import picture
 
@@ -73,15 +72,13 @@ def reconstruct(
     show(str(path))
 
 
-def no_weights(engine: "Engine", name: str, number: int) -> str:
+def no_weights(study: "StudyHandle", number: int) -> str:
     """What to say where a trial's weights are asked for and were not kept."""
-    from sweep.store.read_trials import trials_with_weights
-
-    kept = trials_with_weights(engine, name)
+    kept = study.trials_with_weights()
     more = " …" if len(kept) > _SHOWN_NUMBERS else ""
     listed = ", ".join(map(str, kept[:_SHOWN_NUMBERS])) + more
     others = f"Kept: trials {listed}." if kept else "No trial of the study has its weights kept."
-    return f"the weights of trial {number} of study '{name}' were not kept. {others}"
+    return f"the weights of trial {number} of study '{study.name}' were not kept. {others}"
 
 
 def _images(source: str) -> "Pixels":

@@ -10,7 +10,7 @@ import typer
 from sweep.cli import control, words
 from sweep.cli.listing import show_best
 from sweep.cli.observing import observing
-from sweep.cli.options import INTERRUPTED, Storage, StudyName
+from sweep.cli.options import INTERRUPTED, Storage, StudyName, stored_study
 from sweep.cli.output import say
 from sweep.cli.run_options import takes_run_options
 from sweep.enums import CommandKind, StudyPhase
@@ -18,7 +18,7 @@ from sweep.errors import StudyHeldError, UsageError
 
 if TYPE_CHECKING:
     from sweep.launch.resources import RunOptions
-    from sweep.store.engine import Engine
+    from sweep.store.handle import StudyHandle
     from sweep.store.records import StudySummary
     from sweep.studyfile import StudyFile
 
@@ -78,6 +78,7 @@ def start(
 
     with started_ahead(study_file, options) as resources:
         from sweep.coordinator import run
+        from sweep.store.handle import open_study
         from sweep.store.migrate import open_store
 
         engine = open_store(storage, create=True)
@@ -86,7 +87,7 @@ def start(
                 engine, study_file, options, observe, say=say, go_on=go_on, resources=resources
             )
             told.phase = phase
-    _finish(engine, study_file.study.name, phase, storage)
+    _finish(open_study(engine, study_file.study.name), phase, storage)
 
 
 @takes_run_options
@@ -113,54 +114,50 @@ def resume(
     What was training goes on from its start, under its own number. A study that is paused, or runs
     in another process, is told through the database.
     """
-    from sweep.store import read
-    from sweep.store.migrate import open_store
-
-    engine = open_store(storage)
-    study = read.study(engine, name)
-    if study.running:
+    study = stored_study(name, storage)
+    summary = study.summary()
+    if summary.running:
         if file or overrides:
             raise UsageError(
                 f"study '{name}' runs now: a change of its file needs "
                 f"`sweep stop {quote(name)}` first."
             )
-        _tell_to_go_on(engine, study, trials)
+        _tell_to_go_on(study, summary, trials)
         return
-    changed = _changed_file(engine, name, file, overrides)
+    changed = _changed_file(study, file, overrides)
     from sweep.coordinator import run
 
     with observing(name, webhook) as (observe, told):
         phase = run.resume(
-            engine, name, options, observe, say=say, trials=trials, study_file=changed
+            study.engine, name, options, observe, say=say, trials=trials, study_file=changed
         )
         told.phase = phase
-    _finish(engine, name, phase, storage)
+    _finish(study, phase, storage)
 
 
 def _changed_file(
-    engine: "Engine", name: str, file: Path | None, overrides: list[str] | None
+    study: "StudyHandle", file: Path | None, overrides: list[str] | None
 ) -> "StudyFile | None":
     """The study file to go on with, where it is another than the stored one."""
     from sweep import studyfile
-    from sweep.store.study import stored_study_file
 
     # Whatever the file calls itself: --name may have called the study otherwise.
-    changes = [*(overrides or []), f"study.name={json.dumps(name)}"]
+    changes = [*(overrides or []), f"study.name={json.dumps(study.name)}"]
     if file is not None:
         return studyfile.load(file, changes)
     if overrides:
-        return studyfile.loads(stored_study_file(engine, name) or "", f"study '{name}'", changes)
+        return studyfile.loads(study.record().study_file, f"study '{study.name}'", changes)
     return None
 
 
-def _tell_to_go_on(engine: "Engine", study: "StudySummary", trials: int | None) -> None:
+def _tell_to_go_on(study: "StudyHandle", summary: "StudySummary", trials: int | None) -> None:
     """What `resume` means to a coordinator that lives: a larger budget, the end of a pause."""
     if trials is not None:
-        say(control.ask(engine, study, CommandKind.EXTEND, {"n_trials": trials}))
-    if is_paused(engine, study):
-        say(control.ask(engine, study, CommandKind.CONTINUE))
+        say(control.ask(study, CommandKind.EXTEND, {"n_trials": trials}))
+    if _is_paused(study, summary.phase):
+        say(control.ask(study, CommandKind.CONTINUE))
     elif trials is None:
-        holder = study.held_by
+        holder = summary.held_by
         assert holder is not None
         raise StudyHeldError(
             f"study '{study.name}' runs already: process {holder.pid} on {holder.host}. "
@@ -168,29 +165,25 @@ def _tell_to_go_on(engine: "Engine", study: "StudySummary", trials: int | None) 
         )
 
 
-def is_paused(engine: "Engine", study: "StudySummary") -> bool:
+def _is_paused(study: "StudyHandle", phase: StudyPhase) -> bool:
     """Whether it is paused, or will be when the commands that wait are applied."""
-    from sweep.store import read
-
-    paused = study.phase == StudyPhase.PAUSED
-    for waiting in read.commands(engine, study.name, pending_only=True):
+    paused = phase == StudyPhase.PAUSED
+    for waiting in study.commands(pending_only=True):
         if waiting.kind in (CommandKind.PAUSE, CommandKind.CONTINUE):
             paused = waiting.kind == CommandKind.PAUSE
     return paused
 
 
-def _finish(engine: "Engine", name: str, phase: StudyPhase, storage: str | None) -> None:
+def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> None:
     """How it ended, the best configurations, and what to do next."""
-    from sweep.store import read
-
-    study = read.study(engine, name)
-    because = f": {study.ended_because}" if study.ended_because and phase in _SAID_WHY else ""
-    say(f"study '{name}': {_ENDINGS.get(phase, phase)}{because}. {_counts(study)}")
-    if rows := read.best(engine, name, _N_BEST):
-        show_best(rows, study.objectives)
+    summary = study.summary()
+    because = f": {summary.ended_because}" if summary.ended_because and phase in _SAID_WHY else ""
+    say(f"study '{study.name}': {_ENDINGS.get(phase, phase)}{because}. {_counts(summary)}")
+    if rows := study.best(_N_BEST):
+        show_best(rows, summary.objectives)
     if phase != StudyPhase.FINISHED:
-        say(f"Go on:  {words.command(f'sweep resume {quote(name)}', storage)}")
-    say(f"Report: {words.command(f'sweep report {quote(name)}', storage)}")
+        say(f"Go on:  {words.command(f'sweep resume {quote(study.name)}', storage)}")
+    say(f"Report: {words.command(f'sweep report {quote(study.name)}', storage)}")
     if phase == StudyPhase.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)
 

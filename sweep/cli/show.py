@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.catalogue.metrics import MEASURED
 from sweep.catalogue.settings import by_setting, in_use
 from sweep.cli import words
-from sweep.cli.options import Json, Number, Storage, StudyName
+from sweep.cli.options import Json, Number, Storage, StudyName, stored_study
 from sweep.cli.output import section, show_json, show_pairs, show_titled_table
 from sweep.cli.records import trial_json
 from sweep.enums import Outcome
@@ -23,14 +23,12 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
     from sweep.analysis.floors import beside_floors
     from sweep.analysis.limits import ending
     from sweep.analysis.study_floors import study_floors
-    from sweep.store import read
-    from sweep.store.migrate import open_store
     from sweep.store.records import mean_diagnostics
 
-    engine = open_store(storage)
-    trial = read.trial(engine, name, number)
-    curve = read.curves(engine, name, [number]).get(number, [])
-    floors = study_floors(engine, name) if trial.test_mse is not None else None
+    study = stored_study(name, storage)
+    trial = study.trial(number)
+    curve = study.curves([number]).get(number, [])
+    floors = study_floors(study) if trial.test_mse is not None else None
     beside = (
         beside_floors(floors, trial.hidden_width, trial.test_mse, trial.test_bce)
         if floors
@@ -55,7 +53,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
     if trial.per_class_mse:
         from sweep.datasets import class_names
 
-        classes = class_names(read.study(engine, name).dataset)
+        classes = class_names(study.record().dataset)
         section("Test error by class", _by_class(trial.per_class_mse, classes))
     if beside is not None:
         section("Beside the floors", _beside(beside))

@@ -7,7 +7,7 @@ import typer
 
 from sweep.cli import words
 from sweep.cli.observing import train_child
-from sweep.cli.options import Json, Storage, StudyName
+from sweep.cli.options import Json, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_json, show_titled_table
 from sweep.cli.run_options import takes_run_options
 from sweep.errors import UsageError
@@ -15,7 +15,7 @@ from sweep.errors import UsageError
 if TYPE_CHECKING:
     from sweep.analysis.ties import TieSet
     from sweep.launch.resources import RunOptions
-    from sweep.store.engine import Engine
+    from sweep.store.handle import StudyHandle
 
 
 @takes_run_options
@@ -70,25 +70,24 @@ def ties(
     pairs; of those that tie, the smallest and cheapest are named.
     """
     from sweep.analysis.study_ties import ignored_ties, own_ties, study_ties
-    from sweep.store.migrate import open_store
 
     _check(n, train, top, seeds)
-    engine = open_store(storage)
-    for sentence in ignored_ties(engine, name):
+    study = stored_study(name, storage)
+    for sentence in ignored_ties(study):
         say(sentence)
     if train:
-        found = _run(engine, name, (top, seeds), options, storage)
+        found = _run(study, (top, seeds), options, storage)
     else:
-        found = study_ties(engine, name) if n is None else own_ties(engine, name, n)
+        found = study_ties(study) if n is None else own_ties(study, n)
     if as_json:
         show_json(_plain(found))
     elif found is not None:
         _show(found)
         if found.left_open:
             show(found.left_open)
-        show(_where_from(engine, name, found, storage))
+        show(_where_from(study, found, storage))
     elif not train:
-        show(_what_would_do(engine, name, storage))
+        show(_what_would_do(study, storage))
 
 
 def _check(n: int | None, train: bool, top: int | None, seeds: int | None) -> None:
@@ -99,8 +98,7 @@ def _check(n: int | None, train: bool, top: int | None, seeds: int | None) -> No
 
 
 def _run(
-    engine: "Engine",
-    name: str,
+    study: "StudyHandle",
     sizes: tuple[int | None, int | None],
     options: "RunOptions",
     storage: str | None,
@@ -108,15 +106,18 @@ def _run(
     """Train ``sizes``, configurations and seeds; what came of it, None where that is too little."""
     from sweep.analysis.study_ties import ties_in
     from sweep.coordinator.retrain import choose_retraining, run_retraining
+    from sweep.store.handle import open_study
 
-    job = choose_retraining(engine, name, *sizes)
+    job = choose_retraining(study, *sizes)
     sized = f"--top {len(job.trials.numbers)} --seeds {job.n_seeds}"
-    again = words.command(f"sweep ties {quote(name)} --run {sized}", storage)
+    again = words.command(f"sweep ties {quote(study.name)} --run {sized}", storage)
     if not train_child(
-        job.child, lambda observe: run_retraining(engine, job, options, observe, say=say), again
+        job.child,
+        lambda observe: run_retraining(study.engine, job, options, observe, say=say),
+        again,
     ):
         return None
-    if (found := ties_in(engine, job.child, job.trials)) is None:
+    if (found := ties_in(open_study(study.engine, job.child), job.trials)) is None:
         trials = words.command(f"sweep trials {quote(job.child)}", storage)
         say(f"Too few could be trained with every seed to compare them: {trials} says why.")
     return found
@@ -148,13 +149,13 @@ def _role(is_tied: bool, number: int, found: "TieSet") -> str:
     return ", ".join(["ties", *(role for role, of in roles.items() if of == number)])
 
 
-def _where_from(engine: "Engine", name: str, found: "TieSet", storage: str | None) -> str:
+def _where_from(study: "StudyHandle", found: "TieSet", storage: str | None) -> str:
     if found.retrained_in is None:
-        return f"By the study's own seeds.{_offer(engine, name, storage)}"
+        return f"By the study's own seeds.{_offer(study, storage)}"
     left_out = ", ".join(map(str, found.left_out))
     in_vain = f" Trained again in vain, so left out: {left_out}." if left_out else ""
     again = f"Each was trained again with fresh seeds, in study '{found.retrained_in}'.{in_vain}"
-    return again + (_since(engine, name, found, storage) or _more_seeds(name, found, storage))
+    return again + (_since(study, found, storage) or _more_seeds(study.name, found, storage))
 
 
 def _more_seeds(name: str, found: "TieSet", storage: str | None) -> str:
@@ -165,31 +166,31 @@ def _more_seeds(name: str, found: "TieSet", storage: str | None) -> str:
     return f" With twice as many: {run}"
 
 
-def _since(engine: "Engine", name: str, found: "TieSet", storage: str | None) -> str:
+def _since(study: "StudyHandle", found: "TieSet", storage: str | None) -> str:
     """Said where the study has other best configurations by now."""
     from sweep.analysis.study_ties import best_numbers
 
     trained = {*found.left_out, *(of.candidate.number for of in found.compared)}
-    if trained == {*best_numbers(engine, name, len(trained))}:
+    if trained == {*best_numbers(study, len(trained))}:
         return ""
-    run = words.command(f"sweep ties {quote(name)} --run --top {len(trained)}", storage)
+    run = words.command(f"sweep ties {quote(study.name)} --run --top {len(trained)}", storage)
     return f" They are not the study's {len(trained)} best any more: {run} trains those."
 
 
-def _what_would_do(engine: "Engine", name: str, storage: str | None) -> str:
+def _what_would_do(study: "StudyHandle", storage: str | None) -> str:
     return (
         "Nothing to compare: it takes two configurations with 3 seeds each, as a study with "
-        f"`study.repeat = 3` trains them.{_offer(engine, name, storage)}"
+        f"`study.repeat = 3` trains them.{_offer(study, storage)}"
     )
 
 
-def _offer(engine: "Engine", name: str, storage: str | None) -> str:
+def _offer(study: "StudyHandle", storage: str | None) -> str:
     """Nothing for a study that was itself trained for another one."""
     from sweep.coordinator.retrain import find_parent
 
-    if find_parent(engine, name) is not None:
+    if find_parent(study) is not None:
         return ""
-    run = words.command(f"sweep ties {quote(name)} --run", storage)
+    run = words.command(f"sweep ties {quote(study.name)} --run", storage)
     return f" {run} trains the best again, with fresh seeds."
 
 

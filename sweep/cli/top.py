@@ -16,7 +16,7 @@ from sweep.enums import WorkerState
 from sweep.errors import NotFoundError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from sweep.store.engine import Engine
+    from sweep.store.handle import Database, StudyHandle
     from sweep.store.records import StudySummary
 
 _SECONDS = 1.0
@@ -33,47 +33,43 @@ def top(
 
     It reads the database once a second, so it shows studies that other hosts run too.
     """
-    from sweep.store import read
+    from sweep.store.handle import Database
     from sweep.store.migrate import open_store
 
-    engine = open_store(storage)
+    database = Database(open_store(storage))
     if name is not None:
-        read.revision(engine, name)  # raises NotFoundError with the names that come near
+        database.study(name)  # raises NotFoundError with the names that come near
     if not sys.stdout.isatty():
         raise UsageError("top needs a terminal. `sweep list` and `sweep status NAME` print once.")
     console = Console(markup=False, highlight=False, emoji=False)
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(_now(engine, name), refresh=True)
+            live.update(_now(database, name), refresh=True)
             time.sleep(_SECONDS)
 
 
-def _now(engine: "Engine", name: str | None) -> RenderableType:
+def _now(database: "Database", name: str | None) -> RenderableType:
     try:
-        return picture(engine, name)
+        return picture(database, name)
     except (StoreError, NotFoundError) as error:  # away, or deleted: it may come back
         return Text(words.clean(f"{error} Trying again …"), style="yellow")
 
 
-def picture(engine: "Engine", name: str | None = None) -> RenderableType:
+def picture(database: "Database", name: str | None = None) -> RenderableType:
     """Draw the studies that run (or the one named), their workers and their latest events."""
-    from sweep.store import read
-
     if name is not None:
-        shown = [read.study(engine, name)]
-    else:
-        shown = [study for study in read.studies(engine) if study.running]
+        study = database.study(name)
+        return render([_view(study, study.summary())])
+    shown = [summary for summary in database.studies() if summary.running]
     if not shown:
         return Text("No study runs now. `sweep list` shows all of them; Ctrl-C leaves.")
-    return render([_view(engine, study) for study in shown])
+    return render([_view(database.study(summary.name), summary) for summary in shown])
 
 
-def _view(engine: "Engine", study: "StudySummary") -> StudyView:
-    from sweep.store import read
-
-    workers = read.workers(engine, study.name) if study.running else []
+def _view(study: "StudyHandle", summary: "StudySummary") -> StudyView:
+    workers = study.workers() if summary.running else []
     return stored_view(
-        study,
+        summary,
         [stored_worker(of, since_first=False) for of in workers if of.state != WorkerState.GONE],
-        read.events(engine, study.name, newest=_N_EVENTS),
+        study.events(newest=_N_EVENTS),
     )

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle
 from sweep.store.study import study_exists
 from sweep.studyfile import StudyFile, loads
 from sweep.studyfile.sections import BudgetSection, Section
@@ -22,18 +22,18 @@ def find_free_name(engine: Engine, study: str, suffix: str) -> str:
     return name
 
 
-def load_stored_file(engine: Engine, name: str) -> StudyFile:
+def load_stored_file(study: StudyHandle) -> StudyFile:
     """Load the study file that is stored with a study."""
-    return loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
+    return loads(study.record().study_file, f"study '{study.name}'", check_packages=False)
 
 
-def load_file_for_retry(engine: Engine, child: str) -> StudyFile:
+def load_file_for_retry(child: StudyHandle) -> StudyFile:
     """Load a study's file, with a higher failure limit if the study has reached it.
 
     The commands that resume derived studies have no option for the limit.
     """
-    file = load_stored_file(engine, child)
-    if (n_failed := read.study(engine, child).n_failed) <= file.budget.max_failures:
+    file = load_stored_file(child)
+    if (n_failed := child.summary().n_failed) <= file.budget.max_failures:
         return file
     more = {"max_failures": n_failed + BudgetSection().max_failures}
     return file.model_copy(update={"budget": file.budget.model_copy(update=more)})

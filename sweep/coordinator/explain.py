@@ -39,9 +39,9 @@ from sweep.coordinator.run import Say, refuse_if_running, resume, start
 from sweep.enums import Loss, Output, Sampler, StudyPhase
 from sweep.errors import FailureLimitError, UsageError
 from sweep.launch.resources import RunOptions, resolve_resources
-from sweep.store import read
+from sweep.store.derived_studies import Explained
 from sweep.store.engine import Engine
-from sweep.store.explaining import Explained, explained_by, explaining
+from sweep.store.handle import StudyHandle, open_study
 from sweep.store.records import StudySummary
 from sweep.store.study import stored_study_file, study_exists
 from sweep.studyfile import StudyFile, loads
@@ -61,8 +61,7 @@ class AblationJob:
 
 
 def choose_ablation(
-    engine: Engine,
-    name: str,
+    study: StudyHandle,
     from_number: int | None = None,
     to_number: int | None = None,
     n_seeds: int | None = None,
@@ -71,36 +70,36 @@ def choose_ablation(
 
     Raises as ``choose_ends`` does, and UsageError for a study that itself explains another.
     """
-    if (own := explained_by(engine, name)) is not None:
-        raise _explains_itself(engine, name, own.study)
+    if (own := study.explains()) is not None:
+        raise _explains_itself(study, own.study)
     if from_number is None and to_number is None:
-        unfinished = _find_unfinished(engine, name, n_seeds)
+        unfinished = _find_unfinished(study, n_seeds)
         if unfinished is not None:
             return unfinished
-    ends = choose_ends(engine, name, from_number, to_number)
-    child = _find_child(engine, ends, n_seeds)
+    ends = choose_ends(study, from_number, to_number)
+    child = _find_child(study, ends, n_seeds)
     if child is not None:
-        return AblationJob(ends=ends, child=child, n_seeds=seeds_of(engine, child))
-    return AblationJob(
-        ends=ends, child=find_free_name(engine, name, "explain"), n_seeds=n_seeds or DEFAULT_SEEDS
-    )
+        n_seeds = seeds_of(open_study(study.engine, child))
+        return AblationJob(ends=ends, child=child, n_seeds=n_seeds)
+    child = find_free_name(study.engine, study.name, "explain")
+    return AblationJob(ends=ends, child=child, n_seeds=n_seeds or DEFAULT_SEEDS)
 
 
-def _explains_itself(engine: Engine, name: str, study: str) -> UsageError:
+def _explains_itself(study: StudyHandle, parent: str) -> UsageError:
     """Error for a study that itself trains an ablation analysis; it names the command to use."""
-    is_ours = stored_study_file(engine, study) is not None
-    is_there = is_ours and name in explaining(engine, study)
-    where = f"explain {quote(study)}" if is_there else f"report {quote(name)}"
+    is_ours = stored_study_file(study.engine, parent) is not None
+    is_there = is_ours and study.name in open_study(study.engine, parent).explanations()
+    where = f"explain {quote(parent)}" if is_there else f"report {quote(study.name)}"
     gone = "" if is_there else ", which is not there any more"
     return UsageError(
-        f"study '{name}' was trained to explain '{study}'{gone}: `sweep {where}` shows what came "
-        "of it."
+        f"study '{study.name}' was trained to explain '{parent}'{gone}: `sweep {where}` shows "
+        "what came of it."
     )
 
 
-def _find_unfinished(engine: Engine, name: str, n_seeds: int | None) -> AblationJob | None:
+def _find_unfinished(study: StudyHandle, n_seeds: int | None) -> AblationJob | None:
     """Find the latest analysis if it is incomplete and has ``n_seeds`` seeds (or any)."""
-    last = study_explanation(engine, name)
+    last = study_explanation(study)
     if last is None or last.found.is_whole or last.found.diverged:
         return None
     if n_seeds not in (None, last.n_seeds):
@@ -108,13 +107,14 @@ def _find_unfinished(engine: Engine, name: str, n_seeds: int | None) -> Ablation
     return AblationJob(ends=last.ends, child=last.child, n_seeds=last.n_seeds)
 
 
-def _find_child(engine: Engine, ends: Explained, n_seeds: int | None) -> str | None:
+def _find_child(study: StudyHandle, ends: Explained, n_seeds: int | None) -> str | None:
     """Find the study run last between these ends, with ``n_seeds`` seeds (or any)."""
     between = configurations(ends)
     found = [
         child
-        for child, of in explaining(engine, ends.study).items()
-        if configurations(of) == between and n_seeds in (None, seeds_of(engine, child))
+        for child, of in study.explanations().items()
+        if configurations(of) == between
+        and n_seeds in (None, seeds_of(open_study(study.engine, child)))
     ]
     return found[-1] if found else None
 
@@ -123,7 +123,7 @@ def load_explanation(engine: Engine, job: AblationJob) -> Explanation:
     """Load the results so far; without a study, an explanation that lacks everything."""
     if not study_exists(engine, job.child):
         return explain(*configurations(job.ends), {})
-    return explanation_in(engine, job.child, job.ends).found
+    return explanation_in(open_study(engine, job.child), job.ends).found
 
 
 def run_explanation(
@@ -134,10 +134,10 @@ def run_explanation(
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study,
     FailureLimitError for a configuration that cannot be trained.
     """
-    is_there = study_exists(engine, job.child)
-    if is_there:
-        refuse_if_running(read.study(engine, job.child))
-    file = load_file_for_retry(engine, job.child) if is_there else _new_file(engine, job)
+    child = open_study(engine, job.child) if study_exists(engine, job.child) else None
+    if child is not None:
+        refuse_if_running(child.summary())
+    file = _new_file(engine, job) if child is None else load_file_for_retry(child)
     resources = cache(lambda: resolve_resources(file, options))  # once for all rounds
 
     def continue_study() -> StudyPhase:
@@ -149,12 +149,9 @@ def run_explanation(
             analyses=False,
         )
 
-    if is_there:
-        phase = (
-            continue_study()
-            if _was_cut_short(read.study(engine, job.child))
-            else StudyPhase.FINISHED
-        )
+    if child is not None:
+        cut_short = _was_cut_short(child.summary())
+        phase = continue_study() if cut_short else StudyPhase.FINISHED
     else:
         say(_describe_round(len(file.enqueue), job.n_seeds))
         phase = start(
@@ -169,15 +166,16 @@ def run_explanation(
         _check_progress(job.child, missing, asked)
         asked |= {*missing}
         say(_describe_round(len(missing), job.n_seeds))
+        child = open_study(engine, job.child)
         for config in missing:
-            request_trial(engine, job.child, enqueue_entry(job.ends, config))
+            request_trial(child, enqueue_entry(job.ends, config))
         phase = continue_study()
     return phase
 
 
 def _new_file(engine: Engine, job: AblationJob) -> StudyFile:
     """Make the file of the study that trains the analysis, with the first round enqueued."""
-    parent = load_stored_file(engine, job.ends.study)
+    parent = load_stored_file(open_study(engine, job.ends.study))
     return child_file(parent, job.ends, job.child, job.n_seeds)
 
 

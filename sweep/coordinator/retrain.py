@@ -20,6 +20,7 @@ from sweep.coordinator.derived_studies import (
     explicit_settings,
     find_free_name,
     load_file_for_retry,
+    load_stored_file,
     to_toml_value,
 )
 from sweep.coordinator.progress import Observer
@@ -27,10 +28,9 @@ from sweep.coordinator.run import Say, refuse_if_running, resume, start
 from sweep.enums import Sampler, StudyPhase
 from sweep.errors import UsageError
 from sweep.launch.resources import RunOptions
-from sweep.store import read
+from sweep.store.derived_studies import Retrained
 from sweep.store.engine import Engine
-from sweep.store.explaining import explained_by
-from sweep.store.retraining import Retrained, retrained_by, retraining
+from sweep.store.handle import StudyHandle, open_study
 from sweep.store.study import study_exists
 from sweep.studyfile import Domain, Space, StudyFile, loads, to_toml, typed_config
 
@@ -50,70 +50,69 @@ class RetrainingJob:
 
 
 def choose_retraining(
-    engine: Engine, name: str, n_top: int | None = None, n_seeds: int | None = None
+    study: StudyHandle, n_top: int | None = None, n_seeds: int | None = None
 ) -> RetrainingJob:
     """Choose the ``n_top`` best distinct configurations; without numbers the latest unfinished job.
 
     Raises UsageError with fewer than two, and for a study that was itself trained for another.
     """
-    _refuse_child(engine, name)
-    unfinished = _find_unfinished(engine, name, n_top, n_seeds)
+    _refuse_child(study)
+    unfinished = _find_unfinished(study, n_top, n_seeds)
     if unfinished is not None:
         return unfinished
-    trials = _choose(engine, name, n_top or DEFAULT_TOP)
+    trials = _choose(study, n_top or DEFAULT_TOP)
     same = [
-        job
-        for job in _list_jobs(engine, name)
-        if job.trials == trials and n_seeds in (None, job.n_seeds)
+        job for job in _list_jobs(study) if job.trials == trials and n_seeds in (None, job.n_seeds)
     ]
     if same:
         return same[-1]
-    child = find_free_name(engine, name, "ties")
+    child = find_free_name(study.engine, study.name, "ties")
     return RetrainingJob(trials=trials, child=child, n_seeds=n_seeds or DEFAULT_SEEDS)
 
 
-def find_parent(engine: Engine, name: str) -> str | None:
+def find_parent(study: StudyHandle) -> str | None:
     """Find the study that this one was derived from, by `sweep explain` or `sweep ties`."""
-    own = retrained_by(engine, name) or explained_by(engine, name)
+    own = study.retrains() or study.explains()
     return None if own is None else own.study
 
 
-def _refuse_child(engine: Engine, name: str) -> None:
-    if (study := find_parent(engine, name)) is not None:
+def _refuse_child(study: StudyHandle) -> None:
+    if (parent := find_parent(study)) is not None:
         raise UsageError(
-            f"study '{name}' was itself trained for '{study}', so its best are not trained again. "
-            f"`sweep ties {quote(study)} --run` does that with the best of '{study}'."
+            f"study '{study.name}' was itself trained for '{parent}', so its best are not trained "
+            f"again. `sweep ties {quote(parent)} --run` does that with the best of '{parent}'."
         )
 
 
-def _list_jobs(engine: Engine, name: str) -> list[RetrainingJob]:
+def _list_jobs(study: StudyHandle) -> list[RetrainingJob]:
     return [
-        RetrainingJob(trials=trials, child=child, n_seeds=seeds_of(engine, child))
-        for child, trials in retraining(engine, name).items()
+        RetrainingJob(trials=trials, child=child, n_seeds=seeds_of(open_study(study.engine, child)))
+        for child, trials in study.retrainings().items()
     ]
 
 
 def _find_unfinished(
-    engine: Engine, name: str, n_top: int | None, n_seeds: int | None
+    study: StudyHandle, n_top: int | None, n_seeds: int | None
 ) -> RetrainingJob | None:
     """Find the latest job if it is incomplete and has these numbers of trials and seeds."""
-    jobs = _list_jobs(engine, name)
-    if not jobs or is_whole(engine, jobs[-1].child, jobs[-1].trials):
+    jobs = _list_jobs(study)
+    if not jobs or is_whole(open_study(study.engine, jobs[-1].child), jobs[-1].trials):
         return None
     last = jobs[-1]
     is_meant = n_top in (None, len(last.trials.numbers)) and n_seeds in (None, last.n_seeds)
     return last if is_meant else None
 
 
-def _choose(engine: Engine, name: str, n_top: int) -> Retrained:
-    numbers = best_numbers(engine, name, n_top)
+def _choose(study: StudyHandle, n_top: int) -> Retrained:
+    numbers = best_numbers(study, n_top)
     if len(numbers) < 2:
         has = "one configuration" if numbers else "no configuration"
         raise UsageError(
-            f"study '{name}' has {has} that was trained to its end, and it takes two to compare. "
-            f"`sweep resume {quote(name)} --trials N` trains more."
+            f"study '{study.name}' has {has} that was trained to its end, and it takes two to "
+            f"compare. `sweep resume {quote(study.name)} --trials N` trains more."
         )
-    return Retrained(study=name, study_created_at=read.made(engine, name)[1], numbers=numbers)
+    created_at = study.key.created_at
+    return Retrained(study=study.name, study_created_at=created_at, numbers=numbers)
 
 
 def run_retraining(
@@ -124,7 +123,7 @@ def run_retraining(
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study.
     """
     if not study_exists(engine, job.child):
-        file = child_file(engine, job)
+        file = child_file(open_study(engine, job.trials.study), job)
         say(f"{len(file.enqueue)} configurations to train, {job.n_seeds} seeds each")
         return start(
             *(engine, file, options, observer),
@@ -132,26 +131,26 @@ def run_retraining(
             attributes=job.trials.attributes,
             analyses=False,
         )
-    refuse_if_running(read.study(engine, job.child))
-    if is_whole(engine, job.child, job.trials):
+    child = open_study(engine, job.child)
+    refuse_if_running(child.summary())
+    if is_whole(child, job.trials):
         return StudyPhase.FINISHED
-    file = load_file_for_retry(engine, job.child)
+    file = load_file_for_retry(child)
     return resume(engine, job.child, options, observer, say=say, study_file=file, analyses=False)
 
 
 # --- the study's file ---------------------------------------------------------------------------
 
 
-def child_file(engine: Engine, job: RetrainingJob) -> StudyFile:
+def child_file(study: StudyHandle, job: RetrainingJob) -> StudyFile:
     """Make the file of the study that trains them, with data and space of their own study."""
-    name, numbers = job.trials.study, job.trials.numbers
-    text = read.study_file_text(engine, name)
-    parent = loads(text, f"study '{name}'", check_packages=False)
-    configs = {row.number: row.config for row in read.trials(engine, name, numbers=numbers)}
+    numbers = job.trials.numbers
+    parent = load_stored_file(study)
+    configs = {row.number: row.config for row in study.trials(numbers=numbers)}
     raw = {
         "study": {
             "name": job.child,
-            "description": f"Which of the best configurations of {name} tie.",
+            "description": f"Which of the best configurations of {study.name} tie.",
             "seed": (parent.study.seed + 1) % _SEEDS_BELOW,
             "repeat": job.n_seeds,
         },

@@ -31,10 +31,10 @@ from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.pruning import make_pruner
 from sweep.search.samplers import make_sampler, quiet_optuna
-from sweep.store import read
 from sweep.store.artifacts import artifact_folder
 from sweep.store.commands import waiting as waiting_commands
 from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle, open_study
 from sweep.store.lease import kept
 from sweep.store.records import StudySummary
 from sweep.store.study import (
@@ -47,7 +47,7 @@ from sweep.store.study import (
     study_exists,
     update_study_file,
 )
-from sweep.store.usage import Usage, usage
+from sweep.store.usage import Usage
 from sweep.studyfile import StudyFile, loads, to_toml
 
 
@@ -192,14 +192,14 @@ def refuse_if_running(study: StudySummary) -> None:
 
 def _refuse_if_it_runs(engine: Engine, name: str) -> None:
     if stored_study_file(engine, name) is not None:
-        refuse_if_running(read.study(engine, name))
+        refuse_if_running(open_study(engine, name).summary())
 
 
 def _stored(engine: Engine, name: str) -> StudyFile:
     """Load the stored study file. Raises NotFoundError, UsageError for a study of plain Optuna."""
     text = stored_study_file(engine, name)
     if text is None and not study_exists(engine, name):
-        read.study(engine, name)  # raises NotFoundError, with the names that are there
+        open_study(engine, name)  # raises NotFoundError, with the names that are there
     if text is None:
         raise UsageError(
             f"a study named {name!r} is there already, and was not made by sweep, which has no "
@@ -239,7 +239,7 @@ def _run(
         numbers=resources.numbers,
         n_retries=study_file.workers.retries,
     )
-    is_over = stored == study_file and read.phase(engine, name) in (
+    is_over = stored == study_file and open_study(engine, name).summary().phase in (
         StudyPhase.FINISHED,
         StudyPhase.OUT_OF_TIME,
     )
@@ -353,21 +353,19 @@ def _coordinator(
         requests=lambda: UserRequests(
             waiting_commands(engine, opened.study_id), invalid_trials(engine, opened.study_id)
         ),
-        usage=_usage_reader(engine, opened.study_id, study_file),
+        usage=_usage_reader(open_study(engine, study_file.study.name), study_file),
         data_sha256=opened.data_sha256,
         observer=observer,
         warn=say,
     )
 
 
-def _usage_reader(
-    engine: Engine, study_id: int, study_file: StudyFile
-) -> Callable[[], Usage] | None:
+def _usage_reader(study: StudyHandle, study_file: StudyFile) -> Callable[[], Usage] | None:
     """Make the usage query; None where no budget depends on usage."""
     budget = study_file.budget
     if budget.max_seconds is None and budget.max_gpu_hours is None:
         return None
-    return lambda: usage(engine, study_id)
+    return study.usage
 
 
 def _prepare_data(study_file: StudyFile, say: Say) -> None:

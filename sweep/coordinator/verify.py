@@ -36,10 +36,10 @@ from sweep.messages import (
     WorkerFailed,
     WorkerSetup,
 )
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle, open_study
 from sweep.store.records import TrialDetail
-from sweep.store.training_record import Trained, trained
+from sweep.store.training_record import Trained
 from sweep.studyfile import StudyFile, loads, typed_config
 
 #: Relative: what two devices, or two orders of summing, are likely to differ by (unmeasured).
@@ -91,15 +91,16 @@ def verify(
     Raises UsageError for a trial that was not trained, DeviceError and DataError when the device
     or the data are not there, SweepError when the training fails.
     """
-    trial = read.trial(engine, name, number)
+    study = open_study(engine, name)
+    trial = study.trial(number)
     _check_trained(name, trial)
-    record = trained(engine, name, number)
-    file = loads(read.study_file_text(engine, name), f"study '{name}'", check_packages=False)
+    record = study.training_record(number)
+    file = loads(study.record().study_file, f"study '{name}'", check_packages=False)
     datasets.load(file.data.name)  # raises DataError, sooner than a worker would
     device = _device(options, record)
     asked = options.trainer or record.trainer or Trainer.AUTO
     trainer = resolve_trainer(asked, on_cpu=device == "cpu")
-    stored = _stored(engine, name, trial)
+    stored = _stored(study, trial)
     training = _Training(
         launcher or LocalLauncher(), device, _setup(file, trainer, device, record), say
     )
@@ -158,8 +159,8 @@ def _spec(trial: TrialDetail) -> TrialSpec:
     )
 
 
-def _stored(engine: Engine, name: str, trial: TrialDetail) -> TrainingTrace:
-    curves = read.seed_curves(engine, name, trial.number)
+def _stored(study: StudyHandle, trial: TrialDetail) -> TrainingTrace:
+    curves = study.seed_curves(trial.number)
     course = TrainingTrace(
         epochs={
             (point.epoch, seed_index): {metric: getattr(point, metric) for metric in _OF_EPOCH}

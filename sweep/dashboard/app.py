@@ -15,7 +15,6 @@ from sweep.dashboard.pages import compare, explore, overview, studies, trial, tr
 from sweep.dashboard.parts import shell
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, StoreError, SweepError
-from sweep.store import read
 from sweep.store.engine import Engine
 
 #: Each has ``layout(view, place)`` and ``register(app, view)``.
@@ -125,7 +124,7 @@ def page(view: View, place: links.Place) -> Any:
         return _framed(shell.dead_end("There is no page at this address."))
     place = view.find(place)
     # Read before the page is: what is written meanwhile is news to it.
-    token = view.token(place.name, place.page) if place.study else read.revisions(view.engine)
+    token = view.token(place.name, place.page) if place.study else view.database.revisions()
     return _framed(PAGES[place.page].layout(view, place), place, token)
 
 

@@ -21,7 +21,7 @@ from sweep.dashboard.parts.waiting import waiting_commands
 from sweep.dashboard.view import View
 from sweep.enums import CommandKind, StudyPhase
 from sweep.errors import StudyFileError, UsageError
-from sweep.store import annotate, commands, read
+from sweep.store import annotate, commands
 from sweep.store.records import StudySummary, TrialRow
 from sweep.studyfile import StudyFile, loads
 
@@ -66,13 +66,13 @@ def enqueue(view: View, name: str, given: variation.Texts) -> str:
     configuration = variation.chosen(_study_file(view, name).space, given)
     if not configuration:
         raise StudyFileError(name, ["nothing is chosen: fill in one setting or more."])
-    request_trial(view.engine, name, configuration)
-    return f"Enqueued. {_fate(read.study(view.engine, name))}"
+    request_trial(view.study(name), configuration)
+    return f"Enqueued. {_fate(view.study(name).summary())}"
 
 
 def ask(view: View, name: str, kind: CommandKind) -> str:
     """Pause, stop or continue; UsageError where no coordinator runs that would hear it."""
-    study = read.study(view.engine, name)
+    study = view.study(name).summary()
     if not study.running:
         raise UsageError(
             f"{kind.value}: no coordinator runs study '{name}' now. "
@@ -93,7 +93,7 @@ def _target(name: str, number: int | None) -> str:
 
 
 def _study_file(view: View, name: str) -> StudyFile:
-    text = read.study_file_text(view.engine, name)
+    text = view.study(name).record().study_file
     return loads(text, f"study '{name}'", check_packages=False)
 
 
@@ -221,11 +221,11 @@ def _can(study: StudySummary, kind: CommandKind) -> bool:
 
 
 def _waiting(view: View, name: str) -> Any:
-    return waiting_commands(read.commands(view.engine, name, pending_only=True))
+    return waiting_commands(view.study(name).commands(pending_only=True))
 
 
 def _remarks(view: View, study: StudySummary) -> list[Any]:
-    return remarks(study.tags, read.notes(view.engine, study.name), allow_edit=True)
+    return remarks(study.tags, view.study(study.name).notes(), allow_edit=True)
 
 
 # --- callbacks ------------------------------------------------------------------------------------
@@ -370,7 +370,7 @@ def _register_study(app: Dash, view: View) -> None:
         prevent_initial_call=True,
     )
     def update(_: Any, place: StudyPlace) -> Any:
-        study = read.study(view.engine, place.name)
+        study = view.study(place.name).summary()
         enabled = [_can(study, kind) for kind in _ASKED]
         return [not can for can in enabled], _waiting(view, study.name), _remarks(view, study)
 

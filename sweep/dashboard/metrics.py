@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sweep.enums import WorkerState
-from sweep.store import read
-from sweep.store.engine import Engine
+from sweep.store.handle import Database
 from sweep.store.records import StudySummary, WorkerRow
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -45,13 +44,15 @@ HELP = {
 }
 
 
-def exposition(engine: Engine) -> str:
+def exposition(database: Database) -> str:
     """The page, as of now."""
     samples: list[Sample] = []
-    for study in read.studies(engine):
+    for study in database.studies():
         samples += _of_study(study)
         if study.running:
-            living = (w for w in read.workers(engine, study.name) if w.state != WorkerState.GONE)
+            living = (
+                w for w in database.study(study.name).workers() if w.state != WorkerState.GONE
+            )
             samples += (sample for worker in living for sample in _of_worker(study, worker))
     return _page(samples)
 

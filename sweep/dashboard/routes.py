@@ -12,7 +12,7 @@ from sweep.errors import NotFoundError, SweepError
 from sweep.figures.atlas import apart_png, nearer_png
 from sweep.figures.pictures import see_through
 from sweep.figures.plotlyjs import plotlyjs_gzip
-from sweep.store import read
+from sweep.store.handle import StudyHandle
 
 
 def register(server: Flask, view: View) -> None:
@@ -21,7 +21,7 @@ def register(server: Flask, view: View) -> None:
     @server.get(HEALTH)
     def healthz() -> Any:
         try:
-            read.revisions(view.engine)
+            view.database.revisions()
         except SweepError as error:
             return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
         return Response("ok\n", mimetype="text/plain")
@@ -39,7 +39,7 @@ def register(server: Flask, view: View) -> None:
     def revision() -> Any:
         study, page = request.args.get("study"), request.args.get("page", "")
         try:
-            token = view.token(study, page) if study else read.revisions(view.engine)
+            token = view.token(study, page) if study else view.database.revisions()
         except NotFoundError as error:
             return jsonify(problem=str(error))
         except SweepError as error:
@@ -52,7 +52,7 @@ def register(server: Flask, view: View) -> None:
         number = links.trial_number(request.args.get("trial", ""))
         try:
             beside = links.trial_number(request.args.get("beside", ""))
-            png = _picture(view, kind, study, number, beside)
+            png = _picture(view.study(study), kind, number, beside)
         except NotFoundError:
             png = None
         except SweepError as error:
@@ -71,27 +71,25 @@ def register_metrics(server: Flask, view: View) -> None:
     @server.get("/metrics")
     def prometheus() -> Any:
         try:
-            return Response(metrics.exposition(view.engine), content_type=metrics.CONTENT_TYPE)
+            return Response(metrics.exposition(view.database), content_type=metrics.CONTENT_TYPE)
         except SweepError as error:
             return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
 
 
-def _picture(
-    view: View, kind: str, study: str, number: int | None, beside: int | None
-) -> bytes | None:
+def _picture(study: StudyHandle, kind: str, number: int | None, beside: int | None) -> bytes | None:
     """A strip with clear gaps; None where there is no such one."""
-    originals = read.originals(view.engine, study)
+    originals = study.record().originals_png
     if kind == "originals":
         return None if originals is None else see_through(originals)
     if kind not in ("reconstructions", "errors", "apart", "nearer") or number is None:
         return None
-    strips = read.reconstruction(view.engine, study, number)
+    strips = study.reconstruction(number)
     if strips is None:
         return None
     if kind == "apart":
         return None if originals is None else apart_png(originals, strips.errors_png)
     if kind == "nearer":
-        other = None if beside is None else read.reconstruction(view.engine, study, beside)
+        other = None if beside is None else study.reconstruction(beside)
         return None if other is None else nearer_png(other.errors_png, strips.errors_png)
     return see_through(
         strips.reconstructions_png if kind == "reconstructions" else strips.errors_png

@@ -145,7 +145,7 @@ def _classes(study: StudyHandle) -> go.Figure | None:
     """Test error by class of image, of the best trial and the baseline."""
     table = study.table()
     numbers = {"best": best_number(table), "the question’s": question_number(table)}
-    rows = {row.number: row for row in study.rows([n for n in numbers.values() if n is not None])}
+    rows = {row.number: row for row in study.trials([n for n in numbers.values() if n is not None])}
     trials = {f"{what} (trial {n})": rows[n] for what, n in numbers.items() if n in rows}
     errors = gather_classes(trials, datasets.class_names(study.record().dataset))
     return draw_classes(errors) if errors.classes else None
@@ -153,25 +153,25 @@ def _classes(study: StudyHandle) -> go.Figure | None:
 
 def _classes_by_width(study: StudyHandle) -> go.Figure | None:
     """Test error of each class of image over hidden width."""
-    atlas = atlas_by_width(study.engine, study.key, study.table())
+    atlas = atlas_by_width(study, study.table())
     return draw_by_width(gather_class_errors(atlas)) if atlas and atlas.by_class else None
 
 
 def _pixels_by_width(study: StudyHandle) -> go.Figure | None:
     """Error at black, white and other pixels over hidden width."""
-    atlas = atlas_by_width(study.engine, study.key, study.table())
+    atlas = atlas_by_width(study, study.table())
     return draw_by_width(gather_kind_errors(atlas)) if atlas and atlas.trials else None
 
 
 def _code(study: StudyHandle) -> go.Figure | None:
     """How well classifiers tell the labels from the codes, over hidden width."""
-    found = UsefulnessReader(study.engine, study.key).look(study.table())
+    found = UsefulnessReader(study).look(study.table())
     return usefulness.draw(usefulness.gather(found)) if found else None
 
 
 def _ablation(study: StudyHandle, reverse: bool = False) -> go.Figure | None:
     """Ablation path from the baseline to the best trial, or back with ``reverse``."""
-    found = study_explanation(study.engine, study.key, best_number(study.table()))
+    found = study_explanation(study, best_number(study.table()))
     return draw_waterfall(gather_waterfall(found, reverse=reverse)) if found else None
 
 
@@ -184,7 +184,7 @@ def _timeline(study: StudyHandle) -> go.Figure | None:
 
 def _floors(study: StudyHandle) -> Floors | None:
     if study not in _FLOORS:
-        _FLOORS[study] = study_floors(study.engine, study.key, keep=False)
+        _FLOORS[study] = study_floors(study, keep=False)
     return _FLOORS[study]
 
 

@@ -138,15 +138,14 @@ class Page:
 
 def gather_page(handle: StudyHandle) -> Page:
     """Read the study once and work out everything its report says."""
-    engine, key = handle.engine, handle.key
     study, table, record = handle.summary(), handle.table(), handle.record()
-    floors = study_floors(engine, key)
+    floors = study_floors(handle)
     found = verdict(_told(handle, table), floors)
     best = handle.best(N_BEST)
-    limits = limits_of(engine, key, best_of_widths(table), floors)
-    ties = study_ties(engine, key)
-    explanation = study_explanation(engine, key, best_number(table))
-    useful = UsefulnessReader(engine, key).look(table)
+    limits = limits_of(handle, best_of_widths(table), floors)
+    ties = study_ties(handle)
+    explanation = study_explanation(handle, best_number(table))
+    useful = UsefulnessReader(handle).look(table)
     why = Findings(
         width=width_law(width_errors(table)),
         limits=limits,
@@ -168,14 +167,14 @@ def gather_page(handle: StudyHandle) -> Page:
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(handle, record, found),
         explanation=explanation,
-        ignored=ignored(engine, key),
+        ignored=ignored(handle),
         atlas=gather_pictures(atlas) if atlas else [],
         atlas_note=atlas_note(atlas) if atlas else "",
         charts=_charts(handle, study, table, best, found, floors, explanation)
         | _atlas_charts(atlas)
         | _explained(explanation)
         | _code(useful),
-        failures=sentences.failures(handle.rows(states=["FAIL"])),
+        failures=sentences.failures(handle.trials(states=["FAIL"])),
         invalid=_invalid(handle, table),
         study_file=with_trials(record.study_file, study.n_trials),
         facts=facts_of(record, handle.workers()),
@@ -187,12 +186,12 @@ def gather_page(handle: StudyHandle) -> Page:
 def _told(handle: StudyHandle, table: TrialTable) -> list[TrialRow]:
     """The trials that a verdict is about."""
     numbers = [best_number(table), question_number(table)]
-    return handle.rows([n for n in numbers if n is not None])
+    return handle.trials([n for n in numbers if n is not None])
 
 
 def _invalid(handle: StudyHandle, table: TrialTable) -> list[TrialRow]:
     numbers = table.numbers[table.invalid][:_N_INVALID].tolist()
-    return handle.rows(numbers)
+    return handle.trials(numbers)
 
 
 def _differ(table: TrialTable, setting: str) -> bool:
@@ -293,7 +292,7 @@ def _copies(
 
 def _atlas(handle: StudyHandle, table: TrialTable) -> Atlas | None:
     """None where there are not two widths with pictures."""
-    atlas = atlas_by_width(handle.engine, handle.key, table)
+    atlas = atlas_by_width(handle, table)
     return atlas if atlas is not None and len(atlas.trials) > 1 else None
 
 

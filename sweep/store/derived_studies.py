@@ -1,14 +1,15 @@
 """Studies that were trained for another one: an attribute of theirs says for which, and why."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from shlex import quote
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
-from sweep.store.lookup import find_study, snapshot
+from sweep.store.lookup import StudyKey, is_study, no_such_study
 from sweep.store.schema import studies, study_user_attributes, sweep_studies, sweep_trials
 
 
@@ -22,13 +23,52 @@ class Kind(StrEnum):
 _VERBS = {Kind.EXPLAINS: "explains", Kind.RETRAINS: "retrains"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """The two configurations that a study goes between."""
+
+    #: The study that they are of.
+    study: str
+    #: When that one was made, by its database's clock: another may have its name by now, but no
+    #: other was made then, and a copy keeps it.
+    study_created_at: float
+    #: Trials of that study; None for a baseline that is none of its trials.
+    from_number: int | None
+    to_number: int
+    #: config.TrialConfig in full.
+    baseline: Mapping[str, Any]
+    target: Mapping[str, Any]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attribute of the explaining study."""
+        return {Kind.EXPLAINS.value: asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrained:
+    """The trials whose configurations a study trains again."""
+
+    #: The study that they are of.
+    study: str
+    #: When that one was made: see ``Explained``.
+    study_created_at: float
+    #: The best first; trial i of the study that trains again is the i-th of these.
+    numbers: Sequence[int]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attribute of the study that trains again."""
+        return {Kind.RETRAINS.value: asdict(self)}
+
+
 class Child(NamedTuple):
     """A study that says it was trained for one of some name."""
 
     name: str
-    #: What its attribute holds; ``study`` and ``study_created_at`` at least.
+    #: ``study`` and ``study_created_at`` at least.
     attribute: Mapping[str, Any]
-    #: In words, why it is not of the study that has the name now; None where it is.
+    #: Why it is not of the study that has the name now; None where it is.
     why_not: str | None
 
 
@@ -47,40 +87,32 @@ class MismatchedStudy(NamedTuple):
         return f"Study '{child}' {because}, so it is ignored here; {removes}."
 
 
-def attribute_of(engine: Engine, name: str, kind: Kind) -> dict[str, Any] | None:
-    """What a study keeps of what it was trained for; None where it was not trained for this."""
-    with snapshot(engine) as connection:
-        study_id = find_study(connection, name)
-        text = connection.scalar(
-            _CHILDREN.with_only_columns(study_user_attributes.c.value_json).where(
-                studies.c.study_id == study_id, study_user_attributes.c.key == kind
-            )
+def attribute_of(connection: Connection, key: StudyKey, kind: Kind) -> dict[str, Any] | None:
+    """Return what a study says it was trained for; None where it was not trained for this."""
+    text = connection.scalar(
+        _CHILDREN.with_only_columns(study_user_attributes.c.value_json).where(
+            studies.c.study_id == key.current_id, study_user_attributes.c.key == kind
         )
+    )
     return None if text is None else dict(json.loads(text))
 
 
-def children(engine: Engine, name: str, kind: Kind) -> dict[str, Mapping[str, Any]]:
-    """What the studies that were trained for this one keep; that which was run last comes last."""
-    with snapshot(engine) as connection:
-        return {
-            child.name: child.attribute
-            for child in _children(connection, name, kind)
-            if child.why_not is None
-        }
+def children(connection: Connection, key: StudyKey, kind: Kind) -> list[Child]:
+    """Return the studies that were trained for one of this name; the one run last comes last."""
+    own = select(sweep_studies.c.created_at, sweep_studies.c.provenance).where(is_study(key))
+    study = connection.execute(own).one_or_none()
+    if study is None:
+        raise no_such_study(connection, key)
+    found = []
+    for row in connection.execute(_CHILDREN.where(study_user_attributes.c.key == kind)):
+        attribute = json.loads(row.value_json)
+        if attribute["study"] == key:
+            found.append(Child(row.study_name, attribute, _why_not(study, row, attribute, kind)))
+    return found
 
 
-def strangers(engine: Engine, name: str, kind: Kind) -> list[MismatchedStudy]:
-    """The studies that are of another one that had, or has elsewhere, this one's name."""
-    with snapshot(engine) as connection:
-        return [
-            MismatchedStudy(child.name, child.why_not)
-            for child in _children(connection, name, kind)
-            if child.why_not is not None
-        ]
-
-
-def trained_so_far(engine: Engine, name: str) -> str:
-    """A text that differs once more, or less, is trained for a study of this name.
+def trained_so_far(connection: Connection, key: StudyKey) -> str:
+    """Return a text that differs once more, or less, is trained for a study of this name.
 
     One cheap statement, as ``revisions.revision`` is. Trials that ended count, their epochs don't:
     while one trains there is nothing new to tell.
@@ -93,26 +125,12 @@ def trained_so_far(engine: Engine, name: str) -> str:
         study_user_attributes.c.value_json,
         last.label("revision"),
     )
-    with snapshot(engine) as connection:
-        rows = connection.execute(query.order_by(None).order_by(studies.c.study_id))
-        return " ".join(
-            f"{row.study_id}-{row.created_at:.3f}-{row.revision}"
-            for row in rows
-            if json.loads(row.value_json)["study"] == name
-        )
-
-
-def _children(connection: Connection, name: str, kind: Kind) -> Iterator[Child]:
-    study_id = find_study(connection, name)
-    study = connection.execute(
-        select(sweep_studies.c.created_at, sweep_studies.c.provenance).where(
-            sweep_studies.c.study_id == study_id
-        )
-    ).one()
-    for row in connection.execute(_CHILDREN.where(study_user_attributes.c.key == kind)):
-        attribute = json.loads(row.value_json)
-        if attribute["study"] == name:
-            yield Child(row.study_name, attribute, _why_not(study, row, attribute, kind))
+    rows = connection.execute(query.order_by(None).order_by(studies.c.study_id))
+    return " ".join(
+        f"{row.study_id}-{row.created_at:.3f}-{row.revision}"
+        for row in rows
+        if json.loads(row.value_json)["study"] == key
+    )
 
 
 def _why_not(

@@ -1,27 +1,51 @@
-"""One study of a store: looked up once, read as often as needed."""
+"""A database and its studies, as everything outside the store reads them.
 
-from collections.abc import Collection, Mapping, Sequence
+``Database`` reads what concerns all studies. ``StudyHandle`` looks its study up once, and then
+reads it as often as needed. Where no more is said, see the function of the same name.
+"""
+
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
-from sweep.store import annotations, read
+from sweep.store import (
+    activity,
+    derived_studies,
+    measurements,
+    remarks,
+    revisions,
+    summaries,
+    trial_rows,
+    usage,
+)
+from sweep.store.column_types import check_settings
+from sweep.store.derived_studies import Explained, Kind, MismatchedStudy, Retrained
 from sweep.store.lookup import StudyKey, find_key, is_study, no_such_study, snapshot
 from sweep.store.records import (
     CommandRow,
     CurvePoint,
     Domain,
     EventRow,
+    NoteRow,
     Reconstruction,
+    SeedResult,
+    StudyList,
     StudySummary,
     TrialDetail,
     TrialRow,
     WorkerRow,
 )
-from sweep.store.schema import studies, sweep_studies
+from sweep.store.remarks import Remarks
+from sweep.store.schema import sweep_floors, sweep_studies
 from sweep.store.table import TrialTable
 from sweep.store.table_reader import TableReader
+from sweep.store.training_record import Trained, training_record
+from sweep.store.usage import Usage
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +54,7 @@ class StudyRecord:
 
     #: TOML, with the changes of ``--set``.
     study_file: str
-    #: The study file as JSON, defaults filled in; ``read.settings`` checks every key of it.
+    #: The study file as JSON, defaults filled in.
     settings: Mapping[str, Any]
     #: Versions, git commit, checksum of the data, host.
     provenance: Mapping[str, Any]
@@ -38,17 +62,59 @@ class StudyRecord:
     #: PNG strip of the ten test images; None until a worker was ready.
     originals_png: bytes | None
 
+    def checked_settings(self) -> Mapping[str, Any]:
+        """Return the settings. Raises CorruptValueError for a wrong one; reading checks few."""
+        check_settings(self.settings)
+        return self.settings
+
+
+class Database:
+    """Reader of all studies of a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def study(self, name: str) -> "StudyHandle":
+        """Look a study up. Raises NotFoundError with the names that come near."""
+        return open_study(self.engine, name)
+
+    def studies(self) -> list[StudySummary]:
+        """Return every readable study, by name."""
+        return list(self.study_list().studies)
+
+    def study_list(self) -> StudyList:
+        """Return every study, those with corrupt values separately."""
+        with snapshot(self.engine) as connection:
+            return summaries.study_list(connection)
+
+    def best_so_far(self) -> dict[str, list[tuple[int, float]]]:
+        """Return by study the trials that were better than all before them: number and value."""
+        with snapshot(self.engine) as connection:
+            return summaries.best_so_far(connection)
+
+    def revisions(self) -> str:
+        """Return a text that changes whenever anything that a page shows of any study changes."""
+        with snapshot(self.engine) as connection:
+            return revisions.revisions(connection)
+
+    def floors(self, data_key: str) -> dict[str, Any] | None:
+        """Return the floors that were computed for a data set and split; None where never."""
+        query = select(sweep_floors.c.floors).where(sweep_floors.c.data_key == data_key)
+        with snapshot(self.engine) as connection:
+            found: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
+            return found
+
 
 class StudyHandle:
     """Reader of one study. It looks the name up once and reads each change of a trial once.
 
-    Threads may share it. A read after the study was deleted gives nothing; ``check`` and ``table``
-    raise NotFoundError then, also where another study has the name by now.
+    Threads may share it. A read after the study was deleted gives nothing, also where another
+    study has the name or the id by now; those of the study itself or of one trial raise
+    NotFoundError then, as ``check`` and ``table`` do.
     """
 
     def __init__(self, engine: Engine, key: StudyKey) -> None:
         self.engine = engine
-        #: The study's name, for functions that take an engine and a name: they need not look it up.
         self.key = key
         self._table = TableReader(engine, key)
 
@@ -56,76 +122,208 @@ class StudyHandle:
     def name(self) -> str:
         return str(self.key)
 
+    def _read(
+        self,
+        query: Callable[Concatenate[Connection, StudyKey, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        with snapshot(self.engine) as connection:
+            return query(connection, self.key, *args, **kwargs)
+
+    # --- the study --------------------------------------------------------------------------------
+
     def check(self) -> None:
         """Raise NotFoundError where the study was deleted."""
-        read.revision(self.engine, self.key)
+        self.revision()
 
     def revision(self) -> str:
         """Return a text that changes whenever anything that a page shows of the study changes."""
-        return read.revision(self.engine, self.key)
+        return self._read(revisions.revision)
 
     def summary(self) -> StudySummary:
         """Return its phase, counts of trials, best value and lease."""
-        return read.study(self.engine, self.key)
+        return self._read(summaries.summary)
 
     def record(self) -> StudyRecord:
         """Return the study's own row."""
-        columns = (sweep_studies.c[name] for name in StudyRecord.__dataclass_fields__)
-        ours = sweep_studies.c.study_id == studies.c.study_id
-        query = select(*columns).join_from(sweep_studies, studies, ours).where(is_study(self.key))
-        with snapshot(self.engine) as connection:
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                raise no_such_study(connection, self.key)
-            return StudyRecord(**row._mapping)
+        return self._read(_record)
 
-    def table(self) -> TrialTable:
-        """Return all trials as columns: the same object until a trial changes."""
-        return self._table.look()
+    # --- its trials -------------------------------------------------------------------------------
 
-    def rows(self, numbers: Collection[int] | None = None, **options: Any) -> list[TrialRow]:
-        """Return all trials, or those of some numbers; ``options`` as for ``read.trials``."""
-        return read.trials(self.engine, self.key, numbers=numbers, **options)
+    def table(self, at: int | None = None) -> TrialTable:
+        """Return all trials as columns: the same object until a trial changes.
+
+        With ``at``, a revision of the study, the trials as of that revision or later: no statement
+        where they are known.
+        """
+        return self._table.look(at)
+
+    def n_trials(self) -> int:
+        """Count its trials in any state."""
+        return self._read(trial_rows.n_trials)
+
+    def trials(
+        self,
+        numbers: Collection[int] | None = None,
+        *,
+        states: Collection[str] | None = None,
+        order_by: str = "number",
+        limit: int | None = None,
+        descending: bool = False,
+        include_invalid: bool = True,
+    ) -> list[TrialRow]:
+        """Return its trials, or those of some numbers; what lacks the order's value comes last.
+
+        ``order_by`` is a key of ORDERS. UsageError for an unknown one, or an unknown state.
+        """
+        return self._read(
+            trial_rows.trials,
+            numbers,
+            states=states,
+            order_by=order_by,
+            limit=limit,
+            descending=descending,
+            include_invalid=include_invalid,
+        )
 
     def best(self, n: int | None = None) -> list[TrialRow]:
         """Return the best trials, lowest value first; with several objectives, the Pareto set."""
-        return read.best(self.engine, self.key, n)
+        return self._read(trial_rows.best, n)
 
     def trial(self, number: int) -> TrialDetail:
         """Return one trial with its seeds, events, notes and analysis. Raises NotFoundError."""
-        return read.trial(self.engine, self.key, number)
+        return self._read(trial_rows.trial, number)
 
-    def curves(self, numbers: Collection[int] | None = None) -> dict[int, list[CurvePoint]]:
-        """Return learning curves by trial number, each the mean over the trial's seeds."""
-        return read.curves(self.engine, self.key, numbers)
+    def training_record(self, number: int) -> Trained:
+        """Return how a trial's last attempt was trained. Raises NotFoundError."""
+        return self._read(training_record, number)
 
-    def diagnostics(self, numbers: Collection[int] | None = None) -> dict[int, dict[str, float]]:
-        """Return unit and weight diagnostics by trial number, means over the seeds."""
-        return annotations.diagnostics(self.engine, self.key, numbers)
+    def trials_with_weights(self) -> list[int]:
+        """Return the numbers of the trials whose weights were kept."""
+        return self._read(trial_rows.trials_with_weights)
+
+    def values_in_order(self) -> list[tuple[int, float | None]]:
+        """Return number and first value of every finished trial, in the order of their ends."""
+        return self._read(trial_rows.values_in_order)
 
     def domains(self) -> dict[str, Domain]:
         """Return the distribution of each parameter."""
-        return read.domains(self.engine, self.key)
+        return self._read(trial_rows.domains)
+
+    # --- what was measured, by trial number -------------------------------------------------------
+
+    def curves(self, numbers: Collection[int] | None = None) -> dict[int, list[CurvePoint]]:
+        """Return learning curves, each the mean over the trial's seeds."""
+        return self._read(measurements.curves, numbers)
+
+    def seed_curves(self, number: int) -> dict[int, list[CurvePoint]]:
+        """Return one trial's learning curves by the index of the seed. Raises NotFoundError."""
+        return self._read(measurements.seed_curves, number)
+
+    def seed_results(self, numbers: Collection[int]) -> dict[int, tuple[SeedResult, ...]]:
+        """Return the results of each seed, in the order of the seeds."""
+        return self._read(measurements.seed_results, numbers)
+
+    def seed_errors(self) -> dict[int, tuple[float | None, ...]]:
+        """Return the validation error of each seed, of all trials that were trained."""
+        return self._read(measurements.seed_errors)
+
+    def diagnostics(self, numbers: Collection[int] | None = None) -> dict[int, dict[str, float]]:
+        """Return diagnostics of units and weights, means over the seeds."""
+        return self._read(measurements.diagnostics, numbers)
+
+    def decompositions(self, numbers: Collection[int] | None = None) -> dict[int, dict[str, Any]]:
+        """Return decompositions of the first seed, of the trials that have one."""
+        return self._read(measurements.decompositions, numbers)
+
+    def probes(
+        self, numbers: Collection[int] | None = None, *, after: int = -1
+    ) -> dict[int, dict[str, Any]]:
+        """Return probes of the first seed, of trials that changed after a revision."""
+        return self._read(measurements.probes, numbers, after=after)
+
+    def pictured(self, numbers: Collection[int]) -> set[int]:
+        """Return which of these trials have pictures."""
+        return self._read(measurements.pictured, numbers)
 
     def reconstruction(self, number: int) -> Reconstruction | None:
-        """Return a trial's pictures; None where they were not kept."""
-        return read.reconstruction(self.engine, self.key, number)
+        """Return a trial's pictures; None where they were not kept. Raises NotFoundError."""
+        return self._read(measurements.reconstruction, number)
 
     def reconstructions(self, numbers: Collection[int]) -> dict[int, Reconstruction]:
-        """Return pictures by trial number, for those of these trials that have any."""
-        return annotations.reconstructions(self.engine, self.key, numbers)
+        """Return the pictures of those of these trials that have any."""
+        return self._read(measurements.reconstructions, numbers)
+
+    def remarks(self, numbers: Collection[int] | None = None) -> dict[int, Remarks]:
+        """Return tags, newest note and reason, of the trials that have any."""
+        return self._read(remarks.remarks, numbers)
+
+    def notes(self, number: int | None = None) -> list[NoteRow]:
+        """Return every note of the study, or of one trial, oldest first."""
+        return self._read(remarks.notes, number)
+
+    # --- how it runs ------------------------------------------------------------------------------
 
     def workers(self) -> list[WorkerRow]:
         """Return its workers in the order in which they were started."""
-        return read.workers(self.engine, self.key)
+        return self._read(activity.workers)
 
     def commands(self, *, pending_only: bool = False) -> list[CommandRow]:
         """Return its commands, oldest first."""
-        return read.commands(self.engine, self.key, pending_only=pending_only)
+        return self._read(activity.commands, pending_only=pending_only)
 
-    def events(self, *, after_id: int = 0, newest: int | None = None) -> Sequence[EventRow]:
-        """Return its events, oldest first."""
-        return read.events(self.engine, self.key, after_id=after_id, newest=newest)
+    def events(self, *, after_id: int = 0, newest: int | None = None) -> list[EventRow]:
+        """Return its events, oldest first; with ``newest``, only the last so many of them."""
+        return self._read(activity.events, after_id=after_id, newest=newest)
+
+    def usage(self) -> Usage:
+        """Return the wall time and the GPU time that it has used until now."""
+        return self._read(usage.usage)
+
+    # --- studies that were trained for another one ------------------------------------------------
+
+    def explains(self) -> Explained | None:
+        """Return what it was trained to explain; None where it was not."""
+        found = self._read(derived_studies.attribute_of, Kind.EXPLAINS)
+        return None if found is None else Explained(**found)
+
+    def explanations(self) -> dict[str, Explained]:
+        """Return the studies that explain this one, by name; the one run last comes last."""
+        return {name: Explained(**of) for name, of in self._children(Kind.EXPLAINS)}
+
+    def retrains(self) -> Retrained | None:
+        """Return the trials whose configurations it trains again; None where it doesn't."""
+        found = self._read(derived_studies.attribute_of, Kind.RETRAINS)
+        return None if found is None else Retrained(**found)
+
+    def retrainings(self) -> dict[str, Retrained]:
+        """Return the studies that train its best again, by name; the one run last comes last."""
+        return {name: Retrained(**of) for name, of in self._children(Kind.RETRAINS)}
+
+    def _children(self, kind: Kind) -> list[tuple[str, Mapping[str, Any]]]:
+        children = self._read(derived_studies.children, kind)
+        return [(child.name, child.attribute) for child in children if child.why_not is None]
+
+    def mismatched(self, kind: Kind) -> list[MismatchedStudy]:
+        """Return the studies that were trained for another study of the same name."""
+        return [
+            MismatchedStudy(child.name, child.why_not)
+            for child in self._read(derived_studies.children, kind)
+            if child.why_not is not None
+        ]
+
+    def trained_so_far(self) -> str:
+        """Return a text that changes with what is trained for a study of this name."""
+        return self._read(derived_studies.trained_so_far)
+
+
+def _record(connection: Connection, key: StudyKey) -> StudyRecord:
+    columns = (sweep_studies.c[name] for name in StudyRecord.__dataclass_fields__)
+    row = connection.execute(select(*columns).where(is_study(key))).one_or_none()
+    if row is None:
+        raise no_such_study(connection, key)
+    return StudyRecord(**row._mapping)
 
 
 def open_study(engine: Engine, name: str) -> StudyHandle:

@@ -1,12 +1,24 @@
-"""Finding studies and trials by what people call them; shared by reading and annotating."""
+"""Find studies and trials by their names and numbers."""
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Text, and_, cast, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    ScalarSelect,
+    Text,
+    and_,
+    cast,
+    func,
+    select,
+)
 
 from sweep.errors import CorruptValueError, NotFoundError
 from sweep.store.column_types import locate_corruption
@@ -53,8 +65,7 @@ def study_by_study(
 class StudyKey(str):
     """Name of a study with its id and creation time.
 
-    Every read that takes a name takes a key too, and then finds the study by its id. Writes
-    look the name up in their own transaction: another study may have the id by then.
+    Reads go by ``current_id``. Writes look the name up in their own transaction.
     """
 
     study_id: int
@@ -68,36 +79,54 @@ class StudyKey(str):
         key.study_id, key.created_at, key.revision = study_id, created_at, revision
         return key
 
-    def is_same(self, other: Self) -> bool:
-        """Whether both are of one study, and not of two successive studies of the same name."""
-        return (self.study_id, self.created_at) == (other.study_id, other.created_at)
+    @property
+    def identity(self) -> tuple[int, float]:
+        """Id and creation time, which no two studies share."""
+        return self.study_id, self.created_at
+
+    @property
+    def current_id(self) -> ScalarSelect[int]:
+        """SQL of the id: NULL once the study was deleted, also where another has its id by now."""
+        return select(_SAME.study_id).where(_is_same(self, _SAME)).scalar_subquery()
+
+
+#: Of an alias, so that it stays a subquery within queries of the same table.
+_SAME = sweep_studies.alias("same_study").c
+
+
+def _is_same(key: StudyKey, columns: Any) -> ColumnElement[bool]:
+    return and_(columns.study_id == key.study_id, columns.created_at == key.created_at)
 
 
 def find_key(engine: Engine, name: str) -> StudyKey:
-    """Look a study up by its name. Raises NotFoundError with the names that come near."""
+    """Look a study up, by its name or again by its key.
+
+    Raises NotFoundError with the names that come near.
+    """
+    columns = sweep_studies.c
+    query = select(columns.study_id, columns.created_at, columns.revision)
     with snapshot(engine) as connection:
-        columns = sweep_studies.c
-        query = select(columns.study_id, columns.created_at, columns.revision)
         row = connection.execute(query.join(studies, _OURS).where(is_study(name))).one_or_none()
         if row is None:
             raise no_such_study(connection, name)
-        return StudyKey(name, row.study_id, row.created_at, row.revision)
+        return StudyKey(str(name), row.study_id, row.created_at, row.revision)
 
 
 def is_study(name: str) -> ColumnElement[bool]:
     """Condition that selects the study's rows of ``studies`` and ``sweep_studies``."""
     if isinstance(name, StudyKey):
-        is_same = sweep_studies.c.created_at == name.created_at
-        return and_(sweep_studies.c.study_id == name.study_id, is_same)
+        return _is_same(name, sweep_studies.c)
     return studies.c.study_name == name
 
 
 def find_study(connection: Connection, name: str) -> int:
-    """The study's id; NotFoundError with the names that come near."""
-    if isinstance(name, StudyKey):
-        return name.study_id
-    query = select(studies.c.study_id).join(sweep_studies, _OURS).where(is_study(name))
-    study_id: int | None = connection.execute(query).scalar_one_or_none()
+    """Return the id of the study that has this name now.
+
+    Raises NotFoundError with the names that come near.
+    """
+    query = select(studies.c.study_id).join(sweep_studies, _OURS)
+    by_name = query.where(studies.c.study_name == str(name))
+    study_id: int | None = connection.execute(by_name).scalar_one_or_none()
     if study_id is None:
         raise no_such_study(connection, name)
     return study_id
@@ -129,22 +158,35 @@ def _shortened(names: list[str]) -> str:
 
 
 def find_trial(connection: Connection, name: str, number: int) -> tuple[int, int]:
-    """The study's and the trial's id; NotFoundError with the numbers that there are."""
+    """Return the ids of the study that has this name now and of a trial of it.
+
+    Raises NotFoundError with the numbers that there are.
+    """
     study_id = find_study(connection, name)
-    of_study = select(trials.c.trial_id).where(trials.c.study_id == study_id)
-    trial_id: int | None = connection.execute(
-        of_study.where(trials.c.number == number)
-    ).scalar_one_or_none()
-    if trial_id is None:
-        last = connection.execute(
-            select(trials.c.number)
-            .where(trials.c.study_id == study_id)
-            .order_by(trials.c.number.desc())
-            .limit(1)
-        ).scalar_one_or_none()
+    return study_id, _trial_id(connection, name, number, trials.c.study_id == study_id)
+
+
+def find_trial_id(connection: Connection, key: StudyKey, number: int) -> int:
+    """Return a trial's id. Raises NotFoundError with the numbers that there are."""
+    return _trial_id(connection, key, number, trials.c.study_id == key.current_id)
+
+
+def _trial_id(connection: Connection, name: str, number: int, of_study: ColumnElement[bool]) -> int:
+    by_number = select(trials.c.trial_id).where(of_study, trials.c.number == number)
+    found: int | None = connection.execute(by_number).scalar_one_or_none()
+    if found is None:
+        last = connection.scalar(select(func.max(trials.c.number)).where(of_study))
         known = "it has no trials yet" if last is None else f"its trials are 0 to {last}"
         raise NotFoundError(f"no trial {number} in study '{name}': {known}.")
-    return study_id, trial_id
+    return found
+
+
+def by_key(pairs: Iterable[Any]) -> dict[Any, list[Any]]:
+    """Group the second values of rows by the first, in the order of the rows."""
+    found: dict[Any, list[Any]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return found
 
 
 def utc(seconds: float) -> datetime:

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Engine,
     Row,
     Select,
     bindparam,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 
 from sweep.errors import CorruptValueError, NotFoundError
 from sweep.store import clock
-from sweep.store.lookup import is_study, lease_of, no_such_study, snapshot, study_by_study
+from sweep.store.lookup import StudyKey, is_study, lease_of, no_such_study, study_by_study
 from sweep.store.schema import studies, sweep_leases, sweep_studies, sweep_trials
 
 
@@ -57,46 +56,30 @@ def touch(connection: Connection, revision: int, trial_ids: Iterable[int]) -> No
         )
 
 
-def revision(engine: Engine, name: str) -> str:
-    """A text that differs once anything a page shows of the study does. One cheap statement.
+def revision(connection: Connection, key: StudyKey) -> str:
+    """Return a text that differs once anything a page shows of the study does. One statement.
 
     Its revision, whether somebody holds its lease now, and that it is still the same study.
     """
-    with snapshot(engine) as connection:
-        query = _state(connection).where(is_study(name))
-        row = connection.execute(query).one_or_none()
-        if row is None:
-            raise no_such_study(connection, name)
-        return _token(row)
+    row = connection.execute(_state(connection).where(is_study(key))).one_or_none()
+    if row is None:
+        raise no_such_study(connection, key)
+    return _token(row)
 
 
-def revisions(engine: Engine) -> str:
-    """The same for all studies together: it differs too when one is made or deleted."""
-    with snapshot(engine) as connection:
-        try:
-            text = _tokens(connection, true())
-        except (CorruptValueError, ValidationError):
-            found = study_by_study(connection, lambda of: _tokens(connection, of))
-            text = " ".join(f"{name} {token}" for name, token in found)
+def revisions(connection: Connection) -> str:
+    """Return the same for all studies together: it differs too when one is made or deleted."""
+    try:
+        text = _tokens(connection, true())
+    except (CorruptValueError, ValidationError):
+        found = study_by_study(connection, lambda of: _tokens(connection, of))
+        text = " ".join(f"{name} {token}" for name, token in found)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def _tokens(connection: Connection, of_studies: ColumnElement[bool]) -> str:
     query = _state(connection).where(of_studies).order_by(sweep_studies.c.study_id)
     return " ".join(map(_token, connection.execute(query)))
-
-
-def made(engine: Engine, name: str) -> tuple[int, float]:
-    """Which study has this name now, and since when: one made anew may get the old one's id."""
-    with snapshot(engine) as connection:
-        row = connection.execute(
-            select(sweep_studies.c.study_id, sweep_studies.c.created_at)
-            .join(studies, studies.c.study_id == sweep_studies.c.study_id)
-            .where(is_study(name))
-        ).one_or_none()
-        if row is None:
-            raise no_such_study(connection, name)
-        return row.study_id, row.created_at
 
 
 def _state(connection: Connection) -> Select[Any]:

@@ -32,9 +32,9 @@ from sweep.catalogue.metrics import METRICS, STORED
 from sweep.catalogue.settings import SETTINGS, setting_of
 from sweep.config import TrialConfig
 from sweep.store.column_types import corrupt_rows
-from sweep.store.lookup import is_study, no_such_study, snapshot
+from sweep.store.lookup import StudyKey, is_study, no_such_study, snapshot
 from sweep.store.records import STATES
-from sweep.store.schema import studies, sweep_studies, sweep_trials, trial_params, trial_values
+from sweep.store.schema import sweep_studies, sweep_trials, trial_params, trial_values
 from sweep.store.schema import trials as optuna_trials
 from sweep.store.table import Choices, Column, Numbers, TrialTable, merged, states_of
 
@@ -46,17 +46,10 @@ _NUMERIC = frozenset(field.name for field in fields(TrialConfig) if field.type i
 _INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}  # Optuna stores them as NULL and a word
 
 
-def table(engine: Engine, name: str) -> TrialTable:
-    """Read the study's trials once. To read repeatedly, keep a TableReader."""
-    return TableReader(engine, name).look()
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
     """What a reader knows of its study."""
 
-    #: Its id, and when it was made: a study made anew may get the old one's name and id.
-    study: tuple[int, float]
     revision: int
     last_trial_id: int
     table: TrialTable
@@ -65,83 +58,73 @@ class _Seen:
 class TableReader:
     """Reads a study's trials again and again. Threads may share it."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, key: StudyKey) -> None:
         self._engine = engine
-        self._name = name
+        self._key = key
         self._lock = Lock()
         self._seen: _Seen | None = None
 
     def look(self, at: int | None = None) -> TrialTable:
-        """The trials now: the very same table while nothing about them changed.
+        """Return the trials now: the very same table while nothing about them changed.
 
         With ``at``, a revision of the study, the trials as of that revision or later: no statement
-        where they are known. Raises NotFoundError for a study that is not there.
+        where they are known. Raises NotFoundError once the study was deleted.
         """
         with self._lock:
             if at is not None and self._seen is not None and self._seen.revision >= at:
                 return self._seen.table
         with self._lock, snapshot(self._engine) as connection:
-            study = _find(connection, self._name)
             seen = self._seen
-            if seen is None or seen.study != (study.study_id, study.created_at):
-                seen = _nothing_seen(connection, study)
-            if study.revision != seen.revision:
-                seen = _look_again(connection, seen, study.revision)
+            if seen is None:
+                seen = self._look_first(connection)
+            elif (revision := self._revision(connection)) != seen.revision:
+                seen = self._look_again(connection, seen, revision)
             self._seen = seen
             return seen.table
 
+    def _look_first(self, connection: Connection) -> _Seen:
+        row = connection.execute(
+            select(sweep_studies.c.revision, sweep_studies.c.settings).where(is_study(self._key))
+        ).one_or_none()
+        if row is None:
+            raise no_such_study(connection, self._key)
+        objectives = tuple(row.settings.get("study", {}).get("objectives", ("val_mse",)))
+        nothing = _Seen(revision=-1, last_trial_id=0, table=_table([], objectives))
+        return self._look_again(connection, nothing, row.revision)
 
-def _find(connection: Connection, name: str) -> Row[Any, Any, Any]:
-    row = connection.execute(
-        select(sweep_studies.c.study_id, sweep_studies.c.created_at, sweep_studies.c.revision)
-        .join(studies, studies.c.study_id == sweep_studies.c.study_id)
-        .where(is_study(name))
-    ).one_or_none()
-    if row is None:
-        raise no_such_study(connection, name)
-    return row
+    def _revision(self, connection: Connection) -> int:
+        query = select(sweep_studies.c.revision).where(is_study(self._key))
+        revision: int | None = connection.scalar(query)
+        if revision is None:
+            raise no_such_study(connection, self._key)
+        return revision
 
-
-def _nothing_seen(connection: Connection, study: Any) -> _Seen:
-    settings = connection.execute(
-        select(sweep_studies.c.settings).where(sweep_studies.c.study_id == study.study_id)
-    ).scalar_one()
-    objectives = tuple(settings.get("study", {}).get("objectives", ("val_mse",)))
-    return _Seen(
-        study=(study.study_id, study.created_at),
-        revision=-1,
-        last_trial_id=0,
-        table=_table([], objectives),
-    )
-
-
-def _look_again(connection: Connection, seen: _Seen, revision: int) -> _Seen:
-    study_id, objectives = seen.study[0], seen.table.objectives
-    last_trial_id, found = seen.last_trial_id, []
-    for rows in _new_rows(connection, seen):
-        last_trial_id = max(last_trial_id, max(row.trial_id for row in rows))
-        found.append(_checked_table(connection, rows, objectives))
-    if not found:
-        return replace(seen, revision=revision)
-    searched = (*seen.table.searched, *_searched(connection, study_id, seen.revision))
-    return replace(
-        seen,
-        revision=revision,
-        last_trial_id=last_trial_id,
-        table=replace(
-            reduce(merged, found, seen.table),
+    def _look_again(self, connection: Connection, seen: _Seen, revision: int) -> _Seen:
+        study_id, objectives = self._key.study_id, seen.table.objectives
+        last_trial_id, found = seen.last_trial_id, []
+        for rows in _new_rows(connection, study_id, seen):
+            last_trial_id = max(last_trial_id, max(row.trial_id for row in rows))
+            found.append(_checked_table(connection, rows, objectives))
+        if not found:
+            return replace(seen, revision=revision)
+        searched = (*seen.table.searched, *_searched(connection, study_id, seen.revision))
+        return replace(
+            seen,
             revision=revision,
-            searched=tuple(dict.fromkeys(searched)),
-        ),
-    )
+            last_trial_id=last_trial_id,
+            table=replace(
+                reduce(merged, found, seen.table),
+                revision=revision,
+                searched=tuple(dict.fromkeys(searched)),
+            ),
+        )
 
 
-def _new_rows(connection: Connection, seen: _Seen) -> Iterator[Sequence[Row[Any]]]:
+def _new_rows(connection: Connection, study_id: int, seen: _Seen) -> Iterator[Sequence[Row[Any]]]:
     """Batches of the trials that were written since, and of those that have no row of ours yet.
 
     Optuna's own tools enqueue the latter. They have no revision, and get one with their row.
     """
-    study_id = seen.study[0]
     ours = optuna_trials.join(sweep_trials, sweep_trials.c.trial_id == optuna_trials.c.trial_id)
     written = (sweep_trials.c.study_id == study_id, sweep_trials.c.revision > seen.revision)
     every = optuna_trials.outerjoin(

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Connection, Row, select
 
 from sweep.enums import Trainer
-from sweep.store.lookup import find_trial, snapshot
+from sweep.store.lookup import StudyKey, find_trial_id, is_study
+from sweep.store.measurements import chosen
 from sweep.store.records import WorkerRow
 from sweep.store.schema import sweep_studies, sweep_trials, sweep_workers
 
@@ -30,33 +31,29 @@ class Trained:
     provenance: Mapping[str, Any]
 
 
-def trained(engine: Engine, name: str, number: int) -> Trained:
-    """How the trial's last attempt was trained. Raises NotFoundError without such a trial."""
-    with snapshot(engine) as connection:
-        study_id, trial_id = find_trial(connection, name, number)
-        provenance: Mapping[str, Any] = connection.execute(
-            select(sweep_studies.c.provenance).where(sweep_studies.c.study_id == study_id)
-        ).scalar_one()
-        trial = connection.execute(
-            select(sweep_trials.c.worker, sweep_trials.c.started_at).where(
-                sweep_trials.c.trial_id == trial_id
+def training_record(connection: Connection, key: StudyKey, number: int) -> Trained:
+    """Return how a trial's last attempt was trained. Raises NotFoundError without the trial."""
+    find_trial_id(connection, key, number)
+    provenance: Mapping[str, Any] = connection.execute(
+        select(sweep_studies.c.provenance).where(is_study(key))
+    ).scalar_one()
+    trial = connection.execute(
+        select(sweep_trials.c.worker, sweep_trials.c.started_at).where(*chosen(key, [number]))
+    ).one_or_none()
+    started_at = trial.started_at if trial is not None else None
+    worker: Row[Any] | None = None
+    if trial is not None and started_at is not None:
+        # Each run numbers its workers from w0 again: the newest of that name before the trial.
+        worker = connection.execute(
+            select(sweep_workers)
+            .where(
+                sweep_workers.c.study_id == key.current_id,
+                sweep_workers.c.name == trial.worker,
+                sweep_workers.c.started_at <= started_at,
             )
+            .order_by(sweep_workers.c.worker_id.desc())
+            .limit(1)
         ).one_or_none()
-        started_at = trial.started_at if trial is not None else None
-        worker: Row[Any] | None = None
-        if trial is not None and started_at is not None:
-            # Each run names its workers anew from w0: the newest of that name before the trial.
-            worker = connection.execute(
-                select(sweep_workers)
-                .where(
-                    sweep_workers.c.study_id == study_id,
-                    sweep_workers.c.name == trial.worker,
-                    sweep_workers.c.started_at <= started_at,
-                )
-                .order_by(sweep_workers.c.worker_id.desc())
-                .limit(1)
-            ).one_or_none()
-    of_run = _of_run(provenance, started_at)
     return Trained(
         device=worker.device if worker else None,
         device_name=worker.device_name if worker else None,
@@ -64,7 +61,7 @@ def trained(engine: Engine, name: str, number: int) -> Trained:
         trainer=Trainer(worker.trainer) if worker and worker.trainer else None,
         ptxas_version=worker.ptxas_version if worker else None,
         data_sha256=provenance.get("data_sha256"),
-        provenance=of_run,
+        provenance=_of_run(provenance, started_at),
     )
 
 

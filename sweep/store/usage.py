@@ -9,15 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.trial import TrialState
-from sqlalchemy import Connection, Engine, Row, and_, case, func, or_, select, true, type_coerce
+from sqlalchemy import Connection, Row, case, select, type_coerce
 
 from sweep.enums import WorkerState
 from sweep.store.clock import now
 from sweep.store.lease import held_seconds
-from sweep.store.lookup import find_study, snapshot
-from sweep.store.optuna_rows import FINITE_VALUE
-from sweep.store.schema import sweep_leases, sweep_trials, sweep_workers, trial_values, trials
+from sweep.store.lookup import StudyKey
+from sweep.store.schema import sweep_leases, sweep_workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +29,9 @@ class Usage:
     n_gpus: int = 0
 
 
-def usage(engine: Engine, study_id: int) -> Usage:
-    """What a study has used, until now while somebody runs it."""
-    time = now(engine.dialect.name)
+def usage(connection: Connection, key: StudyKey) -> Usage:
+    """Return what a study has used, until now while somebody runs it."""
+    time = now(connection.dialect.name)
     live = sweep_leases.c.expires_at > time
     lease = select(
         type_coerce(
@@ -42,16 +40,15 @@ def usage(engine: Engine, study_id: int) -> Usage:
         ).label("held"),
         live.label("live"),
         time.label("now"),
-    ).where(sweep_leases.c.study_id == study_id)
+    ).where(sweep_leases.c.study_id == key.current_id)
     workers = select(sweep_workers).where(
-        sweep_workers.c.study_id == study_id, sweep_workers.c.device != "cpu"
+        sweep_workers.c.study_id == key.current_id, sweep_workers.c.device != "cpu"
     )
-    with snapshot(engine) as connection:
-        row = connection.execute(lease).one_or_none()
-        if row is None:
-            return Usage()
-        gpu_seconds, n_gpus = _of_gpus(connection.execute(workers), row.now if row.live else None)
-        return Usage(wall_seconds=row.held, gpu_seconds=gpu_seconds, n_gpus=n_gpus)
+    row = connection.execute(lease).one_or_none()
+    if row is None:
+        return Usage()
+    gpu_seconds, n_gpus = _of_gpus(connection.execute(workers), row.now if row.live else None)
+    return Usage(wall_seconds=row.held, gpu_seconds=gpu_seconds, n_gpus=n_gpus)
 
 
 def _of_gpus(workers: Iterable[Row[Any]], now: float | None) -> tuple[float, int]:
@@ -75,36 +72,3 @@ def covered(spans: Iterable[tuple[float, float]]) -> float:
         total += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return total
-
-
-def values_in_order(engine: Engine, name: str) -> list[tuple[int, float | None]]:
-    """Number and first value of every finished trial, in the order in which they finished.
-
-    None where there is no value to compare: not COMPLETE, not finite, or marked invalid.
-    """
-    with snapshot(engine) as connection:
-        return _values_in_order(connection, find_study(connection, name))
-
-
-def _values_in_order(connection: Connection, study_id: int) -> list[tuple[int, float | None]]:
-    counts = and_(
-        trials.c.state == TrialState.COMPLETE,
-        trial_values.c.value_type == FINITE_VALUE,
-        or_(sweep_trials.c.invalid.is_(None), sweep_trials.c.invalid != true()),
-    )
-    query = (
-        select(trials.c.number, case((counts, trial_values.c.value)))
-        .select_from(
-            trials.outerjoin(
-                trial_values,
-                and_(trial_values.c.trial_id == trials.c.trial_id, trial_values.c.objective == 0),
-            ).outerjoin(sweep_trials, sweep_trials.c.trial_id == trials.c.trial_id)
-        )
-        .where(
-            trials.c.study_id == study_id,
-            trials.c.state.in_([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]),
-        )
-        .order_by(func.coalesce(trials.c.datetime_complete, trials.c.datetime_start))
-        .order_by(trials.c.number)
-    )
-    return [(number, value) for number, value in connection.execute(query)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sweep.store import annotations, read
+from sweep.store.handle import open_study
 from sweep.store.kept_weights import due, kept_weights
 from sweep.store.migrate import open_store
 from tests.acceptance.test_kills import killed_at_the_end, sweep, wait_for
@@ -41,7 +41,7 @@ class Run:
         return found[0]
 
     def analysed(self) -> set[int]:
-        return set(annotations.probes(open_store(self.url), "x"))
+        return set(open_study(open_store(self.url), "x").probes())
 
     def analyse(self) -> str:
         process = sweep("analyse", "x", url=self.url, folder=self.folder)
@@ -62,8 +62,8 @@ def test_a_study_survives_the_death_of_its_analysis_process(tmp_path: Path) -> N
         run.await_analysis().kill()
         assert run.process.wait(timeout=60) == 0
     engine = open_store(run.url)
-    assert read.study(engine, "x").phase == "finished" and run.analysed() == {0, 1}
-    (event,) = [e for e in read.events(engine, "x") if e.kind == "network not analysed"]
+    assert open_study(engine, "x").summary().phase == "finished" and run.analysed() == {0, 1}
+    (event,) = [e for e in open_study(engine, "x").events() if e.kind == "network not analysed"]
     assert event.message == "killed by signal 9"
 
 

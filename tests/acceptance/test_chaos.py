@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.engine import URL, make_url
 
 from benchmarks.chaos import SILENCE_SECONDS, Field
-from sweep.store import read
+from sweep.store.handle import open_study
 from tests.postgres import NoPostgresError, PostgresServer
 
 
@@ -114,7 +114,9 @@ def test_workers_of_a_coordinator_that_stands_still_free_their_devices_and_nothi
     study.wait("its workers end", lambda: not coordinator.living_workers(), SILENCE_SECONDS + 20)
     coordinator.send(signal.SIGCONT)
     assert len(workers) == study.n_workers and study.finish() == []
-    gone = [e.message for e in read.events(study.engine, "chaos") if e.kind == "worker gone"]
+    gone = [
+        e.message for e in open_study(study.engine, "chaos").events() if e.kind == "worker gone"
+    ]
     assert [message.partition(": ")[2] for message in gone] == [
         "exit code 75: its coordinator gave no sign of life for 5 s"
     ] * study.n_workers
@@ -131,5 +133,5 @@ def test_a_worker_that_stands_still_in_training_has_its_trials_given_to_another(
     worker.suspend()
     study.wait("it is ended", lambda: not worker.is_running(), 60)
     assert study.finish() == []
-    events = [event.message for event in read.events(study.engine, "chaos")]
+    events = [event.message for event in open_study(study.engine, "chaos").events()]
     assert "cpu: ended after 5 s without a sign of life" in events

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sweep.enums import Trainer
-from sweep.store import read
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from tests.factories import make_images, write_dataset
 
@@ -58,8 +58,10 @@ def test_a_study_trains_by_default_as_the_reference_trainer_would(tmp_path: Path
     for one, other in zip(trials, others, strict=True):
         assert one.params == other.params
         assert one.value == pytest.approx(other.value, rel=1e-4)
-    assert [of.trainer for of in read.workers(open_store(url), "x")] == [Trainer.CPU]
-    assert [of.trainer for of in read.workers(open_store(plain), "x")] == [Trainer.REFERENCE]
+    assert [of.trainer for of in open_study(open_store(url), "x").workers()] == [Trainer.CPU]
+    assert [of.trainer for of in open_study(open_store(plain), "x").workers()] == [
+        Trainer.REFERENCE
+    ]
     check_verify(url)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sweep.analysis.study_explanation import study_explanation
 from sweep.config import TrialConfig
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import Database, open_study
 from tests.store_factories import add_study, add_trial, sqlite_store
 
 FILE = """
@@ -36,7 +36,7 @@ def explain(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def n_complete(engine: Engine) -> int:
-    there = {study.name: study for study in read.studies(engine)}
+    there = {study.name: study for study in Database(engine).studies()}
     return there["x-explain"].counts["COMPLETE"] if "x-explain" in there else 0
 
 
@@ -55,13 +55,13 @@ def test_a_killed_explanation_goes_on_with_the_same_command(tmp_path: Path) -> N
             assert killed.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
         killed.kill()
-    done = {row.number: row for row in read.trials(engine, "x-explain", states=["COMPLETE"])}
+    done = {row.number: row for row in open_study(engine, "x-explain").trials(states=["COMPLETE"])}
     with explain(tmp_path) as again:
         assert again.wait(180) == 0
-    rows = {row.number: row for row in read.trials(engine, "x-explain")}
+    rows = {row.number: row for row in open_study(engine, "x-explain").trials()}
     assert {number: rows[number] for number in done} == done
     assert len(rows) == len({repr(row.config) for row in rows.values()}) == 8
     assert len({row.seeds for row in rows.values()}) == 1
-    found = study_explanation(engine, "x")
+    found = study_explanation(open_study(engine, "x"))
     assert found is not None and found.found.is_whole
     assert len(found.found.forward.steps) == 3

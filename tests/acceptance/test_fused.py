@@ -13,10 +13,9 @@ from optuna.trial import TrialState
 
 from sweep.config import width_class
 from sweep.enums import EventKind, Trainer
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
-from sweep.store.training_record import trained
 from tests.factories import make_images, write_dataset
 
 STUDY = """
@@ -58,21 +57,21 @@ def test_a_study_is_the_same_by_either_trainer(tmp_path: Path) -> None:
         assert other.value == pytest.approx(one.value, rel=1e-4)
         assert list(other.intermediate_values) == list(one.intermediate_values)
     engine = open_store(urls["fused"])
-    assert read.provenance(engine, "x")["trainer"] == "fused"
-    diagnosed = read.trial(engine, "x", 0).results[0].diagnostics
+    assert open_study(engine, "x").record().provenance["trainer"] == "fused"
+    diagnosed = open_study(engine, "x").trial(0).results[0].diagnostics
     assert diagnosed is not None and diagnosed["encoder_norm"] > 0
-    assert read.workers(engine, "x")[0].slots == 4
-    assert read.workers(engine, "x")[0].trainer is Trainer.FUSED
+    assert open_study(engine, "x").workers()[0].slots == 4
+    assert open_study(engine, "x").workers()[0].trainer is Trainer.FUSED
     assert_the_best_of_each_width_have_weights(engine)
 
 
 def assert_the_best_of_each_width_have_weights(engine: Engine) -> None:
     best: dict[int, tuple[float, int]] = {}
-    for row in read.trials(engine, "x"):
+    for row in open_study(engine, "x").trials():
         assert row.hidden_width is not None and row.value is not None
         key = width_class(row.hidden_width)
         best[key] = min(best.get(key, (math.inf, 0)), (row.value, row.number))
-    assert all(read.trial(engine, "x", number).artifact_id for _, number in best.values())
+    assert all(open_study(engine, "x").trial(number).artifact_id for _, number in best.values())
 
 
 def start_on_a_wrong_card(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -98,12 +97,12 @@ def test_a_card_that_computes_wrong_numbers_still_trains_the_study_and_that_is_s
     assert "WARNING: GPU 0" in said and "trains with the reference trainer" in said
     assert len(re.findall(r"(?:ieee|tf32): encoder_weight of .*? limit", said)) > 2
     engine = open_store(f"sqlite:///{tmp_path / 'x.db'}")
-    (worker,) = read.workers(engine, "x")
+    (worker,) = open_study(engine, "x").workers()
     assert worker.trainer is Trainer.REFERENCE and worker.n_finished == 8
     assert "encoder_weight" in str(worker.fallback_reason)
-    assert {row.state for row in read.trials(engine, "x")} == {"COMPLETE"}
-    assert EventKind.FALLBACK in [event.kind for event in read.events(engine, "x")]
-    assert trained(engine, "x", 0).trainer is Trainer.REFERENCE
+    assert {row.state for row in open_study(engine, "x").trials()} == {"COMPLETE"}
+    assert EventKind.FALLBACK in [event.kind for event in open_study(engine, "x").events()]
+    assert open_study(engine, "x").training_record(0).trainer is Trainer.REFERENCE
 
 
 def test_a_card_that_computes_wrong_numbers_is_refused_where_fused_is_asked_for(

@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from benchmarks.exactly_once import watch
 from sweep.errors import DeviceError
-from sweep.store import read
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from tests.acceptance.test_kills import STUDY, assert_complete, n_finished, wait_for
 from tests.postgres import NoPostgresError, PostgresServer
@@ -236,7 +236,7 @@ def test_a_study_survives_the_loss_of_a_host(
     def n_finished_far_away() -> int:
         if not n_finished(url):
             return 0
-        workers = read.workers(open_store(url), "x")
+        workers = open_study(open_store(url), "x").workers()
         return sum(worker.n_finished for worker in workers if worker.host == "far")
 
     wait_for(lambda: n_finished_far_away() >= 2, seconds=120)
@@ -246,8 +246,8 @@ def test_a_study_survives_the_loss_of_a_host(
     assert study.wait(100) == 0, (head.folder / "study.log").read_text()
     assert_each_ended_once(url)
     engine = open_store(url)
-    assert max(row.attempt for row in read.trials(engine, "x")) == 2, "handed out again"
-    gone = [event for event in read.events(engine, "x") if event.kind == "worker gone"]
+    assert max(row.attempt for row in open_study(engine, "x").trials()) == 2, "handed out again"
+    gone = [event for event in open_study(engine, "x").events() if event.kind == "worker gone"]
     assert len(gone) == 2 and all("its node has died" in event.message for event in gone), gone
 
 
@@ -264,7 +264,7 @@ def test_a_study_whose_cluster_is_lost_says_so_and_goes_on_in_another(
     assert study.wait(60) == DeviceError.exit_code
     *_, last = (head.folder / "study.log").read_text().splitlines()
     assert "the Ray cluster is lost: " in last and "`sweep resume NAME" in last
-    resting = read.study(open_store(url), "x")
+    resting = open_study(open_store(url), "x").summary()
     assert 3 <= resting.n_finished < N_TRIALS, "lost too late to matter"
     assert (resting.phase, resting.running, resting.counts["RUNNING"]) == ("failed", False, 0)
     again = run_study(far, start_head(far, 3), "--simulated", "resume", "x", log="again.log")

@@ -20,7 +20,7 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import text
 
-from sweep.store import read
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 
 N_TRIALS = 40
@@ -82,7 +82,7 @@ _opened = cache(open_store)
 
 def n_finished(url: str) -> int:
     try:
-        return read.study(_opened(url), "x").n_finished
+        return open_study(_opened(url), "x").summary().n_finished
     except Exception:  # not there yet
         return 0
 
@@ -134,7 +134,7 @@ def assert_complete(url: str, n_trials: int = N_TRIALS) -> None:
     for trial in trials:
         assert set(trial.intermediate_values) == set(range(1, trial.params["epochs"] + 1))
         assert trial.value == trial.intermediate_values[trial.params["epochs"]]
-    rows = read.trials(open_store(url), "x")
+    rows = open_study(open_store(url), "x").trials()
     assert [(row.number, row.value, row.val_mse) for row in rows] == [
         (trial.number, trial.value, trial.value) for trial in trials
     ]

@@ -6,8 +6,8 @@ import pytest
 
 from sweep.analysis.study_atlas import atlas_by_width
 from sweep.config import TrialConfig
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_reconstructions
 from tests.store_factories import add_rows, add_study, add_trial, sqlite_store, strip_png
 
@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Engine:
 
 
 def test_the_best_of_each_width_are_shown(store: Engine) -> None:
-    found = atlas_by_width(store, "x", read.table(store, "x"))
+    found = atlas_by_width(open_study(store, "x"), open_study(store, "x").table())
     assert found is not None
     assert [(of.trial.hidden_width, of.trial.number) for of in found.trials] == [(8, 0), (64, 2)]
     assert [row.number for row in found.without_pictures] == [3]
@@ -37,4 +37,4 @@ def test_the_best_of_each_width_are_shown(store: Engine) -> None:
 def test_a_study_without_pictures_has_no_atlas(tmp_path: Path) -> None:
     store = sqlite_store(tmp_path)
     add_study(store, "x")
-    assert atlas_by_width(store, "x", read.table(store, "x")) is None
+    assert atlas_by_width(open_study(store, "x"), open_study(store, "x").table()) is None

@@ -6,6 +6,7 @@ import pytest
 
 from sweep.analysis.study_explanation import explained_in, study_explanation
 from sweep.config import TrialConfig
+from sweep.store.handle import open_study
 from tests.store_factories import EPOCH, add_explanation, add_study, add_trial, sqlite_store
 
 ENDS = (TrialConfig(), TrialConfig(epochs=50, hidden_width=1024))
@@ -17,11 +18,11 @@ def test_a_study_explains_once_it_tells_a_first_change(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     for name in ("begun", "told"):
         add_study(engine, name, created_at=EPOCH - 1)
-    assert explained_in(study_explanation(engine, "told")) is None
+    assert explained_in(study_explanation(open_study(engine, "told"))) is None
     add_explanation(engine, "begun", *ENDS, BOTH)
     add_explanation(engine, "told", *ENDS, BOTH | SINGLE)
-    assert explained_in(study_explanation(engine, "begun")) is None
-    assert explained_in(study_explanation(engine, "told")) == "told-explain"
+    assert explained_in(study_explanation(open_study(engine, "begun"))) is None
+    assert explained_in(study_explanation(open_study(engine, "told"))) == "told-explain"
 
 
 @pytest.mark.parametrize(
@@ -42,5 +43,5 @@ def test_an_explanation_of_another_trial_than_the_best_says_so(
     for number, config in enumerate([*ENDS, ENDS[1], TrialConfig(epochs=90)]):
         add_trial(engine, study_id, number, 0.1, config=config)
     add_explanation(engine, "x", *ENDS, BOTH | SINGLE)
-    explained = study_explanation(engine, study, best)
+    explained = study_explanation(open_study(engine, study), best)
     assert explained is not None and explained.other_best == other

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sweep import datasets
 from sweep.analysis import study_floors as module
 from sweep.analysis.study_floors import study_floors
+from sweep.store.handle import open_study
 from tests.factories import make_images, write_dataset
 from tests.store_factories import add_study, sqlite_store
 
@@ -30,24 +31,24 @@ def test_floors_are_computed_once_and_then_kept(
     images = make_images()
     folder = write_dataset(tmp_path / "data", images)
     add(engine, folder, images.sha256)
-    first = study_floors(engine, "study")
+    first = study_floors(open_study(engine, "study"))
     assert first is not None
 
     def fail(*_: Any) -> None:
         raise AssertionError("computed a second time")
 
     monkeypatch.setattr(module, "compute_floors", fail)
-    assert study_floors(engine, "study") == first
+    assert study_floors(open_study(engine, "study")) == first
 
 
 def test_a_study_that_has_not_seen_its_data_has_no_floors(engine: Engine, tmp_path: Path) -> None:
     add(engine, write_dataset(tmp_path / "data"), None)
-    assert study_floors(engine, "study") is None
+    assert study_floors(open_study(engine, "study")) is None
 
 
 def test_data_that_have_changed_since_give_no_floors(engine: Engine, tmp_path: Path) -> None:
     add(engine, write_dataset(tmp_path / "data"), "another checksum")
-    assert study_floors(engine, "study") is None
+    assert study_floors(open_study(engine, "study")) is None
 
 
 def test_data_that_are_not_here_are_not_downloaded(
@@ -55,4 +56,4 @@ def test_data_that_are_not_here_are_not_downloaded(
 ) -> None:
     monkeypatch.setattr(datasets, "load", lambda _: pytest.fail("loaded"))
     add(engine, tmp_path / "nowhere", "checksum")
-    assert study_floors(engine, "study") is None
+    assert study_floors(open_study(engine, "study")) is None

@@ -2,18 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, delete, select, update
 
-from sweep.analysis import study_usefulness as module
 from sweep.analysis.study_usefulness import UsefulnessReader, study_usefulness
 from sweep.analysis.usefulness import Probed, Worth, noise, usefulness
 from sweep.config import TrialConfig
-from sweep.store import annotate, annotations, read
+from sweep.store import annotate
 from sweep.store.engine import writing
+from sweep.store.handle import StudyHandle, open_study
 from sweep.store.kept_weights import kept_weights, write_analysis
 from sweep.store.schema import sweep_probes, sweep_studies, sweep_trials
 from tests.fake_workers import ANALYSIS
@@ -88,7 +87,7 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def test_the_best_of_each_width_is_told_of_those_looked_into(engine: Engine) -> None:
-    found = study_usefulness(engine, "x")
+    found = study_usefulness(open_study(engine, "x"))
     assert found is not None
     assert [of.number for of in found.best] == [2, 1]
     assert [of.number for of in found.trials] == [2, 0, 1]
@@ -96,18 +95,18 @@ def test_the_best_of_each_width_is_told_of_those_looked_into(engine: Engine) -> 
 
 
 def test_the_best_of_a_width_that_was_not_looked_into_is_named(engine: Engine) -> None:
-    found = study_usefulness(engine, "x")
+    found = study_usefulness(open_study(engine, "x"))
     assert found is not None and found.unseen == (3,)
     config = TrialConfig(hidden_width=65)
     add_trial(engine, 1, 4, 0.01, config=config)  # as good as trial 1, which was
     add_trial(engine, 1, 5, 0.04, config=replace(config, hidden_width=8))
-    found = study_usefulness(engine, "x")
+    found = study_usefulness(open_study(engine, "x"))
     assert found is not None and found.unseen == (5, 3)
 
 
 def test_an_invalid_trial_is_not_told(engine: Engine) -> None:
     annotate.invalidate(engine, "x", 1)
-    found = study_usefulness(engine, "x")
+    found = study_usefulness(open_study(engine, "x"))
     assert found is not None and [of.number for of in found.best] == [2, 0]
 
 
@@ -115,50 +114,51 @@ def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.Mon
     """Every probe was read again at every news of the study."""
     read_anew: list[list[int]] = []
 
-    def probes(*of: Any, after: int) -> dict[int, dict[str, Any]]:
-        found = annotations.probes(*of, after=after)
+    read_probes = StudyHandle.probes
+
+    def probes(study: StudyHandle, *, after: int) -> dict[int, dict[str, Any]]:
+        found = read_probes(study, after=after)
         read_anew.append(list(found))
         return found
 
-    monkeypatch.setattr(module, "annotations", SimpleNamespace(probes=probes))
-    reader = UsefulnessReader(engine, "x")
-    first = reader.look(read.table(engine, "x"))
-    for _ in range(2):  # the first look anew makes sure of the study
+    monkeypatch.setattr(StudyHandle, "probes", probes)
+    reader = UsefulnessReader(open_study(engine, "x"))
+    first = reader.look(open_study(engine, "x").table())
+    for _ in range(2):
         annotate.note(engine, "x", "about the study")
-        assert reader.look(read.table(engine, "x")) is first
+        assert reader.look(open_study(engine, "x").table()) is first
     with writing(engine) as connection:
         of_trial = sweep_trials.c.number == 3
         connection.execute(update(sweep_trials).where(of_trial).values(artifact_id="a3"))
     (kept,) = kept_weights(engine, "x")
     write_analysis(engine, "x", kept, ANALYSIS)
-    later = reader.look(read.table(engine, "x"))
+    later = reader.look(open_study(engine, "x").table())
     assert [of.number for of in later.best] == [2, 1, 3]
-    assert read_anew == [[0, 1, 2], [0, 1, 2], [], [3]]
+    assert read_anew == [[0, 1, 2], [], [], [3]]
 
 
 def test_a_reader_forgets_what_a_trial_was_before_it_was_trained_again(engine: Engine) -> None:
-    reader = UsefulnessReader(engine, "x")
-    assert len(reader.look(read.table(engine, "x")).trials) == 3
+    reader = UsefulnessReader(open_study(engine, "x"))
+    assert len(reader.look(open_study(engine, "x").table()).trials) == 3
     with writing(engine) as connection:  # as a coordinator does, with the next attempt
         of_trial = sweep_trials.c.number == 0
         connection.execute(update(sweep_trials).where(of_trial).values(attempt=2, revision=99))
         of_probe = sweep_probes.c.trial_id.in_(select(sweep_trials.c.trial_id).where(of_trial))
         connection.execute(delete(sweep_probes).where(of_probe))
         connection.execute(update(sweep_studies).values(revision=99))
-    assert [of.number for of in reader.look(read.table(engine, "x")).trials] == [2, 1]
+    assert [of.number for of in reader.look(open_study(engine, "x").table()).trials] == [2, 1]
 
 
-def test_a_reader_knows_a_study_that_was_made_anew(engine: Engine) -> None:
-    reader = UsefulnessReader(engine, "x")
-    assert reader.look(read.table(engine, "x")) is not None
+def test_a_study_made_anew_has_no_probes_of_the_one_before(engine: Engine) -> None:
+    assert study_usefulness(open_study(engine, "x")) is not None
     annotate.delete_study(engine, "x")
     study_id = add_study(engine, "x", created_at=EPOCH + 1)
     for number in range(3):
         add_trial(engine, study_id, number, 0.1)
-    assert reader.look(read.table(engine, "x")) is None
+    assert study_usefulness(open_study(engine, "x")) is None
 
 
 def test_nothing_is_told_before_a_trial_was_looked_into(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     add_trial(engine, add_study(engine, "x"), 0, 0.1)
-    assert study_usefulness(engine, "x") is None
+    assert study_usefulness(open_study(engine, "x")) is None

@@ -10,14 +10,15 @@ import pytest
 import sweep
 from sweep.cli.export import to_csv
 from sweep.errors import NotFoundError, UsageError
-from sweep.store import annotate, read, schema
+from sweep.store import annotate, schema
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from tests.store_factories import add_rows, add_study, strip_png
 
 
 def test_trials_have_the_columns_of_the_csv_export(store: Engine, study: sweep.Study) -> None:
     frame = study.trials()
-    (header, *lines) = csv.reader(io.StringIO(to_csv(read.trials(store, "study"))))
+    (header, *lines) = csv.reader(io.StringIO(to_csv(open_study(store, "study").trials())))
     assert frame.columns == header
     assert frame["number"].to_list() == [int(line[0]) for line in lines]
     assert frame["params_hidden_width"].to_list() == [16, 64, 32, None]
@@ -45,7 +46,7 @@ def test_curves_have_a_row_an_epoch_of_a_trial(study: sweep.Study) -> None:
 def test_a_trial_is_the_record_that_the_command_line_shows(
     store: Engine, study: sweep.Study
 ) -> None:
-    assert study.trial(1) == read.trial(store, "study", 1)
+    assert study.trial(1) == open_study(store, "study").trial(1)
     with pytest.raises(NotFoundError, match="no trial 9 in study 'study': its trials are 0 to 3"):
         study.trial(9)
 

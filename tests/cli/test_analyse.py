@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from sweep.config import TrialConfig
-from sweep.store import artifacts, read
+from sweep.store import artifacts
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_probes
 from tests.cli_runner import Cli
 from tests.factories import make_images, write_dataset
@@ -61,7 +62,7 @@ def study_with_weights(store: Engine, folder: Path, n_kept: int = 1) -> None:
 def test_kept_weights_are_analysed_once(cli: Cli, store: Engine, tmp_path: Path) -> None:
     study_with_weights(store, tmp_path)
     found = cli("analyse", "x", 0, "--json").json["trials"][0]
-    kept = read.trial(store, "x", 0)
+    kept = open_study(store, "x").trial(0)
     assert kept.probe is not None and kept.decomposition is not None
     assert kept.probe["code"] == found["code"] and found["n_test"] == 40
     artifacts.artifact_path(store.url, "kept-0").unlink()
@@ -75,7 +76,11 @@ def test_all_that_is_missing_is_analysed_but_for_what_cannot_be(
     artifacts.artifact_path(store.url, "kept-0").unlink()
     answer = cli("analyse", "x")
     assert answer.code == 3 and "kept-0" in answer.err
-    assert [read.trial(store, "x", n).probe is not None for n in range(3)] == [False, True, True]
+    assert [open_study(store, "x").trial(n).probe is not None for n in range(3)] == [
+        False,
+        True,
+        True,
+    ]
     assert "analysing networks: 3 of 3" in answer.err
 
 
@@ -110,9 +115,9 @@ def test_weights_that_are_no_longer_the_best_go_when_they_are_analysed(
     assert content is not None
     worse = artifacts.artifact_path(store.url, "worse")
     worse.write_bytes(content)
-    study_id = read.study(store, "x").study_id
+    study_id = open_study(store, "x").summary().study_id
     add_trial(store, study_id, 2, 0.3, config=SHORT, artifact_id="worse")
     assert cli("analyse", "x", *([2] if is_probed else [0])).code == 0
     assert worse.exists() is not is_probed
-    assert (read.trial(store, "x", 2).artifact_id is None) is is_probed
-    assert read.trial(store, "x", 0).artifact_id == "kept-0"
+    assert (open_study(store, "x").trial(2).artifact_id is None) is is_probed
+    assert open_study(store, "x").trial(0).artifact_id == "kept-0"

@@ -21,7 +21,7 @@ def test_a_command_that_fails_in_a_way_of_its_own_is_noticed(
 
     with fuzz.surroundings():
         assert try_command_line(["list"]) is None
-        monkeypatch.setattr("sweep.store.read.study_list", broken)
+        monkeypatch.setattr("sweep.store.summaries.study_list", broken)
         wrong = try_command_line(["list"])
     assert wrong is not None and "exit code 1" in wrong
 

@@ -12,8 +12,9 @@ from PIL import Image
 from sweep.cli.application import EXIT_CODES
 from sweep.cli.options import INTERRUPTED
 from sweep.config import TrialConfig
-from sweep.store import read
+from sweep.store import summaries
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases
 from tests.cli_runner import Cli
 from tests.second_revision import outdate
@@ -62,7 +63,7 @@ def test_delete_names_the_studies_that_explain_what_is_gone(
 def test_a_study_that_runs_cannot_be_deleted(cli: Cli, study: int, store: Engine) -> None:
     add_rows(store, sweep_leases, lease_row(study, expires_at=4e9))
     assert cli("delete", "study", "--yes").code == 7
-    assert read.study(store, "study")
+    assert open_study(store, "study").summary()
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ def test_something_unexpected_is_one_line_and_no_traceback(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("at hunter2")
 
-    monkeypatch.setattr(read, "study_list", broken)
+    monkeypatch.setattr(summaries, "study_list", broken)
     monkeypatch.setenv("SWEEP_STORAGE", "sqlite:///sweep.db")
     answer = cli("list")
     assert answer.code == 1

@@ -13,8 +13,9 @@ from sweep.cli.study_view import render
 from sweep.coordinator.progress import Progress, WorkerProgress
 from sweep.errors import FailureLimitError
 from sweep.launch import resources
-from sweep.store import commands, read
+from sweep.store import commands
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from tests.cli_runner import Cli, interrupted_at_once
@@ -268,7 +269,7 @@ def test_a_configuration_outside_the_space_is_refused_at_once(
 ) -> None:
     add_study(store, "x", study_file=STUDY)
     assert cli("enqueue", "x", *settings).code == code
-    assert read.commands(store, "x") == []
+    assert open_study(store, "x").commands() == []
 
 
 def test_resume_ends_the_pause_of_a_study_that_runs_elsewhere(

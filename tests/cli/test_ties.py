@@ -3,8 +3,8 @@
 import pytest
 
 from sweep.config import TrialConfig
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_results
 from tests.cli_runner import Cli, interrupted_at_once
 from tests.fake_workers import DATA_SHA256, pretend_local_workers
@@ -71,7 +71,7 @@ def test_what_was_trained_again_is_told_from_then_on(cli: Cli, store: Engine) ->
     assert "--run" not in cli("ties", "x-ties").out  # which is not offered there
     assert "any more" not in answer.out
     better = TrialConfig(hidden_width=128)
-    add_trial(store, read.study(store, "x").study_id, 4, 0.001, config=better)
+    add_trial(store, open_study(store, "x").summary().study_id, 4, 0.001, config=better)
     told = cli("ties", "x").out
     assert "not the study's 2 best any more: `sweep ties x --run --top 2` trains those" in told
     assert "which trained its best again" in cli("delete", "x", "--yes").err

@@ -16,9 +16,10 @@ from sweep.coordinator.run import resume
 from sweep.enums import CommandKind, StudyPhase
 from sweep.launch.launcher import Gone
 from sweep.messages import AnalyseNetwork, NetworkAnalysed, NetworkAnalysis, TrialSpec, WorkerFailed
-from sweep.store import annotate, annotations, commands, read
+from sweep.store import annotate, commands
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.kept_weights import due, kept_weights
 from tests.coordinator.lockstep import Lockstep, Puppet
 from tests.coordinator.test_loop import lockstep
@@ -88,15 +89,15 @@ def stage(engine: Engine, *overrides: str) -> Iterator[Stage]:
 
 
 def analysed(engine: Engine) -> set[int]:
-    probes = annotations.probes(engine, "x")
-    assert set(annotations.decompositions(engine, "x")) == set(probes)
+    probes = open_study(engine, "x").probes()
+    assert set(open_study(engine, "x").decompositions()) == set(probes)
     assert ANALYSIS.probe is not None
     assert all(probe == asdict(ANALYSIS.probe) for probe in probes.values())
     return set(probes)
 
 
 def told(engine: Engine, kind: str) -> list[tuple[int | None, str]]:
-    return [(e.number, e.message) for e in read.events(engine, "x") if e.kind == kind]
+    return [(e.number, e.message) for e in open_study(engine, "x").events() if e.kind == kind]
 
 
 def test_the_best_of_each_width_are_analysed_before_the_study_ends(engine: Engine) -> None:
@@ -107,7 +108,7 @@ def test_the_best_of_each_width_are_analysed_before_the_study_ends(engine: Engin
         assert progress is not None and progress.phase is StudyPhase.ANALYSING
         assert (progress.n_analysed, progress.n_to_analyse) == (0, 2)
         assert progress.workers == ()
-        assert [worker.state for worker in read.workers(engine, "x")] == ["gone"]
+        assert [worker.state for worker in open_study(engine, "x").workers()] == ["gone"]
         study.answer()
         assert study.asked() == [0, 1] and analysed(engine) == {0}
         study.answer()
@@ -245,7 +246,7 @@ def test_a_study_that_is_told_to_end_waits_for_no_analysis_and_resume_goes_on(
         study.finish_all()
         study.answer()
         if ends == "stopped":
-            commands.post(engine, read.study(engine, "x").study_id, CommandKind.STOP)
+            commands.post(engine, open_study(engine, "x").summary().study_id, CommandKind.STOP)
         else:
             interrupts[0]()
         study.settle()
@@ -254,7 +255,7 @@ def test_a_study_that_is_told_to_end_waits_for_no_analysis_and_resume_goes_on(
     launcher = FakeLauncher()
     again = resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=launcher)
     assert again == "finished" and analysed(engine) == {0, 1}
-    assert len(launcher.analyses) == 1 and len(read.workers(engine, "x")) == 1
+    assert len(launcher.analyses) == 1 and len(open_study(engine, "x").workers()) == 1
 
 
 def test_a_coordinator_that_dies_takes_no_analysis_with_it(engine: Engine) -> None:
@@ -268,7 +269,7 @@ def test_a_coordinator_that_dies_takes_no_analysis_with_it(engine: Engine) -> No
 def test_a_study_that_waits_for_analyses_still_trains_what_is_enqueued(engine: Engine) -> None:
     with stage(engine, "space.hidden_width={low=8, high=1024}", "sampler.name=random") as study:
         study.finish_all()
-        request_trial(engine, "x", {"hidden_width": 333})
+        request_trial(open_study(engine, "x"), {"hidden_width": 333})
         study.settle()
         assert not study.coordinator.ended
         _, successor = study.coordinator.puppets.started
@@ -280,13 +281,13 @@ def test_weights_of_a_width_go_when_a_better_trial_has_some(engine: Engine) -> N
         first, second = study.worker.given()
         study.finish(first, 0.5)
         study.settle()
-        old = read.trial(engine, "x", first.number).artifact_id
+        old = open_study(engine, "x").trial(first.number).artifact_id
         assert old is not None and artifact_path(engine.url, old).exists()
         study.finish(second, 0.4)
         study.settle()
-        new = read.trial(engine, "x", second.number).artifact_id
+        new = open_study(engine, "x").trial(second.number).artifact_id
         assert new is not None and artifact_path(engine.url, new).exists()
-        assert read.trial(engine, "x", first.number).artifact_id is None
+        assert open_study(engine, "x").trial(first.number).artifact_id is None
         assert not artifact_path(engine.url, old).exists()
 
 

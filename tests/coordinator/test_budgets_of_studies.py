@@ -13,8 +13,8 @@ from sweep.enums import Trainer
 from sweep.errors import FailureLimitError, StoreError
 from sweep.launch.resources import RunResources
 from sweep.messages import EpochMetrics, Train, TrialSpec
-from sweep.store import read
-from sweep.store.usage import Usage, usage, values_in_order
+from sweep.store.handle import open_study
+from sweep.store.usage import Usage
 from tests.coordinator.test_run import (
     STUDY,
     THREE,
@@ -29,8 +29,8 @@ from tests.fake_workers import FakeLauncher, FakeWorker, slowly
 
 def why(engine: Any) -> str:
     """Why the study ended, as its row and its last event both say."""
-    study = read.study(engine, "x")
-    (event,) = read.events(engine, "x", newest=1)
+    study = open_study(engine, "x").summary()
+    (event,) = open_study(engine, "x").events(newest=1)
     assert event.message == f"{study.phase}: {study.ended_because}"
     assert event.kind == "ended"
     return str(study.ended_because)
@@ -61,10 +61,10 @@ def test_time_is_counted_over_resumes_and_a_study_out_of_time_starts_no_workers(
     launcher = FakeLauncher()
     assert go_on(engine, launcher) == "out of time"
     assert launcher.workers == []
-    assert usage(engine, 1).wall_seconds >= 0.6
+    assert open_study(engine, "x").usage().wall_seconds >= 0.6
     more = study_file(STUDY, "budget.max_seconds=1e6", f"budget.trials={n_complete + 2}")
     assert go_on(engine, study_file=more, trials=len(states(url))) == "finished"
-    assert read.study(engine, "x").ended_because is not None
+    assert open_study(engine, "x").summary().ended_because is not None
 
 
 def test_failures_are_counted_over_resumes_and_more_may_be_allowed(engine, url: str) -> None:
@@ -100,7 +100,7 @@ def test_gpu_hours_are_summed_over_gpus_and_resumes(engine, url: str) -> None:
     file = study_file(STUDY, "budget.max_gpu_hours=0.0004", "budget.trials=1000")  # 1.44 s
     assert run(engine, file=file, resources=resources()) == "out of time"
     assert "budget.max_gpu_hours is 0.0004" in why(engine)
-    used = usage(engine, 1)
+    used = open_study(engine, "x").usage()
     assert used.gpu_seconds >= 1.44 and used.gpu_seconds > 1.2 * used.wall_seconds
     n = len(states(url))
     assert TrialState.RUNNING not in states(url)
@@ -111,9 +111,9 @@ def test_gpu_hours_are_summed_over_gpus_and_resumes(engine, url: str) -> None:
 def test_time_between_two_runs_is_not_counted(engine) -> None:
     file = study_file(STUDY, "budget.max_seconds=1e6", "budget.trials=2")
     run(engine, file=file)
-    used = usage(engine, 1).wall_seconds
+    used = open_study(engine, "x").usage().wall_seconds
     time.sleep(0.3)
-    assert usage(engine, 1).wall_seconds == used > 0
+    assert open_study(engine, "x").usage().wall_seconds == used > 0
 
 
 def test_a_running_study_has_no_reason_to_have_ended(engine) -> None:
@@ -122,7 +122,7 @@ def test_a_running_study_has_no_reason_to_have_ended(engine) -> None:
 
     def look(progress: Progress) -> None:
         if progress.n_running:
-            seen.append(read.study(engine, "x").ended_because)
+            seen.append(open_study(engine, "x").summary().ended_because)
 
     file = study_file(STUDY, "budget.trials=13")
     run(engine, FakeLauncher(slowly), file, observer=look, go_on=True)
@@ -156,7 +156,7 @@ def test_a_plateau_ends_the_study_at_the_very_trial_and_over_a_resume(engine, ur
     assert run(engine, file=study_file(STUDY, *keys[:2], "budget.trials=3")) == "finished"
     assert go_on(engine, study_file=file) == "finished"
     assert why(engine).startswith("plateau: the last 4 trials improved the best by")
-    finished = values_in_order(engine, "x")
+    finished = open_study(engine, "x").values_in_order()
     kept = Improvement(4)
     for number, value in finished:
         kept.add(value)
@@ -172,7 +172,9 @@ def test_values_come_in_the_order_in_which_trials_finished(engine, url: str) -> 
 
     run(engine, FakeLauncher(first_is_slow), study_file(STUDY, "budget.trials=4"), THREE)
     done = sorted(trials(url), key=lambda trial: trial.datetime_complete)
-    assert [n for n, _ in values_in_order(engine, "x")] == [trial.number for trial in done]
+    assert [n for n, _ in open_study(engine, "x").values_in_order()] == [
+        trial.number for trial in done
+    ]
     assert done[0].number != 0
 
 
@@ -191,12 +193,12 @@ def test_a_trial_over_its_time_ends_early_is_no_failure_and_is_learned_from(
     )
     assert run(engine, FakeLauncher(slowly), file) == "finished"
     assert states(url) == [TrialState.PRUNED, TrialState.COMPLETE]
-    slow = read.trial(engine, "x", 0)
+    slow = open_study(engine, "x").trial(0)
     assert slow.outcome == "timed out"
     assert "over 1.5 s (budget.max_trial_seconds)" in str(slow.reason)
     assert trials(url)[0].value == trials(url)[0].intermediate_values[trials(url)[0].last_step]
     assert 2 <= (trials(url)[0].last_step or 0) < 8
-    assert read.study(engine, "x").n_failed == 0
+    assert open_study(engine, "x").summary().n_failed == 0
 
 
 # --- counting while it runs -----------------------------------------------------------------

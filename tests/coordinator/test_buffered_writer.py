@@ -17,9 +17,9 @@ from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.usage_tracker import UsageTracker
 from sweep.errors import StoreError
-from sweep.store import read
 from sweep.store.commands import Command
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.usage import Usage
 from sweep.store.writer import Rows, StudyWriter
 from tests.coordinator.test_run import (
@@ -144,7 +144,7 @@ def test_why_the_database_is_away_is_said_in_short(
     land = StudyWriter.land
 
     def refuse(writer: StudyWriter) -> None:
-        if refusals and read.study(engine, "x").n_finished >= 2:
+        if refusals and open_study(engine, "x").summary().n_finished >= 2:
             raise StoreError(refusals.pop(0))
         land(writer)
 
@@ -213,7 +213,7 @@ def test_a_coordinator_that_ends_while_the_database_hangs_loses_only_what_had_no
     _let_the_lease_go(engine)
     assert go_on(engine) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
-    assert [row.number for row in read.trials(engine, "x")] == list(range(12))
+    assert [row.number for row in open_study(engine, "x").trials()] == list(range(12))
 
 
 def test_a_database_that_hangs_for_too_long_is_given_up_at_once(

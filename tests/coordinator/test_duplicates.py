@@ -14,7 +14,8 @@ from sweep.coordinator.running_trial import RunningTrial, searched_configuration
 from sweep.enums import CommandKind
 from sweep.messages import TrialSpec
 from sweep.search.grid import index_of
-from sweep.store import annotate, read
+from sweep.store import annotate
+from sweep.store.handle import open_study
 from sweep.store.optuna_rows import REUSED_FROM
 from tests.coordinator.test_run import (
     STUDY,
@@ -118,12 +119,12 @@ def test_a_configuration_is_trained_once_and_the_budget_is_reached(
     assert run(engine, FakeLauncher(counting), study_file(TWO), **options) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
     assert len(counting.trained) == 2
-    assert read.study(engine, "x").n_reused == 10
+    assert open_study(engine, "x").summary().n_reused == 10
 
 
 def test_what_is_reused_has_the_value_and_metrics_and_names_its_twin(engine, url: str) -> None:
     run(engine, file=study_file(TWO))
-    rows = {row.number: row for row in read.trials(engine, "x")}
+    rows = {row.number: row for row in open_study(engine, "x").trials()}
     reused = [row for row in rows.values() if row.reused_from is not None]
     assert len(reused) == 10
     for row in reused:
@@ -139,7 +140,9 @@ def test_asked_for_duplicates_are_trained_again(engine, url: str) -> None:
     file = study_file(TWO, "study.duplicates=train")
     run(engine, FakeLauncher(counting), file)
     assert counting.trained == list(range(12))
-    assert len({row.value for row in read.trials(engine, "x")}) == 12  # each has its own seed
+    assert (
+        len({row.value for row in open_study(engine, "x").trials()}) == 12
+    )  # each has its own seed
 
 
 def test_a_sampler_that_proposes_nothing_new_neither_stalls_nor_overruns_the_study(
@@ -163,7 +166,7 @@ def test_a_study_whose_space_is_trained_out_ends_and_says_so(
     assert len(counting.trained) == 2
     assert len(states(url)) < 10, "one that is drawn again while the other is not yet may be reused"
     assert set(states(url)) == {TrialState.COMPLETE}
-    ended = read.study(engine, "x").ended_because
+    ended = open_study(engine, "x").summary().ended_because
     assert ended is not None and ended.startswith("all 2 configurations of the space are trained")
 
 
@@ -183,10 +186,10 @@ def test_where_a_configuration_is_in_its_space_is_looked_up_once(engine, monkeyp
 def test_what_is_enqueued_in_a_space_that_is_trained_out_has_its_turn(engine, url: str) -> None:
     run(engine, file=study_file(COUNTED))
     n = len(states(url))
-    request_trial(engine, "x", {"hidden_width": 8})
+    request_trial(open_study(engine, "x"), {"hidden_width": 8})
     assert go_on(engine) == "finished"
     assert states(url) == [TrialState.COMPLETE] * (n + 1)
-    assert read.trial(engine, "x", n).reused_from in range(n)
+    assert open_study(engine, "x").trial(n).reused_from in range(n)
 
 
 def test_a_configuration_that_came_to_nothing_or_is_invalid_is_one_that_is_left(
@@ -199,7 +202,7 @@ def test_a_configuration_that_came_to_nothing_or_is_invalid_is_one_that_is_left(
 
     assert run(engine, FakeLauncher(fail_once), study_file(COUNTED)) == "finished"
     assert states(url)[0] == TrialState.FAIL
-    trained = {row.config["hidden_width"] for row in read.trials(engine, "x") if row.value}
+    trained = {row.config["hidden_width"] for row in open_study(engine, "x").trials() if row.value}
     assert trained == {8, 16}
     number = next(i for i, state in enumerate(states(url)) if state == TrialState.COMPLETE)
     annotate.invalidate(engine, "x", number, "wrong disk")
@@ -223,7 +226,7 @@ def test_reuse_goes_over_resumes(engine, url: str) -> None:
     counting = Counting()
     assert go_on(engine, FakeLauncher(counting), trials=20) == "finished"
     assert counting.trained == []
-    assert read.study(engine, "x").n_reused == 18
+    assert open_study(engine, "x").summary().n_reused == 18
 
 
 def test_when_the_twin_dies_in_training_both_come_to_their_end(engine, url: str) -> None:
@@ -231,7 +234,7 @@ def test_when_the_twin_dies_in_training_both_come_to_their_end(engine, url: str)
     file = study_file(TWO, SAME, "budget.trials=4")
     run(engine, FakeLauncher(die_at(0)), file, options=THREE)
     assert states(url) == [TrialState.COMPLETE] * 4
-    assert read.study(engine, "x").n_reused == 3
+    assert open_study(engine, "x").summary().n_reused == 3
 
 
 def test_when_nothing_comes_of_the_twin_the_other_is_trained(engine, url: str) -> None:
@@ -245,7 +248,7 @@ def test_when_nothing_comes_of_the_twin_the_other_is_trained(engine, url: str) -
     file = study_file(TWO, SAME, "budget.trials=3")
     run(engine, FakeLauncher(diverge), file, options=THREE)
     assert states(url) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
-    assert [row.reused_from for row in read.trials(engine, "x")] == [None, None, 1]
+    assert [row.reused_from for row in open_study(engine, "x").trials()] == [None, None, 1]
 
 
 def test_a_stop_leaves_nobody_waiting_for_ever(engine, url: str) -> None:
@@ -259,9 +262,11 @@ def test_a_stop_leaves_nobody_waiting_for_ever(engine, url: str) -> None:
 
 def test_marking_a_trial_marks_what_was_reused_from_it(engine) -> None:
     run(engine, file=study_file(TWO))
-    number = next(row.reused_from for row in read.trials(engine, "x") if row.reused_from)
+    number = next(row.reused_from for row in open_study(engine, "x").trials() if row.reused_from)
     annotate.invalidate(engine, "x", number, "wrong disk")
-    of = [row for row in read.trials(engine, "x") if number in (row.number, row.reused_from)]
+    of = [
+        row for row in open_study(engine, "x").trials() if number in (row.number, row.reused_from)
+    ]
     assert len(of) > 1 and all(row.invalid for row in of)
     annotate.validate(engine, "x", number)
-    assert read.study(engine, "x").n_invalid == 0
+    assert open_study(engine, "x").summary().n_invalid == 0

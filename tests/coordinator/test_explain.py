@@ -29,10 +29,10 @@ from sweep.errors import FailureLimitError, NotFoundError, StudyHeldError, Usage
 from sweep.launch.resources import RunOptions
 from sweep.messages import TrialSpec
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
-from sweep.store import read
 from sweep.store.annotate import delete_study
+from sweep.store.derived_studies import Explained
 from sweep.store.engine import Engine, writing
-from sweep.store.explaining import Explained
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases, sweep_studies, sweep_trials
 from tests.coordinator.test_run import study_file
 from tests.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker, pretend_local_workers
@@ -121,13 +121,13 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Pretended:
 
 
 def run(engine: Engine, *numbers: int, n_seeds: int | None = None) -> str:
-    of = choose_ablation(engine, "x", *(numbers or (0, 1)), n_seeds=n_seeds)
+    of = choose_ablation(open_study(engine, "x"), *(numbers or (0, 1)), n_seeds=n_seeds)
     options = RunOptions(gpus="cpu", cpu_workers=1)
     return run_explanation(engine, of, options, lambda state: None, say=lambda line: None)
 
 
 def found(engine: Engine) -> StudyExplanation:
-    explanation = study_explanation(engine, "x")
+    explanation = study_explanation(open_study(engine, "x"))
     assert explanation is not None
     return explanation
 
@@ -182,10 +182,10 @@ def test_both_paths_are_trained_in_rounds_and_nothing_twice(
 
 def test_it_is_an_ordinary_study_that_says_what_it_explains(engine: Engine) -> None:
     run(engine)
-    study = read.study(engine, "x-explain")
+    study = open_study(engine, "x-explain").summary()
     assert study.counts["COMPLETE"] == study.n_trials
     assert study.description.startswith("Why trial 1 of x")
-    same = study_explanation(engine, "x-explain")
+    same = study_explanation(open_study(engine, "x-explain"))
     assert same == found(engine)
 
 
@@ -207,12 +207,12 @@ def test_a_run_that_was_cut_short_goes_on_and_repeats_nothing_that_was_done(
         run(engine)
     monkeypatch.setattr(handlers.MessageHandler, "_finish", real)
     assert not found(engine).found.is_whole
-    done = {row.number for row in read.trials(engine, "x-explain", states=["COMPLETE"])}
+    done = {row.number for row in open_study(engine, "x-explain").trials(states=["COMPLETE"])}
     n_before = len(workers.trained)
     assert run(engine) == "finished"
     assert found(engine).found.is_whole
     assert not done & {spec.number for spec in workers.trained[n_before:]}
-    rows = read.trials(engine, "x-explain")
+    rows = open_study(engine, "x-explain").trials()
     assert len(rows) == len({repr(row.config) for row in rows})
 
 
@@ -228,9 +228,9 @@ def test_configurations_asked_for_by_a_run_that_died_before_it_began_are_trained
         patch.setattr(explain, "resume", die)
         with pytest.raises(KeyboardInterrupt):
             run(engine)
-    assert read.study(engine, "x-explain").n_pending_commands > 0
+    assert open_study(engine, "x-explain").summary().n_pending_commands > 0
     run(engine)
-    trials = read.trials(engine, "x-explain")
+    trials = open_study(engine, "x-explain").trials()
     assert len(trials) == len({repr(row.config) for row in trials})
 
 
@@ -240,30 +240,30 @@ def test_another_number_of_seeds_or_another_end_is_another_study(engine: Engine)
     assert found(engine).child == "x-explain-2"
     assert found(engine).found.forward.steps[0].factor.low is None
     shorter = replace(TARGET, epochs=2)
-    add_trial(engine, read.study(engine, "x").study_id, 2, 0.3, config=shorter)
+    add_trial(engine, open_study(engine, "x").summary().study_id, 2, 0.3, config=shorter)
     run(engine, 0, 2)
     assert (found(engine).child, found(engine).ends.to_number) == ("x-explain-3", 2)
-    assert choose_ablation(engine, "x", 0, 1, 3).child == "x-explain"
+    assert choose_ablation(open_study(engine, "x"), 0, 1, 3).child == "x-explain"
 
 
 def test_what_was_begun_last_is_gone_on_with_unless_it_is_whole(
     engine: Engine, workers: Pretended
 ) -> None:
-    assert choose_ablation(engine, "x").ends.from_number is None
+    assert choose_ablation(open_study(engine, "x")).ends.from_number is None
     workers.fails_after = 4
     with pytest.raises(FailureLimitError):
         run(engine, 1, 0)
-    begun = choose_ablation(engine, "x")
+    begun = choose_ablation(open_study(engine, "x"))
     assert (begun.child, begun.ends.from_number, begun.ends.to_number) == ("x-explain", 1, 0)
     workers.fails_after = 10**9
     run(engine, 1, 0)
-    assert choose_ablation(engine, "x").ends.from_number is None
+    assert choose_ablation(open_study(engine, "x")).ends.from_number is None
 
 
 def test_a_study_that_explains_leads_to_the_one_it_explains(engine: Engine) -> None:
     run(engine)
     with pytest.raises(UsageError, match="`sweep explain x`"):
-        choose_ablation(engine, "x-explain")
+        choose_ablation(open_study(engine, "x-explain"))
 
 
 def make_anew(engine: Engine, **columns: Any) -> None:
@@ -280,12 +280,12 @@ def test_a_study_made_anew_is_explained_anew(engine: Engine, workers: Pretended)
     run(engine)
     n_before = len(workers.trained)
     make_anew(engine)
-    assert study_explanation(engine, "x") is None
-    assert "another study that was called 'x'" in ignored(engine, "x")[0]
+    assert study_explanation(open_study(engine, "x")) is None
+    assert "another study that was called 'x'" in ignored(open_study(engine, "x"))[0]
     assert run(engine) == "finished"
     assert (found(engine).child, len(workers.trained)) == ("x-explain-2", 2 * n_before)
     with pytest.raises(UsageError, match="not there any more: `sweep report x-explain`"):
-        choose_ablation(engine, "x-explain")
+        choose_ablation(open_study(engine, "x-explain"))
 
 
 def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
@@ -296,8 +296,8 @@ def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
         run(engine)
     make_anew(engine)
     assert (
-        choose_ablation(engine, "x").child
-        == choose_ablation(engine, "x", 0, 1).child
+        choose_ablation(open_study(engine, "x")).child
+        == choose_ablation(open_study(engine, "x"), 0, 1).child
         == "x-explain-2"
     )
 
@@ -305,7 +305,7 @@ def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
 def change_data(engine: Engine) -> None:
     """Study ``x`` is of other data from now on."""
     with writing(engine) as connection:
-        of_study = sweep_studies.c.study_id == read.study(engine, "x").study_id
+        of_study = sweep_studies.c.study_id == open_study(engine, "x").summary().study_id
         columns = {"provenance": {"data_sha256": "6" * 64}}
         connection.execute(update(sweep_studies).where(of_study).values(**columns))
 
@@ -313,8 +313,8 @@ def change_data(engine: Engine) -> None:
 def test_an_explanation_by_other_data_is_ignored(engine: Engine) -> None:
     run(engine)
     change_data(engine)
-    assert study_explanation(engine, "x") is None
-    assert "was trained on other data than 'x'" in ignored(engine, "x")[0]
+    assert study_explanation(open_study(engine, "x")) is None
+    assert "was trained on other data than 'x'" in ignored(open_study(engine, "x"))[0]
 
 
 def test_all_rounds_have_one_launcher_and_no_two_workers_one_name(
@@ -322,7 +322,7 @@ def test_all_rounds_have_one_launcher_and_no_two_workers_one_name(
 ) -> None:
     # What a worker said at the end of a round is in the inbox yet when the next one begins.
     run(engine)
-    names = [worker.name for worker in read.workers(engine, "x-explain")]
+    names = [worker.name for worker in open_study(engine, "x-explain").workers()]
     assert len({*names}) == len(names) > 1, "several rounds"
     assert workers.n_runs == 1
 
@@ -353,33 +353,33 @@ def test_a_study_that_another_process_runs_is_left_alone(engine: Engine) -> None
 
 
 def test_by_default_it_goes_from_the_questions_configuration_to_the_best(engine: Engine) -> None:
-    ends = choose_ends(engine, "x")
+    ends = choose_ends(open_study(engine, "x"))
     assert (ends.from_number, ends.to_number) == (None, 1)
     assert ends.baseline == asdict(TrialConfig())
     question = replace(TrialConfig(), eps=1e-7)  # Keras's own
-    add_trial(engine, read.study(engine, "x").study_id, 2, 0.3, config=question)
-    assert choose_ends(engine, "x").from_number == 2
-    assert choose_ends(engine, "x", 0).baseline == asdict(BASELINE)
+    add_trial(engine, open_study(engine, "x").summary().study_id, 2, 0.3, config=question)
+    assert choose_ends(open_study(engine, "x")).from_number == 2
+    assert choose_ends(open_study(engine, "x"), 0).baseline == asdict(BASELINE)
 
 
 def test_a_trial_that_waits_has_no_configuration_to_begin_from(engine: Engine) -> None:
-    trial_id = add_trial(engine, read.study(engine, "x").study_id, 2, state="WAITING")
+    trial_id = add_trial(engine, open_study(engine, "x").summary().study_id, 2, state="WAITING")
     with writing(engine) as connection:
         of_trial = sweep_trials.c.trial_id == trial_id
         connection.execute(update(sweep_trials).where(of_trial).values(config={}))
     with pytest.raises(NotFoundError, match="it waits"):
-        choose_ends(engine, "x", 2)
+        choose_ends(open_study(engine, "x"), 2)
 
 
 def test_a_baseline_has_the_settings_that_the_study_fixes(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     study_id = add_study(engine, "y", study_file=FILE.replace('"x"', '"y"') + "space.batch_size=64")
     with pytest.raises(UsageError, match="no complete trial"):
-        choose_ends(engine, "y")
+        choose_ends(open_study(engine, "y"))
     add_trial(engine, study_id, 0, 0.1, config=TARGET)
-    assert choose_ends(engine, "y").baseline["batch_size"] == 64
+    assert choose_ends(open_study(engine, "y")).baseline["batch_size"] == 64
     with pytest.raises(UsageError, match="nothing to explain"):
-        choose_ends(engine, "y", 0, 0)
+        choose_ends(open_study(engine, "y"), 0, 0)
 
 
 def test_a_baseline_that_cannot_be_trained_asks_for_a_trial(tmp_path: Path) -> None:
@@ -388,4 +388,4 @@ def test_a_baseline_that_cannot_be_trained_asks_for_a_trial(tmp_path: Path) -> N
     study_id = add_study(engine, "y", study_file=FILE.replace('"x"', '"y"') + linear)
     add_trial(engine, study_id, 0, 0.1, config=TARGET)
     with pytest.raises(UsageError, match="--from"):
-        choose_ends(engine, "y")
+        choose_ends(open_study(engine, "y"))

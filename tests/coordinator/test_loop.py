@@ -19,9 +19,10 @@ from sweep.errors import FailureLimitError
 from sweep.launch.launcher import Gone
 from sweep.launch.resources import RunOptions
 from sweep.messages import EpochsDone, Event, Stop, TrialRequest, TrialSpec, TrialStopped
-from sweep.store import annotate, read
+from sweep.store import annotate
 from sweep.store.commands import post
 from sweep.store.engine import Engine, writing
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_commands, sweep_events
 from tests.coordinator.lockstep import Lockstep, weather_of
 from tests.coordinator.test_duplicates import SAME, TWO_RATES
@@ -112,10 +113,10 @@ def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path:
         worker.say(_done(twin))
         for _ in range(2):
             coordinator.tick()
-        before = len(read.trials(engine, "x"))
+        before = len(open_study(engine, "x").trials())
         annotate.invalidate(engine, "x", twin.number, "wrong disk")
         coordinator.tick()
-        rows = {row.number: row for row in read.trials(engine, "x")}
+        rows = {row.number: row for row in open_study(engine, "x").trials()}
         late = [row for number, row in rows.items() if number >= before and row.reused_from == 0]
         assert late and all(
             (row.invalid, row.invalid_reason) == (True, "wrong disk") for row in late
@@ -137,7 +138,7 @@ def test_a_mark_on_a_trial_that_waits_for_its_twin_outlives_the_reuse(tmp_path: 
         worker.say(_done(twin))
         for _ in range(3):
             coordinator.tick()
-        row = read.trial(engine, "x", waits)
+        row = open_study(engine, "x").trial(waits)
         assert row.reused_from == twin.number
         assert (row.invalid, row.invalid_reason) == (True, "asked for by mistake")
 
@@ -149,14 +150,14 @@ def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Pa
         patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 60.0),
         lockstep(engine) as coordinator,
     ):
-        request_trial(engine, "x", {"hidden_width": 333})
+        request_trial(open_study(engine, "x"), {"hidden_width": 333})
         for _ in range(3):
             coordinator.tick()
         (worker,) = coordinator.puppets.started
         _train(worker, worker.given()[0])
         worker.say(_done(worker.given()[0]))  # its successor is awaited, so all is written
         coordinator.tick()
-        assert len(read.trials(engine, "x")) == 2 + 1
+        assert len(open_study(engine, "x").trials()) == 2 + 1
 
 
 def _of_four_seeds(spec: TrialSpec) -> EpochsDone:
@@ -206,9 +207,9 @@ def test_a_worker_that_talks_nonsense_is_ended_and_its_trials_go_to_another(
         for _ in range(2):
             coordinator.tick()
         assert (first.number, 2) in {(spec.number, spec.attempt) for spec in successor.given()}
-    (gone,) = (event for event in read.events(engine, "x") if event.kind == "worker gone")
+    (gone,) = (event for event in open_study(engine, "x").events() if event.kind == "worker gone")
     assert told in gone.message
-    assert read.curves(engine, "x") == {}
+    assert open_study(engine, "x").curves() == {}
 
 
 def test_an_attempt_that_is_not_current_any_more_is_stopped(tmp_path: Path) -> None:
@@ -241,7 +242,7 @@ def test_commands_that_cannot_be_read_are_refused_and_told(tmp_path: Path) -> No
         patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0),
         lockstep(engine) as coordinator,
     ):
-        study_id = read.study(engine, "x").study_id
+        study_id = open_study(engine, "x").summary().study_id
         for kind, payload in (("dance", {}), ("extend", {}), ("extend", {"n_trials": "many"})):
             row = {"study_id": study_id, "kind": kind, "payload": payload, "created_at": 0.0}
             with writing(engine) as connection:
@@ -249,7 +250,7 @@ def test_commands_that_cannot_be_read_are_refused_and_told(tmp_path: Path) -> No
         for _ in range(3):
             coordinator.tick()
         assert not coordinator.ended, repr(coordinator.error)
-    outcomes = [command.outcome for command in read.commands(engine, "x")]
+    outcomes = [command.outcome for command in open_study(engine, "x").commands()]
     assert len(outcomes) == 3 and all(str(said).startswith("refused: ") for said in outcomes)
 
 
@@ -262,7 +263,7 @@ def test_a_command_with_a_broken_payload_is_refused_and_the_next_one_applied(
         patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0),
         lockstep(engine) as coordinator,
     ):
-        study_id = read.study(engine, "x").study_id
+        study_id = open_study(engine, "x").summary().study_id
         post(engine, study_id, CommandKind.ENQUEUE, {"configuration": 7})
         stop = post(engine, study_id, CommandKind.STOP)
         for _ in range(2):

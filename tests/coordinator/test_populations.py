@@ -18,8 +18,8 @@ from sweep.errors import DeviceError
 from sweep.launch.launcher import WorkerHandle
 from sweep.launch.resources import RunOptions
 from sweep.messages import Capacity, Order, Train, TrialSpec, WorkloadEstimate
-from sweep.store import annotations, read
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from tests.coordinator.test_run import ONE, STUDY, run, states, study_file, trials
 from tests.fake_populations import FakePopulation
@@ -85,8 +85,8 @@ def test_a_study_fills_its_workers_populations(engine: Engine, url: str) -> None
     first = next(order for order in launcher.workers[0].orders if isinstance(order, Train))
     assert len(first.specs) == 10, "8 slots and a quarter more"
     assert max(worker.n_training for progress in seen for worker in progress.workers) <= 8
-    assert read.workers(engine, "x")[0].slots == 8
-    assert read.workers(engine, "x")[0].rows == 4096
+    assert open_study(engine, "x").workers()[0].slots == 8
+    assert open_study(engine, "x").workers()[0].rows == 4096
 
 
 def test_a_sampler_is_told_how_many_trials_train_together(
@@ -101,8 +101,8 @@ def test_a_sampler_is_told_how_many_trials_train_together(
 def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: str) -> None:
     file = study_file(STUDY, "budget.trials=40", "study.duplicates=train")
     run(engine, FakeLauncher(capacity=CAPACITY), file)
-    shown = [n for n in range(40) if read.reconstruction(engine, "x", n) is not None]
-    assert read.best(engine, "x", 1)[0].number in shown
+    shown = [n for n in range(40) if open_study(engine, "x").reconstruction(n) is not None]
+    assert open_study(engine, "x").best(1)[0].number in shown
     assert 0 < len(shown) < 40
     assert best_of_widths(engine) <= set(shown)
     assert all(kept(engine, number) for number in best_of_widths(engine))
@@ -111,19 +111,19 @@ def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: st
 
 def best_of_widths(engine: Engine) -> set[int]:
     """The numbers of the trials with the lowest error of their class of widths."""
-    rows = [row for row in read.trials(engine, "x") if row.value is not None]
+    rows = [row for row in open_study(engine, "x").trials() if row.value is not None]
     rows.sort(key=lambda row: (row.value, row.number), reverse=True)
     return set({width_class(row.hidden_width or 1): row.number for row in rows}.values())
 
 
 def kept(engine: Engine, number: int) -> bool:
-    return read.trial(engine, "x", number).artifact_id is not None
+    return open_study(engine, "x").trial(number).artifact_id is not None
 
 
 def test_every_network_is_analysed_that_the_study_asks_for(engine: Engine) -> None:
     run(engine, FakeLauncher(capacity=CAPACITY), study_file(STUDY, "study.probe=true"))
     # But for those that are analysed by now and not the best of their width.
-    assert annotations.probes(engine, "x").keys() == set(range(12))
+    assert open_study(engine, "x").probes().keys() == set(range(12))
     assert {n for n in range(12) if kept(engine, n)} == best_of_widths(engine)
 
 
@@ -161,12 +161,12 @@ def test_out_of_memory_is_noted_and_trials_begin_anew_in_half_the_room(
     assert run(engine, FakeLauncher(capacity=CAPACITY, on_launch=on_launch)) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
     assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
-    curves = read.curves(engine, "x")
+    curves = open_study(engine, "x").curves()
     assert all([point.epoch for point in curve] == [1, 2, 3] for curve in curves.values())
-    (event,) = [e for e in read.events(engine, "x") if e.kind == "population halved"]
+    (event,) = [e for e in open_study(engine, "x").events() if e.kind == "population halved"]
     assert "from 8 slots and 4,096 rows to 4 and 2,048" in event.message
-    assert max(row.attempt for row in read.trials(engine, "x")) == 2
-    assert read.workers(engine, "x")[0].slots == 4
+    assert max(row.attempt for row in open_study(engine, "x").trials()) == 2
+    assert open_study(engine, "x").workers()[0].slots == 4
 
 
 def test_a_space_says_how_wide_its_trials_are() -> None:

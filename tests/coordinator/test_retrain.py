@@ -15,9 +15,9 @@ from sweep.enums import Activation, Optimizer
 from sweep.errors import StudyHeldError, UsageError
 from sweep.launch.resources import RunOptions
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
-from sweep.store import read
 from sweep.store.annotate import delete_study, invalidate
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases
 from tests.coordinator.test_explain import DATA, Pretended, change_data
 from tests.coordinator.test_run import study_file
@@ -79,36 +79,39 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Pretended:
 
 
 def run(engine: Engine, n_top: int | None = None, n_seeds: int | None = None) -> str:
-    of = choose_retraining(engine, "x", n_top, n_seeds)
+    of = choose_retraining(open_study(engine, "x"), n_top, n_seeds)
     options = RunOptions(gpus="cpu", cpu_workers=1)
     return run_retraining(engine, of, options, lambda state: None, say=lambda line: None)
 
 
 def found(engine: Engine) -> TieSet:
-    ties = retrained_ties(engine, "x")
+    ties = retrained_ties(open_study(engine, "x"))
     assert ties is not None
     return ties
 
 
 def test_the_best_distinct_configurations_are_trained_the_best_first(engine: Engine) -> None:
-    of = choose_retraining(engine, "x", 3)
+    of = choose_retraining(open_study(engine, "x"), 3)
     assert (of.trials.numbers, of.child, of.n_seeds) == ([3, 2, 4], "x-ties", 5)
     file = child_file(engine, of)
     params = [enqueue_params(file, configuration) for configuration in file.enqueue]
     configs = [config_from_params(file, of_one) for of_one in params]
     assert configs == [(CONFIGS[number][1], None) for number in (3, 2, 4)]
-    assert choose_retraining(engine, "x").trials.numbers == [3, 2, 4, 0]
+    assert choose_retraining(open_study(engine, "x")).trials.numbers == [3, 2, 4, 0]
 
 
 def test_trials_that_do_not_count_are_not_trained_again(engine: Engine) -> None:
     invalidate(engine, "x", 3, "the disk was full")
-    study_id = read.study(engine, "x").study_id
+    study_id = open_study(engine, "x").summary().study_id
     add_trial(engine, study_id, 5, 0.01, state="PRUNED", config=TrialConfig(hidden_width=9))
-    assert choose_retraining(engine, "x", 2).trials.numbers == [1, 2]
+    assert choose_retraining(open_study(engine, "x"), 2).trials.numbers == [1, 2]
 
 
 def test_the_data_are_the_studys_and_the_seeds_are_fresh(engine: Engine) -> None:
-    parent, file = study_file(FILE), child_file(engine, choose_retraining(engine, "x", 3))
+    parent, file = (
+        study_file(FILE),
+        child_file(engine, choose_retraining(open_study(engine, "x"), 3)),
+    )
     assert (file.data, file.budget.trials, file.study.repeat) == (parent.data, 3, 5)
     assert file.pruner.name != parent.pruner.name
     seeds = [seed for number in range(3) for seed in trial_seeds(file, number, None)]
@@ -119,14 +122,14 @@ def test_the_data_are_the_studys_and_the_seeds_are_fresh(engine: Engine) -> None
 def test_the_ties_are_those_of_the_child_by_the_studys_numbers(
     engine: Engine, workers: Pretended
 ) -> None:
-    assert study_ties(engine, "x") is None  # one seed each
+    assert study_ties(open_study(engine, "x")) is None  # one seed each
     assert run(engine) == "finished"
     ties = found(engine)
     # pretended errors are 1 / width + 0.1 / epochs: the wider is better, whatever was measured
     assert [of.candidate.number for of in ties.compared] == [2, 3, 4, 0]
     assert {len(of.candidate.errors) for of in ties.compared} == {5}
     assert (ties.retrained_in, ties.left_out, ties.smallest) == ("x-ties", (), 2)
-    assert study_ties(engine, "x") == ties
+    assert study_ties(open_study(engine, "x")) == ties
     assert [of.candidate.number for of in own(engine)] == [1, 0, 2, 3]  # the child's own numbers
     n_trained = len(workers.trained)
     assert run(engine) == "finished"  # and there is nothing left to train
@@ -134,7 +137,7 @@ def test_the_ties_are_those_of_the_child_by_the_studys_numbers(
 
 
 def own(engine: Engine) -> Any:
-    ties = own_ties(engine, "x-ties")
+    ties = own_ties(open_study(engine, "x-ties"))
     assert ties is not None
     return ties.compared
 
@@ -159,15 +162,15 @@ def test_a_run_that_was_cut_short_goes_on_and_repeats_nothing(
         patch.setattr(handlers.MessageHandler, "_finish", cut)
         with pytest.raises(KeyboardInterrupt):
             run(engine, 3, 4)
-    assert retrained_ties(engine, "x") is None
+    assert retrained_ties(open_study(engine, "x")) is None
     better = replace(SGD, hidden_width=128)
-    add_trial(engine, read.study(engine, "x").study_id, 5, 0.01, config=better)
-    done = {row.number for row in read.trials(engine, "x-ties", states=["COMPLETE"])}
+    add_trial(engine, open_study(engine, "x").summary().study_id, 5, 0.01, config=better)
+    done = {row.number for row in open_study(engine, "x-ties").trials(states=["COMPLETE"])}
     n_before = len(workers.trained)
     assert done and run(engine) == "finished"
     assert not done & {spec.number for spec in workers.trained[n_before:]}
     assert [len(of.candidate.errors) for of in found(engine).compared] == [4, 4, 4]
-    assert choose_retraining(engine, "x", 2).trials.numbers == [5, 3]
+    assert choose_retraining(open_study(engine, "x"), 2).trials.numbers == [5, 3]
 
 
 def test_another_number_of_seeds_or_configurations_is_another_study(engine: Engine) -> None:
@@ -175,8 +178,8 @@ def test_another_number_of_seeds_or_configurations_is_another_study(engine: Engi
     run(engine, 3, 4)
     run(engine, 2)
     assert found(engine).retrained_in == "x-ties-3"
-    assert choose_retraining(engine, "x", 3, 3).child == "x-ties"
-    assert choose_retraining(engine, "x", 3).child == "x-ties-2"
+    assert choose_retraining(open_study(engine, "x"), 3, 3).child == "x-ties"
+    assert choose_retraining(open_study(engine, "x"), 3).child == "x-ties-2"
 
 
 # It must not be found by the name alone.
@@ -184,8 +187,8 @@ def test_a_study_made_anew_has_its_best_trained_anew(engine: Engine) -> None:
     run(engine)
     delete_study(engine, "x")
     make(engine, created_at=EPOCH + 1)
-    assert study_ties(engine, "x") is None
-    assert "retrains another study that was called 'x'" in ignored_ties(engine, "x")[0]
+    assert study_ties(open_study(engine, "x")) is None
+    assert "retrains another study that was called 'x'" in ignored_ties(open_study(engine, "x"))[0]
     run(engine)
     assert found(engine).retrained_in == "x-ties-2"
 
@@ -193,8 +196,8 @@ def test_a_study_made_anew_has_its_best_trained_anew(engine: Engine) -> None:
 def test_ties_by_other_data_are_ignored(engine: Engine) -> None:
     run(engine)
     change_data(engine)
-    assert study_ties(engine, "x") is None
-    assert "was trained on other data than 'x'" in ignored_ties(engine, "x")[0]
+    assert study_ties(open_study(engine, "x")) is None
+    assert "was trained on other data than 'x'" in ignored_ties(open_study(engine, "x"))[0]
 
 
 def test_a_study_that_was_trained_for_another_leads_to_that(engine: Engine) -> None:
@@ -203,11 +206,11 @@ def test_a_study_that_was_trained_for_another_leads_to_that(engine: Engine) -> N
     add_explanation(engine, "x", baseline, SGD, {baseline: (0.1,)})
     for child in ("x-ties", "x-explain"):
         with pytest.raises(UsageError, match="`sweep ties x --run`"):
-            choose_retraining(engine, child)
+            choose_retraining(open_study(engine, child))
 
 
 def test_a_study_that_another_process_runs_is_left_alone(engine: Engine) -> None:
-    of = choose_retraining(engine, "x")
+    of = choose_retraining(open_study(engine, "x"))
     add_rows(engine, sweep_leases, lease_row(add_study(engine, of.child), expires_at=4e9))
     with pytest.raises(StudyHeldError, match="runs already"):
         run_retraining(engine, of, RunOptions(), lambda state: None, say=lambda line: None)
@@ -219,4 +222,4 @@ def test_it_takes_two_configurations(engine: Engine, n_trials: int, said: str) -
     for number in range(n_trials):
         add_trial(engine, study_id, number, 0.1, config=SGD)
     with pytest.raises(UsageError, match=said):
-        choose_retraining(engine, "y")
+        choose_retraining(open_study(engine, "y"))

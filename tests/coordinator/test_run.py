@@ -53,9 +53,10 @@ from sweep.messages import (
 )
 from sweep.search.configurations import config_from_params, suggest_config, trial_seeds
 from sweep.search.samplers import make_sampler
-from sweep.store import annotate, commands, read
+from sweep.store import annotate, commands
 from sweep.store import study as study_of_the_store
 from sweep.store.engine import Engine, writing
+from sweep.store.handle import Database, open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.store.writer import StudyWriter
@@ -140,7 +141,7 @@ def test_when_all_workers_are_lost_at_once_the_study_ends_with_the_reason_and_go
     with pytest.raises(DeviceError, match="the cluster is lost"):
         run(engine, launcher=launcher)
     assert states(url).count(TrialState.COMPLETE) >= 3 and TrialState.RUNNING not in states(url)
-    assert not read.study(engine, "x").running, "it was given back"
+    assert not open_study(engine, "x").summary().running, "it was given back"
     assert go_on(engine) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
 
@@ -179,18 +180,20 @@ def test_statistics_are_kept_with_their_worker_and_change_nothing_else(
     monkeypatch.setattr("sweep.worker.stats.REPORT_SECONDS", 0.0)  # one after every epoch
     monkeypatch.setattr("sweep.worker.session.device_meter", lambda device: lambda: 0.25)
     run(engine)
-    (worker,) = read.workers(engine, "x")
+    (worker,) = open_study(engine, "x").workers()
     assert worker.busy is not None and 0 <= worker.busy <= 1
     assert worker.memory_total_bytes == psutil.virtual_memory().total
     assert (worker.driver_version, worker.utilisation) == ("580.82.07", 0.25)
-    assert read.workers(quiet, "x")[0].busy is None
-    trained = [[(row.values, row.config) for row in read.trials(e, "x")] for e in (engine, quiet)]
+    assert open_study(quiet, "x").workers()[0].busy is None
+    trained = [
+        [(row.values, row.config) for row in open_study(e, "x").trials()] for e in (engine, quiet)
+    ]
     assert trained[0] == trained[1]
 
 
 def test_what_a_trial_reported_is_what_is_stored(engine: Engine, url: str) -> None:
     run(engine)
-    for stored, row in zip(trials(url), read.trials(engine, "x"), strict=True):
+    for stored, row in zip(trials(url), open_study(engine, "x").trials(), strict=True):
         spec = TrialSpec(
             number=row.number,
             attempt=1,
@@ -263,7 +266,7 @@ def test_enqueued_configurations_run_first_and_once(engine: Engine, url: str) ->
 def test_a_repeated_trial_is_worth_the_mean_of_its_seeds(engine: Engine) -> None:
     run(engine, file=study_file(STUDY, "study.repeat=3", "budget.trials=2"))
     for number in (0, 1):
-        detail = read.trial(engine, "x", number)
+        detail = open_study(engine, "x").trial(number)
         errors = [result.val_mse for result in detail.results]
         assert len(set(errors)) == 3
         assert detail.value == pytest.approx(sum(e or 0 for e in errors) / 3)
@@ -276,9 +279,11 @@ def test_several_objectives_give_a_pareto_set_and_keep_their_curves(
     file = study_file(STUDY, 'study.objectives=["val_mse", "hidden_width"]')
     run(engine, file=file)
     assert all(trial.values[1] == trial.params["hidden_width"] for trial in trials(url))
-    assert all(len(curve) == 3 for curve in read.curves(engine, "x").values())
+    assert all(len(curve) == 3 for curve in open_study(engine, "x").curves().values())
     # Wider is better: a trial is dominated only by one of its own width.
-    assert len(read.best(engine, "x", 20)) == len({t.params["hidden_width"] for t in trials(url)})
+    assert len(open_study(engine, "x").best(20)) == len(
+        {t.params["hidden_width"] for t in trials(url)}
+    )
 
 
 # --- pruning --------------------------------------------------------------------------------
@@ -314,10 +319,10 @@ def die_at(*numbers: int, times: int = 1) -> Callable[[FakeWorker, TrialSpec, in
 def test_a_worker_that_dies_has_its_trials_handed_out_again(engine: Engine, url: str) -> None:
     run(engine, FakeLauncher(die_at(3, 7)))
     assert states(url) == [TrialState.COMPLETE] * 12
-    rows = {row.number: row for row in read.trials(engine, "x")}
+    rows = {row.number: row for row in open_study(engine, "x").trials()}
     assert rows[3].attempt == rows[7].attempt == 2
     assert all(set(t.intermediate_values) == {1, 2, 3} for t in trials(url))
-    assert [e.kind for e in read.events(engine, "x")].count("worker gone") == 2
+    assert [e.kind for e in open_study(engine, "x").events()].count("worker gone") == 2
 
 
 def test_a_worker_that_stands_still_is_ended_and_what_it_says_on_waking_is_refused(
@@ -345,9 +350,11 @@ def test_a_worker_that_stands_still_is_ended_and_what_it_says_on_waking_is_refus
     run(engine, launcher, study_file(STUDY, "workers.silence_seconds=5"))
     assert silent[0]._dead and woken.is_set()
     assert states(url) == [TrialState.COMPLETE] * 12
-    detail = read.trial(engine, "x", 3)
+    detail = open_study(engine, "x").trial(3)
     assert detail.attempt == 2 and [result.seed for result in detail.results] != [999]
-    gone = [event.message for event in read.events(engine, "x") if event.kind == "worker gone"]
+    gone = [
+        event.message for event in open_study(engine, "x").events() if event.kind == "worker gone"
+    ]
     assert gone == ["cpu: ended after 5 s without a sign of life"]
 
 
@@ -357,7 +364,7 @@ def test_a_trial_that_keeps_killing_its_worker_fails_with_the_reason(
     run(engine, FakeLauncher(die_at(3, times=99)), study_file(STUDY, "workers.retries=1"))
     failed = [t.number for t in trials(url) if t.state == TrialState.FAIL]
     assert failed == [3]
-    assert "its worker died 2 times" in str(read.trial(engine, "x", 3).reason)
+    assert "its worker died 2 times" in str(open_study(engine, "x").trial(3).reason)
 
 
 def test_a_diverged_trial_is_an_outcome_and_no_failure(engine: Engine, url: str) -> None:
@@ -368,9 +375,9 @@ def test_a_diverged_trial_is_an_outcome_and_no_failure(engine: Engine, url: str)
             raise Diverged(epoch, "training loss became nan in epoch 1")
 
     run(engine, FakeLauncher(diverge), study_file(STUDY, "budget.max_failures=0"))
-    summary = read.study(engine, "x")
+    summary = open_study(engine, "x").summary()
     assert (summary.n_diverged, summary.n_failed, summary.counts["COMPLETE"]) == (6, 0, 6)
-    assert read.trial(engine, "x", 1).reason == "training loss became nan in epoch 1"
+    assert open_study(engine, "x").trial(1).reason == "training loss became nan in epoch 1"
 
 
 def test_too_many_failures_end_the_study(engine: Engine, url: str) -> None:
@@ -382,7 +389,7 @@ def test_too_many_failures_end_the_study(engine: Engine, url: str) -> None:
     # The fourth had been handed out already.
     assert states(url).count(TrialState.FAIL) in (3, 4)
     assert TrialState.RUNNING not in states(url)
-    assert read.study(engine, "x").phase == "failed"
+    assert open_study(engine, "x").summary().phase == "failed"
 
 
 def test_workers_that_never_come_up_are_not_started_forever(engine: Engine) -> None:
@@ -418,9 +425,9 @@ def test_a_late_result_of_an_older_attempt_is_refused(engine: Engine, url: str) 
     run(engine, launcher)
     assert forged
     assert states(url) == [TrialState.COMPLETE] * 12
-    assert "late result refused" in [event.kind for event in read.events(engine, "x")]
-    assert [result.seed for result in read.trial(engine, "x", 0).results] != [999]
-    assert read.trial(engine, "x", 0).attempt == 2
+    assert "late result refused" in [event.kind for event in open_study(engine, "x").events()]
+    assert [result.seed for result in open_study(engine, "x").trial(0).results] != [999]
+    assert open_study(engine, "x").trial(0).attempt == 2
 
 
 LATE: dict[str, Callable[[TrialSpec], Event]] = {
@@ -463,7 +470,7 @@ def test_whatever_an_older_attempt_says_late_changes_nothing(
     run(engine, launcher)
     assert told
     assert states(url) == [TrialState.COMPLETE] * 12
-    assert read.trial(engine, "x", 0).attempt == 2
+    assert open_study(engine, "x").trial(0).attempt == 2
     assert all(value < 9 for value in trials(url)[0].intermediate_values.values())
 
 
@@ -589,7 +596,7 @@ def test_damaged_data_leave_no_study_behind(engine: Engine, tmp_path: Path) -> N
     (tmp_path / "images").mkdir()
     with pytest.raises(DataError):
         run(engine, file=study_file(STUDY, f"data.name='{tmp_path}/images'"))
-    assert read.studies(engine) == []
+    assert Database(engine).studies() == []
 
 
 def test_weights_that_find_no_room_stop_the_study_with_a_message(
@@ -608,19 +615,19 @@ def test_the_weights_of_the_best_of_each_width_are_kept_under_optunas_names(
     engine: Engine, url: str, tmp_path: Path
 ) -> None:
     run(engine)
-    best = read.best(engine, "x", 1)[0].number
+    best = open_study(engine, "x").best(1)[0].number
     study = optuna.load_study(study_name="x", storage=url)
     (meta,) = optuna.artifacts.get_all_artifact_meta(study.trials[best], storage=study._storage)
     assert (tmp_path / "sweep.db.artifacts" / meta.artifact_id).read_bytes() == b"weights"
-    assert read.trial(engine, "x", best).artifact_id == meta.artifact_id
-    kept = [t.number for t in study.trials if read.trial(engine, "x", t.number).artifact_id]
+    assert open_study(engine, "x").trial(best).artifact_id == meta.artifact_id
+    kept = [t.number for t in study.trials if open_study(engine, "x").trial(t.number).artifact_id]
     best_of_width: dict[int, tuple[float, int]] = {}
     for trial in study.trials:
         width, found = width_class(trial.params["hidden_width"]), (trial.values[0], trial.number)
         best_of_width[width] = min(best_of_width.get(width, found), found)
     assert kept == sorted(number for _, number in best_of_width.values())
     files = {path.name for path in (tmp_path / "sweep.db.artifacts").iterdir()}
-    assert files == {read.trial(engine, "x", number).artifact_id for number in kept}
+    assert files == {open_study(engine, "x").trial(number).artifact_id for number in kept}
     attributes = [
         key for t in study.trials for key in t.system_attrs if key.startswith("artifacts:")
     ]
@@ -638,7 +645,7 @@ def post_at(
 
     def observer(progress: Progress) -> None:
         if progress.n_complete >= n_complete and not posted:
-            study_id = read.study(engine, "x").study_id
+            study_id = open_study(engine, "x").summary().study_id
             posted.append(commands.post(engine, study_id, kind, payload))
 
     return observer
@@ -663,7 +670,7 @@ def test_a_stop_that_waited_is_superseded_by_a_later_start(engine: Engine) -> No
     run(engine, observer=post_at(engine, 1, CommandKind.STOP), launcher=FakeLauncher(slowly))
     commands.post(engine, 1, CommandKind.STOP)
     assert go_on(engine) == "finished"
-    assert [c.outcome for c in read.commands(engine, "x")] == [
+    assert [c.outcome for c in open_study(engine, "x").commands()] == [
         "applied",
         "superseded by a later start",
     ]
@@ -697,7 +704,7 @@ def test_an_enqueued_configuration_outside_the_space_is_refused_with_the_reason(
     payload = {"configuration": {"hidden_width": 5000}}
     observer = post_at(engine, 2, CommandKind.ENQUEUE, payload)
     run(engine, FakeLauncher(slowly), observer=observer)
-    (command,) = read.commands(engine, "x")
+    (command,) = open_study(engine, "x").commands()
     assert str(command.outcome).startswith("refused") and "5000" in str(command.outcome)
 
 
@@ -755,7 +762,7 @@ def _interrupt_at(
 
 def test_an_invalid_trial_is_no_longer_the_best(engine: Engine) -> None:
     run(engine)
-    best = read.best(engine, "x", 1)[0].number
+    best = open_study(engine, "x").best(1)[0].number
     annotate.invalidate(engine, "x", best)
     seen: list[int | None] = []
     resume(
@@ -814,23 +821,23 @@ def test_a_widened_range_may_resume(engine: Engine) -> None:
     run(engine)
     file = study_file(STUDY.replace("high = 1024", "high = 2048"), "budget.trials=14")
     assert go_on(engine, study_file=file) == "finished"
-    assert read.study(engine, "x").counts["COMPLETE"] == 14
+    assert open_study(engine, "x").summary().counts["COMPLETE"] == 14
 
 
 def test_a_changed_sampler_leaves_an_extended_budget_and_is_stored(engine: Engine) -> None:
     run(engine)
     go_on(engine, trials=15)
     go_on(engine, study_file=study_file(STUDY, "sampler.name='tpe'"))
-    assert read.study(engine, "x").n_trials == 15
-    assert read.settings(engine, "x")["sampler"]["name"] == "tpe"
-    assert 'name = "tpe"' in read.study_file_text(engine, "x")
-    assert len(read.provenance(engine, "x")["resumed"]) == 2
+    assert open_study(engine, "x").summary().n_trials == 15
+    assert open_study(engine, "x").record().checked_settings()["sampler"]["name"] == "tpe"
+    assert 'name = "tpe"' in open_study(engine, "x").record().study_file
+    assert len(open_study(engine, "x").record().provenance["resumed"]) == 2
 
 
 def test_start_with_resume_takes_the_files_larger_budget(engine: Engine) -> None:
     run(engine)
     assert run(engine, file=study_file(STUDY, "budget.trials=14"), go_on=True) == "finished"
-    assert read.study(engine, "x").counts["COMPLETE"] == 14
+    assert open_study(engine, "x").summary().counts["COMPLETE"] == 14
 
 
 def test_a_budget_below_what_is_there_is_refused(engine: Engine) -> None:
@@ -949,7 +956,9 @@ def test_a_worker_that_dies_before_the_study_is_loaded_is_replaced(
     _says_while_the_study_is_loaded(monkeypatch, launcher, *said, gone)
     assert run(engine, launcher, options=THREE) == "finished"
     assert [worker.name for worker in launcher.workers] == ["w0", "w1", "w2", "w3"]
-    messages = {e.worker: e.message for e in read.events(engine, "x") if e.kind == "worker gone"}
+    messages = {
+        e.worker: e.message for e in open_study(engine, "x").events() if e.kind == "worker gone"
+    }
     assert messages == {"w0": f"cpu: {reason}"}
     assert states(url) == [TrialState.COMPLETE] * 12
 
@@ -1048,5 +1057,5 @@ def test_a_database_that_is_away_at_the_last_moment_is_waited_for(
     monkeypatch.setattr("sweep.coordinator.buffered_writer.RETRY_SECONDS", 0.01)
     assert run(engine) == "finished"
     assert not failures
-    study = read.study(engine, "x")
+    study = open_study(engine, "x").summary()
     assert (study.phase, study.running) == ("finished", False)

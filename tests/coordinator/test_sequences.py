@@ -47,8 +47,9 @@ from sweep.messages import (
     TrialSpec,
     TrialStopped,
 )
-from sweep.store import annotate, commands, read, schema
+from sweep.store import annotate, commands, schema
 from sweep.store.engine import writing
+from sweep.store.handle import open_study
 from sweep.studyfile import loads
 from tests.coordinator.lockstep import Lockstep, Puppet, weather_of
 from tests.store_factories import sqlite_store
@@ -295,7 +296,7 @@ class Sequences(RuleBasedStateMachine):
     @precondition(lambda self: self.running and self.reachable and len(self.trials) < 14)
     @rule(width=st.integers(8, 1024))
     def somebody_enqueues(self, width: int) -> None:
-        command_id = request_trial(self.engine, "x", {"hidden_width": width})
+        command_id = request_trial(open_study(self.engine, "x"), {"hidden_width": width})
         self.coordinator.tick()
         number = int(self._outcome(command_id).removeprefix("applied: trial "))
         assert number not in self.trials
@@ -327,7 +328,7 @@ class Sequences(RuleBasedStateMachine):
         self._let_it_end()
 
     def _outcome(self, command_id: int) -> str:
-        (row,) = [c for c in read.commands(self.engine, "x") if c.command_id == command_id]
+        (row,) = [c for c in open_study(self.engine, "x").commands() if c.command_id == command_id]
         return str(row.outcome)
 
     @precondition(lambda self: self.written)

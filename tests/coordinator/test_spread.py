@@ -10,8 +10,8 @@ from sweep.enums import Trainer
 from sweep.launch import resources
 from sweep.launch.resources import RunOptions
 from sweep.messages import TrialSpec
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.studyfile import loads
 from tests.fake_workers import FakeLauncher, FakeWorker, Killed
 
@@ -51,7 +51,7 @@ def test_a_slow_device_holds_no_more_than_it_trains_and_one_that_waits(engine: E
             others_are_done.set()
 
     assert run(engine, FakeLauncher(on_epoch), observer) == "finished"
-    finished = {worker.device: worker.n_finished for worker in read.workers(engine, "x")}
+    finished = {worker.device: worker.n_finished for worker in open_study(engine, "x").workers()}
     assert finished == {"0": 22, "1": 2}
 
 
@@ -77,9 +77,9 @@ def test_a_device_whose_workers_all_die_is_left_out_and_the_study_goes_on(engine
 
     assert run(engine, FakeLauncher(on_epoch), observer) == "finished"
     assert len(deaths) == 4
-    (event,) = [e for e in read.events(engine, "x") if e.kind == "device left out"]
+    (event,) = [e for e in open_study(engine, "x").events() if e.kind == "device left out"]
     assert event.message.startswith("1: ")
-    states = {row.number: row.state for row in read.trials(engine, "x")}
+    states = {row.number: row.state for row in open_study(engine, "x").trials()}
     assert sorted(states) == list(range(24))
     given_up = {n for n, state in states.items() if state == "FAIL"}
     assert given_up == {n for n in deaths if deaths.count(n) > 2}
@@ -96,5 +96,7 @@ def test_the_only_device_is_not_left_out_for_what_a_trial_does(
             raise Killed
 
     assert run(engine, FakeLauncher(on_epoch)) == "finished"
-    states = [row.state for row in sorted(read.trials(engine, "x"), key=lambda row: row.number)]
+    states = [
+        row.state for row in sorted(open_study(engine, "x").trials(), key=lambda row: row.number)
+    ]
     assert states == ["FAIL"] * 2 + ["COMPLETE"] * 22

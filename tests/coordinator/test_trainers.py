@@ -9,9 +9,9 @@ from sweep.enums import EventKind, Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.launch.resources import RunOptions
 from sweep.messages import Capacity, Train
-from sweep.store import read
 from sweep.store.engine import Engine
-from sweep.store.training_record import trained, trainers_used
+from sweep.store.handle import open_study
+from sweep.store.training_record import trainers_used
 from tests.coordinator.test_run import STUDY, states, study_file
 from tests.fake_populations import FakePopulation
 from tests.fake_workers import FakeLauncher, FakeWorker
@@ -40,15 +40,19 @@ def run(engine: Engine, launcher: FakeLauncher, gpus: str = "0", **options: Trai
 
 
 def fallbacks(engine: Engine) -> list[str]:
-    return [event.message for event in read.events(engine, "x") if event.kind == EventKind.FALLBACK]
+    return [
+        event.message
+        for event in open_study(engine, "x").events()
+        if event.kind == EventKind.FALLBACK
+    ]
 
 
 def test_a_gpu_that_passes_trains_populations_and_nothing_is_said(engine: Engine) -> None:
     assert run(engine, FakeLauncher(capacity=CAPACITY)) == []
-    (worker,) = read.workers(engine, "x")
+    (worker,) = open_study(engine, "x").workers()
     assert (worker.trainer, worker.fallback_reason, worker.slots) == (Trainer.FUSED, None, 8)
     assert fallbacks(engine) == []
-    assert trained(engine, "x", 0).trainer is Trainer.FUSED
+    assert open_study(engine, "x").training_record(0).trainer is Trainer.FUSED
 
 
 def test_a_gpu_that_fails_the_check_trains_the_study_with_the_reference_trainer(
@@ -59,7 +63,7 @@ def test_a_gpu_that_fails_the_check_trains_the_study_with_the_reference_trainer(
     assert warning.startswith("WARNING: GPU 0 (pretended) trains with the reference trainer")
     assert warning.endswith(REASON), "every difference is told"
     assert states(url) == [TrialState.COMPLETE] * 12
-    (worker,) = read.workers(engine, "x")
+    (worker,) = open_study(engine, "x").workers()
     assert (worker.trainer, worker.fallback_reason) == (Trainer.REFERENCE, REASON)
     assert worker.slots is None
     assert fallbacks(engine) == [f"GPU 0 (pretended): {REASON}"]
@@ -91,10 +95,10 @@ def test_a_fused_trainer_that_fails_later_gives_way_to_the_reference_trainer(
     launcher = FakeLauncher(capacity=CAPACITY, on_launch=fails_in_the_second_epoch)
     assert len(run(engine, launcher)) == 1
     assert states(url) == [TrialState.COMPLETE] * 12, "though no retry is allowed"
-    first, second = read.workers(engine, "x")
+    first, second = open_study(engine, "x").workers()
     assert (first.trainer, first.state) == (Trainer.FUSED, "gone")
     assert (second.trainer, second.fallback_reason) == (Trainer.REFERENCE, REASON)
-    assert trained(engine, "x", 0).trainer is Trainer.REFERENCE
+    assert open_study(engine, "x").training_record(0).trainer is Trainer.REFERENCE
     assert trainers_used([first, second]) == {Trainer.FUSED: 0, Trainer.REFERENCE: 12}
 
 
@@ -102,7 +106,9 @@ def test_the_fused_trainer_asked_for_by_name_does_not_give_way_later(engine: Eng
     launcher = FakeLauncher(capacity=CAPACITY, on_launch=fails_in_the_second_epoch)
     with pytest.raises(FusedUnavailableError, match="limit 1e-05"):
         run(engine, launcher, trainer=Trainer.FUSED)
-    assert {row.state for row in read.trials(engine, "x")} == {"WAITING"}, "no trial is to blame"
+    assert {row.state for row in open_study(engine, "x").trials()} == {"WAITING"}, (
+        "no trial is to blame"
+    )
 
 
 def test_a_trial_is_verified_with_the_trainer_that_trained_it(engine: Engine) -> None:

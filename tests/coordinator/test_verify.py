@@ -10,10 +10,9 @@ from sweep.coordinator.replay import Agreement
 from sweep.coordinator.verify import Verification, VerifyOptions, verify
 from sweep.errors import SweepError, UsageError
 from sweep.messages import TrialSpec
-from sweep.store import read
 from sweep.store.engine import writing
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_studies, sweep_trials
-from sweep.store.training_record import trained
 from tests.coordinator.test_run import STUDY, go_on, run, study_file
 from tests.fake_workers import FakeLauncher, FakeWorker
 
@@ -55,7 +54,7 @@ def test_it_is_trained_from_its_own_settings_and_seeds(engine) -> None:
     specs: list[TrialSpec] = []
     launcher = FakeLauncher(lambda worker, spec, epoch: specs.append(spec))
     again(engine, 3, launcher)
-    row = read.trial(engine, "x", 3)
+    row = open_study(engine, "x").trial(3)
     assert specs[0].seeds == row.seeds
     assert dataclasses.asdict(specs[0].config) == dict(row.config)
     assert not launcher.workers[0]._thread.is_alive()
@@ -73,7 +72,7 @@ def test_the_epoch_is_named_at_which_it_went_another_way(
 
 def test_other_data_code_and_versions_are_told(engine) -> None:
     run(engine)
-    provenance = read.provenance(engine, "x")
+    provenance = open_study(engine, "x").record().provenance
     packages = {**provenance["packages"], "numpy": "0.0.1"}
     changed = {"git_commit": "abc", "data_sha256": "7" * 64, "packages": packages}
     with writing(engine) as connection:
@@ -86,19 +85,19 @@ def test_other_data_code_and_versions_are_told(engine) -> None:
 def test_a_trial_is_held_against_the_run_in_which_it_began(engine) -> None:
     run(engine, file=study_file(STUDY, "budget.trials=2"))
     go_on(engine, trials=4)
-    provenance = read.provenance(engine, "x")
+    provenance = open_study(engine, "x").record().provenance
     (resumed,) = provenance["resumed"]
     resumed["python"] = "3.99"
     with writing(engine) as connection:
         connection.execute(sweep_studies.update().values(provenance=provenance))
-    assert trained(engine, "x", 1).provenance["python"] != "3.99"
-    assert trained(engine, "x", 3).provenance["python"] == "3.99"
-    assert trained(engine, "x", 3).n_threads is not None
+    assert open_study(engine, "x").training_record(1).provenance["python"] != "3.99"
+    assert open_study(engine, "x").training_record(3).provenance["python"] == "3.99"
+    assert open_study(engine, "x").training_record(3).n_threads is not None
 
 
 def test_a_pruned_trial_is_compared_as_far_as_it_came(engine) -> None:
     run(engine, file=study_file(STUDY + "pruner.name = 'median'\n", "space.epochs=30"))
-    pruned = next(row for row in read.trials(engine, "x", states=["PRUNED"]))
+    pruned = next(row for row in open_study(engine, "x").trials(states=["PRUNED"]))
     found = again(engine, pruned.number)
     assert found.comparison.agreement is Agreement.EQUAL
     assert 0 < found.n_epochs < 30

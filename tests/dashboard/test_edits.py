@@ -12,8 +12,9 @@ from sweep.dashboard.parts import variation
 from sweep.dashboard.view import View
 from sweep.enums import CommandKind
 from sweep.errors import StudyFileError, UsageError
-from sweep.store import read, schema
+from sweep.store import schema
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from tests.pages import as_json, texts
 from tests.store_factories import add_rows, add_study, add_trial, lease_row, sqlite_store
 from tests.study_factories import CONDITIONAL, SMALL_GRID, make_study_file, study_text
@@ -64,7 +65,7 @@ def test_a_read_only_dashboard_renders_no_form(engine: Engine) -> None:
     for id_ in ("note-save", "tag-save", "invalid-save", "variation-send"):
         assert id_ in editable
         assert id_ not in read_only
-    assert edits.study_controls(View(engine=engine), read.study(engine, "study")) is None
+    assert edits.study_controls(View(engine=engine), open_study(engine, "study").summary()) is None
 
 
 def test_a_read_only_dashboard_refuses_what_an_editable_one_would_write(engine: Engine) -> None:
@@ -83,7 +84,7 @@ def test_a_read_only_dashboard_refuses_what_an_editable_one_would_write(engine: 
     headers = {"X-CSRFToken": token.value}
     answer = client.post("/_dash-update-component", json=body, headers=headers)
     assert answer.status_code == 404  # not 403: the page's token is right, the callback not there
-    assert read.notes(engine, "study", 0) == []
+    assert open_study(engine, "study").notes(0) == []
 
 
 @pytest.mark.parametrize("number", [None, 0])
@@ -91,7 +92,7 @@ def test_notes_and_tags_are_written_as_the_commands_write_them(
     view: View, number: int | None
 ) -> None:
     edits.write_note(view, "study", number, "  looks odd\n")
-    assert [note.text for note in read.notes(view.engine, "study", number)] == ["looks odd"]
+    assert [note.text for note in view.study("study").notes(number)] == ["looks odd"]
     assert "is tagged “first”." in edits.add_tag(view, "study", number, " first ")
     assert "already" in edits.add_tag(view, "study", number, "first")
     edits.take_tag_off(view, "study", number, "first")
@@ -108,16 +109,16 @@ def test_an_empty_note_or_tag_is_refused(view: View, text: str | None) -> None:
 
 def test_a_trial_is_left_out_and_counted_again(view: View) -> None:
     edits.mark_invalid(view, "study", 0, " the wrong data ")
-    trial = read.trial(view.engine, "study", 0)
+    trial = view.study("study").trial(0)
     assert (trial.invalid, trial.invalid_reason) == (True, "the wrong data")
     edits.count_again(view, "study", 0)
-    assert not read.trial(view.engine, "study", 0).invalid
+    assert not view.study("study").trial(0).invalid
 
 
 def test_a_variation_waits_for_a_coordinator(view: View) -> None:
     said = edits.enqueue(view, "study", {"hidden_width": "32", "activation": None})
     assert "sweep resume study" in said
-    (command,) = read.commands(view.engine, "study", pending_only=True)
+    (command,) = view.study("study").commands(pending_only=True)
     assert command.kind == CommandKind.ENQUEUE
     assert command.payload == {"configuration": {"hidden_width": 32}}
 
@@ -136,17 +137,17 @@ def test_a_variation_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(StudyFileError, match=complaint):
         edits.enqueue(view, "study", given)
-    assert read.commands(view.engine, "study") == []
+    assert view.study("study").commands() == []
 
 
 @pytest.mark.parametrize("kind", [CommandKind.PAUSE, CommandKind.STOP, CommandKind.CONTINUE])
 def test_only_a_coordinator_that_runs_is_asked(view: View, kind: CommandKind) -> None:
     with pytest.raises(UsageError, match="sweep resume study"):
         edits.ask(view, "study", kind)
-    assert read.commands(view.engine, "study") == []
+    assert view.study("study").commands() == []
     run_it(view.engine)
     edits.ask(view, "study", kind)
-    assert [command.kind for command in read.commands(view.engine, "study")] == [kind]
+    assert [command.kind for command in view.study("study").commands()] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -158,14 +159,14 @@ def test_buttons_offer_what_the_study_can_do(
 ) -> None:
     if phase is not None:
         run_it(view.engine, phase)
-    study = read.study(view.engine, "study")
+    study = view.study("study").summary()
     assert {kind.value for kind in edits._ASKED if edits._can(study, kind)} == offered
 
 
 def test_the_controls_of_a_study_show_what_waits_and_what_was_said(view: View) -> None:
     edits.enqueue(view, "study", {"hidden_width": "32"})
     edits.write_note(view, "study", None, "<script>alert(1)</script>")
-    controls = edits.study_controls(view, read.study(view.engine, "study"))
+    controls = edits.study_controls(view, view.study("study").summary())
     assert "hidden_width=32" in texts(controls)
     assert "<script>alert(1)</script>" in texts(controls)
 
@@ -176,7 +177,7 @@ def test_a_study_file_of_another_version_takes_no_variation_but_shows_its_trials
     study_id = add_study(engine, "old", study_file="[later]\n")
     add_trial(engine, study_id, 0, 0.5)
     view = View(engine=engine, allow_edit=True)
-    controls = as_json(edits.trial_controls(view, "old", read.trial(engine, "old", 0)))
+    controls = as_json(edits.trial_controls(view, "old", open_study(engine, "old").trial(0)))
     assert "unknown section" in controls
     assert "variation-send" not in controls
 

@@ -7,8 +7,8 @@ from sweep.dashboard import links
 from sweep.dashboard.pages import trial as page
 from sweep.dashboard.parts.network import found_rows, told_rows
 from sweep.dashboard.view import View
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from sweep.store.schema import sweep_decompositions, sweep_probes, sweep_results
 from tests.pages import as_json
 from tests.store_factories import (
@@ -37,7 +37,7 @@ def looked_into(folder: Path) -> Engine:
 
 
 def test_what_was_found_is_told_with_what_it_means(tmp_path: Path) -> None:
-    rows = found_rows(read.trial(looked_into(tmp_path), "study", 0))
+    rows = found_rows(open_study(looked_into(tmp_path), "study").trial(0))
     said = {row.label: (row.value, row.meaning) for row in rows}
     assert said["dead units"] == ("50.0 %", "no image makes them positive")  # over both seeds
     assert said["norms of the weights"][0] == "8.500, 9.500"
@@ -46,7 +46,7 @@ def test_what_was_found_is_told_with_what_it_means(tmp_path: Path) -> None:
 
 
 def test_labels_are_told_beside_other_codes(tmp_path: Path) -> None:
-    assert told_rows(read.trial(looked_into(tmp_path), "study", 0)) == [
+    assert told_rows(open_study(looked_into(tmp_path), "study").trial(0)) == [
         ("this code", "75.0 %", "70.0 %"),
         ("PCA code of that size", "65.0 %", "60.0 %"),
         ("all pixels", "80.0 %", "85.0 %"),

@@ -15,8 +15,9 @@ from sweep.dashboard.pages import overview
 from sweep.dashboard.parts import best, charts, standing
 from sweep.dashboard.view import View
 from sweep.figures import style
-from sweep.store import annotate, read, schema
+from sweep.store import annotate, schema
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from tests.store_factories import (
     add_rows,
     add_study,
@@ -58,14 +59,16 @@ def test_a_study_without_trials_says_what_it_is_about(view: View, engine: Engine
 
 def test_floors_that_are_on_their_way_are_told_of(engine: Engine) -> None:
     add_study(engine)
-    said = standing.in_words(read.study(engine, "study"), None, computing_floors=True)
+    said = standing.in_words(open_study(engine, "study").summary(), None, computing_floors=True)
     assert standing.COMPUTING in shown(said)
 
 
 def test_a_study_whose_trials_all_failed_has_no_best(view: View, engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0, state="FAIL", reason="out of memory")
     assert "No trial can be judged yet" in page(view)
-    failures = standing.failures(engine, "study", read.study(engine, "study").counts["FAIL"])
+    failures = standing.failures(
+        engine, "study", open_study(engine, "study").summary().counts["FAIL"]
+    )
     assert "out of memory" in shown(failures)
 
 
@@ -87,9 +90,9 @@ def test_the_time_left_is_what_is_to_do_at_the_present_pace(engine: Engine) -> N
     now = time.time()
     for number in range(20):
         add_trial(engine, study_id, number, 0.1, started_at=now - 40, finished_at=now - 10)
-    assert standing.seconds_left(read.study(engine, "study")) is None
+    assert standing.seconds_left(open_study(engine, "study").summary()) is None
     add_rows(engine, schema.sweep_leases, lease_row(study_id, now + 100))
-    left = standing.seconds_left(read.study(engine, "study"))
+    left = standing.seconds_left(open_study(engine, "study").summary())
     assert left == pytest.approx(80, rel=0.1)
 
 
@@ -103,7 +106,9 @@ def test_the_strip_says_how_busy_the_gpus_are(
     add_rows(engine, schema.sweep_leases, lease_row(study_id, time.time() + 100))
     for name, device in enumerate(devices):
         add_rows(engine, schema.sweep_workers, worker_row(study_id, f"w{name}", device, busy=0.5))
-    tiles = standing.tiles(read.study(engine, "study"), read.workers(engine, "study"))
+    tiles = standing.tiles(
+        open_study(engine, "study").summary(), open_study(engine, "study").workers()
+    )
     said = next(shown(tile) for tile in tiles if label in shown(tile))
     assert ("50 %" in said) == bool(devices)
 
@@ -113,7 +118,9 @@ def test_the_strip_says_where_a_gpu_lacks_the_fused_trainer(engine: Engine) -> N
     add_rows(engine, schema.sweep_leases, lease_row(study_id, time.time() + 100))
     lacks = worker_row(study_id, "w0", "0", trainer="reference", fallback_reason="no Triton")
     add_rows(engine, schema.sweep_workers, lacks)
-    tiles = standing.tiles(read.study(engine, "study"), read.workers(engine, "study"))
+    tiles = standing.tiles(
+        open_study(engine, "study").summary(), open_study(engine, "study").workers()
+    )
     assert any("without the fused trainer" in shown(tile) for tile in tiles)
 
 
@@ -126,7 +133,7 @@ def worker_row(study_id: int, name: str, device: str, **columns: Any) -> dict[st
 def test_of_a_grid_nobody_knows_how_long_it_takes(engine: Engine) -> None:
     study_id = add_study(engine, phase="running", n_trials=None)
     add_rows(engine, schema.sweep_leases, lease_row(study_id, time.time() + 100))
-    assert standing.seconds_left(read.study(engine, "study")) is None
+    assert standing.seconds_left(open_study(engine, "study").summary()) is None
 
 
 def test_the_best_are_the_lowest_values_that_count() -> None:

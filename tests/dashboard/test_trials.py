@@ -18,8 +18,8 @@ from sweep.dashboard.view import View
 from sweep.enums import Activation, Loss, Optimizer
 from sweep.errors import UsageError
 from sweep.store import annotate
-from sweep.store.annotations import Remarks
 from sweep.store.engine import Engine
+from sweep.store.remarks import Remarks
 from tests.store_factories import add_study, add_trial, trial_row, trial_table
 
 TABLE = trial_table(

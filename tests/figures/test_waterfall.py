@@ -10,7 +10,7 @@ from sweep.analysis.study_explanation import StudyExplanation
 from sweep.config import TrialConfig
 from sweep.enums import WeightInit
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
-from sweep.store.explaining import Explained
+from sweep.store.derived_studies import Explained
 from tests.store_factories import EPOCH
 
 BASELINE = TrialConfig()

@@ -14,8 +14,9 @@ from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Outcome
 from sweep.errors import NotFoundError
 from sweep.report import render
-from sweep.store import annotate, read, schema
-from sweep.store.retraining import Retrained
+from sweep.store import annotate, schema
+from sweep.store.derived_studies import Retrained
+from sweep.store.handle import open_study
 from tests.statements import Statement, counted
 from tests.store_factories import (
     EPOCH,
@@ -191,7 +192,7 @@ def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> Non
     fill(engine)
     images = Page(render(engine, "study")).images
     asked = 5 * 10  # originals; copies and errors of the question's and of the best
-    every = (1 + 2 * len(limits_by_width(engine, "study", None))) * 10
+    every = (1 + 2 * len(limits_by_width(open_study(engine, "study"), None))) * 10
     assert len(images) == asked + every
     assert images[0]["alt"] == "Original: T-shirt/top"
     assert images[49]["alt"] == "Error of trial 23: Ankle boot"
@@ -253,8 +254,10 @@ def test_a_report_tells_ties_by_what_was_trained_again(engine: Engine) -> None:
     study_id = add(engine)
     for number in range(5):
         add_trial(engine, study_id, number, 0.1)
-    child = add_study(engine, "study-ties", provenance=read.provenance(engine, "study"))
-    made = read.made(engine, "study")[1]
+    child = add_study(
+        engine, "study-ties", provenance=open_study(engine, "study").record().provenance
+    )
+    made = open_study(engine, "study").key.identity[1]
     of = Retrained(study="study", study_created_at=made, numbers=[4, 2, 0])
     add_attributes(engine, child, of.attributes)
     add_tying(engine, child)
@@ -459,7 +462,7 @@ def test_the_two_settings_that_matter_most_are_shown_together(engine: Engine) ->
 def test_a_report_reads_with_the_same_few_statements_however_many_trials(engine: Engine) -> None:
     fill(engine)
     before = statements_of_a_report(engine)
-    study_id = read.study(engine, "study").study_id
+    study_id = open_study(engine, "study").summary().study_id
     for number in range(24, 48):
         add_pictured(engine, study_id, number, 0.2, config=TrialConfig(hidden_width=number))
     after = statements_of_a_report(engine)

@@ -11,7 +11,7 @@ from sweep.dashboard.links import STUDIES, Place
 from sweep.dashboard.pages import studies
 from sweep.dashboard.view import View
 from sweep.errors import CorruptValueError
-from sweep.store import read
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from tests.cli_runner import Cli
 from tests.pages import as_json
@@ -197,13 +197,13 @@ def test_doctor_lists_every_value_that_cannot_be_read(cli: Cli, database: Path) 
 def test_a_table_of_trials_names_the_row_that_it_cannot_be_made_of(database: Path) -> None:
     break_it(database, "an activation that is a list")
     with pytest.raises(CorruptValueError, match=r"sweep_trials\.config of trial 0"):
-        read.table(open_store(f"sqlite:///{database}"), "broken")
+        open_study(open_store(f"sqlite:///{database}"), "broken").table()
 
 
 def test_a_number_that_is_not_finite_is_never_written(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     add_trial(engine, add_empty_study(engine), 0, 0.5, test_mse=float("inf"), psnr=float("nan"),
               per_class_mse=[0.5, float("inf")])  # fmt: skip
-    trial = read.trial(engine, "study", 0)
+    trial = open_study(engine, "study").trial(0)
     assert (trial.test_mse, trial.psnr, trial.per_class_mse) == (None, None, (0.5, None))
     assert json.dumps(trial.config, allow_nan=False)

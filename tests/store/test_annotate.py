@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine, func, inspect, select, text
 
 from sweep.errors import NotFoundError, StudyHeldError, UsageError
-from sweep.store import annotate, read, schema
+from sweep.store import annotate, schema
+from sweep.store.handle import Database, open_study
 from sweep.store.lease import Holder
 from sweep.store.migrate import open_store
 from tests.store_factories import (
@@ -42,9 +43,9 @@ def test_the_newest_note_counts_and_the_others_stay(engine: Engine) -> None:
     annotate.note(engine, "study", "first", 0)
     annotate.note(engine, "study", "second", 0)
     annotate.note(engine, "study", "of the study")
-    assert read.trials(engine, "study")[0].note == "second"
-    assert [note.text for note in read.notes(engine, "study", 0)] == ["first", "second"]
-    assert read.study(engine, "study").note == "of the study"
+    assert open_study(engine, "study").trials()[0].note == "second"
+    assert [note.text for note in open_study(engine, "study").notes(0)] == ["first", "second"]
+    assert open_study(engine, "study").summary().note == "of the study"
 
 
 def test_a_note_that_is_removed_leaves_the_one_before_it(store: Engine) -> None:
@@ -53,10 +54,10 @@ def test_a_note_that_is_removed_leaves_the_one_before_it(store: Engine) -> None:
         annotate.note(store, "study", said, 0)
     annotate.note(store, "study", "of the study")
     assert annotate.remove_note(store, "study", 0)
-    assert read.trials(store, "study")[0].note == "first"
+    assert open_study(store, "study").trials()[0].note == "first"
     assert annotate.remove_note(store, "study", 0)
     assert not annotate.remove_note(store, "study", 0)
-    assert read.study(store, "study").note == "of the study"
+    assert open_study(store, "study").summary().note == "of the study"
 
 
 def test_a_note_has_a_longest_length(engine: Engine) -> None:
@@ -70,8 +71,8 @@ def test_a_tag_is_set_once_and_taken_off_once(engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0)
     assert annotate.tag(engine, "study", "paper", 0)
     assert not annotate.tag(engine, "study", "paper", 0)
-    assert read.trials(engine, "study")[0].tags == ("paper",)
-    assert read.study(engine, "study").tags == ()
+    assert open_study(engine, "study").trials()[0].tags == ("paper",)
+    assert open_study(engine, "study").summary().tags == ()
     assert annotate.untag(engine, "study", "paper", 0)
     assert not annotate.untag(engine, "study", "paper", 0)
 
@@ -79,8 +80,8 @@ def test_a_tag_is_set_once_and_taken_off_once(engine: Engine) -> None:
 def test_a_tag_on_the_study_is_not_one_on_its_trials(engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0)
     annotate.tag(engine, "study", "paper")
-    assert read.study(engine, "study").tags == ("paper",)
-    assert read.trials(engine, "study")[0].tags == ()
+    assert open_study(engine, "study").summary().tags == ("paper",)
+    assert open_study(engine, "study").trials()[0].tags == ()
     assert annotate.untag(engine, "study", "paper")
 
 
@@ -96,13 +97,13 @@ def test_an_invalid_trial_keeps_its_state_and_leaves_the_best(engine: Engine) ->
     add_trial(engine, study_id, 0, 0.1)
     add_trial(engine, study_id, 1, 0.2)
     annotate.invalidate(engine, "study", 0, "wrong data")
-    row = read.trials(engine, "study")[0]
+    row = open_study(engine, "study").trials()[0]
     assert (row.state, row.invalid, row.invalid_reason) == ("COMPLETE", True, "wrong data")
-    assert read.study(engine, "study").best_number == 1
-    assert [row.number for row in read.trials(engine, "study", include_invalid=False)] == [1]
+    assert open_study(engine, "study").summary().best_number == 1
+    assert [row.number for row in open_study(engine, "study").trials(include_invalid=False)] == [1]
     annotate.validate(engine, "study", 0)
-    assert read.study(engine, "study").best_number == 0
-    assert read.trials(engine, "study")[0].invalid_reason is None
+    assert open_study(engine, "study").summary().best_number == 0
+    assert open_study(engine, "study").trials()[0].invalid_reason is None
 
 
 def test_annotating_what_is_not_there_is_an_error(engine: Engine) -> None:
@@ -122,7 +123,7 @@ def test_a_deleted_study_leaves_no_row_and_the_other_study_alone(store: Engine) 
     assert all(count > 0 and count % 2 == 0 for count in before.values()), before
     assert annotate.delete_study(store, "gone") == ["weights"]
     assert _count_rows(store) == {table: count // 2 for table, count in before.items()}
-    assert [study.name for study in read.studies(store)] == ["kept"]
+    assert [study.name for study in Database(store).studies()] == ["kept"]
 
 
 def _count_rows(engine: Engine) -> dict[str, int]:
@@ -140,7 +141,7 @@ def test_a_held_study_is_not_deleted(store: Engine) -> None:
     with pytest.raises(StudyHeldError, match="process 4711 on elsewhere") as raised:
         annotate.delete_study(store, "study")
     assert "sweep stop study" in str(raised.value)
-    assert read.study(store, "study").running
+    assert open_study(store, "study").summary().running
 
 
 def test_a_study_whose_coordinator_is_provably_dead_can_be_deleted(engine: Engine) -> None:
@@ -151,9 +152,9 @@ def test_a_study_whose_coordinator_is_provably_dead_can_be_deleted(engine: Engin
     (start,) = [key for key in here.process if key.startswith("started")]
     lease["process"][start] -= 100  # the pid is ours now, but it was another process's
     add_rows(engine, schema.sweep_leases, lease)
-    assert not read.study(engine, "study").running
+    assert not open_study(engine, "study").summary().running
     annotate.delete_study(engine, "study")
-    assert read.studies(engine) == []
+    assert Database(engine).studies() == []
 
 
 def test_a_study_of_many_epochs_is_deleted_however_long_that_takes(
@@ -165,11 +166,11 @@ def test_a_study_of_many_epochs_is_deleted_however_long_that_takes(
     add_trial(engine, add_study(engine), 0, 0.1, curve=[0.1] * 2000)
     monkeypatch.setattr("sweep.store.engine.time.monotonic", itertools.count().__next__)
     annotate.delete_study(engine, "study")
-    assert read.studies(engine) == []
+    assert Database(engine).studies() == []
 
 
 def test_floors_are_kept_by_data_key_and_replaced(store: Engine) -> None:
-    assert read.floors(store, "key") is None
+    assert Database(store).floors("key") is None
     annotate.put_floors(store, "key", {"entropy": 0.1})
     annotate.put_floors(store, "key", {"entropy": 0.2})
-    assert read.floors(store, "key") == {"entropy": 0.2}
+    assert Database(store).floors("key") == {"entropy": 0.2}

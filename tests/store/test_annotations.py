@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from sweep.errors import NotFoundError
 from sweep.store import annotate, schema
-from sweep.store.annotations import Remarks, decompositions, pictured, remarks
+from sweep.store.remarks import Remarks, decompositions, pictured, remarks
 from tests.store_factories import DECOMPOSITION, add_rows, add_study, add_trial, sqlite_store
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, make_url
 
-from sweep.store import annotate, read
+from sweep.store import annotate
 from sweep.store.engine import connect
+from sweep.store.handle import open_study
 from sweep.store.migrate import check_schema
 from sweep.store.study import create_study, hold_study
 from tests.postgres import PostgresServer, program
@@ -38,8 +39,8 @@ def fill(engine: Engine) -> None:
 
 def is_the_same(restored: Engine, original: Engine) -> None:
     check_schema(restored)
-    assert read.study(restored, "study") == read.study(original, "study")
-    assert read.trials(restored, "study") == read.trials(original, "study")
+    assert open_study(restored, "study").summary() == open_study(original, "study").summary()
+    assert open_study(restored, "study").trials() == open_study(original, "study").trials()
     create_study(restored, new_study("new"))  # the counters of ids came along
     assert hold_study(restored, "study").storage.n_trials == 3
 

@@ -13,8 +13,10 @@ from sqlalchemy import Engine, event, func, select
 
 from sweep.enums import CommandKind
 from sweep.errors import LeaseLostError, NotFoundError, StoreError, StudyHeldError
-from sweep.store import annotate, clock, commands, read, revisions, schema
+from sweep.store import annotate, clock, commands, schema
 from sweep.store.engine import writing
+from sweep.store.handle import Database, open_study
+from sweep.store.lookup import find_key
 from sweep.store.memory import memory_store
 from sweep.store.migrate import check_schema, initialise, open_store
 from sweep.store.study import OpenStudy, create_study, hold_study, invalid_trials
@@ -38,13 +40,13 @@ class StoreContract:
     def test_making_its_tables_twice_changes_nothing(self, engine: Engine) -> None:
         initialise(engine)
         check_schema(engine)
-        assert read.studies(engine) == []
+        assert Database(engine).studies() == []
 
     def test_a_name_is_given_once_whoever_asks_first(self, engine: Engine) -> None:
         with ThreadPoolExecutor(4) as pool:
             made = list(pool.map(lambda _: create_study(engine, new_study("x")), range(4)))
         assert sorted(made) == [False, False, False, True]
-        assert [study.name for study in read.studies(engine)] == ["x"]
+        assert [study.name for study in Database(engine).studies()] == ["x"]
 
     def test_one_of_many_coordinators_holds_a_study(self, engine: Engine) -> None:
         create_study(engine, new_study("x"))
@@ -108,9 +110,9 @@ class StoreContract:
         rows.trials[0]["reason"] = odd
         rows.study["ended_because"] = odd
         opened.writer.flush()
-        (event,) = read.events(engine, "x")
-        assert event.message == "at \ufffd and ?" == read.study(engine, "x").ended_because
-        assert read.trial(engine, "x", 0).reason == event.message
+        (event,) = open_study(engine, "x").events()
+        assert event.message == "at \ufffd and ?" == open_study(engine, "x").summary().ended_because
+        assert open_study(engine, "x").trial(0).reason == event.message
 
     def test_what_was_running_waits_when_a_study_is_opened_again(
         self, engine: Engine, opened: OpenStudy
@@ -153,7 +155,7 @@ class StoreContract:
 
         def watch() -> None:
             while not ended.is_set():
-                study = read.study(engine, "x")
+                study = open_study(engine, "x").summary()
                 seen.append(study.counts["RUNNING"])
 
         opened.writer.flush()
@@ -200,18 +202,21 @@ class StoreContract:
         assert annotate.tag(engine, "x", "a tag", 0)
         assert not annotate.tag(engine, "x", "a tag", 0)
         opened.writer.flush()
-        (row,) = read.trials(engine, "x")
+        (row,) = open_study(engine, "x").trials()
         assert (row.invalid_reason, row.note, row.tags) == ("dust on the lens", "ä 🙂", ("a tag",))
         assert invalid_trials(engine, opened.study_id) == ({0}, ())
 
     def test_revisions_only_grow_and_say_what_is_new(
         self, engine: Engine, opened: OpenStudy
     ) -> None:
-        reader, seen = TableReader(engine, "x"), [revisions.revision(engine, "x")]
+        reader, seen = (
+            TableReader(engine, find_key(engine, "x")),
+            [open_study(engine, "x").revision()],
+        )
         for value in (0.5, 0.25):
             tell(opened, ask(opened), value)
             opened.writer.flush()
-            seen.append(revisions.revision(engine, "x"))
+            seen.append(open_study(engine, "x").revision())
         assert len(set(seen)) == 3
         assert reader.look().value.tolist() == [0.5, 0.25]
 
@@ -228,7 +233,7 @@ class StoreContract:
         annotate.delete_study(engine, "x")
         assert sum(count(engine, table) for table in schema.sweep_metadata.sorted_tables) == 0
         with pytest.raises(NotFoundError):
-            read.study(engine, "x")
+            open_study(engine, "x").summary()
 
     def test_optuna_opens_what_was_written(self, engine: Engine, opened: OpenStudy) -> None:
         trial = ask(opened)
@@ -266,7 +271,7 @@ def test_a_store_in_memory_is_gone_at_the_end_of_its_block() -> None:
     with memory_store() as engine:
         create_study(engine, new_study("x"))
     with memory_store() as engine:
-        assert read.studies(engine) == []
+        assert Database(engine).studies() == []
 
 
 def test_a_store_in_memory_touches_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

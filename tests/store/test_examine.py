@@ -15,9 +15,10 @@ from sqlalchemy import Engine, make_url, text
 from sweep.coordinator.run import resume, start
 from sweep.errors import StudyHeldError
 from sweep.launch.resources import RunOptions
-from sweep.store import examine, read
+from sweep.store import examine
 from sweep.store.checks.types import Finding
 from sweep.store.engine import connect, writing
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.studyfile import loads
@@ -271,18 +272,18 @@ def states(engine: Engine) -> list[TrialState]:
 
 
 def test_a_trial_that_is_trained_again_comes_to_the_same(engine: Engine) -> None:
-    before = read.trial(engine, "x", 1)
+    before = open_study(engine, "x").trial(1)
     change(engine, f"DELETE FROM sweep_epochs WHERE trial_id = {OF_1}")
     examine.repair(engine, "x")
-    assert read.trial(engine, "x", 1).state == "WAITING"
+    assert open_study(engine, "x").trial(1).state == "WAITING"
     go_on(engine)
-    after = read.trial(engine, "x", 1)
+    after = open_study(engine, "x").trial(1)
     assert (after.values, after.seeds, after.attempt) == (before.values, before.seeds, 2)
 
 
 def test_a_reused_value_is_taken_from_its_twin_again(engine: Engine) -> None:
     number = reused(engine)
-    value = read.trial(engine, "x", number).value
+    value = open_study(engine, "x").trial(number).value
     change(
         engine,
         "UPDATE trial_values SET value = 0.5 WHERE trial_id ="
@@ -290,16 +291,16 @@ def test_a_reused_value_is_taken_from_its_twin_again(engine: Engine) -> None:
     )
     assert [(f.check, f.number) for f in examine.examine(engine, "x")] == [("record", number)]
     examine.repair(engine, "x")
-    assert read.trial(engine, "x", number).value == value
+    assert open_study(engine, "x").trial(number).value == value
 
 
 def test_repair_is_a_revision_and_an_event_and_names_what_it_touched(engine: Engine) -> None:
     change(engine, "UPDATE sweep_trials SET outcome = 'failed' WHERE number = 1")
-    before = read.table(engine, "x").revision
+    before = open_study(engine, "x").table().revision
     examine.repair(engine, "x")
-    assert read.table(engine, "x").revision == before + 1
+    assert open_study(engine, "x").table().revision == before + 1
     assert one(engine, "SELECT revision FROM sweep_trials WHERE number = 1") == before + 1
-    (event,) = read.events(engine, "x", newest=1)
+    (event,) = open_study(engine, "x").events(newest=1)
     assert (event.kind, event.message) == ("repaired", "by sweep doctor: record 1")
 
 
@@ -324,7 +325,7 @@ def test_weights_in_a_folder_that_is_elsewhere_are_not_forgotten(
     monkeypatch.setenv("SWEEP_ARTIFACTS", str(tmp_path / "not mounted"))
     _, left = examine.repair(engine, "x")
     assert [(f.check, f.repairable) for f in left] == [("weights", False)]
-    assert read.trial(engine, "x", kept(engine)).artifact_id is not None
+    assert open_study(engine, "x").trial(kept(engine)).artifact_id is not None
 
 
 def test_a_file_of_no_trial_is_set_aside_and_a_young_one_left(engine: Engine) -> None:

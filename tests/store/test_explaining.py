@@ -11,7 +11,8 @@ from sweep.config import TrialConfig
 from sweep.errors import NotFoundError
 from sweep.store import copy
 from sweep.store.annotate import delete_study
-from sweep.store.explaining import explained_by, explaining, strangers
+from sweep.store.derived_studies import Kind
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from tests.store_factories import EPOCH, add_explanation, add_study, new_store, sqlite_store
 
@@ -26,13 +27,16 @@ def test_the_one_that_was_run_last_comes_last(store_url: str) -> None:
         errors = {BASELINE: (0.1,)}
         columns = {"name": f"x-{suffix}", "updated_at": updated_at}
         add_explanation(engine, "x", BASELINE, TARGET, errors, **columns)
-    found = explaining(engine, "x")
+    found = open_study(engine, "x").explanations()
     assert list(found) == ["x-explain", "x-explain-2", "x-explain-3"]
     assert found["x-explain"].target == asdict(TARGET)
-    assert explained_by(engine, "x-explain") == found["x-explain"]
-    assert (explaining(engine, "y"), explained_by(engine, "x")) == ({}, None)
+    assert open_study(engine, "x-explain").explains() == found["x-explain"]
+    assert (open_study(engine, "y").explanations(), open_study(engine, "x").explains()) == (
+        {},
+        None,
+    )
     with pytest.raises(NotFoundError):
-        explaining(engine, "z")
+        open_study(engine, "z").explanations()
     engine.dispose()
 
 
@@ -46,10 +50,16 @@ def test_a_study_made_anew_is_not_the_one_that_was_explained(tmp_path: Path) -> 
         add_study(engine, "x", created_at=created_at)
         if created_at > EPOCH:
             explain(engine)
-            assert (list(explaining(engine, "x")), strangers(engine, "x")) == (["x-explain"], [])
+            assert (
+                list(open_study(engine, "x").explanations()),
+                open_study(engine, "x").mismatched(Kind.EXPLAINS),
+            ) == (
+                ["x-explain"],
+                [],
+            )
             delete_study(engine, "x")
-    assert explaining(engine, "x") == {}
-    assert [of.child for of in strangers(engine, "x")] == ["x-explain"]
+    assert open_study(engine, "x").explanations() == {}
+    assert [of.child for of in open_study(engine, "x").mismatched(Kind.EXPLAINS)] == ["x-explain"]
 
 
 def test_a_copy_is_explained_as_the_study_was(tmp_path: Path, postgres_store_url: str) -> None:
@@ -64,5 +74,5 @@ def test_a_copy_is_explained_as_the_study_was(tmp_path: Path, postgres_store_url
     for one, other in ((source, target), (target, back)):
         for name in ("x", "x-explain"):
             copy.copy_study(one, other, name)
-        assert list(explaining(other, "x")) == ["x-explain"]
+        assert list(open_study(other, "x").explanations()) == ["x-explain"]
     target.dispose()

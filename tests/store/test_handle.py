@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sweep.errors import NotFoundError
-from sweep.store import annotate, read
+from sweep.store import annotate
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
@@ -31,14 +31,14 @@ def study(engine: Engine) -> StudyHandle:
 
 
 def test_it_reads_what_a_read_by_name_gives(engine: Engine, study: StudyHandle) -> None:
-    assert study.summary() == read.study(engine, "study")
-    assert study.rows() == read.trials(engine, "study")
-    assert study.best(2) == read.best(engine, "study", 2)
-    assert study.trial(1) == read.trial(engine, "study", 1)
-    assert study.curves([1, 2]) == read.curves(engine, "study", [1, 2])
-    assert study.revision() == read.revision(engine, "study")
-    assert study.record().settings == read.settings(engine, "study")
-    assert study.record().provenance == read.provenance(engine, "study")
+    assert study.summary() == open_study(engine, "study").summary()
+    assert study.rows() == open_study(engine, "study").trials()
+    assert study.best(2) == open_study(engine, "study").best(2)
+    assert study.trial(1) == open_study(engine, "study").trial(1)
+    assert study.curves([1, 2]) == open_study(engine, "study").curves([1, 2])
+    assert study.revision() == open_study(engine, "study").revision()
+    assert study.record().settings == open_study(engine, "study").record().checked_settings()
+    assert study.record().provenance == open_study(engine, "study").record().provenance
 
 
 def test_no_read_looks_the_name_up_again(engine: Engine, study: StudyHandle) -> None:
@@ -81,13 +81,13 @@ def test_a_note_is_not_written_about_another_study_that_got_the_id(
     add_study(engine, "other")  # in SQLite, with the same id
     with pytest.raises(NotFoundError):
         annotate.note(engine, study.key, "a note")
-    assert read.notes(engine, "other") == []
+    assert open_study(engine, "other").notes() == []
 
 
 def test_trials_as_of_a_revision_that_is_known_cost_no_statement(
     engine: Engine, study: StudyHandle
 ) -> None:
-    reader = TableReader(engine, "study")
+    reader = TableReader(engine, find_key(engine, "study"))
     known = reader.look()
     with counted(engine) as statements:
         assert reader.look(at=known.revision) is known

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from sweep.config import TrialConfig
-from sweep.store import annotations, lease, read
+from sweep.store import lease
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import Engine, writing
+from sweep.store.handle import open_study
 from sweep.store.kept_weights import (
     KeptWeights,
     drop_superseded,
@@ -82,21 +83,21 @@ def test_weights_are_read_with_what_decides_over_them(engine: Engine) -> None:
 
 def test_an_analysis_is_stored_once_and_seen_by_readers(engine: Engine) -> None:
     (first, _) = kept_weights(engine, "x")
-    before = read.table(engine, "x").revision
+    before = open_study(engine, "x").table().revision
     write_analysis(engine, "x", first, ANALYSIS)
-    found = annotations.probes(engine, "x", after=before)
+    found = open_study(engine, "x").probes(after=before)
     assert set(found) == {0}
     assert ANALYSIS.probe is not None
     other = replace(ANALYSIS, probe=replace(ANALYSIS.probe, n_test=99))
     write_analysis(engine, "x", first, other)
-    assert annotations.probes(engine, "x") == found
+    assert open_study(engine, "x").probes() == found
 
 
 def test_an_analysis_of_other_weights_than_the_trial_has_now_is_dropped(engine: Engine) -> None:
     # The trial was trained again between the reading of its file and the end of the analysis.
     (first, _) = kept_weights(engine, "x")
     write_analysis(engine, "x", replace(first, artifact_id="older"), ANALYSIS)
-    assert annotations.probes(engine, "x") == {}
+    assert open_study(engine, "x").probes() == {}
 
 
 def test_superseded_weights_are_dropped_once_they_are_analysed(engine: Engine) -> None:
@@ -112,6 +113,8 @@ def test_superseded_weights_are_dropped_once_they_are_analysed(engine: Engine) -
 def test_a_study_that_runs_keeps_its_files_for_its_coordinator_to_drop(engine: Engine) -> None:
     write_analysis(engine, "x", kept(1, 64, 1.1), ANALYSIS)
     with writing(engine) as connection:
-        lease.take(connection, read.study(engine, "x").study_id, lease.Holder.this_process())
+        lease.take(
+            connection, open_study(engine, "x").summary().study_id, lease.Holder.this_process()
+        )
     drop_superseded(engine, "x")
     assert len(kept_weights(engine, "x")) == 2 and artifact_path(engine.url, "a1").exists()

@@ -17,8 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from sweep.errors import NoRoomError, StoreError
-from sweep.store import read
 from sweep.store.engine import connect, storage_url
+from sweep.store.handle import open_study
 from sweep.store.migrate import open_store, revisions, upgrade
 from sweep.store.schema import sweep_metadata
 from tests.second_revision import outdate
@@ -119,7 +119,7 @@ def test_a_store_of_an_older_version_keeps_its_rows_when_it_is_upgraded(
         open_store(store_url)
     upgrade(engine)
     engine.dispose()
-    (trial,) = read.trials(open_store(store_url), "old")
+    (trial,) = open_study(open_store(store_url), "old").trials()
     assert (trial.number, trial.value, trial.reused_from) == (0, 0.25, None)
 
 

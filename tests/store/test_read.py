@@ -11,9 +11,12 @@ from sqlalchemy import Engine
 from sweep.config import TrialConfig
 from sweep.enums import Outcome
 from sweep.errors import NotFoundError, UsageError
-from sweep.store import clock, read, schema
+from sweep.store import clock, schema
 from sweep.store.engine import writing
+from sweep.store.handle import Database, open_study
 from sweep.store.migrate import open_store
+from sweep.store.records import ChoiceDomain, NumberDomain, Reconstruction
+from sweep.store.trial_rows import ORDERS
 from tests.store_factories import (
     DISTRIBUTIONS,
     EPOCH,
@@ -44,33 +47,33 @@ def store(store_url: str) -> Iterator[Engine]:
 
 
 def test_an_empty_store_has_no_studies(engine: Engine) -> None:
-    assert read.studies(engine) == []
+    assert Database(engine).studies() == []
 
 
 def test_studies_come_by_name(engine: Engine) -> None:
     add_study(engine, "width")
     add_study(engine, "broad")
-    assert [study.name for study in read.studies(engine)] == ["broad", "width"]
+    assert [study.name for study in Database(engine).studies()] == ["broad", "width"]
 
 
 def test_a_study_of_optuna_alone_is_not_listed(engine: Engine) -> None:
     storage = optuna.storages.RDBStorage(engine.url.render_as_string())
     optuna.create_study(study_name="theirs", storage=storage)
     storage.engine.dispose()
-    assert read.studies(engine) == []
+    assert Database(engine).studies() == []
 
 
 def test_an_unknown_study_names_the_close_and_the_known(engine: Engine) -> None:
     add_study(engine, "quickstart")
     add_study(engine, "width")
     with pytest.raises(NotFoundError, match="Did you mean 'quickstart'") as raised:
-        read.study(engine, "quickstat")
+        open_study(engine, "quickstat").summary()
     assert "Known: quickstart, width." in str(raised.value)
 
 
 def test_an_unknown_study_in_an_empty_store_says_that_it_is_empty(engine: Engine) -> None:
     with pytest.raises(NotFoundError, match="holds no studies yet"):
-        read.trials(engine, "quickstart")
+        open_study(engine, "quickstart").trials()
 
 
 def test_a_summary_counts_every_state(engine: Engine) -> None:
@@ -78,7 +81,7 @@ def test_a_summary_counts_every_state(engine: Engine) -> None:
     for number, state in enumerate(("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING", "FAIL")):
         add_trial(engine, study_id, number, state=state)
     add_trial(engine, study_id, 6, state="FAIL", outcome=Outcome.DIVERGED)
-    study = read.study(engine, "study")
+    study = open_study(engine, "study").summary()
     assert study.counts == {"WAITING": 1, "RUNNING": 1, "COMPLETE": 1, "PRUNED": 1, "FAIL": 3}
     assert (study.n_diverged, study.n_failed, study.n_finished) == (1, 2, 5)
 
@@ -88,13 +91,13 @@ def test_a_summary_has_the_best_of_its_own_study_only(engine: Engine) -> None:
     add_trial(engine, first, 0, 0.02)
     add_trial(engine, second, 0, 0.03)
     add_trial(engine, second, 1, 0.01)
-    best = [(study.best_number, study.best_value) for study in read.studies(engine)]
+    best = [(study.best_number, study.best_value) for study in Database(engine).studies()]
     assert best == [(0, 0.02), (1, 0.01)]
 
 
 def test_a_summary_without_trials_has_no_best(engine: Engine) -> None:
     add_study(engine, description="Why?", n_trials=None)
-    study = read.study(engine, "study")
+    study = open_study(engine, "study").summary()
     assert (study.best_value, study.best_number, study.trials_per_second) == (None, None, None)
     assert (study.description, study.n_trials, study.held_by) == ("Why?", None, None)
     assert study.created_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -103,19 +106,19 @@ def test_a_summary_without_trials_has_no_best(engine: Engine) -> None:
 def test_a_held_study_runs_until_the_lease_expires(engine: Engine) -> None:
     live, expired = add_study(engine, "live"), add_study(engine, "expired")
     add_rows(engine, schema.sweep_leases, lease_row(live, FOREVER), lease_row(expired, EPOCH))
-    held = {study.name: study.held_by for study in read.studies(engine)}
+    held = {study.name: study.held_by for study in Database(engine).studies()}
     assert held["live"] is not None
     assert (held["live"].host, held["live"].pid, held["live"].expired) == ("elsewhere", 4711, False)
     assert held["expired"] is not None
     assert held["expired"].expired
-    assert [study.running for study in read.studies(engine)] == [False, True]
+    assert [study.running for study in Database(engine).studies()] == [False, True]
 
 
 def test_trials_per_second_looks_at_the_last_minute_of_work(engine: Engine) -> None:
     study_id = add_study(engine)
     for number, finished in enumerate(range(0, 200, 10)):
         add_trial(engine, study_id, number, 0.1, finished_at=EPOCH + finished)
-    assert read.study(engine, "study").trials_per_second == pytest.approx(0.1)
+    assert open_study(engine, "study").summary().trials_per_second == pytest.approx(0.1)
 
 
 def test_a_running_study_that_finishes_nothing_has_a_falling_rate(engine: Engine) -> None:
@@ -123,14 +126,14 @@ def test_a_running_study_that_finishes_nothing_has_a_falling_rate(engine: Engine
     now = time.time()
     add_trial(engine, study_id, 0, 0.1, started_at=now - 50, finished_at=now - 40)
     add_rows(engine, schema.sweep_leases, lease_row(study_id, FOREVER))
-    assert read.study(engine, "study").trials_per_second == pytest.approx(1 / 50, rel=0.1)
+    assert open_study(engine, "study").summary().trials_per_second == pytest.approx(1 / 50, rel=0.1)
 
 
 def test_a_study_whose_coordinator_died_before_anything_ended_has_no_rate(engine: Engine) -> None:
     study_id = add_study(engine)
     add_trial(engine, study_id, 0, state="RUNNING")
     add_rows(engine, schema.sweep_leases, lease_row(study_id, EPOCH))
-    assert read.study(engine, "study").trials_per_second is None
+    assert open_study(engine, "study").summary().trials_per_second is None
 
 
 def test_a_summary_has_tags_note_and_waiting_commands(engine: Engine) -> None:
@@ -150,7 +153,7 @@ def test_a_summary_has_tags_note_and_waiting_commands(engine: Engine) -> None:
     )
     command = {"study_id": study_id, "kind": "stop", "payload": {}, "created_at": EPOCH}
     add_rows(engine, schema.sweep_commands, command, command | {"applied_at": EPOCH})
-    study = read.study(engine, "study")
+    study = open_study(engine, "study").summary()
     assert (study.tags, study.note, study.n_pending_commands) == (("paper",), "new", 1)
 
 
@@ -158,7 +161,7 @@ def test_a_trial_has_its_params_as_the_user_knows_them(engine: Engine) -> None:
     study_id = add_study(engine)
     params = {"hidden_width": 32, "activation": "tanh", "adam.learning_rate": 0.01}
     add_trial(engine, study_id, 0, 0.02, params=params, config=TrialConfig(hidden_width=32))
-    (row,) = read.trials(engine, "study")
+    (row,) = open_study(engine, "study").trials()
     assert row.params == params
     assert list(row.params) == list(params)
     assert (row.hidden_width, row.config["optimizer"], row.value) == (32, "adam", 0.02)
@@ -171,7 +174,7 @@ def test_a_trial_equals_what_optuna_reads(engine: Engine) -> None:
     storage = optuna.storages.RDBStorage(engine.url.render_as_string())
     (theirs,) = optuna.load_study(study_name="study", storage=storage).trials
     storage.engine.dispose()
-    (ours,) = read.trials(engine, "study")
+    (ours,) = open_study(engine, "study").trials()
     assert (ours.number, ours.state, ours.values) == (0, theirs.state.name, tuple(theirs.values))
     assert ours.params == theirs.params
     assert ours.datetime_start is not None
@@ -184,19 +187,17 @@ def test_a_trial_that_has_not_been_written_by_us_is_still_a_row(engine: Engine) 
     storage = optuna.storages.RDBStorage(engine.url.render_as_string())
     optuna.load_study(study_name="study", storage=storage).enqueue_trial({"hidden_width": 8})
     storage.engine.dispose()
-    (row,) = read.trials(engine, "study")
+    (row,) = open_study(engine, "study").trials()
     assert (row.state, row.config, row.attempt, row.hidden_width) == ("WAITING", {}, 0, None)
 
 
 def test_domains_are_what_the_parameters_were_drawn_from(engine: Engine) -> None:
     study_id = add_study(engine)
     add_trial(engine, study_id, 0, 0.1, params={"loss": "mse", "hidden_width": 32})
-    domains = read.domains(engine, "study")
+    domains = open_study(engine, "study").domains()
     assert list(domains) == ["loss", "hidden_width"]
-    assert domains["loss"] == read.ChoiceDomain(choices=("bce", "mse", "l1", "huber"))
-    assert domains["hidden_width"] == read.NumberDomain(
-        low=8, high=1024, log=True, step=1, integer=True
-    )
+    assert domains["loss"] == ChoiceDomain(choices=("bce", "mse", "l1", "huber"))
+    assert domains["hidden_width"] == NumberDomain(low=8, high=1024, log=True, step=1, integer=True)
 
 
 def test_a_domain_that_was_widened_on_the_way_is_the_widest(
@@ -207,7 +208,7 @@ def test_a_domain_that_was_widened_on_the_way_is_the_widest(
         wider = FloatDistribution(low, high, step=0.1)
         monkeypatch.setitem(DISTRIBUTIONS, "sgd.momentum", wider)
         add_trial(engine, study_id, number, 0.1, params={"sgd.momentum": 0.5})
-    assert read.domains(engine, "study")["sgd.momentum"] == read.NumberDomain(
+    assert open_study(engine, "study").domains()["sgd.momentum"] == NumberDomain(
         low=0.0, high=1.0, log=False, step=None, integer=False
     )
 
@@ -219,7 +220,7 @@ def test_trials_can_be_ordered_and_limited(engine: Engine) -> None:
     add_trial(engine, study_id, 3, state="FAIL")
 
     def numbers(**options: object) -> list[int]:
-        return [row.number for row in read.trials(engine, "study", **options)]  # type: ignore[arg-type]
+        return [row.number for row in open_study(engine, "study").trials(**options)]  # type: ignore[arg-type]
 
     assert numbers() == [0, 1, 2, 3]
     assert numbers(order_by="value") == [1, 2, 0, 3]
@@ -233,26 +234,26 @@ def test_trials_can_be_asked_for_by_number(store: Engine) -> None:
     study_id = add_study(store)
     for number in range(4):
         add_trial(store, study_id, number, number / 10, params={"loss": "mse"})
-    rows = read.trials(store, "study", numbers=[3, 1, 77])
+    rows = open_study(store, "study").trials(numbers=[3, 1, 77])
     assert [(row.number, row.value, row.params["loss"]) for row in rows] == [
         (1, 0.1, "mse"),
         (3, 0.3, "mse"),
     ]
-    assert read.trials(store, "study", numbers=[]) == []
+    assert open_study(store, "study").trials(numbers=[]) == []
 
 
 def test_every_order_can_be_asked_for(store: Engine) -> None:
     add_trial(store, add_study(store), 0, 0.1)
-    for order in read.ORDERS:
-        assert len(read.trials(store, "study", order_by=order)) == 1
+    for order in ORDERS:
+        assert len(open_study(store, "study").trials(order_by=order)) == 1
 
 
 def test_an_unknown_order_or_state_says_what_is_known(engine: Engine) -> None:
     add_study(engine)
     with pytest.raises(UsageError, match="Did you mean 'val_mse'"):
-        read.trials(engine, "study", order_by="val_mes")
+        open_study(engine, "study").trials(order_by="val_mes")
     with pytest.raises(UsageError, match="Known: WAITING, RUNNING"):
-        read.trials(engine, "study", states=["done"])
+        open_study(engine, "study").trials(states=["done"])
 
 
 def test_best_takes_finite_complete_valid_trials_lowest_first(engine: Engine) -> None:
@@ -264,10 +265,10 @@ def test_best_takes_finite_complete_valid_trials_lowest_first(engine: Engine) ->
     add_trial(engine, study_id, 4, float("inf"))
     add_trial(engine, study_id, 5, float("-inf"))
     add_trial(engine, study_id, 6, 0.2)
-    assert [row.number for row in read.best(engine, "study")] == [1, 6, 0]
-    assert [row.number for row in read.best(engine, "study", 2)] == [1, 6]
-    assert read.study(engine, "study").best_number == 1
-    assert read.study(engine, "study").n_invalid == 1
+    assert [row.number for row in open_study(engine, "study").best()] == [1, 6, 0]
+    assert [row.number for row in open_study(engine, "study").best(2)] == [1, 6]
+    assert open_study(engine, "study").summary().best_number == 1
+    assert open_study(engine, "study").summary().n_invalid == 1
 
 
 def test_the_best_so_far_falls_at_trials_that_beat_all_before_them(store: Engine) -> None:
@@ -278,7 +279,7 @@ def test_the_best_so_far_falls_at_trials_that_beat_all_before_them(store: Engine
     add_trial(store, study_id, 7, 0.02, state="PRUNED")
     add_trial(store, add_study(store, "other"), 0, 0.05)
     add_study(store, "without trials")
-    assert read.best_so_far(store) == {
+    assert Database(store).best_so_far() == {
         "study": [(0, 0.5), (2, 0.4), (5, 0.1)],
         "other": [(0, 0.05)],
     }
@@ -289,19 +290,19 @@ def test_best_of_several_objectives_is_the_pareto_set(engine: Engine) -> None:
     points = [(0.3, 8), (0.1, 64), (0.2, 64), (0.2, 32), (0.3, 8), (0.05, float("inf"))]
     for number, point in enumerate(points):
         add_trial(engine, study_id, number, point)
-    rows = read.best(engine, "study")
+    rows = open_study(engine, "study").best()
     assert [row.number for row in rows] == [1, 3, 0, 4]
     assert rows[0].values == (0.1, 64.0)
 
 
 def test_the_pareto_set_of_a_study_without_finished_trials_is_empty(engine: Engine) -> None:
     add_study(engine, objectives=("val_mse", "hidden_width"))
-    assert read.best(engine, "study") == []
+    assert open_study(engine, "study").best() == []
 
 
 def test_infinite_values_come_back_as_such(engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0, float("inf"))
-    assert read.trials(engine, "study")[0].values == (float("inf"),)
+    assert open_study(engine, "study").trials()[0].values == (float("inf"),)
 
 
 def test_a_trial_in_full_has_results_events_and_notes(engine: Engine) -> None:
@@ -318,7 +319,7 @@ def test_a_trial_in_full_has_results_events_and_notes(engine: Engine) -> None:
     add_rows(engine, schema.sweep_events, event | {"number": 0}, event | {"number": 1})
     note = {"study_id": study_id, "trial_id": trial_id, "text": "odd", "created_at": EPOCH}
     add_rows(engine, schema.sweep_notes, note)
-    trial = read.trial(engine, "study", 0)
+    trial = open_study(engine, "study").trial(0)
     assert [seed.test_mse for seed in trial.results] == [0.2, 0.3]
     assert trial.results[0].per_class_mse == (0.1, 0.2)
     assert [event.message for event in trial.events] == ["again"]
@@ -328,65 +329,65 @@ def test_a_trial_in_full_has_results_events_and_notes(engine: Engine) -> None:
 def test_an_unknown_trial_says_which_there_are(engine: Engine) -> None:
     study_id = add_study(engine)
     with pytest.raises(NotFoundError, match="it has no trials yet"):
-        read.trial(engine, "study", 0)
+        open_study(engine, "study").trial(0)
     add_trial(engine, study_id, 0)
     with pytest.raises(NotFoundError, match="its trials are 0 to 0"):
-        read.trial(engine, "study", 7)
+        open_study(engine, "study").trial(7)
 
 
 def test_a_curve_is_the_mean_over_seeds(engine: Engine) -> None:
     trial_id = add_trial(engine, add_study(engine), 0, curve=[0.4, 0.2])
     with writing(engine) as connection:
         add_curve(connection, trial_id, [0.2, None], seed_index=1)
-    curve = read.curves(engine, "study")[0]
+    curve = open_study(engine, "study").curves()[0]
     assert [point.epoch for point in curve] == [1, 2]
     assert curve[0].val_mse == pytest.approx(0.3)
     assert curve[1].val_mse is None  # one seed was not finite, so neither is the mean
-    assert [point.val_mse for point in read.seed_curves(engine, "study", 0)[1]] == [0.2, None]
+    assert [point.val_mse for point in open_study(engine, "study").seed_curves(0)[1]] == [0.2, None]
 
 
 def test_curves_can_be_asked_for_by_number(engine: Engine) -> None:
     study_id = add_study(engine)
     for number in range(3):
         add_trial(engine, study_id, number, curve=[0.1])
-    assert sorted(read.curves(engine, "study", [0, 2])) == [0, 2]
-    assert read.curves(engine, "study", []) == {}
+    assert sorted(open_study(engine, "study").curves([0, 2])) == [0, 2]
+    assert open_study(engine, "study").curves([]) == {}
 
 
 def test_pictures_are_none_until_there_are_some(engine: Engine) -> None:
     study_id = add_study(engine)
     trial_id = add_trial(engine, study_id, 0)
-    assert read.originals(engine, "study") is None
-    assert read.reconstruction(engine, "study", 0) is None
+    assert open_study(engine, "study").record().originals_png is None
+    assert open_study(engine, "study").reconstruction(0) is None
     row = {"trial_id": trial_id, "reconstructions_png": b"r", "errors_png": b"e"}
     add_rows(engine, schema.sweep_reconstructions, row)
-    found = read.reconstruction(engine, "study", 0)
-    assert found == read.Reconstruction(reconstructions_png=b"r", errors_png=b"e")
+    found = open_study(engine, "study").reconstruction(0)
+    assert found == Reconstruction(reconstructions_png=b"r", errors_png=b"e")
 
 
 def test_what_repeats_a_study_is_read_back(engine: Engine) -> None:
     add_study(engine, study_file="[study]", originals_png=b"png")
-    assert read.study_file_text(engine, "study") == "[study]"
-    assert read.provenance(engine, "study")["git_commit"] == "abc1234"
-    assert read.settings(engine, "study")["study"]["seed"] == 0
-    assert read.originals(engine, "study") == b"png"
+    assert open_study(engine, "study").record().study_file == "[study]"
+    assert open_study(engine, "study").record().provenance["git_commit"] == "abc1234"
+    assert open_study(engine, "study").record().checked_settings()["study"]["seed"] == 0
+    assert open_study(engine, "study").record().originals_png == b"png"
 
 
 def test_events_after_an_id_are_the_new_ones(engine: Engine) -> None:
     study_id = add_study(engine)
     event = {"study_id": study_id, "at": EPOCH, "kind": "ended"}
     add_rows(engine, schema.sweep_events, event | {"message": "a"}, event | {"message": "b"})
-    first, second = read.events(engine, "study")
-    assert read.events(engine, "study", after_id=first.event_id) == [second]
+    first, second = open_study(engine, "study").events()
+    assert open_study(engine, "study").events(after_id=first.event_id) == [second]
 
 
 def test_the_newest_events_come_oldest_first(engine: Engine) -> None:
     study_id = add_study(engine)
     event = {"study_id": study_id, "at": EPOCH, "kind": "ended"}
     add_rows(engine, schema.sweep_events, *(event | {"message": word} for word in "abc"))
-    assert [row.message for row in read.events(engine, "study", newest=2)] == ["b", "c"]
-    first = read.events(engine, "study")[0]
-    newest = read.events(engine, "study", after_id=first.event_id, newest=9)
+    assert [row.message for row in open_study(engine, "study").events(newest=2)] == ["b", "c"]
+    first = open_study(engine, "study").events()[0]
+    newest = open_study(engine, "study").events(after_id=first.event_id, newest=9)
     assert [row.message for row in newest] == ["b", "c"]
 
 
@@ -400,7 +401,7 @@ def test_a_worker_has_the_trials_that_run_under_its_name(store: Engine) -> None:
     add_trial(store, study_id, 0, 0.1, worker="w0")
     for number, name in enumerate(("w0", "w0", "w1"), start=1):
         add_trial(store, study_id, number, state="RUNNING", worker=name)
-    assert [row.n_training for row in read.workers(store, "study")] == [0, 2]
+    assert [row.n_training for row in open_study(store, "study").workers()] == [0, 2]
 
 
 def test_commands_and_workers_are_listed(engine: Engine) -> None:
@@ -410,10 +411,10 @@ def test_commands_and_workers_are_listed(engine: Engine) -> None:
     worker = {"name": "w0", "host": "here", "pid": 1, "device": "cpu", "state": "ready"}
     seen = {"n_finished": 3, "started_at": EPOCH, "seen_at": EPOCH}
     add_rows(engine, schema.sweep_workers, {"study_id": study_id, **worker, **seen})
-    assert len(read.commands(engine, "study")) == 2
-    (pending,) = read.commands(engine, "study", pending_only=True)
+    assert len(open_study(engine, "study").commands()) == 2
+    (pending,) = open_study(engine, "study").commands(pending_only=True)
     assert (pending.kind, pending.payload, pending.applied_at) == ("stop", {"a": 1}, None)
-    assert [(w.name, w.n_finished) for w in read.workers(engine, "study")] == [("w0", 3)]
+    assert [(w.name, w.n_finished) for w in open_study(engine, "study").workers()] == [("w0", 3)]
 
 
 def test_reading_works_alike_on_every_database(store: Engine) -> None:
@@ -427,14 +428,14 @@ def test_reading_works_alike_on_every_database(store: Engine) -> None:
         schema.sweep_reconstructions,
         {"trial_id": trial_id, "reconstructions_png": b"r", "errors_png": b"e"},
     )
-    study = read.study(store, "study")
+    study = open_study(store, "study").summary()
     assert (study.best_value, study.running, study.counts["COMPLETE"]) == (0.1, True, 1)
     assert study.trials_per_second == 0.0  # held, but nothing ended in the last minute
-    (row,) = read.best(store, "study")
+    (row,) = open_study(store, "study").best()
     assert (row.values, row.params, row.psnr) == ((0.1, 8.0), {"loss": "mse"}, 20.0)
-    assert read.trial(store, "study", 0).results == ()
-    assert [p.val_mse for p in read.curves(store, "study")[0]] == [0.3, None]
-    assert read.reconstruction(store, "study", 0) is not None
+    assert open_study(store, "study").trial(0).results == ()
+    assert [p.val_mse for p in open_study(store, "study").curves()[0]] == [0.3, None]
+    assert open_study(store, "study").reconstruction(0) is not None
 
 
 def test_the_clock_of_each_database_tells_seconds_since_the_epoch(store: Engine) -> None:

@@ -8,8 +8,9 @@ from sqlalchemy import Engine, select, update
 
 from sweep.enums import CommandKind
 from sweep.errors import NotFoundError
-from sweep.store import annotate, commands, read, revisions, schema
+from sweep.store import annotate, commands, revisions, schema
 from sweep.store.engine import connect, writing
+from sweep.store.handle import Database, open_study
 from sweep.store.migrate import open_store
 from sweep.store.study import hold_study
 from tests.store_factories import (
@@ -56,9 +57,9 @@ def test_what_is_written_about_a_study_is_a_new_revision(engine: Engine, what: s
     for number in (0, 1):
         add_trial(engine, study_id, number, 0.1)
     write, changes_the_trial = WRITES[what]
-    token = read.revision(engine, "study")
+    token = open_study(engine, "study").revision()
     write(engine, study_id)
-    assert read.revision(engine, "study") != token
+    assert open_study(engine, "study").revision() != token
     assert of_trials(engine) == [3 if changes_the_trial else 1, 2]
 
 
@@ -73,38 +74,38 @@ def test_a_trial_that_waits_again_after_its_coordinator_died_is_new(engine: Engi
 def test_a_study_that_nobody_writes_about_keeps_its_revision(engine: Engine) -> None:
     add_study(engine)
     other = add_study(engine, "other")
-    mine, everyone = read.revision(engine, "study"), read.revisions(engine)
+    mine, everyone = open_study(engine, "study").revision(), Database(engine).revisions()
     add_trial(engine, other, 0, 0.1)
-    assert read.revision(engine, "study") == mine
-    assert read.revisions(engine) != everyone
+    assert open_study(engine, "study").revision() == mine
+    assert Database(engine).revisions() != everyone
 
 
 def test_a_lease_that_is_taken_or_runs_out_is_news(engine: Engine) -> None:
     # It runs out without anybody writing a row: the page must still say so.
     study_id = add_study(engine)
-    free = read.revision(engine, "study")
+    free = open_study(engine, "study").revision()
     add_rows(engine, schema.sweep_leases, lease_row(study_id, FOREVER))
-    held = read.revision(engine, "study"), read.revisions(engine)
+    held = open_study(engine, "study").revision(), Database(engine).revisions()
     assert held[0] != free
     with writing(engine) as connection:
         connection.execute(update(schema.sweep_leases).values(expires_at=EPOCH))
-    assert read.revision(engine, "study") == free
-    assert read.revisions(engine) != held[1]
+    assert open_study(engine, "study").revision() == free
+    assert Database(engine).revisions() != held[1]
 
 
 def test_a_study_made_again_is_another_one(engine: Engine) -> None:
     add_study(engine)
-    before = read.revision(engine, "study"), read.revisions(engine)
+    before = open_study(engine, "study").revision(), Database(engine).revisions()
     annotate.delete_study(engine, "study")
     add_study(engine, created_at=EPOCH + 1)
-    assert read.revision(engine, "study") != before[0]
-    assert read.revisions(engine) != before[1]
+    assert open_study(engine, "study").revision() != before[0]
+    assert Database(engine).revisions() != before[1]
 
 
 def test_the_revision_of_an_unknown_study_is_not_found(engine: Engine) -> None:
     add_study(engine)
     with pytest.raises(NotFoundError, match="Did you mean 'study'"):
-        read.revision(engine, "studie")
+        open_study(engine, "studie").revision()
 
 
 def test_a_study_deleted_meanwhile_takes_no_revision(engine: Engine) -> None:

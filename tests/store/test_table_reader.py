@@ -16,7 +16,9 @@ from benchmarks.synthetic import add_study as add_synthetic
 from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.errors import NotFoundError
-from sweep.store import annotate, read, table_reader
+from sweep.store import annotate, table_reader
+from sweep.store.handle import open_study
+from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
 from sweep.store.optuna_rows import STATE_OF_OUTCOME
 from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
@@ -68,7 +70,7 @@ def test_the_columns_say_what_the_rows_say(engine: Engine) -> None:
     add_trial(engine, study_id, 0, 0.02, config=config, params=params, psnr=20.0, worker="w1")
     add_trial(engine, study_id, 1, float("inf"), invalid=True)
     add_trial(engine, study_id, 2, state="RUNNING")
-    table, rows = read.table(engine, "study"), read.trials(engine, "study")
+    table, rows = open_study(engine, "study").table(), open_study(engine, "study").trials()
     assert [table.states.value(i) for i in range(3)] == [row.state for row in rows]
     assert table.values.tolist()[:2] == [[0.02], [np.inf]]
     assert np.isnan(table.value[2])
@@ -85,7 +87,7 @@ def test_the_columns_say_what_the_rows_say(engine: Engine) -> None:
 
 def test_a_study_without_trials_has_every_column_and_no_row(engine: Engine) -> None:
     add_study(engine, objectives=("val_mse", "hidden_width"))
-    table = read.table(engine, "study")
+    table = open_study(engine, "study").table()
     assert (len(table), table.values.shape, table.objectives[1]) == (0, (0, 2), "hidden_width")
     assert set(table.settings) == {field.name for field in fields(TrialConfig)}
     assert not table.counting.any()
@@ -96,7 +98,7 @@ def test_each_objective_is_a_column_of_values(engine: Engine) -> None:
     add_trial(engine, study_id, 0, (0.1, 8.0))
     add_trial(engine, study_id, 1, (0.2, float("inf")))
     add_trial(engine, study_id, 2, state="FAIL")
-    values = read.table(engine, "study").values
+    values = open_study(engine, "study").table().values
     assert values[:2].tolist() == [[0.1, 8.0], [0.2, np.inf]]
     assert np.isnan(values[2]).all()
 
@@ -105,7 +107,7 @@ def test_a_trial_that_optunas_own_tools_enqueued_waits_without_settings(
     engine: Engine, store_url: str
 ) -> None:
     study_id = add_study(engine)
-    reader = TableReader(engine, "study")
+    reader = TableReader(engine, find_key(engine, "study"))
     add_trial(engine, study_id, 0, 0.1)
     assert len(reader.look()) == 1
     storage = optuna.storages.RDBStorage(store_url)
@@ -121,7 +123,7 @@ def test_a_trial_that_optunas_own_tools_enqueued_waits_without_settings(
 
 def test_a_look_that_finds_nothing_new_gives_the_very_same_table(engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0, 0.1)
-    reader = TableReader(engine, "study")
+    reader = TableReader(engine, find_key(engine, "study"))
     first = reader.look()
     annotate.note(engine, "study", "no trial changes by this")
     assert reader.look() is first
@@ -132,7 +134,7 @@ def test_a_look_that_finds_nothing_new_gives_the_very_same_table(engine: Engine)
 
 def test_codes_of_choices_stay_when_new_ones_come(engine: Engine) -> None:
     study_id = add_study(engine)
-    reader = TableReader(engine, "study")
+    reader = TableReader(engine, find_key(engine, "study"))
     for number, activation in enumerate((Activation.TANH, Activation.GELU, Activation.RELU)):
         add_trial(engine, study_id, number, config=TrialConfig(activation=activation))
         reader.look()
@@ -143,7 +145,7 @@ def test_codes_of_choices_stay_when_new_ones_come(engine: Engine) -> None:
 
 def test_trials_stand_in_the_order_of_their_numbers_however_they_come(engine: Engine) -> None:
     study_id = add_study(engine)
-    reader = TableReader(engine, "study")
+    reader = TableReader(engine, find_key(engine, "study"))
     for number in (3, 0, 4, 1, 2):
         add_trial(engine, study_id, number, number / 10, worker=f"w{number}")
         reader.look()
@@ -151,7 +153,7 @@ def test_trials_stand_in_the_order_of_their_numbers_however_they_come(engine: En
     assert table.numbers.tolist() == [0, 1, 2, 3, 4]
     assert table.value.tolist() == [0.0, 0.1, 0.2, 0.3, 0.4]
     assert [table.workers.value(row) for row in range(5)] == ["w0", "w1", "w2", "w3", "w4"]
-    assert plain(table) == plain(read.table(engine, "study"))
+    assert plain(table) == plain(open_study(engine, "study").table())
 
 
 def test_a_study_that_is_larger_than_a_batch_is_read_whole(
@@ -161,7 +163,7 @@ def test_a_study_that_is_larger_than_a_batch_is_read_whole(
     study_id = add_study(engine)
     for number in range(7):
         add_trial(engine, study_id, number, number / 10)
-    table = read.table(engine, "study")
+    table = open_study(engine, "study").table()
     assert (table.numbers.tolist(), table.value[6]) == (list(range(7)), 0.6)
 
 
@@ -170,7 +172,7 @@ def test_a_study_that_was_deleted_and_made_again_is_read_anew(engine: Engine) ->
     study_id = add_study(engine)
     for number in range(3):
         add_trial(engine, study_id, number, 0.1)
-    reader = TableReader(engine, "study")
+    reader = TableReader(engine, find_key(engine, "study"))
     reader.look()
     annotate.delete_study(engine, "study")
     with pytest.raises(NotFoundError, match="no study 'study'"):
@@ -248,15 +250,15 @@ class Life:
 def test_many_looks_know_what_one_look_would_find(engine: Engine, seed: int) -> None:
     create_study(engine, NEW)
     life = Life(hold_study(engine, "study"), engine, seed)
-    reader = TableReader(engine, "study")
+    reader = TableReader(engine, find_key(engine, "study"))
     states: set[str] = set()
     for _ in range(80):
         life.go_on()
         table = reader.look()
-        assert plain(table) == plain(read.table(engine, "study"))
+        assert plain(table) == plain(open_study(engine, "study").table())
         states.update(table.states.value(row) for row in range(len(table)))
     assert states == {"WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"}
-    rows = read.trials(engine, "study")
+    rows = open_study(engine, "study").trials()
     assert [row.number for row in rows] == table.numbers.tolist()
     assert [row.invalid for row in rows] == table.invalid.tolist()
 
@@ -265,7 +267,7 @@ def test_a_trial_that_begins_anew_waits_and_then_runs_again(engine: Engine) -> N
     create_study(engine, NEW)
     opened = hold_study(engine, "study")
     study = optuna.load_study(study_name="study", storage=opened.storage)
-    reader = TableReader(engine, "study")
+    reader = TableReader(engine, find_key(engine, "study"))
 
     def state() -> str:
         opened.writer.flush()
@@ -295,7 +297,7 @@ def test_a_second_look_reads_only_what_is_new(
         return made(rows, objectives)
 
     monkeypatch.setattr(table_reader, "_table", counted)
-    reader = TableReader(engine, "large")
+    reader = TableReader(engine, find_key(engine, "large"))
     reader.look()
     annotate.invalidate(engine, "large", 150)
     assert reader.look().invalid.nonzero()[0].tolist() == [150]

@@ -4,10 +4,11 @@ import pytest
 from sqlalchemy import Engine, update
 
 from sweep.store.engine import writing
+from sweep.store.handle import open_study
 from sweep.store.lease import TTL_SECONDS, Holder, release, renew, take
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases, sweep_workers
-from sweep.store.usage import Usage, covered, usage
+from sweep.store.usage import Usage, covered
 from tests.store_factories import EPOCH, add_rows, add_study
 
 WORKER = {
@@ -47,16 +48,18 @@ def give_back(engine: Engine, token: str) -> None:
 
 
 def test_a_study_that_nobody_ran_has_used_nothing(engine: Engine) -> None:
-    assert usage(engine, 1) == Usage()
+    assert open_study(engine, "x").usage() == Usage()
 
 
 def test_time_counts_from_taking_the_lease_to_giving_it_back_once(engine: Engine) -> None:
     token = hold(engine)
     age(engine, 10)
-    assert usage(engine, 1).wall_seconds == pytest.approx(10, abs=1)  # while it is held, too
+    assert open_study(engine, "x").usage().wall_seconds == pytest.approx(
+        10, abs=1
+    )  # while it is held, too
     give_back(engine, token)
     give_back(engine, token)
-    assert usage(engine, 1).wall_seconds == pytest.approx(10, abs=1)
+    assert open_study(engine, "x").usage().wall_seconds == pytest.approx(10, abs=1)
 
 
 def test_time_adds_up_over_renewals_and_holders(engine: Engine) -> None:
@@ -67,16 +70,16 @@ def test_time_adds_up_over_renewals_and_holders(engine: Engine) -> None:
             with writing(engine) as connection:
                 renew(connection, 1, token, batch)
         give_back(engine, token)
-    assert usage(engine, 1).wall_seconds == pytest.approx(20, abs=2)
+    assert open_study(engine, "x").usage().wall_seconds == pytest.approx(20, abs=2)
 
 
 def test_time_beyond_the_expiry_is_not_counted(engine: Engine) -> None:
     # A coordinator that was suspended did not run; nor did one that was killed.
     token = hold(engine)
     age(engine, 1000)
-    assert usage(engine, 1).wall_seconds == 0.0
+    assert open_study(engine, "x").usage().wall_seconds == 0.0
     give_back(engine, token)
-    assert usage(engine, 1).wall_seconds == pytest.approx(TTL_SECONDS)
+    assert open_study(engine, "x").usage().wall_seconds == pytest.approx(TTL_SECONDS)
 
 
 def worker(device: str, start: float, end: float, **more: object) -> dict[str, object]:
@@ -101,14 +104,14 @@ def test_a_gpu_counts_once_however_many_workers_share_it(engine: Engine) -> None
         worker("cpu", 0, 1e6),
         worker("0", 200, 230),  # after a resume
     )
-    assert usage(engine, 1).gpu_seconds == 120 + 10 + 5 + 30
-    assert usage(engine, 1).n_gpus == 0
+    assert open_study(engine, "x").usage().gpu_seconds == 120 + 10 + 5 + 30
+    assert open_study(engine, "x").usage().n_gpus == 0
 
 
 def test_a_worker_that_lives_counts_until_now(engine: Engine) -> None:
     hold(engine)
     add_rows(engine, sweep_workers, worker("0", 0, 10, state="training"))
-    found = usage(engine, 1)
+    found = open_study(engine, "x").usage()
     assert found.gpu_seconds > 1e6  # since EPOCH, in 2026
     assert found.n_gpus == 1
 

@@ -9,8 +9,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, delete, event, func, select, update
 
 from sweep.errors import LeaseLostError, StoreError, StoreGoneError
-from sweep.store import read, schema
+from sweep.store import schema
 from sweep.store.engine import writing
+from sweep.store.handle import open_study
 from sweep.store.lease import Holder, take
 from sweep.store.migrate import open_store
 from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
@@ -280,16 +281,16 @@ def test_a_tick_gives_its_revision_to_the_trials_that_it_touched(
 def test_what_is_no_trials_is_a_new_revision_all_the_same(
     engine: Engine, opened: OpenStudy
 ) -> None:
-    before = read.revision(engine, "x")
+    before = open_study(engine, "x").revision()
     opened.writer.rows.events.append({**EVENT, "message": "something happened"})
     opened.writer.flush()
-    assert read.revision(engine, "x") != before
+    assert open_study(engine, "x").revision() != before
 
 
 def test_a_lease_renewed_is_no_news(engine: Engine, opened: OpenStudy) -> None:
-    before = read.revision(engine, "x")
+    before = open_study(engine, "x").revision()
     opened.writer.flush()
-    assert read.revision(engine, "x") == before
+    assert open_study(engine, "x").revision() == before
 
 
 def test_a_commit_whose_answer_was_lost_counts_once(engine: Engine, opened: OpenStudy) -> None:
@@ -331,12 +332,12 @@ def test_vitals_of_a_worker_are_written_as_they_come(engine: Engine, opened: Ope
     }
     opened.writer.rows.workers["w0"] = worker
     opened.writer.flush()
-    assert read.workers(engine, "x")[0].busy is None
+    assert open_study(engine, "x").workers()[0].busy is None
     vitals = {"busy": 0.5, "memory_used_bytes": 3 * 2**40, "memory_total_bytes": 2**43}
     vitals |= {"utilisation": 0.25, "utilisation_since_first": 0.75}
     opened.writer.rows.workers["w0"] = {**worker, **vitals}
     opened.writer.flush()
-    (row,) = read.workers(engine, "x")
+    (row,) = open_study(engine, "x").workers()
     assert {name: getattr(row, name) for name in vitals} == vitals
 
 

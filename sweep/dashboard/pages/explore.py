@@ -302,8 +302,7 @@ def _asked(
 ) -> views.Asked:
     whole = view.table(study)
     asked = views.Asked(
-        engine=view.engine,
-        study=study,
+        study=view.study(study),
         whole=whole,
         shown=where.apply(whole),
         choice=views.choice_of(whole, *chosen),

@@ -28,7 +28,6 @@ from sweep.figures.sparkline import poster_svg
 from sweep.figures.why import in_words
 from sweep.figures.width import Metric, draw_width, gather_width
 from sweep.figures.width_law import draw_width_law, gather_width_law
-from sweep.store import read
 from sweep.store.table import TrialTable
 
 #: From so many trials on, figures that take long are drawn anew only so often.
@@ -45,10 +44,10 @@ _PICTURES: Mapping[Pictures, str] = {"reconstructions": "Pictures", "errors": "W
 
 def layout(view: View, place: Place) -> Any:
     """The page. Everything that may take long is left to the callbacks."""
-    study = read.study(view.engine, place.name)
+    study = view.study(place.name).summary()
     table = view.table(place.name)
     # Without the floors, which may have to be computed first: what they say is added later.
-    found = standing.verdict_of(view.engine, place.name, table, None)
+    found = standing.verdict_of(view.study(place.name), table, None)
     return html.Div(
         [
             html.Section(
@@ -59,7 +58,7 @@ def layout(view: View, place: Place) -> Any:
                 className="card verdict",
             ),
             cards.strip(
-                standing.tiles(study, read.workers(view.engine, place.name)), id="overview-strip"
+                standing.tiles(study, view.study(place.name).workers()), id="overview-strip"
             ),
             html.Div(_nothing_yet(), id="overview-nothing", hidden=_any_value(table)),
             html.Div(
@@ -202,8 +201,8 @@ def _register_words(app: Dash, view: View) -> None:
     )
     def count(_: Any, place: StudyPlace) -> Any:
         name = place.name
-        study, any_value = read.study(view.engine, name), _any_value(view.table(name))
-        tiles = standing.tiles(study, read.workers(view.engine, name))
+        study, any_value = view.study(name).summary(), _any_value(view.table(name))
+        tiles = standing.tiles(study, view.study(name).workers())
         return tiles, standing.about(study), any_value, not any_value
 
     @app.callback(
@@ -214,9 +213,9 @@ def _register_words(app: Dash, view: View) -> None:
     )
     def judge(_: Any, place: StudyPlace) -> Any:
         name = place.name
-        study, floors = read.study(view.engine, name), view.floors(name)
-        found = standing.verdict_of(view.engine, name, view.table(name), floors)
-        failed = standing.failures(view.engine, name, study.counts["FAIL"])
+        study, floors = view.study(name).summary(), view.floors(name)
+        found = standing.verdict_of(view.study(name), view.table(name), floors)
+        failed = standing.failures(view.study(name), study.counts["FAIL"])
         failures = cards.card("What failed", failed) if failed else None
         why = in_words(gather_findings(view, name, in_short=True))
         computing = view.computing_floors(name)
@@ -270,8 +269,8 @@ def _register_charts(app: Dash, view: View) -> None:
     def weigh(_: Any, place: StudyPlace) -> Any:
         name = place.name
         table = view.table(name)
-        found = importances(table, read.domains(view.engine, name))
-        explained = explained_in(study_explanation(view.engine, name))
+        found = importances(table, view.study(name).domains())
+        explained = explained_in(study_explanation(view.study(name)))
         bars = gather_importances(found, name, explained)
         drawn = charts.ready(draw_importances(bars))
         return drawn, charts.sized(drawn), bars.about if bars.names else "", pause(table)
@@ -329,7 +328,7 @@ def _register_best(app: Dash, view: View) -> None:
 def ranked(view: View, study: str, pictures: str, shown: Any = None) -> Any:
     """The ranking, where to compare it, and what it shows; no update where it shows that."""
     table, floors = view.table(study), view.floors(study)
-    ranking = best.gather_ranking(view.engine, study, table, floors)
+    ranking = best.gather_ranking(view.study(study), table, floors)
     shows = [pictures, floors is not None, ranking.has_originals]
     shows += [[line.trial.number, line.has_pictures] for line in ranking.lines]
     if shows == shown:

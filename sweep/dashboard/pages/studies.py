@@ -20,7 +20,6 @@ from sweep.dashboard.parts.study_state import state_badge
 from sweep.dashboard.view import View
 from sweep.figures import words
 from sweep.figures.sparkline import sparkline_svg
-from sweep.store import read
 from sweep.store.engine import shown
 from sweep.store.records import StudyList, StudySummary, UnreadableStudy
 
@@ -166,10 +165,10 @@ class Found(NamedTuple):
 
 def gather(view: View, search: str, sort: str) -> Found:
     """The studies that match a search, sorted."""
-    stored = read.study_list(view.engine)
+    stored = view.database.study_list()
     every = stored.studies
     matching = ordered([study for study in every if matches(study, search)], sort)
-    steps = read.best_so_far(view.engine) if matching else {}
+    steps = view.database.best_so_far() if matching else {}
     return Found(
         studies=[Listed(study, steps.get(study.name, ())) for study in matching[:MAX_ROWS]],
         summary=summary(every, matching),

@@ -30,7 +30,6 @@ from sweep.figures.atlas import (
 )
 from sweep.figures.why import Findings, in_words
 from sweep.figures.width_law import draw_width_law, gather_width_law, what_would_tell
-from sweep.store import read
 from sweep.store.table import Choices, TrialTable
 
 _ALL = "all"
@@ -43,7 +42,7 @@ _MAX_MARKS = 6
 
 def layout(view: View, place: Place) -> Any:
     """The page, whose parts come by callbacks."""
-    study = read.study(view.engine, place.name)
+    study = view.study(place.name).summary()
     return html.Div(
         [
             html.Section(
@@ -219,8 +218,8 @@ def _mark(*shows: Any) -> str:
 
 def verdict(view: View, name: str, findings: Findings) -> list[Any]:
     """The answer in words, as far as it is known."""
-    study, floors = read.study(view.engine, name), view.floors(name)
-    found = standing.verdict_of(view.engine, name, view.table(name), floors)
+    study, floors = view.study(name).summary(), view.floors(name)
+    found = standing.verdict_of(view.study(name), view.table(name), floors)
     said = [*sentences.explanations(study, found), *in_words(findings)]
     return [
         html.P(sentences.headline(study, found), className="explained"),
@@ -242,7 +241,7 @@ def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
     law = gather_width_law(view.table(study), view.floors(study), split=None if by == _ALL else by)
     drawn = charts.ready(draw_width_law(law))
     about = law.about
-    domain = read.domains(view.engine, study).get("hidden_width")
+    domain = view.study(study).domains().get("hidden_width")
     about = " ".join(filter(None, [about, what_would_tell(study, law, domain)]))
     if law.apart:
         about += " Lines: the best of each choice; dotted, its median."

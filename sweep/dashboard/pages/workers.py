@@ -18,7 +18,6 @@ from sweep.dashboard.parts.waiting import waiting_commands
 from sweep.dashboard.view import View
 from sweep.enums import WorkerState
 from sweep.figures import words
-from sweep.store import read
 from sweep.store.records import EventRow, StudySummary, WorkerRow
 from sweep.store.table import TrialTable
 
@@ -33,7 +32,7 @@ _GIB = 2**30
 def layout(view: View, place: Place) -> Any:
     """The page."""
     kind = place.query.get("kind")
-    events = read.events(view.engine, place.name, newest=MAX_EVENTS)
+    events = view.study(place.name).events(newest=MAX_EVENTS)
     return html.Div(
         [
             cards.card("Workers", html.Div(workers(view, place.name), id="workers-list")),
@@ -78,7 +77,7 @@ def register(app: Dash, view: View) -> None:
         prevent_initial_call=True,
     )
     def update_events(_: Any, kind: str | None, place: StudyPlace) -> Any:
-        events = read.events(view.engine, place.name, newest=MAX_EVENTS)
+        events = view.study(place.name).events(newest=MAX_EVENTS)
         shown = event_list(place.name, events, kind)
         return shown, kinds(events, kind)
 
@@ -96,8 +95,8 @@ def register(app: Dash, view: View) -> None:
 
 def workers(view: View, name: str) -> Any:
     """A row a worker: those at work first, then the latest."""
-    found = read.workers(view.engine, name)
-    study = read.study(view.engine, name)
+    found = view.study(name).workers()
+    study = view.study(name).summary()
     if not found:
         return cards.empty("No worker yet", _why_none(study))
     table = view.table(name)
@@ -250,7 +249,7 @@ def _share(share: float, said: str) -> list[Any]:
 
 def waiting(view: View, name: str) -> Any:
     """The commands that no coordinator has applied yet."""
-    shown = waiting_commands(read.commands(view.engine, name, pending_only=True))
+    shown = waiting_commands(view.study(name).commands(pending_only=True))
     return None if shown is None else cards.card("Waiting commands", shown)
 
 

@@ -37,10 +37,10 @@ def gather_findings(view: View, study: str, *, in_short: bool = False) -> Findin
     best = best_number(table)
     return Findings(
         width=width_law(width_errors(table)),
-        limits=limits_of(view.engine, study, best_of_widths(table), floors),
-        ties=study_ties(view.engine, study),
-        explained=None if in_short else study_explanation(view.engine, study, best),
-        ignored=() if in_short else ignored(view.engine, study),
+        limits=limits_of(view.study(study), best_of_widths(table), floors),
+        ties=study_ties(view.study(study)),
+        explained=None if in_short else study_explanation(view.study(study), best),
+        ignored=() if in_short else ignored(view.study(study)),
         useful=None if in_short else view.usefulness(study),
     )
 

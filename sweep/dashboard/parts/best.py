@@ -13,9 +13,7 @@ from sweep.catalogue.settings import by_setting
 from sweep.dashboard import links
 from sweep.dashboard.parts.pictures import picture_url
 from sweep.figures import sentences, words
-from sweep.store import read
-from sweep.store.annotations import pictured
-from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle
 from sweep.store.pareto import unbeaten
 from sweep.store.records import TrialRow
 from sweep.store.table import TrialTable
@@ -81,12 +79,12 @@ def baseline_of(table: TrialTable) -> tuple[int, str] | None:
     return (int(finished[0]), EARLIEST) if finished.size else None
 
 
-def gather_ranking(engine: Engine, study: str, table: TrialTable, floors: Floors | None) -> Ranking:
+def gather_ranking(study: StudyHandle, table: TrialTable, floors: Floors | None) -> Ranking:
     """The five best, and the baseline."""
     best, base = best_numbers(table), baseline_of(table)
     numbers = {*best, *([base[0]] if base else [])}
-    rows = {row.number: row for row in read.trials(engine, study, numbers=numbers)}
-    with_pictures = pictured(engine, study, numbers)
+    rows = {row.number: row for row in study.trials(numbers=numbers)}
+    with_pictures = study.pictured(numbers)
 
     def line(number: int, rank: int | None, role: str) -> Line:
         row = rows[number]
@@ -95,12 +93,12 @@ def gather_ranking(engine: Engine, study: str, table: TrialTable, floors: Floors
 
     role = {base[0]: base[1]} if base else {}
     return Ranking(
-        study=study,
+        study=study.name,
         best=[
             line(number, rank, role.get(number, "")) for rank, number in enumerate(best, start=1)
         ],
         baseline=line(base[0], None, base[1]) if base and base[0] not in best else None,
-        has_originals=read.originals(engine, study) is not None,
+        has_originals=study.record().originals_png is not None,
     )
 
 

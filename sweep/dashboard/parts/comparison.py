@@ -20,8 +20,6 @@ from sweep.catalogue.records import Format
 from sweep.dashboard import links
 from sweep.dashboard.view import View
 from sweep.figures import words
-from sweep.store import read
-from sweep.store.annotations import pictured
 from sweep.store.records import CurvePoint, TrialRow
 from sweep.store.table import TrialTable
 
@@ -107,10 +105,10 @@ def suggestions(table: TrialTable, n: int) -> list[int]:
 def gather_comparison(view: View, name: str, numbers: Sequence[int]) -> Comparison:
     """Raises NotFoundError without the study."""
     table = view.table(name)
-    by_number = {row.number: row for row in read.trials(view.engine, name, numbers=numbers)}
+    by_number = {row.number: row for row in view.study(name).trials(numbers=numbers)}
     trials = [by_number[number] for number in numbers if number in by_number]
     shown = [row.number for row in trials]
-    with_pictures = pictured(view.engine, name, shown)
+    with_pictures = view.study(name).pictured(shown)
     return Comparison(
         study=name,
         trials=trials,
@@ -118,14 +116,14 @@ def gather_comparison(view: View, name: str, numbers: Sequence[int]) -> Comparis
         settings=setting_lines(table, shown),
         measured=measured_lines(trials),
         headline=headline(trials, table),
-        curves=read.curves(view.engine, name, shown) if shown else {},
+        curves=view.study(name).curves(shown) if shown else {},
         class_names=_class_names(view, name),
         pictured=[row for row in trials if row.number in with_pictures],
     )
 
 
 def _class_names(view: View, name: str) -> tuple[str, ...]:
-    data = read.settings(view.engine, name).get("data", {})
+    data = view.study(name).record().checked_settings().get("data", {})
     return datasets.class_names(data.get("name", ""))
 
 

@@ -16,7 +16,7 @@ from sweep.catalogue.formats import cell
 from sweep.catalogue.metrics import METRICS
 from sweep.dashboard.parts import states
 from sweep.figures import words
-from sweep.store.annotations import Remarks
+from sweep.store.remarks import Remarks
 from sweep.store.table import Choices, TrialTable
 
 

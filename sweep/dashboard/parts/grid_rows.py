@@ -16,7 +16,7 @@ from sweep.dashboard.parts.grid_columns import WRITTEN
 from sweep.errors import UsageError
 from sweep.figures.axes import axis_of
 from sweep.figures.spreadsheet import csv_text
-from sweep.store.annotations import Remarks
+from sweep.store.remarks import Remarks
 from sweep.store.table import TrialTable
 
 #: Reads what people wrote about trials, by number.

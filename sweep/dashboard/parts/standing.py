@@ -14,8 +14,7 @@ from sweep.dashboard.parts.cards import tile
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.enums import WorkerState
 from sweep.figures import sentences, words
-from sweep.store import read
-from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle
 from sweep.store.records import StudySummary, WorkerRow
 from sweep.store.table import TrialTable
 
@@ -27,12 +26,10 @@ COMPUTING = (
 )
 
 
-def verdict_of(
-    engine: Engine, study: str, table: TrialTable, floors: Floors | None
-) -> Verdict | None:
+def verdict_of(study: StudyHandle, table: TrialTable, floors: Floors | None) -> Verdict | None:
     """The verdict, with only the trials read that it is about."""
     numbers = {best_number(table), question_number(table)} - {None}
-    rows = read.trials(engine, study, numbers=[number for number in numbers if number is not None])
+    rows = study.trials(numbers=[number for number in numbers if number is not None])
     return verdict(rows, floors)
 
 
@@ -144,12 +141,12 @@ def _until(study: StudySummary) -> str:
     return "at this pace" if seconds_left(study) is not None else "not known"
 
 
-def failures(engine: Engine, study: str, n_failed: int) -> Any:
+def failures(study: StudyHandle, n_failed: int) -> Any:
     """Table of the reasons for which trials failed or diverged; nothing where none did."""
     if not n_failed:
         return None
-    rows = read.trials(engine, study, states=["FAIL"], descending=True, limit=_N_FAILURES)
-    lines = [_failure(study, *of) for of in sentences.failures(rows)]
+    rows = study.trials(states=["FAIL"], descending=True, limit=_N_FAILURES)
+    lines = [_failure(study.name, *of) for of in sentences.failures(rows)]
     head = html.Tr([html.Th("Trials", className="number"), html.Th("Why"), html.Th("Such as")])
     note = f"Of the latest {len(rows):,}." if n_failed > len(rows) else ""
     table = html.Table([html.Thead(head), html.Tbody(lines)], className="plain")

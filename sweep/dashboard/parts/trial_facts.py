@@ -17,8 +17,6 @@ from sweep.catalogue.metrics import METRICS, Metric
 from sweep.catalogue.settings import by_setting, in_use
 from sweep.dashboard.view import View
 from sweep.figures import words
-from sweep.store import read
-from sweep.store.annotations import pictured
 from sweep.store.records import CurvePoint, TrialDetail, TrialRow, mean_diagnostics
 from sweep.store.table import TrialTable
 
@@ -65,16 +63,16 @@ class TrialFacts(NamedTuple):
 def gather_trial(view: View, name: str, number: int) -> TrialFacts:
     """Raises NotFoundError without the study or the trial."""
     table = view.table(name)
-    trial = read.trial(view.engine, name, number)
+    trial = view.study(name).trial(number)
     best = best_number(table)
     floors = view.floors(name)
-    curves = read.curves(view.engine, name, {number, best} - {None})  # type: ignore[arg-type]
+    curves = view.study(name).curves({number, best} - {None})  # type: ignore[arg-type]
     before, after = neighbours(table, number)
-    dataset = read.study(view.engine, name).dataset
+    record = view.study(name).record()
     return TrialFacts(
         study=name,
         trial=trial,
-        seed_curves=read.seed_curves(view.engine, name, number),
+        seed_curves=view.study(name).seed_curves(number),
         rank=rank(table, number),
         previous=before,
         next=after,
@@ -88,10 +86,10 @@ def gather_trial(view: View, name: str, number: int) -> TrialFacts:
                 curves.get(best, ()) if best is not None else (),
             ),
         ],
-        provenance=read.provenance(view.engine, name),
-        dataset=dataset,
-        class_names=datasets.class_names(dataset),
-        has_pictures=number in pictured(view.engine, name, [number]),
+        provenance=record.provenance,
+        dataset=record.dataset,
+        class_names=datasets.class_names(record.dataset),
+        has_pictures=number in view.study(name).pictured([number]),
         floors=floors,
     )
 
@@ -105,7 +103,7 @@ def _limit(trial: TrialDetail, curve: Sequence[CurvePoint], floors: Floors | Non
 def _best(view: View, name: str, best: int | None, trial: TrialRow) -> TrialRow | None:
     if best is None or best == trial.number:
         return None if best is None else trial
-    return next(iter(read.trials(view.engine, name, numbers=[best])), None)
+    return next(iter(view.study(name).trials(numbers=[best])), None)
 
 
 def neighbours(table: TrialTable, number: int) -> tuple[int | None, int | None]:

@@ -1,6 +1,5 @@
 """What the grid of trials asks the server for: a block of rows, or all of them as CSV."""
 
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +10,6 @@ from sweep.dashboard.parts import grid_rows
 from sweep.dashboard.parts.trial_grid import BLOCK, chosen_columns
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, SweepError
-from sweep.store.annotations import remarks
 from sweep.store.table import TrialTable
 
 
@@ -27,36 +25,37 @@ def register(server: Flask, view: View) -> None:
 
     @server.get("/api/trials.csv")
     def trials_csv() -> Any:
-        study = request.args.get("study", "")
+        name = request.args.get("study", "")
         try:
-            table = view.table(study)
+            key = view.key(name)
+            table = view.table(key)
             lines = grid_rows.csv_lines(
                 table,
                 _rows(table),
                 _columns(table),
-                _reader(view, study),
+                view.study(key).remarks,
             )
         except NotFoundError:
             abort(404)
         except SweepError as error:
             abort(400, str(error))
-        name = quote(f"{study}-trials.csv", safe="")
+        file = quote(f"{name}-trials.csv", safe="")
         return Response(
             lines,
             mimetype="text/csv",
-            headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"},
+            headers={"Content-Disposition": f"attachment; filename*=UTF-8''{file}"},
         )
 
 
 def _block(view: View) -> dict[str, Any]:
-    study = request.args.get("study", "")
-    table = view.table(study)
+    key = view.key(request.args.get("study", ""))
+    table = view.table(key)
     rows = _rows(table)
     first = max(0, request.args.get("first", 0, type=int))
     wanted = min(request.args.get("rows", BLOCK, type=int), limits.ROWS)
     part = rows[first : first + max(0, wanted)]
     return {
-        "rows": grid_rows.block(table, part, _columns(table), _reader(view, study)),
+        "rows": grid_rows.block(table, part, _columns(table), view.study(key).remarks),
         "n": len(rows),
         "n_all": len(table),
     }
@@ -68,7 +67,3 @@ def _rows(table: TrialTable) -> grid_rows.Rows:
 
 def _columns(table: TrialTable) -> list[str]:
     return chosen_columns(table, request.args.get("columns"))
-
-
-def _reader(view: View, study: str) -> grid_rows.Read:
-    return partial(remarks, view.engine, study)

@@ -17,8 +17,7 @@ from sweep.figures.intermediate import choose_curves, draw_intermediate, gather_
 from sweep.figures.pareto import draw_front, gather_front
 from sweep.figures.slices import draw_slice, gather_slice
 from sweep.figures.timeline import draw_timeline, gather_timeline
-from sweep.store import read
-from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle
 from sweep.store.table import Choices, Column, TrialTable
 
 #: Said of any measured number, in this order; the width is a setting.
@@ -58,8 +57,7 @@ class Choice(NamedTuple):
 class Asked(NamedTuple):
     """What a view is to show."""
 
-    engine: Engine
-    study: str
+    study: StudyHandle
     #: All trials, and those that pass the filter.
     whole: TrialTable
     shown: TrialTable
@@ -158,7 +156,7 @@ def _edf(asked: Asked) -> Shown:
 
 def _epochs(asked: Asked) -> Shown:
     begun = asked.shown.where(~asked.shown.states.is_("WAITING"))
-    curves = read.curves(asked.engine, asked.study, choose_curves(begun))
+    curves = asked.study.curves(choose_curves(begun))
     drawn = draw_intermediate(gather_intermediate(curves, begun))
     return Shown(drawn, style.subtitle_of(drawn))
 

@@ -5,8 +5,9 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from sweep.store import read, schema
+from sweep.store import schema
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from tests.dashboard.conftest import Serve
 from tests.store_factories import add_rows, add_study, add_trial, lease_row
 from tests.study_factories import CONDITIONAL, study_text
@@ -68,7 +69,7 @@ def test_a_variation_is_checked_and_enqueued(trial: Page, engine: Engine) -> Non
     trial.get_by_role("button", name="Enqueue", exact=True).click()
     expect(trial.get_by_role("status")).to_contain_text("Enqueued.")
     expect(width).to_be_hidden()
-    (command,) = read.commands(engine, "live")
+    (command,) = open_study(engine, "live").commands()
     configuration = command.payload["configuration"]
     assert configuration == {"hidden_width": 32, "activation": "relu"}
 

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.synthetic import add_study
 from sweep.figures import style
-from sweep.store import read
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from tests.dashboard.conftest import Serve
 
 
@@ -146,7 +146,7 @@ def test_a_chart_gives_its_data_as_they_were_measured(
     card.locator(".main-svg").first.wait_for()
     with page.expect_download() as download:
         card.get_by_role("button", name="CSV").click()
-    (best,) = read.best(engine, "small", 1)
+    (best,) = open_study(engine, "small").best(1)
     with download.value.path().open(newline="") as text:
         lines = [{of.lower(): cell for of, cell in row.items()} for row in DictReader(text)]
     number = str(best.number)

@@ -6,8 +6,9 @@ from playwright.sync_api import Page, Route, expect
 
 from sweep.dashboard.app import PULSE_MILLISECONDS
 from sweep.dashboard.view import View
-from sweep.store import annotate, read
+from sweep.store import annotate
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from tests.dashboard.conftest import Serve
 from tests.store_factories import add_trial
 
@@ -45,12 +46,12 @@ def test_what_is_written_arrives_without_a_reload(
     page: Page, dashboard: str, engine: Engine, view: View
 ) -> None:
     page.goto(f"{dashboard}/study/small")
-    best = read.study(engine, "small").best_number
+    best = open_study(engine, "small").summary().best_number
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Trial {best} ")
     page.locator("#overview-history .scatterlayer").wait_for()
     assert best is not None
     annotate.invalidate(engine, "small", best)
-    second = read.study(engine, "small").best_number
+    second = open_study(engine, "small").summary().best_number
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Trial {second} ")
     expect(page.locator(".ranking")).not_to_contain_text(f"Trial {best}\n")
 

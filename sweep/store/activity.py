@@ -1,0 +1,117 @@
+"""What a running study does: its workers, its events, the commands that wait."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Row, func, select
+
+from sweep.enums import Trainer, WorkerState
+from sweep.store.lookup import StudyKey, utc, utc_or_none
+from sweep.store.records import CommandRow, EventRow, WorkerRow
+from sweep.store.schema import sweep_commands, sweep_events, sweep_trials, sweep_workers, trials
+
+
+def workers(connection: Connection, key: StudyKey) -> list[WorkerRow]:
+    """Return its workers in the order in which they were started."""
+    of_study = sweep_workers.c.study_id == key.current_id
+    training = _training(connection, key)
+    query = select(sweep_workers).where(of_study).order_by(sweep_workers.c.worker_id)
+    return [_worker(row, training) for row in connection.execute(query)]
+
+
+def _training(connection: Connection, key: StudyKey) -> dict[str, int]:
+    query = (
+        select(sweep_trials.c.worker, func.count())
+        .join(trials, trials.c.trial_id == sweep_trials.c.trial_id)
+        .where(
+            sweep_trials.c.study_id == key.current_id,
+            sweep_trials.c.finished_at.is_(None),  # few, and an index has them together
+            trials.c.state == TrialState.RUNNING,
+        )
+        .group_by(sweep_trials.c.worker)
+    )
+    return dict(connection.execute(query).all())
+
+
+def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
+    # A resumed study names its workers anew from w0: a trial belongs to the one that lives.
+    n_training = training.get(row.name, 0) if row.n_training is None else row.n_training
+    return WorkerRow(
+        name=row.name,
+        host=row.host,
+        pid=row.pid,
+        device=row.device,
+        device_name=row.device_name,
+        driver_version=row.driver_version,
+        trainer=None if row.trainer is None else Trainer(row.trainer),
+        fallback_reason=row.fallback_reason,
+        triton_version=row.triton_version,
+        ptxas_version=row.ptxas_version,
+        state=row.state,
+        n_finished=row.n_finished,
+        n_training=0 if row.state == WorkerState.GONE else n_training,
+        slots=row.slots,
+        rows=row.rows,
+        started_at=utc(row.started_at),
+        seen_at=utc(row.seen_at),
+        busy=row.busy,
+        busy_since_first=row.busy_since_first,
+        memory_used_bytes=row.memory_used_bytes,
+        memory_total_bytes=row.memory_total_bytes,
+        utilisation=row.utilisation,
+        utilisation_since_first=row.utilisation_since_first,
+        n_threads=row.n_threads,
+    )
+
+
+def events(
+    connection: Connection,
+    key: StudyKey,
+    *,
+    number: int | None = None,
+    after_id: int = 0,
+    newest: int | None = None,
+) -> list[EventRow]:
+    """Return the study's events, or those of one trial, oldest first.
+
+    Only those newer than ``after_id``; with ``newest``, only the last so many of them.
+    """
+    of = sweep_events.c
+    query = select(sweep_events).where(of.study_id == key.current_id, of.event_id > after_id)
+    if number is not None:
+        query = query.where(of.number == number)
+    rows = connection.execute(query.order_by(of.event_id.desc()).limit(newest)).all()
+    return [
+        EventRow(
+            event_id=row.event_id,
+            at=utc(row.at),
+            kind=row.kind,
+            number=row.number,
+            worker=row.worker,
+            message=row.message,
+        )
+        for row in reversed(rows)
+    ]
+
+
+def commands(
+    connection: Connection, key: StudyKey, *, pending_only: bool = False
+) -> list[CommandRow]:
+    """Return what users asked of the study's coordinator, oldest first."""
+    of = sweep_commands.c
+    query = select(sweep_commands).where(of.study_id == key.current_id).order_by(of.command_id)
+    if pending_only:
+        query = query.where(of.applied_at.is_(None))
+    return [_command(row) for row in connection.execute(query)]
+
+
+def _command(row: Row[Any]) -> CommandRow:
+    return CommandRow(
+        command_id=row.command_id,
+        kind=row.kind,
+        payload=row.payload or {},
+        created_at=utc(row.created_at),
+        applied_at=utc_or_none(row.applied_at),
+        outcome=row.outcome,
+    )

@@ -1,0 +1,165 @@
+"""What was measured in trials, for many of them at once: curves, results, analysis, pictures.
+
+The queries go by our own table, which has an index by number; Optuna's has none.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    case,
+    func,
+    select,
+    type_coerce,
+)
+
+from sweep.store.lookup import StudyKey, by_key, find_trial_id
+from sweep.store.records import CurvePoint, Reconstruction, SeedResult, mean_of
+from sweep.store.schema import (
+    sweep_decompositions,
+    sweep_epochs,
+    sweep_probes,
+    sweep_reconstructions,
+    sweep_results,
+    sweep_trials,
+)
+
+Numbers = Collection[int] | None
+
+_NUMBER = sweep_trials.c.number
+_CURVES = ("train_loss", "val_mse", "val_bce", "seconds")
+
+
+def chosen(key: StudyKey, numbers: Numbers) -> list[ColumnElement[bool]]:
+    """Conditions that select the study's rows of ``sweep_trials``, or those of some numbers."""
+    of_study = sweep_trials.c.study_id == key.current_id
+    return [of_study] if numbers is None else [of_study, _NUMBER.in_(list(numbers))]
+
+
+def _of_trials(key: StudyKey, numbers: Numbers, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Trial number and columns of one other table, of the trials that have rows there."""
+    table = columns[0].table if isinstance(columns[0], Column) else sweep_epochs
+    joined = table.c.trial_id == sweep_trials.c.trial_id
+    query = select(_NUMBER, *columns).join_from(sweep_trials, table, joined)
+    return query.where(*chosen(key, numbers))
+
+
+def curves(
+    connection: Connection, key: StudyKey, numbers: Numbers = None
+) -> dict[int, list[CurvePoint]]:
+    """Return learning curves by trial number, each the mean over the trial's seeds."""
+    epoch = sweep_epochs.c.epoch
+    means = (_mean(sweep_epochs.c[column]) for column in _CURVES)
+    query = _of_trials(key, numbers, epoch, *means).group_by(_NUMBER, epoch)
+    rows = connection.execute(query.order_by(_NUMBER, epoch))
+    return by_key((number, _point(point)) for number, *point in rows)
+
+
+def seed_curves(connection: Connection, key: StudyKey, number: int) -> dict[int, list[CurvePoint]]:
+    """Return one trial's learning curves by the index of the seed. Raises NotFoundError."""
+    of = sweep_epochs.c
+    query = (
+        select(of.seed_index, of.epoch, *(of[column] for column in _CURVES))
+        .where(of.trial_id == find_trial_id(connection, key, number))
+        .order_by(of.seed_index, of.epoch)
+    )
+    return by_key((seed_index, _point(point)) for seed_index, *point in connection.execute(query))
+
+
+def _mean(column: ColumnElement[float]) -> ColumnElement[float | None]:
+    # NULL is "not finite", and one such seed makes the mean not finite too; avg would skip it.
+    mean = case((func.count(column) == func.count(), func.avg(column)))
+    return type_coerce(mean, column.type)
+
+
+def _point(numbers: Sequence[Any]) -> CurvePoint:
+    epoch, train_loss, val_mse, val_bce, seconds = numbers
+    return CurvePoint(
+        epoch=epoch, train_loss=train_loss, val_mse=val_mse, val_bce=val_bce, seconds=seconds
+    )
+
+
+def seed_results(
+    connection: Connection, key: StudyKey, numbers: Collection[int]
+) -> dict[int, tuple[SeedResult, ...]]:
+    """Return results by trial number, one a seed, in the order of the seeds."""
+    query = _of_trials(key, numbers, *sweep_results.c).order_by(sweep_results.c.seed_index)
+    found = by_key((row.number, _seed_result(row)) for row in connection.execute(query))
+    return {number: tuple(found.get(number, ())) for number in numbers}
+
+
+def _seed_result(row: Row[Any]) -> SeedResult:
+    return SeedResult(
+        seed_index=row.seed_index,
+        seed=row.seed,
+        val_mse=row.val_mse,
+        test_mse=row.test_mse,
+        test_bce=row.test_bce,
+        psnr=row.psnr,
+        exact_pixels=row.exact_pixels,
+        per_class_mse=None if row.per_class_mse is None else tuple(row.per_class_mse),
+        diagnostics=row.diagnostics,
+    )
+
+
+def seed_errors(connection: Connection, key: StudyKey) -> dict[int, tuple[float | None, ...]]:
+    """Return the validation error of each seed by number, of all trained trials."""
+    query = _of_trials(key, None, sweep_results.c.val_mse).order_by(sweep_results.c.seed_index)
+    return {number: tuple(of) for number, of in by_key(connection.execute(query)).items()}
+
+
+def diagnostics(
+    connection: Connection, key: StudyKey, numbers: Numbers = None
+) -> dict[int, dict[str, float]]:
+    """Return ``messages.Diagnostics`` by number, means over the seeds that were measured."""
+    measured = sweep_results.c.diagnostics
+    query = _of_trials(key, numbers, measured).where(measured.is_not(None))
+    seeds = by_key(row for row in connection.execute(query) if row.diagnostics is not None)
+    return {number: means for number, of in seeds.items() if (means := mean_of(of))}
+
+
+def decompositions(
+    connection: Connection, key: StudyKey, numbers: Numbers = None
+) -> dict[int, dict[str, Any]]:
+    """Return ``messages.Decomposition`` of the first seed by number, where there is one."""
+    query = _of_trials(key, numbers, sweep_decompositions.c.decomposition).order_by(_NUMBER)
+    return dict(connection.execute(query).all())
+
+
+def probes(
+    connection: Connection, key: StudyKey, numbers: Numbers = None, after: int = -1
+) -> dict[int, dict[str, Any]]:
+    """Return ``messages.Probe`` of the first seed by number, of trials newer than a revision."""
+    query = _of_trials(key, numbers, sweep_probes.c.probe).where(sweep_trials.c.revision > after)
+    return dict(connection.execute(query.order_by(_NUMBER)).all())
+
+
+def pictured(connection: Connection, key: StudyKey, numbers: Collection[int]) -> set[int]:
+    """Return which of these trials have pictures."""
+    query = _of_trials(key, numbers, sweep_reconstructions.c.trial_id)
+    return set(connection.execute(query).scalars())
+
+
+def reconstructions(
+    connection: Connection, key: StudyKey, numbers: Collection[int]
+) -> dict[int, Reconstruction]:
+    """Return pictures by trial number, for those of these trials that have any."""
+    strips = sweep_reconstructions.c
+    query = _of_trials(key, numbers, strips.reconstructions_png, strips.errors_png)
+    return {
+        number: Reconstruction(reconstructions_png=copies, errors_png=errors)
+        for number, copies, errors in connection.execute(query)
+    }
+
+
+def reconstruction(connection: Connection, key: StudyKey, number: int) -> Reconstruction | None:
+    """Return a trial's pictures; None where it has none. Raises NotFoundError without the trial."""
+    found = reconstructions(connection, key, [number]).get(number)
+    if found is None:
+        find_trial_id(connection, key, number)
+    return found
