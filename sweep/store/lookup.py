@@ -168,7 +168,12 @@ def find_trial(connection: Connection, name: str, number: int) -> tuple[int, int
 
 def find_trial_id(connection: Connection, key: StudyKey, number: int) -> int:
     """Return a trial's id. Raises NotFoundError with the numbers that there are."""
-    return _trial_id(connection, key, number, trials.c.study_id == key.current_id)
+    try:
+        return _trial_id(connection, key, number, trials.c.study_id == key.current_id)
+    except NotFoundError:
+        if connection.scalar(select(key.current_id)) is None:
+            raise no_such_study(connection, key) from None
+        raise
 
 
 def _trial_id(connection: Connection, name: str, number: int, of_study: ColumnElement[bool]) -> int:

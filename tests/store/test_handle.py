@@ -1,18 +1,22 @@
-"""A handle looks its study up once; what it reads is what the functions of ``read`` give."""
+"""A handle looks its study up once, and reads no other one afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
+from sweep.enums import CommandKind
 from sweep.errors import NotFoundError
-from sweep.store import annotate
+from sweep.store import annotate, commands, schema
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
 from sweep.store.table_reader import TableReader
+from sweep.store.usage import Usage
 from tests.statements import counted
-from tests.store_factories import EPOCH, add_study, add_trial
+from tests.store_factories import EPOCH, add_rows, add_study, add_trial
 
 
 @pytest.fixture
@@ -30,24 +34,65 @@ def study(engine: Engine) -> StudyHandle:
     return open_study(engine, "study")
 
 
-def test_it_reads_what_a_read_by_name_gives(engine: Engine, study: StudyHandle) -> None:
-    assert study.summary() == open_study(engine, "study").summary()
-    assert study.rows() == open_study(engine, "study").trials()
-    assert study.best(2) == open_study(engine, "study").best(2)
-    assert study.trial(1) == open_study(engine, "study").trial(1)
-    assert study.curves([1, 2]) == open_study(engine, "study").curves([1, 2])
-    assert study.revision() == open_study(engine, "study").revision()
-    assert study.record().settings == open_study(engine, "study").record().checked_settings()
-    assert study.record().provenance == open_study(engine, "study").record().provenance
+def read_collections(study: StudyHandle) -> list[Any]:
+    """What each read of many rows gives."""
+    return [
+        study.trials(),
+        study.best(),
+        study.trials_with_weights(),
+        study.values_in_order(),
+        study.domains(),
+        study.curves(),
+        study.seed_errors(),
+        study.diagnostics(),
+        study.decompositions(),
+        study.probes(),
+        study.pictured([0, 1]),
+        study.reconstructions([0, 1]),
+        study.remarks(),
+        study.notes(),
+        study.workers(),
+        study.commands(),
+        study.events(),
+        study.trained_so_far(),
+    ]
+
+
+def reads_of_one(study: StudyHandle) -> list[Callable[[], Any]]:
+    """The reads of the study itself, or of one trial."""
+    of_trial = (study.trial, study.seed_curves, study.reconstruction, study.training_record)
+    of_study = (study.check, study.revision, study.summary, study.record, study.table)
+    return [*of_study, study.explanations, *(partial(read, 0) for read in of_trial)]
 
 
 def test_no_read_looks_the_name_up_again(engine: Engine, study: StudyHandle) -> None:
     with counted(engine) as statements:
-        study.check(), study.summary(), study.record(), study.table(), study.rows(), study.best(1)
-        study.trial(0), study.curves(), study.diagnostics(), study.domains()
-        study.reconstruction(0), study.workers(), study.commands(), study.events()
-    assert len(statements) > 14
+        read_collections(study)
+        for read in reads_of_one(study):
+            read()
+        study.n_trials(), study.usage(), study.explains(), study.seed_results([0])
+    assert len(statements) > 40
     assert not [statement for statement in statements if statement.looks_up("study")]
+
+
+def test_a_study_that_got_the_id_of_a_deleted_one_is_not_taken_for_it(
+    engine: Engine, study: StudyHandle
+) -> None:
+    """SQLite gives a deleted study's id to the next one; every list was of that one then."""
+    annotate.delete_study(engine, "study")
+    other = add_study(engine, "other", created_at=EPOCH + 1)
+    trial_id = add_trial(engine, other, 0, 0.3, params={"loss": "mse"}, curve=[0.4, 0.3])
+    strips = {"reconstructions_png": b"png", "errors_png": b"png"}
+    add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **strips})
+    annotate.note(engine, "other", "not this one", 0)
+    annotate.note(engine, "other", "of the other study")
+    commands.post(engine, other, CommandKind.PAUSE)
+    assert not any(read_collections(study))
+    assert (study.n_trials(), study.usage(), study.explains()) == (0, Usage(), None)
+    assert study.seed_results([0]) == {0: ()}
+    for read in reads_of_one(study):
+        with pytest.raises(NotFoundError, match="study 'study' in .* was deleted since"):
+            read()
 
 
 def test_the_table_stays_the_same_object_until_a_trial_changes(

@@ -167,7 +167,7 @@ def test_a_study_that_is_larger_than_a_batch_is_read_whole(
     assert (table.numbers.tolist(), table.value[6]) == (list(range(7)), 0.6)
 
 
-def test_a_study_that_was_deleted_and_made_again_is_read_anew(engine: Engine) -> None:
+def test_a_study_made_again_is_not_taken_for_the_deleted_one(engine: Engine) -> None:
     # SQLite gives the new study the id of the old one, and its trials theirs.
     study_id = add_study(engine)
     for number in range(3):
@@ -175,12 +175,14 @@ def test_a_study_that_was_deleted_and_made_again_is_read_anew(engine: Engine) ->
     reader = TableReader(engine, find_key(engine, "study"))
     reader.look()
     annotate.delete_study(engine, "study")
-    with pytest.raises(NotFoundError, match="no study 'study'"):
+    with pytest.raises(NotFoundError, match="was deleted since"):
         reader.look()
     study_id = add_study(engine, created_at=EPOCH + 5, objectives=("val_mse", "hidden_width"))
     for number in range(2):
         add_trial(engine, study_id, number, (0.2, 8.0))
-    table = reader.look()
+    with pytest.raises(NotFoundError, match="was deleted since"):
+        reader.look()
+    table = open_study(engine, "study").table()
     assert (table.numbers.tolist(), table.values.tolist()) == ([0, 1], [[0.2, 8.0]] * 2)
 
 

@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 
 from sweep.errors import NotFoundError
 from sweep.store import annotate, schema
-from sweep.store.remarks import Remarks, decompositions, pictured, remarks
+from sweep.store.handle import open_study
+from sweep.store.remarks import Remarks
 from tests.store_factories import DECOMPOSITION, add_rows, add_study, add_trial, sqlite_store
 
 
@@ -29,7 +30,7 @@ def engine(tmp_path: Path) -> Engine:
 
 def test_only_trials_with_remarks_are_there(engine: Engine) -> None:
     annotate.tag(engine, "study", "odd", 2)
-    assert remarks(engine, "study") == {2: Remarks(tags=("odd",))}
+    assert open_study(engine, "study").remarks() == {2: Remarks(tags=("odd",))}
 
 
 def test_the_newest_note_and_all_tags_are_told(engine: Engine) -> None:
@@ -37,33 +38,35 @@ def test_the_newest_note_and_all_tags_are_told(engine: Engine) -> None:
         annotate.note(engine, "study", text, 0)
     for tag in ("late", "early"):
         annotate.tag(engine, "study", tag, 0)
-    assert remarks(engine, "study") == {0: Remarks(tags=("early", "late"), note="second")}
+    assert open_study(engine, "study").remarks() == {
+        0: Remarks(tags=("early", "late"), note="second")
+    }
 
 
 def test_why_a_trial_failed_or_is_invalid_is_told(engine: Engine) -> None:
     annotate.invalidate(engine, "study", 0, "bad data")
-    assert remarks(engine, "study")[0].reason == "bad data"
+    assert open_study(engine, "study").remarks()[0].reason == "bad data"
 
 
 def test_others_than_the_wanted_trials_are_left_out(engine: Engine) -> None:
     for number in (0, 1):
         annotate.note(engine, "study", "seen", number)
-    assert list(remarks(engine, "study", [1, 2])) == [1]
-    assert remarks(engine, "study", []) == {}
+    assert list(open_study(engine, "study").remarks([1, 2])) == [1]
+    assert open_study(engine, "study").remarks([]) == {}
 
 
 def test_pictures_are_found_by_number_within_the_study(engine: Engine) -> None:
-    assert pictured(engine, "study", [0, 1, 2]) == {1}
-    assert pictured(engine, "study", [0]) == set()
+    assert open_study(engine, "study").pictured([0, 1, 2]) == {1}
+    assert open_study(engine, "study").pictured([0]) == set()
 
 
 def test_decompositions_are_found_by_number_within_the_study(engine: Engine) -> None:
     of_one = {"trial_id": 2, "decomposition": DECOMPOSITION}
     add_rows(engine, schema.sweep_decompositions, of_one)
-    assert decompositions(engine, "study") == {1: DECOMPOSITION}
-    assert decompositions(engine, "study", [0, 2]) == {}
+    assert open_study(engine, "study").decompositions() == {1: DECOMPOSITION}
+    assert open_study(engine, "study").decompositions([0, 2]) == {}
 
 
 def test_no_study_is_told(engine: Engine) -> None:
     with pytest.raises(NotFoundError, match="Did you mean 'study'"):
-        remarks(engine, "stud")
+        open_study(engine, "stud").remarks()
