@@ -43,12 +43,9 @@ from sweep.launch.resources import RunOptions
 from sweep.messages import EpochDone, EpochMetrics, TestMetrics, TrialDone, TrialSpec
 from sweep.search.configurations import suggest_config
 from sweep.search.samplers import quiet_optuna
-from sweep.store import revisions
 from sweep.store.handle import open_study
-from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
 from sweep.store.study import hold_study, stored_study_file
-from sweep.store.table_reader import TableReader
 from sweep.studyfile import StudyFile, loads
 
 POPULATION = 64
@@ -362,13 +359,12 @@ def measure_read(url: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for command in (("list",), ("status", name), ("best", name)):
         found[command[0]] = _seconds_of_command(url, *command)
-    engine = open_store(url)
-    reader = TableReader(engine, find_key(engine, name))
+    study = open_study(open_store(url), name)
     for what, query in {
-        "all trials as columns": reader.look,
-        "what is new": reader.look,
-        "revision": lambda: revisions.revision(engine, name),
-        "summary": lambda: open_study(engine, name).summary(),
+        "all trials as columns": study.table,
+        "what is new": study.table,
+        "revision": study.revision,
+        "summary": study.summary,
     }.items():
         began = time.perf_counter()
         query()

@@ -65,7 +65,6 @@ def create_app(engine: Engine, access: Access | None = None) -> Dash:
         serve_locally=True,
         suppress_callback_exceptions=True,
         on_error=_tell,
-        prepare=lambda value: view.find(value) if isinstance(value, links.Place) else value,
     )
     app.layout = shell.layout(view, PULSE_MILLISECONDS)
     _register(app, view)
@@ -122,7 +121,6 @@ def page(view: View, place: links.Place) -> Any:
     """A page with what keeps it alive: its place, and the revision that it shows."""
     if place.page == links.UNKNOWN:
         return _framed(shell.dead_end("There is no page at this address."))
-    place = view.find(place)
     # Read before the page is: what is written meanwhile is news to it.
     token = view.token(place.name, place.page) if place.study else view.database.revisions()
     return _framed(PAGES[place.page].layout(view, place), place, token)

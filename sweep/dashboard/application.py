@@ -28,12 +28,8 @@ UPDATE = "/_dash-update-component"
 class Application(Dash):
     """A Dash application that validates the inputs and outputs of its callbacks."""
 
-    def __init__(
-        self, *args: Any, prepare: Callable[[Any], Any] = lambda value: value, **options: Any
-    ) -> None:
-        """Create it; ``prepare`` converts each value of a request before a callback gets it."""
+    def __init__(self, *args: Any, **options: Any) -> None:
         self._signatures: dict[str, _Signature] = {}
-        self._prepare = prepare
         super().__init__(*args, **options)
 
     def callback(self, *dependencies: Any, **options: Any) -> Callable[..., Any]:
@@ -50,7 +46,7 @@ class Application(Dash):
 
             @wraps(function)
             def checked(*_: Any) -> Any:
-                return _answer_in_text(outputs, function(*map(self._prepare, g.values)))
+                return _answer_in_text(outputs, function(*g.values))
 
             register(checked)
             return function

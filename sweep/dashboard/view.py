@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from threading import Lock, Thread
 from typing import NamedTuple
 
+from flask import g, has_request_context
+
 from sweep.analysis.atlas import Atlas
 from sweep.analysis.floors import Floors
 from sweep.analysis.study_atlas import AtlasReader, pictured_widths
@@ -62,23 +64,26 @@ class View:
         """What concerns all studies."""
         return Database(self.engine)
 
-    def find(self, place: links.Place) -> links.Place:
-        """Return the place with its study's key as name, so that reads need not look it up again.
+    def key(self, name: str) -> StudyKey:
+        """Look a study up, once in a request.
 
         Raises NotFoundError when there is no such study.
         """
-        return place if place.study is None else place._replace(study=self.key(place.study))
+        found: dict[str, StudyKey] = g.setdefault("studies", {}) if has_request_context() else {}
+        if name not in found:
+            found[name] = self._look_up(name)
+        return found[name]
 
-    def key(self, name: str) -> StudyKey:
-        """Look a study up: by its key, once it is known, else by its name."""
-        known = self._readers.get(str(name))
+    def _look_up(self, name: str) -> StudyKey:
+        """By its id, where it is known, else by its name."""
+        known = self._readers.get(name)
         if known is not None:
             with suppress(NotFoundError):  # deleted; another may have the name by now
                 return find_key(self.engine, known.study.key)
-        return find_key(self.engine, str(name))
+        return find_key(self.engine, name)
 
     def study(self, name: str) -> StudyHandle:
-        """Return a study's handle; with a key as name, no statement is issued.
+        """Return a study's handle.
 
         Raises NotFoundError when there is no such study.
         """
@@ -89,8 +94,7 @@ class View:
 
         Raises NotFoundError when there is no such study.
         """
-        key = name if isinstance(name, StudyKey) else self.key(name)
-        return self.study(key).table(key.revision)
+        return self.study(name).table(self.key(name).revision)
 
     def pictured_widths(self, name: str) -> list[int]:
         """Return the best trial of each width of which pictures were kept, narrowest first."""
@@ -105,14 +109,14 @@ class View:
         return self._reader(name).usefulness.look(self.table(name))
 
     def _reader(self, name: str) -> _Readers:
-        key = name if isinstance(name, StudyKey) else self.key(name)
+        key = self.key(name)
         with self._lock:
-            readers = self._readers.get(str(key))
+            readers = self._readers.get(name)
             if readers is None or readers.study.key.identity != key.identity:
                 study = StudyHandle(self.engine, key)
                 readers = _Readers(study, AtlasReader(study), UsefulnessReader(study))
-                self._readers[str(key)] = readers
-            self._readers.move_to_end(str(key))
+                self._readers[name] = readers
+            self._readers.move_to_end(name)
             if len(self._readers) > _MAX_STUDIES:
                 self._readers.popitem(last=False)
             return readers
@@ -125,14 +129,14 @@ class View:
         study, token = self._revision(name)
         if page in (links.WHY, links.OVERVIEW):  # they show what other studies train for this one
             token = f"{token} {study.trained_so_far()}"
-        return f"{token} computing" if self.computing_floors(study.key) else token
+        return f"{token} computing" if study.key.identity in self._computing else token
 
     def _revision(self, name: str) -> tuple[StudyHandle, str]:
-        known = self._readers.get(str(name))
+        known = self._readers.get(name)
         if known is not None:
             with suppress(NotFoundError):  # deleted; another may have the name by now
                 return known.study, known.study.revision()
-        study = self.study(str(name))
+        study = self.study(name)
         return study, study.revision()
 
     def floors(self, name: str) -> Floors | None:

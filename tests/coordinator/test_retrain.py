@@ -93,7 +93,7 @@ def found(engine: Engine) -> TieSet:
 def test_the_best_distinct_configurations_are_trained_the_best_first(engine: Engine) -> None:
     of = choose_retraining(open_study(engine, "x"), 3)
     assert (of.trials.numbers, of.child, of.n_seeds) == ([3, 2, 4], "x-ties", 5)
-    file = child_file(engine, of)
+    file = child_file(open_study(engine, "x"), of)
     params = [enqueue_params(file, configuration) for configuration in file.enqueue]
     configs = [config_from_params(file, of_one) for of_one in params]
     assert configs == [(CONFIGS[number][1], None) for number in (3, 2, 4)]
@@ -110,7 +110,7 @@ def test_trials_that_do_not_count_are_not_trained_again(engine: Engine) -> None:
 def test_the_data_are_the_studys_and_the_seeds_are_fresh(engine: Engine) -> None:
     parent, file = (
         study_file(FILE),
-        child_file(engine, choose_retraining(open_study(engine, "x"), 3)),
+        child_file(open_study(engine, "x"), choose_retraining(open_study(engine, "x"), 3)),
     )
     assert (file.data, file.budget.trials, file.study.repeat) == (parent.data, 3, 5)
     assert file.pruner.name != parent.pruner.name

@@ -59,8 +59,7 @@ def test_the_charts_of_explore_are_under_a_megabyte(view: View, kind: str) -> No
     if kind not in views.kinds_of(table):
         return
     asked = views.Asked(
-        engine=view.engine,
-        study=STUDY,
+        study=view.study(STUDY),
         whole=table,
         shown=table,
         choice=views.choice_of(table, None, None, None),

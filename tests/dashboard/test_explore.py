@@ -54,7 +54,7 @@ def asked(view: View, where: str = "", study: str = "study") -> views.Asked:
     whole = view.table(study)
     filtered = Filter.parse(where).apply(whole)
     choice = views.choice_of(whole, *CHOSEN)
-    return views.Asked(view.engine, study, whole, filtered, choice)
+    return views.Asked(view.study(study), whole, filtered, choice)
 
 
 def test_an_address_shows_its_view_and_filter(view: View) -> None:

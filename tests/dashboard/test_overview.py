@@ -67,7 +67,7 @@ def test_a_study_whose_trials_all_failed_has_no_best(view: View, engine: Engine)
     add_trial(engine, add_study(engine), 0, state="FAIL", reason="out of memory")
     assert "No trial can be judged yet" in page(view)
     failures = standing.failures(
-        engine, "study", open_study(engine, "study").summary().counts["FAIL"]
+        open_study(engine, "study"), open_study(engine, "study").summary().counts["FAIL"]
     )
     assert "out of memory" in shown(failures)
 
@@ -166,7 +166,7 @@ def test_the_baseline_is_the_question_or_else_the_earliest() -> None:
 
 def test_a_baseline_among_the_best_stands_once(engine: Engine, view: View) -> None:
     add_trial(engine, add_study(engine), 0, 0.02)
-    ranking = best.gather_ranking(engine, "study", view.table("study"), None)
+    ranking = best.gather_ranking(open_study(engine, "study"), view.table("study"), None)
     assert [(line.rank, line.role) for line in ranking.lines] == [(1, best.QUESTION)]
 
 
@@ -175,7 +175,7 @@ def test_pictures_stand_beside_the_originals(engine: Engine, view: View) -> None
     trial_id = add_trial(engine, study_id, 0, 0.02)
     strips = {"reconstructions_png": strip_png(), "errors_png": strip_png()}
     add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **strips})
-    ranking = best.gather_ranking(engine, "study", view.table("study"), None)
+    ranking = best.gather_ranking(open_study(engine, "study"), view.table("study"), None)
     said = shown(best.draw_ranking(ranking, "errors"))
     assert "/api/picture/originals.png?study=study" in said
     assert "/api/picture/errors.png?study=study&trial=0" in said
@@ -183,7 +183,7 @@ def test_pictures_stand_beside_the_originals(engine: Engine, view: View) -> None
 
 def test_without_pictures_there_is_no_column_for_them(engine: Engine, view: View) -> None:
     add_trial(engine, add_study(engine), 0, 0.02)
-    ranking = best.gather_ranking(engine, "study", view.table("study"), None)
+    ranking = best.gather_ranking(open_study(engine, "study"), view.table("study"), None)
     assert "Test images" not in shown(best.draw_ranking(ranking))
 
 

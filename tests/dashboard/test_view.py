@@ -11,9 +11,9 @@ from sweep.config import TrialConfig
 from sweep.dashboard import view as module
 from sweep.dashboard.links import OVERVIEW, TRIALS, WHY
 from sweep.dashboard.view import View
-from sweep.errors import StoreError
+from sweep.errors import NotFoundError, StoreError
 from sweep.store import annotate
-from sweep.store.engine import Engine
+from sweep.store.handle import StudyHandle
 from tests.analysis.test_diagnosis import floors
 from tests.statements import counted
 from tests.store_factories import EPOCH, add_explanation, add_study, add_trial
@@ -48,7 +48,7 @@ def test_a_study_made_anew_has_floors_of_its_own(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [floors(0.9, 0.5), floors(0.8, 0.4)]
-    monkeypatch.setattr(module, "study_floors", lambda engine, name, keep: found.pop(0))
+    monkeypatch.setattr(module, "study_floors", lambda study, keep: found.pop(0))
     add(view, "again")
     first = come(view, "again")
     assert first is not None and view.floors("again") is first
@@ -61,7 +61,7 @@ def test_floors_that_cannot_be_known_are_not_looked_for_at_every_turn(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(module, "study_floors", lambda engine, name, keep: looks.append(name))
+    monkeypatch.setattr(module, "study_floors", lambda study, keep: looks.append(study.name))
     add(view, "elsewhere")
     assert come(view, "elsewhere") is None
     assert come(view, "elsewhere") is None
@@ -74,7 +74,7 @@ def test_no_page_waits_for_floors_and_open_ones_hear_of_them(
     """The floors of a full data set took a page minutes, in its own request."""
     may_end = threading.Event()
 
-    def slow(engine: Engine, name: str, keep: bool) -> Floors:
+    def slow(study: StudyHandle, keep: bool) -> Floors:
         may_end.wait()
         return floors(0.9, 0.5)
 
@@ -116,7 +116,7 @@ def test_the_pages_that_show_what_is_trained_for_the_study_hear_of_it(view: View
 def test_floors_that_fail_are_no_end_of_the_page(
     view: View, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def gone(engine: Engine, name: str, keep: bool) -> Floors:
+    def gone(study: StudyHandle, keep: bool) -> Floors:
         raise StoreError("the database is away")
 
     monkeypatch.setattr(module, "study_floors", gone)
@@ -131,4 +131,19 @@ def test_a_tick_without_news_costs_a_statement_or_two(view: View, page: str, n: 
     with counted(view.engine) as statements:
         assert view.token("small", page) == before
     assert len(statements) == n
-    assert [statement.looks_up("small") for statement in statements].count(True) == 1
+    assert not [statement for statement in statements if statement.looks_up("small")]
+
+
+def test_a_study_made_anew_is_noticed_by_its_open_page(view: View) -> None:
+    """A page's study is looked up by its id, which SQLite gives to the next study."""
+    before = view.token("small", TRIALS)
+    annotate.delete_study(view.engine, "small")
+    add_study(view.engine, "other", created_at=EPOCH + 1)
+    with pytest.raises(NotFoundError, match="no study 'small'"):
+        view.token("small", TRIALS)
+    with pytest.raises(NotFoundError, match="no study 'small'"):
+        view.table("small")
+    study_id = add_study(view.engine, "small", created_at=EPOCH + 2)
+    add_trial(view.engine, study_id, 0, 0.1)
+    assert view.token("small", TRIALS) != before
+    assert view.table("small").numbers.tolist() == [0]

@@ -27,13 +27,12 @@ def register(server: Flask, view: View) -> None:
     def trials_csv() -> Any:
         name = request.args.get("study", "")
         try:
-            key = view.key(name)
-            table = view.table(key)
+            table = view.table(name)
             lines = grid_rows.csv_lines(
                 table,
                 _rows(table),
                 _columns(table),
-                view.study(key).remarks,
+                view.study(name).remarks,
             )
         except NotFoundError:
             abort(404)
@@ -48,14 +47,14 @@ def register(server: Flask, view: View) -> None:
 
 
 def _block(view: View) -> dict[str, Any]:
-    key = view.key(request.args.get("study", ""))
-    table = view.table(key)
+    study = request.args.get("study", "")
+    table = view.table(study)
     rows = _rows(table)
     first = max(0, request.args.get("first", 0, type=int))
     wanted = min(request.args.get("rows", BLOCK, type=int), limits.ROWS)
     part = rows[first : first + max(0, wanted)]
     return {
-        "rows": grid_rows.block(table, part, _columns(table), view.study(key).remarks),
+        "rows": grid_rows.block(table, part, _columns(table), view.study(study).remarks),
         "n": len(rows),
         "n_all": len(table),
     }
