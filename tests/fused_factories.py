@@ -155,7 +155,7 @@ VARIANTS: list[dict[str, object]] = [
     {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1, "eps": 1e-5},
     {"optimizer": Optimizer.RMSPROP, "momentum": 0.5, "alpha": 0.9, "eps": 1e-5},
     {"optimizer": Optimizer.ADAGRAD, "weight_decay": 0.01, "eps": 1e-5},
-    {"optimizer": Optimizer.NADAM, "momentum_decay": 0.5, "weight_decay": 0.01, "eps": 1e-5},
+    {"optimizer": Optimizer.NADAM, "momentum_decay": 0.1, "weight_decay": 0.01, "eps": 1e-4},
 ]
 
 #: The settings that VARIANTS leaves out.

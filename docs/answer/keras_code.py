@@ -63,6 +63,7 @@ _OPTIMIZERS = {
     Optimizer.ADAMW: "AdamW",
     Optimizer.RMSPROP: "RMSprop",
     Optimizer.ADAGRAD: "Adagrad",
+    Optimizer.NADAM: "Nadam",
 }
 _ADAM = {"beta1": "beta_1", "beta2": "beta_2", "eps": "epsilon"}
 #: Ours to Keras's. Weight decay is adamw's alone, as in `limit.toml`.
@@ -72,6 +73,7 @@ _SETTINGS: Mapping[Optimizer, Mapping[str, str]] = {
     Optimizer.ADAMW: {"weight_decay": "weight_decay", **_ADAM},
     Optimizer.RMSPROP: {"alpha": "rho", "momentum": "momentum", "eps": "epsilon"},
     Optimizer.ADAGRAD: {"eps": "epsilon"},
+    Optimizer.NADAM: _ADAM,  # momentum_decay, which Keras fixes at 1, cannot be given
 }
 _RATES = {
     Schedule.CONSTANT: "{rate}",
