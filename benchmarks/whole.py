@@ -222,15 +222,15 @@ def _worker(task: Path, *, all_trials: bool) -> None:
     trials = tuple(_trial(row) for row in rows)
     from sweep.worker.work import work
 
-    inbox: SimpleQueue[Order | WorkerSetup] = SimpleQueue()
-    inbox.put(_setup(folder, trials))
+    setup = _setup(folder, trials)
+    inbox: SimpleQueue[Order] = SimpleQueue()
     if all_trials:
         supply = Supply(trials, inbox)
-        work(device, inbox, supply.hear)
+        work(device, setup, inbox, supply.hear)
         print(json.dumps(supply.outcome()))
     else:
         inbox.put(Train(specs=trials))
-        work(device, inbox, _until_first_epoch)
+        work(device, setup, inbox, _until_first_epoch)
 
 
 def _until_first_epoch(event: Event) -> None:
