@@ -1,8 +1,9 @@
 """Analyses of kept networks, by a process of the coordinator's own.
 
-Training never waits for it: it is given one network at a time while cores are free, and the rest
-when nothing trains any more. Nothing is lost with the process or the coordinator, for the weights
-are kept until their network is analysed; see ``store.kept_weights``.
+Training never waits for it: it loads torch while the last trials train, is given one network at a
+time while cores are free, and the rest when nothing trains any more. Nothing is lost with the
+process or the coordinator, for the weights are kept until their network is analysed; see
+``store.kept_weights``.
 """
 
 import time
@@ -82,23 +83,26 @@ class AnalysisJob:
         due = self._due()
         if not due:
             return
-        try:
-            process = self._process = self._process or self._start_process()
-        except DeviceError as error:
-            self._handle_gone(str(error))
+        self.start_process()
+        if self._process is None:
             return
         self._current, self._began = due[0], self._clock()
         path = self._study_state.weights.folder / self._current.artifact_id
-        process.send(
+        self._process.send(
             AnalyseNetwork(number=self._current.number, weights=str(path), n_threads=n_threads)
         )
 
-    def _start_process(self) -> WorkerHandle:
-        assert self._start is not None
-        process = self._start(f"{ANALYSIS}-{self._n_started}")
+    def start_process(self) -> None:
+        """Start the process, unless it runs or has nothing to do; it takes seconds to load."""
+        if self._process is not None or self._start is None or not self._due():
+            return
+        try:
+            self._process = self._start(f"{ANALYSIS}-{self._n_started}")
+        except DeviceError as error:
+            self._handle_gone(str(error))
+            return
         self._n_started += 1
-        process.send(self._setup)
-        return process
+        self._process.send(self._setup)
 
     def _end_if_slow(self) -> None:
         if self._process is not None and self._clock() - self._began > LIMIT_SECONDS:

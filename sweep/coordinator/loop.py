@@ -172,8 +172,12 @@ class Coordinator:
             self._study_state.events.add(EventKind.ANALYSING, message)
         if self._only_analyses:
             self._analysis.advance(self._n_cores)
-        elif self._n_free_cores > 0 and not self._end.has_begun:
+        elif self._end.has_begun:
+            return
+        elif self._n_free_cores > 0:
             self._analysis.advance(1)
+        elif not self._study_state.source.has_more:
+            self._analysis.start_process()
 
     @property
     def _n_free_cores(self) -> int:

@@ -14,7 +14,7 @@ from sweep import datasets
 from sweep.errors import SweepError
 from sweep.files import LARGEST_WEIGHTS, read_regular
 from sweep.messages import AnalyseNetwork, NetworkAnalysed
-from sweep.worker.__main__ import serve
+from sweep.worker.__main__ import serve, without_collection
 from sweep.worker.runner import Orders, Send, first_order
 
 #: Training goes first.
@@ -26,9 +26,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sweep.worker.analysis")
     parser.add_argument("--device", choices=["cpu"], default="cpu")
     parser.parse_args()
+    serve(_analyse_in_background)
+
+
+def _analyse_in_background(orders: Orders, send: Send) -> None:
+    with without_collection():
+        import sweep.trainer  # noqa: F401  loads torch: seconds, which a study would wait for
     with suppress(OSError):  # a sandbox that forbids it
         os.nice(NICENESS)
-    serve(analyse_networks)
+    analyse_networks(orders, send)
 
 
 def analyse_networks(orders: Orders, send: Send) -> None:
@@ -38,7 +44,7 @@ def analyse_networks(orders: Orders, send: Send) -> None:
     """
     setup = first_order(orders)
     images = datasets.load(setup.dataset)
-    import torch  # seconds
+    import torch
 
     from sweep.trainer import NetworkAnalyser
 

@@ -139,10 +139,21 @@ def test_a_network_is_analysed_beside_the_training_on_a_free_core(
 
 
 def test_no_network_is_analysed_while_training_uses_every_core(engine: Engine) -> None:
-    with stage(engine) as study:
+    with stage(engine, "sampler.name=random", "budget.trials=20") as study:
         study.finish(study.worker.given()[0])
         study.settle()
         assert study.coordinator.puppets.analyses == []
+
+
+def test_the_process_loads_while_the_last_trials_train(engine: Engine) -> None:
+    with stage(engine) as study:
+        assert study.coordinator.puppets.analyses == []  # nothing is due yet
+        study.finish(study.worker.given()[0])
+        study.settle()
+        assert len(study.coordinator.puppets.analyses) == 1 and study.asked() == []
+        study.finish(study.worker.given()[1])
+        study.settle()
+        assert len(study.coordinator.puppets.analyses) == 1 and study.asked() == [0]
 
 
 def test_a_process_that_is_killed_costs_no_study_and_its_network_is_tried_again(
