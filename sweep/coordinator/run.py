@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -29,7 +29,7 @@ from sweep.launch.resources import RunOptions, RunResources, resolve_resources
 from sweep.messages import WorkerSetup
 from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import enqueue_params, suggest_config
-from sweep.search.pruning import make_pruner
+from sweep.search.pruning import PruningRule, make_pruner
 from sweep.search.samplers import make_sampler, quiet_optuna
 from sweep.store.artifacts import artifact_folder
 from sweep.store.commands import waiting as waiting_commands
@@ -40,6 +40,7 @@ from sweep.store.records import StudySummary
 from sweep.store.study import (
     NewStudy,
     OpenStudy,
+    add_waiting_trial,
     create_study,
     hold_study,
     invalid_trials,
@@ -121,20 +122,9 @@ def start(
         _refuse_if_it_runs(engine, name)
     resources = resources or resolve_resources(study_file, options, launcher)
     _prepare_data(study_file, say)
-    made = stored_study_file(engine, name) is None and create_study(
-        engine,
-        NewStudy(
-            name=name,
-            n_objectives=len(study_file.study.objectives),
-            study_file=to_toml(study_file),
-            settings=_settings(study_file),
-            provenance=collect_provenance(resources.trainer),
-            dataset=study_file.data.name,
-            n_trials=study_file.n_trials,
-            attributes=attributes or {},
-        ),
-    )
-    if made:
+    if stored_study_file(engine, name) is None and _create(
+        engine, study_file, resources.trainer, attributes or {}
+    ):
         return _run(engine, study_file, resources, observer, say=say, analyses=analyses)
     stored = _stored(engine, name)
     _check_same(engine, stored, study_file)
@@ -144,6 +134,50 @@ def start(
             "`--name OTHER` starts another."
         )
     return _run(engine, study_file, resources, observer, say=say, stored=stored, analyses=analyses)
+
+
+def _create(
+    engine: Engine, study_file: StudyFile, trainer: Trainer, attributes: Mapping[str, Any]
+) -> bool:
+    return create_study(
+        engine,
+        NewStudy(
+            name=study_file.study.name,
+            n_objectives=len(study_file.study.objectives),
+            study_file=to_toml(study_file),
+            settings=_settings(study_file),
+            provenance=collect_provenance(trainer),
+            dataset=study_file.data.name,
+            n_trials=study_file.n_trials,
+            attributes=attributes,
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleTrial:
+    """The only trial of a study."""
+
+    seeds: tuple[int, ...]
+    #: Stands for the file's pruner.
+    rule: PruningRule | None
+    #: Stands for the database's folder of weights.
+    artifacts: Path
+
+
+def run_trial(
+    engine: Engine,
+    study_file: StudyFile,
+    trial: SingleTrial,
+    resources: RunResources,
+    observer: Observer,
+    *,
+    say: Say,
+) -> None:
+    """Create a study of one trial and train it. A signal ends it at once, as any other function."""
+    _create(engine, study_file, resources.trainer, {})
+    add_waiting_trial(engine, study_file.study.name, trial.seeds)
+    _run(*(engine, study_file, resources, observer), say=say, analyses=False, single=trial)
 
 
 def resume(
@@ -229,13 +263,15 @@ def _run(
     trials: int | None = None,
     stored: StudyFile | None = None,
     analyses: bool,
+    single: SingleTrial | None = None,
 ) -> StudyPhase:
     """Run an existing study; ``stored`` is its file so far, None for a new study."""
     quiet_optuna()
+    rule = single.rule if single else _rule(study_file)
     name = study_file.study.name
     pool = WorkerPool(
         resources.launcher,
-        _setup(study_file, resources),
+        _setup(study_file, resources, prunes=rule is not None),
         numbers=resources.numbers,
         n_retries=study_file.workers.retries,
     )
@@ -253,7 +289,8 @@ def _run(
             held=lambda: pool.start_ahead(ahead),
         )
         try:
-            study_state = StudyState(opened, study_file, artifact_folder(engine.url))
+            folder = single.artifacts if single else artifact_folder(engine.url)
+            study_state = StudyState(opened, study_file, folder)
             if stored is not None:
                 _note_resumption(opened, stored, study_file, resources.trainer)
                 # The file's own budget counts where it was changed: --trials may have raised it.
@@ -271,9 +308,10 @@ def _run(
                 pool,
                 say,
                 analyses=analyses,
+                rule=rule,
             )
             with (
-                _signals(coordinator.interrupt),
+                nullcontext() if single else _signals(coordinator.interrupt),
                 kept(engine, opened.study_id, opened.writer.token),
             ):
                 phase = coordinator.run()
@@ -307,12 +345,16 @@ def _note_resumption(
     opened.writer.note_run({**collect_provenance(trainer), "at": opened.held_since})
 
 
-def _setup(study_file: StudyFile, resources: RunResources) -> WorkerSetup:
+def _rule(study_file: StudyFile) -> PruningRule | None:
+    return None if study_file.pruner.name is Pruner.NONE else make_pruner(study_file)
+
+
+def _setup(study_file: StudyFile, resources: RunResources, *, prunes: bool) -> WorkerSetup:
     return WorkerSetup(
         dataset=study_file.data.name,
         validation_fraction=study_file.data.validation_fraction,
         split_seed=study_file.data.split_seed,
-        pruning=_prunes(study_file),
+        pruning=prunes,
         n_threads=resources.n_threads,
         train_limit=study_file.data.train_limit,
         trainer=resources.trainer,
@@ -321,10 +363,6 @@ def _setup(study_file: StudyFile, resources: RunResources) -> WorkerSetup:
         n_workers_on_device=resources.devices.count(resources.devices[0]),
         silence_seconds=study_file.workers.silence_seconds,
     )
-
-
-def _prunes(study_file: StudyFile) -> bool:
-    return study_file.pruner.name is not Pruner.NONE
 
 
 def _coordinator(
@@ -338,6 +376,7 @@ def _coordinator(
     say: Say,
     *,
     analyses: bool,
+    rule: PruningRule | None,
 ) -> Coordinator:
     launcher = resources.launcher
     return Coordinator(
@@ -349,7 +388,7 @@ def _coordinator(
         n_cores=wanted_threads() or n_cores(),
         inbox=launcher.inbox,
         devices=list(resources.devices),
-        rule=make_pruner(study_file) if _prunes(study_file) else None,
+        rule=rule,
         requests=lambda: UserRequests(
             waiting_commands(engine, opened.study_id), invalid_trials(engine, opened.study_id)
         ),

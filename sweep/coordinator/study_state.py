@@ -36,6 +36,8 @@ class PastAttempts(NamedTuple):
     n_attempts: int = 0
     #: Number of workers that died while training it.
     n_deaths: int = 0
+    #: Empty where none are on record.
+    seeds: tuple[int, ...] = ()
 
 
 class StudyState:
@@ -61,9 +63,9 @@ class StudyState:
         self._duplicates = DuplicateFinder(study_file.space if self._reuses else None)
         #: By number, of trials that wait.
         self._past_attempts = {
-            number: PastAttempts(opened.attempts[number])
+            number: PastAttempts(opened.attempts[number], seeds=opened.seeds.get(number, ()))
             for number in opened.storage.waiting
-            if opened.attempts.get(number)
+            if number in opened.attempts
         }
         self.n_diverged = opened.n_diverged
         self.leave_out(opened.invalid)
@@ -118,7 +120,7 @@ class StudyState:
             number=number,
             attempt=past.n_attempts + 1,
             config=config,
-            seeds=trial_seeds(self._file, number, seed),
+            seeds=past.seeds or trial_seeds(self._file, number, seed),
             keep_below=self.best.lowest_error(config.hidden_width),
             keep_always=self._file.study.probe,
         )
@@ -212,7 +214,9 @@ class StudyState:
     def put_back(self, trial: RunningTrial) -> None:
         """Queue a trial again, under its own number; what it reported is forgotten."""
         number = trial.number
-        self._past_attempts[number] = PastAttempts(trial.spec.attempt, trial.n_deaths)
+        self._past_attempts[number] = PastAttempts(
+            trial.spec.attempt, trial.n_deaths, trial.spec.seeds
+        )
         if trial.epoch:
             self.curves.forget(number)
         self._writer.rows.forget_curves(number)

@@ -1,50 +1,39 @@
-"""Training a trial again, to see whether it comes out the same: what ``sweep verify`` calls.
+"""Train a trial again and compare: what ``sweep verify`` calls.
 
-The worker is an ordinary one, started and spoken to as a study's are; the database is only read.
+The trial is the only one of a study in memory, which an ordinary coordinator runs; the database is
+only read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 from shlex import quote
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import sweep.errors
 from sweep import datasets
-from sweep.coordinator.provenance import collect_provenance
+from sweep.config import TrialConfig
+from sweep.coordinator.progress import Observer, Progress
 from sweep.coordinator.replay import Comparison, Metrics, TrainingTrace, compare
-from sweep.coordinator.workload import estimate_workload
-from sweep.enums import Outcome, StopReason, Trainer
+from sweep.coordinator.run import SingleTrial, run_trial
+from sweep.enums import Outcome, Pruner, Sampler, Trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
-from sweep.launch.launcher import Gone, Launcher, WorkerHandle
-from sweep.launch.local import LocalLauncher
-from sweep.launch.resources import resolve_trainer
-from sweep.messages import (
-    EpochDone,
-    EpochsDone,
-    Event,
-    Ready,
-    Shutdown,
-    Stop,
-    TestMetrics,
-    Train,
-    TrialDiverged,
-    TrialDone,
-    TrialFailed,
-    TrialSpec,
-    TrialStopped,
-    WorkerFailed,
-    WorkerSetup,
-)
+from sweep.launch.launcher import Launcher
+from sweep.launch.resources import RunResources, local_launcher, resolve_trainer
+from sweep.search.curves import Standing
+from sweep.search.pruning import PruningRule
 from sweep.store.engine import Engine
 from sweep.store.handle import StudyHandle, open_study
+from sweep.store.memory import memory_store
 from sweep.store.records import TrialDetail
 from sweep.store.training_record import Trained
 from sweep.studyfile import StudyFile, loads, typed_config
+from sweep.studyfile.sections import BudgetSection, PrunerSection, SamplerSection
+from sweep.studyfile.space import Fixed, Space
 
 #: Relative: what two devices, or two orders of summing, are likely to differ by (unmeasured).
 TOLERANCE = 1e-3
-_SHUTDOWN_SECONDS = 10.0
 _OUTCOMES = (Outcome.COMPLETE, Outcome.PRUNED, Outcome.TIMED_OUT, Outcome.DIVERGED)
 _OF_EPOCH = ("train_loss", "val_mse", "val_bce")
 _OF_TEST = ("test_mse", "test_bce", "psnr", "exact_pixels")
@@ -99,22 +88,39 @@ def verify(
     datasets.load(file.data.name)  # raises DataError, sooner than a worker would
     device = _device(options, record)
     asked = options.trainer or record.trainer or Trainer.AUTO
-    trainer = resolve_trainer(asked, on_cpu=device == "cpu")
-    stored = _stored(study, trial)
-    training = _Training(
-        launcher or LocalLauncher(), device, _setup(file, trainer, device, record), say
+    resources = RunResources(
+        devices=(device,),
+        trainer=resolve_trainer(asked, on_cpu=device == "cpu"),
+        population=None,
+        n_threads=(record.n_threads or n_cores()) if device == "cpu" else None,
+        launcher=launcher or local_launcher([]),
     )
+    stored = _trace(study, trial)
     goes_on = trial.outcome in (Outcome.COMPLETE, Outcome.DIVERGED)
-    again = training.run(_spec(trial), stored.last_epoch, goes_on=goes_on)
+    rule = None if goes_on else _EndAfter(stored.last_epoch)
+    with memory_store() as scratch, TemporaryDirectory() as folder:
+        run_trial(
+            scratch,
+            _file_of(file, typed_config(trial.config)),
+            SingleTrial(seeds=trial.seeds, rule=rule, artifacts=Path(folder)),
+            resources,
+            _epochs_to(say),
+            say=say,
+        )
+        repeated = open_study(scratch, name)
+        second = repeated.trial(0)
+        if second.outcome == Outcome.FAILED:
+            raise SweepError(f"trial {number} could not be trained: {second.reason}")
+        again, its_record = _trace(repeated, second), repeated.training_record(0)
     return Verification(
         number=number,
         comparison=compare(stored, again, options.tolerance),
-        trainer=training.ready.trainer,
+        trainer=its_record.trainer or resources.trainer,
         device=device,
-        device_name=training.ready.device_name,
+        device_name=its_record.device_name or "",
         n_epochs=stored.last_epoch,
         n_seeds=len(trial.seeds),
-        differs=tuple(_differs(record, collect_provenance(trainer), training.ready)),
+        differs=tuple(_differences(record, its_record)),
     )
 
 
@@ -136,32 +142,51 @@ def _device(options: VerifyOptions, record: Trained) -> str:
     return choose_devices(options.gpus or ("all" if on_gpu else "cpu"), 1, 1)[0]
 
 
-def _setup(file: StudyFile, trainer: Trainer, device: str, record: Trained) -> WorkerSetup:
-    return WorkerSetup(
-        dataset=file.data.name,
-        validation_fraction=file.data.validation_fraction,
-        split_seed=file.data.split_seed,
-        pruning=False,
-        n_threads=(record.n_threads or n_cores()) if device == "cpu" else None,
-        train_limit=file.data.train_limit,
-        trainer=trainer,
-        expected=estimate_workload(file),
+class _EndAfter(PruningRule):
+    """Ends every trial after an epoch, or one later: a worker hears of it while it trains on."""
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def decide(self, standing: Standing) -> set[int]:
+        return set(map(int, standing.numbers)) if standing.step + 1 >= self._epoch else set()
+
+
+def _file_of(file: StudyFile, config: TrialConfig) -> StudyFile:
+    """Make the file of the study that trains a configuration: one trial, tried once."""
+    nodes = (
+        Fixed(setting=setting, path=f"space.{setting}", value=value)
+        for setting, value in vars(config).items()
+    )
+    return file.model_copy(
+        update={
+            "space": Space(nodes=tuple(nodes)),
+            "enqueue": (),
+            "sampler": SamplerSection(name=Sampler.RANDOM),
+            "pruner": PrunerSection(name=Pruner.NONE),
+            "budget": BudgetSection(trials=1),
+            "workers": file.workers.model_copy(update={"retries": 0}),
+        }
     )
 
 
-def _spec(trial: TrialDetail) -> TrialSpec:
-    return TrialSpec(
-        number=trial.number,
-        attempt=1,
-        config=typed_config(trial.config),
-        seeds=trial.seeds,
-        keep_below=float("-inf"),
-    )
+def _epochs_to(say: Say) -> Observer:
+    """Make an observer that tells of each new epoch."""
+    last = 0
+
+    def observe(progress: Progress) -> None:
+        nonlocal last
+        for worker in progress.workers:
+            if worker.epoch > last:
+                last = worker.epoch
+                say(f"epoch {last} of {worker.epochs}")
+
+    return observe
 
 
-def _stored(study: StudyHandle, trial: TrialDetail) -> TrainingTrace:
+def _trace(study: StudyHandle, trial: TrialDetail) -> TrainingTrace:
     curves = study.seed_curves(trial.number)
-    course = TrainingTrace(
+    trace = TrainingTrace(
         epochs={
             (point.epoch, seed_index): {metric: getattr(point, metric) for metric in _OF_EPOCH}
             for seed_index, points in curves.items()
@@ -170,8 +195,8 @@ def _stored(study: StudyHandle, trial: TrialDetail) -> TrainingTrace:
         tests={result.seed_index: _numbers(vars(result)) for result in trial.results},
     )
     if trial.outcome != Outcome.DIVERGED:
-        return course
-    return TrainingTrace(epochs=course.epochs, infinite_at=course.last_epoch + 1)
+        return trace
+    return TrainingTrace(epochs=trace.epochs, infinite_at=trace.last_epoch + 1)
 
 
 def _numbers(test: Mapping[str, Any]) -> Metrics:
@@ -180,87 +205,17 @@ def _numbers(test: Mapping[str, Any]) -> Metrics:
     return {metric: test[metric] for metric in _OF_TEST} | classes
 
 
-class _Training:
-    """One trial in a worker of its own."""
-
-    ready: Ready
-
-    def __init__(self, launcher: Launcher, device: str, setup: WorkerSetup, say: Say) -> None:
-        self._launcher = launcher
-        self._device = device
-        self._setup = setup
-        self._say = say
-        self._epochs: dict[tuple[int, int], Metrics] = {}
-
-    def run(self, spec: TrialSpec, last_epoch: int, *, goes_on: bool) -> TrainingTrace:
-        """Train to the end, or (not ``goes_on``) to the last epoch that is stored."""
-        worker = self._launcher.start("verify", self._device)
-        try:
-            worker.send(self._setup)
-            for event in self._events():
-                match event:
-                    case Ready():
-                        self.ready = event
-                        worker.send(Train(specs=(spec,)))
-                    case EpochDone():
-                        self._hear_epoch(event, spec)
-                        if event.epoch >= last_epoch and not goes_on:
-                            reason = StopReason.INTERRUPTED
-                            worker.send(Stop(number=spec.number, attempt=1, reason=reason))
-                    case TrialDone(results=results):
-                        return self._course(results)
-                    case TrialStopped():
-                        return self._course(())
-                    case TrialDiverged(epoch=epoch):
-                        return TrainingTrace(epochs=self._epochs, infinite_at=epoch)
-                    case TrialFailed(reason=reason):
-                        raise SweepError(f"trial {spec.number} could not be trained: {reason}")
-            raise AssertionError("a launcher tells when a worker has gone")
-        finally:
-            _end(worker)
-
-    def _events(self) -> Iterator[Event | EpochDone]:
-        while True:
-            _, event = self._launcher.inbox.get()
-            match event:
-                case WorkerFailed(error=error, message=message):
-                    raise getattr(sweep.errors, error, SweepError)(message)
-                case Gone(reason=reason):
-                    raise SweepError(f"the worker has gone: {reason}. `sweep doctor` may tell why.")
-                case EpochsDone(epochs=epochs):
-                    yield from epochs
-                case _:
-                    yield event
-
-    def _hear_epoch(self, event: EpochDone, spec: TrialSpec) -> None:
-        for seed_index, metrics in enumerate(event.metrics):
-            numbers = {metric: getattr(metrics, metric) for metric in _OF_EPOCH}
-            self._epochs[event.epoch, seed_index] = numbers
-        self._say(f"epoch {event.epoch} of {spec.config.epochs}")
-
-    def _course(self, results: tuple[TestMetrics, ...]) -> TrainingTrace:
-        tests = {index: _numbers(asdict(result)) for index, result in enumerate(results)}
-        return TrainingTrace(epochs=self._epochs, tests=tests)
-
-
-def _end(worker: WorkerHandle) -> None:
-    worker.send(Shutdown())
-    if not worker.wait(_SHUTDOWN_SECONDS):
-        worker.kill()
-        worker.wait(_SHUTDOWN_SECONDS)
-
-
-def _differs(record: Trained, now: Mapping[str, Any], ready: Ready) -> Iterator[str]:
-    """What is another than it was: data, code, versions, machine; one line each."""
-    pairs: dict[str, tuple[Any, Any]] = {"data SHA-256": (record.data_sha256, ready.data_sha256)}
+def _differences(record: Trained, again: Trained) -> Iterator[str]:
+    """Name data, code, versions and devices that are not those on record, one a line."""
+    pairs: dict[str, tuple[Any, Any]] = {"data SHA-256": (record.data_sha256, again.data_sha256)}
     for key in ("git_commit", "sweep", "python", "platform"):
-        pairs[key.replace("_", " ")] = record.provenance.get(key), now[key]
-    pairs["trainer"] = record.trainer, ready.trainer
+        pairs[key.replace("_", " ")] = record.provenance.get(key), again.provenance.get(key)
+    pairs["trainer"] = record.trainer, again.trainer
     packages: Mapping[str, Any] = record.provenance.get("packages", {})
-    for package, version in now["packages"].items():
+    for package, version in again.provenance["packages"].items():
         pairs[package] = packages.get(package), version
-    pairs["ptxas"] = record.ptxas_version, ready.ptxas_version
-    pairs["device"] = record.device_name, ready.device_name
+    pairs["ptxas"] = record.ptxas_version, again.ptxas_version
+    pairs["device"] = record.device_name, again.device_name
     for what, (then, here) in pairs.items():
         if then is not None and then != here:
             yield f"{what}: was {then}, is {here or 'unknown'}"

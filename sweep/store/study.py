@@ -52,6 +52,8 @@ class OpenStudy:
     writer: StudyWriter
     #: Attempts handed out so far, by trial number.
     attempts: dict[int, int]
+    #: Seeds on record of trials that wait, by number.
+    seeds: dict[int, tuple[int, ...]]
     #: Trials left out of sampling and pruning because a user marked them invalid.
     invalid: frozenset[int]
     n_trials: int
@@ -106,6 +108,29 @@ def create_study(engine: Engine, new: NewStudy) -> bool:
     return True
 
 
+def add_waiting_trial(engine: Engine, name: str, seeds: Sequence[int]) -> None:
+    """Add the first trial of a new study, to be trained with these seeds."""
+    with writing(engine) as connection:
+        study_id = find_study_id(connection, name)
+        revision = revisions.advance(connection, study_id or 0)
+        waiting = insert(schema.trials).values(
+            study_id=study_id, number=0, state=TrialState.WAITING
+        )
+        trial_id = connection.scalar(waiting.returning(schema.trials.c.trial_id))
+        connection.execute(
+            insert(schema.sweep_trials).values(
+                trial_id=trial_id,
+                study_id=study_id,
+                number=0,
+                attempt=0,
+                config={},
+                seeds=list(seeds),
+                invalid=False,
+                revision=revision,
+            )
+        )
+
+
 def hold_study(
     engine: Engine,
     name: str,
@@ -149,6 +174,7 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
         ).one()
         attributes = _study_attributes(connection, study_id)
         kept = load_kept_weights(connection, study_id)
+        seeds = _seeds_of_waiting(connection, study_id)
         held_since = clock.read(connection)
     numbers = [trial.number for trial in trials]
     if numbers != list(range(len(trials))):
@@ -161,6 +187,7 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
         storage=storage,
         writer=StudyWriter(engine, study_id, token, storage, trial_ids, row.provenance),
         attempts={record.number: record.attempt for record in records.values()},
+        seeds=seeds,
         invalid=frozenset(record.number for record in records.values() if record.invalid),
         n_trials=row.n_trials,
         n_diverged=sum(record.outcome == Outcome.DIVERGED for record in records.values()),
@@ -182,6 +209,14 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _seeds_of_waiting(connection: Connection, study_id: int) -> dict[int, tuple[int, ...]]:
+    ours = schema.sweep_trials.c
+    query = select(ours.number, ours.seeds).where(
+        ours.study_id == study_id, ours.finished_at.is_(None)
+    )
+    return {row.number: tuple(row.seeds) for row in connection.execute(query) if row.seeds}
 
 
 def _tell_of_death(connection: Connection, study_id: int) -> None:

@@ -1,7 +1,10 @@
 """Training a trial again, with pretended workers."""
 
 import dataclasses
+import os
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from sweep.coordinator.verify import Verification, VerifyOptions, verify
 from sweep.errors import SweepError, UsageError
 from sweep.messages import TrialSpec
 from sweep.store.engine import writing
-from sweep.store.handle import open_study
+from sweep.store.handle import Database, open_study
 from sweep.store.schema import sweep_studies, sweep_trials
 from tests.coordinator.test_run import STUDY, go_on, run, study_file
 from tests.fake_workers import FakeLauncher, FakeWorker
@@ -58,6 +61,16 @@ def test_it_is_trained_from_its_own_settings_and_seeds(engine) -> None:
     assert specs[0].seeds == row.seeds
     assert dataclasses.asdict(specs[0].config) == dict(row.config)
     assert not launcher.workers[0]._thread.is_alive()
+
+
+def test_nothing_is_written(engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(engine)
+    (empty := tmp_path / "empty").mkdir()
+    monkeypatch.chdir(empty)
+    before = Database(engine).studies()
+    again(engine)
+    assert Database(engine).studies() == before
+    assert list(empty.iterdir()) == []
 
 
 def test_the_epoch_is_named_at_which_it_went_another_way(
@@ -134,9 +147,22 @@ def test_what_was_not_trained_is_refused(engine) -> None:
         again(engine, 2)
 
 
+def test_an_interrupt_ends_it_at_once_and_its_worker(engine) -> None:
+    run(engine)
+
+    def interrupt(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
+        if epoch == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    launcher = FakeLauncher(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        again(engine, 1, launcher)
+    assert launcher.workers[0].wait(10)
+
+
 def test_a_worker_that_dies_is_an_error_and_no_verdict(engine) -> None:
     from tests.coordinator.test_run import die_at
 
     run(engine)
     with pytest.raises(SweepError, match="killed by signal 9"):
-        again(engine, 1, FakeLauncher(die_at(1)))
+        again(engine, 1, FakeLauncher(die_at(0)))
