@@ -3,16 +3,11 @@
 A turn of the session is one epoch of all trials in training. Orders are read between turns. The
 judgement of epoch e always takes effect after epoch e + 1, so a pruned trial ends at the same epoch
 whether the coordinator answers fast or slowly.
-
-Trials begin between epochs, in the order in which they were handed out, as capacity allows. A trial
-that does not fit may be passed by later ones in PATIENCE turns; after that no trial begins before
-it, so that a wide trial waits for no more than the trials in training.
 """
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
@@ -39,12 +34,10 @@ from sweep.messages import (
 )
 from sweep.worker.artifact_policy import ArtifactPolicy
 from sweep.worker.stats import REPORT_SECONDS, StatsReporter, device_memory, device_meter
+from sweep.worker.trial_queue import TrialQueue
 
 if TYPE_CHECKING:  # a simulated worker does not load torch
     import torch
-
-#: Turns in which a queued trial may be passed by later ones.
-PATIENCE = 4
 
 
 class SessionTrainer(Protocol):
@@ -79,15 +72,6 @@ class SessionTrainer(Protocol):
         """Drop all trials and halve the capacity; None if it cannot be less."""
 
 
-@dataclass(kw_only=True)
-class QueuedTrial:
-    """A trial that has not begun."""
-
-    spec: TrialSpec
-    #: Turns in which later trials began before it.
-    passed: int = 0
-
-
 class Session:
     """A worker's conversation with its coordinator, from Ready to Shutdown."""
 
@@ -111,8 +95,8 @@ class Session:
             trainer.trained_seconds,
             utilisation=device_meter(device),
         )
-        #: By number, in the order in which they were handed out.
-        self._queue: dict[int, QueuedTrial] = {}
+        self._queue = TrialQueue()
+        #: By number.
         self._active: dict[int, ActiveTrial] = {}
         #: Trials that were requested and have not arrived.
         self._n_requested = 0
@@ -146,7 +130,7 @@ class Session:
         if self._pruning:
             self._await_judgements()
         self._stop_due()
-        self._request(self._admit())
+        self._begin_queued()
         if self._active:
             with self._stats.training():
                 outcomes = self._trainer.train_epoch()
@@ -177,8 +161,6 @@ class Session:
     def _end(self, event: TrialDone | TrialDiverged | TrialFailed | TrialStopped) -> None:
         if self._find(event.number, event.attempt) is not None:
             del self._active[event.number]
-        else:
-            self._queue.pop(event.number, None)
         self._artifacts.forget(event.number)
         self._send(event)
 
@@ -191,30 +173,22 @@ class Session:
 
     # The queue
 
-    def _admit(self) -> tuple[Attempt, ...]:
-        """Begin queued trials: first come, first served, as far as they fit and none starves."""
+    def _begin_queued(self) -> None:
         began: list[Attempt] = []
-        ahead: list[QueuedTrial] = []
-        n_passed = 0
-        for queued in [*self._queue.values()]:
-            spec = queued.spec
+
+        def begin(spec: TrialSpec) -> bool:
             try:
                 trial = self._trainer.admit(spec)
             except ValueError as error:
                 self._end(_failed(spec, str(error)))
-                continue
+                return True
             if trial is not None:
                 self._active[spec.number] = trial
-                del self._queue[spec.number]
                 began.append(Attempt(spec.number, spec.attempt))
-                n_passed = len(ahead)
-                continue
-            ahead.append(queued)
-            if queued.passed >= PATIENCE:
-                break
-        for queued in ahead[:n_passed]:
-            queued.passed += 1
-        return tuple(began)
+            return trial is not None
+
+        self._queue.admit(begin)
+        self._request(tuple(began))
 
     def _request(self, began: tuple[Attempt, ...] = ()) -> None:
         """Ask for the trials that fit beside those in training, and for a few to queue.
@@ -260,7 +234,7 @@ class Session:
             case Train(specs=specs):
                 self._n_requested = max(0, self._n_requested - len(specs))
                 for spec in specs:
-                    self._queue[spec.number] = QueuedTrial(spec=spec)
+                    self._queue.add(spec)
                     self._artifacts.begin(spec)
             case EpochsJudged(epochs=epochs):
                 for number, attempt, epoch in epochs:
@@ -272,9 +246,8 @@ class Session:
                 self._shutdown = True
 
     def _handle_stop(self, order: Stop) -> None:
-        queued = self._queue.get(order.number)
-        if queued is not None and queued.spec.attempt == order.attempt:
-            self._end(_stopped(queued.spec, 0))
+        if (spec := self._queue.remove(order.number, order.attempt)) is not None:
+            self._end(_stopped(spec, 0))
         elif (trial := self._find(order.number, order.attempt)) is not None:
             trial.stop_after(order.last_epoch)
 
@@ -295,7 +268,8 @@ class Session:
         specs = [trial.spec for trial in self._active.values()]
         before, capacity = self._trainer.capacity(), self._trainer.halve()
         if capacity is None:
-            for spec in specs or [queued.spec for queued in self._queue.values()]:
+            for spec in specs or self._queue.specs:
+                self._queue.remove(spec.number, spec.attempt)
                 self._end(_failed(spec, reason))
             return
         self._active.clear()

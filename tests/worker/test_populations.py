@@ -39,7 +39,8 @@ from sweep.messages import (
 from sweep.trainer.fused import Shape
 from sweep.worker.fused import FusedWorker, capacity_for, halved
 from sweep.worker.populations import Populations
-from sweep.worker.session import PATIENCE, Session
+from sweep.worker.session import Session
+from sweep.worker.trial_queue import PATIENCE
 from tests.fake_populations import FakePopulation
 from tests.fake_workers import half
 from tests.fused_factories import FUSED, make_fused, small_data

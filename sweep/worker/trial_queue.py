@@ -1,0 +1,64 @@
+"""Trials that wait in a worker until they fit.
+
+They begin in the order in which they were handed out, as capacity allows. A trial that does not fit
+may be passed by later ones in PATIENCE turns; after that no trial begins before it, so that a wide
+trial waits for no more than the trials in training.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sweep.messages import TrialSpec
+
+#: Turns in which a queued trial may be passed by later ones.
+PATIENCE = 4
+
+
+@dataclass(kw_only=True)
+class QueuedTrial:
+    """A trial that has not begun."""
+
+    spec: TrialSpec
+    #: Turns in which later trials began before it.
+    passed: int = 0
+
+
+class TrialQueue:
+    """The queued trials of a worker."""
+
+    def __init__(self) -> None:
+        #: By number, in the order in which they were handed out.
+        self._trials: dict[int, QueuedTrial] = {}
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    @property
+    def specs(self) -> list[TrialSpec]:
+        return [queued.spec for queued in self._trials.values()]
+
+    def add(self, spec: TrialSpec) -> None:
+        self._trials[spec.number] = QueuedTrial(spec=spec)
+
+    def remove(self, number: int, attempt: int) -> TrialSpec | None:
+        """Remove a trial and return it, if it is here and of this attempt."""
+        queued = self._trials.get(number)
+        if queued is None or queued.spec.attempt != attempt:
+            return None
+        del self._trials[number]
+        return queued.spec
+
+    def admit(self, begin: Callable[[TrialSpec], bool]) -> None:
+        """Begin trials; ``begin`` tells whether a trial leaves the queue."""
+        ahead: list[QueuedTrial] = []
+        n_passed = 0
+        for queued in [*self._trials.values()]:
+            if begin(queued.spec):
+                del self._trials[queued.spec.number]
+                n_passed = len(ahead)
+                continue
+            ahead.append(queued)
+            if queued.passed >= PATIENCE:
+                break
+        for queued in ahead[:n_passed]:
+            queued.passed += 1
