@@ -43,7 +43,8 @@ POINTS = {
     "said:Train": "first trial handed out",
     "first step": "first step trained",
     "last epoch": "last epoch trained",
-    "last result": "last result sent: tested, pictured, looked into",
+    "last result": "last result sent: tested, pictured",
+    "last analysis": "last network analysed",
     "end": "command ended",
 }
 
@@ -91,10 +92,11 @@ def points(marks: list[Mark], begun: float, ended: float) -> dict[str, float]:
     for mark in marks:
         found.setdefault(mark.name, mark.at)
     found["worker process"] = [mark.at for mark in marks if mark.name == "process"][1]
-    epochs = [mark for mark in marks if mark.name == "said:EpochDone"]
+    epochs = [mark for mark in marks if mark.name == "said:EpochsDone"]
     found["first step"] = min(mark.at - mark.value * (1 - 1 / N_STEPS) for mark in epochs)
     found["last epoch"] = epochs[-1].at
     found["last result"] = [mark.at for mark in marks if mark.name == "said:TrialDone"][-1]
+    found["last analysis"] = [mark.at for mark in marks if mark.name == "said:NetworkAnalysed"][-1]
     found["end"] = ended
     return {name: found[name] - begun for name in POINTS if name in found}
 

@@ -21,7 +21,7 @@ LOADED = (
     *("optuna", "sqlalchemy", "alembic", "scipy", "torch", "sweep.worker.work"),
 )
 #: Messages between coordinator and workers that are noted.
-SAID = ("WorkerSetup", "Ready", "Train", "EpochDone", "TrialDone", "Shutdown")
+SAID = ("WorkerSetup", "Ready", "Train", "EpochsDone", "TrialDone", "NetworkAnalysed", "Shutdown")
 
 
 def mark(name: str, value: float = 0.0) -> None:
@@ -67,8 +67,8 @@ def _note_messages(wire: ModuleType) -> None:
     def noting(record: Any) -> bytes:
         name = type(record).__name__
         if name in SAID:
-            metrics = getattr(record, "metrics", None)
-            mark(f"said:{name}", metrics[0].seconds if metrics else 0.0)
+            epochs = getattr(record, "epochs", None)
+            mark(f"said:{name}", epochs[0].metrics[0].seconds if epochs else 0.0)
         line: bytes = encode(record)
         return line
 

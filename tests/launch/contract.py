@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from dataclasses import replace
 from typing import Any
@@ -76,13 +77,20 @@ class LauncherContract:
         failed = self.hear(WorkerFailed)
         assert failed.error == "DataError" and "no-such-folder" in failed.message
 
+    def test_the_analysis_process_runs_on_this_host_and_is_reported_as_gone(self) -> None:
+        self.worker = self.launcher.start_analysis("analysis-0")
+        assert self.worker.host == socket.gethostname()
+        self.worker.kill()
+        gone = Gone(reason="killed by signal 9")
+        assert self.launcher.inbox.get(timeout=60) == ("analysis-0", gone)
+
     def test_a_worker_gives_signs_of_life_while_it_trains(self) -> None:
         # An epoch of these takes many seconds; the session says nothing meanwhile.
         self.start(replace(SETUP, train_limit=None))
         self.hear(Ready)
         config = TrialConfig(hidden_width=1024, epochs=1000, batch_size=8)
         self.worker.send(Train(specs=(replace(spec(), config=config),)))
-        assert isinstance(self.launcher.inbox.get(timeout=60)[1], Heartbeat)
+        self.hear(Heartbeat)
 
     def test_orders_to_a_worker_that_stands_still_hold_nobody_up(self) -> None:
         # They are more than a pipe holds; its coordinator has others to look after.
