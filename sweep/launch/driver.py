@@ -1,13 +1,14 @@
 """Ray's driver, in a process of its own: passes messages between a coordinator and its actors."""
 
-import json
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -19,20 +20,21 @@ from ray.util.placement_group import (
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 import sweep
-from sweep.codec import encode, own_pipes
 from sweep.datasets import DatasetArchive
 from sweep.errors import DeviceError, SweepError
 from sweep.launch.cluster import cluster_resources, connect, cores_per_cpu_worker
-from sweep.launch.ray import DriverMessage, MessageType
+from sweep.launch.launcher import Gone
+from sweep.launch.ray import DriverMessage, DriverSettings, MessageType, WorkerMessage
 from sweep.launch.worker_actor import WorkerActor
-from sweep.messages import Heartbeat, WorkerFailed
+from sweep.messages import Heartbeat, Order, WorkerFailed
 
 #: How often a worker that waits for its place is reported as alive.
 WAIT_SECONDS = 2.0
 #: Ray counts parts of a GPU in steps of this size.
 PART = 10_000
 
-Tell = Callable[[DriverMessage], None]
+#: Takes a worker's name and what it says.
+Tell = Callable[[str, WorkerMessage], None]
 
 
 class ActorProxy:
@@ -43,7 +45,7 @@ class ActorProxy:
         self._name = name
         self._tell = tell
         self._actor = actor
-        self._orders: SimpleQueue[bytes | None] = SimpleQueue()
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
         self._is_placed = threading.Event()
         self._has_ended = False
 
@@ -52,7 +54,7 @@ class ActorProxy:
         for run in (lambda: self._listen(batches), self._speak):
             threading.Thread(target=run, name=f"ray-{self._name}", daemon=True).start()
 
-    def send(self, order: bytes) -> None:
+    def send(self, order: Order) -> None:
         """Queue an order, to be sent when the actor is placed; drop it after the actor's end."""
         if not self._has_ended:
             self._orders.put(order)
@@ -60,7 +62,7 @@ class ActorProxy:
     def beat(self) -> None:
         """Pass on that the coordinator is alive."""
         if self._is_placed.is_set():
-            self.send(encode(Heartbeat()))
+            self.send(Heartbeat())
 
     def kill(self) -> None:
         """End the actor now; Ray kills a process that has stalled after 5 s."""
@@ -68,26 +70,24 @@ class ActorProxy:
             ray.kill(self._actor)
 
     def _listen(self, batches: Any) -> None:
-        last = None
+        gone = Gone(reason="its actor has ended")
         try:
             while not ray.wait([batches], timeout=WAIT_SECONDS)[0]:
-                # A worker that waits for a place is not silent.
-                self._tell(DriverMessage(MessageType.EVENT, self._name, encode(Heartbeat())))
+                self._tell(self._name, Heartbeat())  # to wait for a place is not to be silent
             for batch in batches:
-                for line in ray.get(batch):
-                    last = DriverMessage.parse(line)
-                    if last.type is not MessageType.GONE:
-                        self._tell(last)
+                for message in ray.get(batch):
+                    if isinstance(message, Gone):
+                        gone = message
+                    else:
+                        self._tell(self._name, message)
                 self._is_placed.set()
         except RayError as error:  # the actor is lost, or could not be made
-            about = {"reason": reason_of(error), "was_left_alone": False}
-            last = DriverMessage.of(MessageType.GONE, self._name, **about)
+            gone = Gone(reason=reason_of(error))
         self._has_ended = True
         self._orders.put(None)
         self._is_placed.set()  # ends the thread that waits for it
         self.kill()  # frees its place
-        assert last is not None
-        self._tell(last)
+        self._tell(self._name, gone)
 
     def _speak(self) -> None:
         # Each call is answered before the next one is made, and none is made before the actor has
@@ -95,12 +95,12 @@ class ActorProxy:
         self._is_placed.wait()
         with suppress(RayError):
             while (order := self._orders.get()) is not None:
-                lines = [order]
+                orders = [order]
                 with suppress(Empty):
                     while (order := self._orders.get_nowait()) is not None:
-                        lines.append(order)
+                        orders.append(order)
                     self._orders.put(None)
-                ray.get(self._actor.order.remote(lines))
+                ray.get(self._actor.order.remote(orders))
 
 
 def reason_of(error: Exception) -> str:
@@ -113,19 +113,11 @@ def reason_of(error: Exception) -> str:
 
 
 class Driver:
-    """Starts an actor a worker, and passes messages on. Joins the cluster first.
+    """Starts an actor a worker, and passes messages on."""
 
-    Raises DeviceError where no cluster answers, UsageError for an address that cannot be one.
-    """
-
-    def __init__(
-        self, tell: Tell, *, address: str | None, dataset: str | None, per_gpu: int, work: str
-    ) -> None:
-        connect(address)
+    def __init__(self, settings: DriverSettings, tell: Tell) -> None:
+        self._settings = settings
         self._tell = tell
-        self._dataset = dataset
-        self._part_of_gpu = PART // per_gpu / PART
-        self._work = work
         self._actors: dict[str, ActorProxy] = {}
         #: GPUs that Ray reserves for the study, by their numbers.
         self._gpus: dict[str, PlacementGroup] = {}
@@ -135,41 +127,29 @@ class Driver:
 
     def handle(self, message: DriverMessage) -> None:
         """Do what the coordinator asks for."""
-        match message:
-            case (MessageType.HEARTBEAT, _, _):
-                for actor in [*self._actors.values()]:
-                    actor.beat()
-            case (MessageType.START, name, device):
-                self._start(name, device.decode())
-            case (MessageType.ORDER, name, order) if name in self._actors:
-                self._actors[name].send(order)
-            case (MessageType.KILL, name, _) if name in self._actors:
-                self._actors[name].kill()
+        actor = self._actors.get(message.worker)
+        if message.type is MessageType.START:
+            self._start(message.worker, message.device)
+        elif message.type is MessageType.HEARTBEAT:
+            for each in [*self._actors.values()]:
+                each.beat()
+        elif message.type is MessageType.ORDER and actor and message.order:
+            actor.send(message.order)
+        elif message.type is MessageType.KILL and actor:
+            actor.kill()
 
     def _start(self, name: str, device: str) -> None:
         try:
             archive = self._packed()
         except SweepError as error:
-            failed = WorkerFailed(error=type(error).__name__, message=str(error))
-            self._tell(DriverMessage(MessageType.EVENT, name, encode(failed)))
-            about = {"reason": "it could not be started", "was_left_alone": False}
-            self._tell(DriverMessage.of(MessageType.GONE, name, **about))
+            self._tell(name, WorkerFailed(error=type(error).__name__, message=str(error)))
+            self._tell(name, Gone(reason="it could not be started"))
             return
         # No restarts by Ray: the coordinator gives a dead worker's trials to a new one.
         options = {"max_concurrency": 2, "max_restarts": 0, **self._resources(device)}
-        actor = ray.remote(WorkerActor).options(**options).remote(name, device, self._work)
+        actor = ray.remote(WorkerActor).options(**options).remote(device, self._settings.work)
         proxy = self._actors[name] = ActorProxy(name, device, self._hear, actor)
-        proxy.start(actor.run.remote(sweep.__version__, self._dataset, *archive))
-
-    def _hear(self, message: DriverMessage) -> None:
-        """Pass on what an actor's proxy says, in that proxy's thread."""
-        if message.type is MessageType.GONE:
-            device = self._actors.pop(message.worker).device
-            is_last = device not in [actor.device for actor in [*self._actors.values()]]
-            # Its coordinator has stalled, and the next one needs the GPU.
-            if is_last and json.loads(message.body)["was_left_alone"] and device in self._gpus:
-                remove_placement_group(self._gpus.pop(device))
-        self._tell(message)
+        proxy.start(actor.run.remote(sweep.__version__, self._settings.dataset, *archive))
 
     def _resources(self, device: str) -> dict[str, Any]:
         if device == "cpu":
@@ -178,18 +158,28 @@ class Driver:
         # the same GPU, and a GPU that the coordinator leaves out goes to no other worker.
         if device not in self._gpus:
             self._gpus[device] = placement_group([{"GPU": 1}])
+        part = PART // self._settings.per_gpu / PART
         strategy = PlacementGroupSchedulingStrategy(self._gpus[device], 0)
-        return {"num_cpus": 0, "num_gpus": self._part_of_gpu, "scheduling_strategy": strategy}
+        return {"num_cpus": 0, "num_gpus": part, "scheduling_strategy": strategy}
 
     def _packed(self) -> tuple[str, list[Any]]:
+        if self._settings.dataset is None:
+            return "", []
         if self._archive is None:
-            if self._dataset is None:
-                self._archive = "", []
-            else:
-                archive = DatasetArchive.pack(self._dataset)
-                # In a list, or else Ray would fetch the files for every actor.
-                self._archive = archive.digest, [put(dict(archive.files))]
+            archive = DatasetArchive.pack(self._settings.dataset)
+            # In a list, or else Ray would fetch the files for every actor.
+            self._archive = archive.digest, [put(dict(archive.files))]
         return self._archive
+
+    def _hear(self, name: str, message: WorkerMessage) -> None:
+        """Pass on what an actor's proxy says, in that proxy's thread."""
+        if isinstance(message, Gone):
+            device = self._actors.pop(name).device
+            is_last = device not in [actor.device for actor in [*self._actors.values()]]
+            # Its coordinator has stalled, and the next one needs the GPU.
+            if is_last and message.was_left_alone and device in self._gpus:
+                remove_placement_group(self._gpus.pop(device))
+        self._tell(name, message)
 
 
 def put(content: Any) -> Any:
@@ -204,35 +194,35 @@ def put(content: Any) -> Any:
 
 
 def main() -> None:
-    """Read messages until the input ends: the coordinator is done, or gone."""
+    """Handle messages until the last, or until the coordinator is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
-    lines, output = own_pipes()
-    answers: SimpleQueue[DriverMessage] = SimpleQueue()
-    threading.Thread(target=_write, args=(answers, output), daemon=True).start()
+    descriptor = int(sys.argv[1])
+    os.set_inheritable(descriptor, False)
+    coordinator = Connection(descriptor)
+    settings = coordinator.recv()
     try:
-        driver = Driver(answers.put, **json.loads(DriverMessage.parse(lines.readline()).body))
-        # One signal reaches all processes of a service or a job, and Ray has installed a handler
-        # of its own: the coordinator ends its study first, then our input.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        joined = DriverMessage.of(MessageType.JOINED, **asdict(cluster_resources()))
-        answers.put(joined)
+        connect(settings.address)
     except SweepError as error:
-        refusal = {"error": type(error).__name__, "message": str(error)}
-        _write_one(DriverMessage.of(MessageType.REFUSED, **refusal), output)
+        coordinator.send(error)
         return
-    for line in lines:
-        driver.handle(DriverMessage.parse(line))
+    # One signal reaches all processes of a service or a job, and Ray has installed a handler of its
+    # own: the coordinator ends its study first, then tells us.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    coordinator.send(cluster_resources())
+    # A coordinator that has stalled reads nothing, and must not hold up the threads that listen.
+    messages: SimpleQueue[tuple[str, WorkerMessage]] = SimpleQueue()
+    threading.Thread(target=_write, args=(messages, coordinator), daemon=True).start()
+    driver = Driver(settings, lambda name, message: messages.put((name, message)))
+    with suppress(EOFError, OSError):
+        while (message := coordinator.recv()).type is not MessageType.END:
+            driver.handle(message)
     ray.shutdown()
 
 
-def _write(answers: SimpleQueue[DriverMessage], output: BinaryIO) -> None:
-    while True:
-        _write_one(answers.get(), output)
-
-
-def _write_one(message: DriverMessage, output: BinaryIO) -> None:
-    output.write(message.line)
-    output.flush()
+def _write(messages: SimpleQueue[tuple[str, WorkerMessage]], coordinator: Connection) -> None:
+    with suppress(OSError):
+        while True:
+            coordinator.send(messages.get())
 
 
 if __name__ == "__main__":

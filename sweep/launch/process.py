@@ -1,4 +1,4 @@
-"""Child processes with pipes: a worker of this machine, and Ray's driver.
+"""Child processes: a worker of this machine, and Ray's driver.
 
 It is quick to import and needs nothing of the worker's messages, so that a process can be started
 before the rest of a command is loaded: it loads torch meanwhile.
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import IO
+from typing import IO, Any
 
 #: Command of a worker's process; ``--device cpu`` or ``--device cuda`` follows.
 COMMAND = (sys.executable, "-m", "sweep.worker")
@@ -24,14 +24,18 @@ _LAST_WORDS_BYTES = 2000
 class ChildProcess:
     """A child process outside the terminal's process group, with the file its stderr goes to."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it, without our passwords. Raises OSError without room for it or its files."""
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], **options: Any
+    ) -> None:
+        """Start it, without our passwords; the options are Popen's.
+
+        Raises OSError where there is no room for the process or its files.
+        """
         self.stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the process
         try:
             self.popen = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **options},
                 stderr=self.stderr,
                 env={**_without_passwords(), **environment},
                 start_new_session=True,  # out of the terminal's Ctrl-C
@@ -42,8 +46,9 @@ class ChildProcess:
 
     def discard(self) -> None:
         """Kill the process and close its files; for a process that nothing reads from."""
-        with self.popen, self.stderr:  # which waits, and closes its pipes
+        with self.popen:  # which waits, and closes its pipes
             self.popen.kill()
+        self.stderr.close()
 
     def wait(self) -> tuple[int, str]:
         """Wait for its end; return its exit code and how it ended, with its last words."""
@@ -63,7 +68,8 @@ class WorkerProcess(ChildProcess):
         self.device = device
         self.command = tuple(command)
         kind = "cpu" if device == "cpu" else "cuda"
-        super().__init__([*command, "--device", kind], worker_environment(device))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        super().__init__([*command, "--device", kind], worker_environment(device), **pipes)
 
 
 def worker_environment(device: str) -> dict[str, str]:

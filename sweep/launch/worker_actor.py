@@ -15,44 +15,42 @@ import ray
 
 import sweep
 from sweep import datasets
-from sweep.codec import encode
+from sweep.launch.launcher import Gone
 from sweep.launch.process import worker_environment
-from sweep.launch.ray import DriverMessage, MessageType
-from sweep.messages import Event
-from sweep.worker.runner import OrderReader, Orders, Send, first_order, run_worker
+from sweep.launch.ray import Placed, WorkerMessage
+from sweep.messages import Order
+from sweep.worker.runner import OrderInbox, Orders, Send, first_order, run_worker
 from sweep.worker.watchdog import EXIT_CODE
 
 
 class WorkerActor:
     """A worker: ``run`` yields what it says, ``order`` takes its orders.
 
-    Texts and lines alone go through Ray, and the files of a data set. A thread of ours trains, so
-    that the actor's two methods answer meanwhile.
+    A thread of ours trains, so that ``run`` yields meanwhile.
     """
 
-    def __init__(self, name: str, device: str, work: str) -> None:
+    def __init__(self, device: str, work: str) -> None:
         """``work`` names the function that trains, as ``module:function``."""
-        self._name = name
         self._device = "cpu" if device == "cpu" else _own_gpu()
         self._work = work
         os.environ.update(worker_environment(self._device))
         self._orders: Orders = SimpleQueue()
-        self._reader = OrderReader(self._orders, self._leave)
-        self._messages: SimpleQueue[DriverMessage] = SimpleQueue()
+        self._inbox = OrderInbox(self._orders, self._leave)
+        self._messages: SimpleQueue[WorkerMessage] = SimpleQueue()
 
     def run(
         self, version: str, dataset: str | None, digest: str, files: Sequence[Any]
-    ) -> Iterator[list[bytes]]:
-        """Train until the orders say to end; yield batches of DriverMessages, GONE the last.
+    ) -> Iterator[list[WorkerMessage]]:
+        """Train until the orders say to end; yield batches of messages, Gone the last.
 
         ``files`` holds the object in Ray's store with an archive's files; the data set is fetched
         where this host has none of that name.
         """
-        about = {"host": socket.gethostname(), "pid": os.getpid(), "device": self._device}
-        yield [DriverMessage.of(MessageType.PLACED, self._name, **about).line]
+        host = socket.gethostname()
+        yield [Placed(host=host, pid=os.getpid(), device=self._device)]
         if version != sweep.__version__:
-            here = f"{about['host']} has sweep {sweep.__version__}, the coordinator {version}"
-            yield [self._gone(here).line]
+            here = f"{host} has sweep {sweep.__version__}, the coordinator {version}"
+            yield [Gone(reason=here)]
             return
 
         def work(orders: Orders, send: Send) -> None:
@@ -64,48 +62,36 @@ class WorkerActor:
             train("cpu" if self._device == "cpu" else "cuda", setup, orders, send)
 
         threading.Thread(target=self._run, args=(work,), name="worker", daemon=True).start()
-        messages = [self._messages.get()]
-        while messages[-1].type is not MessageType.GONE:
-            yield [message.line for message in messages]
-            messages = self._next_messages()
-        yield [message.line for message in messages]
+        batch: list[WorkerMessage] = []
+        while not (batch and isinstance(batch[-1], Gone)):
+            batch = self._next_batch()
+            yield batch
 
-    def order(self, lines: Sequence[bytes]) -> None:
+    def order(self, orders: Sequence[Order]) -> None:
         """Take orders, in this order."""
-        for line in lines:
-            try:
-                self._reader.read(line)
-            except ValueError:
-                error = f"exit code 1: it was sent an order that cannot be read: {line[:80]!r}"
-                self._messages.put(self._gone(error))
+        for order in orders:
+            self._inbox.put(order)
 
-    def _next_messages(self) -> list[DriverMessage]:
-        """Wait for a message; return it and those behind it, up to GONE."""
-        messages = [self._messages.get()]
+    def _next_batch(self) -> list[WorkerMessage]:
+        """Wait for a message; return it and those behind it, up to Gone."""
+        batch = [self._messages.get()]
         with suppress(Empty):
-            while messages[-1].type is not MessageType.GONE:
-                messages.append(self._messages.get_nowait())
-        return messages
+            while not isinstance(batch[-1], Gone):
+                batch.append(self._messages.get_nowait())
+        return batch
 
     def _run(self, work: Any) -> None:
         try:
-            how = f"exit code {run_worker(work, self._orders, self._send)}"
+            how = f"exit code {run_worker(work, self._orders, self._messages.put)}"
         except Exception as error:
             traceback.print_exc()  # into Ray's log of this actor
             first, *_ = f"{type(error).__name__}: {error}".splitlines()
             how = f"exit code 1: {first}"
-        self._messages.put(self._gone(how))
-
-    def _send(self, event: Event) -> None:
-        self._messages.put(DriverMessage(MessageType.EVENT, self._name, encode(event)))
+        self._messages.put(Gone(reason=how))
 
     def _leave(self, silent_seconds: float) -> None:
         how = f"its coordinator gave no sign of life for {silent_seconds:.0f} s"
-        self._messages.put(self._gone(f"exit code {EXIT_CODE}: {how}", was_left_alone=True))
-
-    def _gone(self, reason: str, *, was_left_alone: bool = False) -> DriverMessage:
-        about = {"reason": reason, "was_left_alone": was_left_alone}
-        return DriverMessage.of(MessageType.GONE, self._name, **about)
+        self._messages.put(Gone(reason=f"exit code {EXIT_CODE}: {how}", was_left_alone=True))
 
 
 def _own_gpu() -> str:

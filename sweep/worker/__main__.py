@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import BinaryIO, NoReturn
 
-from sweep.codec import encode, own_pipes
+from sweep.codec import decode, encode, own_pipes
 from sweep.errors import SweepError
 from sweep.messages import Event
-from sweep.worker.runner import OrderReader, Orders, Send, first_order, run_worker
+from sweep.worker.runner import OrderInbox, Orders, Send, first_order, run_worker
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def serve(work: Callable[[Orders, Send], None]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
     lines, results = own_pipes()
     orders: Orders = SimpleQueue()
-    threading.Thread(target=_read, args=(lines, OrderReader(orders)), daemon=True).start()
+    threading.Thread(target=_read, args=(lines, OrderInbox(orders)), daemon=True).start()
 
     lock = threading.Lock()
 
@@ -68,10 +68,10 @@ def serve(work: Callable[[Orders, Send], None]) -> NoReturn:
     os._exit(code)  # all is sent; Python takes up to a second to take torch apart
 
 
-def _read(lines: BinaryIO, orders: OrderReader) -> None:
+def _read(lines: BinaryIO, inbox: OrderInbox) -> None:
     for line in lines:
         try:
-            orders.read(line)
+            inbox.put(decode(line))
         except ValueError:
             _leave(line)
     os._exit(0)  # the coordinator is gone; nobody would hear another word

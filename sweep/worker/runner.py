@@ -1,9 +1,8 @@
-"""Run a worker on any transport: orders arrive as lines, events leave through a function."""
+"""Run a worker on any transport: orders arrive in a queue, events leave through a function."""
 
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from sweep.codec import decode
 from sweep.errors import SweepError
 from sweep.messages import Event, Heartbeat, Order, WorkerFailed, WorkerSetup
 from sweep.worker.heartbeat import beating
@@ -34,7 +33,7 @@ def first_order(orders: Orders) -> WorkerSetup:
     return setup
 
 
-class OrderReader:
+class OrderInbox:
     """Queues the orders of a coordinator, and watches that it stays alive."""
 
     def __init__(self, orders: Orders, end: Callable[[float], None] | None = None) -> None:
@@ -42,9 +41,8 @@ class OrderReader:
         self._orders = orders
         self._watchdog = CoordinatorWatchdog(end)
 
-    def read(self, line: bytes) -> None:
-        """Queue the order of a line. Raises ValueError for a line that holds none."""
-        order = decode(line)
+    def put(self, order: Order) -> None:
+        """Queue an order; a heartbeat only says that the coordinator is alive."""
         self._watchdog.heard()
         if isinstance(order, WorkerSetup):
             self._watchdog.begin(order.silence_seconds)

@@ -119,13 +119,13 @@ class LauncherContract:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # It was stopped, say: the pipes stay open, and nothing comes any more.
-        monkeypatch.setattr("sweep.launch.channel.HEARTBEAT_SECONDS", 0.1)
+        monkeypatch.setattr(f"{self.launcher.__module__}.HEARTBEAT_SECONDS", 0.1)
         self.start(replace(SETUP, silence_seconds=3.0))
         self.hear(Ready)
         time.sleep(5)
-        assert not self.worker.wait(0), "it has nothing to do, and hears that it is not alone"
+        if self.worker.wait(0): raise AssertionError(self.hear(Gone))
         self.worker.send(Train(specs=(spec(epochs=100_000),)))
-        monkeypatch.setattr("sweep.launch.channel.HEARTBEAT_SECONDS", 1e6)
+        monkeypatch.setattr(f"{self.launcher.__module__}.HEARTBEAT_SECONDS", 1e6)
         assert self.worker.wait(10)
         gone = self.hear(Gone)
         assert gone.was_left_alone

@@ -35,7 +35,7 @@ def test_a_machine_that_has_no_room_for_another_thread_keeps_no_worker(
         raise RuntimeError("can't start new thread")
 
     process = WorkerProcess("cpu")
-    monkeypatch.setattr("sweep.launch.channel.threading.Thread.start", full)
+    monkeypatch.setattr("sweep.launch.local.threading.Thread.start", full)
     with pytest.raises(DeviceError, match="can't start new thread"):
         LocalLauncher(ahead=[process]).start("w0", "cpu")
     assert process.popen.wait(10) == -signal.SIGKILL

@@ -187,7 +187,7 @@ def test_gpus_of_a_coordinator_that_has_stalled_are_free_for_the_next(
     for worker in crew.launch("0", "0", "1"):
         until_placed(worker)
         worker.send(replace(SETUP, silence_seconds=1.0))
-    monkeypatch.setattr("sweep.launch.channel.HEARTBEAT_SECONDS", 1e6)
+    monkeypatch.setattr("sweep.launch.ray.HEARTBEAT_SECONDS", 1e6)
     other = WorkerPool(crew.address)
     other.join(work=IDLE)
     (successor,) = other.launch("0")
@@ -270,7 +270,7 @@ def test_a_signal_to_end_is_left_to_the_coordinator(crew: WorkerPool) -> None:
     assert drivers() == [driver]
 
 
-def test_a_launcher_tells_what_its_cluster_has_and_leaves_it_when_it_is_forgotten(
+def test_a_launcher_tells_what_its_cluster_has_and_leaves_it_when_it_is_closed(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWEEP_STORAGE_PASSWORD_FILE", "/secret")
@@ -278,8 +278,7 @@ def test_a_launcher_tells_what_its_cluster_has_and_leaves_it_when_it_is_forgotte
     assert launcher.cluster == HAS
     (driver,) = drivers()
     assert "/secret" not in driver.environ().values(), "it has no need to know"
-    del driver
-    del launcher
+    launcher.close()
     assert not drivers()
 
 

@@ -5,11 +5,10 @@ from queue import SimpleQueue
 
 import pytest
 
-from sweep.codec import encode
 from sweep.errors import DataError
 from sweep.messages import Event, Heartbeat, Shutdown, WorkerFailed
 from sweep.worker import heartbeat, watchdog
-from sweep.worker.runner import OrderReader, Orders, Send, run_worker
+from sweep.worker.runner import OrderInbox, Orders, Send, run_worker
 from tests.trainer_factories import make_setup
 
 
@@ -44,12 +43,10 @@ def test_any_other_error_is_raised() -> None:
 
 def test_orders_are_queued_and_heartbeats_are_not() -> None:
     orders: Orders = SimpleQueue()
-    reader = OrderReader(orders)
-    reader.read(encode(Heartbeat()))
-    reader.read(encode(Shutdown()))
+    inbox = OrderInbox(orders)
+    inbox.put(Heartbeat())
+    inbox.put(Shutdown())
     assert orders.get_nowait() == Shutdown()
-    with pytest.raises(ValueError):
-        reader.read(b"Dance [{}]\n")
 
 
 def test_a_coordinator_that_falls_silent_after_the_setup_ends_the_worker(
@@ -57,6 +54,6 @@ def test_a_coordinator_that_falls_silent_after_the_setup_ends_the_worker(
 ) -> None:
     monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.02)
     ended: SimpleQueue[float] = SimpleQueue()
-    reader = OrderReader(SimpleQueue(), ended.put)
-    reader.read(encode(make_setup(silence_seconds=0.1)))
+    inbox = OrderInbox(SimpleQueue(), ended.put)
+    inbox.put(make_setup(silence_seconds=0.1))
     assert ended.get(timeout=10) == 0.1
