@@ -126,6 +126,7 @@ class WorkerPool:
 
 class TestRayLauncher(LauncherContract):
     killed = "killed by `ray.kill`"
+    silence_seconds = 12.0
 
     @pytest.fixture(autouse=True)
     def _launcher(self, address: str) -> Iterator[None]:
