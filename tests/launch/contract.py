@@ -17,6 +17,7 @@ from sweep.messages import (
     Shutdown,
     Train,
     TrialDone,
+    TrialRequest,
     TrialSpec,
     WorkerFailed,
     WorkerSetup,
@@ -92,7 +93,9 @@ class LauncherContract:
         self.hear(Ready)
         config = TrialConfig(hidden_width=1024, epochs=1000, batch_size=8)
         self.worker.send(Train(specs=(replace(spec(), config=config),)))
-        self.hear(Heartbeat)
+        while not self.hear(TrialRequest).began:
+            pass
+        assert isinstance(self.launcher.inbox.get(timeout=60)[1], Heartbeat)
 
     def test_orders_to_a_worker_that_stands_still_hold_nobody_up(self) -> None:
         # They are more than a pipe holds; its coordinator has others to look after.
