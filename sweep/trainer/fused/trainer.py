@@ -5,7 +5,7 @@ sum are its own. What it must agree with, to rounding, is the reference trainer.
 
 ``train_epoch`` is ``launch_epoch`` and then ``collect``; a caller that launches the next epoch
 before it collects the last one keeps a GPU busy meanwhile, and learns of a divergence, or obeys a
-verdict, one epoch later.
+stop, one epoch later.
 
 A trial's place is free once its last epoch is launched: what comes next on the device comes after.
 """
