@@ -61,9 +61,15 @@ LEAVES: tuple[Any, ...] = (
 )
 COMMANDS = (
     *("list", "list --json", "status study", "status study --json", "best study", "trials study"),
-    *("trials study --json", "show study 0", "show study 7 --json", "limits study", "probe study"),
-    *("ties study", "explain study", "compare study 0 1", "report study -o r.html", "export study"),
-    *("export study --format json", "note study", "note study --trial 0 --json", "doctor study"),
+    *("trials study --json", "show study 0", "show study 7 --json", "limits study"),
+    *("analyse study", "ties study", "explain study", "compare study 0 1", "export study"),
+    *(
+        "report study -o r.html",
+        "export study --format json",
+        "note study",
+        "note study --trial 0 --json",
+        "doctor study",
+    ),
     *("verify study 0", "reconstruct study 0", "db copy sqlite:///study.db sqlite:///copy.db"),
     *("status whole", "resume study", "top study", "doctor"),
 )

@@ -46,7 +46,7 @@ COMMANDS = {
     "limits": "limits x",
     "ties": "ties x",
     "explain": "explain x",
-    "probe": "probe x 0",
+    "analyse": "analyse x 0",
     "doctor": "doctor",
     "db upgrade": "db upgrade",
     "delete": "delete x --yes",
