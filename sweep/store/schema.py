@@ -92,6 +92,8 @@ sweep_trials = Table(
     Column("started_at", Float),
     Column("finished_at", Float),
     Column("train_seconds", Float),
+    # Means over the seeds, in the row although they follow from sweep_epochs and sweep_results: to
+    # average at reading took 1.5 times as long for 100,000 trials, and 2 times for the ten best.
     Column("val_mse", Float),
     Column("val_mse_std", Float),  # over the seeds; NULL with one seed
     Column("test_mse", Float),
