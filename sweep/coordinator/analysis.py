@@ -116,7 +116,8 @@ class AnalysisJob:
         match event:
             case NetworkAnalysed():
                 self._handle_analysed(event)
-            case WorkerFailed(message=message):  # it would fail again
+            case WorkerFailed(message=message):  # it ends, and another would fail again
+                self._process = self._current = None
                 self._n_deaths_in_a_row = MOST_STARTS
                 self._note_failure(message)
             case Gone(reason=reason):

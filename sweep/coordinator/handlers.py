@@ -105,6 +105,14 @@ class MessageHandler:
         if worker is None:
             self._pool.keep_early(name, event)
             return
+        early, worker.early_messages = worker.early_messages, []
+        for message in (*early, event):
+            self._handle_in_order(name, message)
+
+    def _handle_in_order(self, name: str, event: Event | Gone) -> None:
+        worker = self._pool.get(name)
+        if worker is None:
+            return  # the message before this one was its last
         self._silence.record(name)
         try:
             self._handle_event(worker, event)

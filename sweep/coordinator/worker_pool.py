@@ -55,7 +55,7 @@ class Worker:
     n_finished: int = 0
     #: The last that it sent.
     stats: WorkerStats | None = None
-    #: Messages that arrived before the worker was needed.
+    #: Messages that arrived before the worker was needed, and are handled before any later one.
     early_messages: list[Event | Gone] = field(default_factory=list)
 
     def introduce(self, event: Ready) -> None:
@@ -196,8 +196,7 @@ class WorkerPool:
         for worker in self._ahead:
             if worker.device == device:
                 self._ahead.remove(worker)
-                for message in worker.early_messages:
-                    self._launcher.inbox.put((worker.name, message))
+                self._launcher.inbox.put((worker.name, Heartbeat()))  # so they are handled soon
                 break
         else:
             worker = self._launch(device)

@@ -192,6 +192,8 @@ def weather_of(engine: Engine) -> Iterator[Weather]:
     weather = Weather()
     event.listen(engine, "begin", weather.begin)
     event.listen(engine, "commit", weather.commit)
-    yield weather
-    event.remove(engine, "begin", weather.begin)
-    event.remove(engine, "commit", weather.commit)
+    try:
+        yield weather
+    finally:
+        event.remove(engine, "begin", weather.begin)
+        event.remove(engine, "commit", weather.commit)

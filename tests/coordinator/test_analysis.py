@@ -217,6 +217,22 @@ def test_data_that_are_not_there_end_the_analyses_alone(engine: Engine) -> None:
     assert told(engine, "network not analysed") == [(None, "no such folder")]
 
 
+def test_a_failure_of_the_process_is_told_once_while_trials_train(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.coordinator.run.wanted_threads", lambda: 64)
+    with stage(engine) as study:
+        study.finish(study.worker.given()[0])
+        study.settle()
+        study.process.say(WorkerFailed(error="DataError", message="no such folder"))
+        study.process.say(Gone(reason="exit code 3"))
+        study.settle()
+        study.finish(study.worker.given()[1])
+        study.settle()
+        assert study.coordinator.phase == "finished" and study.asked() == [0]
+    assert told(engine, "network not analysed") == [(None, "no such folder")]
+
+
 def test_a_network_that_takes_too_long_is_given_up(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,11 +42,13 @@ def lockstep(engine: Engine, *overrides: str, options: RunOptions = ONE) -> Iter
             ),
             weather,
         )
-        for worker in coordinator.puppets.started:
-            worker.say(_ready())
-        coordinator.tick()
-        yield coordinator
-        coordinator.kill()
+        try:
+            for worker in coordinator.puppets.started:
+                worker.say(_ready())
+            coordinator.tick()
+            yield coordinator
+        finally:  # a test that fails leaves no thread behind
+            coordinator.kill()
 
 
 def test_a_worker_whose_death_ends_the_study_gives_back_what_it_was_not_sent_yet(

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from sweep.config import width_class
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import plan, resume, start
-from sweep.coordinator.worker_pool import WorkerPool
+from sweep.coordinator.worker_pool import Worker, WorkerPool
 from sweep.enums import CommandKind
 from sweep.errors import (
     DataError,
@@ -46,6 +46,7 @@ from sweep.messages import (
     Stop,
     TrialDiverged,
     TrialFailed,
+    TrialRequest,
     TrialSpec,
     TrialStopped,
     WorkerFailed,
@@ -913,10 +914,10 @@ def _says_while_the_study_is_loaded(
     monkeypatch.setattr(study_of_the_store, "_load", load)
 
 
-def test_a_worker_that_was_ready_before_there_was_anything_to_train_gets_what_comes_later(
-    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+def _extend_when_paused(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, launcher: FakeLauncher
 ) -> None:
-    # Started ahead for a study that turned out to be trained, and was paused: Ready came too early.
+    """Resume a study that is trained and paused; one trial more, once its workers are ready."""
     run(engine)
     real = study_of_the_store._load
 
@@ -933,9 +934,38 @@ def test_a_worker_that_was_ready_before_there_was_anything_to_train_gets_what_co
     extended: list[int] = []
     monkeypatch.setattr(study_of_the_store, "_load", load)
     changed = study_file(STUDY, "budget.max_failures=5")
-    launcher = FakeLauncher()
     options = {"say": lambda _: None, "study_file": changed, "launcher": launcher}
     assert resume(engine, "x", ONE, extend, **options) == "finished"
+
+
+def test_a_worker_that_was_ready_before_there_was_anything_to_train_gets_what_comes_later(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Started ahead for a study that turned out to be trained, and was paused: Ready came too early.
+    launcher = FakeLauncher()
+    _extend_when_paused(engine, monkeypatch, launcher)
+    assert len(launcher.workers) == 1
+    assert states(url) == [TrialState.COMPLETE] * 13
+
+
+def test_messages_of_a_worker_started_ahead_are_handled_in_the_order_in_which_it_sent_them(
+    engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its request arrives just before it is needed: too much for a worker that is not known to be
+    # ready.
+    launcher = FakeLauncher(capacity=Capacity(slots=64, hidden_units=1 << 16))
+    real, late = WorkerPool.start, list[Event | Gone]()
+
+    def start_late(pool: WorkerPool, device: str) -> Worker:
+        for worker in pool._ahead:
+            if worker.early_messages:  # not in the run before
+                late.append(worker.early_messages.pop())
+                launcher.inbox.put((worker.name, late[-1]))
+        return real(pool, device)
+
+    monkeypatch.setattr(WorkerPool, "start", start_late)
+    _extend_when_paused(engine, monkeypatch, launcher)
+    assert [type(message) for message in late] == [TrialRequest]
     assert len(launcher.workers) == 1
     assert states(url) == [TrialState.COMPLETE] * 13
 
