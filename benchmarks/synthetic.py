@@ -122,7 +122,7 @@ trials = {n_trials}
 [space]
 hidden_width = {{ low = 8, high = 1024, log = true }}
 activation = {{ choices = [
-    "linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid",
+    "linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "mish",
 ] }}
 loss = {{ choices = ["bce", "mse", "l1", "huber"] }}
 optimizer = {{ choices = ["adam", "rmsprop"] }}
