@@ -163,6 +163,8 @@ class RayLauncher:
     def _join(self, settings: DriverSettings) -> ClusterResources:
         try:
             self._connection.send(settings)
+            while not self._connection.poll(1.0):
+                pass  # a Ctrl-C that came just before a read without a limit would wait for its end
             answer = self._connection.recv()
         except (EOFError, OSError):
             _, how = self._driver.wait()
