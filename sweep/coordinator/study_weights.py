@@ -1,6 +1,7 @@
 """The weights files of a study: the best trial of each width class keeps its own."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import quote
@@ -30,12 +31,16 @@ class StudyWeights:
         self._until_analysed = until_analysed
         self._invalid = opened.invalid
         self._kept = {one.number: one for one in opened.kept_weights}
+        #: None after a change. Thousands may wait, and they are asked for in every tick.
+        self._due: list[KeptWeights] | None = None
         self._drop_superseded()  # what a coordinator that died had still to drop
 
     @property
-    def due(self) -> list[KeptWeights]:
+    def due(self) -> Sequence[KeptWeights]:
         """Those whose networks are to be analysed, in the order in which they should be."""
-        return due(self._kept.values())
+        if self._due is None:
+            self._due = due(self._kept.values())
+        return self._due
 
     def keep(self, trial: RunningTrial, weights: bytes) -> str:
         """Write a running trial's weights as an artifact of Optuna's; return its id.
@@ -68,13 +73,15 @@ class StudyWeights:
             val_mse=trial.val_mse,
             is_invalid=number in self._invalid,
         )
-        self._drop_superseded()
+        self._due = None
+        self._drop_superseded(new=number)
         return artifact_id
 
     def mark_analysed(self, number: int) -> None:
         """Note that a network's analysis is done."""
         if number in self._kept:
             self._kept[number] = replace(self._kept[number], is_analysed=True)
+            self._due = None
             self._drop_superseded()
 
     def mark_invalid(self, invalid: frozenset[int]) -> None:
@@ -83,8 +90,13 @@ class StudyWeights:
         self._kept = {
             number: replace(one, is_invalid=number in invalid) for number, one in self._kept.items()
         }
+        self._due = None
 
-    def _drop_superseded(self) -> None:
-        for one in superseded(self._kept.values(), until_analysed=self._until_analysed):
+    def _drop_superseded(self, *, new: int | None = None) -> None:
+        """Drop the files that are not needed; after ``new``, those that it supersedes."""
+        kept = [*self._kept.values()]
+        if new is not None and self._until_analysed:  # it leaves those that wait where they are
+            kept = [one for one in kept if one.is_analysed or one.number == new]
+        for one in superseded(kept, until_analysed=self._until_analysed):
             del self._kept[one.number]
             self._writer.rows.dropped_weights[one.number] = one.artifact_id

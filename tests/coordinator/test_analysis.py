@@ -3,7 +3,7 @@
 The process that analyses is a puppet too: it answers when a test says so.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from sweep.store import annotate, commands
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from sweep.store.kept_weights import due, kept_weights
+from sweep.store.kept_weights import KeptWeights, due, kept_weights, superseded
 from tests.coordinator.lockstep import Lockstep, Puppet
 from tests.coordinator.test_loop import lockstep
 from tests.coordinator.test_run import ONE
@@ -231,6 +231,41 @@ def test_a_failure_of_the_process_is_told_once_while_trials_train(
         study.settle()
         assert study.coordinator.phase == "finished" and study.asked() == [0]
     assert told(engine, "network not analysed") == [(None, "no such folder")]
+
+
+def test_networks_that_wait_are_put_in_order_after_a_change_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where each network is analysed, thousands wait: to sort them takes as long as a tick.
+    n_sorted: list[int] = []
+
+    def order(kept: Iterable[KeptWeights]) -> list[KeptWeights]:
+        n_sorted.append(len(listed := [*kept]))
+        return due(listed)
+
+    monkeypatch.setattr("sweep.coordinator.study_weights.due", order)
+    with stage(engine, "study.probe=true") as study:
+        study.finish(study.worker.given()[0])
+        study.settle()
+        study.settle()
+        assert n_sorted == [0, 1]
+
+
+def test_a_new_result_is_compared_with_no_network_that_waits(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_compared: list[int] = []
+
+    def compare(kept: Iterable[KeptWeights], *, until_analysed: bool) -> list[KeptWeights]:
+        n_compared.append(len(listed := [*kept]))
+        return superseded(listed, until_analysed=until_analysed)
+
+    monkeypatch.setattr("sweep.coordinator.study_weights.superseded", compare)
+    with stage(engine, "study.probe=true") as study:
+        for spec in study.worker.given():
+            study.finish(spec)
+        study.settle()
+        assert n_compared == [0, 1, 1]
 
 
 def test_a_network_that_takes_too_long_is_given_up(
