@@ -99,7 +99,8 @@ Each is counted in the database, over all workers and resumes:
   does, with exit code 6; `sweep resume NAME --set budget.max_failures=20` goes on.
 - `max_seconds`: time for which a coordinator held the study, pauses included; for a killed one,
   until its last heartbeat, at most 7.5 s before. At the end, trials in training leave after their
-  epoch, and wait.
+  epoch, and wait. A study whose trials are all done by then is finished; what is left of its
+  analyses is for `sweep analyse`.
 - `max_gpu_hours`: for each GPU, time from the start of a worker on it to its end; several workers
   on one count once, CPUs not at all. Ends as `max_seconds` does.
 - `target_value`: the best value of a COMPLETE trial that is not marked invalid. No trial is handed

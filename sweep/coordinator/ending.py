@@ -106,7 +106,13 @@ class StudyEnd:
             self.put_back(worker, trial)
 
     def outcome(self) -> tuple[StudyPhase, str]:
-        """Return the last phase of a study in which nothing runs any more, and the reason."""
+        """Return the last phase of a study in which nothing runs any more, and the reason.
+
+        A study whose trials are all done is finished, though time ran out for its last trial or its
+        analyses.
+        """
+        if self.phase is StudyPhase.OUT_OF_TIME and not self._study_state.source.has_more:
+            return StudyPhase.FINISHED, self._all_done()
         if self.phase is not None:
             return self.phase, self._reason
         return StudyPhase.FINISHED, self.verdict.reason if self.verdict else self._all_done()

@@ -275,10 +275,7 @@ def _run(
         numbers=resources.numbers,
         n_retries=study_file.workers.retries,
     )
-    is_over = stored == study_file and open_study(engine, name).summary().phase in (
-        StudyPhase.FINISHED,
-        StudyPhase.OUT_OF_TIME,
-    )
+    is_over = stored == study_file and open_study(engine, name).summary().phase in _BUDGET_USED_UP
     # Workers take seconds to start, as 100,000 trials do to load.
     ahead = () if is_over and trials is None else resources.devices
     with _killed_on_error(pool):

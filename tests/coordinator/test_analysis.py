@@ -13,6 +13,7 @@ import pytest
 from sweep.coordinator import analysis
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import resume
+from sweep.coordinator.usage_tracker import UsageTracker
 from sweep.enums import CommandKind, StudyPhase
 from sweep.launch.launcher import Gone
 from sweep.messages import AnalyseNetwork, NetworkAnalysed, NetworkAnalysis, TrialSpec, WorkerFailed
@@ -21,6 +22,7 @@ from sweep.store.artifacts import artifact_path
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.kept_weights import KeptWeights, due, kept_weights, superseded
+from sweep.store.usage import Usage
 from tests.coordinator.lockstep import Lockstep, Puppet
 from tests.coordinator.test_loop import lockstep
 from tests.coordinator.test_run import ONE
@@ -231,6 +233,23 @@ def test_a_failure_of_the_process_is_told_once_while_trials_train(
         study.settle()
         assert study.coordinator.phase == "finished" and study.asked() == [0]
     assert told(engine, "network not analysed") == [(None, "no such folder")]
+
+
+def test_a_study_whose_time_runs_out_in_its_analyses_waits_for_none_and_is_finished(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = [Usage(wall_seconds=1.0)]
+    monkeypatch.setattr(UsageTracker, "now", lambda self, *, may_read=True: usage[-1])
+    with stage(engine, "budget.max_seconds=60") as study:
+        study.finish_all()
+        assert not study.coordinator.ended and study.asked() == [0]
+        usage.append(Usage(wall_seconds=61.0))
+        study.settle()
+        assert study.coordinator.phase == "finished"
+    assert analysed(engine) == set()
+    assert (
+        open_study(engine, "x").summary().ended_because == "all 2 trials are done (budget.trials)"
+    )
 
 
 def test_networks_that_wait_are_put_in_order_after_a_change_alone(
