@@ -486,9 +486,9 @@ class Sequences(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.weather.away = self.weather.answer_lost = False
-        for coordinator in (self.coordinator, *self.zombies):
-            coordinator.kill()
-        self._stack.close()
+        with self._stack:  # what is patched here is so for the whole process
+            for coordinator in (self.coordinator, *self.zombies):
+                coordinator.kill()
 
 
 def _optunas(trial: Trial) -> tuple[Any, ...]:
