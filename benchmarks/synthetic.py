@@ -309,7 +309,7 @@ def _result_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterato
         }
 
 
-_OF_A_SEED = ("val_mse", "test_mse", "test_bce", "psnr", "exact_pixels", "per_class_mse")
+_OF_A_SEED = ("test_mse", "test_bce", "psnr", "exact_pixels", "per_class_mse")
 
 
 def _diagnostics(trial: dict[str, Any]) -> Diagnostics:

@@ -182,9 +182,7 @@ def add_explanation(
     add_attributes(engine, study_id, ends.attributes)
     for number, (config, of_seeds) in enumerate(errors.items()):
         trial_id = add_trial(engine, study_id, number, fmean(of_seeds), config=config)
-        for index, error in enumerate(of_seeds):
-            seed = {"seed_index": index, "seed": index, "val_mse": error}
-            add_rows(engine, schema.sweep_results, {"trial_id": trial_id, **seed})
+        add_seed_errors(engine, trial_id, of_seeds)
     return study_id
 
 
@@ -270,6 +268,15 @@ def add_curve(
                 seconds=0.5,
             )
         )
+
+
+def add_seed_errors(engine: Engine, trial_id: int, errors: Sequence[float]) -> None:
+    """The result of each seed, and one epoch with its validation error."""
+    with writing(engine) as connection:
+        for index, error in enumerate(errors):
+            seed = {"trial_id": trial_id, "seed_index": index, "seed": index}
+            connection.execute(insert(schema.sweep_results).values(**seed))
+            add_curve(connection, trial_id, [error], index)
 
 
 def add_rows(engine: Engine, table: Any, *rows: Mapping[str, Any]) -> None:

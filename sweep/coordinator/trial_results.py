@@ -10,13 +10,9 @@ from sweep.store.writer import Rows
 
 def add_results(rows: Rows, trial: RunningTrial, done: TrialDone) -> None:
     """Add the rows of the trial's metrics, one a seed, and of its pictures."""
-    seeds = zip(trial.spec.seeds, trial.metrics, done.results, strict=True)
-    for seed_index, (seed, last, result) in enumerate(seeds):
-        rows.results[trial.number, seed_index] = {
-            "seed": seed,
-            "val_mse": last.val_mse,
-            **_result_row(result),
-        }
+    seeds = zip(trial.spec.seeds, done.results, strict=True)
+    for seed_index, (seed, result) in enumerate(seeds):
+        rows.results[trial.number, seed_index] = {"seed": seed, **_result_row(result)}
     if done.reconstructions_png is not None:
         rows.reconstructions[trial.number] = {
             "reconstructions_png": done.reconstructions_png,

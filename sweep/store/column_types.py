@@ -527,7 +527,7 @@ COLUMNS: Mapping[str, Any] = {
         for table, names in {
             "sweep_trials": "train_seconds val_mse val_mse_std test_mse test_mse_std test_bce",
             "sweep_epochs": "val_mse val_bce seconds",
-            "sweep_results": "val_mse test_mse test_bce",
+            "sweep_results": "test_mse test_bce",
         }.items()
         for name in names.split()
     },

@@ -34,6 +34,20 @@ Numbers = Collection[int] | None
 _NUMBER = sweep_trials.c.number
 _CURVES = ("train_loss", "val_mse", "val_bce", "seconds")
 
+#: The validation error after the last epoch of a row of ``sweep_results``; an index seek each.
+_LAST_ERROR = (
+    select(sweep_epochs.c.val_mse)
+    .where(
+        sweep_epochs.c.trial_id == sweep_results.c.trial_id,
+        sweep_epochs.c.seed_index == sweep_results.c.seed_index,
+    )
+    .order_by(sweep_epochs.c.epoch.desc())
+    .limit(1)
+    .correlate(sweep_results)
+    .scalar_subquery()
+    .label("val_mse")
+)
+
 
 def chosen(key: StudyKey, numbers: Numbers) -> list[ColumnElement[bool]]:
     """Conditions that select the study's rows of ``sweep_trials``, or those of some numbers."""
@@ -88,7 +102,8 @@ def seed_results(
     connection: Connection, key: StudyKey, numbers: Collection[int]
 ) -> dict[int, tuple[SeedResult, ...]]:
     """Return results by trial number, one a seed, in the order of the seeds."""
-    query = _of_trials(key, numbers, *sweep_results.c).order_by(sweep_results.c.seed_index)
+    query = _of_trials(key, numbers, *sweep_results.c, _LAST_ERROR)
+    query = query.order_by(sweep_results.c.seed_index)
     found = by_key((row.number, _seed_result(row)) for row in connection.execute(query))
     return {number: tuple(found.get(number, ())) for number in numbers}
 
@@ -109,8 +124,10 @@ def _seed_result(row: Row[Any]) -> SeedResult:
 
 def seed_errors(connection: Connection, key: StudyKey) -> dict[int, tuple[float | None, ...]]:
     """Return the validation error of each seed by number, of all trained trials."""
-    query = _of_trials(key, None, sweep_results.c.val_mse).order_by(sweep_results.c.seed_index)
-    return {number: tuple(of) for number, of in by_key(connection.execute(query)).items()}
+    seed_index = sweep_results.c.seed_index
+    rows = connection.execute(_of_trials(key, None, seed_index, _LAST_ERROR).order_by(seed_index))
+    found = by_key((row.number, row.val_mse) for row in rows)
+    return {number: tuple(of) for number, of in found.items()}
 
 
 def diagnostics(

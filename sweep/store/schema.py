@@ -132,14 +132,13 @@ sweep_epochs = Table(
     Column("seconds", Float),
 )
 
-#: One row a trial and seed: TestMetrics, and the seed's last validation error.
+#: One row a trial and seed: TestMetrics. The seed's validation error is that of its last epoch.
 sweep_results = Table(
     "sweep_results",
     sweep_metadata,
     _trial_key(),
     Column("seed_index", Integer, primary_key=True, autoincrement=False),
     Column("seed", Integer, nullable=False),
-    Column("val_mse", Float),
     Column("test_mse", Float),
     Column("test_bce", Float),
     Column("psnr", Float),

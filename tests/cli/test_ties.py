@@ -5,10 +5,9 @@ import pytest
 from sweep.config import TrialConfig
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from sweep.store.schema import sweep_results
 from tests.cli_runner import Cli, interrupted_at_once
 from tests.fake_workers import DATA_SHA256, pretend_local_workers
-from tests.store_factories import add_explanation, add_rows, add_study, add_trial
+from tests.store_factories import add_explanation, add_seed_errors, add_study, add_trial
 
 FILE = """
 study.name = "x"
@@ -27,9 +26,7 @@ def add(store: Engine) -> None:
         config = TrialConfig(hidden_width=width)
         costs = {"n_parameters": 1_569 * width + 784, "train_seconds": float(width)}
         trial_id = add_trial(store, study_id, number, mean, config=config, **costs)
-        for index, part in enumerate((0.97, 1.0, 1.03)):
-            row = {"trial_id": trial_id, "seed_index": index, "seed": index}
-            add_rows(store, sweep_results, row | {"val_mse": mean * part})
+        add_seed_errors(store, trial_id, [mean * part for part in (0.97, 1.0, 1.03)])
 
 
 def test_those_that_tie_are_told_with_the_smallest_of_them(cli: Cli, store: Engine) -> None:

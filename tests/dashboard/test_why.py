@@ -20,13 +20,14 @@ from sweep.enums import Activation
 from sweep.figures.why import Findings
 from sweep.store import schema
 from sweep.store.annotate import delete_study
-from sweep.store.engine import Engine
+from sweep.store.engine import Engine, writing
 from tests.analysis.test_diagnosis import floors
 from tests.figures.test_waterfall import explained
 from tests.pages import as_json, texts
 from tests.store_factories import (
     EPOCH,
     PROBE,
+    add_curve,
     add_explanation,
     add_rows,
     add_study,
@@ -66,7 +67,10 @@ def fill(engine: Engine, n_seeds: int = 1) -> int:
         add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **png})
         for seed in range(n_seeds):
             row = {"trial_id": trial_id, "seed_index": seed, "seed": seed}
-            add_rows(engine, schema.sweep_results, row | {"val_mse": error * (1 + 0.01 * seed)})
+            add_rows(engine, schema.sweep_results, row)
+            if seed:  # the curve above is the first one's
+                with writing(engine) as connection:
+                    add_curve(connection, trial_id, [error * (1 + 0.01 * seed)] * 5, seed)
     return study_id
 
 

@@ -24,6 +24,7 @@ from tests.store_factories import (
     add_attributes,
     add_explanation,
     add_rows,
+    add_seed_errors,
     add_study,
     add_trial,
     sqlite_store,
@@ -214,9 +215,7 @@ def add_tying(engine: Engine, study_id: int) -> None:
         config = TrialConfig(hidden_width=width)
         costs = {"n_parameters": 2 * width, "train_seconds": 100.0 / width}
         trial_id = add_trial(engine, study_id, number, mean, config=config, **costs)
-        for index, part in enumerate((0.97, 1.0, 1.03)):
-            row = {"trial_id": trial_id, "seed_index": index, "seed": index}
-            add_rows(engine, schema.sweep_results, row | {"val_mse": mean * part})
+        add_seed_errors(engine, trial_id, [mean * part for part in (0.97, 1.0, 1.03)])
 
 
 def test_a_report_names_the_smallest_of_those_that_tie(engine: Engine) -> None:

@@ -326,6 +326,19 @@ def test_a_trial_in_full_has_results_events_and_notes(engine: Engine) -> None:
     assert (trial.note, trial.notes[0].text, trial.artifact_id) == ("odd", "odd", "weights")
 
 
+def test_a_seeds_validation_error_is_that_of_its_last_epoch(engine: Engine) -> None:
+    study_id = add_study(engine)
+    for number in range(2):
+        trial_id = add_trial(engine, study_id, number, 0.1, curve=[0.4, 0.1 + number])
+        with writing(engine) as connection:
+            add_curve(connection, trial_id, [0.3, None], seed_index=1)
+        seeds = ({"trial_id": trial_id, "seed_index": index, "seed": 5} for index in (1, 0))
+        add_rows(engine, schema.sweep_results, *seeds)
+    study = open_study(engine, "study")
+    assert [result.val_mse for result in study.trial(1).results] == [1.1, None]
+    assert study.seed_errors() == {0: (0.1, None), 1: (1.1, None)}
+
+
 def test_an_unknown_trial_says_which_there_are(engine: Engine) -> None:
     study_id = add_study(engine)
     with pytest.raises(NotFoundError, match="it has no trials yet"):

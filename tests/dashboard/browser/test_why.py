@@ -8,8 +8,7 @@ from playwright.sync_api import Page, expect
 from sweep.config import TrialConfig
 from sweep.store import annotate
 from sweep.store.engine import Engine
-from sweep.store.schema import sweep_results
-from tests.store_factories import add_explanation, add_rows, add_trial
+from tests.store_factories import add_explanation, add_seed_errors, add_trial
 
 WHY = "/study/small/why"
 ENDS = (TrialConfig(), TrialConfig(epochs=50, hidden_width=1024))
@@ -75,9 +74,7 @@ def test_an_explanation_is_followed_while_its_study_trains(
     study_id = add_explanation(engine, "small", *ENDS, errors)
     expect(causes).to_contain_text("Not whole yet")
     trial_id = add_trial(engine, study_id, 3, 0.015, config=ENDS[1])
-    for index, error in enumerate((0.01, 0.02)):
-        row = {"trial_id": trial_id, "seed_index": index, "seed": index, "val_mse": error}
-        add_rows(engine, sweep_results, row)
+    add_seed_errors(engine, trial_id, (0.01, 0.02))
     annotate.note(engine, "small-explain", "ended", 3)
     expect(causes).to_contain_text("2 of 2 seeds have this whole order")
     expect(page.locator("#why-waterfall-back .bars path")).to_have_count(4)

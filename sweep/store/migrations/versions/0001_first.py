@@ -135,7 +135,6 @@ def upgrade() -> None:
         sa.Column("trial_id", sa.Integer(), sa.ForeignKey("trials.trial_id"), primary_key=True),
         sa.Column("seed_index", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("seed", sa.Integer(), nullable=False),
-        sa.Column("val_mse", sa.Float(), nullable=True),
         sa.Column("test_mse", sa.Float(), nullable=True),
         sa.Column("test_bce", sa.Float(), nullable=True),
         sa.Column("psnr", sa.Float(), nullable=True),
