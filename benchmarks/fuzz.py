@@ -450,7 +450,7 @@ def surroundings() -> Iterator[Callable[[], None]]:
         for target, instead in {
             "sweep.launch.resources.local_launcher": lambda ahead: _IdleLauncher(),
             "sweep.launch.resources.WorkerProcess": _no_process,
-            "sweep.coordinator.loop.Coordinator._is_over": lambda self: True,
+            "sweep.coordinator.dispatch.Dispatcher.is_idle": property(lambda self: True),
             "sweep.coordinator.loop.TICK_SECONDS": 0.0,
             "sweep.datasets.library.download": _no_network,
             "sweep.dashboard.serve": lambda app, access, ready: ready("http://x"),
