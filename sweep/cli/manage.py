@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Storage, StudyName, stored_study
+from sweep.cli.options import Storage, StudyName
 from sweep.cli.output import say, show, to_json, write_file
 from sweep.errors import CorruptValueError, StoreError, UsageError
 
@@ -42,19 +42,22 @@ def delete(
 ) -> None:
     """Delete a study for good: trials, curves, notes, pictures, weights."""
     from sweep.store import annotate, artifacts
+    from sweep.store.handle import open_study
+    from sweep.store.migrate import open_store
 
-    study = stored_study(name, storage)
-    n_trials = words.count(study.n_trials(), "trial")
+    engine = open_store(storage)
+    n_trials = words.count(annotate.count_trials(engine, name), "trial")
     if not yes:
         _ask(f"Delete study '{name}' with {n_trials}? There is no way back.")
     children: dict[str, str] = {}
     with suppress(CorruptValueError):  # deleting is what to do about such a study
+        study = open_study(engine, name)
         children |= dict.fromkeys(study.explanations(), "explains it")
         children |= dict.fromkeys(study.retrainings(), "trained its best again")
     n_files = 0
-    for artifact_id in annotate.delete_study(study.engine, name):
+    for artifact_id in annotate.delete_study(engine, name):
         try:
-            artifacts.remove_artifact(study.engine.url, artifact_id)
+            artifacts.remove_artifact(engine.url, artifact_id)
             n_files += 1
         except StoreError as error:
             say(f"left alone: {error}")

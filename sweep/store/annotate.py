@@ -135,6 +135,13 @@ def _mark(engine: Engine, name: str, number: int, *, invalid: bool, reason: str 
             raise UsageError(f"trial {number} of study '{name}' has not begun: nothing to mark.")
 
 
+def count_trials(engine: Engine, name: str) -> int:
+    """Count a study's trials in any state, also of a study with values that cannot be read."""
+    with engine.connect() as connection:
+        of_study = optuna_trials.c.study_id == find_study(connection, name)
+        return connection.execute(select(func.count()).where(of_study)).scalar_one()
+
+
 def delete_study(engine: Engine, name: str) -> list[str]:
     """Delete a study from every table, Optuna's and ours; gives the ids of its artifacts.
 

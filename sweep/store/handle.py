@@ -159,10 +159,6 @@ class StudyHandle:
         """
         return self._table.look(at)
 
-    def n_trials(self) -> int:
-        """Count its trials in any state."""
-        return self._read(trial_rows.n_trials)
-
     def trials(
         self,
         numbers: Collection[int] | None = None,

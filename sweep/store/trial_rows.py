@@ -196,12 +196,6 @@ def values_in_order(connection: Connection, key: StudyKey) -> list[tuple[int, fl
     return [(number, value) for number, value in connection.execute(query)]
 
 
-def n_trials(connection: Connection, key: StudyKey) -> int:
-    """Count a study's trials in any state."""
-    of_study = optuna_trials.c.study_id == key.current_id
-    return connection.execute(select(func.count()).where(of_study)).scalar_one()
-
-
 def domains(connection: Connection, key: StudyKey) -> dict[str, Domain]:
     """Return what each parameter was drawn from, in the order of their first use."""
     query = (

@@ -70,7 +70,7 @@ def test_no_read_looks_the_name_up_again(engine: Engine, study: StudyHandle) -> 
         read_collections(study)
         for read in reads_of_one(study):
             read()
-        study.n_trials(), study.usage(), study.explains(), study.seed_results([0])
+        study.usage(), study.explains(), study.seed_results([0])
     assert len(statements) > 40
     assert not [statement for statement in statements if statement.looks_up("study")]
 
@@ -88,7 +88,7 @@ def test_a_study_that_got_the_id_of_a_deleted_one_is_not_taken_for_it(
     annotate.note(engine, "other", "of the other study")
     commands.post(engine, other, CommandKind.PAUSE)
     assert not any(read_collections(study))
-    assert (study.n_trials(), study.usage(), study.explains()) == (0, Usage(), None)
+    assert (study.usage(), study.explains()) == (Usage(), None)
     assert study.seed_results([0]) == {0: ()}
     for read in reads_of_one(study):
         with pytest.raises(NotFoundError, match="study 'study' in .* was deleted since"):
