@@ -116,7 +116,8 @@ class Coordinator:
     def living_workers(self) -> list[psutil.Process]:
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children():
-                self.workers[child.pid] = child
+                if "sweep.worker.analysis" not in child.cmdline():
+                    self.workers[child.pid] = child
         return [worker for worker in self.workers.values() if _runs(worker)]
 
     def send(self, number: int) -> None:

@@ -126,7 +126,7 @@ def test_a_worker_that_stands_still_in_training_has_its_trials_given_to_another(
     study: Field,
 ) -> None:
     study.real = True
-    study.prepare(trials=36)  # so many that it is not over before the worker is found
+    study.prepare(trials=300)  # so many that it is not over before the worker is found
     study.progress(2)
     worker = study.a_worker()
     assert worker is not None
