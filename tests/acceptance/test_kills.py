@@ -1,6 +1,6 @@
 """kill -9 at random moments, real processes: nothing lost, nothing twice.
 
-Workers and coordinators of a 40-trial study are killed while it runs; `sweep resume` goes on.
+Workers and coordinators of a study are killed while it runs; `sweep resume` goes on.
 """
 
 import os
@@ -23,7 +23,8 @@ from sqlalchemy import text
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 
-N_TRIALS = 40
+#: So many that no round of kills finds the study over.
+N_TRIALS = 300
 #: A small space: configurations come again, and each shall be trained.
 STUDY = f"""
 study.name = "x"
