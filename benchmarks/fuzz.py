@@ -418,6 +418,9 @@ class _IdleLauncher:
     def start(self, name: str, device: str) -> _Idle:
         return _Idle(name, device)
 
+    def start_analysis(self, name: str) -> _Idle:
+        return _Idle(name, "cpu")
+
 
 def _no_network(*args: object) -> Path:
     raise DataError("there is no network here.")
@@ -451,6 +454,7 @@ def surroundings() -> Iterator[Callable[[], None]]:
             "sweep.launch.resources.local_launcher": lambda ahead: _IdleLauncher(),
             "sweep.launch.resources.WorkerProcess": _no_process,
             "sweep.coordinator.dispatch.Dispatcher.is_idle": property(lambda self: True),
+            "sweep.coordinator.analysis.AnalysisJob._due": lambda self: [],
             "sweep.coordinator.loop.TICK_SECONDS": 0.0,
             "sweep.datasets.library.download": _no_network,
             "sweep.dashboard.serve": lambda app, access, ready: ready("http://x"),
