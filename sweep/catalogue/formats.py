@@ -15,7 +15,7 @@ Number = Callable[[float, int], str]
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits, the way people write it."""
+    """Format a number for people, with this many significant digits: 4.35·10⁻⁸."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -36,7 +36,7 @@ def _raised(power: int) -> str:
 
 
 def ascii_number(value: float, digits: int = 4) -> str:
-    """A number with so many significant digits, as programs write and read it."""
+    """Format a number in ASCII, with this many significant digits: 4.35e-08."""
     return f"{value:#.{digits}g}".removesuffix(".")
 
 

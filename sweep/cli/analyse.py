@@ -132,7 +132,7 @@ _HEADER = ("width", "trial", "test_mse", "code", "", "PCA", "", "pixels", "")
 
 
 def _cells(of: "Probed") -> Sequence[str]:
-    """Of each kind of code, what the linear classifier tells and what the neighbours do."""
+    """Accuracies of the linear and the nearest-neighbour classifier, for each kind of code."""
     told = (of.code, of.pca, of.pixels)
     shares = [words.percent(share) for kind in told for share in (kind.linear, kind.neighbours)]
     return (str(of.hidden_width), str(of.number), words.number(of.test_mse, 4), *shares)

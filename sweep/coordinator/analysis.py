@@ -23,9 +23,9 @@ from sweep.store.writer import StudyWriter
 ANALYSIS = "analysis"
 #: The most that one network may take. The widest takes seconds, more on cores that others use.
 LIMIT_SECONDS = 600.0
-#: A network whose analysis ended its process so often is left to `sweep analyse`.
+#: A network whose analysis has ended its process this often is left to `sweep analyse`.
 MOST_DEATHS = 2
-#: After so many deaths in a row no process is started.
+#: After this many deaths in a row no further process is started.
 MOST_STARTS = 3
 
 

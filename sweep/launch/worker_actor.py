@@ -20,7 +20,7 @@ from sweep.launch.process import worker_environment
 from sweep.launch.ray import Placed, WorkerMessage
 from sweep.messages import Order
 from sweep.worker.runner import OrderInbox, Orders, Send, first_order, run_worker
-from sweep.worker.watchdog import EXIT_CODE
+from sweep.worker.watchdog import EXIT_CODE, describe_silence
 
 
 class WorkerActor:
@@ -90,7 +90,7 @@ class WorkerActor:
         self._messages.put(Gone(reason=how))
 
     def _leave(self, silent_seconds: float) -> None:
-        how = f"its coordinator gave no sign of life for {silent_seconds:.0f} s"
+        how = describe_silence(silent_seconds)
         self._messages.put(Gone(reason=f"exit code {EXIT_CODE}: {how}", was_left_alone=True))
 
 

@@ -35,7 +35,7 @@ def _training(connection: Connection, key: StudyKey) -> dict[str, int]:
 
 
 def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
-    # A resumed study names its workers anew from w0: a trial belongs to the one that lives.
+    # A resumed study numbers its workers from w0 again: a trial belongs to the living one.
     n_training = training.get(row.name, 0) if row.n_training is None else row.n_training
     return WorkerRow(
         name=row.name,
@@ -75,7 +75,7 @@ def events(
 ) -> list[EventRow]:
     """Return the study's events, or those of one trial, oldest first.
 
-    Only those newer than ``after_id``; with ``newest``, only the last so many of them.
+    Only events newer than ``after_id``; with ``newest``, only the last ``newest`` of them.
     """
     of = sweep_events.c
     query = select(sweep_events).where(of.study_id == key.current_id, of.event_id > after_id)

@@ -81,7 +81,7 @@ class MismatchedStudy(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """For whoever may wonder why it does not count."""
+        """Message to users: why the study is not used, and how to remove it."""
         child, because = self
         removes = f"`sweep delete {quote(child)}` removes it"
         return f"Study '{child}' {because}, so it is ignored here; {removes}."

@@ -270,7 +270,7 @@ class StudyHandle:
         return self._read(activity.commands, pending_only=pending_only)
 
     def events(self, *, after_id: int = 0, newest: int | None = None) -> list[EventRow]:
-        """Return its events, oldest first; with ``newest``, only the last so many of them."""
+        """Return its events, oldest first; with ``newest``, only the last ``newest``."""
         return self._read(activity.events, after_id=after_id, newest=newest)
 
     def usage(self) -> Usage:

@@ -61,10 +61,6 @@ class Space:
         """How many configurations there are; ValueError where a range cannot be counted."""
         return n_points(self.nodes)
 
-    def is_conditional(self) -> bool:
-        """Whether any setting is searched only when another has some value."""
-        return len(self.search_space()) > len(self.always_searched())
-
     def resolve(self, suggest: Suggest) -> tuple[TrialConfig, int | None]:
         """One configuration, asking for what is searched; and its seed where the space has one."""
         values: dict[str, Value] = {}

@@ -45,8 +45,13 @@ class CoordinatorWatchdog:
         self._end(limit_seconds)
 
 
+def describe_silence(seconds: float) -> str:
+    """Return why a worker ends whose coordinator was silent for longer than this limit."""
+    return f"its coordinator gave no sign of life for {seconds:.0f} s"
+
+
 def _exit(seconds: float) -> None:
     # Its pipe to the coordinator may be full, and another thread stand in it.
-    sys.stderr.write(f"its coordinator gave no sign of life for {seconds:.0f} s\n")
+    sys.stderr.write(f"{describe_silence(seconds)}\n")
     sys.stderr.flush()
     os._exit(EXIT_CODE)

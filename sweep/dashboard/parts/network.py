@@ -70,7 +70,7 @@ _CODES = {"code": "this code", "pca": "PCA code of that size", "pixels": "all pi
 
 
 def told_rows(trial: TrialDetail) -> list[ToldRow]:
-    """Of the test images; empty for a trial that is not analysed."""
+    """Probe accuracies on the test images; empty while the trial is not analysed."""
     probe = trial.probe
     if probe is None:
         return []
