@@ -145,7 +145,7 @@ def _done(spec: TrialSpec) -> TrialDone:
         test_mse=0.02,
         test_bce=0.27,
         psnr=17.0,
-        exact_pixels=0.4,
+        exact_pixel_share=0.4,
         per_class_mse=(0.02,) * 10,
         n_parameters=1,
     )

@@ -40,12 +40,12 @@ CPU = torch.device("cpu")
 LINEAR = TrialConfig(
     hidden_width=16,
     activation=Activation.LINEAR,
-    output=Output.LINEAR,
+    output_activation=Output.LINEAR,
     loss=Loss.MSE,
     epochs=30,
     batch_size=20,
     learning_rate=0.005,
-    schedule=Schedule.COSINE,
+    lr_schedule=Schedule.COSINE,
 )
 WIDE = replace(LINEAR, hidden_width=128, batch_size=100)
 
@@ -86,24 +86,24 @@ def stick(training: Training) -> None:
 PLANTS = {
     "too narrow": Plant(Limit.CAPACITY, LINEAR),
     "too few epochs": Plant(
-        Limit.BUDGET, replace(WIDE, epochs=4, learning_rate=1e-3, schedule=Schedule.CONSTANT)
+        Limit.BUDGET, replace(WIDE, epochs=4, learning_rate=1e-3, lr_schedule=Schedule.CONSTANT)
     ),
     "steps that diverge": Plant(
         Limit.OPTIMISATION, replace(WIDE, optimizer=Optimizer.SGD, learning_rate=1e3)
     ),
     "steps that bounce": Plant(
-        Limit.OPTIMISATION, replace(WIDE, learning_rate=1.0, schedule=Schedule.CONSTANT)
+        Limit.OPTIMISATION, replace(WIDE, learning_rate=1.0, lr_schedule=Schedule.CONSTANT)
     ),
     "dead units": Plant(Limit.SATURATION, replace(WIDE, activation=Activation.RELU), _kill),
     "saturated units": Plant(
         Limit.SATURATION, replace(WIDE, activation=Activation.TANH, learning_rate=1e-3), saturate
     ),
     "saturated output": Plant(
-        Limit.SATURATION, replace(WIDE, output=Output.SIGMOID, learning_rate=1e-3), stick
+        Limit.SATURATION, replace(WIDE, output_activation=Output.SIGMOID, learning_rate=1e-3), stick
     ),
     "tiny training set": Plant(
         Limit.GENERALISATION,
-        replace(WIDE, epochs=300, learning_rate=3e-3, schedule=Schedule.CONSTANT),
+        replace(WIDE, epochs=300, learning_rate=3e-3, lr_schedule=Schedule.CONSTANT),
         train_limit=50,
     ),
 }
@@ -193,7 +193,7 @@ def times_the_floor(run: LinearRun, seed: int = 0) -> float:
     while not training.finished:
         training.train_epoch()
     (of_seed,) = training._runs
-    error = evaluate(of_seed.model, data_of(run.train_limit).train, config.output).mse
+    error = evaluate(of_seed.model, data_of(run.train_limit).train, config.output_activation).mse
     return error / floors_of(run.train_limit).train_pca_mse[run.hidden_width]
 
 

@@ -219,7 +219,7 @@ def ackley(params: Params) -> float:
         2 * math.log10(params["learning_rate"] / 1e-3),
         2 * math.log10(params["eps"] / 1e-7),
         (params["epochs"] - 13) / 4,
-        params["huber.delta"] * 4 - 2 if params["loss"] == "huber" else 1.5,
+        params["huber.huber_delta"] * 4 - 2 if params["loss"] == "huber" else 1.5,
     ]
     return _ackley(z) + {"mse": 0.5, "l1": 1.0, "huber": 0.0}[params["loss"]]
 
@@ -230,7 +230,7 @@ def valley(params: Params) -> float:
     moved = {32: -0.5, 64: 0.0, 128: 0.5, 256: 1.0}[params["batch_size"]]
     y = 2 * math.log10(params["learning_rate"] / 1e-3) + moved
     warmup = 0.3
-    if params["schedule"] == "linear_warmup":
+    if params["lr_schedule"] == "linear_warmup":
         warmup = 0.02 * abs(params["linear_warmup.warmup_epochs"] - 3)
     return (x - 1) ** 2 + 5 * (y - x**2) ** 2 + warmup + 0.2 * abs(moved - 0.5)
 
@@ -257,14 +257,14 @@ epochs = { low = 1, high = 40 }
 
 [space.loss]
 choices = ["mse", "l1", "huber"]
-when.huber.delta = { low = 0.01, high = 1.0 }
+when.huber.huber_delta = { low = 0.01, high = 1.0 }
 """
 VALLEY = """
 hidden_width = { low = 8, high = 1024, log = true }
 learning_rate = { low = 1e-5, high = 1e-1, log = true }
 batch_size = { choices = [32, 64, 128, 256] }
 
-[space.schedule]
+[space.lr_schedule]
 choices = ["constant", "cosine", "linear_warmup"]
 when.linear_warmup.warmup_epochs = { low = 1, high = 10 }
 """

@@ -266,7 +266,7 @@ def _test_metrics(config: TrialConfig, error: float) -> TestMetrics:
         test_mse=error,
         test_bce=_bce(config, error),
         psnr=-10 * math.log10(error),
-        exact_pixels=0.4 / (1 + error),
+        exact_pixel_share=0.4 / (1 + error),
         per_class_mse=tuple(error * (0.9 + 0.02 * i) for i in range(10)),
         n_parameters=n_parameters(config),
         diagnostics=Diagnostics(
@@ -280,7 +280,7 @@ def _test_metrics(config: TrialConfig, error: float) -> TestMetrics:
 
 
 def _bce(config: TrialConfig, error: float) -> float | None:
-    return 0.25 + error if config.output is Output.SIGMOID else None
+    return 0.25 + error if config.output_activation is Output.SIGMOID else None
 
 
 def n_parameters(config: TrialConfig) -> int:

@@ -244,7 +244,7 @@ def _sweep_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterator
         "test_mse": 1.01 * error if done else None,
         "test_bce": 0.25 + error if done else None,
         "psnr": -10 * math.log10(1.01 * error) if done else None,
-        "exact_pixels": 0.4 if done else None,
+        "exact_pixel_share": 0.4 if done else None,
         "per_class_mse": [error * (0.5 + 0.1 * label) for label in range(10)] if done else None,
         "n_parameters": 2 * 784 * params["hidden_width"] + 784 + params["hidden_width"],
         "invalid": False,
@@ -309,7 +309,7 @@ def _result_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterato
         }
 
 
-_OF_A_SEED = ("test_mse", "test_bce", "psnr", "exact_pixels", "per_class_mse")
+_OF_A_SEED = ("test_mse", "test_bce", "psnr", "exact_pixel_share", "per_class_mse")
 
 
 def _diagnostics(trial: dict[str, Any]) -> Diagnostics:

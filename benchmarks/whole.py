@@ -72,7 +72,7 @@ workers.gpus = "{gpus}"
 hidden_width = {{ low = {low}, high = {high}, log = true }}
 activation.choices = ["linear", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
 loss.choices = ["bce", "mse", "l1", "huber"]
-output = "sigmoid"
+output_activation = "sigmoid"
 epochs = {epochs}
 batch_size = {batch_size}
 """

@@ -151,7 +151,7 @@ Optuna knows a setting by its name, and one under `when` with the choice before 
 `bce` needs the sigmoid output. A space that searches both outputs gives each its own losses:
 
 ```toml
-[space.output]
+[space.output_activation]
 choices = ["sigmoid", "linear"]
 when.sigmoid.loss = { choices = ["bce", "mse"] }
 when.linear.loss = { choices = ["mse", "l1"] }

@@ -18,9 +18,9 @@ class TrialConfig:
 
     hidden_width: int = settings.HIDDEN_WIDTH.default
     activation: Activation = settings.ACTIVATION.default
-    output: Output = settings.OUTPUT.default
+    output_activation: Output = settings.OUTPUT_ACTIVATION.default
     loss: Loss = settings.LOSS.default
-    delta: float = settings.DELTA.default
+    huber_delta: float = settings.HUBER_DELTA.default
     epochs: int = settings.EPOCHS.default
     batch_size: int = settings.BATCH_SIZE.default
     optimizer: Optimizer = settings.OPTIMIZER.default
@@ -30,10 +30,10 @@ class TrialConfig:
     beta1: float = settings.BETA1.default
     beta2: float = settings.BETA2.default
     momentum_decay: float = settings.MOMENTUM_DECAY.default
-    alpha: float = settings.ALPHA.default
+    rmsprop_alpha: float = settings.RMSPROP_ALPHA.default
     eps: float = settings.EPS.default
     weight_decay: float = settings.WEIGHT_DECAY.default
-    schedule: Schedule = settings.SCHEDULE.default
+    lr_schedule: Schedule = settings.LR_SCHEDULE.default
     warmup_epochs: int = settings.WARMUP_EPOCHS.default
     weight_init: WeightInit = settings.WEIGHT_INIT.default
 

@@ -204,7 +204,7 @@ class TestMetrics:
     #: 10 log10(1 / test_mse), in dB.
     psnr: float
     #: Share of test pixels that come back as the same 8-bit value.
-    exact_pixels: float
+    exact_pixel_share: float
     #: Mean squared error of each class, in the order of the labels.
     per_class_mse: tuple[float, ...]
     n_parameters: int

@@ -106,7 +106,7 @@ class FakePopulation:
                     test_mse=error,
                     test_bce=None,
                     psnr=20.0,
-                    exact_pixels=0.5,
+                    exact_pixel_share=0.5,
                     per_class_mse=(0.1,),
                     n_parameters=spec.config.hidden_width,
                 )

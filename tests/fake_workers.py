@@ -94,7 +94,7 @@ class FakeTraining:
                     test_mse=error_of(self._spec, self.epoch, seed) * 2,
                     test_bce=0.25,
                     psnr=20.0,
-                    exact_pixels=0.5,
+                    exact_pixel_share=0.5,
                     per_class_mse=(0.1, 0.2),
                     n_parameters=self._spec.config.hidden_width,
                 )

@@ -138,9 +138,9 @@ def every_choice(optimizer: Optimizer | None = None) -> list[TrialConfig]:
             hidden_width=3 + i % 13 + 16 * (i % 3 == 1),
             activation=activation,
             loss=loss,
-            output=output,
-            delta=0.1,
-            schedule=list(Schedule)[i % 3],
+            output_activation=output,
+            huber_delta=0.1,
+            lr_schedule=list(Schedule)[i % 3],
             warmup_epochs=2,
             weight_init=list(WeightInit)[i % 5],
             **variant,  # type: ignore[arg-type]
@@ -153,7 +153,7 @@ VARIANTS: list[dict[str, object]] = [
     {"optimizer": Optimizer.SGD, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
     {"optimizer": Optimizer.ADAM, "beta1": 0.8, "beta2": 0.95, "eps": 1e-5},
     {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1, "eps": 1e-5},
-    {"optimizer": Optimizer.RMSPROP, "momentum": 0.5, "alpha": 0.9, "eps": 1e-5},
+    {"optimizer": Optimizer.RMSPROP, "momentum": 0.5, "rmsprop_alpha": 0.9, "eps": 1e-5},
     {"optimizer": Optimizer.ADAGRAD, "weight_decay": 0.01, "eps": 1e-5},
     {"optimizer": Optimizer.NADAM, "momentum_decay": 0.1, "weight_decay": 0.01, "eps": 1e-4},
 ]

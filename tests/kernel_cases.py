@@ -36,15 +36,15 @@ TRIALS = [
         "momentum": 0.9,
         "nesterov": True,
         "loss": Loss.MSE,
-        "schedule": Schedule.COSINE,
+        "lr_schedule": Schedule.COSINE,
     },
     {
         "activation": Activation.TANH,
         "optimizer": Optimizer.RMSPROP,
         "momentum": 0.5,
         "loss": Loss.HUBER,
-        "output": Output.LINEAR,
-        "schedule": Schedule.LINEAR_WARMUP,
+        "output_activation": Output.LINEAR,
+        "lr_schedule": Schedule.LINEAR_WARMUP,
     },
     {
         "activation": Activation.ELU,
@@ -190,7 +190,7 @@ def _write_trials(population: Population, widths: list[int]) -> list[Place]:
     slots, places = [], []
     for i, (choice, width) in enumerate(zip(TRIALS, widths, strict=True)):
         config = replace(
-            TrialConfig(eps=1e-3, delta=0.1, epochs=3, warmup_epochs=2, learning_rate=0.01),
+            TrialConfig(eps=1e-3, huber_delta=0.1, epochs=3, warmup_epochs=2, learning_rate=0.01),
             hidden_width=width,
             batch_size=population.shape.batch_size,
             **choice,  # type: ignore[arg-type]

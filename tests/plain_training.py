@@ -89,13 +89,13 @@ def gradient(config: TrialConfig, weights: list[Array], x: Array) -> Gradient:
 
 
 def _loss_by_logits(config: TrialConfig, o: Array, x: Array) -> tuple[float, Array]:
-    y = sigmoid(o) if config.output is Output.SIGMOID else o
+    y = sigmoid(o) if config.output_activation is Output.SIGMOID else o
     if config.loss is Loss.BCE:
         return float(-(x * np.log(y) + (1 - x) * np.log(1 - y)).mean()), (y - x) / x.size
     value, derivative = LOSSES[config.loss]
-    by_y = derivative(y - x, config.delta) / x.size
-    by_o = by_y * y * (1.0 - y) if config.output is Output.SIGMOID else by_y
-    return float(value(y - x, config.delta).mean()), by_o
+    by_y = derivative(y - x, config.huber_delta) / x.size
+    by_o = by_y * y * (1.0 - y) if config.output_activation is Output.SIGMOID else by_y
+    return float(value(y - x, config.huber_delta).mean()), by_o
 
 
 class State(NamedTuple):
@@ -132,7 +132,7 @@ def _adam(config: TrialConfig, lr: float, t: int, w: Array, g: Array, state: Sta
 
 def rmsprop(config: TrialConfig, lr: float, t: int, w: Array, g: Array, state: State) -> Array:
     g = g + config.weight_decay * w
-    state.second[...] = config.alpha * state.second + (1.0 - config.alpha) * g**2
+    state.second[...] = config.rmsprop_alpha * state.second + (1.0 - config.rmsprop_alpha) * g**2
     state.first[...] = config.momentum * state.first + g / (np.sqrt(state.second) + config.eps)
     return w - lr * state.first
 
@@ -173,7 +173,7 @@ def rate(config: TrialConfig, step: int, per_epoch: int) -> float:
         Schedule.COSINE: math.cos(0.5 * math.pi * step / (config.epochs * per_epoch)) ** 2,
         Schedule.LINEAR_WARMUP: min(1.0, (step + 1) / (config.warmup_epochs * per_epoch)),
     }
-    return config.learning_rate * factor[config.schedule]
+    return config.learning_rate * factor[config.lr_schedule]
 
 
 class Trained(NamedTuple):

@@ -76,8 +76,8 @@ def keras_call(code: str) -> ast.Call:
     "settings",
     [
         *({"optimizer": of} for of in Optimizer),
-        *({"loss": of, "output": "sigmoid"} for of in Loss),
-        *({"schedule": of} for of in Schedule),
+        *({"loss": of, "output_activation": "sigmoid"} for of in Loss),
+        *({"lr_schedule": of} for of in Schedule),
         *({"weight_init": of} for of in WeightInit),
     ],
     ids=lambda settings: next(iter(settings.values())),

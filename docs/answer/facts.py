@@ -257,7 +257,7 @@ def _sharp(engine: Engine, name: str) -> Sharp:
         max_epochs=max(int(of.config["epochs"]) for of in trials),
         question=question,
         best=trials[0],
-        exact=max(trials, key=lambda of: of.exact_pixels or 0.0),
+        exact=max(trials, key=lambda of: of.exact_pixel_share or 0.0),
     )
 
 

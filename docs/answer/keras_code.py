@@ -12,7 +12,7 @@ init = {init}
 
 input_img = Input(shape=({n_inputs},))
 encoded = Dense({hidden_width}, activation="{activation}", kernel_initializer=init)(input_img)
-decoded = Dense({n_inputs}, activation="{output}", kernel_initializer=init)(encoded)
+decoded = Dense({n_inputs}, activation="{output_activation}", kernel_initializer=init)(encoded)
 
 autoencoder = Model(inputs=input_img, outputs=decoded)
 n_steps = epochs * math.ceil(len(x_train) / batch_size)
@@ -39,17 +39,17 @@ def keras_code(config: Mapping[str, Any], n_inputs: int) -> str:
     settings = _SETTINGS[config["optimizer"]]
     return _LINES.format(
         **{name: config[name] for name in ("epochs", "batch_size", "hidden_width")},
-        **{name: str(config[name]) for name in ("activation", "output")},
+        **{name: str(config[name]) for name in ("activation", "output_activation")},
         n_inputs=n_inputs,
         init=_INITS.get(config["weight_init"], f'"{config["weight_init"]}"'),
         optimizer=_OPTIMIZERS[config["optimizer"]],
-        rate=_RATES[config["schedule"]].format(
+        rate=_RATES[config["lr_schedule"]].format(
             rate=f"{config['learning_rate']:.4g}", warmup=config.get("warmup_epochs")
         ),
         settings="\n".join(
             f"        {theirs}={_said(config[ours])}," for ours, theirs in settings.items()
         ),
-        loss=_LOSSES[config["loss"]].format(delta=f"{config.get('delta', 1.0):.4g}"),
+        loss=_LOSSES[config["loss"]].format(delta=f"{config.get('huber_delta', 1.0):.4g}"),
     )
 
 
@@ -71,7 +71,7 @@ _SETTINGS: Mapping[Optimizer, Mapping[str, str]] = {
     Optimizer.SGD: {"momentum": "momentum", "nesterov": "nesterov"},
     Optimizer.ADAM: _ADAM,
     Optimizer.ADAMW: {"weight_decay": "weight_decay", **_ADAM},
-    Optimizer.RMSPROP: {"alpha": "rho", "momentum": "momentum", "eps": "epsilon"},
+    Optimizer.RMSPROP: {"rmsprop_alpha": "rho", "momentum": "momentum", "eps": "epsilon"},
     Optimizer.ADAGRAD: {"eps": "epsilon"},
     Optimizer.NADAM: _ADAM,  # momentum_decay, which Keras fixes at 1, cannot be given
 }

@@ -141,7 +141,11 @@ def loss_gap(trial: TrialRow, train_loss: float | None, floors: Floors | None) -
         return None
     if loss == Loss.MSE:
         return trial.test_mse / train_loss if train_loss > 0 else None
-    if loss == Loss.HUBER and config.get("delta", 0.0) >= 1 and config.get("output") == "sigmoid":
+    if (
+        loss == Loss.HUBER
+        and config.get("huber_delta", 0.0) >= 1
+        and config.get("output_activation") == "sigmoid"
+    ):
         return trial.test_mse / (2 * train_loss) if train_loss > 0 else None
     if loss == Loss.BCE and floors is not None and trial.test_bce is not None:
         above = train_loss - floors.train_entropy

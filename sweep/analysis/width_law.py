@@ -29,7 +29,7 @@ from sweep.store.table import Choices, Numbers, TrialTable
 Metric = Literal["val_mse", "test_mse"]
 
 #: Settings by whose choices the widths are looked at apart.
-SPLITS = ("activation", "loss", "output", "optimizer")
+SPLITS = ("activation", "loss", "output_activation", "optimizer")
 #: So many different widths stand each for itself; more are put into classes of half an octave.
 _MAX_WIDTHS = 24
 #: A law of three numbers needs more widths than that, and room to see a bend.

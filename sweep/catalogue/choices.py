@@ -115,7 +115,7 @@ _MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         Loss.BCE: "binary cross-entropy, in nats; needs the sigmoid output",
         Loss.MSE: "mean squared error",
         Loss.L1: "mean absolute error",
-        Loss.HUBER: "squared (halved) within `delta`, absolute beyond",
+        Loss.HUBER: "squared (halved) within `huber_delta`, absolute beyond",
     },
     Schedule: {
         Schedule.CONSTANT: "the learning rate as given",

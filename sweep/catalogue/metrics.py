@@ -73,7 +73,8 @@ METRICS: Mapping[str, Metric] = {
             is_essential=True,
         ),
         Metric(
-            name="exact_pixels",
+            name="exact_pixel_share",
+            called="exact pixels",
             unit="share of the test pixels",
             format=Format.PERCENT,
             better=Better.HIGHER,

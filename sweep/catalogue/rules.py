@@ -19,8 +19,10 @@ def needs_momentum(optimizer: Any, nesterov: Any, momentum: Any) -> bool:
 def conflicts(settings: Mapping[str, Any]) -> list[str]:
     """What a whole configuration contradicts itself in, a sentence each."""
     found = []
-    if needs_sigmoid(settings["loss"], settings["output"]):
-        found.append(f"loss bce needs output sigmoid, not {settings['output']}.")
+    if needs_sigmoid(settings["loss"], settings["output_activation"]):
+        found.append(
+            f"loss bce needs output_activation sigmoid, not {settings['output_activation']}."
+        )
     if needs_momentum(settings["optimizer"], settings["nesterov"], settings["momentum"]):
         found.append("nesterov needs a momentum above 0.")
     return found

@@ -111,8 +111,8 @@ ACTIVATION = Setting(
     group=AblationGroup.ACTIVATION,
     about="What the hidden units compute.",
 )
-OUTPUT = Setting(
-    name="output",
+OUTPUT_ACTIVATION = Setting(
+    name="output_activation",
     kind=Output,
     default=Output.SIGMOID,
     group=AblationGroup.OUTPUT,
@@ -125,8 +125,8 @@ LOSS = Setting(
     group=AblationGroup.LOSS,
     about="What training minimises, per pixel; bce needs the sigmoid output.",
 )
-DELTA = Setting(
-    name="delta",
+HUBER_DELTA = Setting(
+    name="huber_delta",
     called="Huber δ",
     kind=float,
     default=1.0,
@@ -228,9 +228,9 @@ MOMENTUM_DECAY = Setting(
     group=AblationGroup.OPTIMIZER,
     about="How fast nadam's momentum rises from half of beta1 to all of it.",
 )
-ALPHA = Setting(
-    name="alpha",
-    called="α",
+RMSPROP_ALPHA = Setting(
+    name="rmsprop_alpha",
+    called="RMSprop α",
     kind=float,
     default=0.99,
     low=0,
@@ -263,8 +263,9 @@ WEIGHT_DECAY = Setting(
     group=AblationGroup.OPTIMIZER,
     about="L2 penalty in the gradient; in adamw, decoupled from it.",
 )
-SCHEDULE = Setting(
-    name="schedule",
+LR_SCHEDULE = Setting(
+    name="lr_schedule",
+    called="learning-rate schedule",
     kind=Schedule,
     default=Schedule.CONSTANT,
     group=AblationGroup.LEARNING_RATE,
@@ -276,7 +277,7 @@ WARMUP_EPOCHS = Setting(
     default=1,
     low=1,
     high=100_000,
-    used_with=UsedWith("schedule", (Schedule.LINEAR_WARMUP,)),
+    used_with=UsedWith("lr_schedule", (Schedule.LINEAR_WARMUP,)),
     group=AblationGroup.LEARNING_RATE,
     about="Epochs until linear_warmup reaches the learning rate.",
 )
@@ -304,9 +305,9 @@ SETTINGS: Mapping[str, Setting[Any]] = {
     for setting in (
         HIDDEN_WIDTH,
         ACTIVATION,
-        OUTPUT,
+        OUTPUT_ACTIVATION,
         LOSS,
-        DELTA,
+        HUBER_DELTA,
         EPOCHS,
         BATCH_SIZE,
         OPTIMIZER,
@@ -316,10 +317,10 @@ SETTINGS: Mapping[str, Setting[Any]] = {
         BETA1,
         BETA2,
         MOMENTUM_DECAY,
-        ALPHA,
+        RMSPROP_ALPHA,
         EPS,
         WEIGHT_DECAY,
-        SCHEDULE,
+        LR_SCHEDULE,
         WARMUP_EPOCHS,
         WEIGHT_INIT,
         SEED,

@@ -109,7 +109,7 @@ def _best_cells(
         str(row.number),
         words.number(row.value),
         *(words.number(values.get(name)) for name in others),
-        *(words.cell(row, metric) for metric in ("test_mse", "psnr", "exact_pixels")),
+        *(words.cell(row, metric) for metric in ("test_mse", "psnr", "exact_pixel_share")),
         *param_cells(row, settings),
     )
 

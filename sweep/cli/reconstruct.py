@@ -67,7 +67,7 @@ def reconstruct(
     if as_json:
         show_json({"number": number, "path": path, **result})
         return
-    mse, exact = words.number(result["mse"]), words.percent(result["exact_pixels"])
+    mse, exact = words.number(result["mse"]), words.percent(result["exact_pixel_share"])
     show(f"{words.count(len(originals), 'image')}: mse {mse}, exact pixels {exact}")
     show(str(path))
 
@@ -102,6 +102,6 @@ def _measure(
     exact = originals.reshape(copies.shape) == copies
     return {
         "mse": float(image_mse.mean()),
-        "exact_pixels": float(exact.mean()),
+        "exact_pixel_share": float(exact.mean()),
         "image_mse": image_mse.tolist(),
     }

@@ -151,7 +151,7 @@ def _ending(ended: "Ending") -> dict[str, str]:
     return said
 
 
-_SEED_METRICS = ("val_mse", "test_mse", "test_bce", "psnr", "exact_pixels")
+_SEED_METRICS = ("val_mse", "test_mse", "test_bce", "psnr", "exact_pixel_share")
 _SEED_HEADER = ("seed", *_SEED_METRICS)
 
 

@@ -37,8 +37,8 @@ def verify(
             metavar="RATIO",
             min=0.0,
             max=1.0,
-            help="How far a number may be off, relative to it (of shares such as exact_pixels: "
-            "their difference).",
+            help="How far a number may be off, relative to it (of shares such as "
+            "exact_pixel_share: their difference).",
         ),
     ] = 1e-3,
     storage: Storage = None,

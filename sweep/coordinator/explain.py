@@ -249,7 +249,7 @@ def _space(baseline: TrialConfig, target: TrialConfig, seed: int) -> dict[str, A
     searched = {_lead(cause): _two_choices(cause) for cause in causes}
     if _could_meet_bce(searched):
         loss = searched.pop("loss")
-        searched["output"]["when"] = {
+        searched["output_activation"]["when"] = {
             Output.SIGMOID.value: {"loss": loss},
             Output.LINEAR.value: _without_bce(loss),
         }
@@ -286,7 +286,7 @@ def _others(side: Mapping[str, Any], lead: str) -> dict[str, Any]:
 
 def _could_meet_bce(searched: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether a space would allow bce with the linear output, which cannot be trained."""
-    return all(name in searched for name in ("output", "loss")) and (
+    return all(name in searched for name in ("output_activation", "loss")) and (
         Loss.BCE.value in searched["loss"]["choices"]
     )
 

@@ -12,7 +12,7 @@ Key = TypeVar("Key")
 Metrics = Mapping[str, float | None]
 
 #: Shares of 1, most of which count images or units: compared by their difference, not its ratio.
-_SHARES = ("exact_pixels", "dead_share", "saturated_share", "stuck_share")
+_SHARES = ("exact_pixel_share", "dead_share", "saturated_share", "stuck_share")
 
 
 class Agreement(StrEnum):

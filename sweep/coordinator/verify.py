@@ -36,7 +36,7 @@ from sweep.studyfile.space import Fixed, Space
 TOLERANCE = 1e-3
 _OUTCOMES = (Outcome.COMPLETE, Outcome.PRUNED, Outcome.TIMED_OUT, Outcome.DIVERGED)
 _OF_EPOCH = ("train_loss", "val_mse", "val_bce")
-_OF_TEST = ("test_mse", "test_bce", "psnr", "exact_pixels")
+_OF_TEST = ("test_mse", "test_bce", "psnr", "exact_pixel_share")
 
 Say = Callable[[str], None]
 

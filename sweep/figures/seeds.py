@@ -92,7 +92,7 @@ def gather_seed_curves(
             mean=_mean(val_bce),
             floor=floors.val_entropy if floors else None,
             floor_name="Entropy floor of the pixels",
-            empty=_NO_BCE if val_mse and config.get("output") == "linear" else nothing,
+            empty=_NO_BCE if val_mse and config.get("output_activation") == "linear" else nothing,
         ),
     )
 

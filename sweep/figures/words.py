@@ -25,8 +25,8 @@ def short_name(row: TrialRow) -> str:
             f"{column_named(name).title} {value(of)}" for name, of in row.params.items()
         )
     parts = [f"{config['hidden_width']} {config['activation']}", config["loss"]]
-    if config["output"] != "sigmoid":
-        parts.append(f"{config['output']} output")
+    if config["output_activation"] != "sigmoid":
+        parts.append(f"{config['output_activation']} output")
     return " · ".join([*parts, config["optimizer"], count(config["epochs"], "epoch")])
 
 

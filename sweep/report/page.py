@@ -178,7 +178,7 @@ def gather_page(handle: StudyHandle) -> Page:
         invalid=_invalid(handle, table),
         study_file=with_trials(record.study_file, study.n_trials),
         facts=facts_of(record, handle.workers()),
-        outputs_differ=_differ(table, "output"),
+        outputs_differ=_differ(table, "output_activation"),
         when=_when(study),
     )
 
@@ -241,8 +241,8 @@ def _verdict_tiles(found: Verdict) -> list[Tile]:
                 detail=f"with {best.hidden_width:,} components",
             )
         )
-    if best.exact_pixels is not None:
-        share = words.percent(best.exact_pixels)
+    if best.exact_pixel_share is not None:
+        share = words.percent(best.exact_pixel_share)
         tiles.append(Tile(label="Exact pixels", value=share, detail="of the best trial"))
     return tiles
 

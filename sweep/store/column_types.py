@@ -531,8 +531,8 @@ COLUMNS: Mapping[str, Any] = {
         }.items()
         for name in names.split()
     },
-    "sweep_trials.exact_pixels": Share,
-    "sweep_results.exact_pixels": Share,
+    "sweep_trials.exact_pixel_share": Share,
+    "sweep_results.exact_pixel_share": Share,
     "sweep_trials.n_parameters": Count,
     "sweep_trials.attempt": Count,
     "sweep_trials.number": Count,

@@ -116,7 +116,7 @@ def _seed_result(row: Row[Any]) -> SeedResult:
         test_mse=row.test_mse,
         test_bce=row.test_bce,
         psnr=row.psnr,
-        exact_pixels=row.exact_pixels,
+        exact_pixel_share=row.exact_pixel_share,
         per_class_mse=None if row.per_class_mse is None else tuple(row.per_class_mse),
         diagnostics=row.diagnostics,
     )

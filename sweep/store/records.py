@@ -124,7 +124,7 @@ class TrialRow:
     test_mse_std: float | None
     test_bce: float | None
     psnr: float | None
-    exact_pixels: float | None
+    exact_pixel_share: float | None
     per_class_mse: tuple[float, ...] | None
     n_parameters: int | None
     train_seconds: float | None
@@ -169,7 +169,7 @@ class SeedResult:
     test_mse: float | None
     test_bce: float | None
     psnr: float | None
-    exact_pixels: float | None
+    exact_pixel_share: float | None
     per_class_mse: tuple[float, ...] | None
     #: Numbers of trial.Diagnostics, by name; None where they were not measured.
     diagnostics: Mapping[str, float] | None

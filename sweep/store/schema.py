@@ -100,7 +100,7 @@ sweep_trials = Table(
     Column("test_mse_std", Float),
     Column("test_bce", Float),
     Column("psnr", Float),
-    Column("exact_pixels", Float),
+    Column("exact_pixel_share", Float),
     Column("per_class_mse", JSON),
     Column("n_parameters", Integer),
     Column("artifact_id", String(64)),
@@ -142,7 +142,7 @@ sweep_results = Table(
     Column("test_mse", Float),
     Column("test_bce", Float),
     Column("psnr", Float),
-    Column("exact_pixels", Float),
+    Column("exact_pixel_share", Float),
     Column("per_class_mse", JSON),
     #: trial.Diagnostics; NULL where they were not measured.
     Column("diagnostics", JSON(none_as_null=True)),

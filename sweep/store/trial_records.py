@@ -71,7 +71,7 @@ class SeedMetrics(Protocol):
     @property
     def psnr(self) -> float | None: ...
     @property
-    def exact_pixels(self) -> float | None: ...
+    def exact_pixel_share(self) -> float | None: ...
     @property
     def per_class_mse(self) -> Sequence[float | None] | None: ...
 
@@ -87,7 +87,7 @@ def mean_results(results: Sequence[SeedMetrics], val_mse: Sequence[float | None]
         "test_mse_std": _deviation(test_mse),
         "test_bce": _mean([result.test_bce for result in results]),
         "psnr": _mean([result.psnr for result in results]),
-        "exact_pixels": _mean([result.exact_pixels for result in results]),
+        "exact_pixel_share": _mean([result.exact_pixel_share for result in results]),
         "per_class_mse": [_mean(of_class) for of_class in by_class],
     }
 

@@ -330,7 +330,7 @@ def _row(
         test_mse_std=row.test_mse_std,
         test_bce=row.test_bce,
         psnr=row.psnr,
-        exact_pixels=row.exact_pixels,
+        exact_pixel_share=row.exact_pixel_share,
         per_class_mse=_tuple(row.per_class_mse),
         n_parameters=row.n_parameters,
         train_seconds=row.train_seconds,

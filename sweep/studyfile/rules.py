@@ -61,17 +61,17 @@ def _setting(case: Scenario, name: str) -> Value | Domain | None:
 
 
 def _bce_with_linear(nodes: Sequence[Node]) -> Iterator[str]:
-    cases = scenarios(nodes, frozenset({"output", "loss"}))
-    if not any(needs_sigmoid(_setting(c, "loss"), _setting(c, "output")) for c in cases):
+    cases = scenarios(nodes, frozenset({"output_activation", "loss"}))
+    if not any(needs_sigmoid(_setting(c, "loss"), _setting(c, "output_activation")) for c in cases):
         return
     given = [p.node.path for p in placements(nodes) if p.node.setting == "loss"]
     why = "" if given else " (loss is bce unless given)"
     yield (
-        f"{given[0] if given else 'space.output'}: bce needs the sigmoid output, and a trial "
-        f"could have bce with linear{why}. Give each output its own losses: "
-        '[space.output] choices = ["sigmoid", "linear"], '
-        '[space.output.when.sigmoid] loss = { choices = ["bce", "mse"] }, '
-        '[space.output.when.linear] loss = { choices = ["mse", "l1"] }.'
+        f"{given[0] if given else 'space.output_activation'}: bce needs the sigmoid output, and a "
+        f"trial could have bce with linear{why}. Give each output its own losses: "
+        '[space.output_activation] choices = ["sigmoid", "linear"], '
+        '[space.output_activation.when.sigmoid] loss = { choices = ["bce", "mse"] }, '
+        '[space.output_activation.when.linear] loss = { choices = ["mse", "l1"] }.'
     )
 
 

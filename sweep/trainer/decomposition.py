@@ -29,7 +29,7 @@ def decompose(
     code = codes(model, images)
     if not bool(torch.isfinite(code).all()):
         return None
-    is_linear = config.activation is Activation.LINEAR and config.output is Output.LINEAR
+    is_linear = config.activation is Activation.LINEAR and config.output_activation is Output.LINEAR
     encoder, decoder = model.encoder.weight.double(), model.decoder.weight.double()
     return Decomposition(
         code_rank=effective_rank(code_variances(code)),

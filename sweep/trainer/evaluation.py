@@ -62,7 +62,7 @@ def evaluate_test(model: Autoencoder, data: DeviceData, output: Output) -> TestM
         test_mse=test_mse,
         test_bce=total(entropy) / data.test.numel() if entropy else None,
         psnr=psnr(test_mse),
-        exact_pixels=total(exact) / data.test.numel(),
+        exact_pixel_share=total(exact) / data.test.numel(),
         per_class_mse=per_class(image_mse, data.test_labels),
         n_parameters=sum(weights.numel() for weights in model.parameters()),
     )

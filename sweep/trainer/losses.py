@@ -49,15 +49,17 @@ def bce(logits: Tensor, pixels: Tensor, config: TrialConfig) -> Tensor:
 
 
 def mse(logits: Tensor, pixels: Tensor, config: TrialConfig) -> Tensor:
-    return functional.mse_loss(OUTPUTS[config.output](logits), pixels)
+    return functional.mse_loss(OUTPUTS[config.output_activation](logits), pixels)
 
 
 def l1(logits: Tensor, pixels: Tensor, config: TrialConfig) -> Tensor:
-    return functional.l1_loss(OUTPUTS[config.output](logits), pixels)
+    return functional.l1_loss(OUTPUTS[config.output_activation](logits), pixels)
 
 
 def huber(logits: Tensor, pixels: Tensor, config: TrialConfig) -> Tensor:
-    return functional.huber_loss(OUTPUTS[config.output](logits), pixels, delta=config.delta)
+    return functional.huber_loss(
+        OUTPUTS[config.output_activation](logits), pixels, delta=config.huber_delta
+    )
 
 
 LOSSES: dict[Loss, LossFunction] = {

@@ -26,7 +26,7 @@ class Autoencoder(nn.Module):
         self.encoder = _linear(weights.encoder_weight, weights.encoder_bias, device)
         self.decoder = _linear(weights.decoder_weight, weights.decoder_bias, device)
         self.activation = ACTIVATIONS[config.activation]
-        self.output = OUTPUTS[config.output]
+        self.output = OUTPUTS[config.output_activation]
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, D) of inputs (B, D)."""

@@ -51,7 +51,7 @@ def rmsprop(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
     return optim.RMSprop(
         parameters,
         lr=config.learning_rate,
-        alpha=config.alpha,
+        alpha=config.rmsprop_alpha,
         eps=config.eps,
         momentum=config.momentum,
         weight_decay=config.weight_decay,

@@ -154,7 +154,7 @@ class Run:
         parts = batches(order, self._config.batch_size)
         losses = [self._train_batch(rows, self._next_learning_rate()) for rows in parts]
         train_loss = _weighted_mean(losses, [len(rows) for rows in parts])
-        validation = evaluate(self.model, self._data.validation, self._config.output)
+        validation = evaluate(self.model, self._data.validation, self._config.output_activation)
         return EpochMetrics(
             train_loss=train_loss,
             val_mse=validation.mse,
@@ -164,7 +164,7 @@ class Run:
 
     def measured(self) -> TestMetrics:
         """Measure the test set, and diagnose units and weights on the validation images."""
-        tested = evaluate_test(self.model, self._data, self._config.output)
+        tested = evaluate_test(self.model, self._data, self._config.output_activation)
         diagnosed = diagnose(self.model, self._data.validation, self._config)
         return replace(tested, diagnostics=diagnosed)
 
@@ -183,7 +183,7 @@ class Run:
         config, per_epoch = self._config, self._steps_per_epoch
         moment = Moment(self._n_steps, config.epochs * per_epoch, config.warmup_epochs * per_epoch)
         self._n_steps += 1
-        return config.learning_rate * SCHEDULES[config.schedule](moment)
+        return config.learning_rate * SCHEDULES[config.lr_schedule](moment)
 
 
 def _weighted_mean(losses: list[Tensor], sizes: list[int]) -> float:

@@ -42,7 +42,7 @@ def diagnose(
         z = model.encoder(pixels)
         active |= (z > 0).any(dim=0)
         n_saturated += (z.abs() > limit).sum()
-        if config.output is Output.SIGMOID:
+        if config.output_activation is Output.SIGMOID:
             o = model.decoder(model.activation(z))
             errors = (model.output(o) - pixels).abs_()
             is_stuck = (o.abs() > OUTPUT_SATURATES_AT) & (errors > STUCK_FROM)

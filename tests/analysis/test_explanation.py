@@ -25,10 +25,10 @@ BASELINE = TrialConfig()
 TARGET = TrialConfig(
     epochs=100,
     learning_rate=3e-3,
-    schedule=Schedule.COSINE,
+    lr_schedule=Schedule.COSINE,
     loss=Loss.MSE,
     activation=Activation.GELU,
-    output=Output.LINEAR,
+    output_activation=Output.LINEAR,
 )
 #: How many times smaller the error is with each; loss and output, which hurts, from the sum.
 PLANTED = {"epochs": 8.0, "learning rate": 1.5, "loss": 3.0, "activation": 1.2, "output": 0.9}
@@ -42,7 +42,7 @@ def planted_error(config: TrialConfig, seed: int = 0, noise: float = 0.0) -> flo
         "learning rate": config.learning_rate == 3e-3,
         "loss": config.loss is Loss.MSE,
         "activation": config.activation is Activation.GELU,
-        "output": config.output is Output.LINEAR,
+        "output": config.output_activation is Output.LINEAR,
     }
     product = math.prod(PLANTED[name] for name, has in with_it.items() if has)
     spread = np.random.default_rng([seed, zlib.crc32(repr(config).encode())]).normal(0.0, noise)
@@ -105,7 +105,8 @@ def test_only_what_can_be_trained_and_is_needed_is_asked_for() -> None:
 def test_the_first_round_has_both_ends_and_every_single_change() -> None:
     missing = explain(BASELINE, TARGET, {}).missing
     assert {BASELINE, TARGET, replace(BASELINE, epochs=100)} <= set(missing)
-    assert replace(BASELINE, output=Output.LINEAR) not in missing  # bce needs the sigmoid
+    # bce needs the sigmoid
+    assert replace(BASELINE, output_activation=Output.LINEAR) not in missing
     assert len(missing) == 2 + 4 + 4
 
 
@@ -196,7 +197,7 @@ def test_an_end_that_diverged_asks_for_nothing_and_is_named() -> None:
 
 
 def test_settings_that_nothing_uses_are_no_difference() -> None:
-    ignored = replace(BASELINE, momentum=0.9, delta=0.1, warmup_epochs=7)
+    ignored = replace(BASELINE, momentum=0.9, huber_delta=0.1, warmup_epochs=7)
     assert causes_of(BASELINE, ignored) == ()
     with pytest.raises(UsageError, match="nothing to explain"):
         explain(BASELINE, ignored, {})

@@ -144,12 +144,12 @@ def test_a_linear_autoencoder_approaches_the_pca_line() -> None:
         SHORT,
         hidden_width=3,
         activation=Activation.LINEAR,
-        output=Output.LINEAR,
+        output_activation=Output.LINEAR,
         loss=Loss.MSE,
         optimizer=Optimizer.ADAM,
         learning_rate=0.05,
         batch_size=16,
-        schedule=Schedule.COSINE,
+        lr_schedule=Schedule.COSINE,
         epochs=60,
     )
     test_mse = train(config, make_data(images)).result().results[0].test_mse

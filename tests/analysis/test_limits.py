@@ -27,11 +27,11 @@ SOUND = replace(
     SHORT,
     hidden_width=3,
     activation=Activation.LINEAR,
-    output=Output.LINEAR,
+    output_activation=Output.LINEAR,
     loss=Loss.MSE,
     epochs=40,
     learning_rate=0.02,
-    schedule=Schedule.COSINE,
+    lr_schedule=Schedule.COSINE,
 )
 WIDE = replace(SOUND, hidden_width=36)
 
@@ -57,13 +57,13 @@ def _kill(training: Training) -> None:
 
 PLANTED = {
     "too narrow": Planted(Limit.CAPACITY, SOUND),
-    "too few epochs": Planted(Limit.BUDGET, replace(WIDE, epochs=3, schedule=Schedule.CONSTANT)),
+    "too few epochs": Planted(Limit.BUDGET, replace(WIDE, epochs=3, lr_schedule=Schedule.CONSTANT)),
     "steps too large": Planted(
         Limit.OPTIMISATION,
-        replace(WIDE, optimizer=Optimizer.SGD, learning_rate=1e3, schedule=Schedule.CONSTANT),
+        replace(WIDE, optimizer=Optimizer.SGD, learning_rate=1e3, lr_schedule=Schedule.CONSTANT),
     ),
     "steps that bounce": Planted(
-        Limit.OPTIMISATION, replace(WIDE, learning_rate=1.0, schedule=Schedule.CONSTANT)
+        Limit.OPTIMISATION, replace(WIDE, learning_rate=1.0, lr_schedule=Schedule.CONSTANT)
     ),
     "dead units": Planted(
         Limit.SATURATION, replace(WIDE, activation=Activation.RELU, hidden_width=32), _kill
@@ -74,16 +74,20 @@ PLANTED = {
         saturate,
     ),
     "saturated output": Planted(
-        Limit.SATURATION, replace(WIDE, output=Output.SIGMOID, learning_rate=0.002), stick
+        Limit.SATURATION,
+        replace(WIDE, output_activation=Output.SIGMOID, learning_rate=0.002),
+        stick,
     ),
     "tiny training set": Planted(
         Limit.GENERALISATION,
-        replace(WIDE, epochs=300, schedule=Schedule.CONSTANT, learning_rate=0.005),
+        replace(WIDE, epochs=300, lr_schedule=Schedule.CONSTANT, learning_rate=0.005),
         train_limit=12,
     ),
     "nothing left to learn from the loss": Planted(
         Limit.LOSS_FLOOR,
-        replace(WIDE, loss=Loss.BCE, output=Output.SIGMOID, learning_rate=0.005, epochs=60),
+        replace(
+            WIDE, loss=Loss.BCE, output_activation=Output.SIGMOID, learning_rate=0.005, epochs=60
+        ),
     ),
 }
 SEEDS = range(5)

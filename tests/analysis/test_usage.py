@@ -9,7 +9,7 @@ def test_a_setting_is_used_where_the_one_it_depends_on_has_its_value() -> None:
     table = trial_table(trial_row(number=0), trial_row(number=1, config=sgd))
     assert used(table, "momentum").tolist() == [False, True]
     assert used(table, "beta1").tolist() == [True, False]
-    assert used(table, "delta").tolist() == [False, True]
+    assert used(table, "huber_delta").tolist() == [False, True]
     assert used(table, "hidden_width").tolist() == [True, True]
 
 

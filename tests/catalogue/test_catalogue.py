@@ -75,8 +75,8 @@ def test_an_optimizer_lists_the_settings_that_it_uses() -> None:
 
 def test_settings_in_use_leave_out_what_the_choices_ignore() -> None:
     used = in_use(vars(TrialConfig(optimizer=Optimizer.SGD, loss=Loss.HUBER)))
-    assert {"momentum", "nesterov", "delta", "weight_decay"} <= {*used}
-    assert {"beta1", "momentum_decay", "alpha", "eps", "warmup_epochs"}.isdisjoint(used)
+    assert {"momentum", "nesterov", "huber_delta", "weight_decay"} <= {*used}
+    assert {"beta1", "momentum_decay", "rmsprop_alpha", "eps", "warmup_epochs"}.isdisjoint(used)
 
 
 def test_a_setting_is_in_use_where_its_deciding_setting_is_unknown() -> None:

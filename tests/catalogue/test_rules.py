@@ -14,12 +14,12 @@ def test_the_defaults_contradict_nothing() -> None:
 
 
 def test_bce_with_a_linear_output_is_a_conflict() -> None:
-    with pytest.raises(ValueError, match="loss bce needs output sigmoid, not linear"):
-        check_config(replace(CONFIG, output=Output.LINEAR))
+    with pytest.raises(ValueError, match="loss bce needs output_activation sigmoid, not linear"):
+        check_config(replace(CONFIG, output_activation=Output.LINEAR))
 
 
 def test_another_loss_with_a_linear_output_is_none() -> None:
-    check_config(replace(CONFIG, loss=Loss.MSE, output=Output.LINEAR))
+    check_config(replace(CONFIG, loss=Loss.MSE, output_activation=Output.LINEAR))
 
 
 def test_nesterov_without_momentum_is_a_conflict() -> None:

@@ -47,7 +47,7 @@ def study(store: Engine) -> int:
         params={"hidden_width": 784, "activation": "relu", "adam.learning_rate": 0.001},
         curve=(0.05, 0.03, 0.02),
         psnr=17.0,
-        exact_pixels=0.25,
+        exact_pixel_share=0.25,
     )
     add_trial(
         store,

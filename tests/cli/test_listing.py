@@ -55,7 +55,9 @@ def test_best_as_json_has_number_state_value_params_and_metrics(cli: Cli, study:
     row = cli("best", "study", "--json").json[0]
     assert (row["number"], row["state"], row["value"]) == (1, "COMPLETE", 0.01)
     assert row["params"] == {"hidden_width": 512, "activation": "gelu", "adam.learning_rate": 0.003}
-    assert {"val_mse", "test_mse", "test_bce", "psnr", "exact_pixels", "hidden_width"} <= set(row)
+    assert {"val_mse", "test_mse", "test_bce", "psnr", "exact_pixel_share", "hidden_width"} <= set(
+        row
+    )
 
 
 def test_best_of_several_objectives_shows_them_all(cli: Cli, store: Engine) -> None:

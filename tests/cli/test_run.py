@@ -180,7 +180,7 @@ def test_a_place_that_cannot_be_written_is_code_10(cli: Cli, file: str) -> None:
         (("epochs = 2", "epoch = 2"), "Did you mean 'epochs'"),
         (("low = 8", "low = 80"), "must be below"),
         (("hidden_width = {low = 8, high = 64, log = true}\nepochs = 2", ""), "space"),
-        (("epochs = 2", 'epochs = 2\noutput = "linear"'), "bce"),
+        (("epochs = 2", 'epochs = 2\noutput_activation = "linear"'), "bce"),
         (("[space]", "[space"), "line 4"),
     ],
 )

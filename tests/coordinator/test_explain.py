@@ -57,18 +57,20 @@ TARGET = TrialConfig(
 
 FAR = [
     TrialConfig(
-        output=Output.LINEAR,
+        output_activation=Output.LINEAR,
         loss=Loss.HUBER,
-        delta=0.1,
+        huber_delta=0.1,
         learning_rate=3e-3,
-        schedule=Schedule.LINEAR_WARMUP,
+        lr_schedule=Schedule.LINEAR_WARMUP,
         warmup_epochs=2,
         weight_init=WeightInit.HE_NORMAL,
         batch_size=32,
         beta1=0.8,
     ),
     TrialConfig(optimizer=Optimizer.SGD, learning_rate=1.0, momentum=0.9, nesterov=True),
-    TrialConfig(output=Output.LINEAR, loss=Loss.MSE, optimizer=Optimizer.ADAMW, weight_decay=1e-4),
+    TrialConfig(
+        output_activation=Output.LINEAR, loss=Loss.MSE, optimizer=Optimizer.ADAMW, weight_decay=1e-4
+    ),
 ]
 
 
@@ -384,7 +386,7 @@ def test_a_baseline_has_the_settings_that_the_study_fixes(tmp_path: Path) -> Non
 
 def test_a_baseline_that_cannot_be_trained_asks_for_a_trial(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
-    linear = 'space.output = "linear"\nspace.loss.choices = ["mse", "l1"]'
+    linear = 'space.output_activation = "linear"\nspace.loss.choices = ["mse", "l1"]'
     study_id = add_study(engine, "y", study_file=FILE.replace('"x"', '"y"') + linear)
     add_trial(engine, study_id, 0, 0.1, config=TARGET)
     with pytest.raises(UsageError, match="--from"):

@@ -9,7 +9,7 @@ from sweep.coordinator.replay import Agreement, TrainingTrace, compare
 
 def course(*errors: float, test: float = 0.5, infinite_at: int | None = None) -> TrainingTrace:
     epochs = {(n, 0): {"val_mse": e, "val_bce": None} for n, e in enumerate(errors, start=1)}
-    tests = {} if infinite_at else {0: {"test_mse": test, "exact_pixels": 0.25}}
+    tests = {} if infinite_at else {0: {"test_mse": test, "exact_pixel_share": 0.25}}
     return TrainingTrace(epochs=epochs, tests=tests, infinite_at=infinite_at)
 
 
@@ -43,7 +43,9 @@ def test_other_test_results_come_after_the_last_epoch() -> None:
 
 def test_a_share_is_compared_by_its_difference() -> None:
     one, other = course(0.3), course(0.3)
-    other = TrainingTrace(epochs=other.epochs, tests={0: {"test_mse": 0.5, "exact_pixels": 0.2505}})
+    other = TrainingTrace(
+        epochs=other.epochs, tests={0: {"test_mse": 0.5, "exact_pixel_share": 0.2505}}
+    )
     assert compare(one, other, 0.001).agreement is Agreement.WITHIN_TOLERANCE
 
 

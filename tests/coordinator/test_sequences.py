@@ -533,7 +533,7 @@ def _done(spec: TrialSpec) -> TrialDone:
         test_mse=0.5,
         test_bce=None,
         psnr=3.0,
-        exact_pixels=0.0,
+        exact_pixel_share=0.0,
         per_class_mse=(0.5,),
         n_parameters=9,
     )

@@ -105,7 +105,7 @@ def test_a_trial_that_does_not_count_has_no_rank(view: View, engine: Engine, stu
 def test_a_trial_that_is_not_measured_says_whether_it_will_be(
     view: View, engine: Engine, study_id: int, state: str, told: str
 ) -> None:
-    names = ("test_mse", "test_bce", "psnr", "exact_pixels", "n_parameters", "train_seconds")
+    names = ("test_mse", "test_bce", "psnr", "exact_pixel_share", "n_parameters", "train_seconds")
     add_trial(engine, study_id, 5, None, state=state, **dict.fromkeys(names))
     assert texts(page.measured(gather_trial(view, "study", 5))) == [told]
 
@@ -229,7 +229,7 @@ def test_a_logarithmic_range_is_said_so_that_plotly_takes_it(
 @pytest.mark.usefixtures("study_id")
 def test_a_trial_of_several_seeds_has_a_row_for_each(view: View, engine: Engine) -> None:
     trial_id = add_trial(engine, 1, 5, 0.2, seeds=[7, 8], val_mse_std=0.01)
-    measured = {"test_mse": 0.2, "psnr": 7.0, "exact_pixels": 0.5}
+    measured = {"test_mse": 0.2, "psnr": 7.0, "exact_pixel_share": 0.5}
     for place, seed in enumerate((7, 8)):
         result = {"trial_id": trial_id, "seed_index": place, "seed": seed, **measured}
         add_rows(engine, schema.sweep_results, {**result, "per_class_mse": [0.2]})

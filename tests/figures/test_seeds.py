@@ -81,7 +81,7 @@ def test_a_floor_far_below_is_told_and_not_drawn() -> None:
 
 
 def test_a_linear_output_has_no_cross_entropy_and_says_why() -> None:
-    linear = trial(output=Output.LINEAR, loss=Loss.MSE)
+    linear = trial(output_activation=Output.LINEAR, loss=Loss.MSE)
     curves = gather_seed_curves({0: curve([0.1], bce=None)}, linear, FLOORS)
     assert said(curves.val_bce) == "The output is linear, and cross-entropy needs pixels in (0, 1)."
 

@@ -35,7 +35,7 @@ TWO_TILES = replace(
     hidden_width=40,
     activation=Activation.GELU,
     loss=Loss.MSE,
-    schedule=Schedule.COSINE,
+    lr_schedule=Schedule.COSINE,
 )
 
 #: What differs, and how far, relative to the largest of autograd's numbers.
@@ -92,7 +92,7 @@ class Twin:
         population.arrays.order[places[0].slot].copy_(order)
         parameters = [weight.double().requires_grad_() for weight in weights]
         optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, eps=config.eps)
-        cosine = config.schedule is Schedule.COSINE
+        cosine = config.lr_schedule is Schedule.COSINE
         return cls(
             config=config,
             place=places[0],

@@ -67,7 +67,7 @@ def add(engine: Engine, **columns: Any) -> int:
 
 def add_pictured(engine: Engine, study_id: int, number: int, *values: float, **options: Any) -> int:
     """A finished trial with metrics, a learning curve and pictures."""
-    metrics = {"psnr": 20.0, "exact_pixels": 0.25, "train_seconds": 2.0, "test_bce": 0.29}
+    metrics = {"psnr": 20.0, "exact_pixel_share": 0.25, "train_seconds": 2.0, "test_bce": 0.29}
     trial_id = add_trial(
         engine, study_id, number, values, curve=[0.2, 0.1], per_class_mse=[0.1] * 10,
         worker="w0", **(metrics | options),

@@ -119,7 +119,7 @@ SPACES = {
     "loss = { choices = ['mse', 'mse'] }": "space.loss: choices repeat 'mse'. Name each once.",
     "loss = { choices = ['mse', 'mes'] }": "space.loss: unknown loss 'mes'. Did you mean 'mse'?",
     "loss = { low = 1, high = 2 }": "space.loss.low: loss has no range. List its values",
-    "loss = { delta = 1.0 }": "space.loss.delta: a setting that depends on a choice goes under wh",
+    "loss = { huber_delta = 1.0 }": "space.loss.huber_delta: a setting that depends on a choice go",
     "loss = { choices = ['mse'], when = 1 }": "space.loss.when: must hold a table for each choice",
     "loss = { choices = ['mse'], when.mse = 1 }": "space.loss.when.mse: must be a table of settin",
     "loss = { choices = ['mse'], when.mes = {} }": "space.loss.when.mes: not one of the choices. "
@@ -137,10 +137,13 @@ def test_a_bad_space_is_named(space: str, expected: str) -> None:
 
 
 WITH_LINEAR = {
-    "both searched": "output = { choices = ['sigmoid', 'linear'] }\nloss = { choices = ['bce'] }",
-    "loss left at its default": "output = 'linear'",
+    "both searched": """
+        output_activation = { choices = ['sigmoid', 'linear'] }
+        loss = { choices = ['bce'] }
+        """,
+    "loss left at its default": "output_activation = 'linear'",
     "bce under a choice that linear may meet": """
-        output = { choices = ['sigmoid', 'linear'] }
+        output_activation = { choices = ['sigmoid', 'linear'] }
         activation = { choices = ['relu', 'tanh'], when.relu.loss = 'bce', when.tanh.loss = 'mse' }
         """,
 }
@@ -150,12 +153,12 @@ WITH_LINEAR = {
 def test_bce_with_linear_output_is_refused_with_the_way_to_write_it(space: str) -> None:
     (problem,) = problems(study_text(space))
     assert "bce needs the sigmoid output" in problem
-    assert '[space.output.when.linear] loss = { choices = ["mse", "l1"] }' in problem
+    assert '[space.output_activation.when.linear] loss = { choices = ["mse", "l1"] }' in problem
 
 
 def test_losses_given_for_each_output_are_accepted() -> None:
     space = """
-        output = { choices = ['sigmoid', 'linear'], when.linear.loss = 'mse' }
+        output_activation = { choices = ['sigmoid', 'linear'], when.linear.loss = 'mse' }
         """  # the sigmoid output keeps the default, bce
     assert loads(study_text(space), "good.toml").space.grid_size() == 2
 
@@ -183,11 +186,11 @@ def test_a_setting_searched_where_nothing_uses_it_is_refused() -> None:
 
 def test_one_optuna_name_for_two_domains_is_refused() -> None:
     space = """
-        output = { choices = ['sigmoid'], when.sigmoid.epochs = { low = 1, high = 5 } }
+        output_activation = { choices = ['sigmoid'], when.sigmoid.epochs = { low = 1, high = 5 } }
         [space.optimizer]
         choices = ['adam', 'sgd']
-        when.adam.schedule = { choices = ['cosine'], when.cosine.batch_size = { choices = [64] } }
-        when.sgd.schedule = { choices = ['cosine'], when.cosine.batch_size = { choices = [32] } }
+        when.adam.lr_schedule = { choices = ['cosine'], when.cosine.batch_size.choices = [64] }
+        when.sgd.lr_schedule = { choices = ['cosine'], when.cosine.batch_size.choices = [32] }
         """
     (problem,) = problems(study_text(space))
     assert "Optuna stores this as 'cosine.batch_size'" in problem

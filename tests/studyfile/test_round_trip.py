@@ -130,7 +130,7 @@ def test_any_space_reads_back_equal_and_resolves(space: dict[str, Any]) -> None:
     config, _ = study_file.space.resolve(
         lambda name, domain: rng.choice(getattr(domain, "choices", None) or (domain.low,))
     )
-    assert not (config.output == "linear" and config.loss == "bce")
+    assert not (config.output_activation == "linear" and config.loss == "bce")
 
 
 # --- fuzz ----------------------------------------------------------------------------------------

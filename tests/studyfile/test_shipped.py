@@ -16,7 +16,7 @@ ALL = sorted(STUDIES.glob("*.toml"))
 QUESTION = TrialConfig(
     hidden_width=784,
     activation=Activation.RELU,
-    output=Output.SIGMOID,
+    output_activation=Output.SIGMOID,
     loss=Loss.BCE,
     epochs=5,
     batch_size=128,
@@ -25,7 +25,7 @@ QUESTION = TrialConfig(
     beta1=0.9,
     beta2=0.999,
     eps=1e-7,
-    schedule=Schedule.CONSTANT,
+    lr_schedule=Schedule.CONSTANT,
     weight_init=WeightInit.GLOROT_UNIFORM,
 )
 

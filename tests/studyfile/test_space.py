@@ -53,15 +53,21 @@ def test_only_the_chosen_branch_is_asked_for() -> None:
 
 def test_conditions_nest() -> None:
     space = """
-        [space.output]
+        [space.output_activation]
         choices = ["sigmoid", "linear"]
-        [space.output.when.linear.loss]
+        [space.output_activation.when.linear.loss]
         choices = ["huber", "mse"]
-        when.huber.delta = { low = 0.1, high = 1.0 }
+        when.huber.huber_delta = { low = 0.1, high = 1.0 }
         """
-    choose = chooser(output="linear", **{"linear.loss": "huber", "huber.delta": 0.25})
+    choose = chooser(
+        output_activation="linear", **{"linear.loss": "huber", "huber.huber_delta": 0.25}
+    )
     config, _ = make_study_file(space).space.resolve(choose)
-    assert (config.output, config.loss, config.delta) == (Output.LINEAR, Loss.HUBER, 0.25)
+    assert (config.output_activation, config.loss, config.huber_delta) == (
+        Output.LINEAR,
+        Loss.HUBER,
+        0.25,
+    )
 
 
 def test_true_false_and_numbers_can_be_conditions() -> None:

@@ -44,7 +44,7 @@ def test_every_activation_trains_as_its_formula_says(activation: Activation) -> 
 def test_every_loss_trains_as_its_formula_says(loss: Loss, output: Output) -> None:
     if loss is Loss.BCE:
         output = Output.SIGMOID
-    check_against_plain(replace(CONFIG, loss=loss, output=output, delta=0.1))
+    check_against_plain(replace(CONFIG, loss=loss, output_activation=output, huber_delta=0.1))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_every_loss_trains_as_its_formula_says(loss: Loss, output: Output) -> No
         {"optimizer": Optimizer.ADAM, "beta1": 0.8, "beta2": 0.95, "eps": 1e-6},
         {"optimizer": Optimizer.ADAM, "weight_decay": 0.01},
         {"optimizer": Optimizer.ADAMW, "weight_decay": 0.1},
-        {"optimizer": Optimizer.RMSPROP, "alpha": 0.9},
+        {"optimizer": Optimizer.RMSPROP, "rmsprop_alpha": 0.9},
         {"optimizer": Optimizer.RMSPROP, "momentum": 0.5, "weight_decay": 0.01},
         {"optimizer": Optimizer.ADAGRAD, "weight_decay": 0.01},
         {"optimizer": Optimizer.NADAM},
@@ -74,7 +74,7 @@ def test_every_optimizer_is_among_those_compared() -> None:
 
 @pytest.mark.parametrize("schedule", Schedule)
 def test_every_schedule_moves_the_rate_step_by_step(schedule: Schedule) -> None:
-    check_against_plain(replace(CONFIG, schedule=schedule))
+    check_against_plain(replace(CONFIG, lr_schedule=schedule))
 
 
 @pytest.mark.parametrize("weight_init", WeightInit)

@@ -88,7 +88,10 @@ def test_what_is_reported_of_an_epoch_is_what_the_reference_reports(
     loss: Loss, output: Output
 ) -> None:
     output = Output.SIGMOID if loss is Loss.BCE else output
-    config, data = replace(FUSED, loss=loss, output=output, delta=0.1), small_data()
+    config, data = (
+        replace(FUSED, loss=loss, output_activation=output, huber_delta=0.1),
+        small_data(),
+    )
     ours, reference = (start(config, data, trainer, seeds=(5, 6)) for trainer in BOTH)
     for _ in range(config.epochs):
         for got, expected in zip(ours.train_epoch(), reference.train_epoch(), strict=True):
@@ -107,7 +110,7 @@ def plain_numbers(done: TrialDone) -> list[float]:
 
 @pytest.mark.parametrize("output", Output)
 def test_a_result_is_what_the_reference_gives(output: Output) -> None:
-    config, data = replace(FUSED, loss=Loss.MSE, output=output), small_data()
+    config, data = replace(FUSED, loss=Loss.MSE, output_activation=output), small_data()
     got, expected = (train(config, data, trainer, seeds=(1, 2)).result() for trainer in BOTH)
     assert plain_numbers(got) == pytest.approx(plain_numbers(expected), rel=1e-5)
     assert got.reconstructions_png == expected.reconstructions_png
@@ -131,7 +134,7 @@ def test_whole_trials_on_real_images_end_with_the_errors_of_the_reference() -> N
 @pytest.mark.parametrize(
     "config",
     [
-        replace(FUSED, learning_rate=1e30, loss=Loss.MSE, output=Output.LINEAR),
+        replace(FUSED, learning_rate=1e30, loss=Loss.MSE, output_activation=Output.LINEAR),
         replace(FUSED, learning_rate=1e30),
         replace(FUSED, learning_rate=3e38, weight_decay=3e38, batch_size=1000),
     ],

@@ -14,7 +14,9 @@ from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
 from tests.trainer_factories import CPU, SHORT, analysed, make_data, train
 
-LINEAR = replace(SHORT, activation=Activation.LINEAR, output=Output.LINEAR, loss=Loss.MSE)
+LINEAR = replace(
+    SHORT, activation=Activation.LINEAR, output_activation=Output.LINEAR, loss=Loss.MSE
+)
 
 
 def of_weights(encoder: Tensor, decoder: Tensor, images: Tensor) -> Decomposition | None:

@@ -32,7 +32,7 @@ from tests.trainer_factories import analysed, make_data, start
 
 
 def test_every_choice_is_there() -> None:
-    chosen = {(c.activation, c.loss, c.output, c.optimizer) for c in every_choice()}
+    chosen = {(c.activation, c.loss, c.output_activation, c.optimizer) for c in every_choice()}
     everything = set(product(Activation, Loss, Output, Optimizer))
     assert {one[1:3] for one in everything - chosen} == {(Loss.BCE, Output.LINEAR)}
     assert len(chosen) == len(Activation) * 7 * len(Optimizer)
@@ -122,7 +122,9 @@ def same_or_none(got: float | None, expected: float | None) -> bool:
 
 def test_what_is_reported_of_an_epoch_is_what_the_reference_reports() -> None:
     data = small_data()
-    linear = replace(FUSED, loss=Loss.HUBER, delta=0.1, output=Output.LINEAR, hidden_width=20)
+    linear = replace(
+        FUSED, loss=Loss.HUBER, huber_delta=0.1, output_activation=Output.LINEAR, hidden_width=20
+    )
     specs = [fused_spec(1), fused_spec(2, linear, seeds=(5, 6))]
     fused = make_fused(data, rows=80, slots=3, config=BLOCKS)
     references = [start(spec.config, data, seeds=spec.seeds) for spec in specs]
@@ -153,7 +155,7 @@ def assert_same_analysis(got: NetworkAnalysis, expected: NetworkAnalysis) -> Non
 @pytest.mark.parametrize("output", Output)
 def test_a_result_is_what_the_reference_gives(output: Output) -> None:
     data = small_data()
-    spec = fused_spec(1, replace(FUSED, loss=Loss.MSE, output=output), seeds=(1, 2))
+    spec = fused_spec(1, replace(FUSED, loss=Loss.MSE, output_activation=output), seeds=(1, 2))
     fused, reference = (
         make_fused(data, slots=2, config=BLOCKS),
         start(spec.config, data, number=1, seeds=spec.seeds),
@@ -168,7 +170,10 @@ def test_a_result_is_what_the_reference_gives(output: Output) -> None:
         assert same_or_none(one.test_bce, other.test_bce)
         assert one.psnr == pytest.approx(other.psnr, rel=1e-6)
         assert one.per_class_mse == pytest.approx(other.per_class_mse, rel=1e-6)
-        assert (one.exact_pixels, one.n_parameters) == (other.exact_pixels, other.n_parameters)
+        assert (one.exact_pixel_share, one.n_parameters) == (
+            other.exact_pixel_share,
+            other.n_parameters,
+        )
     assert got.reconstructions_png == expected.reconstructions_png
     assert got.errors_png == expected.errors_png
     assert_same_analysis(analysed(got.weights, data), analysed(expected.weights, data))

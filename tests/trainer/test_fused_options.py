@@ -126,7 +126,7 @@ def test_chains_train_as_the_reference_does_for_20_steps() -> None:
     data = data_of_ten_steps()
     turns = zip(Activation, cycle(Loss), cycle(VARIANTS), cycle(Schedule), strict=False)
     configs = [
-        replace(FUSED, hidden_width=5 + i, activation=f, loss=loss, schedule=s, **variant)  # type: ignore[arg-type]
+        replace(FUSED, hidden_width=5 + i, activation=f, loss=loss, lr_schedule=s, **variant)  # type: ignore[arg-type]
         for i, (f, loss, variant, s) in enumerate(turns)
     ]
     chained = replace(LARGE_BLOCKS, chain_steps=4, cheap_loss=True)

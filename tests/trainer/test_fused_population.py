@@ -35,7 +35,11 @@ from tests.trainer_factories import CPU, make_data, start
 
 #: The loss overflows within an epoch.
 EXPLODING = replace(
-    FUSED, optimizer=Optimizer.SGD, learning_rate=1e30, loss=Loss.MSE, output=Output.LINEAR
+    FUSED,
+    optimizer=Optimizer.SGD,
+    learning_rate=1e30,
+    loss=Loss.MSE,
+    output_activation=Output.LINEAR,
 )
 
 #: What overflows is meant to: numpy, which the interpreter computes with, warns of it.
@@ -172,7 +176,10 @@ def test_a_trial_takes_a_slot_for_each_seed_or_none() -> None:
     [
         (replace(FUSED, batch_size=17), "has batch size 17; this population trains with 16"),
         (replace(FUSED, hidden_width=65), "needs 1 x 65 hidden units; .* 4 slots and 64 units"),
-        (replace(FUSED, output=Output.LINEAR), "loss bce needs output sigmoid"),
+        (
+            replace(FUSED, output_activation=Output.LINEAR),
+            "loss bce needs output_activation sigmoid",
+        ),
     ],
 )
 def test_a_trial_that_can_never_get_in_is_refused(config: TrialConfig, message: str) -> None:

@@ -52,9 +52,9 @@ def test_every_choice_is_part_of_the_check() -> None:
     for name, enum in {
         "activation": Activation,
         "loss": Loss,
-        "output": Output,
+        "output_activation": Output,
         "optimizer": Optimizer,
-        "schedule": Schedule,
+        "lr_schedule": Schedule,
         "weight_init": WeightInit,
     }.items():
         assert {getattr(config, name) for config in configs} == set(enum)

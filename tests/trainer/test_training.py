@@ -115,14 +115,14 @@ def test_validation_is_measured_after_the_epoch_with_both_errors(start: Start) -
 
 
 def test_a_linear_output_has_no_cross_entropy(start: Start) -> None:
-    training = start(replace(SHORT, loss=Loss.MSE, output=Output.LINEAR))
+    training = start(replace(SHORT, loss=Loss.MSE, output_activation=Output.LINEAR))
     assert training.train_epoch()[0].val_bce is None
     assert training.result().results[0].test_bce is None
 
 
 def test_bce_with_a_linear_output_is_refused(start: Start) -> None:
     with pytest.raises(ValueError, match="needs output sigmoid"):
-        start(replace(SHORT, output=Output.LINEAR)).train_epoch()
+        start(replace(SHORT, output_activation=Output.LINEAR)).train_epoch()
 
 
 def test_a_training_limit_trains_on_so_many_and_validates_on_all() -> None:
@@ -133,7 +133,11 @@ def test_a_training_limit_trains_on_so_many_and_validates_on_all() -> None:
 
 def test_a_loss_that_is_no_longer_finite_ends_the_trial_with_epoch_and_reason(start: Start) -> None:
     config = replace(
-        SHORT, optimizer=Optimizer.SGD, learning_rate=1e30, loss=Loss.MSE, output=Output.LINEAR
+        SHORT,
+        optimizer=Optimizer.SGD,
+        learning_rate=1e30,
+        loss=Loss.MSE,
+        output_activation=Output.LINEAR,
     )
     training = start(config)
     with pytest.raises(Diverged, match=r"training loss became (nan|inf) in epoch 1$") as raised:
@@ -153,7 +157,11 @@ def test_a_weight_that_is_no_longer_finite_ends_the_trial_too(start: Start) -> N
 
 def test_of_several_seeds_the_one_that_diverged_is_named(start: Start) -> None:
     config = replace(
-        SHORT, optimizer=Optimizer.SGD, learning_rate=1e30, loss=Loss.MSE, output=Output.LINEAR
+        SHORT,
+        optimizer=Optimizer.SGD,
+        learning_rate=1e30,
+        loss=Loss.MSE,
+        output_activation=Output.LINEAR,
     )
     with pytest.raises(Diverged, match=r"\(seed 8\)$"):
         start(config, seeds=(8, 9)).train_epoch()
@@ -174,7 +182,7 @@ def test_train_seconds_do_not_grow_with_the_number_of_seeds(start: Start) -> Non
 @pytest.mark.parametrize("output", Output)
 def test_test_metrics_are_what_their_names_say(train: Start, output: Output) -> None:
     images = make_images()
-    training = train(replace(SHORT, loss=Loss.MSE, output=output), make_data(images))
+    training = train(replace(SHORT, loss=Loss.MSE, output_activation=output), make_data(images))
     result = training.result()
     metrics = result.results[0]
     assert result.weights is not None
@@ -190,7 +198,7 @@ def test_test_metrics_are_what_their_names_say(train: Start, output: Output) -> 
     assert metrics.test_mse == pytest.approx(squares.mean(), rel=1e-5)
     assert metrics.psnr == pytest.approx(-10 * math.log10(squares.mean()), rel=1e-5)
     assert metrics.per_class_mse == pytest.approx(by_class, rel=1e-5)
-    assert metrics.exact_pixels == pytest.approx(exact.mean(), abs=2e-3)
+    assert metrics.exact_pixel_share == pytest.approx(exact.mean(), abs=2e-3)
     assert metrics.n_parameters == 2 * 36 * 8 + 8 + 36
 
 

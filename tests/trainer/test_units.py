@@ -78,7 +78,7 @@ def test_the_error_of_outputs_that_are_saturated_far_off_is_counted(
         decoder_weight=torch.zeros(6, 2),
         decoder_bias=torch.where(copies == 1.0, 12.0, 0.0),
     )
-    config = TrialConfig(hidden_width=2, output=output)
+    config = TrialConfig(hidden_width=2, output_activation=output)
     images = ((copies - errors) * 255).round().to(torch.uint8).expand(1_003, 6)
     found = diagnose(Autoencoder(config, weights, CPU), images, config)
     assert found.stuck_share == pytest.approx(stuck, abs=0.01)
@@ -86,7 +86,7 @@ def test_the_error_of_outputs_that_are_saturated_far_off_is_counted(
 
 def test_both_trainers_measure_the_same() -> None:
     data = small_data()
-    steep = {"output": Output.SIGMOID, "loss": Loss.MSE, "learning_rate": 3.0}
+    steep = {"output_activation": Output.SIGMOID, "loss": Loss.MSE, "learning_rate": 3.0}
     configs = [
         replace(FUSED, **steep),
         replace(FUSED, hidden_width=20, learning_rate=0.1),

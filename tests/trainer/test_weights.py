@@ -32,14 +32,14 @@ def test_a_weights_file_tells_how_it_was_trained() -> None:
 
 @pytest.mark.parametrize("output", Output)
 def test_reconstructing_the_test_set_gives_the_test_error(output: Output) -> None:
-    config = replace(SHORT, loss=Loss.L1, output=output, activation=Activation.TANH)
+    config = replace(SHORT, loss=Loss.L1, output_activation=output, activation=Activation.TANH)
     data = make_data()
     result = train(config, data).result()
     assert result.weights is not None
     again = reconstruct(result.weights, make_images().test_images)
     assert again.image_mse.mean() == pytest.approx(result.results[0].test_mse)
     exact = (again.pixels == make_images().test_images).mean()
-    assert exact == pytest.approx(result.results[0].exact_pixels)
+    assert exact == pytest.approx(result.results[0].exact_pixel_share)
 
 
 def test_images_of_another_size_are_refused() -> None:
@@ -59,7 +59,7 @@ def test_a_truncated_weights_file_is_refused() -> None:
 
 
 def test_a_configuration_survives_plain_values() -> None:
-    config = TrialConfig(optimizer=Optimizer.SGD, momentum=0.9, nesterov=True, delta=0.5)
+    config = TrialConfig(optimizer=Optimizer.SGD, momentum=0.9, nesterov=True, huber_delta=0.5)
     again = config_from_json({key: _plain(value) for key, value in asdict(config).items()})
     assert again == config
     assert isinstance(again.optimizer, Optimizer)

@@ -376,7 +376,11 @@ def test_a_halved_population_asks_for_as_many_as_it_holds_now() -> None:
 def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> None:
     data, inbox = small_data(), SimpleQueue[Order]()
     exploding = replace(
-        FUSED, optimizer=Optimizer.SGD, learning_rate=1e30, loss=Loss.MSE, output=Output.LINEAR
+        FUSED,
+        optimizer=Optimizer.SGD,
+        learning_rate=1e30,
+        loss=Loss.MSE,
+        output_activation=Output.LINEAR,
     )
     configs = [
         FUSED,

@@ -339,7 +339,7 @@ def seeds(facts: TrialFacts) -> Any:
 
 
 def _seed(result: SeedResult) -> tuple[str, ...]:
-    share = result.exact_pixels
+    share = result.exact_pixel_share
     return (
         str(result.seed),
         words.number(result.val_mse, 4),

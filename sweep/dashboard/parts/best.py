@@ -24,7 +24,7 @@ QUESTION = "the question’s configuration"
 EARLIEST = "the earliest finished trial"
 
 #: Said by ``words.short_name``.
-_SAID = {"hidden_width", "activation", "loss", "output", "optimizer", "epochs"}
+_SAID = {"hidden_width", "activation", "loss", "output_activation", "optimizer", "epochs"}
 _KINDS = {
     "reconstructions": "the ten test images as trial {} gives them back",
     "errors": "where trial {} errs: black is right, white is off by half the scale",

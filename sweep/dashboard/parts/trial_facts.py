@@ -176,7 +176,7 @@ def measured(trial: TrialRow, floors: Floors | None) -> list[MeasuredRow]:
         ),
         _entropy(trial, floors),
         _pca(trial, floors),
-        *(_plain(trial, METRICS[name]) for name in ("psnr", "exact_pixels")),
+        *(_plain(trial, METRICS[name]) for name in ("psnr", "exact_pixel_share")),
         *(_plain(trial, METRICS[name]) for name in ("n_parameters", "train_seconds")),
     ]
     return [row for row in rows if row is not None]

@@ -68,7 +68,7 @@ def l1(o: Tensor, levels: Tensor, buffers: LossBuffers, config: TrialConfig) -> 
 def huber(o: Tensor, levels: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
     """Huber loss c (y - x - c / 2), c = y - x clipped to delta; derivative c output'(o) / n."""
     y, errors = _outputs(o, levels, buffers, config)
-    cut = torch.clamp(errors, -config.delta, config.delta, out=buffers.slopes)
+    cut = torch.clamp(errors, -config.huber_delta, config.huber_delta, out=buffers.slopes)
     loss = (_dot(cut, errors) - 0.5 * _dot(cut, cut)).div_(o.numel())
     return LossGradient(loss, _by_logits(cut, y, config), 1.0 / o.numel())
 
@@ -77,13 +77,13 @@ def _outputs(
     o: Tensor, levels: Tensor, buffers: LossBuffers, config: TrialConfig
 ) -> tuple[Tensor, Tensor]:
     """Compute y and y - x."""
-    y = torch.sigmoid(o, out=buffers.outputs) if config.output is Output.SIGMOID else o
+    y = torch.sigmoid(o, out=buffers.outputs) if config.output_activation is Output.SIGMOID else o
     return y, torch.sub(y, levels, alpha=LEVEL, out=buffers.errors)
 
 
 def _by_logits(by_outputs: Tensor, y: Tensor, config: TrialConfig) -> Tensor:
     """Multiply the derivative by y with output'(o), in place."""
-    if config.output is Output.LINEAR:
+    if config.output_activation is Output.LINEAR:
         return by_outputs
     backward = torch.ops.aten.sigmoid_backward.grad_input
     by_logits: Tensor = backward(by_outputs, y, grad_input=by_outputs)

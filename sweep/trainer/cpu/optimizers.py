@@ -133,7 +133,7 @@ class RmsProp:
             [self._n_steps],
             lr=learning_rate,
             beta1=0.0,
-            beta2=self._config.alpha,
+            beta2=self._config.rmsprop_alpha,
             weight_decay=weight_decay,
             eps=self._config.eps,
             amsgrad=False,

@@ -69,7 +69,7 @@ def test_metrics(
         test_mse=mse,
         test_bce=_entropy(row, config, n_pixels),
         psnr=psnr(mse),
-        exact_pixels=float(row[tables.REPORT_EXACT]) / n_pixels,
+        exact_pixel_share=float(row[tables.REPORT_EXACT]) / n_pixels,
         per_class_mse=tuple((class_squares / (class_sizes * n_inputs)).tolist()),
         n_parameters=(2 * n_inputs + 1) * config.hidden_width + n_inputs,
         diagnostics=diagnosed,
@@ -77,7 +77,7 @@ def test_metrics(
 
 
 def _entropy(row: Row, config: TrialConfig, n_pixels: int) -> float | None:
-    if config.output is not Output.SIGMOID:
+    if config.output_activation is not Output.SIGMOID:
         return None
     return float(row[tables.REPORT_ENTROPY]) / n_pixels
 

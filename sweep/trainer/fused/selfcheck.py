@@ -84,8 +84,8 @@ class Difference(NamedTuple):
         config = self.trial.config
         return (
             f"{self.precision}: {self.name} of {config.hidden_width} {config.activation} units "
-            f"({config.loss}, {config.output}, {config.optimizer}) differs by {self.relative:.1e}, "
-            f"limit {self.allowed:.0e}"
+            f"({config.loss}, {config.output_activation}, {config.optimizer}) differs by "
+            f"{self.relative:.1e}, limit {self.allowed:.0e}"
         )
 
 
@@ -238,8 +238,8 @@ def _trials(batch_size: int) -> list[TrialSpec]:
                 hidden_width=width,
                 activation=activation,
                 loss=loss,
-                output=output,
-                delta=0.25,
+                output_activation=output,
+                huber_delta=0.25,
                 optimizer=optimizer,
                 learning_rate=0.01,
                 # Larger than usual: it keeps gradients that are next to 0 from being scaled up.
@@ -247,7 +247,7 @@ def _trials(batch_size: int) -> list[TrialSpec]:
                 momentum=0.5,
                 nesterov=optimizer is Optimizer.SGD,
                 weight_decay=0.01,
-                schedule=schedule,
+                lr_schedule=schedule,
                 warmup_epochs=1,
                 weight_init=init,
                 epochs=1,

@@ -31,10 +31,10 @@ def rows_of(config: TrialConfig, steps_per_epoch: int) -> TableRows:
 def _choices(config: TrialConfig, steps_per_epoch: int) -> list[int]:
     row = [0] * int(tables.CHOICE_COLUMNS)
     row[tables.ACTIVATION] = _value(ACTIVATIONS[config.activation])
-    row[tables.OUTPUT] = _value(OUTPUTS[config.output])
+    row[tables.OUTPUT] = _value(OUTPUTS[config.output_activation])
     row[tables.LOSS] = _value(LOSSES[config.loss])
     row[tables.OPTIMIZER] = _value(OPTIMIZERS[config.optimizer])
-    row[tables.SCHEDULE] = _value(SCHEDULES[config.schedule])
+    row[tables.SCHEDULE] = _value(SCHEDULES[config.lr_schedule])
     row[tables.NESTEROV] = int(config.nesterov)
     row[tables.N_STEPS] = config.epochs * steps_per_epoch
     row[tables.N_WARMUP] = max(1, config.warmup_epochs * steps_per_epoch)
@@ -67,8 +67,8 @@ def _schedule_settings(config: TrialConfig) -> list[float]:
 
 def _optimizer_settings(config: TrialConfig) -> list[float]:
     row = [0.0] * int(tables.OPTIMIZER_COLUMNS)
-    kept = config.alpha if config.optimizer is Optimizer.RMSPROP else config.beta2
-    row[tables.DELTA] = config.delta
+    kept = config.rmsprop_alpha if config.optimizer is Optimizer.RMSPROP else config.beta2
+    row[tables.DELTA] = config.huber_delta
     row[tables.MOMENTUM] = config.momentum
     row[tables.ONE_MINUS_BETA1] = 1.0 - config.beta1
     row[tables.SECOND_KEPT] = kept

@@ -37,14 +37,14 @@ def _quiet() -> None:
 
 
 def tpe(asks_per_fit: int = 1, seed: int = 0) -> TPE:
-    sampler = TPE(always=SPACE, conditional={"huber.delta": DELTA}, seed=seed)
+    sampler = TPE(always=SPACE, conditional={"huber.huber_delta": DELTA}, seed=seed)
     sampler.asks_per_fit = asks_per_fit
     return sampler
 
 
 def error(params: dict[str, Any]) -> float:
     rate, loss = np.log10(params["rate"] / 1e-3), params["loss"] != "l1"
-    rate += params.get("huber.delta", 0.5) - 0.5
+    rate += params.get("huber.huber_delta", 0.5) - 0.5
     return float(rate**2 + loss + abs(params["epochs"] - 9) + abs(np.log(params["width"] / 4)))
 
 
@@ -66,7 +66,7 @@ def end(study: optuna.Study, trial: optuna.Trial) -> None:
 def ask(study: optuna.Study) -> optuna.Trial:
     trial = study.ask(SPACE)
     if trial.params["loss"] == "huber":
-        trial.suggest_float("huber.delta", DELTA.low, DELTA.high)
+        trial.suggest_float("huber.huber_delta", DELTA.low, DELTA.high)
     return trial
 
 

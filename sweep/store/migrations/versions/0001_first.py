@@ -138,7 +138,7 @@ def upgrade() -> None:
         sa.Column("test_mse", sa.Float(), nullable=True),
         sa.Column("test_bce", sa.Float(), nullable=True),
         sa.Column("psnr", sa.Float(), nullable=True),
-        sa.Column("exact_pixels", sa.Float(), nullable=True),
+        sa.Column("exact_pixel_share", sa.Float(), nullable=True),
         sa.Column("per_class_mse", sa.JSON(), nullable=True),
         sa.Column("diagnostics", sa.JSON(none_as_null=True), nullable=True),
     )
@@ -170,7 +170,7 @@ def upgrade() -> None:
         sa.Column("test_mse_std", sa.Float(), nullable=True),
         sa.Column("test_bce", sa.Float(), nullable=True),
         sa.Column("psnr", sa.Float(), nullable=True),
-        sa.Column("exact_pixels", sa.Float(), nullable=True),
+        sa.Column("exact_pixel_share", sa.Float(), nullable=True),
         sa.Column("per_class_mse", sa.JSON(), nullable=True),
         sa.Column("n_parameters", sa.Integer(), nullable=True),
         sa.Column("artifact_id", sa.String(64), nullable=True),
