@@ -10,7 +10,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -62,17 +62,19 @@ def _noting(load: Any) -> Any:
 
 
 def _note_messages(wire: ModuleType) -> None:
-    encode = wire.encode
+    for codec in (wire.EVENTS, wire.ORDERS):
+        codec.encode = _noting_messages(codec.encode)
 
+
+def _noting_messages(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
     def noting(record: Any) -> bytes:
         name = type(record).__name__
         if name in SAID:
             epochs = getattr(record, "epochs", None)
             mark(f"said:{name}", epochs[0].metrics[0].seconds if epochs else 0.0)
-        line: bytes = encode(record)
-        return line
+        return encode(record)
 
-    wire.encode = noting
+    return noting
 
 
 def install() -> None:

@@ -4,7 +4,7 @@ Bytes travel as base64; infinities and NaN as JSON's widely understood ``Infinit
 """
 
 import os
-from collections.abc import Mapping
+from functools import cache
 from typing import Any, BinaryIO, get_args
 
 from pydantic import ConfigDict, TypeAdapter
@@ -14,35 +14,49 @@ from sweep.messages import Event, Order
 _CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 
 
-def _adapters() -> Mapping[str, TypeAdapter[tuple[Any]]]:
+class Codec:
+    """Encodes and decodes the records of one direction of a connection, and no others."""
+
+    def __init__(self, *classes: type) -> None:
+        self._classes = {cls.__name__: cls for cls in classes}
+
+    def encode(self, record: object) -> bytes:
+        """Return a record as one line, newline included."""
+        name = type(record).__name__
+        body: bytes = _adapter(self._classes[name]).dump_json((record,))
+        return name.encode() + b" " + body + b"\n"
+
+    def decode(self, line: bytes) -> Any:
+        """Return the record of a line. Raises ValueError for a line that holds none."""
+        name, _, body = line.partition(b" ")
+        cls = self._classes.get(name.decode(errors="replace"))
+        if cls is None:
+            raise ValueError(f"no record of this direction: {line[:80]!r}")
+        return _adapter(cls).validate_json(body)[0]
+
+
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
     # Wrapped in a tuple because pydantic takes no configuration for a bare dataclass.
-    return {
-        cls.__name__: TypeAdapter(tuple[cls], config=_CONFIG)  # type: ignore[arg-type, valid-type]
-        for cls in (*get_args(Event), *get_args(Order))
-    }
+    return TypeAdapter(tuple[cls], config=_CONFIG)  # type: ignore[valid-type]
 
 
-_ADAPTERS = _adapters()
-
-
-def encode(record: Event | Order) -> bytes:
-    """One line, newline included."""
-    name = type(record).__name__
-    return name.encode() + b" " + _ADAPTERS[name].dump_json((record,)) + b"\n"
-
-
-def decode(line: bytes) -> Any:
-    """The record of a line. Raises ValueError for a line that holds none."""
-    name, _, body = line.partition(b" ")
-    adapter = _ADAPTERS.get(name.decode(errors="replace"))
-    if adapter is None:
-        raise ValueError(f"no record of ours: {line[:80]!r}")
-    return adapter.validate_json(body)[0]
+#: From workers to their coordinator.
+EVENTS = Codec(*get_args(Event))
+#: From a coordinator to its workers.
+ORDERS = Codec(*get_args(Order))
 
 
 def own_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output for our lines alone: whatever else prints goes to stderr."""
-    orders = os.fdopen(os.dup(0), "rb")
-    results = os.fdopen(os.dup(1), "wb")
+    """Take standard input and output for lines of records alone.
+
+    Whatever else this process and its children read finds the end of a file, and what else they
+    print goes to stderr.
+    """
+    lines = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     os.dup2(2, 1)
-    return orders, results
+    return lines, answers

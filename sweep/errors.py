@@ -18,6 +18,7 @@ SweepError                  1  anything else
 
 import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 
@@ -126,3 +127,12 @@ class NoRoomError(SweepError):
     """No room on the disk, or no permission to write there."""
 
     exit_code = 10
+
+
+def make_error(name: str, message: str) -> SweepError:
+    """Make the error of this class that another process reports; SweepError for no such class."""
+    cls = globals().get(name)
+    if isinstance(cls, type) and issubclass(cls, SweepError):
+        with suppress(TypeError):  # it takes more than a message
+            return cls(message)
+    return SweepError(message)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sweep.codec import decode, encode
+from sweep.codec import EVENTS, ORDERS
 from sweep.enums import Trainer
 from sweep.errors import FusedUnavailableError, SweepError
 from sweep.launch import resources
@@ -155,7 +155,7 @@ class FakeWorker:
 
     def send(self, order: Order) -> None:
         self.orders.append(order)
-        self._own.put(decode(encode(order)))
+        self._own.put(ORDERS.decode(ORDERS.encode(order)))
 
     def kill(self) -> None:
         self._dead = True
@@ -217,7 +217,7 @@ class FakeWorker:
     def _tell(self, event: Event) -> None:
         if self._dead:
             raise Killed
-        self._inbox.put((self.name, decode(encode(event))))
+        self._inbox.put((self.name, EVENTS.decode(EVENTS.encode(event))))
 
 
 def nothing(_worker: FakeWorker, _spec: TrialSpec, _epoch: int) -> None:
@@ -254,10 +254,10 @@ class FakeAnalysis:
         self._inbox = inbox
 
     def send(self, order: Order) -> None:
-        self.orders.append(decode(encode(order)))
+        self.orders.append(ORDERS.decode(ORDERS.encode(order)))
         if isinstance(order, AnalyseNetwork):
             event = NetworkAnalysed(number=order.number, analysis=ANALYSIS)
-            self._inbox.put((self.name, decode(encode(event))))
+            self._inbox.put((self.name, EVENTS.decode(EVENTS.encode(event))))
 
     def kill(self) -> None:
         """It does nothing between two orders."""

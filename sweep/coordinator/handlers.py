@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
-import sweep.errors
 from sweep.coordinator.dispatch import Dispatcher
 from sweep.coordinator.ending import StudyEnd
 from sweep.coordinator.heartbeat_monitor import HeartbeatMonitor
@@ -20,7 +19,7 @@ from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.worker_pool import Worker, WorkerPool
 from sweep.enums import EventKind, StopReason, Trainer, WorkerState
-from sweep.errors import DataError, DeviceError, FusedUnavailableError, SweepError
+from sweep.errors import DataError, DeviceError, FusedUnavailableError, make_error
 from sweep.launch.launcher import Gone, Lost
 from sweep.messages import (
     EpochDone,
@@ -134,7 +133,7 @@ class MessageHandler:
             case WorkerFailed(error="DeviceError", message=message):
                 worker.failure = message  # its end follows; other devices may do
             case WorkerFailed(error=error, message=message):
-                raise getattr(sweep.errors, error, SweepError)(message)
+                raise make_error(error, message)
             case Gone(reason=reason, was_left_alone=alone):
                 blameless = alone or worker.falls_back  # no trial of its has ended it
                 self._handle_gone(worker, worker.failure or reason, was_left_alone=blameless)

@@ -1,14 +1,11 @@
 """Ray's driver, in a process of its own: passes messages between a coordinator and its actors."""
 
-import os
 import signal
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, BinaryIO
 
 import ray
 from ray.exceptions import RayError
@@ -20,13 +17,25 @@ from ray.util.placement_group import (
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 import sweep
+from sweep.codec import own_pipes
 from sweep.datasets import DatasetArchive
 from sweep.errors import DeviceError, SweepError
 from sweep.launch.cluster import cluster_resources, connect, cores_per_cpu_worker
+from sweep.launch.devices import ClusterResources
 from sweep.launch.launcher import Gone
-from sweep.launch.ray import DriverMessage, DriverSettings, MessageType, WorkerMessage
+from sweep.launch.ray import (
+    ALL_WORKERS,
+    DriverOrder,
+    DriverSettings,
+    KillWorker,
+    StartWorker,
+    WorkerMessage,
+    decode_order,
+    encode_message,
+)
 from sweep.launch.worker_actor import WorkerActor
 from sweep.messages import Heartbeat, Order, WorkerFailed
+from sweep.worker.__main__ import leave_unreadable
 
 #: How often a worker that waits for its place is reported as alive.
 WAIT_SECONDS = 2.0
@@ -125,18 +134,23 @@ class Driver:
         #: that asks. None until the first worker is started.
         self._archive: tuple[str, list[Any]] | None = None
 
-    def handle(self, message: DriverMessage) -> None:
+    def handle(self, name: str, order: DriverOrder) -> None:
         """Do what the coordinator asks for."""
-        actor = self._actors.get(message.worker)
-        if message.type is MessageType.START:
-            self._start(message.worker, message.device)
-        elif message.type is MessageType.HEARTBEAT:
-            for each in [*self._actors.values()]:
-                each.beat()
-        elif message.type is MessageType.ORDER and actor and message.order:
-            actor.send(message.order)
-        elif message.type is MessageType.KILL and actor:
-            actor.kill()
+        actor = self._actors.get(name)
+        match order:
+            case DriverSettings():  # they came first
+                pass
+            case StartWorker(device=device):
+                self._start(name, device)
+            case KillWorker():
+                if actor:
+                    actor.kill()
+            case Heartbeat():
+                for each in [*self._actors.values()]:
+                    each.beat()
+            case _:
+                if actor:
+                    actor.send(order)
 
     def _start(self, name: str, device: str) -> None:
         try:
@@ -194,35 +208,49 @@ def put(content: Any) -> Any:
 
 
 def main() -> None:
-    """Handle messages until the last, or until the coordinator is gone."""
+    """Handle orders until the input ends: the study is over, or its coordinator is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
-    descriptor = int(sys.argv[1])
-    os.set_inheritable(descriptor, False)
-    coordinator = Connection(descriptor)
-    settings = coordinator.recv()
+    lines, output = own_pipes()
+    orders = _read(lines)
+    _, settings = next(orders, ("", None))
+    if not isinstance(settings, DriverSettings):
+        return  # the coordinator has gone before it said anything
     try:
         connect(settings.address)
     except SweepError as error:
-        coordinator.send(error)
+        failed = WorkerFailed(error=type(error).__name__, message=str(error))
+        output.write(encode_message((ALL_WORKERS, failed)))
+        output.flush()
         return
     # One signal reaches all processes of a service or a job, and Ray has installed a handler of its
     # own: the coordinator ends its study first, then tells us.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    coordinator.send(cluster_resources())
     # A coordinator that has stalled reads nothing, and must not hold up the threads that listen.
-    messages: SimpleQueue[tuple[str, WorkerMessage]] = SimpleQueue()
-    threading.Thread(target=_write, args=(messages, coordinator), daemon=True).start()
+    messages: SimpleQueue[tuple[str, WorkerMessage | ClusterResources]] = SimpleQueue()
+    messages.put((ALL_WORKERS, cluster_resources()))
+    threading.Thread(target=_write, args=(messages, output), daemon=True).start()
     driver = Driver(settings, lambda name, message: messages.put((name, message)))
-    with suppress(EOFError, OSError):
-        while (message := coordinator.recv()).type is not MessageType.END:
-            driver.handle(message)
+    for name, order in orders:
+        driver.handle(name, order)
     ray.shutdown()
 
 
-def _write(messages: SimpleQueue[tuple[str, WorkerMessage]], coordinator: Connection) -> None:
+def _read(lines: BinaryIO) -> Iterator[tuple[str, DriverOrder]]:
+    for line in lines:
+        try:
+            order = decode_order(line)
+        except ValueError:
+            leave_unreadable(line)
+        yield order
+
+
+def _write(
+    messages: SimpleQueue[tuple[str, WorkerMessage | ClusterResources]], output: BinaryIO
+) -> None:
     with suppress(OSError):
         while True:
-            coordinator.send(messages.get())
+            output.write(encode_message(messages.get()))
+            output.flush()
 
 
 if __name__ == "__main__":

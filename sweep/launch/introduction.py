@@ -3,10 +3,9 @@
 import time
 from queue import Empty
 
-import sweep.errors
 from sweep.config import TrialConfig
 from sweep.enums import Dataset, Trainer
-from sweep.errors import SweepError
+from sweep.errors import SweepError, make_error
 from sweep.launch.launcher import Gone, Launcher
 from sweep.launch.local import LocalLauncher
 from sweep.messages import Ready, WorkerFailed, WorkerSetup, WorkloadEstimate
@@ -62,6 +61,6 @@ def _ready(launcher: Launcher, deadline: float) -> Ready:
             case Ready():
                 return event
             case WorkerFailed(error=error, message=message):
-                raise getattr(sweep.errors, error, SweepError)(message)
+                raise make_error(error, message)
             case Gone(reason=reason):
                 raise SweepError(f"a worker ended before it was ready: {reason}")

@@ -1,40 +1,42 @@
 """Workers on the hosts of a Ray cluster, from the coordinator's side.
 
-    coordinator ── RayLauncher ──socket── driver ── ActorProxy ── Ray ── WorkerActor
-    one host                                                             any host
+    coordinator ── RayLauncher ──pipes── driver ── ActorProxy ── Ray ── WorkerActor
+    one host                                                            any host
 
 Ray terminates the process that joined a cluster when the cluster's head is lost, without a word to
 Python. So the coordinator does not join: its driver, a child process, does, and a lost cluster is
-the end of the driver. This module does not import Ray.
+the end of the driver. The two exchange lines as a local worker does, each headed by the name of the
+worker that it is for or from. This module does not import Ray.
 """
 
 import atexit
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
-from multiprocessing import Pipe
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Any, get_args
 
-from sweep.errors import DeviceError, SweepError
+from sweep.codec import Codec
+from sweep.errors import DeviceError, SweepError, make_error
 from sweep.launch.devices import ClusterResources
 from sweep.launch.launcher import Gone, Inbox, Lost
+from sweep.launch.link import ChildLink
 from sweep.launch.local import LocalWorker, start_analysis
 from sweep.launch.process import ChildProcess
-from sweep.messages import Event, Order, Shutdown
-from sweep.worker.heartbeat import HEARTBEAT_SECONDS
+from sweep.messages import Event, Heartbeat, Order, Shutdown, WorkerFailed
 
 #: How long Ray may take to leave its cluster.
 END_SECONDS = 15.0
 #: The host of a worker that Ray has not placed yet.
 NO_HOST = "no host yet"
-#: In place of a worker's name, of what is about all of them.
+#: In place of a worker's name, in messages about all of them or the driver itself.
 ALL_WORKERS = "-"
 
-#: The driver's process; its end of the socket follows, as a file descriptor.
+#: Command of the driver's process.
 DRIVER = (sys.executable, "-m", "sweep.launch.driver")
 #: What an actor runs: the function that trains.
 WORK = "sweep.worker.work:work"
@@ -42,33 +44,29 @@ WORK = "sweep.worker.work:work"
 
 @dataclass(frozen=True, kw_only=True)
 class DriverSettings:
-    """The coordinator's first message; the answer is ClusterResources, or a SweepError."""
+    """The first message to the driver, which answers with ClusterResources or WorkerFailed."""
 
+    #: Of the cluster; None starts or finds one as ``cluster.connect`` says.
     address: str | None
+    #: Name or folder of the data set that workers need; None where they are given none.
     dataset: str | None
+    #: Workers that share a GPU.
     per_gpu: int
+    #: The function that an actor runs, as ``module:function``.
     work: str
 
 
-class MessageType(StrEnum):
-    """What the coordinator tells its driver."""
+@dataclass(frozen=True, kw_only=True)
+class StartWorker:
+    """Start a worker of this name."""
 
-    START = "start"
-    ORDER = "order"
-    KILL = "kill"
-    #: The coordinator is alive.
-    HEARTBEAT = "heartbeat"
-    #: Leave the cluster.
-    END = "end"
+    #: ``cpu``, or the number of a GPU among those of the study.
+    device: str
 
 
-class DriverMessage(NamedTuple):
-    """A message to the driver."""
-
-    type: MessageType
-    worker: str = ALL_WORKERS
-    device: str = ""
-    order: Order | None = None
+@dataclass(frozen=True, kw_only=True)
+class KillWorker:
+    """End the worker of this name now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,28 +78,53 @@ class Placed:
     device: str
 
 
+#: What the coordinator tells its driver; a heartbeat says that it is alive.
+DriverOrder = DriverSettings | StartWorker | KillWorker | Order
 #: What the driver passes on from a worker.
 WorkerMessage = Event | Placed | Gone
+
+_TO_DRIVER = Codec(DriverSettings, StartWorker, KillWorker, *get_args(Order))
+_FROM_DRIVER = Codec(ClusterResources, Placed, Gone, *get_args(Event))
+
+
+def _encode(codec: Codec, message: tuple[str, object]) -> bytes:
+    """Return a worker's name and a record as one line."""
+    name, record = message
+    return name.encode() + b" " + codec.encode(record)
+
+
+def _decode(codec: Codec, line: bytes) -> tuple[str, Any]:
+    """Return the worker's name and the record of a line. Raises ValueError for any other line."""
+    name, _, body = line.partition(b" ")
+    return name.decode(), codec.decode(body)
+
+
+encode_order: Callable[[tuple[str, DriverOrder]], bytes] = partial(_encode, _TO_DRIVER)
+decode_order: Callable[[bytes], tuple[str, DriverOrder]] = partial(_decode, _TO_DRIVER)
+encode_message: Callable[[tuple[str, WorkerMessage | ClusterResources]], bytes]
+encode_message = partial(_encode, _FROM_DRIVER)
+decode_message: Callable[[bytes], tuple[str, WorkerMessage | ClusterResources]]
+decode_message = partial(_decode, _FROM_DRIVER)
 
 
 class RayWorker:
     """The handle of a worker in an actor."""
 
-    def __init__(self, name: str, device: str, messages: "SimpleQueue[DriverMessage]") -> None:
+    def __init__(self, name: str, device: str, send: Callable[[DriverOrder], None]) -> None:
         self.name = name
         self.device = device
         self.host = NO_HOST
         self.pid = 0
         self.has_ended = threading.Event()
-        self._messages = messages
+        self._send = send
 
     def send(self, order: Order) -> None:
         if isinstance(order, Shutdown) and self.host == NO_HOST:
             self.kill()  # there is no process yet that could exit
-        self._messages.put(DriverMessage(MessageType.ORDER, self.name, order=order))
+        self._send(order)
 
     def kill(self) -> None:
-        self._messages.put(DriverMessage(MessageType.KILL, self.name))
+        self._send(KillWorker())
 
     def wait(self, timeout_seconds: float) -> bool:
         return self.has_ended.wait(timeout_seconds)
@@ -123,28 +146,35 @@ class RayLauncher:
     ) -> None:
         self.inbox: Inbox = SimpleQueue()
         self._workers: dict[str, RayWorker] = {}
-        self._messages: SimpleQueue[DriverMessage] = SimpleQueue()
-        self._connection, theirs = Pipe()
-        with theirs:
-            socket = theirs.fileno()
-            self._driver = ChildProcess([*DRIVER, str(socket)], {}, pass_fds=[socket])
+        #: What the driver says of itself.
+        self._answers: SimpleQueue[ClusterResources | SweepError] = SimpleQueue()
         settings = DriverSettings(address=address, dataset=dataset, per_gpu=per_gpu, work=work)
+        try:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            driver = ChildProcess(DRIVER, {}, **pipes)
+            self._link = ChildLink[tuple[str, DriverOrder]](
+                driver,
+                encode=encode_order,
+                heartbeat=(ALL_WORKERS, Heartbeat()),
+                receive=self._receive,
+                ended=self._report_end,
+            )
+        except OSError as error:
+            raise _not_started(str(error.strerror)) from error
         try:
             #: What the cluster had when it was joined.
             self.cluster = self._join(settings)
         except BaseException:  # Ctrl-C too, while the driver is within Ray and does not listen
-            self._driver.discard()
-            self._connection.close()
+            driver.popen.kill()
             raise
-        for run in (self._read, self._write):
-            threading.Thread(target=run, name="ray", daemon=True).start()
         atexit.register(self.close)
 
     def start(self, name: str, device: str) -> RayWorker:
-        worker = self._workers[name] = RayWorker(name, device, self._messages)
-        if self._driver.popen.poll() is not None:
+        worker = RayWorker(name, device, lambda order: self._link.send((name, order)))
+        self._workers[name] = worker
+        if self._link.popen.poll() is not None:
             worker.has_ended.set()  # that all are lost was reported before, or is about to be
-        self._messages.put(DriverMessage(MessageType.START, name, device=device))
+        self._link.send((name, StartWorker(device=device)))
         return worker
 
     def start_analysis(self, name: str) -> LocalWorker:
@@ -153,60 +183,64 @@ class RayLauncher:
     def close(self) -> None:
         """Leave the cluster."""
         atexit.unregister(self.close)
-        self._messages.put(DriverMessage(MessageType.END))
+        self._link.close()
         try:
-            self._driver.popen.wait(END_SECONDS)
+            self._link.popen.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            self._driver.popen.kill()
-            self._driver.popen.wait()
+            self._link.popen.kill()
+            self._link.popen.wait()
 
     def _join(self, settings: DriverSettings) -> ClusterResources:
-        try:
-            self._connection.send(settings)
-            while not self._connection.poll(1.0):
-                pass  # a Ctrl-C that came just before a read without a limit would wait for its end
-            answer = self._connection.recv()
-        except (EOFError, OSError):
-            _, how = self._driver.wait()
-            raise DeviceError(f"--launcher ray: Ray could not be started: {how}.") from None
+        self._link.send((ALL_WORKERS, settings))
+        while True:
+            with suppress(Empty):  # a Ctrl-C just before a wait without a limit would wait, too
+                answer = self._answers.get(timeout=1.0)
+                break
         if isinstance(answer, SweepError):
             raise answer
-        assert isinstance(answer, ClusterResources)
         return answer
 
-    def _write(self) -> None:
-        with suppress(OSError):  # the driver has ended, which the reading thread reports
-            message = self._next_message()
-            while message.type is not MessageType.END:
-                self._connection.send(message)
-                message = self._next_message()
-            self._connection.send(message)
-
-    def _next_message(self) -> DriverMessage:
-        try:
-            return self._messages.get(timeout=HEARTBEAT_SECONDS)
-        except Empty:
-            return DriverMessage(MessageType.HEARTBEAT)
-
-    def _read(self) -> None:
-        with self._connection, suppress(EOFError, OSError):
-            while True:
-                self._receive(*self._connection.recv())
-        _, how = self._driver.wait()
-        lost = (
-            f"Ray's process has gone ({how}), most likely because the Ray cluster is lost: its "
-            "head, or the Ray of this host. What is done is kept; `sweep resume NAME --launcher "
-            "ray` goes on in another cluster, and trains again what was in training."
-        )
-        self.inbox.put((ALL_WORKERS, Lost(reason=lost)))
-        for worker in [*self._workers.values()]:
-            worker.has_ended.set()
-
-    def _receive(self, name: str, message: WorkerMessage) -> None:
+    def _receive(self, line: bytes) -> None:
+        name, message = decode_message(line)
+        if name == ALL_WORKERS:
+            self._answers.put(_answer(message))
+            return
+        worker = self._workers.get(name)
+        if worker is None or isinstance(message, ClusterResources):
+            raise ValueError(f"not a worker of ours, or not what one says: {line[:80]!r}")
         if isinstance(message, Placed):
-            worker = self._workers[name]
             worker.host, worker.pid, worker.device = message.host, message.pid, message.device
             return
         self.inbox.put((name, message))
         if isinstance(message, Gone):
             self._workers.pop(name).has_ended.set()
+
+    def _report_end(self, code: int | None, how: str) -> None:
+        self._answers.put(_not_started(how))
+        cause = (
+            f"was {how}"
+            if code is None
+            else f"has gone ({how}), most likely because the Ray cluster is lost: its head, or the "
+            "Ray of this host"
+        )
+        lost = (
+            f"Ray's process {cause}. What is done is kept; `sweep resume NAME --launcher ray` goes "
+            "on in another cluster, and trains again what was in training."
+        )
+        self.inbox.put((ALL_WORKERS, Lost(reason=lost)))
+        for worker in [*self._workers.values()]:
+            worker.has_ended.set()
+
+
+def _answer(message: WorkerMessage | ClusterResources) -> ClusterResources | SweepError:
+    """Return what the driver answers to its settings. Raises ValueError for any other message."""
+    match message:
+        case ClusterResources():
+            return message
+        case WorkerFailed(error=error, message=text):
+            return make_error(error, text)
+    raise ValueError(f"no answer to DriverSettings: {type(message).__name__}")
+
+
+def _not_started(how: str) -> DeviceError:
+    return DeviceError(f"--launcher ray: Ray could not be started: {how}.")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import BinaryIO, NoReturn
 
-from sweep.codec import decode, encode, own_pipes
+from sweep.codec import EVENTS, ORDERS, own_pipes
 from sweep.errors import SweepError
 from sweep.messages import Event
 from sweep.worker.runner import OrderInbox, Orders, Send, first_order, run_worker
@@ -58,7 +58,7 @@ def serve(work: Callable[[Orders, Send], None]) -> NoReturn:
     def send(event: Event) -> None:
         try:
             with lock:
-                results.write(encode(event))
+                results.write(EVENTS.encode(event))
                 results.flush()
         except BrokenPipeError:
             os._exit(0)
@@ -71,15 +71,16 @@ def serve(work: Callable[[Orders, Send], None]) -> NoReturn:
 def _read(lines: BinaryIO, inbox: OrderInbox) -> None:
     for line in lines:
         try:
-            inbox.put(decode(line))
+            inbox.put(ORDERS.decode(line))
         except ValueError:
-            _leave(line)
+            leave_unreadable(line)
     os._exit(0)  # the coordinator is gone; nobody would hear another word
 
 
-def _leave(line: bytes) -> NoReturn:
+def leave_unreadable(line: bytes) -> NoReturn:
+    """Exit because of a line that cannot be read, and say so unless a death has cut it off."""
     if not line.endswith(b"\n"):
-        os._exit(0)  # the coordinator's death has cut it off
+        os._exit(0)
     sys.stderr.write(f"it was sent an order that cannot be read: {line[:80]!r}\n")
     sys.stderr.flush()
     os._exit(SweepError.exit_code)

@@ -124,13 +124,13 @@ class LauncherContract:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # It was stopped, say: the pipes stay open, and nothing comes any more.
-        monkeypatch.setattr(f"{self.launcher.__module__}.HEARTBEAT_SECONDS", 0.1)
+        monkeypatch.setattr("sweep.launch.link.HEARTBEAT_SECONDS", 0.1)
         self.start(replace(SETUP, silence_seconds=self.silence_seconds))
         self.hear(Ready)
         time.sleep(self.silence_seconds + 2)
         assert not self.worker.wait(0), "it has nothing to do, and hears that it is not alone"
         self.worker.send(Train(specs=(spec(epochs=100_000),)))
-        monkeypatch.setattr(f"{self.launcher.__module__}.HEARTBEAT_SECONDS", 1e6)
+        monkeypatch.setattr("sweep.launch.link.HEARTBEAT_SECONDS", 1e6)
         assert self.worker.wait(self.silence_seconds + 10)
         gone = self.hear(Gone)
         assert gone.was_left_alone

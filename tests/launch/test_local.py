@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from sweep.codec import encode
+from sweep.codec import ORDERS
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone
 from sweep.launch.local import LocalLauncher
@@ -35,7 +35,7 @@ def test_a_machine_that_has_no_room_for_another_thread_keeps_no_worker(
         raise RuntimeError("can't start new thread")
 
     process = WorkerProcess("cpu")
-    monkeypatch.setattr("sweep.launch.local.threading.Thread.start", full)
+    monkeypatch.setattr("sweep.launch.link.threading.Thread.start", full)
     with pytest.raises(DeviceError, match="can't start new thread"):
         LocalLauncher(ahead=[process]).start("w0", "cpu")
     assert process.popen.wait(10) == -signal.SIGKILL
@@ -74,7 +74,7 @@ class TestLocalLauncher(LauncherContract):
         self.start()
         self.hear(Ready)
         stdin = self.worker._process.stdin  # type: ignore[attr-defined]
-        stdin.write(encode(Train(specs=(spec(epochs=100_000),)))[:40])
+        stdin.write(ORDERS.encode(Train(specs=(spec(epochs=100_000),)))[:40])
         stdin.close()
         assert self.worker.wait(5)
 

@@ -19,7 +19,7 @@ import pytest
 from sweep.errors import DeviceError, UsageError
 from sweep.launch.devices import ClusterResources
 from sweep.launch.launcher import Gone, Lost
-from sweep.launch.ray import ALL_WORKERS, NO_HOST, RayLauncher, RayWorker
+from sweep.launch.ray import ALL_WORKERS, DRIVER, NO_HOST, RayLauncher, RayWorker
 from sweep.messages import Heartbeat, Ready, Shutdown, WorkerFailed
 from tests.factories import make_images, write_dataset
 from tests.launch.contract import SETUP, LauncherContract
@@ -188,7 +188,7 @@ def test_gpus_of_a_coordinator_that_has_stalled_are_free_for_the_next(
     for worker in crew.launch("0", "0", "1"):
         until_placed(worker)
         worker.send(replace(SETUP, silence_seconds=1.0))
-    monkeypatch.setattr("sweep.launch.ray.HEARTBEAT_SECONDS", 1e6)
+    monkeypatch.setattr("sweep.launch.link.HEARTBEAT_SECONDS", 1e6)
     other = WorkerPool(crew.address)
     other.join(work=IDLE)
     (successor,) = other.launch("0")
@@ -269,6 +269,13 @@ def test_a_signal_to_end_is_left_to_the_coordinator(crew: WorkerPool) -> None:
     (worker,) = crew.launch("0")
     until_placed(worker)
     assert drivers() == [driver]
+
+
+def test_a_driver_says_which_order_it_could_not_read() -> None:
+    ended = subprocess.run(DRIVER, input=b"w0 Placed [{}]\n", capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    said = "it was sent an order that cannot be read: b'w0 Placed [{}]\\n'"
+    assert ended.stderr.decode().splitlines()[-1] == said
 
 
 def test_a_launcher_tells_what_its_cluster_has_and_leaves_it_when_it_is_closed(

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 import pytest
 import torch
 
-from sweep.codec import decode, encode
+from sweep.codec import EVENTS, ORDERS
 from sweep.config import TrialConfig
 from sweep.enums import Loss, Optimizer, Output, StopReason, Trainer
 from sweep.errors import DeviceError, FusedUnavailableError
@@ -84,7 +84,7 @@ class Stage:
         return self.populations[-1]
 
     def hear(self, event: Event) -> None:
-        event = decode(encode(event))
+        event = EVENTS.decode(EVENTS.encode(event))
         self.events.append(event)
         if isinstance(event, EpochsDone):
             for one in event.epochs:
@@ -397,7 +397,7 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
     events: list[Event] = []
 
     def hear(event: Event) -> None:
-        events.append(decode(encode(event)))
+        events.append(EVENTS.decode(EVENTS.encode(event)))
         if isinstance(event, EpochsDone):
             for one in event.epochs:
                 answer = pruned if (one.number, one.epoch) == (4, 1) else judged
@@ -483,7 +483,7 @@ def test_a_setup_that_asks_for_the_fused_trainer_gets_through_the_wire() -> None
     from tests.trainer_factories import make_setup
 
     setup = make_setup(trainer=Trainer.FUSED, expected=EXPECTED, max_slots=4)
-    assert decode(encode(setup)) == setup
+    assert ORDERS.decode(ORDERS.encode(setup)) == setup
 
 
 def test_on_a_gpu_the_kernels_are_checked_before_a_study_trusts_them(

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import torch
 
-from sweep.codec import decode, encode
+from sweep.codec import EVENTS
 from sweep.messages import EpochDone, Event, Order, Shutdown, Train, WorkerStats
 from sweep.worker import session
 from sweep.worker.stats import REPORT_SECONDS, Memory, StatsReporter, device_memory, device_meter
@@ -96,7 +96,7 @@ def test_a_gpus_driver_is_asked_of_the_very_card_that_torch_trains_on(
 
 def test_statistics_survive_the_way_to_the_coordinator() -> None:
     stats = WorkerStats(busy=1 / 3, memory_used_bytes=2**40, memory_total_bytes=2**41)
-    assert decode(encode(stats)) == stats
+    assert EVENTS.decode(EVENTS.encode(stats)) == stats
 
 
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
