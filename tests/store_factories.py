@@ -89,6 +89,18 @@ def _template() -> bytes:
         return path.read_bytes()
 
 
+_STUDY_FILE = """\
+[study]
+name = "{name}"
+
+[space]
+hidden_width = 64
+
+[budget]
+trials = 20
+"""
+
+
 def add_study(
     engine: Engine,
     name: str = "study",
@@ -101,7 +113,7 @@ def add_study(
     """A study without trials; returns its id."""
     about = {"name": name, "description": description, "objectives": list(objectives)}
     row = {
-        "study_file": f'[study]\nname = "{name}"\n',
+        "study_file": _STUDY_FILE.format(name=name),
         "settings": {"study": {**about, "seed": 0, "repeat": 1}, **(settings or {})},
         "provenance": {"sweep": "0.1.0", "git_commit": "abc1234", "data_sha256": "0" * 64},
         "dataset": "fashion-mnist-mini",

@@ -1,26 +1,11 @@
 """A study file's domains as Optuna's distributions."""
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 
 from sweep.catalogue.settings import Value
+from sweep.store.optuna_rows import to_distribution
 from sweep.studyfile import Categorical, Domain, Float, Int, Searched, Space
-
-
-def to_distribution(domain: Domain) -> BaseDistribution:
-    """The distribution that Optuna stores for a domain."""
-    match domain:
-        case Float(low=low, high=high, log=log, step=step):
-            return FloatDistribution(low, high, log=log, step=step)
-        case Int(low=low, high=high, log=log, step=step):
-            return IntDistribution(low, high, log=log, step=step)
-        case Categorical(choices=choices):
-            return CategoricalDistribution(choices)
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:

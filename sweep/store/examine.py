@@ -92,6 +92,7 @@ CHECKS: dict[str, Callable[[Study], Iterator[Finding]]] = {
     "lease": liveness.find_lease,  # a lease that its coordinator did not give back
     "running": liveness.find_running,  # RUNNING trials without a coordinator
     "worker": liveness.find_worker,  # workers on record as alive, without a coordinator
+    "study file": records.find_study_file,  # a stored study file that cannot be read
     "number": records.find_numbers,  # gaps and duplicates in the numbers of trials
     "record": records.find_records,  # records that lack something, and what differs from them
     "weights": files.find_weights,  # trials whose weights are gone

@@ -15,13 +15,21 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+    json_to_distribution,
+)
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, MetaData, Table, delete, insert, select, update
 
 from sweep.enums import Objective, Outcome
 from sweep.store.column_types import check_columns, external_value
+from sweep.studyfile.domains import Categorical, Domain, Float, Int
 
 if TYPE_CHECKING:
     from sweep.store.recording import Changes
@@ -102,6 +110,31 @@ class Projection(NamedTuple):
     reused_from: int | None
 
 
+class Param(NamedTuple):
+    """A parameter of a trial."""
+
+    value: Any
+    distribution: BaseDistribution
+
+    def row(self, trial_id: int, name: str) -> Row:
+        """Return a row of ``trial_params``. Raises ValueError for a value that is no choice."""
+        return {
+            "trial_id": trial_id,
+            "param_name": name,
+            "param_value": self.distribution.to_internal_repr(self.value),
+            "distribution_json": distribution_to_json(self.distribution),
+        }
+
+    @property
+    def is_storable(self) -> bool:
+        """Whether Optuna can store the value, which is not so for one that is no choice."""
+        try:
+            self.distribution.to_internal_repr(self.value)
+        except (ValueError, TypeError):
+            return False
+        return True
+
+
 #: Projection of a trial that is yet to be trained.
 WAITING = Projection(TrialState.WAITING, [], {}, None)
 
@@ -174,22 +207,26 @@ def value_rows(trial_id: int, values: Sequence[float]) -> Iterator[Row]:
         yield {"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind}
 
 
+def to_distribution(domain: Domain) -> BaseDistribution:
+    """Return the distribution that Optuna stores for a domain of a study file."""
+    match domain:
+        case Float(low=low, high=high, log=log, step=step):
+            return FloatDistribution(low, high, log=log, step=step)
+        case Int(low=low, high=high, log=log, step=step):
+            return IntDistribution(low, high, log=log, step=step)
+        case Categorical(choices=choices):
+            return CategoricalDistribution(choices)
+
+
 def param_rows(changes: "Changes", ids: Mapping[int, int]) -> list[Row]:
     """Return new rows of ``trial_params``."""
-    rows = []
-    for number, names in changes.params.items():
-        trial = changes.trials[number]
-        for name in (name for name in trial.params if name in names):
-            distribution = trial.distributions[name]
-            rows.append(
-                {
-                    "trial_id": ids[number],
-                    "param_name": name,
-                    "param_value": distribution.to_internal_repr(trial.params[name]),
-                    "distribution_json": distribution_to_json(distribution),
-                }
-            )
-    return rows
+    return [
+        Param(value, trial.distributions[name]).row(ids[number], name)
+        for number, names in changes.params.items()
+        for trial in [changes.trials[number]]
+        for name, value in trial.params.items()
+        if name in names
+    ]
 
 
 def intermediate_rows(trial_id: int, values: Mapping[int, float]) -> Iterator[Row]:
@@ -304,20 +341,23 @@ def load_trials(
     return found
 
 
-def load_params(connection: Connection, study_id: int) -> Mapping[int, Row]:
+def load_params(connection: Connection, study_id: int) -> dict[int, dict[str, Param]]:
     """Read the parameters of each trial, by trial id; a trial without any is not in it."""
-    return dict(_params(connection, study_id)[0])
+    params, distributions = _params(connection, study_id)
+    return {
+        trial_id: {name: Param(value, distributions[trial_id][name]) for name, value in of.items()}
+        for trial_id, of in params.items()
+    }
 
 
-def rewrite_params(connection: Connection, trial_id: int, params: Mapping[str, Any]) -> None:
-    """Change values of parameters. Raises ValueError for one that is no choice of its own."""
-    of_trial = trial_params.c.trial_id == trial_id
-    for name, value in params.items():
-        of_param = (of_trial, trial_params.c.param_name == name)
-        query = select(trial_params.c.distribution_json).where(*of_param)
-        distribution = json_to_distribution(connection.execute(query).scalar_one())
-        stored = distribution.to_internal_repr(value)
-        connection.execute(update(trial_params).where(*of_param).values(param_value=stored))
+def rewrite_params(connection: Connection, trial_id: int, params: Mapping[str, Param]) -> None:
+    """Replace parameters of a trial, or add them."""
+    table = trial_params
+    of_trial = table.c.trial_id == trial_id
+    connection.execute(delete(table).where(of_trial, table.c.param_name.in_(params)))
+    if params:
+        rows = [param.row(trial_id, name) for name, param in params.items()]
+        connection.execute(insert(table), rows)
 
 
 def _of_study(connection: Connection, study_id: int, table: Table | Any, *names: str) -> Any:

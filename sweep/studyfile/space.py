@@ -96,6 +96,14 @@ def searched(nodes: Sequence[Node]) -> Iterator[Searched]:
                 yield from searched(inner)
 
 
+def searched_of(nodes: Sequence[Node], settings: Mapping[str, Any]) -> Iterator[Searched]:
+    """Yield the searched nodes that a trial with these settings has, as far as they are given."""
+    for node in nodes:
+        if isinstance(node, Searched) and node.setting in settings:
+            yield node
+            yield from searched_of(node.when.get(settings[node.setting], ()), settings)
+
+
 def n_points(nodes: Sequence[Node]) -> int:
     """How many combinations of values the nodes have."""
     return math.prod(_n_points_of(node) for node in nodes if isinstance(node, Searched))

@@ -30,6 +30,8 @@ study.name = "x"
 study.seed = 7
 space.hidden_width = {choices = [8, 16, 32, 64, 128, 256]}
 space.epochs = 3
+space.optimizer.choices = ["adam"]
+space.optimizer.when.adam.beta1 = {choices = [0.8]}
 sampler.name = "random"
 budget.trials = 8
 """
@@ -230,7 +232,19 @@ FAULTS: dict[str, tuple[Callable[[Engine], object], set[str]]] = {
     ),
     "a parameter that is another": (
         sql(
-            f"UPDATE trial_params SET param_value = 1 - min(param_value, 1) WHERE trial_id = {OF_1}"
+            "UPDATE trial_params SET param_value = 1 - min(param_value, 1)"
+            f" WHERE param_name = 'hidden_width' AND trial_id = {OF_1}"
+        ),
+        {"record"},
+    ),
+    "parameters that are missing": (
+        sql(f"DELETE FROM trial_params WHERE trial_id = {OF_1}"),
+        {"record"},
+    ),
+    "a parameter that is missing of a trial without an epoch": (
+        sql(
+            f"DELETE FROM trial_params WHERE param_name = 'adam.beta1' AND trial_id = {OF_1}",
+            f"DELETE FROM sweep_epochs WHERE epoch = 2 AND trial_id = {OF_1}",
         ),
         {"record"},
     ),
@@ -266,9 +280,17 @@ def test_a_fault_is_found_mended_and_the_study_goes_on(engine: Engine, fault: st
     assert TrialState.RUNNING not in states(engine) and TrialState.WAITING not in states(engine)
 
 
+def trials_of(engine: Engine) -> list[optuna.trial.FrozenTrial]:
+    storage = f"sqlite:///{engine.url.database}"
+    return optuna.load_study(study_name="x", storage=storage).trials
+
+
 def states(engine: Engine) -> list[TrialState]:
-    study = optuna.load_study(study_name="x", storage=f"sqlite:///{engine.url.database}")
-    return [trial.state for trial in study.trials]
+    return [trial.state for trial in trials_of(engine)]
+
+
+def params(engine: Engine) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return [(trial.params, trial.distributions) for trial in trials_of(engine)]
 
 
 def test_a_trial_that_is_trained_again_comes_to_the_same(engine: Engine) -> None:
@@ -292,6 +314,31 @@ def test_a_reused_value_is_taken_from_its_twin_again(engine: Engine) -> None:
     assert [(f.check, f.number) for f in examine.examine(engine, "x")] == [("record", number)]
     examine.repair(engine, "x")
     assert open_study(engine, "x").trial(number).value == value
+
+
+def test_missing_parameters_are_those_of_the_configuration_again(engine: Engine) -> None:
+    before = params(engine)
+    change(engine, "DELETE FROM trial_params")
+    examine.repair(engine, "x")
+    assert params(engine) == before
+    assert {*before[1][0]} == {"hidden_width", "optimizer", "adam.beta1"}
+
+
+def test_a_configuration_outside_of_the_search_space_is_a_finding(engine: Engine) -> None:
+    change(
+        engine,
+        "UPDATE sweep_trials SET config = json_set(config, '$.hidden_width', 9) WHERE number = 1",
+    )
+    mended, left = examine.repair(engine, "x")
+    assert mended == [] and [(f.number, f.repairable) for f in left] == [(1, False)]
+    assert "hidden_width 9" in left[0].what and "no choice" in left[0].what
+
+
+def test_a_study_file_that_cannot_be_read_is_a_finding(engine: Engine) -> None:
+    change(engine, "UPDATE sweep_studies SET study_file = replace(study_file, 'epochs', 'epoch')")
+    (found,) = examine.examine(engine, "x")
+    assert (found.check, found.repairable) == ("study file", False)
+    assert "space.epoch" in found.what
 
 
 def test_repair_is_a_revision_and_an_event_and_names_what_it_touched(engine: Engine) -> None:

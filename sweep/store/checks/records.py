@@ -14,12 +14,33 @@ from sqlalchemy import Row, delete, func, insert, select, update
 
 from sweep.catalogue.settings import by_setting, setting_of
 from sweep.enums import Outcome
+from sweep.errors import StudyFileError
 from sweep.store import clock, optuna_rows, schema
 from sweep.store.checks.types import AGAIN, Finding, Study, train_again
-from sweep.store.optuna_rows import Projection
+from sweep.store.optuna_rows import Param, Projection
+from sweep.store.schema import sweep_studies, trials
 from sweep.store.schema import sweep_trials as ours
-from sweep.store.schema import trials
 from sweep.store.trial_records import mean_results, read_objectives, read_records
+from sweep.studyfile import Node, StudyFile, loads
+from sweep.studyfile.space import searched_of
+
+# --- the study file -------------------------------------------------------------------------------
+
+
+def find_study_file(study: Study) -> Iterator[Finding]:
+    """Find a stored study file that cannot be read."""
+    try:
+        _stored_study_file(study)
+    except StudyFileError as error:
+        what = f"the study can't be resumed: {error}"
+        yield Finding(check="study file", what=what, remedy="put a backup back")
+
+
+def _stored_study_file(study: Study) -> StudyFile:
+    query = select(sweep_studies.c.study_file).where(sweep_studies.c.study_id == study.study_id)
+    text = study.connection.execute(query).scalar_one()
+    return loads(text, "its stored study file", check_packages=False)
+
 
 # --- numbers --------------------------------------------------------------------------------------
 
@@ -80,7 +101,7 @@ def find_records(study: Study) -> Iterator[Finding]:
                 what="has no row in sweep_trials beside Optuna's",
                 remedy=f"--repair makes one{f', and {AGAIN}' if again else ''}",
                 mend=partial(
-                    _add_record, study, trial_id, number, state, records.params.get(trial_id, {})
+                    _add_record, study, trial_id, number, state, records.stored_values(trial_id)
                 ),
             )
             continue
@@ -91,7 +112,7 @@ def find_records(study: Study) -> Iterator[Finding]:
                 mend=partial(_update, study, trial_id, {"number": number}),
             )
         if lack := records.lack(trial_id):
-            mend = partial(train_again, study, trial_id)
+            mend = partial(records.train_again, trial_id)
             yield finding(what=lack, remedy=f"--repair {AGAIN}", mend=mend)
         elif wrong := records.differences(trial_id):
             yield finding(
@@ -99,6 +120,13 @@ def find_records(study: Study) -> Iterator[Finding]:
                 remedy="--repair writes what follows from them",
                 mend=partial(records.rewrite, trial_id),
             )
+        for name, param in records.wrong_params(trial_id).items():
+            if not param.is_storable:
+                yield finding(
+                    what=f"has {setting_of(name)} {param.value!r} in its configuration, which is "
+                    f"no choice of Optuna's parameter {name}",
+                    remedy=f"put a backup back, or `sweep invalidate` trial {number}",
+                )
     for trial_id in records.rows.keys() - records.numbers.keys():
         yield Finding(
             check="record",
@@ -157,7 +185,8 @@ class _Records:
         self._errors = _errors(study)
         self._results = _results(study)
         self.stored = optuna_rows.load_projections(connection, study_id)
-        self.params = optuna_rows.load_params(connection, study_id)
+        self._params = optuna_rows.load_params(connection, study_id)
+        self._nodes = _nodes(study)
         records = {
             trial_id: record._replace(
                 number=self.numbers[trial_id],
@@ -246,16 +275,38 @@ class _Records:
         wrong += [
             f"Optuna's {name.replace('_', ' ')}" for name, one, other in pairs if one != other
         ]
-        return wrong + [f"Optuna's parameter {name}" for name in self._wrong_params(trial_id)]
+        return wrong + [f"Optuna's parameter {name}" for name in self._storable_params(trial_id)]
 
-    def _wrong_params(self, trial_id: int) -> dict[str, Any]:
-        """The right value of each parameter that contradicts the trial's configuration."""
-        config: Mapping[str, Any] = self.rows[trial_id].config
+    def stored_values(self, trial_id: int) -> dict[str, Any]:
+        """Return the values of Optuna's parameters of a trial."""
+        return {name: param.value for name, param in self._params.get(trial_id, {}).items()}
+
+    def wrong_params(self, trial_id: int) -> dict[str, Param]:
+        """Return, as they follow from the trial's configuration, parameters that are not stored so.
+
+        Their distributions are the stored ones, or for a missing parameter the study file's.
+        """
+        row, stored = self.rows[trial_id], self._params.get(trial_id, {})
+        settings = {**row.config, **({"seed": row.seeds[0]} if row.seeds else {})}
+        distributions = {
+            node.name: optuna_rows.to_distribution(node.domain)
+            for node in searched_of(self._nodes, settings)
+        } | {name: param.distribution for name, param in stored.items()}
         return {
-            name: config[setting]
-            for name, value in self.params.get(trial_id, {}).items()
-            if (setting := setting_of(name)) in config and config[setting] != value
+            name: Param(settings[setting], distribution)
+            for name, distribution in distributions.items()
+            if (setting := setting_of(name)) in settings
+            and not (name in stored and stored[name].value == settings[setting])
         }
+
+    def _storable_params(self, trial_id: int) -> dict[str, Param]:
+        wrong = self.wrong_params(trial_id)
+        return {name: param for name, param in wrong.items() if param.is_storable}
+
+    def train_again(self, trial_id: int) -> None:
+        """Reset the trial to WAITING, with its configuration."""
+        train_again(self._study, trial_id)
+        self._rewrite_params(trial_id)
 
     def rewrite(self, trial_id: int) -> None:
         """Store what follows from the record."""
@@ -263,9 +314,20 @@ class _Records:
         if columns["outcome"] is not None and self.rows[trial_id].finished_at is None:
             columns["finished_at"] = clock.read(self._study.connection)
         _update(self._study, trial_id, columns)
-        connection = self._study.connection
-        optuna_rows.rewrite(connection, trial_id, self._projected[trial_id])
-        optuna_rows.rewrite_params(connection, trial_id, self._wrong_params(trial_id))
+        optuna_rows.rewrite(self._study.connection, trial_id, self._projected[trial_id])
+        self._rewrite_params(trial_id)
+
+    def _rewrite_params(self, trial_id: int) -> None:
+        params = self._storable_params(trial_id)
+        optuna_rows.rewrite_params(self._study.connection, trial_id, params)
+
+
+def _nodes(study: Study) -> tuple[Node, ...]:
+    """Return the search space; empty where the study file cannot be read, which is a finding."""
+    try:
+        return _stored_study_file(study).space.nodes
+    except StudyFileError:
+        return ()
 
 
 def _errors(study: Study) -> dict[int, dict[tuple[int, int], float | None]]:
