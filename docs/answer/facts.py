@@ -14,7 +14,7 @@ from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_limits import limits_by_width
 from sweep.analysis.study_usefulness import study_usefulness
 from sweep.analysis.usefulness import Usefulness, Worth
-from sweep.analysis.verdict import floor_at, question_trial
+from sweep.analysis.verdict import baseline_trial, floor_at
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.enums import Loss
 from sweep.errors import NotFoundError, SweepError
@@ -75,7 +75,7 @@ class Sharp:
     dataset: str
     n_trials: int
     max_epochs: int
-    question: TrialRow
+    baseline: TrialRow
     best: TrialRow
     #: The one that brings most pixels back exactly; may be the best.
     exact: TrialRow
@@ -83,7 +83,7 @@ class Sharp:
     @property
     def times_better(self) -> float:
         """The question's test error over the best's."""
-        return _error(self.question) / _error(self.best)
+        return _error(self.baseline) / _error(self.best)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,15 +247,15 @@ def _widths(engine: Engine) -> Widths:
 
 def _sharp(engine: Engine, name: str) -> Sharp:
     trials = open_study(engine, name).best()
-    question = question_trial(trials)
-    if question is None:
+    baseline = baseline_trial(trials)
+    if baseline is None:
         raise NotFoundError(f"study {name!r} lacks the question's own configuration.")
     return Sharp(
         study=name,
         dataset=open_study(engine, name).summary().dataset,
         n_trials=open_study(engine, name).summary().n_finished,
         max_epochs=max(int(of.config["epochs"]) for of in trials),
-        question=question,
+        baseline=baseline,
         best=trials[0],
         exact=max(trials, key=lambda of: of.exact_pixel_share or 0.0),
     )

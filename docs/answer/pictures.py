@@ -68,7 +68,7 @@ def _copies(engine: Engine, facts: Facts) -> bytes:
     """Originals, the question's copies and the best's, one strip below the other."""
     found = facts.sharpest
     originals = open_study(engine, found.study).record().originals_png
-    shown = [found.question.number, found.best.number]
+    shown = [found.baseline.number, found.best.number]
     copies = [open_study(engine, found.study).reconstruction(number) for number in shown]
     if originals is None or None in copies:
         raise NotFoundError(f"study {found.study!r} lacks the pictures of trials {shown}.")

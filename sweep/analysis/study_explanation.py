@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.explanation import Explanation, causes_of, explain, in_use, is_valid
-from sweep.analysis.verdict import best_number, is_question, question_number
+from sweep.analysis.verdict import baseline_number, best_number, is_baseline
 from sweep.config import TrialConfig
 from sweep.enums import Outcome
 from sweep.errors import NotFoundError, UsageError
@@ -107,10 +107,10 @@ def choose_ends(
     from_number: int | None = None,
     to_number: int | None = None,
 ) -> Explained:
-    """The two configurations to go between, unless told otherwise from the question's to the best.
+    """The two configurations to go between, unless told otherwise from the baseline to the best.
 
-    Where the study has not tried the question's configuration, the baseline has the study's fixed
-    settings, and the question's in all others. Raises NotFoundError for a trial that is not there,
+    Where the study has not tried the baseline, the baseline has the study's fixed
+    settings, and the baseline's in all others. Raises NotFoundError for a trial that is not there,
     UsageError where there is nothing to explain.
     """
     table = study.table()
@@ -120,7 +120,7 @@ def choose_ends(
             f"study '{study.name}' has no complete trial to explain yet. Name any trial with --to."
         )
     if from_number is None:
-        from_number = question_number(table)
+        from_number = baseline_number(table)
     target = _config(study, to_number)
     baseline = _baseline(study) if from_number is None else _config(study, from_number)
     ends = Explained(
@@ -148,10 +148,10 @@ def command_of(ends: Explained, n_seeds: int) -> str:
 
 def baseline_words(ends: Explained) -> str:
     """What people call the baseline."""
-    asked = is_question(ends.baseline)
+    asked = is_baseline(ends.baseline)
     if ends.from_number is None:
-        return "the question’s configuration" + ("" if asked else " as far as the study allows it")
-    return f"trial {ends.from_number}" + (" (the question’s configuration)" if asked else "")
+        return "the baseline" + ("" if asked else " as far as the study allows it")
+    return f"trial {ends.from_number}" + (" (the baseline)" if asked else "")
 
 
 def _config(study: StudyHandle, number: int) -> TrialConfig:
@@ -174,7 +174,7 @@ def _baseline(study: StudyHandle) -> TrialConfig:
     baseline = typed_config(fixed)
     if not is_valid(baseline):
         raise UsageError(
-            f"study '{study.name}' fixes settings with which the question’s others "
+            f"study '{study.name}' fixes settings with which the baseline’s others "
             "cannot be trained (bce needs the sigmoid output, nesterov a momentum). Name a trial "
             "to begin from with --from."
         )

@@ -1,6 +1,6 @@
-"""What a study says about its question, in numbers.
+"""What a study says about its baseline, in numbers.
 
-The question's configuration is ``TrialConfig()``: 784 ReLU units, sigmoid output, binary
+The baseline is ``TrialConfig()``: 784 ReLU units, sigmoid output, binary
 cross-entropy, Adam, 5 epochs in batches of 128.
 """
 
@@ -19,19 +19,19 @@ from sweep.store.table import Choices, Column, Mask, TrialTable
 
 # Left out: what Adam, BCE and a constant schedule ignore, and Adam's eps, for which Keras, where
 # the question was asked, and torch have different defaults (1e-7 and 1e-8).
-_QUESTION: Mapping[str, Any] = {
+_COMPARED: Mapping[str, Any] = {
     name: value for name, value in in_use(asdict(TrialConfig())).items() if name != EPS.name
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The best trial beside the question's configuration and the floor at its width."""
+    """The best trial beside the baseline and the floor at its width."""
 
     best: TrialRow
-    #: The question's configuration, if it was tried; may be the best itself.
-    question: TrialRow | None
-    #: The question's test error over the best trial's.
+    #: The baseline, if it was tried; may be the best itself.
+    baseline: TrialRow | None
+    #: The baseline's test error over the best trial's.
     times_better: float | None
     #: PCA's test error with as many components as the best trial has hidden units.
     floor: float | None
@@ -48,13 +48,13 @@ def verdict(rows: Sequence[TrialRow], floors: Floors | None = None) -> Verdict |
     best = best_trial(rows)
     if best is None:
         return None
-    question = question_trial(rows)
+    baseline = baseline_trial(rows)
     floor = None if floors is None else floor_at(floors, best.hidden_width)
     error = best.test_mse
     return Verdict(
         best=best,
-        question=question,
-        times_better=_ratio(question.test_mse if question else None, error),
+        baseline=baseline,
+        times_better=_ratio(baseline.test_mse if baseline else None, error),
         floor=floor,
         times_floor=_ratio(error, floor),
         pca_components=None if floors is None or error is None else pca_equivalent(floors, error),
@@ -83,16 +83,16 @@ def best_number(table: TrialTable) -> int | None:
     return int(table.numbers[rows[np.argmin(table.value[rows])]]) if rows.size else None
 
 
-def question_number(table: TrialTable) -> int | None:
-    """The number of the trial that ``question_trial`` would choose."""
-    asked = table.numbers[table.counting & _are_question(table)]
+def baseline_number(table: TrialTable) -> int | None:
+    """The number of the trial that ``baseline_trial`` would choose."""
+    asked = table.numbers[table.counting & _are_baseline(table)]
     return int(asked[0]) if asked.size else None
 
 
-def _are_question(table: TrialTable) -> Mask:
-    if not _QUESTION.keys() <= table.settings.keys():
+def _are_baseline(table: TrialTable) -> Mask:
+    if not _COMPARED.keys() <= table.settings.keys():
         return np.zeros(len(table), dtype=bool)
-    equal = [_equal(table.settings[name], value) for name, value in _QUESTION.items()]
+    equal = [_equal(table.settings[name], value) for name, value in _COMPARED.items()]
     mask: Mask = np.logical_and.reduce(equal)
     return mask
 
@@ -102,15 +102,15 @@ def _equal(column: Column, value: Any) -> Mask:
     return mask
 
 
-def question_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
-    """The first finished trial of the question's configuration."""
-    asked = (row for row in rows if counts(row) and is_question(row.config))
+def baseline_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
+    """The first finished trial of the baseline."""
+    asked = (row for row in rows if counts(row) and is_baseline(row.config))
     return min(asked, key=lambda row: row.number, default=None)
 
 
-def is_question(config: Mapping[str, Any]) -> bool:
-    """Whether it is the configuration of the question, but for what that does not depend on."""
-    return all(config.get(name) == value for name, value in _QUESTION.items())
+def is_baseline(config: Mapping[str, Any]) -> bool:
+    """Whether it is the baseline, but for what that does not depend on."""
+    return all(config.get(name) == value for name, value in _COMPARED.items())
 
 
 def floor_at(floors: Floors, width: int | None) -> float | None:

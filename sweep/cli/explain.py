@@ -30,7 +30,7 @@ def explain(
             min=0,
             max=LARGEST,
             help="The trial to begin from.",
-            show_default="the question's configuration, with what the study fixes",
+            show_default="the baseline, with what the study fixes",
         ),
     ] = None,
     to_number: Annotated[

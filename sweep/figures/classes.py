@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep.analysis.verdict import question_trial
+from sweep.analysis.verdict import baseline_trial
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.store.records import TrialRow
@@ -17,13 +17,13 @@ class ClassErrors(NamedTuple):
     classes: list[str]
     #: Label of the trial -> errors in the order of ``classes``.
     mse: dict[str, list[float]]
-    #: Label of the trial with the question's configuration.
-    question: str | None
+    #: Label of the trial with the baseline.
+    baseline: str | None
 
 
 def gather_classes(trials: Mapping[str, TrialRow], class_names: Sequence[str] = ()) -> ClassErrors:
     """The errors of trials by their label; the class that the first does worst comes first."""
-    question = question_trial(list(trials.values()))
+    baseline = baseline_trial(list(trials.values()))
     measured = {label: row.per_class_mse for label, row in trials.items() if row.per_class_mse}
     n_classes = max((len(errors) for errors in measured.values()), default=0)
     names = list(class_names) if len(class_names) == n_classes else list(map(str, range(n_classes)))
@@ -32,7 +32,7 @@ def gather_classes(trials: Mapping[str, TrialRow], class_names: Sequence[str] = 
     return ClassErrors(
         classes=[names[place] for place in order],
         mse={label: [errors[place] for place in order] for label, errors in measured.items()},
-        question=next((label for label, row in trials.items() if row is question), None),
+        baseline=next((label for label, row in trials.items() if row is baseline), None),
     )
 
 
@@ -43,7 +43,7 @@ def draw_classes(errors: ClassErrors) -> go.Figure:
     )
     if not errors.classes:
         return style.say(drawn, "No trial has been measured on the test images yet.")
-    colours = style.colours([label == errors.question for label in errors.mse])
+    colours = style.colours([label == errors.baseline for label in errors.mse])
     for (label, mse), colour in zip(errors.mse.items(), colours, strict=True):
         name = style.escaped(label)
         drawn.add_trace(

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from sweep.analysis.verdict import question_number
+from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.marks import (
@@ -36,7 +36,7 @@ class History(NamedTuple):
     finished: Marks
     #: At the last value they had.
     pruned: Marks
-    question: Marks
+    baseline: Marks
     #: The finished trials, where they are too many for a mark each.
     band: Band | None
     #: The lowest value up to each number at which it fell; ends at the last trial.
@@ -54,7 +54,7 @@ def gather_history(table: TrialTable, between: tuple[float, float] | None = None
     shown = table.where(within(table.numbers, between) & (table.value > 0))
     finished = shown.where(shown.counting)
     pruned = shown.where(shown.states.is_("PRUNED") & ~shown.invalid & np.isfinite(shown.value))
-    question = finished.where(finished.numbers == question_number(table))
+    baseline = finished.where(finished.numbers == baseline_number(table))
     n_finished, n_pruned = len(finished), len(pruned)
     band = None
     if n_finished + n_pruned > style.MAX_MARKS:
@@ -68,7 +68,7 @@ def gather_history(table: TrialTable, between: tuple[float, float] | None = None
         objective=table.objectives[0],
         finished=_marks(finished, n_marks),
         pruned=_marks(pruned, n_marks),
-        question=_marks(question, n_marks),
+        baseline=_marks(baseline, n_marks),
         band=band,
         best_x=best_x,
         best_y=best_y,
@@ -148,7 +148,7 @@ def _kinds(history: History) -> list[tuple[Marks, str, dict[str, Any]]]:
     return [
         (history.pruned, "pruned", {"color": style.FAINT, "symbol": "x-thin-open", "size": 7}),
         (history.finished, finished, mark),
-        (history.question, "the question’s", _STAR),
+        (history.baseline, "baseline", _STAR),
     ]
 
 
@@ -156,7 +156,7 @@ _STAR = {"color": style.VERMILLION, "symbol": "star", "size": 15}
 
 
 def _heights(history: History) -> Numbers:
-    heights = [history.finished.y, history.pruned.y, history.question.y]
+    heights = [history.finished.y, history.pruned.y, history.baseline.y]
     if history.band is not None:
         heights.append(history.band.groups.high)
     return np.concatenate(heights)

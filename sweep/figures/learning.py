@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep.analysis.verdict import question_trial
+from sweep.analysis.verdict import baseline_trial
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
 from sweep.store.records import CurvePoint, TrialRow
@@ -18,42 +18,42 @@ class Curve(NamedTuple):
     label: str
     epochs: list[int]
     val_mse: list[float]
-    is_question: bool
+    is_baseline: bool
 
 
 def gather_curves(
     rows: Sequence[TrialRow], curves: Mapping[int, Sequence[CurvePoint]]
 ) -> list[Curve]:
     """The curves of these trials, in their order."""
-    question = question_trial(rows)
+    baseline = baseline_trial(rows)
     return [
-        _curve(row, curves[row.number], is_question=row is question)
+        _curve(row, curves[row.number], is_baseline=row is baseline)
         for row in rows
         if curves.get(row.number)
     ]
 
 
-def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_question: bool) -> Curve:
+def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_baseline: bool) -> Curve:
     finite = [(point.epoch, point.val_mse) for point in points if point.val_mse]
-    what = "the question’s configuration" if is_question else words.short_name(row)
+    what = "the baseline" if is_baseline else words.short_name(row)
     return Curve(
         number=row.number,
         label=f"trial {row.number}: {what}",
         epochs=[epoch for epoch, _ in finite],
         val_mse=[error for _, error in finite],
-        is_question=is_question,
+        is_baseline=is_baseline,
     )
 
 
 def draw_curves(curves: Sequence[Curve]) -> go.Figure:
-    """The first curve is the boldest; the question’s configuration is dashed."""
+    """The first curve is the boldest; the baseline is dashed."""
     drawn = style.figure(
         "Learning curves", column_named("epoch").axis_title, column_named("val_mse").axis_title
     )
     curves = [curve for curve in curves if curve.val_mse]
     if not curves:
         return style.say(drawn, "No epoch has finished yet.")
-    colours = style.colours([curve.is_question for curve in curves])
+    colours = style.colours([curve.is_baseline for curve in curves])
     for place, (curve, colour) in enumerate(zip(curves, colours, strict=True)):
         label = style.escaped(curve.label)
         drawn.add_trace(
@@ -65,7 +65,7 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
                 line={
                     "color": colour,
                     "width": 3 if place == 0 else 2,
-                    "dash": "dash" if curve.is_question else "solid",
+                    "dash": "dash" if curve.is_baseline else "solid",
                 },
                 marker={"size": 5},
                 hovertemplate=f"{label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",

@@ -14,7 +14,7 @@ from sweep.analysis.study_atlas import atlas_by_width
 from sweep.analysis.study_explanation import study_explanation
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_usefulness import UsefulnessReader
-from sweep.analysis.verdict import best_number, question_number
+from sweep.analysis.verdict import baseline_number, best_number
 from sweep.errors import NotFoundError, UsageError
 from sweep.figures import usefulness
 from sweep.figures.atlas import draw_by_width, gather_class_errors, gather_kind_errors
@@ -144,7 +144,7 @@ def _intermediate(study: StudyHandle) -> go.Figure | None:
 def _classes(study: StudyHandle) -> go.Figure | None:
     """Test error by class of image, of the best trial and the baseline."""
     table = study.table()
-    numbers = {"best": best_number(table), "the question’s": question_number(table)}
+    numbers = {"best": best_number(table), "baseline": baseline_number(table)}
     rows = {row.number: row for row in study.trials([n for n in numbers.values() if n is not None])}
     trials = {f"{what} (trial {n})": rows[n] for what, n in numbers.items() if n in rows}
     errors = gather_classes(trials, datasets.class_names(study.record().dataset))

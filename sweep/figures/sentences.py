@@ -57,24 +57,24 @@ def _best(study: StudySummary, best: TrialRow) -> str:
 
 
 def explanations(study: StudySummary, verdict: Verdict | None) -> list[str]:
-    """How the best compares with the question's configuration and with the floors."""
+    """How the best compares with the baseline and with the floors."""
     if verdict is None:
         return []
-    said = (_beside_question(study, verdict), _beside_floor(verdict), _beside_entropy(verdict))
+    said = (_beside_baseline(study, verdict), _beside_floor(verdict), _beside_entropy(verdict))
     return [sentence for sentence in said if sentence]
 
 
-def _beside_question(study: StudySummary, verdict: Verdict) -> str:
-    question, times = verdict.question, verdict.times_better
-    if question is None:
-        return "The question’s own configuration was not tried in this study."
-    if question.number == verdict.best.number:
+def _beside_baseline(study: StudySummary, verdict: Verdict) -> str:
+    baseline, times = verdict.baseline, verdict.times_better
+    if baseline is None:
+        return "The baseline was not tried in this study."
+    if baseline.number == verdict.best.number:
         others = study.counts["COMPLETE"] - 1
         beaten = f"; none of {count(others, 'other trial')} beats it" if others else ""
-        return f"That is the question’s own configuration{beaten}."
+        return f"That is the baseline{beaten}."
     if times is None:
         return ""
-    asked = f"the question’s configuration (trial {question.number}, {_error(question)})"
+    asked = f"the baseline (trial {baseline.number}, {_error(baseline)})"
     if times >= 1:
         return f"That is {_times(times)} less than {asked}."
     return f"On the test images {asked} does {_times(1 / times)} better still."
@@ -101,13 +101,13 @@ def _beside_floor(verdict: Verdict) -> str:
 
 
 def _beside_entropy(verdict: Verdict) -> str:
-    question, entropy = verdict.question, verdict.entropy
-    if question is None or entropy is None or not question.test_bce or question.test_bce < entropy:
+    baseline, entropy = verdict.baseline, verdict.entropy
+    if baseline is None or entropy is None or not baseline.test_bce or baseline.test_bce < entropy:
         return ""
     return (
-        f"The question’s own loss tells little of this: of its {words.number(question.test_bce)} "
-        f"nats per pixel, {words.number(entropy)} are the pixels’ entropy, which no copy can go "
-        "below."
+        "The baseline’s cross-entropy says little of this: of its "
+        f"{words.number(baseline.test_bce)} nats per pixel, {words.number(entropy)} are the "
+        "pixels’ entropy, which no copy can go below."
     )
 
 
@@ -121,15 +121,15 @@ def _times(ratio: float) -> str:
     return f"{ratio:.1f} times" if ratio < 100 else f"{words.number(ratio)} times"
 
 
-def beaten_by(table: TrialTable, question: TrialRow | None) -> str:
-    """How many trials do better than the question's configuration."""
+def beaten_by(table: TrialTable, baseline: TrialRow | None) -> str:
+    """How many trials do better than the baseline."""
     finished = table.value[table.counting]
-    if question is None or question.value is None or len(finished) < 2:
+    if baseline is None or baseline.value is None or len(finished) < 2:
         return ""
-    better = float(np.mean(finished < question.value))
+    better = float(np.mean(finished < baseline.value))
     return (
         f"{words.percent(better)} of {len(finished):,} finished trials have a lower validation "
-        "error than the question’s configuration."
+        "error than the baseline."
     )
 
 

@@ -105,7 +105,7 @@ def _columns(steps: Steps) -> tuple[Numbers, Numbers]:
 
 def _heights(history: History) -> Numbers:
     """Everything that the chart's axis of values spans."""
-    heights = [history.finished.y, history.pruned.y, history.question.y]
+    heights = [history.finished.y, history.pruned.y, history.baseline.y]
     if history.band is not None:
         heights.append(history.band.groups.high)
     return np.concatenate(heights)
@@ -169,7 +169,7 @@ def _marks(frame: Frame, history: History) -> Iterator[str]:
     yield _crosses(frame, x, y)
     x, y = _thinned(history.finished, share)
     yield _dots(frame, x, y, colour=style.SKY, size=7, opacity=0.85)
-    for x, y in zip(history.question.x, history.question.y, strict=True):
+    for x, y in zip(history.baseline.x, history.baseline.y, strict=True):
         yield _star(float(frame.across(x)), float(frame.up(y)))
     if len(history.best_x):
         rows = _even_rows(len(history.best_x), _MAX_STEPS)
@@ -247,7 +247,7 @@ def _legend(history: History, y: float) -> Iterator[str]:
     entries = (
         (history.pruned.n, "pruned", f'd="M-3 -3l6 6m0-6l-6 6" stroke="{style.FAINT}"'),
         (history.finished.n, "finished", f'd="M0 0h0" stroke="{style.SKY}" {dot}'),
-        (history.question.n, "the question’s", f'd="M0 0h0" stroke="{style.VERMILLION}" {dot}'),
+        (history.baseline.n, "baseline", f'd="M0 0h0" stroke="{style.VERMILLION}" {dot}'),
         (len(history.best_x), "best so far", f'd="M-9 0h18" stroke="{style.BLUE}" {line}'),
     )
     x = 98.0

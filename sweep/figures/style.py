@@ -235,10 +235,10 @@ LOSS_SYMBOLS: Mapping[str, str] = {
 }
 
 
-def colours(questions: Sequence[bool]) -> list[str]:
+def colours(are_baseline: Sequence[bool]) -> list[str]:
     """One colour a trial, the same in every chart that shows these trials in this order.
 
-    ``questions`` tells which of them has the question's configuration: it has a colour of its own.
+    ``are_baseline`` tells which of them has the baseline: it has a colour of its own.
     """
     others = iter(colour for colour in PALETTE if colour != VERMILLION)
-    return [VERMILLION if is_question else next(others, GREY) for is_question in questions]
+    return [VERMILLION if is_baseline else next(others, GREY) for is_baseline in are_baseline]

@@ -1,4 +1,4 @@
-"""The question's own chart: reconstruction error against hidden width, with the floors."""
+"""Reconstruction error against hidden width, with the floors."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
-from sweep.analysis.verdict import question_number
+from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
 from sweep.figures.marks import Band, Marks, band_of, draw_band, draw_marks, marks_of, within
@@ -34,7 +34,7 @@ class WidthErrors(NamedTuple):
     losses: Choices  # of the marks
     #: The trials, where they are too many for a mark each.
     band: Band | None
-    question: Marks
+    baseline: Marks
     #: PCA's test error at each width that the axis shows.
     floor_widths: list[int]
     floor_mse: list[float]
@@ -63,7 +63,7 @@ def gather_width(
     """
     usable = table.where(table.counting & _measured(table, metric))
     shown = usable.where(within(_widths(usable), between))
-    question = usable.where(usable.numbers == question_number(usable))
+    baseline = usable.where(usable.numbers == baseline_number(usable))
     n_trials, band = len(shown), None
     if n_trials > style.MAX_MARKS:
         band = _band(shown, metric)
@@ -79,7 +79,7 @@ def gather_width(
         activations=_words(shown, "activation"),
         losses=_words(shown, "loss"),
         band=band,
-        question=_marks(question, metric),
+        baseline=_marks(baseline, metric),
         floor_widths=[width for width, _ in floor],
         floor_mse=[error for _, error in floor],
         clipped_widths=[width for width, _ in clipped],
@@ -172,14 +172,14 @@ def draw_width(errors: WidthErrors) -> go.Figure:
     _draw_floors(drawn, errors)
     _draw_trials(drawn, errors)
     _draw_key(drawn, errors)
-    if errors.question.n:
-        _draw_question(drawn, errors)
+    if errors.baseline.n:
+        _draw_baseline(drawn, errors)
     drawn.update_yaxes(_y_axis(errors))
     return drawn.update_xaxes(style.width_axis(errors.marks.x.tolist()))
 
 
 def _y_axis(errors: WidthErrors) -> dict[str, Any]:
-    heights = [errors.marks.y, errors.question.y]
+    heights = [errors.marks.y, errors.baseline.y]
     if errors.band is not None:
         heights.append(errors.band.groups.high)
     floors = [error for error in (errors.mean_mse, errors.entropy) if error is not None]
@@ -288,10 +288,10 @@ def _marker(colour: str, symbol: str) -> dict[str, Any]:
     }
 
 
-def _draw_question(drawn: go.Figure, errors: WidthErrors) -> None:
+def _draw_baseline(drawn: go.Figure, errors: WidthErrors) -> None:
     draw_marks(
         drawn,
-        errors.question,
+        errors.baseline,
         n_marks=errors.marks.n,
         marker={
             "color": "rgba(0,0,0,0)",
@@ -299,6 +299,6 @@ def _draw_question(drawn: go.Figure, errors: WidthErrors) -> None:
             "size": 19,
             "line": {"color": style.VERMILLION, "width": 2.5},
         },
-        hovertemplate="The question’s configuration<br>%{text}<extra></extra>",
-        name="the question’s",
+        hovertemplate="The baseline<br>%{text}<extra></extra>",
+        name="baseline",
     )

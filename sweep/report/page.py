@@ -25,7 +25,7 @@ from sweep.analysis.study_ties import study_ties
 from sweep.analysis.study_usefulness import UsefulnessReader
 from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
-from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
+from sweep.analysis.verdict import Verdict, baseline_number, best_number, verdict
 from sweep.analysis.width_law import width_errors, width_law
 from sweep.figures import sentences, style, usefulness, words
 from sweep.figures.atlas import (
@@ -91,7 +91,7 @@ class TableRow:
 
     rank: int | None
     trial: TrialRow
-    is_question: bool
+    is_baseline: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +185,7 @@ def gather_page(handle: StudyHandle) -> Page:
 
 def _told(handle: StudyHandle, table: TrialTable) -> list[TrialRow]:
     """The trials that a verdict is about."""
-    numbers = [best_number(table), question_number(table)]
+    numbers = [best_number(table), baseline_number(table)]
     return handle.trials([n for n in numbers if n is not None])
 
 
@@ -225,12 +225,12 @@ def _verdict_tiles(found: Verdict) -> list[Tile]:
         tiles.append(
             Tile(label="Best test error", value=words.number(best.test_mse), detail=detail)
         )
-    if found.question is not None and found.question.number != best.number and found.times_better:
+    if found.baseline is not None and found.baseline.number != best.number and found.times_better:
         tiles.append(
             Tile(
                 label="Less error",
                 value=f"{words.number(found.times_better, 2)}×",
-                detail=f"than the question’s {words.number(found.question.test_mse)}",
+                detail=f"than the baseline’s {words.number(found.baseline.test_mse)}",
             )
         )
     if found.floor is not None:
@@ -248,17 +248,17 @@ def _verdict_tiles(found: Verdict) -> list[Tile]:
 
 
 def _table(best: Sequence[TrialRow], found: Verdict | None) -> list[TableRow]:
-    question = found.question if found else None
+    baseline = found.baseline if found else None
     table = [
         TableRow(
             rank=rank,
             trial=row,
-            is_question=question is not None and row.number == question.number,
+            is_baseline=baseline is not None and row.number == baseline.number,
         )
         for rank, row in enumerate(best, start=1)
     ]
-    if question is not None and not any(line.is_question for line in table):
-        table.append(TableRow(rank=None, trial=question, is_question=True))
+    if baseline is not None and not any(line.is_baseline for line in table):
+        table.append(TableRow(rank=None, trial=baseline, is_baseline=True))
     return table
 
 
@@ -268,9 +268,9 @@ def _pictures(handle: StudyHandle, record: StudyRecord, found: Verdict | None) -
         return []
     names = picture_names(datasets.class_names(record.dataset))
     lines = [PictureRow("Originals", "", cut(originals, "Original", names), is_error=False)]
-    shown = {"The question’s configuration": found.question, "The best": found.best}
-    if found.question is not None and found.question.number == found.best.number:
-        shown = {"The best, the question’s own": found.best}
+    shown = {"The baseline": found.baseline, "The best": found.best}
+    if found.baseline is not None and found.baseline.number == found.best.number:
+        shown = {"The best, which is the baseline": found.best}
     strips = handle.reconstructions([row.number for row in shown.values() if row is not None])
     for label, row in shown.items():
         if row is not None and row.number in strips:
@@ -364,7 +364,7 @@ def _spread(name: str, table: TrialTable, found: Verdict) -> list[Chart]:
     if table.counting.sum() < _ENOUGH:
         return []
     drawn = draw_edf(gather_edf({name: table}))
-    return [_chart("edf", drawn, sentences.beaten_by(table, found.question))]
+    return [_chart("edf", drawn, sentences.beaten_by(table, found.baseline))]
 
 
 def _pruning(handle: StudyHandle, table: TrialTable) -> list[Chart]:
@@ -438,16 +438,16 @@ def _code(useful: Usefulness | None) -> dict[str, list[Chart]]:
 
 def _learning(handle: StudyHandle, best: Sequence[TrialRow], found: Verdict) -> list[Chart]:
     shown = list(best[: _N_CURVES - 1])
-    if found.question is not None and all(row.number != found.question.number for row in shown):
-        shown.append(found.question)
+    if found.baseline is not None and all(row.number != found.baseline.number for row in shown):
+        shown.append(found.baseline)
     curves = gather_curves(shown, handle.curves([row.number for row in shown]))
     return [_chart("learning", draw_curves(curves))] if curves else []
 
 
 def _classes(dataset: str, found: Verdict) -> list[Chart]:
     trials = {f"best (trial {found.best.number})": found.best}
-    if found.question is not None and found.question.number != found.best.number:
-        trials[f"the question’s (trial {found.question.number})"] = found.question
+    if found.baseline is not None and found.baseline.number != found.best.number:
+        trials[f"baseline (trial {found.baseline.number})"] = found.baseline
     errors = gather_classes(trials, datasets.class_names(dataset))
     return [_chart("classes", draw_classes(errors))] if errors.classes else []
 

@@ -2,11 +2,11 @@ import pytest
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import (
+    baseline_number,
+    baseline_trial,
     best_number,
     best_trial,
     floor_at,
-    question_number,
-    question_trial,
     verdict,
 )
 from sweep.config import TrialConfig
@@ -38,7 +38,7 @@ def test_the_best_is_beside_the_question_and_the_floor() -> None:
     rows = [trial_row(number=0, values=(0.06,)), trial_row(number=1, values=(0.03,), config=NARROW)]
     found = verdict(rows, floors())
     assert found is not None
-    assert found.question is rows[0]
+    assert found.baseline is rows[0]
     assert (found.best.number, found.floor, found.pca_components) == (1, 0.02, 2)
     assert found.times_better == pytest.approx(2.0)
     assert found.times_floor == pytest.approx(1.5)
@@ -68,8 +68,8 @@ def test_invalid_failed_and_infinite_trials_are_never_the_best() -> None:
 def test_the_question_is_known_whatever_adam_ignores() -> None:
     keras = trial_row(number=3, values=(0.1,), config=TrialConfig(eps=1e-7, momentum=0.9))
     other = trial_row(number=1, values=(0.1,), config=TrialConfig(epochs=6))
-    assert question_trial([other, keras]) is keras
-    assert question_trial([other]) is None
+    assert baseline_trial([other, keras]) is keras
+    assert baseline_trial([other]) is None
 
 
 def test_wider_than_there_are_pixels_the_floor_stays_nothing() -> None:
@@ -85,15 +85,15 @@ def test_numbers_from_columns_are_those_of_rows() -> None:
         trial_row(number=7, values=(0.2,)),
         trial_row(number=8, values=(float("nan"),), config=NARROW),
     ]
-    best, question = best_trial(rows), question_trial(rows)
+    best, baseline = best_trial(rows), baseline_trial(rows)
     assert best is not None
-    assert question is not None
+    assert baseline is not None
     table = trial_table(*rows)
     assert best_number(table) == best.number == 5
-    assert question_number(table) == question.number == 5
+    assert baseline_number(table) == baseline.number == 5
 
 
 def test_a_study_without_finished_trials_has_no_numbers_to_tell() -> None:
     for table in (trial_table(), trial_table(trial_row(number=0, state="FAIL"))):
         assert best_number(table) is None
-        assert question_number(table) is None
+        assert baseline_number(table) is None

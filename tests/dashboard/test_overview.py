@@ -158,8 +158,8 @@ def test_with_two_objectives_the_best_are_those_that_none_beats() -> None:
 
 def test_the_baseline_is_the_question_or_else_the_earliest() -> None:
     other = trial_row(number=0, values=(0.3,), config=TrialConfig(hidden_width=8))
-    question = trial_row(number=1, values=(0.2,))
-    assert best.baseline_of(trial_table(other, question)) == (1, best.QUESTION)
+    baseline = trial_row(number=1, values=(0.2,))
+    assert best.baseline_of(trial_table(other, baseline)) == (1, best.BASELINE_NAME)
     assert best.baseline_of(trial_table(other)) == (0, best.EARLIEST)
     assert best.baseline_of(trial_table()) is None
 
@@ -167,7 +167,7 @@ def test_the_baseline_is_the_question_or_else_the_earliest() -> None:
 def test_a_baseline_among_the_best_stands_once(engine: Engine, view: View) -> None:
     add_trial(engine, add_study(engine), 0, 0.02)
     ranking = best.gather_ranking(open_study(engine, "study"), view.table("study"), None)
-    assert [(line.rank, line.role) for line in ranking.lines] == [(1, best.QUESTION)]
+    assert [(line.rank, line.role) for line in ranking.lines] == [(1, best.BASELINE_NAME)]
 
 
 def test_pictures_stand_beside_the_originals(engine: Engine, view: View) -> None:

@@ -43,7 +43,7 @@ def test_history_keeps_pruned_invalid_and_infinite_trials_apart() -> None:
             trial_row(number=4, state="FAIL"),
         )
     )
-    shown = (history.finished, history.pruned, history.question)
+    shown = (history.finished, history.pruned, history.baseline)
     assert [marks.numbers.tolist() for marks in shown] == [[0], [1], [0]]
     assert history.best_y.tolist() == [0.4, 0.4]
 
@@ -85,14 +85,14 @@ def test_width_has_a_mark_a_measured_trial_and_the_floor_beneath_it() -> None:
     assert errors.floor_widths == [1, 2, 3, 4]  # 5 and 6 lie far below every mark
     assert errors.floor_mse[1] == floors().test_pca_mse[2]
     assert (errors.clipped_widths, errors.clipped_mse) == ([2, 4], [0.02, 0.005])
-    assert (errors.mean_mse, errors.entropy, errors.question.n) == (0.1, None, 0)
+    assert (errors.mean_mse, errors.entropy, errors.baseline.n) == (0.1, None, 0)
     assert "PCA" in errors.about
 
 
 def test_width_without_floors_has_marks_alone() -> None:
     errors = gather_width(trial_table(trial_row(number=0, values=(0.05,))))
     assert (errors.floor_widths, errors.mean_mse, errors.about) == ([], None, "")
-    assert errors.question.x.tolist() == [784]
+    assert errors.baseline.x.tolist() == [784]
 
 
 def test_cross_entropies_stand_over_the_entropy_and_not_over_pca() -> None:
@@ -195,7 +195,7 @@ def test_curves_leave_out_epochs_that_were_not_finite() -> None:
         (3, [1], [0.3]),
         (5, [1], [0.2]),
     ]
-    assert [curve.is_question for curve in curves] == [True, False]
+    assert [curve.is_baseline for curve in curves] == [True, False]
 
 
 def test_classes_come_in_the_order_of_the_first_trials_errors() -> None:

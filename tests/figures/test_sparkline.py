@@ -75,7 +75,7 @@ def test_a_poster_thins_its_marks() -> None:
 
 def test_a_poster_marks_the_questions_trial() -> None:
     with_question = poster_svg(gather_history(trial_table(trial_row(number=0, values=(0.1,)))))
-    assert "the question’s" in texts(with_question, "text")
+    assert "baseline" in texts(with_question, "text")
     assert f'fill="{style.VERMILLION}"' in with_question
 
 

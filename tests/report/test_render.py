@@ -78,7 +78,7 @@ def add_pictured(engine: Engine, study_id: int, number: int, *values: float, **o
 
 
 def fill(engine: Engine, objectives: tuple[str, ...] = ("val_mse",)) -> None:
-    """The question's configuration as trial 0, and 24 others, of which 23 is the best."""
+    """The baseline as trial 0, and 24 others, of which 23 is the best."""
     study_id = add(engine, objectives=objectives)
     add_pictured(engine, study_id, 0, *(0.02, 784.0)[: len(objectives)])
     for number in range(1, 24):
@@ -176,7 +176,7 @@ def test_the_verdict_is_in_numbers(engine: Engine) -> None:
         "Trial 23 copies best: 368 tanh units trained on mse leave a test error of 0.00435 "
         "per pixel (20.0 dB)." in text
     )
-    assert "4.6 times less than the question’s configuration (trial 0, 0.0200)" in text
+    assert "4.6 times less than the baseline (trial 0, 0.0200)" in text
     assert "The best linear code of the same width (PCA, 0.0424) does 9.8 times worse" in text
     assert "of its 0.290 nats per pixel, 0.240 are the pixels’ entropy" in text
 
@@ -186,13 +186,13 @@ def test_the_question_stands_in_the_table_though_others_are_better(engine: Engin
     html = render(engine, "study")
     table = html[html.index("<table>") : html.index("</table>")]
     assert table.count("<tr") == 1 + 10 + 1
-    assert table.count("the question’s") == 1
+    assert table.count("baseline") == 1
 
 
 def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> None:
     fill(engine)
     images = Page(render(engine, "study")).images
-    asked = 5 * 10  # originals; copies and errors of the question's and of the best
+    asked = 5 * 10  # originals; copies and errors of the baseline and of the best
     every = (1 + 2 * len(limits_by_width(open_study(engine, "study"), None))) * 10
     assert len(images) == asked + every
     assert images[0]["alt"] == "Original: T-shirt/top"
@@ -321,7 +321,7 @@ def test_a_report_shows_how_good_the_trials_are_as_a_whole(engine: Engine) -> No
     fill(engine)
     page = Page(render(engine, "study"))
     assert "chart-edf" in page.ids
-    share = "75 % of 24 finished trials have a lower validation error than the question’s"
+    share = "75 % of 24 finished trials have a lower validation error than the baseline"
     assert share in page.text
 
 
@@ -366,7 +366,7 @@ def test_a_study_without_trials_has_a_report(engine: Engine) -> None:
 def test_a_study_of_one_trial_has_a_report(engine: Engine) -> None:
     add_pictured(engine, add(engine), 0, 0.02)
     page = Page(render(engine, "study"))
-    assert "That is the question’s own configuration." in page.text
+    assert "That is the baseline." in page.text
     assert "it is training that sets the limit here" in page.text
     assert "settings" not in page.ids  # nothing differs
 

@@ -57,7 +57,7 @@ def causes(study: str, explained: StudyExplanation | None, ignored: Sequence[str
     """What the error comes from, change by change, and back; or why nothing is shown."""
     if explained is None:
         why = (
-            "It takes runs of its own: what lies between the question’s configuration and the "
+            "It takes runs of its own: what lies between the baseline and the "
             "best, change by change, with several seeds."
         )
         why = " ".join([why, *ignored])

@@ -7,7 +7,7 @@ import numpy as np
 from dash import dcc, html
 
 from sweep.analysis.floors import Floors
-from sweep.analysis.verdict import floor_at, question_number
+from sweep.analysis.verdict import baseline_number, floor_at
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import links
@@ -20,7 +20,7 @@ from sweep.store.table import TrialTable
 
 N_BEST = 5
 
-QUESTION = "the question’s configuration"
+BASELINE_NAME = "the baseline"
 EARLIEST = "the earliest finished trial"
 
 #: Said by ``words.short_name``.
@@ -72,9 +72,9 @@ def best_numbers(table: TrialTable, n: int = N_BEST) -> list[int]:
 
 def baseline_of(table: TrialTable) -> tuple[int, str] | None:
     """The trial to hold the best against, and what it is."""
-    question = question_number(table)
-    if question is not None:
-        return question, QUESTION
+    baseline = baseline_number(table)
+    if baseline is not None:
+        return baseline, BASELINE_NAME
     finished = table.numbers[table.counting]
     return (int(finished[0]), EARLIEST) if finished.size else None
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from sweep import datasets
 from sweep.analysis.usage import used
-from sweep.analysis.verdict import best_number, question_number
+from sweep.analysis.verdict import baseline_number, best_number
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import cell, quantity
 from sweep.catalogue.metrics import MEASURED, Metric
@@ -89,10 +89,10 @@ def choose(table: TrialTable, wanted: Sequence[str]) -> Chosen:
 
 
 def usual(table: TrialTable) -> list[int]:
-    """What is worth comparing first: the best trials and the question's configuration."""
+    """What is worth comparing first: the best trials and the baseline."""
     best = suggestions(table, _N_BEST)
-    question = question_number(table)
-    return best if question is None or question in best else [*best, question]
+    baseline = baseline_number(table)
+    return best if baseline is None or baseline in best else [*best, baseline]
 
 
 def suggestions(table: TrialTable, n: int) -> list[int]:
@@ -128,9 +128,9 @@ def _class_names(view: View, name: str) -> tuple[str, ...]:
 
 
 def _roles(table: TrialTable) -> dict[int, str]:
-    roles = {question_number(table): "the question’s", best_number(table): "the best"}
+    roles = {baseline_number(table): "baseline", best_number(table): "the best"}
     if len(roles) == 1:  # one and the same trial
-        roles = dict.fromkeys(roles, "the best, the question’s")
+        roles = dict.fromkeys(roles, "the best, baseline")
     return {number: role for number, role in roles.items() if number is not None}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from dash import dcc, html
 
 from sweep.analysis.floors import Floors
-from sweep.analysis.verdict import Verdict, best_number, question_number, verdict
+from sweep.analysis.verdict import Verdict, baseline_number, best_number, verdict
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
@@ -28,7 +28,7 @@ COMPUTING = (
 
 def verdict_of(study: StudyHandle, table: TrialTable, floors: Floors | None) -> Verdict | None:
     """The verdict, with only the trials read that it is about."""
-    numbers = {best_number(table), question_number(table)} - {None}
+    numbers = {best_number(table), baseline_number(table)} - {None}
     rows = study.trials(numbers=[number for number in numbers if number is not None])
     return verdict(rows, floors)
 
@@ -66,15 +66,15 @@ def about(study: StudySummary) -> list[Any]:
 
 
 def _next_steps(study: str, found: Verdict) -> list[Any]:
-    best, question = found.best.number, found.question
+    best, baseline = found.best.number, found.baseline
     steps = [
         _button("Why the error stops", links.url(links.WHY, study)),
         _button(f"Trial {best}", links.url(links.TRIAL, study, best)),
     ]
-    if question is not None and question.number != best:
-        pair = f"{best},{question.number}"
+    if baseline is not None and baseline.number != best:
+        pair = f"{best},{baseline.number}"
         href = links.url(links.COMPARE, study, trials=pair)
-        steps.append(_button("Compare with the question’s", href))
+        steps.append(_button("Compare with the baseline", href))
     return steps
 
 
