@@ -1,0 +1,49 @@
+"""Tables of findings: each cell with the text that people read and the value behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+#: Text of a cell without a value.
+NOTHING = "–"
+
+
+class TableColumn(NamedTuple):
+    """A column of a table of findings."""
+
+    #: Key in JSON.
+    name: str
+    #: Heading; empty above the labels of rows.
+    title: str
+    is_number: bool = False
+
+
+class Cell(NamedTuple):
+    """What a row says in a column."""
+
+    text: str = NOTHING
+    #: For JSON; None where nothing is known.
+    value: Any = None
+    #: Number of the trial that the cell names, for a link.
+    trial: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingTable:
+    """A table that the faces lay out as it is."""
+
+    title: str
+    columns: Sequence[TableColumn]
+    #: One cell a column.
+    rows: Sequence[Sequence[Cell]]
+    #: What stands under it, in a sentence; may be empty.
+    note: str = ""
+
+    def __bool__(self) -> bool:
+        """Whether it has a row."""
+        return bool(self.rows)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Values by the names of the columns, one record a row, for JSON."""
+        names = [column.name for column in self.columns]
+        return [dict(zip(names, (cell.value for cell in row), strict=True)) for row in self.rows]
