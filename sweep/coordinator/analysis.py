@@ -6,10 +6,12 @@ process or the coordinator, for the weights are kept until their network is anal
 ``store.kept_weights``.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
 
+from sweep.coordinator.heartbeat_monitor import HeartbeatMonitor
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.trial_results import add_analysis
 from sweep.enums import EventKind
@@ -21,7 +23,8 @@ from sweep.store.writer import StudyWriter
 
 #: How the names of its processes begin; workers are named w0, w1, …
 ANALYSIS = "analysis"
-#: The most that one network may take. The widest takes seconds, more on cores that others use.
+#: The most that one network may take of a process that is not silent. The widest takes seconds,
+#: more on cores that others use.
 LIMIT_SECONDS = 600.0
 #: A network whose analysis has ended its process this often is left to `sweep analyse`.
 MOST_DEATHS = 2
@@ -47,11 +50,12 @@ class AnalysisJob:
         self._writer = writer
         self._setup = setup
         self._start = start
-        self._clock = clock
+        self._silence = HeartbeatMonitor(setup.silence_seconds or math.inf, clock)
+        #: Counts from the moment in which a network is handed over.
+        self._slowness = HeartbeatMonitor(LIMIT_SECONDS, clock)
         self._process: WorkerHandle | None = None
         self._n_started = 0
         self._current: KeptWeights | None = None
-        self._began = 0.0
         #: Numbers of networks that are not tried again in this run.
         self._left_out: set[int] = set()
         self._deaths = Counter[int]()
@@ -77,16 +81,14 @@ class AnalysisJob:
 
     def advance(self, n_threads: int) -> None:
         """Give the process the next network, unless it is busy; start it if need be."""
-        if self._current is not None:
-            self._end_if_slow()
-            return
         due = self._due()
-        if not due:
+        if self._current is not None or not due:
             return
         self.start_process()
         if self._process is None:
             return
-        self._current, self._began = due[0], self._clock()
+        self._current = due[0]
+        self._slowness.record(self._process.name)
         path = self._study_state.weights.folder / self._current.artifact_id
         self._process.send(
             AnalyseNetwork(number=self._current.number, weights=str(path), n_threads=n_threads)
@@ -104,15 +106,30 @@ class AnalysisJob:
         self._n_started += 1
         self._process.send(self._setup)
 
-    def _end_if_slow(self) -> None:
-        if self._process is not None and self._clock() - self._began > LIMIT_SECONDS:
-            self._process.kill()
+    def end_stalled(self) -> None:
+        """End a process that is silent over a network, or takes too long for it.
+
+        Call it at least once a second. As with workers, only time in which the coordinator listened
+        counts.
+        """
+        process = None if self._current is None else self._process
+        names = [] if process is None else [process.name]
+        is_silent = self._silence.find_silent(names)
+        is_slow = self._slowness.find_silent(names)
+        if process is None or not (is_silent or is_slow):
+            return
+        process.kill()
+        if is_silent:
+            seconds = self._setup.silence_seconds
+            self._handle_gone(f"ended after {seconds:.0f} s without a sign of life")
+        else:
             self._handle_gone(f"ended, for it took more than {LIMIT_SECONDS:.0f} s")
 
     def handle(self, name: str, event: Event | Gone) -> None:
         """Handle a message of a process of this name."""
         if self._process is None or self._process.name != name:
             return  # it was given up
+        self._silence.record(name)
         match event:
             case NetworkAnalysed():
                 self._handle_analysed(event)

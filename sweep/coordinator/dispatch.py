@@ -121,7 +121,8 @@ class Dispatcher:
     def n_busy(self) -> int:
         """Number of workers that train, or are about to."""
         has_more = self._end.hands_out and self._study_state.source.has_more
-        return sum(has_more or not worker.ready or bool(worker.trials) for worker in self._pool)
+        gets_more = has_more and not self.is_paused
+        return sum(gets_more or not worker.ready or bool(worker.trials) for worker in self._pool)
 
     def note_worker(self, worker: Worker, state: WorkerState | None = None) -> None:
         """Record how a worker is."""

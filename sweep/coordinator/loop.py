@@ -127,6 +127,7 @@ class Coordinator:
         while True:
             self._handle_messages()
             self._messages.end_silent_workers()
+            self._analysis.end_stalled()
             self._commands.apply_new()
             self._end.apply_interrupts()
             self._end.check_budget()

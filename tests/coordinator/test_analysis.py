@@ -7,28 +7,43 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from sweep.coordinator import analysis
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import resume
+from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.usage_tracker import UsageTracker
 from sweep.enums import CommandKind, StudyPhase
 from sweep.launch.launcher import Gone
-from sweep.messages import AnalyseNetwork, NetworkAnalysed, NetworkAnalysis, TrialSpec, WorkerFailed
+from sweep.messages import (
+    AnalyseNetwork,
+    Heartbeat,
+    NetworkAnalysed,
+    NetworkAnalysis,
+    TrialSpec,
+    WorkerFailed,
+    WorkerSetup,
+)
 from sweep.store import annotate, commands
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.kept_weights import KeptWeights, due, kept_weights, superseded
 from sweep.store.usage import Usage
+from sweep.store.writer import StudyWriter
 from tests.coordinator.lockstep import Lockstep, Puppet
 from tests.coordinator.test_loop import lockstep
 from tests.coordinator.test_run import ONE
 from tests.coordinator.test_sequences import _done, _epoch
 from tests.fake_workers import ANALYSIS, FakeLauncher
 from tests.store_factories import sqlite_store
+
+SETUP = WorkerSetup(dataset="x", validation_fraction=0.1, split_seed=0, pruning=False)
 
 
 @pytest.fixture
@@ -287,32 +302,145 @@ def test_a_new_result_is_compared_with_no_network_that_waits(
         assert n_compared == [0, 1, 1]
 
 
-def test_a_network_that_takes_too_long_is_given_up(
+class Clock:
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Job:
+    """Analyses of two networks, on simulated time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock = Clock()
+        self.processes: list[Puppet] = []
+        self.killed: list[str] = []
+        self.events: list[tuple[int | None, str]] = []
+        monkeypatch.setattr(Puppet, "kill", lambda puppet: self.killed.append(puppet.name))
+        weights = SimpleNamespace(due=[kept(0), kept(1)], folder=Path())
+        events = SimpleNamespace(
+            add=lambda _, reason, number=None: self.events.append((number, reason))
+        )
+        self.job = analysis.AnalysisJob(
+            study_state=cast(StudyState, SimpleNamespace(events=events, weights=weights)),
+            writer=cast(StudyWriter, None),
+            setup=replace(SETUP, silence_seconds=60.0),
+            start=self.start,
+            clock=self.clock,
+        )
+
+    def start(self, name: str) -> Puppet:
+        self.processes.append(Puppet(name, "cpu", SimpleQueue()))
+        return self.processes[-1]
+
+    def asked(self) -> list[int]:
+        orders = [order for one in self.processes for order in one.orders]
+        return [order.number for order in orders if isinstance(order, AnalyseNetwork)]
+
+    def listen(self, seconds: int, *, beats: bool) -> None:
+        """Let time pass, in which the process sends heartbeats or nothing."""
+        for _ in range(seconds):
+            self.job.advance(1)
+            self.clock.seconds += 1
+            self.job.end_stalled()
+            if beats:
+                self.job.handle(self.processes[-1].name, Heartbeat())
+
+
+def kept(number: int) -> KeptWeights:
+    return KeptWeights(
+        number=number, artifact_id=f"{number}", hidden_width=8, val_mse=0.5, is_invalid=False
+    )
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch) -> Job:
+    return Job(monkeypatch)
+
+
+def test_a_suspended_process_is_noticed_as_a_silent_worker_is(job: Job) -> None:
+    job.listen(400, beats=True)
+    job.listen(59, beats=False)
+    assert job.killed == []
+    job.listen(2, beats=False)
+    assert job.killed == ["analysis-0"] and job.asked() == [0, 0]
+    assert job.events == [(0, "ended after 60 s without a sign of life")]
+
+
+def test_a_network_that_takes_too_long_is_given_up(job: Job) -> None:
+    job.listen(599, beats=True)
+    assert job.killed == []
+    job.listen(1200, beats=True)
+    assert job.killed == ["analysis-0", "analysis-1"] and job.asked() == [0, 0, 1]
+    assert job.events == [(0, "ended, for it took more than 600 s")] * 2
+
+
+def test_each_network_has_the_whole_time(job: Job) -> None:
+    failed = NetworkAnalysed(number=0, analysis=None, failure="no weights")
+    job.listen(500, beats=True)
+    job.job.handle("analysis-0", failed)
+    job.listen(500, beats=True)
+    assert job.killed == [] and job.asked() == [0, 1]
+
+
+def test_time_in_which_the_coordinator_was_suspended_is_not_the_process_s(job: Job) -> None:
+    job.listen(10, beats=False)
+    job.clock.seconds += 3600
+    job.job.end_stalled()
+    assert job.killed == []
+
+
+def test_a_process_without_a_network_may_be_silent(job: Job) -> None:
+    job.job.start_process()
+    for _ in range(1000):
+        job.clock.seconds += 1
+        job.job.end_stalled()
+    job.listen(59, beats=False)
+    assert job.killed == [] and job.asked() == [0]
+
+
+def test_what_a_process_says_that_was_given_up_is_ignored(job: Job) -> None:
+    job.listen(61, beats=False)
+    job.job.advance(1)
+    job.job.handle("analysis-0", NetworkAnalysed(number=0, analysis=ANALYSIS))
+    job.job.handle("analysis-0", Gone(reason="killed by signal 9"))
+    assert job.job.n_done == 0 and job.asked() == [0, 0]
+    assert job.events == [(0, "ended after 60 s without a sign of life")]
+
+
+def test_a_study_does_not_wait_for_a_network_that_takes_too_long(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(analysis, "LIMIT_SECONDS", 0.0)
     with stage(engine) as study:
         study.finish_all()
-        monkeypatch.setattr(analysis, "LIMIT_SECONDS", 0.0)
         while not study.coordinator.ended:
             study.coordinator.tick()
         assert study.coordinator.phase == "finished"
     assert "took more than" in told(engine, "network not analysed")[0][1]
 
 
-def test_what_a_process_says_that_was_given_up_is_ignored(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with stage(engine) as study:
-        study.finish_all()
-        slow = study.process
-        monkeypatch.setattr(analysis, "LIMIT_SECONDS", -1.0)
-        study.coordinator.tick()
-        monkeypatch.setattr(analysis, "LIMIT_SECONDS", 600.0)
+def test_networks_are_analysed_on_the_cores_of_a_paused_study(engine: Engine) -> None:
+    widths = "space.hidden_width={low=8, high=1024}"
+    with stage(engine, widths, "sampler.name=random", "budget.trials=20") as study:
+        study_id = open_study(engine, "x").summary().study_id
+        study.finish(study.worker.given()[0])
+        commands.post(engine, study_id, CommandKind.PAUSE)
         study.settle()
-        slow.say(NetworkAnalysed(number=0, analysis=ANALYSIS))
-        slow.say(Gone(reason="killed by signal 9"))
+        assert study.coordinator.puppets.analyses == []  # its worker still trains
+        for spec in study.worker.given()[1:]:
+            study.finish(spec)
         study.settle()
-        assert analysed(engine) == set() and study.asked() == [0, 0]
+        progress = study.coordinator.progress
+        assert progress is not None and progress.phase is StudyPhase.PAUSED
+        assert len(study.asked()) == 1
+        study.answer()
+        assert len(analysed(engine)) == 1
+        n_given = len(study.worker.given())
+        commands.post(engine, study_id, CommandKind.CONTINUE)
+        study.settle()
+        assert len(study.worker.given()) > n_given
 
 
 @pytest.mark.parametrize("ends", ["interrupted", "stopped"])
