@@ -20,6 +20,8 @@ from rich.table import Table
 from sweep.cli import logs
 from sweep.cli.words import clean, escaped
 from sweep.errors import NoRoomError, UsageError
+from sweep.findings.dialects import in_ascii
+from sweep.findings.tables import Cell, FindingTable
 
 #: Wider than any table: a number cut in two to fit a terminal would be read as another number.
 _ENDLESS = 10_000
@@ -61,9 +63,13 @@ def show_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, words_last: int = 0
 ) -> None:
     """A table; the first ``left`` columns and the ``words_last`` last are words, others numbers."""
+    _print_table(make_table(header, rows, left=left, words_last=words_last))
+
+
+def _print_table(table: Table) -> None:
     console = results()
     with console.capture() as captured:
-        console.print(make_table(header, rows, left=left, words_last=words_last))
+        console.print(table)
     # Rich fills lines up with spaces.
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
@@ -72,13 +78,41 @@ def make_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, words_last: int = 0
 ) -> Table:
     """As ``show_table``, to be put into something else."""
+    n_last = len(header) - words_last
+    return _make_table(header, rows, [left <= place < n_last for place in range(len(header))])
+
+
+def _make_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], are_numbers: Sequence[bool]
+) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place, name in enumerate(header):
-        is_words = place < left or place >= len(header) - words_last
-        table.add_column(clean(name), justify="left" if is_words else "right", overflow="fold")
+    table.show_header = any(header)
+    for name, is_number in zip(header, are_numbers, strict=True):
+        table.add_column(clean(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(clean(cell) for cell in row))
     return table
+
+
+def show_finding(table: FindingTable) -> None:
+    """Show a table of findings with its title and note in ASCII; nothing without rows."""
+    if not table:
+        return
+    show()
+    show(in_ascii(table.title))
+    indent = "" if table.has_headings else "  "
+    rows = [
+        [indent + first, *others] for first, *others in (_row(table, row) for row in table.rows)
+    ]
+    header = [in_ascii(column.title) for column in table.columns]
+    _print_table(_make_table(header, rows, [column.is_number for column in table.columns]))
+    if table.note:
+        show(in_ascii(table.note))
+
+
+def _row(table: FindingTable, row: Sequence[Cell]) -> list[str]:
+    cells = zip(table.columns, row, strict=True)
+    return [cell.value if column.is_name else in_ascii(cell.text) for column, cell in cells]
 
 
 def show_pairs(pairs: Mapping[str, str]) -> None:

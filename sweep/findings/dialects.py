@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 _POWER = re.compile("·10(⁻?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-_ASCII = str.maketrans({"’": "'", "“": '"', "”": '"', "−": "-", "–": "-", "×": "x"})
+_ASCII = str.maketrans({"’": "'", "“": '"', "”": '"', "−": "-", "–": "-", "×": "x", "∞": "inf"})
 _CODE = re.compile("`([^`]*)`")
 
 

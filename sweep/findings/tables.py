@@ -16,6 +16,8 @@ class TableColumn(NamedTuple):
     #: Heading; empty above the labels of rows.
     title: str
     is_number: bool = False
+    #: Values are names of settings and metrics: a terminal shows them, as commands take them.
+    is_name: bool = False
 
 
 class Cell(NamedTuple):
@@ -38,6 +40,11 @@ class FindingTable:
     rows: Sequence[Sequence[Cell]]
     #: What stands under it, in a sentence; may be empty.
     note: str = ""
+
+    @property
+    def has_headings(self) -> bool:
+        """Whether any column has a heading; otherwise rows are labels with what they stand for."""
+        return any(column.title for column in self.columns)
 
     def __bool__(self) -> bool:
         """Whether it has a row."""
