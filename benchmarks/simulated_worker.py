@@ -316,6 +316,7 @@ def capacity_for(simulation: Simulation, setup: WorkerSetup) -> Capacity:
         tile_units=TILE_UNITS,
         bytes=units * 4 * 6 * N_INPUTS,
         n_populations=min(setup.expected.n_batch_sizes, MAX_POPULATIONS),
+        n_seeds=setup.expected.n_seeds,
     )
 
 

@@ -150,7 +150,7 @@ class StudyPhase(StrEnum):
     PAUSED = "paused"
     #: A budget is used up; trials in training go on to their end. Shown, not stored.
     ENDING = "ending"
-    #: Nothing trains, and networks are still analysed. Shown, not stored.
+    #: All is trained, and networks are still analysed.
     ANALYSING = "analysing"
     FINISHED = "finished"
     #: By `sweep stop`.
@@ -163,7 +163,7 @@ class StudyPhase(StrEnum):
 
 
 #: Phases of a study that a coordinator runs; without a living one it was interrupted.
-ACTIVE_PHASES = (StudyPhase.NEW, StudyPhase.RUNNING, StudyPhase.PAUSED)
+ACTIVE_PHASES = (StudyPhase.NEW, StudyPhase.RUNNING, StudyPhase.PAUSED, StudyPhase.ANALYSING)
 
 
 class WorkerState(StrEnum):

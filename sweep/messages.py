@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sweep.config import TrialConfig
 from sweep.enums import StopReason, Trainer
 
-#: Trials queued in a worker, as a share of its slots.
+#: Trials queued in a worker, as a share of those that its slots hold.
 QUEUED_SHARE = 0.25
 
 
@@ -69,18 +69,25 @@ class Capacity:
     bytes: int = 0
     #: Number of populations, each with its own batch size, that fit side by side.
     n_populations: int = 1
+    #: Seeds of a trial, each of which takes a slot.
+    n_seeds: int = 1
 
     def units_of(self, hidden_width: int) -> int:
         """Hidden units that one network takes, in whole tiles."""
         return -(-hidden_width // self.tile_units) * self.tile_units
 
     @property
+    def n_trials(self) -> int:
+        """Number of trials of one batch size that the slots hold."""
+        return max(1, (self.slots or 1) // self.n_seeds)
+
+    @property
     def n_queued(self) -> int:
-        """Number of trials to keep queued in the worker, so that a free slot is filled at once.
+        """Number of trials to keep queued in the worker, so that free slots are filled at once.
 
         More would keep samplers from learning: a queued trial was asked for before it can begin.
         """
-        return max(1, int(QUEUED_SHARE * (self.slots or 1)))
+        return max(1, int(QUEUED_SHARE * self.n_trials))
 
 
 @dataclass(frozen=True, kw_only=True)

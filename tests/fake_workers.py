@@ -202,7 +202,8 @@ class FakeWorker:
             return Capacity(), reason
         if setup.trainer is Trainer.REFERENCE and self.device != "cpu":
             return Capacity(), None
-        return self.population.capacity, None
+        n_seeds = 1 if setup.expected is None else setup.expected.n_seeds
+        return replace(self.population.capacity, n_seeds=n_seeds), None
 
     def _trainer(self, setup: WorkerSetup, capacity: Capacity) -> SessionTrainer:
         if capacity.slots is None:

@@ -63,8 +63,12 @@ def study_json(study: "StudySummary") -> dict[str, Any]:
     }
 
 
+#: Phases that only a living coordinator ends.
+_LEFT_BEHIND = (StudyPhase.RUNNING, StudyPhase.PAUSED, StudyPhase.ANALYSING)
+
+
 def study_state(study: "StudySummary") -> str:
     """The study's phase, and whether it has lost its coordinator."""
-    if study.phase in (StudyPhase.RUNNING, StudyPhase.PAUSED) and not study.running:
+    if study.phase in _LEFT_BEHIND and not study.running:
         return f"{study.phase}, but its coordinator is gone"
     return study.phase

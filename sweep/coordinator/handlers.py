@@ -231,7 +231,7 @@ class MessageHandler:
         worker.introduce(event)
         if event.fallback_reason is not None:
             self._report_fallback(worker, event.fallback_reason)
-        self._study_state.source.share_fits((event.capacity.slots or 1) // self._file.study.repeat)
+        self._study_state.source.share_fits(event.capacity.n_trials)
         self._first_ready = self._first_ready or time.monotonic()
         self._dispatcher.note_worker(worker)
         self._dispatcher.fill(worker)
@@ -269,9 +269,9 @@ class MessageHandler:
         before, capacity = event.before, event.capacity
         self._events.add(
             EventKind.POPULATION_HALVED,
-            f"from {before.slots:,} slots and {before.hidden_units:,} rows to {capacity.slots:,} "
-            f"and {capacity.hidden_units:,}; {len(event.put_back):,} trials start again: "
-            f"{event.reason}",
+            f"from {before.slots:,} slots and {before.hidden_units:,} hidden units to "
+            f"{capacity.slots:,} and {capacity.hidden_units:,}; "
+            f"{len(event.put_back):,} trials start again: {event.reason}",
             worker=worker.name,
         )
         worker.capacity = capacity

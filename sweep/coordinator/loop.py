@@ -164,9 +164,12 @@ class Coordinator:
         """
         is_over = self._dispatcher.is_idle and self._analysis.n_left > 0
         if self._end.has_begun or not is_over:
+            if self._only_analyses and not self._dispatcher.is_idle:  # there is more to train
+                self._study_state.set_phase(self._active_phase)
             self._only_analyses = False
         elif landed and not self._only_analyses:  # all that was trained is safe
             self._only_analyses = True
+            self._study_state.set_phase(StudyPhase.ANALYSING)
             self._dispatcher.release_workers()
             n_left = self._analysis.n_left
             message = f"all is trained; {n_left} network{'s' * (n_left > 1)} still to be analysed"
@@ -240,6 +243,10 @@ class Coordinator:
             return self._end.phase
         if self._end.verdict is not None:
             return StudyPhase.ENDING
+        return self._active_phase
+
+    @property
+    def _active_phase(self) -> StudyPhase:
         return StudyPhase.PAUSED if self._dispatcher.is_paused else StudyPhase.RUNNING
 
 

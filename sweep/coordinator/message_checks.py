@@ -57,9 +57,10 @@ def check_stopped(trial: RunningTrial, event: TrialStopped) -> None:
 def check_request(capacity: Capacity, event: TrialRequest) -> None:
     """Check that no more trials are requested than the worker can hold. Raises ProtocolError.
 
-    Twice the slots: in each, a trial may begin while the last epoch of the one before is measured.
+    Twice the trials that its slots hold: in each one's place, another may begin while the last
+    epoch of the one before is measured.
     """
-    most = 2 * capacity.n_populations * (capacity.slots or 1) + capacity.n_queued
+    most = 2 * capacity.n_populations * capacity.n_trials + capacity.n_queued
     if not 0 <= event.n <= most:
         raise ProtocolError(f"a request for {event.n} trials, with room for {most}")
 

@@ -69,7 +69,8 @@ class Plan:
 
 Say = Callable[[str], None]
 
-_BUDGET_USED_UP = (StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)
+#: Phases in which a study has nothing to train, unless it is changed.
+_BUDGET_USED_UP = (StudyPhase.ANALYSING, StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)
 
 
 def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:

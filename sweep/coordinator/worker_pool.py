@@ -111,7 +111,7 @@ class Worker:
             "ptxas_version": self.ptxas_version,
             "n_finished": self.n_finished,
             "slots": self.capacity.slots,
-            "rows": self.capacity.hidden_units if self.capacity.slots else None,
+            "hidden_units": self.capacity.hidden_units if self.capacity.slots else None,
             **(vars(self.stats) if self.stats else {}),
         }
 

@@ -52,7 +52,7 @@ def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
         n_finished=row.n_finished,
         n_training=0 if row.state == WorkerState.GONE else n_training,
         slots=row.slots,
-        rows=row.rows,
+        hidden_units=row.hidden_units,
         started_at=utc(row.started_at),
         seen_at=utc(row.seen_at),
         busy=row.busy,

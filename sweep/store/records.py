@@ -273,7 +273,7 @@ class WorkerRow:
     n_training: int
     #: What its population holds; None where trials train one at a time.
     slots: int | None
-    rows: int | None
+    hidden_units: int | None
     started_at: datetime
     seen_at: datetime
     #: messages.WorkerStats as it last sent them; None until then.

@@ -207,7 +207,7 @@ sweep_workers = Table(
     Column("utilisation_since_first", Float),
     #: What its population holds: see messages.Capacity; NULL where trials train one at a time.
     Column("slots", Integer),
-    Column("rows", Integer),
+    Column("hidden_units", Integer),
     #: CPU threads that it was told to train with; NULL leaves torch's own choice.
     Column("n_threads", Integer),
     Index("sweep_workers_study", "study_id"),

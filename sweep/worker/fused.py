@@ -137,6 +137,7 @@ def capacity_for(
         tile_units=units,
         bytes=size.bytes(shape),
         n_populations=min(expected.n_batch_sizes, MAX_POPULATIONS),
+        n_seeds=expected.n_seeds,
     )
 
 

@@ -30,12 +30,15 @@ def test_list_as_json_has_optunas_words(cli: Cli, study: int) -> None:
     assert found["created_at"] == "2026-01-02T03:04:05+00:00"
 
 
-def test_a_running_phase_without_its_coordinator_is_said_to_be_so(cli: Cli, store: Engine) -> None:
-    study_id = add_study(store, phase="running")
+@pytest.mark.parametrize("phase", ["running", "paused", "analysing"])
+def test_a_running_phase_without_its_coordinator_is_said_to_be_so(
+    cli: Cli, store: Engine, phase: str
+) -> None:
+    study_id = add_study(store, phase=phase)
     from sweep.store.schema import sweep_leases
 
     add_rows(store, sweep_leases, lease_row(study_id, expires_at=EPOCH))
-    assert "running, but its coordinator is gone" in cli("list").out
+    assert f"{phase}, but its coordinator is gone" in cli("list").out
 
 
 def test_best_has_the_lowest_error_first_and_the_settings_in_columns(cli: Cli, study: int) -> None:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from sqlalchemy import update
 
 from sweep.coordinator import analysis
 from sweep.coordinator.requests import request_trial
@@ -31,9 +32,10 @@ from sweep.messages import (
 )
 from sweep.store import annotate, commands
 from sweep.store.artifacts import artifact_path
-from sweep.store.engine import Engine
+from sweep.store.engine import Engine, writing
 from sweep.store.handle import open_study
 from sweep.store.kept_weights import KeptWeights, due, kept_weights, superseded
+from sweep.store.schema import sweep_studies
 from sweep.store.usage import Usage
 from sweep.store.writer import StudyWriter
 from tests.coordinator.lockstep import Lockstep, Puppet
@@ -126,6 +128,7 @@ def test_the_best_of_each_width_are_analysed_before_the_study_ends(engine: Engin
         assert (progress.n_analysed, progress.n_to_analyse) == (0, 2)
         assert progress.workers == ()
         assert [worker.state for worker in open_study(engine, "x").workers()] == ["gone"]
+        assert open_study(engine, "x").summary().phase is StudyPhase.ANALYSING
         study.answer()
         assert study.asked() == [0, 1] and analysed(engine) == {0}
         study.answer()
@@ -475,11 +478,24 @@ def test_a_coordinator_that_dies_takes_no_analysis_with_it(engine: Engine) -> No
     assert analysed(engine) == {0, 1}
 
 
+def test_a_study_that_was_killed_as_it_analysed_goes_on_without_workers(engine: Engine) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        study.answer()
+    with writing(engine) as connection:  # as SIGKILL leaves it
+        connection.execute(update(sweep_studies).values(phase=StudyPhase.ANALYSING))
+    launcher = FakeLauncher()
+    resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=launcher)
+    assert analysed(engine) == {0, 1} and launcher.workers == []
+
+
 def test_a_study_that_waits_for_analyses_still_trains_what_is_enqueued(engine: Engine) -> None:
     with stage(engine, "space.hidden_width={low=8, high=1024}", "sampler.name=random") as study:
         study.finish_all()
+        assert open_study(engine, "x").summary().phase is StudyPhase.ANALYSING
         request_trial(open_study(engine, "x"), {"hidden_width": 333})
         study.settle()
+        assert open_study(engine, "x").summary().phase is StudyPhase.RUNNING
         assert not study.coordinator.ended
         _, successor = study.coordinator.puppets.started
         assert successor.device == study.worker.device

@@ -23,3 +23,11 @@ def test_a_population_may_request_a_successor_for_every_slot_and_its_queue() -> 
     check_request(capacity, TrialRequest(n=2 * 2 * 8 + 2))
     with pytest.raises(ProtocolError, match="35 trials, with room for 34"):
         check_request(capacity, TrialRequest(n=35))
+
+
+def test_a_trial_of_several_seeds_takes_as_many_slots() -> None:
+    capacity = Capacity(slots=64, hidden_units=2048, n_seeds=4)
+    assert (capacity.n_trials, capacity.n_queued) == (16, 4)
+    check_request(capacity, TrialRequest(n=2 * 16 + 4))
+    with pytest.raises(ProtocolError, match="37 trials, with room for 36"):
+        check_request(capacity, TrialRequest(n=37))

@@ -86,7 +86,7 @@ def test_a_study_fills_its_workers_populations(engine: Engine, url: str) -> None
     assert len(first.specs) == 10, "8 slots and a quarter more"
     assert max(worker.n_training for progress in seen for worker in progress.workers) <= 8
     assert open_study(engine, "x").workers()[0].slots == 8
-    assert open_study(engine, "x").workers()[0].rows == 4096
+    assert open_study(engine, "x").workers()[0].hidden_units == 4096
 
 
 def test_a_sampler_is_told_how_many_trials_train_together(
@@ -164,7 +164,7 @@ def test_out_of_memory_is_noted_and_trials_begin_anew_in_half_the_room(
     curves = open_study(engine, "x").curves()
     assert all([point.epoch for point in curve] == [1, 2, 3] for curve in curves.values())
     (event,) = [e for e in open_study(engine, "x").events() if e.kind == "population halved"]
-    assert "from 8 slots and 4,096 rows to 4 and 2,048" in event.message
+    assert "from 8 slots and 4,096 hidden units to 4 and 2,048" in event.message
     assert max(row.attempt for row in open_study(engine, "x").trials()) == 2
     assert open_study(engine, "x").workers()[0].slots == 4
 

@@ -352,6 +352,15 @@ def test_a_population_asks_for_what_fits_and_a_quarter_more() -> None:
     ]
 
 
+def test_a_quarter_of_the_trials_is_queued_and_not_a_quarter_of_the_slots() -> None:
+    capacity = Capacity(slots=16, hidden_units=400, n_seeds=4)
+    stage = Stage(capacity=capacity, expected=replace(TENS, n_seeds=4))
+    specs = (spec(n, epochs=1, seeds=(n, n + 10, n + 20, n + 30)) for n in range(5))
+    stage.session._send = answering(stage, specs)
+    stage.session.run()
+    assert requests(stage)[:2] == [(5, []), (0, [0, 1, 2, 3])]
+
+
 def test_wide_trials_are_asked_for_less_when_some_wait() -> None:
     # Two fit of the four that the estimate says; one wait is enough, however many slots are free.
     stage = Stage(capacity=Capacity(slots=4, hidden_units=40))
@@ -466,6 +475,11 @@ def test_batch_sizes_share_the_memory() -> None:
     capacity = capacity_for(MNIST, expected, 3 * 10**9, max_slots=512)
     one = capacity_for(MNIST, EXPECTED, 10**9, max_slots=512)
     assert capacity == replace(one, n_populations=3)
+
+
+def test_a_population_knows_how_many_seeds_a_trial_has() -> None:
+    capacity = capacity_for(MNIST, replace(EXPECTED, n_seeds=4), 10**9, max_slots=512)
+    assert capacity.n_trials == (capacity.slots or 0) // 4 > 1
 
 
 def test_half_a_population_holds_half_as_much() -> None:

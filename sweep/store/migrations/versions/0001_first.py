@@ -91,7 +91,7 @@ def upgrade() -> None:
         sa.Column("utilisation", sa.Float(), nullable=True),
         sa.Column("utilisation_since_first", sa.Float(), nullable=True),
         sa.Column("slots", sa.Integer(), nullable=True),
-        sa.Column("rows", sa.Integer(), nullable=True),
+        sa.Column("hidden_units", sa.Integer(), nullable=True),
         sa.Column("n_threads", sa.Integer(), nullable=True),
     )
     op.create_index("sweep_workers_study", "sweep_workers", ["study_id"])
