@@ -1,12 +1,12 @@
-"""Are the labels of `sweep limits` right? Planted troubles, trained in earnest on real images.
+"""Are the labels of `sweep diagnose` right? Planted troubles, trained in earnest on real images.
 
     python -m benchmarks.labels [--seeds 4] [--linear]
 
 Each plant is a configuration (some with weights that are harmed before the first step) whose
 trouble is known. It is trained with several seeds by the reference trainer on fashion-mnist-mini,
-and labelled as `sweep limits` would: the table has a row a plant and a column a label. ``--linear``
-adds how far above the line of PCA a linear autoencoder ends, by the images that it learnt from. The
-last line is JSON. A loss near its floor needs wide layers and many epochs: the tests plant one in
+and labelled as `sweep diagnose` would: the table has a row a plant and a column a label.
+``--linear`` adds how far above the line of PCA a linear autoencoder ends, by the images that it
+learnt from. The last line is JSON. A loss near its floor needs wide layers and many epochs: the tests plant one in
 small images.
 """
 
@@ -23,8 +23,8 @@ from typing import NamedTuple
 import torch
 
 from sweep import datasets
+from sweep.analysis.diagnosis import Limit, diagnose
 from sweep.analysis.floors import Floors, compute_floors
-from sweep.analysis.limits import Limit, limit_of
 from sweep.config import TrialConfig
 from sweep.datasets import Images
 from sweep.enums import Activation, Loss, Optimizer, Outcome, Output, Schedule
@@ -165,11 +165,11 @@ def label(plant: Plant, seed: int) -> Limit | None:
                 )
             )
     except Diverged:
-        return limit_of(_row(plant.config, None), curve).limit
+        return diagnose(_row(plant.config, None), curve).limit
     (result,) = training.result().results
     assert result.diagnostics is not None
     row, floors = _row(plant.config, result), floors_of(plant.train_limit)
-    return limit_of(row, curve, vars(result.diagnostics), floors).limit
+    return diagnose(row, curve, vars(result.diagnostics), floors).limit
 
 
 def _row(config: TrialConfig, result: TestMetrics | None) -> TrialRow:

@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from benchmarks.synthetic import add_study
-from sweep.analysis.study_limits import best_of_widths
+from sweep.analysis.study_diagnosis import best_of_widths
 from sweep.analysis.study_usefulness import study_usefulness
 from sweep.store import schema
 from sweep.store.handle import open_study

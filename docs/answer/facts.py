@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from sweep.analysis.diagnosis import Limit
 from sweep.analysis.explanation import Cause, Step
 from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.analysis.limits import Limit
+from sweep.analysis.study_diagnosis import diagnose_widths
 from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_floors import study_floors
-from sweep.analysis.study_limits import limits_by_width
 from sweep.analysis.study_usefulness import study_usefulness
 from sweep.analysis.usefulness import Usefulness, Worth
 from sweep.analysis.verdict import baseline_trial, floor_at
@@ -223,8 +223,8 @@ def _asked(engine: Engine) -> Asked:
 def _widths(engine: Engine) -> Widths:
     floors = _floors(engine, "width")
     limits = {
-        of.trial.number: of.limited.limit
-        for of in limits_by_width(open_study(engine, "width"), floors)
+        of.trial.number: of.diagnosis.limit
+        for of in diagnose_widths(open_study(engine, "width"), floors)
     }
     trials = sorted(open_study(engine, "width").best(), key=lambda of: of.hidden_width or 0)
     return Widths(

@@ -1,155 +1,261 @@
-"""What can be said of one trial from what is known of it: rules, stated plainly.
+"""Diagnosis of a trial: what limits its error, by rules in a fixed order.
 
-Each rule is a function that gives a sentence, or "" where it has nothing to say.
+The first rule that applies gives the label; `docs/diagnose.md` states them for people.
+
+Notation: E test error, P PCA's error with as many components as hidden units (the floor), B binary
+cross-entropy, S the entropy of the pixels (B's own floor).
 """
 
-from collections.abc import Sequence
-from statistics import fmean
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
 
 from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.analysis.verdict import floor_at
-from sweep.catalogue.formats import change, count
-from sweep.enums import Outcome
+from sweep.catalogue.formats import change
+from sweep.enums import Loss, Outcome, Output
 from sweep.store.records import CurvePoint, TrialRow
 
 #: Epochs at the end of a curve that its trend is read from.
 LAST = 3
-#: A fall of the error by more than this share an epoch is one that more epochs would continue.
+#: More epochs would continue a fall of the error by more than this share per epoch.
 STILL_FALLING = 0.02
-#: One by less than this is none.
-_FLAT = 0.002
-#: An error at the end so much above its lowest is more than noise.
+#: An error this share above its lowest is more than noise.
 RISEN = 0.03
-#: The width is used up when as many principal components do as well as nearly all hidden units.
+#: The width is used up when PCA needs this share of as many components to do as well.
 USED_UP = 0.9
+#: A loss this many times as high on test images as on training images is more than noise.
+_GAP = 1.5
+#: A layer can lose a smaller share of its hidden units without much harm.
+_DEAD = 0.2
+#: Share of (unit, image) pairs.
+_SATURATED = 0.5
+#: Share of the squared error.
+_STUCK = 0.5
+#: Largest error of any image with pixels from 0 to 1; only steps that are too large exceed it.
+_WHOLE_SCALE = 1.0
+#: Cross-entropy above its floor, as a share of the floor, below which it hardly moves.
+_LOSS_FLOOR = 0.02
+
+
+class Limit(StrEnum):
+    """What keeps an error up."""
+
+    CAPACITY = "capacity"
+    BUDGET = "budget"
+    OPTIMISATION = "optimisation"
+    SATURATION = "saturation"
+    GENERALISATION = "generalisation"
+    LOSS_FLOOR = "loss floor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What limits a trial's error, and how its training ended."""
+
+    #: None where too little is known.
+    limit: Limit | None
+    #: The reason with its numbers: a sentence without its capital and full stop.
+    because: str
+    #: Share by which the validation error fell per epoch at the end; None after one epoch.
+    fall_per_epoch: float | None = None
+    #: Training loss on test images over that on training images; None where it is not known.
+    loss_gap: float | None = None
+
+
+#: A label with its reason; None where the rule does not apply.
+_Label = tuple[Limit, str] | None
 
 
 def diagnose(
     trial: TrialRow,
     curve: Sequence[CurvePoint],
+    diagnostics: Mapping[str, float] | None = None,
     floors: Floors | None = None,
-    best_curve: Sequence[CurvePoint] = (),
-) -> list[str]:
-    """How the trial went and what held it back, in sentences.
+) -> Diagnosis:
+    """Diagnose a trial; ``curve`` and ``diagnostics`` are means over its seeds."""
+    limit, because = _label(trial, curve, diagnostics, floors)
+    return Diagnosis(
+        limit=limit,
+        because=because,
+        fall_per_epoch=fall_per_epoch(validation_errors(curve)),
+        loss_gap=loss_gap(trial, curve[-1].train_loss, floors) if curve else None,
+    )
 
-    ``curve`` and ``best_curve``, that of the study's best trial, are means over seeds.
+
+def validation_errors(curve: Sequence[CurvePoint]) -> list[float]:
+    """Return the validation errors of the epochs that have one."""
+    return [point.val_mse for point in curve if point.val_mse is not None]
+
+
+def _label(
+    trial: TrialRow,
+    curve: Sequence[CurvePoint],
+    diagnostics: Mapping[str, float] | None,
+    floors: Floors | None,
+) -> tuple[Limit | None, str]:
+    if trial.outcome == Outcome.DIVERGED:
+        return Limit.OPTIMISATION, "training diverged"
+    errors = validation_errors(curve)
+    if trial.state != "COMPLETE" or trial.test_mse is None or not errors:
+        return None, "training did not finish"
+    labels = (
+        _generalisation(trial, curve, floors),
+        _unsteady(curve),
+        _thrown_off(trial, errors, floors),
+        _units(trial, diagnostics, floors),
+        _budget(errors),
+        _capacity(trial, floors),
+        _loss_floor(trial, floors),
+        _optimisation(trial, floors),
+    )
+    unknown = None, "no rule applies without the lower bounds of its data"
+    return next((label for label in labels if label is not None), unknown)
+
+
+def _generalisation(trial: TrialRow, curve: Sequence[CurvePoint], floors: Floors | None) -> _Label:
+    """Test error far above training error, or rising while the training loss falls."""
+    gap = loss_gap(trial, curve[-1].train_loss, floors)
+    if gap is not None and gap > _GAP:
+        return Limit.GENERALISATION, (
+            f"the excess loss is {gap:.2g} times as high on test images as on training images"
+        )
+    errors = [point.val_mse or 0.0 for point in curve]
+    if errors[-1] > (1 + RISEN) * min(errors) and not _loss_rose(curve):
+        return Limit.GENERALISATION, (
+            f"the validation error ended {change(errors[-1] / min(errors) - 1)} above its lowest "
+            "value while the training loss was still falling"
+        )
+    return None
+
+
+def loss_gap(trial: TrialRow, train_loss: float | None, floors: Floors | None) -> float | None:
+    """Return the excess loss on test images over that on training images.
+
+    The excess loss is what is above the loss's own floor. On training images it is the mean over
+    the last epoch while training. None where the loss is not measured on test images (l1; huber
+    where its delta is below 1, the largest size of an error).
     """
-    said = {
-        "WAITING": [_waits(trial)],
-        "RUNNING": [_progress(trial, curve)],
-        "FAIL": [_failure(trial, curve)],
-        "PRUNED": [_pruning(trial, curve, best_curve)],
-    }.get(trial.state, [_trend(curve), _room(trial, floors)])
-    return [sentence for sentence in (*said, _retries(trial), _pace(trial, curve)) if sentence]
+    loss, config = trial.config.get("loss"), trial.config
+    if train_loss is None or trial.test_mse is None:
+        return None
+    if loss == Loss.MSE:
+        return trial.test_mse / train_loss if train_loss > 0 else None
+    if (
+        loss == Loss.HUBER
+        and config.get("huber_delta", 0.0) >= 1
+        and config.get("output_activation") == Output.SIGMOID
+    ):
+        return trial.test_mse / (2 * train_loss) if train_loss > 0 else None
+    if loss == Loss.BCE and floors is not None and trial.test_bce is not None:
+        above = train_loss - floors.train_entropy
+        return (trial.test_bce - floors.test_entropy) / above if above > 0 else None
+    return None
 
 
-def _waits(trial: TrialRow) -> str:
-    return "It waits for a worker." if trial.attempt == 0 else "It waits to be trained again."
+def _unsteady(curve: Sequence[CurvePoint]) -> _Label:
+    """The training loss itself rises: the steps are too large."""
+    if not _loss_rose(curve):
+        return None
+    return Limit.OPTIMISATION, "the training loss rose in the second half of the epochs"
 
 
-def _progress(trial: TrialRow, curve: Sequence[CurvePoint]) -> str:
-    epochs = trial.config.get("epochs")
-    if not curve or not epochs:
-        return "It is in its first epoch."
-    rest = (epochs - len(curve)) * (_epoch_seconds(curve) or 0.0)
-    left = f", about {_number(rest)} s to go" if rest else ""
-    return f"{len(curve)} of {epochs} epochs are done{left}."
+def _thrown_off(trial: TrialRow, errors: Sequence[float], floors: Floors | None) -> _Label:
+    """Its first steps were too large, and it still does worse than no network."""
+    if floors is None or trial.test_mse is None or trial.test_mse < floors.test_mean_mse:
+        return None
+    if not max(errors) > _WHOLE_SCALE:
+        return None
+    return Limit.OPTIMISATION, (
+        f"large steps raised the validation error to {max(errors):.2g}, and the network still "
+        "does worse than the mean image"
+    )
 
 
-def _failure(trial: TrialRow, curve: Sequence[CurvePoint]) -> str:
-    reason = f" ({trial.reason.strip().rstrip('.')})" if trial.reason else ""
-    if trial.outcome != Outcome.DIVERGED:
-        return f"It failed{reason}: its numbers say nothing of the configuration."
-    after = f" after {count(len(curve), 'epoch')}" if curve else " in its first epoch"
-    optimizer, rate = trial.config.get("optimizer"), trial.config.get("learning_rate")
-    advice = f" A lower learning rate than {_number(rate)} would help {optimizer}." if rate else ""
-    return f"Training diverged{after}{reason}.{advice}"
+def _loss_rose(curve: Sequence[CurvePoint]) -> bool:
+    losses = [point.train_loss for point in curve if point.train_loss is not None]
+    late = losses[len(losses) // 2 :]
+    return any(after > (1 + RISEN) * before for before, after in pairwise(late) if before > 0)
 
 
-def _pruning(trial: TrialRow, curve: Sequence[CurvePoint], best_curve: Sequence[CurvePoint]) -> str:
-    if not curve or (error := curve[-1].val_mse) is None:
-        return "It was pruned before its first epoch ended."
-    epoch = curve[-1].epoch
-    planned = trial.config.get("epochs")
-    of = f" of {planned}" if planned else ""
-    said = f"It was pruned after epoch {epoch}{of}, at a validation error of {_number(error)}"
-    then = next((point.val_mse for point in best_curve if point.epoch == epoch), None)
-    return f"{said}; the best trial had {_number(then)} then." if then else f"{said}."
+def _units(
+    trial: TrialRow, diagnostics: Mapping[str, float] | None, floors: Floors | None
+) -> _Label:
+    """Hidden or output units that no longer learn, in a network worse than its width allows."""
+    if diagnostics is None or _is_used_up(trial, floors):
+        return None
+    dead, saturated = diagnostics["dead_share"], diagnostics["saturated_share"]
+    stuck = diagnostics["stuck_share"]
+    if dead >= _DEAD:
+        return Limit.SATURATION, f"{change(dead)} of the hidden units are dead"
+    if saturated >= _SATURATED:
+        because = f"the hidden units are saturated for {change(saturated)} of the images"
+        return Limit.SATURATION, because
+    if stuck >= _STUCK:
+        return Limit.SATURATION, f"saturated outputs make {change(stuck)} of the error"
+    return None
 
 
-def _trend(curve: Sequence[CurvePoint]) -> str:
-    """Whether the error was still falling at the end, had settled, or had risen again."""
-    errors = [point.val_mse for point in curve if point.val_mse]
-    if len(errors) < 2:
-        return ""
-    lowest = min(errors)
-    if errors[-1] > (1 + RISEN) * lowest:
-        return (
-            f"The validation error was lowest in epoch {errors.index(lowest) + 1} "
-            f"({_number(lowest)}) and ended {change(errors[-1] / lowest - 1)} above that: "
-            "it learned the training images at the others’ cost, or its steps are too large."
-        )
-    n_steps, fall = min(LAST, len(errors) - 1), fall_per_epoch(errors) or 0.0
-    over = f"over the last {n_steps} epochs" if n_steps > 1 else "in the last epoch"
+def _budget(errors: Sequence[float]) -> _Label:
+    fall = fall_per_epoch(errors)
+    if fall is None:
+        return Limit.BUDGET, "training lasted one epoch only"
     if fall > STILL_FALLING:
-        return (
-            f"It was still improving at its end, by {change(fall)} an epoch {over}: "
-            "more epochs would lower the error further."
+        return Limit.BUDGET, (
+            f"the validation error was still falling by {change(fall)} per epoch "
+            f"{last_epochs(errors)}"
         )
-    if fall < _FLAT:
-        return f"It had settled: the error changed by less than {change(_FLAT)} an epoch {over}."
-    return f"It had nearly settled: the error fell by {change(fall)} an epoch {over}."
+    return None
 
 
 def fall_per_epoch(errors: Sequence[float]) -> float | None:
-    """By which share the error fell an epoch over the last ones; None of one epoch alone."""
+    """Return the share by which the error fell per epoch at the end; None after one epoch."""
     n_steps = min(LAST, len(errors) - 1)
     if n_steps < 1 or errors[-1 - n_steps] <= 0:
         return None
     return 1.0 - float((errors[-1] / errors[-1 - n_steps]) ** (1 / n_steps))
 
 
-def _room(trial: TrialRow, floors: Floors | None) -> str:
-    """Whether the width or the training set the limit."""
-    width, error = trial.hidden_width, trial.test_mse
-    floor = None if floors is None else floor_at(floors, width)
-    if floors is None or error is None or width is None or floor is None:
-        return ""
-    components = pca_equivalent(floors, error)
-    if components == 0:
-        return "It does no better than answering every image with the mean image."
-    if error <= floor:
-        return "It beats every linear code of its width: the nonlinear hidden units pay."
-    # With as many units as pixels there is no floor: whatever the error is, room is not lacking.
-    if components >= USED_UP * width and width < floors.n_inputs:
-        return (
-            f"It does as well as {components} principal components with {width} hidden units: "
-            "the width sets the limit, and a wider layer has room to do better."
-        )
-    return (
-        f"It does only as well as {components} principal components, with {width} hidden units: "
-        "training sets the limit, not the width."
+def last_epochs(errors: Sequence[float]) -> str:
+    """Return when the fall of ``fall_per_epoch`` was measured, in words."""
+    n_steps = min(LAST, len(errors) - 1)
+    return f"over the last {n_steps} epochs" if n_steps > 1 else "in the last epoch"
+
+
+def _capacity(trial: TrialRow, floors: Floors | None) -> _Label:
+    if floors is None or trial.test_mse is None or not _is_used_up(trial, floors):
+        return None
+    components = pca_equivalent(floors, trial.test_mse)
+    return Limit.CAPACITY, (
+        f"the error settled; {trial.hidden_width} hidden units do as well as PCA with "
+        f"{components} components"
     )
 
 
-def _retries(trial: TrialRow) -> str:
-    if trial.attempt < 2:
-        return ""
-    return f"It was handed out {trial.attempt} times; what earlier attempts did was dropped."
+def _is_used_up(trial: TrialRow, floors: Floors | None) -> bool:
+    if floors is None or trial.test_mse is None or trial.hidden_width is None:
+        return False
+    return pca_equivalent(floors, trial.test_mse) >= USED_UP * trial.hidden_width
 
 
-def _pace(trial: TrialRow, curve: Sequence[CurvePoint]) -> str:
-    seconds, each = trial.train_seconds, _epoch_seconds(curve)
-    if seconds is None:
-        return ""
-    an_epoch = f", {_number(each)} s an epoch" if each else ""
-    return f"It trained for {_number(seconds)} s{an_epoch}."
+def _loss_floor(trial: TrialRow, floors: Floors | None) -> _Label:
+    bce = trial.test_bce
+    if floors is None or bce is None or trial.config.get("loss") != Loss.BCE:
+        return None
+    above = bce - floors.test_entropy
+    if not above < _LOSS_FLOOR * floors.test_entropy:
+        return None
+    return Limit.LOSS_FLOOR, (
+        f"the error settled with a cross-entropy only {change(above / floors.test_entropy)} above "
+        "the pixels’ entropy"
+    )
 
 
-def _epoch_seconds(curve: Sequence[CurvePoint]) -> float | None:
-    known = [point.seconds for point in curve if point.seconds is not None]
-    return fmean(known) if known else None
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"
+def _optimisation(trial: TrialRow, floors: Floors | None) -> _Label:
+    if floors is None or trial.test_mse is None:
+        return None
+    components = pca_equivalent(floors, trial.test_mse)
+    return Limit.OPTIMISATION, (
+        f"the error settled, but {trial.hidden_width} hidden units do only as well as PCA with "
+        f"{components} components"
+    )

@@ -13,7 +13,7 @@ from sweep.analysis.atlas import (
     image_stops,
 )
 from sweep.analysis.strips import Pixels, images_of, picture_names
-from sweep.analysis.study_limits import best_of_widths
+from sweep.analysis.study_diagnosis import best_of_widths
 from sweep.store.handle import StudyHandle
 from sweep.store.records import Reconstruction, TrialRow
 from sweep.store.table import TrialTable

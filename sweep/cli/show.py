@@ -13,15 +13,15 @@ from sweep.cli.records import trial_json
 from sweep.enums import Outcome
 
 if TYPE_CHECKING:
+    from sweep.analysis.diagnosis import Diagnosis
     from sweep.analysis.floors import BesideFloors
-    from sweep.analysis.limits import Ending
     from sweep.store.records import CurvePoint, EventRow, SeedResult, TrialDetail
 
 
 def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json = False) -> None:
     """Show everything about one trial: settings, metrics, learning curve, events, notes."""
+    from sweep.analysis.diagnosis import diagnose
     from sweep.analysis.floors import beside_floors
-    from sweep.analysis.limits import ending
     from sweep.analysis.study_floors import study_floors
     from sweep.store.records import mean_diagnostics
 
@@ -34,7 +34,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
         if floors
         else None
     )
-    ended = ending(trial, curve, mean_diagnostics(trial.results), floors)
+    diagnosis = diagnose(trial, curve, mean_diagnostics(trial.results), floors)
     if as_json:
         about = {
             "artifact_id": trial.artifact_id,
@@ -42,7 +42,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
             "decomposition": trial.decomposition,
             "probe": trial.probe,
             "beside_floors": beside,
-            "ending": ended,
+            "diagnosis": diagnosis,
         }
         history = {"notes": trial.notes, "events": trial.events}
         show_json({**trial_json(trial), **about, "curve": curve, **history})
@@ -57,7 +57,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
         section("Test error by class", _by_class(trial.per_class_mse, classes))
     if beside is not None:
         section("Beside the floors", _beside(beside))
-    if said := _ending(ended):
+    if said := _ending(diagnosis):
         section("What limits it", said)
     if len(trial.results) > 1:
         show_titled_table("Seeds", _SEED_HEADER, map(_seed_cells, trial.results), left=0)
@@ -136,17 +136,17 @@ def _beside(beside: "BesideFloors") -> dict[str, str]:
     return {name: text for name, text in said.items() if not text.startswith(words.NOTHING)}
 
 
-def _ending(ended: "Ending") -> dict[str, str]:
+def _ending(diagnosis: "Diagnosis") -> dict[str, str]:
     """The label with its reason, and how the curves ended."""
-    limited, fall = ended.limited, ended.fall_per_epoch
+    fall = diagnosis.fall_per_epoch
     said = {}
-    if limited.limit:
-        said["limited by"] = f"{limited.limit}: {limited.because}"
+    if diagnosis.limit:
+        said["limited by"] = f"{diagnosis.limit}: {diagnosis.because}"
     if fall is not None:
         went = "fell" if fall >= 0 else "rose"
         said["error at the end"] = f"{went} by {words.percent(abs(fall))} an epoch"
-    if ended.loss_gap is not None:
-        times = words.number(ended.loss_gap, 3)
+    if diagnosis.loss_gap is not None:
+        times = words.number(diagnosis.loss_gap, 3)
         said["loss above its floor"] = f"on test images {times} times that on training images"
     return said
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sweep.analysis.study_diagnosis import DiagnosedTrial
 from sweep.analysis.study_explanation import StudyExplanation
-from sweep.analysis.study_limits import LimitedTrial
 from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.width_law import WidthLaw
@@ -19,7 +19,7 @@ class Findings(NamedTuple):
 
     width: WidthLaw
     #: Of the best trial of each width, the narrowest first.
-    limits: Sequence[LimitedTrial]
+    limits: Sequence[DiagnosedTrial]
     #: None where too few seeds tell.
     ties: TieSet | None
     #: What the error comes from, change by change; None where that was not trained.
@@ -52,20 +52,20 @@ def _causes(explained: StudyExplanation | None) -> str:
     return gather_waterfall(explained).about
 
 
-def _best(limits: Sequence[LimitedTrial]) -> str:
+def _best(limits: Sequence[DiagnosedTrial]) -> str:
     best = min(limits, key=lambda of: of.trial.value or 0.0)
-    number, width, limited = best.trial.number, best.trial.hidden_width, best.limited
+    number, width, diagnosis = best.trial.number, best.trial.hidden_width, best.diagnosis
     who = f"the best trial ({number}, {width:,} units)"
-    if limited.limit is None:
-        return f"What limits {who} is not known: {limited.because}."
-    return f"What limits {who} is {_named(limited.limit)}: {limited.because}."
+    if diagnosis.limit is None:
+        return f"What limits {who} is not known: {diagnosis.because}."
+    return f"What limits {who} is {_named(diagnosis.limit)}: {diagnosis.because}."
 
 
-def _widths(limits: Sequence[LimitedTrial]) -> str:
+def _widths(limits: Sequence[DiagnosedTrial]) -> str:
     """How often each label was given; nothing where that is said already."""
     if len(limits) < 2:
         return ""
-    counts = Counter(str(of.limited.limit or "not known") for of in limits)
+    counts = Counter(str(of.diagnosis.limit or "not known") for of in limits)
     (first, n), *others = counts.most_common()
     rest = "".join(f", {of} for {m}" for of, m in others)
     return f"Of the best of each width it is {_named(first)} for {n}{rest}."

@@ -13,6 +13,7 @@ from sweep.analysis.floors import Floors
 from sweep.analysis.importances import importances
 from sweep.analysis.strips import picture_names
 from sweep.analysis.study_atlas import atlas_by_width
+from sweep.analysis.study_diagnosis import DiagnosedTrial, best_of_widths, diagnose_trials
 from sweep.analysis.study_explanation import (
     StudyExplanation,
     explained_in,
@@ -20,7 +21,6 @@ from sweep.analysis.study_explanation import (
     study_explanation,
 )
 from sweep.analysis.study_floors import study_floors
-from sweep.analysis.study_limits import LimitedTrial, best_of_widths, limits_of
 from sweep.analysis.study_ties import study_ties
 from sweep.analysis.study_usefulness import UsefulnessReader
 from sweep.analysis.ties import TieSet
@@ -108,7 +108,7 @@ class Page:
     #: Which of the best configurations tie; None where too few seeds tell.
     ties: TieSet | None
     #: What limits the best trial of each width.
-    limits: list[LimitedTrial]
+    limits: list[DiagnosedTrial]
     #: What the codes tell of the labels; None while no network is analysed.
     usefulness: Usefulness | None
     picture_names: list[str]
@@ -142,7 +142,7 @@ def gather_page(handle: StudyHandle) -> Page:
     floors = study_floors(handle)
     found = verdict(_told(handle, table), floors)
     best = handle.best(N_BEST)
-    limits = limits_of(handle, best_of_widths(table), floors)
+    limits = diagnose_trials(handle, best_of_widths(table), floors)
     ties = study_ties(handle)
     explanation = study_explanation(handle, best_number(table))
     useful = UsefulnessReader(handle).look(table)

@@ -78,7 +78,7 @@ def spread_evenly(number: int, mean: float, n_seeds: int) -> Candidate:
     ("n_seeds", "times_worse", "told"), [(3, 1.12, False), (3, 1.16, True), (6, 1.12, True)]
 )
 def test_how_much_a_few_seeds_leave_open(n_seeds: int, times_worse: float, told: bool) -> None:
-    # docs/limits.md says so.
+    # docs/diagnose.md says so.
     means = (0.01, 0.01, 0.01 * times_worse)
     found = tie_set([spread_evenly(n, mean, n_seeds) for n, mean in enumerate(means)])
     assert found is not None

@@ -11,7 +11,7 @@ from tests.cli_runner import Cli
         (("best", "x", "-n", "0"), "-n: must be at least 1, got 0."),
         (("best", "x", "-n", "many"), "-n: must be a whole number, got 'many'."),
         (("show", "x", "1.5"), "NUMBER: must be a whole number, got '1.5'."),
-        (("limits", "x", "all"), "NUMBER: must be a whole number, got 'all'."),
+        (("diagnose", "x", "all"), "NUMBER: must be a whole number, got 'all'."),
         (("dashboard", "--port", "99999"), "--port: must be at most 65,535, got 99999."),
         (("export", "x", "--format", "xml"), "--format: 'xml' is not one of 'csv', 'json'."),
     ],

@@ -112,12 +112,12 @@ def test_show_sets_a_trial_beside_the_floors_of_its_data(
 
 def test_show_tells_what_limits_a_trial_and_how_its_curves_ended(cli: Cli, study: int) -> None:
     out = cli("show", "study", 0).out
-    assert "budget: the validation error still fell by 37 % an epoch" in out
+    assert "budget: the validation error was still falling by 37 % per epoch" in out
     assert "fell by 36.8 % an epoch" in out
     assert "loss above its floor" not in out  # cross-entropy, without its floors
     assert "0.100 times that on training images" in cli("show", "study", 1).out
-    ended = cli("show", "study", 0, "--json").json["ending"]
-    assert (ended["limited"]["limit"], ended["loss_gap"]) == ("budget", None)
+    ended = cli("show", "study", 0, "--json").json["diagnosis"]
+    assert (ended["limit"], ended["loss_gap"]) == ("budget", None)
     assert ended["fall_per_epoch"] == pytest.approx(1 - (0.02 / 0.05) ** 0.5)
     assert "What limits it" not in cli("show", "study", 4).out
 

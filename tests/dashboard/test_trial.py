@@ -19,7 +19,7 @@ from sweep.search import enqueue_params
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine, writing
 from sweep.studyfile import loads
-from tests.analysis.test_diagnosis import floors
+from tests.findings.test_trial_sentences import floors
 from tests.pages import as_json, texts
 from tests.store_factories import (
     EPOCH,
@@ -62,7 +62,8 @@ def shown(view: View, number: int) -> str:
 def test_the_diagnosis_begins_with_what_limits_the_trial(view: View, study_id: int) -> None:
     diagnosis = gather_trial(view, "study", 1).diagnosis
     assert diagnosis[0] == (
-        "Limited by budget: the validation error still fell by 80 % an epoch in the last epoch."
+        "Limited by budget: the validation error was still falling by 80 % per epoch "
+        "in the last epoch."
     )
     assert not any(said.startswith("Limited") for said in gather_trial(view, "study", 3).diagnosis)
 

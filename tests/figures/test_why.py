@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.analysis.limits import Limit, Limited
-from sweep.analysis.study_limits import LimitedTrial
+from sweep.analysis.diagnosis import Diagnosis, Limit
+from sweep.analysis.study_diagnosis import DiagnosedTrial
 from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.analysis.usefulness import Probed, usefulness
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
@@ -26,9 +26,9 @@ def plateau() -> WidthLaw:
     )
 
 
-def labelled(number: int, width: int, error: float, limit: Limit | None) -> LimitedTrial:
+def labelled(number: int, width: int, error: float, limit: Limit | None) -> DiagnosedTrial:
     row = trial_row(number=number, values=(error,), config=TrialConfig(hidden_width=width))
-    return LimitedTrial(row, Limited(limit=limit, because="so it is"))
+    return DiagnosedTrial(row, Diagnosis(limit=limit, because="so it is"))
 
 
 def ties(*factors: float) -> TieSet | None:
@@ -46,7 +46,7 @@ def ties(*factors: float) -> TieSet | None:
     )
 
 
-def said(*limits: LimitedTrial, of: TieSet | None = None, **parts: Any) -> list[str]:
+def said(*limits: DiagnosedTrial, of: TieSet | None = None, **parts: Any) -> list[str]:
     return in_words(Findings(width=plateau(), limits=limits, ties=of, **parts))
 
 

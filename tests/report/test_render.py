@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sweep.analysis.floors import Floors, data_key
-from sweep.analysis.study_limits import limits_by_width
+from sweep.analysis.study_diagnosis import diagnose_widths
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Outcome
 from sweep.errors import NotFoundError
@@ -193,7 +193,7 @@ def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> Non
     fill(engine)
     images = Page(render(engine, "study")).images
     asked = 5 * 10  # originals; copies and errors of the baseline and of the best
-    every = (1 + 2 * len(limits_by_width(open_study(engine, "study"), None))) * 10
+    every = (1 + 2 * len(diagnose_widths(open_study(engine, "study"), None))) * 10
     assert len(images) == asked + every
     assert images[0]["alt"] == "Original: T-shirt/top"
     assert images[49]["alt"] == "Error of trial 23: Ankle boot"
@@ -281,7 +281,7 @@ def test_a_report_tells_what_limits_the_best_of_each_width(engine: Engine) -> No
     at = texts.index("What limits the error")
     shown = texts[at : texts.index("What the copies look like")]
     assert "budget" in shown
-    assert "the validation error still fell by 50 % an epoch in the last epoch" in shown
+    assert "the validation error was still falling by 50 % per epoch in the last epoch" in shown
 
 
 def test_a_report_names_the_command_that_tells_where_the_difference_comes_from(

@@ -92,7 +92,7 @@ BROKEN = {
 
 COMMANDS = (
     "list", "list --json", "status broken", "best broken", "trials broken", "trials broken --json",
-    "show broken 0", "limits broken", "analyse broken", "ties broken", "explain broken",
+    "show broken 0", "diagnose broken", "analyse broken", "ties broken", "explain broken",
     "compare broken 0 1", "report broken", "export broken", "export broken --format json",
     "note broken", "note broken --trial 0", "doctor broken", "verify broken 0",
     "reconstruct broken 0", "resume broken", "db copy sqlite:///sweep.db sqlite:///copy.db",

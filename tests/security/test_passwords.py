@@ -43,7 +43,7 @@ COMMANDS = {
     "note": "note x hello",
     "tag": "tag x good",
     "invalidate": "invalidate x 0",
-    "limits": "limits x",
+    "diagnose": "diagnose x",
     "ties": "ties x",
     "explain": "explain x",
     "analyse": "analyse x 0",

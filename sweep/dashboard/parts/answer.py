@@ -8,8 +8,8 @@ from dash import dcc, html
 
 from sweep.analysis.atlas import Atlas, AtlasTrial
 from sweep.analysis.floors import Floors
+from sweep.analysis.study_diagnosis import DiagnosedTrial, best_of_widths, diagnose_trials
 from sweep.analysis.study_explanation import StudyExplanation, ignored, study_explanation
-from sweep.analysis.study_limits import LimitedTrial, best_of_widths, limits_of
 from sweep.analysis.study_ties import study_ties
 from sweep.analysis.ties import Tied, TieSet
 from sweep.analysis.usefulness import Usefulness
@@ -37,7 +37,7 @@ def gather_findings(view: View, study: str, *, in_short: bool = False) -> Findin
     best = best_number(table)
     return Findings(
         width=width_law(width_errors(table)),
-        limits=limits_of(view.study(study), best_of_widths(table), floors),
+        limits=diagnose_trials(view.study(study), best_of_widths(table), floors),
         ties=study_ties(view.study(study)),
         explained=None if in_short else study_explanation(view.study(study), best),
         ignored=() if in_short else ignored(view.study(study)),
@@ -93,7 +93,7 @@ def code(study: str, useful: Usefulness | None) -> Any:
 # --- labels ---------------------------------------------------------------------------------------
 
 
-def limits_table(study: str, limits: Sequence[LimitedTrial], floors: Floors | None) -> Any:
+def limits_table(study: str, limits: Sequence[DiagnosedTrial], floors: Floors | None) -> Any:
     """What limits the best trial of each width."""
     if not limits:
         return not_yet("Labels come with the first trial that finishes.", resume(study))
@@ -113,7 +113,7 @@ def _labelled(label: str) -> dict[str, Any]:
     return attributes(data_label=label)
 
 
-def _limited(study: str, of: LimitedTrial, floors: Floors | None) -> Any:
+def _limited(study: str, of: DiagnosedTrial, floors: Floors | None) -> Any:
     row = of.trial
     floor = None if floors is None else floor_at(floors, row.hidden_width)
     return html.Tr(
@@ -122,8 +122,8 @@ def _limited(study: str, of: LimitedTrial, floors: Floors | None) -> Any:
             html.Td(trial_link(study, row.number), className="trial"),
             html.Td(words.number(row.test_mse), className="number", **_labelled("test error")),
             html.Td(over_floor(row.test_mse, floor), className="number", **_labelled("vs PCA")),
-            html.Td(html.B(str(of.limited.limit or "not known")), className="label"),
-            html.Td(of.limited.because, className="because"),
+            html.Td(html.B(str(of.diagnosis.limit or "not known")), className="label"),
+            html.Td(of.diagnosis.because, className="because"),
         ]
     )
 

@@ -9,7 +9,6 @@ import numpy as np
 from sweep import datasets
 from sweep.analysis.diagnosis import diagnose
 from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.analysis.limits import limit_of
 from sweep.analysis.verdict import best_number, floor_at
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import quantity
@@ -17,6 +16,7 @@ from sweep.catalogue.metrics import METRICS, Metric
 from sweep.catalogue.settings import by_setting, in_use
 from sweep.dashboard.view import View
 from sweep.figures import words
+from sweep.findings.trial_sentences import limit_sentence, training_sentences
 from sweep.store.records import CurvePoint, TrialDetail, TrialRow, mean_diagnostics
 from sweep.store.table import TrialTable
 
@@ -67,6 +67,8 @@ def gather_trial(view: View, name: str, number: int) -> TrialFacts:
     best = best_number(table)
     floors = view.floors(name)
     curves = view.study(name).curves({number, best} - {None})  # type: ignore[arg-type]
+    curve = curves.get(number, ())
+    diagnosis = diagnose(trial, curve, mean_diagnostics(trial.results), floors)
     before, after = neighbours(table, number)
     record = view.study(name).record()
     return TrialFacts(
@@ -78,12 +80,13 @@ def gather_trial(view: View, name: str, number: int) -> TrialFacts:
         next=after,
         best=_best(view, name, best, trial),
         diagnosis=[
-            *_limit(trial, curves.get(number, ()), floors),
-            *diagnose(
+            *filter(None, [limit_sentence(diagnosis)]),
+            *training_sentences(
                 trial,
-                curves.get(number, ()),
+                curve,
                 floors,
                 curves.get(best, ()) if best is not None else (),
+                diagnosis.limit,
             ),
         ],
         provenance=record.provenance,
@@ -92,12 +95,6 @@ def gather_trial(view: View, name: str, number: int) -> TrialFacts:
         has_pictures=number in view.study(name).pictured([number]),
         floors=floors,
     )
-
-
-def _limit(trial: TrialDetail, curve: Sequence[CurvePoint], floors: Floors | None) -> list[str]:
-    """The label of what limits a finished trial; nothing where there is none."""
-    limited = limit_of(trial, curve, mean_diagnostics(trial.results), floors)
-    return [f"Limited by {limited.limit}: {limited.because}."] if limited.limit else []
 
 
 def _best(view: View, name: str, best: int | None, trial: TrialRow) -> TrialRow | None:

@@ -1,4 +1,4 @@
-"""limits: labels by width and for chosen trials."""
+"""diagnose: labels by width and for chosen trials."""
 
 from sweep.config import TrialConfig
 from sweep.store.engine import Engine
@@ -28,22 +28,22 @@ def add(store: Engine) -> None:
 
 def test_the_best_of_each_width_has_a_label(cli: Cli, store: Engine) -> None:
     add(store)
-    found = cli("limits", "x", "--json").json
+    found = cli("diagnose", "x", "--json").json
     assert [(of["hidden_width"], of["number"], of["limit"]) for of in found] == [
         (64, 1, "saturation"),
         (512, 2, "budget"),
     ]
     assert found[0]["because"] == "70 % of the hidden units are dead"  # the mean of two seeds
-    assert "still fell" in cli("limits", "x").out
+    assert "still falling" in cli("diagnose", "x").out
 
 
 def test_reasons_begin_below_each_other(cli: Cli, store: Engine) -> None:
     add(store)
-    header, *rows = [line for line in cli("limits", "x").out.splitlines() if line][1:]
-    assert {row[header.index("because") - 2 : header.index("because")] for row in rows} == {"  "}
+    header, *rows = [line for line in cli("diagnose", "x").out.splitlines() if line][1:]
+    assert {row[header.index("Because") - 2 : header.index("Because")] for row in rows} == {"  "}
 
 
 def test_chosen_trials_have_a_label_and_others_are_refused(cli: Cli, store: Engine) -> None:
     add(store)
-    assert [of["number"] for of in cli("limits", "x", 0, "--json").json] == [0]
-    assert cli("limits", "x", 9).code != 0
+    assert [of["number"] for of in cli("diagnose", "x", 0, "--json").json] == [0]
+    assert cli("diagnose", "x", 9).code != 0

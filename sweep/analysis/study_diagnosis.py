@@ -1,49 +1,49 @@
-"""The labels of a study: what limits the best trial of each width, or any trials."""
+"""Diagnoses of a study: what limits the best trial of each width, or chosen trials."""
 
 from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 
+from sweep.analysis.diagnosis import Diagnosis, diagnose
 from sweep.analysis.floors import Floors
-from sweep.analysis.limits import Limited, limit_of
 from sweep.config import width_class
 from sweep.store.handle import StudyHandle
 from sweep.store.records import TrialRow
 from sweep.store.table import Choices, TrialTable
 
 
-class LimitedTrial(NamedTuple):
-    """A trial and what limits it."""
+class DiagnosedTrial(NamedTuple):
+    """A trial with its diagnosis."""
 
     trial: TrialRow
-    limited: Limited
+    diagnosis: Diagnosis
 
 
-def limits_by_width(study: StudyHandle, floors: Floors | None) -> list[LimitedTrial]:
-    """The best trial of each width, the narrowest first; widths within about a fifth are one."""
-    return limits_of(study, best_of_widths(study.table()), floors)
+def diagnose_widths(study: StudyHandle, floors: Floors | None) -> list[DiagnosedTrial]:
+    """Diagnose the best trial of each class of widths, narrowest first."""
+    return diagnose_trials(study, best_of_widths(study.table()), floors)
 
 
-def limits_of(
+def diagnose_trials(
     study: StudyHandle, numbers: Collection[int], floors: Floors | None
-) -> list[LimitedTrial]:
-    """These trials, by width and number."""
+) -> list[DiagnosedTrial]:
+    """Diagnose these trials; sorted by width and number."""
     rows = study.trials(numbers=list(numbers))
     curves = study.curves(numbers)
     diagnostics = study.diagnostics(numbers)
-    labelled = [
-        LimitedTrial(
+    diagnosed = [
+        DiagnosedTrial(
             row,
-            limit_of(row, curves.get(row.number, ()), diagnostics.get(row.number), floors),
+            diagnose(row, curves.get(row.number, ()), diagnostics.get(row.number), floors),
         )
         for row in rows
     ]
-    return sorted(labelled, key=lambda of: (of.trial.hidden_width or 0, of.trial.number))
+    return sorted(diagnosed, key=lambda of: (of.trial.hidden_width or 0, of.trial.number))
 
 
 def best_of_widths(table: TrialTable) -> list[int]:
-    """The number of the best trial in each class of widths (``trial.width_class``)."""
+    """Return the number of the best trial in each class of widths (``config.width_class``)."""
     usable = table.where(table.counting)
     if not len(usable) or "hidden_width" not in usable.settings:
         return []

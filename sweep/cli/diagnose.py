@@ -1,0 +1,31 @@
+"""diagnose: what limits the errors of a study."""
+
+from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_study
+from sweep.cli.output import show_finding, show_json
+
+
+def diagnose(
+    name: StudyName,
+    numbers: NumbersOrWidths = None,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Show what limits a trial's error, at each width or for chosen trials.
+
+    One of capacity, budget, optimisation, saturation, generalisation and loss floor; the rules are
+    in docs/diagnose.md.
+    """
+    from sweep.analysis.study_diagnosis import diagnose_trials, diagnose_widths
+    from sweep.analysis.study_floors import study_floors
+    from sweep.findings.diagnoses import diagnosis_table
+
+    study = stored_study(name, storage)
+    for number in numbers or ():
+        study.trial(number)  # raises NotFoundError with those that are there
+    floors = study_floors(study)
+    found = diagnose_trials(study, numbers, floors) if numbers else diagnose_widths(study, floors)
+    table = diagnosis_table(found, floors)
+    if as_json:
+        show_json(table.records())
+    else:
+        show_finding(table)
