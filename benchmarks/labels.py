@@ -6,8 +6,8 @@ Each plant is a configuration (some with weights that are harmed before the firs
 trouble is known. It is trained with several seeds by the reference trainer on fashion-mnist-mini,
 and labelled as `sweep diagnose` would: the table has a row a plant and a column a label.
 ``--linear`` adds how far above the line of PCA a linear autoencoder ends, by the images that it
-learnt from. The last line is JSON. A loss near its floor needs wide layers and many epochs: the tests plant one in
-small images.
+learnt from. The last line is JSON. A loss near its floor needs wide layers and many epochs: the
+tests plant one in small images.
 """
 
 import argparse

@@ -21,8 +21,8 @@ from sweep.figures.why import Findings
 from sweep.store import schema
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine, writing
-from tests.findings.test_trial_sentences import floors
 from tests.figures.test_waterfall import explained
+from tests.findings.test_trial_sentences import floors
 from tests.pages import as_json, texts
 from tests.store_factories import (
     EPOCH,
