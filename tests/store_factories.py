@@ -27,7 +27,7 @@ from optuna.trial import TrialState
 from PIL import Image
 from sqlalchemy import Connection, Engine, insert, make_url
 
-from sweep.config import TrialConfig
+from sweep.config import DEFAULT_BASELINE, StudyBaseline, TrialConfig
 from sweep.enums import Activation, Loss, Outcome
 from sweep.store import annotate, optuna_rows, revisions, schema
 from sweep.store.derived_studies import Explained
@@ -382,7 +382,11 @@ def column_of(values: Sequence[Any]) -> Column:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def trial_table(*rows: TrialRow, objectives: Sequence[str] = ("val_mse",)) -> TrialTable:
+def trial_table(
+    *rows: TrialRow,
+    objectives: Sequence[str] = ("val_mse",),
+    baseline: StudyBaseline | None = None,
+) -> TrialTable:
     """Trials as columns, as reading a study gives them, without a database."""
     rows = tuple(sorted(rows, key=lambda row: row.number))
     names = list(dict.fromkeys(name for row in rows for name in row.config))
@@ -407,6 +411,7 @@ def trial_table(*rows: TrialRow, objectives: Sequence[str] = ("val_mse",)) -> Tr
         metrics={name: column_of([row.metrics[name] for row in rows]) for name in METRICS},
         settings={name: column_of([row.config.get(name) for row in rows]) for name in names},
         searched=tuple(dict.fromkeys(name.split(".")[-1] for row in rows for name in row.params)),
+        baseline=baseline or DEFAULT_BASELINE,
     )
 
 

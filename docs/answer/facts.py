@@ -14,7 +14,7 @@ from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_usefulness import study_usefulness
 from sweep.analysis.usefulness import Usefulness, Worth
-from sweep.analysis.verdict import baseline_trial, floor_at
+from sweep.analysis.verdict import baseline_number, floor_at
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.enums import Loss
 from sweep.errors import NotFoundError, SweepError
@@ -246,8 +246,9 @@ def _widths(engine: Engine) -> Widths:
 
 
 def _sharp(engine: Engine, name: str) -> Sharp:
-    trials = open_study(engine, name).best()
-    baseline = baseline_trial(trials)
+    study = open_study(engine, name)
+    trials, number = study.best(), baseline_number(study.table())
+    baseline = next((row for row in trials if row.number == number), None)
     if baseline is None:
         raise NotFoundError(f"study {name!r} lacks the question's own configuration.")
     return Sharp(

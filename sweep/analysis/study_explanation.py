@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.explanation import Explanation, causes_of, explain, in_use, is_valid
-from sweep.analysis.verdict import baseline_number, best_number, is_baseline
-from sweep.config import TrialConfig
+from sweep.analysis.verdict import baseline_number, best_number
+from sweep.config import TrialConfig, is_question
 from sweep.enums import Outcome
 from sweep.errors import NotFoundError, UsageError
 from sweep.store.derived_studies import Explained, Kind
@@ -148,7 +148,7 @@ def command_of(ends: Explained, n_seeds: int) -> str:
 
 def baseline_words(ends: Explained) -> str:
     """What people call the baseline."""
-    asked = is_baseline(ends.baseline)
+    asked = is_question(ends.baseline)
     if ends.from_number is None:
         return "the baseline" + ("" if asked else " as far as the study allows it")
     return f"trial {ends.from_number}" + (" (the baseline)" if asked else "")

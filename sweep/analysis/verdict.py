@@ -1,27 +1,17 @@
-"""What a study says about its baseline, in numbers.
-
-The baseline is ``TrialConfig()``: 784 ReLU units, sigmoid output, binary
-cross-entropy, Adam, 5 epochs in batches of 128.
-"""
+"""How a study's best trial compares with its baseline and with the floors."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.catalogue.settings import EPS, in_use
-from sweep.config import TrialConfig
+from sweep.config import is_question
+from sweep.store.handle import StudyHandle
 from sweep.store.records import TrialRow
 from sweep.store.table import Choices, Column, Mask, TrialTable
-
-# Left out: what Adam, BCE and a constant schedule ignore, and Adam's eps, for which Keras, where
-# the question was asked, and torch have different defaults (1e-7 and 1e-8).
-_COMPARED: Mapping[str, Any] = {
-    name: value for name, value in in_use(asdict(TrialConfig())).items() if name != EPS.name
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +19,7 @@ class Verdict:
     """The best trial beside the baseline and the floor at its width."""
 
     best: TrialRow
-    #: The baseline, if it was tried; may be the best itself.
+    #: The study's baseline, if it was tried; may be the best itself.
     baseline: TrialRow | None
     #: The baseline's test error over the best trial's.
     times_better: float | None
@@ -42,13 +32,37 @@ class Verdict:
     #: Nats per pixel of the test images that no binary cross-entropy can go below.
     entropy: float | None
 
+    @property
+    def baseline_number(self) -> int | None:
+        """Number of the baseline."""
+        return None if self.baseline is None else self.baseline.number
 
-def verdict(rows: Sequence[TrialRow], floors: Floors | None = None) -> Verdict | None:
-    """None while no trial has finished with a finite value."""
-    best = best_trial(rows)
+    @property
+    def is_about_question(self) -> bool:
+        """Whether the baseline is the question's configuration, so that its story may be told."""
+        return self.baseline is not None and is_question(self.baseline.config)
+
+
+def study_verdict(
+    study: StudyHandle, table: TrialTable, floors: Floors | None = None
+) -> Verdict | None:
+    """Return ``verdict`` from a study's trials, of which it reads the two that it is about."""
+    numbers = [best_number(table), baseline_number(table)]
+    return verdict(table, study.trials([n for n in numbers if n is not None]), floors)
+
+
+def verdict(
+    table: TrialTable, rows: Iterable[TrialRow], floors: Floors | None = None
+) -> Verdict | None:
+    """Compare the best of a study's trials, which ``rows`` has, as it has the baseline.
+
+    None while no trial has finished with a finite value.
+    """
+    counting: dict[int | None, TrialRow] = {row.number: row for row in rows if _counts(row)}
+    best = counting.get(best_number(table))
     if best is None:
         return None
-    baseline = baseline_trial(rows)
+    baseline = counting.get(baseline_number(table))
     floor = None if floors is None else floor_at(floors, best.hidden_width)
     error = best.test_mse
     return Verdict(
@@ -62,55 +76,43 @@ def verdict(rows: Sequence[TrialRow], floors: Floors | None = None) -> Verdict |
     )
 
 
-def counts(row: TrialRow) -> bool:
-    """Whether a trial takes part in verdicts: COMPLETE, not invalid, with a finite value."""
+def _counts(row: TrialRow) -> bool:
+    """``TrialTable.counting``, of a row that may be newer than the table."""
     value = row.value
     return (
         row.state == "COMPLETE" and not row.invalid and value is not None and math.isfinite(value)
     )
 
 
-def best_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
-    """The lowest value of the first objective; of equals the first."""
-    return min(
-        (row for row in rows if counts(row)), key=lambda row: (row.value, row.number), default=None
-    )
-
-
 def best_number(table: TrialTable) -> int | None:
-    """The number of the trial that ``best_trial`` would choose."""
+    """The number of the trial with the lowest value of the first objective; of equals the first."""
     rows = np.flatnonzero(table.counting)
     return int(table.numbers[rows[np.argmin(table.value[rows])]]) if rows.size else None
 
 
 def baseline_number(table: TrialTable) -> int | None:
-    """The number of the trial that ``baseline_trial`` would choose."""
-    asked = table.numbers[table.counting & _are_baseline(table)]
-    return int(asked[0]) if asked.size else None
+    """The number of the study's baseline: of its trials that count, the first; None without one."""
+    found = table.numbers[table.counting & baseline_rows(table)]
+    return int(found[0]) if found.size else None
 
 
-def _are_baseline(table: TrialTable) -> Mask:
-    if not _COMPARED.keys() <= table.settings.keys():
+def baseline_rows(table: TrialTable) -> Mask:
+    """The trials of the baseline's configuration, in whatever state, or the one of its number."""
+    baseline = table.baseline
+    mask: Mask
+    if baseline.number is not None:
+        mask = table.numbers == baseline.number
+        return mask
+    if not baseline.settings.keys() <= table.settings.keys():
         return np.zeros(len(table), dtype=bool)
-    equal = [_equal(table.settings[name], value) for name, value in _COMPARED.items()]
-    mask: Mask = np.logical_and.reduce(equal)
+    equal = [_equal(table.settings[name], value) for name, value in baseline.settings.items()]
+    mask = np.logical_and.reduce(equal)
     return mask
 
 
 def _equal(column: Column, value: Any) -> Mask:
     mask: Mask = column.is_(value) if isinstance(column, Choices) else column == value
     return mask
-
-
-def baseline_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
-    """The first finished trial of the baseline."""
-    asked = (row for row in rows if counts(row) and is_baseline(row.config))
-    return min(asked, key=lambda row: row.number, default=None)
-
-
-def is_baseline(config: Mapping[str, Any]) -> bool:
-    """Whether it is the baseline, but for what that does not depend on."""
-    return all(config.get(name) == value for name, value in _COMPARED.items())
 
 
 def floor_at(floors: Floors, width: int | None) -> float | None:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep.analysis.verdict import baseline_trial
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.store.records import TrialRow
@@ -17,13 +16,17 @@ class ClassErrors(NamedTuple):
     classes: list[str]
     #: Label of the trial -> errors in the order of ``classes``.
     mse: dict[str, list[float]]
-    #: Label of the trial with the baseline.
+    #: Label of the baseline.
     baseline: str | None
 
 
-def gather_classes(trials: Mapping[str, TrialRow], class_names: Sequence[str] = ()) -> ClassErrors:
-    """The errors of trials by their label; the class that the first does worst comes first."""
-    baseline = baseline_trial(list(trials.values()))
+def gather_classes(
+    trials: Mapping[str, TrialRow], class_names: Sequence[str] = (), baseline: int | None = None
+) -> ClassErrors:
+    """The errors of trials by their label; the class that the first does worst comes first.
+
+    ``baseline`` is the number of the study's baseline.
+    """
     measured = {label: row.per_class_mse for label, row in trials.items() if row.per_class_mse}
     n_classes = max((len(errors) for errors in measured.values()), default=0)
     names = list(class_names) if len(class_names) == n_classes else list(map(str, range(n_classes)))
@@ -32,7 +35,7 @@ def gather_classes(trials: Mapping[str, TrialRow], class_names: Sequence[str] = 
     return ClassErrors(
         classes=[names[place] for place in order],
         mse={label: [errors[place] for place in order] for label, errors in measured.items()},
-        baseline=next((label for label, row in trials.items() if row is baseline), None),
+        baseline=next((label for label, row in trials.items() if row.number == baseline), None),
     )
 
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep.analysis.verdict import baseline_trial
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
 from sweep.store.records import CurvePoint, TrialRow
@@ -22,12 +21,13 @@ class Curve(NamedTuple):
 
 
 def gather_curves(
-    rows: Sequence[TrialRow], curves: Mapping[int, Sequence[CurvePoint]]
+    rows: Sequence[TrialRow],
+    curves: Mapping[int, Sequence[CurvePoint]],
+    baseline: int | None = None,
 ) -> list[Curve]:
-    """The curves of these trials, in their order."""
-    baseline = baseline_trial(rows)
+    """The curves of these trials, in their order; ``baseline`` is the number of the study's."""
     return [
-        _curve(row, curves[row.number], is_baseline=row is baseline)
+        _curve(row, curves[row.number], is_baseline=row.number == baseline)
         for row in rows
         if curves.get(row.number)
     ]

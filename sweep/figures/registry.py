@@ -129,8 +129,8 @@ def _pareto(study: StudyHandle) -> go.Figure | None:
 
 def _learning(study: StudyHandle, n: int = 6) -> go.Figure | None:
     """Learning curves of the ``n`` best trials."""
-    best = study.best(n)
-    curves = gather_curves(best, study.curves([row.number for row in best]))
+    best, baseline = study.best(n), baseline_number(study.table())
+    curves = gather_curves(best, study.curves([row.number for row in best]), baseline)
     return draw_curves(curves) if curves else None
 
 
@@ -147,7 +147,8 @@ def _classes(study: StudyHandle) -> go.Figure | None:
     numbers = {"best": best_number(table), "baseline": baseline_number(table)}
     rows = {row.number: row for row in study.trials([n for n in numbers.values() if n is not None])}
     trials = {f"{what} (trial {n})": rows[n] for what, n in numbers.items() if n in rows}
-    errors = gather_classes(trials, datasets.class_names(study.record().dataset))
+    class_names = datasets.class_names(study.record().dataset)
+    errors = gather_classes(trials, class_names, numbers["baseline"])
     return draw_classes(errors) if errors.classes else None
 
 

@@ -25,7 +25,7 @@ from sweep.analysis.study_ties import study_ties
 from sweep.analysis.study_usefulness import UsefulnessReader
 from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
-from sweep.analysis.verdict import Verdict, baseline_number, best_number, verdict
+from sweep.analysis.verdict import Verdict, best_number, study_verdict
 from sweep.analysis.width_law import width_errors, width_law
 from sweep.figures import sentences, style, usefulness, words
 from sweep.figures.atlas import (
@@ -140,7 +140,7 @@ def gather_page(handle: StudyHandle) -> Page:
     """Read the study once and work out everything its report says."""
     study, table, record = handle.summary(), handle.table(), handle.record()
     floors = study_floors(handle)
-    found = verdict(_told(handle, table), floors)
+    found = study_verdict(handle, table, floors)
     best = handle.best(N_BEST)
     limits = diagnose_trials(handle, best_of_widths(table), floors)
     ties = study_ties(handle)
@@ -181,12 +181,6 @@ def gather_page(handle: StudyHandle) -> Page:
         outputs_differ=_differ(table, "output_activation"),
         when=_when(study),
     )
-
-
-def _told(handle: StudyHandle, table: TrialTable) -> list[TrialRow]:
-    """The trials that a verdict is about."""
-    numbers = [best_number(table), baseline_number(table)]
-    return handle.trials([n for n in numbers if n is not None])
 
 
 def _invalid(handle: StudyHandle, table: TrialTable) -> list[TrialRow]:
@@ -440,15 +434,16 @@ def _learning(handle: StudyHandle, best: Sequence[TrialRow], found: Verdict) -> 
     shown = list(best[: _N_CURVES - 1])
     if found.baseline is not None and all(row.number != found.baseline.number for row in shown):
         shown.append(found.baseline)
-    curves = gather_curves(shown, handle.curves([row.number for row in shown]))
-    return [_chart("learning", draw_curves(curves))] if curves else []
+    curves = handle.curves([row.number for row in shown])
+    drawn = gather_curves(shown, curves, found.baseline_number)
+    return [_chart("learning", draw_curves(drawn))] if drawn else []
 
 
 def _classes(dataset: str, found: Verdict) -> list[Chart]:
     trials = {f"best (trial {found.best.number})": found.best}
     if found.baseline is not None and found.baseline.number != found.best.number:
         trials[f"baseline (trial {found.baseline.number})"] = found.baseline
-    errors = gather_classes(trials, datasets.class_names(dataset))
+    errors = gather_classes(trials, datasets.class_names(dataset), found.baseline_number)
     return [_chart("classes", draw_classes(errors))] if errors.classes else []
 
 

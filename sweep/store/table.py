@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.config import DEFAULT_BASELINE, StudyBaseline
 from sweep.store.records import STATES
 
 _NO_CODE = -2
@@ -79,6 +80,8 @@ class TrialTable:
     settings: Mapping[str, Column]
     #: Settings that some trial got from the sampler, as named in ``settings``.
     searched: tuple[str, ...]
+    #: What the study's trials are compared with.
+    baseline: StudyBaseline = DEFAULT_BASELINE
 
     def __len__(self) -> int:
         return len(self.numbers)

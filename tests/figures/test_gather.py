@@ -190,7 +190,7 @@ def test_curves_leave_out_epochs_that_were_not_finite() -> None:
         trial_row(number=5, values=(0.2,), config=OTHER),
         trial_row(number=6),
     ]
-    curves = gather_curves(rows, {3: [point(1, 0.3), point(2, None)], 5: [point(1, 0.2)]})
+    curves = gather_curves(rows, {3: [point(1, 0.3), point(2, None)], 5: [point(1, 0.2)]}, 3)
     assert [(curve.number, curve.epochs, curve.val_mse) for curve in curves] == [
         (3, [1], [0.3]),
         (5, [1], [0.2]),
@@ -202,7 +202,8 @@ def test_classes_come_in_the_order_of_the_first_trials_errors() -> None:
     first = trial_row(number=0, per_class_mse=(0.1, 0.3, 0.2))
     second = trial_row(number=1, per_class_mse=(0.4, 0.5, 0.6))
     none = trial_row(number=2, per_class_mse=None)
-    errors = gather_classes({"a": first, "b": second, "c": none}, ("x", "y", "z"))
+    errors = gather_classes({"a": first, "b": second, "c": none}, ("x", "y", "z"), baseline=1)
+    assert errors.baseline == "b"
     assert errors.classes == ["y", "z", "x"]
     assert errors.mse == {"a": [0.3, 0.2, 0.1], "b": [0.5, 0.6, 0.4]}
 

@@ -5,29 +5,12 @@ from pathlib import Path
 import pytest
 
 from sweep.catalogue.settings import SETTINGS
-from sweep.config import TrialConfig
-from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.config import BASELINE
 from sweep.search import config_from_params, enqueue_params
 from sweep.studyfile import StudyFile, load, loads, to_toml
 
 STUDIES = Path(__file__).parents[2] / "studies"
 ALL = sorted(STUDIES.glob("*.toml"))
-
-QUESTION = TrialConfig(
-    hidden_width=784,
-    activation=Activation.RELU,
-    output_activation=Output.SIGMOID,
-    loss=Loss.BCE,
-    epochs=5,
-    batch_size=128,
-    optimizer=Optimizer.ADAM,
-    learning_rate=1e-3,
-    beta1=0.9,
-    beta2=0.999,
-    eps=1e-7,
-    lr_schedule=Schedule.CONSTANT,
-    weight_init=WeightInit.GLOROT_UNIFORM,
-)
 
 
 def shipped(name: str) -> StudyFile:
@@ -54,19 +37,19 @@ def test_a_shipped_study_file_reads_back_equal(path: Path) -> None:
 def test_trial_0_is_the_questions_configuration(name: str) -> None:
     study_file = shipped(name)
     params = enqueue_params(study_file, study_file.enqueue[0])
-    assert config_from_params(study_file, params) == (QUESTION, None)
+    assert config_from_params(study_file, params) == (BASELINE, None)
 
 
 def test_the_question_study_repeats_that_configuration_over_five_seeds() -> None:
     question = shipped("question")
-    assert config_from_params(question, {}) == (QUESTION, None)
+    assert config_from_params(question, {}) == (BASELINE, None)
     assert (question.study.repeat, question.budget.trials) == (5, 1)
 
 
 def test_the_width_ladder_varies_the_width_of_that_configuration_alone() -> None:
     width = shipped("width")
     assert list(width.space.domains()) == ["hidden_width"]
-    assert config_from_params(width, {"hidden_width": 784}) == (QUESTION, None)
+    assert config_from_params(width, {"hidden_width": 784}) == (BASELINE, None)
 
 
 def test_the_quickstart_asks_for_at_least_20_trials_over_what_the_demo_promises() -> None:

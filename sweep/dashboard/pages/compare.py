@@ -186,13 +186,14 @@ def _line(line: Line, *, is_setting: bool) -> Any:
 
 def curves_figure(found: Comparison) -> go.Figure:
     """The learning curves over each other."""
-    return charts.ready(draw_curves(gather_curves(found.trials, found.curves)))
+    return charts.ready(draw_curves(gather_curves(found.trials, found.curves, found.baseline)))
 
 
 def classes_figure(found: Comparison) -> go.Figure:
     """The test error of each class, trial beside trial."""
     by_label = {f"trial {row.number}": row for row in found.trials}
-    return charts.ready(draw_classes(gather_classes(by_label, found.class_names)))
+    errors = gather_classes(by_label, found.class_names, found.baseline)
+    return charts.ready(draw_classes(errors))
 
 
 def pictures(found: Comparison) -> Any:

@@ -14,6 +14,7 @@ from dash import Dash, Input, Output, State, dcc, html
 
 from sweep.analysis.importances import importances
 from sweep.analysis.study_explanation import explained_in, study_explanation
+from sweep.analysis.verdict import study_verdict
 from sweep.dashboard import links
 from sweep.dashboard.edits import study_controls
 from sweep.dashboard.links import Place, StudyPlace
@@ -47,7 +48,7 @@ def layout(view: View, place: Place) -> Any:
     study = view.study(place.name).summary()
     table = view.table(place.name)
     # Without the floors, which may have to be computed first: what they say is added later.
-    found = standing.verdict_of(view.study(place.name), table, None)
+    found = study_verdict(view.study(place.name), table, None)
     return html.Div(
         [
             html.Section(
@@ -214,7 +215,7 @@ def _register_words(app: Dash, view: View) -> None:
     def judge(_: Any, place: StudyPlace) -> Any:
         name = place.name
         study, floors = view.study(name).summary(), view.floors(name)
-        found = standing.verdict_of(view.study(name), view.table(name), floors)
+        found = study_verdict(view.study(name), view.table(name), floors)
         failed = standing.failures(view.study(name), study.counts["FAIL"])
         failures = cards.card("What failed", failed) if failed else None
         why = in_words(gather_findings(view, name, in_short=True))

@@ -148,7 +148,8 @@ def figures(facts: TrialFacts) -> dict[str, go.Figure]:
     shown: dict[str, TrialRow] = {f"trial {trial.number}": trial}
     if best is not None and best.number != trial.number:
         shown[f"the best (trial {best.number})"] = best
-    return {**drawn, "trial-classes": draw_classes(gather_classes(shown, facts.class_names))}
+    classes = gather_classes(shown, facts.class_names, facts.baseline)
+    return {**drawn, "trial-classes": draw_classes(classes)}
 
 
 # --- parts ----------------------------------------------------------------------------------------

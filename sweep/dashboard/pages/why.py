@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.analysis.atlas import Atlas
+from sweep.analysis.verdict import study_verdict
 from sweep.analysis.width_law import SPLITS
 from sweep.catalogue.columns import column_named
 from sweep.dashboard.links import Place, StudyPlace
@@ -219,7 +220,7 @@ def _mark(*shows: Any) -> str:
 def verdict(view: View, name: str, findings: Findings) -> list[Any]:
     """The answer in words, as far as it is known."""
     study, floors = view.study(name).summary(), view.floors(name)
-    found = standing.verdict_of(view.study(name), view.table(name), floors)
+    found = study_verdict(view.study(name), view.table(name), floors)
     said = [*sentences.explanations(study, found), *in_words(findings)]
     return [
         html.P(sentences.headline(study, found), className="explained"),

@@ -63,6 +63,8 @@ class Comparison(NamedTuple):
     class_names: tuple[str, ...]
     #: Trials with reconstructions.
     pictured: list[TrialRow]
+    #: Number of the study's baseline, whether it is among them or not.
+    baseline: int | None
 
     @property
     def mark(self) -> str:
@@ -119,6 +121,7 @@ def gather_comparison(view: View, name: str, numbers: Sequence[int]) -> Comparis
         curves=view.study(name).curves(shown) if shown else {},
         class_names=_class_names(view, name),
         pictured=[row for row in trials if row.number in with_pictures],
+        baseline=baseline_number(table),
     )
 
 

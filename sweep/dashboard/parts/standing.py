@@ -5,8 +5,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from sweep.analysis.floors import Floors
-from sweep.analysis.verdict import Verdict, baseline_number, best_number, verdict
+from sweep.analysis.verdict import Verdict
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
@@ -16,7 +15,6 @@ from sweep.enums import WorkerState
 from sweep.figures import sentences, words
 from sweep.store.handle import StudyHandle
 from sweep.store.records import StudySummary, WorkerRow
-from sweep.store.table import TrialTable
 
 #: Reasons of failures are counted over so many of the latest failures.
 _N_FAILURES = 500
@@ -24,13 +22,6 @@ _N_FAILURES = 500
 COMPUTING = (
     "The floors of the data are being computed, once; what they say appears here when it is known."
 )
-
-
-def verdict_of(study: StudyHandle, table: TrialTable, floors: Floors | None) -> Verdict | None:
-    """The verdict, with only the trials read that it is about."""
-    numbers = {best_number(table), baseline_number(table)} - {None}
-    rows = study.trials(numbers=[number for number in numbers if number is not None])
-    return verdict(rows, floors)
 
 
 def in_words(

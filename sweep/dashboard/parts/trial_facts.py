@@ -9,7 +9,7 @@ import numpy as np
 from sweep import datasets
 from sweep.analysis.diagnosis import diagnose
 from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.analysis.verdict import best_number, floor_at
+from sweep.analysis.verdict import baseline_number, best_number, floor_at
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import quantity
 from sweep.catalogue.metrics import METRICS, Metric
@@ -46,6 +46,8 @@ class TrialFacts(NamedTuple):
     next: int | None
     #: None while no trial counts; may be the trial itself.
     best: TrialRow | None
+    #: Number of the study's baseline; None where it was not tried.
+    baseline: int | None
     diagnosis: list[str]
     provenance: Mapping[str, Any]
     dataset: str
@@ -79,6 +81,7 @@ def gather_trial(view: View, name: str, number: int) -> TrialFacts:
         previous=before,
         next=after,
         best=_best(view, name, best, trial),
+        baseline=baseline_number(table),
         diagnosis=[
             *filter(None, [limit_sentence(diagnosis)]),
             *training_sentences(
