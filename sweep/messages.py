@@ -342,9 +342,10 @@ class Heartbeat:
 
 @dataclass(frozen=True, kw_only=True)
 class PopulationHalved:
-    """Memory ran out: trials in training are dropped, and the capacity is smaller from now on."""
+    """Memory ran out: trials in training are dropped, and fewer train together from now on."""
 
     before: Capacity
+    #: The smaller capacity. The same one where none is smaller: one trial at a time from now on.
     capacity: Capacity
     #: Trials that were in training; they have to be handed out again.
     put_back: tuple[Attempt, ...]

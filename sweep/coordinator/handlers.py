@@ -22,6 +22,7 @@ from sweep.enums import EventKind, StopReason, Trainer, WorkerState
 from sweep.errors import DataError, DeviceError, FusedUnavailableError, make_error
 from sweep.launch.launcher import Gone, Lost
 from sweep.messages import (
+    Capacity,
     EpochDone,
     EpochsDone,
     EpochsJudged,
@@ -266,15 +267,10 @@ class MessageHandler:
             )
 
     def _handle_halved(self, worker: Worker, event: PopulationHalved) -> None:
-        before, capacity = event.before, event.capacity
-        self._events.add(
-            EventKind.POPULATION_HALVED,
-            f"from {before.slots:,} slots and {before.hidden_units:,} hidden units to "
-            f"{capacity.slots:,} and {capacity.hidden_units:,}; "
-            f"{len(event.put_back):,} trials start again: {event.reason}",
-            worker=worker.name,
-        )
-        worker.capacity = capacity
+        smaller, n = _describe_smaller(event.before, event.capacity), len(event.put_back)
+        message = f"{smaller}; {n:,} trials start again: {event.reason}"
+        self._events.add(EventKind.POPULATION_HALVED, message, worker=worker.name)
+        worker.capacity = event.capacity
         for number, attempt in event.put_back:
             if (trial := worker.find(number, attempt)) is not None:
                 self._end.put_back(worker, trial)
@@ -360,6 +356,18 @@ class MessageHandler:
         for worker in self._pool:
             if epochs := judged[worker.name]:
                 worker.handle.send(EpochsJudged(epochs=tuple(epochs)))
+
+
+def _describe_smaller(before: Capacity, after: Capacity) -> str:
+    """What a worker trains at the same time from now on."""
+    if after == before:
+        return "one trial at a time from now on"
+    if after.n_populations != before.n_populations:
+        return f"from {before.n_populations} batch sizes at the same time to {after.n_populations}"
+    return (
+        f"from {before.slots:,} slots and {before.hidden_units:,} hidden units to "
+        f"{after.slots:,} and {after.hidden_units:,}"
+    )
 
 
 def _describe_device(worker: Worker) -> str:

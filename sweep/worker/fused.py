@@ -148,13 +148,14 @@ def _rows_per_slot(expected: WorkloadEstimate) -> int:
 
 
 def halved(shape: Shape, expected: WorkloadEstimate, capacity: Capacity) -> Capacity | None:
-    """Return half the capacity; None where less is impossible."""
+    """Return half the capacity, then half as many populations; None where less is impossible."""
     assert capacity.slots is not None
     least, units = _least(expected, capacity.tile_units), capacity.tile_units
     slots = max(least.slots, capacity.slots // 2)
     rows = max(least.rows, capacity.hidden_units // 2 // units * units)
     if (slots, rows) == (capacity.slots, capacity.hidden_units):
-        return None
+        n = capacity.n_populations // 2
+        return replace(capacity, n_populations=n) if n else None
     size = PopulationSize(slots=slots, rows=rows)
     return replace(capacity, slots=slots, hidden_units=rows, bytes=size.bytes(shape))
 

@@ -98,6 +98,10 @@ class Session:
         self._queue = TrialQueue()
         #: By number.
         self._active: dict[int, ActiveTrial] = {}
+        #: The trial that the trainer is asked to admit.
+        self._beginning: TrialSpec | None = None
+        #: Train one trial at a time: the smallest capacity ran out of memory.
+        self._alone = False
         #: Trials that were requested and have not arrived.
         self._n_requested = 0
         self._shutdown = False
@@ -177,6 +181,9 @@ class Session:
         began: list[Attempt] = []
 
         def begin(spec: TrialSpec) -> bool:
+            if self._alone and self._active:
+                return False
+            self._beginning = spec
             try:
                 trial = self._trainer.admit(spec)
             except ValueError as error:
@@ -188,6 +195,7 @@ class Session:
             return trial is not None
 
         self._queue.admit(begin)
+        self._beginning = None
         self._request(tuple(began))
 
     def _request(self, began: tuple[Attempt, ...] = ()) -> None:
@@ -264,21 +272,26 @@ class Session:
     # Running out of memory
 
     def _start_smaller(self, reason: str) -> None:
-        """Requeue all trials, whose numbers can't be trusted now, with half the capacity."""
+        """Requeue all trials, whose numbers can't be trusted now, with half the capacity.
+
+        Where it can't be less, trials train one at a time, and one that runs out of memory alone
+        fails.
+        """
         specs = [trial.spec for trial in self._active.values()]
+        suspects = specs if self._beginning is None else [*specs, self._beginning]
         before, capacity = self._trainer.capacity(), self._trainer.halve()
-        if capacity is None:
-            for spec in specs or self._queue.specs:
-                self._queue.remove(spec.number, spec.attempt)
-                self._end(_failed(spec, reason))
+        if capacity is None and len(suspects) == 1:
+            self._queue.remove(suspects[0].number, suspects[0].attempt)
+            self._end(_failed(suspects[0], reason))
             return
+        self._alone = capacity is None
         self._active.clear()
         for spec in specs:
             self._artifacts.forget(spec.number)
         self._send(
             PopulationHalved(
                 before=before,
-                capacity=capacity,
+                capacity=capacity or before,
                 put_back=tuple(Attempt(spec.number, spec.attempt) for spec in specs),
                 reason=reason,
             )

@@ -1,5 +1,6 @@
 """Studies with workers that train populations: what is handed out, and what comes back."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import torch
 from optuna.trial import TrialState
 
 from sweep.config import TrialConfig, width_class
+from sweep.coordinator.handlers import _describe_smaller
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import plan
 from sweep.coordinator.running_trial import RunningTrial
@@ -137,6 +139,21 @@ def test_a_pruned_study_with_one_worker_repeats(tmp_path: Path) -> None:
         seen.append([(t.params, t.values, t.state, t.intermediate_values) for t in trials(url)])
     assert seen[0] == seen[1]
     assert TrialState.PRUNED in [state for _, _, state, _ in seen[0]]
+
+
+@pytest.mark.parametrize(
+    ("smaller", "told"),
+    [
+        ({"slots": 4, "hidden_units": 2048}, "from 8 slots and 4,096 hidden units to 4 and 2,048"),
+        ({"n_populations": 1}, "from 3 batch sizes at the same time to 1"),
+        ({}, "one trial at a time from now on"),
+    ],
+)
+def test_what_trains_together_after_memory_ran_out_is_described(
+    smaller: dict[str, int], told: str
+) -> None:
+    before = replace(CAPACITY, n_populations=3)
+    assert _describe_smaller(before, replace(before, **smaller)) == told
 
 
 @pytest.mark.parametrize(

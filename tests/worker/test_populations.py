@@ -3,7 +3,7 @@
 The pretended trainer is for the conversation; the real one, small, shows that they fit together.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import islice
 from queue import SimpleQueue
@@ -11,6 +11,7 @@ from queue import SimpleQueue
 import pytest
 import torch
 
+from sweep.active_trial import ActiveTrial
 from sweep.codec import EVENTS, ORDERS
 from sweep.config import TrialConfig
 from sweep.enums import Loss, Optimizer, Output, StopReason, Trainer
@@ -278,6 +279,69 @@ def test_out_of_memory_with_nothing_to_halve_trials_fail_with_the_reason() -> No
     assert stage.ends() == [(0, "TrialFailed"), (1, "TrialDone")]
 
 
+SMALLEST = Capacity(slots=1, hidden_units=20)
+
+
+def test_in_the_smallest_population_a_trial_that_cannot_begin_fails_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage(*(spec(n) for n in range(4)), capacity=SMALLEST)
+    runs_out_over(monkeypatch, lambda numbers: 0 in numbers)
+    stage.run()
+    assert stage.ends() == [(0, "TrialFailed"), *((n, "TrialDone") for n in (1, 2, 3))]
+
+
+def test_in_the_smallest_population_trials_that_fit_one_at_a_time_are_trained_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A trial begins in the place of one whose last epoch is not measured yet.
+    stage = Stage(*(spec(n) for n in range(4)), capacity=SMALLEST)
+    runs_out_over(monkeypatch, lambda numbers: len(numbers) > 1)
+    told = trained_to_the_end(stage)
+    assert (told.before, told.capacity) == (SMALLEST, SMALLEST)
+    assert told.put_back == ((0, 1),)
+
+
+def test_a_trial_that_does_not_fit_alone_fails_though_it_began_beside_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage(*(spec(n) for n in range(3)), capacity=SMALLEST)
+    runs_out_over(monkeypatch, lambda numbers: 1 in numbers)
+    trained_to_the_end(stage, failed={1})
+
+
+def runs_out_over(monkeypatch: pytest.MonkeyPatch, runs_out: Callable[[set[int]], bool]) -> None:
+    """Have populations run out of memory when a trial makes their trials these."""
+    admit = FakePopulation.admit
+
+    def admit_or_run_out(population: FakePopulation, spec: TrialSpec) -> ActiveTrial | None:
+        trial = admit(population, spec)
+        if trial is not None and runs_out({*population._trials}):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return trial
+
+    monkeypatch.setattr(FakePopulation, "admit", admit_or_run_out)
+
+
+def trained_to_the_end(stage: Stage, failed: Collection[int] = ()) -> PopulationHalved:
+    """Train with a coordinator that hands out again what is put back; return the one message."""
+    hear, halved = stage.hear, []
+
+    def answer(event: Event) -> None:
+        hear(event)
+        if isinstance(event, PopulationHalved):
+            halved.append(event)
+            again = (replace(stage.specs[number], attempt=2) for number, _ in event.put_back)
+            stage.inbox.put(Train(specs=tuple(again)))
+
+    stage.session._send = answer
+    stage.run()
+    ends = {number: "TrialFailed" if number in failed else "TrialDone" for number in stage.specs}
+    assert sorted(stage.ends()) == sorted(ends.items())
+    (told,) = halved
+    return told
+
+
 def test_out_of_memory_at_a_trials_end_it_begins_anew_and_the_worker_lives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -486,6 +550,13 @@ def test_half_a_population_holds_half_as_much() -> None:
     capacity = Capacity(slots=100, hidden_units=20_000, tile_units=32)
     half = halved(MNIST, EXPECTED, capacity)
     assert half is not None and (half.slots, half.hidden_units) == (50, 9_984)
+
+
+def test_the_smallest_populations_become_fewer() -> None:
+    expected = replace(EXPECTED, n_batch_sizes=3)
+    capacity = capacity_for(MNIST, expected, 80 * 10**9, max_slots=1)
+    assert capacity.n_populations == 3
+    assert halved(MNIST, expected, capacity) == replace(capacity, n_populations=1)
 
 
 def test_without_memory_for_one_trial_it_says_what_is_needed() -> None:
