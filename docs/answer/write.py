@@ -14,7 +14,8 @@ from docs.answer.run import RESULTS
 from sweep.analysis.explanation import Factor
 from sweep.datasets.registry import SOURCES
 from sweep.enums import Dataset
-from sweep.figures import sentences, words
+from sweep.figures import words
+from sweep.findings.verdict import NOTHING
 from sweep.report.render import environment as report_environment
 from sweep.store.engine import Engine
 from sweep.store.migrate import existing_store, upgrade
@@ -92,12 +93,12 @@ def thousands(n: int) -> str:
 
 def floor(error: float) -> str:
     """A floor, of which rounding is called nothing."""
-    return "0" if error < sentences.NOTHING else words.number(error)
+    return "0" if error < NOTHING else words.number(error)
 
 
 def ratio(error: float, floor: float) -> str:
     """An error over a floor."""
-    return "–" if floor < sentences.NOTHING else words.number(error / floor, 2)
+    return "–" if floor < NOTHING else words.number(error / floor, 2)
 
 
 def factor(of: Factor, to: str = " to ") -> str:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from sweep.analysis.usefulness import Probed, Usefulness
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
+from sweep.findings.probes import about_codes
 
 _AXIS = "Labels told right"
 
@@ -51,7 +52,7 @@ def gather(found: Usefulness | None) -> UsefulnessChart:
         numbers=[of.number for of in shown],
         widths=[of.hidden_width for of in shown],
         pixels=found.pixels.best,
-        about=f"{found.worth[0].upper()}{found.worth[1:]}. {found.because}",
+        about=about_codes(found),
     )
 
 

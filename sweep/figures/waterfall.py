@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from shlex import quote
 from textwrap import wrap
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep.analysis.explanation import Explanation, Factor, Path, Step, geometric_mean
-from sweep.analysis.study_explanation import StudyExplanation, baseline_words, command_of
+from sweep.analysis.explanation import Explanation, Factor, Step, geometric_mean
+from sweep.analysis.study_explanation import StudyExplanation
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.formats import count
 from sweep.figures import style, words
+from sweep.findings.ablation import about_path, change_of, times
 
 #: Letters of a label in a line, so that a phone has room for bars beside it.
 _LINE = 22
@@ -61,7 +60,7 @@ def gather_waterfall(explained: StudyExplanation, *, reverse: bool = False) -> W
     return Waterfall(
         "Undone again, change by change" if reverse else "Where the error goes, change by change",
         *(bars.labels, bars.before, bars.after, bars.low, bars.high, bars.factors, bars.hovers),
-        _about(explained, path, reverse=reverse),
+        about_path(explained, reverse=reverse),
     )
 
 
@@ -92,14 +91,14 @@ class _Bars:
         self.hovers.append(f"{style.escaped(label)}<br>{words.number(error)}")
 
     def add(self, found: Explanation, step: Step, before: float, *, reverse: bool) -> None:
-        label = _change(found, step, reverse=reverse)
+        label = change_of(found, step, reverse=reverse)
         low, high = _reach(before, step.factor, reverse=reverse)
         self._add(label, before, step.error, low, high, before / step.error)
         share = found.share(step.factor)
         lines = [
             f"<b>{style.escaped(label)}</b>",
             f"{words.number(before)} → {words.number(step.error)}",
-            f"{_factor(step.factor, reverse=reverse)}",
+            times(step.factor, reverse=reverse),
             "" if share is None else f"{words.percent(share)} of the whole",
             f"chosen by {step.n_agree} of {len(step.errors)} seeds",
         ]
@@ -130,97 +129,6 @@ def _reach(before: float, factor: Factor, *, reverse: bool) -> tuple[float | Non
     if reverse:  # undone, the error is the factor times as large
         return before * factor.low, before * factor.high
     return before / factor.high, before / factor.low
-
-
-def _change(found: Explanation, step: Step, *, reverse: bool) -> str:
-    """What a step changes, in the path's own direction."""
-    causes = {of.name: of.undone if reverse else of for of in found.causes}
-    return ", ".join(causes[name].text for name in step.causes)
-
-
-def _factor(factor: Factor, noun: str = "error", *, reverse: bool = False) -> str:
-    """``5.10 times less error (4.80 to 5.40)``; of an undoing, by how much more."""
-    parts = [factor.estimate, factor.low, factor.high]
-    is_less = (factor.estimate >= 1) != reverse
-    if factor.estimate < 1:
-        parts = [None if part is None else 1 / part for part in (parts[0], parts[2], parts[1])]
-    estimate, low, high = parts
-    interval = "" if low is None else f" ({words.number(low)} to {words.number(high)})"
-    return f"{words.number(estimate)} times {'less' if is_less else 'more'} {noun}{interval}"
-
-
-# --- in words -----------------------------------------------------------------------------------
-
-
-def _about(explained: StudyExplanation, path: Path, *, reverse: bool) -> str:
-    found = explained.found
-    if found.diverged:
-        return f"Training of the {' and of the '.join(found.diverged)} diverged."
-    said = [] if reverse else [_whole(explained), _not_of_the_best(explained)]
-    if path.steps:
-        said.append(_first(found, path.steps[0], reverse=reverse))
-        said.append(_largest(found, path, reverse=reverse))
-    if path.missing:
-        again = f"{command_of(explained.ends, explained.n_seeds)} --run"
-        said.append(f"Not whole yet: `{again}` trains the rest.")
-    elif path.steps:
-        said += [_within_chance(found, path, reverse=reverse), _agreement(path)]
-    return " ".join(filter(None, said))
-
-
-def _whole(explained: StudyExplanation) -> str:
-    whole = explained.found.whole
-    if whole is None:
-        return ""
-    chance = " That is not told from no difference." if whole.may_be_chance else ""
-    return (
-        f"Trial {explained.ends.to_number} has {_factor(whole, 'validation error')} than "
-        f"{baseline_words(explained.ends)}, both trained anew with "
-        f"{count(explained.n_seeds, 'seed')}; ranges are 90 % intervals over them.{chance}"
-    )
-
-
-def _not_of_the_best(explained: StudyExplanation) -> str:
-    if explained.other_best is None:
-        return ""
-    command = f"sweep explain {quote(explained.ends.study)} --to {explained.other_best} --run"
-    return (
-        f"This explains trial {explained.ends.to_number}; the best now is trial "
-        f"{explained.other_best}, which `{command}` explains."
-    )
-
-
-def _first(found: Explanation, step: Step, *, reverse: bool) -> str:
-    lead = "What hurts most when undone alone is" if reverse else "What helps most alone is"
-    share = found.share(step.factor)
-    part = "" if share is None else f", {words.percent(share)} of the whole on a logarithmic scale"
-    change = _change(found, step, reverse=reverse)
-    return f"{lead} {change}: {_factor(step.factor, reverse=reverse)}{part}."
-
-
-def _largest(found: Explanation, path: Path, *, reverse: bool) -> str:
-    """The step that does most, where it is a later one: others had to come before it."""
-    largest = max(path.steps, key=lambda step: step.factor.estimate)
-    if largest is path.steps[0]:
-        return ""
-    change = _change(found, largest, reverse=reverse)
-    times = _factor(largest.factor, reverse=reverse)
-    return f"The largest step, after those before it, is {change}: {times}."
-
-
-def _within_chance(found: Explanation, path: Path, *, reverse: bool) -> str:
-    """Changes whose intervals hold no change at all."""
-    unclear = [
-        _change(found, step, reverse=reverse) for step in path.steps if step.factor.may_be_chance
-    ]
-    return f"Not told from no change: {'; '.join(unclear)}." if unclear else ""
-
-
-def _agreement(path: Path) -> str:
-    n_seeds = len(path.steps[0].errors)
-    if n_seeds == 1:
-        return "One seed tells nothing of chance."
-    return f"{path.n_agree} of {n_seeds} seeds have this whole order."
 
 
 # --- drawing ------------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """The law of the width: best, median and spread of the error at each width, and the law's curve."""
 
-import math
-from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -9,13 +7,10 @@ import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.width_law import (
-    MIN_SPAN,
     SPLITS,
-    Interval,
     Law,
     WidthErrors,
     WidthLaw,
-    WidthVerdict,
     split_errors,
     width_errors,
     width_law,
@@ -23,7 +18,7 @@ from sweep.analysis.width_law import (
 from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
 from sweep.figures.width import pca_floor
-from sweep.store.records import Domain, NumberDomain
+from sweep.findings.width import about_law
 from sweep.store.table import TrialTable
 
 _N_POINTS = 60
@@ -68,7 +63,7 @@ def gather_width_law(
         splits=[setting for setting in SPLITS if split_errors(table, setting)],
         split=split,
         apart=split_errors(table, split) if split else {},
-        about=_about(found),
+        about=about_law(found),
     )
 
 
@@ -85,74 +80,6 @@ def _floor(errors: WidthErrors, floors: Floors | None) -> list[tuple[int, float]
     last = min(int(2 * errors.widths[-1]), floors.n_inputs)
     curve = [(w, floors.test_pca_mse[w]) for w in range(int(errors.widths[0]), last + 1)]
     return [(width, error) for width, error in curve if error >= _BELOW * errors.best.min()]
-
-
-_SAID = {
-    WidthVerdict.PLATEAU: "The error has stopped falling with the width",
-    WidthVerdict.FALLING: "The error is still falling with the width",
-    WidthVerdict.TOO_FEW: "The widths tried do not tell what wider layers would do",
-}
-_PERHAPS = {
-    WidthVerdict.PLATEAU: "The error has perhaps stopped falling with the width",
-    WidthVerdict.FALLING: "The error is perhaps still falling with the width",
-}
-#: Relative residuals beyond this: the points do not follow such a law.
-_LOOSE = 0.3
-
-
-def verdict_in_words(found: WidthLaw) -> str:
-    """What it says of wider layers, in a sentence."""
-    said = _PERHAPS[found.verdict] if found.is_open else _SAID[found.verdict]
-    return f"{said}: {found.because}."
-
-
-def what_would_tell(study: str, chart: WidthLawChart, domain: Domain | None) -> str:
-    """How to try the widths that a law lacks; nothing where there is one.
-
-    ``domain`` is what the study draws hidden_width from: a range can be widened, choices and a
-    fixed value (None) stay what they are.
-    """
-    widths = chart.errors.widths
-    if chart.found.law is not None or not len(widths):
-        return ""
-    if not isinstance(domain, NumberDomain):
-        return (
-            "A study of more widths would tell: sweep start FILE --name OTHER "
-            "--set 'space.hidden_width={ low = 8, high = 1024, log = true }'"
-        )
-    wanted, step = MIN_SPAN * widths[0], domain.step or 1
-    if wanted <= domain.high:
-        return f"More trials would tell: sweep resume {quote(study)} --trials N"
-    high = domain.low + step * math.ceil((wanted - domain.low) / step)
-    return (
-        f"A wider range would tell: sweep resume {quote(study)} --trials N "
-        f"--set space.hidden_width.high={high:.0f}"
-    )
-
-
-def _about(found: WidthLaw) -> str:
-    said = [verdict_in_words(found)]
-    law = found.law
-    if law is None:
-        return said[0]
-    said.append(
-        f"Error = {_value(law.e_inf)} + {words.number(law.a.estimate)} · width^−"
-        f"{_value(law.alpha)}, through the best trial of each width; ranges are 90 % intervals."
-    )
-    if law.knee is not None:
-        said.append(
-            f"From a knee at {_value(law.knee)} units on, more than half of the error is what no "
-            "width removes."
-        )
-    if law.scatter > _LOOSE:
-        said.append(
-            f"The points scatter by {words.percent(law.scatter)} about it: it describes them badly."
-        )
-    return " ".join(said)
-
-
-def _value(of: Interval) -> str:
-    return f"{words.number(of.estimate)} ({words.number(of.low)} to {words.number(of.high)})"
 
 
 def draw_width_law(chart: WidthLawChart) -> go.Figure:

@@ -4,30 +4,16 @@ import math
 
 from sweep.analysis.usage import used
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.formats import count
 from sweep.catalogue.formats import duration as duration
 from sweep.catalogue.formats import number as number
 from sweep.catalogue.formats import percent as percent
 from sweep.catalogue.formats import value as value
 from sweep.figures import style
-from sweep.store.records import TrialRow
+from sweep.findings.configurations import short_name as short_name
 from sweep.store.table import Choices, TrialTable
 
 #: Settings that a mark tells of.
 _MAX_CHOSEN = 9
-
-
-def short_name(row: TrialRow) -> str:
-    """What a trial is, in a few words: ``512 relu · mse · adam · 5 epochs``."""
-    config = row.config
-    if not config:
-        return ", ".join(
-            f"{column_named(name).title} {value(of)}" for name, of in row.params.items()
-        )
-    parts = [f"{config['hidden_width']} {config['activation']}", config["loss"]]
-    if config["output_activation"] != "sigmoid":
-        parts.append(f"{config['output_activation']} output")
-    return " · ".join([*parts, config["optimizer"], count(config["epochs"], "epoch")])
 
 
 def hovers(table: TrialTable, *, error: str = "val_mse") -> list[str] | None:

@@ -27,7 +27,7 @@ from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.verdict import Verdict, best_number, study_verdict
 from sweep.analysis.width_law import width_errors, width_law
-from sweep.figures import sentences, style, usefulness, words
+from sweep.figures import style, usefulness, words
 from sweep.figures.atlas import (
     atlas_note,
     draw_by_width,
@@ -48,9 +48,17 @@ from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.slices import draw_slice, gather_slice
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
-from sweep.figures.why import Findings, in_words
 from sweep.figures.width import draw_width, gather_width
 from sweep.figures.width_law import draw_width_law, gather_width_law
+from sweep.findings.study import Findings, in_words
+from sweep.findings.verdict import (
+    NOTHING,
+    beaten_by,
+    explanations,
+    failure_reasons,
+    headline,
+    tally,
+)
 from sweep.report.facts import facts_of
 from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import Reconstruction, StudySummary, TrialRow
@@ -156,8 +164,8 @@ def gather_page(handle: StudyHandle) -> Page:
     atlas = _atlas(handle, table)
     return Page(
         study=study,
-        headline=sentences.headline(study, found),
-        explanations=sentences.explanations(study, found),
+        headline=headline(study, found),
+        explanations=explanations(study, found),
         why=in_words(why),
         tiles=_tiles(study, table, found),
         best=_table(best, found),
@@ -174,7 +182,7 @@ def gather_page(handle: StudyHandle) -> Page:
         | _atlas_charts(atlas)
         | _explained(explanation)
         | _code(useful),
-        failures=sentences.failures(handle.trials(states=["FAIL"])),
+        failures=failure_reasons(handle.trials(states=["FAIL"])),
         invalid=_invalid(handle, table),
         study_file=with_trials(record.study_file, study.n_trials),
         facts=facts_of(record, handle.workers()),
@@ -203,7 +211,7 @@ def _tiles(study: StudySummary, table: TrialTable, found: Verdict | None) -> lis
     tiles = [] if found is None else _verdict_tiles(found)
     trained = float(np.nansum(table.metrics["train_seconds"]))
     total = sum(study.counts.values())
-    tiles.append(Tile(label="Trials", value=f"{total:,}", detail=sentences.tally(study)))
+    tiles.append(Tile(label="Trials", value=f"{total:,}", detail=tally(study)))
     if trained:
         rate = study.trials_per_second
         pace = "" if not rate else f"{words.number(rate, 2)} trials/s lately"
@@ -231,7 +239,7 @@ def _verdict_tiles(found: Verdict) -> list[Tile]:
         tiles.append(
             Tile(
                 label="PCA floor",
-                value="0" if found.floor < sentences.NOTHING else words.number(found.floor),
+                value="0" if found.floor < NOTHING else words.number(found.floor),
                 detail=f"with {best.hidden_width:,} components",
             )
         )
@@ -358,7 +366,7 @@ def _spread(name: str, table: TrialTable, found: Verdict) -> list[Chart]:
     if table.counting.sum() < _ENOUGH:
         return []
     drawn = draw_edf(gather_edf({name: table}))
-    return [_chart("edf", drawn, sentences.beaten_by(table, found.baseline))]
+    return [_chart("edf", drawn, beaten_by(table, found.baseline))]
 
 
 def _pruning(handle: StudyHandle, table: TrialTable) -> list[Chart]:

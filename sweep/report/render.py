@@ -4,11 +4,12 @@ import shlex
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 import sweep
 from sweep.figures import words
 from sweep.figures.plotlyjs import plotlyjs
+from sweep.findings.dialects import pieces
 from sweep.report.page import Page, gather_page
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -32,6 +33,14 @@ def lay_out(page: Page) -> str:
     )
 
 
+def _sentence(text: str) -> Markup:
+    """A sentence with its commands as code."""
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece.text) if piece.is_code else escape(piece.text)
+        for piece in pieces(text)
+    )
+
+
 def environment() -> Environment:
     """What templates are read by, and the words they may use."""
     environment = Environment(
@@ -46,6 +55,7 @@ def environment() -> Environment:
         "value": words.value,
         "percent": words.percent,
         "duration": words.duration,
+        "sentence": _sentence,
         "quoted": shlex.quote,
         "short_name": words.short_name,
         "time": lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC",

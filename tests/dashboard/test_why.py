@@ -17,7 +17,7 @@ from sweep.dashboard.pages import why
 from sweep.dashboard.parts import answer, standing
 from sweep.dashboard.view import View
 from sweep.enums import Activation
-from sweep.figures.why import Findings
+from sweep.findings.study import Findings
 from sweep.store import schema
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine, writing

@@ -4,7 +4,8 @@ import pytest
 
 from sweep.config import TrialConfig
 from sweep.enums import Activation
-from sweep.figures.width_law import draw_width_law, gather_width_law, what_would_tell
+from sweep.figures.width_law import draw_width_law, gather_width_law
+from sweep.findings.width import what_would_tell
 from sweep.store.records import ChoiceDomain, Domain, NumberDomain
 from sweep.store.table import TrialTable
 from tests.figures.test_gather import floors
@@ -82,20 +83,21 @@ def range_to(high: float, step: float | None) -> NumberDomain:
 @pytest.mark.parametrize(
     ("domain", "told"),
     [
-        (None, "A study of more widths would tell: sweep start"),
-        (ChoiceDomain(choices=(2, 4)), "A study of more widths would tell: sweep start"),
-        (range_to(13, step=None), "A wider range would tell: sweep resume x --trials N --set "),
+        (None, "A study of more widths would tell: `sweep start"),
+        (ChoiceDomain(choices=(2, 4)), "A study of more widths would tell: `sweep start"),
+        (range_to(13, step=None), "A wider range would tell: `sweep resume x --trials N --set "),
         (range_to(13, step=3), "space.hidden_width.high=17"),
-        (range_to(64, step=None), "More trials would tell: sweep resume x --trials N"),
+        (range_to(64, step=None), "More trials would tell: `sweep resume x --trials N"),
     ],
 )
 def test_what_a_law_lacks_can_be_pasted(domain: Domain | None, told: str) -> None:
     chart = gather_width_law(study().where(study().numbers < 4))  # widths 2 and 4
-    assert told in what_would_tell("x", chart, domain)
+    assert told in what_would_tell("x", chart.found, chart.errors.widths, domain)
 
 
 def test_nothing_is_lacking_where_there_is_a_law() -> None:
-    assert what_would_tell("x", gather_width_law(study()), None) == ""
+    whole = gather_width_law(study())
+    assert what_would_tell("x", whole.found, whole.errors.widths, None) == ""
 
 
 def test_the_chart_has_the_law_and_the_floor() -> None:

@@ -26,9 +26,9 @@ from sweep.figures import style
 from sweep.figures.history import draw_history, gather_history
 from sweep.figures.importances import draw_importances, gather_importances
 from sweep.figures.sparkline import poster_svg
-from sweep.figures.why import in_words
 from sweep.figures.width import Metric, draw_width, gather_width
 from sweep.figures.width_law import draw_width_law, gather_width_law
+from sweep.findings.study import in_words
 from sweep.store.table import TrialTable
 
 #: From so many trials on, figures that take long are drawn anew only so often.

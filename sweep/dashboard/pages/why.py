@@ -20,17 +20,19 @@ from sweep.catalogue.columns import column_named
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import answer, cards, charts, standing
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.findings import sentence
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import View
-from sweep.figures import sentences
 from sweep.figures.atlas import (
     atlas_note,
     draw_by_width,
     gather_class_errors,
     gather_kind_errors,
 )
-from sweep.figures.why import Findings, in_words
-from sweep.figures.width_law import draw_width_law, gather_width_law, what_would_tell
+from sweep.figures.width_law import draw_width_law, gather_width_law
+from sweep.findings.study import Findings, in_words
+from sweep.findings.verdict import explanations, headline
+from sweep.findings.width import what_would_tell
 from sweep.store.table import Choices, TrialTable
 
 _ALL = "all"
@@ -150,7 +152,7 @@ def register(app: Dash, view: View) -> None:
     )
     def width(_: Any, by: str, place: StudyPlace) -> Any:
         drawn, about = width_figure(view, place.name, by)
-        return charts.renewed(drawn), about
+        return charts.renewed(drawn), sentence(about)
 
     # By itself, since every page has a query: Dash would ask the next one on other pages too.
     app.clientside_callback(
@@ -221,9 +223,9 @@ def verdict(view: View, name: str, findings: Findings) -> list[Any]:
     """The answer in words, as far as it is known."""
     study, floors = view.study(name).summary(), view.floors(name)
     found = study_verdict(view.study(name), view.table(name), floors)
-    said = [*sentences.explanations(study, found), *in_words(findings)]
+    said = [*explanations(study, found), *in_words(findings)]
     return [
-        html.P(sentences.headline(study, found), className="explained"),
+        html.P(headline(study, found), className="explained"),
         html.Ul([html.Li(sentence) for sentence in said], className="findings") if said else None,
         _about_floors(view, name, study.dataset) if found and floors is None else None,
     ]
@@ -241,9 +243,9 @@ def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
     """The law, of all trials or with the choices of a setting apart; and its note."""
     law = gather_width_law(view.table(study), view.floors(study), split=None if by == _ALL else by)
     drawn = charts.ready(draw_width_law(law))
-    about = law.about
     domain = view.study(study).domains().get("hidden_width")
-    about = " ".join(filter(None, [about, what_would_tell(study, law, domain)]))
+    more = what_would_tell(study, law.found, law.errors.widths, domain)
+    about = f"{law.about} {more}".strip()
     if law.apart:
         about += " Lines: the best of each choice; dotted, its median."
     return drawn.update_layout(height=_HEIGHT, uirevision=f"keep {by}"), about

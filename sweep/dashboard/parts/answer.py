@@ -25,7 +25,7 @@ from sweep.figures import words
 from sweep.figures.usefulness import draw as draw_usefulness
 from sweep.figures.usefulness import gather as gather_usefulness
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
-from sweep.figures.why import Findings
+from sweep.findings.study import Findings
 
 
 def gather_findings(view: View, study: str, *, in_short: bool = False) -> Findings:

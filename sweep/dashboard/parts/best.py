@@ -8,11 +8,11 @@ from dash import dcc, html
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import baseline_number, floor_at
-from sweep.catalogue.columns import column_named
-from sweep.catalogue.settings import by_setting
 from sweep.dashboard import links
 from sweep.dashboard.parts.pictures import picture_url
-from sweep.figures import sentences, words
+from sweep.figures import words
+from sweep.findings.configurations import configuration
+from sweep.findings.verdict import NOTHING
 from sweep.store.handle import StudyHandle
 from sweep.store.pareto import unbeaten
 from sweep.store.records import TrialRow
@@ -23,8 +23,6 @@ N_BEST = 5
 BASELINE_NAME = "the baseline"
 EARLIEST = "the earliest finished trial"
 
-#: Said by ``words.short_name``.
-_SAID = {"hidden_width", "activation", "loss", "output_activation", "optimizer", "epochs"}
 _KINDS = {
     "reconstructions": "the ten test images as trial {} gives them back",
     "errors": "where trial {} errs: black is right, white is off by half the scale",
@@ -152,22 +150,11 @@ def _name(study: str, line: Line) -> list[Any]:
     return [*rank, dcc.Link(f"Trial {line.trial.number}", href=href), *role]
 
 
-def configuration(row: TrialRow) -> str:
-    """What the trial is, with every setting that was searched."""
-    rest = by_setting(row.params)
-    said = [
-        f"{column_named(name).title} {words.value(value)}"
-        for name, value in rest.items()
-        if name not in _SAID
-    ]
-    return " · ".join([words.short_name(row), *said]) if row.config else words.short_name(row)
-
-
 def over_floor(error: float | None, floor: float | None) -> str:
     """How many times the floor an error is."""
     if error is None or floor is None:
         return "–"
-    return "floor is 0" if floor < sentences.NOTHING else f"{words.number(error / floor, 2)}×"
+    return "floor is 0" if floor < NOTHING else f"{words.number(error / floor, 2)}×"
 
 
 def _number(text: str, label: str) -> Any:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from dash import Patch, dcc, html
 
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.findings import sentence
 from sweep.figures import style
 
 _FORMATS = {"png": "PNG", "svg": "SVG", "csv": "CSV"}
@@ -18,7 +19,7 @@ def figure_card(
     drawn: go.Figure | None = None,
     *,
     title: str = "",
-    note: Any = "",
+    note: str = "",
     controls: Any = None,
     poster: str | None = None,
     height: int | None = None,
@@ -62,7 +63,7 @@ def figure_card(
                 style=frame,
             ),
             # Callbacks that fill the chart fill its note: they wait until both are there.
-            html.P(note, className="note", **note_id),
+            html.P(sentence(note), className="note", **note_id),
         ],
         className="card figure-card",
         **attributes(aria_labelledby=f"{graph_id}-title"),

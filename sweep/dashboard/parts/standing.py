@@ -12,7 +12,8 @@ from sweep.dashboard import links
 from sweep.dashboard.parts.cards import tile
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.enums import WorkerState
-from sweep.figures import sentences, words
+from sweep.figures import words
+from sweep.findings.verdict import explanations, failure_reasons, headline
 from sweep.store.handle import StudyHandle
 from sweep.store.records import StudySummary, WorkerRow
 
@@ -32,8 +33,8 @@ def in_words(
     computing_floors: bool = False,
 ) -> list[Any]:
     """The headline, what explains it, why the error stops, and where to look next."""
-    said: list[Any] = [html.H1(sentences.headline(study, found))]
-    if explained := sentences.explanations(study, found):
+    said: list[Any] = [html.H1(headline(study, found))]
+    if explained := explanations(study, found):
         said.append(html.P(" ".join(explained), className="explained"))
     if why:
         said.append(html.P(" ".join(why), className="explained"))
@@ -137,7 +138,7 @@ def failures(study: StudyHandle, n_failed: int) -> Any:
     if not n_failed:
         return None
     rows = study.trials(states=["FAIL"], descending=True, limit=_N_FAILURES)
-    lines = [_failure(study.name, *of) for of in sentences.failures(rows)]
+    lines = [_failure(study.name, *of) for of in failure_reasons(rows)]
     head = html.Tr([html.Th("Trials", className="number"), html.Th("Why"), html.Th("Such as")])
     note = f"Of the latest {len(rows):,}." if n_failed > len(rows) else ""
     table = html.Table([html.Thead(head), html.Tbody(lines)], className="plain")

@@ -11,7 +11,7 @@ from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.analysis.usefulness import Probed, usefulness
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
 from sweep.config import TrialConfig
-from sweep.figures.why import Findings, in_words
+from sweep.findings.study import Findings, in_words
 from tests.figures.test_waterfall import explained
 from tests.store_factories import PROBE, trial_row
 

@@ -1,6 +1,6 @@
 import pytest
 
-from sweep.figures import sentences
+from sweep.findings import verdict
 from tests.store_factories import trial_row, trial_table
 
 
@@ -11,7 +11,7 @@ def test_failures_are_counted_by_their_reason_the_most_frequent_first() -> None:
         trial_row(number=2, state="FAIL", reason="out of memory"),
         trial_row(number=3, values=(0.1,)),
     ]
-    assert sentences.failures(rows) == [
+    assert verdict.failure_reasons(rows) == [
         ("out of memory", 2, [0, 2]),
         ("no reason was recorded", 1, [1]),
     ]
@@ -20,17 +20,17 @@ def test_failures_are_counted_by_their_reason_the_most_frequent_first() -> None:
 def test_the_trials_that_beat_the_question_are_a_share_of_those_that_count() -> None:
     rows = [trial_row(number=number, values=(0.1 * number,)) for number in range(1, 5)]
     table = trial_table(*rows, trial_row(number=9, values=(0.0,), state="PRUNED"))
-    assert sentences.beaten_by(table, rows[2]).startswith("50 % of 4 finished trials")
+    assert verdict.beaten_by(table, rows[2]).startswith("50 % of 4 finished trials")
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_one_trial_or_none_beats_nobody(n: int) -> None:
     rows = [trial_row(number=number, values=(0.1,)) for number in range(n)]
-    assert sentences.beaten_by(trial_table(*rows), rows[0] if rows else None) == ""
+    assert verdict.beaten_by(trial_table(*rows), rows[0] if rows else None) == ""
 
 
 @pytest.mark.parametrize(
     ("ratio", "text"), [(1.25, "25 %"), (2.34, "2.3 times"), (7903.2, "7,903 times")]
 )
 def test_a_ratio_is_told_as_people_say_it(ratio: float, text: str) -> None:
-    assert sentences._times(ratio) == text
+    assert verdict._times(ratio) == text

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sweep.analysis.verdict import Verdict
-from sweep.catalogue.formats import count
-from sweep.figures import words
+from sweep.catalogue.formats import count, number, percent
+from sweep.findings.configurations import short_name
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
 
@@ -45,14 +45,14 @@ def _best(study: StudySummary, best: TrialRow) -> str:
     what = (
         f"{config['hidden_width']:,} {config['activation']} units trained on {config['loss']}"
         if config
-        else words.short_name(best)
+        else short_name(best)
     )
     lead = "Trial" if len(study.objectives) == 1 else "By error alone, trial"
     if best.test_mse is None:
-        error = f"a validation error of {words.number(best.value)} per pixel"
+        error = f"a validation error of {number(best.value)} per pixel"
     else:
-        error = f"a test error of {words.number(best.test_mse)} per pixel"
-    psnr = "" if best.psnr is None else f" ({words.number(best.psnr)} dB)"
+        error = f"a test error of {number(best.test_mse)} per pixel"
+    psnr = "" if best.psnr is None else f" ({number(best.psnr)} dB)"
     return f"{lead} {best.number} copies best: {what} leave {error}{psnr}."
 
 
@@ -87,14 +87,14 @@ def _beside_floor(verdict: Verdict) -> str:
     as_good = f"PCA does as well with {count(components or 0, 'component')}"
     times = verdict.times_floor
     if floor < NOTHING or (times or 0) > _FAR:
-        left = "exactly" if floor < NOTHING else f"almost exactly (PCA, {words.number(floor)})"
+        left = "exactly" if floor < NOTHING else f"almost exactly (PCA, {number(floor)})"
         return (
             f"A linear code of that width could copy every image {left}, so it is training that "
             f"sets the limit here, not room in the hidden layer: {as_good}."
         )
     if times is None:
         return ""
-    best_linear = f"The best linear code of the same width (PCA, {words.number(floor)})"
+    best_linear = f"The best linear code of the same width (PCA, {number(floor)})"
     if times <= 1:
         return f"{best_linear} does {_times(1 / times)} worse: the nonlinear code pays."
     return f"{best_linear} does {_times(times)} better; {as_good}."
@@ -106,19 +106,19 @@ def _beside_entropy(verdict: Verdict) -> str:
         return ""
     return (
         "The baseline’s cross-entropy says little of this: of its "
-        f"{words.number(baseline.test_bce)} nats per pixel, {words.number(entropy)} are the "
+        f"{number(baseline.test_bce)} nats per pixel, {number(entropy)} are the "
         "pixels’ entropy, which no copy can go below."
     )
 
 
 def _error(row: TrialRow) -> str:
-    return words.number(row.test_mse if row.test_mse is not None else row.value)
+    return number(row.test_mse if row.test_mse is not None else row.value)
 
 
 def _times(ratio: float) -> str:
     if ratio < 1.5:
-        return words.percent(ratio - 1)
-    return f"{ratio:.1f} times" if ratio < 100 else f"{words.number(ratio)} times"
+        return percent(ratio - 1)
+    return f"{ratio:.1f} times" if ratio < 100 else f"{number(ratio)} times"
 
 
 def beaten_by(table: TrialTable, baseline: TrialRow | None) -> str:
@@ -128,12 +128,12 @@ def beaten_by(table: TrialTable, baseline: TrialRow | None) -> str:
         return ""
     better = float(np.mean(finished < baseline.value))
     return (
-        f"{words.percent(better)} of {len(finished):,} finished trials have a lower validation "
+        f"{percent(better)} of {len(finished):,} finished trials have a lower validation "
         "error than the baseline."
     )
 
 
-def failures(rows: Sequence[TrialRow]) -> list[tuple[str, int, list[int]]]:
+def failure_reasons(rows: Sequence[TrialRow]) -> list[tuple[str, int, list[int]]]:
     """Why trials failed: reason, how many, and the first numbers; the most frequent first."""
     numbers: dict[str, list[int]] = defaultdict(list)
     for row in rows:

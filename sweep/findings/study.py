@@ -9,9 +9,9 @@ from sweep.analysis.study_explanation import StudyExplanation
 from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.width_law import WidthLaw
-from sweep.figures.usefulness import gather as gather_usefulness
-from sweep.figures.waterfall import gather_waterfall
-from sweep.figures.width_law import verdict_in_words
+from sweep.findings.ablation import about_path
+from sweep.findings.probes import about_codes
+from sweep.findings.width import verdict_in_words
 
 
 class Findings(NamedTuple):
@@ -39,7 +39,7 @@ def in_words(found: Findings) -> list[str]:
         _causes(found.explained),
         _best(found.limits),
         _widths(found.limits),
-        gather_usefulness(found.useful).about,
+        "" if found.useful is None else about_codes(found.useful),
         _ties(found.ties),
     )
     return [sentence for sentence in said if sentence]
@@ -49,7 +49,7 @@ def _causes(explained: StudyExplanation | None) -> str:
     """Nothing until a first change was told."""
     if explained is None or not explained.found.forward.steps:
         return ""
-    return gather_waterfall(explained).about
+    return about_path(explained)
 
 
 def _best(limits: Sequence[DiagnosedTrial]) -> str:

@@ -1,0 +1,83 @@
+"""What the error by width tells: its law in sentences, and what would tell more."""
+
+import math
+from shlex import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.analysis.width_law import MIN_SPAN, Interval, WidthLaw, WidthVerdict
+from sweep.catalogue.formats import number, percent
+from sweep.store.records import Domain, NumberDomain
+
+_SAID = {
+    WidthVerdict.PLATEAU: "The error has stopped falling with the width",
+    WidthVerdict.FALLING: "The error is still falling with the width",
+    WidthVerdict.TOO_FEW: "The widths tried do not tell what wider layers would do",
+}
+_PERHAPS = {
+    WidthVerdict.PLATEAU: "The error has perhaps stopped falling with the width",
+    WidthVerdict.FALLING: "The error is perhaps still falling with the width",
+}
+#: Relative residuals beyond this: the points do not follow such a law.
+_LOOSE = 0.3
+
+
+def verdict_in_words(found: WidthLaw) -> str:
+    """Return the verdict on wider layers."""
+    said = _PERHAPS[found.verdict] if found.is_open else _SAID[found.verdict]
+    return f"{said}: {found.because}."
+
+
+def what_would_tell(
+    study: str,
+    found: WidthLaw,
+    widths: NDArray[np.float64],  # (n,)
+    domain: Domain | None,
+) -> str:
+    """Name the command that trains the widths which a law lacks; empty where there is one.
+
+    ``domain`` is what the study draws hidden_width from: a range can be widened, choices and a
+    fixed value (None) stay what they are.
+    """
+    if found.law is not None or not len(widths):
+        return ""
+    if not isinstance(domain, NumberDomain):
+        return (
+            "A study of more widths would tell: `sweep start FILE --name OTHER "
+            "--set 'space.hidden_width={ low = 8, high = 1024, log = true }'`."
+        )
+    wanted, step = MIN_SPAN * widths[0], domain.step or 1
+    if wanted <= domain.high:
+        return f"More trials would tell: `sweep resume {quote(study)} --trials N`."
+    high = domain.low + step * math.ceil((wanted - domain.low) / step)
+    return (
+        f"A wider range would tell: `sweep resume {quote(study)} --trials N "
+        f"--set space.hidden_width.high={high:.0f}`."
+    )
+
+
+def about_law(found: WidthLaw) -> str:
+    """Return the verdict on wider layers and the law that it rests on, where there is one."""
+    said = [verdict_in_words(found)]
+    law = found.law
+    if law is None:
+        return said[0]
+    said.append(
+        f"Error = {_value(law.e_inf)} + {number(law.a.estimate)} · width^−"
+        f"{_value(law.alpha)}, through the best trial of each width; ranges are 90 % intervals."
+    )
+    if law.knee is not None:
+        said.append(
+            f"From a knee at {_value(law.knee)} units on, more than half of the error is what no "
+            "width removes."
+        )
+    if law.scatter > _LOOSE:
+        said.append(
+            f"The points scatter by {percent(law.scatter)} about it: it describes them badly."
+        )
+    return " ".join(said)
+
+
+def _value(of: Interval) -> str:
+    return f"{number(of.estimate)} ({number(of.low)} to {number(of.high)})"
