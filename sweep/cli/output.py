@@ -95,19 +95,20 @@ def _make_table(
 
 
 def show_finding(table: FindingTable) -> None:
-    """Show a table of findings with its title and note in ASCII; nothing without rows."""
-    if not table:
+    """Show a table of findings with its title and note in ASCII; nothing without either."""
+    if not table and not table.note:
         return
     show()
     show(in_ascii(table.title))
     indent = "" if table.has_headings else "  "
-    rows = [
-        [indent + first, *others] for first, *others in (_row(table, row) for row in table.rows)
-    ]
-    header = [in_ascii(column.title) for column in table.columns]
-    _print_table(_make_table(header, rows, [column.is_number for column in table.columns]))
+    if table:
+        rows = [_row(table, row) for row in table.rows]
+        header = [in_ascii(column.title) for column in table.columns]
+        are_numbers = [column.is_number for column in table.columns]
+        indented = [[indent + first, *others] for first, *others in rows]
+        _print_table(_make_table(header, indented, are_numbers))
     if table.note:
-        show(in_ascii(table.note))
+        show(in_ascii(indent + table.note))
 
 
 def _row(table: FindingTable, row: Sequence[Cell]) -> list[str]:
@@ -128,6 +129,15 @@ def section(title: str, pairs: Mapping[str, str]) -> None:
         show()
         show(title)
         show_pairs({f"  {name}": text for name, text in pairs.items()})
+
+
+def show_sentences(title: str, sentences: Sequence[str]) -> None:
+    """Show sentences of findings under a title, one a line; nothing where there are none."""
+    if sentences:
+        show()
+        show(title)
+        for sentence in sentences:
+            show(f"  {in_ascii(sentence)}")
 
 
 def show_titled_table(

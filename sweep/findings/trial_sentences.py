@@ -35,19 +35,20 @@ def training_sentences(
     curve: Sequence[CurvePoint],
     floors: Floors | None = None,
     best_curve: Sequence[CurvePoint] = (),
-    limit: Limit | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> list[str]:
     """Say how the training went and what held it back.
 
     ``curve`` and ``best_curve``, that of the study's best trial, are means over seeds. What
-    ``limit_sentence`` says of a ``limit`` is not repeated.
+    ``limit_sentence`` says of the ``diagnosis`` is not repeated.
     """
+    limit = diagnosis.limit if diagnosis else None
     said = {
         "WAITING": [_wait(trial)],
         "RUNNING": [_progress(trial, curve)],
         "FAIL": [_failure(trial, curve)],
         "PRUNED": [_pruning(trial, curve, best_curve)],
-    }.get(trial.state, [_trend(curve, limit), _room(trial, floors, limit)])
+    }.get(trial.state, [_trend(curve, limit), _room(trial, floors, limit), _gap(diagnosis)])
     return [sentence for sentence in (*said, _retries(trial), _pace(trial, curve)) if sentence]
 
 
@@ -130,6 +131,16 @@ def _room(trial: TrialRow, floors: Floors | None, limit: Limit | None) -> str:
             "the width sets the limit, and a wider layer has room to do better."
         )
     return f"It does only {as_well}, with {units}: training sets the limit, not the width."
+
+
+def _gap(diagnosis: Diagnosis | None) -> str:
+    """How much worse the loss is on test images than on training images."""
+    gap = None if diagnosis is None else diagnosis.loss_gap
+    if diagnosis is None or gap is None or diagnosis.limit is Limit.GENERALISATION:
+        return ""
+    return (
+        f"The excess loss is {number(gap, 2)} times as high on test images as on training images."
+    )
 
 
 def _retries(trial: TrialRow) -> str:

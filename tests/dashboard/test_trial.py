@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 
 from sweep.catalogue.settings import by_setting
-from sweep.config import TrialConfig
 from sweep.dashboard import links
 from sweep.dashboard.pages import trial as page
-from sweep.dashboard.parts import cards, copies, trial_facts
-from sweep.dashboard.parts.trial_facts import gather_trial
+from sweep.dashboard.parts import cards, copies
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError
 from sweep.figures import axes, style
@@ -19,7 +17,6 @@ from sweep.search import enqueue_params
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine, writing
 from sweep.studyfile import loads
-from tests.findings.test_trial_sentences import floors
 from tests.pages import as_json, texts
 from tests.store_factories import (
     EPOCH,
@@ -29,8 +26,6 @@ from tests.store_factories import (
     add_trial,
     sqlite_store,
     strip_png,
-    trial_row,
-    trial_table,
 )
 from tests.study_factories import CONDITIONAL, study_text
 
@@ -59,18 +54,9 @@ def shown(view: View, number: int) -> str:
     return as_json(page.layout(view, links.Place(links.TRIAL, "study", number)))
 
 
-def test_the_diagnosis_begins_with_what_limits_the_trial(view: View, study_id: int) -> None:
-    diagnosis = gather_trial(view, "study", 1).diagnosis
-    assert diagnosis[0] == (
-        "Limited by budget: the validation error was still falling by 80 % per epoch "
-        "in the last epoch."
-    )
-    assert not any(said.startswith("Limited") for said in gather_trial(view, "study", 3).diagnosis)
-
-
 @pytest.mark.usefixtures("study_id")
 def test_the_head_tells_rank_and_the_ways_from_here(view: View) -> None:
-    head = page.head(gather_trial(view, "study", 2))
+    head = page.head(page.gather(view, "study", 2))
     assert "2nd best of 4" in texts(head)
     text = as_json(head)
     assert "/study/study/trials/1" in text
@@ -80,27 +66,27 @@ def test_the_head_tells_rank_and_the_ways_from_here(view: View) -> None:
 
 @pytest.mark.usefixtures("study_id")
 def test_the_best_is_not_compared_with_itself_and_ends_lead_nowhere(view: View) -> None:
-    assert "the best of 4" in texts(page.head(gather_trial(view, "study", 1)))
-    assert "compare" not in as_json(page.head(gather_trial(view, "study", 1)))
-    assert "trials/1" in as_json(page.head(gather_trial(view, "study", 0)))
-    assert gather_trial(view, "study", 0).previous is None
-    assert gather_trial(view, "study", 4).next is None
+    assert "the best of 4" in texts(page.head(page.gather(view, "study", 1)))
+    assert "compare" not in as_json(page.head(page.gather(view, "study", 1)))
+    assert "trials/1" in as_json(page.head(page.gather(view, "study", 0)))
+    assert page.gather(view, "study", 0).previous is None
+    assert page.gather(view, "study", 4).next is None
 
 
 def test_a_trial_that_does_not_count_has_no_rank(view: View, engine: Engine, study_id: int) -> None:
     annotate.invalidate(engine, "study", 2, "the wrong data")
     for number in (2, 3):
-        assert gather_trial(view, "study", number).rank is None
-    assert "the wrong data" in texts(page.head(gather_trial(view, "study", 2)))
-    assert str(gather_trial(view, "study", 4).rank) == "2nd best of 3"
+        assert page.gather(view, "study", number).rank is None
+    assert "the wrong data" in texts(page.head(page.gather(view, "study", 2)))
+    assert str(page.gather(view, "study", 4).rank) == "2nd best of 3"
 
 
 @pytest.mark.parametrize(
     ("state", "told"),
     [
-        ("RUNNING", "Measured when its training ends."),
-        ("PRUNED", "Not measured: only a trial that is trained to its end is."),
-        ("FAIL", "Not measured: only a trial that is trained to its end is."),
+        ("RUNNING", "Measured when training ends."),
+        ("PRUNED", "Not measured: only a trial whose training finishes is."),
+        ("FAIL", "Not measured: only a trial whose training finishes is."),
     ],
 )
 def test_a_trial_that_is_not_measured_says_whether_it_will_be(
@@ -108,51 +94,7 @@ def test_a_trial_that_is_not_measured_says_whether_it_will_be(
 ) -> None:
     names = ("test_mse", "test_bce", "psnr", "exact_pixel_share", "n_parameters", "train_seconds")
     add_trial(engine, study_id, 5, None, state=state, **dict.fromkeys(names))
-    assert texts(page.measured(gather_trial(view, "study", 5))) == [told]
-
-
-def test_trials_of_the_same_value_share_a_place() -> None:
-    rows = [trial_row(number=n, values=(error,)) for n, error in enumerate((0.2, 0.1, 0.2, 0.3))]
-    table = trial_table(*rows)
-    assert [str(trial_facts.rank(table, n)) for n in range(4)] == [
-        "2nd best of 4",
-        "the best of 4",
-        "2nd best of 4",
-        "4th best of 4",
-    ]
-
-
-def test_ordinals() -> None:
-    said = [trial_facts.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)]
-    assert said == ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]
-
-
-def test_errors_stand_beside_their_floors() -> None:
-    row = trial_row(
-        number=0, values=(0.3,), test_mse=0.24, test_bce=0.5, config=TrialConfig(hidden_width=2)
-    )
-    by_label = {m.label: m for m in trial_facts.measured(row, floors(0.9, 0.5, 0.12, 0.0))}
-    assert by_label["validation error (MSE)"].beside == "2.50 times PCA"
-    assert by_label["test error (MSE)"].floor == "0.1200"
-    assert by_label["test error (MSE)"].beside == "2.00 times PCA"
-    assert by_label["test cross-entropy (BCE)"].beside.startswith("0.300 above")
-    components = by_label["as good as PCA with"]
-    assert (components.value, components.unit) == ("2", "components")
-
-
-def test_without_floors_the_errors_stand_alone() -> None:
-    row = trial_row(number=0, values=(0.3,), val_mse_std=0.01)
-    validation, test = trial_facts.measured(row, None)[:2]
-    assert validation.value == "0.3000 ± 0.010"
-    assert (test.floor, test.beside) == ("", "")
-
-
-def test_settings_that_the_optimizer_ignores_are_left_out() -> None:
-    row = trial_row(number=0, params={"hidden_width": 784, "sgd.momentum": 0.9})
-    names = {setting.name: setting.is_searched for setting in trial_facts.settings(row)}
-    assert names["hidden width"]
-    assert not names["epochs"]
-    assert "momentum" not in names  # adam's
+    assert texts(page.measured(page.gather(view, "study", 5))) == [told]
 
 
 @pytest.mark.parametrize(
@@ -181,24 +123,24 @@ def test_commands_can_be_pasted_into_a_shell() -> None:
 def test_the_page_has_something_new_only_when_its_trial_has(
     view: View, engine: Engine, study_id: int
 ) -> None:
-    before = gather_trial(view, "study", 4).mark
+    before = page.mark(page.gather(view, "study", 4))
     annotate.note(engine, "study", "about another one", 0)
-    assert gather_trial(view, "study", 4).mark == before
+    assert page.mark(page.gather(view, "study", 4)) == before
     annotate.note(engine, "study", "about this one", 4)
-    assert gather_trial(view, "study", 4).mark != before
+    assert page.mark(page.gather(view, "study", 4)) != before
 
 
 def test_a_running_trial_shows_its_curves_as_they_grow(
     view: View, engine: Engine, study_id: int
 ) -> None:
     trial_id = add_trial(engine, study_id, 5, state="RUNNING", curve=[0.3], seeds=[1, 2])
-    facts = gather_trial(view, "study", 5)
+    facts = page.gather(view, "study", 5)
     assert list(page.figures(facts)["trial-error"].data[0].y) == [0.3]
     with writing(engine) as connection:
         add_curve(connection, trial_id, [0.3, 0.2], seed_index=1)
-    later = gather_trial(view, "study", 5)
-    assert later.mark != facts.mark
-    assert "1 of 5 epochs are done" in facts.diagnosis[0]
+    later = page.gather(view, "study", 5)
+    assert page.mark(later) != page.mark(facts)
+    assert "1 of 5 epochs are done" in facts.sentences[0]
 
 
 def test_news_for_a_chart_leave_its_ranges_alone_and_take_old_words_away() -> None:
@@ -236,16 +178,16 @@ def test_a_trial_of_several_seeds_has_a_row_for_each(view: View, engine: Engine)
         add_rows(engine, schema.sweep_results, {**result, "per_class_mse": [0.2]})
         with writing(engine) as connection:
             add_curve(connection, trial_id, [0.2], place)
-    assert "7.00 dB" in texts(page.seeds(gather_trial(view, "study", 5)))
-    assert page.seeds(gather_trial(view, "study", 2)) is None
+    assert "7.00" in texts(page.seeds(page.gather(view, "study", 5)))
+    assert page.seeds(page.gather(view, "study", 2)) is None
 
 
 def test_pictures_are_shown_once_they_are_there(view: View, engine: Engine, study_id: int) -> None:
-    assert page.pictures(gather_trial(view, "study", 0)) is None
+    assert page.pictures(page.gather(view, "study", 0)) is None
     trial_id = add_trial(engine, study_id, 5, 0.2)
     strips = {"reconstructions_png": strip_png(), "errors_png": strip_png()}
     add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **strips})
-    assert "reconstructions.png" in as_json(page.pictures(gather_trial(view, "study", 5)))
+    assert "reconstructions.png" in as_json(page.pictures(page.gather(view, "study", 5)))
 
 
 @pytest.mark.parametrize("state", ["WAITING", "RUNNING", "PRUNED", "FAIL", "COMPLETE"])
@@ -261,7 +203,7 @@ def test_what_happened_to_a_trial_is_told(view: View, engine: Engine, study_id: 
     add_rows(
         engine, schema.sweep_events, {**event, "kind": "trial failed", "message": "out of memory"}
     )
-    told = " ".join(texts(page.events(gather_trial(view, "study", 3))))
+    told = " ".join(texts(page.events(page.gather(view, "study", 3))))
     assert "trial failed  (w1): out of memory" in told
 
 

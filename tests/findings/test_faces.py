@@ -1,11 +1,31 @@
-"""One table of findings in a terminal and on a page."""
+"""One finding in a terminal, on a page, in the report and as JSON."""
+
+import html
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sweep.analysis.floors import data_key
+from sweep.analysis.study_diagnosis import diagnose_widths
+from sweep.cli.entry import run
 from sweep.cli.output import show_finding
+from sweep.config import TrialConfig
+from sweep.dashboard.pages import trial
+from sweep.dashboard.parts import answer
 from sweep.dashboard.parts.findings import finding_table, sentence
+from sweep.dashboard.view import View
+from sweep.findings.dialects import in_ascii
 from sweep.findings.tables import Cell, FindingTable, TableColumn
+from sweep.findings.trial import gather_trial
+from sweep.report import render
+from sweep.store import annotate
+from sweep.store.engine import Engine
+from sweep.store.handle import open_study
+from tests.findings.test_trial_sentences import floors
 from tests.pages import as_json, texts
+from tests.store_factories import add_study, add_trial, sqlite_store
 
 TABLE = FindingTable(
     title="What limits the pixels’ error",
@@ -65,3 +85,65 @@ def test_a_page_has_a_heading_for_each_row_without_columns_headings() -> None:
 
 def test_a_sentence_on_a_page_has_no_backticks() -> None:
     assert "`" not in as_json(sentence("Run `sweep ties study`."))
+
+
+#: What the test data of the planted study bound errors by: 0.05 at width 16, 0 at all 784.
+BOUNDS = floors(*(0.08 if width < 16 else 0.05 * (1 - width / 784) for width in range(785)))
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Trials that ended in every way, in ./sweep.db, with the floors of their data."""
+    monkeypatch.chdir(tmp_path)
+    engine = sqlite_store(tmp_path)
+    study_id = add_study(engine, settings={"data": {"name": "x"} | SPLIT})
+    sha256 = open_study(engine, "study").record().provenance["data_sha256"]
+    annotate.put_floors(engine, data_key(sha256, *SPLIT.values()), BOUNDS.to_json())
+    falling, settled, rising = (0.09, 0.07, 0.06), (0.06, 0.05, 0.05, 0.05), (0.06, 0.03, 0.05)
+    for number, (width, curve) in enumerate([(16, falling), (64, settled), (512, rising)]):
+        config = TrialConfig(hidden_width=width)
+        add_trial(
+            engine, study_id, number, curve[-1], config=config, curve=curve, train_seconds=3.0
+        )
+    add_trial(engine, study_id, 3, state="FAIL", outcome="diverged", curve=(0.5,), reason="NaN")
+    add_trial(engine, study_id, 4, state="PRUNED", curve=(0.5, 0.4))
+    add_trial(engine, study_id, 5, state="RUNNING", curve=(0.5, 0.4), attempt=2)
+    add_trial(engine, study_id, 6, state="WAITING")
+    return engine
+
+
+SPLIT: dict[str, Any] = {"validation_fraction": 0.2, "split_seed": 0, "train_limit": None}
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_terminal_page_and_json_say_the_same_of_a_trial_word_for_word(
+    planted: Engine, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = open_study(planted, "study")
+    sentences = gather_trial(study, study.table(), number, BOUNDS).sentences
+    assert sentences
+    run(["show", "study", str(number)])
+    shown = capsys.readouterr().out.splitlines()
+    run(["show", "study", str(number), "--json"])
+    assert json.loads(capsys.readouterr().out)["sentences"] == sentences
+    page = texts(trial.diagnosis(trial.gather(View(engine=planted), "study", number)))
+    for said in sentences:
+        assert f"  {in_ascii(said)}" in shown
+        assert said.replace("`", "") in "".join(page)
+
+
+def test_report_terminal_and_pages_give_a_trial_the_same_reason(
+    planted: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = open_study(planted, "study")
+    report = html.unescape(render(planted, "study"))
+    why = texts(answer.limits_table("study", diagnose_widths(study, BOUNDS), BOUNDS))
+    run(["diagnose", "study"])
+    shown = capsys.readouterr().out
+    for number in range(3):
+        found = gather_trial(study, study.table(), number, BOUNDS)
+        because = found.diagnosis.because
+        assert found.sentences[0] == f"Limited by {found.diagnosis.limit}: {because}."
+        assert because in report
+        assert because in why
+        assert in_ascii(because) in shown

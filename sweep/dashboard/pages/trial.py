@@ -1,34 +1,37 @@
 """One trial: what it was, how it trained, what came out, and what people say of it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from shlex import quote
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.catalogue.formats import count
+from sweep.catalogue.metrics import METRICS
+from sweep.catalogue.records import capitalised
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import edits, links
 from sweep.dashboard.links import Place, TrialPlace
-from sweep.dashboard.parts import cards, copies, states, trial_facts
-from sweep.dashboard.parts.answer import not_yet
+from sweep.dashboard.parts import cards, copies, states
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.findings import finding_table, sentence
 from sweep.dashboard.parts.moments import exact, since
-from sweep.dashboard.parts.network import found_rows, told_rows
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.parts.remarks import remarks
-from sweep.dashboard.parts.trial_facts import TrialFacts, gather_trial
 from sweep.dashboard.view import View
 from sweep.figures import style, words
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.seeds import SeedCurves, draw_seeds, gather_seed_curves
-from sweep.store.records import EventRow, SeedResult, TrialRow
+from sweep.findings.tables import FindingTable
+from sweep.findings.trial import TrialFindings, gather_trial
+from sweep.store.records import EventRow, TrialRow
 
 
 def layout(view: View, place: Place) -> Any:
     """The page. Raises NotFoundError without the trial."""
-    facts = gather_trial(view, place.name, place.trial)
+    facts = gather(view, place.name, place.trial)
     part = {name: html.Div(make(facts), id=name) for name, make in _parts(view).items()}
     drawn = figures(facts)
     charts = [
@@ -43,9 +46,7 @@ def layout(view: View, place: Place) -> Any:
             html.Div(
                 [
                     cards.card("Diagnosis", part["trial-diagnosis"]),
-                    cards.card(
-                        "Measured, and what nothing of its kind can beat", part["trial-measured"]
-                    ),
+                    cards.card(facts.measured.title, part["trial-measured"]),
                 ],
                 className="row",
             ),
@@ -53,7 +54,7 @@ def layout(view: View, place: Place) -> Any:
             part["trial-pictures"],
             html.Div(
                 [
-                    cards.card("Settings", part["trial-settings"]),
+                    cards.card(facts.settings.title, part["trial-settings"]),
                     html.Div(classes, id="trial-classes-box", hidden=not facts.trial.per_class_mse),
                 ],
                 className="row",
@@ -75,11 +76,22 @@ def layout(view: View, place: Place) -> Any:
                 ],
                 className="row",
             ),
-            cards.card("Provenance", part["trial-provenance"]),
-            dcc.Store(id="trial-mark", data=facts.mark),
+            cards.card(facts.provenance.title, part["trial-provenance"]),
+            dcc.Store(id="trial-mark", data=mark(facts)),
         ],
         className="page",
     )
+
+
+def gather(view: View, study: str, number: int) -> TrialFindings:
+    """What the page shows. Raises NotFoundError without the study or the trial."""
+    return gather_trial(view.study(study), view.table(study), number, view.floors(study))
+
+
+def mark(facts: TrialFindings) -> str:
+    """Return a text that differs when the page has something new to show."""
+    told = repr(replace(facts, floors=None)) + str(facts.floors is not None)
+    return hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
 
 
 def register(app: Dash, view: View) -> None:
@@ -99,12 +111,12 @@ def register(app: Dash, view: View) -> None:
         prevent_initial_call=True,
     )
     def update(_: Any, place: TrialPlace, before: str | None) -> Any:
-        facts = gather_trial(view, place.name, place.trial)
-        if facts.mark == before:  # something else in the study is new
+        facts = gather(view, place.name, place.trial)
+        if mark(facts) == before:  # something else in the study is new
             return no_update
         drawn = figures(facts)
         return (
-            facts.mark,
+            mark(facts),
             *(make(facts) for make in parts.values()),
             *(style.subtitle_of(drawn[name]) for name in _CURVES),
             *map(cards.fresh, drawn.values()),
@@ -113,12 +125,12 @@ def register(app: Dash, view: View) -> None:
         )
 
 
-def _trains(facts: TrialFacts) -> bool:
+def _trains(facts: TrialFindings) -> bool:
     """Whether there are curves, or soon will be."""
     return bool(facts.seed_curves) or facts.trial.state == "RUNNING"
 
 
-def _parts(view: View) -> Mapping[str, Callable[[TrialFacts], Any]]:
+def _parts(view: View) -> Mapping[str, Callable[[TrialFindings], Any]]:
     """The parts of the page that change, by the id they stand under."""
     return {
         "trial-head": head,
@@ -140,7 +152,7 @@ def _parts(view: View) -> Mapping[str, Callable[[TrialFacts], Any]]:
 _CURVES = {"trial-loss": "train_loss", "trial-error": "val_mse", "trial-bce": "val_bce"}
 
 
-def figures(facts: TrialFacts) -> dict[str, go.Figure]:
+def figures(facts: TrialFindings) -> dict[str, go.Figure]:
     """The charts by the ids of their graphs."""
     curves: SeedCurves = gather_seed_curves(facts.seed_curves, facts.trial, facts.floors)
     drawn = {name: draw_seeds(getattr(curves, of)) for name, of in _CURVES.items()}
@@ -155,7 +167,7 @@ def figures(facts: TrialFacts) -> dict[str, go.Figure]:
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def head(facts: TrialFacts) -> list[Any]:
+def head(facts: TrialFindings) -> list[Any]:
     """Which trial, how it ended, where to go from here."""
     trial = facts.trial
     rank = "" if facts.rank is None else str(facts.rank)
@@ -192,7 +204,7 @@ def _step(label: str, study: str, number: int | None, key: str) -> Any:
     )
 
 
-def _compare(facts: TrialFacts) -> Any:
+def _compare(facts: TrialFindings) -> Any:
     best, number = facts.best, facts.trial.number
     if best is None or best.number == number:
         return None
@@ -204,7 +216,7 @@ def _compare(facts: TrialFacts) -> Any:
     )
 
 
-def _banner(facts: TrialFacts) -> Any:
+def _banner(facts: TrialFindings) -> Any:
     trial = facts.trial
     if not trial.invalid:
         return None
@@ -216,53 +228,30 @@ def _banner(facts: TrialFacts) -> Any:
     )
 
 
-def tiles(facts: TrialFacts) -> Any:
+def tiles(facts: TrialFindings) -> Any:
     """The numbers to remember."""
-    trial = facts.trial
-    by_label = {row.label: row for row in trial_facts.measured(trial, facts.floors)}
-    chosen = [by_label[label] for label in _TILES if label in by_label]
-    if not chosen:
-        return None
-    return cards.strip([cards.tile(_TILES[of.label], of.value, _detail(of)) for of in chosen])
+    made = [
+        cards.tile(_tile_label(str(name.value)), value.text, beside.text)
+        for name, value, _, beside in facts.measured.rows
+    ]
+    return cards.strip(made) if made else None
 
 
-def _detail(of: trial_facts.MeasuredRow) -> str:
-    return " ".join(filter(None, (of.unit, of.beside)))
+def _tile_label(name: str) -> str:
+    return capitalised(METRICS[name].title if name in METRICS else name)
 
 
-#: What is measured, by what a tile calls it.
-_TILES = {
-    "validation error (MSE)": "Validation error",
-    "test error (MSE)": "Test error",
-    "as good as PCA with": "As good as PCA with",
-    "test cross-entropy (BCE)": "Test cross-entropy",
-    "test PSNR": "Signal to noise",
-    "exact pixels": "Exact pixels",
-    "training time": "Training time",
-}
-
-
-def diagnosis(facts: TrialFacts) -> Any:
+def diagnosis(facts: TrialFindings) -> Any:
     """Sentences."""
-    return html.Ul([html.Li(sentence) for sentence in facts.diagnosis], className="said")
+    return html.Ul([html.Li(sentence(text)) for text in facts.sentences], className="said")
 
 
-def measured(facts: TrialFacts) -> Any:
+def measured(facts: TrialFindings) -> Any:
     """Each number beside its floor."""
-    rows = trial_facts.measured(facts.trial, facts.floors)
-    if not rows:
-        when = (
-            "Measured when its training ends."
-            if facts.trial.state in ("WAITING", "RUNNING")
-            else "Not measured: only a trial that is trained to its end is."
-        )
-        return html.P(when, className="note")
-    header = ("", "this trial", "floor", "beside it")
-    cells = [(row.label, f"{row.value} {row.unit}".strip(), row.floor, row.beside) for row in rows]
-    return _table(header, cells, numbers=(1, 2))
+    return finding_table(facts.study, facts.measured)
 
 
-def pictures(facts: TrialFacts) -> Any:
+def pictures(facts: TrialFindings) -> Any:
     """What it gives back, and where it errs, beside the originals."""
     number = facts.trial.number
     if not facts.has_pictures:
@@ -279,25 +268,13 @@ def pictures(facts: TrialFacts) -> Any:
     return cards.card("Reconstructions", html.Div([*rows, note]))
 
 
-def settings(facts: TrialFacts) -> Any:
+def settings(facts: TrialFindings) -> Any:
     """What it was trained with; to be copied."""
-    rows = [
-        html.Tr(
-            [
-                html.Th(row.name, scope="row"),
-                html.Td(row.value, className="value"),
-                html.Td(html.Span("searched", className="tag") if row.is_searched else ""),
-            ],
-            className="searched" if row.is_searched else "",
-        )
-        for row in trial_facts.settings(facts.trial)
-    ]
-    if not rows:
-        return html.P("Not chosen yet: the sampler does when it is handed out.", className="note")
-    return [html.Table(html.Tbody(rows), className="plain settings"), _copies(facts)]
+    table = finding_table(facts.study, facts.settings, "settings")
+    return [table, _copies(facts)] if facts.settings else table
 
 
-def _copies(facts: TrialFacts) -> Any:
+def _copies(facts: TrialFindings) -> Any:
     searched = by_setting(facts.trial.params)
     texts = {"Copy “sweep show”": copies.show_command(facts.study, facts.trial.number)}
     if searched:
@@ -313,45 +290,24 @@ def _copies(facts: TrialFacts) -> Any:
     return html.Div(buttons, className="line copies")
 
 
-def network(facts: TrialFacts) -> Any:
+def network(facts: TrialFindings) -> Any:
     """What was found in its networks, and what its code is worth."""
-    found, told = found_rows(facts.trial), told_rows(facts.trial)
-    both = []
-    if found:
-        header = ("", "found", "what it means")
-        both.append(cards.card("Inside its network", _table(header, found, numbers=(1,))))
-    if told:
-        header = ("told from", "by a linear classifier", "by the nearest images")
-        both.append(cards.card("Labels told right", _table(header, told, numbers=(1, 2))))
-    elif facts.trial.artifact_id is not None:
-        command = f"sweep analyse {quote(facts.study)} {facts.trial.number}"
-        both.append(cards.card("Labels told right", not_yet("Not analysed yet.", command)))
-    return html.Div(both, className="row") if both else None
+    shown = [_card(facts, table) for table in (facts.network, facts.probe)]
+    return html.Div(shown, className="row") if any(shown) else None
 
 
-def seeds(facts: TrialFacts) -> Any:
+def seeds(facts: TrialFindings) -> Any:
     """Each seed's result, where there are several."""
-    results = facts.trial.results
-    if len(results) < 2:
+    return _card(facts, facts.seeds)
+
+
+def _card(facts: TrialFindings, table: FindingTable) -> Any:
+    if not table and not table.note:
         return None
-    header = ("seed", "validation error", "test error", "test BCE (nats)", "PSNR", "exact pixels")
-    table = _table(header, [_seed(result) for result in results], numbers=(1, 2, 3, 4, 5))
-    return cards.card("Seeds", table)
+    return cards.card(table.title, finding_table(facts.study, table))
 
 
-def _seed(result: SeedResult) -> tuple[str, ...]:
-    share = result.exact_pixel_share
-    return (
-        str(result.seed),
-        words.number(result.val_mse, 4),
-        words.number(result.test_mse, 4),
-        words.number(result.test_bce, 4),
-        "–" if result.psnr is None else f"{result.psnr:.2f} dB",
-        "–" if share is None else words.percent(share, 1),
-    )
-
-
-def events(facts: TrialFacts) -> list[Any]:
+def events(facts: TrialFindings) -> list[Any]:
     """When it was handed out, and what happened to it."""
     trial = facts.trial
     times = [
@@ -372,27 +328,11 @@ def _event(event: EventRow) -> list[Any]:
     return [html.Strong(event.kind), f"{by}: {event.message} ", since(event.at)]
 
 
-def provenance(facts: TrialFacts) -> Any:
+def provenance(facts: TrialFindings) -> Any:
     """Versions, code, data."""
-    return _pairs(trial_facts.provenance(facts))
+    return finding_table(facts.study, facts.provenance, "pairs")
 
 
 def _pairs(pairs: list[tuple[str, str]]) -> Any:
     rows = [html.Tr([html.Th(label, scope="row"), html.Td(said)]) for label, said in pairs]
     return html.Table(html.Tbody(rows), className="plain pairs")
-
-
-def _table(
-    header: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: tuple[int, ...] = ()
-) -> Any:
-    """A table; the cells of these columns are numbers."""
-    kind = ["number" if place in numbers else "" for place in range(len(header))]
-    heads = [
-        html.Th(label, scope="col", className=of) for label, of in zip(header, kind, strict=True)
-    ]
-    body = [
-        html.Tr([html.Td(cell, className=of) for cell, of in zip(row, kind, strict=True)])
-        for row in rows
-    ]
-    table = html.Table([html.Thead(html.Tr(heads)), html.Tbody(body)], className="plain")
-    return html.Div(table, className="scroll")

@@ -18,13 +18,15 @@ def sentence(text: str) -> list[Any]:
 
 def finding_table(study: str, table: FindingTable, kind: str = "") -> Any:
     """Lay out a table with its note; ``kind`` is a CSS class, such as ``stacked`` for phones."""
+    note = [html.P(sentence(table.note), className="note")] if table.note else []
+    if not table:
+        return html.Div(note)
     heads = [
         html.Th(column.title, scope="col", className=_class(column)) for column in table.columns
     ]
     body = [html.Tr(_cells(study, table, row)) for row in table.rows]
     parts = [html.Thead(html.Tr(heads))] if table.has_headings else []
     laid_out = html.Table([*parts, html.Tbody(body)], className=f"plain {kind}".strip())
-    note = [html.P(sentence(table.note), className="note")] if table.note else []
     return html.Div([html.Div(laid_out, className="scroll"), *note])
 
 

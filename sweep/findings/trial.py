@@ -1,0 +1,141 @@
+"""Everything that is shown about one trial, as plain data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweep import datasets
+from sweep.analysis.diagnosis import Diagnosis, diagnose
+from sweep.analysis.floors import BesideFloors, Floors, beside_floors
+from sweep.analysis.verdict import baseline_number, best_number
+from sweep.findings import trial_tables
+from sweep.findings.tables import FindingTable
+from sweep.findings.trial_sentences import limit_sentence, training_sentences
+from sweep.store.handle import StudyHandle
+from sweep.store.records import CurvePoint, TrialDetail, TrialRow, mean_diagnostics
+from sweep.store.table import TrialTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """A trial's place among those that count, by the first objective."""
+
+    #: From 1; trials of the same value share a place.
+    place: int
+    n: int
+
+    def __str__(self) -> str:
+        if self.place == 1:
+            return f"the best of {self.n:,}" if self.n > 1 else "the only one that counts so far"
+        return f"{_ordinal(self.place)} best of {self.n:,}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFindings:
+    """One trial and its place in its study: numbers, tables and sentences."""
+
+    study: str
+    trial: TrialDetail
+    #: None for a trial that does not count.
+    rank: Rank | None
+    #: The trials before and after, by number.
+    previous: int | None
+    next: int | None
+    #: The study's best trial, which may be this one; None while no trial counts.
+    best: TrialRow | None
+    #: Number of the study's baseline; None where it was not tried.
+    baseline: int | None
+    diagnosis: Diagnosis
+    #: What limits it and how its training went.
+    sentences: Sequence[str]
+    #: None without a test error or floors.
+    beside_floors: BesideFloors | None
+    settings: FindingTable
+    measured: FindingTable
+    classes: FindingTable
+    seeds: FindingTable
+    network: FindingTable
+    probe: FindingTable
+    provenance: FindingTable
+    #: Mean over the seeds.
+    curve: Sequence[CurvePoint]
+    #: By the index of the seed.
+    seed_curves: Mapping[int, Sequence[CurvePoint]]
+    class_names: Sequence[str]
+    has_pictures: bool
+    floors: Floors | None
+
+
+def gather_trial(
+    study: StudyHandle, table: TrialTable, number: int, floors: Floors | None
+) -> TrialFindings:
+    """Gather what is known about a trial. Raises NotFoundError without the study or the trial."""
+    trial, best = study.trial(number), best_number(table)
+    curves = study.curves({number} if best is None else {number, best})
+    curve = curves.get(number, [])
+    best_curve = [] if best is None else curves.get(best, [])
+    diagnosis = diagnose(trial, curve, mean_diagnostics(trial.results), floors)
+    previous, following = _neighbours(table, number)
+    record = study.record()
+    class_names = datasets.class_names(record.dataset)
+    return TrialFindings(
+        study=study.name,
+        trial=trial,
+        rank=rank(table, number),
+        previous=previous,
+        next=following,
+        best=_best(study, best, trial),
+        baseline=baseline_number(table),
+        diagnosis=diagnosis,
+        sentences=[
+            *filter(None, [limit_sentence(diagnosis)]),
+            *training_sentences(trial, curve, floors, best_curve, diagnosis),
+        ],
+        beside_floors=None
+        if floors is None or trial.test_mse is None
+        else beside_floors(floors, trial.hidden_width, trial.test_mse, trial.test_bce),
+        settings=trial_tables.settings_table(trial),
+        measured=trial_tables.measured_table(trial, floors),
+        classes=trial_tables.classes_table(trial.per_class_mse, class_names),
+        seeds=trial_tables.seeds_table(trial.results),
+        network=trial_tables.network_table(trial),
+        probe=trial_tables.probe_table(study.name, trial),
+        provenance=trial_tables.provenance_table(trial, record.dataset, record.provenance),
+        curve=curve,
+        seed_curves=study.seed_curves(number),
+        class_names=class_names,
+        has_pictures=number in study.pictured([number]),
+        floors=floors,
+    )
+
+
+def _best(study: StudyHandle, best: int | None, trial: TrialRow) -> TrialRow | None:
+    if best is None or best == trial.number:
+        return None if best is None else trial
+    return next(iter(study.trials(numbers=[best])), None)
+
+
+def _neighbours(table: TrialTable, number: int) -> tuple[int | None, int | None]:
+    place = int(np.searchsorted(table.numbers, number))
+    after = int(np.searchsorted(table.numbers, number, side="right"))
+    return (
+        int(table.numbers[place - 1]) if place > 0 else None,
+        int(table.numbers[after]) if after < len(table) else None,
+    )
+
+
+def rank(table: TrialTable, number: int) -> Rank | None:
+    """Return a trial's rank; None where it does not count."""
+    row = table.row_of(number)
+    counting = table.counting
+    if row is None or not counting[row]:
+        return None
+    values = table.value[counting]
+    return Rank(place=int(np.count_nonzero(values < table.value[row])) + 1, n=len(values))
+
+
+def _ordinal(n: int) -> str:
+    """``1st``, ``2nd``, ``3rd``, ``11th``."""
+    teen = 10 < n % 100 < 20
+    return f"{n:,}" + ("th" if teen else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th"))

@@ -1,0 +1,157 @@
+"""What is shown about one trial, and that terminal and page show the same."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.analysis.floors import Floors
+from sweep.config import TrialConfig
+from sweep.findings.tables import FindingTable
+from sweep.findings.trial import TrialFindings, gather_trial, rank
+from sweep.findings.trial_tables import measured_table, settings_table
+from sweep.store.engine import Engine
+from sweep.store.handle import open_study
+from sweep.store.schema import sweep_decompositions, sweep_probes, sweep_results
+from tests.findings.test_trial_sentences import floors
+from tests.store_factories import (
+    DECOMPOSITION,
+    PROBE,
+    add_rows,
+    add_study,
+    add_trial,
+    sqlite_store,
+    trial_row,
+    trial_table,
+)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """A study with trials 0 to 4, of which 1 is the best and 3 failed."""
+    engine = sqlite_store(tmp_path)
+    study_id = add_study(engine)
+    for number, error in enumerate((0.4, 0.1, 0.2, None, 0.3)):
+        state = "FAIL" if error is None else "COMPLETE"
+        add_trial(engine, study_id, number, error, state=state, curve=[0.5, error or 0.6])
+    return engine
+
+
+def found(engine: Engine, number: int, about: Floors | None = None) -> TrialFindings:
+    study = open_study(engine, "study")
+    return gather_trial(study, study.table(), number, about)
+
+
+def by_label(table: FindingTable) -> Mapping[Any, tuple[str, ...]]:
+    """The texts of each row by the value of its first cell."""
+    return {row[0].value: tuple(cell.text for cell in row[1:]) for row in table.rows}
+
+
+def test_the_diagnosis_begins_with_what_limits_the_trial(engine: Engine) -> None:
+    assert found(engine, 1).sentences[0] == (
+        "Limited by budget: the validation error was still falling by 80 % per epoch "
+        "in the last epoch."
+    )
+    assert not any(said.startswith("Limited") for said in found(engine, 3).sentences)
+
+
+def test_what_the_label_says_is_not_said_again(engine: Engine) -> None:
+    assert sum("per epoch in the last epoch" in said for said in found(engine, 1).sentences) == 1
+
+
+def test_neighbours_and_the_best_are_known(engine: Engine) -> None:
+    here = found(engine, 2)
+    assert (here.previous, here.next) == (1, 3)
+    assert here.best is not None
+    assert here.best.number == 1
+    assert found(engine, 0).previous is None
+    assert found(engine, 4).next is None
+
+
+def test_trials_of_the_same_value_share_a_place() -> None:
+    rows = [trial_row(number=n, values=(error,)) for n, error in enumerate((0.2, 0.1, 0.2, 0.3))]
+    table = trial_table(*rows)
+    assert [str(rank(table, n)) for n in range(4)] == [
+        "2nd best of 4",
+        "the best of 4",
+        "2nd best of 4",
+        "4th best of 4",
+    ]
+
+
+def test_ranks_are_ordinals() -> None:
+    table = trial_table(*(trial_row(number=n, values=(n,)) for n in range(1, 112)))
+    numbers = (2, 3, 4, 11, 12, 13, 21, 102, 111)
+    said = [str(rank(table, n)).removesuffix(" best of 111") for n in numbers]
+    assert said == ["2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]
+
+
+def test_errors_stand_beside_their_floors() -> None:
+    row = trial_row(
+        number=0, values=(0.3,), test_mse=0.24, test_bce=0.5, config=TrialConfig(hidden_width=2)
+    )
+    measured = by_label(measured_table(row, floors(0.9, 0.5, 0.12, 0.0)))
+    assert measured["val_mse"][2] == "2.50 times PCA"
+    assert measured["test_mse"][1:] == ("0.1200", "2.00 times PCA")
+    assert measured["test_bce"][2].startswith("0.300 above")
+    assert measured["as good as PCA with"][0] == "2 components"
+
+
+def test_without_floors_the_errors_stand_alone() -> None:
+    row = trial_row(number=0, values=(0.3,), val_mse_std=0.01)
+    measured = by_label(measured_table(row, None))
+    assert measured["val_mse"][0] == "0.3000 ± 0.010"
+    assert measured["test_mse"][1:] == ("", "")
+
+
+def test_settings_that_the_optimizer_ignores_are_left_out() -> None:
+    row = trial_row(number=0, params={"hidden_width": 784, "sgd.momentum": 0.9})
+    settings = by_label(settings_table(row))
+    assert settings["hidden_width"] == ("784", "searched")
+    assert settings["epochs"] == ("5", "")
+    assert "momentum" not in settings  # adam's
+
+
+@pytest.fixture
+def analysed(tmp_path: Path) -> Engine:
+    """A study whose trial 0 has two seeds and an analysed network."""
+    engine = sqlite_store(tmp_path)
+    study_id = add_study(engine)
+    add_trial(engine, study_id, 0, 0.1, config=TrialConfig(hidden_width=64), seeds=[5, 6])
+    said = {"saturated_share": 0.0, "stuck_share": 0.5, "encoder_norm": 8.5, "decoder_norm": 9.5}
+    for index, dead in enumerate((0.25, 0.75)):
+        row = {"trial_id": 1, "seed_index": index, "seed": 5 + index}
+        add_rows(engine, sweep_results, row | {"diagnostics": said | {"dead_share": dead}})
+    decomposition = DECOMPOSITION | {"end_to_end": [1.25, 1.0, 0.125]}
+    add_rows(engine, sweep_decompositions, {"trial_id": 1, "decomposition": decomposition})
+    add_rows(engine, sweep_probes, {"trial_id": 1, "probe": PROBE})
+    return engine
+
+
+def test_what_was_found_in_a_network_is_shown_with_its_meaning(analysed: Engine) -> None:
+    network = by_label(found(analysed, 0).network)
+    assert network["dead units"] == ("50.0 %", "no image activates them")  # over both seeds
+    assert network["norms of the weights"][0] == "8.500, 9.500"
+    assert network["effective rank of the code"] == ("7.500", "directions in use, of 64 units")
+    assert network["3 singular values end to end"][0] == "1.25 1.00 0.125"
+
+
+def test_a_seed_has_its_results_and_its_networks_diagnostics(analysed: Engine) -> None:
+    seeds = by_label(found(analysed, 0).seeds)
+    assert seeds[5][-5:] == ("25.0 %", "0.0 %", "50.0 %", "8.500", "9.500")
+    assert seeds[6][-5] == "75.0 %"
+
+
+def test_the_probe_of_a_code_stands_beside_other_codes(analysed: Engine) -> None:
+    assert by_label(found(analysed, 0).probe) == {
+        "code": ("75.0 %", "70.0 %"),
+        "pca": ("65.0 %", "60.0 %"),
+        "pixels": ("80.0 %", "85.0 %"),
+    }
+
+
+def test_a_trial_with_weights_names_the_command_that_analyses_it(engine: Engine) -> None:
+    assert found(engine, 0).probe.note == ""
+    add_trial(engine, 1, 5, 0.2, artifact_id="weights")
+    assert found(engine, 5).probe.note == ("Not analysed yet: `sweep analyse study 5` does it.")
