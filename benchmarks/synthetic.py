@@ -72,14 +72,11 @@ def _insert_study(connection: Connection, name: str, n_trials: int) -> int:
             study_id=study_id, objective=0, direction=StudyDirection.MINIMIZE
         )
     )
-    about = {"name": name, "description": "Synthetic.", "objectives": ["val_mse"]}
     connection.execute(
         insert(schema.sweep_studies).values(
             study_id=study_id,
             study_file=_STUDY_FILE.format(name=name, n_trials=n_trials),
-            settings={"study": {**about, "seed": 0, "repeat": 1}},
             provenance={"sweep": "synthetic"},
-            dataset="fashion-mnist-mini",
             originals_png=_strip(0),
             created_at=START,
             updated_at=START + n_trials / TRIALS_PER_SECOND,
@@ -112,6 +109,7 @@ def _insert_study(connection: Connection, name: str, n_trials: int) -> int:
 _STUDY_FILE = """\
 [study]
 name = "{name}"
+description = "Synthetic."
 
 [data]
 name = "fashion-mnist-mini"

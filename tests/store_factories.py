@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import tomlkit
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -25,7 +26,7 @@ from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from PIL import Image
-from sqlalchemy import Connection, Engine, insert, make_url
+from sqlalchemy import Connection, Engine, insert, make_url, select, update
 
 from sweep.config import DEFAULT_BASELINE, StudyBaseline, TrialConfig
 from sweep.enums import Activation, Loss, Outcome
@@ -89,16 +90,23 @@ def _template() -> bytes:
         return path.read_bytes()
 
 
-_STUDY_FILE = """\
-[study]
-name = "{name}"
+def change_study_file(engine: Engine, name: str, sections: Mapping[str, Any]) -> None:
+    """Replace keys of a study's stored file, by section."""
+    table = schema.sweep_studies
+    of_study = table.c.study_id == open_study(engine, name).key.study_id
+    with writing(engine) as connection:
+        text = connection.execute(select(table.c.study_file).where(of_study)).scalar_one()
+        stored = tomlkit.parse(text).unwrap()
+        for section, keys in sections.items():
+            stored[section] = {**stored.get(section, {}), **keys}
+        connection.execute(update(table).where(of_study).values(study_file=tomlkit.dumps(stored)))
 
-[space]
-hidden_width = 64
 
-[budget]
-trials = 20
-"""
+def study_file_of(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    """A study file as a coordinator writes it."""
+    given = {name: {**section} for name, section in sections.items()}
+    given["budget"] = {"trials": 20, **given.get("budget", {})}
+    return tomlkit.dumps({**given, "space": {"hidden_width": 64}})
 
 
 def add_study(
@@ -110,13 +118,11 @@ def add_study(
     settings: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> int:
-    """A study without trials; returns its id."""
+    """A study without trials; returns its id. ``settings`` are keys of its file by section."""
     about = {"name": name, "description": description, "objectives": list(objectives)}
     row = {
-        "study_file": _STUDY_FILE.format(name=name),
-        "settings": {"study": {**about, "seed": 0, "repeat": 1}, **(settings or {})},
+        "study_file": study_file_of({"study": about, **(settings or {})}),
         "provenance": {"sweep": "0.1.0", "git_commit": "abc1234", "data_sha256": "0" * 64},
-        "dataset": "fashion-mnist-mini",
         "created_at": EPOCH,
         "updated_at": EPOCH,
         "n_trials": 20,

@@ -1,5 +1,6 @@
 """Study files for tests, valid unless a test breaks them."""
 
+import json
 from collections.abc import Callable
 
 import optuna
@@ -48,11 +49,8 @@ def new_study(name: str = "x", n_objectives: int = 1) -> NewStudy:
     objectives = list(Objective)[:n_objectives]
     return NewStudy(
         name=name,
-        n_objectives=n_objectives,
-        study_file="",
-        settings={"study": {"name": name, "objectives": objectives}},
+        study_file=f"study.objectives = {json.dumps(objectives)}",
         provenance={},
-        dataset="mnist",
         n_trials=9,
     )
 

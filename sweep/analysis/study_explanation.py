@@ -83,7 +83,7 @@ def configurations(ends: Explained) -> tuple[TrialConfig, TrialConfig]:
 
 def seeds_of(child: StudyHandle) -> int:
     """With how many seeds a study trains each configuration."""
-    return int(child.record().checked_settings()["study"]["repeat"])
+    return child.record().settings.study.repeat
 
 
 def _errors(child: StudyHandle, n_seeds: int) -> dict[TrialConfig, tuple[float, ...]]:

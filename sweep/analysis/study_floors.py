@@ -45,11 +45,11 @@ def kept_floors(study: StudyHandle) -> Floors | None:
 
 def _data(study: StudyHandle) -> _Data | None:
     record = study.record()
-    sha256, data = record.provenance.get("data_sha256"), record.checked_settings().get("data", {})
-    if not sha256 or "name" not in data:
+    sha256, data = record.provenance.get("data_sha256"), record.settings.data
+    if not sha256:
         return None
-    split = (data["validation_fraction"], data["split_seed"], data.get("train_limit"))
-    return _Data(data["name"], sha256, split)
+    split = (data.validation_fraction, data.split_seed, data.train_limit)
+    return _Data(data.name, sha256, split)
 
 
 def _compute(engine: Engine, data: _Data, *, keep: bool) -> Floors | None:

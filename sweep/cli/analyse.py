@@ -91,11 +91,11 @@ def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
     from sweep.store.artifacts import read_artifact
     from sweep.store.kept_weights import write_analysis
 
-    data = study.record().checked_settings()["data"]
-    images = datasets.load(data["name"])
+    data = study.record().settings.data
+    images = datasets.load(data.name)
     from sweep.trainer import NetworkAnalyser  # torch: seconds
 
-    split = (data["validation_fraction"], data["split_seed"], data.get("train_limit"))
+    split = (data.validation_fraction, data.split_seed, data.train_limit)
     analyser = NetworkAnalyser.of(images, split)
     errors: list[SweepError] = []
     for n, one in enumerate(kept, start=1):

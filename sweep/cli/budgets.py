@@ -24,10 +24,8 @@ _LIMITS = (
 def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus"]:
     """Every budget of a study, and how much of it is used."""
     from sweep.coordinator.budget import BudgetUsage, Improvement, list_budgets
-    from sweep.studyfile.sections import BudgetSection
 
-    settings = handle.record().checked_settings()
-    budget = BudgetSection.model_validate(settings.get("budget", {}))
+    budget = handle.record().settings.budget
     used = handle.usage()
     improvement = None
     if budget.plateau_trials is not None:
@@ -47,9 +45,9 @@ def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus
 
 def said(handle: "StudyHandle", study: "StudySummary") -> dict[str, str]:
     """One line a budget; none where the trials are the only one, which are shown anyway."""
-    budget = handle.record().settings.get("budget", {})
-    if study.n_failed == 0 and all(budget.get(limit) is None for limit in _LIMITS):
-        return {}  # and no study file's models are built for that
+    budget = handle.record().settings.budget
+    if study.n_failed == 0 and all(getattr(budget, limit) is None for limit in _LIMITS):
+        return {}
     return {status.name: _said(status) for status in of_study(handle, study)}
 
 

@@ -46,7 +46,6 @@ from sweep.store.study import (
     invalid_trials,
     stored_study_file,
     study_exists,
-    update_study_file,
 )
 from sweep.store.usage import Usage
 from sweep.studyfile import StudyFile, loads, to_toml
@@ -144,11 +143,8 @@ def _create(
         engine,
         NewStudy(
             name=study_file.study.name,
-            n_objectives=len(study_file.study.objectives),
             study_file=to_toml(study_file),
-            settings=_settings(study_file),
             provenance=collect_provenance(trainer),
-            dataset=study_file.data.name,
             n_trials=study_file.n_trials,
             attributes=attributes,
         ),
@@ -250,10 +246,6 @@ def _check_same(engine: Engine, stored: StudyFile, study_file: StudyFile) -> Non
         raise StudyFileError(f"study {name!r} is there already, and cannot be changed so", changes)
 
 
-def _settings(study_file: StudyFile) -> dict[str, Any]:
-    return study_file.model_dump(mode="json", exclude={"space"})
-
-
 def _run(
     engine: Engine,
     study_file: StudyFile,
@@ -339,7 +331,7 @@ def _note_resumption(
     opened: OpenStudy, stored: StudyFile, study_file: StudyFile, trainer: Trainer
 ) -> None:
     if study_file != stored:
-        update_study_file(opened.writer, to_toml(study_file), _settings(study_file))
+        opened.writer.rows.study["study_file"] = to_toml(study_file)
     opened.writer.note_run({**collect_provenance(trainer), "at": opened.held_since})
 
 

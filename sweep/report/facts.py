@@ -13,14 +13,15 @@ from sweep.store.training_record import trainers_used
 
 def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[str, str]]:
     """Label and value."""
-    settings, provenance = record.settings, record.provenance
+    provenance = record.provenance
     devices = {worker.device_name or worker.device for worker in workers}
-    about, data = settings.get("study", {}), settings.get("data", {})
+    about, data = record.settings.study, record.settings.data
     facts: dict[str, Any] = {
-        "seed": about.get("seed"),
-        "seeds per trial": about.get("repeat"),
+        "seed": about.seed,
+        "seeds per trial": about.repeat,
         "data set": record.dataset,
-        "validation": _validation(data),
+        "validation": f"{words.percent(data.validation_fraction)} of the training images, drawn "
+        f"with seed {data.split_seed}",
         "data SHA-256": provenance.get("data_sha256"),
         "git commit": provenance.get("git_commit"),
         "devices": ", ".join(sorted(devices)),
@@ -73,13 +74,6 @@ def _cards(gpus: Sequence[Mapping[str, Any]] | str) -> str:
 
 def _gigabytes(n_bytes: int | None) -> str:
     return "" if n_bytes is None else f", {n_bytes / 1e9:.0f} GB"
-
-
-def _validation(data: Mapping[str, Any]) -> str:
-    if "validation_fraction" not in data:
-        return ""
-    share, seed = words.percent(data["validation_fraction"]), data.get("split_seed")
-    return f"{share} of the training images, drawn with seed {seed}"
 
 
 def _fact(value: Any) -> str:

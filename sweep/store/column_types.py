@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from math import isfinite
 from types import FunctionType
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from optuna.distributions import BaseDistribution, json_to_distribution
@@ -54,9 +54,13 @@ from typing_extensions import TypedDict
 
 from sweep.catalogue.settings import SETTINGS, Setting
 from sweep.config import TrialConfig
-from sweep.enums import EventKind, Objective, Outcome, StudyPhase, Trainer, WorkerState
+from sweep.enums import EventKind, Outcome, StudyPhase, Trainer, WorkerState
 from sweep.errors import CorruptValueError
 from sweep.messages import Accuracies, Decomposition, Diagnostics, Probe
+from sweep.store.study_files import read_about, read_sections
+
+if TYPE_CHECKING:
+    from sweep.studyfile.file import Sections
 
 #: Limits: characters of a text and of a JSON column, bytes of a picture. Far above what we write.
 LONGEST_TEXT, LONGEST_JSON, LARGEST_BLOB = 1_000_000, 4_000_000, 16_000_000
@@ -338,17 +342,6 @@ def _member(of: type[StrEnum]) -> Any:
     return Annotated[of, Strict(False)]
 
 
-def _only_checked(kind: Any) -> Any:
-    """A JSON value that is validated but not converted."""
-    adapter = cache(lambda: TypeAdapter(kind))
-
-    def check(value: Any) -> Any:
-        adapter().validate_python(value)
-        return value
-
-    return Annotated[Any, AfterValidator(check)]
-
-
 def _json_text(text: str) -> str:
     from_json(text, allow_inf_nan=False)
     return text
@@ -384,50 +377,32 @@ def _check_param(row: RowMapping) -> None:
         external_value(distribution, row["param_value"])
 
 
-@cache
-def _sections() -> TypeAdapter[Any]:
-    """Types of a study file as JSON, by section and key."""
-    from sweep.studyfile.file import SECTIONS
-
-    from_texts = ConfigDict(allow_inf_nan=False, extra="forbid")  # not strict: enums are texts
-    sections = {}
-    for name, model in SECTIONS.items():
-        keys: dict[str, Any] = {
-            key: Annotated[of.annotation, key, *of.metadata]
-            for key, of in model.model_fields.items()
-        }
-        if name == "study":
-            keys["name"] = Text  # one that Optuna or a copy gave it need not be as in a file
-        sections[name] = _typed_dict(name, keys, total=False, config=from_texts)
-    enqueue = list[dict[Text, Any]]
-    return TypeAdapter(
-        _typed_dict("settings", {**sections, "enqueue": enqueue}, total=False, config=_CLOSED)
-    )
-
-
-def check_settings(settings: Any) -> None:
-    """Check a study file as JSON, key by key. Raises CorruptValueError.
+def checked_sections(text: str) -> "Sections":
+    """Read the sections of a stored study file. Raises CorruptValueError.
 
     Reading the column checks what lists of studies show: a study file's models take longer to
     build than those commands take otherwise.
     """
     try:
-        _sections().validate_python(settings)
-    except ValidationError as error:
-        raise CorruptValueError(
-            "sweep_studies.settings", describe_error(error, settings)
-        ) from error
+        return read_sections(text)
+    except ValueError as error:
+        raise CorruptValueError("sweep_studies.study_file", describe_error(error, text)) from error
 
 
-def _check_settings_row(row: RowMapping) -> None:
-    check_settings(decode_json(row["settings"]))
+def _check_study_file(row: RowMapping) -> None:
+    checked_sections(row["study_file"])
+
+
+def _with_about(text: str) -> str:
+    read_about(text)
+    return text
 
 
 #: Columns with a check of the whole row besides their type: the check, and the other columns that
 #: it reads.
 _ROW_CHECKS: Mapping[str, tuple[Callable[[RowMapping], None], tuple[str, ...]]] = {
     "trial_params.param_value": (_check_param, ("distribution_json",)),
-    "sweep_studies.settings": (_check_settings_row, ()),
+    "sweep_studies.study_file": (_check_study_file, ()),
 }
 
 _RUN = {
@@ -455,26 +430,6 @@ _PAYLOAD = _typed_dict(
 )
 
 
-_OBJECTIVE: Any = Literal[tuple(map(str, Objective))]
-_SETTINGS: Any = _only_checked(
-    _typed_dict(
-        "settings",
-        {
-            "study": _typed_dict(
-                "study",
-                {"description": Text, "objectives": list[_OBJECTIVE]},
-                total=False,
-                config=_OPEN,
-            ),
-            "data": dict[Text, Any],
-            "budget": dict[Text, Any],
-        },
-        total=False,
-        config=_OPEN,
-    )
-)
-
-
 def _with_width(config: dict[str, Any]) -> dict[str, Any]:
     if config and "hidden_width" not in config:
         raise ValueError("hidden_width is missing")
@@ -498,7 +453,7 @@ _ACCURACIES = _record(Accuracies)
 #: Types of columns whose SQL type says too little, by ``table.column``. A function returns the type
 #: when the first value is read.
 COLUMNS: Mapping[str, Any] = {
-    "sweep_studies.settings": _SETTINGS,
+    "sweep_studies.study_file": Annotated[Text, AfterValidator(_with_about)],
     "sweep_studies.phase": _member(StudyPhase),
     "sweep_studies.provenance": _PROVENANCE,
     "sweep_trials.config": _config,

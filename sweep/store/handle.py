@@ -6,7 +6,7 @@ reads it as often as needed. Where no more is said, see the function of the same
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, select
 
@@ -20,7 +20,7 @@ from sweep.store import (
     trial_rows,
     usage,
 )
-from sweep.store.column_types import check_settings
+from sweep.store.column_types import checked_sections
 from sweep.store.derived_studies import Explained, Kind, MismatchedStudy, Retrained
 from sweep.store.lookup import StudyKey, find_key, is_study, no_such_study, snapshot
 from sweep.store.records import (
@@ -44,6 +44,9 @@ from sweep.store.table_reader import TableReader
 from sweep.store.training_record import Trained, training_record
 from sweep.store.usage import Usage
 
+if TYPE_CHECKING:
+    from sweep.studyfile.file import Sections
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -54,18 +57,17 @@ class StudyRecord:
 
     #: TOML, with the changes of ``--set``.
     study_file: str
-    #: The study file as JSON, defaults filled in.
-    settings: Mapping[str, Any]
+    #: Its sections, defaults filled in.
+    settings: "Sections"
     #: Versions, git commit, checksum of the data, host.
     provenance: Mapping[str, Any]
-    dataset: str
     #: PNG strip of the ten test images; None until a worker was ready.
     originals_png: bytes | None
 
-    def checked_settings(self) -> Mapping[str, Any]:
-        """Return the settings. Raises CorruptValueError for a wrong one; reading checks few."""
-        check_settings(self.settings)
-        return self.settings
+    @property
+    def dataset(self) -> str:
+        """Name of the data set, or the folder that it is in."""
+        return self.settings.data.name
 
 
 class Database:
@@ -315,11 +317,12 @@ class StudyHandle:
 
 
 def _record(connection: Connection, key: StudyKey) -> StudyRecord:
-    columns = (sweep_studies.c[name] for name in StudyRecord.__dataclass_fields__)
+    stored = sweep_studies.c
+    columns = (stored.study_file, stored.provenance, stored.originals_png)
     row = connection.execute(select(*columns).where(is_study(key))).one_or_none()
     if row is None:
         raise no_such_study(connection, key)
-    return StudyRecord(**row._mapping)
+    return StudyRecord(**row._mapping, settings=checked_sections(row.study_file))
 
 
 def open_study(engine: Engine, name: str) -> StudyHandle:

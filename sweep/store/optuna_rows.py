@@ -29,10 +29,10 @@ from sqlalchemy import Connection, MetaData, Table, delete, insert, select, upda
 
 from sweep.enums import Objective, Outcome
 from sweep.store.column_types import check_columns, external_value
-from sweep.studyfile.domains import Categorical, Domain, Float, Int
 
 if TYPE_CHECKING:
     from sweep.store.recording import Changes
+    from sweep.studyfile import Domain
 
 #: The version of Optuna's schema that we write; any other is refused.
 SCHEMA_VERSION = 12
@@ -207,8 +207,10 @@ def value_rows(trial_id: int, values: Sequence[float]) -> Iterator[Row]:
         yield {"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind}
 
 
-def to_distribution(domain: Domain) -> BaseDistribution:
+def to_distribution(domain: "Domain") -> BaseDistribution:
     """Return the distribution that Optuna stores for a domain of a study file."""
+    from sweep.studyfile import Categorical, Float, Int  # its models take long to build
+
     match domain:
         case Float(low=low, high=high, log=log, step=step):
             return FloatDistribution(low, high, log=log, step=step)

@@ -61,9 +61,7 @@ sweep_studies = Table(
     sweep_metadata,
     _study_key(primary_key=True),
     Column("study_file", Text, nullable=False),  # TOML, after --set
-    Column("settings", JSON, nullable=False),  # StudyFile as JSON, defaults filled in
     Column("provenance", JSON, nullable=False),  # versions, git commit, data checksum, host
-    Column("dataset", String(512), nullable=False),
     Column("originals_png", LargeBinary),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),

@@ -21,6 +21,7 @@ from sweep.store.kept_weights import KeptWeights, load_kept_weights
 from sweep.store.lookup import snapshot
 from sweep.store.optuna_rows import load_trials, project
 from sweep.store.recording import RecordingStorage
+from sweep.store.study_files import read_about
 from sweep.store.trial_records import read_objectives, read_records
 from sweep.store.writer import Row, StudyWriter
 
@@ -32,11 +33,8 @@ class NewStudy:
     """What a study's rows begin with."""
 
     name: str
-    n_objectives: int
     study_file: str
-    settings: dict[str, Any]
     provenance: dict[str, Any]
-    dataset: str
     n_trials: int
     #: Optuna's user attributes of the study.
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -81,13 +79,10 @@ def create_study(engine: Engine, new: NewStudy) -> bool:
         if not insert_if_absent(connection, schema.studies, {"study_name": new.name}):
             return False
         study_id = find_study_id(connection, new.name)
-        connection.execute(
-            insert(schema.study_directions),
-            [
-                {"study_id": study_id, "objective": i, "direction": StudyDirection.MINIMIZE}
-                for i in range(new.n_objectives)
-            ],
-        )
+        of_study = {"study_id": study_id, "direction": StudyDirection.MINIMIZE}
+        n_objectives = len(read_about(new.study_file).study.objectives)
+        rows = [{**of_study, "objective": i} for i in range(n_objectives)]
+        connection.execute(insert(schema.study_directions), rows)
         for key, value in new.attributes.items():
             row = {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
             connection.execute(insert(schema.study_user_attributes).values(row))
@@ -96,9 +91,7 @@ def create_study(engine: Engine, new: NewStudy) -> bool:
             insert(schema.sweep_studies).values(
                 study_id=study_id,
                 study_file=new.study_file,
-                settings=new.settings,
                 provenance=new.provenance,
-                dataset=new.dataset,
                 created_at=time,
                 updated_at=time,
                 n_trials=new.n_trials,
@@ -322,11 +315,6 @@ def stored_study_file(engine: Engine, name: str) -> str | None:
             .join(schema.studies, schema.studies.c.study_id == schema.sweep_studies.c.study_id)
             .where(schema.studies.c.study_name == name)
         )
-
-
-def update_study_file(writer: StudyWriter, text: str, settings: dict[str, Any]) -> None:
-    """Replace the stored file and settings, at the writer's next flush."""
-    writer.rows.study.update(study_file=text, settings=settings)
 
 
 class InvalidTrials(NamedTuple):

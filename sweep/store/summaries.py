@@ -45,6 +45,7 @@ from sweep.store.schema import (
     trial_values,
 )
 from sweep.store.schema import trials as optuna_trials
+from sweep.store.study_files import read_about
 from sweep.store.trial_rows import contenders
 
 #: The span that trials per second are counted over.
@@ -81,8 +82,7 @@ _STUDIES: Select[Any] = (
     select(
         optuna_studies.c.study_name,
         sweep_studies.c.study_id,
-        sweep_studies.c.settings,
-        sweep_studies.c.dataset,
+        sweep_studies.c.study_file,
         sweep_studies.c.created_at,
         sweep_studies.c.updated_at,
         sweep_studies.c.n_trials,
@@ -137,17 +137,17 @@ def _summaries(connection: Connection, query: Select[Any]) -> list[StudySummary]
 
 
 def _summary(row: Row[Any], counted: _Counted) -> StudySummary:
-    about: Mapping[str, Any] = row.settings.get("study", {})
+    about = read_about(row.study_file)
     marks = counted.marks.get(row.study_id)
     best_trial = counted.best.get(row.study_id)
     return StudySummary(
         study_id=row.study_id,
         name=row.study_name,
-        description=about.get("description") or "",
+        description=about.study.description,
         phase=row.phase,
         ended_because=row.ended_because,
-        dataset=row.dataset,
-        objectives=tuple(about.get("objectives", ("val_mse",))),
+        dataset=about.data.name,
+        objectives=about.study.objectives,
         counts={state: counted.states.get(row.study_id, {}).get(state, 0) for state in STATES},
         n_diverged=marks.n_diverged if marks else 0,
         n_invalid=marks.n_invalid if marks else 0,

@@ -36,6 +36,7 @@ from sweep.store.lookup import StudyKey, is_study, no_such_study, snapshot
 from sweep.store.records import STATES
 from sweep.store.schema import sweep_studies, sweep_trials, trial_params, trial_values
 from sweep.store.schema import trials as optuna_trials
+from sweep.store.study_files import read_about
 from sweep.store.table import Choices, Column, Numbers, TrialTable, merged, states_of
 
 #: Rows that are turned into columns at once: bounds the memory that their plain values take.
@@ -84,11 +85,11 @@ class TableReader:
 
     def _look_first(self, connection: Connection) -> _Seen:
         row = connection.execute(
-            select(sweep_studies.c.revision, sweep_studies.c.settings).where(is_study(self._key))
+            select(sweep_studies.c.revision, sweep_studies.c.study_file).where(is_study(self._key))
         ).one_or_none()
         if row is None:
             raise no_such_study(connection, self._key)
-        objectives = tuple(row.settings.get("study", {}).get("objectives", ("val_mse",)))
+        objectives = read_about(row.study_file).study.objectives
         nothing = _Seen(revision=-1, last_trial_id=0, table=_table([], objectives))
         return self._look_again(connection, nothing, row.revision)
 

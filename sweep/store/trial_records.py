@@ -11,15 +11,15 @@ from sqlalchemy import ColumnElement, Connection, null, select
 from sweep.enums import Objective
 from sweep.store.optuna_rows import TrialRecord
 from sweep.store.schema import sweep_epochs, sweep_studies, sweep_trials
+from sweep.store.study_files import read_about
 
 Curve = dict[int, float]
 
 
 def read_objectives(connection: Connection, study_id: int) -> tuple[Objective, ...]:
     """Return the objectives of a study, in the order of Optuna's values."""
-    query = select(sweep_studies.c.settings).where(sweep_studies.c.study_id == study_id)
-    about = connection.execute(query).scalar_one().get("study", {})
-    return tuple(map(Objective, about.get("objectives", (Objective.VAL_MSE,))))
+    query = select(sweep_studies.c.study_file).where(sweep_studies.c.study_id == study_id)
+    return read_about(connection.execute(query).scalar_one()).study.objectives
 
 
 def read_records(connection: Connection, study_id: int) -> dict[int, TrialRecord]:

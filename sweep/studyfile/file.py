@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
 
 from sweep.catalogue.settings import Value
 from sweep.enums import Sampler
@@ -40,18 +40,25 @@ SECTIONS: Mapping[str, type[Section]] = {
 _LARGEST_BYTES = 1_000_000
 
 
-class StudyFile(BaseModel):
-    """Everything a study is asked to do."""
+class Sections(BaseModel):
+    """A study file but for its search space and the configurations that run first."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     study: StudySection
-    data: DataSection
+    data: DataSection = Field(default_factory=DataSection)
+    sampler: SamplerSection = Field(default_factory=SamplerSection)
+    pruner: PrunerSection = Field(default_factory=PrunerSection)
+    budget: BudgetSection = Field(default_factory=BudgetSection)
+    workers: WorkersSection = Field(default_factory=WorkersSection)
+
+
+class StudyFile(Sections):
+    """Everything a study is asked to do."""
+
+    model_config = ConfigDict(extra="forbid")
+
     space: Annotated[Space, InstanceOf()]
-    sampler: SamplerSection
-    pruner: PrunerSection
-    budget: BudgetSection
-    workers: WorkersSection
     #: Configurations that run first, as written: names of settings and values.
     enqueue: tuple[dict[str, Any], ...] = ()
 

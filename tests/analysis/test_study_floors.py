@@ -21,7 +21,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def add(engine: Engine, folder: Path, sha256: str | None) -> None:
-    data = {"name": str(folder), "validation_fraction": 0.1, "split_seed": 0, "train_limit": None}
+    data = {"name": str(folder), "validation_fraction": 0.1, "split_seed": 0}
     add_study(engine, settings={"data": data}, provenance={"data_sha256": sha256})
 
 

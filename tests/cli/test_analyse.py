@@ -47,7 +47,7 @@ def study_with_weights(store: Engine, folder: Path, n_kept: int = 1) -> None:
     images = make_images()
     path = write_dataset(folder / "images", images)
     data = {"name": str(path), "validation_fraction": 0.2, "split_seed": 0}
-    study_id = add_study(store, "x", settings={"data": data}, dataset=str(path))
+    study_id = add_study(store, "x", settings={"data": data})
     for number in range(n_kept):
         config = replace(SHORT, hidden_width=8 * 2**number)
         content = train(config, make_data(images)).result().weights

@@ -12,11 +12,10 @@ from sweep.store.schema import (
     sweep_decompositions,
     sweep_probes,
     sweep_results,
-    sweep_studies,
     sweep_trials,
 )
 from tests.cli_runner import Cli
-from tests.store_factories import DECOMPOSITION, PROBE, add_rows
+from tests.store_factories import DECOMPOSITION, PROBE, add_rows, change_study_file
 
 
 def test_show_has_settings_metrics_and_the_curve(cli: Cli, study: int) -> None:
@@ -39,7 +38,7 @@ def test_show_names_the_classes_whose_errors_it_tells(
     errors = [0.01 * place for place in range(1, 11)]
     with writing(store) as connection:
         connection.execute(sweep_trials.update().values(per_class_mse=errors))
-        connection.execute(sweep_studies.update().values(dataset=dataset))
+    change_study_file(store, "study", {"data": {"name": dataset}})
     said = " ".join(cli("show", "study", 0).out.split())
     assert f"Test error by class {first}" in said
     assert last in said

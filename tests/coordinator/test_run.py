@@ -830,7 +830,7 @@ def test_a_changed_sampler_leaves_an_extended_budget_and_is_stored(engine: Engin
     go_on(engine, trials=15)
     go_on(engine, study_file=study_file(STUDY, "sampler.name='tpe'"))
     assert open_study(engine, "x").summary().n_trials == 15
-    assert open_study(engine, "x").record().checked_settings()["sampler"]["name"] == "tpe"
+    assert open_study(engine, "x").record().settings.sampler.name == "tpe"
     assert 'name = "tpe"' in open_study(engine, "x").record().study_file
     assert len(open_study(engine, "x").record().provenance["resumed"]) == 2
 

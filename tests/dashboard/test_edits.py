@@ -174,7 +174,7 @@ def test_the_controls_of_a_study_show_what_waits_and_what_was_said(view: View) -
 def test_a_study_file_of_another_version_takes_no_variation_but_shows_its_trials(
     engine: Engine,
 ) -> None:
-    study_id = add_study(engine, "old", study_file="[later]\n")
+    study_id = add_study(engine, "old", study_file='study.name = "old"\n[later]\n')
     add_trial(engine, study_id, 0, 0.5)
     view = View(engine=engine, allow_edit=True)
     controls = as_json(edits.trial_controls(view, "old", open_study(engine, "old").trial(0)))

@@ -28,7 +28,7 @@ from sweep.store import schema
 from sweep.store.engine import Engine, writing
 from sweep.store.table import TrialTable
 from tests.dashboard.asking import dashboard_of, targets
-from tests.store_factories import sqlite_store, trial_row, trial_table
+from tests.store_factories import change_study_file, sqlite_store, trial_row, trial_table
 
 LINK = '<a href="https://evil.example/">x</a>%{y}'
 
@@ -118,7 +118,7 @@ def hostile(folder: Path) -> Engine:
         for row in connection.execute(trials.select()).all():
             told = {"worker": f"{LINK}{row.trial_id % 3}", "reason": LINK}
             connection.execute(update(trials).where(trials.c.trial_id == row.trial_id).values(told))
-        connection.execute(update(schema.sweep_studies).values(dataset=LINK))
+    change_study_file(engine, "study", {"data": {"name": LINK}})
     return engine
 
 

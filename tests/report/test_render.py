@@ -27,12 +27,13 @@ from tests.store_factories import (
     add_seed_errors,
     add_study,
     add_trial,
+    change_study_file,
     sqlite_store,
     strip_png,
 )
 
 SHA256 = "5" * 64
-DATA = {"name": "gone", "validation_fraction": 0.1, "split_seed": 0, "train_limit": None}
+DATA = {"name": "./gone", "validation_fraction": 0.1, "split_seed": 0}
 
 
 @pytest.fixture
@@ -58,10 +59,9 @@ def add(engine: Engine, **columns: Any) -> int:
     annotate.put_floors(engine, key, floors.to_json())
     return add_study(
         engine,
-        settings={"data": DATA},
         provenance={"sweep": "0.1.0", "git_commit": "abc1234", "data_sha256": SHA256},
         originals_png=strip_png(),
-        **columns,
+        **{"settings": {"data": DATA}, **columns},
     )
 
 
@@ -191,6 +191,7 @@ def test_the_question_stands_in_the_table_though_others_are_better(engine: Engin
 
 def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> None:
     fill(engine)
+    change_study_file(engine, "study", {"data": {"name": "fashion-mnist-mini"}})
     images = Page(render(engine, "study")).images
     asked = 5 * 10  # originals; copies and errors of the baseline and of the best
     every = (1 + 2 * len(diagnose_widths(open_study(engine, "study"), None))) * 10
@@ -406,7 +407,7 @@ def test_several_objectives_show_the_pareto_set(engine: Engine) -> None:
 
 def test_what_users_wrote_is_text_and_never_html(engine: Engine) -> None:
     evil = "<script>alert(1)</script><img src=x>"
-    study_id = add(engine, description=evil, study_file=f"# {evil}")
+    study_id = add(engine, description=evil, settings={"data": {**DATA, "name": evil}})
     add_pictured(engine, study_id, 0, 0.02)
     add_trial(engine, study_id, 1, state="FAIL", reason=evil)
     annotate.note(engine, "study", evil)
@@ -420,7 +421,7 @@ def test_what_users_wrote_is_text_and_never_html(engine: Engine) -> None:
 
 
 def test_the_study_file_to_repeat_it_with_has_the_trials_of_now(engine: Engine) -> None:
-    study_id = add(engine, study_file="[budget]\ntrials = 30\n", n_trials=36)
+    study_id = add(engine, settings={"budget": {"trials": 30}}, n_trials=36)
     add_pictured(engine, study_id, 0, 0.02)
     assert "trials = 36 # as of now; 30 in its own file" in Page(render(engine, "study")).text
 

@@ -25,18 +25,17 @@ BROKEN = {
     "a time beyond the calendar": "update sweep_studies set updated_at = 1e300",
     "a time that is infinite": "update sweep_studies set created_at = 9e999",
     "a time that is a text": "update sweep_studies set created_at = 'yesterday'",
-    "settings that are a list": "update sweep_studies set settings = '[1]'",
-    "settings that are no JSON": "update sweep_studies set settings = '{'",
-    "settings that are deep": f"update sweep_studies set settings = '{DEEP}'",
+    "a study file whose study is a list": "update sweep_studies set study_file = 'study = [1]'",
+    "a study file that is no TOML": "update sweep_studies set study_file = '{'",
+    "a study file that is deep": f"update sweep_studies set study_file = 'study = {DEEP}'",
     "a description that is an object":
-        """update sweep_studies set settings = '{"study": {"description": {"type": "AgGrid"}}}'""",
-    "objectives that are no list":
-        """update sweep_studies set settings = '{"study": {"objectives": "x"}}'""",
-    "a repeat that is a text":
-        """update sweep_studies set settings = '{"study": {"repeat": "x"}}'""",
+        """update sweep_studies set study_file = 'study.description = {type = "AgGrid"}'""",
+    "objectives that are no list": "update sweep_studies set study_file = 'study.objectives = 1'",
+    "a repeat that is a text": """update sweep_studies set study_file =
+        replace(study_file, 'description', 'repeat = "x"' || char(10) || 'description')""",
     "provenance that is a number": "update sweep_studies set provenance = 7",
     "provenance with odd cards": """update sweep_studies set provenance = '{"gpus": 7}'""",
-    "bytes in a text": "update sweep_studies set dataset = x'ff00'",
+    "bytes in a text": "update sweep_studies set ended_because = x'ff00'",
     "a long study file": "update sweep_studies set study_file = printf('%.*c', 3000000, 'x')",
     "a picture that is a number": "update sweep_studies set originals_png = 5",
     "a state that Optuna does not know": "update trials set state = 'ODD'",
@@ -169,7 +168,7 @@ def test_a_study_that_cannot_be_read_is_listed_with_its_reason(cli: Cli, databas
     break_it(database, "a description that is an object")
     answer = cli("list")
     assert answer.code == 0 and "unreadable" in answer.out
-    assert "study 'broken': sweep_studies.settings" in answer.err
+    assert "study 'broken': sweep_studies.study_file" in answer.err
     assert "study.description" in answer.err and "sweep doctor broken" in answer.err
     whole, broken = cli("list", "--json").json
     assert (whole["study_name"], broken["study_name"]) == ("whole", "broken")

@@ -18,7 +18,7 @@ from sweep.store import annotate, schema
 from sweep.store.column_types import is_json
 from sweep.store.engine import Engine, writing
 from tests.dashboard.asking import PAGES, dashboard_of
-from tests.store_factories import sqlite_store
+from tests.store_factories import change_study_file, sqlite_store
 
 MARK = "planted"
 COMPONENT = {
@@ -162,12 +162,13 @@ def write(engine: Engine, table: Table, rows: list[dict[str, Any]]) -> None:
             connection.execute(update(table).where(*same).values(row))
 
 
+DESCRIPTION = ("study", "description")
+
+
 def test_a_report_shows_a_description_that_is_no_text_as_text(engine: Engine) -> None:
     with engine.connect() as connection:
         rows = [dict(row) for row in connection.execute(schema.sweep_studies.select()).mappings()]
-    path = ("study", "description")
-    settings = [{**row, "settings": replaced(row["settings"], path)} for row in rows]
-    write(engine, schema.sweep_studies, settings)
+    change_study_file(engine, "study", replaced({"study": {"description": ""}}, DESCRIPTION))
     try:
         html = render(engine, "study")
     except SweepError:  # refused is as good

@@ -16,7 +16,7 @@ from sweep.report import render
 from sweep.store import schema
 from sweep.store.engine import Engine, writing
 from tests.cli_runner import Cli
-from tests.store_factories import sqlite_store
+from tests.store_factories import change_study_file, sqlite_store
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
 FORMULA = '=cmd|" /C calc"!A0'
@@ -24,7 +24,6 @@ FORMULA = '=cmd|" /C calc"!A0'
 #: Where a text of somebody's choosing can stand.
 TEXTS = {
     schema.studies: ("study_name",),
-    schema.sweep_studies: ("dataset", "study_file"),
     schema.sweep_trials: ("reason", "worker", "invalid_reason"),
     schema.sweep_workers: ("name", "host", "device", "device_name"),
     schema.sweep_events: ("worker", "message"),
@@ -42,11 +41,10 @@ def poisoned(folder: Path, text: str) -> Engine:
             if table is schema.sweep_workers or "name" not in columns:
                 connection.execute(update(table).values(dict.fromkeys(columns, text[:60])))
         rows = connection.execute(schema.sweep_studies.select()).one()
-        connection.execute(
-            update(schema.sweep_studies).values(
-                settings=_said(rows.settings, text), provenance=_said(rows.provenance, text)
-            )
-        )
+        provenance = _said(rows.provenance, text)
+        connection.execute(update(schema.sweep_studies).values(provenance=provenance))
+    told = {"study": {"description": text}, "data": {"name": text}}
+    change_study_file(engine, text[:60], told)
     return engine
 
 
@@ -54,8 +52,7 @@ def _said(value: Any, text: str) -> Any:
     """JSON with every text in it replaced, but those that a page must find."""
     match value:
         case dict():
-            keep = ("objectives", "sampler", "pruner", "resumed")
-            return {k: v if k in keep else _said(v, text) for k, v in value.items()}
+            return {k: v if k == "resumed" else _said(v, text) for k, v in value.items()}
         case list():
             return [_said(inner, text) for inner in value]
         case str():

@@ -13,7 +13,7 @@ from sweep import datasets
 from sweep.store import annotate, optuna_rows, schema
 from sweep.store.engine import Engine, writing
 from tests.dashboard.asking import answers, dashboard_of, targets
-from tests.store_factories import sqlite_store
+from tests.store_factories import change_study_file, sqlite_store
 
 
 @pytest.fixture
@@ -23,13 +23,10 @@ def engine(tmp_path: Path) -> Engine:
     add_study(engine, "study", 24)
     annotate.tag(engine, "study", "a tag", 7)
     data = {"name": "fashion-mnist-mini", "validation_fraction": 0.1, "split_seed": 0}
+    change_study_file(engine, "study", {"data": data})
     with writing(engine) as connection:
-        settings = connection.scalars(select(schema.sweep_studies.c.settings)).one()
-        told = {
-            "settings": {**settings, "data": data},
-            "provenance": {"data_sha256": datasets.load(data["name"]).sha256},
-        }
-        connection.execute(update(schema.sweep_studies).values(told))
+        told = {"data_sha256": datasets.load(data["name"]).sha256}
+        connection.execute(update(schema.sweep_studies).values(provenance=told))
     return engine
 
 

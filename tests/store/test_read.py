@@ -379,11 +379,12 @@ def test_pictures_are_none_until_there_are_some(engine: Engine) -> None:
 
 
 def test_what_repeats_a_study_is_read_back(engine: Engine) -> None:
-    add_study(engine, study_file="[study]", originals_png=b"png")
-    assert open_study(engine, "study").record().study_file == "[study]"
-    assert open_study(engine, "study").record().provenance["git_commit"] == "abc1234"
-    assert open_study(engine, "study").record().checked_settings()["study"]["seed"] == 0
-    assert open_study(engine, "study").record().originals_png == b"png"
+    text = 'study.name = "study"  # a comment\n[data]\nname = "mnist"\n'
+    add_study(engine, study_file=text, originals_png=b"png")
+    record = open_study(engine, "study").record()
+    assert (record.study_file, record.originals_png) == (text, b"png")
+    assert record.provenance["git_commit"] == "abc1234"
+    assert (record.settings.study.seed, record.dataset) == (0, "mnist")
 
 
 def test_events_after_an_id_are_the_new_ones(engine: Engine) -> None:

@@ -28,11 +28,8 @@ from tests.store_factories import EPOCH, add_study, add_trial, sqlite_store
 
 NEW = NewStudy(
     name="study",
-    n_objectives=1,
     study_file="",
-    settings={"study": {"objectives": ["val_mse"]}},
     provenance={},
-    dataset="mnist",
     n_trials=99,
 )
 

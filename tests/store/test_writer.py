@@ -19,11 +19,8 @@ from sweep.store.writer import _upsert_statement
 
 NEW = NewStudy(
     name="x",
-    n_objectives=1,
     study_file="",
-    settings={},
     provenance={},
-    dataset="mnist",
     n_trials=9,
 )
 

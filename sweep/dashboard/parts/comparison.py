@@ -126,8 +126,7 @@ def gather_comparison(view: View, name: str, numbers: Sequence[int]) -> Comparis
 
 
 def _class_names(view: View, name: str) -> tuple[str, ...]:
-    data = view.study(name).record().checked_settings().get("data", {})
-    return datasets.class_names(data.get("name", ""))
+    return datasets.class_names(view.study(name).record().settings.data.name)
 
 
 def _roles(table: TrialTable) -> dict[int, str]:
