@@ -130,7 +130,7 @@ def _filled(path: Path) -> Engine:
     annotate.note(engine, BROKEN, "another", 7)
     annotate.tag(engine, BROKEN, "a tag", 7)
     annotate.put_floors(engine, "key", {"entropy": 0.1})
-    commands.post(engine, study_id, commands.CommandKind.EXTEND, {"n_trials": 20})
+    commands.post(engine, BROKEN, commands.CommandKind.EXTEND, {"n_trials": 20})
     with writing(engine) as connection:
         event = {"study_id": study_id, "at": 1.0, "kind": "ended", "number": 7, "message": "m"}
         connection.execute(schema.sweep_events.insert().values(worker="w0", **event))

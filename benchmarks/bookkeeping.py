@@ -45,7 +45,7 @@ from sweep.search.configurations import suggest_config
 from sweep.search.samplers import quiet_optuna
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
-from sweep.store.study import hold_study, stored_study_file
+from sweep.store.study import hold_study
 from sweep.studyfile import StudyFile, loads
 
 POPULATION = 64
@@ -129,8 +129,7 @@ class Optunas:
 
 
 def _file(engine: Engine, name: str, sampler: str) -> StudyFile:
-    text = stored_study_file(engine, name)
-    assert text is not None
+    text = open_study(engine, name).record().study_file
     return loads(text + f'\n[sampler]\nname = "{sampler}"\n', "benchmark")
 
 

@@ -89,7 +89,7 @@ def ask(
     from sweep.store import commands
 
     running = study.summary().running
-    command_id = commands.post(study.engine, study.key.study_id, kind, payload)
+    command_id = commands.post(study.engine, study.key, kind, payload)
     return _what_becomes_of(study, kind, command_id, storage, running=running)
 
 

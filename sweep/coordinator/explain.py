@@ -41,9 +41,8 @@ from sweep.errors import FailureLimitError, UsageError
 from sweep.launch.resources import RunOptions, resolve_resources
 from sweep.store.derived_studies import Explained
 from sweep.store.engine import Engine
-from sweep.store.handle import StudyHandle, open_study
+from sweep.store.handle import StudyHandle, open_study, open_study_or_none
 from sweep.store.records import StudySummary
-from sweep.store.study import stored_study_file, study_exists
 from sweep.studyfile import StudyFile, loads
 from sweep.studyfile.read_space import choice_key
 
@@ -87,8 +86,8 @@ def choose_ablation(
 
 def _explains_itself(study: StudyHandle, parent: str) -> UsageError:
     """Error for a study that itself trains an ablation analysis; it names the command to use."""
-    is_ours = stored_study_file(study.engine, parent) is not None
-    is_there = is_ours and study.name in open_study(study.engine, parent).explanations()
+    of = open_study_or_none(study.engine, parent)
+    is_there = of is not None and study.name in of.explanations()
     where = f"explain {quote(parent)}" if is_there else f"report {quote(study.name)}"
     gone = "" if is_there else ", which is not there any more"
     return UsageError(
@@ -121,9 +120,10 @@ def _find_child(study: StudyHandle, ends: Explained, n_seeds: int | None) -> str
 
 def load_explanation(engine: Engine, job: AblationJob) -> Explanation:
     """Load the results so far; without a study, an explanation that lacks everything."""
-    if not study_exists(engine, job.child):
+    child = open_study_or_none(engine, job.child)
+    if child is None:
         return explain(*configurations(job.ends), {})
-    return explanation_in(open_study(engine, job.child), job.ends).found
+    return explanation_in(child, job.ends).found
 
 
 def run_explanation(
@@ -134,7 +134,7 @@ def run_explanation(
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study,
     FailureLimitError for a configuration that cannot be trained.
     """
-    child = open_study(engine, job.child) if study_exists(engine, job.child) else None
+    child = open_study_or_none(engine, job.child)
     if child is not None:
         refuse_if_running(child.summary())
     file = _new_file(engine, job) if child is None else load_file_for_retry(child)

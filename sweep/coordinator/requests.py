@@ -17,4 +17,4 @@ def request_trial(study: StudyHandle, configuration: Mapping[str, Any]) -> int:
     """
     enqueue_params(load_stored_file(study), configuration)
     payload = {"configuration": dict(configuration)}
-    return commands.post(study.engine, study.key.study_id, CommandKind.ENQUEUE, payload)
+    return commands.post(study.engine, study.key, CommandKind.ENQUEUE, payload)

@@ -30,8 +30,7 @@ from sweep.errors import UsageError
 from sweep.launch.resources import RunOptions
 from sweep.store.derived_studies import Retrained
 from sweep.store.engine import Engine
-from sweep.store.handle import StudyHandle, open_study
-from sweep.store.study import study_exists
+from sweep.store.handle import StudyHandle, open_study, open_study_or_none
 from sweep.studyfile import Domain, Space, StudyFile, loads, to_toml, typed_config
 
 DEFAULT_TOP = 8
@@ -122,7 +121,8 @@ def run_retraining(
 
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study.
     """
-    if not study_exists(engine, job.child):
+    child = open_study_or_none(engine, job.child)
+    if child is None:
         file = child_file(open_study(engine, job.trials.study), job)
         say(f"{len(file.enqueue)} configurations to train, {job.n_seeds} seeds each")
         return start(
@@ -131,7 +131,6 @@ def run_retraining(
             attributes=job.trials.attributes,
             analyses=False,
         )
-    child = open_study(engine, job.child)
     refuse_if_running(child.summary())
     if is_whole(child, job.trials):
         return StudyPhase.FINISHED

@@ -22,7 +22,13 @@ from sweep.coordinator.user_requests import UserRequests
 from sweep.coordinator.worker_pool import WorkerPool
 from sweep.coordinator.workload import estimate_workload
 from sweep.enums import Dataset, Pruner, StudyPhase, Trainer
-from sweep.errors import FailureLimitError, StudyFileError, StudyHeldError, UsageError
+from sweep.errors import (
+    FailureLimitError,
+    NotFoundError,
+    StudyFileError,
+    StudyHeldError,
+    UsageError,
+)
 from sweep.launch.devices import n_cores, wanted_threads
 from sweep.launch.launcher import Launcher
 from sweep.launch.resources import RunOptions, RunResources, resolve_resources
@@ -34,7 +40,7 @@ from sweep.search.samplers import make_sampler, quiet_optuna
 from sweep.store.artifacts import artifact_folder
 from sweep.store.commands import waiting as waiting_commands
 from sweep.store.engine import Engine
-from sweep.store.handle import StudyHandle, open_study
+from sweep.store.handle import StudyHandle, open_study, open_study_or_none
 from sweep.store.lease import kept
 from sweep.store.records import StudySummary
 from sweep.store.study import (
@@ -44,7 +50,6 @@ from sweep.store.study import (
     create_study,
     hold_study,
     invalid_trials,
-    stored_study_file,
     study_exists,
 )
 from sweep.store.usage import Usage
@@ -122,9 +127,8 @@ def start(
         _refuse_if_it_runs(engine, name)
     resources = resources or resolve_resources(study_file, options, launcher)
     _prepare_data(study_file, say)
-    if stored_study_file(engine, name) is None and _create(
-        engine, study_file, resources.trainer, attributes or {}
-    ):
+    is_new = open_study_or_none(engine, name) is None
+    if is_new and _create(engine, study_file, resources.trainer, attributes or {}):
         return _run(engine, study_file, resources, observer, say=say, analyses=analyses)
     stored = _stored(engine, name)
     _check_same(engine, stored, study_file)
@@ -222,20 +226,21 @@ def refuse_if_running(study: StudySummary) -> None:
 
 
 def _refuse_if_it_runs(engine: Engine, name: str) -> None:
-    if stored_study_file(engine, name) is not None:
-        refuse_if_running(open_study(engine, name).summary())
+    if (study := open_study_or_none(engine, name)) is not None:
+        refuse_if_running(study.summary())
 
 
 def _stored(engine: Engine, name: str) -> StudyFile:
     """Load the stored study file. Raises NotFoundError, UsageError for a study of plain Optuna."""
-    text = stored_study_file(engine, name)
-    if text is None and not study_exists(engine, name):
-        open_study(engine, name)  # raises NotFoundError, with the names that are there
-    if text is None:
+    try:
+        text = open_study(engine, name).record().study_file
+    except NotFoundError:
+        if not study_exists(engine, name):
+            raise
         raise UsageError(
             f"a study named {name!r} is there already, and was not made by sweep, which has no "
             "file for it. `--name OTHER` starts one beside it."
-        )
+        ) from None
     return loads(text, f"study {name!r}")
 
 

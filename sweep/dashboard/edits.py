@@ -78,7 +78,7 @@ def ask(view: View, name: str, kind: CommandKind) -> str:
             f"{kind.value}: no coordinator runs study '{name}' now. "
             f"Go on with it: sweep resume {shlex.quote(name)}"
         )
-    commands.post(view.engine, study.study_id, kind)
+    commands.post(view.engine, view.study(name).key, kind)
     return f"Asked to {kind.value}. {_fate(study)}"
 
 

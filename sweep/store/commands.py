@@ -12,7 +12,7 @@ from sweep.store import revisions
 from sweep.store.clock import now
 from sweep.store.column_types import locate_corruption
 from sweep.store.engine import writing
-from sweep.store.lookup import snapshot
+from sweep.store.lookup import find_study, snapshot
 from sweep.store.schema import sweep_commands
 
 
@@ -29,10 +29,14 @@ class Command:
 
 
 def post(
-    engine: Engine, study_id: int, kind: CommandKind, payload: Mapping[str, Any] | None = None
+    engine: Engine, study: str, kind: CommandKind, payload: Mapping[str, Any] | None = None
 ) -> int:
-    """Write a command for the study's coordinator, now or later; returns its id."""
+    """Write a command for the study's coordinator, now or later; returns its id.
+
+    ``study`` is a name or a key. Raises NotFoundError once the study was deleted.
+    """
     with writing(engine) as connection:
+        study_id = find_study(connection, study)
         revisions.advance(connection, study_id)
         command_id: int = connection.execute(
             insert(sweep_commands)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, select
 
+from sweep.errors import NotFoundError
 from sweep.store import (
     activity,
     derived_studies,
@@ -328,3 +329,11 @@ def _record(connection: Connection, key: StudyKey) -> StudyRecord:
 def open_study(engine: Engine, name: str) -> StudyHandle:
     """Look a study up. Raises NotFoundError with the names that come near."""
     return StudyHandle(engine, find_key(engine, name))
+
+
+def open_study_or_none(engine: Engine, name: str) -> StudyHandle | None:
+    """Look a study up; None where there is none of ours."""
+    try:
+        return open_study(engine, name)
+    except NotFoundError:
+        return None

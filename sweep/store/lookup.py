@@ -120,13 +120,12 @@ def is_study(name: str) -> ColumnElement[bool]:
 
 
 def find_study(connection: Connection, name: str) -> int:
-    """Return the id of the study that has this name now.
+    """Return the id of the study that has this name now, or of the one that a key is of.
 
     Raises NotFoundError with the names that come near.
     """
-    query = select(studies.c.study_id).join(sweep_studies, _OURS)
-    by_name = query.where(studies.c.study_name == str(name))
-    study_id: int | None = connection.execute(by_name).scalar_one_or_none()
+    query = select(studies.c.study_id).join(sweep_studies, _OURS).where(is_study(name))
+    study_id: int | None = connection.execute(query).scalar_one_or_none()
     if study_id is None:
         raise no_such_study(connection, name)
     return study_id

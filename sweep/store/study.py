@@ -307,16 +307,6 @@ def study_exists(engine: Engine, name: str) -> bool:
         return find_study_id(connection, name) is not None
 
 
-def stored_study_file(engine: Engine, name: str) -> str | None:
-    """The TOML a study was made with; None when there is no such study of ours."""
-    with snapshot(engine) as connection:
-        return connection.scalar(
-            select(schema.sweep_studies.c.study_file)
-            .join(schema.studies, schema.studies.c.study_id == schema.sweep_studies.c.study_id)
-            .where(schema.studies.c.study_name == name)
-        )
-
-
 class InvalidTrials(NamedTuple):
     """The marks that users have set on trials of a study."""
 

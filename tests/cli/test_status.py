@@ -78,8 +78,8 @@ def test_a_worker_that_is_gone_uses_no_memory(cli: Cli, store: Engine) -> None:
 
 
 def test_status_shows_what_waits_for_a_coordinator(cli: Cli, store: Engine, study: int) -> None:
-    commands.post(store, study, CommandKind.ENQUEUE, {"configuration": {"hidden_width": 64}})
-    commands.post(store, study, CommandKind.EXTEND, {"n_trials": 50})
+    commands.post(store, "study", CommandKind.ENQUEUE, {"configuration": {"hidden_width": 64}})
+    commands.post(store, "study", CommandKind.EXTEND, {"n_trials": 50})
     out = cli("status", "study").out
     assert "hidden_width=64" in out
     assert "n_trials=50" in out

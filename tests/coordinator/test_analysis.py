@@ -427,9 +427,8 @@ def test_a_study_does_not_wait_for_a_network_that_takes_too_long(
 def test_networks_are_analysed_on_the_cores_of_a_paused_study(engine: Engine) -> None:
     widths = "space.hidden_width={low=8, high=1024}"
     with stage(engine, widths, "sampler.name=random", "budget.trials=20") as study:
-        study_id = open_study(engine, "x").summary().study_id
         study.finish(study.worker.given()[0])
-        commands.post(engine, study_id, CommandKind.PAUSE)
+        commands.post(engine, "x", CommandKind.PAUSE)
         study.settle()
         assert study.coordinator.puppets.analyses == []  # its worker still trains
         for spec in study.worker.given()[1:]:
@@ -441,7 +440,7 @@ def test_networks_are_analysed_on_the_cores_of_a_paused_study(engine: Engine) ->
         study.answer()
         assert len(analysed(engine)) == 1
         n_given = len(study.worker.given())
-        commands.post(engine, study_id, CommandKind.CONTINUE)
+        commands.post(engine, "x", CommandKind.CONTINUE)
         study.settle()
         assert len(study.worker.given()) > n_given
 
@@ -458,7 +457,7 @@ def test_a_study_that_is_told_to_end_waits_for_no_analysis_and_resume_goes_on(
         study.finish_all()
         study.answer()
         if ends == "stopped":
-            commands.post(engine, open_study(engine, "x").summary().study_id, CommandKind.STOP)
+            commands.post(engine, "x", CommandKind.STOP)
         else:
             interrupts[0]()
         study.settle()

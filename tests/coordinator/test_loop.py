@@ -265,9 +265,8 @@ def test_a_command_with_a_broken_payload_is_refused_and_the_next_one_applied(
         patch("sweep.coordinator.buffered_writer.GATHER_SECONDS", 0.0),
         lockstep(engine) as coordinator,
     ):
-        study_id = open_study(engine, "x").summary().study_id
-        post(engine, study_id, CommandKind.ENQUEUE, {"configuration": 7})
-        stop = post(engine, study_id, CommandKind.STOP)
+        post(engine, "x", CommandKind.ENQUEUE, {"configuration": 7})
+        stop = post(engine, "x", CommandKind.STOP)
         for _ in range(2):
             coordinator.tick()
         assert coordinator.progress is not None and coordinator.progress.phase == "stopped"
@@ -300,7 +299,7 @@ def test_an_invalid_mark_that_cannot_be_read_holds_up_no_command_and_no_other_ma
         worker.say(_done(marked))
         coordinator.tick()
         assert coordinator.progress is not None and coordinator.progress.best_number is None
-        stop = post(engine, 1, CommandKind.STOP)
+        stop = post(engine, "x", CommandKind.STOP)
         for _ in range(2):
             coordinator.tick()
         assert coordinator.progress.phase == "stopped"

@@ -646,8 +646,7 @@ def post_at(
 
     def observer(progress: Progress) -> None:
         if progress.n_complete >= n_complete and not posted:
-            study_id = open_study(engine, "x").summary().study_id
-            posted.append(commands.post(engine, study_id, kind, payload))
+            posted.append(commands.post(engine, "x", kind, payload))
 
     return observer
 
@@ -669,7 +668,7 @@ def test_a_stop_before_the_loop_starts_is_not_lost(engine: Engine, url: str) -> 
 
 def test_a_stop_that_waited_is_superseded_by_a_later_start(engine: Engine) -> None:
     run(engine, observer=post_at(engine, 1, CommandKind.STOP), launcher=FakeLauncher(slowly))
-    commands.post(engine, 1, CommandKind.STOP)
+    commands.post(engine, "x", CommandKind.STOP)
     assert go_on(engine) == "finished"
     assert [c.outcome for c in open_study(engine, "x").commands()] == [
         "applied",
@@ -685,7 +684,7 @@ def test_a_paused_study_starts_nothing_new_until_it_goes_on(engine: Engine, url:
         pause(progress)
         if progress.phase == "paused" and progress.n_running == 0 and not paused_at:
             paused_at.append(progress.n_complete)
-            commands.post(engine, 1, CommandKind.CONTINUE)
+            commands.post(engine, "x", CommandKind.CONTINUE)
 
     assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
     assert 2 <= paused_at[0] < 12
@@ -923,13 +922,13 @@ def _extend_when_paused(
 
     def load(*args: Any) -> Any:
         opened = real(*args)
-        commands.post(engine, opened.study_id, CommandKind.PAUSE)
+        commands.post(engine, "x", CommandKind.PAUSE)
         return opened
 
     def extend(progress: Progress) -> None:
         if progress.phase == "paused" and progress.n_trials == 12 and not extended:
-            extended.append(commands.post(engine, 1, CommandKind.EXTEND, {"n_trials": 13}))
-            commands.post(engine, 1, CommandKind.CONTINUE)
+            extended.append(commands.post(engine, "x", CommandKind.EXTEND, {"n_trials": 13}))
+            commands.post(engine, "x", CommandKind.CONTINUE)
 
     extended: list[int] = []
     monkeypatch.setattr(study_of_the_store, "_load", load)

@@ -174,8 +174,8 @@ class StoreContract:
     def test_commands_wait_in_their_order_until_they_are_applied(
         self, engine: Engine, opened: OpenStudy
     ) -> None:
-        first = commands.post(engine, opened.study_id, CommandKind.PAUSE)
-        second = commands.post(engine, opened.study_id, CommandKind.EXTEND, {"n_trials": 20})
+        first = commands.post(engine, opened.name, CommandKind.PAUSE)
+        second = commands.post(engine, opened.name, CommandKind.EXTEND, {"n_trials": 20})
         assert [c.command_id for c in commands.waiting(engine, opened.study_id)] == [first, second]
         opened.writer.rows.commands[first] = "applied"
         opened.writer.flush()
@@ -185,8 +185,8 @@ class StoreContract:
     def test_whoever_starts_a_study_again_is_not_stopped_by_an_old_stop(
         self, engine: Engine, opened: OpenStudy
     ) -> None:
-        commands.post(engine, opened.study_id, CommandKind.STOP)
-        commands.post(engine, opened.study_id, CommandKind.EXTEND, {"n_trials": 20})
+        commands.post(engine, opened.name, CommandKind.STOP)
+        commands.post(engine, opened.name, CommandKind.EXTEND, {"n_trials": 20})
         expire(engine)
         hold_study(engine, "x")
         left = commands.waiting(engine, opened.study_id)

@@ -86,7 +86,7 @@ def test_a_study_that_got_the_id_of_a_deleted_one_is_not_taken_for_it(
     add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **strips})
     annotate.note(engine, "other", "not this one", 0)
     annotate.note(engine, "other", "of the other study")
-    commands.post(engine, other, CommandKind.PAUSE)
+    commands.post(engine, "other", CommandKind.PAUSE)
     assert not any(read_collections(study))
     assert (study.usage(), study.explains()) == (Usage(), None)
     assert study.seed_results([0]) == {0: ()}
@@ -139,3 +139,15 @@ def test_trials_as_of_a_revision_that_is_known_cost_no_statement(
     assert statements == []
     annotate.invalidate(engine, "study", 1, "a reason")
     assert reader.look(at=find_key(engine, "study").revision).invalid.sum() == 1
+
+
+@pytest.mark.parametrize("also_its_name", [False, True])
+def test_a_command_is_for_no_study_that_was_made_after_it_was_opened(
+    engine: Engine, study: StudyHandle, also_its_name: bool
+) -> None:
+    annotate.delete_study(engine, "study")
+    name = "study" if also_its_name else "other"
+    add_study(engine, name, created_at=EPOCH + 1)
+    with pytest.raises(NotFoundError, match="was deleted since"):
+        commands.post(engine, study.key, CommandKind.STOP)
+    assert open_study(engine, name).commands() == []

@@ -46,7 +46,7 @@ WRITES: dict[str, tuple[Callable[[Engine, int], object], bool]] = {
     "untag": (lambda engine, _: annotate.untag(engine, "study", "paper", 0), True),
     "invalid": (lambda engine, _: annotate.invalidate(engine, "study", 0), True),
     "valid": (lambda engine, _: annotate.validate(engine, "study", 0), True),
-    "command": (lambda engine, study: commands.post(engine, study, CommandKind.STOP), False),
+    "command": (lambda engine, _: commands.post(engine, "study", CommandKind.STOP), False),
     "start": (lambda engine, _: hold_study(engine, "study"), False),
 }
 
