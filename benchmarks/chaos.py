@@ -49,7 +49,6 @@ from sqlalchemy import select
 from benchmarks import exactly_once
 from benchmarks.simulated_worker import SimulatedLauncher, Simulation
 from sweep.errors import SweepError
-from sweep.launch.process import ANALYSIS_COMMAND
 from sweep.store import clock
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -117,7 +116,7 @@ class Coordinator:
     def living_workers(self) -> list[psutil.Process]:
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children():
-                if ANALYSIS_COMMAND[-1] not in child.cmdline():
+                if child.name() == "sweep-worker":
                     self.workers[child.pid] = child
         return [worker for worker in self.workers.values() if _runs(worker)]
 

@@ -426,10 +426,6 @@ def _no_network(*args: object) -> Path:
     raise DataError("there is no network here.")
 
 
-def _no_process(*args: object) -> None:
-    raise OSError("nothing trains here")
-
-
 def _nobody_waits(seconds: float) -> None:
     raise KeyboardInterrupt
 
@@ -452,7 +448,7 @@ def surroundings() -> Iterator[Callable[[], None]]:
         stack.enter_context(contextlib.chdir(folder))
         for target, instead in {
             "sweep.launch.resources.local_launcher": lambda ahead: _IdleLauncher(),
-            "sweep.launch.resources.WorkerProcess": _no_process,
+            "sweep.launch.resources.start_processes": lambda devices: [],
             "sweep.coordinator.dispatch.Dispatcher.is_idle": property(lambda self: True),
             "sweep.coordinator.analysis.AnalysisJob._due": lambda self: [],
             "sweep.coordinator.loop.TICK_SECONDS": 0.0,

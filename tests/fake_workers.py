@@ -3,7 +3,6 @@
 A pretended trial's error falls with its width and its epochs, so that tests know what to expect.
 """
 
-import errno
 import hashlib
 import socket
 import threading
@@ -292,10 +291,7 @@ def pretend_local_workers(
 ) -> None:
     """Have runs that name no launcher start pretended workers, and no process ahead of them."""
 
-    def no_process(*_: object) -> None:
-        raise OSError(errno.EAGAIN, "a test starts no process")
-
-    monkeypatch.setattr(resources, "WorkerProcess", no_process)
+    monkeypatch.setattr(resources, "start_processes", lambda devices: [])
     monkeypatch.setattr(resources, "local_launcher", lambda ahead: make())
 
 

@@ -6,7 +6,6 @@ Its workers are real, with Triton's interpreter in place of the card, and one ke
 """
 
 import sys
-from functools import partial
 
 WORKER = """
 import sys
@@ -32,10 +31,10 @@ def main() -> None:
     from sweep.cli import main as sweep
     from sweep.launch import resources
     from sweep.launch.local import LocalLauncher
+    from sweep.launch.process import WorkerProcess
 
     command = (sys.executable, "-c", WORKER)
-    process = partial(resources.WorkerProcess, command=command)
-    resources.WorkerProcess = process  # type: ignore[misc, assignment]
+    resources.start_processes = lambda devices: [WorkerProcess(of, command) for of in devices]
     resources.local_launcher = lambda ahead: LocalLauncher(command, ahead)
     sweep()
 

@@ -31,7 +31,10 @@ class WorkerHandle(Protocol):
     name: str
     device: str
     host: str
-    pid: int
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 while it has none yet."""
 
     def send(self, order: Order) -> None:
         """Hand an order over, without waiting for the worker to read it; to a worker that is gone

@@ -2,7 +2,7 @@
 
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from sweep.codec import EVENTS, ORDERS
@@ -22,7 +22,6 @@ class LocalWorker:
         self.name = name
         self.device = process.device
         self.host = socket.gethostname()
-        self.pid = process.popen.pid
         self._inbox = inbox
         self._process = process.popen
         self._link = ChildLink[Order](
@@ -32,6 +31,10 @@ class LocalWorker:
             receive=lambda line: inbox.put((name, EVENTS.decode(line))),
             ended=self._report_end,
         )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def send(self, order: Order) -> None:
         self._link.send(order)
@@ -58,13 +61,14 @@ class LocalLauncher:
     ) -> None:
         """Use the processes in ``ahead`` first, and remove them from that list."""
         self.inbox: Inbox = SimpleQueue()
-        self._command = command
+        self._command = tuple(command)
         self._ahead = [] if ahead is None else ahead
 
     def start(self, name: str, device: str) -> LocalWorker:
         """Start a worker; raises DeviceError without room for its process, files or threads."""
         try:
-            return LocalWorker(name, self.inbox, self._process(device))
+            process = self._process(device, self._command)
+            return LocalWorker(name, self.inbox, process)
         except OSError as error:
             raise DeviceError(
                 f"no worker can be started on {device}: {error.strerror}. Fewer workers "
@@ -72,23 +76,28 @@ class LocalLauncher:
             ) from error
 
     def start_analysis(self, name: str) -> LocalWorker:
-        return start_analysis(name, self.inbox)
+        return start_analysis(name, self.inbox, self._process)
 
-    def _process(self, device: str) -> WorkerProcess:
+    def _process(self, device: str, command: Sequence[str]) -> WorkerProcess:
         for process in self._ahead:
-            if process.device == device:
+            if (process.device, process.command) == (device, command):
                 self._ahead.remove(process)
                 return process
-        return WorkerProcess(device, command=self._command)
+        return WorkerProcess(device, command)
 
 
-def start_analysis(name: str, inbox: Inbox) -> LocalWorker:
+def start_analysis(
+    name: str,
+    inbox: Inbox,
+    start: Callable[[str, Sequence[str]], WorkerProcess] = WorkerProcess,
+) -> LocalWorker:
     """Start the process that analyses networks.
 
-    Raises DeviceError where this host has no room for it.
+    ``start`` starts a process on a device with a command. Raises DeviceError where this host has no
+    room for it.
     """
     try:
-        return LocalWorker(name, inbox, WorkerProcess("cpu", ANALYSIS_COMMAND))
+        return LocalWorker(name, inbox, start("cpu", ANALYSIS_COMMAND))
     except OSError as error:
         raise DeviceError(
             f"the process that analyses networks cannot be started: {error.strerror}."

@@ -9,16 +9,29 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 #: Command of a worker's process; ``--device cpu`` or ``--device cuda`` follows.
-COMMAND = (sys.executable, "-m", "sweep.worker")
+COMMAND: tuple[str, ...] = (sys.executable, "-m", "sweep.worker")
 #: Command of the process that analyses networks, likewise.
-ANALYSIS_COMMAND = (sys.executable, "-m", "sweep.worker.analysis")
+ANALYSIS_COMMAND: tuple[str, ...] = (sys.executable, "-m", "sweep.worker.analysis")
 
 #: The last of them begins PGPASSWORD and PGPASSFILE.
 _NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK", "PGPASS")
 _LAST_WORDS_BYTES = 2000
+
+
+class Process(Protocol):
+    """What is used of ``subprocess.Popen``."""
+
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
 
 
 class ChildProcess:
@@ -33,7 +46,7 @@ class ChildProcess:
         """
         self.stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the process
         try:
-            self.popen = subprocess.Popen(
+            self.popen: Process = subprocess.Popen(
                 command,
                 **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **options},
                 stderr=self.stderr,
@@ -46,9 +59,11 @@ class ChildProcess:
 
     def discard(self) -> None:
         """Kill the process and close its files; for a process that nothing reads from."""
-        with self.popen:  # which waits, and closes its pipes
-            self.popen.kill()
-        self.stderr.close()
+        self.popen.kill()
+        self.popen.wait()
+        for stream in (self.popen.stdin, self.popen.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
 
     def wait(self) -> tuple[int, str]:
         """Wait for its end; return its exit code and how it ended, with its last words."""

@@ -18,6 +18,7 @@ from sweep.errors import DeviceError, SweepError, UsageError
 from sweep.launch.cpu import share_cpu
 from sweep.launch.devices import choose_cluster_devices, choose_devices, n_cores, wanted_threads
 from sweep.launch.launcher import Launcher
+from sweep.launch.preload import start_processes
 from sweep.launch.process import WorkerProcess
 from sweep.studyfile import StudyFile
 
@@ -106,8 +107,7 @@ def _start_ahead(
     except SweepError:
         return None
     with suppress(OSError):  # no room for a process: its worker's start says so
-        for device in devices:
-            processes.append(WorkerProcess(device))
+        processes += start_processes(devices)
     # Not chosen again: the processes have taken memory, by which a worker less would have room.
     return _resources(options, devices, threads, trainer, local_launcher(processes))
 

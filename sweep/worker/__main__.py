@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO, NoReturn
 
@@ -46,8 +47,13 @@ def without_collection() -> Iterator[None]:
         gc.enable()
 
 
-def serve(work: Callable[[Orders, Send], None]) -> NoReturn:
-    """Do the work of a worker process: orders from its input, events to its output."""
+def serve(work: Callable[[Orders, Send], None], *, name: str = "sweep-worker") -> NoReturn:
+    """Do the work of a worker process: orders from its input, events to its output.
+
+    The process gets this name, up to 15 letters, where the system has a place for it.
+    """
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(name)  # as `top` shows it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
     lines, results = own_pipes()
     orders: Orders = SimpleQueue()

@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sweep.worker.analysis")
     parser.add_argument("--device", choices=["cpu"], default="cpu")
     parser.parse_args()
-    serve(_analyse_in_background)
+    serve(_analyse_in_background, name="sweep-analysis")
 
 
 def _analyse_in_background(orders: Orders, send: Send) -> None:

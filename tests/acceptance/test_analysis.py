@@ -51,7 +51,7 @@ class Run:
 
 def _is_it(process: psutil.Process) -> bool:
     try:
-        return "sweep.worker.analysis" in process.cmdline()
+        return process.name() == "sweep-analysis"
     except psutil.Error:
         return False
 

@@ -1,6 +1,7 @@
 """start, resume, pause, stop and enqueue; and what goes wrong before anything runs."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,8 +197,8 @@ def test_a_bad_study_file_is_code_4(
 def test_a_study_file_with_a_problem_starts_no_worker_process(
     cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[str] = []
-    monkeypatch.setattr(resources, "WorkerProcess", started.append)
+    started: list[Sequence[str]] = []
+    monkeypatch.setattr(resources, "start_processes", started.append)
     assert cli("start", file, "--gpus", "cpu", "--set", "space.epochs=-1").code == 4
     assert started == []
 

@@ -14,9 +14,10 @@ from sweep.codec import ORDERS
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone
 from sweep.launch.local import LocalLauncher
-from sweep.launch.process import WorkerProcess
-from sweep.messages import Ready, Train, TrialDone
-from tests.launch.contract import LauncherContract, spec
+from sweep.launch.preload import preload
+from sweep.launch.process import COMMAND, WorkerProcess
+from sweep.messages import Ready, Train, TrialDone, WorkerSetup
+from tests.launch.contract import SETUP, LauncherContract, spec
 
 
 def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,3 +118,11 @@ class TestLocalLauncher(LauncherContract):
         assert psutil.Process(other.pid).environ()["GOMP_SPINCOUNT"] == "1000"
         other.kill()
         assert other.wait(10)
+
+
+class TestForkedWorkers(TestLocalLauncher):
+    def start(self, setup: WorkerSetup = SETUP) -> None:
+        ahead = preload([COMMAND])
+        self.launcher = LocalLauncher(ahead=ahead)
+        super().start(setup)
+        assert ahead == []

@@ -15,6 +15,7 @@ from sweep.launch import devices
 from sweep.launch.cpu import WORKER_BYTES
 from sweep.launch.resources import RunOptions, resolve_resources, started_ahead
 from sweep.studyfile import StudyFile, loads
+from tests.acceptance.test_kills import wait_for
 
 TWO = RunOptions(gpus="cpu", cpu_workers=2)
 
@@ -35,7 +36,7 @@ def tell(*_):
     print("loaded:", *sorted(heavy & {*sys.modules}))
     raise OSError
 
-resources.WorkerProcess = tell
+resources.start_processes = tell
 main()
 """
 
@@ -47,7 +48,11 @@ def study_file() -> StudyFile:
 
 def children() -> list[psutil.Process]:
     """The worker processes of this one, which may have a database server beside them."""
-    return [child for child in psutil.Process().children() if "sweep.worker" in child.cmdline()]
+    return [child for child in psutil.Process().children() if _is_worker(child.cmdline())]
+
+
+def _is_worker(command: list[str]) -> bool:
+    return any(word.startswith("sweep.worker") for word in command)
 
 
 def test_worker_processes_are_started_before_optuna_and_sql_are_loaded(tmp_path: Path) -> None:
@@ -63,9 +68,10 @@ def test_worker_processes_are_started_before_optuna_and_sql_are_loaded(tmp_path:
 def test_workers_take_the_processes_that_were_started_ahead(study_file: StudyFile) -> None:
     with started_ahead(study_file, TWO) as ahead:
         assert ahead is not None
-        started = {process.pid for process in children()}
         workers = [ahead.launcher.start(name, "cpu") for name in ("w0", "w1")]
-        assert {worker.pid for worker in workers} == started
+        workers.append(ahead.launcher.start_analysis("analysis-0"))
+        wait_for(lambda: all(worker.pid for worker in workers))
+        assert {worker.pid for worker in workers} == {child.pid for child in children()}
     for worker in workers:
         assert not worker.wait(0)  # what a worker took is not killed with the block
         worker.kill()
@@ -74,10 +80,11 @@ def test_workers_take_the_processes_that_were_started_ahead(study_file: StudyFil
 
 def test_processes_that_no_worker_took_are_killed(study_file: StudyFile) -> None:
     with pytest.raises(KeyboardInterrupt), started_ahead(study_file, TWO):
+        wait_for(children)
         started = children()
-        assert len(started) == 2
         raise KeyboardInterrupt
     assert not any(process.is_running() for process in started)
+    assert children() == []
 
 
 def test_each_process_started_ahead_is_of_a_worker_whatever_memory_it_takes(
@@ -89,7 +96,8 @@ def test_each_process_started_ahead_is_of_a_worker_whatever_memory_it_takes(
     monkeypatch.setattr("sweep.launch.resources.n_cores", lambda: 2)
     with started_ahead(many, RunOptions(gpus="cpu")) as ahead:
         assert ahead is not None
-        assert len(ahead.devices) == len(children()) == 2
+        assert len(ahead.devices) == 2
+        assert [ahead.launcher.start(name, "cpu").pid for name in ("w0", "w1")] == [0, 0]
 
 
 def test_options_that_cannot_be_start_no_process_and_are_refused_later(

@@ -1,0 +1,204 @@
+"""Processes of CPU workers that are forked from one which has loaded torch for all of them.
+
+On Linux alone. Until they are forked, the process that loads stands for all of them: killing one
+kills all. From then on they are child processes of this one like any other.
+"""
+
+import ctypes
+import errno
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import IO, NamedTuple
+
+from sweep.launch.process import (
+    ANALYSIS_COMMAND,
+    COMMAND,
+    ChildProcess,
+    WorkerProcess,
+    worker_environment,
+)
+
+#: Names that ``sweep.worker.preload`` has for these commands.
+NAMES = {COMMAND: "worker", ANALYSIS_COMMAND: "analysis"}
+
+_POLL_SECONDS = 0.005
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+def start_processes(devices: Sequence[str]) -> list[WorkerProcess]:
+    """Start a worker's process for each device, and on CPUs the one that analyses networks.
+
+    Raises OSError where there is no room for them.
+    """
+    if all(device == "cpu" for device in devices):
+        with suppress(OSError):  # this system cannot; or it has no room, as is found out again
+            return preload([COMMAND] * len(devices) + [ANALYSIS_COMMAND])
+    with ExitStack() as started:
+        processes: list[WorkerProcess] = []
+        for device in devices:
+            processes.append(WorkerProcess(device))
+            started.callback(processes[-1].discard)
+        started.pop_all()
+    return processes
+
+
+def preload(commands: Sequence[tuple[str, ...]]) -> list[WorkerProcess]:
+    """Start a process that loads torch and forks a process for each of these commands.
+
+    Raises OSError where there is no room for it, or where its forks could not become ours.
+    """
+    with ExitStack() as ours, ExitStack() as theirs:
+        streams = [_open_streams(ours, theirs) for _ in commands]
+        loader = Loader([NAMES[command] for command in commands], streams)
+        ours.pop_all()
+    return [
+        ForkedProcess(command, ForkedPopen(loader, place, streams[place]), streams[place].stderr)
+        for place, command in enumerate(commands)
+    ]
+
+
+class Streams(NamedTuple):
+    """The standard streams of a process that is to be forked."""
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+    #: The process's own ends, in this order.
+    descriptors: tuple[int, int, int]
+
+
+def _open_streams(ours: ExitStack, theirs: ExitStack) -> Streams:
+    their_stdin, stdin = os.pipe()
+    theirs.callback(os.close, their_stdin)
+    stdin_file = ours.enter_context(os.fdopen(stdin, "wb"))
+    stdout, their_stdout = os.pipe()
+    theirs.callback(os.close, their_stdout)
+    stdout_file = ours.enter_context(os.fdopen(stdout, "rb"))
+    stderr = ours.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it does
+    return Streams(stdin_file, stdout_file, stderr, (their_stdin, their_stdout, stderr.fileno()))
+
+
+class Loader(ChildProcess):
+    """The process that loads torch, forks the others, prints their process ids and ends."""
+
+    def __init__(self, names: Sequence[str], streams: Sequence[Streams]) -> None:
+        arguments = [
+            f"{name}:{','.join(map(str, of.descriptors))}"
+            for name, of in zip(names, streams, strict=True)
+        ]
+        self._lock = threading.Lock()
+        self._pids: list[int] | None = None
+        _adopt_orphans(True)
+        super().__init__(
+            [sys.executable, "-m", "sweep.worker.preload", *arguments],
+            # NumPy's BLAS would start threads before the fork; workers compute with torch's.
+            {**worker_environment("cpu"), "OPENBLAS_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            pass_fds=[descriptor for of in streams for descriptor in of.descriptors],
+        )
+
+    @property
+    def pids(self) -> list[int] | None:
+        """Process ids of what it has forked, in their order; None until it has ended."""
+        with self._lock:
+            if self._pids is None and self.popen.poll() is not None:
+                assert self.popen.stdout is not None
+                with self.popen.stdout as lines, self.stderr:
+                    self._pids = [int(line) for line in lines]
+                _adopt_orphans(False)  # nothing would wait for others
+            return self._pids
+
+    def kill(self) -> None:
+        """Kill it with all that it has forked; only while ``pids`` are not known."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+
+
+def _adopt_orphans(adopt: bool) -> None:
+    """Become the parent of descendants whose own parents have ended, or do so no longer.
+
+    Raises OSError where this system cannot.
+    """
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+class ForkedProcess(WorkerProcess):
+    """A process that a loader forks."""
+
+    def __init__(
+        self, command: tuple[str, ...], popen: "ForkedPopen", stderr: IO[bytes]
+    ) -> None:  # in place of the other constructors, which start a process
+        self.device = "cpu"
+        self.command = command
+        self.popen = popen
+        self.stderr = stderr
+
+
+class ForkedPopen:
+    """What is used of ``subprocess.Popen``, for a process that a loader forks."""
+
+    def __init__(self, loader: Loader, place: int, streams: Streams) -> None:
+        """It is the loader's fork number ``place``, counted from 0."""
+        self.stdin: IO[bytes] | None = streams.stdin
+        self.stdout: IO[bytes] | None = streams.stdout
+        self._loader = loader
+        self._place = place
+        self._returncode: int | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 until it is forked."""
+        return self._find_pid() or 0
+
+    def _find_pid(self) -> int | None:
+        """Return its process id: None until it is forked, 0 where it never will be."""
+        pids = self._loader.pids
+        if pids is None:
+            return None
+        return pids[self._place] if self._place < len(pids) else 0
+
+    def kill(self) -> None:
+        with self._lock:
+            if self._returncode is not None:
+                return
+            if (pid := self._find_pid()) is None:
+                self._loader.kill()
+            elif pid:
+                os.kill(pid, signal.SIGKILL)
+
+    def poll(self) -> int | None:
+        """Return its exit code, or that of a loader which did not fork it; None while it runs."""
+        with self._lock:
+            if self._returncode is None and (pid := self._find_pid()) is not None:
+                self._returncode = _poll(pid) if pid else self._loader.popen.poll()
+            return self._returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its exit code. Raises TimeoutExpired."""
+        began = time.monotonic()
+        while (code := self.poll()) is None:
+            if timeout is not None and time.monotonic() - began >= timeout:
+                raise subprocess.TimeoutExpired("", timeout)
+            time.sleep(_POLL_SECONDS)
+        return code
+
+
+def _poll(pid: int) -> int | None:
+    """Return the exit code of a child process; None while it runs."""
+    try:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # it ended, and something else waited for it: as Popen has it
+        return 0
+    return os.waitstatus_to_exitcode(status) if ended else None
