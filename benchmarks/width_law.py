@@ -5,9 +5,9 @@
 Studies are planted: widths, a law E_inf + A H^-alpha, and errors that scatter about it, evenly or
 as the best of several trials do, far above more often than far below. Of each kind of study it
 counts how many 90 % intervals hold the true E_inf, alpha, knee and gain of doubling the widest
-layer, and how many verdicts are right: plateau or still falling, as the true gain has it, and too
-few widths where that is so. Of the knee it counts the studies that are told one. Seeds begin at
-1,000,000, which no test uses. The last line is JSON.
+layer, and how many verdicts are right: plateau or still falling, as the true gain has it, too few
+widths, or no law where errors scatter by as much as they are. Of the knee it counts the studies
+that are told one. Seeds begin at 1,000,000, which no test uses. The last line is JSON.
 """
 
 import argparse
@@ -55,12 +55,16 @@ class Case:
     law: Planted
     widths: tuple[float, ...]
     noise: Noise
+    #: The errors scatter so much that no law describes them.
+    follows_none: bool = False
 
     @property
     def verdict(self) -> WidthVerdict:
         """What would be right."""
         if len(self.widths) < 5 or self.widths[-1] < 8 * self.widths[0]:
             return WidthVerdict.TOO_FEW
+        if self.follows_none:
+            return WidthVerdict.SCATTERED
         return WidthVerdict.PLATEAU if self.gain < PLATEAU else WidthVerdict.FALLING
 
     @property
@@ -95,6 +99,7 @@ CASES = (
     Case(name="falling, no floor, 15 %", law=STRAIGHT, widths=OCTAVES, noise=even(0.15)),
     Case(name="falling, far floor, 5 %", law=NEARLY, widths=OCTAVES, noise=even(0.05)),
     Case(name="falling, skewed 10 %", law=NEARLY, widths=OCTAVES, noise=skewed(0.1)),
+    Case(name="no law: 100 %", law=BENT, widths=OCTAVES, noise=even(1.0), follows_none=True),
     Case(name="too few: 4 widths", law=BENT, widths=OCTAVES[::2], noise=even(0.05)),
     Case(name="too few: 8 close widths", law=BENT, widths=tuple(np.geomspace(64, 256, 8)),
          noise=even(0.05)),

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from sweep.catalogue.formats import change, count
+from sweep.catalogue.formats import change, count, percent
 from sweep.config import width_class
 from sweep.store.table import Choices, Numbers, TrialTable
 
@@ -37,6 +37,8 @@ _MIN_WIDTHS = 5
 MIN_SPAN = 8.0
 #: The error has stopped falling where twice the widest layer would lower it by less than this.
 PLATEAU = 0.1
+#: Errors with a greater root mean square of relative residuals do not follow the law.
+_MAX_SCATTER = 0.3
 #: Finer for the estimate than for each of the resamples.
 _ALPHAS = np.geomspace(0.05, 6.0, 8_000)
 _COARSE_ALPHAS = _ALPHAS[::20]
@@ -50,6 +52,7 @@ class WidthVerdict(StrEnum):
     PLATEAU = "plateau"
     FALLING = "still falling"
     TOO_FEW = "too few widths"
+    SCATTERED = "no law"
 
 
 class Interval(NamedTuple):
@@ -101,7 +104,7 @@ class WidthLaw:
     """What can be said of the best errors by width."""
 
     verdict: WidthVerdict
-    #: None with too few widths.
+    #: None with too few widths, and where the errors follow none.
     law: Law | None
     #: The verdict in a sentence with its numbers.
     because: str
@@ -162,6 +165,12 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
         )
         return WidthLaw(verdict=WidthVerdict.TOO_FEW, law=None, because=because)
     law = fit_law(widths, best, seed)
+    if law.scatter > _MAX_SCATTER:
+        because = (
+            f"the best errors of {n} widths scatter by {percent(law.scatter)} about the law that "
+            "fits them best"
+        )
+        return WidthLaw(verdict=WidthVerdict.SCATTERED, law=None, because=because)
     gain = law.gain_of_doubling
     verdict = WidthVerdict.PLATEAU if gain.estimate < PLATEAU else WidthVerdict.FALLING
     ends = change(gain.low), change(gain.high)

@@ -24,6 +24,8 @@ from sweep.store.table import TrialTable
 _N_POINTS = 60
 #: How far below the lowest error the axis follows the floor.
 _BELOW = 0.3
+#: Widths of a study that would tell.
+_MAX_CHOICES = 9
 
 
 class WidthLawChart(NamedTuple):

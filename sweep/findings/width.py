@@ -4,23 +4,29 @@ import math
 from shlex import quote
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sweep.analysis.width_law import MIN_SPAN, Interval, WidthLaw, WidthVerdict
-from sweep.catalogue.formats import number, percent
+from sweep.analysis.width_law import (
+    MIN_SPAN,
+    Interval,
+    WidthErrors,
+    WidthLaw,
+    WidthVerdict,
+)
+from sweep.catalogue.formats import number
 from sweep.store.records import Domain, NumberDomain
 
 _SAID = {
     WidthVerdict.PLATEAU: "The error has stopped falling with the width",
     WidthVerdict.FALLING: "The error is still falling with the width",
     WidthVerdict.TOO_FEW: "The widths tried do not tell what wider layers would do",
+    WidthVerdict.SCATTERED: "The error follows no law of the width",
 }
 _PERHAPS = {
     WidthVerdict.PLATEAU: "The error has perhaps stopped falling with the width",
     WidthVerdict.FALLING: "The error is perhaps still falling with the width",
 }
-#: Relative residuals beyond this: the points do not follow such a law.
-_LOOSE = 0.3
+#: Widths of a study that would tell.
+_MAX_CHOICES = 9
 
 
 def verdict_in_words(found: WidthLaw) -> str:
@@ -29,19 +35,17 @@ def verdict_in_words(found: WidthLaw) -> str:
     return f"{said}: {found.because}."
 
 
-def what_would_tell(
-    study: str,
-    found: WidthLaw,
-    widths: NDArray[np.float64],  # (n,)
-    domain: Domain | None,
-) -> str:
-    """Name the command that trains the widths which a law lacks; empty where there is one.
+def what_would_tell(study: str, found: WidthLaw, errors: WidthErrors, domain: Domain | None) -> str:
+    """Name the study that would give the law that the errors lack; empty where there is one.
 
     ``domain`` is what the study draws hidden_width from: a range can be widened, choices and a
     fixed value (None) stay what they are.
     """
+    widths = errors.widths
     if found.law is not None or not len(widths):
         return ""
+    if found.verdict is WidthVerdict.SCATTERED:
+        return _of_the_width_alone(errors)
     if not isinstance(domain, NumberDomain):
         return (
             "A study of more widths would tell: `sweep start FILE --name OTHER "
@@ -54,6 +58,19 @@ def what_would_tell(
     return (
         f"A wider range would tell: `sweep resume {quote(study)} --trials N "
         f"--set space.hidden_width.high={high:.0f}`."
+    )
+
+
+def _of_the_width_alone(errors: WidthErrors) -> str:
+    """Where other settings differ from width to width, their effects hide the width's."""
+    n = len(errors.widths)
+    places = np.unique(np.linspace(0, n - 1, min(n, _MAX_CHOICES)).round().astype(int))
+    choices = ", ".join(f"{width:.0f}" for width in errors.widths[places])
+    best = errors.numbers[np.argmin(errors.best)]
+    return (
+        "A study of the width alone would tell, with several seeds and all other settings fixed as "
+        f"in trial {best}: `[space] hidden_width = {{ choices = [{choices}] }}`, "
+        '`[sampler] name = "grid"`, `[study] repeat = 3`.'
     )
 
 
@@ -71,10 +88,6 @@ def about_law(found: WidthLaw) -> str:
         said.append(
             f"From a knee at {_value(law.knee)} units on, more than half of the error is what no "
             "width removes."
-        )
-    if law.scatter > _LOOSE:
-        said.append(
-            f"The points scatter by {percent(law.scatter)} about it: it describes them badly."
         )
     return " ".join(said)
 

@@ -92,12 +92,41 @@ def range_to(high: float, step: float | None) -> NumberDomain:
 )
 def test_what_a_law_lacks_can_be_pasted(domain: Domain | None, told: str) -> None:
     chart = gather_width_law(study().where(study().numbers < 4))  # widths 2 and 4
-    assert told in what_would_tell("x", chart.found, chart.errors.widths, domain)
+    assert told in what_would_tell("x", chart.found, chart.errors, domain)
+
+
+def scattered() -> TrialTable:
+    """The best errors fall and rise by a factor of ten from width to width."""
+    rows = [
+        trial_row(
+            number=place,
+            values=(0.2 / width * (10 if place % 2 else 1),),
+            config=TrialConfig(hidden_width=width),
+        )
+        for place, width in enumerate(WIDTHS)
+    ]
+    return trial_table(*rows)
+
+
+def test_no_law_is_drawn_through_errors_that_follow_none() -> None:
+    chart = gather_width_law(scattered(), floors())
+    drawn = draw_width_law(chart)
+    assert {"best", "median"} <= {trace.name for trace in drawn.data}
+    assert "law" not in {trace.name for trace in drawn.data} and not drawn.layout.shapes
+    assert chart.about.startswith("The error follows no law of the width: the best errors of 6")
+    assert "knee" not in chart.about and "Error =" not in chart.about
+
+
+def test_the_study_that_would_give_a_law_varies_the_width_alone() -> None:
+    chart = gather_width_law(scattered())
+    told = what_would_tell("x", chart.found, chart.errors, range_to(64, step=None))
+    assert "all other settings fixed as in trial 4: `[space] hidden_width" in told
+    assert "{ choices = [2, 4, 8, 16, 32, 64] }" in told
 
 
 def test_nothing_is_lacking_where_there_is_a_law() -> None:
     whole = gather_width_law(study())
-    assert what_would_tell("x", whole.found, whole.errors.widths, None) == ""
+    assert what_would_tell("x", whole.found, whole.errors, None) == ""
 
 
 def test_the_chart_has_the_law_and_the_floor() -> None:

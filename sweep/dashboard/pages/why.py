@@ -244,7 +244,7 @@ def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
     law = gather_width_law(view.table(study), view.floors(study), split=None if by == _ALL else by)
     drawn = charts.ready(draw_width_law(law))
     domain = view.study(study).domains().get("hidden_width")
-    more = what_would_tell(study, law.found, law.errors.widths, domain)
+    more = what_would_tell(study, law.found, law.errors, domain)
     about = f"{law.about} {more}".strip()
     if law.apart:
         about += " Lines: the best of each choice; dotted, its median."
