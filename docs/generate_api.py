@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import sweep
-from sweep.figures.registry import FIGURES
+from sweep.figures.registry import FIGURES, options_of
 
 TARGET = Path(__file__).with_name("api.md")
 
@@ -79,14 +79,13 @@ def _signature(function: Callable[..., Any]) -> str:
 
 def _figures() -> Iterator[str]:
     yield "## Figures\n"
-    yield "Names for `Study.figure`, with their options. Each needs something in the study.\n"
-    yield "| name | options | shows | needs |"
-    yield "|---|---|---|---|"
-    for name, entry in FIGURES.items():
-        options = list(inspect.signature(entry.draw).parameters.values())[1:]
-        given = ", ".join(f"`{of.name}={of.default!r}`" for of in options)
-        shows = (inspect.getdoc(entry.draw) or "").replace("``", "`")
-        yield f"| `{name}` | {given} | {shows} | {entry.needs} |"
+    yield "Names for `Study.figure`, with their options and what each needs.\n"
+    yield "| name | question | options | shows | needs |"
+    yield "|---|---|---|---|---|"
+    for name, figure in FIGURES.items():
+        given = ", ".join(f"`{of.name}={of.default!r}`" for of in options_of(figure).values())
+        shows = " ".join((inspect.getdoc(figure.gather) or "").replace("``", "`").split())
+        yield f"| `{name}` | {figure.question} | {given} | {shows} | {figure.needs} |"
     yield ""
 
 

@@ -9,8 +9,18 @@ from numpy.typing import NDArray
 
 from sweep.analysis.atlas import Atlas, AtlasTrial, PixelKind, Stop
 from sweep.analysis.strips import Pixels, images_of
+from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    Panel,
+    ReportSection,
+    stacked,
+)
 from sweep.figures.pictures import Picture, PictureRow, picture_of, strip_of
 
 #: Black is right. Where the original is exactly 0 or 1 an error is orange, elsewhere white.
@@ -226,3 +236,48 @@ def _rings(of: ErrorsByWidth) -> go.Scatter:
         text=[*map(style.escaped, of.stops)],
         hovertemplate="%{text} falls no more from %{x} units on<extra></extra>",
     )
+
+
+def _class_errors(reader: StudyReader) -> ErrorsByWidth | None:
+    """Test error of each class of image over hidden width."""
+    return _of_two_widths(gather_class_errors(reader.atlas)) if reader.atlas else None
+
+
+def _kind_errors(reader: StudyReader) -> ErrorsByWidth | None:
+    """Error at black, white and other pixels over hidden width."""
+    return _of_two_widths(gather_kind_errors(reader.atlas)) if reader.atlas else None
+
+
+def _of_two_widths(errors: ErrorsByWidth) -> ErrorsByWidth | None:
+    return errors if len(errors.widths) > 1 and errors.errors else None
+
+
+def _rows(of: ErrorsByWidth) -> Columns:
+    return stacked(
+        *(
+            {"kind": name, "trial": of.numbers, "hidden_width": of.widths, "test_mse": errors}
+            for name, errors in of.errors.items()
+        )
+    )
+
+
+CLASSES = Figure(
+    name="classes_by_width",
+    question="From which width on does a class of image no longer improve?",
+    needs="trials of two widths, measured by class",
+    gather=_class_errors,
+    draw=draw_by_width,
+    rows=_rows,
+    report=InReport(section=ReportSection.ATLAS, panels=lambda _: [Panel(id="atlas-classes")]),
+    pages=(DashboardPage.WHY,),
+)
+PIXELS = Figure(
+    name="pixels_by_width",
+    question="Is the error at saturated pixels or at the others?",
+    needs="trials of two widths with pictures",
+    gather=_kind_errors,
+    draw=draw_by_width,
+    rows=_rows,
+    report=InReport(section=ReportSection.ATLAS, panels=lambda _: [Panel(id="atlas-kinds")]),
+    pages=(DashboardPage.WHY,),
+)

@@ -5,8 +5,20 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from sweep import datasets
+from sweep.analysis.study_reader import StudyReader
+from sweep.analysis.verdict import Verdict, baseline_number
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    ReportSection,
+    Trials,
+    stacked,
+)
 from sweep.store.records import TrialRow
 
 
@@ -18,6 +30,12 @@ class ClassErrors(NamedTuple):
     mse: dict[str, list[float]]
     #: Label of the baseline.
     baseline: str | None
+    about: str = ""
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return "Error of each kind of image"
 
 
 def gather_classes(
@@ -41,9 +59,7 @@ def gather_classes(
 
 def draw_classes(errors: ClassErrors) -> go.Figure:
     """Grouped bars."""
-    drawn = style.figure(
-        "Error of each kind of image", "", column_named("test_mse").axis_title, height=400
-    )
+    drawn = style.figure(errors.title, "", column_named("test_mse").axis_title, height=400)
     if not errors.classes:
         return style.say(drawn, "No trial has been measured on the test images yet.")
     colours = style.colours([label == errors.baseline for label in errors.mse])
@@ -59,3 +75,44 @@ def draw_classes(errors: ClassErrors) -> go.Figure:
             )
         )
     return drawn.update_layout(barmode="group", bargap=0.3, showlegend=True)
+
+
+def _gather(reader: StudyReader, trials: Trials = ()) -> ClassErrors | None:
+    """Test error by class of image, of the best trial and the baseline, or of ``trials``."""
+    if trials:
+        rows = {f"trial {row.number}": row for row in reader.study.trials(trials)}
+    else:
+        rows = _best_and_baseline(reader.compared)
+    names = datasets.class_names(reader.record.dataset)
+    errors = gather_classes(rows, names, baseline_number(reader.table))
+    return errors if errors.classes else None
+
+
+def _best_and_baseline(found: Verdict | None) -> dict[str, TrialRow]:
+    if found is None:
+        return {}
+    rows = {f"best (trial {found.best.number})": found.best}
+    if found.baseline is not None and found.baseline.number != found.best.number:
+        rows[f"baseline (trial {found.baseline.number})"] = found.baseline
+    return rows
+
+
+def _rows(errors: ClassErrors) -> Columns:
+    return stacked(
+        *(
+            {"trial": label, "class": errors.classes, "test_mse": mse}
+            for label, mse in errors.mse.items()
+        )
+    )
+
+
+FIGURE = Figure(
+    name="classes",
+    question="Which kinds of image come back worse than others?",
+    needs="a trial measured by class",
+    gather=_gather,
+    draw=draw_classes,
+    rows=_rows,
+    report=InReport(section=ReportSection.PICTURES),
+    pages=(DashboardPage.TRIAL, DashboardPage.COMPARE),
+)

@@ -10,10 +10,20 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count
+from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style, words
 from sweep.figures.axes import Axis, Cells
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    ReportSection,
+    known,
+)
 from sweep.figures.groups import Groups, grouped
 from sweep.figures.marks import Marks, draw_marks, marks_of
 from sweep.store.table import Numbers, TrialTable
@@ -44,6 +54,12 @@ class Contour(NamedTuple):
     @property
     def n_trials(self) -> int:
         return int(self.groups.counts.sum())
+
+    @property
+    def title(self) -> str:
+        """The metric by both settings."""
+        of_cells = "Best" if self.statistic == "best" else "Median"
+        return f"{of_cells} {self.metric.plain} by {self.x.plain} and {self.y.plain}"
 
     @property
     def about(self) -> str:
@@ -107,9 +123,7 @@ def _best(usable: TrialTable, groups: Groups, x: Numbers, y: Numbers, *, highest
 def draw_contour(contour: Contour) -> go.Figure:
     """Colour tells what each cell reached; a star stands where the best trial is."""
     x, y, metric = contour.x, contour.y, contour.metric
-    of_cells = "Best" if contour.statistic == "best" else "Median"
-    title = f"{of_cells} {metric.plain} by {x.plain} and {y.plain}"
-    drawn = style.figure(title, x.title, y.title, height=500)
+    drawn = style.figure(contour.title, x.title, y.title, height=500)
     if not contour.n_trials:
         return style.say(drawn, f"No finished trial has both {x.plain} and {y.plain}.")
     values = metric.scaled(contour.values)
@@ -180,3 +194,51 @@ def _hovers(contour: Contour) -> list[list[str]]:
         ]
         for row in rows
     ]
+
+
+def _gather(
+    reader: StudyReader,
+    x: str | None = None,
+    y: str | None = None,
+    metric: str | None = None,
+    statistic: Statistic = "best",
+) -> Contour | None:
+    """The ``best`` or ``median`` of a ``metric`` over two settings, ``x`` and ``y``; by default
+    of the first objective over the two most important ones."""
+    table, given = reader.table, [of for of in (x, y) if of is not None]
+    for setting in given:
+        known(setting, table.settings, "setting")
+    if len(given) < 2:
+        others = (of for of in reader.importances.shares if of not in given)
+        first = [x or next(others, None), y or next(others, None)]
+        given = [of for of in first if of is not None]
+        if len(given) < 2:
+            return None
+    metric = table.objectives[0] if metric is None else known(metric, METRICS, "metric")
+    contour = gather_contour(table, given[0], given[1], metric, statistic)
+    return contour if contour.n_trials > 1 else None
+
+
+def _rows(contour: Contour) -> Columns:
+    groups, rows, columns = contour.groups, contour.rows, contour.columns
+    filled = np.flatnonzero(groups.counts)
+    return {
+        contour.x.name: [columns.texts[place] for place in filled % columns.n],
+        contour.y.name: [rows.texts[place] for place in filled // columns.n],
+        "n_trials": groups.counts[filled],
+        f"best_{contour.metric.name}": groups.best[filled],
+        f"median_{contour.metric.name}": groups.median[filled],
+        "best_trial": groups.best_numbers[filled],
+    }
+
+
+FIGURE = Figure(
+    name="contour",
+    question="Which values of two settings go well together?",
+    needs="finished trials that differ in two settings",
+    gather=_gather,
+    draw=draw_contour,
+    rows=_rows,
+    report=InReport(section=ReportSection.SETTINGS),
+    pages=(DashboardPage.EXPLORE,),
+)

@@ -8,12 +8,27 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.analysis.study_reader import StudyReader
+from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    Panel,
+    ReportSection,
+    known,
+    stacked,
+)
+from sweep.findings.verdict import beaten_by
 from sweep.store.table import TrialTable
 
 #: Of one curve; more cannot be told apart.
 MAX_STEPS = 500
+#: Trials that make a distribution of a report.
+_ENOUGH = 20
 
 
 class Shares(NamedTuple):
@@ -31,6 +46,12 @@ class Edf(NamedTuple):
     #: Over the values of all curves.
     axis: Axis
     curves: list[Shares]
+    about: str = ""
+
+    @property
+    def title(self) -> str:
+        """With the metric."""
+        return f"Share of finished trials with at most this {self.axis.plain}"
 
 
 def gather_edf(tables: Mapping[str, TrialTable], metric: str = "val_mse") -> Edf:
@@ -55,9 +76,7 @@ def _shares(label: str, axis: Axis) -> Shares:
 def draw_edf(edf: Edf) -> go.Figure:
     """Steps; the further to the left, the better the trials as a whole."""
     axis = edf.axis
-    drawn = style.figure(
-        f"Share of finished trials with at most this {axis.plain}", axis.title, "Share of trials"
-    )
+    drawn = style.figure(edf.title, axis.title, "Share of trials")
     if not edf.curves:
         return style.say(drawn, "No trial has finished yet.")
     # More studies than colours go round again, dashed.
@@ -76,3 +95,38 @@ def draw_edf(edf: Edf) -> go.Figure:
     drawn.update_layout(showlegend=True)
     drawn.update_xaxes(axis.layout())
     return drawn.update_yaxes(range=[-0.02, 1.03], tickformat=".0%")
+
+
+def _gather(reader: StudyReader, metric: str = "val_mse") -> Edf | None:
+    """Share of the trials at each value of a ``metric`` or below."""
+    table = reader.table
+    edf = gather_edf({reader.study.name: table}, known(metric, METRICS, "metric"))
+    if sum(curve.n_trials for curve in edf.curves) < 2:
+        return None
+    baseline = reader.compared.baseline if reader.compared else None
+    return edf._replace(about=beaten_by(table, baseline))
+
+
+def _rows(edf: Edf) -> Columns:
+    return stacked(
+        *(
+            {"study": curve.label, edf.axis.name: curve.values, "share": curve.shares}
+            for curve in edf.curves
+        )
+    )
+
+
+def _of_many(reader: StudyReader) -> list[Panel]:
+    return [Panel()] if reader.table.counting.sum() >= _ENOUGH else []
+
+
+FIGURE = Figure(
+    name="edf",
+    question="How good are the trials as a whole?",
+    needs="two finished trials",
+    gather=_gather,
+    draw=draw_edf,
+    rows=_rows,
+    report=InReport(section=ReportSection.SEARCH, panels=_of_many),
+    pages=(DashboardPage.EXPLORE,),
+)

@@ -6,9 +6,19 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    ReportSection,
+    Span,
+    stacked,
+)
 from sweep.figures.marks import (
     Band,
     Marks,
@@ -44,6 +54,11 @@ class History(NamedTuple):
     best_y: Numbers
     #: What a mark stands for, where that is not a trial each; in words.
     about: str
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return "Value of each trial, and the best so far"
 
 
 def gather_history(table: TrialTable, between: tuple[float, float] | None = None) -> History:
@@ -117,7 +132,7 @@ def _best_so_far(table: TrialTable) -> tuple[NDArray[np.int64], Numbers]:
 def draw_history(history: History) -> go.Figure:
     """Trials as marks, the best so far as steps, on a logarithmic scale."""
     drawn = style.figure(
-        "Value of each trial, and the best so far",
+        history.title,
         column_named("number").axis_title,
         column_named(history.objective).axis_title,
     )
@@ -160,3 +175,32 @@ def _heights(history: History) -> Numbers:
     if history.band is not None:
         heights.append(history.band.groups.high)
     return np.concatenate(heights)
+
+
+def _gather(reader: StudyReader, between: Span | None = None) -> History | None:
+    """Value of each trial, and the best so far; ``between``: numbers of trials, LOW..HIGH."""
+    found = gather_history(reader.table, between)
+    return found if found.finished.n + found.pruned.n > 1 else None
+
+
+def _rows(history: History) -> Columns:
+    value = history.objective
+    return stacked(
+        *(
+            {"mark": name, "trial": marks.numbers, value: marks.y}
+            for marks, name, _ in _kinds(history)
+        ),
+        {"mark": "best so far", "trial": history.best_x, value: history.best_y},
+    )
+
+
+FIGURE = Figure(
+    name="history",
+    question="How did the search proceed?",
+    needs="two trials with a value",
+    gather=_gather,
+    draw=draw_history,
+    rows=_rows,
+    report=InReport(section=ReportSection.SEARCH),
+    pages=(DashboardPage.OVERVIEW, DashboardPage.EXPLORE),
+)

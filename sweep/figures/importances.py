@@ -5,9 +5,12 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep.analysis.importances import Importances
+from sweep.analysis.importances import MIN_TRIALS, Importances
+from sweep.analysis.study_explanation import explained_in
+from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
+from sweep.figures.figure import Columns, DashboardPage, Figure, InReport, ReportSection
 
 #: PED-ANOVA wants five trials among the best tenth.
 _ROUGH_BELOW = 50
@@ -22,6 +25,11 @@ class Bars(NamedTuple):
     shares: list[float]
     #: What the shares are of, or why there are none; in words.
     about: str
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return "Importance of each setting"
 
 
 def gather_importances(
@@ -67,7 +75,7 @@ def _outranked(study: str, explained_in: str | None) -> str:
 def draw_importances(bars: Bars) -> go.Figure:
     """Horizontal bars, labelled with their share."""
     drawn = style.figure(
-        "Importance of each setting",
+        bars.title,
         "Share of the importance",
         "",
         height=120 + 34 * len(bars.names),
@@ -90,3 +98,31 @@ def draw_importances(bars: Bars) -> go.Figure:
     drawn.update_layout(bargap=0.35)
     drawn.update_xaxes(ticksuffix=" %", range=[0, 125 * max(bars.shares)])
     return drawn.update_yaxes(autorange="reversed", showline=False, tickcolor="rgba(0,0,0,0)")
+
+
+def _gather(reader: StudyReader) -> Bars | None:
+    """Share of the variation of the value that each setting explains."""
+    bars = bars_of(reader)
+    return bars if bars.names else None
+
+
+def bars_of(reader: StudyReader) -> Bars:
+    """Return a study's importances, none where there are too few trials."""
+    outranked_by = explained_in(reader.explanation)
+    return gather_importances(reader.importances, reader.study.name, outranked_by)
+
+
+def _rows(bars: Bars) -> Columns:
+    return {"setting": bars.settings, "share": bars.shares}
+
+
+FIGURE = Figure(
+    name="importances",
+    question="Which settings set the best trials apart?",
+    needs=f"{MIN_TRIALS} finished trials that differ in a setting",
+    gather=_gather,
+    draw=draw_importances,
+    rows=_rows,
+    report=InReport(section=ReportSection.SETTINGS),
+    pages=(DashboardPage.OVERVIEW,),
+)

@@ -7,8 +7,18 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    Panel,
+    ReportSection,
+    stacked,
+)
 from sweep.store.records import CurvePoint
 from sweep.store.table import Mask, TrialTable
 
@@ -38,6 +48,16 @@ class Intermediate(NamedTuple):
     others: list[Line]
     #: Trials that were handed out and are not invalid, shown or not.
     n_total: int
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return "Validation error by epoch, trial by trial"
+
+    @property
+    def about(self) -> str:
+        """Which trials are drawn."""
+        return _about(self) if self.lines else ""
 
     @property
     def lines(self) -> list[Line]:
@@ -97,13 +117,13 @@ def _line(number: int, points: Sequence[CurvePoint], pruned: set[int]) -> Line:
 def draw_intermediate(shown: Intermediate) -> go.Figure:
     """The best few in colour, all others as one faint trace; a cross where a trial was pruned."""
     drawn = style.figure(
-        "Validation error by epoch, trial by trial",
+        shown.title,
         column_named("epoch").axis_title,
         column_named("val_mse").axis_title,
     )
     if not shown.lines:
         return style.say(drawn, "No epoch has finished yet.")
-    axes.note(drawn, _about(shown))
+    axes.note(drawn, shown.about)
     _draw_others(drawn, shown.others)
     _draw_pruned(drawn, [line for line in shown.lines if line.pruned])
     for place, line in reversed(list(enumerate(shown.named))):
@@ -181,3 +201,42 @@ def _draw_named(drawn: go.Figure, line: Line, place: int) -> None:
             legendrank=place,
         )
     )
+
+
+def _gather(reader: StudyReader) -> Intermediate | None:
+    """Learning curves of many trials, and where pruning ended them."""
+    begun = reader.table.where(~reader.table.states.is_("WAITING"))
+    numbers = choose_curves(begun)
+    shown = gather_intermediate(reader.study.curves(numbers) if numbers else {}, begun)
+    return shown if any(len(line.epochs) > 1 for line in shown.lines) else None
+
+
+def _rows(shown: Intermediate) -> Columns:
+    return stacked(
+        *(
+            {
+                "trial": line.number,
+                "epoch": line.epochs,
+                "val_mse": line.val_mse,
+                "pruned": line.pruned,
+            }
+            for line in shown.lines
+        )
+    )
+
+
+def _with_pruning(reader: StudyReader) -> list[Panel]:
+    """Without pruning, the learning curves of the best tell enough."""
+    return [Panel()] if reader.table.states.is_("PRUNED").any() else []
+
+
+FIGURE = Figure(
+    name="intermediate",
+    question="Where were trials cut off?",
+    needs="a trial that trained for two epochs",
+    gather=_gather,
+    draw=draw_intermediate,
+    rows=_rows,
+    report=InReport(section=ReportSection.SEARCH, panels=_with_pruning),
+    pages=(DashboardPage.EXPLORE,),
+)

@@ -1,12 +1,24 @@
 """Validation error epoch by epoch."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import plotly.graph_objects as go
+from pydantic import Field
 
+from sweep.analysis.study_reader import StudyReader
+from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    ReportSection,
+    Trials,
+    stacked,
+)
 from sweep.store.records import CurvePoint, TrialRow
 
 
@@ -18,6 +30,18 @@ class Curve(NamedTuple):
     epochs: list[int]
     val_mse: list[float]
     is_baseline: bool
+
+
+class LearningCurves(NamedTuple):
+    """The curves of a study's best trials, or of those that were asked for."""
+
+    curves: list[Curve]
+    about: str = ""
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return "Learning curves"
 
 
 def gather_curves(
@@ -73,3 +97,42 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
         )
     drawn.update_yaxes(axes.error_axis([error for curve in curves for error in curve.val_mse]))
     return drawn.update_xaxes(axes.epoch_axis(max(max(curve.epochs) for curve in curves)))
+
+
+def _gather(
+    reader: StudyReader, n: Annotated[int, Field(ge=1)] = 6, trials: Trials = ()
+) -> LearningCurves | None:
+    """Learning curves of the ``n`` best trials, the baseline among them; or of ``trials``."""
+    rows = reader.study.trials(trials) if trials else _best(reader, n)
+    found = reader.study.curves([row.number for row in rows])
+    curves = gather_curves(rows, found, baseline_number(reader.table))
+    return LearningCurves(curves) if any(len(of.epochs) > 1 for of in curves) else None
+
+
+def _best(reader: StudyReader, n: int) -> list[TrialRow]:
+    baseline = reader.compared.baseline if reader.compared else None
+    best = reader.best(n)
+    if baseline is None or any(row.number == baseline.number for row in best):
+        return best
+    return [*best[: n - 1], baseline]
+
+
+def _rows(found: LearningCurves) -> Columns:
+    return stacked(
+        *(
+            {"trial": curve.number, "epoch": curve.epochs, "val_mse": curve.val_mse}
+            for curve in found.curves
+        )
+    )
+
+
+FIGURE = Figure(
+    name="learning",
+    question="Were the best trials done learning?",
+    needs="a trial that trained for two epochs",
+    gather=_gather,
+    draw=lambda found: draw_curves(found.curves),
+    rows=_rows,
+    report=InReport(section=ReportSection.SEARCH),
+    pages=(DashboardPage.COMPARE,),
+)

@@ -8,8 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style, words
+from sweep.figures.figure import Columns, DashboardPage, Figure, InReport, ReportSection
 from sweep.figures.marks import sampled
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
 
@@ -66,6 +68,11 @@ class Lines(NamedTuple):
     colours: Numbers  # (n,)
     #: How many trials are drawn where that is not all; in words.
     about: str
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return "Settings of every trial, and its error"
 
 
 def gather_lines(table: TrialTable) -> Lines:
@@ -180,7 +187,7 @@ def _words_dimension(name: str, column: Choices, order: NDArray[np.intp]) -> Dim
 
 def draw_lines(lines: Lines) -> go.Figure:
     """Parallel coordinates; drag along an axis to keep only the trials that pass there."""
-    drawn = style.figure("Settings of every trial, and its error", "", "", height=460)
+    drawn = style.figure(lines.title, "", "", height=460)
     if not lines.dimensions:
         return style.say(drawn, "Needs finished trials that differ in a setting.")
     lowest, highest = float(lines.colours.min()), float(lines.colours.max())
@@ -221,3 +228,37 @@ def _axis(dimension: Dimension) -> dict[str, Any]:
         "tickvals": dimension.tick_values,
         "ticktext": [*map(style.escaped, dimension.tick_texts)],
     }
+
+
+def _gather(reader: StudyReader) -> Lines | None:
+    """One line a trial through all settings and the value."""
+    lines = gather_lines(reader.table)
+    return lines if lines.dimensions else None
+
+
+def _rows(lines: Lines) -> Columns:
+    return {"trial": lines.numbers, **{of.name: _plain(of) for of in lines.dimensions}}
+
+
+def _plain(of: Dimension) -> Sequence[Any]:
+    """As they were before they were drawn."""
+    if of.choices is not None:
+        return [of.choices[int(place)] for place in of.values]
+    values: list[float] = (of.values if of.base is None else of.base**of.values).tolist()
+    return [float(f"{value:.12g}") for value in values]
+
+
+FIGURE = Figure(
+    name="parallel",
+    question="Which combinations of settings do well?",
+    needs="finished trials that differ in a setting",
+    gather=_gather,
+    draw=draw_lines,
+    rows=_rows,
+    report=InReport(
+        section=ReportSection.SETTINGS,
+        hint="Drag along an axis to keep the trials that pass there; drag a name to move its axis.",
+        is_wide=True,
+    ),
+    pages=(DashboardPage.EXPLORE,),
+)

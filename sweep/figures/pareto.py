@@ -5,8 +5,18 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    Panel,
+    ReportSection,
+    stacked,
+)
 from sweep.figures.marks import Marks, draw_marks, marks_of, sampled
 from sweep.store.pareto import unbeaten
 from sweep.store.table import Mask, TrialTable
@@ -22,6 +32,12 @@ class Front(NamedTuple):
     front: Marks
     #: How many trials are drawn where that is not all; in words.
     about: str
+
+    @property
+    def title(self) -> str:
+        """With both objectives."""
+        error, cost = (column_named(name).title for name in self.objectives)
+        return f"Best trade-offs of {error} and {cost}"
 
 
 def gather_front(table: TrialTable) -> Front | None:
@@ -57,7 +73,7 @@ def draw_front(front: Front) -> go.Figure:
     """All trials faint, the Pareto set bold and joined by steps."""
     error, cost = front.objectives
     drawn = style.figure(
-        f"Best trade-offs of {column_named(error).title} and {column_named(cost).title}",
+        front.title,
         column_named(cost).axis_title,
         column_named(error).axis_title,
     )
@@ -81,3 +97,35 @@ def draw_front(front: Front) -> go.Figure:
     drawn.update_yaxes(style.log_axis(y))
     across = style.width_axis if cost == "hidden_width" else style.log_axis
     return drawn.update_xaxes(across(x) if x.min() > 0 else {})
+
+
+def _gather(reader: StudyReader) -> Front | None:
+    """Trials by two objectives, and the Pareto front."""
+    front = gather_front(reader.table)
+    return front if front and front.beaten.n + front.front.n > 1 else None
+
+
+def _rows(front: Front) -> Columns:
+    error, cost = front.objectives
+    return stacked(
+        *(
+            {"trial": of.numbers, error: of.y, cost: of.x, "pareto": is_front}
+            for of, is_front in ((front.front, True), (front.beaten, False))
+        )
+    )
+
+
+def _of_two_objectives(reader: StudyReader) -> list[Panel]:
+    return [Panel()] if len(reader.table.objectives) > 1 else []
+
+
+FIGURE = Figure(
+    name="pareto",
+    question="Which trials does no other beat in both objectives?",
+    needs="two objectives and two finished trials",
+    gather=_gather,
+    draw=draw_front,
+    rows=_rows,
+    report=InReport(section=ReportSection.BEST, panels=_of_two_objectives),
+    pages=(DashboardPage.EXPLORE,),
+)

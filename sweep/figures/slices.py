@@ -10,10 +10,22 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count
+from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis, Cells
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    Panel,
+    ReportSection,
+    Span,
+    known,
+)
 from sweep.figures.groups import Groups, grouped
 from sweep.figures.marks import Band, Marks, draw_band, draw_marks, marks_of, within
 from sweep.store.table import Numbers, TrialTable
@@ -21,6 +33,8 @@ from sweep.store.table import Numbers, TrialTable
 #: With fewer trials, lines along a numeric setting would show chance.
 _ENOUGH = 30
 _MAX_GROUPS = 40
+#: Settings that a report shows one by one.
+_N_SLICES = 2
 #: How far the marks of one value scatter to either side, in distances between neighbours.
 _SCATTER = 0.3
 #: The distance of a value that has no neighbour: its marks stay beside it.
@@ -44,6 +58,18 @@ class Slice(NamedTuple):
     group_best: Marks
     #: At single values of the setting or in stretches of it; none where trials are few.
     band: Band
+
+    @property
+    def title(self) -> str:
+        """The metric by the setting."""
+        return f"{self.metric.heading} by {self.setting.plain}"
+
+    @property
+    def about(self) -> str:
+        """What is drawn where that is not a mark a trial."""
+        if not self.too_many:
+            return ""
+        return f"{self.marks.n:,} trials in groups: the best and the middle 80 % of each"
 
     @property
     def too_many(self) -> bool:
@@ -81,7 +107,7 @@ def gather_slice(
 
     best = [np.argmax(y) if highest else np.argmin(y)] if len(y) else []
     return Slice(
-        setting=along,
+        setting=along._replace(values=along.values[shown]),
         metric=measured,
         ends=ends,
         marks=marks_at(chosen.numbers),
@@ -117,7 +143,7 @@ def _band(cells: Cells, y: Numbers, numbers: NDArray[np.int64], highest: bool) -
 def draw_slice(sliced: Slice) -> go.Figure:
     """Marks coloured by trial number, and medians; along a numeric setting the best too."""
     setting, metric = sliced.setting, sliced.metric
-    drawn = style.figure(f"{metric.heading} by {setting.plain}", setting.title, metric.title)
+    drawn = style.figure(sliced.title, setting.title, metric.title)
     if not sliced.marks.n:
         return style.say(drawn, f"No finished trial has both {setting.plain} and {metric.plain}.")
     if sliced.too_many:
@@ -149,7 +175,7 @@ def _draw_trials(drawn: go.Figure, sliced: Slice) -> None:
 
 
 def _draw_groups(drawn: go.Figure, sliced: Slice) -> None:
-    axes.note(drawn, f"{sliced.marks.n:,} trials in groups: the best and the middle 80 % of each")
+    axes.note(drawn, sliced.about)
     if sliced.setting.single:
         _draw_medians(drawn, sliced)
     else:
@@ -207,3 +233,41 @@ def _group_hover(groups: Groups, name: str) -> dict[str, Any]:
         "text": [count(n, "trial") for n in groups.counts],
         "hovertemplate": f"{name} of %{{text}}<br>%{{y:.4g}}<extra></extra>",
     }
+
+
+def _gather(
+    reader: StudyReader,
+    setting: str = "hidden_width",
+    metric: str | None = None,
+    between: Span | None = None,
+) -> Slice | None:
+    """A ``metric``, by default the first objective, over one ``setting``, LOW..HIGH in
+    ``between``."""
+    table = reader.table
+    metric = table.objectives[0] if metric is None else known(metric, METRICS, "metric")
+    sliced = gather_slice(table, known(setting, table.settings, "setting"), metric, between)
+    return sliced if sliced.marks.n > 1 else None
+
+
+def _rows(sliced: Slice) -> Columns:
+    setting, metric = sliced.setting, sliced.metric
+    x = [setting.text(value) for value in setting.values] if setting.names else setting.values
+    return {"trial": sliced.marks.numbers, setting.name: x, metric.name: sliced.marks.y}
+
+
+def _most_important(reader: StudyReader) -> list[Panel]:
+    """The settings that matter most; the width has a section of its own."""
+    others = [name for name in reader.importances.shares if name != "hidden_width"]
+    return [Panel({"setting": name}, f"slice-{name}") for name in others[:_N_SLICES]]
+
+
+FIGURE = Figure(
+    name="slice",
+    question="Where along a setting do the good trials lie?",
+    needs="two finished trials that use the setting",
+    gather=_gather,
+    draw=draw_slice,
+    rows=_rows,
+    report=InReport(section=ReportSection.SETTINGS, panels=_most_important),
+    pages=(DashboardPage.EXPLORE,),
+)

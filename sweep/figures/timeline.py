@@ -6,7 +6,17 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.figures import axes, style, words
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    ReportSection,
+    Span,
+    stacked,
+)
 from sweep.store.table import Choices, Numbers, TrialTable
 
 _COLOURS = {
@@ -48,6 +58,11 @@ class Timeline(NamedTuple):
     busy: Busy | None
     #: What is shown where that is not a bar a trial; in words.
     about: str
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return "Who trained what, when"
 
 
 def gather_timeline(table: TrialTable, between: tuple[float, float] | None = None) -> Timeline:
@@ -119,7 +134,7 @@ def draw_timeline(timeline: Timeline) -> go.Figure:
     codes = np.unique(bars.workers.codes)
     n_workers = len(busy.workers) if busy else len(codes)
     drawn = style.figure(
-        "Who trained what, when", "Seconds since the first trial", "", height=150 + 36 * n_workers
+        timeline.title, "Seconds since the first trial", "", height=150 + 36 * n_workers
     )
     if busy is not None:
         _draw_busy(drawn, busy)
@@ -170,3 +185,39 @@ def _draw_busy(drawn: go.Figure, busy: Busy) -> None:
             hovertemplate="%{y}, at %{x:.0f} s<br>trained %{z:.0f} % of the time<extra></extra>",
         )
     )
+
+
+def _gather(reader: StudyReader, between: Span | None = None) -> Timeline | None:
+    """When each worker trained which trial; ``between``: seconds since the first, LOW..HIGH."""
+    timeline = gather_timeline(reader.table, between)
+    return timeline if timeline.busy or timeline.bars.numbers.size else None
+
+
+def _rows(timeline: Timeline) -> Columns:
+    bars, busy = timeline.bars, timeline.busy
+    if busy is not None:
+        return stacked(
+            *(
+                {"worker": name, "seconds": busy.seconds, "share": shares}
+                for name, shares in zip(busy.workers, busy.shares, strict=True)
+            )
+        )
+    return {
+        "trial": bars.numbers,
+        "worker": [bars.workers.names[code] for code in bars.workers.codes],
+        "state": [bars.states.names[code] for code in bars.states.codes],
+        "start_seconds": bars.start_seconds,
+        "seconds": bars.seconds,
+    }
+
+
+FIGURE = Figure(
+    name="timeline",
+    question="When did each worker train which trial?",
+    needs="a trial that a worker ended",
+    gather=_gather,
+    draw=draw_timeline,
+    rows=_rows,
+    report=InReport(section=ReportSection.SEARCH),
+    pages=(DashboardPage.EXPLORE,),
+)

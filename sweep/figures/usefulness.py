@@ -5,9 +5,18 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.usefulness import Probed, Usefulness
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    ReportSection,
+    stacked,
+)
 from sweep.findings.probes import about_codes
 
 _AXIS = "Labels told right"
@@ -38,6 +47,11 @@ class UsefulnessChart(NamedTuple):
     #: What the better classifier tells from the pixels; None without a trial.
     pixels: float | None
     about: str
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return "What the code tells of the labels"
 
 
 def gather(found: Usefulness | None) -> UsefulnessChart:
@@ -76,7 +90,7 @@ def _lines(best: Sequence[Probed]) -> list[Line]:
 def draw(chart: UsefulnessChart) -> go.Figure:
     """Two charts, one below the other: over the width, and against the error."""
     drawn = style.figure(
-        "What the code tells of the labels",
+        chart.title,
         column_named("hidden_width").axis_title,
         _AXIS,
         height=720,
@@ -152,3 +166,37 @@ def _draw_errors(drawn: go.Figure, chart: UsefulnessChart) -> None:
             hovertemplate="the pixels tell %{y:.1%}<extra></extra>",
         )
     )
+
+
+def _gather(reader: StudyReader) -> UsefulnessChart | None:
+    """How well classifiers tell the labels from the codes, over hidden width."""
+    return gather(reader.usefulness) if reader.usefulness else None
+
+
+def _rows(chart: UsefulnessChart) -> Columns:
+    return stacked(
+        *(
+            {"mark": line.name, "hidden_width": line.widths, "share": line.shares}
+            | ({"trial": line.numbers} if line.numbers else {})
+            for line in chart.lines
+        ),
+        {
+            "mark": "analysed code, the better classifier",
+            "hidden_width": chart.widths,
+            "share": chart.shares,
+            "trial": chart.numbers,
+            "test_mse": chart.errors,
+        },
+    )
+
+
+FIGURE = Figure(
+    name="code",
+    question="What do the codes tell of the labels?",
+    needs="a trial whose network is analysed (`sweep analyse`)",
+    gather=_gather,
+    draw=draw,
+    rows=_rows,
+    report=InReport(section=ReportSection.CODE),
+    pages=(DashboardPage.WHY,),
+)

@@ -9,8 +9,10 @@ import plotly.graph_objects as go
 
 from sweep.analysis.explanation import Explanation, Factor, Step, geometric_mean
 from sweep.analysis.study_explanation import StudyExplanation
+from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
+from sweep.figures.figure import Columns, DashboardPage, Figure, InReport, Panel, ReportSection
 from sweep.findings.ablation import about_path, change_of, times
 
 #: Letters of a label in a line, so that a phone has room for bars beside it.
@@ -256,3 +258,38 @@ def _axis(chart: Waterfall) -> dict[str, Any]:
     axis = style.log_axis([*errors, *inside])
     # Beside the labels a phone has no room for 2 and 5 of several decades.
     return {**axis, "dtick": 1} if most > 10 * least else axis
+
+
+# --- in the registry ----------------------------------------------------------------------------
+
+
+def _gather(reader: StudyReader, reverse: bool = False) -> Waterfall | None:
+    """Ablation path from the baseline to the best trial, or back with ``reverse``."""
+    found = reader.explanation
+    return gather_waterfall(found, reverse=reverse) if found else None
+
+
+def _rows(chart: Waterfall) -> Columns:
+    return {
+        "change": chart.labels,
+        "val_mse_before": chart.before,
+        "val_mse_after": chart.after,
+        "low": chart.low,
+        "high": chart.high,
+        "factor": chart.factors,
+    }
+
+
+FIGURE = Figure(
+    name="ablation",
+    question="Which change of settings makes how much of the difference to the best?",
+    needs="an ablation path (`sweep explain --run`)",
+    gather=_gather,
+    draw=draw_waterfall,
+    rows=_rows,
+    report=InReport(
+        section=ReportSection.CAUSES,
+        panels=lambda _: [Panel(id="waterfall"), Panel({"reverse": True}, "waterfall-back")],
+    ),
+    pages=(DashboardPage.WHY,),
+)

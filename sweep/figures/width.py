@@ -7,18 +7,26 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
+from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.records import capitalised
 from sweep.figures import axes, style, words
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    Panel,
+    ReportSection,
+    Span,
+    stacked,
+)
 from sweep.figures.marks import Band, Marks, band_of, draw_band, draw_marks, marks_of, within
 from sweep.store.table import Choices, Mask, Numbers, TrialTable
 
 Metric = Literal["test_mse", "test_bce"]
 
-_TITLES = {
-    "test_mse": "Reconstruction error against hidden width",
-    "test_bce": "Binary cross-entropy against hidden width",
-}
 #: How far below the lowest error the axis follows the floor, which falls to nothing at D units.
 _BELOW = 0.3
 _N_GROUPS = 40
@@ -47,6 +55,12 @@ class WidthErrors(NamedTuple):
     entropy: float | None
     #: What the floors are, and what a mark stands for where that is not a trial; in words.
     about: str
+
+    @property
+    def title(self) -> str:
+        """The metric against the width, as the catalogue calls them."""
+        metric = column_named(self.metric)
+        return f"{capitalised(metric.title)} by {column_named('hidden_width').title}"
 
 
 def gather_width(
@@ -160,7 +174,7 @@ def _about_band(n_trials: int, band: Band | None) -> list[str]:
 def draw_width(errors: WidthErrors) -> go.Figure:
     """Colour tells the activation, symbol the loss; widths and squared errors are logarithmic."""
     drawn = style.figure(
-        _TITLES[errors.metric],
+        errors.title,
         column_named("hidden_width").axis_title,
         column_named(errors.metric).axis_title,
         height=520 if errors.metric == "test_mse" else 420,
@@ -302,3 +316,65 @@ def _draw_baseline(drawn: go.Figure, errors: WidthErrors) -> None:
         hovertemplate="The baseline<br>%{text}<extra></extra>",
         name="baseline",
     )
+
+
+def _gather(reader: StudyReader, between: Span | None = None) -> WidthErrors | None:
+    """Squared error over hidden width, and PCA's; ``between``: widths, LOW..HIGH."""
+    return _of_two_widths(gather_width(reader.table, reader.floors, between))
+
+
+def _gather_entropy(reader: StudyReader, between: Span | None = None) -> WidthErrors | None:
+    """Cross-entropy over hidden width, and the pixels' entropy; ``between``: widths, LOW..HIGH."""
+    return _of_two_widths(gather_width(reader.table, reader.floors, between, metric="test_bce"))
+
+
+def _of_two_widths(errors: WidthErrors) -> WidthErrors | None:
+    return errors if len(np.unique(errors.marks.x)) > 1 else None
+
+
+def _rows(errors: WidthErrors) -> Columns:
+    marks, metric = errors.marks, errors.metric
+    activations, losses = (
+        [of.names[code] if code >= 0 else None for code in of.codes]
+        for of in (errors.activations, errors.losses)
+    )
+    trials = {"trial": marks.numbers, "activation": activations, "loss": losses}
+    return stacked(
+        {"mark": "trial", "hidden_width": marks.x, metric: marks.y, **trials},
+        {"mark": "PCA", "hidden_width": errors.floor_widths, metric: errors.floor_mse},
+        {
+            "mark": "PCA, cut to [0, 1]",
+            "hidden_width": errors.clipped_widths,
+            metric: errors.clipped_mse,
+        },
+        {"mark": ["mean image"], metric: errors.mean_mse} if errors.mean_mse else {},
+        {"mark": ["entropy"], metric: errors.entropy} if errors.entropy else {},
+    )
+
+
+def _where_entropy_is_known(reader: StudyReader) -> list[Panel]:
+    """With a linear output no cross-entropy is measured."""
+    is_measured = np.isfinite(reader.table.metrics["test_bce"]).any()
+    return [Panel()] if is_measured and reader.floors is not None else []
+
+
+FIGURE = Figure(
+    name="width",
+    question="How does the error fall with width, and what is its lower bound?",
+    needs="finished trials of two widths",
+    gather=_gather,
+    draw=draw_width,
+    rows=_rows,
+    report=InReport(section=ReportSection.WIDTH),
+    pages=(DashboardPage.OVERVIEW,),
+)
+ENTROPY = Figure(
+    name="entropy",
+    question="How near does the cross-entropy come to the entropy of the pixels?",
+    needs="finished trials of two widths, measured by cross-entropy",
+    gather=_gather_entropy,
+    draw=draw_width,
+    rows=_rows,
+    report=InReport(section=ReportSection.WIDTH, panels=_where_entropy_is_known),
+    pages=(DashboardPage.OVERVIEW,),
+)

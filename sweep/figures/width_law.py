@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
+from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.width_law import (
     SPLITS,
     Law,
@@ -17,15 +18,22 @@ from sweep.analysis.width_law import (
 )
 from sweep.catalogue.columns import column_named
 from sweep.figures import style, words
+from sweep.figures.figure import (
+    Columns,
+    DashboardPage,
+    Figure,
+    InReport,
+    Panel,
+    ReportSection,
+    stacked,
+)
 from sweep.figures.width import pca_floor
-from sweep.findings.width import about_law
+from sweep.findings.width import about_law, what_would_tell
 from sweep.store.table import TrialTable
 
 _N_POINTS = 60
 #: How far below the lowest error the axis follows the floor.
 _BELOW = 0.3
-#: Widths of a study that would tell.
-_MAX_CHOICES = 9
 
 
 class WidthLawChart(NamedTuple):
@@ -45,6 +53,12 @@ class WidthLawChart(NamedTuple):
     split: str | None
     apart: dict[str, WidthErrors]
     about: str
+
+    @property
+    def title(self) -> str:
+        """With the setting whose choices stand apart."""
+        by = f" by {column_named(self.split).title}" if self.apart and self.split else ""
+        return f"The law of the width{by}"
 
 
 def gather_width_law(
@@ -86,9 +100,8 @@ def _floor(errors: WidthErrors, floors: Floors | None) -> list[tuple[int, float]
 
 def draw_width_law(chart: WidthLawChart) -> go.Figure:
     """Logarithmic axes, on which a law without E_inf is a straight line."""
-    by = f" by {column_named(chart.split).title}" if chart.apart and chart.split else ""
     drawn = style.figure(
-        f"The law of the width{by}",
+        chart.title,
         column_named("hidden_width").axis_title,
         column_named("test_mse").axis_title,
         height=480,
@@ -214,3 +227,52 @@ def _draw_apart(drawn: go.Figure, apart: dict[str, WidthErrors]) -> None:
                 ),
             )
         )
+
+
+def _gather(reader: StudyReader, setting: str | None = None) -> WidthLawChart | None:
+    """Power law of the error over hidden width; ``setting``: one line a choice of it."""
+    chart = gather_width_law(reader.table, reader.floors, setting)
+    if len(chart.errors.widths) < 2:
+        return None
+    if chart.apart:
+        return chart._replace(about="Marks: the best trial of each choice. Dotted: its median.")
+    domain = reader.domains.get("hidden_width")
+    told = what_would_tell(reader.study.name, chart.found, chart.errors, domain)
+    return chart._replace(about=" ".join(filter(None, [chart.about, told])))
+
+
+def _rows(chart: WidthLawChart) -> Columns:
+    return stacked(
+        *(
+            {"mark": name, "choice": choice, "hidden_width": of.widths, "test_mse": values}
+            | ({"trial": of.numbers} if name == "best" else {})
+            for choice, of in (chart.apart or {"": chart.errors}).items()
+            for name, values in {
+                "best": of.best,
+                "lower quartile": of.low,
+                "median": of.median,
+                "upper quartile": of.high,
+            }.items()
+        ),
+        {"mark": "law", "hidden_width": chart.law_widths, "test_mse": chart.law_errors},
+        {"mark": "PCA", "hidden_width": chart.floor_widths, "test_mse": chart.floor_errors},
+    )
+
+
+def _panels(reader: StudyReader) -> list[Panel]:
+    """Of all trials, and by the choices of each setting that was searched."""
+    splits = [setting for setting in SPLITS if split_errors(reader.table, setting)]
+    apart = (Panel({"setting": setting}, f"width-law-{setting}") for setting in splits)
+    return [Panel(id="width-law"), *apart]
+
+
+FIGURE = Figure(
+    name="width_law",
+    question="Which power law does the error follow, and where does width stop helping?",
+    needs="finished trials of two widths",
+    gather=_gather,
+    draw=draw_width_law,
+    rows=_rows,
+    report=InReport(section=ReportSection.WIDTH, panels=_panels),
+    pages=(DashboardPage.OVERVIEW, DashboardPage.WHY),
+)

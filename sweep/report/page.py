@@ -2,75 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from markupsafe import Markup
 
 from sweep import datasets
-from sweep.analysis.atlas import Atlas
-from sweep.analysis.floors import Floors
-from sweep.analysis.importances import importances
 from sweep.analysis.strips import picture_names
-from sweep.analysis.study_atlas import atlas_by_width
 from sweep.analysis.study_diagnosis import DiagnosedTrial, best_of_widths, diagnose_trials
-from sweep.analysis.study_explanation import (
-    StudyExplanation,
-    explained_in,
-    ignored,
-    study_explanation,
-)
-from sweep.analysis.study_floors import study_floors
+from sweep.analysis.study_explanation import StudyExplanation, ignored
+from sweep.analysis.study_reader import N_BEST, StudyReader
 from sweep.analysis.study_ties import study_ties
-from sweep.analysis.study_usefulness import UsefulnessReader
 from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
-from sweep.analysis.verdict import Verdict, best_number, study_verdict
+from sweep.analysis.verdict import Verdict
 from sweep.analysis.width_law import width_errors, width_law
-from sweep.figures import style, usefulness, words
-from sweep.figures.atlas import (
-    atlas_note,
-    draw_by_width,
-    gather_class_errors,
-    gather_kind_errors,
-    gather_pictures,
-)
-from sweep.figures.classes import draw_classes, gather_classes
-from sweep.figures.contour import draw_contour, gather_contour
-from sweep.figures.edf import draw_edf, gather_edf
-from sweep.figures.history import draw_history, gather_history
-from sweep.figures.importances import draw_importances, gather_importances
-from sweep.figures.intermediate import choose_curves, draw_intermediate, gather_intermediate
-from sweep.figures.learning import draw_curves, gather_curves
-from sweep.figures.parallel import draw_lines, gather_lines
-from sweep.figures.pareto import draw_front, gather_front
+from sweep.figures import style, words
+from sweep.figures.atlas import atlas_note, gather_pictures
+from sweep.figures.figure import Figure, InReport, ReportSection
 from sweep.figures.pictures import PictureRow, cut
-from sweep.figures.slices import draw_slice, gather_slice
-from sweep.figures.timeline import draw_timeline, gather_timeline
-from sweep.figures.waterfall import draw_waterfall, gather_waterfall
-from sweep.figures.width import draw_width, gather_width
-from sweep.figures.width_law import draw_width_law, gather_width_law
+from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure
 from sweep.findings.study import Findings, in_words
-from sweep.findings.verdict import (
-    NOTHING,
-    beaten_by,
-    explanations,
-    failure_reasons,
-    headline,
-    tally,
-)
+from sweep.findings.verdict import NOTHING, explanations, failure_reasons, headline, tally
 from sweep.report.facts import facts_of
 from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import Reconstruction, StudySummary, TrialRow
 from sweep.store.table import Choices, TrialTable
 from sweep.studyfile import with_trials
 
-N_BEST = 10
-_N_CURVES = 6
 _N_INVALID = 50
-_N_SLICES = 2
-#: Trials that make a distribution.
-_ENOUGH = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +51,17 @@ class Chart:
     note: str = ""
     #: Needs room: scrolls sideways on a narrow screen.
     is_wide: bool = False
+
+
+class SectionCharts(NamedTuple):
+    """The figures of a section."""
+
+    charts: list[Chart]
+    #: Those that the study has not enough for.
+    missing: list[Figure[Any]]
+
+    def __bool__(self) -> bool:
+        return bool(self.charts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +100,8 @@ class Page:
     atlas: list[PictureRow]
     #: What they tell.
     atlas_note: str
-    #: By the id of the section they stand in.
-    charts: Mapping[str, list[Chart]]
+    #: Empty before any trial has a value.
+    charts: Mapping[ReportSection, SectionCharts]
     failures: list[tuple[str, int, list[int]]]
     #: The first of those that were marked so.
     invalid: list[TrialRow]
@@ -146,42 +117,37 @@ class Page:
 
 def gather_page(handle: StudyHandle) -> Page:
     """Read the study once and work out everything its report says."""
-    study, table, record = handle.summary(), handle.table(), handle.record()
-    floors = study_floors(handle)
-    found = study_verdict(handle, table, floors)
-    best = handle.best(N_BEST)
+    reader = StudyReader(handle)
+    study, table, record = handle.summary(), reader.table, reader.record
+    floors, found = reader.floors, reader.verdict
     limits = diagnose_trials(handle, best_of_widths(table), floors)
     ties = study_ties(handle)
-    explanation = study_explanation(handle, best_number(table))
-    useful = UsefulnessReader(handle).look(table)
     why = Findings(
         width=width_law(width_errors(table)),
         limits=limits,
         ties=ties,
-        explained=explanation,
-        useful=useful,
+        explained=reader.explanation,
+        useful=reader.usefulness,
     )
-    atlas = _atlas(handle, table)
+    # Pictures of a single width stand in the report already.
+    atlas = reader.atlas if reader.atlas and len(reader.atlas.trials) > 1 else None
     return Page(
         study=study,
         headline=headline(study, found),
         explanations=explanations(study, found),
         why=in_words(why),
         tiles=_tiles(study, table, found),
-        best=_table(best, found),
+        best=_table(reader.best(N_BEST), found),
         ties=ties,
         limits=limits,
-        usefulness=useful,
+        usefulness=reader.usefulness,
         picture_names=picture_names(datasets.class_names(study.dataset)),
         pictures=_pictures(handle, record, found),
-        explanation=explanation,
+        explanation=reader.explanation,
         ignored=ignored(handle),
         atlas=gather_pictures(atlas) if atlas else [],
         atlas_note=atlas_note(atlas) if atlas else "",
-        charts=_charts(handle, study, table, best, found, floors, explanation)
-        | _atlas_charts(atlas)
-        | _explained(explanation)
-        | _code(useful),
+        charts={} if np.isnan(table.value).all() else _charts(reader),
         failures=failure_reasons(handle.trials(states=["FAIL"])),
         invalid=_invalid(handle, table),
         study_file=with_trials(record.study_file, study.n_trials),
@@ -292,178 +258,32 @@ def _copies(
     ]
 
 
-def _atlas(handle: StudyHandle, table: TrialTable) -> Atlas | None:
-    """None where there are not two widths with pictures."""
-    atlas = atlas_by_width(handle, table)
-    return atlas if atlas is not None and len(atlas.trials) > 1 else None
+def _charts(reader: StudyReader) -> dict[ReportSection, SectionCharts]:
+    """Every figure of the registry that has a place in the report, by section."""
+    sections = {section: SectionCharts([], []) for section in ReportSection}
+    for figure in FIGURES.values():
+        if figure.report is None:
+            continue
+        charts, missing = sections[figure.report.section]
+        for panel in figure.report.panels(reader):
+            found = gather_figure(reader, figure.name, panel.options)
+            if found is None:
+                missing.append(figure)
+            else:
+                charts.append(_chart(panel.id or figure.name, found, figure.report))
+    return sections
 
 
-def _atlas_charts(atlas: Atlas | None) -> dict[str, list[Chart]]:
-    if atlas is None:
-        return {}
-    classes, kinds = gather_class_errors(atlas), gather_kind_errors(atlas)
-    return {
-        "atlas": [
-            _chart("atlas-classes", draw_by_width(classes), classes.about),
-            _chart("atlas-kinds", draw_by_width(kinds), kinds.about),
-        ]
-    }
-
-
-def _charts(
-    handle: StudyHandle,
-    study: StudySummary,
-    table: TrialTable,
-    best: Sequence[TrialRow],
-    found: Verdict | None,
-    floors: Floors | None,
-    explanation: StudyExplanation | None,
-) -> dict[str, list[Chart]]:
-    if np.isnan(table.value).all():
-        return {}
-    history = gather_history(table)
-    charts = {
-        "search": [_chart("history", draw_history(history), history.about)],
-        "pruning": _pruning(handle, table),
-        "run": _timeline(table),
-    }
-    if found is None:
-        return charts
-    front = gather_front(table)
-    return charts | {
-        "trade": [_chart("pareto", draw_front(front), front.about)] if front else [],
-        "width": _width(table, floors),
-        "spread": _spread(study.name, table, found),
-        "learning": _learning(handle, best, found),
-        "classes": _classes(study.dataset, found),
-        "settings": _settings(handle, table, explanation),
-    }
-
-
-def _settings(
-    handle: StudyHandle, table: TrialTable, explanation: StudyExplanation | None
-) -> list[Chart]:
-    """Importances, the settings that matter most one by one, and all of them at once."""
-    found = importances(table, handle.domains())
-    bars = gather_importances(found, handle.name, explained_in(explanation))
-    charts = [_chart("importances", draw_importances(bars), bars.about)] if bars.names else []
-    others = [setting for setting in bars.settings if setting != "hidden_width"]
-    for setting in others[:_N_SLICES]:  # the width has a section of its own
-        sliced = draw_slice(gather_slice(table, setting, table.objectives[0]))
-        charts.append(_chart(f"slice-{setting}", sliced))
-    return charts + _pair(table, bars.settings, table.objectives[0]) + _parallel(table)
-
-
-def _pair(table: TrialTable, settings: Sequence[str], objective: str) -> list[Chart]:
-    """The two settings that matter most, together; nothing where there are no two."""
-    if len(settings) < 2:
-        return []
-    contour = gather_contour(table, settings[0], settings[1], objective)
-    return [_chart("contour", draw_contour(contour), contour.about)]
-
-
-def _spread(name: str, table: TrialTable, found: Verdict) -> list[Chart]:
-    if table.counting.sum() < _ENOUGH:
-        return []
-    drawn = draw_edf(gather_edf({name: table}))
-    return [_chart("edf", drawn, beaten_by(table, found.baseline))]
-
-
-def _pruning(handle: StudyHandle, table: TrialTable) -> list[Chart]:
-    """Where trials were cut off; without pruning, the learning curves of the best tell enough."""
-    if not table.states.is_("PRUNED").any():
-        return []
-    curves = handle.curves(choose_curves(table))
-    return [_chart("intermediate", draw_intermediate(gather_intermediate(curves, table)))]
-
-
-def _chart(key: str, drawn: go.Figure, note: str = "", *, is_wide: bool = False) -> Chart:
-    title, subtitle = style.title_of(drawn), style.subtitle_of(drawn)
-    drawn.update_layout(title=None)
-    if drawn.layout.margin.t is None or subtitle:
+def _chart(key: str, found: GatheredFigure, place: InReport) -> Chart:
+    drawn = found.draw()
+    if drawn.layout.margin.t is None or style.subtitle_of(drawn):
         drawn.update_layout(margin={"t": 34})
-    html = drawn.to_html(
+    html = drawn.update_layout(title=None).to_html(
         full_html=False,
         include_plotlyjs=False,
         config=dict(style.CONFIG),
         div_id=f"chart-{key}",
         default_width="100%",
     )
-    return Chart(title=title, html=Markup(html), note=note or subtitle, is_wide=is_wide)
-
-
-def _width(table: TrialTable, floors: Floors | None) -> list[Chart]:
-    """Squared errors over PCA's floor and, where it is known, cross-entropies over theirs."""
-    errors = gather_width(table, floors)
-    charts = [_chart("width", draw_width(errors), errors.about)] if errors.marks.n else []
-    charts += _law(table, floors)
-    entropies = gather_width(table, floors, metric="test_bce")
-    if entropies.marks.n and entropies.entropy is not None:
-        charts.append(_chart("entropy", draw_width(entropies), entropies.about))
-    return charts
-
-
-def _law(table: TrialTable, floors: Floors | None) -> list[Chart]:
-    """The law of the width, and the same by the choices of each setting that was searched."""
-    law = gather_width_law(table, floors)
-    if law.errors.widths.size < 2:
-        return []
-    charts = [_chart("width-law", draw_width_law(law), law.about)]
-    note = "Marks: the best trial of each choice. Dotted: its median."
-    for setting in law.splits:
-        drawn = draw_width_law(gather_width_law(table, floors, setting))
-        charts.append(_chart(f"width-law-{setting}", drawn, note))
-    return charts
-
-
-def _explained(explanation: StudyExplanation | None) -> dict[str, list[Chart]]:
-    """The waterfall and the one back."""
-    if explanation is None:
-        return {}
-    there = gather_waterfall(explanation)
-    back = gather_waterfall(explanation, reverse=True)
-    return {
-        "causes": [
-            _chart("waterfall", draw_waterfall(there), there.about),
-            _chart("waterfall-back", draw_waterfall(back), back.about),
-        ]
-    }
-
-
-def _code(useful: Usefulness | None) -> dict[str, list[Chart]]:
-    """What codes tell of the labels; the section says why there is no chart."""
-    if useful is None:
-        return {}
-    chart = usefulness.gather(useful)
-    return {"code": [_chart("code", usefulness.draw(chart), chart.about)]}
-
-
-def _learning(handle: StudyHandle, best: Sequence[TrialRow], found: Verdict) -> list[Chart]:
-    shown = list(best[: _N_CURVES - 1])
-    if found.baseline is not None and all(row.number != found.baseline.number for row in shown):
-        shown.append(found.baseline)
-    curves = handle.curves([row.number for row in shown])
-    drawn = gather_curves(shown, curves, found.baseline_number)
-    return [_chart("learning", draw_curves(drawn))] if drawn else []
-
-
-def _classes(dataset: str, found: Verdict) -> list[Chart]:
-    trials = {f"best (trial {found.best.number})": found.best}
-    if found.baseline is not None and found.baseline.number != found.best.number:
-        trials[f"baseline (trial {found.baseline.number})"] = found.baseline
-    errors = gather_classes(trials, datasets.class_names(dataset), found.baseline_number)
-    return [_chart("classes", draw_classes(errors))] if errors.classes else []
-
-
-def _parallel(table: TrialTable) -> list[Chart]:
-    lines = gather_lines(table)
-    note = "Drag along an axis to keep the trials that pass there; drag a name to move its axis."
-    note = f"{lines.about} {note}".strip()
-    return [_chart("parallel", draw_lines(lines), note, is_wide=True)] if lines.dimensions else []
-
-
-def _timeline(table: TrialTable) -> list[Chart]:
-    timeline = gather_timeline(table)
-    if timeline.busy is None and not timeline.bars.numbers.size:
-        return []
-    return [_chart("timeline", draw_timeline(timeline), timeline.about)]
+    note = " ".join(filter(None, (found.note, place.hint)))
+    return Chart(title=found.title, html=Markup(html), note=note, is_wide=place.is_wide)

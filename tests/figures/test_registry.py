@@ -7,10 +7,13 @@ import plotly.graph_objects as go
 import pytest
 from sqlalchemy import Engine
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.errors import NotFoundError, UsageError
-from sweep.figures.registry import FIGURES, draw_figure
+from sweep.figures import style
+from sweep.figures.figure import stacked
+from sweep.figures.registry import FIGURES, draw_figure, gather_figure
 from sweep.store.handle import StudyHandle, open_study
 from tests.store_factories import add_study, add_trial, sqlite_store
 
@@ -37,6 +40,7 @@ def study(engine: Engine) -> StudyHandle:
             params={"hidden_width": width, "activation": str(activation)},
             curve=[0.5, 1 / width],
             per_class_mse=[0.1] * 10,
+            test_bce=0.3,
         )
     return open_study(engine, "study")
 
@@ -70,3 +74,61 @@ def test_an_option_reaches_its_figure(study: StudyHandle) -> None:
     assert "Activation" in drawn.layout.xaxis.title.text
     with pytest.raises(UsageError, match="unknown setting 'activatoin'. Did you mean 'activation'"):
         draw_figure(study, "slice", setting="activatoin")
+
+
+@pytest.mark.parametrize("name", sorted({*FIGURES} - MISSING))
+def test_a_figure_has_a_title_and_rows_without_being_drawn(study: StudyHandle, name: str) -> None:
+    found = gather_figure(StudyReader(study), name)
+    assert found is not None and found.title and "<" not in found.title
+    (n_rows,) = {len(column) for column in found.rows().values()}
+    assert n_rows > 0
+
+
+@pytest.mark.parametrize("name", sorted({*FIGURES} - MISSING))
+def test_a_figure_bears_the_title_that_was_gathered(study: StudyHandle, name: str) -> None:
+    found = gather_figure(StudyReader(study), name)
+    assert found is not None and style.title_of(found.draw()) == found.title
+
+
+def test_options_may_be_text_as_a_command_has_them(study: StudyHandle) -> None:
+    reader = StudyReader(study)
+    found = gather_figure(reader, "learning", {"trials": "0,7", "n": "3"})
+    assert found is not None and {*found.rows()["trial"]} == {0, 7}
+    found = gather_figure(reader, "history", {"between": "5..9"})
+    assert found is not None and found.data.finished.numbers.tolist() == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "problem"),
+    [
+        ("widht", {}, "unknown figure 'widht'. Did you mean 'width'"),
+        ("slice", {"seting": "loss"}, "option of figure 'slice' 'seting'. Did you mean 'setting'"),
+        ("slice", {"metric": "val_msee"}, "unknown metric 'val_msee'. Did you mean 'val_mse'"),
+        ("learning", {"n": "many"}, "option n=many of figure 'learning': Input should be"),
+        ("learning", {"n": 0}, "greater than or equal to 1"),
+        ("history", {"between": "5"}, "option between=5 of figure 'history'"),
+        ("contour", {"statistic": "mean"}, "'best' or 'median'"),
+        ("timeline", {"between": "a..b"}, "unable to parse string as a number"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    study: StudyHandle, name: str, options: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(UsageError, match=problem):
+        gather_figure(StudyReader(study), name, options)
+
+
+def test_a_figure_of_one_width_is_not_drawn(engine: Engine) -> None:
+    study_id = add_study(engine, "narrow")
+    for number in range(3):
+        add_trial(engine, study_id, number, 0.1, config=TrialConfig(hidden_width=8))
+    with pytest.raises(NotFoundError, match="it needs finished trials of two widths"):
+        draw_figure(open_study(engine, "narrow"), "width")
+
+
+def test_kinds_of_rows_stand_below_one_another() -> None:
+    assert stacked({"mark": "a", "x": [1, 2]}, {"mark": "b", "x": (3,), "y": [4.0]}, {}) == {
+        "mark": ["a", "a", "b"],
+        "x": [1, 2, 3],
+        "y": [None, None, 4.0],
+    }

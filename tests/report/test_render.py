@@ -205,7 +205,8 @@ def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
     page = Page(render(engine, "study"))
     assert {"chart-width", "chart-width-law", "chart-entropy"} <= set(page.ids)
     assert {"atlas", "chart-atlas-classes", "chart-atlas-kinds"} <= set(page.ids)
-    assert "with the width: twice 784 units would lower the error by" in page.text
+    # The baseline, at 784 units, is four times as high as the law of the others would have it.
+    assert "The error follows no law of the width" in page.text
     assert "The grey line is the floor of linear codes" in page.text
     assert "The grey line is the entropy of the test pixels, 0.240 nats" in page.text
 
@@ -370,6 +371,14 @@ def test_a_study_of_one_trial_has_a_report(engine: Engine) -> None:
     assert "That is the baseline." in page.text
     assert "it is training that sets the limit here" in page.text
     assert "settings" not in page.ids  # nothing differs
+
+
+def test_a_chart_of_one_width_gives_way_to_what_it_needs(engine: Engine) -> None:
+    add_pictured(engine, add(engine), 0, 0.02)
+    page = Page(render(engine, "study"))
+    assert not {"chart-width", "chart-width-law", "chart-history"} & set(page.ids)
+    assert "it needs finished trials of two widths" in page.text
+    assert "it needs two trials with a value" in page.text
 
 
 def test_a_study_of_failures_has_a_report_with_the_reasons(engine: Engine) -> None:

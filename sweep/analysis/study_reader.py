@@ -1,0 +1,95 @@
+"""What is computed from a study for its figures and its report, each part once."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from sweep.analysis.atlas import Atlas
+from sweep.analysis.floors import Floors
+from sweep.analysis.importances import Importances, importances
+from sweep.analysis.study_atlas import atlas_by_width
+from sweep.analysis.study_explanation import StudyExplanation, study_explanation
+from sweep.analysis.study_floors import study_floors
+from sweep.analysis.study_usefulness import UsefulnessReader
+from sweep.analysis.usefulness import Usefulness
+from sweep.analysis.verdict import Verdict, best_number, study_verdict, verdict
+from sweep.store.handle import StudyHandle, StudyRecord
+from sweep.store.records import Domain, TrialRow
+from sweep.store.table import TrialTable
+
+#: Trials that ``best`` reads at first.
+N_BEST = 10
+
+
+class StudyReader:
+    """A study as of the first read of each part.
+
+    A subclass may take a part from what was read before, as pages do.
+    """
+
+    def __init__(
+        self,
+        study: StudyHandle,
+        read_floors: Callable[[StudyHandle], Floors | None] = study_floors,
+    ) -> None:
+        self.study = study
+        self._read_floors = read_floors
+
+    @cached_property
+    def table(self) -> TrialTable:
+        """All trials, as columns."""
+        return self.study.table()
+
+    @cached_property
+    def record(self) -> StudyRecord:
+        """The study's own row."""
+        return self.study.record()
+
+    @cached_property
+    def domains(self) -> dict[str, Domain]:
+        """The distribution of each parameter."""
+        return self.study.domains()
+
+    @cached_property
+    def floors(self) -> Floors | None:
+        """Lower bounds of the study's data; may take minutes. None where they are not known."""
+        return self._read_floors(self.study)
+
+    @cached_property
+    def compared(self) -> Verdict | None:
+        """The best trial beside the baseline, without the floors; None while no trial counts."""
+        return study_verdict(self.study, self.table)
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """The best trial beside baseline and floors; None while no trial counts."""
+        found = self.compared
+        rows = [] if found is None else [found.best, *([found.baseline] if found.baseline else [])]
+        return verdict(self.table, rows, self.floors)
+
+    def best(self, n: int) -> list[TrialRow]:
+        """Return the ``n`` best trials; with several objectives, the Pareto set."""
+        return self._first_best[:n] if n <= N_BEST else self.study.best(n)
+
+    @cached_property
+    def _first_best(self) -> list[TrialRow]:
+        return self.study.best(N_BEST)
+
+    @cached_property
+    def importances(self) -> Importances:
+        """Share of each setting in what sets the best trials apart."""
+        return importances(self.table, self.domains)
+
+    @cached_property
+    def explanation(self) -> StudyExplanation | None:
+        """Ablation path to the best trial; None where none was begun."""
+        return study_explanation(self.study, best_number(self.table))
+
+    @cached_property
+    def atlas(self) -> Atlas | None:
+        """Pictures of the best trial of each width; None where there are none."""
+        return atlas_by_width(self.study, self.table)
+
+    @cached_property
+    def usefulness(self) -> Usefulness | None:
+        """What codes tell of the labels; None while no network is analysed."""
+        return UsefulnessReader(self.study).look(self.table)

@@ -1,0 +1,145 @@
+"""A figure as the registry lists it: question, gathering, drawing, and where it stands."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import plotly.graph_objects as go
+from pydantic import BeforeValidator
+
+from sweep.analysis.study_reader import StudyReader
+from sweep.errors import UsageError
+
+#: Columns of equal lengths, by name: lists, tuples or arrays.
+Columns = Mapping[str, Any]
+
+
+class FigureData(Protocol):
+    """What a figure says, before it is drawn."""
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+
+    @property
+    def about(self) -> str:
+        """Note below the title; may be empty."""
+
+
+DataT = TypeVar("DataT", bound=FigureData)
+
+
+class ReportSection(StrEnum):
+    """Ids of the sections of a report that have figures."""
+
+    BEST = "best"
+    WIDTH = "width"
+    CAUSES = "causes"
+    CODE = "code"
+    PICTURES = "pictures"
+    ATLAS = "atlas"
+    SETTINGS = "settings"
+    SEARCH = "search"
+
+
+class DashboardPage(StrEnum):
+    """Pages of the dashboard that have figures."""
+
+    OVERVIEW = "Overview"
+    WHY = "Why"
+    EXPLORE = "Explore"
+    TRIAL = "Trial"
+    COMPARE = "Compare"
+
+
+class Panel(NamedTuple):
+    """One drawing of a figure in a report."""
+
+    options: Mapping[str, Any] = {}
+    #: Part of its HTML id; empty for the figure's name.
+    id: str = ""
+
+
+def _one_panel(_: StudyReader) -> Sequence[Panel]:
+    return [Panel()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InReport:
+    """Where a report shows a figure: in the order of the registry within its section."""
+
+    section: ReportSection
+    #: The drawings; those without data are left out.
+    panels: Callable[[StudyReader], Sequence[Panel]] = _one_panel
+    #: What to do with the chart, behind its note.
+    hint: str = ""
+    #: Needs room: scrolls sideways on a narrow screen.
+    is_wide: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure(Generic[DataT]):
+    """One entry of the registry."""
+
+    #: Name for ``Study.figure`` and ``sweep figure``.
+    name: str
+    question: str
+    #: Precondition, to be read after "it needs".
+    needs: str
+    #: Takes a StudyReader and the options that its docstring names; None where nothing can be
+    #: shown. Options are checked by their annotations.
+    gather: Callable[..., DataT | None]
+    draw: Callable[[DataT], go.Figure]
+    #: The data as tidy columns, one row a mark.
+    rows: Callable[[DataT], Columns]
+    report: InReport | None = None
+    pages: tuple[DashboardPage, ...] = ()
+
+
+def _ends(value: Any) -> Any:
+    return value.split("..") if isinstance(value, str) else value
+
+
+#: Both ends of a range; as text ``LOW..HIGH``.
+Span = Annotated[tuple[float, float], BeforeValidator(_ends)]
+
+
+def _numbers(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
+
+
+#: Numbers of trials; as text ``0,7,12``.
+Trials = Annotated[tuple[int, ...], BeforeValidator(_numbers)]
+
+
+def known(given: str, names: Iterable[str], what: str) -> str:
+    """Return the name. Raises UsageError for an unknown one, with the one that comes nearest."""
+    names = list(names)
+    if given in names:
+        return given
+    close = difflib.get_close_matches(given, names, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    raise UsageError(f"unknown {what} '{given}'.{hint} Known: {', '.join(names) or 'none'}.")
+
+
+def stacked(*parts: Mapping[str, Any]) -> Columns:
+    """Rows of several kinds below one another; single values stand in each row of their part."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for part in parts:
+        lists = {name: _listed(of) for name, of in part.items()}
+        n_rows = max((len(of) for of in lists.values() if of is not None), default=0)
+        for name in names:
+            found = lists.get(name)
+            columns[name] += [part.get(name)] * n_rows if found is None else found
+    return columns
+
+
+def _listed(of: Any) -> list[Any] | None:
+    if isinstance(of, np.ndarray):
+        values: list[Any] = of.tolist()
+        return values
+    return list(of) if isinstance(of, list | tuple) else None
