@@ -11,6 +11,8 @@ VENV ?= .venv
 JOBS ?= 2
 
 BIN := $(VENV)/bin
+LOOK_TESTS := tests/analysis tests/api tests/catalogue tests/cli tests/dashboard tests/figures tests/findings \
+	tests/report tests/store
 GPU_TESTS = $(shell grep -rl --include='test_*.py' '^@pytest.mark.gpu' tests)
 
 DEMO_DB := demo/sweep.db
@@ -19,7 +21,7 @@ demo report: export SWEEP_STORAGE = sqlite:///$(DEMO_DB)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo report dashboard test test-gpu check format answer docs secrets venv clean
+.PHONY: help demo report dashboard test test-look test-gpu check format answer docs secrets venv clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +45,9 @@ dashboard: $(VENV)/.installed ## open the demo's dashboard in the browser
 
 test: $(VENV)/.installed-test ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-look: $(VENV)-look/.installed ## run the tests of what looks at studies, in an environment without PyTorch
+	$(VENV)-look/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(LOOK_TESTS)
 
 # Not in the environment above: a machine with a GPU has a torch and a Triton of its own.
 test-gpu: ## run the tests that need a GPU, by PYTHON, which has torch, Triton and pytest
@@ -70,7 +75,7 @@ docs: $(VENV)/.installed ## write the generated pages and tables from the code
 venv: $(VENV)/.installed-dev ## make the environment for development in .venv
 
 clean: ## remove the environment, caches and the demo's files
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-look demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 secrets: secrets/postgres_password secrets/dashboard_password ## make the passwords that docker-compose.yml hands out
@@ -79,17 +84,17 @@ secrets/%_password:
 	@umask 077 && mkdir -p secrets && $(PYTHON) -c 'import secrets; print(secrets.token_hex(16))' > $@
 	@chmod 644 $@ # containers read it under other user ids; the folder keeps other people out
 
-$(BIN)/python:
+$(BIN)/python $(VENV)-look/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "sweep needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 		echo "Name another one: make PYTHON=python3.12 …" >&2; \
 		exit 2; \
 	}
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@D)/..
 
 # A stamp for each set of extras, out of date when the files that say what to install are newer.
 # A larger set holds the smaller ones, so it brings their stamps up to date too.
-$(VENV)/.installed: EXTRAS :=
+$(VENV)/.installed: EXTRAS := [train]
 $(VENV)/.installed-test: EXTRAS := [test]
 $(VENV)/.installed-test: SMALLER := $(VENV)/.installed
 $(VENV)/.installed-dev: EXTRAS := [dev]
@@ -98,3 +103,7 @@ $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev: pyproject.tom
 	@echo "Installing sweep$(EXTRAS) and what it needs into $(VENV); the first time takes minutes …"
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.$(EXTRAS)'
 	@touch $@ $(SMALLER)
+
+$(VENV)-look/.installed: pyproject.toml constraints.txt | $(VENV)-look/bin/python
+	$(VENV)-look/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test-look]'
+	@touch $@

@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["tests.skips"]
+pytest_plugins = ["tests.needs_torch", "tests.skips"]
 
 #: Their files take longest.
 _FIRST = ("acceptance", "trainer", "browser", "launch")

@@ -69,13 +69,27 @@ def test_the_study_that_runs_is_shipped() -> None:
 
 
 def test_images_are_built_from_here_and_run_as_ordinary_users_with_pinned_packages() -> None:
-    optunas, ours = (ROOT / "Dockerfile").read_text().split("\nFROM ")[1:]
+    optunas, packages, look, train = (ROOT / "Dockerfile").read_text().split("\nFROM ")[1:]
     assert optunas.startswith("python:3.12-slim AS optuna-dashboard\n")
-    for stage, user in ((ours, "sweep"), (optunas, "optuna")):
+    for stage, user in ((look, "sweep"), (train, "sweep"), (optunas, "optuna")):
         assert f"\nUSER {user}\n" in stage
+    for stage in (optunas, packages, look, train):
         assert all("constraints.txt" in line for line in stage.split("\n") if "-c " in line)
         assert "pip install" in stage
-    assert {SERVICES[name]["build"] for name in ("migrate", "dashboard", *STUDIES)} == {"."}
+    assert {SERVICES[name]["build"] for name in STUDIES} == {"."}
+
+
+def test_only_studies_have_an_image_with_torch() -> None:
+    _, packages, look, train = (ROOT / "Dockerfile").read_text().split("\nFROM ")[1:]
+    assert packages.startswith("python:3.12-slim AS packages\n")
+    assert look.startswith("packages AS look\n") and "[train]" not in packages + look
+    assert train.startswith("packages AS train\n") and "[train]" in train
+    for name in ("migrate", "dashboard"):
+        assert SERVICES[name]["build"] == {"context": ".", "target": "look"}
+        assert SERVICES[name]["image"] == "sweep-look"
+
+
+def test_optuna_dashboard_has_an_image_of_its_own() -> None:
     built = SERVICES["optuna-dashboard"]["build"]
     assert built == {"context": ".", "target": "optuna-dashboard"}
 

@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from importlib.metadata import entry_points
+from collections.abc import Iterable
+from importlib.metadata import entry_points, requires
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,38 @@ def test_every_requirement_is_pinned_to_a_version_it_allows(requirement: Require
         (specifier,) = pin.specifier
         assert specifier.operator == "=="
         assert requirement.specifier.contains(specifier.version)
+
+
+def closure(extras: Iterable[str]) -> set[str]:
+    """Names of the installed packages that sweep with these extras brings along."""
+    ours = PROJECT["optional-dependencies"]
+    queue = [Requirement(text) for text in PROJECT["dependencies"]]
+    queue += [Requirement(f"{PROJECT['name']}[{extra}]") for extra in extras]
+    seen = set[tuple[str, str]]()
+    while queue:
+        requirement = queue.pop()
+        name = canonicalize_name(requirement.name)
+        for extra in {"", *requirement.extras} - {of for known, of in seen if known == name}:
+            seen.add((name, extra))
+            texts = ours.get(extra, ()) if name == PROJECT["name"] else requires(name) or ()
+            found = [Requirement(text) for text in texts]
+            queue += [
+                of for of in found if of.marker is None or of.marker.evaluate({"extra": extra})
+            ]
+    return {name for name, _ in seen} - {PROJECT["name"]}
+
+
+def test_every_package_that_an_installation_brings_is_pinned() -> None:
+    names = closure(["dev"])
+    assert {"torch", "lazy-importer", "mypy"} <= names
+    assert {name for name in names if not pins(name)} == set()
+
+
+def test_looking_needs_no_torch() -> None:
+    """A database, its pages and reports need less than a hundredth of what training needs."""
+    names = closure([])
+    assert {"optuna", "dash", "plotly"} <= names
+    assert not {"torch", "torchvision", "triton", "ray"} & names
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "Makefile", ".ci/run"])

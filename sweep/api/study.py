@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from html import escape
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,8 @@ from sweep.api.frames import make_frame
 from sweep.cli import words
 from sweep.cli.reconstruct import no_weights
 from sweep.cli.records import study_state
-from sweep.errors import NotFoundError, SweepError
+from sweep.errors import NotFoundError
+from sweep.extras import require_torch
 from sweep.store.artifacts import read_artifact
 from sweep.store.handle import StudyHandle
 from sweep.store.records import STATES, StudySummary, TrialDetail
@@ -128,10 +128,7 @@ class Study:
         if artifact_id is None:
             raise NotFoundError(no_weights(study, number))
         content = read_artifact(study.engine.url, artifact_id)
-        if find_spec("torch") is None:
-            raise SweepError(
-                "a network needs PyTorch, which is not installed: `pip install torch`."
-            )
+        require_torch("a network")
         from sweep.trainer import trained_model
 
         return trained_model(content)

@@ -9,6 +9,7 @@ from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_
 from sweep.cli.output import say, show, show_json, show_titled_table
 from sweep.cli.reconstruct import no_weights
 from sweep.errors import DataError, NotFoundError, SweepError
+from sweep.extras import require_torch
 
 if TYPE_CHECKING:
     from sweep.analysis.usefulness import Probed
@@ -87,6 +88,7 @@ def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
 
     Raises the first error once all others are done.
     """
+    require_torch("an analysis")
     from sweep import datasets
     from sweep.store.artifacts import read_artifact
     from sweep.store.kept_weights import write_analysis

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -146,6 +147,8 @@ print(json.dumps([torch.__version__, torch.version.cuda, torch.cuda.device_count
 
 
 def _ask_torch() -> str:
+    if find_spec("torch") is None:
+        return "not installed: this machine shows studies and trains none (extra 'train')"
     # In a process of its own: loading CUDA here would take memory on every GPU.
     answer = subprocess.run(
         [sys.executable, "-c", _TORCH], capture_output=True, text=True, timeout=_TORCH_SECONDS

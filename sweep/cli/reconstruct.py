@@ -9,6 +9,7 @@ from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName, stored_study
 from sweep.cli.output import show, show_json, write_file
 from sweep.errors import DataError, NotFoundError
+from sweep.extras import require_torch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +54,7 @@ def reconstruct(
     trial = study.trial(number)
     if trial.artifact_id is None:
         raise NotFoundError(no_weights(study, number))
+    require_torch("reconstruct")
     weights = artifacts.read_artifact(study.engine.url, trial.artifact_id)
     originals = _images(images or study.record().dataset)[:first]
     from sweep import trainer  # torch: seconds

@@ -28,7 +28,10 @@ def download(source: Source, folder: Path) -> Path:
     try:
         datasets = importlib.import_module("torchvision.datasets")
     except ImportError as error:
-        raise DataError(f"torchvision, which downloads it, cannot be imported: {error}") from error
+        raise DataError(
+            f"torchvision, which downloads it, cannot be imported ({error}): "
+            "`pip install 'sweep-autoencoder[train]'`"
+        ) from error
     with _timeout():
         try:
             fetched = getattr(datasets, str(source.torchvision))(

@@ -15,6 +15,7 @@ import psutil
 
 from sweep.enums import LauncherKind, Trainer
 from sweep.errors import DeviceError, SweepError, UsageError
+from sweep.extras import require_torch
 from sweep.launch.cpu import share_cpu
 from sweep.launch.devices import choose_cluster_devices, choose_devices, n_cores, wanted_threads
 from sweep.launch.launcher import Launcher
@@ -125,7 +126,11 @@ def _resources(
 
 
 def local_launcher(ahead: list[WorkerProcess]) -> Launcher:
-    """Return this machine's launcher, whose first workers take these processes."""
+    """Return this machine's launcher, whose first workers take these processes.
+
+    Raises SweepError without PyTorch, which every worker needs.
+    """
+    require_torch("training")
     from sweep.launch.local import LocalLauncher  # builds the messages' validators: 0.1 s
 
     return LocalLauncher(ahead=ahead)

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweep.enums import Sampler
 from sweep.studyfile.domains import Categorical, Domain, Float, Int
@@ -12,8 +12,15 @@ from sweep.studyfile.words import show
 #: A grid is walked point by point.
 _LARGEST_GRID = 1_000_000
 
-_PACKAGES: Mapping[Sampler, tuple[str, ...]] = {
-    Sampler.CMAES: ("cmaes",),
+
+class _Needs(NamedTuple):
+    package: str
+    extra: str
+
+
+_PACKAGES: Mapping[Sampler, _Needs] = {
+    Sampler.CMAES: _Needs("cmaes", "samplers"),
+    Sampler.GP: _Needs("torch", "train"),
 }
 
 
@@ -74,10 +81,10 @@ def _cmaes_space_problems(space: Space) -> list[str]:
 
 def missing_packages(sampler: Sampler) -> list[str]:
     """What this machine lacks for a sampler; better said now than in the first trial."""
-    missing = [p for p in _PACKAGES.get(sampler, ()) if importlib.util.find_spec(p) is None]
-    if not missing:
+    needs = _PACKAGES.get(sampler)
+    if needs is None or importlib.util.find_spec(needs.package) is not None:
         return []
     return [
-        f"sampler.name: {sampler} needs {' and '.join(missing)}, not installed here. "
-        "Install the extra 'samplers' (pip install 'sweep-autoencoder[samplers]'), or use tpe."
+        f"sampler.name: {sampler} needs {needs.package}, not installed here. Install the extra "
+        f"'{needs.extra}' (pip install 'sweep-autoencoder[{needs.extra}]'), or use tpe."
     ]

@@ -110,6 +110,7 @@ def test_report_writes_one_file_and_prints_where(cli: Cli, study: int, tmp_path:
     assert "<!doctype html>" in Path("page.html").read_text().lower()
 
 
+@pytest.mark.torch
 def test_reconstruct_applies_the_weights_that_were_kept(cli: Cli, tmp_path: Path) -> None:
     _tiny_study(tmp_path)
     best = cli("best", "tiny", "-n", 1, "--json").json[0]["number"]
