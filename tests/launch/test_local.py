@@ -72,16 +72,14 @@ class TestLocalLauncher(LauncherContract):
         assert self.worker.wait(5)
 
     def test_a_worker_exits_though_its_coordinator_died_within_an_order(self) -> None:
-        self.start()
-        self.hear(Ready)
+        self.start_process()
         stdin = self.worker._process.stdin  # type: ignore[attr-defined]
         stdin.write(ORDERS.encode(Train(specs=(spec(epochs=100_000),)))[:40])
         stdin.close()
         assert self.worker.wait(5)
 
     def test_a_worker_says_what_it_could_not_read(self) -> None:
-        self.start()
-        self.hear(Ready)
+        self.start_process()
         stdin = self.worker._process.stdin  # type: ignore[attr-defined]
         stdin.write(b'{"kind": "Dance"}\n')
         stdin.flush()
@@ -100,8 +98,7 @@ class TestLocalLauncher(LauncherContract):
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SWEEP_STORAGE", "postgresql://me:hunter2@host/db")
-        self.start()
-        self.hear(Ready)
+        self.start_process()
         environment = psutil.Process(self.worker.pid).environ()
         assert "hunter2" not in str(environment)
         assert environment["CUDA_VISIBLE_DEVICES"] == ""
@@ -110,8 +107,7 @@ class TestLocalLauncher(LauncherContract):
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-        self.start()
-        self.hear(Ready)
+        self.start_process()
         assert psutil.Process(self.worker.pid).environ()["GOMP_SPINCOUNT"] == "7"
         monkeypatch.delenv("GOMP_SPINCOUNT")
         other = self.launcher.start("other", "cpu")

@@ -124,27 +124,40 @@ class WorkerPool:
                 return event
 
 
+@pytest.fixture(scope="class")
+def launchers(address: str) -> Iterator[tuple[RayLauncher, RayLauncher]]:
+    """One whose workers train, and one whose workers are told nothing."""
+    both = RayLauncher(address), RayLauncher(address, work=IDLE)
+    yield both
+    for launcher in both:
+        launcher.close()
+
+
 class TestRayLauncher(LauncherContract):
     killed = "killed by `ray.kill`"
-    silence_seconds = 12.0
+    worker: RayWorker
 
     @pytest.fixture(autouse=True)
-    def _launcher(self, address: str) -> Iterator[None]:
-        self.launcher = RayLauncher(address)
+    def _launcher(self, launchers: tuple[RayLauncher, RayLauncher]) -> Iterator[None]:
+        self.launcher, self._idle = launchers
         yield
         self.worker.kill()
         assert self.worker.wait(15)
-        self.launcher.close()
+        for launcher in launchers:  # the next test's worker has the same name
+            while not launcher.inbox.empty():
+                launcher.inbox.get()
+
+    def start_process(self) -> None:
+        self.launcher = self._idle
+        self.worker = until_placed(self._idle.start("w0", "cpu"))
 
     def test_a_worker_whose_process_dies_is_reported_in_rays_words(self) -> None:
-        self.start()
-        self.hear(Ready)
+        self.start_process()
         os.kill(self.worker.pid, signal.SIGKILL)
         assert "its worker process has died" in self.hear(Gone).reason
 
     def test_a_killed_workers_process_ends_though_it_stands_still(self) -> None:
-        self.start()
-        self.hear(Ready)
+        self.start_process()
         process = psutil.Process(self.worker.pid)
         process.suspend()
         self.worker.kill()
@@ -152,7 +165,7 @@ class TestRayLauncher(LauncherContract):
 
     def test_a_worker_is_one_process_of_ray(self) -> None:
         self.start()
-        self.hear(Ready)
+        self.hear(Ready)  # in training, too
         process = psutil.Process(self.worker.pid)
         assert process.name().startswith("ray::WorkerActor")
         assert not process.children()
