@@ -326,6 +326,20 @@ def test_a_worker_that_dies_has_its_trials_handed_out_again(engine: Engine, url:
     assert [e.kind for e in open_study(engine, "x").events()].count("worker gone") == 2
 
 
+#: More than any study here takes.
+LIMIT_SECONDS = 60.0
+
+
+def ends_in_time() -> Callable[[Progress], None]:
+    """Fail, with what it waits for, a study that does not end."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+
+    def observe(progress: Progress) -> None:
+        assert time.monotonic() < deadline, f"the study does not end: {progress}"
+
+    return observe
+
+
 def test_a_worker_that_stands_still_is_ended_and_what_it_says_on_waking_is_refused(
     engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,7 +353,7 @@ def test_a_worker_that_stands_still_is_ended_and_what_it_says_on_waking_is_refus
     def on_epoch(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
         if spec.number == 3 and not silent:
             silent.append(worker)
-            woken.wait()
+            assert woken.wait(LIMIT_SECONDS), "trial 5 never began"
             late = worker.start(dataclasses.replace(spec, seeds=(999,)))
             late.epoch = 3
             launcher.inbox.put((worker.name, late.result()))
@@ -348,7 +362,8 @@ def test_a_worker_that_stands_still_is_ended_and_what_it_says_on_waking_is_refus
             time.sleep(0.3)
 
     launcher._on_epoch = on_epoch
-    run(engine, launcher, study_file(STUDY, "workers.silence_seconds=5"))
+    file = study_file(STUDY, "workers.silence_seconds=5")
+    run(engine, launcher, file, observer=ends_in_time())
     assert silent[0]._dead and woken.is_set()
     assert states(url) == [TrialState.COMPLETE] * 12
     detail = open_study(engine, "x").trial(3)
