@@ -190,6 +190,8 @@ class EventKind(StrEnum):
     MARK_REFUSED = "mark refused"
     ANALYSING = "analysing networks"
     NOT_ANALYSED = "network not analysed"
+    #: A network's analysis: there is none, and trying again would find none.
+    CODE_NOT_FINITE = "code not finite"
     #: By `sweep doctor`.
     REPAIRED = "repaired"
     #: Logged, not stored.

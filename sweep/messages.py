@@ -198,6 +198,11 @@ class NetworkAnalysis:
     decomposition: Decomposition | None
     probe: Probe | None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the code is not finite."""
+        return self.decomposition is None and self.probe is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class TestMetrics:

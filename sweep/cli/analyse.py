@@ -107,10 +107,9 @@ def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
         except SweepError as error:
             errors.append(error)
             continue
-        if analysis.decomposition is None and analysis.probe is None:
+        if analysis.is_empty:
             say(f"trial {one.number}: its code is not finite and tells nothing.")
-        else:
-            write_analysis(study.engine, study.name, one, analysis)
+        write_analysis(study.engine, study.name, one, analysis)
     if errors:
         raise errors[0]
 

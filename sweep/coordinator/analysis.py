@@ -18,7 +18,7 @@ from sweep.enums import EventKind
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone, WorkerHandle
 from sweep.messages import AnalyseNetwork, Event, NetworkAnalysed, WorkerFailed, WorkerSetup
-from sweep.store.kept_weights import KeptWeights
+from sweep.store.kept_weights import NOT_FINITE, KeptWeights
 from sweep.store.writer import StudyWriter
 
 #: How the names of its processes begin; workers are named w0, w1, …
@@ -149,11 +149,11 @@ class AnalysisJob:
         analysis = event.analysis
         if analysis is None:
             self._leave_out(event.number, event.failure or "no reason given")
-        elif analysis.decomposition is None and analysis.probe is None:
-            self._leave_out(event.number, "its code is not finite")
-        else:
-            add_analysis(self._writer.rows, event.number, analysis)
-            self._study_state.weights.mark_analysed(event.number)
+            return
+        if analysis.is_empty:
+            self._events.add(EventKind.CODE_NOT_FINITE, NOT_FINITE, number=event.number)
+        add_analysis(self._writer.rows, event.number, analysis)
+        self._study_state.weights.mark_analysed(event.number)
 
     def _handle_gone(self, reason: str) -> None:
         self._process = None

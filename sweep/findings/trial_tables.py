@@ -11,6 +11,7 @@ from sweep.catalogue.formats import count, number, percent, value
 from sweep.catalogue.metrics import MEASURED, METRICS, Metric
 from sweep.catalogue.records import Format
 from sweep.catalogue.settings import by_setting, in_use
+from sweep.enums import EventKind
 from sweep.findings.cells import metric_cell, quantity_cell
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.records import CurvePoint, SeedResult, TrialDetail, TrialRow, mean_diagnostics
@@ -180,8 +181,15 @@ def network_table(trial: TrialDetail) -> FindingTable:
         rows=[
             *_health(mean_diagnostics(trial.results)),
             *_ranks(trial.decomposition, trial.hidden_width),
+            *_missing_analysis(trial),
         ],
     )
+
+
+def _missing_analysis(trial: TrialDetail) -> list[Sequence[Cell]]:
+    """Why the network has no analysis, where none can be made."""
+    why = [event.message for event in trial.events if event.kind is EventKind.CODE_NOT_FINITE]
+    return [_found("analysis of the network", Cell("none", None), why[-1])] if why else []
 
 
 def _found(label: str, cell: Cell, meaning: str) -> Sequence[Cell]:

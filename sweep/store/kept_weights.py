@@ -12,20 +12,24 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, Engine, delete, exists, insert, or_, select, update
 
 from sweep.config import width_class
-from sweep.enums import Outcome
+from sweep.enums import EventKind, Outcome
 from sweep.errors import StoreError, StudyHeldError
 from sweep.messages import NetworkAnalysis
-from sweep.store import revisions
+from sweep.store import clock, revisions
 from sweep.store.annotate import lock_study, refuse_if_held
 from sweep.store.artifacts import ATTRIBUTE, remove_artifact
 from sweep.store.engine import writing
 from sweep.store.lookup import find_study, find_trial, snapshot
 from sweep.store.schema import (
     sweep_decompositions,
+    sweep_events,
     sweep_probes,
     sweep_trials,
     trial_system_attributes,
 )
+
+#: Message of the event that stands for the analysis of a network whose code is not finite.
+NOT_FINITE = "its code is not finite: there is nothing to analyse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +58,13 @@ def load_kept_weights(connection: Connection, study_id: int) -> list[KeptWeights
         *(
             exists().where(table.c.trial_id == ours.trial_id)
             for table in (sweep_decompositions, sweep_probes)
-        )
+        ),
+        ours.number.in_(
+            select(sweep_events.c.number).where(
+                sweep_events.c.study_id == study_id,
+                sweep_events.c.kind == EventKind.CODE_NOT_FINITE,
+            )
+        ),
     )
     query = select(
         *(ours.number, ours.artifact_id, ours.config, ours.val_mse, ours.invalid),
@@ -124,6 +134,10 @@ def write_analysis(engine: Engine, name: str, kept: KeptWeights, analysis: Netwo
         )
         if trial_id is None:
             return
+        if analysis.is_empty:
+            event = {"kind": EventKind.CODE_NOT_FINITE, "message": NOT_FINITE}
+            about = {"study_id": study_id, "number": kept.number, "at": clock.read(connection)}
+            connection.execute(insert(sweep_events).values(**event, **about))
         for column, found in (
             (sweep_decompositions.c.decomposition, analysis.decomposition),
             (sweep_probes.c.probe, analysis.probe),

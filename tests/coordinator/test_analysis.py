@@ -34,7 +34,7 @@ from sweep.store import annotate, commands
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import Engine, writing
 from sweep.store.handle import open_study
-from sweep.store.kept_weights import KeptWeights, due, kept_weights, superseded
+from sweep.store.kept_weights import NOT_FINITE, KeptWeights, due, kept_weights, superseded
 from sweep.store.schema import sweep_studies
 from sweep.store.usage import Usage
 from sweep.store.writer import StudyWriter
@@ -222,10 +222,20 @@ def test_an_analysis_that_fails_is_told_with_its_reason(engine: Engine) -> None:
         study.answer(NetworkAnalysis(decomposition=None, probe=None))
         assert study.coordinator.phase == "finished"
     assert analysed(engine) == set()
-    assert told(engine, "network not analysed") == [
-        (0, "DataError: these bytes are no weights"),
-        (1, "its code is not finite"),
-    ]
+    assert told(engine, "network not analysed") == [(0, "DataError: these bytes are no weights")]
+    assert told(engine, "code not finite") == [(1, NOT_FINITE)]
+
+
+def test_a_network_whose_code_is_not_finite_is_not_tried_again(engine: Engine) -> None:
+    with stage(engine) as study:
+        study.finish_all()
+        study.answer(NetworkAnalysis(decomposition=None, probe=None))
+        study.answer()
+        assert study.coordinator.phase == "finished"
+    assert due(kept_weights(engine, "x")) == []
+    launcher = FakeLauncher()
+    resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=launcher)
+    assert launcher.analyses == [] and analysed(engine) == {1}
 
 
 def test_data_that_are_not_there_end_the_analyses_alone(engine: Engine) -> None:

@@ -10,13 +10,14 @@ from sweep.analysis.floors import Floors
 from sweep.config import TrialConfig
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial import TrialFindings, gather_trial, rank
-from sweep.findings.trial_tables import measured_table, settings_table
+from sweep.findings.trial_tables import measured_table, network_table, settings_table
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from sweep.store.schema import sweep_decompositions, sweep_probes, sweep_results
+from sweep.store.schema import sweep_decompositions, sweep_events, sweep_probes, sweep_results
 from tests.findings.test_trial_sentences import floors
 from tests.store_factories import (
     DECOMPOSITION,
+    EPOCH,
     PROBE,
     add_rows,
     add_study,
@@ -155,3 +156,14 @@ def test_a_trial_with_weights_names_the_command_that_analyses_it(engine: Engine)
     assert found(engine, 0).probe.note == ""
     add_trial(engine, 1, 5, 0.2, artifact_id="weights")
     assert found(engine, 5).probe.note == ("Not analysed yet: `sweep analyse study 5` does it.")
+
+
+def test_a_network_without_an_analysis_says_why_there_is_none(engine: Engine) -> None:
+    assert network_table(open_study(engine, "study").trial(1)).rows == []
+    study_id = open_study(engine, "study").summary().study_id
+    event = {"kind": "code not finite", "message": "its code is not finite", "number": 1}
+    add_rows(engine, sweep_events, {"study_id": study_id, "at": EPOCH, **event})
+    (row,) = network_table(open_study(engine, "study").trial(1)).rows
+    assert [cell.text for cell in row] == [
+        *("analysis of the network", "none", "its code is not finite")
+    ]

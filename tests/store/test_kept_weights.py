@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 
 from sweep.config import TrialConfig
+from sweep.enums import EventKind
+from sweep.messages import NetworkAnalysis
 from sweep.store import lease
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import Engine, writing
 from sweep.store.handle import open_study
 from sweep.store.kept_weights import (
+    NOT_FINITE,
     KeptWeights,
     drop_superseded,
     due,
@@ -98,6 +101,13 @@ def test_an_analysis_of_other_weights_than_the_trial_has_now_is_dropped(engine: 
     (first, _) = kept_weights(engine, "x")
     write_analysis(engine, "x", replace(first, artifact_id="older"), ANALYSIS)
     assert open_study(engine, "x").probes() == {}
+
+
+def test_a_network_whose_code_is_not_finite_counts_as_analysed(engine: Engine) -> None:
+    write_analysis(engine, "x", kept(0, 64, 0.1), NetworkAnalysis(decomposition=None, probe=None))
+    assert [one.is_analysed for one in kept_weights(engine, "x")] == [True, False]
+    (event,) = open_study(engine, "x").trial(0).events
+    assert (event.kind, event.message) == (EventKind.CODE_NOT_FINITE, NOT_FINITE)
 
 
 def test_superseded_weights_are_dropped_once_they_are_analysed(engine: Engine) -> None:
