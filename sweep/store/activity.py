@@ -6,9 +6,9 @@ from typing import Any
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Row, func, select
 
-from sweep.enums import Trainer, WorkerState
+from sweep.enums import WorkerState
 from sweep.store.lookup import StudyKey, utc, utc_or_none
-from sweep.store.records import CommandRow, EventRow, WorkerRow
+from sweep.store.records import CommandRow, EventRow, WorkerRow, from_row
 from sweep.store.schema import sweep_commands, sweep_events, sweep_trials, sweep_workers, trials
 
 
@@ -37,31 +37,12 @@ def _training(connection: Connection, key: StudyKey) -> dict[str, int]:
 def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
     # A resumed study numbers its workers from w0 again: a trial belongs to the living one.
     n_training = training.get(row.name, 0) if row.n_training is None else row.n_training
-    return WorkerRow(
-        name=row.name,
-        host=row.host,
-        pid=row.pid,
-        device=row.device,
-        device_name=row.device_name,
-        driver_version=row.driver_version,
-        trainer=None if row.trainer is None else Trainer(row.trainer),
-        fallback_reason=row.fallback_reason,
-        triton_version=row.triton_version,
-        ptxas_version=row.ptxas_version,
-        state=row.state,
-        n_finished=row.n_finished,
+    return from_row(
+        WorkerRow,
+        row,
         n_training=0 if row.state == WorkerState.GONE else n_training,
-        slots=row.slots,
-        hidden_units=row.hidden_units,
         started_at=utc(row.started_at),
         seen_at=utc(row.seen_at),
-        busy=row.busy,
-        busy_since_first=row.busy_since_first,
-        memory_used_bytes=row.memory_used_bytes,
-        memory_total_bytes=row.memory_total_bytes,
-        utilisation=row.utilisation,
-        utilisation_since_first=row.utilisation_since_first,
-        n_threads=row.n_threads,
     )
 
 
@@ -82,17 +63,7 @@ def events(
     if number is not None:
         query = query.where(of.number == number)
     rows = connection.execute(query.order_by(of.event_id.desc()).limit(newest)).all()
-    return [
-        EventRow(
-            event_id=row.event_id,
-            at=utc(row.at),
-            kind=row.kind,
-            number=row.number,
-            worker=row.worker,
-            message=row.message,
-        )
-        for row in reversed(rows)
-    ]
+    return [from_row(EventRow, row, at=utc(row.at)) for row in reversed(rows)]
 
 
 def commands(
@@ -107,11 +78,10 @@ def commands(
 
 
 def _command(row: Row[Any]) -> CommandRow:
-    return CommandRow(
-        command_id=row.command_id,
-        kind=row.kind,
+    return from_row(
+        CommandRow,
+        row,
         payload=row.payload or {},
         created_at=utc(row.created_at),
         applied_at=utc_or_none(row.applied_at),
-        outcome=row.outcome,
     )

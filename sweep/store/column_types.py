@@ -465,7 +465,7 @@ COLUMNS: Mapping[str, Any] = {
     "sweep_decompositions.decomposition": _record(Decomposition, end_to_end=list[float] | None),
     "sweep_probes.probe": _record(Probe, code=_ACCURACIES, pca=_ACCURACIES, pixels=_ACCURACIES),
     "sweep_workers.state": _member(WorkerState),
-    "sweep_workers.trainer": Literal[tuple(map(str, Trainer))],
+    "sweep_workers.trainer": _member(Trainer),
     "sweep_leases.process": dict[str, str | float],
     "sweep_commands.payload": _PAYLOAD,
     "sweep_floors.floors": dict[str, Any],

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from sweep.store.lookup import StudyKey, by_key, find_trial_id
-from sweep.store.records import CurvePoint, Reconstruction, SeedResult, mean_of
+from sweep.store.records import CurvePoint, Reconstruction, SeedResult, from_row, mean_of
 from sweep.store.schema import (
     sweep_decompositions,
     sweep_epochs,
@@ -109,17 +109,8 @@ def seed_results(
 
 
 def _seed_result(row: Row[Any]) -> SeedResult:
-    return SeedResult(
-        seed_index=row.seed_index,
-        seed=row.seed,
-        val_mse=row.val_mse,
-        test_mse=row.test_mse,
-        test_bce=row.test_bce,
-        psnr=row.psnr,
-        exact_pixel_share=row.exact_pixel_share,
-        per_class_mse=None if row.per_class_mse is None else tuple(row.per_class_mse),
-        diagnostics=row.diagnostics,
-    )
+    by_class = None if row.per_class_mse is None else tuple(row.per_class_mse)
+    return from_row(SeedResult, row, per_class_mse=by_class)
 
 
 def seed_errors(connection: Connection, key: StudyKey) -> dict[int, tuple[float | None, ...]]:

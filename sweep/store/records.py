@@ -7,13 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 from sweep.catalogue.metrics import METRICS
 from sweep.enums import EventKind, StudyPhase, Trainer, WorkerState
 
+T = TypeVar("T")
+
 #: Optuna's states, in the order in which people read them.
 STATES = ("WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL")
+
+
+def from_row(of: type[T], row: Any, **others: Any) -> T:
+    """Build a record from the columns of its fields' names; ``others`` are fields that differ."""
+    names = vars(of)["__dataclass_fields__"]  # fields() takes half of the time for 100,000 trials
+    return of(**{name: getattr(row, name) for name in names if name not in others}, **others)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,14 +55,13 @@ def training_record(connection: Connection, key: StudyKey, number: int) -> Train
             .limit(1)
         ).one_or_none()
     return Trained(
-        device=worker.device if worker else None,
-        device_name=worker.device_name if worker else None,
-        n_threads=worker.n_threads if worker else None,
-        trainer=Trainer(worker.trainer) if worker and worker.trainer else None,
-        ptxas_version=worker.ptxas_version if worker else None,
+        **{name: getattr(worker, name, None) for name in _OF_WORKER},
         data_sha256=provenance.get("data_sha256"),
         provenance=_of_run(provenance, started_at),
     )
+
+
+_OF_WORKER = ("device", "device_name", "n_threads", "trainer", "ptxas_version")
 
 
 def trainers_used(workers: Iterable[WorkerRow]) -> Counter[Trainer]:

@@ -4,13 +4,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from math import inf
 from statistics import fmean, stdev
-from typing import Any, Protocol
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, null, select
+from sqlalchemy import ColumnElement, Connection, Row, null, select
 
+from sweep.catalogue.metrics import STORED
 from sweep.enums import Objective
+from sweep.messages import TestMetrics
 from sweep.store.optuna_rows import TrialRecord
-from sweep.store.schema import sweep_epochs, sweep_studies, sweep_trials
+from sweep.store.schema import sweep_epochs, sweep_results, sweep_studies, sweep_trials
 from sweep.store.study_files import read_about
 
 Curve = dict[int, float]
@@ -61,33 +63,23 @@ def read_curves(connection: Connection, study_id: int) -> dict[int, Curve]:
     return curves
 
 
-class SeedMetrics(Protocol):
-    """Test metrics of one seed; None where a number is not finite or not defined."""
-
-    @property
-    def test_mse(self) -> float | None: ...
-    @property
-    def test_bce(self) -> float | None: ...
-    @property
-    def psnr(self) -> float | None: ...
-    @property
-    def exact_pixel_share(self) -> float | None: ...
-    @property
-    def per_class_mse(self) -> Sequence[float | None] | None: ...
+#: Metrics that each seed has a result of.
+_OF_SEEDS = tuple(name for name in STORED if name in sweep_results.c)
 
 
-def mean_results(results: Sequence[SeedMetrics], val_mse: Sequence[float | None]) -> dict[str, Any]:
-    """Return columns of ``sweep_trials``: means over the seeds, and deviations of two errors."""
-    test_mse = [result.test_mse for result in results]
+def mean_results(
+    results: Sequence[TestMetrics | Row[Any]], val_mse: Sequence[float | None]
+) -> dict[str, Any]:
+    """Return columns of ``sweep_trials``: means over the seeds, and deviations of two errors.
+
+    ``results``, one a seed, are as measured, or rows of ``sweep_results``.
+    """
     by_class = zip(*(result.per_class_mse or () for result in results), strict=True)
     return {
         "val_mse": _mean(val_mse),
         "val_mse_std": _deviation(val_mse),
-        "test_mse": _mean(test_mse),
-        "test_mse_std": _deviation(test_mse),
-        "test_bce": _mean([result.test_bce for result in results]),
-        "psnr": _mean([result.psnr for result in results]),
-        "exact_pixel_share": _mean([result.exact_pixel_share for result in results]),
+        "test_mse_std": _deviation([result.test_mse for result in results]),
+        **{name: _mean([getattr(result, name) for result in results]) for name in _OF_SEEDS},
         "per_class_mse": [_mean(of_class) for of_class in by_class],
     }
 

@@ -49,6 +49,7 @@ from sweep.store.records import (
     NumberDomain,
     TrialDetail,
     TrialRow,
+    from_row,
 )
 from sweep.store.remarks import newest_notes_by, notes, tags_by
 from sweep.store.schema import (
@@ -317,39 +318,22 @@ def _row(
     tags: tuple[str, ...],
     note: str | None,
 ) -> TrialRow:
-    return TrialRow(
-        number=row.number,
+    return from_row(
+        TrialRow,
+        row,
         state=row.state.name,
         values=values,
         params=params,
         config=row.config or {},
         seeds=tuple(row.seeds or ()),
-        val_mse=row.val_mse,
-        val_mse_std=row.val_mse_std,
-        test_mse=row.test_mse,
-        test_mse_std=row.test_mse_std,
-        test_bce=row.test_bce,
-        psnr=row.psnr,
-        exact_pixel_share=row.exact_pixel_share,
-        per_class_mse=_tuple(row.per_class_mse),
-        n_parameters=row.n_parameters,
-        train_seconds=row.train_seconds,
-        outcome=row.outcome,
-        reason=row.reason,
+        per_class_mse=None if row.per_class_mse is None else tuple(row.per_class_mse),
         attempt=row.attempt or 0,
-        worker=row.worker,
         datetime_start=_aware(row.datetime_start),
         datetime_complete=_aware(row.datetime_complete),
         invalid=bool(row.invalid),
-        invalid_reason=row.invalid_reason,
-        reused_from=row.reused_from,
         tags=tags,
         note=note,
     )
-
-
-def _tuple(numbers: Sequence[float] | None) -> tuple[float, ...] | None:
-    return None if numbers is None else tuple(numbers)
 
 
 def _aware(time: datetime | None) -> datetime | None:

@@ -331,18 +331,13 @@ class StudyWriter:
                 for (number, seed_index), row in rows.results.items()
             ],
         )
-        _upsert(
-            connection,
-            schema.sweep_reconstructions,
-            ("trial_id",),
-            [{"trial_id": ids[number], **row} for number, row in rows.reconstructions.items()],
-        )
         for table, of_trials in (
+            (schema.sweep_reconstructions, rows.reconstructions),
             (schema.sweep_decompositions, rows.decompositions),
             (schema.sweep_probes, rows.probes),
         ):
-            inside = [{"trial_id": ids[number], **row} for number, row in of_trials.items()]
-            _upsert(connection, table, ("trial_id",), inside)
+            with_ids = [{"trial_id": ids[number], **row} for number, row in of_trials.items()]
+            _upsert(connection, table, ("trial_id",), with_ids)
         for number, artifact_id in rows.dropped_weights.items():
             kept_weights.forget_weights(connection, ids[number], artifact_id)
         if rows.events:
