@@ -29,6 +29,7 @@ db.studies()  # a data frame
 study = db.study("quickstart")  # shows how it is
 study.best(5)  # a data frame, as are study.trials() and study.curves()
 study.trial(19)  # a record
+study.trial_findings(19).sentences  # what limits it
 study.reconstructions(19)  # arrays (10, height, width)
 study.figure("width")  # a Plotly figure
 model = study.load_model(19)  # a torch.nn.Module: encode, decode, forward

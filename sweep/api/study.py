@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.analysis.strips import images_of
+from sweep.analysis.study_floors import study_floors
 from sweep.api.frames import make_frame
 from sweep.cli import words
 from sweep.cli.reconstruct import no_weights
@@ -22,6 +23,7 @@ from sweep.store.trial_columns import trial_columns
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from sweep.findings.trial import TrialFindings
     from sweep.trainer.model import TrainedAutoencoder
 
 
@@ -82,6 +84,17 @@ class Study:
     def trial(self, number: int) -> TrialDetail:
         """Return one trial as a record: settings, results of each seed, events, notes, analysis."""
         return self._current().trial(number)
+
+    def trial_findings(self, number: int) -> "TrialFindings":
+        """Return what is shown about a trial: rank, diagnosis in sentences, tables, curves.
+
+        A table's ``records()`` are its values, one dict a row. Raises NotFoundError without the
+        trial. Computes the floors of the data where they are not stored yet: seconds to minutes.
+        """
+        from sweep.findings.trial import gather_trial
+
+        study = self._current()
+        return gather_trial(study, study.table(), number, study_floors(study))
 
     def reconstructions(self, number: int) -> Reconstructions:
         """Return a trial's copies of ten test images. Raises NotFoundError where none were kept."""

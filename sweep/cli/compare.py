@@ -1,20 +1,20 @@
 """compare: trials side by side."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.catalogue.metrics import MEASURED
-from sweep.catalogue.settings import by_setting, in_use
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Storage, StudyName, stored_study
-from sweep.cli.output import show, show_json, show_titled_table
+from sweep.cli.output import show, show_finding, show_json, show_titled_table
 from sweep.cli.records import trial_json
 from sweep.errors import UsageError
+from sweep.findings.dialects import in_ascii
+from sweep.findings.tables import Cell, FindingTable, TableColumn
 
 if TYPE_CHECKING:
-    from sweep.store.records import CurvePoint, TrialDetail
+    from sweep.findings.comparison import ComparedRow, Comparison
 
 _MARK = "*"
 
@@ -29,48 +29,58 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Show trials side by side: settings (* where they differ), metrics, ends of the curves."""
+    from sweep.findings.comparison import gather_comparison
+
     chosen = list(dict.fromkeys(numbers))
     if len(chosen) < 2:
         raise UsageError("compare takes two trials or more, such as `sweep compare NAME 0 7`.")
     study = stored_study(name, storage)
-    trials = [study.trial(number) for number in chosen]
-    curves = study.curves(chosen)
-    settings = _settings(trials)
-    different = {key for key, values in settings.items() if len(set(values)) > 1}
+    for number in chosen:
+        study.trial(number)  # raises NotFoundError with those that are there
+    found = gather_comparison(study, study.table(), chosen)
     if as_json:
-        rows = [{**trial_json(t), "curve": curves.get(t.number, [])} for t in trials]
-        show_json({"trials": rows, "differences": [key for key in settings if key in different]})
+        show_json(_json(found))
         return
-    header = ("", *(f"trial {number}" for number in chosen))
-    marked = [
-        (f"{key} {_MARK}" if key in different else key, *map(words.text, values))
-        for key, values in settings.items()
-    ]
     show(f"study '{name}'; {_MARK} marks settings that differ")
-    show_titled_table("Settings", header, marked)
-    show_titled_table("Measured", header, _metric_rows(trials))
-    show_titled_table("Last epoch", header, _curve_rows([curves.get(n, []) for n in chosen]))
+    if found.headline:
+        show(in_ascii(found.headline))
+    show_finding(_table("Settings", [*found.settings, found.seeds], found, _MARK))
+    show_finding(_table("Measured", found.measured, found))
+    header = ("", *(f"trial {row.number}" for row in found.trials))
+    show_titled_table("Last epoch", header, _last_epochs(found))
 
 
-def _settings(trials: Sequence["TrialDetail"]) -> dict[str, list[Any]]:
-    """Each setting with its value in every trial, and the seeds."""
-    known = [in_use({**by_setting(t.params), **t.config}) for t in trials]
-    names = dict.fromkeys(name for settings in known for name in settings)
-    seeds = {"seeds": [", ".join(map(str, t.seeds)) or None for t in trials]}
-    return {name: [settings.get(name) for settings in known] for name in names} | seeds
-
-
-def _metric_rows(trials: Sequence["TrialDetail"]) -> list[Sequence[str]]:
-    return [
-        ("state", *(t.state.lower() for t in trials)),
-        *((of.name, *(words.cell(t, of.name, 5) for t in trials)) for of in MEASURED),
+def _json(found: "Comparison") -> dict[str, object]:
+    trials = [
+        {**trial_json(row), "curve": found.curves.get(row.number, [])} for row in found.trials
     ]
+    rows = [*found.settings, found.seeds]
+    differences = [row.name for row in rows if row.differs]
+    return {"trials": trials, "differences": differences, "headline": found.headline}
 
 
-def _curve_rows(curves: Sequence[Sequence["CurvePoint"]]) -> list[Sequence[str]]:
+def _table(
+    title: str, rows: Sequence["ComparedRow"], found: "Comparison", mark: str = ""
+) -> FindingTable:
+    trials = [
+        TableColumn(str(row.number), f"trial {row.number}", is_number=True) for row in found.trials
+    ]
+    return FindingTable(
+        title=title,
+        columns=[TableColumn("name", "", is_name=True), TableColumn("differs", ""), *trials],
+        rows=[
+            (Cell(row.label, row.name), Cell(mark if row.differs else ""), *row.cells)
+            for row in rows
+        ],
+    )
+
+
+def _last_epochs(found: "Comparison") -> list[Sequence[str]]:
+    curves = [found.curves.get(row.number) for row in found.trials]
     last = [vars(curve[-1]) if curve else {} for curve in curves]
     return [
+        ("state", *(row.state.lower() for row in found.trials)),
         ("epoch", *(words.text(point.get("epoch")) for point in last)),
-        ("train_loss", *(words.number(point.get("train_loss"), 5) for point in last)),
-        ("val_mse", *(words.number(point.get("val_mse"), 5) for point in last)),
+        ("train_loss", *(words.number(point.get("train_loss")) for point in last)),
+        ("val_mse", *(words.number(point.get("val_mse")) for point in last)),
     ]

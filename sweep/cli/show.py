@@ -14,6 +14,7 @@ from sweep.cli.output import (
 )
 from sweep.cli.records import trial_json
 from sweep.enums import Outcome
+from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
     from sweep.findings.trial import TrialFindings
@@ -49,6 +50,7 @@ def _json(found: "TrialFindings") -> dict[str, object]:
     trial = found.trial
     return {
         **trial_json(trial),
+        "configuration": found.configuration,
         "rank": found.rank,
         "sentences": found.sentences,
         "diagnosis": found.diagnosis,
@@ -67,6 +69,7 @@ def _summary(found: "TrialFindings") -> dict[str, str]:
     trial = found.trial
     invalid = f"left out: {trial.invalid_reason or 'no reason given'}" if trial.invalid else ""
     pairs = {
+        "configuration": in_ascii(found.configuration),
         "state": trial.state.lower() + (f", {trial.outcome}" if trial.outcome in _FINER else ""),
         "reason": trial.reason or "",
         "invalid": invalid,

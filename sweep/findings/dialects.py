@@ -22,7 +22,7 @@ class Piece(NamedTuple):
 
 def in_ascii(sentence: str) -> str:
     """Return the sentence for a terminal: ``4.35·10⁻⁸`` as ``4.35e-08``, typewriter quotes."""
-    return _POWER.sub(_exponent, sentence).translate(_ASCII)
+    return _POWER.sub(_exponent, sentence).replace(" · ", ", ").translate(_ASCII)
 
 
 def _exponent(found: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from sweep.analysis.diagnosis import Diagnosis, diagnose
 from sweep.analysis.floors import BesideFloors, Floors, beside_floors
 from sweep.analysis.verdict import baseline_number, best_number
 from sweep.findings import trial_tables
+from sweep.findings.configurations import configuration
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial_sentences import limit_sentence, training_sentences
 from sweep.store.handle import StudyHandle
@@ -37,6 +38,8 @@ class TrialFindings:
 
     study: str
     trial: TrialDetail
+    #: The main settings and the searched ones.
+    configuration: str
     #: None for a trial that does not count.
     rank: Rank | None
     #: The trials before and after, by number.
@@ -82,6 +85,7 @@ def gather_trial(
     return TrialFindings(
         study=study.name,
         trial=trial,
+        configuration=configuration(trial),
         rank=rank(table, number),
         previous=previous,
         next=following,

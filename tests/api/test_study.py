@@ -51,6 +51,12 @@ def test_a_trial_is_the_record_that_the_command_line_shows(
         study.trial(9)
 
 
+def test_findings_of_a_trial_are_sentences_and_tables(study: sweep.Study) -> None:
+    found = study.trial_findings(1)
+    assert found.sentences[0].startswith("Limited by budget: ")
+    assert {"name": "hidden_width", "value": 784, "searched": True} in found.settings.records()
+
+
 def test_studies_have_a_row_each(store: Engine, study: sweep.Study) -> None:
     add_study(store, "another")
     frame = sweep.open(str(store.url)).studies()

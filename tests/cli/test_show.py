@@ -160,7 +160,7 @@ def test_compare_marks_what_differs(cli: Cli, study: int) -> None:
     lines = cli("compare", "study", 0, 1).out.splitlines()
     assert any(line.split() == ["hidden_width", "*", "784", "512"] for line in lines)
     assert any(line.startswith("epochs  ") for line in lines)
-    assert any(line.split() == ["val_mse", "0.020000", "0.010000"] for line in lines)
+    assert any(line.split() == ["val_mse", "0.02000", "0.01000"] for line in lines)
 
 
 def test_compare_as_json_lists_the_differences(cli: Cli, study: int) -> None:

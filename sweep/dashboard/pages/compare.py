@@ -3,6 +3,7 @@
 ``?trials=0,7,12`` says which, ``only=1`` leaves out the settings that all of them share.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,20 +15,13 @@ from sweep.dashboard import links
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import cards, charts, states
 from sweep.dashboard.parts.attributes import attributes
-from sweep.dashboard.parts.comparison import (
-    MOST,
-    Comparison,
-    Line,
-    choose,
-    gather_comparison,
-    suggestions,
-    usual,
-)
+from sweep.dashboard.parts.chosen_trials import MOST, choose, suggestions, usual
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import View
 from sweep.figures import words
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.learning import draw_curves, gather_curves
+from sweep.findings.comparison import ComparedRow, Comparison, gather_comparison
 from sweep.store.records import TrialRow
 
 _N_SUGGESTED = 20
@@ -40,10 +34,10 @@ def layout(view: View, place: Place) -> Any:
     wanted = given.split(",") if given else [str(number) for number in usual(table)]
     only = place.query.get("only") == "1"
     chosen = choose(table, wanted)
-    found = gather_comparison(view, place.name, chosen.numbers)
+    found = gather_comparison(view.study(place.name), table, chosen.numbers)
     return html.Div(
         [
-            dcc.Store(id="compare-mark", data=found.mark),
+            dcc.Store(id="compare-mark", data=mark_of(found)),
             dcc.Store(id="compare-query"),
             html.H1("Compare trials"),
             _controls(
@@ -77,6 +71,11 @@ def layout(view: View, place: Place) -> Any:
         ],
         className="compare",
     )
+
+
+def mark_of(found: Comparison) -> str:
+    """Return a text that differs when the page has something new to show."""
+    return hashlib.blake2b(repr(found).encode(), digest_size=12).hexdigest()
 
 
 def _controls(numbers: Sequence[str], offered: Sequence[str], only: bool) -> Any:
@@ -160,13 +159,13 @@ def _section(title: str, n: int) -> Any:
     return html.Tr(html.Th(title, colSpan=n + 1, scope="rowgroup"), className="section")
 
 
-def _lines(lines: Sequence[Line], otherwise: str, title: str) -> list[Any]:
+def _lines(lines: Sequence[ComparedRow], otherwise: str, title: str) -> list[Any]:
     if not lines:
         return [html.Tr(html.Td(otherwise, className="note"))]
     return [_line(line, is_setting=title == "Settings") for line in lines]
 
 
-def _line(line: Line, *, is_setting: bool) -> Any:
+def _line(line: ComparedRow, *, is_setting: bool) -> Any:
     marked = is_setting and line.differs
     label = [line.label, html.Span(" ≠", title="differs", className="sign") if marked else ""]
     beside = line.beside or ("",) * len(line.cells)
@@ -174,12 +173,12 @@ def _line(line: Line, *, is_setting: bool) -> Any:
         html.Td(
             [
                 html.Span("★ ", title="the best of these") if place in line.best else "",
-                text or html.Span("–", className="none"),
+                html.Span(cell.text, className="none") if cell.value is None else cell.text,
                 html.Span(f" {apart}", className="apart") if apart else "",
             ],
             className="best" if place in line.best else "differs" if marked else None,
         )
-        for place, (text, apart) in enumerate(zip(line.cells, beside, strict=True))
+        for place, (cell, apart) in enumerate(zip(line.cells, beside, strict=True))
     ]
     return html.Tr([html.Th(label, scope="row"), *cells])
 
@@ -265,11 +264,13 @@ def register(app: Dash, view: View) -> None:
         wanted: list[str] | None, only: bool, _: Any, mark: str | None, place: StudyPlace
     ) -> tuple[Any, ...]:
         study = place.name
-        chosen = choose(view.table(study), wanted or [])
-        found = gather_comparison(view, study, chosen.numbers)
+        table = view.table(study)
+        chosen = choose(table, wanted or [])
+        found = gather_comparison(view.study(study), table, chosen.numbers)
         query = {"trials": ",".join(map(str, chosen.numbers)), "only": "1" if only else ""}
-        said = (" ".join(chosen.complaints), found.mark, query)
-        if found.mark == mark:  # only the switch, or news about other trials
+        now = mark_of(found)
+        said = (" ".join(chosen.complaints), now, query)
+        if now == mark:  # only the switch, or news about other trials
             same = ctx.triggered_id == "revision"
             return (no_update if same else tables(found, only), *[no_update] * 4, *said)
         return (

@@ -21,7 +21,7 @@ from sweep.dashboard.parts.moments import exact, since
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.parts.remarks import remarks
 from sweep.dashboard.view import View
-from sweep.figures import style, words
+from sweep.figures import style
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.seeds import SeedCurves, draw_seeds, gather_seed_curves
 from sweep.findings.tables import FindingTable
@@ -188,7 +188,7 @@ def head(facts: TrialFindings) -> list[Any]:
             ],
             className="line trial-title",
         ),
-        html.P(words.short_name(trial), className="about trial-name"),
+        html.P(facts.configuration, className="about trial-name"),
         _banner(facts),
     ]
 

@@ -1,0 +1,54 @@
+"""Which trials the page Compare shows."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sweep.analysis.verdict import baseline_number
+from sweep.dashboard import links
+from sweep.store.table import TrialTable
+
+#: More would not fit side by side.
+MOST = 8
+_N_BEST = 3
+
+
+class Chosen(NamedTuple):
+    """Trials to compare."""
+
+    numbers: list[int]
+    #: Why others are left out, as sentences.
+    complaints: list[str]
+
+
+def choose(table: TrialTable, wanted: Sequence[str]) -> Chosen:
+    """Return the trials of this study among the wanted numbers, each once, MOST at most."""
+    numbers, complaints = [], []
+    for text in dict.fromkeys(part.strip() for part in wanted if part.strip()):
+        number = links.trial_number(text)
+        if number is None:
+            complaints.append(f"“{text}” is no trial number.")
+        elif table.row_of(number) is None:
+            complaints.append(f"This study has no trial {number}.")
+        else:
+            numbers.append(number)
+    numbers = list(dict.fromkeys(numbers))
+    if len(numbers) > MOST:
+        left_out = ", ".join(map(str, numbers[MOST:]))
+        complaints.append(f"{MOST} trials fit side by side; left out: {left_out}.")
+    return Chosen(numbers[:MOST], complaints)
+
+
+def usual(table: TrialTable) -> list[int]:
+    """Return what is worth comparing first: the best trials and the baseline."""
+    best = suggestions(table, _N_BEST)
+    baseline = baseline_number(table)
+    return best if baseline is None or baseline in best else [*best, baseline]
+
+
+def suggestions(table: TrialTable, n: int) -> list[int]:
+    """Return the best trials, best first."""
+    rows = np.flatnonzero(table.counting)
+    order = np.argsort(table.value[rows], kind="stable")[:n]
+    return [int(number) for number in table.numbers[rows[order]]]
