@@ -35,8 +35,8 @@ The value after `--set` is TOML, and names need no quotes: `--set sampler.name=r
 or table so given replaces the file's. Entries of `[[enqueue]]` count from 0:
 `--set enqueue.0.epochs=10`.
 
-A study that has begun can take more trials, other workers, another sampler or pruner, and wider
-ranges. Its choices, fixed values, data, seeds and objectives stay: its trials so far would no
+A study that has begun can take more trials, other workers, another sampler, pruner or baseline, and
+wider ranges. Its choices, fixed values, data, seeds and objectives stay: its trials so far would no
 longer be comparable.
 """
 
@@ -91,6 +91,24 @@ trains every one, each with seeds of its own; several seeds for every configurat
 | `train` | each is trained |
 """
 
+BASELINES = """\
+`baseline` is what pages, report, figures and `sweep explain` compare the best trial with. Left out,
+it is the configuration that this program set out to explain: 784 ReLU units, sigmoid output, binary
+cross-entropy, Adam with a learning rate of 1e-3, 5 epochs in batches of 128, weights from
+`glorot_uniform`, a constant learning rate. A study names its own by settings, or by the number of a
+trial:
+
+```toml
+study.baseline = { hidden_width = 32, loss = "mse" }      # or: study.baseline = 0
+```
+
+A setting that is left out is as `[space]` fixes it, otherwise as in the configuration above. Some
+trial of the space must be able to have these settings. They train nothing by themselves: the
+baseline is the first finished trial that has them. `[[enqueue]]` or `sweep enqueue` makes sure that
+there is one, and the pages say how as long as there is none. `sweep resume NAME --set
+study.baseline=7` names another.
+"""
+
 BUDGETS = """\
 Each is counted in the database, over all workers and resumes:
 
@@ -123,9 +141,7 @@ the dashboard. `sweep resume` goes on with larger budgets (`--set budget.max_sec
 SPACE = """\
 ## `[space]`
 
-Each setting is fixed, a range, or a list of choices. What is left out keeps its default; all
-defaults together are the configuration of the question (784 ReLU units, sigmoid output, binary
-cross-entropy, Adam, 5 epochs of batches of 128), but for `eps`, which was 1e-7 there.
+Each setting is fixed, a range, or a list of choices. What is left out keeps its default.
 
 ```toml
 [space]
@@ -202,6 +218,7 @@ def _section(name: str, model: type[Section]) -> Iterator[str]:
     if name == "study":
         yield from _meanings("objective", Objective)
         yield DUPLICATES
+        yield BASELINES
     if name == "budget":
         yield BUDGETS
     if issubclass(model, SamplerSection):

@@ -160,6 +160,7 @@ def _file_of(file: StudyFile, config: TrialConfig) -> StudyFile:
     )
     return file.model_copy(
         update={
+            "study": file.study.model_copy(update={"baseline": None}),
             "space": Space(nodes=tuple(nodes)),
             "enqueue": (),
             "sampler": SamplerSection(name=Sampler.RANDOM),

@@ -7,7 +7,7 @@ itself, which takes longer than all the rest; here thousands are parsed at once.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from threading import Lock
 from typing import Any
 
@@ -30,7 +30,8 @@ from sqlalchemy import (
 
 from sweep.catalogue.metrics import METRICS, STORED
 from sweep.catalogue.settings import SETTINGS, setting_of
-from sweep.config import TrialConfig
+from sweep.config import DEFAULT_BASELINE, StudyBaseline, TrialConfig
+from sweep.errors import CorruptValueError, StudyFileError
 from sweep.store.column_types import corrupt_rows
 from sweep.store.lookup import StudyKey, is_study, no_such_study, snapshot
 from sweep.store.records import STATES
@@ -56,6 +57,20 @@ class _Seen:
     table: TrialTable
 
 
+@lru_cache(maxsize=256)
+def stored_baseline(study_file: str) -> StudyBaseline:
+    """Return the baseline that a stored study file names. Raises CorruptValueError."""
+    if "baseline" not in study_file:  # to build a study file's models takes long
+        return DEFAULT_BASELINE
+    from sweep.studyfile import loads
+
+    try:
+        return loads(study_file, "its stored study file", check_packages=False).baseline
+    except StudyFileError as error:
+        why = "; ".join(error.problems)
+        raise CorruptValueError("sweep_studies.study_file", why) from error
+
+
 class TableReader:
     """Reads a study's trials again and again. Threads may share it."""
 
@@ -78,29 +93,33 @@ class TableReader:
             seen = self._seen
             if seen is None:
                 seen = self._look_first(connection)
-            elif (revision := self._revision(connection)) != seen.revision:
-                seen = self._look_again(connection, seen, revision)
+            else:
+                revision, study_file = self._study(connection)
+                if revision != seen.revision:
+                    baseline = stored_baseline(study_file)
+                    seen = self._look_again(connection, seen, revision, baseline)
             self._seen = seen
             return seen.table
 
     def _look_first(self, connection: Connection) -> _Seen:
-        row = connection.execute(
-            select(sweep_studies.c.revision, sweep_studies.c.study_file).where(is_study(self._key))
-        ).one_or_none()
+        revision, study_file = self._study(connection)
+        objectives = read_about(study_file).study.objectives
+        nothing = _Seen(revision=-1, last_trial_id=0, table=_table([], objectives))
+        return self._look_again(connection, nothing, revision, stored_baseline(study_file))
+
+    def _study(self, connection: Connection) -> tuple[int, str]:
+        """The study's revision, and its file, whose baseline another run may have changed."""
+        query = select(sweep_studies.c.revision, sweep_studies.c.study_file)
+        row = connection.execute(query.where(is_study(self._key))).one_or_none()
         if row is None:
             raise no_such_study(connection, self._key)
-        objectives = read_about(row.study_file).study.objectives
-        nothing = _Seen(revision=-1, last_trial_id=0, table=_table([], objectives))
-        return self._look_again(connection, nothing, row.revision)
+        return row.revision, row.study_file
 
-    def _revision(self, connection: Connection) -> int:
-        query = select(sweep_studies.c.revision).where(is_study(self._key))
-        revision: int | None = connection.scalar(query)
-        if revision is None:
-            raise no_such_study(connection, self._key)
-        return revision
-
-    def _look_again(self, connection: Connection, seen: _Seen, revision: int) -> _Seen:
+    def _look_again(
+        self, connection: Connection, seen: _Seen, revision: int, baseline: StudyBaseline
+    ) -> _Seen:
+        if baseline != seen.table.baseline:
+            seen = replace(seen, table=replace(seen.table, baseline=baseline))
         study_id, objectives = self._key.study_id, seen.table.objectives
         last_trial_id, found = seen.last_trial_id, []
         for rows in _new_rows(connection, study_id, seen):
@@ -117,6 +136,7 @@ class TableReader:
                 reduce(merged, found, seen.table),
                 revision=revision,
                 searched=tuple(dict.fromkeys(searched)),
+                baseline=baseline,
             ),
         )
 

@@ -53,7 +53,7 @@ def _enter(
             if given.get(name, node.value) != node.value:
                 problems.append(
                     f"{path}.{name}: {show(given[name])} is not {show(node.value)}, "
-                    f"to which {node.path} fixes it. Search it there to enqueue another value."
+                    f"to which {node.path} fixes it. Search it there to have another value."
                 )
             continue
         if name in given and not node.domain.contains(given[name]):

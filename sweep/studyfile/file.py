@@ -8,8 +8,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
 
 from sweep.catalogue.settings import Value
+from sweep.config import DEFAULT_BASELINE, StudyBaseline
 from sweep.enums import Sampler
 from sweep.errors import StudyFileError
+from sweep.studyfile.baseline import read_baseline
 from sweep.studyfile.enqueue import read_configuration, read_values
 from sweep.studyfile.overrides import apply_overrides
 from sweep.studyfile.read_space import read_space
@@ -71,6 +73,16 @@ class StudyFile(Sections):
             return points if budget is None else min(budget, points)
         assert budget is not None  # the rules of a study file say so
         return max(budget, len(self.enqueue))
+
+    @property
+    def baseline(self) -> StudyBaseline:
+        """What trials are compared with, settings in full."""
+        named = self.study.baseline
+        if named is None:
+            return DEFAULT_BASELINE
+        if isinstance(named, int):
+            return StudyBaseline(number=named)
+        return StudyBaseline(settings=read_baseline(self.space, named, "study.baseline")[0])
 
 
 def load(path: Path, overrides: Sequence[str] = (), *, check_packages: bool = True) -> StudyFile:
@@ -164,7 +176,15 @@ def _read_parts(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if space is not None:
         parts["space"] = space
     parts["enqueue"], enqueue_problems = _read_enqueue(raw.get("enqueue", []), space)
-    return parts, problems + enqueue_problems
+    return parts, [*problems, *enqueue_problems, *_baseline_problems(raw, space)]
+
+
+def _baseline_problems(raw: Mapping[str, Any], space: Space | None) -> list[str]:
+    study = raw.get("study")
+    baseline = study.get("baseline") if isinstance(study, dict) else None
+    if not isinstance(baseline, dict):  # a number, or what the section's own rules refuse
+        return []
+    return read_baseline(space, baseline, "study.baseline")[1]
 
 
 def _read_enqueue(raw: object, space: Space | None) -> tuple[tuple[dict[str, Any], ...], list[str]]:

@@ -10,6 +10,11 @@ _DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors' TOML tools u
 
 def json_schema() -> dict[str, Any]:
     """The whole schema, for ``sweep schema``."""
+    sections = {name: _section(name) for name in SECTIONS}
+    sections["study"]["properties"]["baseline"]["anyOf"] = [
+        _table("The settings of a configuration.", "fixed"),
+        {"type": "integer", "minimum": 0},
+    ]
     return {
         "$schema": _DRAFT,
         "title": "sweep study file",
@@ -17,7 +22,7 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["study", "space"],
         "properties": {
-            **{name: _section(name) for name in SECTIONS},
+            **sections,
             "space": _table("What the trials may be made of.", "searched"),
             "enqueue": {
                 "description": "Configurations that run first; they may name some settings only.",
@@ -58,9 +63,11 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
 
 def _optional(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     # TOML has no null: "may be left out" is all that remains of "or None".
-    (kind,) = (part for part in schema["anyOf"] if part != {"type": "null"})
+    kinds = [part for part in schema["anyOf"] if part != {"type": "null"}]
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-    return {**_inlined(kind, definitions), **rest}
+    if len(kinds) > 1:
+        return {"anyOf": _inlined(kinds, definitions), **rest}
+    return {**_inlined(kinds[0], definitions), **rest}
 
 
 def _table(about: str, kind: str) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The sections of a study file, ``[space]`` apart; each field's description reaches editors."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sweep.enums import Dataset, Duplicates, Objective, Pruner, Sampler
 from sweep.studyfile.words import hint, show
+
+_MOST_TRIALS = 10_000_000
 
 Whole = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -41,12 +43,28 @@ class StudySection(Section):
         description="What becomes of a configuration that was trained already: its value counts "
         "again, or it is trained again.",
     )
-
+    baseline: dict[str, Any] | int | None = Field(
+        None,
+        description="What the best trial is compared with: settings, or a trial's number; left "
+        "out, the configuration of the question.",
+    )
     probe: Annotated[bool, Field(strict=True)] = Field(
         False,
         description="Analyse every trial's network (what it is made of, and what its code tells "
         "of the labels); otherwise the best of each width. Weights are kept until then.",
     )
+
+    @field_validator("baseline", mode="before")
+    @classmethod
+    def _is_table_or_number(cls, baseline: object) -> object:
+        if isinstance(baseline, dict) or baseline is None:
+            return baseline
+        if type(baseline) is int and 0 <= baseline < _MOST_TRIALS:
+            return baseline
+        raise ValueError(
+            "baseline: must be settings, such as { hidden_width = 32 }, or the number of a trial, "
+            f"got {show(baseline)}."
+        )
 
     @model_validator(mode="after")
     def _val_mse_leads(self) -> Self:
@@ -199,7 +217,7 @@ class PrunerSection(Section):
 class BudgetSection(Section):
     """When the study is done: at the first of these, over all its workers and resumes."""
 
-    trials: Annotated[Whole, Field(ge=1, le=10_000_000)] | None = Field(
+    trials: Annotated[Whole, Field(ge=1, le=_MOST_TRIALS)] | None = Field(
         None, description="Trials to run; may be left out for a grid, which then runs whole."
     )
     max_failures: Annotated[Whole, Field(ge=0)] = Field(

@@ -54,7 +54,10 @@ def with_trials(text: str, n_trials: int | None) -> str:
 def _add_section(document: tomlkit.TOMLDocument, name: str, section: Section) -> None:
     given = section.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     if given:
-        document[name] = given
+        document[name] = {
+            key: _inline(value) if isinstance(value, dict) else value
+            for key, value in given.items()
+        }
 
 
 def _table(nodes: tuple[Node, ...]) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from benchmarks.synthetic import add_study as add_synthetic
-from sweep.config import TrialConfig
+from sweep.config import DEFAULT_BASELINE, StudyBaseline, TrialConfig
 from sweep.enums import Activation
-from sweep.errors import NotFoundError
-from sweep.store import annotate, table_reader
+from sweep.errors import CorruptValueError, NotFoundError
+from sweep.store import annotate, revisions, schema, table_reader
+from sweep.store.engine import writing
 from sweep.store.handle import open_study
 from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
@@ -24,7 +25,9 @@ from sweep.store.optuna_rows import STATE_OF_OUTCOME
 from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
 from sweep.store.table import Choices, TrialTable
 from sweep.store.table_reader import TableReader
+from sweep.studyfile import to_toml
 from tests.store_factories import EPOCH, add_study, add_trial, sqlite_store
+from tests.study_factories import make_study_file
 
 NEW = NewStudy(
     name="study",
@@ -127,6 +130,43 @@ def test_a_look_that_finds_nothing_new_gives_the_very_same_table(engine: Engine)
     annotate.invalidate(engine, "study", 0)
     assert reader.look() is not first
     assert not first.invalid[0], "a table that was handed out must not change"
+
+
+def file_with_baseline(baseline: str) -> str:
+    return to_toml(make_study_file("hidden_width = 64", f"study.baseline={baseline}"))
+
+
+def test_a_table_has_the_baseline_that_its_study_names(engine: Engine) -> None:
+    add_study(engine, "a")
+    add_study(engine, "b", study_file=file_with_baseline("3"))
+    add_study(engine, "c", study_file=file_with_baseline("{}"))
+    a, b, c = (open_study(engine, name).table().baseline for name in "abc")
+    assert a == DEFAULT_BASELINE
+    assert b == StudyBaseline(number=3)
+    assert c.settings["hidden_width"] == 64
+
+
+def test_a_baseline_that_was_changed_on_resume_is_that_of_the_next_look(engine: Engine) -> None:
+    study_id = add_study(engine, study_file=file_with_baseline("3"))
+    add_trial(engine, study_id, 0, 0.5)
+    study = open_study(engine, "study")
+    before = study.table()
+    changed = update(schema.sweep_studies).values(study_file=file_with_baseline("0"))
+    with writing(engine) as connection:
+        revisions.advance(connection, study_id)
+        connection.execute(changed)
+    table = study.table()
+    assert (before.baseline.number, table.baseline.number) == (3, 0)
+    assert table.numbers.tolist() == [0]
+    add_trial(engine, study_id, 1, 0.4)
+    assert study.table().baseline.number == 0
+
+
+def test_a_stored_baseline_that_no_study_file_can_have_is_reported(engine: Engine) -> None:
+    text = file_with_baseline("3").replace("baseline = 3", "baseline = -3")
+    add_study(engine, study_file=text)
+    with pytest.raises(CorruptValueError, match=r"study_file.*baseline: must be settings"):
+        open_study(engine, "study").table()
 
 
 def test_codes_of_choices_stay_when_new_ones_come(engine: Engine) -> None:
