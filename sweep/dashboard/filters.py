@@ -12,10 +12,10 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.dashboard.limits import FILTER_LETTERS
 from sweep.errors import UsageError
-from sweep.figures import words
 from sweep.store.table import Choices, Mask, TrialTable
 
 Range = tuple[float, float]
@@ -135,11 +135,11 @@ def _label(name: str) -> str:
 
 def _number(name: str, value: float) -> str:
     if name not in ("started", "ended"):
-        return words.value(value) if value.is_integer() else words.number(value)
+        return formats.value(value) if value.is_integer() else formats.number(value)
     try:
         return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):  # beyond the calendar
-        return words.number(value)
+        return formats.number(value)
 
 
 def _column(table: TrialTable, name: str) -> Any:

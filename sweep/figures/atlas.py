@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sweep.analysis.atlas import Atlas, AtlasTrial, PixelKind, Stop
 from sweep.analysis.strips import Pixels, images_of
 from sweep.analysis.study_reader import StudyReader
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.figures import style, words
+from sweep.figures import style
 from sweep.figures.figure import (
     Columns,
     DashboardPage,
@@ -84,7 +85,7 @@ def gather_pictures(atlas: Atlas) -> list[PictureRow]:
 def _trial_rows(atlas: Atlas, of: AtlasTrial, names: Sequence[str]) -> list[PictureRow]:
     trial = of.trial
     width = "?" if trial.hidden_width is None else f"{trial.hidden_width:,}"
-    detail = f"trial {trial.number} · test error {words.number(trial.test_mse)}"
+    detail = f"trial {trial.number} · test error {formats.number(trial.test_mse)}"
     errors = errors_apart(atlas.originals, of.error_map)
     return [
         _row(f"{width} units", detail, of.copies, f"Copy by trial {trial.number}", names),
@@ -165,9 +166,9 @@ def _kinds_in_words(atlas: Atlas) -> str:
         return ""
     total = float(best.image_mse.mean())
     parts = [
-        f"{_SAID[of.kind]}: {words.percent(of.share)} of the pixels, "
-        f"{words.percent(of.share * of.mse / total if total else 0.0)} of the squared error, "
-        f"{words.percent(of.exact)} exact"
+        f"{_SAID[of.kind]}: {formats.percent(of.share)} of the pixels, "
+        f"{formats.percent(of.share * of.mse / total if total else 0.0)} of the squared error, "
+        f"{formats.percent(of.exact)} exact"
         for of in best.kinds
     ]
     return f"In the ten images as trial {best.trial.number} copies them: {'; '.join(parts)}."

@@ -14,10 +14,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.usage import used
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.settings import SETTINGS
 from sweep.config import TrialConfig
-from sweep.figures import style, words
+from sweep.figures import style
 from sweep.store.records import STATES
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
 
@@ -92,7 +93,7 @@ class Axis(NamedTuple):
 
     def text(self, value: float) -> str:
         """What stands at a place of the axis, in words."""
-        return self.names[round(value)] if self.kind == "words" else words.value(value)
+        return self.names[round(value)] if self.kind == "words" else formats.value(value)
 
     def layout(self, values: NDArray[np.float64] | None = None) -> dict[str, Any]:
         """Plotly's options for the axis; ``values`` are drawn along it, if not its own."""
@@ -170,12 +171,12 @@ def _places(name: str, column: Choices) -> tuple[Numbers, tuple[str, ...]]:
         present,
         key=lambda code: (
             order.index(column.names[code]) if column.names[code] in order else len(order),
-            words.value(column.names[code]),
+            formats.value(column.names[code]),
         ),
     )
     places = np.full(len(column.names) + 1, np.nan)  # code -1 is the last
     places[codes] = np.arange(len(codes))
-    return places[column.codes], tuple(words.value(column.names[code]) for code in codes)
+    return places[column.codes], tuple(formats.value(column.names[code]) for code in codes)
 
 
 def _few(values: Numbers) -> NDArray[np.float64]:
@@ -200,7 +201,7 @@ def _few_layout(few: NDArray[np.float64], values: NDArray[np.float64]) -> dict[s
         "type": "linear",
         "range": [low - room, high + room],
         "tickvals": few.tolist(),
-        "ticktext": [words.value(value) for value in few.tolist()],
+        "ticktext": [formats.value(value) for value in few.tolist()],
     }
 
 
@@ -308,7 +309,7 @@ def _stretch(axis: Axis, low: float, high: float) -> str:
     if axis.whole:
         first, last = math.ceil(low), math.floor(high)
         return f"{first:,}" if first == last else f"{first:,} to {last:,}"
-    return f"{words.number(low)} to {words.number(high)}"
+    return f"{formats.number(low)} to {formats.number(high)}"
 
 
 def even(numbers: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.study_reader import StudyReader
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.formats import count
 from sweep.catalogue.metrics import METRICS
-from sweep.figures import axes, style, words
+from sweep.figures import axes, style
 from sweep.figures.axes import Axis, Cells
 from sweep.figures.figure import (
     Columns,
@@ -167,7 +167,7 @@ def _ticks(metric: Axis, values: NDArray[np.float64]) -> dict[float, str] | None
     ends = metric.unscaled(np.array([np.nanmin(values), np.nanmax(values)]))
     ticks = axes.round_ticks(*ends.tolist())
     places = metric.scaled(np.array(ticks)).tolist()
-    texts = [words.value(float(f"{tick:.2g}")) for tick in ticks]
+    texts = [formats.value(float(f"{tick:.2g}")) for tick in ticks]
     return dict(zip(places, texts, strict=True))
 
 
@@ -185,9 +185,9 @@ def _hovers(contour: Contour) -> list[list[str]]:
     columns = [style.escaped(f"{contour.x.plain} {text}") for text in contour.columns.texts]
     return [
         [
-            f"{column}<br>{row}<br>{count(n, 'trial')}"
-            f"<br>best {metric} {words.number(best)} (trial {number})"
-            f"<br>median {words.number(median)}"
+            f"{column}<br>{row}<br>{formats.count(n, 'trial')}"
+            f"<br>best {metric} {formats.number(best)} (trial {number})"
+            f"<br>median {formats.number(median)}"
             if n
             else ""
             for column, (n, best, median, number) in zip(columns, of_groups, strict=False)

@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 from sweep.analysis.importances import MIN_TRIALS, Importances
 from sweep.analysis.study_explanation import explained_in
 from sweep.analysis.study_reader import StudyReader
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.figures import style, words
+from sweep.figures import style
 from sweep.figures.figure import Columns, DashboardPage, Figure, InReport, ReportSection
 
 #: PED-ANOVA wants five trials among the best tenth.
@@ -40,7 +41,7 @@ def gather_importances(
         about = f"Importance {importances.reason}."
     else:
         about = (
-            f"What sets the best {words.percent(importances.best_share)} of "
+            f"What sets the best {formats.percent(importances.best_share)} of "
             f"{importances.n_trials:,} finished trials apart from the rest (PED-ANOVA); the shares "
             "add up to 100 %."
         )
@@ -88,7 +89,7 @@ def draw_importances(bars: Bars) -> go.Figure:
             y=[*map(style.escaped, bars.names)],
             orientation="h",
             marker={"color": style.BLUE},
-            text=[words.percent(share) for share in bars.shares],
+            text=[formats.percent(share) for share in bars.shares],
             customdata=[*map(style.escaped, bars.settings)],
             textposition="outside",
             cliponaxis=False,

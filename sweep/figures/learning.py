@@ -9,7 +9,7 @@ from pydantic import Field
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
-from sweep.figures import axes, style, words
+from sweep.figures import axes, style
 from sweep.figures.figure import (
     Columns,
     DashboardPage,
@@ -19,6 +19,7 @@ from sweep.figures.figure import (
     Trials,
     stacked,
 )
+from sweep.findings.configurations import short_name
 from sweep.store.records import CurvePoint, TrialRow
 
 
@@ -59,7 +60,7 @@ def gather_curves(
 
 def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_baseline: bool) -> Curve:
     finite = [(point.epoch, point.val_mse) for point in points if point.val_mse]
-    what = "the baseline" if is_baseline else words.short_name(row)
+    what = "the baseline" if is_baseline else short_name(row)
     return Curve(
         number=row.number,
         label=f"trial {row.number}: {what}",

@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.study_reader import StudyReader
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.figures import axes, style, words
+from sweep.figures import axes, style
 from sweep.figures.figure import Columns, DashboardPage, Figure, InReport, ReportSection
 from sweep.figures.marks import sampled
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
@@ -142,7 +143,7 @@ def _dimension(name: str, column: Column, order: NDArray[np.intp]) -> Dimension:
         whole = bool(np.all(ticks == np.round(ticks)))
         ticks = np.linspace(ticks[0], ticks[-1], _MAX_TICKS)
         ticks = np.round(ticks) if whole else ticks
-    texts = [words.value(tick) for tick in ticks.tolist()]
+    texts = [formats.value(tick) for tick in ticks.tolist()]
     return Dimension(name, label, values, ticks.tolist(), texts)
 
 
@@ -172,7 +173,7 @@ def _log_ticks(low: float, high: float, base: int) -> list[float]:
 def _words_dimension(name: str, column: Choices, order: NDArray[np.intp]) -> Dimension:
     """The words that are there, by the alphabet."""
     codes = column.codes[order]
-    present = sorted(np.unique(codes), key=lambda code: words.value(column.names[code]))
+    present = sorted(np.unique(codes), key=lambda code: formats.value(column.names[code]))
     places = np.zeros(len(column.names))
     places[present] = np.arange(len(present))
     return Dimension(
@@ -180,7 +181,7 @@ def _words_dimension(name: str, column: Choices, order: NDArray[np.intp]) -> Dim
         label=column_named(name).title,
         values=places[codes],
         tick_values=[float(place) for place in range(len(present))],
-        tick_texts=[words.value(column.names[code]) for code in present],
+        tick_texts=[formats.value(column.names[code]) for code in present],
         choices=tuple(str(column.names[code]) for code in present),
     )
 
@@ -205,7 +206,7 @@ def draw_lines(lines: Lines) -> go.Figure:
                 "cmax": highest,
                 "showscale": True,
                 "colorbar": axes.colour_bar(
-                    "error", {tick: words.number(10**-tick, 2) for tick in ticks}
+                    "error", {tick: formats.number(10**-tick, 2) for tick in ticks}
                 ),
             },
             unselected={"line": {"color": style.GREY, "opacity": 0.06}},

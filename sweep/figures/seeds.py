@@ -8,8 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.figures import axes, style, words
+from sweep.figures import axes, style
 from sweep.store.records import CurvePoint, TrialRow
 
 #: A floor further below the lowest error would squeeze the curves: it is told, not drawn.
@@ -137,7 +138,7 @@ def draw_seeds(chart: SeedChart) -> go.Figure:
     values = [value for line in chart.lines for value in line.values]
     longest = max(line.epochs[-1] for line in chart.seeds)
     if chart.floor is not None:
-        axes.note(drawn, f"{chart.floor_name}: {words.number(chart.floor)}")
+        axes.note(drawn, f"{chart.floor_name}: {formats.number(chart.floor)}")
         if chart.floor >= _BELOW * min(values):
             _draw_floor(drawn, chart, longest)
             values.append(chart.floor)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.figures import style, words
+from sweep.figures import style
 from sweep.figures.history import History
 from sweep.figures.marks import Band, Marks
 from sweep.store.table import Numbers
@@ -60,7 +61,7 @@ def sparkline_svg(steps: Steps, last: int, width: int = 120, height: int = 28) -
         heights = (heights[0] - 0.5, heights[1] + 0.5)
     frame = Frame(2, width - 4, 3, height - 4, ends, heights)
     about = (
-        f"Fell from {words.number(float(y[0]))} to {words.number(float(y[-1]))} "
+        f"Fell from {formats.number(float(y[0]))} to {formats.number(float(y[-1]))} "
         f"by trial {int(x[-1]):,}, of trials up to {max(last, int(x[-1])):,}."
     )
     line = _path(_staircase(frame, x, y, ends[1]), stroke=style.BLUE, width=1.75)
@@ -82,7 +83,9 @@ def poster_svg(history: History, width: int = 900, height: int = 440) -> str:
         return _svg(width, height, title, nothing, [_heading(title), said])
     frame = _frame(history, heights, width, height)
     best = float(history.best_y[-1]) if len(history.best_y) else None
-    about = f"{history.finished.n:,} finished trials drawn; the best value is {words.number(best)}."
+    about = (
+        f"{history.finished.n:,} finished trials drawn; the best value is {formats.number(best)}."
+    )
     return _svg(
         width,
         height,

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.study_reader import StudyReader
+from sweep.catalogue import formats
 from sweep.figures import axes, style, words
 from sweep.figures.figure import (
     Columns,
@@ -82,7 +83,7 @@ def gather_timeline(table: TrialTable, between: tuple[float, float] | None = Non
     busy = _busy(bars, max(low, bars.start_seconds.min()), min(high, ends.max()))
     about = (
         f"{len(shown):,} trials: the share of its time that each worker trained, in "
-        f"{_N_STRETCHES} stretches of {words.duration(float(np.diff(busy.seconds[:2])[0]))}."
+        f"{_N_STRETCHES} stretches of {formats.duration(float(np.diff(busy.seconds[:2])[0]))}."
     )
     return Timeline(_bars(shown.where(np.zeros(len(shown), dtype=bool)), first), busy, about)
 

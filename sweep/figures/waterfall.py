@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from sweep.analysis.explanation import Explanation, Factor, Step, geometric_mean
 from sweep.analysis.study_explanation import StudyExplanation
 from sweep.analysis.study_reader import StudyReader
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.figures import style, words
+from sweep.figures import style
 from sweep.figures.figure import Columns, DashboardPage, Figure, InReport, Panel, ReportSection
 from sweep.findings.ablation import about_path, change_of, times
 
@@ -90,7 +91,7 @@ class _Bars:
 
     def add_end(self, label: str, error: float) -> None:
         self._add(label, error, error, None, None, None)
-        self.hovers.append(f"{style.escaped(label)}<br>{words.number(error)}")
+        self.hovers.append(f"{style.escaped(label)}<br>{formats.number(error)}")
 
     def add(self, found: Explanation, step: Step, before: float, *, reverse: bool) -> None:
         label = change_of(found, step, reverse=reverse)
@@ -99,9 +100,9 @@ class _Bars:
         share = found.share(step.factor)
         lines = [
             f"<b>{style.escaped(label)}</b>",
-            f"{words.number(before)} → {words.number(step.error)}",
+            f"{formats.number(before)} → {formats.number(step.error)}",
             times(step.factor, reverse=reverse),
-            "" if share is None else f"{words.percent(share)} of the whole",
+            "" if share is None else f"{formats.percent(share)} of the whole",
             f"chosen by {step.n_agree} of {len(step.errors)} seeds",
         ]
         self.hovers.append("<br>".join(filter(None, lines)))
@@ -185,7 +186,7 @@ def _tick(label: str, factor: float | None) -> str:
     """Beside the bar rather than on it, where the interval is."""
     lines = [*map(style.escaped, wrap(_FROM_TO.sub(_in_a_line, label), _LINE))]
     if factor is not None:
-        worth = f"÷ {words.number(factor)}" if factor >= 1 else f"× {words.number(1 / factor)}"
+        worth = f"÷ {formats.number(factor)}" if factor >= 1 else f"× {formats.number(1 / factor)}"
         lines.append(f"<b>{worth}</b>")
     return "<br>".join(lines)
 

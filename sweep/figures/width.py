@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 from sweep.analysis.floors import Floors
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.records import capitalised
-from sweep.figures import axes, style, words
+from sweep.figures import axes, style
 from sweep.figures.figure import (
     Columns,
     DashboardPage,
@@ -155,9 +156,9 @@ def _about_floors(squared: Floors | None, entropy: float | None) -> list[str]:
         ]
     if entropy is not None:
         return [
-            f"The grey line is the entropy of the test pixels, {words.number(entropy)} nats: grey "
-            "pixels cost that much even when every one is copied exactly, so only what lies above "
-            "the line tells of the copies."
+            f"The grey line is the entropy of the test pixels, {formats.number(entropy)} nats: "
+            "grey pixels cost that much even when every one is copied exactly, so only what lies "
+            "above the line tells of the copies."
         ]
     return []
 

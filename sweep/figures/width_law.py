@@ -16,8 +16,9 @@ from sweep.analysis.width_law import (
     width_errors,
     width_law,
 )
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.figures import style, words
+from sweep.figures import style
 from sweep.figures.figure import (
     Columns,
     DashboardPage,
@@ -194,7 +195,7 @@ def _draw_apart(drawn: go.Figure, apart: dict[str, WidthErrors]) -> None:
     for (name, errors), colour in zip(apart.items(), 2 * colours, strict=False):
         choice = style.escaped(name)
         quartiles = zip(errors.low.tolist(), errors.high.tolist(), strict=True)
-        spread = [f"{words.number(low)} to {words.number(high)}" for low, high in quartiles]
+        spread = [f"{formats.number(low)} to {formats.number(high)}" for low, high in quartiles]
         drawn.add_trace(
             go.Scatter(
                 x=errors.widths,

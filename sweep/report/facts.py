@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.catalogue import formats
-from sweep.figures import words
 from sweep.store.handle import StudyRecord
 from sweep.store.records import WorkerRow
 from sweep.store.training_record import trainers_used
@@ -20,7 +19,7 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
         "seed": about.seed,
         "seeds per trial": about.repeat,
         "data set": record.dataset,
-        "validation": f"{words.percent(data.validation_fraction)} of the training images, drawn "
+        "validation": f"{formats.percent(data.validation_fraction)} of the training images, drawn "
         f"with seed {data.split_seed}",
         "data SHA-256": provenance.get("data_sha256"),
         "git commit": provenance.get("git_commit"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import sweep
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.config import TrialConfig
 from sweep.enums import Optimizer
@@ -32,7 +33,7 @@ from tests.store_factories import trial_row, trial_table
     ],
 )
 def test_a_number_is_written_the_way_people_write_it(value: float | None, text: str) -> None:
-    assert words.number(value) == text
+    assert formats.number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_a_number_is_written_the_way_people_write_it(value: float | None, text: 
     [(None, "–"), (0.84, "0.8 s"), (12.2, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
 )
 def test_a_span_of_time_is_in_the_units_of_its_size(seconds: float | None, text: str) -> None:
-    assert words.duration(seconds) == text
+    assert formats.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_span_of_time_is_in_the_units_of_its_size(seconds: float | None, text:
 def test_a_small_share_is_not_called_nothing_nor_nearly_all_of_it_all(
     share: float, text: str
 ) -> None:
-    assert words.percent(share) == text
+    assert formats.percent(share) == text
 
 
 def test_a_setting_is_in_words() -> None:
@@ -97,7 +98,7 @@ def test_too_many_marks_have_no_hover_texts() -> None:
     ("value", "text"), [(784.0, "784"), (0.00123456, "0.001235"), (1e9, "1e+09"), (True, "yes")]
 )
 def test_a_value_from_a_column_reads_as_it_was_written(value: float, text: str) -> None:
-    assert words.value(value) == text
+    assert formats.value(value) == text
 
 
 #: Whose sentences stand on pages.

@@ -11,6 +11,7 @@ import dash_mantine_components as dmc
 import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 
+from sweep.catalogue import formats
 from sweep.dashboard import links
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import cards, charts, states
@@ -18,7 +19,6 @@ from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.chosen_trials import MOST, choose, suggestions, usual
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import View
-from sweep.figures import words
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.learning import draw_curves, gather_curves
 from sweep.findings.comparison import ComparedRow, Comparison, gather_comparison
@@ -230,7 +230,7 @@ def _pictures(title: str, found: Comparison, rows: list[Any], note: str = "") ->
 
 
 def _picture_label(found: Comparison, row: TrialRow) -> Any:
-    error = html.Div(f"test error {words.number(row.test_mse)}", className="note")
+    error = html.Div(f"test error {formats.number(row.test_mse)}", className="note")
     return [_link(found.study, row.number, f"trial {row.number}"), error]
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.formats import count
 from sweep.dashboard import links
 from sweep.dashboard.links import Place
 from sweep.dashboard.parts import cards
@@ -18,7 +18,6 @@ from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.moments import since
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.dashboard.view import View
-from sweep.figures import words
 from sweep.figures.sparkline import sparkline_svg
 from sweep.store.engine import shown
 from sweep.store.records import StudyList, StudySummary, UnreadableStudy
@@ -340,7 +339,11 @@ def _state(study: StudySummary) -> list[Any]:
     waiting = study.n_pending_commands
     return [
         state_badge(study),
-        *([html.Div(f"{count(waiting, 'command')} waiting", className="about")] if waiting else []),
+        *(
+            [html.Div(f"{formats.count(waiting, 'command')} waiting", className="about")]
+            if waiting
+            else []
+        ),
     ]
 
 
@@ -386,7 +389,7 @@ def _best(study: StudySummary) -> Any:
         return "none yet" if study.n_finished == 0 else "none"
     objective = column_named(study.objectives[0]).title
     return [
-        html.Div(words.number(study.best_value, 4), title=f"lowest {objective}"),
+        html.Div(formats.number(study.best_value, 4), title=f"lowest {objective}"),
         dcc.Link(
             f"trial {study.best_number}",
             href=links.url(links.TRIAL, study.name, study.best_number),
@@ -401,10 +404,10 @@ def _history(of: Listed) -> Any:
     last = max(of.steps[-1][0], sum(of.study.counts.values()) - 1)
     svg = base64.b64encode(sparkline_svg(of.steps, last).encode()).decode()
     first, best = of.steps[0][1], of.steps[-1][1]
-    fell = f"from {words.number(first)} to {words.number(best)}"
+    fell = f"from {formats.number(first)} to {formats.number(best)}"
     return html.Img(
         src=f"data:image/svg+xml;base64,{svg}",
-        alt=f"The best value fell {fell} over {count(last + 1, 'trial')}.",
+        alt=f"The best value fell {fell} over {formats.count(last + 1, 'trial')}.",
         title=f"best so far, {fell}",
         className="sparkline",
     )
@@ -415,7 +418,7 @@ def _pace(study: StudySummary) -> Any:
         return "–"
     when = "over the last minute" if study.running else "over the last minute of its work"
     return html.Span(
-        words.number(study.trials_per_second, 2),
+        formats.number(study.trials_per_second, 2),
         title=when,
         className="" if study.running else "past",
     )

@@ -9,6 +9,7 @@ import dash_mantine_components as dmc
 import numpy as np
 from dash import Dash, Input, Output, State, dcc, html
 
+from sweep.catalogue import formats
 from sweep.dashboard import links
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import cards
@@ -17,7 +18,6 @@ from sweep.dashboard.parts.moments import since
 from sweep.dashboard.parts.waiting import waiting_commands
 from sweep.dashboard.view import View
 from sweep.enums import WorkerState
-from sweep.figures import words
 from sweep.store.records import EventRow, StudySummary, WorkerRow
 from sweep.store.table import TrialTable
 
@@ -168,11 +168,11 @@ def _row(worker: WorkerRow, study: StudySummary, pace: float) -> Any:
         ],
         html.Span(WorkerState.GONE if gone else worker.state, className="state"),
         [html.Div(_device(worker)), _about(_made(worker)), *_trainer(worker)],
-        "–" if gone or worker.busy is None else _share(worker.busy, words.percent(worker.busy)),
+        "–" if gone or worker.busy is None else _share(worker.busy, formats.percent(worker.busy)),
         "–" if gone else _utilisation(worker),
         "–" if gone else _memory(worker),
         "–" if gone else f"{worker.n_training:,}",
-        words.number(pace, 2) if pace else "0" if not gone else "–",
+        formats.number(pace, 2) if pace else "0" if not gone else "–",
         f"{worker.n_finished:,}",
         since(worker.seen_at, late_after=late),
     )
@@ -219,9 +219,9 @@ def _utilisation(worker: WorkerRow) -> Any:
     """As its driver tells, whoever uses it: lately, and the mean since the first epoch."""
     if worker.utilisation is None:
         return "–"
-    bar = _share(worker.utilisation, words.percent(worker.utilisation))
+    bar = _share(worker.utilisation, formats.percent(worker.utilisation))
     mean = worker.utilisation_since_first
-    return bar if mean is None else [*bar, _about(f"mean {words.percent(mean)}")]
+    return bar if mean is None else [*bar, _about(f"mean {formats.percent(mean)}")]
 
 
 def _memory(worker: WorkerRow) -> Any:
@@ -232,7 +232,7 @@ def _memory(worker: WorkerRow) -> Any:
 
 
 def _gib(n_bytes: int) -> str:
-    return words.number(n_bytes / _GIB, 2)
+    return formats.number(n_bytes / _GIB, 2)
 
 
 def _share(share: float, said: str) -> list[Any]:

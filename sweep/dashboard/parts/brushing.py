@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
 
+from sweep.catalogue import formats
 from sweep.dashboard.filters import Filter
-from sweep.figures import words
 from sweep.figures.axes import Axis
 from sweep.figures.parallel import Dimension
 from sweep.store.table import Choices, TrialTable
@@ -67,7 +67,7 @@ def _narrowed(where: Filter, table: TrialTable, side: Side, span: Span | None) -
 
 def _words_at(column: Choices, names: Sequence[str], span: Span) -> tuple[str, ...]:
     """The words in a span of places, as filters write them."""
-    said = {words.value(name): str(name) for name in column.names}
+    said = {formats.value(name): str(name) for name in column.names}
     low, high = sorted(float(end) for end in span)
     held = [name for at, name in enumerate(names) if low - _SCATTER <= at <= high + _SCATTER]
     return tuple(said[name] for name in held)

@@ -6,11 +6,11 @@ from typing import Any
 
 from dash import dcc, html
 
+from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.grouping import Group
-from sweep.figures import words
 
 
 def group_table(found: Sequence[Group], name: str, study: str, objective: str) -> Any:
@@ -58,12 +58,12 @@ def _line(group: Group, study: str, scale: tuple[float, float], *, is_best: bool
 
 def _measured(group: Group, study: str, scale: tuple[float, float], is_best: bool) -> list[Any]:
     trial = dcc.Link(str(group.best_number), href=links.url(links.TRIAL, study, group.best_number))
-    best = ["★ " if is_best else "", words.number(group.best, 4)]
+    best = ["★ " if is_best else "", formats.number(group.best, 4)]
     return [
         html.Td(best, className="number best" if is_best else "number"),
         html.Td(trial, className="number"),
-        html.Td(words.number(group.median, 4), className="number"),
-        html.Td(f"{words.number(group.low)} – {words.number(group.high)}", className="number"),
+        html.Td(formats.number(group.median, 4), className="number"),
+        html.Td(f"{formats.number(group.low)} – {formats.number(group.high)}", className="number"),
         html.Td(_bar(group, scale)),
     ]
 

@@ -7,13 +7,13 @@ import dash_mantine_components as dmc
 import numpy as np
 from dash import html
 
+from sweep.catalogue import formats
 from sweep.dashboard.filters import Filter
 from sweep.dashboard.parts import grid_columns
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.grid_columns import MEASURED, SETTINGS, TRIAL
 from sweep.dashboard.parts.popover import popover
 from sweep.errors import UsageError
-from sweep.figures import words
 from sweep.store.records import STATES
 from sweep.store.table import Choices, TrialTable
 
@@ -119,7 +119,7 @@ def value_choices(table: TrialTable, name: str) -> list[Any] | None:
     if not isinstance(column, Choices):
         return None
     return [
-        dmc.Checkbox(label=words.value(value), value=str(value), size="xs", radius="sm", mb=4)
+        dmc.Checkbox(label=formats.value(value), value=str(value), size="xs", radius="sm", mb=4)
         for value in column.names
     ]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from dash import html
 
+from sweep.catalogue import formats
 from sweep.dashboard.parts.moments import since
-from sweep.figures import words
 from sweep.store.records import CommandRow
 
 
@@ -24,4 +24,4 @@ def waiting_commands(commands: Sequence[CommandRow]) -> Any:
 
 def _payload(command: CommandRow) -> str:
     payload = command.payload.get("configuration", command.payload)
-    return " ".join(f"{name}={words.value(value)}" for name, value in payload.items()) or "–"
+    return " ".join(f"{name}={formats.value(value)}" for name, value in payload.items()) or "–"
