@@ -96,7 +96,9 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Trials that ended in every way, in ./sweep.db, with the floors of their data."""
     monkeypatch.chdir(tmp_path)
     engine = sqlite_store(tmp_path)
-    study_id = add_study(engine, settings={"data": {"name": "x"} | SPLIT})
+    study_id = add_study(
+        engine, settings={"data": {"name": "./x", "validation_fraction": 0.2, "split_seed": 0}}
+    )
     sha256 = open_study(engine, "study").record().provenance["data_sha256"]
     annotate.put_floors(engine, data_key(sha256, *SPLIT.values()), BOUNDS.to_json())
     falling, settled, rising = (0.09, 0.07, 0.06), (0.06, 0.05, 0.05, 0.05), (0.06, 0.03, 0.05)
