@@ -5,6 +5,7 @@ rounding; the others have none, so their steps are joined over the weights (fore
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch import nn, optim
 
@@ -26,25 +27,11 @@ def sgd(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
 
 
 def adam(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
-    return optim.Adam(
-        parameters,
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        eps=config.eps,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
+    return optim.Adam(parameters, **_adam_arguments(config), fused=True)
 
 
 def adamw(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
-    return optim.AdamW(
-        parameters,
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        eps=config.eps,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
+    return optim.AdamW(parameters, **_adam_arguments(config), fused=True)
 
 
 def rmsprop(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
@@ -72,13 +59,19 @@ def adagrad(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
 def nadam(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
     return optim.NAdam(
         parameters,
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        eps=config.eps,
-        weight_decay=config.weight_decay,
+        **_adam_arguments(config),
         momentum_decay=config.momentum_decay,
         foreach=True,
     )
+
+
+def _adam_arguments(config: TrialConfig) -> dict[str, Any]:
+    return {
+        "lr": config.learning_rate,
+        "betas": (config.beta1, config.beta2),
+        "eps": config.eps,
+        "weight_decay": config.weight_decay,
+    }
 
 
 OPTIMIZERS: dict[Optimizer, Callable[[Parameters, TrialConfig], optim.Optimizer]] = {
