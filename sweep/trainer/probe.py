@@ -36,6 +36,31 @@ class Features(NamedTuple):
     test: Tensor
 
 
+class Problem(NamedTuple):
+    """What the classifiers learn from, choose by, and are measured on."""
+
+    #: Centred on the mean of the images that are learnt from, whose largest is 1.
+    features: Features
+    #: Of those images, (H, H) float64.
+    covariance: Tensor
+    #: Mean products of their features and centred class indicators, (H, C) float64.
+    moments: Tensor
+
+    def of_first(self, n: int) -> "Problem":
+        """Return the problem of the first n features alone."""
+        features = Features(*(part[:, :n] for part in self.features))
+        return Problem(features, self.covariance[:n, :n], self.moments[:n])
+
+    def turned(self, axes: Tensor) -> "Problem":
+        """Return the problem of the features' components along these axes (H, H)."""
+        exact = axes.double()
+        return Problem(
+            Features(*(part @ axes for part in self.features)),
+            exact.T @ self.covariance @ exact,
+            exact.T @ self.moments,
+        )
+
+
 class Prober:
     """Probes networks that were trained on one data set; what they are set beside is kept."""
 
@@ -68,20 +93,22 @@ class Prober:
         if width >= self.data.n_inputs:
             return self._of_pixels
         if width not in self._of_pca:
-            axes = self._directions[:, :width]
-            self._of_pca[width] = self._accuracies(
-                Features(*(part @ axes for part in self._pixels))
-            )
+            self._of_pca[width] = self._classify(self._components.of_first(width))
         return self._of_pca[width]
 
     @cached_property
     def _of_pixels(self) -> Accuracies:
-        return self._accuracies(self._pixels)
+        return self._classify(self._pixels)
 
     @cached_property
-    def _pixels(self) -> Features:
+    def _components(self) -> Problem:
+        """All principal components, the widest first."""
+        return self._pixels.turned(self._directions)
+
+    @cached_property
+    def _pixels(self) -> Problem:
         parts = (self._train, self.data.validation, self.data.test)
-        return Features(*(as_floats(part) for part in parts))
+        return self._problem(Features(*(as_floats(part) for part in parts)))
 
     @cached_property
     def _directions(self) -> Tensor:
@@ -97,21 +124,28 @@ class Prober:
         return vectors.flip(1).float()
 
     def _accuracies(self, features: Features) -> Accuracies:
+        return self._classify(self._problem(features))
+
+    def _problem(self, features: Features) -> Problem:
         centre = features.train.mean(dim=0)
         centred = Features(*(part - centre for part in features))
         # Neither classifier minds the scale, but squares of a large code would not be finite.
         scale = centred.train.abs().max().clamp(min=1e-30)
-        centred = Features(*(part / scale for part in centred))
-        return Accuracies(linear=self._linear(centred), neighbours=self._neighbours(centred))
-
-    def _linear(self, features: Features) -> float:
-        """Test accuracy of the ridge classifier with the penalty that validation chooses."""
-        indicators = functional.one_hot(self._known, len(self._classes)).float()
-        means, n = indicators.mean(dim=0), len(indicators)
-        covariance = (features.train.T @ features.train).double() / n
+        train, _, _ = centred = Features(*(part.div_(scale) for part in centred))
+        indicators, n = self._indicators - self._class_shares, len(train)
         # A product with few rows is several times as fast as one with few columns.
-        moments = ((indicators - means).T @ features.train).T.double() / n
-        weights = _ridge_weights(covariance, moments).float()
+        moments = (indicators.T @ train).T.double() / n
+        return Problem(centred, (train.T @ train).double() / n, moments)
+
+    def _classify(self, problem: Problem) -> Accuracies:
+        return Accuracies(
+            linear=self._linear(problem), neighbours=self._neighbours(problem.features)
+        )
+
+    def _linear(self, problem: Problem) -> float:
+        """Test accuracy of the ridge classifier with the penalty that validation chooses."""
+        features, means = problem.features, self._class_shares
+        weights = _ridge_weights(problem.covariance, problem.moments).float()
         validation, test = (
             _accuracy_by_penalty(part, weights, means, self._places(labels))
             for part, labels in (
@@ -137,7 +171,17 @@ class Prober:
             told.append(votes.argmax(dim=1))
         return _share(torch.cat(told), self._places(self.data.test_labels))
 
-    @property
+    @cached_property
+    def _indicators(self) -> Tensor:
+        """Of the classes of the images that are learnt from, (N, C) float32."""
+        return functional.one_hot(self._known, len(self._classes)).float()
+
+    @cached_property
+    def _class_shares(self) -> Tensor:
+        """Among the images that are learnt from, (C,)."""
+        return self._indicators.mean(dim=0)
+
+    @cached_property
     def _known(self) -> Tensor:
         """The labels that are learnt from, (N,)."""
         return self._places(self.data.train_labels[: len(self._train)])

@@ -92,8 +92,19 @@ def test_the_nearest_images_vote() -> None:
 def test_all_principal_components_are_the_pixels() -> None:
     data = make_data(of_classes())
     prober = Prober(data)
-    turned = Features(*(part @ prober._directions for part in prober._pixels))
+    pixels = prober._pixels.features
+    turned = Features(*(part @ prober._directions for part in pixels))
     assert prober._accuracies(turned) == prober._pca(36) == prober._of_pixels
+
+
+def test_pca_is_probed_as_a_code_of_the_first_components_would_be() -> None:
+    data = make_data(of_classes())
+    prober = Prober(data)
+    parts = (data.train, data.validation, data.test)
+    for width in (1, 5, 20):
+        axes = prober._directions[:, :width]
+        code = Features(*(part.float() / 255 @ axes for part in parts))
+        assert prober._pca(width) == prober._accuracies(code)
 
 
 def test_a_code_that_never_changes_tells_the_commonest_class_at_best() -> None:
