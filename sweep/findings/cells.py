@@ -8,6 +8,21 @@ from sweep.findings.tables import Cell
 from sweep.store.records import SeedResult, TrialRow
 
 
+def text_cell(text: str) -> Cell:
+    """Return a text that is its own value."""
+    return Cell(text, text)
+
+
+def number_cell(value: float | None) -> Cell:
+    """Return a number with four significant digits."""
+    return Cell() if value is None else Cell(formats.number(value, 4), value)
+
+
+def share_cell(share: float | None) -> Cell:
+    """Return a share in percent."""
+    return Cell() if share is None else Cell(formats.percent(share, 1), share)
+
+
 def trial_cell(number: int) -> Cell:
     """Return a trial's number with a link to it."""
     return Cell(str(number), number, trial=number)

@@ -96,7 +96,7 @@ def test_errors_stand_beside_their_floors() -> None:
     assert measured["val_mse"][2] == "2.50 times PCA"
     assert measured["test_mse"][1:] == ("0.1200", "2.00 times PCA")
     assert measured["test_bce"][2].startswith("0.300 above")
-    assert measured["as good as PCA with"][0] == "2 components"
+    assert measured["as good as PCA with"] == ("2", "", "components, with 2 hidden units")
 
 
 def test_without_floors_the_errors_stand_alone() -> None:
