@@ -12,10 +12,10 @@ from docs.answer.facts import Facts, gather
 from docs.answer.keras_code import keras_code
 from docs.answer.run import RESULTS
 from sweep.analysis.explanation import Factor
+from sweep.analysis.floors import ROUNDING
 from sweep.datasets.registry import SOURCES
 from sweep.enums import Dataset
 from sweep.figures import words
-from sweep.findings.verdict import NOTHING
 from sweep.report.render import environment as report_environment
 from sweep.store.engine import Engine
 from sweep.store.migrate import existing_store, upgrade
@@ -93,12 +93,12 @@ def thousands(n: int) -> str:
 
 def floor(error: float) -> str:
     """A floor, of which rounding is called nothing."""
-    return "0" if error < NOTHING else words.number(error)
+    return "0" if error < ROUNDING else words.number(error)
 
 
 def ratio(error: float, floor: float) -> str:
     """An error over a floor."""
-    return "–" if floor < NOTHING else words.number(error / floor, 2)
+    return "–" if floor < ROUNDING else words.number(error / floor, 2)
 
 
 def factor(of: Factor, to: str = " to ") -> str:

@@ -24,7 +24,7 @@ def diagnose(
         study.trial(number)  # raises NotFoundError with those that are there
     floors = study_floors(study)
     found = diagnose_trials(study, numbers, floors) if numbers else diagnose_widths(study, floors)
-    table = diagnosis_table(found, floors)
+    table = diagnosis_table(study.name, found, floors)
     if as_json:
         show_json(table.records())
     else:

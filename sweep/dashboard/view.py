@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Lock, Thread
 from typing import NamedTuple
 
@@ -14,10 +15,12 @@ from sweep.analysis.atlas import Atlas
 from sweep.analysis.floors import Floors
 from sweep.analysis.study_atlas import AtlasReader, pictured_widths
 from sweep.analysis.study_floors import kept_floors, study_floors
+from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.study_usefulness import UsefulnessReader
 from sweep.analysis.usefulness import Usefulness
 from sweep.dashboard import links
 from sweep.errors import NotFoundError, SweepError
+from sweep.findings.study import StudyFindings, gather_study
 from sweep.store.engine import Engine
 from sweep.store.handle import Database, StudyHandle
 from sweep.store.lookup import StudyKey, find_key
@@ -108,6 +111,10 @@ class View:
         """Return what the study's codes tell of the labels; reads only what is new."""
         return self._reader(name).usefulness.look(self.table(name))
 
+    def findings(self, name: str, *, in_short: bool = False) -> StudyFindings:
+        """Return what is known of a study; ``in_short`` without ablation analysis and probes."""
+        return gather_study(PageReader(self, name), in_short=in_short)
+
     def _reader(self, name: str) -> _Readers:
         key = self.key(name)
         with self._lock:
@@ -178,3 +185,23 @@ class View:
         finally:
             self._looked[made] = time.monotonic()
             self._computing.discard(made)
+
+
+class PageReader(StudyReader):
+    """A study during one request, with what earlier requests have read of it."""
+
+    def __init__(self, view: View, name: str) -> None:
+        super().__init__(view.study(name), lambda study: view.floors(study.name))
+        self._view = view
+
+    @cached_property
+    def table(self) -> TrialTable:
+        return self._view.table(self.study.name)
+
+    @cached_property
+    def atlas(self) -> Atlas | None:
+        return self._view.atlas(self.study.name)
+
+    @cached_property
+    def usefulness(self) -> Usefulness | None:
+        return self._view.usefulness(self.study.name)

@@ -1,10 +1,98 @@
 """What an ablation analysis tells: its sentences and the tables of its paths."""
 
+from collections.abc import Sequence
 from shlex import quote
 
 from sweep.analysis.explanation import Explanation, Factor, Path, Step
 from sweep.analysis.study_explanation import StudyExplanation, baseline_words, command_of
-from sweep.catalogue.formats import count, number, percent
+from sweep.catalogue.formats import count, duration, number, percent
+from sweep.findings.tables import Cell, FindingTable, TableColumn
+
+FORWARD = "Where the error goes, change by change"
+REVERSE = "Undone again, change by change"
+_COLUMNS = (
+    TableColumn("step", "#", is_number=True),
+    TableColumn("change", "Change"),
+    TableColumn("val_mse", "Validation error", is_number=True),
+    TableColumn("effect", "Error", is_number=True),
+    TableColumn("interval", "90 %", is_number=True),
+    TableColumn("share", "Share", is_number=True),
+    TableColumn("n_seeds_agree", "Seeds", is_number=True),
+)
+
+
+def ablation_title(explained: StudyExplanation) -> str:
+    """Name both ends of the analysis."""
+    ends = explained.ends
+    return (
+        f"From {baseline_words(ends)} to trial {ends.to_number} of study '{ends.study}', "
+        f"{count(explained.n_seeds, 'seed')} each"
+    )
+
+
+def path_table(explained: StudyExplanation, *, reverse: bool = False) -> FindingTable:
+    """Lay the ablation path out, one row a step, with what it tells; or the one back."""
+    found = explained.found
+    path = found.reverse if reverse else found.forward
+    return FindingTable(
+        title=REVERSE if reverse else FORWARD,
+        columns=_COLUMNS,
+        rows=[_row(place, step, found, reverse) for place, step in enumerate(path.steps, start=1)],
+        note=about_path(explained, reverse=reverse),
+    )
+
+
+def _row(place: int, step: Step, found: Explanation, reverse: bool) -> Sequence[Cell]:
+    change, share = change_of(found, step, reverse=reverse), found.share(step.factor)
+    less, interval = _times(step.factor, reverse=reverse)
+    n_seeds = len(step.errors)
+    return (
+        Cell(str(place), place),
+        Cell(change, change),
+        Cell(number(step.error), step.error),
+        Cell(less, step.factor.estimate),
+        Cell(interval, [step.factor.low, step.factor.high]) if interval else Cell(),
+        Cell() if share is None else Cell(percent(share), share),
+        Cell(f"{step.n_agree} of {n_seeds}", step.n_agree),
+    )
+
+
+def no_ablation(study: str) -> str:
+    """Name the command that trains an ablation analysis."""
+    return (
+        f"Not trained yet: `sweep explain {quote(study)} --run` trains what lies between the "
+        "baseline and the best, change by change, with several seeds."
+    )
+
+
+def ablation_plan(explained: StudyExplanation, seconds_per_epoch: float | None) -> str:
+    """Say what is still to be trained, how long that takes, and by which command; or nothing.
+
+    ``seconds_per_epoch`` is of one seed's training.
+    """
+    found, n_seeds = explained.found, explained.n_seeds
+    if not found.missing:
+        return ""
+    return (
+        f"Missing: {count(len(found.missing), 'configuration')} now, {found.n_left_at_most} at "
+        f"most until both paths are whole, {count(n_seeds, 'seed')} "
+        f"each{_how_long(explained, seconds_per_epoch)}. "
+        f"`{command_of(explained.ends, n_seeds)} --run` trains them, in study "
+        f"'{explained.child}'."
+    )
+
+
+def _how_long(explained: StudyExplanation, seconds_per_epoch: float | None) -> str:
+    """By the missing configurations; for those after them by the longer end."""
+    if seconds_per_epoch is None:
+        return ""
+    found = explained.found
+    n_later = found.n_left_at_most - len(found.missing)
+    now = sum(config.epochs for config in found.missing)
+    later = n_later * max(found.baseline.epochs, found.target.epochs)
+    each = explained.n_seeds * seconds_per_epoch
+    first, most = duration(now * each), duration((now + later) * each)
+    return f" ({first} of training now, {most} at most, one after another)"
 
 
 def about_path(explained: StudyExplanation, *, reverse: bool = False) -> str:
@@ -12,7 +100,11 @@ def about_path(explained: StudyExplanation, *, reverse: bool = False) -> str:
     found = explained.found
     path = found.reverse if reverse else found.forward
     if found.diverged:
-        return f"Training of the {' and of the '.join(found.diverged)} diverged."
+        return (
+            f"Training of the {' and of the '.join(found.diverged)} diverged, so there is no "
+            "difference to explain. Name other trials: "
+            f"`sweep explain {quote(explained.ends.study)} --from N --to N`."
+        )
     said = [] if reverse else [_whole(explained), _not_of_the_best(explained)]
     if path.steps:
         said.append(_first(found, path.steps[0], reverse=reverse))
@@ -32,7 +124,7 @@ def _whole(explained: StudyExplanation) -> str:
     chance = " That is not told from no difference." if whole.may_be_chance else ""
     return (
         f"Trial {explained.ends.to_number} has {times(whole, 'validation error')} than "
-        f"{baseline_words(explained.ends)}, both trained anew with "
+        f"{baseline_words(explained.ends)}, both trained again with "
         f"{count(explained.n_seeds, 'seed')}; ranges are 90 % intervals over them.{chance}"
     )
 
@@ -88,10 +180,16 @@ def change_of(found: Explanation, step: Step, *, reverse: bool) -> str:
 
 def times(factor: Factor, noun: str = "error", *, reverse: bool = False) -> str:
     """``5.10 times less error (4.80 to 5.40)``; of an undoing, by how much more."""
+    less, interval = _times(factor, reverse=reverse)
+    return f"{less} {noun}{f' ({interval})' if interval else ''}"
+
+
+def _times(factor: Factor, *, reverse: bool) -> tuple[str, str]:
+    """``5.10 times less`` and ``4.80 to 5.40``; the latter empty with one seed."""
     parts = [factor.estimate, factor.low, factor.high]
     is_less = (factor.estimate >= 1) != reverse
     if factor.estimate < 1:
         parts = [None if part is None else 1 / part for part in (parts[0], parts[2], parts[1])]
     estimate, low, high = parts
-    interval = "" if low is None else f" ({number(low)} to {number(high)})"
-    return f"{number(estimate)} times {'less' if is_less else 'more'} {noun}{interval}"
+    interval = "" if low is None else f"{number(low)} to {number(high)}"
+    return f"{number(estimate)} times {'less' if is_less else 'more'}", interval

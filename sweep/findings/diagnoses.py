@@ -1,6 +1,7 @@
 """Table of the diagnoses of a study's trials."""
 
 from collections.abc import Sequence
+from shlex import quote
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.study_diagnosis import DiagnosedTrial
@@ -17,10 +18,20 @@ _COLUMNS = (
 )
 
 
-def diagnosis_table(diagnosed: Sequence[DiagnosedTrial], floors: Floors | None) -> FindingTable:
+def diagnosis_table(
+    study: str, diagnosed: Sequence[DiagnosedTrial], floors: Floors | None
+) -> FindingTable:
     """Lay out what limits each trial, one row a trial."""
     rows = [_row(of, floors) for of in diagnosed]
-    return FindingTable(title="What limits the error", columns=_COLUMNS, rows=rows)
+    resume = f"`sweep resume {quote(study)}`"
+    note = _METHOD if rows else f"Diagnoses come with the first trial that finishes: {resume}."
+    return FindingTable(title="What limits the error", columns=_COLUMNS, rows=rows, note=note)
+
+
+_METHOD = (
+    "From a trial’s curve, its hidden units and the floors of the data; the rules are in "
+    "docs/diagnose.md."
+)
 
 
 def _row(of: DiagnosedTrial, floors: Floors | None) -> Sequence[Cell]:

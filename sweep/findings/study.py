@@ -1,73 +1,187 @@
-"""Why a study's error stops where it stops: what was found of it, in sentences with numbers."""
+"""What a study shows: numbers, verdicts, tables and sentences, gathered once for every face."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-from sweep.analysis.study_diagnosis import DiagnosedTrial
-from sweep.analysis.study_explanation import StudyExplanation
+from sweep.analysis.floors import Floors
+from sweep.analysis.study_diagnosis import DiagnosedTrial, best_of_widths, diagnose_trials
+from sweep.analysis.study_explanation import StudyExplanation, ignored
+from sweep.analysis.study_reader import StudyReader
+from sweep.analysis.study_ties import study_ties
 from sweep.analysis.ties import TieSet
 from sweep.analysis.usefulness import Usefulness
-from sweep.analysis.width_law import WidthLaw
-from sweep.findings.ablation import about_path
-from sweep.findings.probes import about_codes
+from sweep.analysis.verdict import Verdict
+from sweep.analysis.width_law import WidthLaw, width_errors, width_law
+from sweep.findings.ablation import about_path, no_ablation, path_table
+from sweep.findings.diagnoses import diagnosis_table
+from sweep.findings.failures import failure_table
+from sweep.findings.probes import about_codes, probe_table
+from sweep.findings.ranking import RankedTrial, gather_ranking, ranking_table
+from sweep.findings.tables import FindingTable
+from sweep.findings.ties import ties_sentence, ties_table
+from sweep.findings.verdict import explanations, headline
 from sweep.findings.width import verdict_in_words
+from sweep.store.handle import StudyHandle
+from sweep.store.records import StudySummary, TrialRow
+
+#: Failures whose reasons are counted, the latest.
+_N_FAILURES = 500
 
 
-class Findings(NamedTuple):
-    """What the parts of the answer say."""
+@dataclass(frozen=True, kw_only=True)
+class StudyFindings:
+    """Everything that there is to say about a study, as far as it is known."""
 
+    study: StudySummary
+    #: None while no trial counts.
+    verdict: Verdict | None
+    #: None where the data set is not known or not at hand.
+    floors: Floors | None
     width: WidthLaw
     #: Of the best trial of each width, the narrowest first.
-    limits: Sequence[DiagnosedTrial]
+    diagnoses: Sequence[DiagnosedTrial]
     #: None where too few seeds tell.
     ties: TieSet | None
-    #: What the error comes from, change by change; None where that was not trained.
-    explained: StudyExplanation | None = None
-    #: Of those that are of another study, a sentence each.
+    #: The latest of the failed trials.
+    failed: Sequence[TrialRow] = ()
+    #: The ablation analysis that was run last; None without one.
+    ablation: StudyExplanation | None = None
+    #: Analyses that are of another study, a sentence each.
     ignored: Sequence[str] = ()
-    #: What the codes are worth; None where no network is analysed.
-    useful: Usefulness | None = None
+    #: None while no network is analysed.
+    probes: Usefulness | None = None
+    #: The best trials beside the baseline.
+    ranking: Sequence[RankedTrial] = ()
+
+    @property
+    def headline(self) -> str:
+        """Which trial copies best, and how well."""
+        return headline(self.study, self.verdict)
+
+    @property
+    def explanations(self) -> list[str]:
+        """How the best compares with the baseline and with the floors, in sentences."""
+        return explanations(self.study, self.verdict)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the error stops where it stops, in sentences."""
+        if not self.diagnoses:
+            return []
+        steps = self.ablation.found.forward.steps if self.ablation else ()
+        said = (
+            verdict_in_words(self.width),
+            about_path(self.ablation) if self.ablation and steps else "",
+            _limit_of_best(self.diagnoses),
+            _limits_by_width(self.diagnoses),
+            about_codes(self.probes) if self.probes else "",
+            ties_sentence(self.ties),
+        )
+        return [sentence for sentence in said if sentence]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The whole answer: the headline, what explains it, and why the error stops."""
+        return [self.headline, *self.explanations, *self.reasons]
+
+    # --- tables ---------------------------------------------------------------------------------
+
+    @property
+    def ranking_table(self) -> FindingTable:
+        """The best trials beside the baseline."""
+        return ranking_table(self.ranking, self.floors, self.study.objectives)
+
+    @property
+    def diagnosis_table(self) -> FindingTable:
+        """What limits the best trial of each width."""
+        table = diagnosis_table(self.study.name, self.diagnoses, self.floors)
+        return table.without_empty()
+
+    @property
+    def ties_table(self) -> FindingTable:
+        """Which of the best tie with the best."""
+        return ties_table(self.study.name, self.ties)
+
+    @property
+    def probe_table(self) -> FindingTable:
+        """How many labels the codes of the best trial of each width tell."""
+        return probe_table(self.study.name, self.probes.best if self.probes else ())
+
+    @property
+    def failure_table(self) -> FindingTable:
+        """Why trials failed."""
+        return failure_table(self.failed, self.study.counts["FAIL"])
+
+    @property
+    def tables(self) -> list[FindingTable]:
+        """The tables that have rows."""
+        paths = [path_table(self.ablation, reverse=of) for of in (False, True) if self.ablation]
+        every = (
+            *(self.ranking_table, self.diagnosis_table, self.ties_table, *paths),
+            *(self.probe_table, self.failure_table),
+        )
+        return [table for table in every if table]
+
+    @property
+    def no_ablation(self) -> str:
+        """What would make an ablation analysis, where there is none of this study."""
+        return " ".join([no_ablation(self.study.name), *self.ignored])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return sentences and tables as plain values."""
+        return {
+            "study_name": self.study.name,
+            "sentences": self.sentences,
+            "tables": {table.title: table.records() for table in self.tables},
+        }
 
 
-def in_words(found: Findings) -> list[str]:
-    """The answer, as far as it is known."""
-    if not found.limits:
-        return []
-    said = (
-        verdict_in_words(found.width),
-        _causes(found.explained),
-        _best(found.limits),
-        _widths(found.limits),
-        "" if found.useful is None else about_codes(found.useful),
-        _ties(found.ties),
+def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False) -> StudyFindings:
+    """Gather what is known of a study; nothing is trained or downloaded for it.
+
+    With ``n_best`` that many of the best trials are read. ``in_short`` leaves ablation analysis and
+    probes out.
+    """
+    study, table, floors = reader.study, reader.table, reader.floors
+    return StudyFindings(
+        study=study.summary(),
+        verdict=reader.verdict,
+        floors=floors,
+        width=width_law(width_errors(table)),
+        diagnoses=diagnose_trials(study, best_of_widths(table), floors),
+        ties=study_ties(study),
+        failed=_latest_failed(study) if table.states.is_("FAIL").any() else (),
+        ablation=None if in_short else reader.explanation,
+        ignored=() if in_short else ignored(study),
+        probes=None if in_short else reader.usefulness,
+        ranking=gather_ranking(study, table, n_best) if n_best else (),
     )
-    return [sentence for sentence in said if sentence]
 
 
-def _causes(explained: StudyExplanation | None) -> str:
-    """Nothing until a first change was told."""
-    if explained is None or not explained.found.forward.steps:
-        return ""
-    return about_path(explained)
+def _latest_failed(study: StudyHandle) -> list[TrialRow]:
+    return study.trials(states=["FAIL"], descending=True, limit=_N_FAILURES)
 
 
-def _best(limits: Sequence[DiagnosedTrial]) -> str:
-    best = min(limits, key=lambda of: of.trial.value or 0.0)
-    number, width, diagnosis = best.trial.number, best.trial.hidden_width, best.diagnosis
-    who = f"the best trial ({number}, {width:,} units)"
+# --- sentences on diagnoses ---------------------------------------------------------------------
+
+
+def _limit_of_best(diagnoses: Sequence[DiagnosedTrial]) -> str:
+    trial, diagnosis = min(diagnoses, key=lambda of: of.trial.value or 0.0)
+    who = f"the best trial ({trial.number}, {trial.hidden_width:,} units)"
     if diagnosis.limit is None:
         return f"What limits {who} is not known: {diagnosis.because}."
     return f"What limits {who} is {_named(diagnosis.limit)}: {diagnosis.because}."
 
 
-def _widths(limits: Sequence[DiagnosedTrial]) -> str:
-    """How often each label was given; nothing where that is said already."""
-    if len(limits) < 2:
+def _limits_by_width(diagnoses: Sequence[DiagnosedTrial]) -> str:
+    """Count the labels; nothing where there is one."""
+    if len(diagnoses) < 2:
         return ""
-    counts = Counter(str(of.diagnosis.limit or "not known") for of in limits)
+    counts = Counter(str(of.diagnosis.limit or "not known") for of in diagnoses)
     (first, n), *others = counts.most_common()
-    rest = "".join(f", {of} for {m}" for of, m in others)
+    rest = "".join(f", {label} for {m}" for label, m in others)
     return f"Of the best of each width it is {_named(first)} for {n}{rest}."
 
 
@@ -76,15 +190,3 @@ _NAMES = {"budget": "the budget of epochs", "loss floor": "the loss’s own floo
 
 def _named(label: str) -> str:
     return _NAMES.get(label, label)
-
-
-def _ties(ties: TieSet | None) -> str:
-    if ties is None:
-        return ""
-    n_tied = sum(of.is_tied for of in ties.compared)
-    if n_tied < 2:
-        return "No other of the best configurations ties with the best over its seeds."
-    smallest = "" if ties.smallest is None else f"; the smallest of them is trial {ties.smallest}"
-    n = len(ties.compared)
-    which = f"The {n}" if n_tied == n else f"{n_tied} of the {n}"
-    return f"{which} best configurations cannot be told apart by their seeds{smallest}."

@@ -1,7 +1,7 @@
 """Tables of findings: each cell with the text that people read and the value behind it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 #: Text of a cell without a value.
@@ -28,6 +28,8 @@ class Cell(NamedTuple):
     value: Any = None
     #: Number of the trial that the cell names, for a link.
     trial: int | None = None
+    #: Numbers that the text begins with, joined by commas, for links.
+    trials: Sequence[int] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class FindingTable:
     columns: Sequence[TableColumn]
     #: One cell a column.
     rows: Sequence[Sequence[Cell]]
-    #: What stands under it, in a sentence; may be empty.
+    #: Sentences under it; of a table without rows, what would fill it. May be empty.
     note: str = ""
 
     @property
@@ -49,6 +51,21 @@ class FindingTable:
     def __bool__(self) -> bool:
         """Whether it has a row."""
         return bool(self.rows)
+
+    def without(self, *names: str) -> "FindingTable":
+        """Leave columns out."""
+        kept = [place for place, column in enumerate(self.columns) if column.name not in names]
+        return replace(
+            self,
+            columns=[self.columns[place] for place in kept],
+            rows=[[row[place] for place in kept] for row in self.rows],
+        )
+
+    def without_empty(self) -> "FindingTable":
+        """Leave columns out in which no row says anything."""
+        texts = zip(*([cell.text for cell in row] for row in self.rows), strict=True)
+        columns = zip(self.columns, texts, strict=True) if self else ()
+        return self.without(*(of.name for of, said in columns if {*said} <= {"", NOTHING}))
 
     def records(self) -> list[dict[str, Any]]:
         """Values by the names of the columns, one record a row, for JSON."""

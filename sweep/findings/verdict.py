@@ -1,24 +1,20 @@
-"""What a study found, in plain sentences with numbers."""
-
-from collections import defaultdict
-from collections.abc import Sequence
+"""How a study's best trial compares with its baseline and with the floors, in sentences."""
 
 import numpy as np
 
+from sweep.analysis.floors import ROUNDING
 from sweep.analysis.verdict import Verdict
 from sweep.catalogue.formats import count, number, percent
 from sweep.findings.configurations import short_name
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
 
-#: A floor below this is a perfect copy: it is rounding that is left of it.
-NOTHING = 1e-9
 #: An error so many times the floor is not due to the width.
 _FAR = 10.0
 
 
 def tally(study: StudySummary) -> str:
-    """How its trials ended: ``20 complete, 3 pruned, 1 diverged``."""
+    """Count trials by how they ended: ``20 complete, 3 pruned, 1 diverged``."""
     kinds = (
         ("complete", study.counts["COMPLETE"]),
         ("pruned", study.counts["PRUNED"]),
@@ -32,7 +28,7 @@ def tally(study: StudySummary) -> str:
 
 
 def headline(study: StudySummary, verdict: Verdict | None) -> str:
-    """The one sentence to remember."""
+    """Say which trial copies best, and how well."""
     if verdict is not None:
         return _best(study, verdict.best)
     if study.n_finished == 0:
@@ -57,7 +53,7 @@ def _best(study: StudySummary, best: TrialRow) -> str:
 
 
 def explanations(study: StudySummary, verdict: Verdict | None) -> list[str]:
-    """How the best compares with the baseline and with the floors."""
+    """Say how the best compares with the baseline and with the floors."""
     if verdict is None:
         return []
     said = (_beside_baseline(study, verdict), _beside_floor(verdict), _beside_entropy(verdict))
@@ -86,8 +82,8 @@ def _beside_floor(verdict: Verdict) -> str:
         return ""
     as_good = f"PCA does as well with {count(components or 0, 'component')}"
     times = verdict.times_floor
-    if floor < NOTHING or (times or 0) > _FAR:
-        left = "exactly" if floor < NOTHING else f"almost exactly (PCA, {number(floor)})"
+    if floor < ROUNDING or (times or 0) > _FAR:
+        left = "exactly" if floor < ROUNDING else f"almost exactly (PCA, {number(floor)})"
         return (
             f"A linear code of that width could copy every image {left}, so it is training that "
             f"sets the limit here, not room in the hidden layer: {as_good}."
@@ -122,7 +118,7 @@ def _times(ratio: float) -> str:
 
 
 def beaten_by(table: TrialTable, baseline: TrialRow | None) -> str:
-    """How many trials do better than the baseline."""
+    """Say how many trials do better than the baseline."""
     finished = table.value[table.counting]
     if baseline is None or baseline.value is None or len(finished) < 2:
         return ""
@@ -131,13 +127,3 @@ def beaten_by(table: TrialTable, baseline: TrialRow | None) -> str:
         f"{percent(better)} of {len(finished):,} finished trials have a lower validation "
         "error than the baseline."
     )
-
-
-def failure_reasons(rows: Sequence[TrialRow]) -> list[tuple[str, int, list[int]]]:
-    """Why trials failed: reason, how many, and the first numbers; the most frequent first."""
-    numbers: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        if row.state == "FAIL":
-            numbers[row.reason or "no reason was recorded"].append(row.number)
-    by_frequency = sorted(numbers.items(), key=lambda item: -len(item[1]))
-    return [(reason, len(failed), failed[:10]) for reason, failed in by_frequency]

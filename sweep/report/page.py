@@ -1,6 +1,6 @@
 """Everything that a report shows, gathered from the store before any of it is laid out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,26 +8,21 @@ import numpy as np
 from markupsafe import Markup
 
 from sweep import datasets
+from sweep.analysis.floors import ROUNDING
 from sweep.analysis.strips import picture_names
-from sweep.analysis.study_diagnosis import DiagnosedTrial, best_of_widths, diagnose_trials
-from sweep.analysis.study_explanation import StudyExplanation, ignored
 from sweep.analysis.study_reader import N_BEST, StudyReader
-from sweep.analysis.study_ties import study_ties
-from sweep.analysis.ties import TieSet
-from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.verdict import Verdict
-from sweep.analysis.width_law import width_errors, width_law
 from sweep.figures import style, words
 from sweep.figures.atlas import atlas_note, gather_pictures
 from sweep.figures.figure import Figure, InReport, ReportSection
 from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure
-from sweep.findings.study import Findings, in_words
-from sweep.findings.verdict import NOTHING, explanations, failure_reasons, headline, tally
+from sweep.findings.study import StudyFindings, gather_study
+from sweep.findings.verdict import tally
 from sweep.report.facts import facts_of
 from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import Reconstruction, StudySummary, TrialRow
-from sweep.store.table import Choices, TrialTable
+from sweep.store.table import TrialTable
 from sweep.studyfile import with_trials
 
 _N_INVALID = 50
@@ -65,52 +60,25 @@ class SectionCharts(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableRow:
-    """A line of the table of best configurations."""
-
-    rank: int | None
-    trial: TrialRow
-    is_baseline: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class Page:
     """A report before it is laid out."""
 
-    study: StudySummary
-    headline: str
-    explanations: list[str]
-    #: Why the error stops where it stops, in sentences.
-    why: list[str]
+    found: StudyFindings
     tiles: list[Tile]
-    best: list[TableRow]
-    #: Which of the best configurations tie; None where too few seeds tell.
-    ties: TieSet | None
-    #: What limits the best trial of each width.
-    limits: list[DiagnosedTrial]
-    #: What the codes tell of the labels; None while no network is analysed.
-    usefulness: Usefulness | None
     picture_names: list[str]
     pictures: list[PictureRow]
-    #: What the difference to the best comes from, as far as that was trained.
-    explanation: StudyExplanation | None
-    #: Of those that are of another study, a sentence each.
-    ignored: list[str]
     #: The best of each width on the same images; empty where there is but one.
     atlas: list[PictureRow]
     #: What they tell.
     atlas_note: str
     #: Empty before any trial has a value.
     charts: Mapping[ReportSection, SectionCharts]
-    failures: list[tuple[str, int, list[int]]]
     #: The first of those that were marked so.
     invalid: list[TrialRow]
     #: With the trials it has now.
     study_file: str
     #: Label and value, what is needed to repeat the study besides its file.
     facts: list[tuple[str, str]]
-    #: Whether the table needs a column for the output activation.
-    outputs_differ: bool
     #: When the study began and was last written.
     when: str
 
@@ -118,41 +86,21 @@ class Page:
 def gather_page(handle: StudyHandle) -> Page:
     """Read the study once and work out everything its report says."""
     reader = StudyReader(handle)
-    study, table, record = handle.summary(), reader.table, reader.record
-    floors, found = reader.floors, reader.verdict
-    limits = diagnose_trials(handle, best_of_widths(table), floors)
-    ties = study_ties(handle)
-    why = Findings(
-        width=width_law(width_errors(table)),
-        limits=limits,
-        ties=ties,
-        explained=reader.explanation,
-        useful=reader.usefulness,
-    )
+    found = gather_study(reader, n_best=N_BEST)
+    study, table, record = found.study, reader.table, reader.record
     # Pictures of a single width stand in the report already.
     atlas = reader.atlas if reader.atlas and len(reader.atlas.trials) > 1 else None
     return Page(
-        study=study,
-        headline=headline(study, found),
-        explanations=explanations(study, found),
-        why=in_words(why),
-        tiles=_tiles(study, table, found),
-        best=_table(reader.best(N_BEST), found),
-        ties=ties,
-        limits=limits,
-        usefulness=reader.usefulness,
+        found=found,
+        tiles=_tiles(study, table, found.verdict),
         picture_names=picture_names(datasets.class_names(study.dataset)),
-        pictures=_pictures(handle, record, found),
-        explanation=reader.explanation,
-        ignored=ignored(handle),
+        pictures=_pictures(handle, record, found.verdict),
         atlas=gather_pictures(atlas) if atlas else [],
         atlas_note=atlas_note(atlas) if atlas else "",
         charts={} if np.isnan(table.value).all() else _charts(reader),
-        failures=failure_reasons(handle.trials(states=["FAIL"])),
         invalid=_invalid(handle, table),
         study_file=with_trials(record.study_file, study.n_trials),
         facts=facts_of(record, handle.workers()),
-        outputs_differ=_differ(table, "output_activation"),
         when=_when(study),
     )
 
@@ -160,11 +108,6 @@ def gather_page(handle: StudyHandle) -> Page:
 def _invalid(handle: StudyHandle, table: TrialTable) -> list[TrialRow]:
     numbers = table.numbers[table.invalid][:_N_INVALID].tolist()
     return handle.trials(numbers)
-
-
-def _differ(table: TrialTable, setting: str) -> bool:
-    column = table.settings.get(setting)
-    return isinstance(column, Choices) and len(np.unique(column.codes[column.codes >= 0])) > 1
 
 
 def _when(study: StudySummary) -> str:
@@ -205,7 +148,7 @@ def _verdict_tiles(found: Verdict) -> list[Tile]:
         tiles.append(
             Tile(
                 label="PCA floor",
-                value="0" if found.floor < NOTHING else words.number(found.floor),
+                value="0" if found.floor < ROUNDING else words.number(found.floor),
                 detail=f"with {best.hidden_width:,} components",
             )
         )
@@ -213,21 +156,6 @@ def _verdict_tiles(found: Verdict) -> list[Tile]:
         share = words.percent(best.exact_pixel_share)
         tiles.append(Tile(label="Exact pixels", value=share, detail="of the best trial"))
     return tiles
-
-
-def _table(best: Sequence[TrialRow], found: Verdict | None) -> list[TableRow]:
-    baseline = found.baseline if found else None
-    table = [
-        TableRow(
-            rank=rank,
-            trial=row,
-            is_baseline=baseline is not None and row.number == baseline.number,
-        )
-        for rank, row in enumerate(best, start=1)
-    ]
-    if baseline is not None and not any(line.is_baseline for line in table):
-        table.append(TableRow(rank=None, trial=baseline, is_baseline=True))
-    return table
 
 
 def _pictures(handle: StudyHandle, record: StudyRecord, found: Verdict | None) -> list[PictureRow]:

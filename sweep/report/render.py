@@ -26,7 +26,7 @@ def lay_out(page: Page) -> str:
     has_charts = any(page.charts.values())
     return template.render(
         page=page,
-        study=page.study,
+        study=page.found.study,
         plotlyjs=Markup(plotlyjs()) if has_charts else None,
         now=datetime.now(UTC),
         version=sweep.__version__,

@@ -9,7 +9,7 @@ from sweep.dashboard.app import page
 from sweep.dashboard.filters import Filter
 from sweep.dashboard.links import COMPARE, EXPLORE, OVERVIEW, STUDIES, TRIALS, WHY, WORKERS, Place
 from sweep.dashboard.pages import explore, overview, why
-from sweep.dashboard.parts import answer, views
+from sweep.dashboard.parts import views
 from sweep.dashboard.view import View
 from tests.pages import as_json
 from tests.store_factories import sqlite_store
@@ -41,14 +41,14 @@ def test_the_charts_of_the_overview_are_under_a_megabyte(view: View) -> None:
 
 
 def test_the_parts_of_why_are_under_a_megabyte(view: View) -> None:
-    found = answer.gather_findings(view, STUDY)
+    found = view.findings(STUDY)
     parts = (
-        why.verdict(view, STUDY, found),
-        why.trained(STUDY, found, None)[1],
+        why.verdict(view, found),
+        why.trained(found, None)[1],
         why.width_figure(view, STUDY, "activation")[0],
         why.atlas_parts(view, STUDY, None),
     )
-    assert found.useful is not None and len(found.useful.best) > 10
+    assert found.probes is not None and len(found.probes.best) > 10
     for part in parts:
         assert 1_000 < len(as_json(part)) < MEGABYTE
 

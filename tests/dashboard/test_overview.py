@@ -13,8 +13,10 @@ from sweep.config import TrialConfig
 from sweep.dashboard.links import OVERVIEW, Place
 from sweep.dashboard.pages import overview
 from sweep.dashboard.parts import best, charts, standing
+from sweep.dashboard.parts.findings import finding_table
 from sweep.dashboard.view import View
 from sweep.figures import style
+from sweep.findings.ranking import BASELINE_NAME
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -25,8 +27,6 @@ from tests.store_factories import (
     lease_row,
     sqlite_store,
     strip_png,
-    trial_row,
-    trial_table,
 )
 
 
@@ -66,10 +66,8 @@ def test_floors_that_are_on_their_way_are_told_of(engine: Engine) -> None:
 def test_a_study_whose_trials_all_failed_has_no_best(view: View, engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0, state="FAIL", reason="out of memory")
     assert "No trial can be judged yet" in page(view)
-    failures = standing.failures(
-        open_study(engine, "study"), open_study(engine, "study").summary().counts["FAIL"]
-    )
-    assert "out of memory" in shown(failures)
+    found = view.findings("study", in_short=True)
+    assert "out of memory" in shown(finding_table("study", found.failure_table))
 
 
 def test_one_trial_is_a_verdict(view: View, engine: Engine) -> None:
@@ -136,38 +134,10 @@ def test_of_a_grid_nobody_knows_how_long_it_takes(engine: Engine) -> None:
     assert standing.seconds_left(open_study(engine, "study").summary()) is None
 
 
-def test_the_best_are_the_lowest_values_that_count() -> None:
-    table = trial_table(
-        trial_row(number=0, values=(0.3,)),
-        trial_row(number=1, values=(0.1,)),
-        trial_row(number=2, values=(0.05,), invalid=True),
-        trial_row(number=3, values=(0.2,)),
-    )
-    assert best.best_numbers(table, 2) == [1, 3]
-
-
-def test_with_two_objectives_the_best_are_those_that_none_beats() -> None:
-    table = trial_table(
-        trial_row(number=0, values=(0.1, 64)),
-        trial_row(number=1, values=(0.2, 64)),
-        trial_row(number=2, values=(0.3, 8)),
-        objectives=("val_mse", "hidden_width"),
-    )
-    assert best.best_numbers(table) == [0, 2]
-
-
-def test_the_baseline_is_the_question_or_else_the_earliest() -> None:
-    other = trial_row(number=0, values=(0.3,), config=TrialConfig(hidden_width=8))
-    baseline = trial_row(number=1, values=(0.2,))
-    assert best.baseline_of(trial_table(other, baseline)) == (1, best.BASELINE_NAME)
-    assert best.baseline_of(trial_table(other)) == (0, best.EARLIEST)
-    assert best.baseline_of(trial_table()) is None
-
-
 def test_a_baseline_among_the_best_stands_once(engine: Engine, view: View) -> None:
     add_trial(engine, add_study(engine), 0, 0.02)
-    ranking = best.gather_ranking(open_study(engine, "study"), view.table("study"), None)
-    assert [(line.rank, line.role) for line in ranking.lines] == [(1, best.BASELINE_NAME)]
+    lines = best.gather_best(open_study(engine, "study"), view.table("study"), None).lines
+    assert [(line.rank, line.role) for line in lines] == [(1, BASELINE_NAME)]
 
 
 def test_pictures_stand_beside_the_originals(engine: Engine, view: View) -> None:
@@ -175,24 +145,16 @@ def test_pictures_stand_beside_the_originals(engine: Engine, view: View) -> None
     trial_id = add_trial(engine, study_id, 0, 0.02)
     strips = {"reconstructions_png": strip_png(), "errors_png": strip_png()}
     add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **strips})
-    ranking = best.gather_ranking(open_study(engine, "study"), view.table("study"), None)
-    said = shown(best.draw_ranking(ranking, "errors"))
+    ranking = best.gather_best(open_study(engine, "study"), view.table("study"), None)
+    said = shown(best.draw_best(ranking, "errors"))
     assert "/api/picture/originals.png?study=study" in said
     assert "/api/picture/errors.png?study=study&trial=0" in said
 
 
 def test_without_pictures_there_is_no_column_for_them(engine: Engine, view: View) -> None:
     add_trial(engine, add_study(engine), 0, 0.02)
-    ranking = best.gather_ranking(open_study(engine, "study"), view.table("study"), None)
-    assert "Test images" not in shown(best.draw_ranking(ranking))
-
-
-@pytest.mark.parametrize(
-    ("error", "floor", "said"),
-    [(0.02, 0.01, "2.0×"), (0.02, 0.0, "floor is 0"), (0.02, None, "–"), (None, 0.01, "–")],
-)
-def test_errors_are_said_in_floors(error: float | None, floor: float | None, said: str) -> None:
-    assert best.over_floor(error, floor) == said
+    ranking = best.gather_best(open_study(engine, "study"), view.table("study"), None)
+    assert "Test images" not in shown(best.draw_best(ranking))
 
 
 def test_the_ranking_is_left_alone_until_it_changes(engine: Engine, view: View) -> None:
@@ -204,7 +166,7 @@ def test_the_ranking_is_left_alone_until_it_changes(engine: Engine, view: View) 
     assert overview.ranked(view, "study", "reconstructions", first) == [dash.no_update] * 3
     annotate.invalidate(engine, "study", 0)
     said, _, _ = overview.ranked(view, "study", "reconstructions", first)
-    assert "No trial has finished" in shown(said)
+    assert "no trial has finished" in shown(said)
 
 
 def test_the_address_keeps_what_is_not_as_at_first() -> None:

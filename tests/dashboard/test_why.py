@@ -10,18 +10,18 @@ import pytest
 from sweep.analysis import study_atlas
 from sweep.analysis.strips import images_of
 from sweep.analysis.usefulness import Probed, usefulness
-from sweep.analysis.width_law import width_errors, width_law
 from sweep.config import TrialConfig
 from sweep.dashboard.links import WHY, Place
 from sweep.dashboard.pages import why
 from sweep.dashboard.parts import answer, standing
+from sweep.dashboard.parts.findings import finding_table
 from sweep.dashboard.view import View
 from sweep.enums import Activation
-from sweep.findings.study import Findings
 from sweep.store import schema
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine, writing
 from tests.figures.test_waterfall import explained
+from tests.findings.factories import findings
 from tests.findings.test_trial_sentences import floors
 from tests.pages import as_json, texts
 from tests.store_factories import (
@@ -34,7 +34,6 @@ from tests.store_factories import (
     add_trial,
     sqlite_store,
     strip_png,
-    trial_table,
 )
 
 WIDTHS = (8, 16, 32, 64, 128)
@@ -83,8 +82,8 @@ def test_the_page_is_laid_out_before_any_part_is_known(view: View, engine: Engin
 
 def test_the_verdict_tells_the_width_the_limit_and_the_ties(view: View, engine: Engine) -> None:
     fill(engine, n_seeds=3)
-    found = answer.gather_findings(view, "study")
-    said = " ".join(texts(why.verdict(view, "study", found)))
+    found = view.findings("study")
+    said = " ".join(texts(why.verdict(view, found)))
     assert "The error is still falling with the width: twice 128 units" in said
     assert "What limits the best trial (4, 128 units) is not known" in said
     assert "No other of the best configurations ties with the best over its seeds." in said
@@ -96,40 +95,45 @@ def test_floors_on_their_way_are_told(
 ) -> None:
     fill(engine)
     monkeypatch.setattr(View, "computing_floors", lambda self, study: True)
-    assert standing.COMPUTING in texts(why.verdict(view, "study", _found(view)))
+    assert standing.COMPUTING in texts(why.verdict(view, _found(view)))
 
 
 def _found(view: View) -> Any:
-    return answer.gather_findings(view, "study")
+    return view.findings("study")
 
 
 def test_each_width_has_its_label_beside_its_floor(view: View, engine: Engine) -> None:
     fill(engine)
-    said = texts(answer.limits_table("study", _found(view).limits, floors(0.9, 0.5)))
-    assert said[6:8] == ["8", "Trial 0"] and "Trial 4" in said
+    found = replace(_found(view), floors=floors(0.9, 0.5))
+    said = texts(finding_table("study", found.diagnosis_table))
+    assert said[6:8] == ["8", "0"] and "4" in said
 
 
 def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
     fill(engine, n_seeds=3)
-    ties = _found(view).ties
-    said = texts(answer.ties_table("study", ties))
-    assert said[6:8] == ["Trial 4", "3"] and "no" in said
+    found = _found(view)
+    laid_out = finding_table("study", found.ties_table, "stacked")
+    said = texts(laid_out)
+    assert said[6:8] == ["4", "3"] and "no" in said
     # On a phone it has no headings, and each cell says what it is.
-    assert '"data-label": "times best"' in as_json(answer.ties_table("study", ties))
-    assert ties is not None and "over the seeds," in said[-1]
-    trained_again = answer.ties_table("study", replace(ties, retrained_in="study-ties"))
-    assert "over fresh seeds (study study-ties)" in texts(trained_again)[-1]
+    assert '"data-label": "times best"' in as_json(laid_out)
+    assert "over the study’s own seeds;" in said[-1]
+    trained_again = replace(found, ties=replace(found.ties, retrained_in="study-ties")).ties_table
+    assert "over fresh seeds, with which study study-ties trained" in trained_again.note
+
+
+NOTHING = findings()
 
 
 @pytest.mark.parametrize(
     ("part", "command"),
     [
-        (answer.limits_table("study", [], None), "sweep resume study"),
-        (answer.ties_table("study", None), "sweep ties study --run"),
+        (finding_table("study", NOTHING.diagnosis_table), "sweep resume study"),
+        (finding_table("study", NOTHING.ties_table), "sweep ties study --run"),
         (answer.no_pictures("study"), "sweep resume study"),
-        (answer.causes("study", None), "sweep explain study --run"),
-        (answer.causes("study", None, ["Of another."]), "sweep explain study --run"),
-        (answer.code("study", None), "sweep analyse study"),
+        (answer.causes(NOTHING), "sweep explain study --run"),
+        (answer.causes(replace(NOTHING, ignored=["Of another."])), "sweep explain study --run"),
+        (answer.code(NOTHING), "sweep analyse study"),
     ],
 )
 def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
@@ -140,15 +144,14 @@ def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
 
 def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View) -> None:
     probed = Probed.of(0, 8, 0.02, PROBE)
-    width, useful = width_law(width_errors(trial_table())), usefulness([probed], [probed])
-    found = Findings(width=width, limits=[], ties=None, explained=explained(), useful=useful)
-    causes, code, mark = why.trained("study", found, None)
+    found = findings(ablation=explained(), probes=usefulness([probed], [probed]))
+    causes, code, mark = why.trained(found, None)
     assert "hidden width 784" in as_json(causes) and "why-waterfall-back" in as_json(causes)
     assert "PCA code, linear" in as_json(code)
-    assert why.trained("study", found, mark) == (dash.no_update, dash.no_update, mark)
-    causes, code, _ = why.trained("study", found._replace(useful=None), mark)
+    assert why.trained(found, mark) == (dash.no_update, dash.no_update, mark)
+    causes, code, _ = why.trained(replace(found, probes=None), mark)
     assert causes is dash.no_update and "sweep analyse study" in texts(code)
-    causes, code, _ = why.trained("study", found._replace(explained=explained(3)), mark)
+    causes, code, _ = why.trained(replace(found, ablation=explained(3)), mark)
     assert code is dash.no_update and "Not whole yet" in as_json(causes)
 
 
@@ -157,11 +160,11 @@ def test_an_explanation_of_another_study_of_that_name_is_told_and_not_drawn(
 ) -> None:
     add_study(engine, created_at=EPOCH - 1)
     add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
-    drawn, _, mark = why.trained("study", _found(view), None)
+    drawn, _, mark = why.trained(_found(view), None)
     assert "why-waterfall-back" in as_json(drawn)
     delete_study(engine, "study")
     fill(engine)
-    drawn, _, new_mark = why.trained("study", _found(view), mark)
+    drawn, _, new_mark = why.trained(_found(view), mark)
     assert "why-waterfall" not in as_json(drawn) and new_mark != mark
     assert "Study 'study-explain' explains another study" in " ".join(texts(drawn))
 
@@ -172,10 +175,10 @@ def test_an_explanation_is_marked_once_another_trial_is_the_best(
     study_id = add_study(engine)
     add_trial(engine, study_id, 1, 0.1, config=ENDS[1])
     add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
-    drawn, _, mark = why.trained("study", _found(view), None)
+    drawn, _, mark = why.trained(_found(view), None)
     assert "This explains trial" not in as_json(drawn)
     add_trial(engine, study_id, 2, 0.01)
-    drawn, _, _ = why.trained("study", _found(view), mark)
+    drawn, _, _ = why.trained(_found(view), mark)
     assert "This explains trial 1; the best now is trial 2, which" in as_json(drawn)
 
 

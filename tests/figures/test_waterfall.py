@@ -52,7 +52,7 @@ def test_bars_go_from_the_baseline_to_the_target() -> None:
 def test_the_words_tell_the_whole_the_first_step_and_the_seeds() -> None:
     assert gather_waterfall(explained()).about == (
         "Trial 7 has 3.20 times less validation error (3.20 to 3.20) than the "
-        "baseline, both trained anew with 2 seeds; ranges are 90 % intervals over them. What "
+        "baseline, both trained again with 2 seeds; ranges are 90 % intervals over them. What "
         "helps most alone is epochs 5 → 50: 4.00 times less error (4.00 to 4.00), 119 % of the "
         "whole on a logarithmic scale. 2 of 2 seeds have this whole order."
     )

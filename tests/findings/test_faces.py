@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from sweep.analysis.floors import data_key
-from sweep.analysis.study_diagnosis import diagnose_widths
 from sweep.cli.entry import run
 from sweep.cli.output import show_finding
 from sweep.config import TrialConfig
 from sweep.dashboard.pages import trial
-from sweep.dashboard.parts import answer
 from sweep.dashboard.parts.findings import finding_table, sentence
 from sweep.dashboard.view import View
 from sweep.findings.dialects import in_ascii
@@ -139,7 +137,7 @@ def test_report_terminal_and_pages_give_a_trial_the_same_reason(
 ) -> None:
     study = open_study(planted, "study")
     report = html.unescape(render(planted, "study"))
-    why = texts(answer.limits_table("study", diagnose_widths(study, BOUNDS), BOUNDS))
+    why = texts(finding_table("study", View(engine=planted).findings("study").diagnosis_table))
     run(["diagnose", "study"])
     shown = capsys.readouterr().out
     for number in range(3):

@@ -11,8 +11,8 @@ from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.analysis.usefulness import Probed, usefulness
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
 from sweep.config import TrialConfig
-from sweep.findings.study import Findings, in_words
 from tests.figures.test_waterfall import explained
+from tests.findings.factories import findings
 from tests.store_factories import PROBE, trial_row
 
 
@@ -47,7 +47,7 @@ def ties(*factors: float) -> TieSet | None:
 
 
 def said(*limits: DiagnosedTrial, of: TieSet | None = None, **parts: Any) -> list[str]:
-    return in_words(Findings(width=plateau(), limits=limits, ties=of, **parts))
+    return findings(width=plateau(), diagnoses=limits, ties=of, **parts).reasons
 
 
 def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
@@ -66,13 +66,13 @@ def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
 def test_what_was_trained_and_probed_is_told_too() -> None:
     probed = Probed.of(0, 8, 0.02, PROBE | {"code": PROBE["pixels"]})
     useful = usefulness([probed], [probed])
-    found = said(labelled(0, 8, 0.3, Limit.BUDGET), explained=explained(), useful=useful)
+    found = said(labelled(0, 8, 0.3, Limit.BUDGET), ablation=explained(), probes=useful)
     assert found[1].startswith("Trial 7 has 3.20 times less validation error")
     assert found[3].startswith("A narrow code tells the labels as well as the pixels")
 
 
 def test_of_causes_nothing_is_told_before_the_first() -> None:
-    assert "explain" not in " ".join(said(labelled(0, 8, 0.3, None), explained=explained(1)))
+    assert "explain" not in " ".join(said(labelled(0, 8, 0.3, None), ablation=explained(1)))
 
 
 def test_what_is_not_known_is_not_told() -> None:

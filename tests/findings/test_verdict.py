@@ -4,19 +4,6 @@ from sweep.findings import verdict
 from tests.store_factories import trial_row, trial_table
 
 
-def test_failures_are_counted_by_their_reason_the_most_frequent_first() -> None:
-    rows = [
-        trial_row(number=0, state="FAIL", reason="out of memory"),
-        trial_row(number=1, state="FAIL"),
-        trial_row(number=2, state="FAIL", reason="out of memory"),
-        trial_row(number=3, values=(0.1,)),
-    ]
-    assert verdict.failure_reasons(rows) == [
-        ("out of memory", 2, [0, 2]),
-        ("no reason was recorded", 1, [1]),
-    ]
-
-
 def test_the_trials_that_beat_the_question_are_a_share_of_those_that_count() -> None:
     rows = [trial_row(number=number, values=(0.1 * number,)) for number in range(1, 5)]
     table = trial_table(*rows, trial_row(number=9, values=(0.0,), state="PRUNED"))

@@ -184,7 +184,7 @@ def test_the_verdict_is_in_numbers(engine: Engine) -> None:
 def test_the_question_stands_in_the_table_though_others_are_better(engine: Engine) -> None:
     fill(engine)
     html = render(engine, "study")
-    table = html[html.index("<table>") : html.index("</table>")]
+    table = html[html.index('<table class="findings">') : html.index("</table>")]
     assert table.count("<tr") == 1 + 10 + 1
     assert table.count("baseline") == 1
 
@@ -270,7 +270,10 @@ def test_a_report_tells_ties_by_what_was_trained_again(engine: Engine) -> None:
 
 def test_a_report_tells_what_codes_are_worth_or_that_nobody_looked(engine: Engine) -> None:
     fill(engine)
-    assert "Not there yet: no network is analysed." in Page(render(engine, "study")).text
+    assert (
+        "No probe results yet. The best network of each width is analysed"
+        in Page(render(engine, "study")).text
+    )
     add_rows(engine, schema.sweep_probes, {"trial_id": 3, "probe": PROBE})
     page = Page(render(engine, "study"))
     assert "chart-code" in page.ids

@@ -19,8 +19,8 @@ from sweep.dashboard import links
 from sweep.dashboard.edits import study_controls
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import best, cards, charts, standing
-from sweep.dashboard.parts.answer import gather_findings
 from sweep.dashboard.parts.charts import Zoom
+from sweep.dashboard.parts.findings import finding_table, missing
 from sweep.dashboard.view import View
 from sweep.figures import style
 from sweep.figures.history import draw_history, gather_history
@@ -28,7 +28,6 @@ from sweep.figures.importances import draw_importances, gather_importances
 from sweep.figures.sparkline import poster_svg
 from sweep.figures.width import Metric, draw_width, gather_width
 from sweep.figures.width_law import draw_width_law, gather_width_law
-from sweep.findings.study import in_words
 from sweep.store.table import TrialTable
 
 #: From so many trials on, figures that take long are drawn anew only so often.
@@ -214,13 +213,15 @@ def _register_words(app: Dash, view: View) -> None:
     )
     def judge(_: Any, place: StudyPlace) -> Any:
         name = place.name
-        study, floors = view.study(name).summary(), view.floors(name)
-        found = study_verdict(view.study(name), view.table(name), floors)
-        failed = standing.failures(view.study(name), study.counts["FAIL"])
-        failures = cards.card("What failed", failed) if failed else None
-        why = in_words(gather_findings(view, name, in_short=True))
+        found = view.findings(name, in_short=True)
+        failed = finding_table(name, found.failure_table) if found.failed else None
         computing = view.computing_floors(name)
-        return standing.in_words(study, found, why, computing_floors=computing), failures
+        return (
+            standing.in_words(
+                found.study, found.verdict, found.reasons, computing_floors=computing
+            ),
+            cards.card("What failed", failed) if failed else None,
+        )
 
 
 def _register_charts(app: Dash, view: View) -> None:
@@ -328,13 +329,13 @@ def _register_best(app: Dash, view: View) -> None:
 
 def ranked(view: View, study: str, pictures: str, shown: Any = None) -> Any:
     """The ranking, where to compare it, and what it shows; no update where it shows that."""
-    table, floors = view.table(study), view.floors(study)
-    ranking = best.gather_ranking(view.study(study), table, floors)
+    floors = view.floors(study)
+    ranking = best.gather_best(view.study(study), view.table(study), floors)
+    lines, table = ranking.lines, ranking.table
     shows = [pictures, floors is not None, ranking.has_originals]
-    shows += [[line.trial.number, line.has_pictures] for line in ranking.lines]
+    shows += [[line.trial.number, line.remarks, ranking.has_pictures(line)] for line in lines]
     if shows == shown:
         return [dash.no_update] * 3
-    if not ranking.best:
-        words = "No trial has finished with a value that counts yet."
-        return html.P(words, className="note"), links.url(links.COMPARE, study), shows
-    return best.draw_ranking(ranking, pictures), best.compare_url(study, ranking.lines), shows
+    numbers = ",".join(str(line.trial.number) for line in lines)
+    compare = links.url(links.COMPARE, study, trials=numbers)
+    return best.draw_best(ranking, pictures) if table else missing(table.note), compare, shows

@@ -14,13 +14,12 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.analysis.atlas import Atlas
-from sweep.analysis.verdict import study_verdict
 from sweep.analysis.width_law import SPLITS
 from sweep.catalogue.columns import column_named
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import answer, cards, charts, standing
 from sweep.dashboard.parts.attributes import attributes
-from sweep.dashboard.parts.findings import sentence
+from sweep.dashboard.parts.findings import finding_table, sentence
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import View
 from sweep.figures.atlas import (
@@ -30,8 +29,7 @@ from sweep.figures.atlas import (
     gather_kind_errors,
 )
 from sweep.figures.width_law import draw_width_law, gather_width_law
-from sweep.findings.study import Findings, in_words
-from sweep.findings.verdict import explanations, headline
+from sweep.findings.study import StudyFindings
 from sweep.findings.width import what_would_tell
 from sweep.store.table import Choices, TrialTable
 
@@ -186,31 +184,31 @@ def _register_words(app: Dash, view: View) -> None:
     )
     def tell(_: Any, place: StudyPlace, shown: tuple[str, str] | None) -> Any:
         name = place.name
-        found = answer.gather_findings(view, name)
+        found = view.findings(name)
         return (
-            verdict(view, name, found),
-            answer.limits_table(name, found.limits, view.floors(name)),
-            answer.ties_table(name, found.ties),
-            *trained(name, found, shown),
+            verdict(view, found),
+            finding_table(name, found.diagnosis_table, "stacked"),
+            finding_table(name, found.ties_table, "stacked"),
+            *trained(found, shown),
         )
 
 
-def trained(name: str, found: Findings, shown: Sequence[str] | None) -> tuple[Any, Any, list[str]]:
+def trained(found: StudyFindings, shown: Sequence[str] | None) -> tuple[Any, Any, list[str]]:
     """The charts of what was trained apart and of what codes are worth, and a mark of each.
 
     Each is left alone until its mark differs: laid out anew, a chart would forget its reader's
     zoom.
     """
-    useful = found.useful
-    codes = () if useful is None else (*useful.best, *useful.trials)
+    probes = found.probes
+    codes = () if probes is None else (*probes.best, *probes.trials)
     marks = [
-        _mark(found.explained, found.ignored),
+        _mark(found.ablation, found.ignored),
         _mark([(of.number, of.code.best) for of in codes]),
     ]
     same = [mark == of for mark, of in zip(marks, shown or ("", ""), strict=True)]
     return (
-        no_update if same[0] else answer.causes(name, found.explained, found.ignored),
-        no_update if same[1] else answer.code(name, useful),
+        no_update if same[0] else answer.causes(found),
+        no_update if same[1] else answer.code(found),
         marks,
     )
 
@@ -219,15 +217,14 @@ def _mark(*shows: Any) -> str:
     return hashlib.sha256(repr(shows).encode()).hexdigest()[:24]
 
 
-def verdict(view: View, name: str, findings: Findings) -> list[Any]:
+def verdict(view: View, found: StudyFindings) -> list[Any]:
     """The answer in words, as far as it is known."""
-    study, floors = view.study(name).summary(), view.floors(name)
-    found = study_verdict(view.study(name), view.table(name), floors)
-    said = [*explanations(study, found), *in_words(findings)]
+    name, said = found.study.name, found.sentences[1:]
+    lacks_floors = found.verdict is not None and found.floors is None
     return [
-        html.P(headline(study, found), className="explained"),
-        html.Ul([html.Li(sentence) for sentence in said], className="findings") if said else None,
-        _about_floors(view, name, study.dataset) if found and floors is None else None,
+        html.P(sentence(found.headline), className="explained"),
+        html.Ul([html.Li(sentence(of)) for of in said], className="findings") if said else None,
+        _about_floors(view, name, found.study.dataset) if lacks_floors else None,
     ]
 
 

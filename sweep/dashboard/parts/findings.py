@@ -18,35 +18,51 @@ def sentence(text: str) -> list[Any]:
 
 def finding_table(study: str, table: FindingTable, kind: str = "") -> Any:
     """Lay out a table with its note; ``kind`` is a CSS class, such as ``stacked`` for phones."""
-    note = [html.P(sentence(table.note), className="note")] if table.note else []
     if not table:
-        return html.Div(note)
-    heads = [
-        html.Th(column.title, scope="col", className=_class(column)) for column in table.columns
-    ]
-    body = [html.Tr(_cells(study, table, row)) for row in table.rows]
-    parts = [html.Thead(html.Tr(heads))] if table.has_headings else []
+        return missing(table.note) if table.note else html.Div()
+    body = [html.Tr(cells(study, table, row)) for row in table.rows]
+    parts = [html.Thead(html.Tr(heads(table)))] if table.has_headings else []
+    note = [html.P(sentence(table.note), className="note")] if table.note else []
     laid_out = html.Table([*parts, html.Tbody(body)], className=f"plain {kind}".strip())
     return html.Div([html.Div(laid_out, className="scroll"), *note])
 
 
-def _cells(study: str, table: FindingTable, row: Sequence[Cell]) -> list[Any]:
-    """Of a row; the first is its heading where it stands under none."""
-    cells = [_cell(study, column, cell) for column, cell in zip(table.columns, row, strict=True)]
+def missing(text: str) -> Any:
+    """Say in place of a part what would fill it."""
+    return html.Div(html.P(sentence(text)), className="empty")
+
+
+def heads(table: FindingTable) -> list[Any]:
+    """Return the headings of the columns."""
+    return [
+        html.Th(column.title, scope="col", className=_class(column)) for column in table.columns
+    ]
+
+
+def cells(study: str, table: FindingTable, row: Sequence[Cell]) -> list[Any]:
+    """Return the cells of a row; the first is its heading where it stands under none."""
+    shown = [_cell(study, column, cell) for column, cell in zip(table.columns, row, strict=True)]
     if table.columns[0].title:
-        return cells
+        return shown
     heading = html.Th(row[0].text, scope="row", className=_class(table.columns[0]))
-    return [heading, *cells[1:]]
+    return [heading, *shown[1:]]
 
 
 def _cell(study: str, column: TableColumn, cell: Cell) -> Any:
     shown: Any = cell.text
     if cell.trial is not None:
-        shown = dcc.Link(cell.text, href=links.url(links.TRIAL, study, cell.trial))
+        shown = _link(study, cell.trial, cell.text)
+    if cell.trials:
+        linked = [part for number in cell.trials for part in (", ", _link(study, number))]
+        shown = [*linked[1:], cell.text.removeprefix(", ".join(map(str, cell.trials)))]
     # On a phone a cell of a stacked table stands under no heading.
     is_short = column.is_number or cell.trial is not None
     label = attributes(data_label=column.title.lower()) if is_short and column.title else {}
     return html.Td(shown, className=_class(column), **label)
+
+
+def _link(study: str, number: int, text: str = "") -> Any:
+    return dcc.Link(text or str(number), href=links.url(links.TRIAL, study, number))
 
 
 def _class(column: TableColumn) -> str:

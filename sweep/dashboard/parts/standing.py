@@ -10,15 +10,12 @@ from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
 from sweep.dashboard.parts.cards import tile
+from sweep.dashboard.parts.findings import sentence
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.enums import WorkerState
 from sweep.figures import words
-from sweep.findings.verdict import explanations, failure_reasons, headline
-from sweep.store.handle import StudyHandle
+from sweep.findings.verdict import explanations, headline
 from sweep.store.records import StudySummary, WorkerRow
-
-#: Reasons of failures are counted over so many of the latest failures.
-_N_FAILURES = 500
 
 COMPUTING = (
     "The floors of the data are being computed, once; what they say appears here when it is known."
@@ -33,11 +30,9 @@ def in_words(
     computing_floors: bool = False,
 ) -> list[Any]:
     """The headline, what explains it, why the error stops, and where to look next."""
+    paragraphs = (" ".join(explanations(study, found)), " ".join(why))
     said: list[Any] = [html.H1(headline(study, found))]
-    if explained := explanations(study, found):
-        said.append(html.P(" ".join(explained), className="explained"))
-    if why:
-        said.append(html.P(" ".join(why), className="explained"))
+    said += [html.P(sentence(of), className="explained") for of in paragraphs if of]
     if computing_floors:
         said.append(html.P(COMPUTING, className="note", role="status"))
     if found is not None:
@@ -131,22 +126,3 @@ def _until(study: StudySummary) -> str:
     if not study.running:
         return "not running"
     return "at this pace" if seconds_left(study) is not None else "not known"
-
-
-def failures(study: StudyHandle, n_failed: int) -> Any:
-    """Table of the reasons for which trials failed or diverged; nothing where none did."""
-    if not n_failed:
-        return None
-    rows = study.trials(states=["FAIL"], descending=True, limit=_N_FAILURES)
-    lines = [_failure(study.name, *of) for of in failure_reasons(rows)]
-    head = html.Tr([html.Th("Trials", className="number"), html.Th("Why"), html.Th("Such as")])
-    note = f"Of the latest {len(rows):,}." if n_failed > len(rows) else ""
-    table = html.Table([html.Thead(head), html.Tbody(lines)], className="plain")
-    return html.Div([html.Div(table, className="scroll"), html.P(note, className="note")])
-
-
-def _failure(study: str, reason: str, n: int, numbers: Sequence[int]) -> Any:
-    trials: list[Any] = []
-    for number in numbers[:5]:
-        trials += [", ", dcc.Link(str(number), href=links.url(links.TRIAL, study, number))]
-    return html.Tr([html.Td(f"{n:,}", className="number"), html.Td(reason), html.Td(trials[1:])])
