@@ -133,36 +133,6 @@ def default_widths(n_inputs: int) -> list[int]:
     return sorted({*(width for width in widths if width <= n_inputs), n_inputs})
 
 
-@dataclass(frozen=True, kw_only=True)
-class BesideFloors:
-    """One trial's test errors beside the floors of its data; None for what was not measured."""
-
-    #: PCA's error with as many components as there are hidden units.
-    pca_floor: float | None
-    #: The error over that; None too where the floor is nothing but rounding.
-    times_floor: float | None
-    #: The fewest principal components that do as well: "as good as PCA with k components".
-    pca_components: int | None
-    #: Binary cross-entropy above the pixels' entropy, in nats per pixel: what the copies add.
-    bce_above_floor: float | None
-
-
-def beside_floors(
-    floors: Floors, width: int | None, test_mse: float | None, test_bce: float | None
-) -> BesideFloors:
-    """How far above what no model of its kind can beat a trial has come."""
-    floor = None if width is None else floors.test_pca_mse[min(width, floors.n_inputs)]
-    times = None
-    if test_mse is not None and floor is not None and floor > ROUNDING:
-        times = test_mse / floor
-    return BesideFloors(
-        pca_floor=floor,
-        times_floor=times,
-        pca_components=None if test_mse is None else pca_equivalent(floors, test_mse),
-        bce_above_floor=None if test_bce is None else test_bce - floors.test_entropy,
-    )
-
-
 def pca_equivalent(floors: Floors, mse: float, on: Literal["val", "test"] = "test") -> int:
     """The fewest principal components that do as well: "as good as PCA with k components"."""
     curve = floors.test_pca_mse if on == "test" else floors.val_pca_mse

@@ -1,7 +1,6 @@
 """How values are written, for terminal, pages and reports alike."""
 
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,9 +8,6 @@ from sweep.catalogue.records import Column, Format
 
 #: Relative changes below this are rounding.
 _NO_CHANGE = 5e-6
-
-#: (value, significant digits) -> text.
-Number = Callable[[float, int], str]
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -33,11 +29,6 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def _raised(power: int) -> str:
     return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def ascii_number(value: float, digits: int = 4) -> str:
-    """Format a number in ASCII, with this many significant digits: 4.35e-08."""
-    return f"{value:#.{digits}g}".removesuffix(".")
 
 
 def value(of: Any) -> str:
@@ -84,7 +75,7 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
-def cell(column: Column, value: float, digits: int = 4, number: Number = number) -> str:
+def cell(column: Column, value: float, digits: int = 4) -> str:
     """A value of a column below its heading, which has the unit."""
     match column.format:
         case Format.COUNT:
@@ -103,19 +94,13 @@ def cell(column: Column, value: float, digits: int = 4, number: Number = number)
             return number(value, digits)
 
 
-def quantity(
-    column: Column,
-    value: float,
-    spread: float | None = None,
-    digits: int = 4,
-    number: Number = number,
-) -> str:
+def quantity(column: Column, value: float, spread: float | None = None) -> str:
     """A value of a column where nothing else tells its unit, with its spread over seeds."""
     match column.format:
         case Format.SECONDS:
             return duration(value)
         case Format.DECIBELS:
-            return f"{cell(column, value, digits, number)} dB"
+            return f"{cell(column, value)} dB"
         case _:
-            text = cell(column, value, digits, number)
+            text = cell(column, value)
             return text if spread is None else f"{text} ± {number(spread, 2)}"

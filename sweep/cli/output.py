@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from sweep.catalogue.columns import COLUMNS
 from sweep.cli import logs
 from sweep.cli.words import clean, escaped
 from sweep.errors import NoRoomError, UsageError
@@ -113,7 +114,10 @@ def show_finding(table: FindingTable) -> None:
 
 def _row(table: FindingTable, row: Sequence[Cell]) -> list[str]:
     cells = zip(table.columns, row, strict=True)
-    return [cell.value if column.is_name else in_ascii(cell.text) for column, cell in cells]
+    return [
+        cell.value if column.is_name and cell.value in COLUMNS else in_ascii(cell.text)
+        for column, cell in cells
+    ]
 
 
 def show_pairs(pairs: Mapping[str, str]) -> None:

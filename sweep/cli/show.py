@@ -54,7 +54,7 @@ def _json(found: "TrialFindings") -> dict[str, object]:
         "rank": found.rank,
         "sentences": found.sentences,
         "diagnosis": found.diagnosis,
-        "beside_floors": found.beside_floors,
+        "measured": found.measured.records(),
         "artifact_id": trial.artifact_id,
         "results": trial.results,
         "decomposition": trial.decomposition,

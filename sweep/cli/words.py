@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sweep.catalogue import formats
-from sweep.catalogue.formats import ascii_number, duration, quantity
 from sweep.catalogue.formats import count as count
+from sweep.catalogue.formats import duration
 from sweep.catalogue.metrics import METRICS
+from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
     from sweep.store.records import SeedResult, TrialRow
@@ -21,8 +22,8 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A measured number, with so many digits that count."""
-    return NOTHING if value is None else ascii_number(value, digits)
+    """Format a number in ASCII, with this many significant digits: 4.35e-08."""
+    return in_ascii(formats.number(value, digits))
 
 
 def percent(share: float | None) -> str:
@@ -51,16 +52,10 @@ def seconds(value: float | None) -> str:
     return NOTHING if value is None else duration(value)
 
 
-def measured(row: "TrialRow", name: str) -> str:
-    """A metric of a trial with its unit, and its spread over seeds where it has one."""
-    value, spread = getattr(row, name), getattr(row, f"{name}_std", None)
-    return NOTHING if value is None else quantity(METRICS[name], value, spread, 5, ascii_number)
-
-
 def cell(row: "TrialRow | SeedResult", name: str, digits: int = 4) -> str:
     """A metric of a trial below its name, without its unit."""
     value = getattr(row, name)
-    return NOTHING if value is None else formats.cell(METRICS[name], value, digits, ascii_number)
+    return NOTHING if value is None else in_ascii(formats.cell(METRICS[name], value, digits))
 
 
 def moment(time: datetime | None) -> str:

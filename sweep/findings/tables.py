@@ -16,7 +16,7 @@ class TableColumn(NamedTuple):
     #: Heading; empty above the labels of rows.
     title: str
     is_number: bool = False
-    #: Values are names of settings and metrics: a terminal shows them, as commands take them.
+    #: Values are names. A terminal shows those of settings and metrics, as commands take them.
     is_name: bool = False
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from sweep import datasets
 from sweep.analysis.diagnosis import Diagnosis, diagnose
-from sweep.analysis.floors import BesideFloors, Floors, beside_floors
+from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import baseline_number, best_number
 from sweep.findings import trial_tables
 from sweep.findings.configurations import configuration
@@ -52,8 +52,6 @@ class TrialFindings:
     diagnosis: Diagnosis
     #: What limits it and how its training went.
     sentences: Sequence[str]
-    #: None without a test error or floors.
-    beside_floors: BesideFloors | None
     settings: FindingTable
     measured: FindingTable
     classes: FindingTable
@@ -96,9 +94,6 @@ def gather_trial(
             *filter(None, [limit_sentence(diagnosis)]),
             *training_sentences(trial, curve, floors, best_curve, diagnosis),
         ],
-        beside_floors=None
-        if floors is None or trial.test_mse is None
-        else beside_floors(floors, trial.hidden_width, trial.test_mse, trial.test_bce),
         settings=trial_tables.settings_table(trial),
         measured=trial_tables.measured_table(trial, floors),
         classes=trial_tables.classes_table(trial.per_class_mse, class_names),

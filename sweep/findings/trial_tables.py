@@ -71,7 +71,7 @@ def _measured(trial: TrialRow, metric: Metric, floors: Floors | None) -> Sequenc
     floor = None if floors is None else _floor(metric.name, trial.hidden_width, floors)
     if floor is None:
         return label, cell, Cell(""), Cell("")
-    return label, cell, number_cell(floor), text_cell(_beside(metric.name, cell.value, floor))
+    return label, cell, number_cell(floor), _beside(metric.name, cell.value, floor)
 
 
 def _floor(name: str, width: int | None, floors: Floors) -> float | None:
@@ -81,18 +81,20 @@ def _floor(name: str, width: int | None, floors: Floors) -> float | None:
     return {"test_mse": floor_at(floors, width), "test_bce": floors.test_entropy}.get(name)
 
 
-def _beside(name: str, value: float, floor: float) -> str:
+def _beside(name: str, value: float, floor: float) -> Cell:
+    """The distance of a metric from its floor: a difference in nats, a ratio of errors."""
     if name == "test_bce":
-        return f"{number(value - floor)} above the pixels’ entropy"
-    # A ratio to a floor that is only rounding means nothing.
-    return f"{number(value / floor)} times PCA" if floor > ROUNDING else "PCA copies exactly"
+        return Cell(f"{number(value - floor)} above the pixels’ entropy", value - floor)
+    if floor <= ROUNDING:  # to which a ratio means nothing
+        return Cell("PCA copies exactly")
+    return Cell(f"{number(value / floor)} times PCA", value / floor)
 
 
 def _pca_equivalent(floors: Floors, test_mse: float, width: int | None) -> Sequence[Cell]:
     components = pca_equivalent(floors, test_mse)
     unit = "component" if components == 1 else "components"
     said = unit if width is None else f"{unit}, with {count(width, 'hidden unit')}"
-    label = text_cell("as good as PCA with")
+    label = Cell("as good as PCA with", "pca_components")
     return label, Cell(f"{components:,}", components), Cell(""), text_cell(said)
 
 

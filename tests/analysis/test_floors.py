@@ -8,7 +8,6 @@ import pytest
 
 from sweep.analysis.floors import (
     Floors,
-    beside_floors,
     compute_floors,
     data_key,
     pca_equivalent,
@@ -66,20 +65,6 @@ def test_clipped_errors_agree_with_copies_by_a_singular_value_decomposition() ->
             copies = np.clip(mean + (images - mean) @ kept.T @ kept, 0.0, 1.0)
             assert error == pytest.approx(((copies - images) ** 2).mean(), abs=1e-6)
     assert clipped.test_mse[3] < 0.99 * floors.test_pca_mse[4]  # otherwise nothing was cut
-
-
-def test_a_trial_stands_beside_the_floors_of_its_width(floors: Floors) -> None:
-    curve = floors.test_pca_mse
-    beside = beside_floors(floors, 8, 3.0 * curve[8], floors.test_entropy + 0.125)
-    assert beside.pca_floor == curve[8]
-    assert beside.times_floor == pytest.approx(3.0)
-    assert beside.pca_components == pca_equivalent(floors, 3.0 * curve[8])
-    assert beside.bce_above_floor == pytest.approx(0.125)
-
-
-def test_beyond_as_many_units_as_pixels_there_is_no_multiple_of_nothing(floors: Floors) -> None:
-    beside = beside_floors(floors, 100, 0.01, None)
-    assert (beside.pca_floor, beside.times_floor, beside.bce_above_floor) == (0.0, None, None)
 
 
 def test_the_error_falls_with_the_width_from_the_mean_image_to_nothing(floors: Floors) -> None:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sweep.catalogue.formats import ascii_number, cell, change, duration, percent, quantity
+from sweep.catalogue.formats import cell, change, duration, percent, quantity
 from sweep.catalogue.metrics import MEASURED, METRICS
 
 
@@ -63,10 +63,6 @@ def test_a_metric_is_written_below_its_heading_and_with_its_unit(metric) -> None
 
 def test_a_mean_over_seeds_has_its_spread_beside_it() -> None:
     assert quantity(METRICS["val_mse"], 0.01, 0.0012) == "0.01000 ± 0.0012"
-
-
-def test_the_terminal_writes_numbers_as_programs_read_them() -> None:
-    assert quantity(METRICS["val_mse"], 4.35e-8, number=ascii_number) == "4.350e-08"
 
 
 def test_a_perfect_copy_has_an_infinite_signal_to_noise_ratio() -> None:

@@ -104,7 +104,8 @@ def test_show_sets_a_trial_beside_the_floors_of_its_data(
     )
     monkeypatch.setattr(study_floors, "study_floors", lambda *_: known)
     found = cli("show", "study", 0, "--json").json
-    components = found["beside_floors"]["pca_components"]
+    measured = {of["name"]: of for of in found["measured"]}
+    components = measured["pca_components"]["value"]
     assert curve[components] <= found["test_mse"] < curve[components - 1]
     said = " ".join(cli("show", "study", 0).out.split())
     assert f"as good as PCA with {components} components" in said

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.floors import Floors
+from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.config import TrialConfig
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial import TrialFindings, gather_trial, rank
@@ -96,7 +96,28 @@ def test_errors_stand_beside_their_floors() -> None:
     assert measured["val_mse"][2] == "2.50 times PCA"
     assert measured["test_mse"][1:] == ("0.1200", "2.00 times PCA")
     assert measured["test_bce"][2].startswith("0.300 above")
-    assert measured["as good as PCA with"] == ("2", "", "components, with 2 hidden units")
+    assert measured["pca_components"] == ("2", "", "components, with 2 hidden units")
+
+
+def test_a_ratio_to_a_floor_is_there_for_programs() -> None:
+    bounds = floors(0.9, 0.5, 0.12, 0.0)
+    row = trial_row(
+        number=0, values=(0.3,), test_mse=0.36, test_bce=0.325, config=TrialConfig(hidden_width=2)
+    )
+    records = {record["name"]: record for record in measured_table(row, bounds).records()}
+    assert records["test_mse"]["floor"] == 0.12
+    assert records["test_mse"]["beside"] == pytest.approx(3.0)
+    assert records["test_bce"]["beside"] == pytest.approx(0.125)
+    assert records["pca_components"]["value"] == pca_equivalent(bounds, 0.36)
+
+
+def test_beyond_as_many_units_as_pixels_there_is_no_multiple_of_nothing() -> None:
+    row = trial_row(
+        number=0, values=(0.3,), test_mse=0.01, test_bce=None, config=TrialConfig(hidden_width=100)
+    )
+    records = {record["name"]: record for record in measured_table(row, floors(0.9, 0.0)).records()}
+    assert (records["test_mse"]["floor"], records["test_mse"]["beside"]) == (0.0, None)
+    assert "test_bce" not in records
 
 
 def test_without_floors_the_errors_stand_alone() -> None:

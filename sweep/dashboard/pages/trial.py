@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.catalogue.formats import count
-from sweep.catalogue.metrics import METRICS
 from sweep.catalogue.records import capitalised
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import edits, links
@@ -231,14 +230,10 @@ def _banner(facts: TrialFindings) -> Any:
 def tiles(facts: TrialFindings) -> Any:
     """The numbers to remember."""
     made = [
-        cards.tile(_tile_label(str(name.value)), value.text, beside.text)
-        for name, value, _, beside in facts.measured.rows
+        cards.tile(capitalised(label.text.partition(" (")[0]), value.text, beside.text)
+        for label, value, _, beside in facts.measured.rows
     ]
     return cards.strip(made) if made else None
-
-
-def _tile_label(name: str) -> str:
-    return capitalised(METRICS[name].title if name in METRICS else name)
 
 
 def diagnosis(facts: TrialFindings) -> Any:
