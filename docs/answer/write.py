@@ -13,9 +13,9 @@ from docs.answer.keras_code import keras_code
 from docs.answer.run import RESULTS
 from sweep.analysis.explanation import Factor
 from sweep.analysis.floors import ROUNDING
+from sweep.catalogue import formats
 from sweep.datasets.registry import SOURCES
 from sweep.enums import Dataset
-from sweep.figures import words
 from sweep.report.render import environment as report_environment
 from sweep.store.engine import Engine
 from sweep.store.migrate import existing_store, upgrade
@@ -93,17 +93,17 @@ def thousands(n: int) -> str:
 
 def floor(error: float) -> str:
     """A floor, of which rounding is called nothing."""
-    return "0" if error < ROUNDING else words.number(error)
+    return "0" if error < ROUNDING else formats.number(error)
 
 
 def ratio(error: float, floor: float) -> str:
     """An error over a floor."""
-    return "–" if floor < ROUNDING else words.number(error / floor, 2)
+    return "–" if floor < ROUNDING else formats.number(error / floor, 2)
 
 
 def factor(of: Factor, to: str = " to ") -> str:
     """A factor with its interval, where there is one."""
-    said = words.number(of.estimate)
+    said = formats.number(of.estimate)
     if of.low is None or of.high is None:
         return said
-    return f"{said} ({words.number(of.low)}{to}{words.number(of.high)})"
+    return f"{said} ({formats.number(of.low)}{to}{formats.number(of.high)})"

@@ -6,12 +6,12 @@ from typing import Any
 from dash import dcc, html
 
 from sweep.analysis.atlas import Atlas, AtlasTrial
+from sweep.catalogue import formats
 from sweep.dashboard import links
 from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.findings import missing
 from sweep.dashboard.parts.pictures import picture_row
-from sweep.figures import words
 from sweep.figures.usefulness import draw as draw_usefulness
 from sweep.figures.usefulness import gather as gather_usefulness
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
@@ -67,8 +67,8 @@ def _caption(study: str, of: AtlasTrial) -> Any:
         [
             html.B(f"{_width(of.trial.hidden_width)} units"),
             trial_link(study, of.trial.number),
-            f" · test error {words.number(of.trial.test_mse)} · of these ten images "
-            f"{words.number(mse)}, {words.percent(exact)} of their pixels exact",
+            f" · test error {formats.number(of.trial.test_mse)} · of these ten images "
+            f"{formats.number(mse)}, {formats.percent(exact)} of their pixels exact",
         ],
         className="why-caption",
         **attributes(aria_live="polite"),

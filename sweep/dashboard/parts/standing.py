@@ -13,7 +13,6 @@ from sweep.dashboard.parts.cards import tile
 from sweep.dashboard.parts.findings import sentence
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.enums import WorkerState
-from sweep.figures import words
 from sweep.findings.verdict import explanations, headline
 from sweep.store.records import StudySummary, WorkerRow
 
@@ -72,16 +71,16 @@ def _button(text: str, href: str) -> Any:
 def tiles(study: StudySummary, workers: Sequence[WorkerRow]) -> list[Any]:
     """The strip's numbers."""
     counts, n_finished = study.counts, study.n_finished
-    pruned = words.percent(counts["PRUNED"] / n_finished) if n_finished else ""
+    pruned = formats.percent(counts["PRUNED"] / n_finished) if n_finished else ""
     return [
         tile("Done", f"{n_finished:,}", _of(study.n_trials)),
         tile("Running", f"{counts['RUNNING']:,}", f"{counts['WAITING']:,} waiting"),
         tile("Pruned", f"{counts['PRUNED']:,}", pruned and f"{pruned} of the done"),
         tile("Failed", f"{study.n_failed:,}", f"{study.n_diverged:,} diverged"),
         _best_tile(study),
-        tile("Trials/s", words.number(study.trials_per_second, 2), _when(study)),
+        tile("Trials/s", formats.number(study.trials_per_second, 2), _when(study)),
         _busy_tile(study, workers),
-        tile("Time left", words.duration(seconds_left(study)), _until(study)),
+        tile("Time left", formats.duration(seconds_left(study)), _until(study)),
     ]
 
 
@@ -93,7 +92,7 @@ def _best_tile(study: StudySummary) -> Any:
     if study.best_number is None:
         return tile("Best", "–", "no trial yet")
     href = links.url(links.TRIAL, study.name, study.best_number)
-    value = dcc.Link(words.number(study.best_value), href=href)
+    value = dcc.Link(formats.number(study.best_value), href=href)
     measured = column_named(study.objectives[0]).title
     return tile("Best", value, f"{measured}, trial {study.best_number}")
 
@@ -107,7 +106,7 @@ def _when(study: StudySummary) -> str:
 def _busy_tile(study: StudySummary, workers: Sequence[WorkerRow]) -> Any:
     alive = [worker for worker in workers if study.running and worker.state != WorkerState.GONE]
     known = [worker.busy for worker in alive if worker.busy is not None]
-    share = words.percent(sum(known) / len(known)) if known else "–"
+    share = formats.percent(sum(known) / len(known)) if known else "–"
     detail: Any = f"of {formats.count(len(alive), 'worker')}" if alive else "no worker now"
     if any(worker.fallback_reason for worker in alive):
         detail = dcc.Link("without the fused trainer", href=links.url(links.WORKERS, study.name))
