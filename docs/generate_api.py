@@ -28,6 +28,7 @@ db = sweep.open("sqlite:///demo/sweep.db")  # or nothing: SWEEP_STORAGE, else sq
 db.studies()  # a data frame
 study = db.study("quickstart")  # shows how it is
 study.best(5)  # a data frame, as are study.trials() and study.curves()
+study.findings()  # what it shows, in sentences and tables
 study.trial(19)  # a record
 study.trial_findings(19).sentences  # what limits it
 study.reconstructions(19)  # arrays (10, height, width)

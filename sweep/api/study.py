@@ -23,6 +23,7 @@ from sweep.store.trial_columns import trial_columns
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from sweep.findings.study import StudyFindings
     from sweep.findings.trial import TrialFindings
     from sweep.trainer.model import TrainedAutoencoder
 
@@ -84,6 +85,18 @@ class Study:
     def trial(self, number: int) -> TrialDetail:
         """Return one trial as a record: settings, results of each seed, events, notes, analysis."""
         return self._current().trial(number)
+
+    def findings(self) -> "StudyFindings":
+        """Return what the study shows: sentences and tables, as the report has them.
+
+        ``sentences`` are the headline, what explains it and why the error stops; a table's
+        ``records()`` are its values, one dict a row. A notebook displays all of it. Computes the
+        floors of the data where they are not stored yet: seconds to minutes.
+        """
+        from sweep.analysis.study_reader import N_BEST, StudyReader
+        from sweep.findings.study import gather_study
+
+        return gather_study(StudyReader(self._current()), n_best=N_BEST)
 
     def trial_findings(self, number: int) -> "TrialFindings":
         """Return what is shown about a trial: rank, diagnosis in sentences, tables, curves.

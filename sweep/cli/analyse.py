@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sweep.cli import words
 from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_study
-from sweep.cli.output import say, show, show_json, show_titled_table
+from sweep.cli.output import say, show, show_finding, show_json
 from sweep.cli.reconstruct import no_weights
 from sweep.errors import DataError, NotFoundError, SweepError
 from sweep.extras import require_torch
+from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
     from sweep.analysis.usefulness import Probed
@@ -31,6 +31,7 @@ def analyse(
     the effective ranks, which are computed with it.
     """
     from sweep.analysis.study_usefulness import study_usefulness
+    from sweep.findings.probes import about_codes, probe_table, unseen_sentence
     from sweep.store.kept_weights import drop_superseded, due, kept_weights
 
     study = stored_study(name, storage)
@@ -40,32 +41,15 @@ def analyse(
     if missing := _chosen(study, kept, numbers) if numbers else due(kept):
         _analyse(study, missing)
         drop_superseded(engine, name)
-    if numbers:
-        shown, verdict = _probed(study, numbers), None
-    else:
-        found = study_usefulness(study)
-        shown, verdict = (list(found.best), found) if found else ([], None)
+    found = None if numbers else study_usefulness(study)
+    probed = _probed(study, numbers) if numbers else found.best if found else ()
     if as_json:
-        words_of = ("worth", "because", "unseen")
-        said = {word: getattr(verdict, word) for word in words_of} if verdict else {}
-        show_json({"trials": [asdict(of) for of in shown], **said})
+        said = {name: getattr(found, name) for name in ("worth", "because", "unseen") if found}
+        show_json({"trials": [asdict(of) for of in probed], **said})
         return
-    if not shown:
-        show(
-            "No network is analysed: no trial with weights has finished yet. The best of each "
-            "width keeps its weights."
-        )
-        return
-    show_titled_table("Labels told right", _HEADER, [_cells(of) for of in shown], left=0)
-    show(
-        "Of each kind first by a linear classifier, then by the nearest images. Learnt from "
-        f"{shown[0].n_train:,} training images, measured on {shown[0].n_test:,} test images."
-    )
-    if verdict:
-        show(f"{verdict.worth.capitalize()}. {verdict.because}")
-        if verdict.unseen:
-            listed = ", ".join(map(str, verdict.unseen))
-            show(f"The best of their widths, without weights to analyse: {listed}. {_TRAIN_AGAIN}")
+    show_finding(probe_table(study.name, probed), storage)
+    if found:
+        show(in_ascii(f"{about_codes(found)} {unseen_sentence(found)}".strip()))
 
 
 def _chosen(
@@ -75,10 +59,12 @@ def _chosen(
 
     Raises NotFoundError for a trial that is not, and whose weights are not kept.
     """
+    from sweep.findings.probes import TRAIN_AGAIN
+
     by_number = {one.number: one for one in kept}
     for number in numbers:
         if number not in by_number and study.trial(number).probe is None:
-            raise NotFoundError(f"{no_weights(study, number)} {_TRAIN_AGAIN}")
+            raise NotFoundError(f"{no_weights(study, number)} {TRAIN_AGAIN}")
     found = [by_number[number] for number in numbers if number in by_number]
     return [one for one in found if not one.is_analysed]
 
@@ -124,16 +110,3 @@ def _probed(study: "StudyHandle", numbers: Sequence[int]) -> "list[Probed]":
             raise DataError(f"trial {number}: its code is not finite and tells nothing.")
         probed.append(Probed.of(number, trial.hidden_width, trial.test_mse, trial.probe))
     return probed
-
-
-#: Instead of weights that were not kept.
-_TRAIN_AGAIN = "A study with `study.probe = true` analyses each trial; train the settings again."
-
-_HEADER = ("width", "trial", "test_mse", "code", "", "PCA", "", "pixels", "")
-
-
-def _cells(of: "Probed") -> Sequence[str]:
-    """Accuracies of the linear and the nearest-neighbour classifier, for each kind of code."""
-    told = (of.code, of.pca, of.pixels)
-    shares = [words.percent(share) for kind in told for share in (kind.linear, kind.neighbours)]
-    return (str(of.hidden_width), str(of.number), words.number(of.test_mse, 4), *shares)

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from sweep.catalogue.columns import COLUMNS
 from sweep.cli import logs
-from sweep.cli.words import clean, escaped
+from sweep.cli.words import clean, escaped, in_terminal
 from sweep.errors import NoRoomError, UsageError
 from sweep.findings.dialects import in_ascii
 from sweep.findings.tables import Cell, FindingTable
@@ -95,7 +95,7 @@ def _make_table(
     return table
 
 
-def show_finding(table: FindingTable) -> None:
+def show_finding(table: FindingTable, storage: str | None = None) -> None:
     """Show a table of findings with its title and note in ASCII; nothing without either."""
     if not table and not table.note:
         return
@@ -109,7 +109,7 @@ def show_finding(table: FindingTable) -> None:
         indented = [[indent + first, *others] for first, *others in rows]
         _print_table(_make_table(header, indented, are_numbers))
     if table.note:
-        show(in_ascii(indent + table.note))
+        show(in_terminal(indent + table.note, storage))
 
 
 def _row(table: FindingTable, row: Sequence[Cell]) -> list[str]:
@@ -135,13 +135,13 @@ def section(title: str, pairs: Mapping[str, str]) -> None:
         show_pairs({f"  {name}": text for name, text in pairs.items()})
 
 
-def show_sentences(title: str, sentences: Sequence[str]) -> None:
+def show_sentences(title: str, sentences: Sequence[str], storage: str | None = None) -> None:
     """Show sentences of findings under a title, one a line; nothing where there are none."""
     if sentences:
         show()
         show(title)
         for sentence in sentences:
-            show(f"  {in_ascii(sentence)}")
+            show(f"  {in_terminal(sentence, storage)}")
 
 
 def show_titled_table(

@@ -1,4 +1,4 @@
-"""ties: which of the best configurations cannot be told from the best."""
+"""ties: which of the best configurations are statistically indistinguishable from the best."""
 
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +8,7 @@ import typer
 from sweep.cli import words
 from sweep.cli.observing import train_child
 from sweep.cli.options import Json, Storage, StudyName, stored_study
-from sweep.cli.output import say, show, show_json, show_titled_table
+from sweep.cli.output import say, show, show_finding, show_json
 from sweep.cli.run_options import takes_run_options
 from sweep.errors import UsageError
 
@@ -63,13 +63,14 @@ def ties(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Tell which of the best configurations their seeds cannot tell from the best.
+    """Show which of the best configurations are statistically indistinguishable from the best.
 
     Needs 3 seeds or more of each: --run trains the best again with fresh ones, else those count
     that `study.repeat` gave. Welch's t test of log validation errors, corrected after Holm over all
     pairs; of those that tie, the smallest and cheapest are named.
     """
     from sweep.analysis.study_ties import ignored_ties, own_ties, study_ties
+    from sweep.findings.ties import next_ties, ties_table
 
     _check(n, train, top, seeds)
     study = stored_study(name, storage)
@@ -80,14 +81,11 @@ def ties(
     else:
         found = study_ties(study) if n is None else own_ties(study, n)
     if as_json:
-        show_json(_plain(found))
-    elif found is not None:
-        _show(found)
-        if found.left_open:
-            show(found.left_open)
-        show(_where_from(study, found, storage))
-    elif not train:
-        show(_what_would_do(study, storage))
+        show_json(_plain(study.name, found))
+    elif found is not None or not train:
+        show_finding(ties_table(study.name, found), storage)
+        if found is not None and (more := next_ties(study, found)):
+            show(words.in_terminal(more, storage))
 
 
 def _check(n: int | None, train: bool, top: int | None, seeds: int | None) -> None:
@@ -123,90 +121,11 @@ def _run(
     return found
 
 
-# --- in words -----------------------------------------------------------------------------------
+def _plain(study: str, found: "TieSet | None") -> dict[str, Any]:
+    from sweep.findings.ties import ties_table
 
-
-def _show(found: "TieSet") -> None:
-    rows = [
-        (
-            str(of.candidate.number),
-            str(len(of.candidate.errors)),
-            words.number(of.error, 5),
-            f"{of.times_best:.3f}",
-            f"{of.p:.3f}",
-            _role(of.is_tied, of.candidate.number, found),
-        )
-        for of in found.compared
-    ]
-    header = ("trial", "seeds", "val_mse", "times best", "p", "")
-    show_titled_table("Beside the best", header, rows, left=0, words_last=1)
-
-
-def _role(is_tied: bool, number: int, found: "TieSet") -> str:
-    if not is_tied:
-        return "worse"
-    roles = {"smallest": found.smallest, "cheapest": found.cheapest}
-    return ", ".join(["ties", *(role for role, of in roles.items() if of == number)])
-
-
-def _where_from(study: "StudyHandle", found: "TieSet", storage: str | None) -> str:
-    if found.retrained_in is None:
-        return f"By the study's own seeds.{_offer(study, storage)}"
-    left_out = ", ".join(map(str, found.left_out))
-    in_vain = f" Trained again in vain, so left out: {left_out}." if left_out else ""
-    again = f"Each was trained again with fresh seeds, in study '{found.retrained_in}'.{in_vain}"
-    return again + (_since(study, found, storage) or _more_seeds(study.name, found, storage))
-
-
-def _more_seeds(name: str, found: "TieSet", storage: str | None) -> str:
-    if not found.left_open:
-        return ""
-    n_top, n_seeds = len(found.compared) + len(found.left_out), 2 * found.n_seeds
-    run = words.command(f"sweep ties {quote(name)} --run --top {n_top} --seeds {n_seeds}", storage)
-    return f" With twice as many: {run}"
-
-
-def _since(study: "StudyHandle", found: "TieSet", storage: str | None) -> str:
-    """Said where the study has other best configurations by now."""
-    from sweep.analysis.study_ties import best_numbers
-
-    trained = {*found.left_out, *(of.candidate.number for of in found.compared)}
-    if trained == {*best_numbers(study, len(trained))}:
-        return ""
-    run = words.command(f"sweep ties {quote(study.name)} --run --top {len(trained)}", storage)
-    return f" They are not the study's {len(trained)} best any more: {run} trains those."
-
-
-def _what_would_do(study: "StudyHandle", storage: str | None) -> str:
-    return (
-        "Nothing to compare: it takes two configurations with 3 seeds each, as a study with "
-        f"`study.repeat = 3` trains them.{_offer(study, storage)}"
-    )
-
-
-def _offer(study: "StudyHandle", storage: str | None) -> str:
-    """Nothing for a study that was itself trained for another one."""
-    from sweep.coordinator.retrain import find_parent
-
-    if find_parent(study) is not None:
-        return ""
-    run = words.command(f"sweep ties {quote(study.name)} --run", storage)
-    return f" {run} trains the best again, with fresh seeds."
-
-
-def _plain(found: "TieSet | None") -> dict[str, Any]:
     return {
-        "compared": [
-            {
-                "number": of.candidate.number,
-                "n_seeds": len(of.candidate.errors),
-                "val_mse": of.error,
-                "times_best": of.times_best,
-                "p": of.p,
-                "tied": of.is_tied,
-            }
-            for of in (found.compared if found else ())
-        ],
+        "compared": ties_table(study, found).records(),
         "smallest": found.smallest if found else None,
         "cheapest": found.cheapest if found else None,
         "retrained_in": found.retrained_in if found else None,

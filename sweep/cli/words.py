@@ -95,6 +95,14 @@ def command(words: str, storage: str | None = None) -> str:
     return f"`{words} --storage {shlex.quote(storage)}`"
 
 
+def in_terminal(sentence: str, storage: str | None = None) -> str:
+    """A sentence of findings in ASCII; its commands reach the same database."""
+    return in_ascii(_COMMAND.sub(lambda found: command(found[1], storage), sentence))
+
+
+_COMMAND = re.compile("`(sweep [^`]*)`")
+
+
 def passwords_in(url: str) -> set[str]:
     """Every password that a URL tells, before its host or as an option; as written, and as meant.
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from sweep.analysis.floors import Floors
@@ -17,6 +18,7 @@ from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.findings.ablation import about_path, no_ablation, path_table
 from sweep.findings.diagnoses import diagnosis_table
 from sweep.findings.failures import failure_table
+from sweep.findings.html import sentence_html, table_html
 from sweep.findings.probes import about_codes, probe_table
 from sweep.findings.ranking import RankedTrial, gather_ranking, ranking_table
 from sweep.findings.tables import FindingTable
@@ -128,6 +130,11 @@ class StudyFindings:
     def no_ablation(self) -> str:
         """What would make an ablation analysis, where there is none of this study."""
         return " ".join([no_ablation(self.study.name), *self.ignored])
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<li>{sentence_html(of)}</li>" for of in self.sentences[1:])
+        tables = (f"<h4>{escape(of.title)}</h4>{table_html(of)}" for of in self.tables)
+        return f"<h3>{escape(self.headline)}</h3><ul>{said}</ul>{''.join(tables)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return sentences and tables as plain values."""

@@ -4,12 +4,12 @@ import shlex
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 import sweep
 from sweep.figures import words
 from sweep.figures.plotlyjs import plotlyjs
-from sweep.findings.dialects import pieces
+from sweep.findings.html import sentence_html, table_html
 from sweep.report.page import Page, gather_page
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -33,14 +33,6 @@ def lay_out(page: Page) -> str:
     )
 
 
-def _sentence(text: str) -> Markup:
-    """A sentence with its commands as code."""
-    return Markup("").join(
-        Markup("<code>{}</code>").format(piece.text) if piece.is_code else escape(piece.text)
-        for piece in pieces(text)
-    )
-
-
 def environment() -> Environment:
     """What templates are read by, and the words they may use."""
     environment = Environment(
@@ -55,7 +47,8 @@ def environment() -> Environment:
         "value": words.value,
         "percent": words.percent,
         "duration": words.duration,
-        "sentence": _sentence,
+        "sentence": lambda text: Markup(sentence_html(text)),
+        "table": lambda table: Markup(table_html(table)),
         "quoted": shlex.quote,
         "short_name": words.short_name,
         "time": lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC",

@@ -126,3 +126,10 @@ def test_without_a_url_the_environment_names_the_database(
 ) -> None:
     monkeypatch.setenv("SWEEP_STORAGE", str(store.url))
     assert repr(sweep.open()) == f"<Database {store.url}: study>"
+
+
+def test_findings_are_sentences_and_tables_that_a_notebook_displays(study: sweep.Study) -> None:
+    found = study.findings()
+    assert found.headline in found._repr_html_()
+    assert found.sentences[0] == found.headline
+    assert "Best configurations" in [table.title for table in found.tables]

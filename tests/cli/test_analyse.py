@@ -19,7 +19,7 @@ from tests.trainer_factories import SHORT, make_data, train
 def test_the_best_of_each_width_is_shown_with_a_verdict(cli: Cli, store: Engine) -> None:
     assert cli("analyse", "x").code == 3
     trial_id = add_trial(store, add_study(store, "x"), 0, 0.1, config=TrialConfig(hidden_width=64))
-    assert "No network is analysed" in cli("analyse", "x").out
+    assert "No probe results yet." in cli("analyse", "x").out
     add_rows(store, sweep_probes, {"trial_id": trial_id, "probe": PROBE})
     out = " ".join(cli("analyse", "x").out.split())
     assert "64 0 0.1000 75.0 % 70.0 % 65.0 % 60.0 % 80.0 % 85.0 %" in out

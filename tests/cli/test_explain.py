@@ -60,8 +60,8 @@ def test_without_run_it_tells_what_differs_and_what_training_it_takes(cli: Cli) 
 def test_with_run_both_paths_are_whole(cli: Cli) -> None:
     answer = cli(*RUN)
     assert answer.code == 0
-    assert "Forward: what helps most comes first" in answer.out
-    assert "would have taken this whole order" in answer.out
+    assert "Where the error goes, change by change" in answer.out
+    assert "have this whole order." in answer.out
     assert "hidden width 64 → 8" in answer.out  # the way back
     assert "Missing" not in answer.out
     found = cli(*BETWEEN, "--json").json

@@ -40,9 +40,10 @@ def test_those_that_tie_are_told_with_the_smallest_of_them(cli: Cli, store: Engi
     assert (found["smallest"], found["cheapest"]) == (1, 1)
     assert found["retrained_in"] is None
     told = cli("ties", "x").out
-    assert "ties, smallest, cheapest" in told
+    assert "yes, smallest, cheapest to train" in told
     assert "1 % more error than the best, which may be chance with 3 seeds" in told
-    assert "By the study's own seeds. `sweep ties x --run` trains the best again" in told
+    assert "over the study's own seeds;" in told
+    assert "`sweep ties x --run` trains the best again" in told
 
 
 def test_a_study_of_single_seeds_is_told_what_would_do(cli: Cli, study: int) -> None:
@@ -60,11 +61,11 @@ def test_what_was_trained_again_is_told_from_then_on(cli: Cli, store: Engine) ->
     add(store)
     answer = cli(*RUN, "--top", 2, "--seeds", 4)
     assert answer.code == 0
-    assert "with fresh seeds, in study 'x-ties'" in answer.out
+    assert "over fresh seeds, with which study x-ties trained them again;" in answer.out
     found = cli("ties", "x", "--json").json
     assert [(of["number"], of["n_seeds"]) for of in found["compared"]] == [(0, 4), (1, 4)]
     assert (found["retrained_in"], found["left_out"]) == ("x-ties", [])
-    assert "By the study's own seeds" in cli("ties", "x", "-n", 10).out
+    assert "over the study's own seeds" in cli("ties", "x", "-n", 10).out
     assert "--run" not in cli("ties", "x-ties").out  # which is not offered there
     assert "any more" not in answer.out
     better = TrialConfig(hidden_width=128)
@@ -83,8 +84,8 @@ def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
         answer = cli(*RUN)
     assert answer.code == 130
     assert "`sweep ties x --run --top 3 --seeds 5`" in answer.err
-    assert "By the study's own seeds" in cli("ties", "x").out
-    assert "in study 'x-ties'" in cli(*RUN).out
+    assert "over the study's own seeds" in cli("ties", "x").out
+    assert "study x-ties trained them again" in cli(*RUN).out
 
 
 @pytest.mark.parametrize(

@@ -2,28 +2,41 @@
 
 import html
 import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sweep.analysis.floors import data_key
+from sweep.analysis.study_reader import StudyReader
 from sweep.cli.entry import run
 from sweep.cli.output import show_finding
 from sweep.config import TrialConfig
-from sweep.dashboard.pages import trial
+from sweep.dashboard.pages import trial, why
 from sweep.dashboard.parts.findings import finding_table, sentence
 from sweep.dashboard.view import View
 from sweep.findings.dialects import in_ascii
+from sweep.findings.study import gather_study
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.findings.trial import gather_trial
 from sweep.report import render
-from sweep.store import annotate
+from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from tests.findings.test_trial_sentences import floors
 from tests.pages import as_json, texts
-from tests.store_factories import add_study, add_trial, sqlite_store
+from tests.store_factories import (
+    PROBE,
+    add_explanation,
+    add_rows,
+    add_seed_errors,
+    add_study,
+    add_trial,
+    sqlite_store,
+)
 
 TABLE = FindingTable(
     title="What limits the pixels’ error",
@@ -147,3 +160,64 @@ def test_report_terminal_and_pages_give_a_trial_the_same_reason(
         assert because in report
         assert because in why
         assert in_ascii(because) in shown
+
+
+@pytest.fixture
+def told(planted: Engine) -> Engine:
+    """The planted study with seeds that tie, a probed network and an ablation analysis."""
+    study_id = open_study(planted, "study").summary().study_id
+    better = TrialConfig(hidden_width=600, epochs=50)
+    for number, config in ((7, better), (8, replace(better, epochs=40))):
+        trial_id = add_trial(planted, study_id, number, 0.02, config=config)
+        add_seed_errors(planted, trial_id, [0.019, 0.02, 0.021])
+    add_rows(planted, schema.sweep_probes, {"trial_id": trial_id, "probe": PROBE})
+    errors = {TrialConfig(): (0.06, 0.07), better: (0.02, 0.021)}
+    errors |= {TrialConfig(hidden_width=600): (0.05, 0.06), TrialConfig(epochs=50): (0.03, 0.04)}
+    add_explanation(planted, "study", TrialConfig(), better, errors)
+    return planted
+
+
+def terminal_of(engine: Engine, capsys: pytest.CaptureFixture[str]) -> str:
+    run(["findings", "study"])
+    return capsys.readouterr().out
+
+
+def page_of(engine: Engine, _: Any) -> str:
+    view = View(engine=engine)
+    return "".join(texts(why.verdict(view, view.findings("study"))))
+
+
+def report_of(engine: Engine, _: Any) -> str:
+    return html.unescape(re.sub("</?code>", "", render(engine, "study")))
+
+
+@pytest.mark.parametrize(
+    ("face", "dialect"),
+    [
+        (terminal_of, in_ascii),
+        (page_of, lambda sentence: sentence.replace("`", "")),
+        (report_of, lambda sentence: sentence.replace("`", "")),
+    ],
+)
+def test_each_sentence_about_a_study_is_the_same_in_terminal_page_and_report(
+    told: Engine, capsys: pytest.CaptureFixture[str], face: Any, dialect: Callable[[str], str]
+) -> None:
+    sentences = gather_study(StudyReader(open_study(told, "study"))).sentences
+    shown = face(told, capsys)
+    kinds = ("copies best", "PCA", "What helps most", "What limits", "pixels", "told apart")
+    assert all(any(kind in sentence for sentence in sentences) for kind in kinds)
+    assert [sentence for sentence in sentences if dialect(sentence) not in shown] == []
+
+
+def test_json_and_terminal_have_the_tables_of_a_study(
+    told: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = gather_study(StudyReader(open_study(told, "study")), n_best=10)
+    run(["findings", "study", "--json"])
+    told_as_json = json.loads(capsys.readouterr().out)
+    assert told_as_json["sentences"] == found.sentences
+    shown = terminal_of(told, capsys)
+    for table in found.tables:
+        assert in_ascii(table.title) in shown and table.title in found._repr_html_()
+        assert len(told_as_json["tables"][table.title]) == len(table.rows)
+    assert len(found.tables) == 7
