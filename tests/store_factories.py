@@ -193,6 +193,7 @@ def add_explanation(
         study=study,
         study_created_at=open_study(engine, study).key.identity[1],
         from_number=None,
+        from_baseline=True,
         to_number=1,
         baseline=asdict(baseline),
         target=asdict(target),

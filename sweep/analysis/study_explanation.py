@@ -10,13 +10,15 @@ import numpy as np
 
 from sweep.analysis.explanation import Explanation, causes_of, explain, in_use, is_valid
 from sweep.analysis.verdict import baseline_number, best_number
-from sweep.config import TrialConfig, is_question
+from sweep.config import TrialConfig
 from sweep.enums import Outcome
 from sweep.errors import NotFoundError, UsageError
 from sweep.store.derived_studies import Explained, Kind
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.records import TrialRow
-from sweep.studyfile import Fixed, loads, typed_config
+from sweep.store.table import TrialTable
+from sweep.studyfile import loads, typed_config
+from sweep.studyfile.baseline import complete_baseline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +111,8 @@ def choose_ends(
 ) -> Explained:
     """The two configurations to go between, unless told otherwise from the baseline to the best.
 
-    Where the study has not tried the baseline, the baseline has the study's fixed
-    settings, and the baseline's in all others. Raises NotFoundError for a trial that is not there,
-    UsageError where there is nothing to explain.
+    A baseline that the study has not tried has its settings as far as the search space allows.
+    Raises NotFoundError for a trial that is not there, UsageError where nothing is to be explained.
     """
     table = study.table()
     to_number = best_number(table) if to_number is None else to_number
@@ -119,14 +120,19 @@ def choose_ends(
         raise UsageError(
             f"study '{study.name}' has no complete trial to explain yet. Name any trial with --to."
         )
+    number = baseline_number(table) if table.baseline.number is None else table.baseline.number
     if from_number is None:
-        from_number = baseline_number(table)
+        from_number = number
+        _check_is_there(study, table)
     target = _config(study, to_number)
     baseline = _baseline(study) if from_number is None else _config(study, from_number)
     ends = Explained(
         study=study.name,
         study_created_at=study.key.created_at,
         from_number=from_number,
+        from_baseline=asdict(baseline).items() >= table.baseline.settings.items()
+        if from_number is None
+        else from_number == number,
         to_number=to_number,
         baseline=asdict(baseline),
         target=asdict(target),
@@ -148,10 +154,9 @@ def command_of(ends: Explained, n_seeds: int) -> str:
 
 def baseline_words(ends: Explained) -> str:
     """What people call the baseline."""
-    asked = is_question(ends.baseline)
     if ends.from_number is None:
-        return "the baseline" + ("" if asked else " as far as the study allows it")
-    return f"trial {ends.from_number}" + (" (the baseline)" if asked else "")
+        return "the baseline" + ("" if ends.from_baseline else " as far as the study allows it")
+    return f"trial {ends.from_number}" + (" (the baseline)" if ends.from_baseline else "")
 
 
 def _config(study: StudyHandle, number: int) -> TrialConfig:
@@ -164,14 +169,22 @@ def _config(study: StudyHandle, number: int) -> TrialConfig:
     return in_use(typed_config(row.config))
 
 
+def _check_is_there(study: StudyHandle, table: TrialTable) -> None:
+    number = table.baseline.number
+    if number is not None and table.row_of(number) is None:
+        name = quote(study.name)
+        raise NotFoundError(
+            f"study '{study.name}' names trial {number} as its baseline, and does not have it yet. "
+            "Name a trial to begin from with --from, or another baseline with "
+            f"`sweep resume {name} --set study.baseline=NUMBER`."
+        )
+
+
 def _baseline(study: StudyHandle) -> TrialConfig:
     study_file = loads(study.record().study_file, f"study '{study.name}'", check_packages=False)
-    fixed = {
-        node.setting: node.value
-        for node in study_file.space.nodes
-        if isinstance(node, Fixed) and node.setting != "seed"
-    }
-    baseline = typed_config(fixed)
+    named = study_file.study.baseline
+    found = complete_baseline(study_file.space, named if isinstance(named, dict) else {})
+    baseline = typed_config(found.settings)
     if not is_valid(baseline):
         raise UsageError(
             f"study '{study.name}' fixes settings with which the baseline’s others "

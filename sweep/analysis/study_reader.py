@@ -1,6 +1,7 @@
 """What is computed from a study for its figures and its report, each part once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 from sweep.analysis.atlas import Atlas
@@ -64,7 +65,10 @@ class StudyReader:
         """The best trial beside baseline and floors; None while no trial counts."""
         found = self.compared
         rows = [] if found is None else [found.best, *([found.baseline] if found.baseline else [])]
-        return verdict(self.table, rows, self.floors)
+        of_floors = verdict(self.table, rows, self.floors)
+        if found is None or of_floors is None:
+            return None
+        return replace(of_floors, untried=found.untried)
 
     def best(self, n: int) -> list[TrialRow]:
         """Return the ``n`` best trials; with several objectives, the Pareto set."""

@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sweep.analysis.floors import Floors, pca_equivalent
+from sweep.analysis.untried_baseline import UntriedBaseline, untried_baseline
 from sweep.config import is_question
 from sweep.store.handle import StudyHandle
 from sweep.store.records import TrialRow
-from sweep.store.table import Choices, Column, Mask, TrialTable
+from sweep.store.table import TrialTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class Verdict:
     pca_components: int | None
     #: Nats per pixel of the test images that no binary cross-entropy can go below.
     entropy: float | None
+    #: Why there is no baseline; None where there is one, or where that was not asked.
+    untried: UntriedBaseline | None = None
 
     @property
     def baseline_number(self) -> int | None:
@@ -48,7 +50,10 @@ def study_verdict(
 ) -> Verdict | None:
     """Return ``verdict`` from a study's trials, of which it reads the two that it is about."""
     numbers = [best_number(table), baseline_number(table)]
-    return verdict(table, study.trials([n for n in numbers if n is not None]), floors)
+    found = verdict(table, study.trials([n for n in numbers if n is not None]), floors)
+    if found is None or found.baseline is not None:
+        return found
+    return replace(found, untried=untried_baseline(study, table))
 
 
 def verdict(
@@ -92,27 +97,8 @@ def best_number(table: TrialTable) -> int | None:
 
 def baseline_number(table: TrialTable) -> int | None:
     """The number of the study's baseline: of its trials that count, the first; None without one."""
-    found = table.numbers[table.counting & baseline_rows(table)]
+    found = table.numbers[table.counting & table.is_baseline]
     return int(found[0]) if found.size else None
-
-
-def baseline_rows(table: TrialTable) -> Mask:
-    """The trials of the baseline's configuration, in whatever state, or the one of its number."""
-    baseline = table.baseline
-    mask: Mask
-    if baseline.number is not None:
-        mask = table.numbers == baseline.number
-        return mask
-    if not baseline.settings.keys() <= table.settings.keys():
-        return np.zeros(len(table), dtype=bool)
-    equal = [_equal(table.settings[name], value) for name, value in baseline.settings.items()]
-    mask = np.logical_and.reduce(equal)
-    return mask
-
-
-def _equal(column: Column, value: Any) -> Mask:
-    mask: Mask = column.is_(value) if isinstance(column, Choices) else column == value
-    return mask
 
 
 def floor_at(floors: Floors, width: int | None) -> float | None:

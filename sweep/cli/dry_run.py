@@ -36,6 +36,7 @@ def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
         "also ends": _other_budgets(study_file, planned),
         "duplicates": _DUPLICATES[study_file.study.duplicates],
         "minimises": ", ".join(study_file.study.objectives),
+        "baseline": _baseline(study_file),
         "sampler": study_file.sampler.name,
         "pruner": study_file.pruner.name,
         "workers": f"{_devices(planned)}, {_trainer(planned.trainer)}",
@@ -47,6 +48,16 @@ _DUPLICATES = {
     Duplicates.REUSE: "their value counts again, they are not trained again",
     Duplicates.TRAIN: "are trained again",
 }
+
+
+def _baseline(study_file: StudyFile) -> str:
+    if (number := study_file.baseline.number) is not None:
+        return f"trial {number}"
+    settings = study_file.baseline_to_enqueue()
+    if settings is None:
+        return "the question's configuration, which this space does not have"
+    named = ", ".join(f"{name} {words.text(value)}" for name, value in settings.items())
+    return named or "the only configuration of the space"
 
 
 def _other_budgets(study_file: StudyFile, planned: "Plan") -> str:

@@ -216,6 +216,7 @@ def child_file(parent: StudyFile, ends: Explained, name: str, n_seeds: int) -> S
             "description": _description(ends),
             "seed": parent.study.seed,
             "repeat": n_seeds,
+            "baseline": enqueue_entry(ends, baseline),
         },
         "data": explicit_settings(parent.data),
         "space": _space(baseline, target, parent.study.seed),

@@ -152,6 +152,7 @@ def child_file(study: StudyHandle, job: RetrainingJob) -> StudyFile:
             "description": f"Which of the best configurations of {study.name} tie.",
             "seed": (parent.study.seed + 1) % _SEEDS_BELOW,
             "repeat": job.n_seeds,
+            **_baseline(parent),
         },
         "data": explicit_settings(parent.data),
         "space": _without_seed(tomlkit.parse(to_toml(parent)).unwrap()["space"]),
@@ -163,6 +164,12 @@ def child_file(study: StudyHandle, job: RetrainingJob) -> StudyFile:
     space = loads(tomlkit.dumps(raw), where).space
     enqueue = [_enqueue_entry(space, typed_config(configs[number])) for number in numbers]
     return loads(tomlkit.dumps({**raw, "enqueue": enqueue}), where)
+
+
+def _baseline(parent: StudyFile) -> dict[str, Any]:
+    """The baseline that the study names by its settings; numbers are of other trials here."""
+    named = parent.study.baseline
+    return {"baseline": named} if isinstance(named, dict) else {}
 
 
 def _without_seed(space: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,7 @@ _BUDGET_USED_UP = (StudyPhase.ANALYSING, StudyPhase.FINISHED, StudyPhase.OUT_OF_
 
 def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
     """Plan a study without running or writing anything."""
+    _check_baseline(study_file, study_file.n_trials)
     name, resources = study_file.data.name, resolve_resources(study_file, options)
     if datasets.find(name) is None and name not in list(Dataset):
         datasets.load(name)  # a folder that is not there is not fetched: raises DataError
@@ -143,6 +144,7 @@ def start(
 def _create(
     engine: Engine, study_file: StudyFile, trainer: Trainer, attributes: Mapping[str, Any]
 ) -> bool:
+    _check_baseline(study_file, study_file.n_trials)
     return create_study(
         engine,
         NewStudy(
@@ -203,6 +205,8 @@ def resume(
     stored = _stored(engine, name)
     if study_file is not None:
         _check_same(engine, stored, study_file)
+        n_trials = open_study(engine, name).summary().n_trials or 0
+        _check_baseline(study_file, max(n_trials, trials or 0, study_file.n_trials))
     file = study_file or stored
     resources = resources or resolve_resources(file, options, launcher, n_trials=trials)
     _prepare_data(file, say)
@@ -242,6 +246,16 @@ def _stored(engine: Engine, name: str) -> StudyFile:
             "file for it. `--name OTHER` starts one beside it."
         ) from None
     return loads(text, f"study {name!r}")
+
+
+def _check_baseline(study_file: StudyFile, n_trials: int) -> None:
+    number = study_file.baseline.number
+    if number is not None and number >= n_trials:
+        problem = (
+            f"study.baseline: there is no trial {number} among {n_trials:,}, which are numbered "
+            "from 0. Name one of them, or settings such as { hidden_width = 32 }."
+        )
+        raise StudyFileError(study_file.study.name, [problem])
 
 
 def _check_same(engine: Engine, stored: StudyFile, study_file: StudyFile) -> None:

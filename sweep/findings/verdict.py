@@ -1,10 +1,14 @@
 """How a study's best trial compares with its baseline and with the floors, in sentences."""
 
+from shlex import quote
+
 import numpy as np
 
 from sweep.analysis.floors import ROUNDING
+from sweep.analysis.untried_baseline import UntriedBaseline
 from sweep.analysis.verdict import Verdict
 from sweep.catalogue.formats import count, number, percent
+from sweep.findings.commands import enqueue_command
 from sweep.findings.configurations import short_name
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
@@ -63,7 +67,7 @@ def explanations(study: StudySummary, verdict: Verdict | None) -> list[str]:
 def _beside_baseline(study: StudySummary, verdict: Verdict) -> str:
     baseline, times = verdict.baseline, verdict.times_better
     if baseline is None:
-        return "The baseline was not tried in this study."
+        return untried_sentence(study.name, verdict.untried or UntriedBaseline())
     if baseline.number == verdict.best.number:
         others = study.counts["COMPLETE"] - 1
         beaten = f"; none of {count(others, 'other trial')} beats it" if others else ""
@@ -74,6 +78,23 @@ def _beside_baseline(study: StudySummary, verdict: Verdict) -> str:
     if times >= 1:
         return f"That is {_times(times)} less than {asked}."
     return f"On the test images {asked} does {_times(1 / times)} better still."
+
+
+def untried_sentence(study: str, untried: UntriedBaseline) -> str:
+    """Why nothing is compared with the baseline, and what would do."""
+    number, state = untried.number, untried.state
+    if number is None and untried.to_enqueue is None:
+        return (
+            "The baseline is not in this study’s search space; "
+            f"`sweep resume {quote(study)} --set study.baseline=NUMBER` names another."
+        )
+    if number is None:
+        command = enqueue_command(study, untried.to_enqueue or {})
+        return f"The baseline was not tried; `{command}` queues it."
+    if state is None:
+        return f"The baseline is to be trial {number}, which this study does not have yet."
+    why = "is marked invalid" if untried.is_invalid else f"is {state}"
+    return f"The baseline (trial {number}) {why}, so nothing is compared with it."
 
 
 def _beside_floor(verdict: Verdict) -> str:
@@ -98,7 +119,9 @@ def _beside_floor(verdict: Verdict) -> str:
 
 def _beside_entropy(verdict: Verdict) -> str:
     baseline, entropy = verdict.baseline, verdict.entropy
-    if baseline is None or entropy is None or not baseline.test_bce or baseline.test_bce < entropy:
+    if baseline is None or not verdict.is_about_question:
+        return ""
+    if entropy is None or not baseline.test_bce or baseline.test_bce < entropy:
         return ""
     return (
         "The baseline’s cross-entropy says little of this: of its "

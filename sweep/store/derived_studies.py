@@ -34,6 +34,8 @@ class Explained:
     study_created_at: float
     #: Trials of that study; None for a baseline that is none of its trials.
     from_number: int | None
+    #: Whether it goes from the study's baseline, as that was when the explanation began.
+    from_baseline: bool
     to_number: int
     #: config.TrialConfig in full.
     baseline: Mapping[str, Any]

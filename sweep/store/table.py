@@ -98,6 +98,20 @@ class TrialTable:
         mask: Mask = self.states.is_("COMPLETE") & ~self.invalid & np.isfinite(self.value)
         return mask
 
+    @property
+    def is_baseline(self) -> Mask:
+        """Trials that are what the study compares with, whatever their state."""
+        settings = self.baseline.settings
+        mask: Mask
+        if self.baseline.number is not None:
+            mask = self.numbers == self.baseline.number
+        elif settings.keys() <= self.settings.keys():
+            equal = [_equal(self.settings[name], value) for name, value in settings.items()]
+            mask = np.logical_and.reduce(equal)
+        else:
+            mask = np.zeros(len(self), dtype=bool)
+        return mask
+
     def column(self, name: str) -> Column:
         """A column by the name that filters, axes and URLs give it.
 
@@ -137,6 +151,11 @@ _COLUMNS: Mapping[str, Callable[[TrialTable], Column]] = {
     "ended": lambda table: table.ended,
     "invalid": lambda table: Choices(table.invalid.astype(np.int16), (False, True)),
 }
+
+
+def _equal(column: Column, value: Any) -> Mask:
+    mask: Mask = column.is_(value) if isinstance(column, Choices) else column == value
+    return mask
 
 
 def _rows(of: Any, mask: Mask | NDArray[np.intp]) -> Any:

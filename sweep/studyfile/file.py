@@ -11,7 +11,7 @@ from sweep.catalogue.settings import Value
 from sweep.config import DEFAULT_BASELINE, StudyBaseline
 from sweep.enums import Sampler
 from sweep.errors import StudyFileError
-from sweep.studyfile.baseline import read_baseline
+from sweep.studyfile.baseline import complete_baseline, read_baseline
 from sweep.studyfile.enqueue import read_configuration, read_values
 from sweep.studyfile.overrides import apply_overrides
 from sweep.studyfile.read_space import read_space
@@ -83,6 +83,19 @@ class StudyFile(Sections):
         if isinstance(named, int):
             return StudyBaseline(number=named)
         return StudyBaseline(settings=read_baseline(self.space, named, "study.baseline")[0])
+
+    def baseline_to_enqueue(self) -> Mapping[str, Value] | None:
+        """What ``[[enqueue]]`` needs to name so that the baseline is tried.
+
+        None where the space does not have it, as it may not have the question's configuration, and
+        where the baseline is a trial's number.
+        """
+        named, wanted = self.study.baseline, self.baseline
+        if wanted.number is not None:
+            return None
+        found = complete_baseline(self.space, named if isinstance(named, dict) else {})
+        in_space = not found.outside and found.settings.items() >= wanted.settings.items()
+        return found.searched if in_space else None
 
 
 def load(path: Path, overrides: Sequence[str] = (), *, check_packages: bool = True) -> StudyFile:

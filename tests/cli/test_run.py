@@ -72,6 +72,33 @@ def test_set_and_name_change_the_file_for_this_run(cli: Cli, file: str) -> None:
     assert (study["study_name"], study["states"]["COMPLETE"]) == ("1984", 2)
 
 
+@pytest.mark.parametrize(
+    ("baseline", "said"),
+    [
+        ("{ hidden_width = 8 }", "baseline    hidden_width 8"),
+        ("1", "baseline    trial 1"),
+    ],
+)
+def test_a_dry_run_shows_the_baseline(cli: Cli, file: str, baseline: str, said: str) -> None:
+    answer = cli("start", file, "--gpus", "cpu", "--dry-run", f"--set=study.baseline={baseline}")
+    assert said in answer.out
+
+
+def test_a_dry_run_says_where_the_question_is_not_in_the_space(cli: Cli, file: str) -> None:
+    changed = "--set=space.epochs=2"
+    answer = cli("start", file, "--gpus", "cpu", "--dry-run", changed)
+    assert "baseline    the question's configuration, which this space does not have" in answer.out
+
+
+def test_a_baseline_that_no_trial_will_be_is_refused_before_anything_starts(
+    cli: Cli, file: str
+) -> None:
+    for dry in ((), ("--dry-run",)):
+        answer = cli("start", file, "--gpus", "cpu", "--set=study.baseline=999", *dry)
+        assert answer.code == 4
+        assert "study.baseline: there is no trial 999 among" in answer.err
+
+
 def test_a_dry_run_shows_what_would_run_and_writes_nothing(cli: Cli, file: str) -> None:
     answer = cli("start", file, "--gpus", "cpu", "--dry-run")
     assert answer.code == 0

@@ -34,6 +34,7 @@ from sweep.store.derived_studies import Explained
 from sweep.store.engine import Engine, writing
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases, sweep_studies, sweep_trials
+from sweep.studyfile import typed_config
 from tests.coordinator.test_run import study_file
 from tests.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker, pretend_local_workers
 from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row, sqlite_store
@@ -79,6 +80,7 @@ def ends_of(baseline: TrialConfig = BASELINE, target: TrialConfig = TARGET) -> E
         study="x",
         study_created_at=EPOCH,
         from_number=0,
+        from_baseline=False,
         to_number=1,
         baseline=asdict(baseline),
         target=asdict(target),
@@ -143,6 +145,7 @@ def test_the_space_has_every_valid_configuration_between_the_ends(
     between = (in_use(target), baseline) if turned else (baseline, in_use(target))
     ends, causes = ends_of(*between), causes_of(*between)
     file = child_file(study_file(FILE), ends, "x-explain", 3)
+    assert in_use(typed_config(file.baseline.settings)) == between[0]
     for made in itertools.product((False, True), repeat=len(causes)):
         changes: dict[str, Any] = {}
         for cause, is_made in zip(causes, made, strict=True):

@@ -13,6 +13,7 @@ from sweep.dashboard.parts import cards, copies
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError
 from sweep.figures import axes, style
+from sweep.findings.commands import enqueue_command
 from sweep.search import enqueue_params
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine, writing
@@ -114,7 +115,7 @@ def test_a_copied_entry_makes_the_same_configuration(params: dict[str, Any]) -> 
 
 def test_commands_can_be_pasted_into_a_shell() -> None:
     settings = {"hidden_width": 64, "activation": "relu", "learning_rate": 1e-5, "nesterov": True}
-    assert copies.enqueue_command("a study", settings) == (
+    assert enqueue_command("a study", settings) == (
         "sweep enqueue 'a study' hidden_width=64 activation=relu learning_rate=1e-05 nesterov=true"
     )
     assert copies.show_command("x", 3) == "sweep show x 3"

@@ -33,6 +33,7 @@ def explained(n: int = len(ERRORS), n_seeds: int = 2) -> StudyExplanation:
         study="x",
         study_created_at=EPOCH,
         from_number=None,
+        from_baseline=True,
         to_number=7,
         baseline=asdict(BASELINE),
         target=asdict(TARGET),

@@ -23,6 +23,7 @@ from sweep.dashboard.view import View
 from sweep.figures import style
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.seeds import SeedCurves, draw_seeds, gather_seed_curves
+from sweep.findings.commands import enqueue_command
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial import TrialFindings, gather_trial
 from sweep.store.records import EventRow, TrialRow
@@ -275,7 +276,7 @@ def _copies(facts: TrialFindings) -> Any:
     if searched:
         texts = {
             "Copy as TOML": copies.as_toml(searched),
-            "Copy “sweep enqueue”": copies.enqueue_command(facts.study, searched),
+            "Copy “sweep enqueue”": enqueue_command(facts.study, searched),
             **texts,
         }
     buttons = [
