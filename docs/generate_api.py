@@ -47,6 +47,7 @@ def render() -> str:
 def _functions() -> Iterator[str]:
     yield from _entry("##", "sweep.open", sweep.open)
     yield from _entry("##", "sweep.run", sweep.run)
+    yield from _entry("##", "sweep.load_model", sweep.load_model)
 
 
 def _classes() -> Iterator[str]:

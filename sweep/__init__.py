@@ -4,8 +4,8 @@
     study = db.study("quickstart")
     study.best(5)
 
-docs/api.md describes the public API: ``open``, ``run``, ``Database``, ``Study``, ``SweepError``.
-Names are loaded when they are first used, so that ``import sweep`` is quick.
+docs/api.md describes the public API: ``open``, ``run``, ``load_model``, ``Database``, ``Study``,
+``SweepError``. Names are loaded when they are first used, so that ``import sweep`` is quick.
 """
 
 from importlib import import_module
@@ -14,19 +14,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sweep.api.database import Database
     from sweep.api.database import open_database as open
+    from sweep.api.models import load_model
     from sweep.api.runs import run
     from sweep.api.study import Reconstructions, Study
     from sweep.errors import SweepError
 
 __version__ = "0.1.0"
 
-__all__ = ["Database", "Reconstructions", "Study", "SweepError", "__version__", "open", "run"]
+__all__ = [
+    "Database",
+    "Reconstructions",
+    "Study",
+    "SweepError",
+    "__version__",
+    "load_model",
+    "open",
+    "run",
+]
 
 _WHERE = {
     "Database": ("sweep.api.database", "Database"),
     "Reconstructions": ("sweep.api.study", "Reconstructions"),
     "Study": ("sweep.api.study", "Study"),
     "SweepError": ("sweep.errors", "SweepError"),
+    "load_model": ("sweep.api.models", "load_model"),
     "open": ("sweep.api.database", "open_database"),
     "run": ("sweep.api.runs", "run"),
 }

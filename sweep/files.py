@@ -1,8 +1,9 @@
-"""Reading files that somebody else may have put there: regular ones, up to a size."""
+"""Files: reading those that somebody else may have put there, and names for our own."""
 
 import errno
 import logging
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sweep.errors import DataError
 LARGEST_WEIGHTS = 1 << 30
 
 _LARGEST_SECRET = 4096
+_LONGEST_FILE_NAME = 200
 _LOG = logging.getLogger(__name__)
 
 
@@ -49,3 +51,12 @@ def read_secret(path: Path) -> str:
     if path.stat().st_mode & stat.S_IROTH and not path.absolute().is_relative_to("/run/secrets"):
         _LOG.warning("%s: everybody on this machine can read it: chmod 600 keeps it.", path)
     return content.decode().strip()
+
+
+def file_name(study: str) -> str:
+    """A study's name as the beginning of a file's name, in this folder and no other.
+
+    Names of ours are such already. Optuna and a database that others write to know no such rule.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", study)[:_LONGEST_FILE_NAME]
+    return re.sub(r"^[.-]", "_", safe) or "_"

@@ -11,11 +11,10 @@ from sweep.analysis.strips import images_of
 from sweep.analysis.study_floors import study_floors
 from sweep.api.frames import make_frame
 from sweep.cli import words
-from sweep.cli.reconstruct import no_weights
 from sweep.cli.records import study_state
+from sweep.cli.weights import read_weights
 from sweep.errors import NotFoundError
 from sweep.extras import require_torch
-from sweep.store.artifacts import read_artifact
 from sweep.store.handle import StudyHandle
 from sweep.store.records import STATES, StudySummary, TrialDetail
 from sweep.store.trial_columns import trial_columns
@@ -150,10 +149,7 @@ class Study:
         Raises NotFoundError where the weights were not kept, SweepError without PyTorch.
         """
         study = self._current()
-        artifact_id = study.trial(number).artifact_id
-        if artifact_id is None:
-            raise NotFoundError(no_weights(study, number))
-        content = read_artifact(study.engine.url, artifact_id)
+        content = read_weights(study, number)
         require_torch("a network")
         from sweep.trainer import trained_model
 

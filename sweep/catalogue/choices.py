@@ -32,6 +32,10 @@ class Choice:
 class ActivationChoice(Choice):
     """An activation f(z) of the hidden units."""
 
+    #: An expression of a tensor ``z`` in PyTorch, where ``F`` is ``torch.nn.functional``.
+    pytorch: str
+    #: An activation argument of Keras 3.
+    keras: str
     #: Its slope vanishes, or nearly does, for z below 0: a unit that is never above 0 is dead.
     can_die: bool = False
     #: Its slope is below about a fiftieth of the largest where |z| is above this; None where it is
@@ -74,20 +78,66 @@ ACTIVATIONS: Mapping[StrEnum, ActivationChoice] = _by_name(
     [
         ActivationChoice(
             name=Activation.LINEAR,
+            pytorch="z",
+            keras='"linear"',
             about="x: with a linear output, the model is PCA with extra steps",
         ),
-        ActivationChoice(name=Activation.RELU, about="max(0, x)", can_die=True),
-        ActivationChoice(name=Activation.LEAKY_RELU, about="x above 0, 0.01 x below", can_die=True),
-        ActivationChoice(name=Activation.ELU, about="x above 0, exp(x) - 1 below", can_die=True),
+        ActivationChoice(
+            name=Activation.RELU,
+            pytorch="F.relu(z)",
+            keras='"relu"',
+            about="max(0, x)",
+            can_die=True,
+        ),
+        ActivationChoice(
+            name=Activation.LEAKY_RELU,
+            pytorch="F.leaky_relu(z)",
+            keras="keras.layers.LeakyReLU(negative_slope=0.01)",
+            about="x above 0, 0.01 x below",
+            can_die=True,
+        ),
+        ActivationChoice(
+            name=Activation.ELU,
+            pytorch="F.elu(z)",
+            keras='"elu"',
+            about="x above 0, exp(x) - 1 below",
+            can_die=True,
+        ),
         ActivationChoice(
             name=Activation.GELU,
+            pytorch="F.gelu(z)",
+            keras='"gelu"',
             about="x Φ(x), Φ the normal distribution function (the exact one)",
             can_die=True,
         ),
-        ActivationChoice(name=Activation.SILU, about="x sigmoid(x)", can_die=True),
-        ActivationChoice(name=Activation.TANH, about="tanh(x)", saturates_at=2.65),
-        ActivationChoice(name=Activation.SIGMOID, about="1 / (1 + exp(-x))", saturates_at=5.3),
-        ActivationChoice(name=Activation.MISH, about="x tanh(ln(1 + exp(x)))", can_die=True),
+        ActivationChoice(
+            name=Activation.SILU,
+            pytorch="F.silu(z)",
+            keras='"silu"',
+            about="x sigmoid(x)",
+            can_die=True,
+        ),
+        ActivationChoice(
+            name=Activation.TANH,
+            pytorch="torch.tanh(z)",
+            keras='"tanh"',
+            about="tanh(x)",
+            saturates_at=2.65,
+        ),
+        ActivationChoice(
+            name=Activation.SIGMOID,
+            pytorch="torch.sigmoid(z)",
+            keras='"sigmoid"',
+            about="1 / (1 + exp(-x))",
+            saturates_at=5.3,
+        ),
+        ActivationChoice(
+            name=Activation.MISH,
+            pytorch="F.mish(z)",
+            keras='"mish"',
+            about="x tanh(ln(1 + exp(x)))",
+            can_die=True,
+        ),
     ]
 )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_finding, show_json
-from sweep.cli.reconstruct import no_weights
+from sweep.cli.weights import no_weights
 from sweep.errors import DataError, NotFoundError, SweepError
 from sweep.extras import require_torch
 from sweep.findings.dialects import in_ascii

@@ -22,6 +22,7 @@ from sweep.cli import (
     floors,
     listing,
     manage,
+    model,
     reconstruct,
     run,
     show,
@@ -146,6 +147,8 @@ _add(
     ),
     (compare.compare, "sweep compare quickstart 0 7 12"),
     (reconstruct.reconstruct, "sweep reconstruct quickstart 0 -o trial-0.png"),
+    (model.model, "sweep model quickstart\nsweep model quickstart 0 --keras -o models"),
+    (model.encode, "sweep encode quickstart 0 -o codes.npz"),
     (verify.verify, "sweep verify quickstart 0\nsweep verify quickstart 0 --gpus cpu"),
     (manage.report, "sweep report quickstart -o report.html"),
     (

@@ -13,6 +13,7 @@ from sweep.cli import words
 from sweep.cli.options import Storage, StudyName
 from sweep.cli.output import say, show, to_json, write_file
 from sweep.errors import CorruptValueError, StoreError, UsageError
+from sweep.files import file_name
 
 
 def report(
@@ -29,7 +30,7 @@ def report(
     from sweep.store.migrate import open_store
 
     page = render(open_store(storage), name)
-    path = write_file(output or Path(f"{words.file_name(name)}.html"), page.encode())
+    path = write_file(output or Path(f"{file_name(name)}.html"), page.encode())
     show(str(path))
     if open_it and not webbrowser.open(path.as_uri()):
         say("no browser found to open it.")

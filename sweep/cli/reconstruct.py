@@ -8,19 +8,19 @@ import typer
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName, stored_study
 from sweep.cli.output import show, show_json, write_file
-from sweep.errors import DataError, NotFoundError
+from sweep.cli.weights import read_weights
+from sweep.errors import DataError
 from sweep.extras import require_torch
+from sweep.files import file_name
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from sweep.cli.picture import Pixels
-    from sweep.store.handle import StudyHandle
 
 #: Images of a row; more go below.
 COLUMNS = 10
-_SHOWN_NUMBERS = 12
 
 
 def reconstruct(
@@ -48,23 +48,16 @@ def reconstruct(
 
     Weights are kept of trials that were the best so far. An error of half the scale is white.
     """
-    from sweep.store import artifacts
-
     study = stored_study(name, storage)
-    trial = study.trial(number)
-    if trial.artifact_id is None:
-        raise NotFoundError(no_weights(study, number))
+    weights = read_weights(study, number)
     require_torch("reconstruct")
-    weights = artifacts.read_artifact(study.engine.url, trial.artifact_id)
     originals = _images(images or study.record().dataset)[:first]
     from sweep import trainer  # torch: seconds
     from sweep.cli.picture import picture
 
     copies = trainer.reconstruct(weights, originals.reshape(len(originals), -1))
     pixels = copies.pixels.reshape(originals.shape)
-    path = write_file(
-        output or Path(f"{words.file_name(name)}-{number}.png"), picture(originals, pixels)
-    )
+    path = write_file(output or Path(f"{file_name(name)}-{number}.png"), picture(originals, pixels))
     result = _measure(originals, copies.pixels, copies.image_mse)
     if as_json:
         show_json({"number": number, "path": path, **result})
@@ -72,15 +65,6 @@ def reconstruct(
     mse, exact = words.number(result["mse"]), words.percent(result["exact_pixel_share"])
     show(f"{words.count(len(originals), 'image')}: mse {mse}, exact pixels {exact}")
     show(str(path))
-
-
-def no_weights(study: "StudyHandle", number: int) -> str:
-    """What to say where a trial's weights are asked for and were not kept."""
-    kept = study.trials_with_weights()
-    more = " …" if len(kept) > _SHOWN_NUMBERS else ""
-    listed = ", ".join(map(str, kept[:_SHOWN_NUMBERS])) + more
-    others = f"Kept: trials {listed}." if kept else "No trial of the study has its weights kept."
-    return f"the weights of trial {number} of study '{study.name}' were not kept. {others}"
 
 
 def _images(source: str) -> "Pixels":

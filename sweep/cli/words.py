@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sweep.store.records import SeedResult, TrialRow
 
 NOTHING = "-"
-_LONGEST_FILE_NAME = 200
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -120,15 +119,6 @@ def passwords_in(url: str) -> set[str]:
 def _options(query: str) -> list[tuple[str, str]]:
     pairs = (pair.partition("=") for pair in query.split("&"))
     return [*((key, value) for key, _, value in pairs), *parse_qsl(query)]
-
-
-def file_name(study: str) -> str:
-    """A study's name as the beginning of a file's name, in this folder and no other.
-
-    Names of ours are such already. Optuna and a database that others write to know no such rule.
-    """
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", study)[:_LONGEST_FILE_NAME]
-    return re.sub(r"^[.-]", "_", safe) or "_"
 
 
 def shortened(given: str, longest: int = 60) -> str:

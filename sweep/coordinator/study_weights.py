@@ -51,7 +51,7 @@ class StudyWeights:
         # but for the order: a file that finds no room leaves no attribute that names it.
         number = trial.number
         try:
-            artifact_id = write_artifact(self.folder, weights)
+            artifact_id = write_artifact(self.folder, self._study, number, weights)
         except OSError as error:
             raise NoRoomError(
                 f"{error.filename or self.folder}: {error.strerror}, when trial {number}'s weights "
@@ -60,7 +60,7 @@ class StudyWeights:
             ) from error
         about = ArtifactMeta(
             artifact_id=artifact_id,
-            filename=f"trial-{number}.safetensors",
+            filename=artifact_id,
             mimetype="application/octet-stream",
             encoding=None,
         )

@@ -1,17 +1,20 @@
-"""Where the weights of the best trials lie: files beside the database, under Optuna's names."""
+"""Where the weights of the best trials lie: files beside the database, Optuna's artifacts."""
 
 import os
+import secrets
 import stat
 import time
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy.engine import URL
 
 from sweep.errors import NoRoomError, NotFoundError, StoreError
-from sweep.files import LARGEST_WEIGHTS, read_regular
+from sweep.files import LARGEST_WEIGHTS, file_name, read_regular
 from sweep.store.engine import shown, sqlite_path
+
+#: Characters of a study's name in the name of a file; ids are at most 64 characters long.
+_LONGEST_STUDY = 24
 
 
 def artifact_folder(url: URL) -> Path:
@@ -71,13 +74,15 @@ def has_artifact(folder: Path, artifact_id: str) -> bool:
         return False
 
 
-def write_artifact(folder: Path, content: bytes) -> str:
-    """Keep a file, whole or not at all; its new id. Raises OSError.
+def write_artifact(folder: Path, study: str, number: int, content: bytes) -> str:
+    """Keep a trial's weights, whole or not at all; return the id, a file's name. Raises OSError.
 
     Of one that finds no room nothing stays: the last rows of a database on the same disk need it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / str(uuid.uuid4())
+    # Studies of several databases may share a folder, so a name alone is not unique.
+    name = file_name(study)[:_LONGEST_STUDY]
+    path = folder / f"{name}-{number}-{secrets.token_hex(6)}.safetensors"
     try:
         path.write_bytes(content)
     except OSError:

@@ -9,6 +9,7 @@ from sweep.trainer.training import Diverged, Training
 from sweep.trainer.weights import (
     Reconstruction,
     SavedModel,
+    encode,
     load_model,
     reconstruct,
     trained_model,
@@ -24,6 +25,7 @@ __all__ = [
     "SavedModel",
     "Training",
     "data_order",
+    "encode",
     "initial_weights",
     "load_model",
     "reconstruct",

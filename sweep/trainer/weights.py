@@ -13,14 +13,11 @@ from safetensors.torch import load, save
 
 from sweep.config import TrialConfig
 from sweep.errors import DataError
+from sweep.models.header import FORMAT, METADATA_KEY, read_metadata
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder, TrainedAutoencoder
 from sweep.trainer.pixels import to_bytes
-
-FORMAT = "sweep autoencoder 1"
-
-_METADATA_KEY = "sweep"
 
 _KEYS = ("encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias")
 
@@ -62,15 +59,14 @@ def save_model(model: Autoencoder, config: TrialConfig, seed: int, data: DeviceD
         "width": data.width,
         "data_sha256": data.sha256,
     }
-    # One key for all of it: safetensors writes several in an order that changes from call to call.
-    return save(tensors, metadata={_METADATA_KEY: json.dumps(about)})
+    return save(tensors, metadata={METADATA_KEY: json.dumps(about)})
 
 
 def load_model(content: bytes) -> SavedModel:
     """A saved model, or a DataError that says what is wrong with it."""
     try:
         tensors = load(content)
-        about = _about(content)
+        about = read_metadata(content)
         saved = SavedModel(
             config=config_from_json(about["config"]),
             seed=int(about["seed"]),
@@ -99,14 +95,7 @@ def trained_model(content: bytes) -> TrainedAutoencoder:
 
 def reconstruct(content: bytes, images: NDArray[np.uint8]) -> Reconstruction:
     """Apply saved weights to images (N, D), on the CPU."""
-    saved = load_model(content)
-    n_inputs = saved.height * saved.width
-    if images.ndim != 2 or images.shape[1] != n_inputs:
-        raise DataError(
-            f"The model takes images of {saved.height} x {saved.width} = {n_inputs} pixels,"
-            f" given {images.shape[-1]} in an array of shape {images.shape}."
-        )
-    model = Autoencoder(saved.config, saved.weights, torch.device("cpu"))
+    saved, model = _model_for(content, images)
     with torch.no_grad():
         copies, errors = [], []
         for batch in batches(torch.from_numpy(np.array(images))):
@@ -119,6 +108,27 @@ def reconstruct(content: bytes, images: NDArray[np.uint8]) -> Reconstruction:
         pixels=torch.cat(copies).numpy(),
         image_mse=torch.cat(errors).double().numpy(),
     )
+
+
+def encode(content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the codes (N, H) of images (N, D) by saved weights, on the CPU."""
+    encoder = TrainedAutoencoder(_model_for(content, images)[1])
+    pixels = torch.from_numpy(np.array(images))
+    with torch.no_grad():
+        codes = [encoder.encode(as_floats(batch)) for batch in batches(pixels)]
+    return torch.cat(codes).numpy()
+
+
+def _model_for(content: bytes, images: NDArray[np.uint8]) -> tuple[SavedModel, Autoencoder]:
+    """Load a network. Raises DataError for images of another size."""
+    saved = load_model(content)
+    n_inputs = saved.height * saved.width
+    if images.ndim != 2 or images.shape[1] != n_inputs:
+        raise DataError(
+            f"The model takes images of {saved.height} x {saved.width} = {n_inputs} pixels,"
+            f" given {images.shape[-1]} in an array of shape {images.shape}."
+        )
+    return saved, Autoencoder(saved.config, saved.weights, torch.device("cpu"))
 
 
 def config_from_json(values: Mapping[str, Any]) -> TrialConfig:
@@ -139,13 +149,3 @@ def _check_shapes(saved: SavedModel) -> None:
             raise ValueError(
                 f"{key} is {tensor.dtype} of {tuple(tensor.shape)}, not float32 of {shape}"
             )
-
-
-def _about(content: bytes) -> dict[str, Any]:
-    """The header's free text, which safetensors reads from files only: u64 length, then JSON."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    about: dict[str, Any] = json.loads(header["__metadata__"][_METADATA_KEY])
-    if about["format"] != FORMAT:
-        raise ValueError(f"format '{about['format']}'")
-    return about

@@ -10,8 +10,8 @@ from safetensors.torch import save
 from sqlalchemy import make_url
 from torch import zeros
 
-from sweep.cli import words
 from sweep.errors import StoreError
+from sweep.files import file_name
 from sweep.store.artifacts import artifact_folder, artifact_path, read_artifact
 from sweep.store.engine import Engine, writing
 from sweep.store.migrate import open_store
@@ -65,7 +65,7 @@ def test_a_file_that_was_kept_from_others_stays_so(cli: Cli, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_studys_name_makes_a_file_in_this_folder(name: str) -> None:
-    made = words.file_name(name)
+    made = file_name(name)
     assert Path(f"{made}.html").name == f"{made}.html"
     assert made.isascii() and 0 < len(made) <= 200 and made[0] not in ".-"
 

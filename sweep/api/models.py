@@ -1,0 +1,28 @@
+"""Trained networks from files."""
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.errors import NotFoundError
+from sweep.extras import require_torch
+from sweep.files import LARGEST_WEIGHTS, read_regular
+
+if TYPE_CHECKING:
+    from sweep.trainer.model import TrainedAutoencoder
+
+
+def load_model(path: str | PathLike[str]) -> "TrainedAutoencoder":
+    """Return the network of a weights file, as `sweep model` writes it, on the CPU.
+
+    See ``Study.load_model``, which takes it from a database. Raises NotFoundError without the file,
+    and SweepError for a file of something else, or without PyTorch.
+    """
+    require_torch("a network")
+    try:
+        content = read_regular(Path(path), LARGEST_WEIGHTS)
+    except OSError as error:
+        raise NotFoundError(f"{path}: {error.strerror}.") from error
+    from sweep.trainer import trained_model
+
+    return trained_model(content)

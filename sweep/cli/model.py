@@ -1,0 +1,127 @@
+"""model and encode: take a trained network away, or apply its encoder."""
+
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import LARGEST, Json, Number, Storage, StudyName, stored_study
+from sweep.cli.output import show, show_json, write_file
+from sweep.cli.weights import best_with_weights, read_weights
+from sweep.errors import DataError, UsageError
+from sweep.extras import require_torch
+from sweep.files import file_name
+
+
+def model(
+    name: StudyName,
+    number: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="[NUMBER]",
+            min=0,
+            max=LARGEST,
+            help="The trial.",
+            show_default="the best whose weights are kept",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to.")
+    ] = Path(),
+    keras: Annotated[bool, typer.Option("--keras", help="Write code for Keras, too.")] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write an ONNX file, too (extra 'onnx').")
+    ] = False,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Write a trial's weights, and a program that loads them and needs nothing of sweep.
+
+    The weights are safetensors, with the trial's settings in the metadata.
+    """
+    from sweep.models.code import keras_code, pytorch_code
+    from sweep.models.header import read_metadata
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder. Make it first.")
+    study = stored_study(name, storage)
+    number = best_with_weights(study) if number is None else number
+    weights = read_weights(study, number)
+    try:
+        metadata = read_metadata(weights)
+    except (ValueError, KeyError) as error:
+        raise DataError(f"the weights of trial {number} are damaged: {error}.") from error
+    stem, whose = f"{file_name(name)}-{number}", f"Trial {number} of study '{name}'"
+    file = f"{stem}.safetensors"
+    contents = {file: weights}
+    contents[f"{stem}.py"] = pytorch_code(metadata, whose=whose, file=file).encode()
+    if keras:
+        contents[f"{stem}-keras.py"] = keras_code(metadata, whose=whose, file=file).encode()
+    if onnx:
+        from sweep.models.onnx import onnx_model
+
+        contents[f"{stem}.onnx"] = onnx_model(weights)
+    paths = [write_file(folder / file, content) for file, content in contents.items()]
+    if as_json:
+        show_json({"number": number, "files": paths})
+        return
+    for path in paths:
+        show(str(path))
+
+
+def encode(
+    name: StudyName,
+    number: Number,
+    images: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="Images as `data.name` takes them: a name, a file or a folder.",
+            show_default="the study's data set",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.npz",
+            show_default="NAME-NUMBER-codes.npz",
+            help="Where to.",
+        ),
+    ] = None,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Apply a trial's encoder to images; write their codes as NumPy arrays.
+
+    The file holds `train` and `test`, float32 arrays (images, hidden width), and the labels.
+    """
+    study = stored_study(name, storage)
+    weights = read_weights(study, number)
+    require_torch("encode")
+    import numpy as np
+
+    from sweep import datasets, trainer
+
+    data = datasets.load(images or study.record().dataset)
+    found = {
+        "train": trainer.encode(weights, data.train_images),
+        "test": trainer.encode(weights, data.test_images),
+        "train_labels": data.train_labels,
+        "test_labels": data.test_labels,
+    }
+    arrays: dict[str, Any] = {key: array for key, array in found.items() if array is not None}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    path = output or Path(f"{file_name(name)}-{number}-codes.npz")
+    path = write_file(path, buffer.getvalue())
+    shapes = {key: list(array.shape) for key, array in arrays.items()}
+    if as_json:
+        show_json({"number": number, "path": path, "shapes": shapes})
+        return
+    n_images, width = shapes["train"][0] + shapes["test"][0], shapes["train"][1]
+    show(f"{words.count(n_images, 'code')} of {words.count(width, 'number')}")
+    show(str(path))

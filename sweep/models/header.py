@@ -1,0 +1,22 @@
+"""What a weights file says of itself, read without PyTorch."""
+
+import json
+from typing import Any
+
+FORMAT = "sweep autoencoder 1"
+#: One key for all of it: safetensors writes several in an order that changes from call to call.
+METADATA_KEY = "sweep"
+
+
+def read_metadata(content: bytes) -> dict[str, Any]:
+    """Return the metadata of a weights file: format, config, seed, image size, data digest.
+
+    Raises ValueError and KeyError for bytes that are no weights of ours. safetensors reads its
+    header from files only: its length as 8 bytes, little-endian, then JSON.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    found: dict[str, Any] = json.loads(header["__metadata__"][METADATA_KEY])
+    if found["format"] != FORMAT:
+        raise ValueError(f"format '{found['format']}'")
+    return found
