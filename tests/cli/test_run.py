@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from sweep.analysis.verdict import baseline_number
 from sweep.cli import control
 from sweep.cli.progress import PlainLines, line, view_of
 from sweep.cli.study_view import render
+from sweep.config import DEFAULT_BASELINE
 from sweep.coordinator.progress import Progress, WorkerProgress
 from sweep.errors import FailureLimitError
 from sweep.launch import resources
@@ -117,6 +119,25 @@ def test_resume_adds_trials(cli: Cli, file: str) -> None:
     cli("start", file, "--gpus", "cpu")
     assert cli("resume", "x", "--trials", 8).code == 0
     assert cli("list", "--json").json[0]["states"]["COMPLETE"] == 8
+
+
+def test_resume_changes_the_baseline_of_a_finished_study(
+    cli: Cli, file: str, store: Engine
+) -> None:
+    cli("start", file, "--gpus", "cpu")
+    study = open_study(store, "x")
+    assert study.table().baseline == DEFAULT_BASELINE
+    assert cli("resume", "x", "--gpus", "cpu", "--set", "study.baseline=2").code == 0
+    assert baseline_number(study.table()) == 2
+    refused = cli("resume", "x", "--gpus", "cpu", "--set", "study.baseline=6")
+    assert refused.code == 4 and "there is no trial 6 among 6" in refused.err
+    assert baseline_number(study.table()) == 2
+
+
+def test_a_trial_beyond_the_files_budget_may_become_the_baseline(cli: Cli, file: str) -> None:
+    cli("start", file, "--gpus", "cpu")
+    cli("resume", "x", "--gpus", "cpu", "--trials", 8)
+    assert cli("resume", "x", "--gpus", "cpu", "--set", "study.baseline=7").code == 0
 
 
 def test_resume_with_a_changed_file_says_which_change_cannot_be(cli: Cli, file: str) -> None:

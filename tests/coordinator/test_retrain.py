@@ -100,6 +100,19 @@ def test_the_best_distinct_configurations_are_trained_the_best_first(engine: Eng
     assert choose_retraining(open_study(engine, "x")).trials.numbers == [3, 2, 4, 0]
 
 
+@pytest.mark.parametrize(
+    ("baseline", "kept"), [("{ hidden_width = 16 }", {"hidden_width": 16}), ("1", None)]
+)
+def test_a_baseline_named_by_settings_is_that_of_the_trials_trained_again(
+    tmp_path: Path, baseline: str, kept: object
+) -> None:
+    (tmp_path / "other").mkdir()
+    engine = sqlite_store(tmp_path / "other")
+    make(engine, study_file=f"study.baseline = {baseline}\n{FILE}")
+    study = open_study(engine, "x")
+    assert child_file(study, choose_retraining(study)).study.baseline == kept
+
+
 def test_trials_that_do_not_count_are_not_trained_again(engine: Engine) -> None:
     invalidate(engine, "x", 3, "the disk was full")
     study_id = open_study(engine, "x").summary().study_id
