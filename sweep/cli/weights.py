@@ -3,8 +3,6 @@
 from shlex import quote
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sweep.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -25,6 +23,8 @@ def read_weights(study: "StudyHandle", number: int) -> bytes:
 
 def best_with_weights(study: "StudyHandle") -> int:
     """Return the number of the best trial whose weights are kept. Raises NotFoundError without."""
+    import numpy as np
+
     from sweep.analysis.verdict import best_number
 
     table = study.table()
