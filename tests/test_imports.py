@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sweep.store.migrate import open_store
-from tests.store_factories import add_study
-
 #: What takes a tenth of a second or more, and commands that read a store do without.
 HEAVY = ("torch", "torchvision", "plotly", "scipy", "dash", "psycopg")
 
@@ -43,19 +40,6 @@ def test_help_loads_no_library_but_the_command_lines() -> None:
     )
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (process.returncode, process.stdout) == (0, "\n"), process.stderr
-
-
-def test_status_builds_no_models_of_study_files_where_trials_are_the_only_budget(
-    tmp_path: Path,
-) -> None:
-    url = f"sqlite:///{tmp_path}/x.db"
-    add_study(open_store(url, create=True), "x")
-    script = (
-        "import sys; from sweep.cli import main; sys.argv = ['sweep', 'status', 'x', '--storage',"
-        f" {url!r}]\ntry: main()\nfinally: print('sweep.studyfile' in sys.modules)"
-    )
-    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert process.stdout.splitlines()[-1] == "False", process.stderr
 
 
 def test_the_dashboard_does_without_torch() -> None:
