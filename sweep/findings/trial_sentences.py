@@ -23,6 +23,8 @@ from sweep.store.records import CurvePoint, TrialRow
 
 #: The error has settled when it falls by a smaller share per epoch.
 _FLAT = 0.002
+#: Labels that say that it has.
+_SETTLED = (Limit.CAPACITY, Limit.LOSS_FLOOR, Limit.OPTIMISATION)
 
 
 def limit_sentence(diagnosis: Diagnosis) -> str:
@@ -104,9 +106,12 @@ def _trend(curve: Sequence[CurvePoint], limit: Limit | None) -> str:
             f"It was still improving at the end, by {change(fall)} per epoch {when}: "
             "more epochs would lower the error further."
         )
-    if fall < _FLAT:
-        return f"It had settled: the error changed by less than {change(_FLAT)} per epoch {when}."
-    return f"It had nearly settled: the error fell by {change(fall)} per epoch {when}."
+    is_flat = fall < _FLAT
+    moved = f"changed by less than {change(_FLAT)}" if is_flat else f"fell by {change(fall)}"
+    said = f"error {moved} per epoch {when}."
+    if limit in _SETTLED:
+        return f"The {said}"
+    return f"It had {'settled' if is_flat else 'nearly settled'}: the {said}"
 
 
 def _room(trial: TrialRow, floors: Floors | None, limit: Limit | None) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sweep.analysis.diagnosis import Limit, diagnose
 from sweep.analysis.floors import Floors
 from sweep.config import TrialConfig
 from sweep.findings.trial_sentences import training_sentences
@@ -127,3 +128,13 @@ def test_retries_and_pace_are_told() -> None:
         "It took 3 attempts; the results of earlier ones were discarded. "
         "Training took 4.0 s, 2.0 s per epoch."
     )
+
+
+def test_what_the_label_says_has_settled_is_not_called_nearly_settled() -> None:
+    row = trial_row(number=7, values=(0.1,), test_mse=0.55, config=TrialConfig(hidden_width=4))
+    bounds, points = floors(0.9, 0.7, 0.5, 0.3, 0.12, 0.05, 0.0), curve(1.0, 0.99, 0.9801, 0.970299)
+    diagnosis = diagnose(row, points, None, bounds)
+    assert diagnosis.limit is Limit.OPTIMISATION
+    assert training_sentences(row, points, bounds, diagnosis=diagnosis) == [
+        "The error fell by 1 % per epoch over the last 3 epochs."
+    ]
