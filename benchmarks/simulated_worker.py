@@ -38,10 +38,12 @@ from sweep.messages import (
     Accuracies,
     AnalyseNetwork,
     Capacity,
+    DatasetInfo,
     Decomposition,
     Diagnostics,
     EpochDone,
     EpochMetrics,
+    ImageShape,
     NetworkAnalysed,
     NetworkAnalysis,
     Order,
@@ -62,7 +64,9 @@ N_INPUTS = 784
 TILE_UNITS = 32
 #: As the fused trainer's.
 MAX_POPULATIONS = 4
-DATA_SHA256 = hashlib.sha256(b"simulated").hexdigest()
+DATA = DatasetInfo(
+    sha256=hashlib.sha256(b"simulated").hexdigest(), shape=ImageShape(height=28, width=28)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +340,7 @@ def simulate(
             device=device_name,
             device_name=f"simulated, {simulation.trials_per_second:g} trials/s",
             torch_version="none",
-            data_sha256=DATA_SHA256,
+            data=DATA,
             originals_png=PICTURES,
             trainer=Trainer.FUSED if capacity.slots else Trainer.REFERENCE,
             capacity=capacity,

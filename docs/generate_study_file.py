@@ -42,8 +42,8 @@ longer be comparable.
 
 PLACES = """\
 A data set is looked for among those that come with sweep, in the cache (`SWEEP_DATA`, or the user's
-cache folder) and in Debian's data set packages, and downloaded if it is in none of them. A folder
-holds four IDX files named as MNIST's are, gzipped or not.
+cache folder) and in Debian's data set packages, and downloaded if it is in none of them. Images of
+your own are named by their path: [data.md](data.md).
 """
 
 SAMPLING = """\

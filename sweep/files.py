@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from sweep.errors import DataError
 
@@ -22,6 +23,12 @@ def read_regular(path: Path, largest: int, *, follow_links: bool = True) -> byte
 
     Opening neither waits for a pipe's other end nor, without ``follow_links``, leaves the folder.
     """
+    with open_regular(path, largest, follow_links=follow_links) as file:
+        return file.read(min(os.fstat(file.fileno()).st_size, largest))
+
+
+def open_regular(path: Path, largest: int, *, follow_links: bool = True) -> BinaryIO:
+    """Open a regular file to read. Raises what ``read_regular`` raises."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
     try:
         descriptor = os.open(path, flags)
@@ -29,15 +36,22 @@ def read_regular(path: Path, largest: int, *, follow_links: bool = True) -> byte
         if error.errno == errno.ELOOP:
             raise DataError(f"{path}: not a regular file but a link.") from error
         raise
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(found.st_mode):
-            raise DataError(f"{path}: not a regular file but a pipe, socket or device.")
-        if found.st_size > largest:
-            raise DataError(f"{path}: larger than {largest:,} bytes, which is the most it can be.")
-        return file.read(found.st_size)
+    file = os.fdopen(descriptor, "rb")
+    try:
+        _check_regular(path, os.fstat(descriptor), largest)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_regular(path: Path, found: os.stat_result, largest: int) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f"{path}: not a regular file but a pipe, socket or device.")
+    if found.st_size > largest:
+        raise DataError(f"{path}: larger than {largest:,} bytes, which is the most it can be.")
 
 
 def read_secret(path: Path) -> str:

@@ -23,6 +23,42 @@ class Attempt(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageShape:
+    """Size of the images of a data set; a flattened image holds its rows one after another."""
+
+    height: int
+    width: int
+    #: 1 for grey, 3 for red, green and blue, which stand next to each other in a flattened image.
+    channels: int = 1
+
+    @property
+    def n_inputs(self) -> int:
+        """D, the numbers of a flattened image."""
+        return self.height * self.width * self.channels
+
+    @property
+    def array_shape(self) -> tuple[int, ...]:
+        """Shape of an image that is not flattened: (height, width), or (height, width, 3)."""
+        size = (self.height, self.width)
+        return size if self.channels == 1 else (*size, self.channels)
+
+    def __str__(self) -> str:
+        return f"{self.height} x {self.width}" + (" x 3 (RGB)" if self.channels == 3 else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """What pages and commands need to know of a data set without reading its images."""
+
+    #: SHA-256 over the pixels and labels, hexadecimal: see ``Images.sha256``.
+    sha256: str
+    shape: ImageShape
+    #: Of the classes that occur among the test images, in the order of their labels; empty where
+    #: the data set has no labels, or no names for them.
+    class_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialSpec:
     """What a worker needs to train one trial."""
 
@@ -217,7 +253,7 @@ class TestMetrics:
     psnr: float
     #: Share of test pixels that come back as the same 8-bit value.
     exact_pixel_share: float
-    #: Mean squared error of each class, in the order of the labels.
+    #: Mean squared error of each class, in the order of the labels; empty without labels.
     per_class_mse: tuple[float, ...]
     n_parameters: int
     #: None until they are measured, on the validation images.
@@ -231,9 +267,8 @@ class Ready:
     device: str
     device_name: str
     torch_version: str
-    #: SHA-256 over the pixels and labels in use, hexadecimal.
-    data_sha256: str
-    #: Strip of the ten originals, PNG, grey.
+    data: DatasetInfo
+    #: Strip of the ten originals, PNG, grey or RGB.
     originals_png: bytes
     #: Its trainer; never ``AUTO``.
     trainer: Trainer

@@ -1,5 +1,6 @@
 """What tests are made of: small data sets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from sweep.datasets import Images
 from sweep.datasets.idx import write_idx
 from sweep.datasets.registry import FileNames, Source
+from sweep.messages import ImageShape
 
 
 def make_images(
@@ -16,12 +18,14 @@ def make_images(
     *,
     height: int = 6,
     width: int = 6,
+    channels: int = 1,
     n_classes: int = 10,
     seed: int = 0,
 ) -> Images:
-    """Grey images of some structure: a few patterns, mixed by random amounts, with noise."""
+    """Images of some structure: a few patterns, mixed by random amounts, with noise."""
     rng = np.random.default_rng(seed)
-    patterns = rng.random((5, height * width))
+    shape = ImageShape(height=height, width=width, channels=channels)
+    patterns = rng.random((5, shape.n_inputs))
     train_images, test_images = (_mixtures(rng, n, patterns) for n in (n_train, n_test))
     return Images(
         name="tiny",
@@ -29,9 +33,14 @@ def make_images(
         train_labels=_labels(n_train, n_classes),
         test_images=test_images,
         test_labels=_labels(n_test, n_classes),
-        height=height,
-        width=width,
+        shape=shape,
     )
+
+
+def make_unlabelled(**options: int) -> Images:
+    """The same without labels, and in colour."""
+    images = make_images(**{"height": 4, "width": 3, "channels": 3} | options)
+    return replace(images, train_labels=None, test_labels=None)
 
 
 def write_dataset(
@@ -40,10 +49,10 @@ def write_dataset(
     """The four IDX files of a data set, in a folder that is made for them."""
     images, names = images or make_images(), names or FileNames()
     folder.mkdir(parents=True, exist_ok=True)
-    shape = (-1, images.height, images.width)
-    write_idx(folder / (names.train_images + end), images.train_images.reshape(shape))
+    write_idx(folder / (names.train_images + end), images.unflattened(images.train_images))
+    assert images.train_labels is not None and images.test_labels is not None
     write_idx(folder / (names.train_labels + end), images.train_labels)
-    write_idx(folder / (names.test_images + end), images.test_images.reshape(shape))
+    write_idx(folder / (names.test_images + end), images.unflattened(images.test_images))
     write_idx(folder / (names.test_labels + end), images.test_labels)
     return folder
 

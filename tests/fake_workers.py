@@ -23,9 +23,11 @@ from sweep.messages import (
     Accuracies,
     AnalyseNetwork,
     Capacity,
+    DatasetInfo,
     Decomposition,
     EpochMetrics,
     Event,
+    ImageShape,
     NetworkAnalysed,
     NetworkAnalysis,
     Order,
@@ -45,6 +47,7 @@ from tests.fake_populations import FakePopulation
 
 #: Of the data that they pretend to have.
 DATA_SHA256 = "5" * 64
+DATA = DatasetInfo(sha256=DATA_SHA256, shape=ImageShape(height=28, width=28))
 
 #: Called at each epoch of each trial; may sleep, raise, or kill its worker.
 OnEpoch = Callable[["FakeWorker", TrialSpec, int], None]
@@ -175,7 +178,7 @@ class FakeWorker:
                     device=self.device,
                     device_name="pretended",
                     torch_version="0",
-                    data_sha256=DATA_SHA256,
+                    data=DATA,
                     originals_png=FakeTraining.pictures,
                     trainer=_kind(setup, capacity),
                     fallback_reason=reason,

@@ -8,9 +8,11 @@ from sweep.codec import EVENTS, ORDERS, Codec
 from sweep.config import TrialConfig
 from sweep.enums import Trainer
 from sweep.messages import (
+    DatasetInfo,
     EpochDone,
     EpochMetrics,
     EpochsDone,
+    ImageShape,
     Ready,
     Shutdown,
     Train,
@@ -57,7 +59,7 @@ def test_bytes_and_newlines_stay_within_their_line() -> None:
         device="cpu",
         device_name="a\nb",
         torch_version="2",
-        data_sha256="",
+        data=DatasetInfo(sha256="", shape=ImageShape(height=2, width=3)),
         originals_png=b"\n\xff",
         trainer=Trainer.REFERENCE,
     )

@@ -51,8 +51,8 @@ class AtlasTrial:
     """What a trial's first seed makes of the ten images."""
 
     trial: TrialRow
-    copies: Pixels  # (N, height, width)
-    error_map: Pixels  # (N, height, width)
+    copies: Pixels  # (N, height, width), or (N, height, width, 3)
+    error_map: Pixels  # of the same shape
     image_mse: NDArray[np.float64]  # (N,)
     #: Share of an image's pixels that come back as the same 8-bit value.
     image_exact: NDArray[np.float64]  # (N,)
@@ -75,7 +75,7 @@ class Stop(NamedTuple):
 class Atlas:
     """Originals and what became of them."""
 
-    originals: Pixels  # (N, height, width)
+    originals: Pixels  # (N, height, width), or (N, height, width, 3)
     image_names: Sequence[str]
     #: In the order of ``TrialRow.per_class_mse``.
     class_names: Sequence[str]
@@ -93,15 +93,15 @@ class Atlas:
 def atlas_trial(
     trial: TrialRow, originals: Pixels, copies: Pixels, error_map: Pixels
 ) -> AtlasTrial:
-    """A trial's pictures (N, height, width), measured."""
+    """A trial's pictures (N, height, width), or in colour, measured."""
     errors = _errors(originals, copies, error_map)
     exact = copies == originals
     return AtlasTrial(
         trial=trial,
         copies=copies,
         error_map=error_map,
-        image_mse=(errors**2).mean(axis=(1, 2)),
-        image_exact=exact.mean(axis=(1, 2)),
+        image_mse=(errors**2).reshape(len(errors), -1).mean(axis=1),
+        image_exact=exact.reshape(len(exact), -1).mean(axis=1),
         kinds=tuple(
             KindErrors(
                 kind=kind,

@@ -1,6 +1,6 @@
 """Strips of test images: ten side by side, as ``trainer.pixels`` lays them out.
 
-Notation: N = 10 images of height x width pixels, 8 bits each.
+Notation: N = 10 images of height x width pixels, grey or RGB, 8 bits a channel.
 """
 
 import io
@@ -43,14 +43,22 @@ _NO_PNG = (
 
 
 def images_of(strip_png: bytes) -> Pixels | None:
-    """(N, height, width) images of a strip; None where it is not of ten."""
+    """Images (N, height, width) of a grey strip, (N, height, width, 3) of one in colour.
+
+    None where it is not of ten.
+    """
     strip = open_strip(strip_png)
     found = edges(strip)
     if not found:
         return None
-    pixels = np.asarray(strip.convert("L"), dtype=np.uint8)
+    pixels = np.asarray(plain(strip), dtype=np.uint8)
     width = found[1] - GAP
     return np.stack([pixels[:, left : left + width] for left in found])
+
+
+def plain(strip: Image.Image) -> Image.Image:
+    """The strip as grey or RGB pixels."""
+    return strip if strip.mode in ("L", "RGB") else strip.convert("RGB")
 
 
 def edges(strip: Image.Image) -> list[int]:
@@ -63,7 +71,9 @@ def edges(strip: Image.Image) -> list[int]:
 
 
 def _is_gap(strip: Image.Image, edge: int) -> bool:
-    return strip.crop((edge - GAP, 0, edge, strip.height)).getextrema() == (255, 255)
+    # Of grey one pair of extremes, of colour one a channel.
+    extrema = np.ravel(strip.crop((edge - GAP, 0, edge, strip.height)).getextrema())
+    return bool((extrema == 255).all())
 
 
 def picture_names(class_names: tuple[str, ...]) -> list[str]:

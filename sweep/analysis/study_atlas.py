@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
 
-from sweep import datasets
 from sweep.analysis.atlas import (
     Atlas,
     AtlasTrial,
@@ -58,7 +57,7 @@ class AtlasReader:
         with self._lock:
             found = self._pictures(rows, originals)
         trials = [of for of in found.values() if of is not None]
-        classes = datasets.class_names(record.dataset)
+        classes = record.class_names
         image_names = picture_names(classes)
         by_class = [row for row in rows if row.per_class_mse]
         class_names = _class_names(classes, by_class)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from sweep import datasets
 from sweep.analysis.floors import Floors, compute_floors, data_key
+from sweep.analysis.study_data import study_images
 from sweep.errors import SweepError
 from sweep.store import annotate
-from sweep.store.engine import Engine
 from sweep.store.handle import Database, StudyHandle
 
 
@@ -31,7 +31,7 @@ def study_floors(study: StudyHandle, *, keep: bool = True) -> Floors | None:
     if kept is not None:
         return kept
     data = _data(study)
-    return None if data is None else _compute(study.engine, data, keep=keep)
+    return None if data is None else _compute(study, data, keep=keep)
 
 
 def kept_floors(study: StudyHandle) -> Floors | None:
@@ -52,11 +52,11 @@ def _data(study: StudyHandle) -> _Data | None:
     return _Data(data.name, sha256, split)
 
 
-def _compute(engine: Engine, data: _Data, *, keep: bool) -> Floors | None:
+def _compute(study: StudyHandle, data: _Data, *, keep: bool) -> Floors | None:
     try:
-        if datasets.find(data.name) is None:
+        if not datasets.is_here(data.name, data.sha256):
             return None
-        images = datasets.load(data.name)
+        images = study_images(study)
     except SweepError:  # a damaged copy: whoever trains will hear of it, a page does without
         return None
     if images.sha256 != data.sha256:
@@ -64,5 +64,5 @@ def _compute(engine: Engine, data: _Data, *, keep: bool) -> Floors | None:
     floors = compute_floors(images, *data.split)
     if keep:
         with suppress(SweepError):  # a store that may only be read
-            annotate.put_floors(engine, floors.data_key, floors.to_json())
+            annotate.put_floors(study.engine, floors.data_key, floors.to_json())
     return floors

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep import studyfile
+from sweep import datasets, studyfile
 from sweep.api.study import Study
 from sweep.cli.output import say
 from sweep.cli.run_options import run_options
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def run(
     file: str | PathLike[str],
     *,
+    data: Any = None,
     storage: str | None = None,
     name: str | None = None,
     overrides: Sequence[str] = (),
@@ -35,14 +36,22 @@ def run(
     """Make a study from a study file, run it to its end and return it.
 
     Shows a progress bar in a terminal and in a notebook, a line every few seconds elsewhere. An
-    interrupt ends it after the epoch, and keeps what is done. ``overrides`` are those of ``--set``,
-    such as ``budget.trials=50``; ``resume`` goes on with a study of that name. ``storage``,
-    ``gpus``, ``workers`` and ``trainer`` are as for ``sweep start``. Raises StudyFileError with
-    every problem of the file, UsageError where the name is taken, StudyHeldError while another
-    process runs it, FailureLimitError when too many trials failed.
+    interrupt ends it after the epoch, and keeps what is done.
+
+    ``data`` stands for the file's ``data.name``: ``(train, test)``, or images that are not divided,
+    of which a fifth is then kept for tests. Each is a numpy array or a torch tensor of images, a
+    pair of such images and their labels, or a torch ``Dataset``. They are written once to the
+    folder of data sets, so that workers, and ``sweep resume``, find them.
+
+    ``overrides`` are those of ``--set``, such as ``budget.trials=50``; ``resume`` goes on with a
+    study of that name. ``storage``, ``gpus``, ``workers`` and ``trainer`` are as for ``sweep
+    start``. Raises StudyFileError with every problem of the file, DataError for images that cannot
+    be used, UsageError where the name is taken, StudyHeldError while another process runs it,
+    FailureLimitError when too many trials failed.
     """
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
-    study_file = studyfile.load(Path(file), [*overrides, *named])
+    given = [] if data is None else [f"data.name={json.dumps(_written(data))}"]
+    study_file = studyfile.load(Path(file), [*overrides, *named, *given])
     if trainer not in list(Trainer):
         raise UsageError(f"unknown trainer {trainer!r}. Known: {', '.join(Trainer)}.")
     options = run_options(gpus=gpus, workers=workers, trainer=Trainer(trainer))
@@ -63,6 +72,11 @@ def run(
                 resources=resources,
             )
     return Study(open_study(engine, study_file.study.name))
+
+
+def _written(data: Any) -> str:
+    """Write images to the folder of data sets; return their path."""
+    return str(datasets.write_copy(datasets.images_given(data)).absolute())
 
 
 @contextmanager

@@ -75,12 +75,12 @@ def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
     Raises the first error once all others are done.
     """
     require_torch("an analysis")
-    from sweep import datasets
+    from sweep.analysis.study_data import study_images
     from sweep.store.artifacts import read_artifact
     from sweep.store.kept_weights import write_analysis
 
     data = study.record().settings.data
-    images = datasets.load(data.name)
+    images = study_images(study)
     from sweep.trainer import NetworkAnalyser  # torch: seconds
 
     split = (data.validation_fraction, data.split_seed, data.train_limit)

@@ -177,6 +177,7 @@ _group(
     "Data sets: what is there, and fetching more.",
     (data.list_, "sweep data list"),
     (data.prepare, "sweep data prepare fashion-mnist\nsweep data prepare mnist --from ~/mnist"),
+    (data.check, "sweep data check ./my-images\nsweep data check mine.npz -o sheet.png"),
 )
 _group(
     "db",

@@ -268,7 +268,7 @@ def _load(name: str) -> str:
         raise DataError(f"not on this machine. `sweep data prepare {quote(name)}` fetches it.")
     images = datasets.load(name)
     n_train, n_test = len(images.train_images), len(images.test_images)
-    return f"{n_train:,} + {n_test:,} images of {images.height} x {images.width}, as they should be"
+    return f"{n_train:,} + {n_test:,} images of {images.shape}, as they should be"
 
 
 def _room(storage: str | None) -> Iterator[Finding]:

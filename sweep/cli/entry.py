@@ -85,7 +85,7 @@ def _sentence(message: str) -> str:
 
 
 def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
-    from sweep.datasets.download import NO_ROOM
+    from sweep.datasets.places import NO_ROOM
 
     _trace_if_wanted()
     if isinstance(error, UnicodeEncodeError) and not _is_text(arguments):

@@ -105,8 +105,9 @@ def encode(
     import numpy as np
 
     from sweep import datasets, trainer
+    from sweep.analysis.study_data import study_images
 
-    data = datasets.load(images or study.record().dataset)
+    data = datasets.load(images) if images else study_images(study)
     found = {
         "train": trainer.encode(weights, data.train_images),
         "test": trainer.encode(weights, data.test_images),

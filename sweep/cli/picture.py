@@ -1,4 +1,4 @@
-"""What `sweep reconstruct` draws. Apart from it, because numpy would be loaded by every command."""
+"""What `sweep reconstruct` and `sweep data check` draw. No other command loads numpy for it."""
 
 import io
 
@@ -6,15 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.cli.reconstruct import COLUMNS
+from sweep.datasets import Images
 
 Pixels = NDArray[np.uint8]
 
 ENLARGED = 4
+#: Of a contact sheet: pixels of an enlarged image along a side, and rows of classes, at most.
+SHEET_SIDE = 128
+SHEET_ROWS = 20
 _GAP = 2
 
 
 def picture(originals: Pixels, copies: Pixels) -> bytes:
-    """PNG of images (N, height, width): blocks of three rows, originals, copies, errors."""
+    """PNG of images (N, height, width[, 3]): blocks of three rows, originals, copies, errors."""
     from PIL import Image
 
     errors = np.abs(copies.astype(np.int16) - originals)
@@ -30,10 +34,31 @@ def picture(originals: Pixels, copies: Pixels) -> bytes:
     return buffer.getvalue()
 
 
+def contact_sheet(data: Images) -> bytes:
+    """PNG of training images: a row of each class, or of the first ones without classes."""
+    from PIL import Image
+
+    images = data.unflattened(data.train_images)
+    enlarged = max(1, min(ENLARGED, SHEET_SIDE // max(data.shape.height, data.shape.width)))
+    rows = [_row(images[row]) for row in _sheet_rows(data)]
+    whole = np.concatenate(rows).repeat(enlarged, axis=0).repeat(enlarged, axis=1)
+    buffer = io.BytesIO()
+    Image.fromarray(whole).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _sheet_rows(data: Images) -> list[NDArray[np.int64]]:
+    labels = data.train_labels
+    if labels is not None and len(classes := np.unique(labels)) <= SHEET_ROWS:
+        return [np.flatnonzero(labels == label)[:COLUMNS] for label in classes]
+    shown = np.arange(min(len(data.train_images), COLUMNS * COLUMNS))
+    return [shown[start : start + COLUMNS] for start in range(0, len(shown), COLUMNS)]
+
+
 def _row(images: Pixels) -> Pixels:
     """Images side by side on white, as wide as a full row."""
-    height, width = images.shape[1:]
-    row = np.full((height + _GAP, COLUMNS * (width + _GAP)), 255, np.uint8)
+    height, width, *channels = images.shape[1:]
+    row = np.full((height + _GAP, COLUMNS * (width + _GAP), *channels), 255, np.uint8)
     for place, image in enumerate(images):
         left = place * (width + _GAP)
         row[:height, left : left + width] = image

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweep.cli.picture import Pixels
+    from sweep.store.handle import StudyHandle
 
 #: Images of a row; more go below.
 COLUMNS = 10
@@ -51,7 +52,7 @@ def reconstruct(
     study = stored_study(name, storage)
     weights = read_weights(study, number)
     require_torch("reconstruct")
-    originals = _images(images or study.record().dataset)[:first]
+    originals = (_images(images) if images else _study_images(study))[:first]
     from sweep import trainer  # torch: seconds
     from sweep.cli.picture import picture
 
@@ -67,15 +68,26 @@ def reconstruct(
     show(str(path))
 
 
+def _study_images(study: "StudyHandle") -> "Pixels":
+    from sweep.analysis.study_data import study_images
+
+    data = study_images(study)
+    return data.unflattened(data.test_images)
+
+
 def _images(source: str) -> "Pixels":
-    """(N, height, width) test images of a data set, or the images of one IDX file."""
+    """Test images of a data set, or the images of one IDX file.
+
+    (N, height, width) where they are grey, (N, height, width, 3) in colour.
+    """
     from sweep import datasets
+    from sweep.datasets.formats import format_of
     from sweep.datasets.idx import read_idx
 
     path = Path(source).expanduser()
-    if not path.is_file():
+    if not path.is_file() or format_of(path) is not None:
         data = datasets.load(source)
-        return data.test_images.reshape(-1, data.height, data.width)
+        return data.unflattened(data.test_images)
     images = read_idx(path)
     if images.ndim != 3 or images.size == 0:
         raise DataError(f"{path}: expected images (count, height, width), found {images.shape}.")

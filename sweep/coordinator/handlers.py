@@ -220,15 +220,15 @@ class MessageHandler:
         self._dispatcher.note_worker(worker)
 
     def _handle_ready(self, worker: Worker, event: Ready) -> None:
-        if self._data_sha256 not in (None, event.data_sha256):
+        if self._data_sha256 not in (None, event.data.sha256):
             raise DataError(
                 f"the data set {self._file.data.name} is not the one this study began with: "
-                f"SHA-256 {event.data_sha256[:12]}… instead of {str(self._data_sha256)[:12]}…. "
+                f"SHA-256 {event.data.sha256[:12]}… instead of {str(self._data_sha256)[:12]}…. "
                 "Put the old files back, or start a study of another name."
             )
         if self._data_sha256 is None:
-            self._data_sha256 = event.data_sha256
-            self._writer.note_data(event.data_sha256, event.originals_png)
+            self._data_sha256 = event.data.sha256
+            self._writer.note_data(event.data, event.originals_png)
         worker.introduce(event)
         if event.fallback_reason is not None:
             self._report_fallback(worker, event.fallback_reason)

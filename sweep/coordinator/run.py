@@ -127,10 +127,12 @@ def start(
     if not go_on:
         _refuse_if_it_runs(engine, name)
     resources = resources or resolve_resources(study_file, options, launcher)
-    _prepare_data(study_file, say)
+    dataset = prepare_data(study_file, say)
     is_new = open_study_or_none(engine, name) is None
     if is_new and _create(engine, study_file, resources.trainer, attributes or {}):
-        return _run(engine, study_file, resources, observer, say=say, analyses=analyses)
+        return _run(
+            engine, study_file, resources, observer, dataset=dataset, say=say, analyses=analyses
+        )
     stored = _stored(engine, name)
     _check_same(engine, stored, study_file)
     if not go_on:
@@ -138,7 +140,13 @@ def start(
             f"study {name!r} is there already. `sweep resume {quote(name)}` goes on with it; "
             "`--name OTHER` starts another."
         )
-    return _run(engine, study_file, resources, observer, say=say, stored=stored, analyses=analyses)
+    return _run(
+        *(engine, study_file, resources, observer),
+        dataset=dataset,
+        say=say,
+        stored=stored,
+        analyses=analyses,
+    )
 
 
 def _create(
@@ -161,6 +169,8 @@ def _create(
 class SingleTrial:
     """The only trial of a study."""
 
+    #: What workers load: see ``prepare_data``.
+    dataset: str
     seeds: tuple[int, ...]
     #: Stands for the file's pruner.
     rule: PruningRule | None
@@ -180,7 +190,13 @@ def run_trial(
     """Create a study of one trial and train it. A signal ends it at once, as any other function."""
     _create(engine, study_file, resources.trainer, {})
     add_waiting_trial(engine, study_file.study.name, trial.seeds)
-    _run(*(engine, study_file, resources, observer), say=say, analyses=False, single=trial)
+    _run(
+        *(engine, study_file, resources, observer),
+        dataset=trial.dataset,
+        say=say,
+        analyses=False,
+        single=trial,
+    )
 
 
 def resume(
@@ -209,9 +225,10 @@ def resume(
         _check_baseline(study_file, max(n_trials, trials or 0, study_file.n_trials))
     file = study_file or stored
     resources = resources or resolve_resources(file, options, launcher, n_trials=trials)
-    _prepare_data(file, say)
+    dataset = prepare_data(file, say)
     return _run(
         *(engine, file, resources, observer),
+        dataset=dataset,
         say=say,
         trials=trials,
         stored=stored,
@@ -271,6 +288,7 @@ def _run(
     resources: RunResources,
     observer: Observer,
     *,
+    dataset: str,
     say: Say,
     trials: int | None = None,
     stored: StudyFile | None = None,
@@ -283,7 +301,7 @@ def _run(
     name = study_file.study.name
     pool = WorkerPool(
         resources.launcher,
-        _setup(study_file, resources, prunes=rule is not None),
+        _setup(study_file, resources, dataset, prunes=rule is not None),
         numbers=resources.numbers,
         n_retries=study_file.workers.retries,
     )
@@ -358,9 +376,11 @@ def _rule(study_file: StudyFile) -> PruningRule | None:
     return None if study_file.pruner.name is Pruner.NONE else make_pruner(study_file)
 
 
-def _setup(study_file: StudyFile, resources: RunResources, *, prunes: bool) -> WorkerSetup:
+def _setup(
+    study_file: StudyFile, resources: RunResources, dataset: str, *, prunes: bool
+) -> WorkerSetup:
     return WorkerSetup(
-        dataset=study_file.data.name,
+        dataset=dataset,
         validation_fraction=study_file.data.validation_fraction,
         split_seed=study_file.data.split_seed,
         pruning=prunes,
@@ -416,11 +436,16 @@ def _usage_reader(study: StudyHandle, study_file: StudyFile) -> Callable[[], Usa
     return study.usage
 
 
-def _prepare_data(study_file: StudyFile, say: Say) -> None:
+def prepare_data(study_file: StudyFile, say: Say) -> str:
+    """Read a study's data before there is a study; return what its workers load.
+
+    Raises DataError for data that cannot be used.
+    """
     # Once, here, instead of in every worker at the same time.
-    if datasets.find(study_file.data.name) is None:
-        datasets.prepare(study_file.data.name, None, say)
-    datasets.load(study_file.data.name)  # raises DataError before there is a study
+    name, size = study_file.data.name, study_file.data.size
+    if datasets.find(name) is None:
+        datasets.prepare(name, None, say)
+    return datasets.for_workers(name, size, datasets.load(name, size))
 
 
 @contextmanager

@@ -11,11 +11,10 @@ from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sweep import datasets
 from sweep.config import TrialConfig
 from sweep.coordinator.progress import Observer, Progress
 from sweep.coordinator.replay import Comparison, Metrics, TrainingTrace, compare
-from sweep.coordinator.run import SingleTrial, run_trial
+from sweep.coordinator.run import SingleTrial, prepare_data, run_trial
 from sweep.enums import Outcome, Pruner, Sampler, Trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
@@ -85,7 +84,7 @@ def verify(
     _check_trained(name, trial)
     record = study.training_record(number)
     file = loads(study.record().study_file, f"study '{name}'", check_packages=False)
-    datasets.load(file.data.name)  # raises DataError, sooner than a worker would
+    dataset = prepare_data(file, say)  # raises DataError, sooner than a worker would
     device = _device(options, record)
     asked = options.trainer or record.trainer or Trainer.AUTO
     resources = RunResources(
@@ -102,7 +101,7 @@ def verify(
         run_trial(
             scratch,
             _file_of(file, typed_config(trial.config)),
-            SingleTrial(seeds=trial.seeds, rule=rule, artifacts=Path(folder)),
+            SingleTrial(dataset=dataset, seeds=trial.seeds, rule=rule, artifacts=Path(folder)),
             resources,
             _epochs_to(say),
             say=say,

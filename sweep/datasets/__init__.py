@@ -1,25 +1,46 @@
-"""Find, check and read data sets of small grey images. Imports no torch (a download does).
+"""Find, check and read data sets of small images. Imports no torch (a download does).
 
-A name of ``names.Dataset`` is looked for beside the code, in the cache folder, in Debian's dataset
-packages, and then downloaded into the cache; anything else is the path of a folder of IDX files.
-A copy that turns out damaged, or to be another data set, is an error and never passed over.
+A name of ``enums.Dataset`` is looked for beside the code, in the cache folder, in Debian's dataset
+packages, and then downloaded into the cache; anything else is the path of a user's own images, in
+one of ``formats.FORMATS`` or as IDX files. A copy that is damaged, or another data set's, is an
+error and never passed over.
 """
 
 from sweep.datasets.archive import DatasetArchive, install
+from sweep.datasets.copies import write_copy
+from sweep.datasets.given import images_given
 from sweep.datasets.images import Images
-from sweep.datasets.library import DatasetStatus, class_names, find, known, load, prepare
+from sweep.datasets.library import (
+    DatasetStatus,
+    class_names,
+    find,
+    for_workers,
+    is_here,
+    known,
+    load,
+    load_again,
+    prepare,
+)
 from sweep.datasets.places import State, cache_folder
+from sweep.datasets.summary import DatasetSummary, summarise
 
 __all__ = [
     "DatasetArchive",
     "DatasetStatus",
+    "DatasetSummary",
     "Images",
     "State",
     "cache_folder",
     "class_names",
     "find",
+    "for_workers",
+    "images_given",
     "install",
+    "is_here",
     "known",
     "load",
+    "load_again",
     "prepare",
+    "summarise",
+    "write_copy",
 ]

@@ -1,4 +1,7 @@
-"""The files of a data set on their way to another host, and their installation there."""
+"""The files of a data set on their way to another host, and their installation there.
+
+They are a known data set's or a folder's IDX files, or one file of arrays.
+"""
 
 import hashlib
 import tempfile
@@ -8,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from sweep.datasets.library import find, prepare, writing_in
-from sweep.datasets.places import cache_folder, files_in
+from sweep.datasets.library import find, prepare
+from sweep.datasets.places import cache_folder, files_in, writing_in
 from sweep.datasets.registry import SOURCES
 from sweep.enums import Dataset
 from sweep.errors import DataError
@@ -17,7 +20,7 @@ from sweep.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetArchive:
-    """The four files of a data set, as they lie on the disk."""
+    """The files of a data set, as they lie on the disk."""
 
     #: Content by file name.
     files: Mapping[str, bytes]
@@ -28,13 +31,14 @@ class DatasetArchive:
 
         Raises DataError where they have been removed since it was loaded, or cannot be read.
         """
-        folder = find(name)
+        found = find(name)
         source = SOURCES[Dataset(name)] if name in SOURCES else None
-        files = None if folder is None else files_in(folder, source)
-        if files is None:
+        files = None if found is None else files_in(found, source)
+        paths = [found] if files is None else [*files]
+        if found is None or not all(path is None or path.is_file() for path in paths):
             raise DataError(f"data set {name}: its files are not there any more; put them back.")
         try:
-            return cls(files={path.name: path.read_bytes() for path in files})
+            return cls(files={path.name: path.read_bytes() for path in paths if path is not None})
         except OSError as error:
             raise DataError(f"data set {name}: a file cannot be read: {error}") from error
 
@@ -49,10 +53,10 @@ class DatasetArchive:
 
 
 def install(name: str, digest: str, fetch: Callable[[], Mapping[str, bytes]]) -> str:
-    """Install a data set on this host and return what ``load`` reads: its name, or a folder.
+    """Install a data set on this host and return what ``load`` reads: its name, or a path.
 
     ``fetch`` returns an archive's files. One process of the host calls it, and only where the data
-    set is missing. A user's folder is kept under the archive's ``digest``, because its path means
+    set is missing. A user's images are kept under the archive's ``digest``, because its path means
     nothing on another host. Raises DataError for files that are not what they should be,
     NoRoomError without room.
     """
@@ -79,4 +83,7 @@ def _install_missing(name: str, folder: Path, fetch: Callable[[], Mapping[str, b
                 prepare(name, copy)  # checks the files
             else:
                 copy.rename(folder)
-    return name if is_known else str(folder)
+    if is_known:
+        return name
+    only, *others = folder.iterdir()
+    return str(folder if others else only)

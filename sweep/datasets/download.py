@@ -3,21 +3,18 @@
 torchvision imports torch, which takes seconds: it is imported in the call, where it is needed.
 """
 
-import errno
 import importlib
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sweep.datasets.places import NO_ROOM
 from sweep.datasets.registry import Source
 from sweep.errors import DataError
 
 #: A mirror that does not answer within this time is given up.
 TIMEOUT_SECONDS = 20.0
-
-#: What the system says when a disk is full or a folder may not be written to.
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def download(source: Source, folder: Path) -> Path:

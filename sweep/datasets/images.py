@@ -1,10 +1,11 @@
 """A data set in memory, and how it is divided.
 
-Notation: N images of D pixels, row by row.
+Notation: N images of D numbers: height x width pixels, row by row, of one channel (grey) or three.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
@@ -15,34 +16,59 @@ from numpy.typing import NDArray
 from sweep.datasets.idx import parse_idx, read_bytes
 from sweep.datasets.registry import Files, Source, owner_of
 from sweep.errors import DataError
+from sweep.messages import DatasetInfo, ImageShape
+
+#: A class for each image.
+Labels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """Grey images with a label each, as the files hold them: unsigned bytes, 0 is black."""
+    """Grey or RGB images as unsigned bytes, 0 is black; with a label each, or without labels."""
 
-    #: A name of ``names.Dataset``, or the folder as it was given.
+    #: A name of ``names.Dataset``, or the path as it was given.
     name: str
-    #: (N, D) and (N,).
+    #: (N, D), and (N,) or None; a data set has labels for all of its images or for none.
     train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.uint8]
+    train_labels: Labels | None
     test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.uint8]
-    height: int
-    width: int
+    test_labels: Labels | None
+    shape: ImageShape
+    #: What each label means, by label; empty where that is not known.
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    #: What the source holds besides and is not used, for people.
+    unused: tuple[str, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
         """Over the bytes of train images, train labels, test images, test labels, in that order."""
         digest = hashlib.sha256()
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(np.ascontiguousarray(array).data)
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     @property
     def n_inputs(self) -> int:
-        """D, pixels of an image."""
-        return self.height * self.width
+        """D, the numbers of a flattened image."""
+        return self.shape.n_inputs
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes that occur among the test images, in the order of their labels."""
+        if self.test_labels is None or not self.label_names:
+            return ()
+        labels = map(int, np.unique(self.test_labels))
+        return tuple(self.label_names.get(label, str(label)) for label in labels)
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is known of them without their pixels."""
+        return DatasetInfo(sha256=self.sha256, shape=self.shape, class_names=self.class_names)
+
+    def unflattened(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Images (N, D) as (N, height, width), or (N, height, width, 3) in colour."""
+        return images.reshape(-1, *self.shape.array_shape)
 
     def split(
         self, fraction: float, seed: int, train_limit: int | None = None
@@ -66,13 +92,14 @@ class Images:
 
 
 def read_images(name: str, files: Files, source: Source | None = None) -> Images:
-    """Read the four files of a data set, and see that they belong together.
+    """Read the files of a data set, and see that they belong together.
 
     With a ``source``, also that they are the files of that data set and of no other.
     """
     train_images, train_labels, test_images, test_labels = (
-        _read(path, name, source, part) for part, path in enumerate(files)
+        None if path is None else _read(path, name, source, part) for part, path in enumerate(files)
     )
+    assert train_images is not None and test_images is not None
     _check_pair(files.train_images, train_images, files.train_labels, train_labels)
     _check_pair(files.test_images, test_images, files.test_labels, test_labels)
     if train_images.shape[1:] != test_images.shape[1:]:
@@ -89,8 +116,8 @@ def read_images(name: str, files: Files, source: Source | None = None) -> Images
         train_labels=train_labels,
         test_images=test_images.reshape(len(test_images), -1),
         test_labels=test_labels,
-        height=height,
-        width=width,
+        shape=ImageShape(height=height, width=width),
+        label_names={} if source is None else dict(enumerate(source.classes)),
     )
 
 
@@ -130,13 +157,13 @@ def _check_counts(name: str, files: Files, source: Source, n_train: int, n_test:
 
 
 def _check_pair(
-    images_path: Path, images: NDArray[np.uint8], labels_path: Path, labels: NDArray[np.uint8]
+    images_path: Path, images: NDArray[np.uint8], labels_path: Path | None, labels: Labels | None
 ) -> None:
     if images.ndim != 3 or images.size == 0:
         raise DataError(
             f"{images_path}: expected images (count, height, width), found shape {images.shape}."
         )
-    if labels.shape != images.shape[:1]:
+    if labels is not None and labels.shape != images.shape[:1]:
         raise DataError(
             f"{labels_path}: expected {len(images):,} labels, one for each image in"
             f" {images_path.name}, found shape {labels.shape}."

@@ -5,16 +5,28 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
-from sweep.datasets.download import NO_ROOM, download
+from sweep.datasets.arrays import resized
+from sweep.datasets.copies import copy_path, write_copy
+from sweep.datasets.download import download
+from sweep.datasets.formats import EXPECTED, Size, format_of, read_own
 from sweep.datasets.images import Images, read_images
-from sweep.datasets.places import State, cache_folder, files_in, locate, missing_in
+from sweep.datasets.places import (
+    State,
+    cache_folder,
+    files_in,
+    holds_idx,
+    locate,
+    missing_in,
+    writing_in,
+)
 from sweep.datasets.registry import SOURCES, Files, Source
 from sweep.enums import Dataset
-from sweep.errors import DataError, NoRoomError
+from sweep.errors import DataError
+from sweep.messages import ImageShape
 
 Progress = Callable[[str], None]
 
@@ -45,23 +57,51 @@ def known() -> list[DatasetStatus]:
 
 
 def find(name: str) -> Path | None:
-    """The folder that ``load`` would read, None where it would have to download."""
+    """The folder or file that ``load`` would read, None where it would have to download."""
     if name in SOURCES:
         return locate(Dataset(name))[1]
-    folder = Path(name).expanduser()
-    return folder if files_in(folder) is not None else None
+    path = Path(name).expanduser()
+    return path if files_in(path) is not None or format_of(path) is not None else None
 
 
-def load(name: str) -> Images:
-    """The whole data set, checked; downloaded first where it is nowhere on this machine."""
+def load(name: str, size: Size | None = None) -> Images:
+    """The whole data set, checked; downloaded first where it is nowhere on this machine.
+
+    ``name`` is a name of ``sweep data list``, or the path of images of a user's own. With ``size``,
+    (height, width), images of another size are resized.
+    """
     if name not in SOURCES:
-        return _load_folder(name)
+        return _load_own(name, size)
     folder = find(name) or prepare(name)
-    return _read_known(Dataset(name), folder)
+    return _resized(_read_known(Dataset(name), folder), size)
+
+
+def load_again(name: str, size: Size | None, sha256: str | None) -> Images:
+    """The images with this digest, from their copy in the cache where there is one."""
+    copy = None if sha256 is None else copy_path(sha256)
+    return load(name, size) if copy is None or not copy.is_file() else load(str(copy))
+
+
+def is_here(name: str, sha256: str) -> bool:
+    """Whether ``load_again`` needs no download."""
+    return copy_path(sha256).is_file() or find(name) is not None
+
+
+def for_workers(name: str, size: Size | None, images: Images | None = None) -> str:
+    """What a worker gives to ``load`` to have these images: ``name``, or the path of a copy.
+
+    Copied to the cache is what takes long to read, needs another package, or was resized;
+    ``images`` is what ``load`` returned, if it was called. Raises DataError and NoRoomError.
+    """
+    path = Path(name).expanduser()
+    form = None if name in SOURCES or files_in(path) is not None else format_of(path)
+    if size is None and (form is None or form.is_fast):
+        return name
+    return str(write_copy(images or load(name, size)))
 
 
 def class_names(name: str) -> tuple[str, ...]:
-    """What the labels mean, in their order; empty for a folder."""
+    """What the labels of a known data set mean, in their order; empty for any other."""
     return SOURCES[Dataset(name)].classes if name in SOURCES else ()
 
 
@@ -69,10 +109,10 @@ def prepare(name: str, source: Path | None = None, progress: Progress = _silent)
     """Put a data set where ``load`` finds it without network; the folder it lies in.
 
     From the folder ``source``, replacing what the cache holds; or else as it is found, or
-    downloaded. Checked before it is put there; a folder of IDX files is checked where it is.
+    downloaded. Checked before it is put there; a user's images are checked where they are.
     """
     if name not in SOURCES and source is None:
-        _load_folder(name)
+        _load_own(name, None)
         return Path(name).expanduser()
     dataset = _dataset(name)
     if source is not None:
@@ -107,7 +147,7 @@ def _dataset(name: str) -> Dataset:
     hint = f" Did you mean '{close[0]}'?" if close else ""
     raise DataError(
         f"{name}: no data set of that name.{hint} Known: {', '.join(SOURCES)};"
-        " or the path of a folder of IDX files."
+        f" or the path of {EXPECTED}."
     )
 
 
@@ -120,14 +160,30 @@ def _read_known(name: Dataset, folder: Path) -> Images:
     return read_images(name, files, SOURCES[name])
 
 
-def _load_folder(name: str) -> Images:
-    folder = Path(name).expanduser()
-    if not folder.is_dir() and "/" not in name:
-        _dataset(name)
-    files = files_in(folder)
+def _load_own(name: str, size: Size | None) -> Images:
+    path = Path(name).expanduser()
+    if not path.exists():
+        if "/" not in name:
+            _dataset(name)
+        raise DataError(f"{path}: no such file or folder.")
+    if not holds_idx(path):
+        return read_own(path, name, size)
+    files = files_in(path)
     if files is None:
-        raise DataError(_lacks(folder, None))
-    return read_images(name, files)
+        raise DataError(_lacks(path, None))
+    return _resized(read_images(name, files), size)
+
+
+def _resized(images: Images, size: Size | None) -> Images:
+    if size is None or size == (images.shape.height, images.shape.width):
+        return images
+    train, test = (
+        resized(images.unflattened(part), size).reshape(len(part), -1)
+        for part in (images.train_images, images.test_images)
+    )
+    height, width = size
+    shape = ImageShape(height=height, width=width, channels=images.shape.channels)
+    return replace(images, train_images=train, test_images=test, shape=shape)
 
 
 def _lacks(folder: Path, source: Source | None) -> str:
@@ -179,6 +235,7 @@ def _keep(name: Dataset, files: Files) -> Path:
         copy = folder / name
         copy.mkdir()
         for path in files:
+            assert path is not None  # known data sets have labels
             shutil.copyfile(path, copy / path.name)
         if target.is_symlink():
             target.unlink()
@@ -196,16 +253,3 @@ def _temporary_folder() -> Iterator[Path]:
         folder = tempfile.TemporaryDirectory(prefix=".preparing-", dir=root)
     with folder as path:
         yield Path(path)
-
-
-@contextmanager
-def writing_in(where: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise NoRoomError(
-                f"{where}: cannot write there: {error.strerror}."
-                " SWEEP_DATA names another folder for data sets."
-            ) from error
-        raise

@@ -1,14 +1,21 @@
 """Where data sets lie on this machine: beside the code, in the cache, in Debian's packages."""
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
 from sweep.datasets.registry import SOURCES, FileNames, Files, Source
 from sweep.enums import Dataset
+from sweep.errors import NoRoomError
 
 BUNDLED_ROOT = Path(__file__).parent
 DEBIAN_ROOT = Path("/usr/share/datasets")
+
+#: What the system says when a disk is full or a folder may not be written to.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class State(StrEnum):
@@ -42,16 +49,23 @@ def locate(name: Dataset) -> tuple[State, Path | None]:
 
 
 def files_in(folder: Path, source: Source | None = None) -> Files | None:
-    """The four files in a folder, gzipped or not, if all are there.
+    """The files in a folder, gzipped or not, if all are there.
 
-    Called as the data set calls them, or else as MNIST does.
+    Called as the data set calls them, or else as MNIST does. A user's folder, without a ``source``,
+    may lack both files of labels.
     """
     for names in (source.names if source else FileNames(), FileNames()):
-        parts = {part: _either(folder, stem) for part, stem in vars(names).items()}
-        found = {part: path for part, path in parts.items() if path is not None}
-        if len(found) == len(parts):
-            return Files(**found)
+        found = {part: _either(folder, stem) for part, stem in vars(names).items()}
+        missing = [part for part, path in found.items() if path is None]
+        if not missing or (source is None and missing == ["train_labels", "test_labels"]):
+            return Files(**found)  # type: ignore[arg-type]  # images are there
     return None
+
+
+def holds_idx(folder: Path) -> bool:
+    """Whether the folder has one of the files of images, called as MNIST calls them."""
+    names = FileNames()
+    return any(_either(folder, stem) for stem in (names.train_images, names.test_images))
 
 
 def missing_in(folder: Path, source: Source | None = None) -> list[str]:
@@ -65,3 +79,17 @@ def _either(folder: Path, stem: str) -> Path | None:
     spellings = (stem, stem.replace("-idx", ".idx"))
     candidates = (folder / (spelling + end) for end in ("", ".gz") for spelling in spellings)
     return next((path for path in candidates if path.is_file()), None)
+
+
+@contextmanager
+def writing_in(where: Path) -> Iterator[None]:
+    """Turn a full disk, or a folder that takes no files, into NoRoomError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise NoRoomError(
+                f"{where}: cannot write there: {error.strerror}."
+                " SWEEP_DATA names another folder for data sets."
+            ) from error
+        raise

@@ -31,14 +31,14 @@ KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """The four files of a data set, by their part."""
+    """The four files of a data set, by their part; labels are None where it has none."""
 
     train_images: Path
-    train_labels: Path
+    train_labels: Path | None
     test_images: Path
-    test_labels: Path
+    test_labels: Path | None
 
-    def __iter__(self) -> Iterator[Path]:
+    def __iter__(self) -> Iterator[Path | None]:
         yield from (self.train_images, self.train_labels, self.test_images, self.test_labels)
 
 

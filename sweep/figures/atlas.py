@@ -37,10 +37,19 @@ _ERRORS_NOTE = (
     "Errors: black is right; white, or orange where the original is exactly 0 or 1, is off by half "
     "the scale or more."
 )
+_COLOUR_ERRORS_NOTE = (
+    "Errors: black is right; red, green and blue are the errors of these channels, full where they "
+    "are off by half the scale or more."
+)
 
 
 def errors_apart(originals: Pixels, error_map: Pixels) -> Pixels:
-    """(N, height, width, 3) errors, those at pixels that are exactly 0 or 1 in another colour."""
+    """(N, height, width, 3) errors, those at pixels that are exactly 0 or 1 in another colour.
+
+    Errors of images in colour have the colours of their channels.
+    """
+    if error_map.ndim == 4:
+        return error_map
     saturated = ((originals == 0) | (originals == 255))[..., None]
     colour = np.where(saturated, _SATURATED, _BETWEEN)
     return _painted(colour, error_map / 255.0)
@@ -55,8 +64,10 @@ def apart_png(originals_png: bytes, errors_png: bytes) -> bytes | None:
 
 
 def nearer(first_errors: Pixels, second_errors: Pixels) -> Pixels:
-    """Colour images, (N, height, width, 3), of which trial is nearer, from two error maps."""
+    """Images (N, height, width, 3) of which trial is nearer, from two error maps."""
     difference = first_errors.astype(np.int16) - second_errors
+    if difference.ndim == 4:
+        difference = difference.mean(axis=3)  # of the channels
     colour = np.where((difference < 0)[..., None], _FIRST, _SECOND)
     return _painted(colour, np.minimum(_BRIGHTER * np.abs(difference) / 255.0, 1.0))
 
@@ -107,7 +118,8 @@ def atlas_note(atlas: Atlas) -> str:
     stops = stops_in_words(atlas.image_stops, "of these images", "images")
     missing = ", ".join(str(row.hidden_width) for row in atlas.without_pictures)
     gone = f"No pictures were kept of the best of width {missing}." if missing else ""
-    return " ".join(part for part in (_ERRORS_NOTE, stops, gone) if part)
+    note = _ERRORS_NOTE if atlas.originals.ndim == 3 else _COLOUR_ERRORS_NOTE
+    return " ".join(part for part in (note, stops, gone) if part)
 
 
 class ErrorsByWidth(NamedTuple):

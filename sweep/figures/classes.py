@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep import datasets
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import Verdict, baseline_number
 from sweep.catalogue.columns import column_named
@@ -83,7 +82,7 @@ def _gather(reader: StudyReader, trials: Trials = ()) -> ClassErrors | None:
         rows = {f"trial {row.number}": row for row in reader.study.trials(trials)}
     else:
         rows = _best_and_baseline(reader.compared)
-    names = datasets.class_names(reader.record.dataset)
+    names = reader.record.class_names
     errors = gather_classes(rows, names, baseline_number(reader.table))
     return errors if errors.classes else None
 

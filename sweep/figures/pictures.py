@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from sweep.analysis.strips import GAP, Pixels, edges, open_strip
+from sweep.analysis.strips import GAP, Pixels, edges, open_strip, plain
 
 
 class Picture(NamedTuple):
@@ -61,7 +61,7 @@ def see_through(strip_png: bytes) -> bytes:
     opaque = Image.new("L", strip.size, 255)
     for edge in lefts[1:]:
         opaque.paste(0, (edge - GAP, 0, edge, strip.height))
-    clear = strip.convert("L")
+    clear = plain(strip).copy()
     clear.putalpha(opaque)
     return _png(clear)
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep import datasets
 from sweep.analysis.verdict import baseline_number, best_number
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count, number, percent, value
@@ -73,7 +72,7 @@ def gather_comparison(study: StudyHandle, table: TrialTable, numbers: Sequence[i
         measured=compare_metrics(trials),
         headline=headline(trials, table),
         curves=study.curves(shown) if shown else {},
-        class_names=datasets.class_names(study.record().dataset),
+        class_names=study.record().class_names,
         pictured=[row for row in trials if row.number in with_pictures],
         baseline=baseline_number(table),
     )

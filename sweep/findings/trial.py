@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweep import datasets
 from sweep.analysis.diagnosis import Diagnosis, diagnose
 from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import baseline_number, best_number
@@ -79,7 +78,7 @@ def gather_trial(
     diagnosis = diagnose(trial, curve, mean_diagnostics(trial.results), floors)
     previous, following = _neighbours(table, number)
     record = study.record()
-    class_names = datasets.class_names(record.dataset)
+    class_names = record.class_names
     return TrialFindings(
         study=study.name,
         trial=trial,

@@ -13,6 +13,7 @@ from itertools import count
 
 import psutil
 
+from sweep import datasets
 from sweep.enums import LauncherKind, Trainer
 from sweep.errors import DeviceError, SweepError, UsageError
 from sweep.extras import require_torch
@@ -171,7 +172,8 @@ def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str
         )
     from sweep.launch import ray
 
-    launcher = ray.RayLauncher(options.ray_address, dataset=study_file.data.name, per_gpu=per_gpu)
+    dataset = datasets.for_workers(study_file.data.name, study_file.data.size)
+    launcher = ray.RayLauncher(options.ray_address, dataset=dataset, per_gpu=per_gpu)
     cluster = launcher.cluster
     devices = choose_cluster_devices(cluster, gpus, per_gpu, options.cpu_workers)
     return devices, cluster.cores_per_cpu_worker, launcher

@@ -6,6 +6,7 @@ from typing import Any
 from sweep.catalogue.choices import ACTIVATIONS
 from sweep.catalogue.formats import count
 from sweep.enums import Activation, Output
+from sweep.messages import ImageShape
 
 _PYTORCH = '''\
 """{about}
@@ -81,7 +82,7 @@ def pytorch_code(metadata: Mapping[str, Any], *, whose: str, file: str) -> str:
         **_sizes(metadata),
         about=_about(metadata, whose),
         file=file,
-        shape=f"(N, {metadata['height']}, {metadata['width']})",
+        shape=f"(N, {', '.join(map(str, _shape(metadata).array_shape))})",
         activation=ACTIVATIONS[Activation(config["activation"])].pytorch,
         output="torch.sigmoid(z)" if is_sigmoid else "z",
     )
@@ -101,9 +102,13 @@ def keras_code(metadata: Mapping[str, Any], *, whose: str, file: str) -> str:
 
 def _sizes(metadata: Mapping[str, Any]) -> dict[str, int]:
     return {
-        "n_inputs": metadata["height"] * metadata["width"],
+        "n_inputs": _shape(metadata).n_inputs,
         "width": metadata["config"]["hidden_width"],
     }
+
+
+def _shape(metadata: Mapping[str, Any]) -> ImageShape:
+    return ImageShape(**metadata["shape"])
 
 
 def _about(metadata: Mapping[str, Any], whose: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from sweep import datasets
 from sweep.analysis.floors import ROUNDING
 from sweep.analysis.strips import picture_names
 from sweep.analysis.study_reader import N_BEST, StudyReader
@@ -93,7 +92,7 @@ def gather_page(handle: StudyHandle) -> Page:
     return Page(
         found=found,
         tiles=_tiles(study, table, found.verdict),
-        picture_names=picture_names(datasets.class_names(study.dataset)),
+        picture_names=picture_names(record.class_names),
         pictures=_pictures(handle, record, found.verdict),
         atlas=gather_pictures(atlas) if atlas else [],
         atlas_note=atlas_note(atlas) if atlas else "",
@@ -162,7 +161,7 @@ def _pictures(handle: StudyHandle, record: StudyRecord, found: Verdict | None) -
     originals = record.originals_png
     if originals is None or found is None:
         return []
-    names = picture_names(datasets.class_names(record.dataset))
+    names = picture_names(record.class_names)
     lines = [PictureRow("Originals", "", cut(originals, "Original", names), is_error=False)]
     shown = {"The baseline": found.baseline, "The best": found.best}
     if found.baseline is not None and found.baseline.number == found.best.number:

@@ -17,7 +17,7 @@ _ANEW = "Put it back, or start a study under another name."
 #: Settings of the other sections that make trials incomparable.
 _KEPT = {
     "study": ("seed", "objectives", "repeat"),
-    "data": ("name", "validation_fraction", "split_seed", "train_limit"),
+    "data": ("name", "size", "validation_fraction", "split_seed", "train_limit"),
 }
 
 

@@ -415,9 +415,15 @@ _RUN = {
     "at": Time,
 }
 _RESUMED: Any = _typed_dict("run", _RUN, total=False, config=_OPEN)
+_IMAGES: Any = _typed_dict(
+    "images",
+    {"height": Count, "width": Count, "channels": Count, "class_names": list[Text]},
+    total=False,
+    config=_OPEN,
+)
 _PROVENANCE = _typed_dict(
     "provenance",
-    {**_RUN, "data_sha256": Text | None, "resumed": list[_RESUMED]},
+    {**_RUN, "data_sha256": Text | None, "images": _IMAGES, "resumed": list[_RESUMED]},
     total=False,
     config=_OPEN,
 )

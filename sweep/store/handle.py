@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, select
 
+from sweep import datasets
 from sweep.errors import NotFoundError
 from sweep.store import (
     activity,
@@ -62,13 +63,19 @@ class StudyRecord:
     settings: "Sections"
     #: Versions, git commit, checksum of the data, host.
     provenance: Mapping[str, Any]
-    #: PNG strip of the ten test images; None until a worker was ready.
+    #: PNG strip of the ten test images, grey or RGB; None until a worker was ready.
     originals_png: bytes | None
 
     @property
     def dataset(self) -> str:
-        """Name of the data set, or the folder that it is in."""
+        """Name of the data set, or the path of a user's own images."""
         return self.settings.data.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the test images' classes in the order of their labels; empty if not known."""
+        known = self.provenance.get("images", {}).get("class_names", ())
+        return tuple(known) or datasets.class_names(self.dataset)
 
 
 class Database:

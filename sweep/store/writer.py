@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from sweep.enums import StudyPhase
 from sweep.errors import StoreGoneError, SweepError
+from sweep.messages import DatasetInfo
 from sweep.store import clock, kept_weights, lease, optuna_rows, reuse, revisions, schema
 from sweep.store.engine import conflict_insert, writing
 from sweep.store.recording import Changes, RecordingStorage
@@ -137,9 +138,13 @@ class StudyWriter:
         self._provenance.setdefault("resumed", []).append(dict(about))
         self.rows.study["provenance"] = self._provenance
 
-    def note_data(self, data_sha256: str, originals_png: bytes) -> None:
+    def note_data(self, data: DatasetInfo, originals_png: bytes) -> None:
         """What the first worker read: joins the study's provenance."""
-        self._provenance["data_sha256"] = data_sha256
+        self._provenance["data_sha256"] = data.sha256
+        self._provenance["images"] = {
+            **asdict(data.shape),
+            "class_names": [*data.class_names],
+        }
         self.rows.study.update(provenance=self._provenance, originals_png=originals_png)
 
     def flush(self) -> None:

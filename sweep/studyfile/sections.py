@@ -78,14 +78,22 @@ class StudySection(Section):
         return self
 
 
+#: Pixels of an image along a side.
+Side = Annotated[Whole, Field(ge=1, le=512)]
+
+
 class DataSection(Section):
     """What the trials train on."""
 
     name: str = Field(
         Dataset.FASHION_MNIST_MINI.value,
         min_length=1,
-        description="A data set by name, or a folder of IDX files by its path (with a '/').",
+        description="A data set by name, or the path, with a '/', of your own images: data.md.",
         json_schema_extra={"examples": [name.value for name in Dataset]},
+    )
+    size: tuple[Side, Side] | None = Field(
+        None,
+        description="Resize images to this height and width; left out, all must have one size.",
     )
     validation_fraction: Annotated[Real, Field(gt=0, lt=1)] = Field(
         0.1, description="Share of the training images kept back to choose by; 0 to 1, exclusive."
@@ -104,7 +112,7 @@ class DataSection(Section):
         if name not in known and "/" not in name and "\\" not in name:
             raise ValueError(
                 f"name: unknown data set {show(name)}. {hint(name, known)} "
-                "A folder is written with a slash, such as './images'."
+                "A file or folder is written with a slash, such as './images'."
             )
         return name
 

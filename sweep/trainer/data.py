@@ -1,6 +1,6 @@
 """A data set whole on the device as unsigned bytes, and batches of it as floats.
 
-Notation: N images of D pixels, B of them in a batch.
+Notation: N images of D numbers, B of them in a batch.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.datasets import Images
-from sweep.messages import WorkerSetup
+from sweep.datasets.images import Labels
+from sweep.messages import ImageShape, WorkerSetup
 from sweep.trainer.pixels import strip_png
 
 #: Images in a batch where nothing is learnt, so the result does not depend on the batch size. They
@@ -31,14 +32,13 @@ class DeviceData:
     train: Tensor
     validation: Tensor
     test: Tensor
-    #: (N,) each, on the CPU; nothing is trained with them.
-    train_labels: NDArray[np.uint8]
-    validation_labels: NDArray[np.uint8]
-    test_labels: NDArray[np.uint8]
+    #: (N,) each, on the CPU; nothing is trained with them. None where the data set has none.
+    train_labels: Labels | None
+    validation_labels: Labels | None
+    test_labels: Labels | None
     #: Which test images are shown: the first of each class where there are ten classes.
     strip_rows: tuple[int, ...]
-    height: int
-    width: int
+    shape: ImageShape
     #: ``Images.sha256`` of all the pixels and labels.
     sha256: str
 
@@ -52,16 +52,16 @@ class DeviceData:
     def of(cls, images: Images, split: tuple[float, int, int | None], device: torch.device) -> Self:
         """``split`` is what ``Images.split`` takes."""
         train_rows, validation_rows = images.split(*split)
+        labels = images.train_labels
         return cls(
             train=_to_device(images.train_images[train_rows], device),
             validation=_to_device(images.train_images[validation_rows], device),
             test=_to_device(images.test_images, device),
-            train_labels=images.train_labels[train_rows],
-            validation_labels=images.train_labels[validation_rows],
+            train_labels=None if labels is None else labels[train_rows],
+            validation_labels=None if labels is None else labels[validation_rows],
             test_labels=images.test_labels,
-            strip_rows=strip_rows(images.test_labels),
-            height=images.height,
-            width=images.width,
+            strip_rows=strip_rows(images.test_labels, len(images.test_images)),
+            shape=images.shape,
             sha256=images.sha256,
         )
 
@@ -74,8 +74,8 @@ class DeviceData:
 
     @property
     def n_inputs(self) -> int:
-        """D, pixels of an image."""
-        return self.height * self.width
+        """D, the numbers of a flattened image."""
+        return self.shape.n_inputs
 
     @property
     def strip(self) -> Tensor:
@@ -85,15 +85,16 @@ class DeviceData:
     @property
     def originals_png(self) -> bytes:
         """Encode the strip of test images as a PNG, shown beside every trial's reconstructions."""
-        return strip_png(self.strip.cpu().numpy(), self.height, self.width)
+        return strip_png(self.strip.cpu().numpy(), self.shape)
 
 
-def strip_rows(labels: NDArray[np.uint8]) -> tuple[int, ...]:
+def strip_rows(labels: Labels | None, n_images: int) -> tuple[int, ...]:
     """The first image of each class where there are ten classes, otherwise the first ten images."""
-    classes, first = np.unique(labels, return_index=True)
-    if len(classes) == STRIP_LENGTH:
-        return tuple(int(row) for row in first)
-    return tuple(range(min(STRIP_LENGTH, len(labels))))
+    if labels is not None:
+        classes, first = np.unique(labels, return_index=True)
+        if len(classes) == STRIP_LENGTH:
+            return tuple(int(row) for row in first)
+    return tuple(range(min(STRIP_LENGTH, n_images)))
 
 
 def as_floats(pixels: Tensor) -> Tensor:

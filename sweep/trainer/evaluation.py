@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from sweep.datasets.images import Labels
 from sweep.enums import Output
 from sweep.messages import TestMetrics
 from sweep.trainer.data import DeviceData, as_floats, batches
@@ -72,6 +73,8 @@ def total(sums: list[Tensor]) -> float:
     return float(torch.stack(sums).cpu().double().sum())
 
 
-def per_class(image_mse: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[float, ...]:
-    """Mean error of each class that occurs, in the order of the labels."""
+def per_class(image_mse: NDArray[np.float64], labels: Labels | None) -> tuple[float, ...]:
+    """Mean error of each class that occurs, in the order of the labels; empty without labels."""
+    if labels is None:
+        return ()
     return tuple(float(image_mse[labels == label].mean()) for label in np.unique(labels))

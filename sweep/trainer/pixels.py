@@ -1,6 +1,6 @@
 """Pixels as people see them: 8-bit values, strips of images as PNG, and PSNR.
 
-Notation: N images of D = height x width pixels on the [0, 1] scale.
+Notation: N images of D numbers, pixels of grey or RGB images, on the [0, 1] scale.
 """
 
 import io
@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+
+from sweep.messages import ImageShape
 
 #: White columns between the images of a strip.
 GAP = 2
@@ -29,17 +31,19 @@ def psnr(mse: float) -> float:
     return -10.0 * math.log10(mse) if mse > 0.0 else math.inf
 
 
-def strip_png(pixels: NDArray[np.uint8], height: int, width: int) -> bytes:
-    """Images (N, D) side by side, as a grey PNG."""
-    images = pixels.reshape(-1, height, width)
-    padded = np.pad(images, ((0, 0), (0, 0), (0, GAP)), constant_values=255)
+def strip_png(pixels: NDArray[np.uint8], shape: ImageShape) -> bytes:
+    """Images (N, D) side by side, as a grey or RGB PNG."""
+    images = pixels.reshape(-1, *shape.array_shape)
+    gaps = [(0, 0)] * images.ndim
+    gaps[2] = (0, GAP)
+    padded = np.pad(images, gaps, constant_values=255)
     strip = np.concatenate(list(padded), axis=1)[:, :-GAP]
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(strip)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def errors_png(originals: Tensor, pixels: Tensor, height: int, width: int) -> bytes:
+def errors_png(originals: Tensor, pixels: Tensor, shape: ImageShape) -> bytes:
     """Absolute errors of pixels (N, D) against originals (N, D): black none, white ERROR_WHITE."""
     errors = (pixels - originals).abs_().div_(ERROR_WHITE)
-    return strip_png(to_bytes(errors).cpu().numpy(), height, width)
+    return strip_png(to_bytes(errors).cpu().numpy(), shape)

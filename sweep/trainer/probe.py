@@ -67,13 +67,16 @@ class Prober:
     def __init__(self, data: DeviceData) -> None:
         self.data = data
         self._train = data.train[:MOST_TRAIN]
-        labels = (data.train_labels, data.validation_labels, data.test_labels)
-        self._classes = np.unique(np.concatenate(labels))
+        labels = [data.train_labels, data.validation_labels, data.test_labels]
+        self._labels = [of for of in labels if of is not None]  # all or none
+        self._classes = np.unique(np.concatenate(self._labels)) if self._labels else np.empty(0)
         self._of_pca: dict[int, Accuracies] = {}
 
     def probe(self, model: Autoencoder) -> Probe | None:
-        """What the network's code tells; None where the code is not finite."""
+        """What the network's code tells; None where the code is not finite, or without labels."""
         data = self.data
+        if not self._labels:
+            return None
         parts = (self._train, data.validation, data.test)
         code = Features(*(codes(model, images) for images in parts))
         if not all(bool(torch.isfinite(part).all()) for part in code):
@@ -149,8 +152,8 @@ class Prober:
         validation, test = (
             _accuracy_by_penalty(part, weights, means, self._places(labels))
             for part, labels in (
-                (features.validation, self.data.validation_labels),
-                (features.test, self.data.test_labels),
+                (features.validation, self._labels[1]),
+                (features.test, self._labels[2]),
             )
         )
         return float(test[np.argmax(validation)])
@@ -169,7 +172,7 @@ class Prober:
             votes = torch.zeros(len(chunk), len(self._classes), device=lengths.device)
             votes.scatter_add_(1, known[nearest], weights.expand(len(chunk), k))
             told.append(votes.argmax(dim=1))
-        return _share(torch.cat(told), self._places(self.data.test_labels))
+        return _share(torch.cat(told), self._places(self._labels[2]))
 
     @cached_property
     def _indicators(self) -> Tensor:
@@ -184,7 +187,7 @@ class Prober:
     @cached_property
     def _known(self) -> Tensor:
         """The labels that are learnt from, (N,)."""
-        return self._places(self.data.train_labels[: len(self._train)])
+        return self._places(self._labels[0][: len(self._train)])
 
     def _places(self, labels: NDArray[np.uint8]) -> Tensor:
         """Labels as places among the classes, on the device."""

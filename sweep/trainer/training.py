@@ -104,8 +104,8 @@ class Training:
             attempt=self.spec.attempt,
             results=tuple(run.measured() for run in self._runs),
             train_seconds=self._train_seconds(),
-            reconstructions_png=strip_png(to_bytes(copies).cpu().numpy(), data.height, data.width),
-            errors_png=errors_png(originals, copies, data.height, data.width),
+            reconstructions_png=strip_png(to_bytes(copies).cpu().numpy(), data.shape),
+            errors_png=errors_png(originals, copies, data.shape),
             weights=save_model(first.model, config, first.seed, data) if keeps_weights else None,
         )
 

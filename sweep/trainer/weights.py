@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 
 from sweep.config import TrialConfig
 from sweep.errors import DataError
+from sweep.messages import ImageShape
 from sweep.models.header import FORMAT, METADATA_KEY, read_metadata
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.initialisation import Weights
@@ -28,8 +29,7 @@ class SavedModel:
 
     config: TrialConfig
     seed: int
-    height: int
-    width: int
+    shape: ImageShape
     #: ``Images.sha256`` of the data set it was trained on.
     data_sha256: str
     weights: Weights
@@ -55,8 +55,7 @@ def save_model(model: Autoencoder, config: TrialConfig, seed: int, data: DeviceD
         "format": FORMAT,
         "config": asdict(config),
         "seed": seed,
-        "height": data.height,
-        "width": data.width,
+        "shape": asdict(data.shape),
         "data_sha256": data.sha256,
     }
     return save(tensors, metadata={METADATA_KEY: json.dumps(about)})
@@ -70,8 +69,7 @@ def load_model(content: bytes) -> SavedModel:
         saved = SavedModel(
             config=config_from_json(about["config"]),
             seed=int(about["seed"]),
-            height=int(about["height"]),
-            width=int(about["width"]),
+            shape=ImageShape(**{name: int(n) for name, n in about["shape"].items()}),
             data_sha256=str(about["data_sha256"]),
             weights=Weights(*(tensors[key] for key in _KEYS)),
         )
@@ -122,10 +120,10 @@ def encode(content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _model_for(content: bytes, images: NDArray[np.uint8]) -> tuple[SavedModel, Autoencoder]:
     """Load a network. Raises DataError for images of another size."""
     saved = load_model(content)
-    n_inputs = saved.height * saved.width
+    n_inputs = saved.shape.n_inputs
     if images.ndim != 2 or images.shape[1] != n_inputs:
         raise DataError(
-            f"The model takes images of {saved.height} x {saved.width} = {n_inputs} pixels,"
+            f"The model takes images of {saved.shape} = {n_inputs} numbers,"
             f" given {images.shape[-1]} in an array of shape {images.shape}."
         )
     return saved, Autoencoder(saved.config, saved.weights, torch.device("cpu"))
@@ -139,7 +137,7 @@ def config_from_json(values: Mapping[str, Any]) -> TrialConfig:
 
 def _check_shapes(saved: SavedModel) -> None:
     """Weights that do not belong to what the file says of them would fail later, or lie."""
-    n_inputs, hidden_width = saved.height * saved.width, saved.config.hidden_width
+    n_inputs, hidden_width = saved.shape.n_inputs, saved.config.hidden_width
     weights = saved.weights
     found = [weights.encoder_weight, weights.encoder_bias]
     found += [weights.decoder_weight, weights.decoder_bias]

@@ -52,7 +52,7 @@ class FusedWorker:
             n_train=len(data.train),
             n_inputs=data.n_inputs,
             batch_size=min(setup.expected.max_batch_size, len(data.train)),
-            n_classes=len(np.unique(data.test_labels)),
+            n_classes=0 if data.test_labels is None else len(np.unique(data.test_labels)),
         )
         self._check(self._shape.batch_size)
         free = free_bytes(device) // setup.n_workers_on_device

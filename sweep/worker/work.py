@@ -62,7 +62,7 @@ def _work(setup: WorkerSetup, device_name: str, orders: Orders, send: Send) -> N
             device=device_name,
             device_name=maker_name(device),
             torch_version=torch.__version__,
-            data_sha256=images.sha256,
+            data=images.info,
             originals_png=data.originals_png,
             trainer=kind,
             fallback_reason=fallback_reason,

@@ -168,3 +168,24 @@ def test_a_notebook_shows_a_bar_that_moves(display: Display) -> None:
 
 def test_a_script_is_no_notebook() -> None:
     assert not in_notebook()
+
+
+def test_a_run_takes_images_from_memory_and_a_resume_finds_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_DATA", str(tmp_path / "data"))
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 4, 3), np.uint8)
+    about = arguments(folder) | {"name": "given", "data": (images, images[:10])}
+    study = sweep.run(folder / "small.toml", **about)
+    assert study.summary().dataset.startswith(str(tmp_path / "data"))
+    shown = study.reconstructions(study.summary().best_number or 0)
+    assert shown.originals.shape == shown.copies.shape == (10, 3, 4, 3)
+    assert np.array_equal(shown.originals, images[:10])
+    del about["data"]
+    more = sweep.run(
+        folder / "small.toml",
+        **about,
+        resume=True,
+        overrides=[f"data.name={json.dumps(study.summary().dataset)}", "budget.trials=2"],
+    )
+    assert more.summary().n_finished == 2

@@ -35,7 +35,7 @@ from tests.store_factories import sqlite_store
 def lockstep(engine: Engine, *overrides: str, options: RunOptions = ONE) -> Iterator[Lockstep]:
     """A coordinator whose workers are ready; one tick at a time."""
     file = study_file(STUDY, "study.repeat=2", *overrides)
-    with weather_of(engine) as weather, patch("sweep.coordinator.run._prepare_data"):
+    with weather_of(engine) as weather, patch("sweep.coordinator.run.prepare_data"):
         coordinator = Lockstep(
             lambda puppets, observe: start(
                 engine, file, options, observe, say=lambda _: None, launcher=puppets

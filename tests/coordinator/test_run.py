@@ -1057,7 +1057,7 @@ def test_other_data_than_before_stop_a_resume(
 def _other_data(**fields: Any) -> Any:
     from sweep.messages import Ready
 
-    return Ready(**{**fields, "data_sha256": "6" * 64})
+    return Ready(**{**fields, "data": dataclasses.replace(fields["data"], sha256="6" * 64)})
 
 
 def test_a_grid_runs_whole_without_a_budget(engine: Engine, url: str) -> None:

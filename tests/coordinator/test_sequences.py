@@ -34,11 +34,13 @@ from sweep.errors import LeaseLostError, UsageError
 from sweep.launch.launcher import Gone
 from sweep.launch.resources import RunOptions
 from sweep.messages import (
+    DatasetInfo,
     EpochDone,
     EpochMetrics,
     EpochsDone,
     Event,
     Heartbeat,
+    ImageShape,
     Ready,
     TestMetrics,
     TrialDiverged,
@@ -92,7 +94,7 @@ class Sequences(RuleBasedStateMachine):
         event.listen(self.engine, "connect", _without_waiting_for_the_disk)
         self._stack.callback(self.engine.dispose)
         for target, instead in {
-            "sweep.coordinator.run._prepare_data": lambda *_: None,
+            "sweep.coordinator.run.prepare_data": lambda *_: "x",
             "sweep.coordinator.user_requests.COMMAND_SECONDS": 0.0,
             "sweep.coordinator.buffered_writer.RETRY_SECONDS": 0.0,
             "sweep.coordinator.buffered_writer.GATHER_SECONDS": 0.0,  # every tick is written,
@@ -508,7 +510,7 @@ def _ready() -> Ready:
         device="cpu",
         device_name="none",
         torch_version="2",
-        data_sha256="5",
+        data=DatasetInfo(sha256="5", shape=ImageShape(height=1, width=1)),
         originals_png=b"",
         trainer=Trainer.REFERENCE,
     )

@@ -13,6 +13,7 @@ from sweep.datasets import State, library, places
 from sweep.datasets.registry import SOURCES
 from sweep.enums import Dataset
 from sweep.errors import DataError, NoRoomError
+from sweep.messages import ImageShape
 from tests.factories import make_images, make_source, write_dataset
 
 
@@ -39,7 +40,7 @@ def test_the_bundled_subset_is_whole_and_what_its_checksums_say() -> None:
     assert images.train_images.shape == (6000, 784)
     assert images.test_images.shape == (1000, 784)
     assert set(images.train_labels) == set(range(10))
-    assert (images.height, images.width) == (28, 28)
+    assert images.shape == ImageShape(height=28, width=28)
 
 
 def test_the_licence_lies_beside_the_bundled_subset() -> None:

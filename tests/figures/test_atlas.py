@@ -51,6 +51,16 @@ def test_an_error_at_a_saturated_pixel_has_another_colour() -> None:
     assert not errors_apart(ORIGINALS, np.zeros_like(MAPS)).any()
 
 
+def test_images_in_colour_are_shown_with_the_errors_of_their_channels() -> None:
+    coloured = [array[..., None].repeat(3, axis=3) for array in (ORIGINALS, COPIES, MAPS)]
+    of = atlas_trial(atlas().by_class[0], *coloured)
+    assert of.image_mse == pytest.approx(atlas().trials[0].image_mse)
+    shown = replace(atlas(), originals=coloured[0], trials=[of])
+    assert [len(row.pictures) for row in gather_pictures(shown)] == [2, 2, 2]
+    assert errors_apart(coloured[0], coloured[2]) is coloured[2]
+    assert "errors of these channels" in atlas_note(shown)
+
+
 def test_the_nearer_of_two_trials_has_its_colour() -> None:
     found = nearer(MAPS, MAPS[::-1].copy())
     assert found[0, 0, 1].argmax() == 0  # orange: the second

@@ -1,13 +1,16 @@
 import base64
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from sweep.analysis import strips
 from sweep.analysis.strips import LARGEST_IMAGE, images_of, picture_names
 from sweep.errors import StoreError
+from sweep.figures.atlas import apart_png, nearer_png
 from sweep.figures.pictures import cut, see_through
+from sweep.messages import ImageShape
 from sweep.trainer import data, pixels
 from tests.store_factories import strip_png
 
@@ -32,6 +35,31 @@ def test_a_strip_becomes_ten_pictures(size: tuple[int, int]) -> None:
         (20 * n, 20 * n) for n in range(10)
     ]
     assert found[3].alt == "Original: test image 4"
+
+
+def in_colour() -> bytes:
+    """A strip of ten images of a colour each."""
+    colours = np.array([[n, 100, 255 - n] for n in range(10)], np.uint8)
+    images = colours[:, None].repeat(12, 1)
+    return pixels.strip_png(images.reshape(10, -1), ImageShape(height=3, width=4, channels=3))
+
+
+def test_a_strip_in_colour_becomes_ten_pictures_in_colour() -> None:
+    found = images_of(in_colour())
+    assert found is not None and found.shape == (10, 3, 4, 3)
+    assert found[7, 2, 1].tolist() == [7, 100, 248]
+    picture = opened(cut(in_colour(), "Original", NAMES)[7].uri)
+    assert picture.mode == "RGB" and picture.getpixel((3, 2)) == (7, 100, 248)
+    strip = Image.open(io.BytesIO(see_through(in_colour())))
+    assert strip.getpixel((6, 0)) == (1, 100, 254, 255)
+    assert strip.getpixel((5, 0))[3] == 0  # type: ignore[index]
+
+
+def test_errors_in_colour_stay_in_colour_and_the_nearer_trial_is_told_by_their_mean() -> None:
+    apart = Image.open(io.BytesIO(apart_png(in_colour(), in_colour()) or b""))
+    assert apart.getpixel((6, 0)) == (1, 100, 254, 255)
+    assert nearer_png(in_colour(), in_colour()) is not None
+    assert nearer_png(in_colour(), strip_png(height=3, width=4)) is None, "grey beside colour"
 
 
 def test_a_strip_that_is_not_of_ten_stays_whole() -> None:

@@ -64,7 +64,7 @@ class LauncherContract:
 
     def test_a_worker_comes_up_trains_and_leaves(self) -> None:
         self.start()
-        assert len(self.hear(Ready).data_sha256) == 64
+        assert len(self.hear(Ready).data.sha256) == 64
         self.worker.send(Train(specs=(spec(),)))
         assert self.hear(TrialDone).results[0].test_mse > 0
         self.worker.send(Shutdown())

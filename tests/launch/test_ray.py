@@ -236,7 +236,7 @@ def test_data_that_the_coordinator_alone_has_go_to_the_host(
     crew.join(dataset="./mine")
     (worker,) = crew.launch("cpu")
     worker.send(replace(SETUP, dataset="./mine"))
-    assert crew.hear("w0", Ready).data_sha256 == images.sha256
+    assert crew.hear("w0", Ready).data.sha256 == images.sha256
 
 
 def test_data_that_cannot_be_sent_along_are_told_as_such(

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, delete, event, func, select, update
 
 from sweep.errors import LeaseLostError, StoreError, StoreGoneError
+from sweep.messages import DatasetInfo, ImageShape
 from sweep.store import schema
 from sweep.store.engine import writing
 from sweep.store.handle import open_study
@@ -233,7 +234,9 @@ def test_a_coordinator_without_its_lease_writes_nothing(engine: Engine, opened: 
 
 
 def test_what_the_first_worker_read_joins_the_provenance(engine: Engine, opened: OpenStudy) -> None:
-    opened.writer.note_data("abc", b"png")
+    opened.writer.note_data(
+        DatasetInfo(sha256="abc", shape=ImageShape(height=2, width=3, channels=3)), b"png"
+    )
     opened.writer.flush()
     opened.writer.release()
     assert hold_study(engine, "x").data_sha256 == "abc"

@@ -7,11 +7,12 @@ from itertools import cycle, product
 import pytest
 
 from sweep.config import TrialConfig
+from sweep.datasets import Images
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.messages import EpochDone, NetworkAnalysis
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import KernelConfig, table_rows
-from tests.factories import make_images
+from tests.factories import make_images, make_unlabelled
 from tests.fused_factories import (
     BLOCKS,
     DEVICE,
@@ -29,6 +30,9 @@ from tests.fused_factories import (
     train_all,
 )
 from tests.trainer_factories import analysed, make_data, start
+
+#: In colour.
+UNLABELLED = make_unlabelled(n_train=50, n_test=24)
 
 
 def test_every_choice_is_there() -> None:
@@ -149,12 +153,13 @@ def assert_same_analysis(got: NetworkAnalysis, expected: NetworkAnalysis) -> Non
         assert one.end_to_end is None
     else:
         assert one.end_to_end == pytest.approx(other.end_to_end, rel=1e-4, abs=1e-6)
-    assert got.probe == expected.probe and got.probe is not None
+    assert got.probe == expected.probe
 
 
 @pytest.mark.parametrize("output", Output)
-def test_a_result_is_what_the_reference_gives(output: Output) -> None:
-    data = small_data()
+@pytest.mark.parametrize("images", [make_images(50, 24, height=4, width=5), UNLABELLED])
+def test_a_result_is_what_the_reference_gives(output: Output, images: Images) -> None:
+    data = make_data(images, DEVICE)
     spec = fused_spec(1, replace(FUSED, loss=Loss.MSE, output_activation=output), seeds=(1, 2))
     fused, reference = (
         make_fused(data, slots=2, config=BLOCKS),
@@ -176,5 +181,7 @@ def test_a_result_is_what_the_reference_gives(output: Output) -> None:
         )
     assert got.reconstructions_png == expected.reconstructions_png
     assert got.errors_png == expected.errors_png
-    assert_same_analysis(analysed(got.weights, data), analysed(expected.weights, data))
+    found = analysed(got.weights, data)
+    assert_same_analysis(found, analysed(expected.weights, data))
+    assert (found.probe is None) == (images.test_labels is None)
     assert got.weights is not None and len(got.weights) == len(expected.weights or b"")

@@ -12,7 +12,7 @@ from sweep.messages import Probe
 from sweep.trainer import DeviceData, load_model
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import NEIGHBOURS, PENALTIES, Features, Prober, _ridge_weights
-from tests.factories import make_images
+from tests.factories import make_images, make_unlabelled
 from tests.trainer_factories import CPU, SHORT, analysed, make_data, train
 
 Array = NDArray[np.float64]
@@ -116,6 +116,12 @@ def test_a_code_that_never_changes_tells_the_commonest_class_at_best() -> None:
     dead = weights._replace(encoder_bias=torch.full_like(weights.encoder_bias, -1e6))
     found = Prober(data).probe(Autoencoder(SHORT, dead, CPU))
     assert found is not None and found.code.linear == pytest.approx(1 / 3)
+
+
+def test_without_labels_there_is_a_decomposition_and_no_probe() -> None:
+    data = make_data(make_unlabelled())
+    found = analysed(train(SHORT, data).result().weights, data)
+    assert found.probe is None and found.decomposition is not None
 
 
 def test_a_code_that_overflows_is_not_probed() -> None:

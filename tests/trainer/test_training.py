@@ -15,7 +15,7 @@ from sweep.messages import EpochMetrics
 from sweep.trainer import Diverged, load_model
 from sweep.trainer.data import strip_rows
 from tests import trainer_factories
-from tests.factories import make_images
+from tests.factories import make_images, make_unlabelled
 from tests.trainer_factories import SHORT, Start, make_data
 
 
@@ -219,11 +219,24 @@ def test_the_strips_are_ten_grey_images_side_by_side(train: Start) -> None:
     assert np.array_equal(strip[:, 8:14].ravel(), make_images().test_images[1])
 
 
+def test_images_in_colour_and_without_labels_train_like_others(train: Start) -> None:
+    data = make_data(make_unlabelled())
+    result = train(data=data).result()
+    assert result.results[0].per_class_mse == ()
+    for content in (data.originals_png, result.reconstructions_png, result.errors_png):
+        image = Image.open(io.BytesIO(content))
+        assert (image.mode, image.size) == ("RGB", (10 * 3 + 9 * 2, 4))
+    strip = np.asarray(Image.open(io.BytesIO(data.originals_png)))
+    assert np.array_equal(strip[:, 5:8].ravel(), make_unlabelled().test_images[1])
+    assert result.weights is not None
+    assert load_model(result.weights).shape == make_unlabelled().shape
+
+
 def test_the_strip_shows_the_first_image_of_each_of_ten_classes() -> None:
     labels = np.array([3, 3, 0, 1, 2, 4, 5, 6, 7, 8, 9, 9], np.uint8)
-    assert strip_rows(labels) == (2, 3, 4, 0, 5, 6, 7, 8, 9, 10)
+    assert strip_rows(labels, len(labels)) == (2, 3, 4, 0, 5, 6, 7, 8, 9, 10)
 
 
 @pytest.mark.parametrize(("n", "expected"), [(12, 10), (4, 4)])
 def test_the_strip_shows_the_first_ten_of_any_other_set(n: int, expected: int) -> None:
-    assert strip_rows(np.zeros(n, np.uint8)) == tuple(range(expected))
+    assert strip_rows(np.zeros(n, np.uint8), n) == tuple(range(expected))

@@ -10,6 +10,7 @@ from torch import zeros
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer, Output
 from sweep.errors import DataError
+from sweep.messages import ImageShape
 from sweep.trainer import load_model, reconstruct
 from sweep.trainer.weights import config_from_json
 from tests.factories import make_images
@@ -26,7 +27,7 @@ def test_a_weights_file_tells_how_it_was_trained() -> None:
     saved = load_model(trained_bytes())
     assert saved.config == SHORT
     assert saved.seed == 7
-    assert (saved.height, saved.width) == (6, 6)
+    assert saved.shape == ImageShape(height=6, width=6)
     assert saved.data_sha256 == make_images().sha256
 
 
@@ -43,7 +44,7 @@ def test_reconstructing_the_test_set_gives_the_test_error(output: Output) -> Non
 
 
 def test_images_of_another_size_are_refused() -> None:
-    with pytest.raises(DataError, match="takes images of 6 x 6 = 36 pixels, given 784"):
+    with pytest.raises(DataError, match="takes images of 6 x 6 = 36 numbers, given 784"):
         reconstruct(trained_bytes(), np.zeros((2, 784), np.uint8))
 
 

@@ -60,10 +60,11 @@ def test_metrics(
     class_squares: Row,  # (C,)
     class_sizes: NDArray[np.int64],  # (C,)
     config: TrialConfig,
-    n_inputs: int,
+    data: DeviceData,
     diagnosed: Diagnostics,
 ) -> TestMetrics:
-    n_pixels = int(class_sizes.sum()) * n_inputs
+    n_inputs = data.n_inputs
+    n_pixels = data.test.numel()
     mse = float(row[tables.REPORT_SQUARES]) / n_pixels
     return TestMetrics(
         test_mse=mse,
@@ -118,13 +119,13 @@ class Pictures:
 
     def __init__(self, data: DeviceData) -> None:
         self._originals = as_floats(data.strip.to(CPU))
-        self._size = data.height, data.width
+        self._shape = data.shape
 
     def reconstructions_png(self, tested: Tested) -> bytes:
-        return strip_png(to_bytes(tested.reconstructions).numpy(), *self._size)
+        return strip_png(to_bytes(tested.reconstructions).numpy(), self._shape)
 
     def errors_png(self, tested: Tested) -> bytes:
-        return errors_png(self._originals, tested.reconstructions, *self._size)
+        return errors_png(self._originals, tested.reconstructions, self._shape)
 
 
 def saved_weights(trial: FusedTrial, data: DeviceData) -> bytes:

@@ -256,7 +256,7 @@ class FusedTrainer:
             number=number,
             attempt=spec.attempt,
             results=tuple(
-                test_metrics(row, squares, self._class_sizes, spec.config, data.n_inputs, of_seed)
+                test_metrics(row, squares, self._class_sizes, spec.config, data, of_seed)
                 for row, squares, of_seed in zip(
                     tested.report, tested.class_squares, trial.diagnostics, strict=True
                 )
@@ -395,6 +395,11 @@ def _places(trials: Iterable[FusedTrial]) -> list[Place]:
 
 
 def _labels(data: DeviceData, device: torch.device) -> tuple[Tensor, NDArray[np.int64]]:
-    """The test images' classes counted from 0, (n,) int32 on the device, and how many of each."""
+    """The test images' classes counted from 0, (n,) int32 on the device, and how many of each.
+
+    Without labels there are no classes, and nothing reads the labels.
+    """
+    if data.test_labels is None:
+        return torch.zeros(len(data.test), dtype=torch.int32, device=device), np.zeros(0, np.int64)
     _, labels, sizes = np.unique(data.test_labels, return_inverse=True, return_counts=True)
     return torch.from_numpy(labels.astype(np.int32)).to(device), sizes.astype(np.int64)

@@ -1,0 +1,334 @@
+"""Arrays of pixels and labels as users have them, turned into bytes or refused.
+
+Notation: N images of height x width pixels and C channels.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.datasets.images import Images, Labels
+from sweep.errors import DataError
+from sweep.messages import ImageShape
+
+Array = NDArray[Any]
+
+#: Of images and labels in memory, each array: four times the images of EMNIST.
+LARGEST_BYTES = 4_000_000_000
+#: Labels are bytes.
+MOST_CLASSES = 256
+#: Of a class, in letters.
+LONGEST_NAME = 200
+#: Test images of a data set that does not name any: this share, drawn by a fixed seed.
+TEST_SHARE = 0.2
+_SPLIT_SEED = 0
+#: Numbers converted at a time.
+_CHUNK = 1 << 24
+#: One image to train on, one to validate on and one to test on.
+_LEAST_IMAGES = 3
+_AS_BYTES = "`(255 * (x - x.min()) / (x.max() - x.min())).round().astype('uint8')`"
+
+
+class Part(NamedTuple):
+    """Images (N, D) of a data set's part, and their labels as they were given."""
+
+    images: NDArray[np.uint8]
+    labels: Array | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What was read from files or given as arrays, before it is a data set."""
+
+    #: As it was given; for messages, too.
+    name: str
+    shape: ImageShape
+    train: Part
+    #: None where the source has no test images of its own.
+    test: Part | None
+    #: By label, for labels that are whole numbers.
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+    def images(self) -> Images:
+        """Return the data set; some of the training images are kept for tests if none are named."""
+        train, test = (self.train, self.test) if self.test is not None else self._divided()
+        if len(train.images) < _LEAST_IMAGES - 1 or not len(test.images):
+            raise DataError(
+                f"{self.name}: {_count(len(train.images))} to train on and "
+                f"{_count(len(test.images))} to test on; at least 2 (of which some are kept for "
+                "validation) and 1 are needed."
+            )
+        labels, unused = _labels_of(train, test, self.name)
+        given = {**labels.names, **self.label_names} if labels.are_numbers else labels.names
+        return Images(
+            name=self.name,
+            train_images=train.images,
+            train_labels=labels.train,
+            test_images=test.images,
+            test_labels=labels.test,
+            shape=self.shape,
+            label_names=given,
+            unused=(*self.unused, *unused),
+        )
+
+    def _divided(self) -> tuple[Part, Part]:
+        images, labels = self.train
+        n = len(images)
+        if n < _LEAST_IMAGES:
+            raise DataError(
+                f"{self.name}: {_count(n)}; at least {_LEAST_IMAGES} are needed, to train on, to "
+                "validate on and to test on."
+            )
+        rows = np.random.Generator(np.random.PCG64(_SPLIT_SEED)).permutation(n)
+        n_test = max(1, round(TEST_SHARE * n))
+        test, train = np.sort(rows[:n_test]), np.sort(rows[n_test:])
+        if labels is None:
+            return Part(images[train], None), Part(images[test], None)
+        labels = _checked(labels, n, self.name)
+        return Part(images[train], labels[train]), Part(images[test], labels[test])
+
+
+class _Labels(NamedTuple):
+    train: Labels | None
+    test: Labels | None
+    #: What the labels mean, where they are names.
+    names: dict[int, str]
+    are_numbers: bool = True
+
+
+def _labels_of(train: Part, test: Part, name: str) -> tuple[_Labels, tuple[str, ...]]:
+    """Return labels as bytes, and what there is to say of labels that are not used."""
+    if train.labels is None and test.labels is None:
+        return _Labels(None, None, {}), ()
+    if train.labels is None or test.labels is None:
+        which = "training" if test.labels is None else "test"
+        return _Labels(None, None, {}), (f"labels: there are some for the {which} images only",)
+    both = np.concatenate(
+        [_checked(labels, len(images), name) for images, labels in (train, test)]  # type: ignore[arg-type]
+    )
+    classes, places = np.unique(both, return_inverse=True)
+    if len(classes) > MOST_CLASSES:
+        said = f"labels: {len(classes):,} classes, more than {MOST_CLASSES}"
+        return _Labels(None, None, {}), (said,)
+    are_numbers = classes.dtype.kind in "iu"
+    as_they_are = are_numbers and classes[0] >= 0 and classes[-1] < MOST_CLASSES
+    found = (both if as_they_are else places).astype(np.uint8)
+    n = len(train.images)
+    names = {} if as_they_are else {place: str(one) for place, one in enumerate(classes)}
+    return _Labels(found[:n], found[n:], names, as_they_are), ()
+
+
+def _checked(labels: Array, n: int, name: str) -> Array:
+    """Labels (N,), whole numbers or texts."""
+    labels = labels.reshape(-1) if labels.shape == (n, 1) else labels
+    if labels.ndim == 2:
+        raise DataError(
+            f"{name}: labels of shape {labels.shape}: expected one label an image, shape ({n:,},). "
+            "Of one-hot rows, `y.argmax(axis=1)` is the label."
+        )
+    if labels.shape != (n,):
+        raise DataError(
+            f"{name}: labels of shape {labels.shape} for {n:,} images: expected shape ({n:,},)."
+        )
+    if (
+        labels.dtype.kind in "SU"
+        and n
+        and (longest := np.char.str_len(labels).max()) > LONGEST_NAME
+    ):
+        raise DataError(
+            f"{name}: a label of {longest:,} letters; {LONGEST_NAME} are the most. Is it a label?"
+        )
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8", "replace")
+    if labels.dtype.kind == "b":
+        return labels.astype(np.int64)
+    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == labels.round()).all():
+        return labels.astype(np.int64)
+    if labels.dtype.kind not in "iuU":
+        raise DataError(
+            f"{name}: labels of type {labels.dtype}: expected whole numbers or texts, such as "
+            "`y.astype('int64')`."
+        )
+    return labels
+
+
+def image_shape(shape: tuple[int, ...], what: str) -> tuple[ImageShape, bool]:
+    """Shape of the images of an array, and whether its channels come before the pixels.
+
+    (N, height, width), with a last or second axis of 1 or 3 channels, or (N, D) where D is a
+    square: grey images of as many rows as columns. Raises DataError for any other shape.
+    """
+    side = math.isqrt(shape[1]) if len(shape) == 2 else 0
+    if len(shape) == 2 and side > 0 and side * side == shape[1]:
+        return ImageShape(height=side, width=side), False
+    if len(shape) == 3 and 0 not in shape[1:]:
+        return ImageShape(height=shape[1], width=shape[2]), False
+    if len(shape) == 4 and 0 not in shape[1:]:
+        if shape[3] in (1, 3):
+            return ImageShape(height=shape[1], width=shape[2], channels=shape[3]), False
+        if shape[1] in (1, 3):
+            return ImageShape(height=shape[2], width=shape[3], channels=shape[1]), True
+    hint = (
+        "`x[..., :3]` leaves the transparency out."
+        if len(shape) == 4 and 4 in (shape[1], shape[3])
+        else "`x.reshape(-1, height, width)` gives rows their shape back."
+        if len(shape) == 2
+        else "Grey images may also be rows of height x width numbers, where these are equal."
+    )
+    raise DataError(
+        f"{what}: shape {shape} is not one of images: expected (count, height, width), "
+        f"(count, height, width, 3) or (count, 3, height, width). {hint}"
+    )
+
+
+def as_bytes(array: Array, what: str) -> NDArray[np.uint8]:
+    """Pixels as unsigned bytes, of the same shape. Raises DataError for what is not whole 255ths.
+
+    Bytes stay as they are, whole numbers are taken from 0 to 255, floats where they are whole
+    255ths from 0 to 1, and booleans as black and white.
+    """
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "b":
+        return np.where(array, np.uint8(255), np.uint8(0))
+    if array.dtype.kind not in "iuf":
+        raise DataError(
+            f"{what}: pixels of type {array.dtype}; expected unsigned bytes, or floats from 0 to 1."
+        )
+    flat = array.reshape(-1)
+    pixels = np.empty(flat.shape, np.uint8)
+    convert = _whole if array.dtype.kind in "iu" else _of_floats
+    for start in range(0, len(flat), _CHUNK):
+        pixels[start : start + _CHUNK] = convert(flat[start : start + _CHUNK], array, what)
+    return pixels.reshape(array.shape)
+
+
+def _whole(chunk: Array, array: Array, what: str) -> Array:
+    if chunk.min() < 0 or chunk.max() > 255:
+        raise DataError(
+            f"{what}: whole numbers from {array.min()} to {array.max()}; pixels are 0 to 255. "
+            f"{_AS_BYTES} spreads them."
+        )
+    return chunk.astype(np.uint8)
+
+
+def _of_floats(chunk: Array, array: Array, what: str) -> Array:
+    values = chunk.astype(np.float64)
+    if not np.isfinite(values).all():
+        n = int(np.count_nonzero(~np.isfinite(array)))
+        raise DataError(
+            f"{what}: {n:,} of its {array.size:,} numbers are not finite (NaN or infinite). "
+            "`np.nan_to_num(x)` puts 0 in their place."
+        )
+    values *= 255.0
+    pixels = values.round()
+    # Of numbers up to 1, half precision keeps 11 bits: a 255th is off by up to an eighth of itself.
+    precision = max(1e-3, 255.0 * float(np.finfo(array.dtype).eps))
+    if values.min() < -precision or values.max() > 255.0 + precision:
+        raise DataError(_beyond(array, what))
+    if np.abs(values - pixels).max() > precision:
+        raise DataError(
+            f"{what}: floats that are not whole 255ths. sweep keeps pixels as unsigned bytes: "
+            "`(255 * x).round().astype('uint8')` rounds them (each changes by at most 1/510)."
+        )
+    return pixels
+
+
+def _beyond(array: Array, what: str) -> str:
+    low, high = float(array.min()), float(array.max())
+    said = f"{what}: floats from {low:g} to {high:g}; expected 0 to 1."
+    whole = all(
+        (chunk == chunk.round()).all()
+        for chunk in np.array_split(array.reshape(-1), 1 + array.size // _CHUNK)
+    )
+    if whole and low >= 0.0 and high <= 255.0:
+        return f"{said} If 255 is white, `x.astype('uint8')`; else {_AS_BYTES}."
+    return f"{said} {_AS_BYTES} spreads them."
+
+
+def flattened(
+    array: Array, what: str, resize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
+) -> tuple[NDArray[np.uint8], ImageShape]:
+    """Images of any shape that ``image_shape`` knows as bytes (N, D), and the shape of one.
+
+    ``resize`` maps bytes (N, height, width) or (N, height, width, 3) to those of another size.
+    """
+    shape, channels_first = image_shape(array.shape, what)
+    pixels = as_bytes(array, what)
+    if channels_first and shape.channels > 1:
+        pixels = pixels.transpose(0, 2, 3, 1)
+    pixels = pixels.reshape(-1, *shape.array_shape)
+    if resize is not None and len(pixels):
+        pixels = resize(pixels)
+        shape = ImageShape(height=pixels.shape[1], width=pixels.shape[2], channels=shape.channels)
+    return np.ascontiguousarray(pixels).reshape(len(pixels), shape.n_inputs), shape
+
+
+def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Images (N, height, width) or (N, height, width, 3) as others of ``size``, (height, width)."""
+    from PIL import Image  # not for those who ask for no other size
+
+    if pixels.shape[1:3] == size:
+        return pixels
+    height, width = size
+    made = np.empty((len(pixels), height, width, *pixels.shape[3:]), np.uint8)
+    for place, image in enumerate(pixels):
+        made[place] = np.asarray(Image.fromarray(image).resize((width, height)))
+    return made
+
+
+def source_of(
+    name: str,
+    arrays: Mapping[str, Array],
+    *,
+    size: tuple[int, int] | None = None,
+    unused: tuple[str, ...] = (),
+) -> Source:
+    """Make a data set's source of arrays: ``train``, and ``test`` and labels where there are any.
+
+    ``arrays`` has ``train`` and perhaps ``test``, ``train_labels``, ``test_labels`` and
+    ``class_names``.
+    """
+    resize = None if size is None else lambda pixels: resized(pixels, size)
+    train, shape = flattened(arrays["train"], f"{name}: training images", resize)
+    test = None
+    if "test" in arrays:
+        test_images, test_shape = flattened(arrays["test"], f"{name}: test images", resize)
+        if test_shape != shape:
+            raise DataError(
+                f"{name}: test images are {test_shape}, but training images are {shape}. "
+                "`data.size = [HEIGHT, WIDTH]` gives all of them one size."
+                if test_shape.channels == shape.channels
+                else f"{name}: test images are {test_shape}, but training images are {shape}: "
+                "make both grey or both RGB."
+            )
+        test = Part(test_images, arrays.get("test_labels"))
+    return Source(
+        name=name,
+        shape=shape,
+        train=Part(train, arrays.get("train_labels")),
+        test=test,
+        label_names=_names(arrays.get("class_names"), name),
+        unused=unused,
+    )
+
+
+def _names(array: Array | None, name: str) -> dict[int, str]:
+    """Names by label of an array that has them in the order of the labels."""
+    if array is None:
+        return {}
+    if array.ndim != 1 or array.dtype.kind != "U" or len(array) > MOST_CLASSES:
+        raise DataError(
+            f"{name}: names of classes of shape {array.shape} and type {array.dtype}: expected at "
+            f"most {MOST_CLASSES} texts, one a label."
+        )
+    return {label: str(text)[:LONGEST_NAME] for label, text in enumerate(array) if text}
+
+
+def _count(n: int) -> str:
+    return f"{n:,} image" if n == 1 else f"{n:,} images"

@@ -1,0 +1,61 @@
+"""Copies of users' images in the cache, which workers read instead of decoding them again.
+
+A copy is called by its digest, so it is found from any folder and never taken for other images.
+"""
+
+import io
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from sweep.datasets.images import Images
+from sweep.datasets.places import cache_folder, writing_in
+
+_FOLDER = "copies"
+_DIGITS = 32
+
+
+def copy_path(sha256: str) -> Path:
+    """Path of the copy of the images with this digest, whether it is there or not."""
+    return cache_folder() / _FOLDER / f"{sha256[:_DIGITS]}.npz"
+
+
+def write_copy(images: Images) -> Path:
+    """Write the images to the cache, whole or not at all; return the copy's path.
+
+    Raises NoRoomError without room.
+    """
+    path = copy_path(images.sha256)
+    if path.is_file():
+        return path
+    with writing_in(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                _write(file, images)
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def _write(file: io.BufferedWriter, images: Images) -> None:
+    arrays = {
+        "train": images.unflattened(images.train_images),
+        "test": images.unflattened(images.test_images),
+    }
+    if images.train_labels is not None and images.test_labels is not None:
+        arrays |= {"train_labels": images.train_labels, "test_labels": images.test_labels}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                npy.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+        if images.label_names:
+            names = [images.label_names.get(n, "") for n in range(1 + max(images.label_names))]
+            with archive.open("class_names.npy", "w") as member:
+                npy.write_array(member, np.array(names), allow_pickle=False)
