@@ -4,12 +4,8 @@ import math
 
 from sweep.analysis.usage import used
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.formats import duration as duration
-from sweep.catalogue.formats import number as number
-from sweep.catalogue.formats import percent as percent
-from sweep.catalogue.formats import value as value
+from sweep.catalogue.formats import number, value
 from sweep.figures import style
-from sweep.findings.configurations import short_name as short_name
 from sweep.store.table import Choices, TrialTable
 
 #: Settings that a mark tells of.

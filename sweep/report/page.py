@@ -11,7 +11,8 @@ from sweep.analysis.floors import ROUNDING
 from sweep.analysis.strips import picture_names
 from sweep.analysis.study_reader import N_BEST, StudyReader
 from sweep.analysis.verdict import Verdict
-from sweep.figures import style, words
+from sweep.catalogue import formats
+from sweep.figures import style
 from sweep.figures.atlas import atlas_note, gather_pictures
 from sweep.figures.figure import Figure, InReport, ReportSection
 from sweep.figures.pictures import PictureRow, cut
@@ -122,37 +123,37 @@ def _tiles(study: StudySummary, table: TrialTable, found: Verdict | None) -> lis
     tiles.append(Tile(label="Trials", value=f"{total:,}", detail=tally(study)))
     if trained:
         rate = study.trials_per_second
-        pace = "" if not rate else f"{words.number(rate, 2)} trials/s lately"
-        tiles.append(Tile(label="Training time", value=words.duration(trained), detail=pace))
+        pace = "" if not rate else f"{formats.number(rate, 2)} trials/s lately"
+        tiles.append(Tile(label="Training time", value=formats.duration(trained), detail=pace))
     return tiles
 
 
 def _verdict_tiles(found: Verdict) -> list[Tile]:
     best, tiles = found.best, []
     if best.test_mse is not None:
-        psnr = f" · {words.number(best.psnr)} dB" if best.psnr is not None else ""
+        psnr = f" · {formats.number(best.psnr)} dB" if best.psnr is not None else ""
         detail = f"trial {best.number}{psnr}"
         tiles.append(
-            Tile(label="Best test error", value=words.number(best.test_mse), detail=detail)
+            Tile(label="Best test error", value=formats.number(best.test_mse), detail=detail)
         )
     if found.baseline is not None and found.baseline.number != best.number and found.times_better:
         tiles.append(
             Tile(
                 label="Less error",
-                value=f"{words.number(found.times_better, 2)}×",
-                detail=f"than the baseline’s {words.number(found.baseline.test_mse)}",
+                value=f"{formats.number(found.times_better, 2)}×",
+                detail=f"than the baseline’s {formats.number(found.baseline.test_mse)}",
             )
         )
     if found.floor is not None:
         tiles.append(
             Tile(
                 label="PCA floor",
-                value="0" if found.floor < ROUNDING else words.number(found.floor),
+                value="0" if found.floor < ROUNDING else formats.number(found.floor),
                 detail=f"with {best.hidden_width:,} components",
             )
         )
     if best.exact_pixel_share is not None:
-        share = words.percent(best.exact_pixel_share)
+        share = formats.percent(best.exact_pixel_share)
         tiles.append(Tile(label="Exact pixels", value=share, detail="of the best trial"))
     return tiles
 
@@ -176,7 +177,7 @@ def _pictures(handle: StudyHandle, record: StudyRecord, found: Verdict | None) -
 def _copies(
     strips: Reconstruction, label: str, row: TrialRow, names: list[str]
 ) -> list[PictureRow]:
-    detail = f"trial {row.number} · test error {words.number(row.test_mse)}"
+    detail = f"trial {row.number} · test error {formats.number(row.test_mse)}"
     copies = cut(strips.reconstructions_png, f"Copy by trial {row.number}", names)
     errors = cut(strips.errors_png, f"Error of trial {row.number}", names)
     return [

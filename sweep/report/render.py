@@ -7,7 +7,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import sweep
-from sweep.figures import words
 from sweep.figures.plotlyjs import plotlyjs
 from sweep.findings.html import sentence_html, table_html
 from sweep.report.page import Page, gather_page
@@ -43,14 +42,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "number": words.number,
-        "value": words.value,
-        "percent": words.percent,
-        "duration": words.duration,
         "sentence": lambda text: Markup(sentence_html(text)),
         "table": lambda table: Markup(table_html(table)),
         "quoted": shlex.quote,
-        "short_name": words.short_name,
         "time": lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC",
     }
     return environment

@@ -108,3 +108,8 @@ def test_a_parameter_under_a_choice_is_called_with_it() -> None:
 def test_every_column_is_called_by_a_name_of_its_own() -> None:
     titles = [of.title for of in COLUMNS.values()]
     assert len({*titles}) == len(titles)
+
+
+def test_a_setting_is_in_words() -> None:
+    assert column_named("sgd.learning_rate").title == "sgd learning rate"
+    assert column_named("adam.beta1").title == "adam β₁"

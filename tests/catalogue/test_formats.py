@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sweep.catalogue.formats import cell, change, duration, percent, quantity
+from sweep.catalogue.formats import cell, change, duration, number, percent, quantity, value
 from sweep.catalogue.metrics import MEASURED, METRICS
 
 
@@ -67,3 +67,50 @@ def test_a_mean_over_seeds_has_its_spread_beside_it() -> None:
 
 def test_a_perfect_copy_has_an_infinite_signal_to_noise_ratio() -> None:
     assert cell(METRICS["psnr"], math.inf) == "∞"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.0, "0"),
+        (0.0031234, "0.00312"),
+        (0.5, "0.500"),
+        (25.61, "25.6"),
+        (784, "784"),
+        (12345.6, "12,346"),
+        (0.00001, "1.00·10⁻⁵"),
+        (-0.25, "-0.250"),
+        (2.5e9, "2.50·10⁹"),
+        (float("inf"), "∞"),
+        (float("nan"), "not a number"),
+    ],
+)
+def test_a_number_is_written_the_way_people_write_it(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "–"), (0.84, "0.8 s"), (12.2, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+)
+def test_a_span_of_time_is_in_the_units_of_its_size(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0 %"), (0.004, "< 1 %"), (0.42, "42 %"), (0.996, "> 99 %"), (1.0, "100 %")],
+)
+def test_a_small_share_is_not_called_nothing_nor_nearly_all_of_it_all(
+    share: float, text: str
+) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("column_value", "text"),
+    [(784.0, "784"), (0.00123456, "0.001235"), (1e9, "1e+09"), (True, "yes")],
+)
+def test_a_value_from_a_column_reads_as_it_was_written(column_value: float, text: str) -> None:
+    assert value(column_value) == text
