@@ -47,7 +47,8 @@ def percent(share: float, digits: int = 0) -> str:
         return f"< {least:g} %"
     if 0 < 100 * (1 - share) < least / 2:
         return f"> {100 - least:g} %"
-    return f"{100 * share:.{digits}f} %"
+    shown = round(100 * share, digits) + 0.0  # never -0
+    return f"{shown:.{digits}f} %"
 
 
 def change(share: float) -> str:

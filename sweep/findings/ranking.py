@@ -28,7 +28,6 @@ _COLUMNS = (
     TableColumn("psnr", "PSNR", is_number=True),
     TableColumn("exact_pixel_share", "Exact pixels", is_number=True),
     TableColumn("train_seconds", "Training time", is_number=True),
-    TableColumn("remarks", "Remarks"),
 )
 
 
@@ -42,9 +41,9 @@ class RankedTrial(NamedTuple):
     role: str = ""
 
     @property
-    def remarks(self) -> str:
+    def remarks(self) -> list[str]:
         """Its role, tags and note."""
-        return ", ".join(filter(None, [self.role, *self.trial.tags, self.trial.note]))
+        return [said for said in (self.role, *self.trial.tags, self.trial.note) if said]
 
 
 def gather_ranking(study: StudyHandle, table: TrialTable, n: int) -> list[RankedTrial]:
@@ -96,7 +95,8 @@ def ranking_table(
 
 
 def _row(line: RankedTrial, floors: Floors | None) -> list[Cell]:
-    trial, said = line.trial, configuration(line.trial)
+    trial = line.trial
+    said = " · ".join([configuration(trial), *line.remarks])
     return [
         Cell() if line.rank is None else Cell(str(line.rank), line.rank),
         trial_cell(trial.number),
@@ -107,7 +107,6 @@ def _row(line: RankedTrial, floors: Floors | None) -> list[Cell]:
         quantity_cell(trial, "psnr"),
         quantity_cell(trial, "exact_pixel_share"),
         quantity_cell(trial, "train_seconds"),
-        Cell(line.remarks, line.remarks or None),
     ]
 
 
