@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from benchmarks.synthetic import add_study
 from sweep.analysis.study_diagnosis import best_of_widths
-from sweep.analysis.study_usefulness import study_usefulness
+from sweep.analysis.study_probes import study_probes
 from sweep.store import schema
 from sweep.store.handle import open_study
 from tests.store_factories import sqlite_store
@@ -22,7 +22,7 @@ def test_it_looked_into_every_trial_that_ended_as_the_best_of_its_width(tmp_path
     assert probes.keys() == inside.keys()
     assert len(best) > 10 and set(best) < probes.keys()
     assert len(probes) < N / 3  # not of all: that would be slower to read than any real study
-    found = study_usefulness(open_study(engine, "x"))
+    found = study_probes(open_study(engine, "x"))
     assert found is not None and [of.number for of in found.best] == best
     with engine.connect() as connection:
         n_results = connection.scalar(select(func.count()).select_from(schema.sweep_results))

@@ -9,11 +9,11 @@ import numpy as np
 from sweep.analysis.diagnosis import Limit
 from sweep.analysis.explanation import Cause, Step
 from sweep.analysis.floors import Floors, pca_equivalent
+from sweep.analysis.probe_summary import CodeVerdict, ProbeSummary
 from sweep.analysis.study_diagnosis import diagnose_widths
 from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_floors import study_floors
-from sweep.analysis.study_usefulness import study_usefulness
-from sweep.analysis.usefulness import Usefulness, Worth
+from sweep.analysis.study_probes import study_probes
 from sweep.analysis.verdict import baseline_number, floor_at
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.enums import Loss
@@ -109,12 +109,12 @@ class Useful:
     """What narrow codes tell of the labels."""
 
     dataset: str
-    found: Usefulness
+    found: ProbeSummary
 
     @property
     def is_enough(self) -> bool:
         """Whether a code tells as many as the pixels."""
-        return self.found.worth is not Worth.NONE
+        return self.found.verdict is not CodeVerdict.NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +270,7 @@ def _why(engine: Engine) -> StudyExplanation:
 
 
 def _useful(engine: Engine) -> Useful:
-    found = study_usefulness(open_study(engine, "features"))
+    found = study_probes(open_study(engine, "features"))
     if found is None:
         raise SweepError("study 'features' has no code that was asked for the labels.")
     return Useful(dataset=open_study(engine, "features").summary().dataset, found=found)

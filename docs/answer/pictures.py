@@ -13,7 +13,7 @@ from docs.answer.facts import Facts
 from docs.browser import open_browser
 from sweep.analysis.study_floors import study_floors
 from sweep.errors import NotFoundError
-from sweep.figures import usefulness
+from sweep.figures import codes
 from sweep.figures.plotlyjs import plotlyjs
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.figures.width_law import draw_width_law, gather_width_law
@@ -46,7 +46,7 @@ def _figures(engine: Engine, facts: Facts) -> Mapping[str, go.Figure]:
     return {
         "width": draw_width_law(law),
         "causes": draw_waterfall(gather_waterfall(facts.why)),
-        "codes": usefulness.draw(usefulness.gather(facts.useful.found)),
+        "codes": codes.draw(codes.gather(facts.useful.found)),
     }
 
 

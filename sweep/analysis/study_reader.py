@@ -7,11 +7,11 @@ from functools import cached_property
 from sweep.analysis.atlas import Atlas
 from sweep.analysis.floors import Floors
 from sweep.analysis.importances import Importances, importances
+from sweep.analysis.probe_summary import ProbeSummary
 from sweep.analysis.study_atlas import atlas_by_width
 from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_floors import study_floors
-from sweep.analysis.study_usefulness import UsefulnessReader
-from sweep.analysis.usefulness import Usefulness
+from sweep.analysis.study_probes import ProbeReader
 from sweep.analysis.verdict import Verdict, best_number, study_verdict, verdict
 from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import Domain, TrialRow
@@ -94,6 +94,6 @@ class StudyReader:
         return atlas_by_width(self.study, self.table)
 
     @cached_property
-    def usefulness(self) -> Usefulness | None:
+    def probes(self) -> ProbeSummary | None:
         """What codes tell of the labels; None while no network is analysed."""
-        return UsefulnessReader(self.study).look(self.table)
+        return ProbeReader(self.study).look(self.table)

@@ -12,7 +12,7 @@ from sweep.extras import require_torch
 from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
-    from sweep.analysis.usefulness import Probed
+    from sweep.analysis.probe_summary import ProbedTrial
     from sweep.store.handle import StudyHandle
     from sweep.store.kept_weights import KeptWeights
 
@@ -30,7 +30,7 @@ def analyse(
     computes what is missing, at any time and on any host that has the weights. `sweep show` shows
     the effective ranks, which are computed with it.
     """
-    from sweep.analysis.study_usefulness import study_usefulness
+    from sweep.analysis.study_probes import study_probes
     from sweep.findings.probes import about_codes, probe_table, unseen_sentence
     from sweep.store.kept_weights import drop_superseded, due, kept_weights
 
@@ -41,10 +41,10 @@ def analyse(
     if missing := _chosen(study, kept, numbers) if numbers else due(kept):
         _analyse(study, missing)
         drop_superseded(engine, name)
-    found = None if numbers else study_usefulness(study)
+    found = None if numbers else study_probes(study)
     probed = _probed(study, numbers) if numbers else found.best if found else ()
     if as_json:
-        said = {name: getattr(found, name) for name in ("worth", "because", "unseen") if found}
+        said = {name: getattr(found, name) for name in ("verdict", "because", "unseen") if found}
         show_json({"trials": [asdict(of) for of in probed], **said})
         return
     show_finding(probe_table(study.name, probed), storage)
@@ -100,13 +100,13 @@ def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
         raise errors[0]
 
 
-def _probed(study: "StudyHandle", numbers: Sequence[int]) -> "list[Probed]":
-    from sweep.analysis.usefulness import Probed
+def _probed(study: "StudyHandle", numbers: Sequence[int]) -> "list[ProbedTrial]":
+    from sweep.analysis.probe_summary import ProbedTrial
 
     probed = []
     for number in numbers:
         trial = study.trial(number)
         if trial.probe is None or trial.hidden_width is None or trial.test_mse is None:
             raise DataError(f"trial {number}: its code is not finite and tells nothing.")
-        probed.append(Probed.of(number, trial.hidden_width, trial.test_mse, trial.probe))
+        probed.append(ProbedTrial.of(number, trial.hidden_width, trial.test_mse, trial.probe))
     return probed

@@ -13,11 +13,11 @@ from flask import g, has_request_context
 
 from sweep.analysis.atlas import Atlas
 from sweep.analysis.floors import Floors
+from sweep.analysis.probe_summary import ProbeSummary
 from sweep.analysis.study_atlas import AtlasReader, pictured_widths
 from sweep.analysis.study_floors import kept_floors, study_floors
+from sweep.analysis.study_probes import ProbeReader
 from sweep.analysis.study_reader import StudyReader
-from sweep.analysis.study_usefulness import UsefulnessReader
-from sweep.analysis.usefulness import Usefulness
 from sweep.dashboard import links
 from sweep.errors import NotFoundError, SweepError
 from sweep.findings.study import StudyFindings, gather_study
@@ -43,7 +43,7 @@ class _Readers(NamedTuple):
 
     study: StudyHandle
     atlas: AtlasReader
-    usefulness: UsefulnessReader
+    probes: ProbeReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +107,9 @@ class View:
         """Return the test images at every width; decodes only pictures that are new."""
         return self._reader(name).atlas.look(self.table(name))
 
-    def usefulness(self, name: str) -> Usefulness | None:
+    def probes(self, name: str) -> ProbeSummary | None:
         """Return what the study's codes tell of the labels; reads only what is new."""
-        return self._reader(name).usefulness.look(self.table(name))
+        return self._reader(name).probes.look(self.table(name))
 
     def findings(self, name: str, *, in_short: bool = False) -> StudyFindings:
         """Return what is known of a study; ``in_short`` without ablation analysis and probes."""
@@ -121,7 +121,7 @@ class View:
             readers = self._readers.get(name)
             if readers is None or readers.study.key.identity != key.identity:
                 study = StudyHandle(self.engine, key)
-                readers = _Readers(study, AtlasReader(study), UsefulnessReader(study))
+                readers = _Readers(study, AtlasReader(study), ProbeReader(study))
                 self._readers[name] = readers
             self._readers.move_to_end(name)
             if len(self._readers) > _MAX_STUDIES:
@@ -203,5 +203,5 @@ class PageReader(StudyReader):
         return self._view.atlas(self.study.name)
 
     @cached_property
-    def usefulness(self) -> Usefulness | None:
-        return self._view.usefulness(self.study.name)
+    def probes(self) -> ProbeSummary | None:
+        return self._view.probes(self.study.name)

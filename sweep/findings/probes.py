@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from shlex import quote
 
-from sweep.analysis.usefulness import Probed, Usefulness
+from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary
 from sweep.catalogue.formats import number, percent
 from sweep.findings.cells import count_cell, trial_cell
 from sweep.findings.tables import Cell, FindingTable, TableColumn
@@ -22,12 +22,12 @@ _COLUMNS = (
 )
 
 
-def about_codes(found: Usefulness) -> str:
+def about_codes(found: ProbeSummary) -> str:
     """Return the verdict on the codes, with its numbers."""
-    return f"{found.worth.capitalize()}. {found.because}"
+    return f"{found.verdict.capitalize()}. {found.because}"
 
 
-def probe_table(study: str, probed: Sequence[Probed]) -> FindingTable:
+def probe_table(study: str, probed: Sequence[ProbedTrial]) -> FindingTable:
     """Lay out how many labels two classifiers tell from codes, PCA codes and pixels."""
     return FindingTable(
         title="Labels told right",
@@ -37,7 +37,7 @@ def probe_table(study: str, probed: Sequence[Probed]) -> FindingTable:
     )
 
 
-def _row(of: Probed) -> list[Cell]:
+def _row(of: ProbedTrial) -> list[Cell]:
     told = (getattr(getattr(of, kind), how) for kind in _KINDS for how in _CLASSIFIERS)
     return [
         count_cell(of.hidden_width),
@@ -47,7 +47,7 @@ def _row(of: Probed) -> list[Cell]:
     ]
 
 
-def _method(probed: Probed) -> str:
+def _method(probed: ProbedTrial) -> str:
     return (
         "Shares of the test images whose label is told from the code, which was never trained for "
         "it, by ridge regression and by the 5 nearest training images; beside it, from PCA’s code "
@@ -63,7 +63,7 @@ def _none_yet(study: str) -> str:
     )
 
 
-def unseen_sentence(found: Usefulness) -> str:
+def unseen_sentence(found: ProbeSummary) -> str:
     """Name the best trials of their widths that have no weights to analyse."""
     if not found.unseen:
         return ""

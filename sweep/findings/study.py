@@ -7,12 +7,12 @@ from html import escape
 from typing import Any
 
 from sweep.analysis.floors import Floors
+from sweep.analysis.probe_summary import ProbeSummary
 from sweep.analysis.study_diagnosis import DiagnosedTrial, best_of_widths, diagnose_trials
 from sweep.analysis.study_explanation import StudyExplanation, ignored
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.study_ties import study_ties
 from sweep.analysis.ties import TieSet
-from sweep.analysis.usefulness import Usefulness
 from sweep.analysis.verdict import Verdict
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.findings.ablation import about_path, no_ablation, path_table
@@ -53,7 +53,7 @@ class StudyFindings:
     #: Analyses that are of another study, a sentence each.
     ignored: Sequence[str] = ()
     #: None while no network is analysed.
-    probes: Usefulness | None = None
+    probes: ProbeSummary | None = None
     #: The best trials beside the baseline.
     ranking: Sequence[RankedTrial] = ()
 
@@ -162,7 +162,7 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
         failed=_latest_failed(study) if table.states.is_("FAIL").any() else (),
         ablation=None if in_short else reader.explanation,
         ignored=() if in_short else ignored(study),
-        probes=None if in_short else reader.usefulness,
+        probes=None if in_short else reader.probes,
         ranking=gather_ranking(study, table, n_best) if n_best else (),
     )
 

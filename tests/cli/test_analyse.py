@@ -25,7 +25,7 @@ def test_the_best_of_each_width_is_shown_with_a_verdict(cli: Cli, store: Engine)
     assert "64 0 0.1000 75.0 % 70.0 % 65.0 % 60.0 % 80.0 % 85.0 %" in out
     assert "No code tells the labels as well as the pixels." in out
     found = cli("analyse", "x", "--json").json
-    assert found["worth"] == "no code tells the labels as well as the pixels"
+    assert found["verdict"] == "no code tells the labels as well as the pixels"
     assert found["trials"][0]["code"] == {"linear": 0.75, "neighbours": 0.7}
 
 

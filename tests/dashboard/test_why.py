@@ -8,8 +8,8 @@ import dash
 import pytest
 
 from sweep.analysis import study_atlas
+from sweep.analysis.probe_summary import ProbedTrial, summarise_probes
 from sweep.analysis.strips import images_of
-from sweep.analysis.usefulness import Probed, usefulness
 from sweep.config import TrialConfig
 from sweep.dashboard.links import WHY, Place
 from sweep.dashboard.pages import why
@@ -143,8 +143,8 @@ def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
 
 
 def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View) -> None:
-    probed = Probed.of(0, 8, 0.02, PROBE)
-    found = findings(ablation=explained(), probes=usefulness([probed], [probed]))
+    probed = ProbedTrial.of(0, 8, 0.02, PROBE)
+    found = findings(ablation=explained(), probes=summarise_probes([probed], [probed]))
     causes, code, mark = why.trained(found, None)
     assert "hidden width 784" in as_json(causes) and "why-waterfall-back" in as_json(causes)
     assert "PCA code, linear" in as_json(code)

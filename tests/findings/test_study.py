@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sweep.analysis.diagnosis import Diagnosis, Limit
+from sweep.analysis.probe_summary import ProbedTrial, summarise_probes
 from sweep.analysis.study_diagnosis import DiagnosedTrial
 from sweep.analysis.ties import Candidate, TieSet, tie_set
-from sweep.analysis.usefulness import Probed, usefulness
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
 from sweep.config import TrialConfig
 from tests.figures.test_waterfall import explained
@@ -64,8 +64,8 @@ def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
 
 
 def test_what_was_trained_and_probed_is_told_too() -> None:
-    probed = Probed.of(0, 8, 0.02, PROBE | {"code": PROBE["pixels"]})
-    useful = usefulness([probed], [probed])
+    probed = ProbedTrial.of(0, 8, 0.02, PROBE | {"code": PROBE["pixels"]})
+    useful = summarise_probes([probed], [probed])
     found = said(labelled(0, 8, 0.3, Limit.BUDGET), ablation=explained(), probes=useful)
     assert found[1].startswith("Trial 7 has 3.20 times less validation error")
     assert found[3].startswith("A narrow code tells the labels as well as the pixels")

@@ -12,8 +12,8 @@ from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.findings import missing
 from sweep.dashboard.parts.pictures import picture_row
-from sweep.figures.usefulness import draw as draw_usefulness
-from sweep.figures.usefulness import gather as gather_usefulness
+from sweep.figures.codes import draw as draw_codes
+from sweep.figures.codes import gather as gather_codes
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.findings.ablation import FORWARD
 from sweep.findings.study import StudyFindings
@@ -38,8 +38,8 @@ def code(found: StudyFindings) -> Any:
     """What the codes tell of the labels."""
     if found.probes is None:
         return cards.card("Is the code worth anything?", missing(found.probe_table.note))
-    chart = gather_usefulness(found.probes)
-    return cards.figure_card("why-code", draw_usefulness(chart), note=chart.about)
+    chart = gather_codes(found.probes)
+    return cards.figure_card("why-code", draw_codes(chart), note=chart.about)
 
 
 # --- atlas ----------------------------------------------------------------------------------------

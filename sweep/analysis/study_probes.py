@@ -6,19 +6,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.analysis.usefulness import Probed, Usefulness, usefulness
+from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary, summarise_probes
 from sweep.config import width_class
 from sweep.store.handle import StudyHandle
 from sweep.store.table import TrialTable
 
 
-def study_usefulness(study: StudyHandle) -> Usefulness | None:
+def study_probes(study: StudyHandle) -> ProbeSummary | None:
     """None where no trial that counts is analysed.
 
     The best of a width class (``config.width_class``) is the best of its trials that are analysed,
     by validation error.
     """
-    return UsefulnessReader(study).look(study.table())
+    return ProbeReader(study).look(study.table())
 
 
 class _Known(NamedTuple):
@@ -26,10 +26,10 @@ class _Known(NamedTuple):
 
     #: Trained again, it has another code.
     attempt: int
-    trial: Probed
+    trial: ProbedTrial
 
 
-class UsefulnessReader:
+class ProbeReader:
     """Reads what a study's codes tell again and again, each time only what is new.
 
     Threads may share it.
@@ -40,9 +40,9 @@ class UsefulnessReader:
         self._lock = Lock()
         self._revision = -1
         self._known: dict[int, _Known] = {}
-        self._told: Usefulness | None = None
+        self._told: ProbeSummary | None = None
 
-    def look(self, table: TrialTable) -> Usefulness | None:
+    def look(self, table: TrialTable) -> ProbeSummary | None:
         """Of the study's trials: the very same while nothing about those that count changed."""
         with self._lock:
             self._read(table)
@@ -59,7 +59,7 @@ class UsefulnessReader:
             told = self._told
             if told is None or (list(told.trials), list(told.unseen)) != (trials, unseen):
                 shown = [of_row[row] for row in _best(table, seen, among=seen)]
-                self._told = usefulness(shown, trials, unseen=unseen)
+                self._told = summarise_probes(shown, trials, unseen=unseen)
             return self._told
 
     def _read(self, table: TrialTable) -> None:
@@ -68,7 +68,7 @@ class UsefulnessReader:
             # What ended after the table was read is newer than its revision: it is read again.
             if row is not None and table.states.value(row) == "COMPLETE":
                 width, test_mse = (table.metrics[of][row] for of in ("hidden_width", "test_mse"))
-                trial = Probed.of(number, int(width), float(test_mse), probe)
+                trial = ProbedTrial.of(number, int(width), float(test_mse), probe)
                 self._known[number] = _Known(int(table.attempts[row]), trial)
         self._revision = table.revision
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary
 from sweep.analysis.study_reader import StudyReader
-from sweep.analysis.usefulness import Probed, Usefulness
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.figure import (
@@ -34,7 +34,7 @@ class Line(NamedTuple):
     dash: str
 
 
-class UsefulnessChart(NamedTuple):
+class CodesChart(NamedTuple):
     """What the chart says."""
 
     #: Over the width: the best trials' codes, PCA codes and the pixels, by both classifiers.
@@ -54,12 +54,12 @@ class UsefulnessChart(NamedTuple):
         return "What the code tells of the labels"
 
 
-def gather(found: Usefulness | None) -> UsefulnessChart:
-    """Of what a study's codes tell (``analysis.study_usefulness``)."""
+def gather(found: ProbeSummary | None) -> CodesChart:
+    """Of what a study's codes tell (``analysis.study_probes``)."""
     if found is None:
-        return UsefulnessChart([], [], [], [], [], None, "")
+        return CodesChart([], [], [], [], [], None, "")
     shown = [of for of in found.trials if of.test_mse > 0]
-    return UsefulnessChart(
+    return CodesChart(
         lines=_lines(found.best),
         errors=[of.test_mse for of in shown],
         shares=[of.code.best for of in shown],
@@ -70,7 +70,7 @@ def gather(found: Usefulness | None) -> UsefulnessChart:
     )
 
 
-def _lines(best: Sequence[Probed]) -> list[Line]:
+def _lines(best: Sequence[ProbedTrial]) -> list[Line]:
     widths, numbers = [of.hidden_width for of in best], [of.number for of in best]
     codes = [of.code for of in best]
     pcas = [of.pca for of in best]
@@ -87,7 +87,7 @@ def _lines(best: Sequence[Probed]) -> list[Line]:
     return lines
 
 
-def draw(chart: UsefulnessChart) -> go.Figure:
+def draw(chart: CodesChart) -> go.Figure:
     """Two charts, one below the other: over the width, and against the error."""
     drawn = style.figure(
         chart.title,
@@ -131,7 +131,7 @@ def _draw_line(drawn: go.Figure, line: Line) -> None:
     )
 
 
-def _draw_errors(drawn: go.Figure, chart: UsefulnessChart) -> None:
+def _draw_errors(drawn: go.Figure, chart: CodesChart) -> None:
     """One mark a trial; the dashed line is what the pixels tell."""
     n_marks = len(chart.errors)
     if not n_marks:
@@ -168,12 +168,12 @@ def _draw_errors(drawn: go.Figure, chart: UsefulnessChart) -> None:
     )
 
 
-def _gather(reader: StudyReader) -> UsefulnessChart | None:
+def _gather(reader: StudyReader) -> CodesChart | None:
     """How well classifiers tell the labels from the codes, over hidden width."""
-    return gather(reader.usefulness) if reader.usefulness else None
+    return gather(reader.probes) if reader.probes else None
 
 
-def _rows(chart: UsefulnessChart) -> Columns:
+def _rows(chart: CodesChart) -> Columns:
     return stacked(
         *(
             {"mark": line.name, "hidden_width": line.widths, "share": line.shares}

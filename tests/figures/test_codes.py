@@ -1,13 +1,13 @@
 """What the chart of the codes' worth says, without a chart, and that it is drawn."""
 
-from sweep.analysis.usefulness import Probed, usefulness
-from sweep.figures.usefulness import draw, gather
+from sweep.analysis.probe_summary import ProbedTrial, summarise_probes
+from sweep.figures.codes import draw, gather
 from tests.store_factories import PROBE
 
-NARROW = Probed.of(4, 8, 0.02, PROBE)
-OTHER = Probed.of(5, 8, 0.03, PROBE)
-WIDE = Probed.of(6, 64, 0.01, {**PROBE, "code": {"linear": 0.5, "neighbours": 0.9}})
-FOUND = usefulness([NARROW, WIDE], [NARROW, OTHER, WIDE])
+NARROW = ProbedTrial.of(4, 8, 0.02, PROBE)
+OTHER = ProbedTrial.of(5, 8, 0.03, PROBE)
+WIDE = ProbedTrial.of(6, 64, 0.01, {**PROBE, "code": {"linear": 0.5, "neighbours": 0.9}})
+FOUND = summarise_probes([NARROW, WIDE], [NARROW, OTHER, WIDE])
 
 
 def test_the_best_of_each_width_stand_beside_pca_and_pixels() -> None:
@@ -33,7 +33,9 @@ def test_a_click_on_a_mark_finds_its_trial() -> None:
 
 
 def test_of_a_single_width_every_code_is_a_mark_that_tells_its_classifier() -> None:
-    traces = {trace.name: trace for trace in draw(gather(usefulness([NARROW], [NARROW]))).data}
+    traces = {
+        trace.name: trace for trace in draw(gather(summarise_probes([NARROW], [NARROW]))).data
+    }
     symbols = {"linear": "circle", "neighbours": "circle-open"}
     for kind in ("code", "PCA code", "pixels"):
         for classifier, symbol in symbols.items():

@@ -17,8 +17,8 @@ from sweep.catalogue.formats import percent
 _NARROW = 1 / 8
 
 
-class Worth(StrEnum):
-    """What the codes tell, beside the pixels themselves."""
+class CodeVerdict(StrEnum):
+    """How many labels codes tell, beside the pixels themselves."""
 
     NARROW = "a narrow code tells the labels as well as the pixels"
     WIDE = "only a wide code tells the labels as well as the pixels"
@@ -26,8 +26,8 @@ class Worth(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """Shares of the test images whose label is told right."""
+class ProbeAccuracy:
+    """Shares of the test images whose label a classifier gets right."""
 
     linear: float
     neighbours: float
@@ -38,16 +38,16 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probed:
-    """A trial whose code was asked for the labels."""
+class ProbedTrial:
+    """A trial whose code was probed."""
 
     number: int
     hidden_width: int
     test_mse: float
-    code: Told
+    code: ProbeAccuracy
     #: Of PCA with as many components.
-    pca: Told
-    pixels: Told
+    pca: ProbeAccuracy
+    pixels: ProbeAccuracy
     n_pixels: int
     n_train: int
     n_test: int
@@ -55,7 +55,7 @@ class Probed:
     @classmethod
     def of(cls, number: int, hidden_width: int, test_mse: float, probe: Mapping[str, Any]) -> Self:
         """``probe`` is trial.Probe as JSON."""
-        told = {name: Told(**probe[name]) for name in ("code", "pca", "pixels")}
+        told = {name: ProbeAccuracy(**probe[name]) for name in ("code", "pca", "pixels")}
         return cls(
             number=number,
             hidden_width=hidden_width,
@@ -68,41 +68,42 @@ class Probed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Usefulness:
-    """What a study's codes tell."""
+class ProbeSummary:
+    """Accuracies of a study's probes and the verdict on them."""
 
     #: The best trial of each width, the narrowest first.
-    best: tuple[Probed, ...]
+    best: tuple[ProbedTrial, ...]
     #: All that were probed, by width and number.
-    trials: tuple[Probed, ...]
+    trials: tuple[ProbedTrial, ...]
     #: The narrowest of the best that tells as many as the pixels, but for chance; where none does,
     #: the one that tells most.
-    shown: Probed
-    worth: Worth
+    shown: ProbedTrial
+    verdict: CodeVerdict
     #: The verdict in sentences, with the numbers.
     because: str
     #: Trials that are better than all others of their width and are not analysed.
     unseen: tuple[int, ...] = ()
 
     @property
-    def pixels(self) -> Told:
+    def pixels(self) -> ProbeAccuracy:
         """The same for every trial."""
         return self.best[0].pixels
 
 
-def usefulness(
-    best: Sequence[Probed], trials: Sequence[Probed], unseen: Sequence[int] = ()
-) -> Usefulness:
-    """Of one trial or more; ``best`` are some of ``trials``, one a width, the narrowest first."""
+def summarise_probes(
+    best: Sequence[ProbedTrial], trials: Sequence[ProbedTrial], unseen: Sequence[int] = ()
+) -> ProbeSummary:
+    """Summarise one trial or more; ``best`` are some of them, one a width, the narrowest first."""
     pixels, margin = best[0].pixels.best, noise(best[0].pixels.best, best[0].n_test)
     enough = [of for of in best if of.code.best >= pixels - margin]
     shown = enough[0] if enough else max(best, key=lambda of: of.code.best)
     is_narrow = shown.hidden_width <= _NARROW * shown.n_pixels
-    return Usefulness(
+    enough_for = CodeVerdict.NARROW if is_narrow else CodeVerdict.WIDE
+    return ProbeSummary(
         best=tuple(best),
         trials=tuple(trials),
         shown=shown,
-        worth=(Worth.NARROW if is_narrow else Worth.WIDE) if enough else Worth.NONE,
+        verdict=enough_for if enough else CodeVerdict.NONE,
         because=" ".join([_said(shown, margin), _beside_pca(best), *_from_end_to_end(best)]),
         unseen=tuple(unseen),
     )
@@ -113,7 +114,7 @@ def noise(share: float, n: int) -> float:
     return 2 * sqrt(2 * share * (1 - share) / n)
 
 
-def _said(shown: Probed, margin: float) -> str:
+def _said(shown: ProbedTrial, margin: float) -> str:
     return (
         f"The code of {shown.hidden_width} units (trial {shown.number}) tells "
         f"{percent(shown.code.best, 1)} of the test labels, the {shown.n_pixels} pixels "
@@ -122,7 +123,7 @@ def _said(shown: Probed, margin: float) -> str:
     )
 
 
-def _beside_pca(best: Sequence[Probed]) -> str:
+def _beside_pca(best: Sequence[ProbedTrial]) -> str:
     gains = [(of.code.best - of.pca.best, noise(of.pca.best, of.n_test)) for of in best]
     more = sum(gain > chance for gain, chance in gains)
     less = sum(-gain > chance for gain, chance in gains)
@@ -134,7 +135,7 @@ def _beside_pca(best: Sequence[Probed]) -> str:
     )
 
 
-def _from_end_to_end(best: Sequence[Probed]) -> list[str]:
+def _from_end_to_end(best: Sequence[ProbedTrial]) -> list[str]:
     """What a smaller error is worth; nothing of a single width."""
     first, last = best[0], best[-1]
     if first is last or not 0 < last.test_mse < first.test_mse:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, select, update
 
-from sweep.analysis.study_usefulness import UsefulnessReader, study_usefulness
-from sweep.analysis.usefulness import Probed, Worth, noise, usefulness
+from sweep.analysis.probe_summary import CodeVerdict, ProbedTrial, noise, summarise_probes
+from sweep.analysis.study_probes import ProbeReader, study_probes
 from sweep.config import TrialConfig
 from sweep.store import annotate
 from sweep.store.engine import writing
@@ -30,32 +30,34 @@ def told(best: float) -> dict[str, float]:
     return {"linear": best, "neighbours": best - 0.1}
 
 
-def probed(number: int, width: int, code: float, pca: float = 0.7, mse: float = 0.01) -> Probed:
+def probed(
+    number: int, width: int, code: float, pca: float = 0.7, mse: float = 0.01
+) -> ProbedTrial:
     """The pixels tell 80 % of 10,000 test images: 1.1 % is chance."""
     found = {"code": told(code), "pca": told(pca), "pixels": told(0.8), "n_test": 10_000}
-    return Probed.of(number, width, mse, {**PROBE, **found})
+    return ProbedTrial.of(number, width, mse, {**PROBE, **found})
 
 
 @pytest.mark.parametrize(
     ("narrow", "wide", "worth", "trial"),
     [
-        (0.795, 0.8, Worth.NARROW, 0),
-        (0.78, 0.795, Worth.WIDE, 1),
-        (0.6, 0.78, Worth.NONE, 1),
+        (0.795, 0.8, CodeVerdict.NARROW, 0),
+        (0.78, 0.795, CodeVerdict.WIDE, 1),
+        (0.6, 0.78, CodeVerdict.NONE, 1),
     ],
 )
 def test_the_narrowest_code_that_tells_enough_decides(
-    narrow: float, wide: float, worth: Worth, trial: int
+    narrow: float, wide: float, worth: CodeVerdict, trial: int
 ) -> None:
     best = [probed(0, 32, narrow), probed(1, 256, wide)]
-    found = usefulness(best, best)
-    assert found.worth is worth
+    found = summarise_probes(best, best)
+    assert found.verdict is worth
     assert f"(trial {trial})" in found.because
 
 
 def test_the_words_tell_pca_and_what_a_smaller_error_is_worth() -> None:
     best = [probed(0, 8, 0.6, pca=0.7, mse=0.03), probed(1, 98, 0.795, pca=0.7, mse=0.01)]
-    assert usefulness(best, best).because == (
+    assert summarise_probes(best, best).because == (
         "The code of 98 units (trial 1) tells 79.5 % of the test labels, the 784 pixels 80.0 %; "
         "a difference of less than 1.1 % may be chance. Beside PCA codes of the same size it is "
         "better at 1 of 2 widths and worse at 1. From 8 to 98 units the error falls 3-fold, and "
@@ -65,7 +67,7 @@ def test_the_words_tell_pca_and_what_a_smaller_error_is_worth() -> None:
 
 def test_a_code_as_good_as_pcas_is_told_as_such() -> None:
     best = [probed(0, 8, 0.7, pca=0.7, mse=0.03)]
-    assert "it is neither better nor worse than by chance" in usefulness(best, best).because
+    assert "it is neither better nor worse than by chance" in summarise_probes(best, best).because
 
 
 def test_two_shares_of_few_images_may_differ_by_much() -> None:
@@ -87,7 +89,7 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def test_the_best_of_each_width_is_told_of_those_looked_into(engine: Engine) -> None:
-    found = study_usefulness(open_study(engine, "x"))
+    found = study_probes(open_study(engine, "x"))
     assert found is not None
     assert [of.number for of in found.best] == [2, 1]
     assert [of.number for of in found.trials] == [2, 0, 1]
@@ -95,18 +97,18 @@ def test_the_best_of_each_width_is_told_of_those_looked_into(engine: Engine) -> 
 
 
 def test_the_best_of_a_width_that_was_not_looked_into_is_named(engine: Engine) -> None:
-    found = study_usefulness(open_study(engine, "x"))
+    found = study_probes(open_study(engine, "x"))
     assert found is not None and found.unseen == (3,)
     config = TrialConfig(hidden_width=65)
     add_trial(engine, 1, 4, 0.01, config=config)  # as good as trial 1, which was
     add_trial(engine, 1, 5, 0.04, config=replace(config, hidden_width=8))
-    found = study_usefulness(open_study(engine, "x"))
+    found = study_probes(open_study(engine, "x"))
     assert found is not None and found.unseen == (5, 3)
 
 
 def test_an_invalid_trial_is_not_told(engine: Engine) -> None:
     annotate.invalidate(engine, "x", 1)
-    found = study_usefulness(open_study(engine, "x"))
+    found = study_probes(open_study(engine, "x"))
     assert found is not None and [of.number for of in found.best] == [2, 0]
 
 
@@ -122,7 +124,7 @@ def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.Mon
         return found
 
     monkeypatch.setattr(StudyHandle, "probes", probes)
-    reader = UsefulnessReader(open_study(engine, "x"))
+    reader = ProbeReader(open_study(engine, "x"))
     first = reader.look(open_study(engine, "x").table())
     for _ in range(2):
         annotate.note(engine, "x", "about the study")
@@ -138,7 +140,7 @@ def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.Mon
 
 
 def test_a_reader_forgets_what_a_trial_was_before_it_was_trained_again(engine: Engine) -> None:
-    reader = UsefulnessReader(open_study(engine, "x"))
+    reader = ProbeReader(open_study(engine, "x"))
     assert len(reader.look(open_study(engine, "x").table()).trials) == 3
     with writing(engine) as connection:  # as a coordinator does, with the next attempt
         of_trial = sweep_trials.c.number == 0
@@ -150,15 +152,15 @@ def test_a_reader_forgets_what_a_trial_was_before_it_was_trained_again(engine: E
 
 
 def test_a_study_made_anew_has_no_probes_of_the_one_before(engine: Engine) -> None:
-    assert study_usefulness(open_study(engine, "x")) is not None
+    assert study_probes(open_study(engine, "x")) is not None
     annotate.delete_study(engine, "x")
     study_id = add_study(engine, "x", created_at=EPOCH + 1)
     for number in range(3):
         add_trial(engine, study_id, number, 0.1)
-    assert study_usefulness(open_study(engine, "x")) is None
+    assert study_probes(open_study(engine, "x")) is None
 
 
 def test_nothing_is_told_before_a_trial_was_looked_into(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     add_trial(engine, add_study(engine, "x"), 0, 0.1)
-    assert study_usefulness(open_study(engine, "x")) is None
+    assert study_probes(open_study(engine, "x")) is None
