@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.catalogue.formats import change
+from sweep.catalogue.formats import change, count
 from sweep.enums import Loss, Outcome, Output
 from sweep.store.records import CurvePoint, TrialRow
 
@@ -227,8 +227,8 @@ def _capacity(trial: TrialRow, floors: Floors | None) -> _Label:
         return None
     components = pca_equivalent(floors, trial.test_mse)
     return Limit.CAPACITY, (
-        f"the error settled; {trial.hidden_width} hidden units do as well as PCA with "
-        f"{components} components"
+        f"the error settled; {count(trial.hidden_width or 0, 'hidden unit')} do as well as PCA "
+        f"with {count(components, 'component')}"
     )
 
 
@@ -256,6 +256,6 @@ def _optimisation(trial: TrialRow, floors: Floors | None) -> _Label:
         return None
     components = pca_equivalent(floors, trial.test_mse)
     return Limit.OPTIMISATION, (
-        f"the error settled, but {trial.hidden_width} hidden units do only as well as PCA with "
-        f"{components} components"
+        f"the error settled, but {count(trial.hidden_width or 0, 'hidden unit')} do only as well "
+        f"as PCA with {count(components, 'component')}"
     )

@@ -59,9 +59,11 @@ def change(share: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A span of time: 0.8 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    """A span of time: 0.02 s, 0.8 s, 12 s, 3 min 20 s, 2 h 5 min."""
     if seconds is None:
         return "–"
+    if 0 < seconds < 0.1:
+        return f"{seconds:.1g} s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -37,7 +37,8 @@ def test_a_change_has_two_significant_digits(share: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(9.94, "9.9 s"), (60, "1 min 00 s"), (3605, "1 h 0 min")]
+    ("seconds", "text"),
+    [(0.0234, "0.02 s"), (9.94, "9.9 s"), (60, "1 min 00 s"), (3605, "1 h 0 min")],
 )
 def test_a_duration_is_in_the_units_of_its_size(seconds: float, text: str) -> None:
     assert duration(seconds) == text
