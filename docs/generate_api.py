@@ -82,7 +82,7 @@ def _signature(function: Callable[..., Any]) -> str:
 
 def _figures() -> Iterator[str]:
     yield "## Figures\n"
-    yield "Names for `Study.figure`, with their options and what each needs.\n"
+    yield "Names for `Study.figure` and `sweep figure`, with their options and what each needs.\n"
     yield "| name | question | options | shows | needs |"
     yield "|---|---|---|---|---|"
     for name, figure in FIGURES.items():

@@ -18,6 +18,7 @@ from sweep.cli import (
     doctor,
     explain,
     export,
+    figure,
     findings,
     floors,
     listing,
@@ -151,6 +152,11 @@ _add(
     (model.encode, "sweep encode quickstart 0 -o codes.npz"),
     (verify.verify, "sweep verify quickstart 0\nsweep verify quickstart 0 --gpus cpu"),
     (manage.report, "sweep report quickstart -o report.html"),
+    (
+        figure.figure,
+        "sweep figure quickstart\nsweep figure quickstart width -o width.svg\n"
+        "sweep figure quickstart slice setting=activation -o slice.csv",
+    ),
     (
         dashboard.dashboard,
         "sweep dashboard --study quickstart --open\nsweep dashboard --allow-edit",

@@ -13,15 +13,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    Panel,
-    ReportSection,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.figures.pictures import Picture, PictureRow, picture_of, strip_of
 
 #: Black is right. Where the original is exactly 0 or 1 an error is orange, elsewhere white.
@@ -281,8 +273,9 @@ CLASSES = Figure(
     gather=_class_errors,
     draw=draw_by_width,
     rows=_rows,
-    report=InReport(section=ReportSection.ATLAS, panels=lambda _: [Panel(id="atlas-classes")]),
-    pages=(DashboardPage.WHY,),
+    section=ReportSection.ATLAS,
+    panels=lambda _: [Panel(id="atlas-classes")],
+    pages=(Tab.WHY,),
 )
 PIXELS = Figure(
     name="pixels_by_width",
@@ -291,6 +284,7 @@ PIXELS = Figure(
     gather=_kind_errors,
     draw=draw_by_width,
     rows=_rows,
-    report=InReport(section=ReportSection.ATLAS, panels=lambda _: [Panel(id="atlas-kinds")]),
-    pages=(DashboardPage.WHY,),
+    section=ReportSection.ATLAS,
+    panels=lambda _: [Panel(id="atlas-kinds")],
+    pages=(Tab.WHY,),
 )

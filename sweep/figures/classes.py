@@ -9,15 +9,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import Verdict, baseline_number
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    ReportSection,
-    Trials,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
 from sweep.store.records import TrialRow
 
 
@@ -112,6 +104,6 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_classes,
     rows=_rows,
-    report=InReport(section=ReportSection.PICTURES),
-    pages=(DashboardPage.TRIAL, DashboardPage.COMPARE),
+    section=ReportSection.PICTURES,
+    pages=(Tab.TRIAL, Tab.COMPARE),
 )

@@ -9,14 +9,7 @@ from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    ReportSection,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, ReportSection, Tab, stacked
 from sweep.findings.probes import about_codes
 
 _AXIS = "Labels told right"
@@ -197,6 +190,6 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw,
     rows=_rows,
-    report=InReport(section=ReportSection.CODE),
-    pages=(DashboardPage.WHY,),
+    section=ReportSection.CODE,
+    pages=(Tab.WHY,),
 )

@@ -16,14 +16,7 @@ from sweep.catalogue.columns import column_named
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis, Cells
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    ReportSection,
-    known,
-)
+from sweep.figures.figure import Columns, Figure, ReportSection, Tab, known
 from sweep.figures.groups import Groups, grouped
 from sweep.figures.marks import Marks, draw_marks, marks_of
 from sweep.store.table import Numbers, TrialTable
@@ -239,6 +232,6 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_contour,
     rows=_rows,
-    report=InReport(section=ReportSection.SETTINGS),
-    pages=(DashboardPage.EXPLORE,),
+    section=ReportSection.SETTINGS,
+    pages=(Tab.EXPLORE,),
 )

@@ -12,16 +12,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    Panel,
-    ReportSection,
-    known,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, known, stacked
 from sweep.findings.verdict import beaten_by
 from sweep.store.table import TrialTable
 
@@ -127,6 +118,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_edf,
     rows=_rows,
-    report=InReport(section=ReportSection.SEARCH, panels=_of_many),
-    pages=(DashboardPage.EXPLORE,),
+    section=ReportSection.SEARCH,
+    panels=_of_many,
+    pages=(Tab.EXPLORE,),
 )

@@ -45,8 +45,8 @@ class ReportSection(StrEnum):
     SEARCH = "search"
 
 
-class DashboardPage(StrEnum):
-    """Pages of the dashboard that have figures."""
+class Tab(StrEnum):
+    """Pages of the dashboard that show figures."""
 
     OVERVIEW = "Overview"
     WHY = "Why"
@@ -68,19 +68,6 @@ def _one_panel(_: StudyReader) -> Sequence[Panel]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InReport:
-    """Where a report shows a figure: in the order of the registry within its section."""
-
-    section: ReportSection
-    #: The drawings; those without data are left out.
-    panels: Callable[[StudyReader], Sequence[Panel]] = _one_panel
-    #: What to do with the chart, behind its note.
-    hint: str = ""
-    #: Needs room: scrolls sideways on a narrow screen.
-    is_wide: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class Figure(Generic[DataT]):
     """One entry of the registry."""
 
@@ -95,8 +82,15 @@ class Figure(Generic[DataT]):
     draw: Callable[[DataT], go.Figure]
     #: The data as tidy columns, one row a mark.
     rows: Callable[[DataT], Columns]
-    report: InReport | None = None
-    pages: tuple[DashboardPage, ...] = ()
+    #: Where a report shows it, in the order of the registry.
+    section: ReportSection
+    #: Its drawings in a report; empty where it does not apply to a study.
+    panels: Callable[[StudyReader], Sequence[Panel]] = _one_panel
+    #: What to do with the chart, behind its note in a report.
+    hint: str = ""
+    #: Needs room: scrolls sideways on a narrow screen.
+    is_wide: bool = False
+    pages: tuple[Tab, ...]
 
 
 def _ends(value: Any) -> Any:

@@ -10,15 +10,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    ReportSection,
-    Span,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, ReportSection, Span, Tab, stacked
 from sweep.figures.marks import (
     Band,
     Marks,
@@ -201,6 +193,6 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_history,
     rows=_rows,
-    report=InReport(section=ReportSection.SEARCH),
-    pages=(DashboardPage.OVERVIEW, DashboardPage.EXPLORE),
+    section=ReportSection.SEARCH,
+    pages=(Tab.OVERVIEW, Tab.EXPLORE),
 )

@@ -11,7 +11,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import Columns, DashboardPage, Figure, InReport, ReportSection
+from sweep.figures.figure import Columns, Figure, ReportSection, Tab
 
 #: PED-ANOVA wants five trials among the best tenth.
 _ROUGH_BELOW = 50
@@ -124,6 +124,6 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_importances,
     rows=_rows,
-    report=InReport(section=ReportSection.SETTINGS),
-    pages=(DashboardPage.OVERVIEW,),
+    section=ReportSection.SETTINGS,
+    pages=(Tab.OVERVIEW,),
 )

@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    Panel,
-    ReportSection,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.store.records import CurvePoint
 from sweep.store.table import Mask, TrialTable
 
@@ -237,6 +229,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_intermediate,
     rows=_rows,
-    report=InReport(section=ReportSection.SEARCH, panels=_with_pruning),
-    pages=(DashboardPage.EXPLORE,),
+    section=ReportSection.SEARCH,
+    panels=_with_pruning,
+    pages=(Tab.EXPLORE,),
 )

@@ -10,15 +10,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    ReportSection,
-    Trials,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
 from sweep.findings.configurations import short_name
 from sweep.store.records import CurvePoint, TrialRow
 
@@ -134,6 +126,6 @@ FIGURE = Figure(
     gather=_gather,
     draw=lambda found: draw_curves(found.curves),
     rows=_rows,
-    report=InReport(section=ReportSection.SEARCH),
-    pages=(DashboardPage.COMPARE,),
+    section=ReportSection.SEARCH,
+    pages=(Tab.COMPARE,),
 )

@@ -8,15 +8,7 @@ import plotly.graph_objects as go
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    Panel,
-    ReportSection,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.figures.marks import Marks, draw_marks, marks_of, sampled
 from sweep.store.pareto import unbeaten
 from sweep.store.table import Mask, TrialTable
@@ -126,6 +118,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_front,
     rows=_rows,
-    report=InReport(section=ReportSection.BEST, panels=_of_two_objectives),
-    pages=(DashboardPage.EXPLORE,),
+    section=ReportSection.BEST,
+    panels=_of_two_objectives,
+    pages=(Tab.EXPLORE,),
 )

@@ -16,16 +16,7 @@ from sweep.catalogue.formats import count
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis, Cells
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    Panel,
-    ReportSection,
-    Span,
-    known,
-)
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, known
 from sweep.figures.groups import Groups, grouped
 from sweep.figures.marks import Band, Marks, draw_band, draw_marks, marks_of, within
 from sweep.store.table import Numbers, TrialTable
@@ -268,6 +259,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_slice,
     rows=_rows,
-    report=InReport(section=ReportSection.SETTINGS, panels=_most_important),
-    pages=(DashboardPage.EXPLORE,),
+    section=ReportSection.SETTINGS,
+    panels=_most_important,
+    pages=(Tab.EXPLORE,),
 )

@@ -9,15 +9,7 @@ from numpy.typing import NDArray
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.figures import axes, style, words
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    ReportSection,
-    Span,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, ReportSection, Span, Tab, stacked
 from sweep.store.table import Choices, Numbers, TrialTable
 
 _COLOURS = {
@@ -219,6 +211,6 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_timeline,
     rows=_rows,
-    report=InReport(section=ReportSection.SEARCH),
-    pages=(DashboardPage.EXPLORE,),
+    section=ReportSection.SEARCH,
+    pages=(Tab.EXPLORE,),
 )

@@ -13,7 +13,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import Columns, DashboardPage, Figure, InReport, Panel, ReportSection
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab
 from sweep.findings.ablation import about_path, change_of, times
 
 #: Letters of a label in a line, so that a phone has room for bars beside it.
@@ -288,9 +288,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_waterfall,
     rows=_rows,
-    report=InReport(
-        section=ReportSection.CAUSES,
-        panels=lambda _: [Panel(id="waterfall"), Panel({"reverse": True}, "waterfall-back")],
-    ),
-    pages=(DashboardPage.WHY,),
+    section=ReportSection.CAUSES,
+    panels=lambda _: [Panel(id="waterfall"), Panel({"reverse": True}, "waterfall-back")],
+    pages=(Tab.WHY,),
 )

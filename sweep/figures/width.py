@@ -13,16 +13,7 @@ from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.records import capitalised
 from sweep.figures import axes, style
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    Panel,
-    ReportSection,
-    Span,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, stacked
 from sweep.figures.marks import Band, Marks, band_of, draw_band, draw_marks, marks_of, within
 from sweep.store.table import Choices, Mask, Numbers, TrialTable
 
@@ -366,8 +357,8 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_width,
     rows=_rows,
-    report=InReport(section=ReportSection.WIDTH),
-    pages=(DashboardPage.OVERVIEW,),
+    section=ReportSection.WIDTH,
+    pages=(Tab.OVERVIEW,),
 )
 ENTROPY = Figure(
     name="entropy",
@@ -376,6 +367,7 @@ ENTROPY = Figure(
     gather=_gather_entropy,
     draw=draw_width,
     rows=_rows,
-    report=InReport(section=ReportSection.WIDTH, panels=_where_entropy_is_known),
-    pages=(DashboardPage.OVERVIEW,),
+    section=ReportSection.WIDTH,
+    panels=_where_entropy_is_known,
+    pages=(Tab.OVERVIEW,),
 )

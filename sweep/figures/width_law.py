@@ -19,15 +19,7 @@ from sweep.analysis.width_law import (
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import (
-    Columns,
-    DashboardPage,
-    Figure,
-    InReport,
-    Panel,
-    ReportSection,
-    stacked,
-)
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.figures.width import pca_floor
 from sweep.findings.width import about_law, what_would_tell
 from sweep.store.table import TrialTable
@@ -274,6 +266,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_width_law,
     rows=_rows,
-    report=InReport(section=ReportSection.WIDTH, panels=_panels),
-    pages=(DashboardPage.OVERVIEW, DashboardPage.WHY),
+    section=ReportSection.WIDTH,
+    panels=_panels,
+    pages=(Tab.OVERVIEW, Tab.WHY),
 )

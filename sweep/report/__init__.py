@@ -1,5 +1,5 @@
-"""One offline HTML file about a study: a function of a store."""
+"""Offline HTML files about a study, a report or one figure: functions of a store."""
 
-from sweep.report.render import render
+from sweep.report.render import render, render_figure
 
-__all__ = ["render"]
+__all__ = ["render", "render_figure"]

@@ -14,7 +14,7 @@ from sweep.analysis.verdict import Verdict
 from sweep.catalogue import formats
 from sweep.figures import style
 from sweep.figures.atlas import atlas_note, gather_pictures
-from sweep.figures.figure import Figure, InReport, ReportSection
+from sweep.figures.figure import Figure, ReportSection
 from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure
 from sweep.findings.study import StudyFindings, gather_study
@@ -190,19 +190,18 @@ def _charts(reader: StudyReader) -> dict[ReportSection, SectionCharts]:
     """Every figure of the registry that has a place in the report, by section."""
     sections = {section: SectionCharts([], []) for section in ReportSection}
     for figure in FIGURES.values():
-        if figure.report is None:
-            continue
-        charts, missing = sections[figure.report.section]
-        for panel in figure.report.panels(reader):
+        charts, missing = sections[figure.section]
+        for panel in figure.panels(reader):
             found = gather_figure(reader, figure.name, panel.options)
             if found is None:
                 missing.append(figure)
             else:
-                charts.append(_chart(panel.id or figure.name, found, figure.report))
+                charts.append(make_chart(panel.id or figure.name, found))
     return sections
 
 
-def _chart(key: str, found: GatheredFigure, place: InReport) -> Chart:
+def make_chart(key: str, found: GatheredFigure) -> Chart:
+    """Draw a figure as HTML with the id ``chart-KEY``, without plotly.js."""
     drawn = found.draw()
     if drawn.layout.margin.t is None or style.subtitle_of(drawn):
         drawn.update_layout(margin={"t": 34})
@@ -213,5 +212,5 @@ def _chart(key: str, found: GatheredFigure, place: InReport) -> Chart:
         div_id=f"chart-{key}",
         default_width="100%",
     )
-    note = " ".join(filter(None, (found.note, place.hint)))
-    return Chart(title=found.title, html=Markup(html), note=note, is_wide=place.is_wide)
+    note = " ".join(filter(None, (found.note, found.figure.hint)))
+    return Chart(title=found.title, html=Markup(html), note=note, is_wide=found.figure.is_wide)

@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 import sweep
 from sweep.figures.plotlyjs import plotlyjs
+from sweep.figures.registry import GatheredFigure
 from sweep.findings.html import sentence_html, table_html
-from sweep.report.page import Page, gather_page
+from sweep.report.page import Page, gather_page, make_chart
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 
@@ -30,6 +31,13 @@ def lay_out(page: Page) -> str:
         now=datetime.now(UTC),
         version=sweep.__version__,
     )
+
+
+def render_figure(study: str, found: GatheredFigure) -> str:
+    """Return one figure of a study as an HTML file of its own."""
+    template = environment().get_template("figure.html.j2")
+    chart = make_chart(found.figure.name, found)
+    return template.render(study=study, chart=chart, plotlyjs=Markup(plotlyjs()))
 
 
 def environment() -> Environment:

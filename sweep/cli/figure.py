@@ -1,0 +1,144 @@
+"""figure: one figure of a study as a file, and the list of all figures."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweep.cli import words
+from sweep.cli.options import Json, Storage, StudyName, stored_study
+from sweep.cli.output import show, show_json, show_table, write_file
+from sweep.errors import UsageError
+from sweep.findings.dialects import in_ascii
+
+if TYPE_CHECKING:
+    from sweep.analysis.study_reader import StudyReader
+    from sweep.figures.registry import GatheredFigure
+
+_WIDTH_PIXELS = 1000
+
+
+def figure(
+    name: StudyName,
+    figure: Annotated[
+        str | None, typer.Argument(metavar="[FIGURE]", help="Without it, all figures are listed.")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[OPTION=VALUE]...", help="As in docs/api.md: `setting=activation`."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default="NAME-FIGURE.html",
+            help="Where to, as .html, .csv, .svg or .png.",
+        ),
+    ] = None,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Write a figure of a study to a file, or list the figures and whether the study has them.
+
+    A CSV has the figure's data, one row a mark. SVG and PNG are drawn by Kaleido in Chrome or
+    Chromium, which are installed separately: `pip install 'sweep-autoencoder[images]'`.
+    """
+    from sweep.analysis.study_floors import kept_floors
+    from sweep.analysis.study_reader import StudyReader
+    from sweep.figures.registry import require_figure
+
+    study = stored_study(name, storage)
+    if figure is None:
+        # Computing floors may take minutes.
+        _list(StudyReader(study, kept_floors), as_json)
+        return
+    write = _writer(output)
+    found = require_figure(StudyReader(study), figure, _parsed(options or []))
+    if as_json:
+        about = {"figure": figure, "title": found.title, "note": found.note}
+        show_json({**about, "rows": {key: list(of) for key, of in found.rows().items()}})
+        return
+    path = output or Path(f"{words.file_name(name)}-{figure}.html")
+    show(str(write_file(path, write(name, found))))
+
+
+def _list(reader: "StudyReader", as_json: bool) -> None:
+    from sweep.figures.registry import FIGURES, gather_figure
+
+    has = {name: gather_figure(reader, name) is not None for name in FIGURES}
+    if as_json:
+        show_json(
+            [
+                {"figure": of.name, "question": of.question, "needs": of.needs, "has": has[of.name]}
+                for of in FIGURES.values()
+            ]
+        )
+        return
+    rows = [
+        (of.name, of.question, "yes" if has[of.name] else f"no: it needs {in_ascii(of.needs)}")
+        for of in FIGURES.values()
+    ]
+    show_table(("figure", "question", "in this study"), rows, left=3)
+
+
+def _parsed(options: list[str]) -> dict[str, str]:
+    pairs = [option.partition("=") for option in options]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise UsageError(f"'{name}' is no option of a figure. Write OPTION=VALUE.")
+    return {name: value for name, _, value in pairs}
+
+
+def _html(name: str, found: "GatheredFigure") -> bytes:
+    from sweep.report import render_figure
+
+    return render_figure(name, found).encode()
+
+
+def _csv(_: str, found: "GatheredFigure") -> bytes:
+    from sweep.figures.spreadsheet import csv_text
+
+    columns = found.rows()
+    return csv_text([columns, *zip(*map(_plain, columns.values()), strict=True)]).encode()
+
+
+def _plain(column: Any) -> list[Any]:
+    """Python's numbers for NumPy's, which are written otherwise."""
+    return [of.item() if hasattr(of, "item") else of for of in column]
+
+
+def _image(kind: str) -> "Callable[[str, GatheredFigure], bytes]":
+    def draw(_: str, found: "GatheredFigure") -> bytes:
+        white = {"paper_bgcolor": "white", "plot_bgcolor": "white"}
+        try:
+            image: bytes = found.draw().update_layout(white).to_image(kind, width=_WIDTH_PIXELS)
+        except RuntimeError as error:  # whatever Kaleido or the browser lacks
+            raise UsageError(
+                f"{kind.upper()} needs Kaleido (`pip install 'sweep-autoencoder[images]'`) and "
+                "Chrome or Chromium (`apt-get install chromium`, or `plotly_get_chrome`). "
+                ".html and .csv need neither."
+            ) from error
+        return image
+
+    return draw
+
+
+_WRITERS: "Mapping[str, Callable[[str, GatheredFigure], bytes]]" = {
+    ".html": _html,
+    ".csv": _csv,
+    ".svg": _image("svg"),
+    ".png": _image("png"),
+}
+
+
+def _writer(output: Path | None) -> "Callable[[str, GatheredFigure], bytes]":
+    ending = ".html" if output is None else output.suffix.lower()
+    if ending not in _WRITERS:
+        known = ", ".join(_WRITERS)
+        raise UsageError(f"{output}: a figure is written as {known}, not as '{ending}'.")
+    return _WRITERS[ending]
