@@ -69,6 +69,7 @@ answer: $(VENV)/.installed-test ## train what docs/answer.md says (GPU: minutes;
 docs: $(VENV)/.installed ## write the generated pages and tables from the code
 	$(BIN)/python docs/generate_api.py
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_dashboard.py
 	$(BIN)/python docs/generate_messages.py
 	$(BIN)/python docs/generate_study_file.py
 

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from docs import generate_api, generate_cli, generate_messages, generate_study_file
+from docs import (
+    generate_api,
+    generate_cli,
+    generate_dashboard,
+    generate_messages,
+    generate_study_file,
+)
 from sweep import enums, errors
 from sweep.catalogue.settings import SETTINGS
 from sweep.cli.application import EXIT_CODES, app
@@ -20,7 +26,8 @@ COMMANDS = {ctx.command_path: command for command, ctx in generate_cli.commands(
 
 
 @pytest.mark.parametrize(
-    "generator", [generate_api, generate_cli, generate_messages, generate_study_file]
+    "generator",
+    [generate_api, generate_cli, generate_dashboard, generate_messages, generate_study_file],
 )
 def test_a_generated_page_is_fresh(generator) -> None:
     stale = f"{generator.TARGET.name} is stale: run `make docs`"
