@@ -76,6 +76,8 @@ class Figure(Generic[DataT]):
     question: str
     #: Precondition, to be read after "it needs".
     needs: str
+    #: Says which study would have it, where that can be said; a sentence.
+    remedy: Callable[[StudyReader], str] = lambda _: ""
     #: Takes a StudyReader and the options that its docstring names; None where nothing can be
     #: shown. Options are checked by their annotations.
     gather: Callable[..., DataT | None]

@@ -172,7 +172,8 @@ def _heights(history: History) -> Numbers:
 def _gather(reader: StudyReader, between: Span | None = None) -> History | None:
     """Value of each trial, and the best so far; ``between``: numbers of trials, LOW..HIGH."""
     found = gather_history(reader.table, between)
-    return found if found.finished.n + found.pruned.n > 1 else None
+    is_enough = found.finished.n + found.pruned.n > 1
+    return found if between or is_enough else None
 
 
 def _rows(history: History) -> Columns:

@@ -126,11 +126,16 @@ def require_figure(
     """Gather a figure's data. Raises NotFoundError where the study has not what it needs."""
     found = gather_figure(reader, name, options)
     if found is None:
+        lack = lack_of(FIGURES[name], reader)
         raise NotFoundError(
-            f"study '{reader.study.name}' has nothing to show in figure '{name}': it needs "
-            f"{FIGURES[name].needs}."
+            f"study '{reader.study.name}' has nothing to show in figure '{name}': {lack}"
         )
     return found
+
+
+def lack_of(figure: Figure[Any], reader: StudyReader) -> str:
+    """Say what a figure needs that the study has not, and which study would have it."""
+    return f"it needs {figure.needs}. {figure.remedy(reader)}".strip()
 
 
 #: Floors by handle, for notebooks that draw one figure after another.

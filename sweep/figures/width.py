@@ -9,12 +9,14 @@ import plotly.graph_objects as go
 from sweep.analysis.floors import Floors
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
+from sweep.analysis.width_law import width_errors, width_law
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.records import capitalised
 from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, stacked
 from sweep.figures.marks import Band, Marks, band_of, draw_band, draw_marks, marks_of, within
+from sweep.findings.width import what_would_tell
 from sweep.store.table import Choices, Mask, Numbers, TrialTable
 
 Metric = Literal["test_mse", "test_bce"]
@@ -312,16 +314,25 @@ def _draw_baseline(drawn: go.Figure, errors: WidthErrors) -> None:
 
 def _gather(reader: StudyReader, between: Span | None = None) -> WidthErrors | None:
     """Squared error over hidden width, and PCA's; ``between``: widths, LOW..HIGH."""
-    return _of_two_widths(gather_width(reader.table, reader.floors, between))
+    errors = gather_width(reader.table, reader.floors, between)
+    return errors if between or _has_two_widths(errors) else None
 
 
 def _gather_entropy(reader: StudyReader, between: Span | None = None) -> WidthErrors | None:
     """Cross-entropy over hidden width, and the pixels' entropy; ``between``: widths, LOW..HIGH."""
-    return _of_two_widths(gather_width(reader.table, reader.floors, between, metric="test_bce"))
+    errors = gather_width(reader.table, reader.floors, between, metric="test_bce")
+    return errors if between or _has_two_widths(errors) else None
 
 
-def _of_two_widths(errors: WidthErrors) -> WidthErrors | None:
-    return errors if len(np.unique(errors.marks.x)) > 1 else None
+def more_widths(reader: StudyReader) -> str:
+    """Name the study whose widths would tell more."""
+    errors = width_errors(reader.table)
+    domain = reader.domains.get("hidden_width")
+    return what_would_tell(reader.study.name, width_law(errors), errors, domain)
+
+
+def _has_two_widths(errors: WidthErrors) -> bool:
+    return len(np.unique(errors.marks.x)) > 1
 
 
 def _rows(errors: WidthErrors) -> Columns:
@@ -354,6 +365,7 @@ FIGURE = Figure(
     name="width",
     question="How does the error fall with width, and what is its lower bound?",
     needs="finished trials of two widths",
+    remedy=more_widths,
     gather=_gather,
     draw=draw_width,
     rows=_rows,

@@ -20,7 +20,7 @@ from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
-from sweep.figures.width import pca_floor
+from sweep.figures.width import more_widths, pca_floor
 from sweep.findings.width import about_law, what_would_tell
 from sweep.store.table import TrialTable
 
@@ -228,7 +228,7 @@ def _gather(reader: StudyReader, setting: str | None = None) -> WidthLawChart | 
     if len(chart.errors.widths) < 2:
         return None
     if chart.apart:
-        return chart._replace(about="Marks: the best trial of each choice. Dotted: its median.")
+        return chart._replace(about="Marks: the best trial of each choice; dotted, its median.")
     domain = reader.domains.get("hidden_width")
     told = what_would_tell(reader.study.name, chart.found, chart.errors, domain)
     return chart._replace(about=" ".join(filter(None, [chart.about, told])))
@@ -263,6 +263,7 @@ FIGURE = Figure(
     name="width_law",
     question="Which power law does the error follow, and where does width stop helping?",
     needs="finished trials of two widths",
+    remedy=more_widths,
     gather=_gather,
     draw=draw_width_law,
     rows=_rows,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -14,9 +14,9 @@ from sweep.analysis.verdict import Verdict
 from sweep.catalogue import formats
 from sweep.figures import style
 from sweep.figures.atlas import atlas_note, gather_pictures
-from sweep.figures.figure import Figure, ReportSection
+from sweep.figures.figure import ReportSection
 from sweep.figures.pictures import PictureRow, cut
-from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure
+from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, lack_of
 from sweep.findings.study import StudyFindings, gather_study
 from sweep.findings.verdict import tally
 from sweep.report.facts import facts_of
@@ -52,8 +52,8 @@ class SectionCharts(NamedTuple):
     """The figures of a section."""
 
     charts: list[Chart]
-    #: Those that the study has not enough for.
-    missing: list[Figure[Any]]
+    #: Sentences on those that the study has not enough for.
+    missing: list[str]
 
     def __bool__(self) -> bool:
         return bool(self.charts)
@@ -194,7 +194,7 @@ def _charts(reader: StudyReader) -> dict[ReportSection, SectionCharts]:
         for panel in figure.panels(reader):
             found = gather_figure(reader, figure.name, panel.options)
             if found is None:
-                missing.append(figure)
+                missing.append(f"{figure.question} Not shown: {lack_of(figure, reader)}")
             else:
                 charts.append(make_chart(panel.id or figure.name, found))
     return sections

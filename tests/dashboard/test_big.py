@@ -33,7 +33,7 @@ def test_the_first_answer_of_a_page_is_small(view: View, name: str) -> None:
 
 def test_the_charts_of_the_overview_are_under_a_megabyte(view: View) -> None:
     for drawn, _ in (
-        overview.history_figure(view.table(STUDY)),
+        overview.history_figure(view, STUDY),
         overview.width_figure(view, STUDY, "mse"),
         overview.width_figure(view, STUDY, "bce"),
     ):

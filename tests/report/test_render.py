@@ -382,6 +382,7 @@ def test_a_chart_of_one_width_gives_way_to_what_it_needs(engine: Engine) -> None
     assert not {"chart-width", "chart-width-law", "chart-history"} & set(page.ids)
     assert "it needs finished trials of two widths" in page.text
     assert "it needs two trials with a value" in page.text
+    assert "A study of more widths would tell: sweep start FILE --name OTHER" in page.text
 
 
 def test_a_study_of_failures_has_a_report_with_the_reasons(engine: Engine) -> None:

@@ -12,22 +12,16 @@ import dash_mantine_components as dmc
 import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html
 
-from sweep.analysis.importances import importances
-from sweep.analysis.study_explanation import explained_in, study_explanation
 from sweep.analysis.verdict import study_verdict
 from sweep.dashboard import links
 from sweep.dashboard.edits import study_controls
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import best, cards, charts, standing
 from sweep.dashboard.parts.charts import Zoom
-from sweep.dashboard.parts.findings import finding_table, missing
-from sweep.dashboard.view import View
-from sweep.figures import style
-from sweep.figures.history import draw_history, gather_history
-from sweep.figures.importances import draw_importances, gather_importances
+from sweep.dashboard.parts.findings import finding_table, missing, sentence
+from sweep.dashboard.view import PageReader, View
+from sweep.figures.history import gather_history
 from sweep.figures.sparkline import poster_svg
-from sweep.figures.width import Metric, draw_width, gather_width
-from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store.table import TrialTable
 
 #: From so many trials on, figures that take long are drawn anew only so often.
@@ -38,6 +32,7 @@ _PAUSE_MILLISECONDS = 30_000
 Chart = Literal["mse", "bce", "law"]
 Pictures = Literal["reconstructions", "errors"]
 
+_FIGURES: Mapping[Chart, str] = {"mse": "width", "bce": "entropy", "law": "width_law"}
 _METRICS: Mapping[Chart, str] = {"mse": "Squared error", "bce": "Cross-entropy", "law": "Law"}
 _PICTURES: Mapping[Pictures, str] = {"reconstructions": "Pictures", "errors": "Where they err"}
 
@@ -244,8 +239,8 @@ def _register_charts(app: Dash, view: View) -> None:
         State("place", "data"),
     )
     def history(_: Any, span: Zoom | None, place: StudyPlace) -> Any:
-        drawn, about = history_figure(view.table(place.name), charts.between(span))
-        return charts.renewed(drawn), about
+        drawn, about = history_figure(view, place.name, span)
+        return charts.renewed(drawn), sentence(about)
 
     @app.callback(
         Output("overview-width", "figure"),
@@ -257,7 +252,7 @@ def _register_charts(app: Dash, view: View) -> None:
     )
     def width(_: Any, error: Chart, span: Zoom | None, place: StudyPlace) -> Any:
         drawn, about = width_figure(view, place.name, error, span)
-        return charts.renewed(drawn), about
+        return charts.renewed(drawn), sentence(about)
 
     @app.callback(
         Output("overview-importances", "figure"),
@@ -269,48 +264,25 @@ def _register_charts(app: Dash, view: View) -> None:
         prevent_initial_call=True,
     )
     def weigh(_: Any, place: StudyPlace) -> Any:
-        name = place.name
-        table = view.table(name)
-        found = importances(table, view.study(name).domains())
-        explained = explained_in(study_explanation(view.study(name)))
-        bars = gather_importances(found, name, explained)
-        drawn = charts.ready(draw_importances(bars))
-        return drawn, charts.sized(drawn), bars.about if bars.names else "", pause(table)
+        reader = PageReader(view, place.name)
+        drawn, about = charts.figure_of(reader, "importances")
+        return drawn, charts.sized(drawn), sentence(about), pause(reader.table)
 
 
-def history_figure(
-    table: TrialTable, between: tuple[float, float] | None = None
-) -> tuple[go.Figure, str]:
+def history_figure(view: View, study: str, zoom: Zoom | None = None) -> tuple[go.Figure, str]:
     """The history and its note; of many trials, those that the zoom shows."""
-    history = gather_history(table, between)
-    drawn = charts.ready(draw_history(history), zoomable=_grouped(table))
-    return charts.zoomed_to(drawn, between), history.about
+    return charts.figure_of(PageReader(view, study), "history", charts.between(zoom))
 
 
 def width_figure(
     view: View, study: str, error: Chart, zoom: Zoom | None = None
 ) -> tuple[go.Figure, str]:
     """Errors by width, with the floor of that error, or their law; and its note."""
-    if error == "law":
-        return _law_figure(view, study)
-    metric: Metric = "test_bce" if error == "bce" else "test_mse"
     # Each error has a scale of its own: a zoom of one means nothing to the other.
-    uirevision = f"keep {metric}"
-    table, between = view.table(study), charts.between(zoom, uirevision)
-    errors = gather_width(table, view.floors(study), between, metric=metric)
-    drawn = charts.ready(draw_width(errors), zoomable=_grouped(table))
-    drawn.update_layout(height=_HEIGHT, uirevision=uirevision)
-    return charts.zoomed_to(drawn, between), errors.about
-
-
-def _law_figure(view: View, study: str) -> tuple[go.Figure, str]:
-    law = gather_width_law(view.table(study), view.floors(study))
-    drawn = charts.ready(draw_width_law(law))
-    return drawn.update_layout(height=_HEIGHT, uirevision="keep law"), law.about
-
-
-def _grouped(table: TrialTable) -> bool:
-    return len(table) > style.MAX_MARKS
+    uirevision = f"keep {error}"
+    between = charts.between(zoom, uirevision)
+    drawn, about = charts.figure_of(PageReader(view, study), _FIGURES[error], between)
+    return drawn.update_layout(height=_HEIGHT, uirevision=uirevision), about
 
 
 def _register_best(app: Dash, view: View) -> None:

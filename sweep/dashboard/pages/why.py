@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.analysis.atlas import Atlas
+from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.width_law import SPLITS
 from sweep.catalogue.columns import column_named
 from sweep.dashboard.links import Place, StudyPlace
@@ -21,21 +22,16 @@ from sweep.dashboard.parts import answer, cards, charts, standing
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.findings import finding_table, sentence
 from sweep.dashboard.parts.pictures import picture_row
-from sweep.dashboard.view import View
+from sweep.dashboard.view import PageReader, View
 from sweep.figures.atlas import (
     atlas_note,
-    draw_by_width,
-    gather_class_errors,
-    gather_kind_errors,
 )
-from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.findings.study import StudyFindings
-from sweep.findings.width import what_would_tell
 from sweep.store.table import Choices, TrialTable
 
 _ALL = "all"
 #: Charts of the atlas.
-_LINES = ("classes", "kinds")
+_LINES = {"classes": "classes_by_width", "kinds": "pixels_by_width"}
 _HEIGHT = 460
 #: Labels under the slider: more would run into one another on a phone.
 _MAX_MARKS = 6
@@ -66,8 +62,12 @@ def layout(view: View, place: Place) -> Any:
             _atlas_card(study.name),
             html.Div(
                 [
-                    cards.figure_card("why-classes", height=440),
-                    cards.figure_card("why-kinds", height=440),
+                    cards.figure_card(
+                        "why-classes", title="Error of each class by width", height=440
+                    ),
+                    cards.figure_card(
+                        "why-kinds", title="Error at saturated pixels and at the others", height=440
+                    ),
                 ],
                 id="why-lines",
                 className="row",
@@ -238,13 +238,8 @@ def _about_floors(view: View, name: str, dataset: str) -> Any:
 
 def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
     """The law, of all trials or with the choices of a setting apart; and its note."""
-    law = gather_width_law(view.table(study), view.floors(study), split=None if by == _ALL else by)
-    drawn = charts.ready(draw_width_law(law))
-    domain = view.study(study).domains().get("hidden_width")
-    more = what_would_tell(study, law.found, law.errors, domain)
-    about = f"{law.about} {more}".strip()
-    if law.apart:
-        about += " Lines: the best of each choice; dotted, its median."
+    reader, options = PageReader(view, study), {} if by == _ALL else {"setting": by}
+    drawn, about = charts.figure_of(reader, "width_law", **options)
     return drawn.update_layout(height=_HEIGHT, uirevision=f"keep {by}"), about
 
 
@@ -309,12 +304,13 @@ def atlas_parts(
     shows = view.pictured_widths(name)
     if shows == mark:  # none of them is decoded to find that out
         return None
-    atlas = view.atlas(name)
+    reader = PageReader(view, name)
+    atlas = reader.atlas
     if atlas is None or not atlas.trials:
         absent = dict.fromkeys(("why-originals.hidden", "why-slider.hidden"), True)
         empty = {"why-stages.children": [answer.no_pictures(name)], "why-at.value": no_update}
         return {**absent, **empty, "why-mark.data": shows}
-    return {**_slider(name, atlas, here), **_lines(atlas), "why-mark.data": shows}
+    return {**_slider(name, atlas, here), **_lines(reader), "why-mark.data": shows}
 
 
 def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
@@ -334,16 +330,16 @@ def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
     }
 
 
-def _lines(atlas: Atlas) -> dict[str, Any]:
+def _lines(reader: StudyReader) -> dict[str, Any]:
     """The charts of classes and of kinds of pixels, once there are two widths."""
-    filled: dict[str, Any] = {"why-lines.hidden": len(atlas.trials) < 2}
-    for name, of in zip(
-        _LINES, (gather_class_errors(atlas), gather_kind_errors(atlas)), strict=True
-    ):
+    atlas = reader.atlas
+    filled: dict[str, Any] = {"why-lines.hidden": atlas is None or len(atlas.trials) < 2}
+    for place, name in _LINES.items():
+        drawn, about = charts.figure_of(reader, name)
         filled |= {
-            f"why-{name}.figure": charts.ready(draw_by_width(of)),
-            f"why-{name}-title.children": of.title,
-            f"why-{name}-note.children": of.about,
+            f"why-{place}.figure": drawn,
+            f"why-{place}-title.children": drawn.layout.meta["title"],
+            f"why-{place}-note.children": sentence(about),
         }
     return filled
 

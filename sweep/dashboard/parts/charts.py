@@ -1,13 +1,41 @@
 """Figures as pages show them: without a title, and with marks that lead to their trials."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
 from pydantic import FiniteFloat
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.dashboard.parts import cards
+from sweep.figures import style
+from sweep.figures.figure import Figure
+from sweep.figures.registry import FIGURES, gather_figure, options_of
+
+
+def figure_of(
+    reader: StudyReader, name: str, between: tuple[float, float] | None = None, **options: Any
+) -> tuple[go.Figure, str]:
+    """Draw a figure for its card, at the range that it is zoomed to; and its note.
+
+    Where the study has too little for it, the figure says what it needs.
+    """
+    figure = FIGURES[name]
+    is_grouped = len(reader.table) > style.MAX_MARKS and "between" in options_of(figure)
+    zoom = {} if between is None else {"between": between}
+    found = gather_figure(reader, name, options | zoom)
+    if found is None:
+        return lacking(figure), figure.remedy(reader)
+    drawn = ready(found.draw()).update_layout(meta={"title": found.title, "zoomable": is_grouped})
+    return zoomed_to(drawn, between), found.note
+
+
+def lacking(figure: Figure[Any]) -> go.Figure:
+    """Say in place of a figure what it needs."""
+    drawn = style.figure("", "", "", height=160)
+    style.say(drawn, f"Nothing to show yet: it needs {figure.needs}.")
+    return ready(drawn).update_layout(meta={"title": figure.question, "zoomable": False})
 
 
 def ready(drawn: go.Figure, *, zoomable: bool = False) -> go.Figure:
