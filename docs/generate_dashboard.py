@@ -23,7 +23,7 @@ def _figures() -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, figure in FIGURES.items():
         pages = ", ".join(figure.pages)
-        yield f"| {figure.question} | {pages} | {figure.section} | `{name}` |"
+        yield f"| {figure.question} | {pages} | {figure.section or '–'} | `{name}` |"
 
 
 if __name__ == "__main__":

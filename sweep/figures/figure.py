@@ -84,8 +84,8 @@ class Figure(Generic[DataT]):
     draw: Callable[[DataT], go.Figure]
     #: The data as tidy columns, one row a mark.
     rows: Callable[[DataT], Columns]
-    #: Where a report shows it, in the order of the registry.
-    section: ReportSection
+    #: Where a report shows it, in the order of the registry; nowhere for None.
+    section: ReportSection | None = None
     #: Its drawings in a report; empty where it does not apply to a study.
     panels: Callable[[StudyReader], Sequence[Panel]] = _one_panel
     #: What to do with the chart, behind its note in a report.

@@ -24,6 +24,7 @@ from sweep.figures import (
     learning,
     parallel,
     pareto,
+    seeds,
     slices,
     timeline,
     waterfall,
@@ -53,6 +54,7 @@ _ALL: tuple[Figure[Any], ...] = (
     learning.FIGURE,
     intermediate.FIGURE,
     timeline.FIGURE,
+    seeds.FIGURE,
 )
 FIGURES: Mapping[str, Figure[Any]] = {figure.name: figure for figure in _ALL}
 

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
+from sweep.analysis.study_reader import StudyReader
+from sweep.analysis.verdict import best_number
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
+from sweep.figures.figure import Columns, Figure, Tab, stacked
 from sweep.store.records import CurvePoint, TrialRow
 
 #: A floor further below the lowest error would squeeze the curves: it is told, not drawn.
@@ -43,6 +46,11 @@ class SeedChart(NamedTuple):
     floor_name: str = ""
     #: Why there are no lines.
     empty: str = _WAITING
+
+    @property
+    def about(self) -> str:
+        """The floor, which is drawn only where the curves come near it."""
+        return "" if self.floor is None else f"{self.floor_name}: {formats.number(self.floor)}"
 
     @property
     def lines(self) -> list[SeedLine]:
@@ -138,7 +146,7 @@ def draw_seeds(chart: SeedChart) -> go.Figure:
     values = [value for line in chart.lines for value in line.values]
     longest = max(line.epochs[-1] for line in chart.seeds)
     if chart.floor is not None:
-        axes.note(drawn, f"{chart.floor_name}: {formats.number(chart.floor)}")
+        axes.note(drawn, chart.about)
         if chart.floor >= _BELOW * min(values):
             _draw_floor(drawn, chart, longest)
             values.append(chart.floor)
@@ -184,3 +192,36 @@ def _draw_floor(drawn: go.Figure, chart: SeedChart, longest: int) -> None:
             hovertemplate=f"{name}<br>%{{y:.4g}}<extra></extra>",
         )
     )
+
+
+def _gather(
+    reader: StudyReader,
+    trial: int | None = None,
+    curve: Literal["train_loss", "val_mse", "val_bce"] = "val_mse",
+) -> SeedChart | None:
+    """One ``curve`` of a ``trial``, by default the best: train_loss, val_mse or val_bce."""
+    number = best_number(reader.table) if trial is None else trial
+    if number is None:
+        return None
+    curves = gather_seed_curves(
+        reader.study.seed_curves(number), reader.study.trial(number), reader.floors
+    )
+    chart: SeedChart = getattr(curves, curve)
+    return chart if any(len(line.epochs) > 1 for line in chart.seeds) else None
+
+
+def _rows(chart: SeedChart) -> Columns:
+    return stacked(
+        *({"line": of.label, "epoch": of.epochs, "value": of.values} for of in chart.lines)
+    )
+
+
+FIGURE = Figure(
+    name="seeds",
+    question="How did a trial learn, seed by seed, and how near did it come to its lower bound?",
+    needs="a trial that trained for two epochs",
+    gather=_gather,
+    draw=draw_seeds,
+    rows=_rows,
+    pages=(Tab.TRIAL,),
+)

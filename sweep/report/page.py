@@ -190,6 +190,8 @@ def _charts(reader: StudyReader) -> dict[ReportSection, SectionCharts]:
     """Every figure of the registry that has a place in the report, by section."""
     sections = {section: SectionCharts([], []) for section in ReportSection}
     for figure in FIGURES.values():
+        if figure.section is None:
+            continue
         charts, missing = sections[figure.section]
         for panel in figure.panels(reader):
             found = gather_figure(reader, figure.name, panel.options)

@@ -98,6 +98,12 @@ def test_options_may_be_text_as_a_command_has_them(study: StudyHandle) -> None:
     assert found is not None and found.data.finished.numbers.tolist() == [5, 6, 7, 8, 9]
 
 
+def test_curves_of_a_trial_are_by_seed(study: StudyHandle) -> None:
+    found = gather_figure(StudyReader(study), "seeds", {"trial": 3, "curve": "val_mse"})
+    assert found is not None and found.title == "Validation error"
+    assert [*found.rows()["epoch"]] == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("name", "options", "problem"),
     [
