@@ -3,8 +3,9 @@
     pip install -c constraints.txt -e '.[bench]'
     python -m benchmarks.fuzz --inputs 10000 --seed 0
 
-Half of the inputs are the shipped study files with bytes, tokens or values changed; half are
-command lines of any command, run in this process on a small study. Wrong is a traceback, an exit
+Half of the inputs are the shipped study files with bytes, tokens or values changed, and images of a
+user's own that are damaged or are none (every eighth input); half are command lines of any command,
+run in this process on a small study. Wrong is a traceback, an exit
 code that is not documented (1 is "a bug"), or an exit code without one message. Nothing trains,
 no network is asked, and files are written in a temporary folder only. Input n of a seed is always
 the same: ``--only n`` runs it alone and prints what came of it.
@@ -40,7 +41,9 @@ from queue import SimpleQueue
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import tomlkit
+from PIL import Image
 from typer.main import get_command
 
 from benchmarks.synthetic import add_study
@@ -49,6 +52,7 @@ from sweep.catalogue.settings import SETTINGS
 from sweep.cli.application import EXIT_CODES, app
 from sweep.cli.entry import run
 from sweep.coordinator.run import plan
+from sweep.datasets.idx import write_idx
 from sweep.enums import Activation, Loss, Optimizer, Pruner, Sampler
 from sweep.errors import DataError, StudyFileError, SweepError
 from sweep.launch.resources import RunOptions
@@ -243,6 +247,89 @@ def _bad_study(study: StudyFile, ask: bool) -> str | None:
     return None
 
 
+# --- images of one's own --------------------------------------------------------------------
+
+
+def write_images(dice: random.Random, path: Path) -> Path:
+    """Write images that are not quite right: a file or folder whose name begins with ``path``."""
+    rng = np.random.default_rng(dice.randrange(2**32))
+    arrays = {part: rng.integers(0, 256, (9, 4, 5), np.uint8) for part in ("train", "test")}
+    kind = dice.choice(("npz", "npy", "pictures", "idx"))
+    if dice.random() < 0.5:
+        arrays["train"] = dice.choice(_NO_IMAGES)(arrays["train"])
+    if dice.random() < 0.3:
+        arrays["train_labels"] = np.arange(dice.choice((9, 9, 8, 0, 300)))
+        arrays["test_labels"] = np.array(list("abcdefghi"))
+    match kind:
+        case "npz":
+            path = path.with_suffix(".npz")
+            np.savez_compressed(path, **arrays)
+        case "npy":
+            path.mkdir()
+            for name, array in arrays.items():
+                np.save(path / f"{name}.npy", array)
+        case "pictures":
+            _write_pictures(dice, path, rng)
+        case "idx":
+            path.mkdir()
+            for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"):
+                write_idx(path / name, rng.integers(0, 256, (9, 4, 5), np.uint8))
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    if files and dice.random() < 0.6:
+        file = dice.choice(files)
+        file.write_bytes(_changed_bytes(dice, file.read_bytes(), dice.choice((1, 1, 3))))
+    return path
+
+
+def _write_pictures(dice: random.Random, path: Path, rng: np.random.Generator) -> None:
+    mode, folders = dice.choice(("L", "RGB", "RGBA", "P", "1")), dice.choice(_FOLDERS)
+    for n in range(dice.choice((1, 2, 9))):
+        folder = path / dice.choice(folders)
+        folder.mkdir(parents=True, exist_ok=True)
+        height = 5 if dice.random() < 0.05 else 4
+        image = Image.fromarray(rng.integers(0, 256, (height, 5, 3), np.uint8)).convert(mode)
+        image.save(folder / f"{n}.png")
+    if dice.random() < 0.1:
+        (path / "link.png").symlink_to("/etc/hostname")
+    if dice.random() < 0.1:
+        (path / "0.jpg").write_bytes(b"\xff\xd8\xff no more")
+
+
+_FOLDERS = (("",), ("a", "b"), ("train/a", "test/a"), ("train", "val"), ("", "a"), ("train",))
+_NO_IMAGES: list[Callable[[Any], Any]] = [
+    lambda x: x / 255,
+    lambda x: x / 300,
+    lambda x: x.astype(np.float16),
+    lambda x: np.where(x > 200, np.nan, 0.0),
+    lambda x: x.astype(object),
+    lambda x: x.astype(complex),
+    lambda x: x.astype(np.int64) - 300,
+    lambda x: x.astype("datetime64[s]"),
+    lambda x: x.astype(str),
+    lambda x: x[:1],
+    lambda x: x[:0],
+    lambda x: x[..., None, None, None],
+    lambda x: x[0, 0],
+    lambda x: x[0, 0, 0],
+    lambda x: x[:, :3],
+    lambda x: np.asfortranarray(x),
+    lambda x: x > 100,
+    lambda x: np.zeros((3, 0, 5), np.uint8),
+]
+
+
+def try_images(dice: random.Random) -> tuple[str, str | None]:
+    """What was written, and what is wrong with how `sweep data check` answers."""
+    folder = Path(tempfile.mkdtemp(dir="."))
+    path = write_images(dice, folder / "images")
+    size = dice.choice(((), (), ("--size", "3,3")))
+    wrong = try_command_line(["data", "check", f"./{path}", "-o", str(folder / "sheet.png"), *size])
+    given = f"{path.name} {sorted(str(file.relative_to(folder)) for file in path.rglob('*'))}"
+    left = [file.name for file in folder.iterdir() if file.name not in (path.name, "sheet.png")]
+    shutil.rmtree(folder)
+    return given, wrong or (f"files were left: {left}" if left else None)
+
+
 # --- command lines --------------------------------------------------------------------------
 
 _PATHS = ("x.toml", "question.toml", "study.db", "nowhere/x", "/nonexistent/x", "/dev/null", "/")
@@ -332,6 +419,7 @@ def _value(dice: random.Random, param: Any) -> str:
         "file": _PATHS,
         "output": ("out.csv", "out.html", *_PATHS),
         "source": _PATHS,
+        "path": ("fashion-mnist-mini", *_PATHS),
         "overrides": tuple(word for word in _OTHERS if "=" in word),
         "settings": tuple(word for word in _OTHERS if "=" in word),
         "dataset": ("fashion-mnist-mini", "mnist", "./nowhere", "study"),
@@ -482,6 +570,9 @@ def try_one(seed: int, n: int) -> Outcome:
         line = command_line(dice)
         wrong, given = try_command_line(line), repr(line)
         kind = "command line"
+    elif n % 8 == 6:
+        given, wrong = try_images(dice)
+        kind = "images"
     else:
         level = LEVELS[n // 2 % len(LEVELS)]
         content = study_file(dice, level)

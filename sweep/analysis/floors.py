@@ -1,12 +1,17 @@
 """What no model of a kind can beat, from the data alone.
 
-Notation: N images x of D pixels on the [0, 1] scale; V (D, D) the principal directions, the widest
-first. A linear autoencoder of width k does best with the first k of them (Bourlard and Kamp 1988;
-Baldi and Hornik 1989), and then errs by sum over j >= k of mean(((x - mean) V)_j^2) / D a pixel.
-Mean and V come from the training rows; errors are measured on the training, validation and test
-images. Cut to [0, 1], where every pixel lies, PCA's copies err less: a second line, which a linear
-code with a bounded output may reach. The cut is no linear map, so that error has no closed form and
-is measured, at some widths.
+Notation: N images x of D numbers on the [0, 1] scale; V (D, R) the principal directions, the widest
+first, R = min(N, D). A linear autoencoder of width k does best with the first k of them (Bourlard
+and Kamp 1988; Baldi and Hornik 1989), and then errs by sum over j >= k of
+mean(((x - mean) V)_j^2) / D a pixel. Mean and V come from the training rows; errors are measured on
+the training, validation and test images. Cut to [0, 1], where every pixel lies, PCA's copies err
+less: a second line, which a linear code with a bounded output may reach. The cut is no linear map,
+so that error has no closed form and is measured, at some widths.
+The directions are the eigenvectors of the covariance (D, D). Where there are fewer images than
+numbers, they follow from those of the Gram matrix (N, N) of the centred images (Sirovich 1987,
+"Turbulence and the dynamics of coherent structures", the method of snapshots); widths beyond R then
+lose what no training image knows of. Both are summed up in chunks: besides the images as bytes,
+memory is taken for about three matrices (D, R) of float64, and never for (N, D) floats.
 Binary cross-entropy of a pixel p is at least its own entropy -p ln p - (1 - p) ln(1 - p), in nats,
 which is 0 for black and white alone.
 """
@@ -21,13 +26,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.datasets import Images
+from sweep.errors import DataError
 
 _WHITE = 255.0
 #: A smaller squared error is the rounding of sums.
 ROUNDING = 1e-9
-_CHUNK_ROWS = 4_000
+#: Numbers converted to floats at a time: 25 MB of float64.
+_CHUNK_NUMBERS = 4_000 * 784
 #: Copies are kept from width to width; so few of them stay in the processor's cache.
-_COPIED_ROWS = 250
+_COPIED_NUMBERS = 250 * 784
+#: The smaller of N and D, at most: an eigenproblem of this size takes minutes and 7 GB.
+LARGEST_RANK = 16_384
+#: Numbers of V, at most: 32 GB of float64 would be more.
+_MOST_DIRECTIONS = 400_000_000
+#: Cut copies are measured on as many images as take this many multiplications, on 1,000 at least;
+#: 60,000 images of 784 numbers take a fiftieth of it.
+_MOST_PRODUCTS = 2e12
+_LEAST_COPIED = 1_000
 #: Widths to an octave at which cut copies are measured.
 _PER_OCTAVE = 2
 
@@ -142,53 +157,117 @@ def pca_equivalent(floors: Floors, mse: float, on: Literal["val", "test"] = "tes
 def principal_directions(
     pixels: NDArray[np.uint8],  # (N, D)
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean image (D,) and principal directions (D, D) in columns, in units of 8-bit values."""
+    """Mean image (D,) and principal directions (D, R) in columns, in units of 8-bit values.
+
+    Raises DataError for images that are too many and too large at the same time.
+    """
+    n, n_inputs = pixels.shape
+    rank = min(n, n_inputs)
+    if rank > LARGEST_RANK or rank * n_inputs > _MOST_DIRECTIONS:
+        raise DataError(
+            f"PCA of {n:,} images of {n_inputs:,} numbers takes too much memory: "
+            f"{24 * rank * n_inputs / 1e9:,.0f} GB. It needs no more than {LARGEST_RANK:,} images, "
+            "or numbers an image; `data.size` makes images smaller."
+        )
+    mean = sum((chunk.sum(axis=0) for chunk in _chunks(pixels)), np.zeros(n_inputs)) / n
+    directions = _by_covariance(pixels, mean) if n_inputs <= n else _by_gram_matrix(pixels, mean)
+    return mean, directions
+
+
+def _by_covariance(
+    pixels: NDArray[np.uint8],  # (N, D)
+    mean: NDArray[np.float64],  # (D,)
+) -> NDArray[np.float64]:
+    """Principal directions (D, D)."""
+    from scipy.linalg import blas, eigh  # a quarter of a second
+
     n_inputs = pixels.shape[1]
-    total, products = np.zeros(n_inputs), np.zeros((n_inputs, n_inputs))
-    # Sums of products of bytes stay far below 2^53, so both are exact however they are chunked.
+    # Of one triangle, in place. Sums of products of bytes stay far below 2^53, so they are exact
+    # however they are chunked.
+    products = np.zeros((n_inputs, n_inputs), order="F")
     for chunk in _chunks(pixels):
-        total += chunk.sum(axis=0)
-        products += chunk.T @ chunk
-    mean = total / len(pixels)
-    covariance = products / len(pixels) - np.outer(mean, mean)
-    return mean, np.linalg.eigh(covariance).eigenvectors[:, ::-1]
+        products = blas.dsyrk(1.0, chunk.T, beta=1.0, c=products, overwrite_c=True)
+    products /= len(pixels)
+    covariance = blas.dsyr(-1.0, mean, a=products, overwrite_a=True)
+    vectors: NDArray[np.float64] = eigh(
+        covariance, lower=False, overwrite_a=True, check_finite=False
+    )[1]
+    return vectors[:, ::-1]
+
+
+def _by_gram_matrix(
+    pixels: NDArray[np.uint8],  # (N, D)
+    mean: NDArray[np.float64],  # (D,)
+) -> NDArray[np.float64]:
+    """Principal directions (D, R); zeros for those that the images do not determine."""
+    from scipy.linalg import eigh
+
+    n, n_inputs = pixels.shape
+    gram = np.empty((n, n))
+    starts = range(0, n, _rows(_CHUNK_NUMBERS, n_inputs))
+    for first in starts:
+        chunk = pixels[first : first + starts.step] - mean
+        for second in starts[: starts.index(first) + 1]:
+            other = pixels[second : second + starts.step] - mean
+            gram[first : first + starts.step, second : second + starts.step] = chunk @ other.T
+    squares, vectors = eigh(gram, lower=True, overwrite_a=True, check_finite=False)
+    directions = np.zeros((n_inputs, n))
+    for start in starts:
+        rows = slice(start, start + starts.step)
+        directions += (pixels[rows] - mean).T @ vectors[rows]
+    # Of the centred images' singular values; the mean takes one direction away.
+    determined = squares > squares[-1] * n * np.finfo(np.float64).eps
+    directions *= np.where(determined, 1.0 / np.sqrt(np.where(determined, squares, 1.0)), 0.0)
+    return directions[:, ::-1]
 
 
 def pca_errors(
     pixels: NDArray[np.uint8],  # (N, D)
     mean: NDArray[np.float64],  # (D,)
-    directions: NDArray[np.float64],  # (D, D)
+    directions: NDArray[np.float64],  # (D, R)
 ) -> tuple[float, ...]:
-    """PCA's error per pixel at every width 0..D."""
-    n_inputs = pixels.shape[1]
-    squares = np.zeros(n_inputs)
+    """PCA's error per number at every width 0..D; beyond R that at R, and 0 at D."""
+    n_inputs, rank = directions.shape
+    squares, outside = np.zeros(rank), 0.0
     for chunk in _chunks(pixels):
-        squares += np.square((chunk - mean) @ directions).sum(axis=0)
+        chunk -= mean
+        scores = chunk @ directions
+        squares += np.square(scores).sum(axis=0)
+        if rank < n_inputs:
+            chunk -= scores @ directions.T
+            outside += float(np.vdot(chunk, chunk))
     # What the directions from k on hold is what width k loses. Added from the small end, so no
     # difference of large numbers is taken.
-    lost = np.cumsum(squares[::-1])[::-1] / (pixels.size * _WHITE**2)
-    return (*map(float, lost), 0.0)
+    lost = (outside + np.cumsum(squares[::-1])[::-1]) / (pixels.size * _WHITE**2)
+    beyond = [outside / (pixels.size * _WHITE**2)] * (n_inputs - rank)
+    return (*map(float, lost), *beyond, 0.0)
 
 
 def clipped_pca_errors(
     pixels: NDArray[np.uint8],  # (N, D)
     mean: NDArray[np.float64],  # (D,)
-    directions: NDArray[np.float64],  # (D, D)
+    directions: NDArray[np.float64],  # (D, R)
     widths: Sequence[int],  # ascending
 ) -> tuple[float, ...]:
-    """PCA's error per pixel at these widths, its copies cut to [0, 1]."""
+    """PCA's error per number at these widths, its copies cut to [0, 1].
+
+    Of the first images only where all of them would take minutes: see ``_MOST_PRODUCTS``.
+    """
+    n_inputs, rank = directions.shape
+    pixels = pixels[: max(_LEAST_COPIED, int(_MOST_PRODUCTS / (n_inputs * rank)))]
     # In float32 and in place, three times as fast; its rounding is far below 1e-6 of an error.
     centre, axes = mean.astype(np.float32), directions.astype(np.float32)
     squares = np.zeros(len(widths))
-    for chunk in _chunks(pixels, _COPIED_ROWS):
+    for chunk in _chunks(pixels, _COPIED_NUMBERS):
         originals = chunk.astype(np.float32)
         scores = (originals - centre) @ axes
         copies, errors = np.tile(centre, (len(chunk), 1)), np.empty_like(originals)
         for place, (before, width) in enumerate(pairwise((0, *widths))):
             copies += scores[:, before:width] @ axes[:, before:width].T
-            np.clip(copies, 0.0, _WHITE, out=errors)
-            errors -= originals
-            squares[place] += float(np.vdot(errors, errors))
+            if width < n_inputs:
+                np.clip(copies, 0.0, _WHITE, out=errors)
+                errors -= originals
+                squares[place] += float(np.vdot(errors, errors))
     return tuple((squares / (pixels.size * _WHITE**2)).tolist())
 
 
@@ -202,7 +281,14 @@ def pixel_entropy(pixels: NDArray[np.uint8]) -> float:
     return float(counts @ entropy / pixels.size)
 
 
-def _chunks(pixels: NDArray[np.uint8], n_rows: int = _CHUNK_ROWS) -> Iterator[NDArray[np.float64]]:
-    """Rows as float64, so many at a time that 60,000 images need no 400 MB."""
-    for start in range(0, len(pixels), n_rows):
-        yield pixels[start : start + n_rows].astype(np.float64)
+def _chunks(
+    pixels: NDArray[np.uint8], n_numbers: int = _CHUNK_NUMBERS
+) -> Iterator[NDArray[np.float64]]:
+    """Rows as float64, a few at a time."""
+    step = _rows(n_numbers, pixels.shape[1])
+    for start in range(0, len(pixels), step):
+        yield pixels[start : start + step].astype(np.float64)
+
+
+def _rows(n_numbers: int, n_inputs: int) -> int:
+    return max(1, n_numbers // n_inputs)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sweep import datasets
 from sweep.analysis.floors import Floors, compute_floors, data_key
 from sweep.analysis.study_data import study_images
-from sweep.errors import SweepError
+from sweep.errors import DataError, SweepError
 from sweep.store import annotate
 from sweep.store.handle import Database, StudyHandle
 
@@ -61,7 +61,10 @@ def _compute(study: StudyHandle, data: _Data, *, keep: bool) -> Floors | None:
         return None
     if images.sha256 != data.sha256:
         return None
-    floors = compute_floors(images, *data.split)
+    try:
+        floors = compute_floors(images, *data.split)
+    except DataError:  # too many and too large for PCA; `sweep floors` says so
+        return None
     if keep:
         with suppress(SweepError):  # a store that may only be read
             annotate.put_floors(study.engine, floors.data_key, floors.to_json())

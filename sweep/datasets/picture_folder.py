@@ -57,7 +57,9 @@ class Decoded(NamedTuple):
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Whether there is a PNG or JPEG file in the folder or below it."""
+    """Whether there is a PNG or JPEG file in the folder or below it; a whole disk is none."""
+    if folder.resolve() == Path(folder.resolve().anchor):
+        return False
     with suppress(OSError):
         return any(_is_picture(path) for path in folder.rglob("*"))
     return False

@@ -1,19 +1,24 @@
 """The floors against an independent computation, and against training."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from sweep.analysis import floors as floors_module
 from sweep.analysis.floors import (
     Floors,
     compute_floors,
     data_key,
     pca_equivalent,
+    pca_errors,
     pixel_entropy,
+    principal_directions,
 )
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
+from sweep.errors import DataError
 from tests.factories import make_images
 from tests.trainer_factories import SHORT, make_data, train
 
@@ -80,6 +85,61 @@ def test_fewer_training_images_than_pixels_are_enough() -> None:
     few = compute_floors(IMAGES, 0.2, 0, train_limit=5)
     assert few.test_pca_mse[0] > few.test_pca_mse[4] > 0
     assert few.test_pca_mse[-1] == 0.0
+
+
+def test_directions_of_few_images_are_those_of_the_covariance() -> None:
+    """Fewer images than numbers: by the Gram matrix, in chunks, beside the direct method."""
+    pixels = make_images(n_train=30, height=8, width=7, channels=3).train_images
+    mean, directions = principal_directions(pixels)
+    assert directions.shape == (168, 30)
+    values, vectors = np.linalg.eigh(np.cov(pixels.T.astype(float), bias=True))
+    assert np.abs(np.sum(directions[:, :29] * vectors[:, ::-1][:, :29], axis=0)) == pytest.approx(
+        np.ones(29), abs=1e-6
+    )
+    assert not directions[:, 29].any(), "the mean takes one direction away"
+    errors = pca_errors(pixels, mean, directions)
+    direct = [values[: 168 - width].sum() / 168 / 255**2 for width in range(30)]
+    assert errors[:30] == pytest.approx(direct, abs=1e-12)
+    assert len(errors) == 169 and errors[-1] == 0.0
+
+
+def test_what_no_training_image_knows_of_is_lost_at_every_width_but_the_last() -> None:
+    images = make_images(n_train=30, height=8, width=7, channels=3)
+    curve = compute_floors(images, 0.2, 0).test_pca_mse
+    assert 0 < curve[167] == pytest.approx(curve[24]) and curve[168] == 0.0
+    clipped = compute_floors(images, 0.2, 0, clipped_widths=[20, 100, 168]).clipped.test_mse
+    assert 0 < clipped[1] <= curve[100] and clipped[2] == 0.0
+
+
+def test_chunks_of_any_size_give_the_same_floors(
+    floors: Floors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(floors_module, "_CHUNK_NUMBERS", 500)
+    monkeypatch.setattr(floors_module, "_COPIED_NUMBERS", 100)
+    again = compute_floors(IMAGES, 0.2, 0)
+    assert again.test_pca_mse == pytest.approx(floors.test_pca_mse)
+    assert again.clipped.val_mse == pytest.approx(floors.clipped.val_mse)
+    few = make_images(n_train=30, height=8, width=7)
+    in_chunks = compute_floors(few, 0.2, 0).test_pca_mse
+    monkeypatch.undo()
+    assert in_chunks == pytest.approx(compute_floors(few, 0.2, 0).test_pca_mse)
+
+
+def test_no_matrix_of_floats_as_large_as_the_images_is_held() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60_000, 64), np.uint8)
+    tracemalloc.start()
+    mean, directions = principal_directions(pixels)
+    pca_errors(pixels, mean, directions)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # A chunk, its square and its scores; all of the images as float64 are 31 MB.
+    assert most < 3.5 * 8 * floors_module._CHUNK_NUMBERS
+
+
+def test_images_too_many_and_too_large_are_refused() -> None:
+    pixels = np.broadcast_to(np.zeros(1, np.uint8), (20_000, 40_000))
+    with pytest.raises(DataError, match="takes too much memory: 19 GB"):
+        principal_directions(pixels)
 
 
 def test_entropy_is_nothing_for_black_and_white_and_most_for_grey() -> None:

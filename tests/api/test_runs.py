@@ -14,11 +14,13 @@ import torch
 
 import sweep
 from sweep import datasets, trainer
+from sweep.analysis.study_floors import study_floors
 from sweep.api.runs import NotebookBar, in_notebook
 from sweep.coordinator.progress import Progress
 from sweep.errors import UsageError
 from sweep.store.artifacts import read_artifact
 from sweep.store.engine import connect, storage_url
+from tests.datasets.test_picture_folder import fill, paint
 
 ROOT = Path(__file__).parents[2]
 
@@ -189,3 +191,19 @@ def test_a_run_takes_images_from_memory_and_a_resume_finds_them(
         overrides=[f"data.name={json.dumps(study.summary().dataset)}", "budget.trials=2"],
     )
     assert more.summary().n_finished == 2
+
+
+def test_a_run_trains_on_a_folder_of_pictures_of_several_sizes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_DATA", str(tmp_path / "data"))
+    for name in ("cats", "dogs"):
+        fill(tmp_path / "pictures" / name, 20)
+        paint(tmp_path / "pictures" / name / "odd.png", size=(9, 9))
+    about = arguments(folder) | {"name": "pictures"}
+    own = [f"data.name={json.dumps(str(tmp_path / 'pictures'))}", "data.size=[3, 4]"]
+    study = sweep.run(folder / "small.toml", overrides=own, **about)
+    best = study.trial(study.summary().best_number or 0)
+    assert len(best.per_class_mse or ()) == 2
+    assert study._handle.record().class_names == ("cats", "dogs")
+    assert study_floors(study._handle) is not None

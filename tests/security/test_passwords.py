@@ -51,7 +51,7 @@ COMMANDS = {
     "db upgrade": "db upgrade",
     "delete": "delete x --yes",
 }
-WITHOUT_DATABASE = {"schema", "floors", "data list", "data prepare"}
+WITHOUT_DATABASE = {"schema", "floors", "data list", "data prepare", "data check"}
 #: Which `--storage` does not name.
 WITH_TWO_DATABASES = {"db copy"}
 
