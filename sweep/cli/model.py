@@ -60,7 +60,7 @@ def model(
     if keras:
         contents[f"{stem}-keras.py"] = keras_code(metadata, whose=whose, file=file).encode()
     if onnx:
-        from sweep.models.onnx import onnx_model
+        from sweep.trainer.onnx_export import onnx_model
 
         contents[f"{stem}.onnx"] = onnx_model(weights)
     paths = [write_file(folder / file, content) for file, content in contents.items()]

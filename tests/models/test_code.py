@@ -14,8 +14,8 @@ from onnx.reference import ReferenceEvaluator
 from sweep.enums import Activation, Loss, Output
 from sweep.models.code import keras_code, pytorch_code
 from sweep.models.header import read_metadata
-from sweep.models.onnx import onnx_model
 from sweep.trainer import trained_model
+from sweep.trainer.onnx_export import onnx_model
 from tests.trainer_factories import SHORT, train
 
 #: Some units are below 0 for them and some above: activations differ.

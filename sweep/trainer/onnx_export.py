@@ -20,7 +20,7 @@ def onnx_model(weights: bytes) -> bytes:
         )
     import torch
 
-    from sweep.trainer import trained_model
+    from sweep.trainer.weights import trained_model
 
     model = trained_model(weights)
 
