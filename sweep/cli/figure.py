@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli import words
 from sweep.cli.options import Json, Storage, StudyName, stored_study
 from sweep.cli.output import show, show_json, show_table, write_file
 from sweep.errors import UsageError
+from sweep.files import file_name
 from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def figure(
         about = {"figure": figure, "title": found.title, "note": found.note}
         show_json({**about, "rows": {key: list(of) for key, of in found.rows().items()}})
         return
-    path = output or Path(f"{words.file_name(name)}-{figure}.html")
+    path = output or Path(f"{file_name(name)}-{figure}.html")
     show(str(write_file(path, write(name, found))))
 
 
