@@ -60,7 +60,7 @@ def test_the_steps_of_the_answer_make_up_the_whole(facts: Facts) -> None:
     for path in (found.forward, found.reverse):
         product = 1.0
         for step in path.steps:
-            product *= step.factor.estimate
+            product *= step.effect.estimate
         assert product == pytest.approx(found.whole.estimate)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.diagnosis import Limit
-from sweep.analysis.explanation import Cause, Step
+from sweep.analysis.explanation import ParameterGroup, Step
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.analysis.probe_summary import CodeVerdict, ProbeSummary
 from sweep.analysis.study_diagnosis import diagnose_widths
@@ -152,37 +152,37 @@ class Facts:
     @property
     def steps_by_size(self) -> list[Step]:
         """Of the forward path, the largest factor first."""
-        return sorted(self.why.found.forward.steps, key=lambda of: -of.factor.estimate)
+        return sorted(self.why.found.forward.steps, key=lambda of: -of.effect.estimate)
 
     @property
-    def causes_by_size(self) -> list[Cause]:
+    def causes_by_size(self) -> list[ParameterGroup]:
         """In the order of their steps' factors."""
-        return [self.cause(name) for step in self.steps_by_size for name in step.causes]
+        return [self.cause(name) for step in self.steps_by_size for name in step.groups]
 
     @property
     def loss_bars_output(self) -> bool:
         """Whether the output had to wait for the loss: cross-entropy needs the sigmoid."""
-        taken = [name for step in self.why.found.forward.steps for name in step.causes]
+        taken = [name for step in self.why.found.forward.steps for name in step.groups]
         return {"loss", "output"} <= set(taken) and self.cause("loss").before["loss"] == Loss.BCE
 
     @staticmethod
     def is_chance(step: Step) -> bool:
         """Whether its interval holds no change at all."""
-        low, high = step.factor.low, step.factor.high
+        low, high = step.effect.low, step.effect.high
         return low is not None and high is not None and low <= 1 <= high
 
     @property
     def changes_form(self) -> bool:
         """Whether what the units compute changes on the way, not only how they are trained."""
-        return bool({"activation", "output"} & {of.name for of in self.why.found.causes})
+        return bool({"activation", "output"} & {of.name for of in self.why.found.groups})
 
     def step(self, name: str) -> Step:
         """Of the forward path, by the cause that it takes."""
-        return next(of for of in self.why.found.forward.steps if name in of.causes)
+        return next(of for of in self.why.found.forward.steps if name in of.groups)
 
-    def cause(self, name: str) -> Cause:
+    def cause(self, name: str) -> ParameterGroup:
         """By its name."""
-        return next(of for of in self.why.found.causes if of.name == name)
+        return next(of for of in self.why.found.groups if of.name == name)
 
 
 def gather(engine: Engine) -> Facts:

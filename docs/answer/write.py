@@ -11,11 +11,12 @@ from jinja2 import Environment, FileSystemLoader
 from docs.answer.facts import Facts, gather
 from docs.answer.keras_code import keras_code
 from docs.answer.run import RESULTS
-from sweep.analysis.explanation import Factor
+from sweep.analysis.explanation import Effect
 from sweep.analysis.floors import ROUNDING
 from sweep.catalogue import formats
 from sweep.datasets.registry import SOURCES
 from sweep.enums import Dataset
+from sweep.findings.configurations import short_name
 from sweep.report.render import environment as report_environment
 from sweep.store.engine import Engine
 from sweep.store.migrate import existing_store, upgrade
@@ -77,6 +78,10 @@ def _environment() -> Environment:
     )
     environment.globals["keras_code"] = keras_code
     environment.filters |= {
+        "number": formats.number,
+        "percent": formats.percent,
+        "value": formats.value,
+        "short_name": short_name,
         "thousands": thousands,
         "n_train": lambda dataset: thousands(SOURCES[Dataset(dataset)].n_train),
         "floor": floor,
@@ -101,7 +106,7 @@ def ratio(error: float, floor: float) -> str:
     return "–" if floor < ROUNDING else formats.number(error / floor, 2)
 
 
-def factor(of: Factor, to: str = " to ") -> str:
+def factor(of: Effect, to: str = " to ") -> str:
     """A factor with its interval, where there is one."""
     said = formats.number(of.estimate)
     if of.low is None or of.high is None:

@@ -1,10 +1,13 @@
 """What the difference between two configurations' errors comes from: one change at a time, trained.
 
-Notation: n causes apart, the baseline has none of them and the target all; S seeds, the same of
-every configuration; e_s(A) the validation error with the causes A, by seed s. A change from A to B
-has factor_s = e_s(A) / e_s(B): how many times smaller the error is with it. Its estimate is the
-geometric mean over the seeds, its interval Student's t of the log factors, paired by seed. Along a
-path the log factors add up to those of the whole, whatever the order.
+An ablation analysis (Fawcett and Hoos, 2016, J. Heuristics 22) with trained instead of predicted
+steps.
+
+Notation: n parameter groups apart, the baseline has none of the target's and the target all; S
+seeds, the same of every configuration; e_s(A) the validation error with the groups A, by seed s. A
+change from A to B has effect_s = e_s(A) / e_s(B): how many times smaller the error is with it. Its
+estimate is the geometric mean over the seeds, its interval Student's t of the log effects, paired
+by seed. Along a path the log effects add up to those of the whole, whatever the order.
 
 The forward path begins at the baseline and takes, of the changes that are left, the one with the
 lowest error (geometric mean). The reverse path begins at the target and undoes the one whose
@@ -42,7 +45,7 @@ _LEAST_ERROR = 1e-15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cause:
+class ParameterGroup:
     """Settings in which two configurations differ, and which change together."""
 
     #: An ablation group.
@@ -61,7 +64,7 @@ class Cause:
         return ", ".join(changes)
 
     @property
-    def undone(self) -> "Cause":
+    def undone(self) -> "ParameterGroup":
         """The change back."""
         return replace(self, before=self.after, after=self.before)
 
@@ -72,7 +75,7 @@ def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-class Factor(NamedTuple):
+class Effect(NamedTuple):
     """How many times smaller the error is with a change than without it."""
 
     estimate: float
@@ -91,11 +94,11 @@ class Step:
     """One change on a path, or one undoing."""
 
     #: Several where no single one of those left could be trained.
-    causes: tuple[str, ...]
+    groups: tuple[str, ...]
     #: Where it leads, and its errors there by seed.
     config: TrialConfig
     errors: tuple[float, ...]
-    factor: Factor
+    effect: Effect
     #: What it was chosen from: the geometric mean error with each; infinite where it diverged.
     options: Mapping[str, float]
     #: Seeds that would have chosen the same by their own errors.
@@ -108,7 +111,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path:
+class AblationPath:
     """As far as the results so far decide it."""
 
     steps: tuple[Step, ...]
@@ -124,14 +127,14 @@ class Explanation:
 
     baseline: TrialConfig
     target: TrialConfig
-    causes: tuple[Cause, ...]
+    groups: tuple[ParameterGroup, ...]
     #: By seed; None where it has not been trained, infinite where it diverged.
     baseline_errors: tuple[float, ...] | None
     target_errors: tuple[float, ...] | None
-    #: Of all causes together; None until both ends have errors to compare.
-    whole: Factor | None
-    forward: Path
-    reverse: Path
+    #: Of all groups together; None until both ends have errors to compare.
+    whole: Effect | None
+    forward: AblationPath
+    reverse: AblationPath
 
     @property
     def missing(self) -> tuple[TrialConfig, ...]:
@@ -148,22 +151,22 @@ class Explanation:
         """How many configurations are still to be trained, ``missing`` among them, at most."""
         left = [self._n_left(path) for path in (self.forward, self.reverse)]
         n_later = sum(n * (n - 1) // 2 for n in left)
-        return min(len(self.missing) + n_later, most_configurations(len(self.causes)))
+        return min(len(self.missing) + n_later, most_configurations(len(self.groups)))
 
-    def _n_left(self, path: Path) -> int:
+    def _n_left(self, path: AblationPath) -> int:
         """Causes that are not on a path yet; of a whole one none."""
         return (
-            len(self.causes) - sum(len(step.causes) for step in path.steps) if path.missing else 0
+            len(self.groups) - sum(len(step.groups) for step in path.steps) if path.missing else 0
         )
 
-    def share(self, factor: Factor) -> float | None:
+    def share(self, effect: Effect) -> float | None:
         """Of the whole, by logarithms, so that a path's add up to 1.
 
         None where the whole is not told from no difference: shares of it would be of any size.
         """
         if self.whole is None or self.whole.estimate == 1 or self.whole.may_be_chance:
             return None
-        return math.log(factor.estimate) / math.log(self.whole.estimate)
+        return math.log(effect.estimate) / math.log(self.whole.estimate)
 
     @property
     def diverged(self) -> tuple[str, ...]:
@@ -172,7 +175,7 @@ class Explanation:
         return tuple(name for name, errors in ends.items() if errors and not _finite(errors))
 
 
-def causes_of(baseline: TrialConfig, target: TrialConfig) -> tuple[Cause, ...]:
+def parameter_groups(baseline: TrialConfig, target: TrialConfig) -> tuple[ParameterGroup, ...]:
     """In what two configurations differ; settings that neither optimizer, loss nor schedule uses
     are no difference."""
     one, other = vars(in_use(baseline)), vars(in_use(target))
@@ -181,7 +184,7 @@ def causes_of(baseline: TrialConfig, target: TrialConfig) -> tuple[Cause, ...]:
         differ = [setting for setting in settings if one[setting] != other[setting]]
         if differ:
             before, after = ({of: values[of] for of in differ} for values in (one, other))
-            found.append(Cause(name=name, before=before, after=after))
+            found.append(ParameterGroup(name=name, before=before, after=after))
     return tuple(found)
 
 
@@ -206,8 +209,8 @@ def _groups(baseline: TrialConfig, target: TrialConfig) -> Mapping[AblationGroup
 def explain(baseline: TrialConfig, target: TrialConfig, errors: Errors) -> Explanation:
     """Both paths, as far as these errors decide them. UsageError where nothing differs."""
     baseline, target = in_use(baseline), in_use(target)
-    causes = causes_of(baseline, target)
-    if not causes:
+    groups = parameter_groups(baseline, target)
+    if not groups:
         raise UsageError(
             "both configurations have the same settings in use: there is nothing to explain. "
             "Give another trial with --from or --to."
@@ -215,20 +218,20 @@ def explain(baseline: TrialConfig, target: TrialConfig, errors: Errors) -> Expla
     known = {config: tuple(max(e, _LEAST_ERROR) for e in of) for config, of in errors.items()}
     first, last = known.get(baseline), known.get(target)
     measured = all(of is None or _finite(of) for of in (first, last))
-    undone = [cause.undone for cause in causes]
+    undone = [group.undone for group in groups]
     return Explanation(
         baseline=baseline,
         target=target,
-        causes=causes,
+        groups=groups,
         baseline_errors=first,
         target_errors=last,
-        whole=factor(first, last) if measured and first and last else None,
-        forward=_path(baseline, causes, known, helps=True) if measured else _NOWHERE,
+        whole=effect(first, last) if measured and first and last else None,
+        forward=_path(baseline, groups, known, helps=True) if measured else _NOWHERE,
         reverse=_path(target, undone, known, helps=False) if measured else _NOWHERE,
     )
 
 
-_NOWHERE = Path(steps=(), n_agree=0, missing=())
+_NOWHERE = AblationPath(steps=(), n_agree=0, missing=())
 
 
 def most_configurations(n_causes: int) -> int:
@@ -236,15 +239,15 @@ def most_configurations(n_causes: int) -> int:
     return int(min(2**n_causes, n_causes * (n_causes + 1)))
 
 
-def factor(without: Sequence[float], with_it: Sequence[float]) -> Factor:
+def effect(without: Sequence[float], with_it: Sequence[float]) -> Effect:
     """Of a change, from the errors without and with it, seed by seed."""
     logs = [math.log(one / other) for one, other in zip(without, with_it, strict=True)]
     mean = fmean(logs)
     if len(logs) == 1:
-        return Factor(math.exp(mean), None, None)
+        return Effect(math.exp(mean), None, None)
     t = float(stdtrit(len(logs) - 1, (1 + COVERAGE) / 2))
     reach = t * stdev(logs) / math.sqrt(len(logs))
-    return Factor(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
+    return Effect(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
 
 
 def geometric_mean(errors: Sequence[float]) -> float:
@@ -260,39 +263,41 @@ def _finite(errors: Sequence[float]) -> bool:
 
 
 class _Option(NamedTuple):
-    causes: tuple[Cause, ...]
+    groups: tuple[ParameterGroup, ...]
     config: TrialConfig
 
     @property
     def name(self) -> str:
-        return " + ".join(cause.name for cause in self.causes)
+        return " + ".join(group.name for group in self.groups)
 
 
-def _path(start: TrialConfig, causes: Sequence[Cause], errors: Errors, *, helps: bool) -> Path:
+def _path(
+    start: TrialConfig, groups: Sequence[ParameterGroup], errors: Errors, *, helps: bool
+) -> AblationPath:
     """From ``start``, change by change: with ``helps`` to the lowest error, else to the highest."""
     steps: list[Step] = []
-    here, left = start, list(causes)
+    here, left = start, list(groups)
     agree = set(range(len(errors.get(start, ()))))
     while left:
         options = _options(here, left, errors)
         needed = [start, *(option.config for option in options)]
         missing = tuple(config for config in needed if config not in errors)
         if missing:
-            return Path(steps=tuple(steps), n_agree=len(agree), missing=missing)
+            return AblationPath(steps=tuple(steps), n_agree=len(agree), missing=missing)
         step, agreeing = _step(errors[here], options, errors, helps=helps)
         steps.append(step)
         agree &= agreeing
-        here, left = step.config, [cause for cause in left if cause.name not in step.causes]
-    return Path(steps=tuple(steps), n_agree=len(agree), missing=())
+        here, left = step.config, [group for group in left if group.name not in step.groups]
+    return AblationPath(steps=tuple(steps), n_agree=len(agree), missing=())
 
 
-def _options(here: TrialConfig, left: Sequence[Cause], errors: Errors) -> list[_Option]:
+def _options(here: TrialConfig, left: Sequence[ParameterGroup], errors: Errors) -> list[_Option]:
     """The single changes that can be trained; all at once where each of them diverges."""
-    single = [_Option((cause,), replace(here, **cause.after)) for cause in left]
+    single = [_Option((group,), replace(here, **group.after)) for group in left]
     allowed = [option for option in single if is_valid(option.config)]
     if any(_may_be_finite(option.config, errors) for option in allowed):
         return allowed
-    everything = replace(here, **{k: v for cause in left for k, v in cause.after.items()})
+    everything = replace(here, **{k: v for group in left for k, v in group.after.items()})
     return [*allowed, _Option(tuple(left), everything)]
 
 
@@ -319,10 +324,10 @@ def _step(
         if min(usable, key=lambda of: sign * errors[of.config][seed]) is chosen
     }
     step = Step(
-        causes=tuple(cause.name for cause in chosen.causes),
+        groups=tuple(group.name for group in chosen.groups),
         config=chosen.config,
         errors=after,
-        factor=factor(before, after) if helps else factor(after, before),
+        effect=effect(before, after) if helps else effect(after, before),
         options={of.name: geometric_mean(errors[of.config]) for of in options},
         n_agree=len(agreeing),
     )

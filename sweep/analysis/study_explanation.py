@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.analysis.explanation import Explanation, causes_of, explain, in_use, is_valid
+from sweep.analysis.explanation import Explanation, explain, in_use, is_valid, parameter_groups
 from sweep.analysis.verdict import baseline_number, best_number
 from sweep.config import TrialConfig
 from sweep.enums import Outcome
@@ -137,7 +137,7 @@ def choose_ends(
         baseline=asdict(baseline),
         target=asdict(target),
     )
-    if not causes_of(baseline, target):
+    if not parameter_groups(baseline, target):
         raise UsageError(
             f"trial {to_number} of study '{study.name}' has the settings of "
             f"{baseline_words(ends)}: there is nothing to explain. "

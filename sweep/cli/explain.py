@@ -13,7 +13,7 @@ from sweep.cli.words import in_terminal
 from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
-    from sweep.analysis.explanation import Explanation, Path
+    from sweep.analysis.explanation import AblationPath, Explanation
     from sweep.analysis.study_explanation import StudyExplanation
     from sweep.coordinator.explain import AblationJob
     from sweep.launch.resources import RunOptions
@@ -104,8 +104,8 @@ def _show(study: "StudyHandle", explained: "StudyExplanation", storage: str | No
 
     found = explained.found
     show(in_ascii(ablation_title(explained)))
-    for cause in found.causes:
-        show(f"  {cause.text}")
+    for group in found.groups:
+        show(f"  {group.text}")
     if found.diverged:
         show(in_terminal(about_path(explained), storage))
     if found.whole is not None:
@@ -123,10 +123,10 @@ def _plain(of: "AblationJob", found: "Explanation") -> dict[str, Any]:
         "from": of.ends.from_number,
         "to": of.ends.to_number,
         "n_seeds": of.n_seeds,
-        "causes": [{"name": c.name, "before": c.before, "after": c.after} for c in found.causes],
+        "groups": [{"name": c.name, "before": c.before, "after": c.after} for c in found.groups],
         "baseline_val_mse": found.baseline_errors,
         "target_val_mse": found.target_errors,
-        "factor": found.whole and found.whole._asdict(),
+        "effect": found.whole and found.whole._asdict(),
         "forward": _plain_path(found, found.forward),
         "reverse": _plain_path(found, found.reverse),
         "n_missing": len(found.missing),
@@ -134,14 +134,14 @@ def _plain(of: "AblationJob", found: "Explanation") -> dict[str, Any]:
     }
 
 
-def _plain_path(found: "Explanation", path: "Path") -> dict[str, Any]:
+def _plain_path(found: "Explanation", path: "AblationPath") -> dict[str, Any]:
     return {
         "steps": [
             {
-                "causes": step.causes,
+                "groups": step.groups,
                 "val_mse": step.errors,
-                "factor": step.factor._asdict(),
-                "share": found.share(step.factor),
+                "effect": step.effect._asdict(),
+                "share": found.share(step.effect),
                 "options": step.options,
                 "n_seeds_agree": step.n_agree,
             }

@@ -16,7 +16,7 @@ from typing import Any
 
 import tomlkit
 
-from sweep.analysis.explanation import Cause, Explanation, causes_of, explain
+from sweep.analysis.explanation import Explanation, ParameterGroup, explain, parameter_groups
 from sweep.analysis.study_explanation import (
     choose_ends,
     configurations,
@@ -235,19 +235,19 @@ def _description(ends: Explained) -> str:
 
 def enqueue_entry(ends: Explained, config: TrialConfig) -> dict[str, Value]:
     """A configuration as ``[[enqueue]]`` of the study file and ``sweep enqueue`` take it."""
-    causes = causes_of(*configurations(ends))
-    return {lead: to_toml_value(getattr(config, lead)) for lead in map(_lead, causes)}
+    groups = parameter_groups(*configurations(ends))
+    return {lead: to_toml_value(getattr(config, lead)) for lead in map(_lead, groups)}
 
 
 def _space(baseline: TrialConfig, target: TrialConfig, seed: int) -> dict[str, Any]:
-    causes = causes_of(baseline, target)
-    differ = {setting for cause in causes for setting in cause.after}
+    groups = parameter_groups(baseline, target)
+    differ = {setting for group in groups for setting in group.after}
     space: dict[str, Any] = {
         name: to_toml_value(value)
         for name, value in vars(baseline).items()
         if name not in differ and _is_worth_saying(name, value)
     }
-    searched = {_lead(cause): _two_choices(cause) for cause in causes}
+    searched = {_lead(group): _two_choices(group) for group in groups}
     if _could_meet_bce(searched):
         loss = searched.pop("loss")
         searched["output_activation"]["when"] = {
@@ -262,14 +262,14 @@ def _is_worth_saying(name: str, value: Any) -> bool:
     return SETTINGS[name].used_with is None or to_toml_value(value) != SETTINGS[name].default
 
 
-def _lead(cause: Cause) -> str:
+def _lead(group: ParameterGroup) -> str:
     """The setting whose choice decides the other settings of a group."""
-    return "optimizer" if "optimizer" in cause.after else next(iter(cause.after))
+    return "optimizer" if "optimizer" in group.after else next(iter(group.after))
 
 
-def _two_choices(cause: Cause) -> dict[str, Any]:
-    lead = _lead(cause)
-    sides = [cause.before, cause.after]
+def _two_choices(group: ParameterGroup) -> dict[str, Any]:
+    lead = _lead(group)
+    sides = [group.before, group.after]
     when = {choice_key(to_toml_value(side[lead])): _others(side, lead) for side in sides}
     return {
         "choices": [to_toml_value(side[lead]) for side in sides],

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep.analysis.explanation import Explanation, Factor, Step, geometric_mean
+from sweep.analysis.explanation import Effect, Explanation, Step, geometric_mean
 from sweep.analysis.study_explanation import StudyExplanation
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
@@ -95,13 +95,13 @@ class _Bars:
 
     def add(self, found: Explanation, step: Step, before: float, *, reverse: bool) -> None:
         label = change_of(found, step, reverse=reverse)
-        low, high = _reach(before, step.factor, reverse=reverse)
+        low, high = _reach(before, step.effect, reverse=reverse)
         self._add(label, before, step.error, low, high, before / step.error)
-        share = found.share(step.factor)
+        share = found.share(step.effect)
         lines = [
             f"<b>{style.escaped(label)}</b>",
             f"{formats.number(before)} → {formats.number(step.error)}",
-            times(step.factor, reverse=reverse),
+            times(step.effect, reverse=reverse),
             "" if share is None else f"{formats.percent(share)} of the whole",
             f"chosen by {step.n_agree} of {len(step.errors)} seeds",
         ]
@@ -126,7 +126,7 @@ class _Bars:
         self.factors.append(factor)
 
 
-def _reach(before: float, factor: Factor, *, reverse: bool) -> tuple[float | None, float | None]:
+def _reach(before: float, factor: Effect, *, reverse: bool) -> tuple[float | None, float | None]:
     if factor.low is None or factor.high is None:
         return None, None
     if reverse:  # undone, the error is the factor times as large

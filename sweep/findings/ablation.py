@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from shlex import quote
 
-from sweep.analysis.explanation import Explanation, Factor, Path, Step
+from sweep.analysis.explanation import AblationPath, Effect, Explanation, Step
 from sweep.analysis.study_explanation import StudyExplanation, baseline_words, command_of
 from sweep.catalogue.formats import count, duration, number, percent
 from sweep.findings.tables import Cell, FindingTable, TableColumn
@@ -43,15 +43,15 @@ def path_table(explained: StudyExplanation, *, reverse: bool = False) -> Finding
 
 
 def _row(place: int, step: Step, found: Explanation, reverse: bool) -> Sequence[Cell]:
-    change, share = change_of(found, step, reverse=reverse), found.share(step.factor)
-    less, interval = _times(step.factor, reverse=reverse)
+    change, share = change_of(found, step, reverse=reverse), found.share(step.effect)
+    less, interval = _times(step.effect, reverse=reverse)
     n_seeds = len(step.errors)
     return (
         Cell(str(place), place),
         Cell(change, change),
         Cell(number(step.error), step.error),
-        Cell(less, step.factor.estimate),
-        Cell(interval, [step.factor.low, step.factor.high]) if interval else Cell(),
+        Cell(less, step.effect.estimate),
+        Cell(interval, [step.effect.low, step.effect.high]) if interval else Cell(),
         Cell() if share is None else Cell(percent(share), share),
         Cell(f"{step.n_agree} of {n_seeds}", step.n_agree),
     )
@@ -141,31 +141,31 @@ def _not_of_the_best(explained: StudyExplanation) -> str:
 
 def _first(found: Explanation, step: Step, *, reverse: bool) -> str:
     lead = "What hurts most when undone alone is" if reverse else "What helps most alone is"
-    share = found.share(step.factor)
+    share = found.share(step.effect)
     part = "" if share is None else f", {percent(share)} of the whole on a logarithmic scale"
     change = change_of(found, step, reverse=reverse)
-    return f"{lead} {change}: {times(step.factor, reverse=reverse)}{part}."
+    return f"{lead} {change}: {times(step.effect, reverse=reverse)}{part}."
 
 
-def _largest(found: Explanation, path: Path, *, reverse: bool) -> str:
+def _largest(found: Explanation, path: AblationPath, *, reverse: bool) -> str:
     """The step that does most, where it is a later one: others had to come before it."""
-    largest = max(path.steps, key=lambda step: step.factor.estimate)
+    largest = max(path.steps, key=lambda step: step.effect.estimate)
     if largest is path.steps[0]:
         return ""
     change = change_of(found, largest, reverse=reverse)
-    more = times(largest.factor, reverse=reverse)
+    more = times(largest.effect, reverse=reverse)
     return f"The largest step, after those before it, is {change}: {more}."
 
 
-def _within_chance(found: Explanation, path: Path, *, reverse: bool) -> str:
+def _within_chance(found: Explanation, path: AblationPath, *, reverse: bool) -> str:
     """Changes whose intervals hold no change at all."""
     unclear = [
-        change_of(found, step, reverse=reverse) for step in path.steps if step.factor.may_be_chance
+        change_of(found, step, reverse=reverse) for step in path.steps if step.effect.may_be_chance
     ]
     return f"Not told from no change: {'; '.join(unclear)}." if unclear else ""
 
 
-def _agreement(path: Path) -> str:
+def _agreement(path: AblationPath) -> str:
     n_seeds = len(path.steps[0].errors)
     if n_seeds == 1:
         return "One seed tells nothing of chance."
@@ -174,21 +174,21 @@ def _agreement(path: Path) -> str:
 
 def change_of(found: Explanation, step: Step, *, reverse: bool) -> str:
     """What a step changes, in the path's own direction."""
-    causes = {of.name: of.undone if reverse else of for of in found.causes}
-    return ", ".join(causes[name].text for name in step.causes)
+    groups = {of.name: of.undone if reverse else of for of in found.groups}
+    return ", ".join(groups[name].text for name in step.groups)
 
 
-def times(factor: Factor, noun: str = "error", *, reverse: bool = False) -> str:
+def times(effect: Effect, noun: str = "error", *, reverse: bool = False) -> str:
     """``5.10 times less error (4.80 to 5.40)``; of an undoing, by how much more."""
-    less, interval = _times(factor, reverse=reverse)
+    less, interval = _times(effect, reverse=reverse)
     return f"{less} {noun}{f' ({interval})' if interval else ''}"
 
 
-def _times(factor: Factor, *, reverse: bool) -> tuple[str, str]:
+def _times(effect: Effect, *, reverse: bool) -> tuple[str, str]:
     """``5.10 times less`` and ``4.80 to 5.40``; the latter empty with one seed."""
-    parts = [factor.estimate, factor.low, factor.high]
-    is_less = (factor.estimate >= 1) != reverse
-    if factor.estimate < 1:
+    parts = [effect.estimate, effect.low, effect.high]
+    is_less = (effect.estimate >= 1) != reverse
+    if effect.estimate < 1:
         parts = [None if part is None else 1 / part for part in (parts[0], parts[2], parts[1])]
     estimate, low, high = parts
     interval = "" if low is None else f"{number(low)} to {number(high)}"

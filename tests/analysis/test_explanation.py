@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from sweep.analysis.explanation import (
+    Effect,
     Errors,
     Explanation,
-    Factor,
-    causes_of,
+    effect,
     explain,
-    factor,
     is_valid,
     most_configurations,
+    parameter_groups,
 )
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
@@ -64,21 +64,21 @@ def trained(*, n_seeds: int = 3, noise: float = 0.0) -> tuple[Explanation, dict[
 
 
 def order(found: Explanation) -> list[str]:
-    return [cause for step in found.forward.steps for cause in step.causes]
+    return [cause for step in found.forward.steps for cause in step.groups]
 
 
 def test_the_planted_order_is_found_forward_and_undone_in_reverse() -> None:
     found, _ = trained()
     assert order(found) == TRUE_ORDER
     # Undoing the output helps, but with bce the linear output could not be trained: it goes first.
-    assert [step.causes for step in found.reverse.steps] == [
+    assert [step.groups for step in found.reverse.steps] == [
         ("epochs",),
         ("learning rate",),
         ("activation",),
         ("output",),
         ("loss",),
     ]
-    assert [step.factor.estimate for step in found.forward.steps] == pytest.approx(
+    assert [step.effect.estimate for step in found.forward.steps] == pytest.approx(
         [PLANTED[name] for name in TRUE_ORDER]
     )
 
@@ -90,7 +90,7 @@ def test_the_steps_of_both_paths_multiply_to_the_whole() -> None:
     assert found.forward.steps[-1].errors == found.target_errors
     assert found.reverse.steps[-1].errors == found.baseline_errors
     for path in (found.forward, found.reverse):
-        product = math.prod(step.factor.estimate for step in path.steps)
+        product = math.prod(step.effect.estimate for step in path.steps)
         assert product == pytest.approx(found.whole.estimate, rel=1e-12)
 
 
@@ -98,8 +98,8 @@ def test_only_what_can_be_trained_and_is_needed_is_asked_for() -> None:
     found, rounds = trained()
     assert found.is_whole
     assert all(map(is_valid, rounds))
-    assert len(rounds) <= most_configurations(len(found.causes)) == 30
-    assert max(rounds.values()) <= len(found.causes)
+    assert len(rounds) <= most_configurations(len(found.groups)) == 30
+    assert max(rounds.values()) <= len(found.groups)
 
 
 def test_the_first_round_has_both_ends_and_every_single_change() -> None:
@@ -127,12 +127,12 @@ def test_seeds_that_would_choose_otherwise_are_counted() -> None:
 
 def test_the_interval_is_of_pairs_and_needs_two_seeds() -> None:
     # The seeds differ a thousandfold, their factors hardly: t of 2 degrees of freedom is 2.92.
-    found = factor((2.0, 2000.0, 2.2), (1.0, 1000.0, 1.0))
+    found = effect((2.0, 2000.0, 2.2), (1.0, 1000.0, 1.0))
     reach = 2.919986 * math.log(1.1) / math.sqrt(3) / math.sqrt(3)
     mean = math.log(2.0) + math.log(1.1) / 3
     expected = [math.exp(of) for of in (mean, mean - reach, mean + reach)]
     assert list(found) == pytest.approx(expected)
-    assert factor((2.0,), (1.0,)) == Factor(2.0, None, None)
+    assert effect((2.0,), (1.0,)) == Effect(2.0, None, None)
 
 
 def test_nine_in_ten_intervals_hold_the_planted_factor() -> None:
@@ -140,7 +140,7 @@ def test_nine_in_ten_intervals_hold_the_planted_factor() -> None:
     held = 0
     for _ in range(500):
         one, other = np.exp(rng.normal([[math.log(3.0)], [0.0]], 0.2, (2, 5)))
-        found = factor(one.tolist(), other.tolist())
+        found = effect(one.tolist(), other.tolist())
         assert found.low is not None
         assert found.high is not None
         held += found.low <= 3.0 <= found.high
@@ -158,8 +158,8 @@ def test_a_whole_that_may_be_chance_has_no_shares() -> None:
     found = explain(BASELINE, target, errors)
     assert found.whole is not None
     assert found.whole.may_be_chance
-    assert [found.share(step.factor) for step in found.forward.steps] == [None, None]
-    assert not any(step.factor.may_be_chance for step in found.forward.steps)
+    assert [found.share(step.effect) for step in found.forward.steps] == [None, None]
+    assert not any(step.effect.may_be_chance for step in found.forward.steps)
 
 
 def test_what_diverges_alone_waits_and_goes_in_when_it_can() -> None:
@@ -186,8 +186,8 @@ def test_changes_of_which_each_diverges_alone_go_together() -> None:
         target: both,
     }
     found = explain(BASELINE, target, errors)
-    assert found.forward.steps[0].causes == ("epochs", "learning rate")
-    assert found.reverse.steps[0].causes == ("epochs", "learning rate")
+    assert found.forward.steps[0].groups == ("epochs", "learning rate")
+    assert found.reverse.steps[0].groups == ("epochs", "learning rate")
     assert found.is_whole
 
 
@@ -198,15 +198,15 @@ def test_an_end_that_diverged_asks_for_nothing_and_is_named() -> None:
 
 def test_settings_that_nothing_uses_are_no_difference() -> None:
     ignored = replace(BASELINE, momentum=0.9, huber_delta=0.1, warmup_epochs=7)
-    assert causes_of(BASELINE, ignored) == ()
+    assert parameter_groups(BASELINE, ignored) == ()
     with pytest.raises(UsageError, match="nothing to explain"):
         explain(BASELINE, ignored, {})
 
 
 def test_a_learning_rate_goes_with_its_optimizers_family() -> None:
     sgd = TrialConfig(optimizer=Optimizer.SGD, learning_rate=1.0, momentum=0.9, nesterov=True)
-    assert [(of.name, set(of.after)) for of in causes_of(BASELINE, sgd)] == [
+    assert [(of.name, set(of.after)) for of in parameter_groups(BASELINE, sgd)] == [
         ("optimizer", {"learning_rate", "optimizer", "momentum", "nesterov"})
     ]
     adamw = TrialConfig(optimizer=Optimizer.ADAMW, learning_rate=3e-3)
-    assert [of.name for of in causes_of(BASELINE, adamw)] == ["learning rate", "optimizer"]
+    assert [of.name for of in parameter_groups(BASELINE, adamw)] == ["learning rate", "optimizer"]

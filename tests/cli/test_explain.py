@@ -65,11 +65,11 @@ def test_with_run_both_paths_are_whole(cli: Cli) -> None:
     assert "hidden width 64 → 8" in answer.out  # the way back
     assert "Missing" not in answer.out
     found = cli(*BETWEEN, "--json").json
-    assert [step["causes"] for step in found["forward"]["steps"][:2]] == [["width"], ["epochs"]]
+    assert [step["groups"] for step in found["forward"]["steps"][:2]] == [["width"], ["epochs"]]
     for path in ("forward", "reverse"):
         steps = found[path]["steps"]
-        product = math.prod(step["factor"]["estimate"] for step in steps)
-        assert product == pytest.approx(found["factor"]["estimate"])
+        product = math.prod(step["effect"]["estimate"] for step in steps)
+        assert product == pytest.approx(found["effect"]["estimate"])
         assert sum(step["share"] for step in steps) == pytest.approx(1)
     assert (found["n_missing"], found["explained_in"]) == (0, "x-explain")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from sweep.analysis.explanation import causes_of, in_use, is_valid
+from sweep.analysis.explanation import in_use, is_valid, parameter_groups
 from sweep.analysis.study_explanation import (
     StudyExplanation,
     choose_ends,
@@ -143,7 +143,7 @@ def test_the_space_has_every_valid_configuration_between_the_ends(
 ) -> None:
     baseline = in_use(TrialConfig())
     between = (in_use(target), baseline) if turned else (baseline, in_use(target))
-    ends, causes = ends_of(*between), causes_of(*between)
+    ends, causes = ends_of(*between), parameter_groups(*between)
     file = child_file(study_file(FILE), ends, "x-explain", 3)
     assert in_use(typed_config(file.baseline.settings)) == between[0]
     for made in itertools.product((False, True), repeat=len(causes)):
@@ -171,7 +171,7 @@ def test_both_paths_are_trained_in_rounds_and_nothing_twice(
     assert run(engine) == "finished"
     explanation = found(engine)
     assert (explanation.child, explanation.found.is_whole) == ("x-explain", True)
-    assert [step.causes for step in explanation.found.forward.steps] == [
+    assert [step.groups for step in explanation.found.forward.steps] == [
         ("width",),
         ("epochs",),
         ("loss",),  # which changes nothing here, as those that follow
@@ -243,7 +243,7 @@ def test_another_number_of_seeds_or_another_end_is_another_study(engine: Engine)
     run(engine)
     run(engine, n_seeds=1)
     assert found(engine).child == "x-explain-2"
-    assert found(engine).found.forward.steps[0].factor.low is None
+    assert found(engine).found.forward.steps[0].effect.low is None
     shorter = replace(TARGET, epochs=2)
     add_trial(engine, open_study(engine, "x").summary().study_id, 2, 0.3, config=shorter)
     run(engine, 0, 2)
