@@ -16,12 +16,13 @@ from sweep.dashboard import links
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import cards, charts, states
 from sweep.dashboard.parts.attributes import attributes
-from sweep.dashboard.parts.chosen_trials import MOST, choose, suggestions, usual
+from sweep.dashboard.parts.chosen_trials import MOST, choose, usual
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import View
 from sweep.figures.classes import draw_classes, gather_classes
 from sweep.figures.learning import draw_curves, gather_curves
 from sweep.findings.comparison import ComparedRow, Comparison, gather_comparison
+from sweep.findings.ranking import best_numbers
 from sweep.store.records import TrialRow
 
 _N_SUGGESTED = 20
@@ -42,7 +43,7 @@ def layout(view: View, place: Place) -> Any:
             html.H1("Compare trials"),
             _controls(
                 [str(number) for number in chosen.numbers],
-                [str(number) for number in suggestions(table, _N_SUGGESTED)],
+                [str(number) for number in best_numbers(table, _N_SUGGESTED)],
                 only,
             ),
             html.P(

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from sweep.analysis.verdict import baseline_number
 from sweep.dashboard import links
+from sweep.findings.ranking import best_numbers
 from sweep.store.table import TrialTable
 
 #: More would not fit side by side.
@@ -42,13 +41,6 @@ def choose(table: TrialTable, wanted: Sequence[str]) -> Chosen:
 
 def usual(table: TrialTable) -> list[int]:
     """Return what is worth comparing first: the best trials and the baseline."""
-    best = suggestions(table, _N_BEST)
+    best = best_numbers(table, _N_BEST)
     baseline = baseline_number(table)
     return best if baseline is None or baseline in best else [*best, baseline]
-
-
-def suggestions(table: TrialTable, n: int) -> list[int]:
-    """Return the best trials, best first."""
-    rows = np.flatnonzero(table.counting)
-    order = np.argsort(table.value[rows], kind="stable")[:n]
-    return [int(number) for number in table.numbers[rows[order]]]
