@@ -238,8 +238,8 @@ def _about_floors(view: View, name: str, dataset: str) -> Any:
 
 def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
     """The law, of all trials or with the choices of a setting apart; and its note."""
-    reader, options = PageReader(view, study), {} if by == _ALL else {"setting": by}
-    drawn, about = charts.figure_of(reader, "width_law", **options)
+    options: dict[str, Any] = {} if by == _ALL else {"setting": by}
+    drawn, about = charts.figure_of(PageReader(view, study), "width_law", **options)
     return drawn.update_layout(height=_HEIGHT, uirevision=f"keep {by}"), about
 
 
