@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.cli import budgets, words
 from sweep.cli.output import show_pairs, show_titled_table
-from sweep.enums import Duplicates, Trainer
+from sweep.enums import Dataset, Duplicates, Trainer
 from sweep.studyfile import Fixed, Node, Searched, StudyFile
 from sweep.studyfile.enqueue import describe
 
@@ -40,8 +41,14 @@ def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
         "sampler": study_file.sampler.name,
         "pruner": study_file.pruner.name,
         "workers": f"{_devices(planned)}, {_trainer(planned.trainer)}",
-        "data": f"{study_file.data.name} in {planned.data_folder or 'no folder yet: a download'}",
+        "data": _data(study_file.data.name, planned.data_folder),
     }
+
+
+def _data(name: str, folder: Path | None) -> str:
+    if name not in list(Dataset):
+        return name  # its path
+    return f"{name} in {folder or 'no folder yet: a download'}"
 
 
 _DUPLICATES = {

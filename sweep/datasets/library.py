@@ -77,9 +77,17 @@ def load(name: str, size: Size | None = None) -> Images:
 
 
 def load_again(name: str, size: Size | None, sha256: str | None) -> Images:
-    """The images with this digest, from their copy in the cache where there is one."""
+    """The images with this digest, from their copy in the cache where there is one.
+
+    Without a copy they may be others by now. Raises DataError for a copy that is not theirs.
+    """
     copy = None if sha256 is None else copy_path(sha256)
-    return load(name, size) if copy is None or not copy.is_file() else load(str(copy))
+    if copy is None or not copy.is_file():
+        return load(name, size)
+    images = load(str(copy))
+    if images.sha256 != sha256:
+        raise DataError(f"{copy}: not the copy that was written there; remove it.")
+    return images
 
 
 def is_here(name: str, sha256: str) -> bool:

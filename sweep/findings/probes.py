@@ -59,7 +59,8 @@ def _method(probed: ProbedTrial) -> str:
 def _none_yet(study: str) -> str:
     return (
         "No probe results yet. The best network of each width is analysed before a study ends, all "
-        f"with `study.probe = true`; `sweep analyse {quote(study)}` analyses what is missing."
+        f"with `study.probe = true`; `sweep analyse {quote(study)}` analyses what is missing. "
+        "A data set without labels has none."
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sweep import datasets
 from sweep.datasets import copies
-from sweep.errors import NoRoomError
+from sweep.errors import DataError, NoRoomError
 from sweep.messages import ImageShape
 from tests.datasets.test_picture_folder import fill, paint
 from tests.factories import make_images, write_dataset
@@ -65,6 +65,14 @@ def test_a_copy_is_found_by_its_digest_when_the_folder_is_gone(tmp_path: Path) -
     copies.write_copy(images)
     assert datasets.is_here("./elsewhere", images.sha256)
     assert datasets.load_again("./elsewhere", None, images.sha256).sha256 == images.sha256
+
+
+def test_a_copy_that_was_changed_is_not_taken_for_the_images(tmp_path: Path) -> None:
+    images = datasets.load(str(fill(tmp_path / "mine")))
+    copy = copies.write_copy(images)
+    np.savez(copy, x=np.zeros((9, 2, 2), np.uint8))
+    with pytest.raises(DataError, match="not the copy that was written there"):
+        datasets.load_again(str(tmp_path / "mine"), None, images.sha256)
 
 
 def test_a_full_disk_leaves_no_half_of_a_copy(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
