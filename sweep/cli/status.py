@@ -89,6 +89,8 @@ def _show_cells(title: str, cells: study_view.Cells) -> None:
 def _summary(
     study: "StudySummary", view: study_view.StudyView, workers: "Sequence[WorkerRow]"
 ) -> dict[str, str]:
+    from sweep.findings.progress import trainers
+
     pairs = {
         "study": study.name + (f" - {study.description}" if study.description else ""),
         "state": view.state,
@@ -97,7 +99,7 @@ def _summary(
         "": study_view.tally(view),
         "best": study_view.best(view),
         "pace": study_view.pace(view),
-        "trainer": _trainers(workers),
+        "trainer": trainers(workers),
         "WARNING": _fallbacks(study, workers),
         "data": study.dataset,
         "coordinator": _coordinator(study),
@@ -106,14 +108,6 @@ def _summary(
         "last written": words.moment(study.updated_at),
     }
     return {name: said for name, said in pairs.items() if said}
-
-
-def _trainers(workers: "Sequence[WorkerRow]") -> str:
-    """Trainers and compilers of the workers that were ready."""
-    from sweep.store.training_record import trainers_used
-
-    used = trainers_used(workers)
-    return ", ".join(f"{of} ({words.count(n, 'trial')})" for of, n in used.items())
 
 
 def _fallbacks(study: "StudySummary", workers: "Sequence[WorkerRow]") -> str:

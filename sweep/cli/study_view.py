@@ -69,29 +69,18 @@ def stored_view(
     study: "StudySummary", workers: Sequence[Mapping[str, str]], events: Sequence["EventRow"]
 ) -> StudyView:
     """A study's view from the database."""
-    counts, rate = study.counts, study.trials_per_second
-    left = None
-    if study.n_trials is not None and rate and study.running:
-        left = (study.n_trials - study.n_finished) / rate
+    from sweep.findings.progress import seconds_left, trial_counts
+
     return StudyView(
         name=study.name,
         state=study_state(study),
         n_trials=study.n_trials,
         n_finished=study.n_finished,
-        counts={
-            "complete": counts["COMPLETE"] - study.n_reused,
-            "reused": study.n_reused,
-            "pruned": counts["PRUNED"],
-            "failed": study.n_failed,
-            "diverged": study.n_diverged,
-            "running": counts["RUNNING"],
-            "waiting": counts["WAITING"],
-            "marked invalid": study.n_invalid,
-        },
+        counts=trial_counts(study),
         best_value=study.best_value,
         best_number=study.best_number,
-        trials_per_second=rate,
-        seconds_left=left,
+        trials_per_second=study.trials_per_second,
+        seconds_left=seconds_left(study),
         workers=workers,
         events=events,
     )

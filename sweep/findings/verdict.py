@@ -10,6 +10,7 @@ from sweep.analysis.verdict import Verdict
 from sweep.catalogue.formats import count, number, percent
 from sweep.findings.commands import enqueue_command
 from sweep.findings.configurations import short_name
+from sweep.findings.progress import tally, trial_counts
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
 
@@ -17,27 +18,17 @@ from sweep.store.table import TrialTable
 _FAR = 10.0
 
 
-def tally(study: StudySummary) -> str:
-    """Count trials by how they ended: ``20 complete, 3 pruned, 1 diverged``."""
-    kinds = (
-        ("complete", study.counts["COMPLETE"]),
-        ("pruned", study.counts["PRUNED"]),
-        ("diverged", study.n_diverged),
-        ("failed", study.n_failed),
-        ("running", study.counts["RUNNING"]),
-        ("waiting", study.counts["WAITING"]),
-    )
-    said = ", ".join(f"{n:,} {kind}" for kind, n in kinds if n)
-    return said or "none yet"
-
-
 def headline(study: StudySummary, verdict: Verdict | None) -> str:
     """Say which trial copies best, and how well."""
     if verdict is not None:
         return _best(study, verdict.best)
     if study.n_finished == 0:
-        return f"No trial has finished yet ({tally(study)})."
-    return f"No trial can be judged yet: of {count(study.n_finished, 'trial')}, {tally(study)}."
+        return f"No trial has finished yet ({_tally(study)})."
+    return f"No trial can be judged yet: of {count(study.n_finished, 'trial')}, {_tally(study)}."
+
+
+def _tally(study: StudySummary) -> str:
+    return tally(trial_counts(study)) or "none yet"
 
 
 def _best(study: StudySummary, best: TrialRow) -> str:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.catalogue import formats
+from sweep.findings.progress import trainers
 from sweep.store.handle import StudyRecord
 from sweep.store.records import WorkerRow
-from sweep.store.training_record import trainers_used
 
 
 def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[str, str]]:
@@ -24,7 +24,7 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
         "data SHA-256": provenance.get("data_sha256"),
         "git commit": provenance.get("git_commit"),
         "devices": ", ".join(sorted(devices)),
-        "trainer": _trainers(workers),
+        "trainer": trainers(workers),
         "fused trainer not used": "; ".join(_fallback_reasons(workers)),
         "ptxas version": ", ".join(sorted({w.ptxas_version for w in workers if w.ptxas_version})),
         **{
@@ -36,12 +36,6 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
         "resumed": "; ".join(_resumed(run, provenance) for run in provenance.get("resumed", [])),
     }
     return [(label, _fact(value)) for label, value in facts.items() if value not in (None, "", {})]
-
-
-def _trainers(workers: Sequence[WorkerRow]) -> str:
-    """Trainers that the trials were actually trained with."""
-    used = trainers_used(workers)
-    return ", ".join(f"{of} ({formats.count(n, 'trial')})" for of, n in used.items())
 
 
 def _fallback_reasons(workers: Sequence[WorkerRow]) -> Iterable[str]:

@@ -17,8 +17,8 @@ from sweep.figures.atlas import atlas_note, gather_pictures
 from sweep.figures.figure import ReportSection
 from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, lack_of
+from sweep.findings.progress import tally, trial_counts
 from sweep.findings.study import StudyFindings, gather_study
-from sweep.findings.verdict import tally
 from sweep.report.facts import facts_of
 from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import Reconstruction, StudySummary, TrialRow
@@ -120,7 +120,7 @@ def _tiles(study: StudySummary, table: TrialTable, found: Verdict | None) -> lis
     tiles = [] if found is None else _verdict_tiles(found)
     trained = float(np.nansum(table.metrics["train_seconds"]))
     total = sum(study.counts.values())
-    tiles.append(Tile(label="Trials", value=f"{total:,}", detail=tally(study)))
+    tiles.append(Tile(label="Trials", value=f"{total:,}", detail=tally(trial_counts(study))))
     if trained:
         rate = study.trials_per_second
         pace = "" if not rate else f"{formats.number(rate, 2)} trials/s lately"

@@ -16,6 +16,7 @@ from sweep.dashboard.parts import best, charts, standing
 from sweep.dashboard.parts.findings import finding_table
 from sweep.dashboard.view import View
 from sweep.figures import style
+from sweep.findings.progress import seconds_left
 from sweep.findings.ranking import BASELINE_NAME
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
@@ -88,9 +89,9 @@ def test_the_time_left_is_what_is_to_do_at_the_present_pace(engine: Engine) -> N
     now = time.time()
     for number in range(20):
         add_trial(engine, study_id, number, 0.1, started_at=now - 40, finished_at=now - 10)
-    assert standing.seconds_left(open_study(engine, "study").summary()) is None
+    assert seconds_left(open_study(engine, "study").summary()) is None
     add_rows(engine, schema.sweep_leases, lease_row(study_id, now + 100))
-    left = standing.seconds_left(open_study(engine, "study").summary())
+    left = seconds_left(open_study(engine, "study").summary())
     assert left == pytest.approx(80, rel=0.1)
 
 
@@ -131,7 +132,7 @@ def worker_row(study_id: int, name: str, device: str, **columns: Any) -> dict[st
 def test_of_a_grid_nobody_knows_how_long_it_takes(engine: Engine) -> None:
     study_id = add_study(engine, phase="running", n_trials=None)
     add_rows(engine, schema.sweep_leases, lease_row(study_id, time.time() + 100))
-    assert standing.seconds_left(open_study(engine, "study").summary()) is None
+    assert seconds_left(open_study(engine, "study").summary()) is None
 
 
 def test_a_baseline_among_the_best_stands_once(engine: Engine, view: View) -> None:

@@ -13,6 +13,7 @@ from sweep.dashboard.parts.cards import tile
 from sweep.dashboard.parts.findings import sentence
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.enums import WorkerState
+from sweep.findings.progress import seconds_left
 from sweep.findings.verdict import explanations, headline
 from sweep.store.records import StudySummary, WorkerRow
 
@@ -112,13 +113,6 @@ def _busy_tile(study: StudySummary, workers: Sequence[WorkerRow]) -> Any:
         detail = dcc.Link("without the fused trainer", href=links.url(links.WORKERS, study.name))
     on_gpus = bool(workers) and all(worker.device != "cpu" for worker in workers)
     return tile("GPU busy" if on_gpus else "Busy", share, detail)
-
-
-def seconds_left(study: StudySummary) -> float | None:
-    """Until the budget is used up, at the pace of the last minute; None when that is not known."""
-    if not study.running or study.n_trials is None or not study.trials_per_second:
-        return None
-    return max(0, study.n_trials - study.n_finished) / study.trials_per_second
 
 
 def _until(study: StudySummary) -> str:
