@@ -9,7 +9,7 @@ from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, ReportSection, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.findings.probes import about_codes
 
 _AXIS = "Labels told right"
@@ -191,5 +191,7 @@ FIGURE = Figure(
     draw=draw,
     rows=_rows,
     section=ReportSection.CODE,
+    # The section says what would have it.
+    panels=lambda reader: [Panel()] if reader.probes else [],
     pages=(Tab.WHY,),
 )

@@ -237,7 +237,7 @@ def _gather(
     table = reader.table
     metric = table.objectives[0] if metric is None else known(metric, METRICS, "metric")
     sliced = gather_slice(table, known(setting, table.settings, "setting"), metric, between)
-    return sliced if sliced.marks.n > 1 else None
+    return sliced if len(np.unique(sliced.setting.values)) > 1 else None
 
 
 def _rows(sliced: Slice) -> Columns:
@@ -255,7 +255,7 @@ def _most_important(reader: StudyReader) -> list[Panel]:
 FIGURE = Figure(
     name="slice",
     question="Where along a setting do the good trials lie?",
-    needs="two finished trials that use the setting",
+    needs="finished trials with two values of the setting",
     gather=_gather,
     draw=draw_slice,
     rows=_rows,

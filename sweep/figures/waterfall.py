@@ -281,6 +281,13 @@ def _rows(chart: Waterfall) -> Columns:
     }
 
 
+def _there_and_back(reader: StudyReader) -> list[Panel]:
+    """Without an ablation path the section says what would have it."""
+    if reader.explanation is None:
+        return []
+    return [Panel(id="waterfall"), Panel({"reverse": True}, "waterfall-back")]
+
+
 FIGURE = Figure(
     name="ablation",
     question="Which change of settings makes how much of the difference to the best?",
@@ -289,6 +296,6 @@ FIGURE = Figure(
     draw=draw_waterfall,
     rows=_rows,
     section=ReportSection.CAUSES,
-    panels=lambda _: [Panel(id="waterfall"), Panel({"reverse": True}, "waterfall-back")],
+    panels=_there_and_back,
     pages=(Tab.WHY,),
 )

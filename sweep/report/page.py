@@ -52,8 +52,8 @@ class SectionCharts(NamedTuple):
     """The figures of a section."""
 
     charts: list[Chart]
-    #: Sentences on those that the study has not enough for.
-    missing: list[str]
+    #: Questions that the study has not enough for, by what they need.
+    missing: dict[str, list[str]]
 
     def __bool__(self) -> bool:
         return bool(self.charts)
@@ -188,7 +188,7 @@ def _copies(
 
 def _charts(reader: StudyReader) -> dict[ReportSection, SectionCharts]:
     """Every figure of the registry that has a place in the report, by section."""
-    sections = {section: SectionCharts([], []) for section in ReportSection}
+    sections = {section: SectionCharts([], {}) for section in ReportSection}
     for figure in FIGURES.values():
         if figure.section is None:
             continue
@@ -196,7 +196,7 @@ def _charts(reader: StudyReader) -> dict[ReportSection, SectionCharts]:
         for panel in figure.panels(reader):
             found = gather_figure(reader, figure.name, panel.options)
             if found is None:
-                missing.append(f"{figure.question} Not shown: {lack_of(figure, reader)}")
+                missing.setdefault(lack_of(figure, reader), []).append(figure.question)
             else:
                 charts.append(make_chart(panel.id or figure.name, found))
     return sections

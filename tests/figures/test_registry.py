@@ -130,6 +130,8 @@ def test_a_figure_of_one_width_is_not_drawn(engine: Engine) -> None:
         add_trial(engine, study_id, number, 0.1, config=TrialConfig(hidden_width=8))
     with pytest.raises(NotFoundError, match="it needs finished trials of two widths"):
         draw_figure(open_study(engine, "narrow"), "width")
+    with pytest.raises(NotFoundError, match="it needs finished trials with two values"):
+        draw_figure(open_study(engine, "narrow"), "slice")
 
 
 def test_kinds_of_rows_stand_below_one_another() -> None:
