@@ -58,6 +58,10 @@ def test_a_page_of_one_figure_asks_the_network_for_nothing(cli: Cli, tmp_path: P
     assert "would tell: <code>" in page
 
 
+def test_without_an_output_the_page_is_named_after_study_and_figure(cli: Cli) -> None:
+    assert Path(cli("figure", "widths", "width").out.strip()).name == "widths-width.html"
+
+
 def test_a_csv_has_one_header_and_a_row_a_mark(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "slice.CSV"
     assert cli("figure", "widths", "slice", "setting=activation", "-o", path).code == 0
