@@ -12,9 +12,9 @@ from sweep.analysis.study_floors import study_floors
 from sweep.api.frames import make_frame
 from sweep.cli import words
 from sweep.cli.records import study_state
-from sweep.cli.weights import read_weights
 from sweep.errors import NotFoundError
 from sweep.extras import require_torch
+from sweep.findings.weights import read_weights
 from sweep.store.handle import StudyHandle
 from sweep.store.records import STATES, StudySummary, TrialDetail
 from sweep.store.trial_columns import trial_columns

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_finding, show_json
-from sweep.cli.weights import no_weights
 from sweep.errors import DataError, NotFoundError, SweepError
 from sweep.extras import require_torch
 from sweep.findings.dialects import in_ascii
@@ -60,6 +59,7 @@ def _chosen(
     Raises NotFoundError for a trial that is not, and whose weights are not kept.
     """
     from sweep.findings.probes import TRAIN_AGAIN
+    from sweep.findings.weights import no_weights
 
     by_number = {one.number: one for one in kept}
     for number in numbers:

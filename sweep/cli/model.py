@@ -9,8 +9,7 @@ import typer
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Number, Storage, StudyName, stored_study
 from sweep.cli.output import show, show_json, write_file
-from sweep.cli.weights import best_with_weights, read_weights
-from sweep.errors import DataError, UsageError
+from sweep.errors import UsageError
 from sweep.extras import require_torch
 from sweep.files import file_name
 
@@ -41,28 +40,20 @@ def model(
 
     The weights are safetensors, with the trial's settings in the metadata.
     """
-    from sweep.models.code import keras_code, pytorch_code
-    from sweep.models.header import read_metadata
+    from sweep.findings.weights import best_with_weights, model_files, read_weights
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder. Make it first.")
     study = stored_study(name, storage)
     number = best_with_weights(study) if number is None else number
-    weights = read_weights(study, number)
-    try:
-        metadata = read_metadata(weights)
-    except (ValueError, KeyError) as error:
-        raise DataError(f"the weights of trial {number} are damaged: {error}.") from error
-    stem, whose = f"{file_name(name)}-{number}", f"Trial {number} of study '{name}'"
-    file = f"{stem}.safetensors"
-    contents = {file: weights}
-    contents[f"{stem}.py"] = pytorch_code(metadata, whose=whose, file=file).encode()
-    if keras:
-        contents[f"{stem}-keras.py"] = keras_code(metadata, whose=whose, file=file).encode()
+    contents = model_files(study, number)
+    if not keras:
+        contents.popitem()
     if onnx:
         from sweep.trainer.onnx_export import onnx_model
 
-        contents[f"{stem}.onnx"] = onnx_model(weights)
+        file = f"{file_name(name)}-{number}.onnx"
+        contents[file] = onnx_model(read_weights(study, number))
     paths = [write_file(folder / file, content) for file, content in contents.items()]
     if as_json:
         show_json({"number": number, "files": paths})
@@ -100,6 +91,8 @@ def encode(
     The file holds `train` and `test`, float32 arrays (images, hidden width), and the labels.
     """
     study = stored_study(name, storage)
+    from sweep.findings.weights import read_weights
+
     weights = read_weights(study, number)
     require_torch("encode")
     import numpy as np

@@ -8,7 +8,6 @@ import typer
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName, stored_study
 from sweep.cli.output import show, show_json, write_file
-from sweep.cli.weights import read_weights
 from sweep.errors import DataError
 from sweep.extras import require_torch
 from sweep.files import file_name
@@ -49,6 +48,8 @@ def reconstruct(
 
     Weights are kept of trials that were the best so far. An error of half the scale is white.
     """
+    from sweep.findings.weights import read_weights
+
     study = stored_study(name, storage)
     weights = read_weights(study, number)
     require_torch("reconstruct")

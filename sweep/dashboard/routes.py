@@ -7,11 +7,13 @@ from flask import Flask, Response, abort, jsonify, request
 
 from sweep.dashboard import links, metrics
 from sweep.dashboard.guard import HEALTH
+from sweep.dashboard.parts.model import MODEL_FILES
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, SweepError
 from sweep.figures.atlas import apart_png, nearer_png
 from sweep.figures.pictures import see_through
 from sweep.figures.plotlyjs import plotlyjs_gzip
+from sweep.findings.weights import model_files
 from sweep.store.handle import StudyHandle
 
 
@@ -63,6 +65,23 @@ def register(server: Flask, view: View) -> None:
         answer.headers["Cache-Control"] = "private, no-cache"
         answer.set_etag(hashlib.sha256(png).hexdigest()[:32])
         return answer.make_conditional(request)
+
+    @server.get("/api/model/<study>/<number>/<kind>")
+    def model(study: str, number: str, kind: str) -> Any:
+        at = links.trial_number(number)
+        if at is None or kind not in MODEL_FILES:
+            abort(404)
+        try:
+            files = model_files(view.study(study), at)
+        except NotFoundError as error:
+            return Response(f"{error}\n", 404, mimetype="text/plain")
+        except SweepError as error:
+            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
+        name, content = list(files.items())[MODEL_FILES.index(kind)]
+        answer = Response(content, mimetype="application/octet-stream")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        answer.headers["Cache-Control"] = "private, no-cache"
+        return answer
 
 
 def register_metrics(server: Flask, view: View) -> None:

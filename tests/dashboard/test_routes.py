@@ -1,13 +1,21 @@
 """Pulse, pictures, health."""
 
 import io
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image
+from safetensors.numpy import save
 
+from sweep.config import TrialConfig
+from sweep.dashboard.parts.model import model_url
+from sweep.models.header import FORMAT, METADATA_KEY
 from sweep.store import annotate, schema
+from sweep.store.artifacts import artifact_folder, write_artifact
 from sweep.store.engine import Engine, writing
 
 
@@ -81,3 +89,53 @@ def test_a_picture_that_is_none_is_told_and_no_error_of_the_server(
         connection.execute(schema.sweep_reconstructions.update().values(pictures))
     answer = client.get(f"/api/picture/{kind}.png?study=small&trial=1&beside=2")
     assert (answer.status_code, answer.data) == (503, b"StoreError\n")
+
+
+@pytest.fixture
+def weights(engine: Engine) -> bytes:
+    """The weights of trial 1 of ``small``, of a network of 2 pixels and 1 unit."""
+    config = asdict(TrialConfig(hidden_width=1))
+    about = {"format": FORMAT, "config": config, "shape": [1, 2]}
+    content = save(
+        {"encoder.weight": np.zeros((1, 2), np.float32)},
+        metadata={METADATA_KEY: json.dumps(about)},
+    )
+    artifact_id = write_artifact(artifact_folder(engine.url), "small", 1, content)
+    with writing(engine) as connection:
+        connection.execute(
+            schema.sweep_trials.update()
+            .where(schema.sweep_trials.c.number == 1)
+            .values(artifact_id=artifact_id)
+        )
+    return content
+
+
+def test_a_model_is_downloaded_under_a_name_that_a_person_knows(
+    client: FlaskClient, weights: bytes
+) -> None:
+    answer = client.get(model_url("small", 1, "weights"))
+    assert (answer.status_code, answer.data) == (200, weights)
+    said = answer.headers["Content-Disposition"]
+    assert said == 'attachment; filename="small-1.safetensors"'
+    program = client.get(model_url("small", 1, "pytorch"))
+    assert 'with_name("small-1.safetensors")' in program.text
+    assert (
+        "small-1-keras.py"
+        in client.get(model_url("small", 1, "keras")).headers["Content-Disposition"]
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["small/0/weights", "small/999/weights", "none/1/weights", "small/x/keras", "small/1/x"]
+)
+def test_a_model_that_is_not_there_is_404(client: FlaskClient, weights: bytes, path: str) -> None:
+    assert client.get(f"/api/model/{path}").status_code == 404
+
+
+def test_a_damaged_model_is_no_error_of_the_server(
+    client: FlaskClient, engine: Engine, weights: bytes
+) -> None:
+    (file,) = artifact_folder(engine.url).iterdir()
+    file.write_bytes(b"junk")
+    answer = client.get(model_url("small", 1, "pytorch"))
+    assert (answer.status_code, answer.data) == (503, b"DataError\n")

@@ -16,6 +16,7 @@ from sweep.dashboard.links import Place, TrialPlace
 from sweep.dashboard.parts import cards, copies, states
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.findings import finding_table, sentence
+from sweep.dashboard.parts.model import model_links
 from sweep.dashboard.parts.moments import exact, since
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.parts.remarks import remarks
@@ -267,7 +268,11 @@ def pictures(facts: TrialFindings) -> Any:
 def settings(facts: TrialFindings) -> Any:
     """What it was trained with; to be copied."""
     table = finding_table(facts.study, facts.settings, "settings")
-    return [table, _copies(facts)] if facts.settings else table
+    if not facts.settings:
+        return table
+    trial = facts.trial
+    kept = trial.artifact_id is not None
+    return [table, _copies(facts), model_links(facts.study, trial.number) if kept else None]
 
 
 def _copies(facts: TrialFindings) -> Any:

@@ -1,0 +1,64 @@
+"""Weights that a study has kept, and the files to take a trained network away in."""
+
+from shlex import quote
+
+import numpy as np
+
+from sweep.analysis.verdict import best_number
+from sweep.errors import DataError, NotFoundError
+from sweep.files import file_name
+from sweep.models.code import keras_code, pytorch_code
+from sweep.models.header import read_metadata
+from sweep.store.artifacts import read_artifact
+from sweep.store.handle import StudyHandle
+
+_SHOWN_NUMBERS = 12
+
+
+def read_weights(study: StudyHandle, number: int) -> bytes:
+    """Return the weights file of a trial. Raises NotFoundError where it was not kept."""
+    artifact_id = study.trial(number).artifact_id
+    if artifact_id is None:
+        raise NotFoundError(no_weights(study, number))
+    return read_artifact(study.engine.url, artifact_id)
+
+
+def best_with_weights(study: StudyHandle) -> int:
+    """Return the number of the best trial whose weights are kept. Raises NotFoundError without."""
+    table = study.table()
+    best = best_number(table.where(np.isin(table.numbers, study.trials_with_weights())))
+    if best is None:
+        raise NotFoundError(
+            f"study '{study.name}' has no weights: those of the best trial of each width are kept "
+            f"when it ends. `sweep status {quote(study.name)}` shows how the study is."
+        )
+    return best
+
+
+def no_weights(study: StudyHandle, number: int) -> str:
+    """Return a message for a trial whose weights were not kept, with those that were."""
+    kept = study.trials_with_weights()
+    more = " …" if len(kept) > _SHOWN_NUMBERS else ""
+    listed = ", ".join(map(str, kept[:_SHOWN_NUMBERS])) + more
+    others = f"Kept: trials {listed}." if kept else "No trial of the study has its weights kept."
+    return f"the weights of trial {number} of study '{study.name}' were not kept. {others}"
+
+
+def model_files(study: StudyHandle, number: int) -> dict[str, bytes]:
+    """Return the weights of a trial and programs that load them, by the names of their files.
+
+    In this order: safetensors, PyTorch, Keras. Raises NotFoundError where the weights were not
+    kept, and DataError where they are damaged.
+    """
+    weights = read_weights(study, number)
+    try:
+        metadata = read_metadata(weights)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"the weights of trial {number} are damaged: {error}.") from error
+    stem, whose = f"{file_name(study.name)}-{number}", f"Trial {number} of study '{study.name}'"
+    file = f"{stem}.safetensors"
+    return {
+        file: weights,
+        f"{stem}.py": pytorch_code(metadata, whose=whose, file=file).encode(),
+        f"{stem}-keras.py": keras_code(metadata, whose=whose, file=file).encode(),
+    }
