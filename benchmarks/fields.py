@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss
-from sweep.messages import TrialSpec
+from sweep.messages import ImageShape, TrialSpec
 from sweep.trainer import DeviceData, data_order
 
 #: Epochs of a trial where whole trials are counted.
@@ -99,8 +99,7 @@ def make_data(sizes: Sizes, device: torch.device) -> DeviceData:
         validation_labels=labels(sizes.n_validation),
         test_labels=labels(sizes.n_test),
         strip_rows=tuple(range(10)),
-        height=sizes.height,
-        width=sizes.width,
+        shape=ImageShape(height=sizes.height, width=sizes.width),
         sha256="made up",
     )
 

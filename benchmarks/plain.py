@@ -185,7 +185,7 @@ def gflops(side: Side, split: tuple[float, int, int | None], images: Images) -> 
     """10^9 floating-point operations a second while sweep trained: 10 DH for each training image
     (two products forward, three backward) and 4 DH for each validation image, every epoch."""
     n_train, n_validation = map(len, images.split(*split))
-    n_inputs = images.height * images.width
+    n_inputs = images.shape.n_inputs
     operations: int = sum(
         trial["config"]["epochs"]
         * trial["config"]["hidden_width"]

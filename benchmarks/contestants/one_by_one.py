@@ -53,7 +53,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 def tutorial(trial: TrialSpec, data: DeviceData, device: torch.device, n_workers: int) -> Epoch:
     """The usual PyTorch training loop."""
     config, order = trial.config, []  # type: tuple[TrialConfig, list[int]]
-    pictures = Pictures(data.train.reshape(-1, data.height, data.width).cpu())
+    pictures = Pictures(data.train.reshape(-1, *data.shape.array_shape).cpu())
     loader = DataLoader(
         pictures,
         batch_size=config.batch_size,
