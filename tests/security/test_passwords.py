@@ -33,6 +33,7 @@ COMMANDS = {
     "top": "top x",
     "best": "best x",
     "trials": "trials x",
+    "findings": "findings x",
     "show": "show x 0",
     "verify": "verify x 0",
     "compare": "compare x 0 1",
