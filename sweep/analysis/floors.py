@@ -277,7 +277,9 @@ def pixel_entropy(pixels: NDArray[np.uint8]) -> float:
     inner = values[1:-1]
     entropy = np.zeros(256)
     entropy[1:-1] = -inner * np.log(inner) - (1.0 - inner) * np.log1p(-inner)
-    counts = np.bincount(pixels.ravel(), minlength=256)
+    counts, step = np.zeros(256, np.int64), _rows(_CHUNK_NUMBERS, pixels.shape[1])
+    for start in range(0, len(pixels), step):  # numpy makes 8-byte numbers of what it counts
+        counts += np.bincount(pixels[start : start + step].ravel(), minlength=256)
     return float(counts @ entropy / pixels.size)
 
 
