@@ -121,7 +121,7 @@ def test_a_linear_output_has_no_cross_entropy(start: Start) -> None:
 
 
 def test_bce_with_a_linear_output_is_refused(start: Start) -> None:
-    with pytest.raises(ValueError, match="needs output sigmoid"):
+    with pytest.raises(ValueError, match="needs output_activation sigmoid"):
         start(replace(SHORT, output_activation=Output.LINEAR)).train_epoch()
 
 
