@@ -13,6 +13,7 @@ from safetensors.numpy import save
 
 from sweep.config import TrialConfig
 from sweep.dashboard.parts.model import model_url
+from sweep.messages import ImageShape
 from sweep.models.header import FORMAT, METADATA_KEY
 from sweep.store import annotate, schema
 from sweep.store.artifacts import artifact_folder, write_artifact
@@ -95,7 +96,7 @@ def test_a_picture_that_is_none_is_told_and_no_error_of_the_server(
 def weights(engine: Engine) -> bytes:
     """The weights of trial 1 of ``small``, of a network of 2 pixels and 1 unit."""
     config = asdict(TrialConfig(hidden_width=1))
-    about = {"format": FORMAT, "config": config, "shape": [1, 2]}
+    about = {"format": FORMAT, "config": config, "shape": asdict(ImageShape(height=1, width=2))}
     content = save(
         {"encoder.weight": np.zeros((1, 2), np.float32)},
         metadata={METADATA_KEY: json.dumps(about)},
