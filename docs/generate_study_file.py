@@ -62,6 +62,30 @@ learns each setting alone, instead of all that are not conditional together, whe
 objectives; ranges that were widened on resume, too.
 """
 
+WARM_START = """\
+```toml
+[warm_start]
+studies = ["mine"]
+best = 10
+```
+
+`sweep start wider.toml --from mine --best 10` says the same. The studies are of the same database,
+and comparable: the same images (by their digest), split and objectives. Seeds, repeats and ranges
+may differ. Anything else is refused with the reason, before there is a study.
+
+- `tpe` learns from their trials that are COMPLETE or PRUNED, not marked invalid, and inside of this
+  `[space]`, as if they were older trials of this study; those outside are left out and counted in a
+  message. Only trials that finished before this study was created count, so a resumed study has the
+  same history. Other samplers do not learn from other studies, and a message says so.
+- The best configurations run first, after those of `[[enqueue]]`, and are trials of this study:
+  they are trained here, and Optuna's user attribute `warm_start` names where each comes from. One
+  that the space does not hold is left out, and a message says which and why.
+
+Trials of other studies are no trials of this one: budgets, its best, pruning and pages do not count
+them. If such a study was deleted, `sweep resume NAME --set 'warm_start.studies=[]'` goes on without
+it.
+"""
+
 PRUNING = """\
 A trial is compared with every trial that has reached the same epoch, running or finished, so the
 order in which they report does not matter. `median` and `percentile` look at its best error so
@@ -224,6 +248,8 @@ def _section(name: str, model: type[Section]) -> Iterator[str]:
     if issubclass(model, SamplerSection):
         yield from _options("sampler", model.OPTIONS)
         yield SAMPLING
+    if name == "warm_start":
+        yield WARM_START
     if issubclass(model, PrunerSection):
         yield from _options("pruner", model.OPTIONS)
         yield PRUNING

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.cli import budgets, words
-from sweep.cli.output import show_pairs, show_titled_table
+from sweep.cli.output import show_pairs, show_sentences, show_titled_table
 from sweep.enums import Dataset, Duplicates, Trainer
 from sweep.studyfile import Fixed, Node, Searched, StudyFile
 from sweep.studyfile.enqueue import describe
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 N_FIRST = 5
 
 
-def show_plan(study_file: StudyFile, options: "RunOptions") -> None:
+def show_plan(study_file: StudyFile, options: "RunOptions", storage: str | None) -> None:
     """The plan, on stdout."""
     from sweep.coordinator.run import plan
+    from sweep.store.migrate import open_store
 
-    planned = plan(study_file, options, N_FIRST)
+    engine = open_store(storage) if study_file.warm_start.studies else None
+    planned = plan(study_file, options, N_FIRST, engine)
     show_pairs(_summary(study_file, planned))
+    show_sentences("Warm start", planned.warm_start)
     header = ("setting", "values", "only with")
     show_titled_table("Space", header, _space_rows(study_file.space.nodes, ""), left=3)
     _show_first(study_file, planned)

@@ -49,6 +49,26 @@ def start(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Call the study so; short for study.name.")
     ] = None,
+    from_studies: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            help="Learn from the finished trials of this study and run its best first; short for "
+            "warm_start.studies. Repeatable.",
+        ),
+    ] = None,
+    best: Annotated[
+        int | None,
+        typer.Option(
+            "--best",
+            min=0,
+            max=10_000,
+            metavar="N",
+            help="How many of the best of --from run first; short for warm_start.best.",
+            show_default="10",
+        ),
+    ] = None,
     *,
     options: "RunOptions",
     dry_run: Annotated[
@@ -68,11 +88,14 @@ def start(
 
     # JSON's strings are TOML's, so a name of digits stays a name.
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
-    study_file = studyfile.load(file, [*(overrides or []), *named])
+    taken = _warm_start(from_studies, best)
+    study_file = studyfile.load(file, [*(overrides or []), *named, *taken])
+    if best is not None and not study_file.warm_start.studies:
+        raise UsageError(f"--best {best} needs --from NAME, the study to take them from.")
     if dry_run:
         from sweep.cli.dry_run import show_plan
 
-        show_plan(study_file, options)
+        show_plan(study_file, options, storage)
         return
     from sweep.launch.resources import started_ahead
 
@@ -88,6 +111,12 @@ def start(
             )
             told.phase = phase
     _finish(open_study(engine, study_file.study.name), phase, storage)
+
+
+def _warm_start(studies: list[str] | None, best: int | None) -> list[str]:
+    """Make the overrides of --from and --best."""
+    taken = [f"warm_start.studies={json.dumps(studies)}"] if studies else []
+    return taken if best is None else [*taken, f"warm_start.best={best}"]
 
 
 @takes_run_options

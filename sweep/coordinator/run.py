@@ -19,6 +19,7 @@ from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect_provenance
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import UserRequests
+from sweep.coordinator.warm_start import WarmStart, read_warm_start
 from sweep.coordinator.worker_pool import WorkerPool
 from sweep.coordinator.workload import estimate_workload
 from sweep.enums import Dataset, Pruner, StudyPhase, Trainer
@@ -69,6 +70,8 @@ class Plan:
     data_folder: Path | None
     #: The first configurations, as the sampler would propose them without any results.
     first: tuple[TrialConfig, ...]
+    #: What is taken from other studies, a line each.
+    warm_start: tuple[str, ...]
 
 
 Say = Callable[[str], None]
@@ -77,20 +80,28 @@ Say = Callable[[str], None]
 _BUDGET_USED_UP = (StudyPhase.ANALYSING, StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)
 
 
-def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
-    """Plan a study without running or writing anything."""
+def plan(
+    study_file: StudyFile, options: RunOptions, n_first: int, engine: Engine | None = None
+) -> Plan:
+    """Plan a study without running or writing anything.
+
+    ``engine`` has the studies of a warm start.
+    """
     _check_baseline(study_file, study_file.n_trials)
     name, resources = study_file.data.name, resolve_resources(study_file, options)
     if datasets.find(name) is None and name not in list(Dataset):
         datasets.load(name)  # a folder that is not there is not fetched: raises DataError
     quiet_optuna()
+    warm_start = WarmStart() if engine is None else read_warm_start(engine, study_file)
     study = optuna.create_study(
-        sampler=make_sampler(study_file, 0),
+        sampler=make_sampler(study_file, 0, warm_start.history),
         directions=["minimize"] * len(study_file.study.objectives),
     )
     for configuration in study_file.enqueue:
         study.enqueue_trial(enqueue_params(study_file, configuration))
-    count = study_file.n_trials
+    for settings, _ in warm_start.first:
+        study.enqueue_trial(enqueue_params(study_file, settings))
+    count = max(study_file.n_trials, len(study_file.enqueue) + len(warm_start.first))
     first = [suggest_config(study.ask(), study_file)[0] for _ in range(min(n_first, count))]
     return Plan(
         n_trials=count,
@@ -99,6 +110,7 @@ def plan(study_file: StudyFile, options: RunOptions, n_first: int) -> Plan:
         trainer=resources.trainer,
         data_folder=datasets.find(study_file.data.name),
         first=tuple(first),
+        warm_start=warm_start.notes,
     )
 
 
@@ -129,6 +141,9 @@ def start(
     resources = resources or resolve_resources(study_file, options, launcher)
     dataset = prepare_data(study_file, say)
     is_new = open_study_or_none(engine, name) is None
+    if is_new:
+        # Refuses what is not comparable before there is a study.
+        read_warm_start(engine, study_file)
     if is_new and _create(engine, study_file, resources.trainer, attributes or {}):
         return _run(
             engine, study_file, resources, observer, dataset=dataset, say=say, analyses=analyses
@@ -299,6 +314,7 @@ def _run(
     quiet_optuna()
     rule = single.rule if single else _rule(study_file)
     name = study_file.study.name
+    warm_start = _warm_start(engine, study_file, say)
     pool = WorkerPool(
         resources.launcher,
         _setup(study_file, resources, dataset, prunes=rule is not None),
@@ -317,7 +333,7 @@ def _run(
         )
         try:
             folder = single.artifacts if single else artifact_folder(engine.url)
-            study_state = StudyState(opened, study_file, folder)
+            study_state = StudyState(opened, study_file, folder, warm_start)
             if stored is not None:
                 _note_resumption(opened, stored, study_file, resources.trainer)
                 # The file's own budget counts where it was changed: --trials may have raised it.
@@ -353,6 +369,19 @@ def _run(
             f"budget.max_failures={2 * limit + 10}` goes on."
         )
     return phase
+
+
+def _warm_start(engine: Engine, study_file: StudyFile, say: Say) -> WarmStart:
+    study = open_study(engine, study_file.study.name)
+    warm_start = read_warm_start(
+        engine,
+        study_file,
+        data_sha256=study.record().provenance.get("data_sha256"),
+        before=study.key.created_at,
+    )
+    for note in warm_start.notes:
+        say(f"warm start: {note}")
+    return warm_start
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from sweep.coordinator.running_trial import RunningTrial, searched_configuration
 from sweep.coordinator.study_weights import StudyWeights
 from sweep.coordinator.trial_results import add_results
 from sweep.coordinator.trial_source import TrialSource
+from sweep.coordinator.warm_start import WarmStart
 from sweep.enums import Duplicates, EventKind, Outcome, StudyPhase
 from sweep.messages import TrialDone, TrialSpec
 from sweep.search.configurations import trial_seeds
@@ -43,7 +44,13 @@ class PastAttempts(NamedTuple):
 class StudyState:
     """Trials of one study: which is handed out next, what each reported, how each ended."""
 
-    def __init__(self, opened: OpenStudy, study_file: StudyFile, artifacts: Path) -> None:
+    def __init__(
+        self,
+        opened: OpenStudy,
+        study_file: StudyFile,
+        artifacts: Path,
+        warm_start: WarmStart,
+    ) -> None:
         self.name = opened.name
         self._file = study_file
         self._storage = opened.storage
@@ -51,9 +58,9 @@ class StudyState:
         self._study = optuna.load_study(
             study_name=opened.name,
             storage=opened.storage,
-            sampler=make_sampler(study_file, opened.storage.n_trials),
+            sampler=make_sampler(study_file, opened.storage.n_trials, warm_start.history),
         )
-        self.source = TrialSource(self._study, opened, study_file)
+        self.source = TrialSource(self._study, opened, study_file, warm_start.first)
         self.best = BestResults(study_file)
         self.weights = StudyWeights(opened, artifacts, until_analysed=study_file.study.probe)
         self.events = EventLog(opened.name, opened.writer)

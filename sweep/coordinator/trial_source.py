@@ -1,10 +1,12 @@
 """Trials to hand out: first those that wait, then new ones from the sampler."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import optuna
 
 from sweep.config import TrialConfig
+from sweep.coordinator.warm_start import WARM_START, FirstConfiguration
 from sweep.errors import UsageError
 from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.samplers import share_fits
@@ -24,9 +26,17 @@ class Proposal(NamedTuple):
 class TrialSource:
     """Enqueues and proposes the trials of a study, up to its budget."""
 
-    def __init__(self, study: optuna.Study, opened: OpenStudy, study_file: StudyFile) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        opened: OpenStudy,
+        study_file: StudyFile,
+        first: Sequence[FirstConfiguration] = (),
+    ) -> None:
+        """``first`` are the best configurations of other studies."""
         self._study = study
         self._file = study_file
+        self._first = first
         self._storage = opened.storage
         self._writer = opened.writer
         self._largest_population = 1
@@ -49,16 +59,27 @@ class TrialSource:
         return len(self._storage.waiting)
 
     def enqueue_first_configurations(self) -> None:
-        """Enqueue the study file's own configurations, in a study without trials."""
+        """Enqueue the study file's own configurations, then the best of other studies.
+
+        Only in a study without trials.
+        """
         if self._storage.n_trials:
             return
-        self._set_budget(max(self.n_trials, len(self._file.enqueue)))
+        self._set_budget(max(self.n_trials, len(self._file.enqueue) + len(self._first)))
         for configuration in self._file.enqueue:
             self.enqueue(configuration)
+        for settings, origin in self._first:
+            self.enqueue(settings, {WARM_START: origin})
 
-    def enqueue(self, configuration: dict[str, Any]) -> int:
-        """Enqueue one configuration, and extend a budget that is used up. Returns its number."""
-        self._study.enqueue_trial(enqueue_params(self._file, configuration))
+    def enqueue(
+        self, configuration: Mapping[str, Any], attributes: Mapping[str, Any] | None = None
+    ) -> int:
+        """Enqueue one configuration, and extend a budget that is used up. Returns its number.
+
+        ``attributes`` become Optuna's user attributes of the trial.
+        """
+        params = enqueue_params(self._file, configuration)
+        self._study.enqueue_trial(params, user_attrs=dict(attributes or {}))
         number = self._storage.n_trials - 1
         if number >= self.n_trials:
             self._set_budget(number + 1)

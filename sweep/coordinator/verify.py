@@ -28,7 +28,7 @@ from sweep.store.memory import memory_store
 from sweep.store.records import TrialDetail
 from sweep.store.training_record import Trained
 from sweep.studyfile import StudyFile, loads, typed_config
-from sweep.studyfile.sections import BudgetSection, PrunerSection, SamplerSection
+from sweep.studyfile.sections import BudgetSection, PrunerSection, SamplerSection, WarmStartSection
 from sweep.studyfile.space import Fixed, Space
 
 #: Relative: what two devices, or two orders of summing, are likely to differ by (unmeasured).
@@ -163,6 +163,7 @@ def _file_of(file: StudyFile, config: TrialConfig) -> StudyFile:
             "space": Space(nodes=tuple(nodes)),
             "enqueue": (),
             "sampler": SamplerSection(name=Sampler.RANDOM),
+            "warm_start": WarmStartSection(),
             "pruner": PrunerSection(name=Pruner.NONE),
             "budget": BudgetSection(trials=1),
             "workers": file.workers.model_copy(update={"retries": 0}),

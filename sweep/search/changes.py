@@ -23,7 +23,7 @@ _KEPT = {
 
 def incompatible_changes(old: StudyFile, new: StudyFile) -> list[str]:
     """One line for each change that the study's trials so far rule out."""
-    return [*_section_changes(old, new), *_space_changes(old, new), *_enqueue_changes(old, new)]
+    return [*_section_changes(old, new), *_space_changes(old, new), *_first_changes(old, new)]
 
 
 def _section_changes(old: StudyFile, new: StudyFile) -> list[str]:
@@ -102,10 +102,10 @@ def _keeps_steps(old: Float | Int, new: Float | Int) -> bool:
     return new.contains(old.low) and new.contains(old.low + old.step)
 
 
-def _enqueue_changes(old: StudyFile, new: StudyFile) -> list[str]:
-    if old.enqueue == new.enqueue:
-        return []
-    return [
-        "enqueue: is read when a study begins. To add a configuration now, "
-        f"use sweep enqueue {quote(new.study.name)}."
-    ]
+def _first_changes(old: StudyFile, new: StudyFile) -> list[str]:
+    instead = f"To add a configuration now, use sweep enqueue {quote(new.study.name)}."
+    changed = {
+        "enqueue": old.enqueue != new.enqueue,
+        "warm_start.best": old.warm_start.best != new.warm_start.best,
+    }
+    return [f"{key}: is read when a study begins. {instead}" for key in changed if changed[key]]

@@ -8,7 +8,7 @@ added, to compare with.
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,14 +44,21 @@ Distributions = dict[str, BaseDistribution]
 _MOST_ASKS_PER_FIT = 64
 
 
-def make_sampler(study_file: StudyFile, n_existing: int) -> BaseSampler:
+def make_sampler(
+    study_file: StudyFile, n_existing: int, history: Sequence[FrozenTrial] = ()
+) -> BaseSampler:
     """The study's sampler, seeded by its seed and the number of trials that it starts from.
 
-    So a study repeats itself, and a resumed one does not draw its first trials again.
+    So a study repeats itself, and a resumed one does not draw its first trials again. ``history``
+    are finished trials of other studies, which only ``tpe`` learns from, numbered from -n to -1.
     """
     entropy = [study_file.study.seed, n_existing]
     seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-    return SAMPLERS[study_file.sampler.name](study_file, seed)
+    sampler = SAMPLERS[study_file.sampler.name](study_file, seed)
+    if history:
+        assert isinstance(sampler, TPE)
+        sampler.learn_from(history)
+    return sampler
 
 
 def share_fits(sampler: BaseSampler, population: int) -> None:

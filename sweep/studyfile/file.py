@@ -23,6 +23,7 @@ from sweep.studyfile.sections import (
     SamplerSection,
     Section,
     StudySection,
+    WarmStartSection,
     WorkersSection,
 )
 from sweep.studyfile.space import Space
@@ -33,6 +34,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "study": StudySection,
     "data": DataSection,
     "sampler": SamplerSection,
+    "warm_start": WarmStartSection,
     "pruner": PrunerSection,
     "budget": BudgetSection,
     "workers": WorkersSection,
@@ -50,6 +52,7 @@ class Sections(BaseModel):
     study: StudySection
     data: DataSection = Field(default_factory=DataSection)
     sampler: SamplerSection = Field(default_factory=SamplerSection)
+    warm_start: WarmStartSection = Field(default_factory=WarmStartSection)
     pruner: PrunerSection = Field(default_factory=PrunerSection)
     budget: BudgetSection = Field(default_factory=BudgetSection)
     workers: WorkersSection = Field(default_factory=WorkersSection)
@@ -172,7 +175,7 @@ def _read_parts(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
     A part with problems is left out.
     """
-    known = ("study", "data", "space", "sampler", "pruner", "budget", "workers", "enqueue")
+    known = ("study", "data", "space", *list(SECTIONS)[2:], "enqueue")
     problems = [
         f"{show_path([key])}: unknown section. {hint(key, known)}"
         for key in raw

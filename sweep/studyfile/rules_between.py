@@ -41,7 +41,21 @@ def rules_between(parts: Mapping[str, Any]) -> list[str]:
         problems.append(
             "sampler.name: cmaes minimises one objective. Use tpe, gp or nsga2 for several."
         )
+    if "warm_start" in parts and sampler is not None:
+        problems += _warm_start_problems(parts, sampler)
     return problems
+
+
+def _warm_start_problems(parts: Mapping[str, Any], sampler: Sampler) -> list[str]:
+    given = parts["warm_start"]
+    if "study" in parts and (name := parts["study"].name) in given.studies:
+        return [f"warm_start.studies: {show(name)} is the study itself. Name other studies."]
+    if given.studies and not given.best and sampler is not Sampler.TPE:
+        return [
+            f"warm_start.best: 0 leaves nothing to take, for {sampler} does not learn from other "
+            "studies. Let some of their best run first, or use tpe."
+        ]
+    return []
 
 
 def _grid_problems(space: Space) -> list[str]:

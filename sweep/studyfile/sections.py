@@ -175,6 +175,26 @@ class SamplerSection(Section):
         return _options(self, self.OPTIONS[self.name])
 
 
+class WarmStartSection(Section):
+    """What the study takes from finished trials of other studies in its database."""
+
+    studies: tuple[str, ...] = Field(
+        (), description="Studies whose finished trials tpe learns from; `--from NAME`."
+    )
+    best: Annotated[Whole, Field(ge=0, le=10_000)] = Field(
+        10,
+        description="How many of their best configurations run first, all studies together; "
+        "`--best N`.",
+    )
+
+    @field_validator("studies")
+    @classmethod
+    def _are_different(cls, studies: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(studies)) < len(studies):
+            raise ValueError("studies: names one twice. Name each once.")
+        return studies
+
+
 class PrunerSection(Section):
     """Who ends unpromising trials early; each rule has options of its own."""
 

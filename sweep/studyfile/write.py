@@ -18,7 +18,7 @@ def to_toml(study_file: StudyFile) -> str:
     for name in ("study", "data"):
         _add_section(document, name, getattr(study_file, name))
     document["space"] = _table(study_file.space.nodes)
-    for name in ("sampler", "pruner", "budget", "workers"):
+    for name in ("sampler", "warm_start", "pruner", "budget", "workers"):
         _add_section(document, name, getattr(study_file, name))
     if study_file.enqueue:
         entries = tomlkit.aot()

@@ -32,7 +32,7 @@ def test_all_problems_of_a_file_come_at_once() -> None:
     assert str(caught.value).splitlines() == [
         "mine.toml: 6 problems",
         "  studdy: unknown section. Did you mean 'study'? Known: study, data, space, sampler, "
-        "pruner, budget, workers, enqueue.",
+        "warm_start, pruner, budget, workers, enqueue.",
         "  study.name: missing; a study file must give it.",
         "  pruner: 'median' has no option percentile. "
         "It takes n_startup_trials, n_warmup_steps, interval_steps.",

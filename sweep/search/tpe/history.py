@@ -15,16 +15,23 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 Floats = NDArray[np.float64]
-#: Trial numbers, ascending.
-Numbers = NDArray[np.intp]
+#: Rows of trials, ascending.
+Rows = NDArray[np.intp]
 
 _SHOWN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 class History:
-    """What trials had for parameters and what came of it; a row is a trial's number."""
+    """The parameters and results of trials, a row each.
 
-    def __init__(self, distributions: dict[str, BaseDistribution]) -> None:
+    ``older`` are n trials of other studies, numbered from -n to -1: they have the first n rows, and
+    trial 0 of the study has row n.
+    """
+
+    def __init__(
+        self, distributions: dict[str, BaseDistribution], older: Sequence[FrozenTrial] = ()
+    ) -> None:
+        self._older = tuple(older)
         self._distributions = distributions
         self._columns = {name: column for column, name in enumerate(distributions)}
         self._trials: Sequence[FrozenTrial] = ()
@@ -38,25 +45,28 @@ class History:
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Take in a study's trials, all of them; reads those that changed."""
+        if self._older:
+            trials = [*self._older, *trials]
         n = len(trials)
         states = np.fromiter((trial.state for trial in trials), np.int8, n)
         self._make_room(n)
         changed = (states != self._states[:n]) | (states == TrialState.RUNNING)
         self._states[:n] = states
         self._trials = trials
-        for number in np.flatnonzero(changed).tolist():
-            if trials[number].state in _SHOWN:
-                self._read(number, trials[number])
+        for row in np.flatnonzero(changed).tolist():
+            if trials[row].state in _SHOWN:
+                self._read(row, trials[row])
 
     def n_finished(self) -> int:
         """Trials that there is something to learn from: complete or pruned."""
         return int(np.count_nonzero(self._finished()))
 
-    def split(self, study: Study, n_below: int, asking: int) -> tuple[Numbers, Numbers]:
+    def split(self, study: Study, n_below: int, asking: int) -> tuple[Rows, Rows]:
         """The best trials, at most ``n_below``, and the others; running ones are among the others.
 
         As Optuna splits trials without constraints, which no study file has: complete trials by
-        their value, then pruned ones by their last step and value there. ``asking`` is in neither.
+        their value, then pruned ones by their last step and value there. The trial numbered
+        ``asking`` is in neither.
         """
         if study.directions != [StudyDirection.MINIMIZE]:
             return self._split_by_optuna(study, n_below, asking)
@@ -66,22 +76,27 @@ class History:
         order = np.lexsort((self._values[finished], self._steps[finished], pruned))
         best = finished[order[:n_below]]
         running = np.flatnonzero(self._state() == TrialState.RUNNING)
-        others = np.concatenate([finished[order[n_below:]], running[running != asking]])
+        others = np.concatenate(
+            [finished[order[n_below:]], running[running != asking + len(self._older)]]
+        )
         return np.sort(best), np.sort(others)
 
-    def observations(self, numbers: Numbers, names: Sequence[str]) -> Floats:
+    def observations(self, rows: Rows, names: Sequence[str]) -> Floats:
         """The parameters of these trials, of those that have them all. Shape (trials, names)."""
         columns = np.array([self._columns[name] for name in names], np.intp)
-        rows = self._params[np.ix_(numbers, columns)]
-        return rows[~np.isnan(rows).any(axis=1)]
+        found = self._params[np.ix_(rows, columns)]
+        return found[~np.isnan(found).any(axis=1)]
 
-    def _split_by_optuna(self, study: Study, n_below: int, asking: int) -> tuple[Numbers, Numbers]:
+    def _split_by_optuna(self, study: Study, n_below: int, asking: int) -> tuple[Rows, Rows]:
         shown = [t for t in self._trials if t.state in _SHOWN and t.number != asking]
         below, above = _split_trials(study, shown, n_below)
-        return _numbers(below), _numbers(above)
+        return self._rows(below), self._rows(above)
 
-    def _state(self, numbers: Numbers | slice = slice(None)) -> NDArray[np.int8]:
-        return self._states[: len(self._trials)][numbers]
+    def _rows(self, trials: list[FrozenTrial]) -> Rows:
+        return np.array([trial.number for trial in trials], np.intp) + len(self._older)
+
+    def _state(self, rows: Rows | slice = slice(None)) -> NDArray[np.int8]:
+        return self._states[: len(self._trials)][rows]
 
     def _finished(self) -> NDArray[np.bool_]:
         return np.isin(self._state(), (TrialState.COMPLETE, TrialState.PRUNED))
@@ -95,16 +110,16 @@ class History:
             self._steps = np.pad(self._steps, (0, more))
             self._values = np.pad(self._values, (0, more))
 
-    def _read(self, number: int, trial: FrozenTrial) -> None:
+    def _read(self, row: int, trial: FrozenTrial) -> None:
         params = trial.params
-        self._params[number] = [
+        self._params[row] = [
             distribution.to_internal_repr(params[name]) if name in params else math.nan
             for name, distribution in self._distributions.items()
         ]
         if trial.state == TrialState.COMPLETE:
-            self._steps[number], self._values[number] = 0, trial.values[0]
+            self._steps[row], self._values[row] = 0, trial.values[0]
         elif trial.state == TrialState.PRUNED:
-            self._steps[number], self._values[number] = _pruned_score(trial)
+            self._steps[row], self._values[row] = _pruned_score(trial)
 
 
 def _pruned_score(trial: FrozenTrial) -> tuple[float, float]:
@@ -112,7 +127,3 @@ def _pruned_score(trial: FrozenTrial) -> tuple[float, float]:
         return 1, 0.0
     step, value = max(trial.intermediate_values.items())
     return -step, math.inf if math.isnan(value) else value
-
-
-def _numbers(trials: list[FrozenTrial]) -> Numbers:
-    return np.array([trial.number for trial in trials], np.intp)

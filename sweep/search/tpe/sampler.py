@@ -17,7 +17,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.search.tpe.density import Density, Group
-from sweep.search.tpe.history import History, Numbers
+from sweep.search.tpe.history import History, Rows
 from sweep.search.tpe.proposals import Proposals
 
 Distributions = dict[str, BaseDistribution]
@@ -55,10 +55,18 @@ class TPE(BaseSampler):
         self._n_startup_trials, self._n_candidates = n_startup_trials, n_ei_candidates
         self._rng = np.random.RandomState(seed)
         self._random = RandomSampler(seed=seed)
-        self._history = History(always | conditional)
+        self._distributions = always | conditional
+        self._history = History(self._distributions)
         self._fit: Fit | None = None
         self._asking = -1
         self._n_asked = self._n_told = 0
+
+    def learn_from(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take finished trials of other studies for older than all of this study's.
+
+        They are numbered from -n to -1, and count towards ``n_startup_trials``.
+        """
+        self._history = History(self._distributions, trials)
 
     def reseed_rng(self) -> None:
         self._rng.seed()
@@ -130,8 +138,8 @@ class Fit:
         self,
         *,
         history: History,
-        below: Numbers,
-        above: Numbers,
+        below: Rows,
+        above: Rows,
         weigh_below: bool,
         rng: np.random.RandomState,
         n_candidates: int,

@@ -59,6 +59,30 @@ def test_trials_are_split_as_optuna_splits_them(n_below: int, n_objectives: int)
         assert (below.tolist(), above.tolist()) == tuple(map(numbers, expected))
 
 
+@pytest.mark.parametrize("n_objectives", [1, 2])
+def test_trials_of_other_studies_are_split_as_if_they_were_the_first_of_this_one(
+    n_objectives: int,
+) -> None:
+    study = study_of_all_kinds(3, n_objectives)
+    trials = study.get_trials(deepcopy=False)
+    (*_, asking) = (t.number for t in trials if t.state == TrialState.RUNNING)
+    older = [t for t in study.get_trials(deepcopy=True)[:30] if t.state.is_finished()]
+    for row, trial in enumerate(older):
+        trial.number = row - len(older)
+    both = optuna.create_study(directions=["minimize"] * n_objectives)
+    for trial in [*older, *trials]:
+        both.add_trial(trial)
+    together = history_of(both)
+    apart = History(SPACE, older)
+    apart.update(trials)
+    assert apart.n_finished() == together.n_finished()
+    expected = together.split(both, 9, asking + len(older))
+    for rows, same in zip(apart.split(study, 9, asking), expected, strict=True):
+        assert rows.tolist() == same.tolist()
+        found = apart.observations(rows, ["x", "c"])
+        assert found.tolist() == together.observations(same, ["x", "c"]).tolist()
+
+
 def test_a_history_kept_up_to_date_is_as_good_as_a_new_one() -> None:
     study = study_of_all_kinds(0, n=5)
     history = history_of(study)
