@@ -45,6 +45,7 @@ DISTRIBUTIONS: dict[str, BaseDistribution] = {
     "activation": CategoricalDistribution([str(name) for name in Activation]),
     "loss": CategoricalDistribution([str(name) for name in Loss]),
     "adam.learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
+    "sgd.learning_rate": FloatDistribution(1e-3, 10.0, log=True),
 }
 
 

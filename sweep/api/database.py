@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sweep.api.frames import make_frame
 from sweep.api.study import Study, summary_columns
 from sweep.store import handle
 from sweep.store.engine import Engine, shown
+from sweep.store.frames import make_frame
 from sweep.store.migrate import open_store
 
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from sweep.analysis.strips import images_of
 from sweep.analysis.study_floors import study_floors
-from sweep.api.frames import make_frame
 from sweep.cli import words
 from sweep.cli.records import study_state
 from sweep.errors import NotFoundError
 from sweep.extras import require_torch
 from sweep.findings.weights import read_weights
+from sweep.store.frames import make_frame
 from sweep.store.handle import StudyHandle
 from sweep.store.records import STATES, StudySummary, TrialDetail
 from sweep.store.trial_columns import trial_columns
@@ -58,7 +58,7 @@ class Study:
     def trials(self) -> Any:
         """Return all trials as a data frame, one row a trial, with the columns of the CSV export.
 
-        Settings that were searched are columns ``params_NAME``. Raises SweepError where neither
+        Settings that were searched are columns ``params_SETTING``. Raises SweepError where neither
         pandas nor polars is installed; so do all methods that return a frame.
         """
         return make_frame(trial_columns(self._current().trials()))

@@ -1,5 +1,6 @@
 """export: a study's trials as CSV or JSON, for a notebook or a spreadsheet."""
 
+import io
 import math
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from sweep.cli import words
 from sweep.cli.options import Storage, StudyName, stored_study
 from sweep.cli.output import say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
+from sweep.errors import SweepError, UsageError
 from sweep.figures.spreadsheet import csv_text
 from sweep.store.trial_columns import trial_columns
 
@@ -27,6 +29,8 @@ class Format(StrEnum):
 
     CSV = "csv"
     JSON = "json"
+    PARQUET = "parquet"
+    MLFLOW = "mlflow"
 
 
 def export(
@@ -34,17 +38,39 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", show_default="stdout", help="Where to."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default="stdout; for mlflow, MLFLOW_TRACKING_URI",
+            help="Where to; for mlflow, a folder.",
+        ),
     ] = None,
     storage: Storage = None,
 ) -> None:
-    """Write all trials of a study as CSV, or as JSON with curves and what was found in networks.
+    """Write all trials of a study as CSV or Parquet, as JSON with curves and what was found in
+    networks, or as runs of MLflow.
 
-    A text cell of the CSV that a spreadsheet would take for a formula begins with an apostrophe.
+    CSV and Parquet have a column for each setting that was searched. A text cell of the CSV that a
+    spreadsheet would take for a formula begins with an apostrophe. MLflow gets a run for each
+    finished trial, with parameters, curves and pictures, once: a second export adds those that are
+    new.
     """
-
     study = stored_study(name, storage)
+    if form is Format.MLFLOW:
+        from sweep.cli.mlflow_runs import export_runs
+
+        written, known = export_runs(study, None if output is None else output.expanduser())
+        there = f"; {known:,} were there already" if known else ""
+        say(f"{words.count(written, 'run')} in MLflow's experiment '{study.name}'{there}")
+        return
     rows = study.trials()
+    if form is Format.PARQUET:
+        if output is None:
+            raise UsageError("--format parquet writes a file: name it with -o FILE.")
+        path = write_file(output, to_parquet(rows))
+        say(f"{words.count(len(rows), 'trial')} in {path}")
+        return
     content = to_csv(rows) if form is Format.CSV else _study_as_json(study, rows)
     if output is None:
         # A terminal would obey control characters; JSON has them escaped.
@@ -83,6 +109,24 @@ def to_csv(rows: Sequence["TrialRow"]) -> str:
     columns = trial_columns(rows)
     lines = zip(*columns.values(), strict=True)
     return csv_text([columns, *([_cell(value) for value in line] for line in lines)])
+
+
+def to_parquet(rows: Sequence["TrialRow"]) -> bytes:
+    """Write one row per trial. Raises SweepError where no library can write Parquet."""
+    from sweep.store.frames import make_frame
+
+    frame = make_frame(trial_columns(rows))
+    content = io.BytesIO()
+    try:
+        if hasattr(frame, "write_parquet"):  # polars
+            frame.write_parquet(content)
+        else:
+            frame.to_parquet(content, index=False)
+    except ImportError:
+        raise SweepError(
+            "Parquet needs polars, or pyarrow beside pandas: `pip install polars`."
+        ) from None
+    return content.getvalue()
 
 
 def _cell(value: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweep.catalogue.metrics import METRICS
+from sweep.catalogue.settings import SETTINGS, by_setting
 from sweep.store.records import TrialRow
 
 _FIRST = ("number", "state", "value")
@@ -24,11 +25,19 @@ _LISTS = ("seeds", "tags", "values")
 
 
 def trial_columns(rows: Sequence[TrialRow]) -> dict[str, list[Any]]:
-    """Return the values by column; parameters are ``params_NAME``, as in Optuna's frames."""
-    params = list(dict.fromkeys(name for row in rows for name in row.params))
+    """Return the values by column; ``params_SETTING`` are the searched settings.
+
+    A setting is one column, under whichever choice it was searched.
+    """
+    searched = [by_setting(row.params) for row in rows]
+    given = dict.fromkeys(name for params in searched for name in params)
+    names = [
+        *(name for name in SETTINGS if name in given),
+        *(name for name in given if name not in SETTINGS),
+    ]
     return {
         **{name: [getattr(row, name) for row in rows] for name in (*_FIRST, *METRICS)},
-        **{f"params_{name}": [row.params.get(name) for row in rows] for name in params},
+        **{f"params_{name}": [params.get(name) for params in searched] for name in names},
         **{name: [getattr(row, name) for row in rows] for name in _LAST},
         **{name: [" ".join(map(str, getattr(row, name))) for row in rows] for name in _LISTS},
     }

@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import polars
 import tomlkit
 
 from sweep.store import annotate
@@ -16,7 +17,7 @@ from tests.store_factories import add_study, add_trial
 def test_csv_has_a_line_a_trial(cli: Cli, study: int) -> None:
     rows = list(csv.DictReader(io.StringIO(cli("export", "study").out)))
     assert [row["number"] for row in rows] == ["0", "1", "2", "3", "4"]
-    assert rows[1]["params_adam.learning_rate"] == "0.003"
+    assert rows[1]["params_learning_rate"] == "0.003"
     assert rows[1]["hidden_width"] == "512"
     assert rows[3]["outcome"] == "diverged"
     assert rows[4]["value"] == ""
@@ -80,3 +81,29 @@ def test_an_unknown_format_is_a_usage_error(cli: Cli, study: int) -> None:
     answer = cli("export", "study", "--format", "xml")
     assert answer.code == 2
     assert "csv" in answer.err
+
+
+def test_a_setting_under_several_choices_is_one_column(cli: Cli, store: Engine) -> None:
+    study = add_study(store)
+    for number, name in enumerate(("adam.learning_rate", "sgd.learning_rate")):
+        add_trial(store, study, number, 0.1, params={name: 0.01 * (number + 1)})
+    rows = list(csv.DictReader(io.StringIO(cli("export", "study").out)))
+    assert [row["params_learning_rate"] for row in rows] == ["0.01", "0.02"]
+    assert [name for name in rows[0] if "." in name] == []
+
+
+def test_parquet_has_the_columns_of_the_csv_with_their_types(
+    cli: Cli, study: int, tmp_path: Path
+) -> None:
+    answer = cli("export", "study", "--format", "parquet", "-o", "x.parquet")
+    assert (answer.code, answer.out) == (0, "")
+    frame = polars.read_parquet(tmp_path / "x.parquet")
+    header = next(csv.reader(io.StringIO(cli("export", "study").out)))
+    assert frame.columns == header
+    assert frame.schema["params_hidden_width"] == polars.Int64
+    assert frame["number"].to_list() == [0, 1, 2, 3, 4]
+
+
+def test_parquet_needs_a_file(cli: Cli, study: int) -> None:
+    answer = cli("export", "study", "--format", "parquet")
+    assert answer.code == 2 and "name it with -o FILE" in answer.err

@@ -6,7 +6,7 @@ import sys
 import polars
 import pytest
 
-from sweep.api.frames import make_frame
+from sweep.store.frames import make_frame
 from tests.imports import without_modules
 
 
@@ -31,7 +31,7 @@ def test_a_column_has_the_type_of_its_values(values: list[object], kind: object)
 def test_without_a_library_the_message_says_what_to_install() -> None:
     script = (
         f"{without_modules(['pandas', 'polars'])}\n"
-        "from sweep.api.frames import make_frame; from sweep import SweepError\n"
+        "from sweep.store.frames import make_frame; from sweep import SweepError\n"
         "try: make_frame({'a': [1]})\n"
         "except SweepError as error: print(error)"
     )
