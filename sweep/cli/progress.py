@@ -1,5 +1,10 @@
-"""What a running study shows on stderr: a live picture in a terminal, else a line now and then."""
+"""What a running study shows on stderr.
 
+A live picture in a terminal, one line that moves below a notebook's cell, else a line now and then.
+"""
+
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -23,11 +28,39 @@ _REFRESHES_A_SECOND = 4
 @contextmanager
 def progress() -> Iterator[Observer]:
     """An observer for a coordinator, shown while the block runs."""
-    if sys.stderr.isatty():
+    if _is_below_a_cell():
+        with _moving_line() as observe:
+            yield observe
+    elif sys.stderr.isatty():
         with _live() as observe:
             yield observe
     else:
         yield PlainLines()
+
+
+def _is_below_a_cell() -> bool:
+    """Whether a notebook's cell shows stderr: ``!sweep start``, or a subprocess of a kernel.
+
+    IPython gives ``!`` commands a terminal, whose output JupyterLab appends: it obeys a carriage
+    return, but not the cursor movements of a live picture. A kernel has its parent's process id in
+    the environment; the commands of a terminal of JupyterLab do not.
+    """
+    if "JPY_PARENT_PID" not in os.environ:
+        return False
+    try:
+        mode = os.fstat(sys.stderr.fileno()).st_mode
+    except (OSError, ValueError):  # captured by a test or a script
+        return False
+    return not stat.S_ISREG(mode)
+
+
+@contextmanager
+def _moving_line() -> Iterator[Observer]:
+    shown = MovingLine()
+    try:
+        yield shown
+    finally:
+        shown.end()
 
 
 @contextmanager
@@ -73,6 +106,35 @@ def _worker(worker: WorkerProgress) -> dict[str, str]:
         "busy": words.percent(worker.busy),
         "finished": f"{worker.n_finished:,}",
     }
+
+
+class MovingLine:
+    """An observer that writes one line over and over; what must stay is a line of its own."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+        self._notice: str | None = None
+
+    def __call__(self, state: Progress) -> None:
+        notice = state.message or _notice_of_phase(state)
+        if notice != self._notice:
+            self._notice = notice
+            if notice:
+                self.end()
+                say(notice)
+        text = words.clean(f"{state.name}: {line(state)}")
+        if text != self._shown:
+            # Blanks cover what is left of a longer line.
+            sys.stderr.write(f"\r{text:<{len(self._shown)}}")
+            sys.stderr.flush()
+            self._shown = text
+
+    def end(self) -> None:
+        """End the line, so that what follows has one of its own."""
+        if self._shown:
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+            self._shown = ""
 
 
 class PlainLines:

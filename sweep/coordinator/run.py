@@ -135,6 +135,7 @@ def start(
     whatever else is wrong, StudyFileError when the name is taken with another space, UsageError
     when it is taken with the same one.
     """
+    study_file = with_absolute_path(study_file)
     name = study_file.study.name
     if not go_on:
         _refuse_if_it_runs(engine, name)
@@ -235,12 +236,14 @@ def resume(
     """
     stored = _stored(engine, name)
     if study_file is not None:
+        study_file = with_absolute_path(study_file)
         _check_same(engine, stored, study_file)
         n_trials = open_study(engine, name).summary().n_trials or 0
         _check_baseline(study_file, max(n_trials, trials or 0, study_file.n_trials))
     file = study_file or stored
     resources = resources or resolve_resources(file, options, launcher, n_trials=trials)
-    dataset = prepare_data(file, say)
+    digest = open_study(engine, name).record().provenance.get("data_sha256")
+    dataset = prepare_data(file, say, digest)
     return _run(
         *(engine, file, resources, observer),
         dataset=dataset,
@@ -465,14 +468,28 @@ def _usage_reader(study: StudyHandle, study_file: StudyFile) -> Callable[[], Usa
     return study.usage
 
 
-def prepare_data(study_file: StudyFile, say: Say) -> str:
-    """Read a study's data before there is a study; return what its workers load.
+def with_absolute_path(study_file: StudyFile) -> StudyFile:
+    """Name a user's own images by their absolute path, by which any folder finds them again."""
+    name = study_file.data.name
+    if name in list(Dataset):
+        return study_file
+    path = Path(name).expanduser().absolute()
+    data = study_file.data.model_copy(update={"name": str(path)})
+    return study_file.model_copy(update={"data": data})
 
+
+def prepare_data(study_file: StudyFile, say: Say, sha256: str | None = None) -> str:
+    """Read a study's data before it trains; return what its workers load.
+
+    A user's images that are gone are taken from their copy in the cache, by the digest ``sha256``.
     Raises DataError for data that cannot be used.
     """
     # Once, here, instead of in every worker at the same time.
     name, size = study_file.data.name, study_file.data.size
     if datasets.find(name) is None:
+        if name not in list(Dataset) and sha256 and datasets.is_here(name, sha256):
+            datasets.load_again(name, size, sha256)  # checks the copy
+            return str(datasets.copy_path(sha256))
         datasets.prepare(name, None, say)
     return datasets.for_workers(name, size, datasets.load(name, size))
 

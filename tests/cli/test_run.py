@@ -1,5 +1,6 @@
 """start, resume, pause, stop and enqueue; and what goes wrong before anything runs."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +11,8 @@ from sqlalchemy import text
 
 from sweep.analysis.verdict import baseline_number
 from sweep.cli import control
-from sweep.cli.progress import PlainLines, line, view_of
+from sweep.cli.progress import MovingLine, PlainLines, line, view_of
+from sweep.cli.progress import progress as shown_progress
 from sweep.cli.study_view import render
 from sweep.config import DEFAULT_BASELINE
 from sweep.coordinator.progress import Progress, WorkerProgress
@@ -429,6 +431,50 @@ def test_plain_lines_come_at_a_better_best_and_not_for_every_tick(
     for value in (0.25, 0.25, 0.25, 0.125):
         observe(progress(best_value=value))
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_below_a_cell_one_line_moves_and_notices_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    observe = MovingLine()
+    for value in (0.25, 0.25, 0.125):
+        observe(progress(best_value=value))
+    observe(progress(message="the database has been away for 3 s"))
+    observe.end()
+    moving, notice, again, rest = capsys.readouterr().err.split("\n")
+    assert moving.count("\r") == 2 and "best 0.1250" in moving
+    assert "away for 3 s" in notice and again.startswith("\rx: ") and not rest
+
+
+def test_a_shorter_line_covers_a_longer_one(capsys: pytest.CaptureFixture[str]) -> None:
+    observe = MovingLine()
+    observe(progress())
+    observe(progress(workers=()))
+    _, longer, shorter = capsys.readouterr().err.split("\r")
+    assert len(shorter) == len(longer) and shorter.endswith("  ")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+@pytest.mark.parametrize("in_kernel", [True, False])
+def test_a_command_of_a_cell_has_a_terminal_and_no_live_picture(
+    in_kernel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As IPython runs `!sweep start`: JupyterLab would stack the frames of a picture.
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    if in_kernel:
+        monkeypatch.setenv("JPY_PARENT_PID", "1")
+    parent, child = os.openpty()
+    with os.fdopen(child, "w") as terminal, monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", terminal)
+        with shown_progress() as observe:
+            assert isinstance(observe, MovingLine) == in_kernel
+    os.close(parent)
+
+
+def test_a_log_file_of_a_cell_gets_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    with (tmp_path / "log").open("w") as file, monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", file)
+        with shown_progress() as observe:
+            assert isinstance(observe, PlainLines)
 
 
 def test_an_address_is_of_a_ray_cluster(cli: Cli, file: str) -> None:

@@ -1,6 +1,7 @@
 """Whole studies with pretended workers: what is asked, told, pruned, retried and written."""
 
 import dataclasses
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from optuna.trial import TrialState
 
 from sweep.config import width_class
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import plan, resume, start
+from sweep.coordinator.run import plan, prepare_data, resume, start
 from sweep.coordinator.worker_pool import Worker, WorkerPool
+from sweep.datasets import write_copy
 from sweep.enums import CommandKind
 from sweep.errors import (
     DataError,
@@ -62,7 +64,9 @@ from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile, loads
-from tests.fake_workers import FakeLauncher, FakeWorker, Killed, error_of, slowly
+from tests import fake_workers
+from tests.factories import make_images, write_dataset
+from tests.fake_workers import DATA, FakeLauncher, FakeWorker, Killed, error_of, slowly
 from tests.store_factories import sqlite_store
 
 STUDY = """
@@ -111,6 +115,33 @@ def go_on(engine: Engine, launcher: FakeLauncher | None = None, **more: Any) -> 
         launcher=launcher or FakeLauncher(),
         **more,
     )
+
+
+def test_images_of_ones_own_are_found_from_any_folder(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_dataset(tmp_path / "images")
+    run(engine, file=study_file(STUDY, "data.name=./images"))
+    assert open_study(engine, "x").record().dataset == str(tmp_path / "images")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    go_on(engine, trials=13)
+    assert len(open_study(engine, "x").trials()) == 13
+
+
+def test_images_that_are_gone_are_read_from_their_copy(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_DATA", str(tmp_path / "cache"))
+    images = make_images()
+    copy = write_copy(images)
+    moved = write_dataset(tmp_path / "images")
+    monkeypatch.setattr(fake_workers, "DATA", dataclasses.replace(DATA, sha256=images.sha256))
+    run(engine, file=study_file(STUDY, "data.name=./images"))
+    shutil.rmtree(moved)
+    assert prepare_data(study_file(STUDY, "data.name=./images"), print, images.sha256) == str(copy)
+    go_on(engine, trials=13)
+    assert len(open_study(engine, "x").trials()) == 13
 
 
 def trials(url: str) -> list[optuna.trial.FrozenTrial]:
