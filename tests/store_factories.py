@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -119,8 +120,12 @@ def add_study(
     settings: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> int:
-    """A study without trials; returns its id. ``settings`` are keys of its file by section."""
-    about = {"name": name, "description": description, "objectives": list(objectives)}
+    """A study without trials; returns its id. ``settings`` are keys of its file by section.
+
+    Names that no study file may have, which another program's studies can, are not in its file.
+    """
+    in_file = name if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) else "study"
+    about = {"name": in_file, "description": description, "objectives": list(objectives)}
     row = {
         "study_file": study_file_of({"study": about, **(settings or {})}),
         "provenance": {"sweep": "0.1.0", "git_commit": "abc1234", "data_sha256": "0" * 64},

@@ -172,11 +172,10 @@ def _config(study: StudyHandle, number: int) -> TrialConfig:
 def _check_is_there(study: StudyHandle, table: TrialTable) -> None:
     number = table.baseline.number
     if number is not None and table.row_of(number) is None:
-        name = quote(study.name)
         raise NotFoundError(
             f"study '{study.name}' names trial {number} as its baseline, and does not have it yet. "
             "Name a trial to begin from with --from, or another baseline with "
-            f"`sweep resume {name} --set study.baseline=NUMBER`."
+            f"`sweep resume {quote(study.name)} --set study.baseline=NUMBER`."
         )
 
 

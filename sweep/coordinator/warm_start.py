@@ -122,8 +122,8 @@ def _open(
 
 
 def _without(study_file: StudyFile) -> str:
-    name = quote(study_file.study.name)
-    return f" `sweep resume {name} --set 'warm_start.studies=[]'` goes on without it."
+    command = f"sweep resume {quote(study_file.study.name)} --set 'warm_start.studies=[]'"
+    return f" `{command}` goes on without it."
 
 
 def _finished(study: StudyHandle, before: float | None) -> list[TrialRow]:
