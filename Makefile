@@ -11,8 +11,9 @@ VENV ?= .venv
 JOBS ?= 2
 
 BIN := $(VENV)/bin
-LOOK_TESTS := tests/analysis tests/api tests/catalogue tests/cli tests/dashboard tests/figures tests/findings \
-	tests/report tests/store
+# The browser shows the same with PyTorch and without.
+LOOK_TESTS := tests/analysis tests/api tests/cli tests/dashboard tests/figures tests/findings tests/report \
+	--ignore=tests/dashboard/browser -m 'not torch'
 GPU_TESTS = $(shell grep -rl --include='test_*.py' '^@pytest.mark.gpu' tests)
 
 DEMO_DB := demo/sweep.db
