@@ -339,7 +339,7 @@ def _open_ours(url: str, name: str) -> None:
     engine = open_store(url)
     opened = hold_study(engine, name)
     study_state = StudyState(opened, _file(engine, name, "random"), Path())
-    study_state.extend(1_000_000)
+    study_state.source.extend(1_000_000)
     study_state.ask("w0")
     opened.writer.release()
 
