@@ -39,6 +39,7 @@ from benchmarks.synthetic import EPOCHS, add_study
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import start
 from sweep.coordinator.study_state import StudyState
+from sweep.coordinator.warm_start import WarmStart
 from sweep.launch.resources import RunOptions
 from sweep.messages import EpochDone, EpochMetrics, TestMetrics, TrialDone, TrialSpec
 from sweep.search.configurations import suggest_config
@@ -90,7 +91,8 @@ class Ours:
         self.engine = open_store(url)
         opened = hold_study(self.engine, name)
         self._writer = opened.writer
-        self._study_state = StudyState(opened, _file(self.engine, name, "random"), Path())
+        study_file = _file(self.engine, name, "random")
+        self._study_state = StudyState(opened, study_file, Path(), WarmStart())
         self._study_state.source.extend(1_000_000)
 
     def population(self) -> None:
@@ -338,7 +340,7 @@ def measure_open(url: str) -> dict[str, Any]:
 def _open_ours(url: str, name: str) -> None:
     engine = open_store(url)
     opened = hold_study(engine, name)
-    study_state = StudyState(opened, _file(engine, name, "random"), Path())
+    study_state = StudyState(opened, _file(engine, name, "random"), Path(), WarmStart())
     study_state.source.extend(1_000_000)
     study_state.ask("w0")
     opened.writer.release()
