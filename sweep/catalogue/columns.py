@@ -36,6 +36,22 @@ COLUMNS: Mapping[str, Column] = {
     **SETTINGS,
 }
 
+#: Short names that people type for columns.
+SHORT_NAMES: Mapping[str, str] = {
+    "act": "activation",
+    "batch": "batch_size",
+    "error": "val_mse",
+    "hidden": "hidden_width",
+    "lr": "learning_rate",
+    "mse": "val_mse",
+    "opt": "optimizer",
+    "output": "output_activation",
+    "params": "n_parameters",
+    "schedule": "lr_schedule",
+    "wd": "weight_decay",
+    "width": "hidden_width",
+}
+
 
 def column_named(name: str) -> Column:
     """The record of a column; of an unknown name, one that says nothing but the name.

@@ -83,19 +83,24 @@ def _register(app: Dash, view: View) -> None:
     @app.callback(
         Output("page", "children"),
         Output("navigation", "children"),
+        Output("title", "data"),
         Input("location", "pathname"),
         Input("location", "search"),
     )
-    def show(pathname: str | None, search: str | None) -> tuple[Any, Any]:
+    def show(pathname: str | None, search: str | None) -> tuple[Any, Any, str]:
         place = links.parse(pathname, search)
+        title = shell.title(place)
         try:
-            return page(view, place), shell.navigation(place)
+            return page(view, place), shell.navigation(place), title
         except NotFoundError as error:
-            return _framed(shell.dead_end(str(error))), []
+            return _framed(shell.dead_end(str(error))), [], title
         except StoreError as error:
-            return _framed(shell.failure(str(error)), links.Place(links.FAILURE, place.study)), []
+            failed = links.Place(links.FAILURE, place.study)
+            return _framed(shell.failure(str(error)), failed), [], title
         except SweepError as error:  # an address that cannot be read
-            return _framed(shell.dead_end(str(error))), shell.navigation(place)
+            return _framed(shell.dead_end(str(error))), shell.navigation(place), title
+
+    app.clientside_callback(ClientsideFunction("sweep", "entitle"), Input("title", "data"))
 
     # Asks whether anything is new; tells a lost connection in the page instead of the console.
     app.clientside_callback(

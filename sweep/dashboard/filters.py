@@ -4,6 +4,7 @@ Written ``hidden_width:32..64;activation:relu,tanh;val_mse:..0.01``: columns of 
 with a range (either end may be left open) or with the values that are wanted. All must hold.
 """
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from sweep.catalogue import formats
-from sweep.catalogue.columns import column_named
+from sweep.catalogue.columns import SHORT_NAMES, column_named
 from sweep.dashboard.limits import FILTER_LETTERS
 from sweep.errors import UsageError
 from sweep.store.table import Choices, Mask, TrialTable
@@ -146,8 +147,12 @@ def _column(table: TrialTable, name: str) -> Any:
     try:
         return table.column(name)
     except KeyError:
+        names = {short: full for short, full in SHORT_NAMES.items() if full in table.column_names}
+        names |= {known: known for known in table.column_names}
+        near = difflib.get_close_matches(name.lower(), names, n=1)
+        hint = f" Did you mean '{names[near[0]]}'?" if near else ""
         known = ", ".join(table.column_names)
-        raise UsageError(f"where: unknown column '{name}'. Known: {known}.") from None
+        raise UsageError(f"where: unknown column '{name}'.{hint} Known: {known}.") from None
 
 
 def _among(column: Any, wanted: tuple[str, ...]) -> Mask:

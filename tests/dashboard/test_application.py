@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from benchmarks.page_client import Answer, Dashboard
+from sweep.dashboard import links
+from sweep.dashboard.links import Place
+from sweep.dashboard.parts import shell
 from sweep.store.engine import Engine
 from tests.dashboard.asking import answers, dashboard_of
 
@@ -114,3 +117,16 @@ def test_a_page_with_another_number_of_components_is_told_to_load_again(
     body["outputs"][1] = []
     answer = dashboard.post(body)
     assert (answer.status, b"Load it again" in answer.body) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("place", "title"),
+    [
+        (Place(links.STUDIES), "sweep"),
+        (Place(links.WHY, "mine"), "mine · Why · sweep"),
+        (Place(links.TRIAL, "mine", 7), "mine · Trial 7 · sweep"),
+        (Place(links.UNKNOWN, "mine"), "mine · sweep"),
+    ],
+)
+def test_a_tab_is_titled_by_its_study_and_page(place: Place, title: str) -> None:
+    assert shell.title(place) == title

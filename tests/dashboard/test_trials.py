@@ -12,7 +12,7 @@ from sweep.dashboard.pages import trials
 from sweep.dashboard.parts import grid_columns, grid_rows, states
 from sweep.dashboard.parts.conditions import add_typed
 from sweep.dashboard.parts.grouping import group_by, groupable
-from sweep.dashboard.parts.trial_filter import chips, conditioned, value_choices
+from sweep.dashboard.parts.trial_filter import PLACEHOLDER, chips, conditioned, value_choices
 from sweep.dashboard.parts.trial_grid import chosen_columns
 from sweep.dashboard.view import View
 from sweep.enums import Activation, Loss, Optimizer
@@ -111,6 +111,15 @@ def test_columns_of_an_address_that_are_not_there_are_left_out() -> None:
         ("value>0.15", "value:0.15.."),
         ("nesterov:yes", "nesterov:True"),
         ("loss:bce,l1", "loss:bce,l1"),
+        ("loss: bce, l1", "loss:bce,l1"),
+        ("tanh relu", "activation:tanh,relu"),
+        ("tanh,relu", "activation:tanh,relu"),
+        ("tanh and width >= 64", "hidden_width:64..;activation:tanh"),
+        ("hidden_width:32, 64", "hidden_width:32,64"),
+        ("hidden_width:32..64,relu", "hidden_width:32..64;activation:relu"),
+        ("Validation error < 0.15", "val_mse:..0.15"),
+        ("hidden width=32", "hidden_width:32"),
+        ("act:tanh, lr>=0.001", "learning_rate:0.001..;activation:tanh"),
     ],
 )
 def test_what_is_typed_is_understood(text: str, where: str) -> None:
@@ -124,11 +133,22 @@ def test_what_is_typed_is_understood(text: str, where: str) -> None:
         ("loss:bec", "Did you mean 'bce'"),
         ("value<low", "stands a number"),
         ("colour:red", "unknown column 'colour'"),
+        ("widht:32", "Did you mean 'hidden_width'"),
+        ("optimiser:adam", "Did you mean 'optimizer'"),
     ],
 )
 def test_what_is_typed_and_means_nothing_is_told(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         typed(text)
+
+
+def test_the_filter_takes_its_own_placeholder() -> None:
+    example = PLACEHOLDER.removeprefix("Filter: ")
+    assert typed(example) == "hidden_width:32..64;value:..0.01;activation:relu"
+
+
+def test_a_value_typed_later_lets_either_through() -> None:
+    assert typed("relu", Filter().among("activation", ("tanh",))) == "activation:tanh,relu"
 
 
 def test_both_ends_of_a_range_can_be_typed_one_after_the_other() -> None:

@@ -70,8 +70,12 @@
     }
   }
 
+  function entitle(title) {
+    if (title) document.title = title;
+  }
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
-    sweep: { pulse, address },
+    sweep: { pulse, address, entitle },
   });
 
   /* ---- charts: fetch Plotly while the page is still on its way --------------------------- */

@@ -39,6 +39,7 @@ from sweep.dashboard.parts.trial_filter import (
 )
 from sweep.dashboard.parts.trial_grid import chosen_columns, column_chooser, grid
 from sweep.dashboard.view import View
+from sweep.errors import UsageError
 from sweep.store.table import TrialTable
 
 
@@ -233,7 +234,11 @@ def _register_filter(app: Dash, view: View) -> None:
         filtered = Filter.parse(where)
         match ctx.triggered_id:
             case "trials-asked" if asked:
-                changed = add_typed(filtered, asked.text, view.table(place.name))
+                try:
+                    changed = add_typed(filtered, asked.text, view.table(place.name))
+                except UsageError as error:  # under the box, which keeps what was typed
+                    set_props("trials-typed", {"error": str(error)})
+                    return no_update
             case "trials-states":
                 changed = filtered.among("state", tuple(states or ()))
             case "trials-condition-add":
@@ -246,6 +251,7 @@ def _register_filter(app: Dash, view: View) -> None:
             case _:  # a button that has just appeared
                 return no_update
         set_props("problem", {"children": ""})
+        set_props("trials-typed", {"error": ""})
         wanted_states = list(changed.choices.get("state", ()))
         was_typed = ctx.triggered_id == "trials-asked"
         return (

@@ -1,6 +1,6 @@
 """What people type into the filter box: ``relu``, ``hidden_width<=64``, ``loss:bce;value:..0.01``.
 
-More forgiving than an address, and said back as its conditions.
+More forgiving than an address, and shown again as its conditions.
 """
 
 import difflib
@@ -8,46 +8,84 @@ import re
 
 import numpy as np
 
+from sweep.catalogue.columns import SHORT_NAMES, column_named
 from sweep.dashboard.filters import Filter, short_enough
 from sweep.errors import UsageError
 from sweep.store.table import Choices, TrialTable
 
 _COMPARED = re.compile(r"(\w+)(>=|<=|>|<|=|:)(\S+)")
+#: A comma before a part, and the part.
+_PARTS = re.compile(r"(,?)[,; …]*([^,; …]+)")
 _SPACED = re.compile(r" ?(>=|<=|>|<|=|:) ?")
 
 
 def add_typed(filtered: Filter, text: str, table: TrialTable) -> Filter:
-    """The filter with what was typed, parts set apart by spaces or semicolons.
+    """Add what was typed to a filter: conditions set apart by spaces, commas, semicolons or "and".
 
-    Raises UsageError for a part that means nothing in this table.
+    Two values of one setting let either through. Raises UsageError for a part that means nothing
+    in this table.
     """
     # The expression would look through a run of spaces from each of its places.
-    plain = " ".join(short_enough(text).split())
-    for part in re.split(r"[; ]+", _SPACED.sub(r"\1", plain)):
-        if part:
-            filtered = _add(filtered, part, table)
-    filtered.mask(table)  # an unknown column is told now, not when the grid asks
+    plain = _with_names(" ".join(short_enough(text).split()), table)
+    name = ""  # of the condition whose values a comma may go on with
+    for comma, part in _PARTS.findall(_SPACED.sub(r"\1", plain)):
+        if part.lower() == "and":
+            continue
+        if comma and name and _is_value(name, part, table):
+            part = f"{name}:{part}"
+        filtered, name = _add(filtered, part, table)
+    filtered.mask(table)  # an unknown column is an error here, not when the grid asks
     return filtered
 
 
-def _add(filtered: Filter, part: str, table: TrialTable) -> Filter:
+def _with_names(text: str, table: TrialTable) -> str:
+    """The text with the names of columns for their titles, headings and short names."""
+    spellings: dict[str, str] = {}
+    for name in table.column_names:
+        column = column_named(name)
+        spellings |= {column.title.lower(): name, column.heading.lower(): name, name: name}
+    spellings |= {
+        short: name
+        for short, name in SHORT_NAMES.items()
+        if name in table.column_names and short not in spellings
+    }
+    longest_first = sorted(spellings, key=len, reverse=True)
+    pattern = rf"(?<![\w.])({'|'.join(map(re.escape, longest_first))})(?= ?[<>=:])"
+    return re.sub(pattern, lambda found: spellings[found[1].lower()], text, flags=re.IGNORECASE)
+
+
+def _is_value(name: str, word: str, table: TrialTable) -> bool:
+    """Whether a word after a comma is a further value of the column."""
+    column = table.column(name) if name in table.column_names else None
+    if isinstance(column, Choices):
+        return word.lower() in {str(known).lower() for known in column.names}
+    return column is not None and word.replace(".", "", 1).isdecimal()
+
+
+def _add(filtered: Filter, part: str, table: TrialTable) -> tuple[Filter, str]:
+    """Add one condition; also the column whose values a comma may go on with, or nothing."""
     compared = _COMPARED.fullmatch(part)
     if compared is None:
         name, value = _meant(part, table)
-        return filtered.among(name, (value,))
+        return _either(filtered, name, (value,)), name
     name, sign, value = compared.groups()
     if sign in (":", "="):
         given = Filter.parse(f"{name}:{value}")
         if name in given.ranges:
-            return filtered.without(name).between(name, *given.ranges[name])
-        return filtered.without(name).among(name, _known(name, given.choices[name], table))
+            return filtered.without(name).between(name, *given.ranges[name]), ""
+        return _either(filtered, name, _known(name, given.choices[name], table)), name
     low, high = filtered.ranges.get(name, (-np.inf, np.inf))
     end = _number(part, value)
     if sign in (">", ">="):
         low = end if sign == ">=" else _beyond(end, np.inf, name, table)
     else:
         high = end if sign == "<=" else _beyond(end, -np.inf, name, table)
-    return filtered.among(name, ()).between(name, low, high)
+    return filtered.among(name, ()).between(name, low, high), ""
+
+
+def _either(filtered: Filter, name: str, values: tuple[str, ...]) -> Filter:
+    wanted = dict.fromkeys((*filtered.choices.get(name, ()), *values))
+    return filtered.between(name).among(name, tuple(wanted))
 
 
 def _beyond(end: float, towards: float, name: str, table: TrialTable) -> float:

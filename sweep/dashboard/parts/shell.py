@@ -43,6 +43,7 @@ def layout(view: View, pulse_milliseconds: int) -> Any:
         [
             dcc.Location(id="location", refresh="callback-nav"),
             dcc.Interval(id="pulse", interval=pulse_milliseconds),
+            dcc.Store(id="title"),
             html.A("Skip to content", href="#page", className="skip"),
             html.Header(
                 [
@@ -101,6 +102,15 @@ def _keys() -> Any:
         ],
         id="keys",
     )
+
+
+def title(place: Place) -> str:
+    """The title of the browser's tab, what differs first: "mine · Why · sweep"."""
+    if place.study is None:
+        return "sweep"
+    page = "Trial" if place.number is None else f"Trial {place.number}"
+    parts = (place.study, page if place.page == links.TRIAL else _TABS.get(place.page), "sweep")
+    return " · ".join(part for part in parts if part)
 
 
 def navigation(place: Place) -> list[Any]:

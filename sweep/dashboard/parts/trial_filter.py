@@ -20,7 +20,8 @@ from sweep.store.table import Choices, TrialTable
 #: Values of an end of the form's range.
 End = float | str | None
 
-_PLACEHOLDER = "Filter: relu, hidden_width:32..64, value<0.01 …"
+#: What it shows can be typed.
+PLACEHOLDER = "Filter: relu, hidden_width:32..64, value<0.01 …"
 
 
 def filter_bar(table: TrialTable, filtered: Filter) -> list[Any]:
@@ -28,7 +29,7 @@ def filter_bar(table: TrialTable, filtered: Filter) -> list[Any]:
         html.Div(
             dmc.TextInput(
                 id="trials-typed",
-                placeholder=_PLACEHOLDER,
+                placeholder=PLACEHOLDER,
                 autoComplete="off",
                 spellCheck=False,
                 **attributes(aria_label="Filter trials"),
