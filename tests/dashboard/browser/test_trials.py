@@ -52,9 +52,11 @@ def test_what_cannot_be_filtered_by_is_told_until_it_is_mended(dashboard: str, p
     box = page.get_by_label("Filter trials")
     box.fill("rleu")
     box.press("Enter")
-    expect(page.locator("#problem")).to_contain_text("Did you mean 'relu'?")
+    expect(page.get_by_text("Did you mean 'relu'?")).to_be_visible()
+    expect(box).to_have_value("rleu")
     box.fill("relu")
     box.press("Enter")
+    expect(page.get_by_text("Did you mean")).to_have_count(0)
     expect(page.locator("#problem")).to_be_empty()
 
 
