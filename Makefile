@@ -11,9 +11,7 @@ VENV ?= .venv
 JOBS ?= 2
 
 BIN := $(VENV)/bin
-# The browser shows the same with PyTorch and without.
-LOOK_TESTS := tests/analysis tests/api tests/cli tests/dashboard tests/figures tests/findings tests/report \
-	--ignore=tests/dashboard/browser -m 'not torch'
+LOOK_TESTS := tests/api tests/cli tests/dashboard/test_overview.py tests/figures tests/findings tests/report -m 'not torch'
 GPU_TESTS = $(shell grep -rl --include='test_*.py' '^@pytest.mark.gpu' tests)
 
 DEMO_DB := demo/sweep.db
