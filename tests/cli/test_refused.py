@@ -13,7 +13,10 @@ from tests.cli_runner import Cli
         (("show", "x", "1.5"), "NUMBER: must be a whole number, got '1.5'."),
         (("diagnose", "x", "all"), "NUMBER: must be a whole number, got 'all'."),
         (("dashboard", "--port", "99999"), "--port: must be at most 65,535, got 99999."),
-        (("export", "x", "--format", "xml"), "--format: 'xml' is not one of 'csv', 'json'."),
+        (
+            ("export", "x", "--format", "xml"),
+            "--format: 'xml' is not one of 'csv', 'json', 'parquet', 'mlflow'.",
+        ),
     ],
 )
 def test_what_would_do_and_what_was_given_are_told(
