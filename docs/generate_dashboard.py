@@ -3,19 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs.generated_section import with_section
 from sweep.figures.registry import FIGURES
 
 TARGET = Path(__file__).with_name("dashboard.md")
 
-BEGIN = "<!-- Written by `make docs`; change sweep/figures/registry.py instead. -->\n"
-END = "<!-- End of what `make docs` writes. -->\n"
-
 
 def render() -> str:
     """Return the page, with the table as the code has it."""
-    before, rest = TARGET.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    return before + BEGIN + "\n".join(_figures()) + "\n" + END + after
+    return with_section(TARGET, "sweep/figures/registry.py", _figures())
 
 
 def _figures() -> Iterator[str]:

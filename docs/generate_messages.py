@@ -6,20 +6,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from docs.generated_section import with_section
 from sweep import messages
 from sweep.messages import Event, Order
 
 TARGET = Path(__file__).with_name("architecture.md")
 
-BEGIN = "<!-- Written by `make docs`; change sweep/messages.py instead. -->\n"
-END = "<!-- End of what `make docs` writes. -->\n"
-
 
 def render() -> str:
     """Return the page, with the tables as the code has them."""
-    before, rest = TARGET.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    return before + BEGIN + "\n".join(_tables()) + "\n" + END + after
+    return with_section(TARGET, "sweep/messages.py", _tables())
 
 
 def _tables() -> Iterator[str]:

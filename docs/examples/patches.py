@@ -12,7 +12,7 @@ each photograph, training patches from the rest, so no pixel is in both.
 import numpy as np
 from sklearn.datasets import load_sample_images
 
-SIDE, N_TRAIN, N_TEST = 16, 4_000, 1_000  # of each photograph
+SIDE, N_TRAIN, N_TEST = 16, 4_000, 1_000  # per photograph
 
 rng = np.random.default_rng(0)
 parts = {"train": [], "test": []}

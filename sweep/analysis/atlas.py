@@ -52,7 +52,7 @@ class AtlasTrial:
 
     trial: TrialRow
     copies: Pixels  # (N, height, width), or (N, height, width, 3)
-    error_map: Pixels  # of the same shape
+    error_map: Pixels  # same shape
     image_mse: NDArray[np.float64]  # (N,)
     #: Share of an image's pixels that come back as the same 8-bit value.
     image_exact: NDArray[np.float64]  # (N,)

@@ -131,7 +131,7 @@ class Explanation:
     #: By seed; None where it has not been trained, infinite where it diverged.
     baseline_errors: tuple[float, ...] | None
     target_errors: tuple[float, ...] | None
-    #: Of all groups together; None until both ends have errors to compare.
+    #: Effect of all groups together; None until both ends have errors to compare.
     whole: Effect | None
     forward: AblationPath
     reverse: AblationPath

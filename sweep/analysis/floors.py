@@ -182,8 +182,8 @@ def _by_covariance(
     from scipy.linalg import blas, eigh  # a quarter of a second
 
     n_inputs = pixels.shape[1]
-    # Of one triangle, in place. Sums of products of bytes stay far below 2^53, so they are exact
-    # however they are chunked.
+    # Only one triangle is computed, in place. Sums of products of bytes stay far below 2^53, so
+    # they are exact however they are chunked.
     products = np.zeros((n_inputs, n_inputs), order="F")
     for chunk in _chunks(pixels):
         products = blas.dsyrk(1.0, chunk.T, beta=1.0, c=products, overwrite_c=True)
@@ -215,7 +215,7 @@ def _by_gram_matrix(
     for start in starts:
         rows = slice(start, start + starts.step)
         directions += (pixels[rows] - mean).T @ vectors[rows]
-    # Of the centred images' singular values; the mean takes one direction away.
+    # Rank of the centred images: subtracting the mean removes one direction.
     determined = squares > squares[-1] * n * np.finfo(np.float64).eps
     directions *= np.where(determined, 1.0 / np.sqrt(np.where(determined, squares, 1.0)), 0.0)
     return directions[:, ::-1]

@@ -71,7 +71,7 @@ def edges(strip: Image.Image) -> list[int]:
 
 
 def _is_gap(strip: Image.Image, edge: int) -> bool:
-    # Of grey one pair of extremes, of colour one a channel.
+    # Grey has one pair of extremes, colour one pair a channel.
     extrema = np.ravel(strip.crop((edge - GAP, 0, edge, strip.height)).getextrema())
     return bool((extrema == 255).all())
 

@@ -63,7 +63,7 @@ def verdict(
 
     None while no trial has finished with a finite value.
     """
-    counting: dict[int | None, TrialRow] = {row.number: row for row in rows if _counts(row)}
+    counting: dict[int | None, TrialRow] = {row.number: row for row in rows if counts(row)}
     best = counting.get(best_number(table))
     if best is None:
         return None
@@ -81,8 +81,8 @@ def verdict(
     )
 
 
-def _counts(row: TrialRow) -> bool:
-    """``TrialTable.counting``, of a row that may be newer than the table."""
+def counts(row: TrialRow) -> bool:
+    """Return ``TrialTable.counting`` of a row, which may be newer than the table."""
     value = row.value
     return (
         row.state == "COMPLETE" and not row.invalid and value is not None and math.isfinite(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Json
+from sweep.cli.options import Json, output_option
 from sweep.cli.output import (
     say,
     show,
@@ -74,9 +74,7 @@ def check(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", metavar="SHEET.png", show_default="PATH-sheet.png", help="Where to."
-        ),
+        output_option("SHEET.png", "PATH-sheet.png"),
     ] = None,
     size: Annotated[
         str | None,

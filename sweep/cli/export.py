@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Storage, StudyName, stored_study
+from sweep.cli.options import Storage, StudyName, output_option, stored_study
 from sweep.cli.output import say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
 from sweep.errors import SweepError, UsageError
@@ -38,12 +38,8 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            show_default="stdout; for mlflow, MLFLOW_TRACKING_URI",
-            help="Where to; for mlflow, a folder.",
+        output_option(
+            "FILE", "stdout; for mlflow, MLFLOW_TRACKING_URI", "Where to; for mlflow, a folder."
         ),
     ] = None,
     storage: Storage = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli.options import Json, Storage, StudyName, stored_study
+from sweep.cli.options import Json, Storage, StudyName, output_option, stored_study
 from sweep.cli.output import show, show_json, show_table, write_file
 from sweep.errors import UsageError
 from sweep.files import file_name
@@ -32,13 +32,7 @@ def figure(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            show_default="NAME-FIGURE.html",
-            help="Where to, as .html, .csv, .svg or .png.",
-        ),
+        output_option("FILE", "NAME-FIGURE.html", "Where to, as .html, .csv, .svg or .png."),
     ] = None,
     storage: Storage = None,
     as_json: Json = False,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Storage, StudyName
+from sweep.cli.options import Storage, StudyName, output_option
 from sweep.cli.output import say, show, to_json, write_file
 from sweep.errors import CorruptValueError, StoreError, UsageError
 from sweep.files import file_name
@@ -20,7 +20,7 @@ def report(
     name: StudyName,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", show_default="NAME.html", help="Where to."),
+        output_option("FILE", "NAME.html"),
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     storage: Storage = None,
@@ -76,7 +76,7 @@ def _ask(question: str) -> None:
 def schema(
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", show_default="stdout", help="Where to."),
+        output_option("FILE", "stdout"),
     ] = None,
 ) -> None:
     """Print the JSON schema of study files, by which editors complete and check them."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Number, Storage, StudyName, stored_study
+from sweep.cli.options import LARGEST, Json, Number, Storage, StudyName, output_option, stored_study
 from sweep.cli.output import show, show_json, write_file
 from sweep.errors import UsageError
 from sweep.extras import require_torch
@@ -75,13 +75,7 @@ def encode(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE.npz",
-            show_default="NAME-NUMBER-codes.npz",
-            help="Where to.",
-        ),
+        output_option("FILE.npz", "NAME-NUMBER-codes.npz"),
     ] = None,
     storage: Storage = None,
     as_json: Json = False,

@@ -1,6 +1,6 @@
 """Arguments and options that several commands share."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,6 +37,11 @@ Storage = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with Optuna's words as keys.")]
+
+
+def output_option(metavar: str, show_default: str, about: str = "Where to.") -> Any:
+    """Return the option -o of a command that writes a file."""
+    return typer.Option("-o", "--output", metavar=metavar, show_default=show_default, help=about)
 
 
 def stored_study(name: str, storage: str | None) -> "StudyHandle":

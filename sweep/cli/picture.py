@@ -11,7 +11,7 @@ from sweep.datasets import Images
 Pixels = NDArray[np.uint8]
 
 ENLARGED = 4
-#: Of a contact sheet: pixels of an enlarged image along a side, and rows of classes, at most.
+#: Limits of a contact sheet: side of an enlarged image in pixels, and rows of classes.
 SHEET_SIDE = 128
 SHEET_ROWS = 20
 _GAP = 2

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Json, Number, Storage, StudyName, stored_study
+from sweep.cli.options import Json, Number, Storage, StudyName, output_option, stored_study
 from sweep.cli.output import show, show_json, write_file
 from sweep.errors import DataError
 from sweep.extras import require_torch
@@ -28,9 +28,7 @@ def reconstruct(
     number: Number,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE.png", show_default="NAME-NUMBER.png", help="Where to."
-        ),
+        output_option("FILE.png", "NAME-NUMBER.png"),
     ] = None,
     images: Annotated[
         str | None,

@@ -196,7 +196,7 @@ def _params(study_file: StudyFile, row: TrialRow) -> tuple[dict[str, Value], lis
     """Every parameter that the trial has in this space; and why it has no place in it."""
     settings = {**row.config, **({"seed": row.params["seed"]} if "seed" in row.params else {})}
     params, problems = read_configuration(study_file.space, settings, f"trial {row.number}")
-    if problems:  # of settings that the trial does not use, perhaps
+    if problems:  # may be about settings that the trial does not use
         params, problems = _read_used(study_file, row)
     if not problems:
         try:

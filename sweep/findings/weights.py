@@ -2,9 +2,7 @@
 
 from shlex import quote
 
-import numpy as np
-
-from sweep.analysis.verdict import best_number
+from sweep.analysis.verdict import counts
 from sweep.errors import DataError, NotFoundError
 from sweep.files import file_name
 from sweep.models.code import keras_code, pytorch_code
@@ -25,14 +23,14 @@ def read_weights(study: StudyHandle, number: int) -> bytes:
 
 def best_with_weights(study: StudyHandle) -> int:
     """Return the number of the best trial whose weights are kept. Raises NotFoundError without."""
-    table = study.table()
-    best = best_number(table.where(np.isin(table.numbers, study.trials_with_weights())))
+    rows = filter(counts, study.trials(study.trials_with_weights()))
+    best = min(rows, key=lambda row: (row.value, row.number), default=None)
     if best is None:
         raise NotFoundError(
             f"study '{study.name}' has no weights: those of the best trial of each width are kept "
             f"when it ends. `sweep status {quote(study.name)}` shows how the study is."
         )
-    return best
+    return best.number
 
 
 def no_weights(study: StudyHandle, number: int) -> str:
