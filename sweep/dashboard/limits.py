@@ -10,7 +10,5 @@ REQUEST_SECONDS = 15
 IDLE_SECONDS = 120
 #: Open connections. At the limit those that have waited longest for a request are closed.
 CONNECTIONS = 500
-#: Length of a filter, as typed or in an address.
-FILTER_LETTERS = 4_000
 #: Rows of the grid in one response.
 ROWS = 1_000

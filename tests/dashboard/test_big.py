@@ -6,11 +6,11 @@ import pytest
 
 from benchmarks.synthetic import add_study
 from sweep.dashboard.app import page
-from sweep.dashboard.filters import Filter
 from sweep.dashboard.links import COMPARE, EXPLORE, OVERVIEW, STUDIES, TRIALS, WHY, WORKERS, Place
 from sweep.dashboard.pages import explore, overview, why
 from sweep.dashboard.parts import views
 from sweep.dashboard.view import View
+from sweep.findings.filters import Filter
 from tests.pages import as_json
 from tests.store_factories import sqlite_store
 

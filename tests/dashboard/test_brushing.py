@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from sweep.config import TrialConfig
-from sweep.dashboard.filters import Filter
 from sweep.dashboard.parts import brushing
 from sweep.dashboard.parts.brushing import Side
 from sweep.enums import Activation
 from sweep.figures.axes import axis_of
 from sweep.figures.parallel import gather_lines
+from sweep.findings.filters import Filter
 from sweep.store.table import TrialTable
 from tests.store_factories import trial_row, trial_table
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks.synthetic import add_study as add_synthetic
-from sweep.dashboard.filters import Filter
 from sweep.dashboard.links import EXPLORE, Place
 from sweep.dashboard.pages import explore
 from sweep.dashboard.parts import views
 from sweep.dashboard.view import View
 from sweep.errors import UsageError
 from sweep.figures.parallel import MAX_LINES
+from sweep.findings.filters import Filter
 from sweep.store.engine import Engine
 from sweep.store.table import TrialTable
 from tests.pages import as_json

@@ -20,11 +20,11 @@ from flask.testing import FlaskClient
 from benchmarks.synthetic import add_study
 from sweep.analysis.strips import LARGEST_IMAGE
 from sweep.dashboard import create_app, limits
-from sweep.dashboard.filters import Filter
-from sweep.dashboard.parts.conditions import add_typed
 from sweep.dashboard.parts.grid_rows import parse_sort
 from sweep.dashboard.view import View
 from sweep.errors import UsageError
+from sweep.findings.conditions import add_typed
+from sweep.findings.filters import FILTER_LETTERS, Filter
 from sweep.store.engine import Engine
 from tests.store_factories import sqlite_store
 
@@ -90,7 +90,7 @@ def test_the_documentation_states_each_limit() -> None:
         f"{limits.REQUEST_SECONDS} s",
         f"{limits.IDLE_SECONDS} s",
         f"{limits.CONNECTIONS} at once",
-        f"{limits.FILTER_LETTERS:,} characters",
+        f"{FILTER_LETTERS:,} characters",
         f"{limits.ROWS:,} rows",
         f"{LARGEST_IMAGE} × {LARGEST_IMAGE} pixels",
     )
@@ -178,11 +178,11 @@ def test_a_proxy_can_say_that_it_was_reached_over_tls(served: Served) -> None:
 def test_a_filter_has_a_longest_length(view: View) -> None:
     for ask in (Filter.parse, lambda text: add_typed(Filter(), text, view.table("small"))):
         with pytest.raises(UsageError, match="may have 4,000 letters; this has 4,001"):
-            ask("a" * (limits.FILTER_LETTERS + 1))
+            ask("a" * (FILTER_LETTERS + 1))
 
 
 def test_a_run_of_spaces_takes_no_time(view: View) -> None:
-    text = f"relu{' ' * (limits.FILTER_LETTERS - 9)}tanh"
+    text = f"relu{' ' * (FILTER_LETTERS - 9)}tanh"
     begun = time.monotonic()
     for _ in range(10):
         add_typed(Filter(), text, view.table("small"))

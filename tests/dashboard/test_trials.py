@@ -6,17 +6,17 @@ import pytest
 from flask.testing import FlaskClient
 
 from sweep.config import TrialConfig
-from sweep.dashboard.filters import Filter
 from sweep.dashboard.links import Place
 from sweep.dashboard.pages import trials
 from sweep.dashboard.parts import grid_columns, grid_rows, states
-from sweep.dashboard.parts.conditions import add_typed
 from sweep.dashboard.parts.grouping import group_by, groupable
 from sweep.dashboard.parts.trial_filter import PLACEHOLDER, chips, conditioned, value_choices
 from sweep.dashboard.parts.trial_grid import chosen_columns
 from sweep.dashboard.view import View
 from sweep.enums import Activation, Loss, Optimizer
 from sweep.errors import UsageError
+from sweep.findings.conditions import add_typed
+from sweep.findings.filters import Filter
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.remarks import Remarks
@@ -98,61 +98,9 @@ def test_columns_of_an_address_that_are_not_there_are_left_out() -> None:
     assert chosen_columns(TABLE, "colour") == grid_columns.default_columns(TABLE)
 
 
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        ("tanh", "activation:tanh"),
-        ("TANH complete", "activation:tanh;state:COMPLETE"),
-        ("3", "number:3"),
-        ("invalid", "invalid:True"),
-        ("hidden_width:32..64", "hidden_width:32..64"),
-        ("hidden_width >= 64; loss = L1", "hidden_width:64..;loss:l1"),
-        ("hidden_width<64", "hidden_width:..32"),
-        ("value>0.15", "value:0.15.."),
-        ("nesterov:yes", "nesterov:True"),
-        ("loss:bce,l1", "loss:bce,l1"),
-        ("loss: bce, l1", "loss:bce,l1"),
-        ("tanh relu", "activation:tanh,relu"),
-        ("tanh,relu", "activation:tanh,relu"),
-        ("tanh and width >= 64", "hidden_width:64..;activation:tanh"),
-        ("hidden_width:32, 64", "hidden_width:32,64"),
-        ("hidden_width:32..64,relu", "hidden_width:32..64;activation:relu"),
-        ("Validation error < 0.15", "val_mse:..0.15"),
-        ("hidden width=32", "hidden_width:32"),
-        ("act:tanh, lr>=0.001", "learning_rate:0.001..;activation:tanh"),
-    ],
-)
-def test_what_is_typed_is_understood(text: str, where: str) -> None:
-    assert typed(text) == where
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("tahn", "Did you mean 'tanh'"),
-        ("loss:bec", "Did you mean 'bce'"),
-        ("value<low", "stands a number"),
-        ("colour:red", "unknown column 'colour'"),
-        ("widht:32", "Did you mean 'hidden_width'"),
-        ("optimiser:adam", "Did you mean 'optimizer'"),
-    ],
-)
-def test_what_is_typed_and_means_nothing_is_told(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        typed(text)
-
-
 def test_the_filter_takes_its_own_placeholder() -> None:
     example = PLACEHOLDER.removeprefix("Filter: ")
     assert typed(example) == "hidden_width:32..64;value:..0.01;activation:relu"
-
-
-def test_a_value_typed_later_lets_either_through() -> None:
-    assert typed("relu", Filter().among("activation", ("tanh",))) == "activation:tanh,relu"
-
-
-def test_both_ends_of_a_range_can_be_typed_one_after_the_other() -> None:
-    assert typed("value<=0.2", Filter().between("value", low=0.1)) == "value:0.1..0.2"
 
 
 def test_the_form_adds_a_condition_or_nothing() -> None:

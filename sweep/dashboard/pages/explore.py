@@ -16,7 +16,6 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, 
 
 from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
-from sweep.dashboard.filters import Filter
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import brushing, cards, charts, views
 from sweep.dashboard.parts.attributes import attributes
@@ -26,6 +25,7 @@ from sweep.dashboard.view import View
 from sweep.figures import style
 from sweep.figures.marks import sampled
 from sweep.figures.parallel import MAX_LINES, Lines, draw_lines, gather_lines
+from sweep.findings.filters import Filter
 from sweep.store.table import Mask, TrialTable
 
 _FIRST = "slice"

@@ -23,11 +23,9 @@ from dash import (
 )
 
 from sweep.catalogue.columns import column_named
-from sweep.dashboard.filters import Filter
 from sweep.dashboard.links import Place, StudyPlace, trial_number
 from sweep.dashboard.parts import grid_columns, grid_rows, trial_routes
 from sweep.dashboard.parts.attributes import attributes
-from sweep.dashboard.parts.conditions import add_typed
 from sweep.dashboard.parts.group_table import group_table
 from sweep.dashboard.parts.grouping import group_by, groupable
 from sweep.dashboard.parts.trial_filter import (
@@ -40,6 +38,8 @@ from sweep.dashboard.parts.trial_filter import (
 from sweep.dashboard.parts.trial_grid import chosen_columns, column_chooser, grid
 from sweep.dashboard.view import View
 from sweep.errors import UsageError
+from sweep.findings.conditions import add_typed
+from sweep.findings.filters import Filter
 from sweep.store.table import TrialTable
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat
 
 from sweep.catalogue import formats
-from sweep.dashboard.filters import Filter
 from sweep.figures.axes import Axis
 from sweep.figures.parallel import Dimension
+from sweep.findings.filters import Filter
 from sweep.store.table import Choices, TrialTable
 
 Span = tuple[FiniteFloat, FiniteFloat]

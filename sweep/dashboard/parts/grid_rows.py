@@ -10,12 +10,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.dashboard.filters import Filter
 from sweep.dashboard.parts import grid_columns, states
 from sweep.dashboard.parts.grid_columns import WRITTEN
 from sweep.errors import UsageError
 from sweep.figures.axes import axis_of
 from sweep.figures.spreadsheet import csv_text
+from sweep.findings.filters import Filter
 from sweep.store.remarks import Remarks
 from sweep.store.table import TrialTable
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sweep.analysis.usage import used
-from sweep.dashboard.filters import Filter
 from sweep.figures.axes import Axis, axis_of, cells_of
 from sweep.figures.groups import grouped
+from sweep.findings.filters import Filter
 from sweep.store.table import Choices, TrialTable
 
 #: Stretches that a numeric setting is cut into.

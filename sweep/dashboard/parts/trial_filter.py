@@ -8,12 +8,12 @@ import numpy as np
 from dash import html
 
 from sweep.catalogue import formats
-from sweep.dashboard.filters import Filter
 from sweep.dashboard.parts import grid_columns
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.grid_columns import MEASURED, SETTINGS, TRIAL
 from sweep.dashboard.parts.popover import popover
 from sweep.errors import UsageError
+from sweep.findings.filters import Filter
 from sweep.store.records import STATES
 from sweep.store.table import Choices, TrialTable
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.config import TrialConfig
-from sweep.dashboard.filters import Filter
 from sweep.enums import Activation
 from sweep.errors import UsageError
+from sweep.findings.filters import Filter
 from tests.store_factories import trial_row, trial_table
 
 TABLE = trial_table(

@@ -1,4 +1,4 @@
-"""Which trials to show: the same filter in the grid, in every brushed chart and in addresses.
+"""Which trials to show: the same filter for commands, the grid, brushed charts and addresses.
 
 Written ``hidden_width:32..64;activation:relu,tanh;val_mse:..0.01``: columns of a TrialTable, each
 with a range (either end may be left open) or with the values that are wanted. All must hold.
@@ -15,11 +15,13 @@ import numpy as np
 
 from sweep.catalogue import formats
 from sweep.catalogue.columns import SHORT_NAMES, column_named
-from sweep.dashboard.limits import FILTER_LETTERS
 from sweep.errors import UsageError
 from sweep.store.table import Choices, Mask, TrialTable
 
 Range = tuple[float, float]
+
+#: Longest filter, as typed or in an address.
+FILTER_LETTERS = 4_000
 
 _OPEN = (-np.inf, np.inf)
 

@@ -1,4 +1,4 @@
-"""What people type into the filter box: ``relu``, ``hidden_width<=64``, ``loss:bce;value:..0.01``.
+"""What people type as a filter: ``relu``, ``hidden_width<=64``, ``loss:bce;value:..0.01``.
 
 More forgiving than an address, and shown again as its conditions.
 """
@@ -9,8 +9,8 @@ import re
 import numpy as np
 
 from sweep.catalogue.columns import SHORT_NAMES, column_named
-from sweep.dashboard.filters import Filter, short_enough
 from sweep.errors import UsageError
+from sweep.findings.filters import Filter, short_enough
 from sweep.store.table import Choices, TrialTable
 
 _COMPARED = re.compile(r"(\w+)(>=|<=|>|<|=|:)(\S+)")
