@@ -14,8 +14,7 @@ from sweep.enums import (
     Dataset,
     Objective,
 )
-from sweep.studyfile.file import SECTIONS
-from sweep.studyfile.sections import PrunerSection, SamplerSection, Section
+from sweep.studyfile.sections import SECTIONS, PrunerSection, SamplerSection, Section
 
 TARGET = Path(__file__).with_name("study-file.md")
 
@@ -25,15 +24,16 @@ INTRODUCTION = """\
 # Study files
 
 A study file is TOML. `[space]` and `budget.trials` are needed (a grid may do without a budget), and
-`study.name`; the rest has defaults. A misspelt key or value is an error that says what was meant,
-and all errors of a file come at once. `sweep start FILE --dry-run` shows what would run,
-`--set section.key=value` changes one thing for one run, `sweep schema` prints a JSON schema for
-editors.
+`study.name`; the rest has defaults. A misspelt key or value, or another tool's name for it, is an
+error that says what was meant, and all errors of a file come at once. `sweep start FILE --dry-run`
+shows what would run, `--set section.key=value` changes one thing for one run, `sweep schema` prints
+a JSON schema for editors.
 
 The value after `--set` is TOML, and names need no quotes: `--set sampler.name=random`,
-`--set space.hidden_width.high=256`, `--set 'space.loss={ choices = ["bce", "mse"] }'`. A setting
-or table so given replaces the file's. Entries of `[[enqueue]]` count from 0:
-`--set enqueue.0.epochs=10`.
+`--set space.hidden_width.high=256`, `--set space.hidden_width=[8,32]`,
+`--set 'space.loss=["bce", "mse"]'` (in quotes what has quotes, blanks or braces, which the shell
+would take apart). A setting or table so given replaces the file's. Entries of `[[enqueue]]` count
+from 0: `--set enqueue.0.epochs=10`.
 
 A study that has begun can take more trials, other workers, another sampler, pruner or baseline, and
 wider ranges. Its choices, fixed values, data, seeds and objectives stay: its trials so far would no
@@ -172,10 +172,11 @@ Each setting is fixed, a range, or a list of choices. What is left out keeps its
 epochs = 5                                                # fixed
 hidden_width = { low = 8, high = 1024, log = true }       # a range; log spreads it evenly by ratio
 batch_size = { low = 32, high = 256, step = 32 }          # a range in steps
-activation = { choices = ["relu", "tanh"] }               # choices
+activation = ["relu", "tanh"]                             # choices
 ```
 
-A choice may bring settings of its own, at any depth, under `when` and its name:
+A choice may bring settings of its own, at any depth, under `when` and its name; the list is then
+called `choices`:
 
 ```toml
 [space.optimizer]
@@ -193,8 +194,8 @@ Optuna knows a setting by its name, and one under `when` with the choice before 
 ```toml
 [space.output_activation]
 choices = ["sigmoid", "linear"]
-when.sigmoid.loss = { choices = ["bce", "mse"] }
-when.linear.loss = { choices = ["mse", "l1"] }
+when.sigmoid.loss = ["bce", "mse"]
+when.linear.loss = ["mse", "l1"]
 ```
 """
 

@@ -1,11 +1,11 @@
 """diagnose: what limits the errors of a study."""
 
-from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_study
+from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyNameOrOnly, stored_study
 from sweep.cli.output import show_finding, show_json
 
 
 def diagnose(
-    name: StudyName,
+    name: StudyNameOrOnly = None,
     numbers: NumbersOrWidths = None,
     storage: Storage = None,
     as_json: Json = False,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Storage, StudyName, output_option, stored_study
+from sweep.cli.options import Storage, StudyNameOrOnly, output_option, stored_study
 from sweep.cli.output import say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
 from sweep.errors import SweepError, UsageError
@@ -34,7 +34,7 @@ class Format(StrEnum):
 
 
 def export(
-    name: StudyName,
+    name: StudyNameOrOnly = None,
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
     output: Annotated[
         Path | None,

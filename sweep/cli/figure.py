@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli.options import Json, Storage, StudyName, output_option, stored_study
+from sweep.cli.options import Json, Storage, StudyNameOrOnly, output_option, stored_study
 from sweep.cli.output import show, show_json, show_table, write_file
 from sweep.errors import UsageError
 from sweep.files import file_name
@@ -20,7 +20,7 @@ _WIDTH_PIXELS = 1000
 
 
 def figure(
-    name: StudyName,
+    name: StudyNameOrOnly = None,
     figure: Annotated[
         str | None, typer.Argument(metavar="[FIGURE]", help="Without it, all figures are listed.")
     ] = None,
@@ -57,8 +57,8 @@ def figure(
         about = {"figure": figure, "title": found.title, "note": found.note}
         show_json({**about, "rows": {key: list(of) for key, of in found.rows().items()}})
         return
-    path = output or Path(f"{file_name(name)}-{figure}.html")
-    show(str(write_file(path, write(name, found))))
+    path = output or Path(f"{file_name(study.name)}-{figure}.html")
+    show(str(write_file(path, write(study.name, found))))
 
 
 def _list(reader: "StudyReader", as_json: bool) -> None:

@@ -1,11 +1,11 @@
 """findings: what a study shows."""
 
-from sweep.cli.options import Json, Storage, StudyName, stored_study
+from sweep.cli.options import Json, Storage, StudyNameOrOnly, stored_study
 from sweep.cli.output import show, show_finding, show_json
 from sweep.cli.words import in_terminal
 
 
-def findings(name: StudyName, storage: Storage = None, as_json: Json = False) -> None:
+def findings(name: StudyNameOrOnly = None, storage: Storage = None, as_json: Json = False) -> None:
     """Show what a study found: the best trial, why its error stops there, and the tables behind it.
 
     The report and the dashboard show the same sentences and tables.

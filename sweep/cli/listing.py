@@ -8,7 +8,7 @@ import typer
 
 from sweep.catalogue.settings import by_setting, setting_of
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Storage, StudyName, stored_study
+from sweep.cli.options import LARGEST, Json, Storage, StudyNameOrOnly, stored_study
 from sweep.cli.output import say, show_json, show_table
 from sweep.cli.records import study_json, study_state, trial_json
 
@@ -72,7 +72,7 @@ def _study_cells(study: "StudySummary") -> Sequence[str]:
 
 
 def best(
-    name: StudyName,
+    name: StudyNameOrOnly = None,
     n: Annotated[int, typer.Option("-n", min=1, max=LARGEST, help="How many trials.")] = 10,
     storage: Storage = None,
     as_json: Json = False,
@@ -89,8 +89,8 @@ def best(
     elif rows:
         show_best(rows, summary.objectives)
     else:
-        status = words.command(f"sweep status {quote(name)}")
-        say(f"study '{name}' has no complete trial yet. {status}")
+        status = words.command(f"sweep status {quote(study.name)}")
+        say(f"study '{study.name}' has no complete trial yet. {status}")
 
 
 def show_best(rows: Sequence["TrialRow"], objectives: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ def param_cells(row: "TrialRow", settings: Sequence[str]) -> list[str]:
 
 
 def trials(
-    name: StudyName,
+    name: StudyNameOrOnly = None,
     state: Annotated[
         list[str] | None,
         typer.Option(

@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Storage, StudyName, output_option
+from sweep.cli.options import Storage, StudyName, StudyNameOrOnly, output_option, stored_study
 from sweep.cli.output import say, show, to_json, write_file
 from sweep.errors import CorruptValueError, StoreError, UsageError
 from sweep.files import file_name
 
 
 def report(
-    name: StudyName,
+    name: StudyNameOrOnly = None,
     output: Annotated[
         Path | None,
         output_option("FILE", "NAME.html"),
@@ -27,10 +27,10 @@ def report(
 ) -> None:
     """Write a study's report: one HTML file that needs no network."""
     from sweep.report import render
-    from sweep.store.migrate import open_store
 
-    page = render(open_store(storage), name)
-    path = write_file(output or Path(f"{file_name(name)}.html"), page.encode())
+    study = stored_study(name, storage)
+    page = render(study.engine, study.name)
+    path = write_file(output or Path(f"{file_name(study.name)}.html"), page.encode())
     show(str(path))
     if open_it and not webbrowser.open(path.as_uri()):
         say("no browser found to open it.")

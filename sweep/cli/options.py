@@ -4,14 +4,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweep.errors import NotFoundError, UsageError
+
 if TYPE_CHECKING:
-    from sweep.store.handle import StudyHandle
+    from sweep.store.handle import Database, StudyHandle
 
 INTERRUPTED = 130
 #: SQL's integers; a larger number is no trial of any study.
 LARGEST = 2**31 - 1
 
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study, as in `sweep list`.")]
+#: For commands that only read: see ``stored_study``.
+StudyNameOrOnly = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NAME]", help="The study.", show_default="the only one, or the only one that runs"
+    ),
+]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=0, max=LARGEST, help="The trial.")]
 NumbersOrWidths = Annotated[
     list[int] | None,
@@ -44,12 +53,34 @@ def output_option(metavar: str, show_default: str, about: str = "Where to.") -> 
     return typer.Option("-o", "--output", metavar=metavar, show_default=show_default, help=about)
 
 
-def stored_study(name: str, storage: str | None) -> "StudyHandle":
-    """Return the study that NAME and --storage say. Raises NotFoundError with names that are near.
+def stored_study(name: str | None, storage: str | None) -> "StudyHandle":
+    """Return the study that NAME and --storage say, or the one that NAME can be left out for.
 
+    Raises NotFoundError with names that are near, UsageError where several studies could be meant.
     Imported late, for ``sweep --help`` does without a database.
     """
-    from sweep.store.handle import open_study
+    from sweep.store.handle import Database, open_study
     from sweep.store.migrate import open_store
 
-    return open_study(open_store(storage), name)
+    engine = open_store(storage)
+    return _only_study(Database(engine)) if name is None else open_study(engine, name)
+
+
+def _only_study(database: "Database") -> "StudyHandle":
+    """The only study, or the only one that runs; what was trained for another study aside."""
+    found = database.studies()
+    running = [study.name for study in found if study.running]
+    handles = [database.study(study.name) for study in found]
+    names = [of.name for of in handles if of.explains() is None and of.retrains() is None]
+    for candidates in (running, names):
+        if len(candidates) == 1:
+            return database.study(candidates[0])
+    if not found:
+        raise NotFoundError("no studies yet. `sweep start FILE` makes one.")
+    candidates = running or names or [study.name for study in found]
+    shown = ", ".join(candidates[:_N_NAMES]) + (", …" if len(candidates) > _N_NAMES else "")
+    what = "studies run" if running else "studies are here"
+    raise UsageError(f"NAME: {len(candidates)} {what}. Name one of them: {shown}.")
+
+
+_N_NAMES = 5

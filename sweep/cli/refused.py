@@ -3,6 +3,7 @@
 Typer checks values with pydantic, whose own text tells neither.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,8 +21,18 @@ _MUST_BE: Mapping[str, str] = {
 }
 
 
+#: What is left over of a value with braces, brackets or blanks that the shell split.
+_SPLIT = re.compile(r"Got unexpected extra argument\S* \((.*)\)")
+_BRACKETS = frozenset("{}[]")
+
+
 def in_words(error: typer.TyperException) -> str | None:
     """``-n: must be at least 1, got 0.``; None where pydantic did not refuse it."""
+    if (left_over := _SPLIT.fullmatch(error.format_message())) and _BRACKETS & {*left_over[1]}:
+        return (
+            f"{shortened(left_over[1])}: part of a value that the shell has split. Put the "
+            'value in quotes, such as --set \'space.loss=["bce", "mse"]\'.'
+        )
     from pydantic import ValidationError
 
     param = getattr(error, "param", None)

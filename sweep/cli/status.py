@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import budgets, study_view, words
-from sweep.cli.options import Json, Storage, StudyName
+from sweep.cli.options import Json, Storage, StudyNameOrOnly, stored_study
 from sweep.cli.output import clear, section, show_json, show_pairs, show_titled_table
 from sweep.cli.records import study_json
 from sweep.enums import WorkerState
@@ -22,7 +22,7 @@ _WATCH_SECONDS = 2.0
 
 
 def status(
-    name: StudyName,
+    name: StudyNameOrOnly = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Again every 2 seconds, while the study runs.")
     ] = False,
@@ -35,20 +35,17 @@ def status(
     trained; "gpu-util" is what nvidia-smi calls so, its mean since the first epoch; "training"
     counts slots in use, of those that its population has.
     """
-    from sweep.store.handle import open_study
-    from sweep.store.migrate import open_store
-
     if watch and as_json:
         raise UsageError("--watch is for people; --json prints once. Give one of them.")
-    engine = open_store(storage)
+    study = stored_study(name, storage)
     if as_json:
-        show_json(_as_json(open_study(engine, name)))
+        show_json(_as_json(study))
         return
-    running = _show_status(open_study(engine, name))
+    running = _show_status(study)
     while watch and running:
         time.sleep(_WATCH_SECONDS)
         clear()
-        running = _show_status(open_study(engine, name))
+        running = _show_status(stored_study(study.name, storage))
 
 
 def _as_json(handle: "StudyHandle") -> dict[str, Any]:

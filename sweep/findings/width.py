@@ -69,7 +69,7 @@ def _of_the_width_alone(errors: WidthErrors) -> str:
     best = errors.numbers[np.argmin(errors.best)]
     return (
         "A study of the width alone would tell, with several seeds and all other settings fixed as "
-        f"in trial {best}: `[space] hidden_width = {{ choices = [{choices}] }}`, "
+        f"in trial {best}: `[space] hidden_width = [{choices}]`, "
         '`[sampler] name = "grid"`, `[study] repeat = 3`.'
     )
 

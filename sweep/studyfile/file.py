@@ -17,28 +17,19 @@ from sweep.studyfile.overrides import apply_overrides
 from sweep.studyfile.read_space import read_space
 from sweep.studyfile.rules_between import missing_packages, rules_between
 from sweep.studyfile.sections import (
+    SECTIONS,
     BudgetSection,
     DataSection,
     PrunerSection,
     SamplerSection,
-    Section,
     StudySection,
     WarmStartSection,
     WorkersSection,
+    key_of_another_section,
 )
 from sweep.studyfile.space import Space
 from sweep.studyfile.translate import problems_of
 from sweep.studyfile.words import hint, show_path
-
-SECTIONS: Mapping[str, type[Section]] = {
-    "study": StudySection,
-    "data": DataSection,
-    "sampler": SamplerSection,
-    "warm_start": WarmStartSection,
-    "pruner": PrunerSection,
-    "budget": BudgetSection,
-    "workers": WorkersSection,
-}
 
 #: Far above any study file; keeps a wrong path (a disk image, /dev/zero) from filling memory.
 _LARGEST_BYTES = 1_000_000
@@ -177,7 +168,7 @@ def _read_parts(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """
     known = ("study", "data", "space", *list(SECTIONS)[2:], "enqueue")
     problems = [
-        f"{show_path([key])}: unknown section. {hint(key, known)}"
+        f"{show_path([key])}: unknown section. {hint(key, known, key_of_another_section(key))}"
         for key in raw
         if key not in known
     ]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sweep.catalogue.settings import SETTINGS, Setting
-from sweep.studyfile.file import SECTIONS
+from sweep.studyfile.sections import SECTIONS
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors' TOML tools understand
 
@@ -98,7 +98,7 @@ def _value(setting: Setting[Any]) -> dict[str, Any]:
 
 
 def _searched(setting: Setting[Any]) -> dict[str, Any]:
-    ways = [_value(setting), _choices(setting)]
+    ways = [_value(setting), _list(setting), _choices(setting)]
     if not setting.choices and setting.kind is not bool:
         ways.append(_range(setting))
     return {"description": setting.about, "anyOf": ways}
@@ -106,19 +106,24 @@ def _searched(setting: Setting[Any]) -> dict[str, Any]:
 
 def _choices(setting: Setting[Any]) -> dict[str, Any]:
     return {
-        "description": "Values to choose from.",
+        "description": "Values to choose from, and settings that come with one of them.",
         "type": "object",
         "additionalProperties": False,
         "required": ["choices"],
         "properties": {
-            "choices": {
-                "type": "array",
-                "items": _value(setting),
-                "minItems": 1,
-                "uniqueItems": True,
-            },
+            "choices": _list(setting),
             "when": _when(setting),
         },
+    }
+
+
+def _list(setting: Setting[Any]) -> dict[str, Any]:
+    return {
+        "description": "Values to choose from.",
+        "type": "array",
+        "items": _value(setting),
+        "minItems": 1,
+        "uniqueItems": True,
     }
 
 

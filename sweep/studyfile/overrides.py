@@ -63,6 +63,9 @@ def _put(raw: dict[str, Any], keys: Sequence[str], value: object) -> None:
             # A fixed setting becomes a searched one: space.epochs.low=2 where epochs = 5 stood.
             inner = {}
             _set(table, keys[:depth], inner)
+        elif isinstance(inner, list) and keys[0] == "space" and not keys[depth].isdecimal():
+            inner = {"choices": inner}  # the long form of the list: space.epochs.when stands in it
+            _set(table, keys[:depth], inner)
         table = inner
     _set(table, keys, value)
 

@@ -1,5 +1,6 @@
 """``[space]`` as TOML gives it -> a ``Space``, with every problem on the way."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 from sweep.catalogue.settings import SETTINGS, Setting, Value
 from sweep.studyfile.domains import Categorical, Domain, Float, Int
 from sweep.studyfile.rules import space_problems
+from sweep.studyfile.sections import key_of_another_section
 from sweep.studyfile.settings import read_value
 from sweep.studyfile.space import Fixed, Node, Searched, Space
 from sweep.studyfile.words import hint, show, show_path
 
 _ORDER = {name: index for index, name in enumerate(SETTINGS)}
+#: Numbers with commas, as they come from --set.
+_SEVERAL = re.compile(r"[\d.eE+-]+(\s*,\s*[\d.eE+-]+){1,20}")
 _RANGE_KEYS = ("low", "high", "log", "step")
 #: Beyond these, doubles and decimals no longer tell one step from the next.
 _MOST_STEPS = 1_000_000
@@ -64,7 +68,8 @@ class _Reader:
             setting = SETTINGS.get(name)
             here = (*path, name)
             if setting is None:
-                self.problem(here, f"unknown setting. {hint(name, SETTINGS)}")
+                other = key_of_another_section(name)
+                self.problem(here, f"unknown setting. {hint(name, SETTINGS, other)}")
             elif name in decided:
                 self.problem(here, f"already decided above. Leave out this '{name}'.")
             else:
@@ -83,8 +88,7 @@ class _Reader:
     ) -> Node | None:
         """One setting, fixed or searched."""
         if isinstance(raw, list):
-            self.problem(path, "a list of values to search is written { choices = [...] }.")
-            return None
+            raw = {"choices": raw}
         if not isinstance(raw, dict):
             value = self.value(setting, raw, path)
             if value is None:
@@ -104,7 +108,8 @@ class _Reader:
         try:
             return read_value(setting, raw)
         except ValueError as error:
-            self.problem(path, str(error))
+            as_list = f" Several values are a list: [{raw}]." if _is_several(raw) else ""
+            self.problem(path, f"{error}{as_list}")
             return None
 
     def domain(
@@ -223,6 +228,10 @@ class _Reader:
             if key in by_key:
                 tables[by_key[key]] = nodes
         return {choice: tables[choice] for choice in choices if choice in tables}
+
+
+def _is_several(raw: object) -> bool:
+    return isinstance(raw, str) and bool(_SEVERAL.fullmatch(raw))
 
 
 def range_problems(name: str, low: float, high: float, log: bool, step: float | None) -> list[str]:

@@ -70,8 +70,8 @@ def _bce_with_linear(nodes: Sequence[Node]) -> Iterator[str]:
         f"{given[0] if given else 'space.output_activation'}: bce needs the sigmoid output, and a "
         f"trial could have bce with linear{why}. Give each output its own losses: "
         '[space.output_activation] choices = ["sigmoid", "linear"], '
-        '[space.output_activation.when.sigmoid] loss = { choices = ["bce", "mse"] }, '
-        '[space.output_activation.when.linear] loss = { choices = ["mse", "l1"] }.'
+        '[space.output_activation.when.sigmoid] loss = ["bce", "mse"], '
+        '[space.output_activation.when.linear] loss = ["mse", "l1"].'
     )
 
 

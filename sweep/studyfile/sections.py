@@ -1,9 +1,12 @@
 """The sections of a study file, ``[space]`` apart; each field's description reaches editors."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from sweep.catalogue.settings import SETTINGS
+from sweep.catalogue.synonyms import SYNONYMS
 from sweep.enums import Dataset, Duplicates, Objective, Pruner, Sampler
 from sweep.studyfile.words import hint, show
 
@@ -324,3 +327,22 @@ def _options(
         key: default if getattr(section, key) is None else getattr(section, key)
         for key, default in defaults.items()
     }
+
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "study": StudySection,
+    "data": DataSection,
+    "sampler": SamplerSection,
+    "warm_start": WarmStartSection,
+    "pruner": PrunerSection,
+    "budget": BudgetSection,
+    "workers": WorkersSection,
+}
+
+
+def key_of_another_section(word: str) -> str | None:
+    """Path, such as ``budget.trials``, of the key that a word names in whatever section."""
+    named = (word, SYNONYMS.get(word.lower()))
+    tables = {name: model.model_fields for name, model in SECTIONS.items()} | {"space": SETTINGS}
+    keys = {f"{name}.{key}": key for name, table in tables.items() for key in table}
+    return next((path for path, key in keys.items() if key in named), None)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from sweep.studyfile.sections import key_of_another_section
 from sweep.studyfile.words import hint, show, show_path
 
 #: What fits a field with a pattern, by the field's name.
@@ -33,7 +34,8 @@ def _line(detail: dict[str, Any], model: type[BaseModel]) -> str:
         return f"{section}: must be a table, got {show(detail['input'])}."
     path = show_path((section, *detail["loc"]))
     if detail["type"] == "extra_forbidden":
-        return f"{path}: unknown key. {hint(detail['loc'][-1], model.model_fields)}"
+        key = str(detail["loc"][-1])
+        return f"{path}: unknown key. {hint(key, model.model_fields, key_of_another_section(key))}"
     return f"{path}: {_sentence(detail)}"
 
 

@@ -3,7 +3,9 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from sweep.catalogue.synonyms import known_as
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 #: Longer text is cut before it is shown or compared; difflib is slow on long strings.
@@ -36,11 +38,18 @@ def _show_key(key: str) -> str:
     return cut if _BARE_KEY.fullmatch(key) else json.dumps(cut)
 
 
-def hint(word: object, known: Iterable[str]) -> str:
-    """``Did you mean 'adam'? Known: adam, adamw.``, to be put behind what is wrong."""
+def hint(word: object, known: Iterable[str], elsewhere: str | None = None) -> str:
+    """``Did you mean 'adam'? Known: adam, adamw.``, to be put behind what is wrong.
+
+    ``elsewhere`` is what to guess where nothing known is near.
+    """
     names = list(known)
-    near = (
-        difflib.get_close_matches(str(word)[:_LONGEST], names, n=1) if isinstance(word, str) else []
-    )
-    guess = f"Did you mean '{near[0]}'? " if near else ""
+    near = (nearest(word, names) if isinstance(word, str) else None) or elsewhere
+    guess = f"Did you mean '{near}'? " if near else ""
     return f"{guess}Known: {', '.join(names)}."
+
+
+def nearest(word: str, names: Sequence[str]) -> str | None:
+    """The name that another tool calls so, else the one spelt most like the word; or None."""
+    close = difflib.get_close_matches(word[:_LONGEST], names, n=1)
+    return known_as(word, names) or (close[0] if close else None)

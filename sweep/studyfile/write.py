@@ -68,6 +68,8 @@ def _node(node: Node) -> Any:
     if not isinstance(node, Searched):
         return node.value
     if not node.when:
+        if isinstance(node.domain, Categorical):
+            return list(node.domain.choices)
         return _inline(_domain(node.domain))
     when = {choice_key(choice): _table(nodes) for choice, nodes in node.when.items()}
     return {**_domain(node.domain), "when": when}

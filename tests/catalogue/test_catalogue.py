@@ -12,8 +12,10 @@ from sweep.catalogue.settings import (
     by_setting,
     in_use,
 )
+from sweep.catalogue.synonyms import SYNONYMS, known_as
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Objective, Optimizer, Pruner, Sampler
+from sweep.studyfile.sections import SECTIONS
 
 CONFIG = {field.name for field in fields(TrialConfig)}
 
@@ -113,3 +115,17 @@ def test_every_column_is_called_by_a_name_of_its_own() -> None:
 def test_a_setting_is_in_words() -> None:
     assert column_named("sgd.learning_rate").title == "sgd learning rate"
     assert column_named("adam.beta1").title == "adam β₁"
+
+
+def test_every_synonym_leads_to_a_name_of_ours() -> None:
+    sections = {
+        key for section, model in SECTIONS.items() for key in (section, *model.model_fields)
+    }
+    choices = {str(name) for enum in CHOICES for name in enum}
+    names = {*COLUMNS, *sections, *choices, "space", "choices", "low", "high", "step"}
+    assert {*SYNONYMS.values()} <= names
+
+
+def test_a_synonym_counts_where_its_name_is_known() -> None:
+    assert known_as("CMA-ES", ["tpe", "cmaes"]) == "cmaes"
+    assert known_as("swish", ["relu"]) is None

@@ -25,3 +25,22 @@ def test_what_would_do_and_what_was_given_are_told(
     answer = cli(*arguments)
     assert answer.code == 2
     assert answer.err == f"sweep: {told} See `sweep {arguments[0]} --help`.\n"
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        # What bash makes of --set space.epochs={choices=[2,4]}, and of blanks in braces.
+        ("space.epochs=choices=[2", "space.epochs=4]"),
+        ("space.epochs={", "choices", "=", "[2,4]", "}"),
+    ],
+)
+def test_a_value_that_the_shell_split_is_to_be_quoted(cli: Cli, split: tuple[str, ...]) -> None:
+    answer = cli("start", "x.toml", "--set", *split)
+    assert answer.code == 2
+    assert f"sweep: {' '.join(split[1:])}: part of a value that the shell has split." in answer.err
+    assert "Put the value in quotes" in answer.err
+
+
+def test_another_argument_too_many_is_named(cli: Cli) -> None:
+    assert "Got unexpected extra argument(s) (y)." in cli("start", "x.toml", "y").err

@@ -10,7 +10,7 @@ import pytest
 from sweep.catalogue.settings import SETTINGS
 from sweep.enums import Dataset, Pruner, Sampler
 from sweep.studyfile import json_schema
-from sweep.studyfile.file import SECTIONS
+from sweep.studyfile.sections import SECTIONS
 
 SCHEMA = json_schema()
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))

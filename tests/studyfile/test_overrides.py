@@ -21,6 +21,20 @@ def test_a_value_may_be_any_toml() -> None:
     assert space.domains()["hidden_width"] == Categorical(choices=(8, 16))
 
 
+def test_a_list_is_choices() -> None:
+    space = make_study_file(
+        "hidden_width = { low = 2, high = 9 }", "space.hidden_width=[8,32]"
+    ).space
+    assert space.domains()["hidden_width"] == Categorical(choices=(8, 32))
+
+
+def test_a_list_takes_what_its_long_form_does() -> None:
+    overrides = ("space.optimizer.when.sgd.momentum=0.5", "space.loss.choices=['mse','l1']")
+    changed = make_study_file("optimizer = ['adam', 'sgd']\nloss = ['bce', 'mse']", *overrides)
+    assert config_of(changed, optimizer="sgd").momentum == 0.5
+    assert changed.space.domains()["loss"] == Categorical(choices=("mse", "l1"))
+
+
 def test_one_end_of_a_range_can_be_set() -> None:
     space = make_study_file(CONDITIONAL, "space.hidden_width.high=64").space
     assert space.domains()["hidden_width"] == Int(low=8, high=64, log=True)

@@ -69,6 +69,13 @@ SECTIONS = {
     "pruner={name='median', n_warmup_steps=-1}": "pruner.n_warmup_steps: must be at least 0, got",
     "budget.trials=0": "budget.trials: must be at least 1, got 0.",
     "budget.trails=5": "budget.trails: unknown key. Did you mean 'trials'?",
+    "budget.n_trials=5": "budget.n_trials: unknown key. Did you mean 'trials'?",
+    "budget.timeout=5": "budget.timeout: unknown key. Did you mean 'max_seconds'?",
+    "study.trials=5": "study.trials: unknown key. Did you mean 'budget.trials'?",
+    "pruner.name=asha": "pruner.name: unknown pruner 'asha'. Did you mean 'successive_halving'?",
+    "sampler.method=random": "sampler.method: unknown key. Did you mean 'name'?",
+    "search_space.epochs=5": "search_space: unknown section. Did you mean 'space'?",
+    "trial.timeout=5": "trial: unknown section.",
     "study.duplicates=reus": "study.duplicates: unknown value of duplicates 'reus'. Did you",
     "budget.target_value=0": "budget.target_value: must be above 0.0, got 0.",
     "budget.plateau_trials=5": "budget.plateau_improvement: missing beside plateau_trials.",
@@ -95,7 +102,16 @@ SPACES = {
     "hiden_width = 5": "space.hiden_width: unknown setting. Did you mean 'hidden_width'?",
     "hidden_width = 0": "space.hidden_width: must be at least 1 and at most 65,536, got 0.",
     "hidden_width = 8.0": "space.hidden_width: must be a whole number, got 8.0.",
-    "hidden_width = [8, 16]": "space.hidden_width: a list of values to search is written { choices",
+    "hidden_width = []": "space.hidden_width: choices is empty",
+    "hidden_width = [8, '16']": "space.hidden_width: must be a whole number, got '16'.",
+    "hidden_width = '8,32'": "space.hidden_width: must be a whole number, got '8,32'. Several "
+    "values are a list: [8,32].",
+    "lr = 1e-3": "space.lr: unknown setting. Did you mean 'learning_rate'?",
+    "n_trials = 5": "space.n_trials: unknown setting. Did you mean 'budget.trials'?",
+    "activation = 'swish'": "space.activation: unknown activation 'swish'. Did you mean 'silu'?",
+    "loss = 'binary_crossentropy'": "space.loss: unknown loss 'binary_crossentropy'. Did you mean",
+    "epochs = { min = 2, max = 5 }": "space.epochs.min: unknown key. Did you mean 'low'?",
+    "epochs = { values = [2, 5] }": "space.epochs.values: unknown key. Did you mean 'choices'?",
     "hidden_width = {}": "space.hidden_width: needs low and high, or choices; to fix it, write",
     "epochs = { low = 2 }": "space.epochs: high is missing; a range needs low and high.",
     "epochs = { low = 5, high = 5 }": "space.epochs: low and high are both 5. To fix it, write ep",
@@ -153,7 +169,7 @@ WITH_LINEAR = {
 def test_bce_with_linear_output_is_refused_with_the_way_to_write_it(space: str) -> None:
     (problem,) = problems(study_text(space))
     assert "bce needs the sigmoid output" in problem
-    assert '[space.output_activation.when.linear] loss = { choices = ["mse", "l1"] }' in problem
+    assert '[space.output_activation.when.linear] loss = ["mse", "l1"]' in problem
 
 
 def test_losses_given_for_each_output_are_accepted() -> None:
