@@ -53,6 +53,9 @@ class DatasetInfo:
     #: SHA-256 over the pixels and labels, hexadecimal: see ``Images.sha256``.
     sha256: str
     shape: ImageShape
+    #: Numbers of images, those to validate on among the training images.
+    n_train: int
+    n_test: int
     #: Of the classes that occur among the test images, in the order of their labels; empty where
     #: the data set has no labels, or no names for them.
     class_names: tuple[str, ...] = ()

@@ -47,7 +47,8 @@ from tests.fake_populations import FakePopulation
 
 #: Of the data that they pretend to have.
 DATA_SHA256 = "5" * 64
-DATA = DatasetInfo(sha256=DATA_SHA256, shape=ImageShape(height=28, width=28))
+SHAPE = ImageShape(height=28, width=28)
+DATA = DatasetInfo(sha256=DATA_SHA256, shape=SHAPE, n_train=6_000, n_test=1_000)
 
 #: Called at each epoch of each trial; may sleep, raise, or kill its worker.
 OnEpoch = Callable[["FakeWorker", TrialSpec, int], None]

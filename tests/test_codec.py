@@ -59,7 +59,7 @@ def test_bytes_and_newlines_stay_within_their_line() -> None:
         device="cpu",
         device_name="a\nb",
         torch_version="2",
-        data=DatasetInfo(sha256="", shape=ImageShape(height=2, width=3)),
+        data=DatasetInfo(sha256="", shape=ImageShape(height=2, width=3), n_train=5, n_test=4),
         originals_png=b"\n\xff",
         trainer=Trainer.REFERENCE,
     )

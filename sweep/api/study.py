@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sweep.analysis.strips import images_of
 from sweep.analysis.study_floors import study_floors
 from sweep.cli import words
-from sweep.cli.records import study_state
 from sweep.errors import NotFoundError
 from sweep.extras import require_torch
+from sweep.findings.progress import study_status
 from sweep.findings.weights import read_weights
 from sweep.store.frames import make_frame
 from sweep.store.handle import StudyHandle
@@ -175,7 +175,7 @@ _CURVE = ("epoch", "train_loss", "val_mse", "val_bce", "seconds")
 
 def _facts(study: StudySummary) -> dict[str, str]:
     facts = {
-        "state": study_state(study),
+        "state": study_status(study).word,
         "trials": f"{study.n_finished:,} of {words.text(study.n_trials)} trials finished",
     }
     if study.best_value is not None:

@@ -73,6 +73,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes_left} min" if hours else f"{minutes} min {rest:02} s"
 
 
+def moment(at: datetime) -> str:
+    """A point in time, in universal time: 2026-01-02 03:04:05 UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def count(n: int, noun: str) -> str:
     """``1 trial``, ``2 trials``."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")

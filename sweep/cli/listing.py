@@ -10,7 +10,7 @@ from sweep.catalogue.settings import by_setting, setting_of
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Storage, StudyNameOrOnly, stored_study
 from sweep.cli.output import say, show_json, show_table
-from sweep.cli.records import study_json, study_state, trial_json
+from sweep.cli.records import study_json, trial_json
 
 if TYPE_CHECKING:
     from sweep.store.records import StudySummary, TrialRow, UnreadableStudy
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def list_(storage: Storage = None, as_json: Json = False) -> None:
     """List the studies in the database."""
+    from sweep.findings.progress import study_status
     from sweep.store.handle import Database
     from sweep.store.migrate import open_store
 
@@ -30,8 +31,11 @@ def list_(storage: Storage = None, as_json: Json = False) -> None:
         show_table(_STUDY_HEADER, rows, left=4)
     else:
         say("no studies yet. `sweep start FILE` makes one.")
-    for study in found.unreadable:
-        say(study.reason)
+    for study in found.studies:
+        if (status := study_status(study)).lacks_coordinator:
+            say(f"{study.name}: {words.in_terminal(status.detail, storage)}")
+    for unreadable in found.unreadable:
+        say(unreadable.reason)
 
 
 def _unreadable_json(study: "UnreadableStudy") -> dict[str, str]:
@@ -58,10 +62,12 @@ _STUDY_HEADER = (
 
 
 def _study_cells(study: "StudySummary") -> Sequence[str]:
+    from sweep.findings.progress import study_status
+
     wanted = "?" if study.n_trials is None else f"{study.n_trials:,}"
     return (
         study.name,
-        study_state(study),
+        study_status(study).word,
         study.dataset,
         ", ".join(study.tags) or words.NOTHING,
         f"{study.n_finished:,}/{wanted}",

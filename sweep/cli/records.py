@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sweep.enums import StudyPhase
-
 if TYPE_CHECKING:
     from sweep.store.records import StudySummary, TrialRow
 
@@ -61,14 +59,3 @@ def study_json(study: "StudySummary") -> dict[str, Any]:
         "created_at": study.created_at,
         "updated_at": study.updated_at,
     }
-
-
-#: Phases that only a living coordinator ends.
-_LEFT_BEHIND = (StudyPhase.RUNNING, StudyPhase.PAUSED, StudyPhase.ANALYSING)
-
-
-def study_state(study: "StudySummary") -> str:
-    """The study's phase, and whether it has lost its coordinator."""
-    if study.phase in _LEFT_BEHIND and not study.running:
-        return f"{study.phase}, but its coordinator is gone"
-    return study.phase

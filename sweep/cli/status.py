@@ -41,11 +41,11 @@ def status(
     if as_json:
         show_json(_as_json(study))
         return
-    running = _show_status(study)
+    running = _show_status(study, storage)
     while watch and running:
         time.sleep(_WATCH_SECONDS)
         clear()
-        running = _show_status(stored_study(study.name, storage))
+        running = _show_status(stored_study(study.name, storage), storage)
 
 
 def _as_json(handle: "StudyHandle") -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _as_json(handle: "StudyHandle") -> dict[str, Any]:
     }
 
 
-def _show_status(handle: "StudyHandle") -> bool:
+def _show_status(handle: "StudyHandle", storage: str | None) -> bool:
     """Print the status; return whether the study runs."""
     study = handle.summary()
     everyone = handle.workers()
@@ -69,7 +69,7 @@ def _show_status(handle: "StudyHandle") -> bool:
     ]
     events = handle.events(newest=_N_EVENTS)
     view = study_view.stored_view(study, workers, events)
-    show_pairs(_summary(study, view, everyone))
+    show_pairs(_summary(handle, study, view, everyone, storage))
     section("Budgets", budgets.said(handle, study))
     _show_cells("Workers", study_view.worker_cells([view]))
     if waiting := handle.commands(pending_only=True):
@@ -84,21 +84,27 @@ def _show_cells(title: str, cells: study_view.Cells) -> None:
 
 
 def _summary(
-    study: "StudySummary", view: study_view.StudyView, workers: "Sequence[WorkerRow]"
+    handle: "StudyHandle",
+    study: "StudySummary",
+    view: study_view.StudyView,
+    workers: "Sequence[WorkerRow]",
+    storage: str | None,
 ) -> dict[str, str]:
-    from sweep.findings.progress import trainers
+    from sweep.findings.progress import study_status, trained_on, trainers
+
+    status = study_status(study)
 
     pairs = {
         "study": study.name + (f" - {study.description}" if study.description else ""),
-        "state": view.state,
-        "ended": (study.ended_because or "") if not study.running else "",
+        "state": status.word,
+        "because": "" if study.running else words.in_terminal(status.detail, storage),
         "trials": f"{study.n_finished:,} of {words.text(study.n_trials)} finished",
         "": study_view.tally(view),
         "best": study_view.best(view),
         "pace": study_view.pace(view),
         "trainer": trainers(workers),
         "WARNING": _fallbacks(study, workers),
-        "data": study.dataset,
+        "data": trained_on(handle.record()),
         "coordinator": _coordinator(study),
         "tags": ", ".join(study.tags),
         "note": study.note or "",

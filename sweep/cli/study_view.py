@@ -15,7 +15,6 @@ from rich.text import Text
 
 from sweep.cli import words
 from sweep.cli.output import make_table
-from sweep.cli.records import study_state
 from sweep.enums import WorkerState
 
 if TYPE_CHECKING:
@@ -69,11 +68,11 @@ def stored_view(
     study: "StudySummary", workers: Sequence[Mapping[str, str]], events: Sequence["EventRow"]
 ) -> StudyView:
     """A study's view from the database."""
-    from sweep.findings.progress import seconds_left, trial_counts
+    from sweep.findings.progress import seconds_left, study_status, trial_counts
 
     return StudyView(
         name=study.name,
-        state=study_state(study),
+        state=study_status(study).word,
         n_trials=study.n_trials,
         n_finished=study.n_finished,
         counts=trial_counts(study),

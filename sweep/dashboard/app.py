@@ -93,12 +93,14 @@ def _register(app: Dash, view: View) -> None:
         try:
             return page(view, place), shell.navigation(place), title
         except NotFoundError as error:
-            return _framed(shell.dead_end(str(error))), [], title
+            study = place.study if place.study and view.has(place.study) else None
+            navigation = shell.navigation(place._replace(study=study))
+            return _framed(shell.dead_end(str(error), study)), navigation, title
         except StoreError as error:
             failed = links.Place(links.FAILURE, place.study)
             return _framed(shell.failure(str(error)), failed), [], title
         except SweepError as error:  # an address that cannot be read
-            return _framed(shell.dead_end(str(error))), shell.navigation(place), title
+            return _framed(shell.dead_end(str(error), place.study)), shell.navigation(place), title
 
     app.clientside_callback(ClientsideFunction("sweep", "entitle"), Input("title", "data"))
 
@@ -123,9 +125,12 @@ def _register(app: Dash, view: View) -> None:
 
 
 def page(view: View, place: links.Place) -> Any:
-    """A page with what keeps it alive: its place, and the revision that it shows."""
+    """A page with what keeps it alive: its place, and the revision that it shows.
+
+    Raises NotFoundError for an address that leads nowhere.
+    """
     if place.page == links.UNKNOWN:
-        return _framed(shell.dead_end("There is no page at this address."))
+        raise NotFoundError("There is no page at this address.")
     # Read before the page is: what is written meanwhile is news to it.
     token = view.token(place.name, place.page) if place.study else view.database.revisions()
     return _framed(PAGES[place.page].layout(view, place), place, token)

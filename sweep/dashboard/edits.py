@@ -13,7 +13,7 @@ from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
 
 from sweep.catalogue.settings import by_setting
 from sweep.coordinator.requests import request_trial
-from sweep.dashboard.links import StudyPlace, TrialPlace
+from sweep.dashboard.links import StudyPlace, TrialPlace, trial_number
 from sweep.dashboard.parts import cards, variation
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.remarks import remarks
@@ -80,6 +80,13 @@ def ask(view: View, name: str, kind: CommandKind) -> str:
         )
     commands.post(view.engine, view.study(name).key, kind)
     return f"Asked to {kind.value}. {_fate(study)}"
+
+
+def cancel(view: View, name: str, command_id: int) -> str:
+    """Withdraw a command that waits; UsageError where it does not wait any more."""
+    if not commands.cancel(view.engine, view.study(name).key, command_id):
+        raise UsageError("this command does not wait any more.")
+    return "Cancelled."
 
 
 def _fate(study: StudySummary) -> str:
@@ -177,8 +184,8 @@ def _variation(view: View, name: str, trial: TrialRow) -> Any:
     )
 
 
-def study_controls(view: View, study: StudySummary) -> Any:
-    """Pause, continue, stop, what waits, tags and notes; None where nothing may be written."""
+def study_buttons(view: View, study: StudySummary) -> Any:
+    """Pause, continue, stop, and the commands that wait; None where nothing may be written."""
     if not view.allow_edit:
         return None
     buttons = [
@@ -191,18 +198,22 @@ def study_controls(view: View, study: StudySummary) -> Any:
         )
         for kind, (label, title) in _ASKED.items()
     ]
-    return cards.card(
-        "Control",
-        html.Div(
-            [
-                html.Div([*buttons, told()], className="line edits"),
-                html.Div(_waiting(view, study.name), id="study-waiting"),
-                html.Div(_remarks(view, study), id="study-remarks"),
-                remark_forms(),
-            ],
-            className="controls",
-        ),
+    return html.Div(
+        [
+            html.Div(buttons, className="line"),
+            html.Div(_waiting(view, study.name), id="study-waiting"),
+            told(),
+        ],
+        className="study-buttons",
     )
+
+
+def study_notes(view: View, study: StudySummary) -> Any:
+    """Tags and notes with their forms; None where nothing may be written."""
+    if not view.allow_edit:
+        return None
+    shown = html.Div(_remarks(view, study), id="study-remarks")
+    return cards.card("Notes and tags", html.Div([shown, remark_forms()], className="controls"))
 
 
 _ASKED = {
@@ -221,7 +232,7 @@ def _can(study: StudySummary, kind: CommandKind) -> bool:
 
 
 def _waiting(view: View, name: str) -> Any:
-    return waiting_commands(view.study(name).commands(pending_only=True))
+    return waiting_commands(view.study(name).commands(pending_only=True), allow_edit=True)
 
 
 def _remarks(view: View, study: StudySummary) -> list[Any]:
@@ -360,6 +371,16 @@ def _register_study(app: Dash, view: View) -> None:
         if not _was_clicked(clicks):
             return no_update
         return ask(view, place.name, _kind(ctx.triggered_id["kind"]))
+
+    @app.callback(
+        _TOLD,
+        Input({"type": "cancel", "command": ALL}, "n_clicks"),
+        _PLACE,
+        prevent_initial_call=True,
+    )
+    def withdraw(clicks: list[int | None], place: StudyPlace) -> Any:
+        command_id = trial_number(ctx.triggered_id["command"]) if _was_clicked(clicks) else None
+        return no_update if command_id is None else cancel(view, place.name, command_id)
 
     @app.callback(
         Output({"type": "ask", "kind": ALL}, "disabled"),

@@ -81,6 +81,8 @@ def parse(pathname: str | None, search: str | None = "") -> Place:
             return Place(TRIAL, study, number, query)
         case ["study", study, last] if study and last in _OF_STUDY:
             return Place(_OF_STUDY[last], study, query=query)
+        case ["study", study, *_] if study:
+            return Place(UNKNOWN, study, query=query)
     return Place(UNKNOWN, query=query)
 
 

@@ -85,6 +85,14 @@ class View:
                 return find_key(self.engine, known.study.key)
         return find_key(self.engine, name)
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a study."""
+        try:
+            self.key(name)
+        except SweepError:
+            return False
+        return True
+
     def study(self, name: str) -> StudyHandle:
         """Return a study's handle.
 

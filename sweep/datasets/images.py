@@ -64,7 +64,13 @@ class Images:
     @property
     def info(self) -> DatasetInfo:
         """What is known of them without their pixels."""
-        return DatasetInfo(sha256=self.sha256, shape=self.shape, class_names=self.class_names)
+        return DatasetInfo(
+            sha256=self.sha256,
+            shape=self.shape,
+            n_train=len(self.train_images),
+            n_test=len(self.test_images),
+            class_names=self.class_names,
+        )
 
     def unflattened(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Images (N, D) as (N, height, width), or (N, height, width, 3) in colour."""
@@ -79,16 +85,21 @@ class Images:
         the training rows alone, so that studies of different sizes validate on the same images.
         """
         n = len(self.train_images)
-        n_validation = round(fraction * n)
-        if not 0 < n_validation < n:
+        n_kept = n_validation(n, fraction)
+        if not 0 < n_kept < n:
             raise DataError(
                 f"{self.name}: a validation fraction of {fraction} of {n:,} training images leaves"
-                f" {n_validation:,} to validate on and {n - n_validation:,} to train on;"
+                f" {n_kept:,} to validate on and {n - n_kept:,} to train on;"
                 " both must be at least 1."
             )
         rows = np.random.Generator(np.random.PCG64(seed)).permutation(n)
-        train_rows = rows[n_validation:]
-        return train_rows[:train_limit], rows[:n_validation]
+        train_rows = rows[n_kept:]
+        return train_rows[:train_limit], rows[:n_kept]
+
+
+def n_validation(n_train: int, fraction: float) -> int:
+    """Number of the training images that are kept back to choose by."""
+    return round(fraction * n_train)
 
 
 def read_images(name: str, files: Files, source: Source | None = None) -> Images:

@@ -59,6 +59,9 @@ _AXIS = {
     "ticklen": 4,
     "automargin": True,
     "exponentformat": "power",
+    # 20,000 trials rather than 2·10⁴; powers of ten from a million on.
+    "separatethousands": True,
+    "minexponent": 5,
     "title": {"standoff": 12, "font": {"size": 13}},
 }
 
@@ -84,6 +87,7 @@ TEMPLATE = go.layout.Template(
             "xanchor": "left",
             "traceorder": "normal",
             "itemsizing": "constant",
+            "maxheight": 1,  # it takes room from the chart rather than scroll on a phone
         },
     }
 )

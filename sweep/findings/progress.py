@@ -1,10 +1,52 @@
-"""How far a study is: counts of its trials, the time left, the trainers in use."""
+"""How far a study is: its state, counts of its trials, the time left, data and trainers in use."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
+from typing import NamedTuple
 
-from sweep.catalogue.formats import count
+from sweep.catalogue.formats import count, moment
+from sweep.datasets.images import n_validation
+from sweep.enums import ACTIVE_PHASES, StudyPhase
+from sweep.store.handle import StudyRecord
 from sweep.store.records import StudySummary, WorkerRow
 from sweep.store.training_record import trainers_used
+
+
+class StudyStatus(NamedTuple):
+    """What a study is doing."""
+
+    word: str
+    #: Sentences; may be empty.
+    detail: str
+    #: A study that its coordinator left behind, whatever phase it was in.
+    lacks_coordinator: bool = False
+
+
+def study_status(study: StudySummary) -> StudyStatus:
+    """Return the phase, or "interrupted" where the coordinator is gone, and how to go on."""
+    lease, go_on = study.held_by, f"Go on: `sweep resume {quote(study.name)}`."
+    if study.running and lease is not None:
+        since = f"Process {lease.pid} on {lease.host} has run it since {moment(lease.taken_at)}."
+        return StudyStatus(study.phase, since)
+    if study.phase in ACTIVE_PHASES and lease is not None:
+        gone = f"Process {lease.pid} on {lease.host}, which ran it, is gone."
+        return StudyStatus(StudyPhase.INTERRUPTED, f"{gone} {go_on}", lacks_coordinator=True)
+    because = study.ended_because or ""
+    because = f"{because[:1].upper()}{because[1:]}." if because else ""
+    if study.phase in (StudyPhase.FINISHED, StudyPhase.NEW):
+        return StudyStatus(study.phase, because)
+    return StudyStatus(study.phase, f"{because} {go_on}".strip())
+
+
+def trained_on(record: StudyRecord) -> str:
+    """Name the data set and how many of its training images train and validate."""
+    data, counts = record.settings.data, record.provenance.get("images", {})
+    if "n_train" not in counts:  # no worker has read them yet
+        limit = "" if data.train_limit is None else f", at most {count(data.train_limit, 'image')}"
+        return f"{data.name}{limit}"
+    n, n_kept = counts["n_train"], n_validation(counts["n_train"], data.validation_fraction)
+    n_used = min(n - n_kept, data.train_limit or n)
+    return f"{data.name}, {n_used:,} of {count(n, 'image')}, {n_kept:,} to validate"
 
 
 def trial_counts(study: StudySummary) -> Mapping[str, int]:

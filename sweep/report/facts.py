@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.catalogue import formats
-from sweep.findings.progress import trainers
+from sweep.findings.progress import trained_on, trainers
 from sweep.store.handle import StudyRecord
 from sweep.store.records import WorkerRow
 
@@ -18,7 +18,7 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
     facts: dict[str, Any] = {
         "seed": about.seed,
         "seeds per trial": about.repeat,
-        "data set": record.dataset,
+        "data set": trained_on(record),
         "validation": f"{formats.percent(data.validation_fraction)} of the training images, drawn "
         f"with seed {data.split_seed}",
         "data SHA-256": provenance.get("data_sha256"),

@@ -17,7 +17,7 @@ from sweep.figures.atlas import atlas_note, gather_pictures
 from sweep.figures.figure import ReportSection
 from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, lack_of
-from sweep.findings.progress import tally, trial_counts
+from sweep.findings.progress import tally, trained_on, trial_counts
 from sweep.findings.study import StudyFindings, gather_study
 from sweep.report.facts import facts_of
 from sweep.store.handle import StudyHandle, StudyRecord
@@ -79,6 +79,8 @@ class Page:
     study_file: str
     #: Label and value, what is needed to repeat the study besides its file.
     facts: list[tuple[str, str]]
+    #: Data set and numbers of images.
+    trained_on: str
     #: When the study began and was last written.
     when: str
 
@@ -101,6 +103,7 @@ def gather_page(handle: StudyHandle) -> Page:
         invalid=_invalid(handle, table),
         study_file=with_trials(record.study_file, study.n_trials),
         facts=facts_of(record, handle.workers()),
+        trained_on=trained_on(record),
         when=_when(study),
     )
 

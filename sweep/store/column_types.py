@@ -417,7 +417,10 @@ _RUN = {
 _RESUMED: Any = _typed_dict("run", _RUN, total=False, config=_OPEN)
 _IMAGES: Any = _typed_dict(
     "images",
-    {"height": Count, "width": Count, "channels": Count, "class_names": list[Text]},
+    {
+        **dict.fromkeys(("height", "width", "channels", "n_train", "n_test"), Count),
+        "class_names": list[Text],
+    },
     total=False,
     config=_OPEN,
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from sweep.enums import CommandKind
 from sweep.errors import CorruptValueError
@@ -14,6 +14,9 @@ from sweep.store.column_types import locate_corruption
 from sweep.store.engine import writing
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.schema import sweep_commands
+
+#: Outcome of a command that was withdrawn.
+CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,20 @@ def post(
             .returning(sweep_commands.c.command_id)
         ).scalar_one()
     return command_id
+
+
+def cancel(engine: Engine, study: str, command_id: int) -> bool:
+    """Withdraw a command; return whether it still waited.
+
+    A coordinator that has read it already may apply it all the same, and records so.
+    """
+    of = sweep_commands.c
+    with writing(engine) as connection:
+        study_id = find_study(connection, study)
+        revisions.advance(connection, study_id)
+        waits = (of.study_id == study_id, of.command_id == command_id, of.applied_at.is_(None))
+        outcome = {"applied_at": now(connection.dialect.name), "outcome": CANCELLED}
+        return connection.execute(update(sweep_commands).where(*waits).values(outcome)).rowcount > 0
 
 
 def waiting(engine: Engine, study_id: int) -> list[Command]:

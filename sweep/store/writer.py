@@ -143,6 +143,8 @@ class StudyWriter:
         self._provenance["data_sha256"] = data.sha256
         self._provenance["images"] = {
             **asdict(data.shape),
+            "n_train": data.n_train,
+            "n_test": data.n_test,
             "class_names": [*data.class_names],
         }
         self.rows.study.update(provenance=self._provenance, originals_png=originals_png)

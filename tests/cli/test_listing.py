@@ -2,8 +2,10 @@
 
 import pytest
 
+from sweep.findings.progress import study_status
 from sweep.store import annotate
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
 from tests.cli_runner import Cli
 from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row
 
@@ -38,7 +40,9 @@ def test_a_running_phase_without_its_coordinator_is_said_to_be_so(
     from sweep.store.schema import sweep_leases
 
     add_rows(store, sweep_leases, lease_row(study_id, expires_at=EPOCH))
-    assert f"{phase}, but its coordinator is gone" in cli("list").out
+    answer = cli("list")
+    assert study_status(open_study(store, "study").summary()).word in answer.out
+    assert "which ran it, is gone. Go on: `sweep resume study`" in answer.err
 
 
 def test_best_has_the_lowest_error_first_and_the_settings_in_columns(cli: Cli, study: int) -> None:

@@ -510,7 +510,7 @@ def _ready() -> Ready:
         device="cpu",
         device_name="none",
         torch_version="2",
-        data=DatasetInfo(sha256="5", shape=ImageShape(height=1, width=1)),
+        data=DatasetInfo(sha256="5", shape=ImageShape(height=1, width=1), n_train=9, n_test=1),
         originals_png=b"",
         trainer=Trainer.REFERENCE,
     )

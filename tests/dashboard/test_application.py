@@ -122,11 +122,22 @@ def test_a_page_with_another_number_of_components_is_told_to_load_again(
 @pytest.mark.parametrize(
     ("place", "title"),
     [
-        (Place(links.STUDIES), "sweep"),
         (Place(links.WHY, "mine"), "mine · Why · sweep"),
         (Place(links.TRIAL, "mine", 7), "mine · Trial 7 · sweep"),
         (Place(links.UNKNOWN, "mine"), "mine · sweep"),
+        (Place(links.STUDIES), "Studies · sweep"),
     ],
 )
 def test_a_tab_is_titled_by_its_study_and_page(place: Place, title: str) -> None:
     assert shell.title(place) == title
+
+
+@pytest.mark.parametrize(
+    ("path", "is_there"), [("/study/small/x", True), ("/study/smal/why", False)]
+)
+def test_an_address_that_leads_nowhere_leads_back_to_a_study_that_is_there(
+    dashboard: Dashboard, path: str, is_there: bool
+) -> None:
+    answer = repr(dashboard.open(path).props)
+    assert "Nothing here" in answer
+    assert ("Back to small" in answer) is is_there

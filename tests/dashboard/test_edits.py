@@ -65,7 +65,7 @@ def test_a_read_only_dashboard_renders_no_form(engine: Engine) -> None:
     for id_ in ("note-save", "tag-save", "invalid-save", "variation-send"):
         assert id_ in editable
         assert id_ not in read_only
-    assert edits.study_controls(View(engine=engine), open_study(engine, "study").summary()) is None
+    assert edits.study_buttons(View(engine=engine), open_study(engine, "study").summary()) is None
 
 
 def test_a_read_only_dashboard_refuses_what_an_editable_one_would_write(engine: Engine) -> None:
@@ -166,9 +166,19 @@ def test_buttons_offer_what_the_study_can_do(
 def test_the_controls_of_a_study_show_what_waits_and_what_was_said(view: View) -> None:
     edits.enqueue(view, "study", {"hidden_width": "32"})
     edits.write_note(view, "study", None, "<script>alert(1)</script>")
-    controls = edits.study_controls(view, view.study("study").summary())
-    assert "hidden_width=32" in texts(controls)
-    assert "<script>alert(1)</script>" in texts(controls)
+    study = view.study("study").summary()
+    assert "hidden_width=32" in texts(edits.study_buttons(view, study))
+    assert "<script>alert(1)</script>" in texts(edits.study_notes(view, study))
+
+
+def test_a_command_that_waits_is_cancelled_once(view: View) -> None:
+    edits.enqueue(view, "study", {"hidden_width": "32"})
+    (waiting,) = view.study("study").commands(pending_only=True)
+    assert edits.cancel(view, "study", waiting.command_id) == "Cancelled."
+    assert view.study("study").commands(pending_only=True) == []
+    assert view.study("study").commands()[0].outcome == "cancelled"
+    with pytest.raises(UsageError, match="does not wait any more"):
+        edits.cancel(view, "study", waiting.command_id)
 
 
 def test_a_study_file_of_another_version_takes_no_variation_but_shows_its_trials(

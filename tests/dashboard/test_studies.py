@@ -9,8 +9,8 @@ from dash import Patch, no_update
 from sweep.dashboard import links
 from sweep.dashboard.pages import studies
 from sweep.dashboard.parts.moments import ago
-from sweep.dashboard.parts.study_state import study_state
 from sweep.dashboard.view import View
+from sweep.findings.progress import study_status
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -100,8 +100,8 @@ def test_a_study_whose_coordinator_is_gone_is_interrupted(engine: Engine) -> Non
     ids = {name: add_study(engine, name, phase="running") for name in ("held", "lost")}
     add_rows(engine, schema.sweep_leases, lease_row(ids["held"], time.time() + 60))
     add_rows(engine, schema.sweep_leases, lease_row(ids["lost"], time.time() - 60))
-    assert study_state(open_study(engine, "held").summary()).word == "running"
-    lost = study_state(open_study(engine, "lost").summary())
+    assert study_status(open_study(engine, "held").summary()).word == "running"
+    lost = study_status(open_study(engine, "lost").summary())
     assert lost.word == "interrupted"
     assert "sweep resume lost" in lost.detail
 

@@ -235,7 +235,10 @@ def test_a_coordinator_without_its_lease_writes_nothing(engine: Engine, opened: 
 
 def test_what_the_first_worker_read_joins_the_provenance(engine: Engine, opened: OpenStudy) -> None:
     opened.writer.note_data(
-        DatasetInfo(sha256="abc", shape=ImageShape(height=2, width=3, channels=3)), b"png"
+        DatasetInfo(
+            sha256="abc", shape=ImageShape(height=2, width=3, channels=3), n_train=5, n_test=4
+        ),
+        b"png",
     )
     opened.writer.flush()
     opened.writer.release()

@@ -209,7 +209,21 @@
     setTimeout(() => (button.textContent = before), 1200);
   }
 
+  /* ---- what a phone folds: style sheets follow aria-expanded ------------------------------ */
+
+  function unfold(button) {
+    if (button) button.setAttribute("aria-expanded", button.getAttribute("aria-expanded") !== "true");
+  }
+
+  function foldPages() {
+    const menu = document.getElementById("show-pages");
+    if (menu) menu.setAttribute("aria-expanded", "false");
+  }
+
   document.addEventListener("click", (event) => {
+    const folded = event.target.closest("[data-unfold]");
+    unfold(folded);
+    if (!folded) foldPages();
     const button = event.target.closest("[data-download], [data-copy], #show-keys");
     if (!button) return;
     if (button.id === "show-keys") document.getElementById("keys").showModal();
@@ -230,8 +244,8 @@
       const box = document.querySelector("[data-search] input, input[data-search]");
       if (box) box.focus();
     },
-    j: () => press("[data-key=next]"),
-    k: () => press("[data-key=previous]"),
+    j: () => press("[data-key=next]") || window.dash_clientside.trials.move(1),
+    k: () => press("[data-key=previous]") || window.dash_clientside.trials.move(-1),
     c: () => press("[data-key=compare]"),
     o: () => press("#tab-overview"),
     y: () => press("#tab-why"),
@@ -243,6 +257,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") foldPages();
     if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable=true], dialog[open]")) return;
     const action = KEYS[event.key];
     if (action) {

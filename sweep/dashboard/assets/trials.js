@@ -71,6 +71,25 @@
     }
   }
 
+  /* ---- keys: the row below or above, its trial ------------------------------------------- */
+
+  function move(step) {
+    const api = shown.api;
+    if (!api || api.isDestroyed() || !document.getElementById(GRID)) return;
+    const before = api.getFocusedCell();
+    const row = before ? before.rowIndex + step : 0;
+    if (row < 0 || row >= api.getDisplayedRowCount()) return;
+    api.ensureIndexVisible(row);
+    api.setFocusedCell(row, before ? before.column : "number");
+  }
+
+  function openFocused(event) {
+    const opens = event.event && event.event.key === "Enter" && event.data;
+    const link = opens && event.event.target.closest(".ag-root").querySelector(
+      `[row-index="${event.rowIndex}"] a[data-soft]`);
+    if (link) link.click();
+  }
+
   /* ---- what the page wants shown --------------------------------------------------------- */
 
   function connect(api, wanted, selected) {
@@ -78,6 +97,11 @@
     chosen = new Set(selected);
     api.addEventListener("rowSelected", onRowSelected);
     api.addEventListener("modelUpdated", markChosen);
+    api.addEventListener("cellKeyDown", openFocused);
+    if (window.innerWidth <= 700) {
+      // So that the error stands beside the trial.
+      api.setColumnWidths([{ key: "number", newWidth: 56 }, { key: "state", newWidth: 116 }]);
+    }
     api.addEventListener("sortChanged", () => {
       setProps("trials-sort", { data: sortText(sortModel(api)) });
     });
@@ -168,7 +192,7 @@
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
-    trials: { asked, show, compare, remember },
+    trials: { asked, show, compare, remember, move },
   });
 
   /* ---- cells ----------------------------------------------------------------------------- */

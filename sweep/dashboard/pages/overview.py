@@ -14,7 +14,7 @@ from dash import Dash, Input, Output, State, dcc, html
 
 from sweep.analysis.verdict import study_verdict
 from sweep.dashboard import links
-from sweep.dashboard.edits import study_controls
+from sweep.dashboard.edits import study_buttons, study_notes
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import best, cards, charts, standing
 from sweep.dashboard.parts.charts import Zoom
@@ -22,6 +22,8 @@ from sweep.dashboard.parts.findings import finding_table, missing, sentence
 from sweep.dashboard.view import PageReader, View
 from sweep.figures.history import gather_history
 from sweep.figures.sparkline import poster_svg
+from sweep.findings.progress import trained_on
+from sweep.store.records import StudySummary
 from sweep.store.table import TrialTable
 
 #: From so many trials on, figures that take long are drawn anew only so often.
@@ -47,7 +49,13 @@ def layout(view: View, place: Place) -> Any:
         [
             html.Section(
                 [
-                    html.Div(standing.about(study), id="overview-about"),
+                    html.Div(
+                        [
+                            html.Div(_about(view, study), id="overview-about"),
+                            study_buttons(view, study),
+                        ],
+                        className="verdict-head",
+                    ),
                     html.Div(standing.in_words(study, found), id="overview-verdict"),
                 ],
                 className="card verdict",
@@ -62,7 +70,7 @@ def layout(view: View, place: Place) -> Any:
                 hidden=not _any_value(table),
             ),
             html.Div(id="overview-failures"),
-            html.Div(study_controls(view, study), id="overview-controls"),
+            html.Div(study_notes(view, study), id="overview-controls"),
             dcc.Store(id="overview-history-range"),
             dcc.Store(id="overview-width-range"),
             dcc.Store(id="overview-importances-due"),
@@ -71,6 +79,10 @@ def layout(view: View, place: Place) -> Any:
         ],
         className="overview",
     )
+
+
+def _about(view: View, study: StudySummary) -> list[Any]:
+    return standing.about(study, trained_on(view.study(study.name).record()))
 
 
 def _any_value(table: TrialTable) -> bool:
@@ -198,7 +210,7 @@ def _register_words(app: Dash, view: View) -> None:
         name = place.name
         study, any_value = view.study(name).summary(), _any_value(view.table(name))
         tiles = standing.tiles(study, view.study(name).workers())
-        return tiles, standing.about(study), any_value, not any_value
+        return tiles, _about(view, study), any_value, not any_value
 
     @app.callback(
         Output("overview-verdict", "children"),

@@ -60,7 +60,8 @@ def layout(view: View, place: Place) -> Any:
             dcc.Store(id="trials-shown"),
             dcc.Store(id="trials-defaults", data=_defaults(table)),
             html.Div(
-                [html.H1("Trials"), _count(), _actions(table, columns, group)], className="line"
+                [html.H1("Trials"), _count(), _unfold(), _actions(table, columns, group)],
+                className="line",
             ),
             html.Div(filter_bar(table, filtered), className="line trials-filter"),
             html.Div(chips(filtered), id="trials-chips", className="line"),
@@ -102,6 +103,16 @@ def _defaults(table: TrialTable) -> dict[str, Any]:
 
 def _count() -> Any:
     return html.Span(id="trials-count", className="note", **attributes(aria_live="polite"))
+
+
+def _unfold() -> Any:
+    """On a phone the rows come first; sweep.js unfolds the rest."""
+    return html.Button(
+        "Controls ▾",
+        id="trials-unfold",
+        className="plain",
+        **attributes(aria_expanded="false", data_unfold=""),
+    )
 
 
 def _actions(table: TrialTable, columns: list[str], group: str | None) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 from dash import html
 
+from sweep.catalogue.formats import moment
 from sweep.dashboard.parts.attributes import attributes
 
 
@@ -35,4 +36,4 @@ def since(at: datetime | None, *, late_after: int | None = None) -> Any:
 
 def exact(at: datetime | None) -> str:
     """The moment itself."""
-    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return "–" if at is None else moment(at)

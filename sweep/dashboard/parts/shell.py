@@ -23,8 +23,8 @@ _TABS = {
 #: Key and what it does; sweep.js does it.
 KEYS = (
     ("/", "search or filter"),
-    ("j", "next trial"),
-    ("k", "previous trial"),
+    ("j k", "next, previous trial; in the grid, the row below, above"),
+    ("Enter Space", "in the grid: open the trial, select it"),
     ("c", "compare what is selected"),
     ("o y t e w", "overview, why, trials, explore, workers"),
     ("?", "these keys"),
@@ -64,7 +64,10 @@ def layout(view: View, pulse_milliseconds: int) -> Any:
                                 **attributes(aria_label="Light or dark"),
                             ),
                             html.Button(
-                                "?", id="show-keys", className="plain", title="Keyboard shortcuts"
+                                "?",
+                                id="show-keys",
+                                className="plain",
+                                title="Keyboard shortcuts",
                             ),
                         ],
                         className="corner",
@@ -107,7 +110,7 @@ def _keys() -> Any:
 def title(place: Place) -> str:
     """The title of the browser's tab, what differs first: "mine · Why · sweep"."""
     if place.study is None:
-        return "sweep"
+        return "Studies · sweep" if place.page == links.STUDIES else "sweep"
     page = "Trial" if place.number is None else f"Trial {place.number}"
     parts = (place.study, page if place.page == links.TRIAL else _TABS.get(place.page), "sweep")
     return " · ".join(part for part in parts if part)
@@ -119,9 +122,20 @@ def navigation(place: Place) -> list[Any]:
         return []
     here = links.TRIALS if place.page == links.TRIAL else place.page
     name = dcc.Link(
-        place.study, href=links.url(links.OVERVIEW, place.study), className="study-name"
+        place.study,
+        href=links.url(links.OVERVIEW, place.study),
+        className="study-name",
+        title=place.study,
     )
-    return [name, *(_tab(page, place, is_here=page == here) for page in _TABS)]
+    # A phone has room for the page that is open; sweep.js unfolds the others.
+    unfold = html.Button(
+        _TABS.get(here, "Pages"),
+        id="show-pages",
+        className="plain",
+        **attributes(aria_expanded="false", aria_controls="page-tabs", data_unfold=""),
+    )
+    tabs = [_tab(page, place, is_here=page == here) for page in _TABS]
+    return [name, unfold, html.Div(tabs, id="page-tabs")]
 
 
 #: Pages that show the trials which a filter lets through.
@@ -142,9 +156,9 @@ def _tab(page: str, place: Place, *, is_here: bool) -> Any:
     return html.Span(link, **(attributes(aria_current="page") if is_here else {}))
 
 
-def dead_end(message: str) -> Any:
-    """A page for an address that leads nowhere."""
-    return _stopped("Nothing here", message)
+def dead_end(message: str, study: str | None) -> Any:
+    """A page for an address that leads nowhere, with the way back to a study that is there."""
+    return _stopped("Nothing here", message, study)
 
 
 def failure(message: str) -> Any:
@@ -152,12 +166,16 @@ def failure(message: str) -> Any:
     return _stopped("The database does not answer", message)
 
 
-def _stopped(title: str, message: str) -> Any:
+def _stopped(title: str, message: str, study: str | None = None) -> Any:
+    ways = [dcc.Link("All studies", href=links.url(), className="button")]
+    if study is not None:
+        href = links.url(links.OVERVIEW, study)
+        ways.insert(0, dcc.Link(f"Back to {study}", href=href, className="button"))
     return html.Section(
         [
             html.H1(title),
             html.P(message, className="message"),
-            dcc.Link("All studies", href=links.url(), className="button"),
+            html.Div(ways, className="line"),
         ],
         className="stopped",
     )

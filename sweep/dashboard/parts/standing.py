@@ -11,7 +11,7 @@ from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
 from sweep.dashboard.parts.cards import tile
 from sweep.dashboard.parts.findings import sentence
-from sweep.dashboard.parts.study_state import state_badge
+from sweep.dashboard.parts.study_state import how_to_go_on, state_badge
 from sweep.enums import WorkerState
 from sweep.findings.progress import seconds_left
 from sweep.findings.verdict import explanations, headline
@@ -40,11 +40,13 @@ def in_words(
     return said
 
 
-def about(study: StudySummary) -> list[Any]:
-    """What the study is, for those who did not set it up."""
-    marks = [state_badge(study), html.Span(study.dataset)]
+def about(study: StudySummary, data: str) -> list[Any]:
+    """What the study is, for those who did not set it up; ``data``: what it is trained on."""
+    marks = [state_badge(study), html.Span(data)]
     marks += [html.Span(tag, className="tag") for tag in study.tags]
     lines: list[Any] = [html.Div(marks, className="line about")]
+    if go_on := how_to_go_on(study):
+        lines.append(go_on)
     if study.description:
         lines.append(html.P(study.description, className="description"))
     if study.note:

@@ -37,17 +37,22 @@ def filter_bar(table: TrialTable, filtered: Filter) -> list[Any]:
             className="trials-typed",
             **attributes(data_search=""),
         ),
-        dmc.MultiSelect(
-            id="trials-states",
-            data=[{"value": state, "label": state.lower()} for state in STATES],
-            value=list(filtered.choices.get("state", ())),
-            placeholder="" if "state" in filtered.choices else "Any state",
-            clearable=True,
-            className="trials-states",
-            **attributes(aria_label="States to show"),
+        html.Div(
+            [_states(filtered), popover("Condition", _condition(table))], className="trials-more"
         ),
-        popover("Condition", _condition(table)),
     ]
+
+
+def _states(filtered: Filter) -> Any:
+    return dmc.MultiSelect(
+        id="trials-states",
+        data=[{"value": state, "label": state.lower()} for state in STATES],
+        value=list(filtered.choices.get("state", ())),
+        placeholder="" if "state" in filtered.choices else "Any state",
+        clearable=True,
+        className="trials-states",
+        **attributes(aria_label="States to show"),
+    )
 
 
 def _condition(table: TrialTable) -> Any:

@@ -6,20 +6,37 @@ from typing import Any
 from dash import html
 
 from sweep.catalogue import formats
+from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.moments import since
 from sweep.store.records import CommandRow
 
 
-def waiting_commands(commands: Sequence[CommandRow]) -> Any:
-    """What was asked, when, oldest first; nothing when nothing waits."""
+def waiting_commands(commands: Sequence[CommandRow], *, allow_edit: bool = False) -> Any:
+    """What was asked, when, oldest first, to be cancelled where that is allowed; None for none."""
     if not commands:
         return None
     head = html.Tr([html.Th(label, scope="col") for label in ("Waiting", "With", "Asked")])
     rows = [
-        html.Tr([html.Td(of.kind), html.Td(_payload(of)), html.Td(since(of.created_at))])
+        html.Tr(
+            [
+                html.Td(of.kind),
+                html.Td(_payload(of)),
+                html.Td(since(of.created_at)),
+                *([html.Td(_cancel(of))] if allow_edit else []),
+            ]
+        )
         for of in commands
     ]
     return html.Table([html.Thead(head), html.Tbody(rows)], className="plain waiting")
+
+
+def _cancel(command: CommandRow) -> Any:
+    return html.Button(
+        "Cancel",
+        id={"type": "cancel", "command": str(command.command_id)},
+        className="plain small",
+        **attributes(aria_label=f"Cancel {command.kind}"),
+    )
 
 
 def _payload(command: CommandRow) -> str:

@@ -21,6 +21,9 @@ def test_a_page_is_as_wide_as_the_phone_and_leads_to_all_others(
     page.goto(f"{dashboard}/study/small{path}")
     page.locator(".page").first.wait_for()
     expect(page.locator(".study-name")).to_be_in_viewport(ratio=1)
+    header = page.locator(".header").bounding_box()
+    assert header and header["height"] < 60
+    page.locator("#show-pages").click()
     for tab in ("Overview", "Why", "Trials", "Compare", "Explore", "Workers"):
         expect(page.locator("#navigation").get_by_role("link", name=tab)).to_be_in_viewport(ratio=1)
     page.wait_for_load_state("networkidle")
