@@ -25,9 +25,10 @@ INTRODUCTION = """\
 
 A study file is TOML. `[space]` and `budget.trials` are needed (a grid may do without a budget), and
 `study.name`; the rest has defaults. A misspelt key or value, or another tool's name for it, is an
-error that says what was meant, and all errors of a file come at once. `sweep start FILE --dry-run`
-shows what would run, `--set section.key=value` changes one thing for one run, `sweep schema` prints
-a JSON schema for editors.
+error that says what was meant, and all errors of a file come at once. `sweep new FILE` writes a
+commented one that runs as it is, with the JSON schema for editors beside it (`sweep schema` prints
+that). `sweep start FILE --dry-run` shows what would run, `--set section.key=value` changes one
+thing for one run.
 
 The value after `--set` is TOML, and names need no quotes: `--set sampler.name=random`,
 `--set space.hidden_width.high=256`, `--set space.hidden_width=[8,32]`,

@@ -24,6 +24,7 @@ from sweep.cli import (
     listing,
     manage,
     model,
+    new,
     reconstruct,
     run,
     show,
@@ -115,6 +116,7 @@ _RUN, _LOOK, _KEEP, _SURROUNDINGS = "Run a study", "Look", "Note and tidy", "Sur
 _add(
     app,
     _RUN,
+    (new.new, "sweep new mine.toml\nsweep new mine.toml --data ./photos"),
     (run.start, "sweep start studies/quickstart.toml\nsweep start studies/width.toml --dry-run"),
     (run.resume, "sweep resume quickstart --trials 50"),
     (control.pause, "sweep pause quickstart"),

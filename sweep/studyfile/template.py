@@ -1,0 +1,88 @@
+"""The study file that ``sweep new`` writes: one to run as it is, and to change."""
+
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+from string import Template
+
+from sweep.enums import Activation, Dataset, Loss, Optimizer, Pruner, Sampler
+
+_TEMPLATE = Template("""\
+#:schema ./$schema
+# `sweep start $path --dry-run` shows what would run, `sweep start $path` runs it.
+# Every section and setting: docs/study-file.md. With the schema in the first line, editors that
+# know TOML (Even Better TOML in VS Code, taplo) complete names and show what they mean.
+
+[study]
+name = $name
+description = ""  # what the study is to find out; stands in the report
+seed = 0
+# repeat = 3  # seeds of each trial, whose mean counts: more trustworthy, as many times slower
+
+[data]
+name = $data  # one of $datasets, or a path with a '/'
+
+# What the trials are made of: a value is fixed, a range or a list is searched. A setting that is
+# left out has its default.
+[space]
+hidden_width = { low = 16, high = 512, log = true }  # log: evenly in the logarithm
+activation = ["relu", "gelu", "tanh"]  # of $activations
+loss = ["bce", "mse"]  # of $losses
+epochs = 5  # searched: { low = 2, high = 10 }
+batch_size = 128
+
+# A choice brings along settings of its own: each optimizer its learning rate. Others:
+# $optimizers.
+[space.optimizer]
+choices = ["adam", "sgd"]
+
+[space.optimizer.when.adam]
+learning_rate = { low = 3e-4, high = 1e-2, log = true }
+
+[space.optimizer.when.sgd]
+learning_rate = { low = 0.3, high = 30.0, log = true }
+momentum = 0.9
+
+# Configurations that run first; settings that one leaves out are the sampler's choice.
+[[enqueue]]
+hidden_width = 256
+activation = "relu"
+loss = "bce"
+optimizer = "adam"
+learning_rate = 1e-3
+
+[sampler]
+name = "tpe"  # or $samplers
+
+[pruner]
+name = "none"  # or $pruners: ends trials early that do badly
+
+[budget]
+trials = 20
+# max_seconds = 3600
+""")
+
+
+def new_study_text(path: str, name: str, data: str, schema: str) -> str:
+    """Return a commented study file; ``path`` is what commands call it, ``schema`` lies beside."""
+    return _TEMPLATE.substitute(
+        path=path,
+        schema=schema,
+        name=_text(name),
+        data=_text(data),
+        datasets=_listed(Dataset),
+        activations=_listed(Activation),
+        losses=_listed(Loss),
+        optimizers=_listed(set(Optimizer) - {Optimizer.ADAM, Optimizer.SGD}),
+        samplers=_listed(set(Sampler) - {Sampler.TPE}),
+        pruners=_listed(set(Pruner) - {Pruner.NONE}),
+    )
+
+
+def _text(value: str) -> str:
+    """A basic string of TOML, which JSON's are."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _listed(names: Iterable[StrEnum]) -> str:
+    return ", ".join(sorted(names))
