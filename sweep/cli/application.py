@@ -156,7 +156,7 @@ _add(
     (manage.report, "sweep report quickstart -o report.html"),
     (
         figure.figure,
-        "sweep figure quickstart\nsweep figure quickstart width -o width.svg\n"
+        "sweep figure quickstart\nsweep figure quickstart width -o width.pdf --width 8.5cm\n"
         "sweep figure quickstart slice setting=activation -o slice.csv",
     ),
     (

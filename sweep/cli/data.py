@@ -74,7 +74,7 @@ def check(
     ],
     output: Annotated[
         Path | None,
-        output_option("SHEET.png", "PATH-sheet.png"),
+        output_option("SHEET.png", "PATH-sheet.png", "Where to."),
     ] = None,
     size: Annotated[
         str | None,

@@ -13,7 +13,7 @@ import typer
 
 from sweep.cli import words
 from sweep.cli.options import Storage, StudyNameOrOnly, output_option, stored_study
-from sweep.cli.output import say, to_json, write_file
+from sweep.cli.output import STDOUT, deliver, say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
 from sweep.errors import SweepError, UsageError
 from sweep.figures.spreadsheet import csv_text
@@ -64,16 +64,21 @@ def export(
     if form is Format.PARQUET:
         if output is None:
             raise UsageError("--format parquet writes a file: name it with -o FILE.")
-        path = write_file(output, to_parquet(rows))
-        say(f"{words.count(len(rows), 'trial')} in {path}")
+        _write(output, to_parquet(rows), len(rows))
         return
     content = to_csv(rows) if form is Format.CSV else _study_as_json(study, rows)
-    if output is None:
+    if output is None or output == STDOUT:
         # A terminal would obey control characters; JSON has them escaped.
         sys.stdout.write(words.clean(content) if sys.stdout.isatty() else content)
         return
-    path = write_file(output, content.encode())
-    say(f"{words.count(len(rows), 'trial')} in {path}")
+    _write(output, content.encode(), len(rows))
+
+
+def _write(output: Path, content: bytes, n_trials: int) -> None:
+    if output == STDOUT:
+        deliver(output, content)
+    else:
+        say(f"{words.count(n_trials, 'trial')} in {write_file(output, content)}")
 
 
 def _study_as_json(study: "StudyHandle", rows: Sequence["TrialRow"]) -> str:

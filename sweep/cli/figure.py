@@ -1,5 +1,6 @@
 """figure: one figure of a study as a file, and the list of all figures."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, output_option, stored_study
-from sweep.cli.output import show, show_json, show_table, write_file
+from sweep.cli.output import STDOUT, deliver, show_json, show_table
 from sweep.errors import UsageError
 from sweep.files import file_name
 from sweep.findings.dialects import in_ascii
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from sweep.analysis.study_reader import StudyReader
     from sweep.figures.registry import GatheredFigure
 
-_WIDTH_PIXELS = 1000
+#: CSS pixels of a unit of length.
+_PIXELS = {"cm": 96 / 2.54, "mm": 96 / 25.4, "in": 96.0, "px": 1.0}
+_LENGTH = re.compile(rf"([0-9]*\.?[0-9]+) *({'|'.join(_PIXELS)})")
+#: Of a side, in pixels.
+_SMALLEST, _LARGEST = 60.0, 10_000.0
+
+Length = Annotated[
+    str | None, typer.Option(metavar="LENGTH", help="Of an .svg, .pdf or .png: 8.5cm, 85mm, 3in.")
+]
 
 
 def figure(
@@ -32,15 +41,21 @@ def figure(
     ] = None,
     output: Annotated[
         Path | None,
-        output_option("FILE", "NAME-FIGURE.html", "Where to, as .html, .csv, .svg or .png."),
+        output_option(
+            "FILE", "NAME-FIGURE.html", "Where to, as .html, .csv, .svg, .pdf or .png; - is stdout."
+        ),
     ] = None,
+    width: Length = None,
+    height: Length = None,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
     """Write a figure of a study to a file, or list the figures and whether the study has them.
 
-    A CSV has the figure's data, one row a mark. SVG and PNG are drawn by Kaleido in Chrome or
-    Chromium, which are installed separately: `pip install 'sweep-autoencoder[images]'`.
+    A CSV has the figure's data, one row a mark; so has what goes to stdout. SVG, PDF and PNG are
+    black on white and, at a width given, without the title, which a caption has. Kaleido draws them
+    in Chrome or Chromium, which are installed separately:
+    `pip install 'sweep-autoencoder[images]'`.
     """
     from sweep.analysis.study_floors import kept_floors
     from sweep.analysis.study_reader import StudyReader
@@ -51,14 +66,14 @@ def figure(
         # Computing floors may take minutes.
         _list(StudyReader(study, kept_floors), as_json)
         return
-    write = _writer(output)
+    write = _writer(output, _pixels(width, "--width"), _pixels(height, "--height"))
     found = require_figure(StudyReader(study), figure, _parsed(options or []))
     if as_json:
         about = {"figure": figure, "title": found.title, "note": found.note}
         show_json({**about, "rows": {key: list(of) for key, of in found.rows().items()}})
         return
     path = output or Path(f"{file_name(study.name)}-{figure}.html")
-    show(str(write_file(path, write(study.name, found))))
+    deliver(path, write(study.name, found))
 
 
 def _list(reader: "StudyReader", as_json: bool) -> None:
@@ -88,6 +103,18 @@ def _parsed(options: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+def _pixels(length: str | None, option: str) -> float | None:
+    if length is None:
+        return None
+    parts = _LENGTH.fullmatch(length.strip())
+    if parts is None:
+        raise UsageError(f"{option}: '{length}' is no length. Write 8.5cm, 85mm, 3in or 600px.")
+    pixels = float(parts[1]) * _PIXELS[parts[2]]
+    if not _SMALLEST <= pixels <= _LARGEST:
+        raise UsageError(f"{option}: {length} is not between {_SMALLEST:.0f}px and 10000px.")
+    return pixels
+
+
 def _html(name: str, found: "GatheredFigure") -> bytes:
     from sweep.report import render_figure
 
@@ -106,11 +133,15 @@ def _plain(column: Any) -> list[Any]:
     return [of.item() if hasattr(of, "item") else of for of in column]
 
 
-def _image(kind: str) -> "Callable[[str, GatheredFigure], bytes]":
+def _image(
+    kind: str, width: float | None, height: float | None
+) -> "Callable[[str, GatheredFigure], bytes]":
     def draw(_: str, found: "GatheredFigure") -> bytes:
-        white = {"paper_bgcolor": "white", "plot_bgcolor": "white"}
+        from sweep.figures.printing import print_scale, printed
+
+        drawn = printed(found.draw(), width, height)
         try:
-            image: bytes = found.draw().update_layout(white).to_image(kind, width=_WIDTH_PIXELS)
+            image: bytes = drawn.to_image(kind, scale=print_scale(kind, width))
         except RuntimeError as error:  # whatever Kaleido or the browser lacks
             raise UsageError(
                 f"{kind.upper()} needs Kaleido (`pip install 'sweep-autoencoder[images]'`) and "
@@ -122,17 +153,21 @@ def _image(kind: str) -> "Callable[[str, GatheredFigure], bytes]":
     return draw
 
 
-_WRITERS: "Mapping[str, Callable[[str, GatheredFigure], bytes]]" = {
-    ".html": _html,
-    ".csv": _csv,
-    ".svg": _image("svg"),
-    ".png": _image("png"),
-}
+_IMAGES = ("svg", "pdf", "png")
 
 
-def _writer(output: Path | None) -> "Callable[[str, GatheredFigure], bytes]":
-    ending = ".html" if output is None else output.suffix.lower()
-    if ending not in _WRITERS:
-        known = ", ".join(_WRITERS)
+def _writer(
+    output: Path | None, width: float | None, height: float | None
+) -> "Callable[[str, GatheredFigure], bytes]":
+    ending = ".html" if output is None else ".csv" if output == STDOUT else output.suffix.lower()
+    if ending[1:] in _IMAGES:
+        return _image(ending[1:], width, height)
+    if ending not in _TEXTS:
+        known = ", ".join([*_TEXTS, *(f".{kind}" for kind in _IMAGES)])
         raise UsageError(f"{output}: a figure is written as {known}, not as '{ending}'.")
-    return _WRITERS[ending]
+    if width or height:
+        raise UsageError(f"{ending} has no size. --width and --height need -o FILE.svg, .pdf or .png.")
+    return _TEXTS[ending]
+
+
+_TEXTS: "Mapping[str, Callable[[str, GatheredFigure], bytes]]" = {".html": _html, ".csv": _csv}

@@ -11,7 +11,7 @@ import typer
 
 from sweep.cli import words
 from sweep.cli.options import Storage, StudyName, StudyNameOrOnly, output_option, stored_study
-from sweep.cli.output import say, show, to_json, write_file
+from sweep.cli.output import STDOUT, deliver, say, to_json, write_file
 from sweep.errors import CorruptValueError, StoreError, UsageError
 from sweep.files import file_name
 
@@ -30,9 +30,8 @@ def report(
 
     study = stored_study(name, storage)
     page = render(study.engine, study.name)
-    path = write_file(output or Path(f"{file_name(study.name)}.html"), page.encode())
-    show(str(path))
-    if open_it and not webbrowser.open(path.as_uri()):
+    path = deliver(output or Path(f"{file_name(study.name)}.html"), page.encode())
+    if open_it and path and not webbrowser.open(path.as_uri()):
         say("no browser found to open it.")
 
 
@@ -83,7 +82,7 @@ def schema(
     from sweep.studyfile import json_schema
 
     text = to_json(json_schema()) + "\n"
-    if output is None:
+    if output is None or output == STDOUT:
         sys.stdout.write(text)
     else:
         say(f"schema in {write_file(output, text.encode())}")

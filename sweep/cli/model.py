@@ -8,7 +8,7 @@ import typer
 
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Number, Storage, StudyName, output_option, stored_study
-from sweep.cli.output import show, show_json, write_file
+from sweep.cli.output import deliver, show, show_json, write_file
 from sweep.errors import UsageError
 from sweep.extras import require_torch
 from sweep.files import file_name
@@ -104,12 +104,10 @@ def encode(
     arrays: dict[str, Any] = {key: array for key, array in found.items() if array is not None}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    path = output or Path(f"{file_name(name)}-{number}-codes.npz")
-    path = write_file(path, buffer.getvalue())
+    path, content = output or Path(f"{file_name(name)}-{number}-codes.npz"), buffer.getvalue()
     shapes = {key: list(array.shape) for key, array in arrays.items()}
     if as_json:
-        show_json({"number": number, "path": path, "shapes": shapes})
+        show_json({"number": number, "path": write_file(path, content), "shapes": shapes})
         return
     n_images, width = shapes["train"][0] + shapes["test"][0], shapes["train"][1]
-    show(f"{words.count(n_images, 'code')} of {words.count(width, 'number')}")
-    show(str(path))
+    deliver(path, content, f"{words.count(n_images, 'code')} of {words.count(width, 'number')}")

@@ -48,7 +48,7 @@ Storage = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with Optuna's words as keys.")]
 
 
-def output_option(metavar: str, show_default: str, about: str = "Where to.") -> Any:
+def output_option(metavar: str, show_default: str, about: str = "Where to; - is stdout.") -> Any:
     """Return the option -o of a command that writes a file."""
     return typer.Option("-o", "--output", metavar=metavar, show_default=show_default, help=about)
 

@@ -190,8 +190,31 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, int) else str(value)
 
 
+#: As an -o.
+STDOUT = Path("-")
+
+
+def deliver(path: Path, content: bytes, *lines: str) -> Path | None:
+    """Write a result; show lines about it and its path, which is returned.
+
+    For ``-`` the content alone goes to stdout and the lines to stderr.
+    """
+    if path == STDOUT:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        for line in lines:
+            say(line)
+        return None
+    written = write_file(path, content)
+    for line in (*lines, str(written)):
+        show(line)
+    return written
+
+
 def write_file(path: Path, content: bytes) -> Path:
     """Write a result whole or not at all; the absolute path. NoRoomError where it cannot be."""
+    if path == STDOUT:
+        raise UsageError("-o -: the result is on stdout already. Name a file.")
     path = path.expanduser()
     if path.is_dir():
         raise UsageError(f"{path} is a folder. Name a file in it.")

@@ -7,7 +7,7 @@ import typer
 
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName, output_option, stored_study
-from sweep.cli.output import show, show_json, write_file
+from sweep.cli.output import deliver, show_json, write_file
 from sweep.errors import DataError
 from sweep.extras import require_torch
 from sweep.files import file_name
@@ -57,14 +57,14 @@ def reconstruct(
 
     copies = trainer.reconstruct(weights, originals.reshape(len(originals), -1))
     pixels = copies.pixels.reshape(originals.shape)
-    path = write_file(output or Path(f"{file_name(name)}-{number}.png"), picture(originals, pixels))
+    path, png = output or Path(f"{file_name(name)}-{number}.png"), picture(originals, pixels)
     result = _measure(originals, copies.pixels, copies.image_mse)
     if as_json:
-        show_json({"number": number, "path": path, **result})
+        show_json({"number": number, "path": write_file(path, png), **result})
         return
     mse, exact = words.number(result["mse"]), words.percent(result["exact_pixel_share"])
-    show(f"{words.count(len(originals), 'image')}: mse {mse}, exact pixels {exact}")
-    show(str(path))
+    about = f"{words.count(len(originals), 'image')}: mse {mse}, exact pixels {exact}"
+    deliver(path, png, about)
 
 
 def _study_images(study: "StudyHandle") -> "Pixels":

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,6 +80,11 @@ def test_every_figure_is_a_table_of_numbers(cli: Cli, tmp_path: Path, name: str)
     assert "np." not in path.read_text() and "nan" not in path.read_text()
 
 
+def test_a_table_goes_to_stdout_alone(cli: Cli) -> None:
+    answer = cli("figure", "widths", "history", "-o", "-")
+    assert answer.out.startswith("mark,trial,val_mse\nfinished,0,0.125\n") and not answer.err
+
+
 def test_json_has_title_note_and_columns(cli: Cli) -> None:
     found = cli("figure", "widths", "history", "between=2..5", "--json").json
     assert found["title"] == "Value of each trial, and the best so far"
@@ -89,7 +95,10 @@ def test_json_has_title_note_and_columns(cli: Cli) -> None:
     ("words", "code", "problem"),
     [
         (["widht"], 2, "unknown figure 'widht'. Did you mean 'width'?"),
-        (["width", "-o", "width.pdf"], 2, "a figure is written as .html, .csv, .svg, .png, not"),
+        (["width", "-o", "width.ps"], 2, "written as .html, .csv, .svg, .pdf, .png, not"),
+        (["width", "-o", "width.pdf", "--width", "8.5"], 2, "'8.5' is no length. Write 8.5cm"),
+        (["width", "-o", "width.pdf", "--height", "1mm"], 2, "1mm is not between 60px and"),
+        (["width", "-o", "width.csv", "--width", "8cm"], 2, "--height need -o FILE.svg, .pdf"),
         (["width", "-o", "width"], 2, "not as ''"),
         (["slice", "activation"], 2, "'activation' is no option of a figure. Write OPTION=VALUE"),
         (["slice", "setting=activatoin"], 2, "Did you mean 'activation'?"),
@@ -124,6 +133,14 @@ def test_an_svg_is_drawn_by_a_browser(cli: Cli, tmp_path: Path, chromium: list[s
     path = tmp_path / "width.svg"
     assert cli("figure", "widths", "width", "-o", path).code == 0
     assert path.read_text().startswith("<svg") and "Hidden width" in path.read_text()
+
+
+@pytest.mark.skipif(find_spec("kaleido") is None, reason="needs kaleido: make install")
+def test_a_pdf_is_as_wide_as_a_column(cli: Cli, tmp_path: Path, chromium: list[str]) -> None:
+    path = tmp_path / "width.pdf"
+    assert cli("figure", "widths", "width", "-o", path, "--width", "8.5cm").code == 0
+    box = re.search(rb"/MediaBox *\[0 0 ([0-9.]+) ", path.read_bytes())
+    assert box is not None and float(box[1]) == pytest.approx(8.5 / 2.54 * 72, abs=0.5)
 
 
 def test_a_browser_draws_the_page_of_a_figure(

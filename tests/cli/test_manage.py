@@ -104,6 +104,12 @@ def test_without_a_store_it_is_code_5_and_none_is_made(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_report_goes_to_stdout_alone(cli: Cli, study: int, tmp_path: Path) -> None:
+    answer = cli("report", "study", "-o", "-")
+    assert answer.out.startswith("<!doctype html>") and answer.out.endswith("</html>")
+    assert not answer.err and not Path("-").exists()
+
+
 def test_report_writes_one_file_and_prints_where(cli: Cli, study: int, tmp_path: Path) -> None:
     answer = cli("report", "study", "-o", "page.html")
     assert answer.out.strip() == str(tmp_path / "page.html")
