@@ -166,7 +166,7 @@ def _writer(
         known = ", ".join([*_TEXTS, *(f".{kind}" for kind in _IMAGES)])
         raise UsageError(f"{output}: a figure is written as {known}, not as '{ending}'.")
     if width or height:
-        raise UsageError(f"{ending} has no size. --width and --height need -o FILE.svg, .pdf or .png.")
+        raise UsageError(f"{ending} has no size. --width, --height need -o FILE.svg, .pdf or .png.")
     return _TEXTS[ending]
 
 

@@ -30,7 +30,7 @@ _GRID = "#DDDDDD"
 
 
 def printed(drawn: go.Figure, width: float | None, height: float | None) -> go.Figure:
-    """Black text and axes on white; of a width given, without title and with fonts of 8 points."""
+    """Black text on white; at a width given, without a title and with fonts of 8 points."""
     axis: dict[str, Any] = {"linecolor": "black", "tickcolor": "black", "gridcolor": _GRID}
     usual_height = drawn.layout.height
     drawn.update_layout(
@@ -47,7 +47,9 @@ def printed(drawn: go.Figure, width: float | None, height: float | None) -> go.F
     needs_rows = drawn.layout.yaxis.autorange == "reversed"
     shrink = _FONT / _USUAL_FONT if needs_rows else width / _USUAL_WIDTH
     drawn.for_each_yaxis(_in_two_lines)
-    return _with_small_marks(_with_small_fonts(drawn), min(1.0, width / _USUAL_WIDTH)).update_layout(
+    return _with_small_marks(
+        _with_small_fonts(drawn), min(1.0, width / _USUAL_WIDTH)
+    ).update_layout(
         title=None,
         height=height or shrink * usual_height + _legend_height(drawn, width),
         margin={"l": 4, "r": 4, "t": 6, "b": 4},
@@ -66,9 +68,7 @@ def _in_two_lines(axis: Any) -> None:
 
 def _legend_height(drawn: go.Figure, width: float) -> float:
     """Return the height of the legend's lines but the first, which stand in equal columns."""
-    names = [
-        trace.name for trace in drawn.data if trace.name and trace.showlegend is not False
-    ]
+    names = [trace.name for trace in drawn.data if trace.name and trace.showlegend is not False]
     if len(names) < 2 and not drawn.layout.showlegend:
         return 0.0
     column = _LEGEND_MARK + _LETTER * _SMALL_FONT * max(map(len, names), default=0)
@@ -79,7 +79,8 @@ def _legend_height(drawn: go.Figure, width: float) -> float:
 def _with_small_fonts(drawn: go.Figure) -> go.Figure:
     font = {"size": _FONT}
     axis = {"title": {"font": font, "standoff": 6}, "tickfont": font, "ticklen": 3}
-    drawn.update_layout(font=font, legend={"font": {"size": _SMALL_FONT}, "xref": "container", "x": 0})
+    legend = {"font": {"size": _SMALL_FONT}, "xref": "container", "x": 0}
+    drawn.update_layout(font=font, legend=legend)
     drawn.update_annotations(font=font)
     drawn.for_each_trace(_with_small_colour_bar)
     return drawn.update_xaxes(axis).update_yaxes(axis)

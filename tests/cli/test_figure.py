@@ -98,7 +98,7 @@ def test_json_has_title_note_and_columns(cli: Cli) -> None:
         (["width", "-o", "width.ps"], 2, "written as .html, .csv, .svg, .pdf, .png, not"),
         (["width", "-o", "width.pdf", "--width", "8.5"], 2, "'8.5' is no length. Write 8.5cm"),
         (["width", "-o", "width.pdf", "--height", "1mm"], 2, "1mm is not between 60px and"),
-        (["width", "-o", "width.csv", "--width", "8cm"], 2, "--height need -o FILE.svg, .pdf"),
+        (["width", "-o", "width.csv", "--width", "8cm"], 2, "--height need -o FILE.svg"),
         (["width", "-o", "width"], 2, "not as ''"),
         (["slice", "activation"], 2, "'activation' is no option of a figure. Write OPTION=VALUE"),
         (["slice", "setting=activatoin"], 2, "Did you mean 'activation'?"),
