@@ -66,8 +66,13 @@ def ignored_ties(study: StudyHandle) -> list[str]:
 
 def best_numbers(study: StudyHandle, n: int) -> list[int]:
     """The best trial of each of the ``n`` best configurations, or of all where there are fewer."""
-    of_configurations = _by_configuration(study.best()).values()
-    return [rows[0].number for rows in of_configurations][:n]
+    n_read = 2 * n
+    while True:
+        rows = study.best(n_read)
+        found = [trials[0].number for trials in _by_configuration(rows).values()]
+        if len(found) >= n or len(rows) < n_read:
+            return found[:n]
+        n_read *= 4  # many trials of few configurations
 
 
 def _by_configuration(rows: Sequence[TrialRow]) -> dict[TrialConfig, list[TrialRow]]:

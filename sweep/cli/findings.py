@@ -1,12 +1,12 @@
 """findings: what a study shows."""
 
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, stored_study
-from sweep.cli.output import show, show_finding, show_json
+from sweep.cli.output import show, show_decision, show_finding, show_json
 from sweep.cli.words import in_terminal
 
 
 def findings(name: StudyNameOrOnly = None, storage: Storage = None, as_json: Json = False) -> None:
-    """Show what a study found: the best trial, why its error stops there, and the tables behind it.
+    """Show what a study found: which trial to take, why the error stops there, and all tables.
 
     The report and the dashboard show the same sentences and tables.
     """
@@ -17,6 +17,9 @@ def findings(name: StudyNameOrOnly = None, storage: Storage = None, as_json: Jso
     if as_json:
         show_json(found.to_json())
         return
+    if found.decision is not None:
+        show_decision(found.decision, storage)
+        show()
     for sentence in found.sentences:
         show(in_terminal(sentence, storage))
     for table in found.tables:

@@ -21,6 +21,7 @@ from sweep.catalogue.columns import COLUMNS
 from sweep.cli import logs
 from sweep.cli.words import clean, escaped, in_terminal
 from sweep.errors import NoRoomError, UsageError
+from sweep.findings.decision import Decision
 from sweep.findings.dialects import in_ascii
 from sweep.findings.tables import Cell, FindingTable
 
@@ -110,6 +111,12 @@ def show_finding(table: FindingTable, storage: str | None = None) -> None:
         _print_table(_make_table(header, indented, are_numbers))
     if table.note:
         show(in_terminal(indent + table.note, storage))
+
+
+def show_decision(decision: Decision, storage: str | None = None) -> None:
+    """Show which trial to take, and its alternatives."""
+    show(in_terminal(decision.sentence, storage))
+    show_finding(decision.table, storage)
 
 
 def _row(table: FindingTable, row: Sequence[Cell]) -> list[str]:

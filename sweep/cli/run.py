@@ -11,7 +11,7 @@ from sweep.cli import control, words
 from sweep.cli.listing import show_best
 from sweep.cli.observing import observing
 from sweep.cli.options import INTERRUPTED, Storage, StudyName, stored_study
-from sweep.cli.output import say
+from sweep.cli.output import say, show, show_decision
 from sweep.cli.run_options import takes_run_options
 from sweep.enums import CommandKind, StudyPhase
 from sweep.errors import StudyHeldError, UsageError
@@ -210,11 +210,23 @@ def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> Non
     say(f"study '{study.name}': {_ENDINGS.get(phase, phase)}{because}. {_counts(summary)}")
     if rows := study.best(_N_BEST):
         show_best(rows, summary.objectives)
+        _show_decision(study, summary, storage)
     if phase != StudyPhase.FINISHED:
         say(f"Go on:  {words.command(f'sweep resume {quote(study.name)}', storage)}")
     say(f"Report: {words.command(f'sweep report {quote(study.name)}', storage)}")
     if phase == StudyPhase.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)
+
+
+def _show_decision(study: "StudyHandle", summary: "StudySummary", storage: str | None) -> None:
+    from sweep.analysis.study_floors import kept_floors
+    from sweep.analysis.study_ties import study_ties
+    from sweep.findings.decision import gather_decision
+
+    ties, floors = study_ties(study), kept_floors(study)
+    if decision := gather_decision(study, summary, study.table(), ties, floors):
+        show()
+        show_decision(decision, storage)
 
 
 _N_BEST = 5

@@ -2,6 +2,7 @@
 
 from html import escape
 
+from sweep.findings.decision import Decision
 from sweep.findings.dialects import pieces
 from sweep.findings.tables import FindingTable
 
@@ -37,3 +38,8 @@ def table_html(table: FindingTable) -> str:
         f'<div class="scroll" tabindex="0" {region}>\n<table class="findings">\n<thead><tr>{heads}'
         f"</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n{note}"
     )
+
+
+def decision_html(decision: Decision) -> str:
+    """Lay a decision out: its sentence, and the table of alternatives."""
+    return f'<p class="decision">{sentence_html(decision.sentence)}</p>{table_html(decision.table)}'

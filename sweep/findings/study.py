@@ -16,9 +16,10 @@ from sweep.analysis.ties import TieSet
 from sweep.analysis.verdict import Verdict
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.findings.ablation import about_path, no_ablation, path_table
+from sweep.findings.decision import Decision, gather_decision
 from sweep.findings.diagnoses import diagnosis_table
 from sweep.findings.failures import failure_table
-from sweep.findings.html import sentence_html, table_html
+from sweep.findings.html import decision_html, sentence_html, table_html
 from sweep.findings.probes import about_codes, probe_table
 from sweep.findings.ranking import RankedTrial, gather_ranking, ranking_table
 from sweep.findings.tables import FindingTable
@@ -56,6 +57,8 @@ class StudyFindings:
     probes: ProbeSummary | None = None
     #: The best trials beside the baseline.
     ranking: Sequence[RankedTrial] = ()
+    #: Which trial to take; None while no trial counts.
+    decision: Decision | None = None
 
     @property
     def headline(self) -> str:
@@ -132,14 +135,16 @@ class StudyFindings:
         return " ".join([no_ablation(self.study.name), *self.ignored])
 
     def _repr_html_(self) -> str:
+        decided = decision_html(self.decision) if self.decision else ""
         said = "".join(f"<li>{sentence_html(of)}</li>" for of in self.sentences[1:])
         tables = (f"<h4>{escape(of.title)}</h4>{table_html(of)}" for of in self.tables)
-        return f"<h3>{escape(self.headline)}</h3><ul>{said}</ul>{''.join(tables)}"
+        return f"{decided}<h3>{escape(self.headline)}</h3><ul>{said}</ul>{''.join(tables)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return sentences and tables as plain values."""
         return {
             "study_name": self.study.name,
+            "decision": self.decision and self.decision.to_json(),
             "sentences": self.sentences,
             "tables": {table.title: table.records() for table in self.tables},
         }
@@ -152,18 +157,20 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
     probes out.
     """
     study, table, floors = reader.study, reader.table, reader.floors
+    summary, ties = study.summary(), study_ties(study)
     return StudyFindings(
-        study=study.summary(),
+        study=summary,
         verdict=reader.verdict,
         floors=floors,
         width=width_law(width_errors(table)),
         diagnoses=diagnose_trials(study, best_of_widths(table), floors),
-        ties=study_ties(study),
+        ties=ties,
         failed=_latest_failed(study) if table.states.is_("FAIL").any() else (),
         ablation=None if in_short else reader.explanation,
         ignored=() if in_short else ignored(study),
         probes=None if in_short else reader.probes,
         ranking=gather_ranking(study, table, n_best) if n_best else (),
+        decision=gather_decision(study, summary, table, ties, floors),
     )
 
 

@@ -82,10 +82,10 @@ def _offer(study: str) -> str:
     return f"`sweep ties {quote(study)} --run` trains the best again, with fresh seeds."
 
 
-def next_ties(study: StudyHandle, ties: TieSet) -> str:
+def next_ties(study: StudyHandle, ties: TieSet | None) -> str:
     """Name the command that would tell more; nothing for a study that is itself derived."""
     command = f"sweep ties {quote(study.name)} --run --top"
-    if ties.retrained_in is None:
+    if ties is None or ties.retrained_in is None:
         return "" if study.retrains() or study.explains() else _offer(study.name)
     trained = {*ties.left_out, *(of.candidate.number for of in ties.compared)}
     n = len(trained)

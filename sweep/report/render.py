@@ -9,7 +9,7 @@ from markupsafe import Markup
 import sweep
 from sweep.figures.plotlyjs import plotlyjs
 from sweep.figures.registry import GatheredFigure
-from sweep.findings.html import sentence_html, table_html
+from sweep.findings.html import decision_html, sentence_html, table_html
 from sweep.report.page import Page, gather_page, make_chart
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -51,6 +51,7 @@ def environment() -> Environment:
     )
     environment.filters |= {
         "sentence": lambda text: Markup(sentence_html(text)),
+        "decision": lambda decision: Markup(decision_html(decision)),
         "table": lambda table: Markup(table_html(table)),
         "quoted": shlex.quote,
         "time": lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC",

@@ -17,6 +17,8 @@ from sweep.cli.study_view import render
 from sweep.config import DEFAULT_BASELINE
 from sweep.coordinator.progress import Progress, WorkerProgress
 from sweep.errors import FailureLimitError
+from sweep.findings.decision import gather_decision
+from sweep.findings.dialects import in_ascii
 from sweep.launch import resources
 from sweep.store import commands
 from sweep.store.engine import Engine
@@ -57,7 +59,11 @@ def test_start_runs_a_study_and_ends_with_the_best_configurations(cli: Cli, file
     answer = cli("start", file, "--gpus", "cpu")
     assert answer.code == 0
     assert answer.out.splitlines()[0].startswith("trial  val_mse")
-    assert len(answer.out.splitlines()) == 6  # the five best
+    best, decided = answer.out.split("\n\n", 1)
+    assert len(best.splitlines()) == 6  # the five best
+    study = open_study(open_store(), "x")
+    decision = gather_decision(study, study.summary(), study.table(), None, None)
+    assert decision is not None and decided.startswith(in_ascii(decision.sentence))
     assert "finished: all 6 trials are done (budget.trials). 6 trials: 6 complete." in answer.err
     assert "sweep report x" in answer.err
 

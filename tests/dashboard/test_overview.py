@@ -75,6 +75,7 @@ def test_one_trial_is_a_verdict(view: View, engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0, 0.02)
     said = page(view)
     assert "Trial 0 copies best" in said
+    assert said.index("overview-decision") < said.index("overview-verdict")
     assert "data:image/svg+xml;base64," in said
 
 

@@ -16,7 +16,7 @@ from sweep.cli.entry import run
 from sweep.cli.output import show_finding
 from sweep.config import TrialConfig
 from sweep.dashboard.pages import trial, why
-from sweep.dashboard.parts.findings import finding_table, sentence
+from sweep.dashboard.parts.findings import decided, finding_table, sentence
 from sweep.dashboard.view import View
 from sweep.findings.dialects import in_ascii
 from sweep.findings.study import gather_study
@@ -207,6 +207,23 @@ def test_each_sentence_about_a_study_is_the_same_in_terminal_page_and_report(
     kinds = ("copies best", "PCA", "What helps most", "What limits", "pixels", "told apart")
     assert all(any(kind in sentence for sentence in sentences) for kind in kinds)
     assert [sentence for sentence in sentences if dialect(sentence) not in shown] == []
+
+
+def test_the_decision_is_the_same_in_terminal_page_report_notebook_and_json(
+    told: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = gather_study(StudyReader(open_study(told, "study")))
+    decision = found.decision
+    assert decision is not None and len(decision.alternatives) > 1
+    page = "".join(texts(decided("study", decision)))
+    shown, reported = terminal_of(told, capsys), report_of(told, capsys)
+    for said in (decision.sentence, decision.table.note):
+        bare = said.replace("`", "")
+        assert in_ascii(said) in shown
+        assert bare in page and bare in reported
+        assert bare in html.unescape(re.sub("</?code>", "", found._repr_html_()))
+    run(["findings", "study", "--json"])
+    assert json.loads(capsys.readouterr().out)["decision"] == decision.to_json()
 
 
 def test_json_and_terminal_have_the_tables_of_a_study(

@@ -18,7 +18,7 @@ from sweep.dashboard.edits import study_buttons, study_notes
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import best, cards, charts, standing
 from sweep.dashboard.parts.charts import Zoom
-from sweep.dashboard.parts.findings import finding_table, missing, sentence
+from sweep.dashboard.parts.findings import decided, finding_table, missing, sentence
 from sweep.dashboard.view import PageReader, View
 from sweep.figures.history import gather_history
 from sweep.figures.sparkline import poster_svg
@@ -47,6 +47,7 @@ def layout(view: View, place: Place) -> Any:
     found = study_verdict(view.study(place.name), table, None)
     return html.Div(
         [
+            html.Section(id="overview-decision", className="card verdict", hidden=True),
             html.Section(
                 [
                     html.Div(
@@ -213,6 +214,8 @@ def _register_words(app: Dash, view: View) -> None:
         return tiles, _about(view, study), any_value, not any_value
 
     @app.callback(
+        Output("overview-decision", "children"),
+        Output("overview-decision", "hidden"),
         Output("overview-verdict", "children"),
         Output("overview-failures", "children"),
         Input("revision", "data"),
@@ -224,6 +227,8 @@ def _register_words(app: Dash, view: View) -> None:
         failed = finding_table(name, found.failure_table) if found.failed else None
         computing = view.computing_floors(name)
         return (
+            decided(name, found.decision) if found.decision else [],
+            found.decision is None,
             standing.in_words(
                 found.study, found.verdict, found.reasons, computing_floors=computing
             ),

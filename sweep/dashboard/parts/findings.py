@@ -7,6 +7,7 @@ from dash import dcc, html
 
 from sweep.dashboard import links
 from sweep.dashboard.parts.attributes import attributes
+from sweep.findings.decision import Decision
 from sweep.findings.dialects import pieces
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 
@@ -25,6 +26,12 @@ def finding_table(study: str, table: FindingTable, kind: str = "") -> Any:
     note = [html.P(sentence(table.note), className="note")] if table.note else []
     laid_out = html.Table([*parts, html.Tbody(body)], className=f"plain {kind}".strip())
     return html.Div([html.Div(laid_out, className="scroll"), *note])
+
+
+def decided(study: str, decision: Decision) -> list[Any]:
+    """Say which trial to take, above the table of it and its alternatives."""
+    lead = html.P(sentence(decision.sentence), className="decision")
+    return [lead, finding_table(study, decision.table, "stacked")]
 
 
 def missing(text: str) -> Any:
