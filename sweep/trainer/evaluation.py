@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from sweep.datasets.images import Labels
 from sweep.enums import Output
@@ -38,7 +37,8 @@ def evaluate(model: Autoencoder, images: Tensor, output: Output) -> Errors:
         reconstruction = model.output(logits)
         if output is Output.SIGMOID:
             entropy.append(bce_sum(logits, reconstruction, pixels))
-        squared.append(functional.mse_loss(reconstruction, pixels, reduction="sum"))
+        errors = reconstruction.sub_(pixels).view(-1)
+        squared.append(torch.dot(errors, errors))
     return Errors(
         mse=total(squared) / images.numel(),
         bce=total(entropy) / images.numel() if entropy else None,

@@ -70,11 +70,14 @@ LOSSES: dict[Loss, LossFunction] = {
 }
 
 
+#: A number would be made a tensor in each call.
+_ONE = torch.ones(())
+
+
 def bce_sum(
-    logits: Tensor,  # (B, D)
+    logits: Tensor,  # (B, D), overwritten
     outputs: Tensor,  # (B, D), their sigmoid
     pixels: Tensor,  # (B, D)
-    buffer: Tensor | None = None,  # (B, D), overwritten; None allocates one
     *,
     unit: float = 1.0,
 ) -> Tensor:
@@ -85,11 +88,12 @@ def bce_sum(
     ln(1 + exp(-|z|)) is -ln t with t = max(y, 1 - y). A logarithm takes as long as ten products,
     and t is at least 1/2: so factors are multiplied, 64 at a time, before one is taken.
     """
-    linear = torch.clamp_min(logits, 0.0, out=buffer).addcmul_(logits, pixels, value=-unit).sum()
-    likelier = torch.sub(1.0, outputs, out=buffer)
-    likelier = torch.maximum(likelier, outputs, out=buffer)
+    by_pixels = torch.dot(logits.view(-1), pixels.view(-1))
+    linear = logits.clamp_min_(0.0).sum().sub_(by_pixels, alpha=unit)
+    likelier = torch.sub(_ONE, outputs, out=logits)
+    likelier = torch.maximum(likelier, outputs, out=likelier)
     factors = likelier.view(_n_factors(likelier.numel()), -1)
-    return linear - factors.prod(dim=0).log_().sum()
+    return linear.sub_(factors.prod(dim=0).log_().sum())
 
 
 @cache

@@ -46,7 +46,7 @@ LossKernel = Callable[[Tensor, Tensor, LossBuffers, TrialConfig], LossGradient]
 def bce(o: Tensor, levels: Tensor, buffers: LossBuffers, config: TrialConfig) -> LossGradient:
     """Binary cross-entropy of a sigmoid; derivative (y - x) / n."""
     y = torch.sigmoid(o, out=buffers.outputs)
-    loss = bce_sum(o, y, levels, buffers.errors, unit=LEVEL).div_(o.numel())
+    loss = bce_sum(o, y, levels, unit=LEVEL).div_(o.numel())
     return LossGradient(loss, y.sub_(levels, alpha=LEVEL), 1.0 / o.numel())
 
 

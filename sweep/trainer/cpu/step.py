@@ -32,6 +32,7 @@ class Buffers(NamedTuple):
     outputs: Tensor  # (B, D)
     errors: Tensor  # (B, D)
     slopes: Tensor  # (B, D)
+    ones: Tensor  # (B,)
 
     @property
     def loss(self) -> LossBuffers:
@@ -83,11 +84,11 @@ class ManualStep:
 
         loss, by_o, scale = self._loss(o, levels, buffers.loss, self._config)
         _sum_products(h, by_o, scale, out=gradients.decoder)
-        torch.sum(by_o, 0, out=gradients.decoder_bias).mul_(scale)
+        _sum_examples(by_o, scale, buffers.ones, out=gradients.decoder_bias)
         by_h = torch.mm(by_o, parts.decoder.t(), out=buffers.by_hidden)
         by_z = backward(by_h, z, h)
         _sum_products(by_z, levels, scale * LEVEL, out=gradients.encoder)
-        torch.sum(by_z, 0, out=gradients.encoder_bias).mul_(scale)
+        _sum_examples(by_z, scale, buffers.ones, out=gradients.encoder_bias)
         return loss
 
 
@@ -102,6 +103,17 @@ def _sum_products(
     torch.addmm(out, by_unit.t(), by_pixel, beta=0.0, alpha=scale, out=out)
 
 
+def _sum_examples(
+    derivatives: Tensor,  # (B, K)
+    scale: float,
+    ones: Tensor,  # (B,)
+    *,
+    out: Tensor,  # (K,)
+) -> None:
+    """Compute a bias's gradient: ``scale`` times the sum of derivatives over examples."""
+    torch.addmv(out, derivatives.t(), ones, beta=0.0, alpha=scale, out=out)
+
+
 def _buffers(n_examples: int, n_inputs: int, config: TrialConfig) -> Buffers:
     by_pixel, by_unit = (n_examples, n_inputs), (n_examples, config.hidden_width)
     return Buffers(
@@ -114,4 +126,5 @@ def _buffers(n_examples: int, n_inputs: int, config: TrialConfig) -> Buffers:
         outputs=torch.empty(by_pixel),
         errors=torch.empty(by_pixel),
         slopes=torch.empty(by_pixel),
+        ones=torch.ones(n_examples),
     )
