@@ -51,7 +51,7 @@ from docs.generate_cli import commands
 from sweep.catalogue.settings import SETTINGS
 from sweep.cli.application import EXIT_CODES, app
 from sweep.cli.entry import run
-from sweep.coordinator.run import plan
+from sweep.coordinator.plan import plan
 from sweep.datasets.idx import write_idx
 from sweep.enums import Activation, Loss, Optimizer, Pruner, Sampler
 from sweep.errors import DataError, StudyFileError, SweepError

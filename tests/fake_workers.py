@@ -74,6 +74,9 @@ class FakeTraining:
     def finished(self) -> bool:
         return self.epoch >= self._spec.config.epochs
 
+    def train_seconds(self) -> float:
+        return 0.5
+
     def train_epoch(self) -> tuple[EpochMetrics, ...]:
         self._worker.on_epoch(self._worker, self._spec, self.epoch + 1)
         self.epoch += 1
@@ -103,7 +106,7 @@ class FakeTraining:
                 )
                 for seed in self._spec.seeds
             ),
-            train_seconds=0.5,
+            train_seconds=self.train_seconds(),
             reconstructions_png=self.pictures,
             errors_png=self.pictures,
             weights=b"weights" if best < self._spec.keep_below or self._spec.keep_always else None,

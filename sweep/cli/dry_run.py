@@ -1,41 +1,114 @@
-"""``start --dry-run``: what a study would do, without running or writing anything."""
+"""``start --dry-run`` and ``resume --dry-run``: what a study would do; nothing is written."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.catalogue.settings import SETTINGS
 from sweep.cli import budgets, words
-from sweep.cli.output import show_pairs, show_sentences, show_titled_table
-from sweep.enums import Dataset, Duplicates, Trainer
+from sweep.cli.output import say, show, show_pairs, show_sentences, show_titled_table
+from sweep.enums import Dataset, Duplicates, LauncherKind, Pruner, Trainer
+from sweep.errors import DeviceError, SweepError
 from sweep.studyfile import Fixed, Node, Searched, StudyFile
 from sweep.studyfile.enqueue import describe
 
 if TYPE_CHECKING:
-    from sweep.coordinator.run import Plan
+    from sweep.coordinator.pilot import TimeEstimate
+    from sweep.coordinator.plan import Plan
     from sweep.launch.resources import RunOptions
+    from sweep.nvml import Gpu
+    from sweep.store.handle import StudyHandle
 
 N_FIRST = 5
 
 
-def show_plan(study_file: StudyFile, options: "RunOptions", storage: str | None) -> None:
-    """The plan, on stdout."""
-    from sweep.coordinator.run import plan
-    from sweep.store.migrate import open_store
+def show_plan(
+    study_file: StudyFile, options: "RunOptions", storage: str | None, *, go_on: bool
+) -> None:
+    """Show what ``start`` would do."""
+    from sweep.coordinator.plan import plan
+    from sweep.store.migrate import open_store, open_store_or_none
 
-    engine = open_store(storage) if study_file.warm_start.studies else None
-    planned = plan(study_file, options, N_FIRST, engine)
-    show_pairs(_summary(study_file, planned))
+    engine = (open_store if study_file.warm_start.studies else open_store_or_none)(storage)
+    planned = plan(study_file, options, N_FIRST, engine, go_on=go_on)
+    _show(planned)
+    _show_first(study_file, planned)
+    _show_time(planned)
+
+
+def show_resume_plan(
+    study: "StudyHandle",
+    options: "RunOptions",
+    *,
+    trials: int | None,
+    study_file: StudyFile | None,
+) -> None:
+    """Show what ``resume`` would do."""
+    from sweep.coordinator.plan import plan_resume
+
+    planned = plan_resume(study.engine, study.name, options, trials=trials, study_file=study_file)
+    _show(planned)
+    _show_time(planned)
+
+
+def _show(planned: "Plan") -> None:
+    show_pairs(_summary(planned.study_file, planned))
     show_sentences("Warm start", planned.warm_start)
     header = ("setting", "values", "only with")
-    show_titled_table("Space", header, _space_rows(study_file.space.nodes, ""), left=3)
-    _show_first(study_file, planned)
+    show_titled_table("Space", header, _space_rows(planned.study_file.space.nodes, ""), left=3)
+
+
+def _show_time(planned: "Plan") -> None:
+    from sweep.coordinator.plan import time_of
+
+    show()
+    try:
+        show_pairs({"time": _time(planned, time_of(planned, say))})
+    except SweepError as error:
+        show_pairs({"time": f"not estimated: {str(error).removesuffix('.')}"})
+
+
+def _time(planned: "Plan", estimate: "TimeEstimate | None") -> str:
+    if estimate is None:
+        return "not estimated: the first epochs diverged"
+    devices = dict.fromkeys(planned.devices)
+    where = "this CPU" if "cpu" in devices else words.count(len(devices), "GPU")
+    most = "at most" if estimate.is_upper_limit or _may_end_early(planned) else "about"
+    title = SETTINGS[estimate.size].title
+    timed = ", ".join(
+        f"{getattr(of.config, estimate.size):,}: {words.seconds(of.seconds)}"
+        for of in estimate.first_epochs
+    )
+    part = ""
+    if estimate.n_timed < estimate.n_images:
+        part = f", from {estimate.n_timed:,} of {estimate.n_images:,} images"
+    side = "; the fused trainer trains trials side by side" if estimate.is_upper_limit else ""
+    return (
+        f"{most} {about(estimate.seconds)} on {where}{side}\n"
+        f"      an epoch by {title}: {timed}{part}"
+    )
+
+
+def _may_end_early(planned: "Plan") -> bool:
+    """Whether a rule may end trials or the study before all epochs are trained."""
+    file = planned.study_file
+    return file.pruner.name is not Pruner.NONE or bool(_other_budgets(file, planned) != "never")
+
+
+def about(seconds: float) -> str:
+    """An estimated duration, with two digits at most."""
+    if seconds < 100:
+        return f"{max(1, float(f'{seconds:.2g}')):.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{float(f'{seconds / 3600:.2g}'):g} h"
 
 
 def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
     seeds = f", {study_file.study.repeat} seeds each" if study_file.study.repeat > 1 else ""
+    existing = f" {planned.existing}" if planned.existing else ""
     return {
-        "study": study_file.study.name,
+        "study": f"{study_file.study.name}{existing}",
         "trials": f"{planned.n_trials:,}{seeds}",
         "also ends": _other_budgets(study_file, planned),
         "duplicates": _DUPLICATES[study_file.study.duplicates],
@@ -44,20 +117,21 @@ def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
         "sampler": study_file.sampler.name,
         "pruner": study_file.pruner.name,
         "workers": f"{_devices(planned)}, {_trainer(planned.trainer)}",
-        "data": _data(study_file.data.name, planned.data_folder),
+        "data": _data(planned),
     }
 
 
-def _data(name: str, folder: Path | None) -> str:
-    if name not in list(Dataset):
-        return name  # its path
-    return f"{name} in {folder or 'no folder yet: a download'}"
+def _data(planned: "Plan") -> str:
+    name, images, n_used = planned.study_file.data.name, planned.images, planned.n_train
+    if images is None or n_used is None:
+        return f"{name}, not on this machine yet: `start` downloads it"
+    n_train, limit = len(images.train_images), planned.study_file.data.train_limit
+    used = f"first {n_used:,} of {n_train:,} images" if limit else f"{n_train:,} images"
+    where = f", in {planned.data_path}" if name in list(Dataset) else ""
+    return f"{name}, {used} of {images.shape}, {len(images.test_images):,} for tests{where}"
 
 
-_DUPLICATES = {
-    Duplicates.REUSE: "their value counts again, they are not trained again",
-    Duplicates.TRAIN: "are trained again",
-}
+_DUPLICATES = {Duplicates.REUSE: "reuse", Duplicates.TRAIN: "train again"}
 
 
 def _baseline(study_file: StudyFile) -> str:
@@ -80,7 +154,37 @@ def _devices(planned: "Plan") -> str:
     devices = planned.devices
     if planned.n_threads is not None:
         return f"{len(devices)} on the CPU with {words.count(planned.n_threads, 'thread')} each"
-    return ", ".join(f"{devices.count(d)} on GPU {d}" for d in dict.fromkeys(devices))
+    cards = {} if planned.launcher is LauncherKind.RAY else _cards()
+    return ", ".join(
+        f"{devices.count(d)} on GPU {d}{_use(cards.get(d))}" for d in dict.fromkeys(devices)
+    )
+
+
+def _cards() -> "dict[str, Gpu]":
+    """Cards of this machine by what a device may call them."""
+    from sweep import nvml
+
+    try:
+        cards = nvml.cards() or ()
+    except DeviceError:
+        return {}
+    return {name: card for card in cards for name in (str(card.index), card.uuid)}
+
+
+#: Of a card that nothing uses, the driver itself takes some hundred megabytes.
+_UNUSED_BYTES = 10**9
+
+
+def _use(card: "Gpu | None") -> str:
+    """What others use of a card, as it has no worker of ours yet."""
+    if card is None or card.memory_used_bytes is None:
+        return ""
+    is_busy = bool(card.utilisation) or card.memory_used_bytes > _UNUSED_BYTES
+    if not is_busy:
+        return " (free)"
+    memory = words.memory(card.memory_used_bytes, card.memory_total_bytes)
+    busy = "" if card.utilisation is None else f", {words.percent(card.utilisation)} busy"
+    return f" (others use {memory}{busy})"
 
 
 def _trainer(trainer: Trainer) -> str:

@@ -32,6 +32,10 @@ WebhookOption = Annotated[
         show_default="SWEEP_WEBHOOK, else none",
     ),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show what would run, and about how long; write nothing."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -71,9 +75,7 @@ def start(
     ] = None,
     *,
     options: "RunOptions",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would run; run and write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     go_on: Annotated[
         bool, typer.Option("--resume", help="Go on if the study is there already.")
     ] = False,
@@ -95,7 +97,7 @@ def start(
     if dry_run:
         from sweep.cli.dry_run import show_plan
 
-        show_plan(study_file, options, storage)
+        show_plan(study_file, options, storage, go_on=go_on)
         return
     from sweep.launch.resources import started_ahead
 
@@ -135,6 +137,7 @@ def resume(
     overrides: Set = None,
     *,
     options: "RunOptions",
+    dry_run: DryRun = False,
     webhook: WebhookOption = None,
     storage: Storage = None,
 ) -> None:
@@ -145,6 +148,12 @@ def resume(
     """
     study = stored_study(name, storage)
     summary = study.summary()
+    if dry_run:
+        from sweep.cli.dry_run import show_resume_plan
+
+        changed = _changed_file(study, file, overrides)
+        show_resume_plan(study, options, trials=trials, study_file=changed)
+        return
     if summary.running:
         if file or overrides:
             raise UsageError(

@@ -10,10 +10,7 @@ from shlex import quote
 from types import FrameType
 from typing import Any
 
-import optuna
-
 from sweep import datasets
-from sweep.config import TrialConfig
 from sweep.coordinator.loop import Coordinator
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect_provenance
@@ -35,9 +32,8 @@ from sweep.launch.launcher import Launcher
 from sweep.launch.resources import RunOptions, RunResources, resolve_resources
 from sweep.messages import WorkerSetup
 from sweep.search.changes import incompatible_changes
-from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.pruning import PruningRule, make_pruner
-from sweep.search.samplers import make_sampler, quiet_optuna
+from sweep.search.samplers import quiet_optuna
 from sweep.store.artifacts import artifact_folder
 from sweep.store.commands import waiting as waiting_commands
 from sweep.store.engine import Engine
@@ -56,62 +52,10 @@ from sweep.store.study import (
 from sweep.store.usage import Usage
 from sweep.studyfile import StudyFile, loads, to_toml
 
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a study would run with, for ``--dry-run``."""
-
-    n_trials: int
-    devices: tuple[str, ...]
-    #: Threads of each worker on the CPU; None on GPUs.
-    n_threads: int | None
-    trainer: Trainer
-    #: Folder of the data set; None when it has yet to be fetched.
-    data_folder: Path | None
-    #: The first configurations, as the sampler would propose them without any results.
-    first: tuple[TrialConfig, ...]
-    #: What is taken from other studies, a line each.
-    warm_start: tuple[str, ...]
-
-
 Say = Callable[[str], None]
 
 #: Phases in which a study has nothing to train, unless it is changed.
 _BUDGET_USED_UP = (StudyPhase.ANALYSING, StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)
-
-
-def plan(
-    study_file: StudyFile, options: RunOptions, n_first: int, engine: Engine | None = None
-) -> Plan:
-    """Plan a study without running or writing anything.
-
-    ``engine`` has the studies of a warm start.
-    """
-    _check_baseline(study_file, study_file.n_trials)
-    name, resources = study_file.data.name, resolve_resources(study_file, options)
-    if datasets.find(name) is None and name not in list(Dataset):
-        datasets.load(name)  # a folder that is not there is not fetched: raises DataError
-    quiet_optuna()
-    warm_start = WarmStart() if engine is None else read_warm_start(engine, study_file)
-    study = optuna.create_study(
-        sampler=make_sampler(study_file, 0, warm_start.history),
-        directions=["minimize"] * len(study_file.study.objectives),
-    )
-    for configuration in study_file.enqueue:
-        study.enqueue_trial(enqueue_params(study_file, configuration))
-    for settings, _ in warm_start.first:
-        study.enqueue_trial(enqueue_params(study_file, settings))
-    count = max(study_file.n_trials, len(study_file.enqueue) + len(warm_start.first))
-    first = [suggest_config(study.ask(), study_file)[0] for _ in range(min(n_first, count))]
-    return Plan(
-        n_trials=count,
-        devices=resources.devices,
-        n_threads=resources.n_threads,
-        trainer=resources.trainer,
-        data_folder=datasets.find(study_file.data.name),
-        first=tuple(first),
-        warm_start=warm_start.notes,
-    )
 
 
 def start(
@@ -149,8 +93,8 @@ def start(
         return _run(
             engine, study_file, resources, observer, dataset=dataset, say=say, analyses=analyses
         )
-    stored = _stored(engine, name)
-    _check_same(engine, stored, study_file)
+    stored = stored_file(engine, name)
+    check_same(engine, stored, study_file)
     if not go_on:
         raise UsageError(
             f"study {name!r} is there already. `sweep resume {quote(name)}` goes on with it; "
@@ -168,7 +112,7 @@ def start(
 def _create(
     engine: Engine, study_file: StudyFile, trainer: Trainer, attributes: Mapping[str, Any]
 ) -> bool:
-    _check_baseline(study_file, study_file.n_trials)
+    check_baseline(study_file, study_file.n_trials)
     return create_study(
         engine,
         NewStudy(
@@ -182,36 +126,38 @@ def _create(
 
 
 @dataclass(frozen=True, kw_only=True)
-class SingleTrial:
-    """The only trial of a study."""
+class ScratchStudy:
+    """A study in memory that is run for what can be measured meanwhile."""
 
     #: What workers load: see ``prepare_data``.
     dataset: str
-    seeds: tuple[int, ...]
-    #: Stands for the file's pruner.
-    rule: PruningRule | None
     #: Stands for the database's folder of weights.
     artifacts: Path
+    #: Stands for the file's pruner.
+    rule: PruningRule | None = None
+    #: Of its only trial; None where it has those of its file.
+    seeds: tuple[int, ...] | None = None
 
 
-def run_trial(
+def run_scratch(
     engine: Engine,
     study_file: StudyFile,
-    trial: SingleTrial,
+    scratch: ScratchStudy,
     resources: RunResources,
     observer: Observer,
     *,
     say: Say,
 ) -> None:
-    """Create a study of one trial and train it. A signal ends it at once, as any other function."""
+    """Create a scratch study and run it. A signal ends it at once, as any other function."""
     _create(engine, study_file, resources.trainer, {})
-    add_waiting_trial(engine, study_file.study.name, trial.seeds)
+    if scratch.seeds is not None:
+        add_waiting_trial(engine, study_file.study.name, scratch.seeds)
     _run(
         *(engine, study_file, resources, observer),
-        dataset=trial.dataset,
+        dataset=scratch.dataset,
         say=say,
         analyses=False,
-        single=trial,
+        scratch=scratch,
     )
 
 
@@ -234,12 +180,12 @@ def resume(
     NotFoundError, StudyFileError for a change that a study with trials cannot take, StudyHeldError
     while another coordinator runs it.
     """
-    stored = _stored(engine, name)
+    stored = stored_file(engine, name)
     if study_file is not None:
         study_file = with_absolute_path(study_file)
-        _check_same(engine, stored, study_file)
+        check_same(engine, stored, study_file)
         n_trials = open_study(engine, name).summary().n_trials or 0
-        _check_baseline(study_file, max(n_trials, trials or 0, study_file.n_trials))
+        check_baseline(study_file, max(n_trials, trials or 0, study_file.n_trials))
     file = study_file or stored
     resources = resources or resolve_resources(file, options, launcher, n_trials=trials)
     digest = open_study(engine, name).record().provenance.get("data_sha256")
@@ -269,7 +215,7 @@ def _refuse_if_it_runs(engine: Engine, name: str) -> None:
         refuse_if_running(study.summary())
 
 
-def _stored(engine: Engine, name: str) -> StudyFile:
+def stored_file(engine: Engine, name: str) -> StudyFile:
     """Load the stored study file. Raises NotFoundError, UsageError for a study of plain Optuna."""
     try:
         text = open_study(engine, name).record().study_file
@@ -283,7 +229,7 @@ def _stored(engine: Engine, name: str) -> StudyFile:
     return loads(text, f"study {name!r}")
 
 
-def _check_baseline(study_file: StudyFile, n_trials: int) -> None:
+def check_baseline(study_file: StudyFile, n_trials: int) -> None:
     number = study_file.baseline.number
     if number is not None and number >= n_trials:
         problem = (
@@ -293,7 +239,7 @@ def _check_baseline(study_file: StudyFile, n_trials: int) -> None:
         raise StudyFileError(study_file.study.name, [problem])
 
 
-def _check_same(engine: Engine, stored: StudyFile, study_file: StudyFile) -> None:
+def check_same(engine: Engine, stored: StudyFile, study_file: StudyFile) -> None:
     if changes := incompatible_changes(stored, study_file):
         name = study_file.study.name
         _refuse_if_it_runs(engine, name)  # no other space would do while it does
@@ -311,11 +257,11 @@ def _run(
     trials: int | None = None,
     stored: StudyFile | None = None,
     analyses: bool,
-    single: SingleTrial | None = None,
+    scratch: ScratchStudy | None = None,
 ) -> StudyPhase:
     """Run an existing study; ``stored`` is its file so far, None for a new study."""
     quiet_optuna()
-    rule = single.rule if single else _rule(study_file)
+    rule = scratch.rule if scratch else _rule(study_file)
     name = study_file.study.name
     warm_start = _warm_start(engine, study_file, say)
     pool = WorkerPool(
@@ -335,7 +281,7 @@ def _run(
             held=lambda: pool.start_ahead(ahead),
         )
         try:
-            folder = single.artifacts if single else artifact_folder(engine.url)
+            folder = scratch.artifacts if scratch else artifact_folder(engine.url)
             study_state = StudyState(opened, study_file, folder, warm_start)
             if stored is not None:
                 _note_resumption(opened, stored, study_file, resources.trainer)
@@ -357,7 +303,7 @@ def _run(
                 rule=rule,
             )
             with (
-                nullcontext() if single else _signals(coordinator.interrupt),
+                nullcontext() if scratch else _signals(coordinator.interrupt),
                 kept(engine, opened.study_id, opened.writer.token),
             ):
                 phase = coordinator.run()

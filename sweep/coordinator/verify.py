@@ -14,7 +14,7 @@ from typing import Any
 from sweep.config import TrialConfig
 from sweep.coordinator.progress import Observer, Progress
 from sweep.coordinator.replay import Comparison, Metrics, TrainingTrace, compare
-from sweep.coordinator.run import SingleTrial, prepare_data, run_trial
+from sweep.coordinator.run import ScratchStudy, prepare_data, run_scratch
 from sweep.enums import Outcome, Pruner, Sampler, Trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
@@ -98,10 +98,10 @@ def verify(
     goes_on = trial.outcome in (Outcome.COMPLETE, Outcome.DIVERGED)
     rule = None if goes_on else _EndAfter(stored.last_epoch)
     with memory_store() as scratch, TemporaryDirectory() as folder:
-        run_trial(
+        run_scratch(
             scratch,
             _file_of(file, typed_config(trial.config)),
-            SingleTrial(dataset=dataset, seeds=trial.seeds, rule=rule, artifacts=Path(folder)),
+            ScratchStudy(dataset=dataset, seeds=trial.seeds, rule=rule, artifacts=Path(folder)),
             resources,
             _epochs_to(say),
             say=say,

@@ -19,17 +19,17 @@ _FOLDER = "copies"
 _DIGITS = 32
 
 
-def copy_path(sha256: str) -> Path:
+def copy_path(sha256: str, folder: Path | None = None) -> Path:
     """Path of the copy of the images with this digest, whether it is there or not."""
-    return cache_folder() / _FOLDER / f"{sha256[:_DIGITS]}.npz"
+    return (folder or cache_folder() / _FOLDER) / f"{sha256[:_DIGITS]}.npz"
 
 
-def write_copy(images: Images) -> Path:
-    """Write the images to the cache, whole or not at all; return the copy's path.
+def write_copy(images: Images, folder: Path | None = None) -> Path:
+    """Write the images to a folder, the cache if none is given, whole or not at all.
 
-    Raises NoRoomError without room.
+    Returns the copy's path. Raises NoRoomError without room.
     """
-    path = copy_path(images.sha256)
+    path = copy_path(images.sha256, folder)
     if path.is_file():
         return path
     with writing_in(path.parent):

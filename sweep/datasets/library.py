@@ -95,17 +95,20 @@ def is_here(name: str, sha256: str) -> bool:
     return copy_path(sha256).is_file() or find(name) is not None
 
 
-def for_workers(name: str, size: Size | None, images: Images | None = None) -> str:
+def for_workers(
+    name: str, size: Size | None, images: Images | None = None, folder: Path | None = None
+) -> str:
     """What a worker gives to ``load`` to have these images: ``name``, or the path of a copy.
 
-    Copied to the cache is what takes long to read, needs another package, or was resized;
-    ``images`` is what ``load`` returned, if it was called. Raises DataError and NoRoomError.
+    Copied to ``folder``, or else the cache, is what takes long to read, needs another package, or
+    was resized; ``images`` is what ``load`` returned, if it was called. Raises DataError and
+    NoRoomError.
     """
     path = Path(name).expanduser()
     form = None if name in SOURCES or files_in(path) is not None else format_of(path)
     if size is None and (form is None or form.is_fast):
         return name
-    return str(write_copy(images or load(name, size)))
+    return str(write_copy(images or load(name, size), folder))
 
 
 def class_names(name: str) -> tuple[str, ...]:

@@ -35,6 +35,18 @@ def open_store(option: str | None = None, *, create: bool = False) -> Engine:
     return engine
 
 
+def open_store_or_none(option: str | None = None) -> Engine | None:
+    """The study store as ``open_store`` opens it; None where `start` would make it first."""
+    path = sqlite_path(storage_url(option))
+    if path is not None and not path.exists():
+        return None
+    engine = existing_store(option)
+    if _state(engine) in ("empty", "optuna only"):
+        return None
+    check_schema(engine)
+    return engine
+
+
 def existing_store(option: str | None = None) -> Engine:
     """The study store as it is, whatever its schema. Raises StoreError when there is none."""
     url = storage_url(option)

@@ -1,16 +1,19 @@
 """start, resume, pause, stop and enqueue; and what goes wrong before anything runs."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 
 from sweep.analysis.verdict import baseline_number
 from sweep.cli import control
+from sweep.cli.dry_run import about
 from sweep.cli.progress import MovingLine, PlainLines, line, view_of
 from sweep.cli.progress import progress as shown_progress
 from sweep.cli.study_view import render
@@ -26,6 +29,7 @@ from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from tests.cli_runner import Cli, interrupted_at_once
+from tests.fake_nvml import fake_nvml
 from tests.fake_workers import FakeLauncher, pretend_local_workers
 from tests.store_factories import add_rows, add_study, lease_row
 
@@ -114,6 +118,65 @@ def test_a_dry_run_shows_what_would_run_and_writes_nothing(cli: Cli, file: str) 
     assert answer.code == 0
     assert "hidden_width" in answer.out and "8 to 64" in answer.out
     assert not Path("sweep.db").exists()
+
+
+def test_a_dry_run_says_what_is_trained_on_and_how_long_it_takes(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--gpus", "cpu", "--dry-run", "--set=data.train_limit=1000")
+    lines = [" ".join(line.split()) for line in answer.out.splitlines()]
+    data = "data fashion-mnist-mini, first 1,000 of 6,000 images of 28 x 28, 1,000 for tests"
+    assert any(line.startswith(data) for line in lines)
+    # Pretended trials take half a second each, of which an epoch is all.
+    assert re.fullmatch(r"time about \d+ s on this CPU", lines[-2])
+    assert re.fullmatch(r"an epoch by hidden width: \d+: 0.5 s, \d+: 0.5 s, \d+: 0.5 s", lines[-1])
+
+
+def test_a_dry_run_of_a_limited_study_gives_the_longest_time(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--gpus", "cpu", "--dry-run", "--set=pruner.name=median")
+    assert "time  at most " in answer.out
+
+
+def test_a_dry_run_says_that_the_name_is_taken(cli: Cli, file: str) -> None:
+    cli("start", file, "--gpus", "cpu")
+    answer = cli("start", file, "--gpus", "cpu", "--dry-run")
+    assert answer.code == 0
+    assert "x exists already, 6 trials have finished: start would refuse." in answer.out
+    assert "`sweep resume x`, or --name OTHER" in answer.out
+
+
+def test_a_resume_can_be_tried_dry(cli: Cli, file: str) -> None:
+    cli("start", file, "--gpus", "cpu")
+    answer = cli("resume", "x", "--trials", 9, "--gpus", "cpu", "--dry-run")
+    assert "x 6 of 9 trials have finished" in answer.out
+    assert "time  about" in answer.out
+    assert cli("list", "--json").json[0]["n_trials"] == 6
+    refused = cli("resume", "x", "--dry-run", "--set", "space.epochs=3")
+    assert refused.code == 4 and "space.epochs" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("used", "utilisation", "said"),
+    [
+        (3 * 10**8, 0, "1 on GPU 0 (free), 1 on GPU 1, "),
+        (61 * 2**30, 97, "1 on GPU 0 (others use 61.0 of 75 GiB, 97.0 % busy), 1 on GPU 1, "),
+    ],
+)
+def test_a_dry_run_says_which_cards_others_use(
+    cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch, used: int, utilisation: int, said: str
+) -> None:
+    nvml = fake_nvml(1)  # the second card is unknown to the driver's library
+    nvml.nvmlDeviceGetMemoryInfo = lambda _: SimpleNamespace(used=used, total=80 * 10**9)
+    nvml.nvmlDeviceGetUtilizationRates = lambda _: SimpleNamespace(gpu=utilisation)
+    monkeypatch.setattr("sweep.nvml._open", lambda: nvml)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert said in cli("start", file, "--gpus", "all", "--dry-run").out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.3, "1 s"), (43.7, "44 s"), (130, "2 min"), (5990, "100 min"), (8000, "2.2 h")],
+)
+def test_an_estimate_is_rounded(seconds: float, said: str) -> None:
+    assert about(seconds) == said
 
 
 def test_a_taken_name_leads_to_resume(cli: Cli, file: str) -> None:

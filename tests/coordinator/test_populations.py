@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 
 from sweep.config import TrialConfig, width_class
 from sweep.coordinator.handlers import _describe_smaller
+from sweep.coordinator.plan import plan
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import plan
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.coordinator.worker_pool import Worker
 from sweep.coordinator.workload import estimate_workload

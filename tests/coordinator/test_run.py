@@ -16,8 +16,9 @@ import pytest
 from optuna.trial import TrialState
 
 from sweep.config import width_class
+from sweep.coordinator.plan import plan
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import plan, prepare_data, resume, start
+from sweep.coordinator.run import prepare_data, resume, start
 from sweep.coordinator.worker_pool import Worker, WorkerPool
 from sweep.datasets import write_copy
 from sweep.enums import CommandKind

@@ -7,7 +7,8 @@ import optuna
 import pytest
 
 from sweep import datasets
-from sweep.coordinator.run import plan, resume, start
+from sweep.coordinator.plan import plan
+from sweep.coordinator.run import resume, start
 from sweep.coordinator.warm_start import WARM_START, WarmStart, read_warm_start
 from sweep.errors import NotFoundError, StudyFileError, UsageError
 from sweep.launch.resources import RunOptions
