@@ -9,7 +9,7 @@ from benchmarks.contestants.fused import INTERPRETED
 from benchmarks.fields import FULL, SMOKE, make_data, open_device
 from benchmarks.records import Records
 from sweep.trainer.fused.compiling import compile_kernels
-from sweep.trainer.fused.selfcheck import TOLERANCES, Difference, compare_trainers
+from sweep.trainer.fused.selfcheck import TOLERANCES, TrainerDifference, compare_trainers
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
         records.add("checked", precision=precision, seconds=seconds, **worst(of_precision))
 
 
-def worst(differences: Sequence[Difference]) -> dict[str, object]:
+def worst(differences: Sequence[TrainerDifference]) -> dict[str, object]:
     """How many differences are too large, and how much of what is allowed the largest uses."""
     return {
         "n": len(differences),

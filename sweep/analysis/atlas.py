@@ -60,7 +60,7 @@ class AtlasTrial:
     kinds: tuple[KindErrors, ...]
 
 
-class Stop(NamedTuple):
+class StoppingWidth(NamedTuple):
     """Where the error of an image, or of a class, stops falling with the width."""
 
     name: str
@@ -86,8 +86,8 @@ class Atlas:
     #: Those of them of which no pictures were kept.
     without_pictures: list[TrialRow]
     #: By image and by class.
-    image_stops: list[Stop]
-    class_stops: list[Stop]
+    image_stops: list[StoppingWidth]
+    class_stops: list[StoppingWidth]
 
 
 def atlas_trial(
@@ -130,13 +130,13 @@ def _kinds(originals: Pixels) -> dict[PixelKind, NDArray[np.bool_]]:
     }
 
 
-def image_stops(trials: Sequence[AtlasTrial], names: Sequence[str]) -> list[Stop]:
+def image_stops(trials: Sequence[AtlasTrial], names: Sequence[str]) -> list[StoppingWidth]:
     """Of trials by ascending width. Errors too small to be told are equal."""
     errors = np.array([np.maximum(of.image_mse, RESOLUTION) for of in trials])
     return stops([of.trial for of in trials], errors, names)
 
 
-def class_stops(trials: Sequence[TrialRow], names: Sequence[str]) -> list[Stop]:
+def class_stops(trials: Sequence[TrialRow], names: Sequence[str]) -> list[StoppingWidth]:
     """Of trials by ascending width, measured by class, on all test images."""
     return stops(trials, np.array([of.per_class_mse for of in trials]), names)
 
@@ -145,7 +145,7 @@ def stops(
     trials: Sequence[TrialRow],  # W
     errors: NDArray[np.float64],  # (W, M)
     names: Sequence[str],  # M
-) -> list[Stop]:
+) -> list[StoppingWidth]:
     """Where each of the errors stops falling, the earliest first; nothing with one width only."""
     if len(trials) < 2:
         return []
@@ -153,10 +153,10 @@ def stops(
     return sorted(found, key=lambda stop: stop.width)
 
 
-def _stop(trials: Sequence[TrialRow], errors: NDArray[np.float64], name: str) -> Stop:
+def _stop(trials: Sequence[TrialRow], errors: NDArray[np.float64], name: str) -> StoppingWidth:
     lowest = np.minimum.accumulate(errors)
     # The narrowest that comes as near to the lowest of all as makes no difference.
     place = int(np.argmax(lowest[-1] >= STOPPED * lowest))
     width = trials[place].hidden_width
     assert width is not None
-    return Stop(name, width, float(errors[place]), len(trials) - 1 - place)
+    return StoppingWidth(name, width, float(errors[place]), len(trials) - 1 - place)

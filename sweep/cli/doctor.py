@@ -32,7 +32,7 @@ _OPTIONAL = {"psycopg": "postgres", "cmaes": "samplers", "ray": "ray"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at."""
 
     what: str
@@ -110,33 +110,33 @@ def doctor(
 _MARKS = {True: "ok", False: "BROKEN", None: "-"}
 
 
-def _checked(what: str, look: Callable[[], str], exit_code: int) -> Finding:
+def _checked(what: str, look: Callable[[], str], exit_code: int) -> CheckResult:
     try:
-        return Finding(what=what, ok=True, said=look())
+        return CheckResult(what=what, ok=True, said=look())
     except SweepError as error:
-        return Finding(what=what, ok=False, said=str(error), exit_code=error.exit_code)
+        return CheckResult(what=what, ok=False, said=str(error), exit_code=error.exit_code)
     except Exception as error:
         said = f"{type(error).__name__}: {words.unrolled(str(error))}"
-        return Finding(what=what, ok=False, said=said, exit_code=exit_code)
+        return CheckResult(what=what, ok=False, said=said, exit_code=exit_code)
 
 
-def _versions() -> Finding:
+def _versions() -> CheckResult:
     import sweep
 
     said = f"{sweep.__version__} on Python {platform.python_version()}, {platform.platform()}"
-    return Finding(what="sweep", ok=True, said=said)
+    return CheckResult(what="sweep", ok=True, said=said)
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[CheckResult]:
     for package, extra in _OPTIONAL.items():
         try:
-            yield Finding(what=package, ok=True, said=version(package))
+            yield CheckResult(what=package, ok=True, said=version(package))
         except PackageNotFoundError:
             said = f"not installed; the extra '{extra}' brings it"
-            yield Finding(what=package, ok=None, said=said)
+            yield CheckResult(what=package, ok=None, said=said)
 
 
-def _torch() -> Finding:
+def _torch() -> CheckResult:
     return _checked("torch", _ask_torch, SweepError.exit_code)
 
 
@@ -159,13 +159,13 @@ def _ask_torch() -> str:
     return f"{torch}, {f'CUDA {cuda}' if cuda else 'no CUDA'}, {words.count(n_gpus, 'GPU')} usable"
 
 
-def _gpus(wanted: str | None) -> Iterator[Finding]:
+def _gpus(wanted: str | None) -> Iterator[CheckResult]:
     yield _cards()
     if wanted is not None:
         yield _checked(f"--gpus {wanted}", lambda: _choose(wanted), DeviceError.exit_code)
 
 
-def _fused_trainer() -> Iterator[Finding]:
+def _fused_trainer() -> Iterator[CheckResult]:
     """Check whether each GPU can use the fused trainer, by starting a worker on it."""
     from sweep.launch.devices import visible_gpus
 
@@ -173,21 +173,21 @@ def _fused_trainer() -> Iterator[Finding]:
         yield _fused_trainer_on(device)
 
 
-def _fused_trainer_on(device: str) -> Finding:
+def _fused_trainer_on(device: str) -> CheckResult:
     from sweep.launch.introduction import introduction
 
     what = f"fused trainer on GPU {device}"
     try:
         ready = introduction(device)
     except SweepError as error:
-        return Finding(what=what, ok=False, said=str(error), exit_code=error.exit_code)
+        return CheckResult(what=what, ok=False, said=str(error), exit_code=error.exit_code)
     compiler = f"Triton {ready.triton_version}, ptxas {ready.ptxas_version or 'unknown'}"
     if (reason := ready.fallback_reason) is None:
         said = f"{ready.device_name} passes its self-check; {compiler}"
-        return Finding(what=what, ok=True, said=said)
+        return CheckResult(what=what, ok=True, said=said)
     # One line: the fused trainer does not run. Several: it runs, and computes wrong numbers.
     is_wrong = "\n" in reason
-    return Finding(
+    return CheckResult(
         what=what,
         ok=False if is_wrong else None,
         said=f"{reason}\nStudies train with the reference trainer there.",
@@ -195,16 +195,16 @@ def _fused_trainer_on(device: str) -> Finding:
     )
 
 
-def _cards() -> Finding:
+def _cards() -> CheckResult:
     from sweep.nvml import cards
 
     try:
         found = cards()
     except DeviceError as error:
-        return Finding(what="GPUs", ok=False, said=str(error), exit_code=error.exit_code)
+        return CheckResult(what="GPUs", ok=False, said=str(error), exit_code=error.exit_code)
     if not found:
-        return Finding(what="GPUs", ok=None, said="none found (no NVIDIA driver, or no card)")
-    return Finding(what="GPUs", ok=True, said="\n".join(map(_card, found)))
+        return CheckResult(what="GPUs", ok=None, said="none found (no NVIDIA driver, or no card)")
+    return CheckResult(what="GPUs", ok=True, said="\n".join(map(_card, found)))
 
 
 def _card(gpu: "Gpu") -> str:
@@ -225,13 +225,13 @@ def _choose(wanted: str) -> str:
     return f"{', '.join(choose_devices(wanted, 1))}: there"
 
 
-def _database(storage: str | None) -> Finding:
+def _database(storage: str | None) -> CheckResult:
     from sweep.store.engine import sqlite_path, storage_url
 
     asked = storage is not None or bool(os.environ.get("SWEEP_STORAGE"))
     path = None if asked else sqlite_path(storage_url(None))
     if path is not None and not path.exists():
-        return Finding(what="database", ok=None, said=f"no {path} yet; `sweep start` makes it")
+        return CheckResult(what="database", ok=None, said=f"no {path} yet; `sweep start` makes it")
     return _checked("database", lambda: _open(storage), StoreError.exit_code)
 
 
@@ -247,14 +247,14 @@ def _open(storage: str | None) -> str:
     return f"{shown(engine.url)}: schema as it should be, studies: {len(found.studies)}"
 
 
-def _data(wanted: str | None) -> Iterator[Finding]:
+def _data(wanted: str | None) -> Iterator[CheckResult]:
     from sweep import datasets
     from sweep.enums import Dataset
 
     for status in datasets.known():
         absent = f"absent; `sweep data prepare {quote(status.name)}` fetches it"
         said = f"{status.state}, in {status.path}" if status.path else absent
-        yield Finding(what=f"data {status.name}", ok=True if status.path else None, said=said)
+        yield CheckResult(what=f"data {status.name}", ok=True if status.path else None, said=said)
     names = [Dataset.FASHION_MNIST_MINI.value] if wanted is None else [wanted]
     for name in names:
         yield _checked(f"reading {name}", partial(_load, name), DataError.exit_code)
@@ -271,7 +271,7 @@ def _load(name: str) -> str:
     return f"{n_train:,} + {n_test:,} images of {images.shape}, as they should be"
 
 
-def _room(storage: str | None) -> Iterator[Finding]:
+def _room(storage: str | None) -> Iterator[CheckResult]:
     from sweep import datasets
     from sweep.store.engine import sqlite_path, storage_url
 

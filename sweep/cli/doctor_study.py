@@ -10,7 +10,7 @@ from sweep.cli import words
 from sweep.cli.output import say, show_json, show_table
 
 if TYPE_CHECKING:
-    from sweep.store.checks.types import Finding
+    from sweep.store.checks.types import Fault
     from sweep.store.engine import Engine
 
 #: Something is wrong, and not mended.
@@ -41,13 +41,13 @@ def examine(name: str, storage: str | None, *, repair: bool, as_json: bool) -> N
 
 def _examine_schema(
     engine: "Engine", name: str, *, repair: bool
-) -> tuple[list["Finding"], list["Finding"]]:
+) -> tuple[list["Fault"], list["Fault"]]:
     from sweep.store import drift
-    from sweep.store.checks.types import Finding
+    from sweep.store.checks.types import Fault
 
-    def findings(differences: Sequence[drift.Difference]) -> list[Finding]:
+    def findings(differences: Sequence[drift.SchemaDifference]) -> list[Fault]:
         return [
-            Finding(
+            Fault(
                 check="schema",
                 what=d.what,
                 remedy=d.remedy,
@@ -64,7 +64,7 @@ def _examine_schema(
     return [finding for finding in findings(before) if finding not in left], left
 
 
-def _as_json(finding: "Finding", *, mended: bool = False) -> dict[str, Any]:
+def _as_json(finding: "Fault", *, mended: bool = False) -> dict[str, Any]:
     return {
         "check": finding.check,
         "number": finding.number,
@@ -75,9 +75,7 @@ def _as_json(finding: "Finding", *, mended: bool = False) -> dict[str, Any]:
     }
 
 
-def _show(
-    name: str, mended: Sequence["Finding"], left: Sequence["Finding"], *, sound: bool
-) -> None:
+def _show(name: str, mended: Sequence["Fault"], left: Sequence["Fault"], *, sound: bool) -> None:
     rows = [_cells("mended", finding) for finding in mended]
     rows += [_cells("WRONG", finding) for finding in left]
     if rows:
@@ -91,6 +89,6 @@ def _show(
         say(f"study '{name}': {n_mended:,} mended, {words.count(n_left, 'fault')} left.")
 
 
-def _cells(mark: str, finding: "Finding") -> Sequence[str]:
+def _cells(mark: str, finding: "Fault") -> Sequence[str]:
     where = "study" if finding.number is None else f"trial {finding.number}"
     return mark, finding.check, where, words.unrolled(finding.what), finding.remedy

@@ -11,7 +11,7 @@ from sweep.cli.output import say, section, show_json, show_pairs
 from sweep.enums import Trainer
 
 if TYPE_CHECKING:
-    from sweep.coordinator.replay import Difference
+    from sweep.coordinator.replay import TraceDifference
     from sweep.coordinator.verify import Verification
 
 #: It came out otherwise.
@@ -104,6 +104,6 @@ def _verdict(found: "Verification") -> str:
     return "equal, bit for bit"
 
 
-def _said(difference: "Difference") -> str:
+def _said(difference: "TraceDifference") -> str:
     then, now = (words.number(n, 8) for n in (difference.stored, difference.again))
     return f"{difference.metric} of seed {difference.seed_index} was {then}, is {now}"

@@ -40,7 +40,7 @@ class TrainingTrace:
         return max((epoch for epoch, _ in self.epochs), default=0)
 
 
-class Difference(NamedTuple):
+class TraceDifference(NamedTuple):
     """One number that came out otherwise."""
 
     #: None for the test results, after the last epoch.
@@ -55,25 +55,25 @@ class Difference(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class TraceComparison:
     """Two courses side by side."""
 
     agreement: Agreement
     tolerance: float
     n_numbers: int
     #: The first beyond the tolerance, in the order of training.
-    first: Difference | None
+    first: TraceDifference | None
     #: The largest of all; None where every number is the same.
-    largest: Difference | None
+    largest: TraceDifference | None
 
 
-def compare(stored: TrainingTrace, again: TrainingTrace, tolerance: float) -> Comparison:
+def compare(stored: TrainingTrace, again: TrainingTrace, tolerance: float) -> TraceComparison:
     """Every number that is stored, beside the one of the second training."""
     pairs = list(_pairs(stored, again))
     different = [pair for pair in pairs if pair.size > 0]
     beyond = [pair for pair in different if pair.size > tolerance]
     agreement = Agreement.WITHIN_TOLERANCE if different else Agreement.EQUAL
-    return Comparison(
+    return TraceComparison(
         agreement=Agreement.DIVERGED if beyond else agreement,
         tolerance=tolerance,
         n_numbers=len(pairs),
@@ -82,13 +82,13 @@ def compare(stored: TrainingTrace, again: TrainingTrace, tolerance: float) -> Co
     )
 
 
-def _pairs(stored: TrainingTrace, again: TrainingTrace) -> Iterator[Difference]:
+def _pairs(stored: TrainingTrace, again: TrainingTrace) -> Iterator[TraceDifference]:
     for epoch, seed_index in sorted(stored.epochs):
         yield from _each(epoch, seed_index, stored.epochs, again.epochs, (epoch, seed_index))
     if stored.infinite_at != again.infinite_at:
         then, now = stored.infinite_at, again.infinite_at
         where = min(epoch for epoch in (then, now) if epoch is not None)
-        yield Difference(where, 0, "epoch of infinity", then, now, math.inf)
+        yield TraceDifference(where, 0, "epoch of infinity", then, now, math.inf)
     for seed_index in sorted(stored.tests):
         yield from _each(None, seed_index, stored.tests, again.tests, seed_index)
 
@@ -99,11 +99,11 @@ def _each(
     stored: Mapping[Key, Metrics],
     again: Mapping[Key, Metrics],
     key: Key,
-) -> Iterator[Difference]:
+) -> Iterator[TraceDifference]:
     others = again.get(key, {})
     for name, one in stored[key].items():
         other = others.get(name)
-        yield Difference(epoch, seed_index, name, one, other, _size(name, one, other))
+        yield TraceDifference(epoch, seed_index, name, one, other, _size(name, one, other))
 
 
 def _size(name: str, one: float | None, other: float | None) -> float:

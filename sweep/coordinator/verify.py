@@ -13,7 +13,7 @@ from typing import Any
 
 from sweep.config import TrialConfig
 from sweep.coordinator.progress import Observer, Progress
-from sweep.coordinator.replay import Comparison, Metrics, TrainingTrace, compare
+from sweep.coordinator.replay import Metrics, TraceComparison, TrainingTrace, compare
 from sweep.coordinator.run import ScratchStudy, prepare_data, run_scratch
 from sweep.enums import Outcome, Pruner, Sampler, Trainer
 from sweep.errors import SweepError, UsageError
@@ -55,7 +55,7 @@ class Verification:
     """Result of a verification."""
 
     number: int
-    comparison: Comparison
+    comparison: TraceComparison
     trainer: Trainer
     device: str
     device_name: str

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from sweep.analysis.atlas import Atlas, AtlasTrial, PixelKind, Stop
+from sweep.analysis.atlas import Atlas, AtlasTrial, PixelKind, StoppingWidth
 from sweep.analysis.strips import Pixels, images_of
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
@@ -178,7 +178,7 @@ def _kinds_in_words(atlas: Atlas) -> str:
     return f"In the ten images as trial {best.trial.number} copies them: {'; '.join(parts)}."
 
 
-def stops_in_words(stops: Sequence[Stop], one: str, many: str) -> str:
+def stops_in_words(stops: Sequence[StoppingWidth], one: str, many: str) -> str:
     """Which of them a wider layer no longer helps."""
     if not stops:
         return ""

@@ -21,7 +21,7 @@ Mend = Callable[[Connection], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class SchemaDifference:
     """One thing in which the schema is another."""
 
     what: str
@@ -32,21 +32,21 @@ class Difference:
     is_behind: bool = False
 
 
-def differences(engine: Engine) -> list[Difference]:
+def differences(engine: Engine) -> list[SchemaDifference]:
     """Versions first; while they differ, tables are not compared."""
     try:
         check_schema(engine)
     except StoreError as error:
         behind = "sweep db upgrade" in str(error) or "sweep db init" in str(error)
         remedy = "--repair upgrades it, as `sweep db upgrade` does" if behind else "see there"
-        return [Difference(what=str(error), remedy=remedy, is_behind=behind)]
+        return [SchemaDifference(what=str(error), remedy=remedy, is_behind=behind)]
     with engine.connect() as connection:
         ours = _compared(connection, sweep_metadata, lambda name: name.startswith("sweep_"))
         theirs = _compared(connection, metadata, metadata.tables.__contains__)
     return [*map(_of_ours, ours), *map(_of_optunas, theirs)]
 
 
-def mend(engine: Engine, name: str, found: Iterable[Difference]) -> None:
+def mend(engine: Engine, name: str, found: Iterable[SchemaDifference]) -> None:
     """Add what is missing of ours. Raises StudyHeldError while a coordinator holds the study."""
     found = list(found)
     with engine.connect() as connection:
@@ -91,10 +91,10 @@ def _table_of(difference: tuple[Any, ...]) -> str:
     return ""
 
 
-def _of_ours(difference: tuple[Any, ...]) -> Difference:
+def _of_ours(difference: tuple[Any, ...]) -> SchemaDifference:
     match difference:
         case ("add_table", Table() as table):
-            return Difference(
+            return SchemaDifference(
                 what=f"the table {table.name} is missing",
                 remedy="--repair makes it, empty",
                 mend=lambda connection: table.create(connection),
@@ -102,7 +102,7 @@ def _of_ours(difference: tuple[Any, ...]) -> Difference:
         case ("add_column", _, str() as name, Column() as column):
             return _missing_column(name, column)
         case ("add_index", Index() as index):
-            return Difference(
+            return SchemaDifference(
                 what=f"the index {index.name} is missing",
                 remedy="--repair makes it",
                 # Its table, if that was missing too, has brought it along.
@@ -111,11 +111,11 @@ def _of_ours(difference: tuple[Any, ...]) -> Difference:
     return _unknown(difference)
 
 
-def _missing_column(table: str, column: Column[Any]) -> Difference:
+def _missing_column(table: str, column: Column[Any]) -> SchemaDifference:
     what = f"the column {table}.{column.name} is missing"
     if not (column.nullable or column.server_default):
-        return Difference(what=what, remedy="its values are lost: put a backup back")
-    return Difference(
+        return SchemaDifference(what=what, remedy="its values are lost: put a backup back")
+    return SchemaDifference(
         what=what,
         remedy="--repair adds it, empty",
         mend=lambda connection: _add_column(connection, table, column),
@@ -127,14 +127,14 @@ def _add_column(connection: Connection, table: str, column: Column[Any]) -> None
     operations.add_column(table, column._copy())
 
 
-def _of_optunas(difference: tuple[Any, ...]) -> Difference:
+def _of_optunas(difference: tuple[Any, ...]) -> SchemaDifference:
     return _unknown(difference, "Optuna's tables are Optuna's: `optuna storage upgrade` may help")
 
 
 def _unknown(
     difference: tuple[Any, ...], remedy: str = "left alone; if nobody added it, put a backup back"
-) -> Difference:
+) -> SchemaDifference:
     verb, *parts = difference
     named = [str(getattr(part, "name", part)) for part in parts if part is not None]
     kind = str(verb).replace("remove_", "unexpected ").replace("add_", "missing ")
-    return Difference(what=f"{kind.replace('_', ' ')}: {'.'.join(named[:2])}", remedy=remedy)
+    return SchemaDifference(what=f"{kind.replace('_', ' ')}: {'.'.join(named[:2])}", remedy=remedy)

@@ -16,14 +16,14 @@ from sweep.enums import EventKind
 from sweep.store import artifacts, clock, lease, revisions
 from sweep.store.annotate import lock_study, refuse_if_held
 from sweep.store.checks import files, liveness, records
-from sweep.store.checks.types import Finding, Study
+from sweep.store.checks.types import ExaminedStudy, Fault
 from sweep.store.checks.values import find_values
 from sweep.store.engine import writing
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.schema import sweep_events
 
 
-def examine(engine: Engine, name: str) -> list[Finding]:
+def examine(engine: Engine, name: str) -> list[Fault]:
     """Everything that is wrong with a study. Only reads."""
     with snapshot(engine) as connection:
         study_id = find_study(connection, name)
@@ -34,7 +34,7 @@ def examine(engine: Engine, name: str) -> list[Finding]:
         return [finding for find in CHECKS.values() for finding in find(study)]
 
 
-def repair(engine: Engine, name: str) -> tuple[list[Finding], list[Finding]]:
+def repair(engine: Engine, name: str) -> tuple[list[Fault], list[Fault]]:
     """Mend what can be mended; what was, and what is left.
 
     Raises StudyHeldError while a coordinator holds the study, NoRoomError when a file can't be
@@ -59,7 +59,7 @@ def repair(engine: Engine, name: str) -> tuple[list[Finding], list[Finding]]:
     return mended, [f for f in left if not (f.check == "file" and f in mended)]
 
 
-def _mend(findings: Iterator[Finding]) -> list[Finding]:
+def _mend(findings: Iterator[Fault]) -> list[Fault]:
     mended = []
     for finding in list(findings):
         if finding.mend is not None:
@@ -68,13 +68,13 @@ def _mend(findings: Iterator[Finding]) -> list[Finding]:
     return mended
 
 
-def _study(connection: Connection, engine: Engine, study_id: int) -> Study:
+def _study(connection: Connection, engine: Engine, study_id: int) -> ExaminedStudy:
     live = lease.live_holder(connection, study_id) is not None
     folder = artifacts.artifact_folder(engine.url)
-    return Study(connection=connection, study_id=study_id, live=live, folder=folder)
+    return ExaminedStudy(connection=connection, study_id=study_id, live=live, folder=folder)
 
 
-def _note(study: Study, mended: Sequence[Finding]) -> None:
+def _note(study: ExaminedStudy, mended: Sequence[Fault]) -> None:
     counts = {check: sum(f.check == check for f in mended) for check in CHECKS}
     said = ", ".join(f"{check} {n:,}" for check, n in counts.items() if n)
     study.connection.execute(
@@ -88,7 +88,7 @@ def _note(study: Study, mended: Sequence[Finding]) -> None:
 
 
 #: Finds the faults of one kind, by the name that findings have.
-CHECKS: dict[str, Callable[[Study], Iterator[Finding]]] = {
+CHECKS: dict[str, Callable[[ExaminedStudy], Iterator[Fault]]] = {
     "lease": liveness.find_lease,  # a lease that its coordinator did not give back
     "running": liveness.find_running,  # RUNNING trials without a coordinator
     "worker": liveness.find_worker,  # workers on record as alive, without a coordinator

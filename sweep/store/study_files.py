@@ -20,7 +20,7 @@ class _Study(BaseModel):
     objectives: tuple[Objective, ...] = (Objective.VAL_MSE,)
 
 
-class _Data(BaseModel):
+class _DataSection(BaseModel):
     name: str = Dataset.FASHION_MNIST_MINI.value
 
 
@@ -30,7 +30,7 @@ class About(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     study: _Study = _Study()
-    data: _Data = _Data()
+    data: _DataSection = _DataSection()
 
 
 @lru_cache(maxsize=2048)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sweep.analysis.atlas import Atlas, Stop, atlas_trial, class_stops
+from sweep.analysis.atlas import Atlas, StoppingWidth, atlas_trial, class_stops
 from sweep.config import TrialConfig
 from sweep.figures.atlas import (
     atlas_note,
@@ -107,13 +107,16 @@ def test_widths_without_pictures_are_named() -> None:
     ("stops", "said"),
     [
         ([], ""),
-        ([Stop("shoe", 32, 0.1, 0)], "The error of each class still falls at the widest layer."),
         (
-            [Stop("bag", 1024, 0.1, 2), Stop("shoe", 2048, 0.1, 0)],
+            [StoppingWidth("shoe", 32, 0.1, 0)],
+            "The error of each class still falls at the widest layer.",
+        ),
+        (
+            [StoppingWidth("bag", 1024, 0.1, 2), StoppingWidth("shoe", 2048, 0.1, 0)],
             "From some width on, no wider layer lowers the error by a tenth: bag at 1,024. Of 1 of "
             "2 classes it still falls at the widest.",
         ),
     ],
 )
-def test_stops_are_told_in_words(stops: list[Stop], said: str) -> None:
+def test_stops_are_told_in_words(stops: list[StoppingWidth], said: str) -> None:
     assert stops_in_words(stops, "class", "classes") == said

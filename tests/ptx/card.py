@@ -16,7 +16,9 @@ from tests.ptx.emulator import Emulator
 from tests.trainer_factories import make_data
 
 
-def check_card(precision: str, *, batch_size: int, side: int) -> Iterator[selfcheck.Difference]:
+def check_card(
+    precision: str, *, batch_size: int, side: int
+) -> Iterator[selfcheck.TrainerDifference]:
     """From the reference trainer, on square images of this side."""
     device = torch.device("cpu")
     data = make_data(make_images(60, 24, height=side, width=side), device)

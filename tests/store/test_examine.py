@@ -16,7 +16,7 @@ from sweep.coordinator.run import resume, start
 from sweep.errors import StudyHeldError
 from sweep.launch.resources import RunOptions
 from sweep.store import examine
-from sweep.store.checks.types import Finding
+from sweep.store.checks.types import Fault
 from sweep.store.engine import connect, writing
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
@@ -253,7 +253,7 @@ FAULTS: dict[str, tuple[Callable[[Engine], object], set[str]]] = {
 }
 
 
-def checks(found: list[Finding]) -> set[str]:
+def checks(found: list[Fault]) -> set[str]:
     return {finding.check for finding in found}
 
 

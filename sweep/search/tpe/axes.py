@@ -55,7 +55,7 @@ MOST_LISTED = 32
 LOWEST_LOG = -700.0
 
 
-class Axis(Protocol):
+class ParameterAxis(Protocol):
     """One parameter."""
 
     #: What the estimator is fitted with.
@@ -136,7 +136,7 @@ class Range:
         return np.stack([-0.5 * precision, mu * precision]), constants
 
 
-def make_axis(distribution: BaseDistribution) -> Axis:
+def make_axis(distribution: BaseDistribution) -> ParameterAxis:
     """The parameter's axis."""
     if isinstance(distribution, CategoricalDistribution):
         return Categories(distribution)

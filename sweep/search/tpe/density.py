@@ -34,7 +34,7 @@ _TILE_CANDIDATES = 64
 _TILE_PRODUCTS = 500_000
 
 
-class Group:
+class JointParameters:
     """Parameters that are sampled together, and how their values become features."""
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
@@ -69,7 +69,10 @@ class Density:
     """The density of a group's values where trials had them."""
 
     def __init__(
-        self, group: Group, observations: Floats, weights: NDArray[np.float64] | None = None
+        self,
+        group: JointParameters,
+        observations: Floats,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         """``observations`` are internal values (trials, parameters), the newest last."""
         columns = dict(zip(group.distributions, observations.T, strict=True))

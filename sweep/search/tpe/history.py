@@ -21,7 +21,7 @@ Rows = NDArray[np.intp]
 _SHOWN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
-class History:
+class TrialHistory:
     """The parameters and results of trials, a row each.
 
     ``older`` are n trials of other studies, numbered from -n to -1: they have the first n rows, and

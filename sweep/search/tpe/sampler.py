@@ -16,8 +16,8 @@ from optuna.samplers._tpe.sampler import default_gamma, default_gamma_multiobjec
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.search.tpe.density import Density, Group
-from sweep.search.tpe.history import History, Rows
+from sweep.search.tpe.density import Density, JointParameters
+from sweep.search.tpe.history import Rows, TrialHistory
 from sweep.search.tpe.proposals import Proposals
 
 Distributions = dict[str, BaseDistribution]
@@ -56,7 +56,7 @@ class TPE(BaseSampler):
         self._rng = np.random.RandomState(seed)
         self._random = RandomSampler(seed=seed)
         self._distributions = always | conditional
-        self._history = History(self._distributions)
+        self._history = TrialHistory(self._distributions)
         self._fit: Fit | None = None
         self._asking = -1
         self._n_asked = self._n_told = 0
@@ -66,7 +66,7 @@ class TPE(BaseSampler):
 
         They are numbered from -n to -1, and count towards ``n_startup_trials``.
         """
-        self._history = History(self._distributions, trials)
+        self._history = TrialHistory(self._distributions, trials)
 
     def reseed_rng(self) -> None:
         self._rng.seed()
@@ -137,7 +137,7 @@ class Fit:
     def __init__(
         self,
         *,
-        history: History,
+        history: TrialHistory,
         below: Rows,
         above: Rows,
         weigh_below: bool,
@@ -155,10 +155,10 @@ class Fit:
         """The next trial's parameters of this group."""
         names = tuple(distributions)
         if names not in self._proposals:
-            self._proposals[names] = self._begin(Group(distributions))
+            self._proposals[names] = self._begin(JointParameters(distributions))
         return self._proposals[names].next()
 
-    def _begin(self, group: Group) -> Proposals:
+    def _begin(self, group: JointParameters) -> Proposals:
         names = tuple(group.distributions)
         below = self._history.observations(self._below, names)
         above = self._history.observations(self._above, names)

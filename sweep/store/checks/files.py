@@ -6,19 +6,19 @@ from functools import partial
 from sqlalchemy import select
 
 from sweep.store import artifacts, schema
-from sweep.store.checks.types import Finding, Study
+from sweep.store.checks.types import ExaminedStudy, Fault
 from sweep.store.kept_weights import forget_weights
 from sweep.store.schema import sweep_trials as ours
 
 
-def find_weights(study: Study) -> Iterator[Finding]:
+def find_weights(study: ExaminedStudy) -> Iterator[Fault]:
     query = select(ours.c.trial_id, ours.c.number, ours.c.artifact_id).where(
         ours.c.study_id == study.study_id, ours.c.artifact_id.is_not(None)
     )
     rows = study.connection.execute(query.order_by(ours.c.number)).all()
     if rows and not study.folder.is_dir():
         # Perhaps only elsewhere: nothing is forgotten for that.
-        yield Finding(
+        yield Fault(
             check="weights",
             what=f"{study.folder} is not there, where {len(rows):,} trials have their weights",
             remedy="name the right folder in SWEEP_ARTIFACTS; if they are lost, make an empty one",
@@ -26,7 +26,7 @@ def find_weights(study: Study) -> Iterator[Finding]:
         return
     for row in rows:
         if not artifacts.has_artifact(study.folder, row.artifact_id):
-            yield Finding(
+            yield Fault(
                 check="weights",
                 number=row.number,
                 trial_id=row.trial_id,
@@ -36,7 +36,7 @@ def find_weights(study: Study) -> Iterator[Finding]:
             )
 
 
-def find_file(study: Study) -> Iterator[Finding]:
+def find_file(study: ExaminedStudy) -> Iterator[Fault]:
     """Weights of no trial, whatever its study: the folder is the database's."""
     files = artifacts.settled_files(study.folder)
     if not files:
@@ -49,7 +49,7 @@ def find_file(study: Study) -> Iterator[Finding]:
         known.update(key.removeprefix(artifacts.ATTRIBUTE) for key in keys)
     for path in files:
         if path.name not in known:
-            yield Finding(
+            yield Fault(
                 check="file",
                 what=f"{path} is no trial's",
                 remedy=f"--repair moves it to {artifacts.unreferenced(study.folder)}",

@@ -8,18 +8,18 @@ from sqlalchemy import select, update
 
 from sweep.enums import ACTIVE_PHASES, StudyPhase, WorkerState
 from sweep.store import schema
-from sweep.store.checks.types import AGAIN, Finding, Study, train_again
+from sweep.store.checks.types import AGAIN, ExaminedStudy, Fault, train_again
 from sweep.store.schema import trials
 
 
-def find_lease(study: Study) -> Iterator[Finding]:
+def find_lease(study: ExaminedStudy) -> Iterator[Fault]:
     table = schema.sweep_leases
     row = study.connection.execute(
         select(table).where(table.c.study_id == study.study_id, table.c.expires_at > 0)
     ).one_or_none()
     if row is not None and not study.live:
         what = f"process {row.pid} on {row.host} is gone and has not given it back"
-        yield Finding(
+        yield Fault(
             check="lease",
             what=what,
             remedy="--repair gives it back, and calls the study interrupted",
@@ -27,7 +27,7 @@ def find_lease(study: Study) -> Iterator[Finding]:
         )
 
 
-def _release(study: Study, reason: str) -> None:
+def _release(study: ExaminedStudy, reason: str) -> None:
     table, about = schema.sweep_leases, schema.sweep_studies
     study.connection.execute(
         update(table).where(table.c.study_id == study.study_id).values(expires_at=0.0)
@@ -39,14 +39,14 @@ def _release(study: Study, reason: str) -> None:
     )
 
 
-def find_running(study: Study) -> Iterator[Finding]:
+def find_running(study: ExaminedStudy) -> Iterator[Fault]:
     if study.live:
         return
     query = select(trials.c.trial_id, trials.c.number).where(
         trials.c.study_id == study.study_id, trials.c.state == TrialState.RUNNING
     )
     for row in study.connection.execute(query.order_by(trials.c.number)):
-        yield Finding(
+        yield Fault(
             check="running",
             number=row.number,
             trial_id=row.trial_id,
@@ -56,7 +56,7 @@ def find_running(study: Study) -> Iterator[Finding]:
         )
 
 
-def find_worker(study: Study) -> Iterator[Finding]:
+def find_worker(study: ExaminedStudy) -> Iterator[Fault]:
     if study.live:
         return
     table = schema.sweep_workers
@@ -64,7 +64,7 @@ def find_worker(study: Study) -> Iterator[Finding]:
         table.c.study_id == study.study_id, table.c.state != WorkerState.GONE
     )
     for row in study.connection.execute(query.order_by(table.c.worker_id)):
-        yield Finding(
+        yield Fault(
             check="worker",
             what=f"{row.name} on {row.host} is said to be {row.state}, without a coordinator",
             remedy="--repair calls it gone",
@@ -72,7 +72,7 @@ def find_worker(study: Study) -> Iterator[Finding]:
         )
 
 
-def _call_gone(study: Study, worker_id: int) -> None:
+def _call_gone(study: ExaminedStudy, worker_id: int) -> None:
     table = schema.sweep_workers
     study.connection.execute(
         update(table).where(table.c.worker_id == worker_id).values(state=WorkerState.GONE)

@@ -16,7 +16,7 @@ from sweep.catalogue.settings import by_setting, setting_of
 from sweep.enums import Outcome
 from sweep.errors import StudyFileError
 from sweep.store import clock, optuna_rows, schema
-from sweep.store.checks.types import AGAIN, Finding, Study, train_again
+from sweep.store.checks.types import AGAIN, ExaminedStudy, Fault, train_again
 from sweep.store.optuna_rows import Param, Projection
 from sweep.store.schema import sweep_studies, trials
 from sweep.store.schema import sweep_trials as ours
@@ -27,16 +27,16 @@ from sweep.studyfile.space import searched_of
 # --- the study file -------------------------------------------------------------------------------
 
 
-def find_study_file(study: Study) -> Iterator[Finding]:
+def find_study_file(study: ExaminedStudy) -> Iterator[Fault]:
     """Find a stored study file that cannot be read."""
     try:
         _stored_study_file(study)
     except StudyFileError as error:
         what = f"the study can't be resumed: {error}"
-        yield Finding(check="study file", what=what, remedy="put a backup back")
+        yield Fault(check="study file", what=what, remedy="put a backup back")
 
 
-def _stored_study_file(study: Study) -> StudyFile:
+def _stored_study_file(study: ExaminedStudy) -> StudyFile:
     query = select(sweep_studies.c.study_file).where(sweep_studies.c.study_id == study.study_id)
     text = study.connection.execute(query).scalar_one()
     return loads(text, "its stored study file", check_packages=False)
@@ -45,14 +45,14 @@ def _stored_study_file(study: Study) -> StudyFile:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def find_numbers(study: Study) -> Iterator[Finding]:
+def find_numbers(study: ExaminedStudy) -> Iterator[Fault]:
     """Find trials that share a number, and numbers without a trial."""
     query = select(trials.c.trial_id, trials.c.number).where(trials.c.study_id == study.study_id)
     rows = study.connection.execute(query.order_by(trials.c.number, trials.c.trial_id)).all()
     seen: set[int] = set()
     for row in rows:
         if row.number in seen:
-            yield Finding(
+            yield Fault(
                 check="number",
                 number=row.number,
                 trial_id=row.trial_id,
@@ -62,7 +62,7 @@ def find_numbers(study: Study) -> Iterator[Finding]:
             )
         seen.add(row.number)
     for number in sorted({*range(max(seen, default=-1) + 1)} - seen):
-        yield Finding(
+        yield Fault(
             check="number",
             number=number,
             what="no trial has this number, and the study can't be resumed",
@@ -71,7 +71,7 @@ def find_numbers(study: Study) -> Iterator[Finding]:
         )
 
 
-def _renumber(study: Study, trial_id: int) -> None:
+def _renumber(study: ExaminedStudy, trial_id: int) -> None:
     of_study = trials.c.study_id == study.study_id
     query = select(func.max(trials.c.number)).where(of_study)
     highest = study.connection.execute(query).scalar_one()
@@ -81,7 +81,7 @@ def _renumber(study: Study, trial_id: int) -> None:
         )
 
 
-def _fill(study: Study, number: int) -> None:
+def _fill(study: ExaminedStudy, number: int) -> None:
     row = {"study_id": study.study_id, "number": number, "state": TrialState.FAIL}
     study.connection.execute(insert(trials).values(row))  # its record follows, by the next check
 
@@ -89,11 +89,11 @@ def _fill(study: Study, number: int) -> None:
 # --- records --------------------------------------------------------------------------------------
 
 
-def find_records(study: Study) -> Iterator[Finding]:
+def find_records(study: ExaminedStudy) -> Iterator[Fault]:
     """Find trials without a record, incomplete records, and rows that differ from the record."""
     records = _Records(study)
     for trial_id, number in records.numbers.items():
-        finding = partial(Finding, check="record", number=number, trial_id=trial_id)
+        finding = partial(Fault, check="record", number=number, trial_id=trial_id)
         state, row = records.stored[trial_id].state, records.rows.get(trial_id)
         if row is None:
             again = not (state == TrialState.WAITING or state == TrialState.FAIL)
@@ -128,7 +128,7 @@ def find_records(study: Study) -> Iterator[Finding]:
                     remedy=f"put a backup back, or `sweep invalidate` trial {number}",
                 )
     for trial_id in records.rows.keys() - records.numbers.keys():
-        yield Finding(
+        yield Fault(
             check="record",
             number=records.rows[trial_id].number,
             trial_id=trial_id,
@@ -138,12 +138,12 @@ def find_records(study: Study) -> Iterator[Finding]:
         )
 
 
-def _update(study: Study, trial_id: int, columns: Mapping[str, Any]) -> None:
+def _update(study: ExaminedStudy, trial_id: int, columns: Mapping[str, Any]) -> None:
     study.connection.execute(update(ours).where(ours.c.trial_id == trial_id).values(columns))
 
 
 def _add_record(
-    study: Study, trial_id: int, number: int, state: TrialState, params: Mapping[str, Any]
+    study: ExaminedStudy, trial_id: int, number: int, state: TrialState, params: Mapping[str, Any]
 ) -> None:
     connection = study.connection
     row = {
@@ -164,7 +164,7 @@ def _add_record(
         train_again(study, trial_id)
 
 
-def _delete_record(study: Study, trial_id: int) -> None:
+def _delete_record(study: ExaminedStudy, trial_id: int) -> None:
     own = [table for table in schema.TABLES_OF_AN_ATTEMPT if table.name.startswith("sweep_")]
     for table in (*own, schema.sweep_notes, schema.sweep_tags, ours):
         study.connection.execute(delete(table).where(table.c.trial_id == trial_id))
@@ -173,7 +173,7 @@ def _delete_record(study: Study, trial_id: int) -> None:
 class _Records:
     """The records of a study, what follows from them, and what is stored; by trial id."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: ExaminedStudy) -> None:
         self._study = study
         connection, study_id = study.connection, study.study_id
         query = select(trials.c.trial_id, trials.c.number).where(trials.c.study_id == study_id)
@@ -322,7 +322,7 @@ class _Records:
         optuna_rows.rewrite_params(self._study.connection, trial_id, params)
 
 
-def _nodes(study: Study) -> tuple[Node, ...]:
+def _nodes(study: ExaminedStudy) -> tuple[Node, ...]:
     """Return the search space; empty where the study file cannot be read, which is a finding."""
     try:
         return _stored_study_file(study).space.nodes
@@ -330,7 +330,7 @@ def _nodes(study: Study) -> tuple[Node, ...]:
         return ()
 
 
-def _errors(study: Study) -> dict[int, dict[tuple[int, int], float | None]]:
+def _errors(study: ExaminedStudy) -> dict[int, dict[tuple[int, int], float | None]]:
     """Validation errors by trial id, then by epoch and index of the seed."""
     table = schema.sweep_epochs
     query = (
@@ -344,7 +344,7 @@ def _errors(study: Study) -> dict[int, dict[tuple[int, int], float | None]]:
     return found
 
 
-def _results(study: Study) -> dict[int, list[Row[Any]]]:
+def _results(study: ExaminedStudy) -> dict[int, list[Row[Any]]]:
     """Test results by trial id, in the order of the seeds."""
     table = schema.sweep_results
     query = (

@@ -14,7 +14,7 @@ AGAIN = "has it trained again, under its number"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Fault:
     """One thing that is wrong."""
 
     #: A key of examine.CHECKS.
@@ -35,7 +35,7 @@ class Finding:
 
 
 @dataclass(kw_only=True)
-class Study:
+class ExaminedStudy:
     """What is examined."""
 
     connection: Connection
@@ -47,7 +47,7 @@ class Study:
     afterwards: list[Callable[[], None]] = field(default_factory=list)
 
 
-def train_again(study: Study, trial_id: int) -> None:
+def train_again(study: ExaminedStudy, trial_id: int) -> None:
     """Reset the trial to WAITING and delete its results."""
     for table in schema.TABLES_OF_AN_ATTEMPT:
         study.connection.execute(delete(table).where(table.c.trial_id == trial_id))

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from sweep.store.checks.types import Finding
+from sweep.store.checks.types import Fault
 from sweep.store.column_types import checked_places, corrupt_rows
 
 
-def find_values(connection: Connection, study_id: int) -> Iterator[Finding]:
+def find_values(connection: Connection, study_id: int) -> Iterator[Fault]:
     """Find every corrupt value in the study's rows."""
     for place in checked_places():
         for corrupt in corrupt_rows(connection, place, study_id):
-            yield Finding(
+            yield Fault(
                 check="unreadable",
                 what=f"{corrupt.place} of {corrupt.row}: {corrupt.why}",
                 remedy="put a backup back, or delete the study",

@@ -29,17 +29,17 @@ Its modules:
 from sweep.trainer.fused.checks import check_images
 from sweep.trainer.fused.kernel_config import KernelConfig
 from sweep.trainer.fused.memory import PopulationSize, Shape, population_size
-from sweep.trainer.fused.selfcheck import Difference, check_kernels, compare_trainers
+from sweep.trainer.fused.selfcheck import TrainerDifference, check_kernels, compare_trainers
 from sweep.trainer.fused.trainer import FusedTrainer, Launched
 from sweep.trainer.fused.versions import compiler_versions, is_interpreted
 
 __all__ = [
-    "Difference",
     "FusedTrainer",
     "KernelConfig",
     "Launched",
     "PopulationSize",
     "Shape",
+    "TrainerDifference",
     "check_images",
     "check_kernels",
     "compare_trainers",

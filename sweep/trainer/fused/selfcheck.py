@@ -57,7 +57,7 @@ TOLERANCES = {
 }
 
 
-class Difference(NamedTuple):
+class TrainerDifference(NamedTuple):
     """One number that both trainers computed for one trial, compared."""
 
     #: Precision of products: "ieee" or "tf32".
@@ -95,7 +95,7 @@ def check_kernels(
     *,
     batch_size: int,
     config: KernelConfig | None = None,
-) -> list[Difference]:
+) -> list[TrainerDifference]:
     """Compare both trainers on this device; return all comparisons if each is within its limit.
 
     Raises FusedUnavailableError where the fused trainer does not run or disagrees, with every
@@ -118,7 +118,7 @@ def compare_trainers(
     *,
     batch_size: int,
     config: KernelConfig | None = None,
-) -> list[Difference]:
+) -> list[TrainerDifference]:
     """Train the check's trials with both trainers, in both precisions; return all comparisons.
 
     ``shaped_as`` gives the size of an image. Raises FusedUnavailableError where the kernels do not
@@ -128,7 +128,7 @@ def compare_trainers(
     if device.type == "cuda":
         with _failures_in_words(device):
             compile_kernels(data.train, batch_size=batch_size, precisions=TOLERANCES, config=config)
-    differences: list[Difference] = []
+    differences: list[TrainerDifference] = []
     for precision in TOLERANCES:
         with _failures_in_words(device):
             differences += _differences(data, device, precision, batch_size, config)
@@ -164,7 +164,7 @@ def _differences(
     precision: str,
     batch_size: int,
     config: KernelConfig | None,
-) -> Iterator[Difference]:
+) -> Iterator[TrainerDifference]:
     trials, units = _trials(batch_size), (config or KernelConfig()).units
     fused = FusedTrainer(
         data,
@@ -192,11 +192,11 @@ def _of_trial(
     fused: FusedTrainer,
     training: Training,
     precision: str,
-) -> Iterator[Difference]:
+) -> Iterator[TrainerDifference]:
     """Compare a trial after its only epoch."""
     tolerance = TOLERANCES[precision]
     if isinstance(event, TrialDiverged):  # the trials are tame: none does in the reference trainer
-        yield Difference(precision, trial, event.reason, math.nan, tolerance.measured)
+        yield TrainerDifference(precision, trial, event.reason, math.nan, tolerance.measured)
         return
     (metrics,), (expected,) = event.metrics, training.train_epoch()
     got, truth = fused.result(trial.number, keep_below=-math.inf), training.result()
@@ -206,14 +206,14 @@ def _of_trial(
         "test_mse": (got.results[0].test_mse, truth.results[0].test_mse),
     }
     for name, (ours, theirs) in measured.items():
-        yield Difference(precision, trial, name, abs(ours / theirs - 1), tolerance.measured)
+        yield TrainerDifference(precision, trial, name, abs(ours / theirs - 1), tolerance.measured)
     assert truth.weights is not None
     weights, true_weights = fused.weights(trial.number)[0], load_model(truth.weights).weights
     first = initial_weights(trial.config, fused.data.n_inputs, trial.seeds[0])
     parts = zip(weights._fields, weights, true_weights, first, strict=True)
     for name, one, other, before in parts:
         moved = float((one - other).norm() / (other - before).norm())
-        yield Difference(precision, trial, name, moved, tolerance.moved)
+        yield TrainerDifference(precision, trial, name, moved, tolerance.moved)
 
 
 def _trials(batch_size: int) -> list[TrialSpec]:

@@ -10,7 +10,7 @@ from optuna.distributions import (
 )
 
 from sweep.search.tpe.axes import Floats, Range, Steps, make_axis
-from sweep.search.tpe.density import Density, Group
+from sweep.search.tpe.density import Density, JointParameters
 
 KINDS: dict[str, BaseDistribution] = {
     "float": FloatDistribution(-3.0, 7.0),
@@ -30,11 +30,11 @@ KINDS: dict[str, BaseDistribution] = {
 def random_values(space: dict[str, BaseDistribution], n: int, seed: int) -> Floats:
     """Internal values (n, parameters), as a prior draws them: ends of ranges are among them."""
     rng = np.random.RandomState(seed)
-    return Density(Group(space), np.empty((0, len(space)))).sample(rng, n)
+    return Density(JointParameters(space), np.empty((0, len(space)))).sample(rng, n)
 
 
 def density(space: dict[str, BaseDistribution], n: int) -> Density:
-    return Density(Group(space), random_values(space, n, seed=1))
+    return Density(JointParameters(space), random_values(space, n, seed=1))
 
 
 def columns(space: dict[str, BaseDistribution], values: Floats) -> dict[str, Floats]:
@@ -83,7 +83,7 @@ def test_numbers_of_few_values_are_listed_and_of_many_are_a_range() -> None:
 def test_a_width_taken_for_continuous_is_weighed_much_as_optunas_whole_number() -> None:
     # What a proposal is chosen by: how much denser good trials are than the others.
     space = {"width": IntDistribution(8, 1024, log=True)}
-    exact = Group(space)
+    exact = JointParameters(space)
     exact.axes = [Steps(IntDistribution(8, 1024, log=True))]
     exact.modelled = space
     rng = np.random.default_rng(0)
@@ -92,6 +92,6 @@ def test_a_width_taken_for_continuous_is_weighed_much_as_optunas_whole_number() 
     values = Density(exact, good).sample(np.random.RandomState(1), 400)
     gains = [
         Density(group, good).log_pdf(values) - Density(group, others).log_pdf(values)
-        for group in (Group(space), exact)
+        for group in (JointParameters(space), exact)
     ]
     assert np.corrcoef(gains)[0, 1] > 0.98

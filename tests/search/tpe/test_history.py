@@ -7,7 +7,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.search.tpe.history import History
+from sweep.search.tpe.history import TrialHistory
 from sweep.store.recording import RecordingStorage
 
 SPACE: dict[str, BaseDistribution] = {
@@ -35,8 +35,8 @@ def study_of_all_kinds(seed: int, n_objectives: int = 1, n: int = 60) -> optuna.
     return study
 
 
-def history_of(study: optuna.Study) -> History:
-    history = History(SPACE)
+def history_of(study: optuna.Study) -> TrialHistory:
+    history = TrialHistory(SPACE)
     history.update(study.get_trials(deepcopy=False))
     return history
 
@@ -73,7 +73,7 @@ def test_trials_of_other_studies_are_split_as_if_they_were_the_first_of_this_one
     for trial in [*older, *trials]:
         both.add_trial(trial)
     together = history_of(both)
-    apart = History(SPACE, older)
+    apart = TrialHistory(SPACE, older)
     apart.update(trials)
     assert apart.n_finished() == together.n_finished()
     expected = together.split(both, 9, asking + len(older))

@@ -9,7 +9,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweep.search.tpe.density import Density, Group
+from sweep.search.tpe.density import Density, JointParameters
 from sweep.search.tpe.proposals import Lies, Proposals
 
 SPACE: dict[str, BaseDistribution] = {
@@ -18,7 +18,7 @@ SPACE: dict[str, BaseDistribution] = {
     "epochs": IntDistribution(1, 9),
     "loss": CategoricalDistribution(["mse", "l1"]),
 }
-GROUP = Group(SPACE)
+GROUP = JointParameters(SPACE)
 
 
 def prior_values(n: int, seed: int = 0) -> np.ndarray:
@@ -33,7 +33,7 @@ def proposals(n_asks: int, seed: int = 0) -> Proposals:
 @pytest.mark.parametrize("n", [0, 1, 2, 40, 300])
 def test_a_lie_is_the_kernel_that_a_fit_with_one_trial_more_would_have(n: int) -> None:
     # Without whole numbers: of equal ones, Optuna's sort decides which has a neighbour.
-    group = Group({name: d for name, d in SPACE.items() if name != "epochs"})
+    group = JointParameters({name: d for name, d in SPACE.items() if name != "epochs"})
     values = Density(group, np.empty((0, 3))).sample(np.random.RandomState(0), n + 1)
     older, fitted = Density(group, values[:-1]), Density(group, values)
     lie, newest = Lies(older).add(values[-1])[:, 0], fitted._coefficients[:, -2]
