@@ -53,6 +53,7 @@ class Tab(StrEnum):
     EXPLORE = "Explore"
     TRIAL = "Trial"
     COMPARE = "Compare"
+    COMPARE_STUDIES = "Compare studies"
 
 
 class Panel(NamedTuple):
@@ -103,12 +104,16 @@ def _ends(value: Any) -> Any:
 Span = Annotated[tuple[float, float], BeforeValidator(_ends)]
 
 
-def _numbers(value: Any) -> Any:
+def _listed_in(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value
 
 
 #: Numbers of trials; as text ``0,7,12``.
-Trials = Annotated[tuple[int, ...], BeforeValidator(_numbers)]
+Trials = Annotated[tuple[int, ...], BeforeValidator(_listed_in)]
+
+
+#: Names of studies; as text ``A,B``.
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed_in)]
 
 
 def known(given: str, names: Iterable[str], what: str) -> str:

@@ -14,6 +14,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.errors import NotFoundError, UsageError
 from sweep.figures import (
     atlas,
+    best_so_far,
     classes,
     codes,
     contour,
@@ -51,6 +52,7 @@ _ALL: tuple[Figure[Any], ...] = (
     parallel.FIGURE,
     history.FIGURE,
     edf.FIGURE,
+    best_so_far.FIGURE,
     learning.FIGURE,
     intermediate.FIGURE,
     timeline.FIGURE,

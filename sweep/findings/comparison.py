@@ -159,7 +159,7 @@ def headline(trials: Sequence[TrialRow], table: TrialTable) -> str:
         return ""
     first, second = ranked[:2]
     error = column_named(table.objectives[0]).title
-    by = _lead(first.value or 0.0, second.value or 0.0)
+    by = lead(first.value or 0.0, second.value or 0.0)
     said = (
         f"Trial {first.number} has the lowest {error} of these: {by} that of trial {second.number}"
     )
@@ -169,7 +169,8 @@ def headline(trials: Sequence[TrialRow], table: TrialTable) -> str:
     return f"{said}, with the same settings; only their seeds differ."
 
 
-def _lead(first: float, second: float) -> str:
+def lead(first: float, second: float) -> str:
+    """Say how much lower the first value is: "12 % lower than"."""
     if first == second:
         return "the same as"
     if first <= 0 or second / first >= 2:

@@ -15,7 +15,14 @@ from sweep.store.schema import (
     sweep_trials,
 )
 from tests.cli_runner import Cli
-from tests.store_factories import DECOMPOSITION, PROBE, add_rows, change_study_file
+from tests.store_factories import (
+    DECOMPOSITION,
+    PROBE,
+    add_rows,
+    add_study,
+    add_trial,
+    change_study_file,
+)
 
 
 def test_show_has_settings_metrics_and_the_curve(cli: Cli, study: int) -> None:
@@ -172,6 +179,38 @@ def test_compare_as_json_lists_the_differences(cli: Cli, study: int) -> None:
 
 def test_compare_takes_trials_that_have_nothing_yet(cli: Cli, study: int) -> None:
     assert cli("compare", "study", 0, 4, 3).code == 0
+
+
+def test_compare_takes_trials_of_several_studies_and_whole_studies(
+    cli: Cli, study: int, store: Engine
+) -> None:
+    add_trial(store, add_study(store, "other"), 3, 0.5)
+    found = cli("compare", "study:1", "other:3", "--json").json
+    assert [(of["study_name"], of["number"]) for of in found["trials"]] == [
+        ("study", 1),
+        ("other", 3),
+    ]
+    assert "other:3" in cli("compare", "study:1", "other:3").out
+    whole = cli("compare", "study", "other", "--json").json
+    assert whole["studies"] == ["study", "other"]
+    assert whole["headline"] in cli("compare", "study", "other").out.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("study", "study:1"), 2, "trials or studies, not both"),
+        (("study:x", "study:1"), 2, "'x' is no trial number"),
+        (("study:0", "nothing:1"), 3, "nothing"),
+        (("study:0", "study:99"), 3, "99"),
+    ],
+)
+def test_compare_says_what_it_takes(
+    cli: Cli, study: int, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    answer = cli("compare", *arguments)
+    assert (answer.code, answer.out) == (code, "")
+    assert said in answer.err
 
 
 @pytest.mark.parametrize("numbers", [(0,), (0, 0)])

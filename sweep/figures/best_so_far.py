@@ -1,0 +1,159 @@
+"""The best value of studies so far, over their trials or over the seconds that they worked.
+
+Notation: K finished trials of a study, in the order in which they ended.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from sweep.analysis.study_reader import StudyReader
+from sweep.catalogue.columns import column_named
+from sweep.figures import style
+from sweep.figures.axes import error_axis
+from sweep.figures.figure import Columns, Figure, Names, Tab, stacked
+from sweep.store.handle import open_study
+from sweep.store.table import Numbers, TrialTable
+
+Over = Literal["trials", "seconds"]
+
+#: A line of more steps looks no different.
+_MAX_STEPS = 5_000
+_X_TITLES = {"trials": "Finished trials", "seconds": "Seconds of work"}
+_TITLES = {"trials": "Best so far over trials", "seconds": "Best so far over time"}
+_ABOUT = {
+    "trials": "",
+    "seconds": "Time in which some trial was in training: pauses and interruptions are left out.",
+}
+
+
+class Steps(NamedTuple):
+    """A study's best: where it fell and to what, and where its trials end."""
+
+    study: str
+    #: Finished trials or seconds, ascending.
+    x: Numbers
+    best: Numbers
+    #: Number of the trial that was the best from there on.
+    numbers: NDArray[np.int64]
+
+
+class BestSoFar(NamedTuple):
+    """The best so far of studies side by side."""
+
+    objective: str
+    over: Over
+    #: Those with a value, in the order in which they were asked for.
+    studies: Sequence[Steps]
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return _TITLES[self.over]
+
+    @property
+    def about(self) -> str:
+        """What counts as time."""
+        return _ABOUT[self.over]
+
+
+def gather_best_so_far(tables: Sequence[tuple[str, TrialTable]], over: Over) -> BestSoFar | None:
+    """Gather the best so far of studies by name; None where none has a value."""
+    found = [steps for name, table in tables if (steps := _steps(name, table, over)) is not None]
+    return BestSoFar(tables[0][1].objectives[0], over, found) if found else None
+
+
+def _steps(name: str, table: TrialTable, over: Over) -> Steps | None:
+    table = table.where(table.outcomes.codes >= 0)
+    table = table.where(np.lexsort((table.numbers, table.ended)))  # without a time last
+    if over == "seconds":
+        table = table.where(np.isfinite(table.ended))
+    x = work_seconds(table) if over == "seconds" else np.arange(1.0, len(table) + 1)
+    values = np.where(table.counting & (table.value > 0), table.value, np.inf)
+    best = np.minimum.accumulate(values)
+    falls = np.flatnonzero(best < np.append(np.inf, best[:-1]))
+    if not len(falls):
+        return None
+    if len(falls) > _MAX_STEPS:
+        falls = falls[np.linspace(0, len(falls) - 1, _MAX_STEPS).astype(np.intp)]
+    places = np.append(falls, len(x) - 1)
+    numbers = table.numbers[np.append(falls, falls[-1])]
+    return Steps(name, x[places], best[places], numbers)
+
+
+def work_seconds(table: TrialTable) -> Numbers:
+    """Return for each trial, in the order of their ends, how long the study had worked by then."""
+    # Without its start a trial adds no time.
+    starts = np.where(np.isfinite(table.started), table.started, table.ended)
+    order = np.argsort(starts)
+    starts, ends = starts[order], table.ended[order]
+    reach = np.maximum.accumulate(ends)
+    idle = np.maximum(starts[1:] - reach[:-1], 0.0)
+    # Idle time before the k-th start, k in the order of starts; an end lies in a stretch of work.
+    idle_before = np.concatenate(([0.0], np.cumsum(idle)))
+    last_start = np.searchsorted(starts, table.ended, side="right") - 1
+    first = starts[0] if len(starts) else 0.0
+    seconds: Numbers = table.ended - first - idle_before[last_start]
+    return seconds
+
+
+def draw_best_so_far(found: BestSoFar) -> go.Figure:
+    """A line of steps a study, its end marked, on a logarithmic scale where factors differ."""
+    drawn = style.figure(
+        found.title, _X_TITLES[found.over], column_named(found.objective).axis_title
+    )
+    for place, steps in enumerate(found.studies):
+        colour = style.PALETTE[place % len(style.PALETTE)]
+        name = style.escaped(steps.study)
+        drawn.add_trace(
+            go.Scatter(
+                x=steps.x,
+                y=steps.best,
+                mode="lines+markers",
+                line={"color": colour, "width": 2.5, "shape": "hv"},
+                marker={"size": [0] * (len(steps.x) - 1) + [9], "color": colour},
+                name=name,
+                customdata=steps.numbers,
+                hovertemplate=f"<b>{name}</b><br>trial %{{customdata}}: %{{y:.4g}}<extra></extra>",
+            )
+        )
+    drawn.update_layout(showlegend=True, meta={"studies": [of.study for of in found.studies]})
+    return drawn.update_yaxes(error_axis(np.concatenate([of.best for of in found.studies])))
+
+
+# --- in the registry ----------------------------------------------------------------------------
+
+
+def _gather(reader: StudyReader, beside: Names = (), over: Over = "trials") -> BestSoFar | None:
+    """Best so far; ``beside``: other studies, A,B; ``over``: trials, seconds."""
+    engine = reader.study.engine
+    others = [(name, open_study(engine, name).table()) for name in beside]
+    return gather_best_so_far([(reader.study.name, reader.table), *others], over)
+
+
+def _rows(found: BestSoFar) -> Columns:
+    return stacked(
+        *(
+            {
+                "study": of.study,
+                found.over: of.x,
+                found.objective: of.best,
+                "trial": of.numbers,
+            }
+            for of in found.studies
+        )
+    )
+
+
+FIGURE = Figure(
+    name="best_so_far",
+    question="Which study came how far, after how many trials and seconds?",
+    needs="a finished trial with a value",
+    gather=_gather,
+    draw=draw_best_so_far,
+    rows=_rows,
+    pages=(Tab.COMPARE_STUDIES,),
+)
