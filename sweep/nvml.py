@@ -58,7 +58,7 @@ def driver_version() -> str | None:
 
 
 def meter(uuid: str) -> Callable[[], float | None]:
-    """What asks one card for its utilisation, again and again: for whoever trains on it.
+    """Return a function that asks one card for its utilisation.
 
     ``uuid`` is its identifier without the ``GPU-``. A card at fault is CUDA's to tell of, so here
     it has no utilisation, as one without a driver has none. NVML stays open meanwhile.

@@ -59,7 +59,7 @@ class BestResults:
         self._lowest_of_width[width] = min(self._lowest_of_width.get(width, math.inf), value)
 
     def _value(self, trial: FrozenTrial) -> float | None:
-        """The trial's validation error, which is the first objective of every study."""
+        """Return the trial's validation error, the first objective of every study."""
         if trial.state != TrialState.COMPLETE or trial.number in self.invalid:
             return None
         return trial.values[0] if math.isfinite(trial.values[0]) else None

@@ -40,7 +40,7 @@ def load_file_for_retry(child: StudyHandle) -> StudyFile:
 
 
 def explicit_settings(section: Section) -> dict[str, Any]:
-    """Settings that a section of a study file gives, without defaults, as JSON."""
+    """Return the settings that a section of a study file gives, without defaults, as JSON."""
     return section.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
 

@@ -234,7 +234,7 @@ def _description(ends: Explained) -> str:
 
 
 def enqueue_entry(ends: Explained, config: TrialConfig) -> dict[str, Value]:
-    """A configuration as ``[[enqueue]]`` of the study file and ``sweep enqueue`` take it."""
+    """Write a configuration as ``[[enqueue]]`` of the study file and ``sweep enqueue`` take it."""
     groups = parameter_groups(*configurations(ends))
     return {lead: to_toml_value(getattr(config, lead)) for lead in map(_lead, groups)}
 
@@ -263,7 +263,7 @@ def _is_worth_saying(name: str, value: Any) -> bool:
 
 
 def _lead(group: ParameterGroup) -> str:
-    """The setting whose choice decides the other settings of a group."""
+    """Return the setting whose choice decides the other settings of a group."""
     return "optimizer" if "optimizer" in group.after else next(iter(group.after))
 
 

@@ -306,7 +306,7 @@ class MessageHandler:
             self._events.add(EventKind.DEVICE_LEFT_OUT, f"{worker.device}: {reason}")
 
     def _way_out(self, worker: Worker) -> str:
-        """What to try where a GPU's worker died without a word: a compiler may have crashed."""
+        """Suggest what to try where a GPU's worker died silently: a compiler may have crashed."""
         fused = self._pool.setup.trainer in (Trainer.AUTO, Trainer.FUSED)
         if not fused or worker.ready or worker.failure is not None or worker.device == "cpu":
             return ""
@@ -359,7 +359,7 @@ class MessageHandler:
 
 
 def _describe_smaller(before: Capacity, after: Capacity) -> str:
-    """What a worker trains at the same time from now on."""
+    """Describe how much a worker trains at the same time from now on."""
     if after == before:
         return "one trial at a time from now on"
     if after.n_populations != before.n_populations:
@@ -371,6 +371,6 @@ def _describe_smaller(before: Capacity, after: Capacity) -> str:
 
 
 def _describe_device(worker: Worker) -> str:
-    """The device as users know it."""
+    """Name the device as users know it."""
     named = f" ({worker.device_name})" if worker.device_name else ""
     return "the CPU" if worker.device == "cpu" else f"GPU {worker.device}{named}"

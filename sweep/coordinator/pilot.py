@@ -130,7 +130,7 @@ def estimate_time(
 
 
 def _n_trained(study_file: StudyFile, n_trials: int) -> int:
-    """The trials that are trained: a configuration that comes again has its value already."""
+    """Count the trials that are trained: a repeated configuration reuses its value."""
     n_points = countable_size(study_file.space)
     if n_points is None or study_file.study.duplicates is Duplicates.TRAIN:
         return n_trials
@@ -138,7 +138,7 @@ def _n_trained(study_file: StudyFile, n_trials: int) -> int:
 
 
 def _sample(study_file: StudyFile, n_trials: int) -> list[TrialConfig]:
-    """Configurations as the study may have them: its grid, or random ones."""
+    """Draw configurations of the study's space: its grid, or random ones."""
     quiet_optuna()
     file = study_file
     if file.sampler.name is not Sampler.GRID:
@@ -151,7 +151,7 @@ def _sample(study_file: StudyFile, n_trials: int) -> list[TrialConfig]:
 
 
 def _choose(sampled: Sequence[TrialConfig]) -> tuple[str, list[TrialConfig]]:
-    """The smallest, the median and the largest configuration, and the setting that says so."""
+    """Choose the smallest, median and largest configuration, by the setting that is named."""
 
     def distinct(setting: str) -> dict[int, TrialConfig]:
         ordered = sorted(sampled, key=lambda config: int(getattr(config, setting)))
@@ -169,7 +169,7 @@ def _pilot_file(
     resources: RunResources,
     n_timed: int,
 ) -> StudyFile:
-    """The file of a study that trains each configuration for an epoch, in every worker."""
+    """Make a study that trains each configuration for an epoch, in every worker."""
     # The largest first: a worker's first epoch is slowed by what PyTorch does only once.
     by_size = {getattr(config, size): config for config in reversed(configs)}
     others = {

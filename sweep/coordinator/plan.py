@@ -57,6 +57,7 @@ class Plan:
 
     @property
     def devices(self) -> tuple[str, ...]:
+        """Return the devices that the study would use."""
         return self.resources.devices
 
     @property
@@ -66,6 +67,7 @@ class Plan:
 
     @property
     def trainer(self) -> Trainer:
+        """Return the trainer that the study would use."""
         return self.resources.trainer
 
     @property
@@ -195,7 +197,7 @@ def _has_torch() -> bool:
 
 
 def _read(study_file: StudyFile, sha256: str | None) -> tuple[Path | None, Images | None]:
-    """The data and where they are, as a run reads them; neither where it would download them."""
+    """Read the data as a run does, and say where they are; neither where it would download them."""
     name, size = study_file.data.name, study_file.data.size
     path = datasets.find(name)
     if path is None and name in list(Dataset):
@@ -208,7 +210,7 @@ def _read(study_file: StudyFile, sha256: str | None) -> tuple[Path | None, Image
 
 @contextmanager
 def _as_workers_read_it(planned: Plan) -> Iterator[str]:
-    """What workers load; a copy, where they need one, is gone at the end of the block."""
+    """Yield what workers load; a copy, where they need one, is deleted at the end of the block."""
     assert planned.images is not None
     data = planned.study_file.data
     with TemporaryDirectory() as folder:
@@ -216,7 +218,10 @@ def _as_workers_read_it(planned: Plan) -> Iterator[str]:
 
 
 def _existing(engine: Engine, study_file: StudyFile, *, go_on: bool) -> str | None:
-    """What becomes of a study of that name. Raises StudyFileError for one of another space."""
+    """Describe what happens to a study of that name.
+
+    Raises StudyFileError for one of another space.
+    """
     name = study_file.study.name
     study = open_study_or_none(engine, name)
     if study is None:

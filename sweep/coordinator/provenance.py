@@ -15,8 +15,10 @@ _PACKAGES = ("optuna", "torch", "triton", "torchvision", "numpy", "sqlalchemy")
 
 
 def collect_provenance(trainer: Trainer) -> dict[str, Any]:
-    """Collect versions, without importing the packages, the git commit of the working folder, and
-    this machine's NVIDIA cards."""
+    """Collect versions, the git commit of the working folder and this machine's NVIDIA cards.
+
+    No package is imported for its version.
+    """
     return {
         "sweep": sweep.__version__,
         "trainer": trainer.value,
@@ -29,7 +31,7 @@ def collect_provenance(trainer: Trainer) -> dict[str, Any]:
 
 
 def _gpus() -> list[dict[str, Any]] | str:
-    """This machine's cards, or the driver's error message: a run on the CPU needs no driver."""
+    """List this machine's cards, or return the driver's error: a run on the CPU needs no driver."""
     try:
         return [asdict(gpu) for gpu in cards() or ()]
     except DeviceError as error:

@@ -37,6 +37,7 @@ class TrainingTrace:
 
     @property
     def last_epoch(self) -> int:
+        """Return the last epoch on record; 0 for none."""
         return max((epoch for epoch, _ in self.epochs), default=0)
 
 

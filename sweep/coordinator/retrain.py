@@ -167,7 +167,7 @@ def child_file(study: StudyHandle, job: RetrainingJob) -> StudyFile:
 
 
 def _baseline(parent: StudyFile) -> dict[str, Any]:
-    """The baseline that the study names by its settings; numbers are of other trials here."""
+    """Return the baseline's settings where the study gives them; trial numbers differ here."""
     named = parent.study.baseline
     return {"baseline": named} if isinstance(named, dict) else {}
 
@@ -185,7 +185,7 @@ def _node_without_seed(node: Any) -> Any:
 
 
 def _enqueue_entry(space: Space, config: TrialConfig) -> dict[str, Value]:
-    """The configuration's searched settings."""
+    """Return the configuration's searched settings."""
     settings = {node.name: node.setting for node in space.search_space()}
     found: dict[str, Value] = {}
 

@@ -230,6 +230,7 @@ def stored_file(engine: Engine, name: str) -> StudyFile:
 
 
 def check_baseline(study_file: StudyFile, n_trials: int) -> None:
+    """Raise StudyFileError where the baseline names a trial that the study does not have."""
     number = study_file.baseline.number
     if number is not None and number >= n_trials:
         problem = (
@@ -240,6 +241,7 @@ def check_baseline(study_file: StudyFile, n_trials: int) -> None:
 
 
 def check_same(engine: Engine, stored: StudyFile, study_file: StudyFile) -> None:
+    """Raise StudyFileError where the study file changes what a resumed study must keep."""
     if changes := incompatible_changes(stored, study_file):
         name = study_file.study.name
         _refuse_if_it_runs(engine, name)  # no other space would do while it does

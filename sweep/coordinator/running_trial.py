@@ -46,6 +46,7 @@ class RunningTrial:
 
     @property
     def number(self) -> int:
+        """Return the trial's number."""
         return self.spec.number
 
     @property

@@ -201,7 +201,7 @@ def _trace(study: StudyHandle, trial: TrialDetail) -> TrainingTrace:
 
 
 def _numbers(test: Mapping[str, Any]) -> Metrics:
-    """A seed's test results, flat."""
+    """Flatten a seed's test results."""
     classes = {f"mse of class {n}": mse for n, mse in enumerate(test["per_class_mse"] or ())}
     return {metric: test[metric] for metric in _OF_TEST} | classes
 

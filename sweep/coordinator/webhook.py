@@ -74,7 +74,7 @@ class Endpoint:
         return urlsplit(self.url).hostname or ""
 
     def key(self) -> bytes | None:
-        """The key that signs deliveries."""
+        """Return the key that signs deliveries."""
         if self.secret is None:
             return None
         encoded = self.secret.removeprefix("whsec_")
@@ -221,7 +221,7 @@ class _Attempt:
         return urllib.request.build_opener(*handlers).open(request, timeout=ATTEMPT_SECONDS)
 
     def connect(self, kind: type[HTTPConnection], host: str, **options: Any) -> HTTPConnection:
-        """A connection with a deadline."""
+        """Open a connection with a deadline."""
         self._connections.append(kind(host, **options))
         return self._connections[-1]
 
@@ -296,6 +296,7 @@ class WebhookObserver:
         self.phase = StudyPhase.FAILED
 
     def __call__(self, state: Progress) -> None:
+        """Notify the endpoint of the study's state."""
         if self._webhook is not None:
             self._webhook.observe(state)
 

@@ -69,6 +69,7 @@ class Worker:
 
     @property
     def state(self) -> WorkerState:
+        """Return the state that users see."""
         if not self.ready:
             return WorkerState.STARTING
         return WorkerState.TRAINING if self.trials else WorkerState.READY
@@ -177,6 +178,7 @@ class WorkerPool:
         return len(self._workers)
 
     def get(self, name: str) -> Worker | None:
+        """Return the worker of that name, if there is one."""
         return self._workers.get(name)
 
     def keep_early(self, name: str, message: Event | Gone) -> None:
@@ -192,7 +194,7 @@ class WorkerPool:
             self._ahead.append(self._launch(device))
 
     def start(self, device: str) -> Worker:
-        """A new worker on a device, told what it needs to know."""
+        """Start a worker on a device and send it its set-up."""
         for worker in self._ahead:
             if worker.device == device:
                 self._ahead.remove(worker)

@@ -16,9 +16,11 @@ OBJECT_STORE_BYTES = 256 << 20
 
 
 def connect(address: str | None) -> None:
-    """Join the cluster at an address (``host:port`` or ``auto``), else the one that RAY_ADDRESS
-    names, else one of this machine alone that lives as long as this process and, as Ray has it by
-    itself, asks for a token.
+    """Join a Ray cluster, or start one.
+
+    The cluster is the one at ``address`` (``host:port`` or ``auto``), else the one that RAY_ADDRESS
+    names, else one of this machine alone that lives as long as this process and, Ray's default,
+    asks for a token.
 
     Raises DeviceError where none answers, UsageError for what cannot be one.
     """

@@ -16,7 +16,7 @@ _ANSWER_SECONDS = 30
 
 
 def visible_gpus() -> list[str]:
-    """Identifiers of the GPUs in sight, each fit for CUDA_VISIBLE_DEVICES.
+    """List identifiers of the visible GPUs, each fit for CUDA_VISIBLE_DEVICES.
 
     Raises DeviceError where nvidia-smi hangs.
     """
@@ -42,7 +42,7 @@ def visible_gpus() -> list[str]:
 
 
 def _listed(text: str) -> list[str]:
-    """Indices of the cards; of one that MIG divides, the identifiers of its parts instead.
+    """List the cards' indices; for one that MIG divides, the identifiers of its parts.
 
     CUDA gives a process no more than one part, and by its identifier alone.
     """
@@ -112,7 +112,7 @@ def _named(gpus: str, found: list[str]) -> list[str]:
 
 
 def _by_identifier(identifier: str, found: list[str]) -> str:
-    """A device in sight, by its UUID or, as in CUDA, the beginning of one that is unique."""
+    """Find a visible device by its UUID or, as in CUDA, by an unambiguous beginning of it."""
     matching = [gpu for gpu in found if gpu.startswith(identifier)]
     if len(matching) == 1:
         return matching[0]

@@ -37,8 +37,10 @@ class WorkerHandle(Protocol):
         """Its process id; 0 while it has none yet."""
 
     def send(self, order: Order) -> None:
-        """Hand an order over, without waiting for the worker to read it; to a worker that is gone
-        it is dropped (its Gone is on the way)."""
+        """Send an order without waiting for the worker to read it.
+
+        An order to a worker that is gone is dropped: its Gone is on the way.
+        """
 
     def kill(self) -> None:
         """End it now."""

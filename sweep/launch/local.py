@@ -34,15 +34,19 @@ class LocalWorker:
 
     @property
     def pid(self) -> int:
+        """Return the process's id."""
         return self._process.pid
 
     def send(self, order: Order) -> None:
+        """Send an order without waiting for the worker to read it."""
         self._link.send(order)
 
     def kill(self) -> None:
+        """Kill the process."""
         self._process.kill()
 
     def wait(self, timeout_seconds: float) -> bool:
+        """Wait for the process's end; return whether it came in time."""
         try:
             self._process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
@@ -76,6 +80,7 @@ class LocalLauncher:
             ) from error
 
     def start_analysis(self, name: str) -> LocalWorker:
+        """Start the process that analyses networks."""
         return start_analysis(name, self.inbox, self._process)
 
     def _process(self, device: str, command: Sequence[str]) -> WorkerProcess:

@@ -149,7 +149,7 @@ class ForkedPopen:
     """What is used of ``subprocess.Popen``, for a process that a loader forks."""
 
     def __init__(self, loader: Loader, place: int, streams: Streams) -> None:
-        """It is the loader's fork number ``place``, counted from 0."""
+        """Represent the loader's fork number ``place``, counted from 0."""
         self.stdin: IO[bytes] | None = streams.stdin
         self.stdout: IO[bytes] | None = streams.stdout
         self._loader = loader
@@ -170,6 +170,7 @@ class ForkedPopen:
         return pids[self._place] if self._place < len(pids) else 0
 
     def kill(self) -> None:
+        """Kill the process, or keep it from being forked."""
         with self._lock:
             if self._returncode is not None:
                 return

@@ -28,10 +28,17 @@ class Process(Protocol):
     stdout: IO[bytes] | None
 
     @property
-    def pid(self) -> int: ...
-    def poll(self) -> int | None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
-    def kill(self) -> None: ...
+    def pid(self) -> int:
+        """Return the process's id."""
+
+    def poll(self) -> int | None:
+        """Return the exit status, or None while the process runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the process's end and return its exit status."""
+
+    def kill(self) -> None:
+        """Kill the process."""
 
 
 class ChildProcess:

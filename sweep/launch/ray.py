@@ -119,14 +119,17 @@ class RayWorker:
         self._send = send
 
     def send(self, order: Order) -> None:
+        """Send an order without waiting for the worker to read it."""
         if isinstance(order, Shutdown) and self.host == NO_HOST:
             self.kill()  # there is no process yet that could exit
         self._send(order)
 
     def kill(self) -> None:
+        """Have the actor killed."""
         self._send(KillWorker())
 
     def wait(self, timeout_seconds: float) -> bool:
+        """Wait for the worker's end; return whether it came in time."""
         return self.has_ended.wait(timeout_seconds)
 
 
@@ -170,6 +173,7 @@ class RayLauncher:
         atexit.register(self.close)
 
     def start(self, name: str, device: str) -> RayWorker:
+        """Start a worker's actor on a device of the cluster."""
         worker = RayWorker(name, device, lambda order: self._link.send((name, order)))
         self._workers[name] = worker
         if self._link.popen.poll() is not None:
@@ -178,6 +182,7 @@ class RayLauncher:
         return worker
 
     def start_analysis(self, name: str) -> LocalWorker:
+        """Start the process that analyses networks, on this host."""
         return start_analysis(name, self.inbox)
 
     def close(self) -> None:

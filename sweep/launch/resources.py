@@ -59,6 +59,7 @@ class RunResources:
 
     @property
     def on_cpu(self) -> bool:
+        """Tell whether the study trains on the CPU."""
         return self.devices[0] == "cpu"
 
 

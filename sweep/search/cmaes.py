@@ -45,11 +45,13 @@ class CmaEsSampler(OptunaCmaEsSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
+        """Return the parameters that every trial has."""
         return self._always
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
+        """Sample these parameters from the optimizer's distribution."""
         complete = self._get_trials(study)
         if not search_space or len(complete) < self._n_startup_trials:
             return {}
@@ -66,7 +68,7 @@ class CmaEsSampler(OptunaCmaEsSampler):
         return space.untransform(optimizer.ask())
 
     def _tell_again(self, optimizer: "CMA", study: Study, space: _SearchSpaceTransform) -> None:
-        """What the optimizer of an earlier run of this study was told."""
+        """Tell the optimizer what that of an earlier run of this study was told."""
         told = study._storage.get_study_system_attrs(study._study_id)
         trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
         while (numbers := told.get(_TOLD.format(generation=optimizer.generation))) is not None:

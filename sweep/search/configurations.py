@@ -21,7 +21,7 @@ _SEEDS_BELOW = 2**31
 def suggest_config(
     trial: optuna.trial.BaseTrial, study_file: StudyFile
 ) -> tuple[TrialConfig, int | None]:
-    """The trial's configuration, its parameters sampled on the way; and its seed if searched."""
+    """Sample the trial's configuration, and its seed where that is searched."""
     return study_file.space.resolve(functools.partial(suggest, trial))
 
 
@@ -70,7 +70,7 @@ def _derived(entropy: list[int], n: int) -> tuple[int, ...]:
 
 
 def enqueue_params(study_file: StudyFile, configuration: Mapping[str, Any]) -> dict[str, Value]:
-    """The parameters that a configuration fixes, for ``study.enqueue_trial``.
+    """Return the parameters that a configuration fixes, for ``study.enqueue_trial``.
 
     A setting under a choice that the configuration leaves open is fixed for every choice.
     """

@@ -69,7 +69,7 @@ class Curves:
             step.forget(number)
 
     def leave_out(self, numbers: frozenset[int]) -> None:
-        """These trials, and no others, are not compared with."""
+        """Compare with all trials but these."""
         self._left_out = np.array(sorted(numbers), np.int64)
 
     def at(self, step: int) -> Standing:

@@ -14,7 +14,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 
 def always_sampled(space: Space) -> dict[str, BaseDistribution]:
-    """The parameters that every trial has and that leave something to sample, by name."""
+    """Return the parameters that every trial has and that leave something to sample, by name."""
     return _open(space.always_searched())
 
 

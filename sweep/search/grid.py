@@ -36,7 +36,7 @@ def countable_size(space: Space) -> int | None:
 
 
 def point_at(nodes: Sequence[Node], index: int) -> Point:
-    """The parameters of a point of the grid; the last setting changes fastest."""
+    """Return the parameters of a point of the grid; the last setting changes fastest."""
     point: Point = {}
     for node in reversed([node for node in nodes if isinstance(node, Searched)]):
         index, digit = divmod(index, n_points([node]))
@@ -85,7 +85,7 @@ def _digit_of(node: Searched, params: Mapping[str, Any]) -> int | None:
 
 
 def taken_points(space: Space, trials: Iterable[FrozenTrial]) -> set[int]:
-    """The points that trials of any state stand for."""
+    """Find the points of the grid that trials of any state have."""
     return {index for trial in trials if (index := _taken(space, trial)) is not None}
 
 
@@ -144,7 +144,7 @@ class GridSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """The point's value."""
+        """Return the value of the trial's point."""
         return point_at(self._space.nodes, trial.system_attrs[GRID_ID])[param_name]
 
     def _choose(self, number: int, fixed: Mapping[str, Any]) -> int:
@@ -158,7 +158,7 @@ class GridSampler(BaseSampler):
         return int(self._order[number % len(self._order)])
 
     def _matching(self, fixed: Mapping[str, Any]) -> int:
-        """A point with these values: a free one if there is one."""
+        """Choose a point with these values: a free one if there is one."""
         matching = [point for point in map(int, self._order) if self._matches(point, fixed)]
         free = [point for point in matching if point not in self._taken]
         return (free or matching or [int(self._order[0])])[0]

@@ -43,6 +43,7 @@ class Percentile(PruningRule):
     interval_steps: int
 
     def decide(self, standing: Standing) -> set[int]:
+        """Choose the trials to prune at a step."""
         after = standing.step - self.n_warmup_steps - 1
         n = len(standing.numbers)
         if after < 0 or after % self.interval_steps or n < max(1, self.n_startup_trials):
@@ -59,6 +60,7 @@ class SuccessiveHalving(PruningRule):
     reduction_factor: int
 
     def decide(self, standing: Standing) -> set[int]:
+        """Choose the trials to prune at a rung."""
         n = len(standing.numbers)
         if not n or not self._is_rung(standing.step):
             return set()
@@ -86,6 +88,7 @@ class Hyperband(PruningRule):
     reduction_factor: int
 
     def decide(self, standing: Standing) -> set[int]:
+        """Choose the trials to prune in each bracket."""
         brackets = np.array([self.bracket(number) for number in standing.numbers.tolist()])
         pruned: set[int] = set()
         for bracket in set(brackets.tolist()):
@@ -123,13 +126,13 @@ class Hyperband(PruningRule):
 
 
 def make_pruner(study_file: StudyFile) -> PruningRule | None:
-    """The study's pruning rule; None when it has none."""
+    """Make the study's pruning rule; None when it has none."""
     make = PRUNERS[study_file.pruner.name]
     return make(study_file) if make else None
 
 
 def most_epochs(study_file: StudyFile) -> int:
-    """The longest that a trial of the study trains."""
+    """Return the most epochs that a trial of the study may train."""
     longest = 1
     for epochs in study_file.space.possible("epochs"):
         high = epochs.high if isinstance(epochs, Float | Int) else epochs
@@ -144,7 +147,7 @@ def _checksum(study_name: str, number: int) -> int:
 
 
 def _nth(values: NDArray[np.float64], n: int) -> float:
-    """The n-th lowest value, from 1."""
+    """Return the n-th lowest value, from 1."""
     return float(np.partition(values, n - 1)[n - 1])
 
 

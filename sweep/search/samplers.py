@@ -47,7 +47,7 @@ _MOST_ASKS_PER_FIT = 64
 def make_sampler(
     study_file: StudyFile, n_existing: int, history: Sequence[FrozenTrial] = ()
 ) -> BaseSampler:
-    """The study's sampler, seeded by its seed and the number of trials that it starts from.
+    """Make the study's sampler, seeded by its seed and the number of trials that it starts from.
 
     So a study repeats itself, and a resumed one does not draw its first trials again. ``history``
     are finished trials of other studies, which only ``tpe`` learns from, numbered from -n to -1.

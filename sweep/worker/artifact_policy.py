@@ -19,7 +19,7 @@ class ArtifactPolicy:
         self._limits: dict[int, tuple[int, float]] = {}
 
     def begin(self, spec: TrialSpec) -> None:
-        """A trial was handed over."""
+        """Note that a trial was handed over."""
         if not spec.keep_always:
             self._limits[spec.number] = width_class(spec.config.hidden_width), spec.keep_below
 
@@ -28,7 +28,7 @@ class ArtifactPolicy:
         self._limits.pop(number, None)
 
     def finish(self, last: EpochDone) -> float:
-        """The limit for a trial that has finished; its error counts for the others."""
+        """Return the limit for a trial that has finished; its error counts for the others."""
         if last.number not in self._limits:
             return inf
         error = fmean(metrics.val_mse for metrics in last.metrics)

@@ -113,7 +113,7 @@ def free_bytes(device: torch.device) -> int:
 def capacity_for(
     shape: Shape, expected: WorkloadEstimate, free: int, *, max_slots: int
 ) -> Capacity:
-    """What each population may hold: by memory, by MAX_ROWS and ``max_slots``.
+    """Compute what each population may hold: by memory, by MAX_ROWS and ``max_slots``.
 
     At least the widest trial with all its seeds. Raises DeviceError where the memory has no room
     for it.
@@ -142,7 +142,7 @@ def capacity_for(
 
 
 def _rows_per_slot(expected: WorkloadEstimate) -> int:
-    """The mean width; where widths differ, less, so that a run of narrow trials fills all rows."""
+    """Return the mean width; less where widths differ, so that narrow trials fill all rows."""
     mean = expected.mean_hidden_width
     return mean if mean >= expected.max_hidden_width else max(1, mean * 4 // 5)
 
@@ -161,7 +161,7 @@ def halved(shape: Shape, expected: WorkloadEstimate, capacity: Capacity) -> Capa
 
 
 def _least(expected: WorkloadEstimate, units: int) -> PopulationSize:
-    """What the widest trial takes."""
+    """Compute what the widest trial takes."""
     rows = -(-expected.max_hidden_width // units) * units
     return PopulationSize(slots=expected.n_seeds, rows=expected.n_seeds * rows)
 

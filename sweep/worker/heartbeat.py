@@ -1,5 +1,7 @@
-"""Signs of life from a thread of their own, so that however long an epoch or a compilation takes,
-a worker is silent only when its process stands still."""
+"""Heartbeats from a thread of their own.
+
+However long an epoch or a compilation takes, a worker is silent only when its process hangs.
+"""
 
 import threading
 from collections.abc import Callable, Iterator

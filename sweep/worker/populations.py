@@ -34,24 +34,33 @@ class PopulationTrainer(Protocol[Epoch]):
     """
 
     @property
-    def trained_seconds(self) -> float: ...
+    def trained_seconds(self) -> float:
+        """Return for how long the device has trained."""
 
     @property
-    def goes_on(self) -> bool: ...
+    def goes_on(self) -> bool:
+        """Tell whether a trial has epochs left to train."""
 
-    def admit(self, spec: TrialSpec) -> ActiveTrial | None: ...
+    def admit(self, spec: TrialSpec) -> ActiveTrial | None:
+        """Give a trial its slots; None where there is no room now."""
 
-    def stop(self, number: int) -> None: ...
+    def stop(self, number: int) -> None:
+        """Train no further epoch of a trial."""
 
-    def release(self, number: int) -> None: ...
+    def release(self, number: int) -> None:
+        """Free a trial's slots."""
 
-    def launch_epoch(self) -> Epoch: ...
+    def launch_epoch(self) -> Epoch:
+        """Launch an epoch of all trials without waiting for it."""
 
-    def collect(self, launched: Epoch) -> list[EpochDone | TrialDiverged]: ...
+    def collect(self, launched: Epoch) -> list[EpochDone | TrialDiverged]:
+        """Wait for a launched epoch and return what it measured."""
 
-    def result(self, number: int, keep_below: float | None = None) -> TrialDone: ...
+    def result(self, number: int, keep_below: float | None = None) -> TrialDone:
+        """Measure a trial that has trained all its epochs."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the device's memory."""
 
 
 @dataclass(kw_only=True)
@@ -82,6 +91,7 @@ class Population(Generic[Epoch]):
             self.release(trial.spec.number)
 
     def release(self, number: int) -> None:
+        """Free a trial's slots."""
         del self.trials[number]
         self.trainer.release(number)
 
@@ -107,6 +117,7 @@ class Populations(Generic[Epoch]):
         self._trained_before = 0.0
 
     def capacity(self) -> Capacity:
+        """Return how much can train at the same time."""
         return self._capacity
 
     def n_free(self) -> int:
@@ -130,6 +141,7 @@ class Populations(Generic[Epoch]):
         return self._trained_before + sum(one.trainer.trained_seconds for one in self._populations)
 
     def admit(self, spec: TrialSpec) -> ActiveTrial | None:
+        """Admit a trial to the population of its batch size; None where there is no room now."""
         population = self._for_batch_size(spec.config.batch_size)
         trial = None if population is None else population.trainer.admit(spec)
         if population is not None and trial is not None:
@@ -141,11 +153,13 @@ class Populations(Generic[Epoch]):
         return [outcome for one in self._populations for outcome in one.train_epoch()]
 
     def stop(self, trial: ActiveTrial) -> None:
+        """Train no further epoch of a trial."""
         population = self._of(trial.spec.number)
         population.trainer.stop(trial.spec.number)
         population.release_if_stopped(trial)
 
     def result(self, number: int, keep_below: float) -> TrialDone:
+        """Measure a trial that has trained all its epochs, and free its slots."""
         population = self._of(number)
         done = population.trainer.result(number, keep_below)
         population.release(number)

@@ -51,7 +51,7 @@ class SessionTrainer(Protocol):
         """Seconds in which the device has trained so far."""
 
     def capacity(self) -> Capacity:
-        """What can train at the same time."""
+        """Return how much can train at the same time."""
 
     def n_free(self) -> int:
         """Estimate how many more trials would fit; below 0 where some end only with this epoch."""

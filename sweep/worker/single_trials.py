@@ -24,9 +24,11 @@ from sweep.trainer.training import Diverged
 class Training(Protocol):
     """One trial in training, all its seeds."""
 
-    def train_epoch(self) -> tuple[EpochMetrics, ...]: ...
+    def train_epoch(self) -> tuple[EpochMetrics, ...]:
+        """Train every seed for one more epoch and validate it."""
 
-    def result(self) -> TrialDone: ...
+    def result(self) -> TrialDone:
+        """Measure the test set."""
 
 
 class SingleTrials:
@@ -41,15 +43,19 @@ class SingleTrials:
         self._current: tuple[ActiveTrial, Training] | None = None
 
     def capacity(self) -> Capacity:
+        """Return the capacity of one trial."""
         return Capacity()
 
     def trained_seconds(self) -> float:
+        """Return for how long the device has trained."""
         return self._trained_seconds
 
     def n_free(self) -> int:
+        """Return how many trials may begin now: one or none."""
         return int(self._current is None)
 
     def admit(self, spec: TrialSpec) -> ActiveTrial | None:
+        """Begin a trial; None where another one trains."""
         if self._current is not None:
             return None
         with self._training():
@@ -59,6 +65,7 @@ class SingleTrials:
         return trial
 
     def train_epoch(self) -> Sequence[EpochDone | TrialDiverged | TrialFailed]:
+        """Train the trial for an epoch."""
         assert self._current is not None
         trial, training = self._current
         about = {"number": trial.spec.number, "attempt": trial.spec.attempt}
@@ -75,6 +82,7 @@ class SingleTrials:
         return [EpochDone(**about, epoch=trial.epoch, metrics=metrics)]
 
     def stop(self, trial: ActiveTrial) -> None:
+        """End the trial early."""
         trial.stopped = True
         self._current = None
 
@@ -89,6 +97,7 @@ class SingleTrials:
             return TrialFailed(number=number, attempt=trial.spec.attempt, reason=str(error))
 
     def halve(self) -> None:
+        """Drop the trial: it does not fit even alone."""
         self._current = None
 
     @contextmanager

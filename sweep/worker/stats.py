@@ -113,6 +113,7 @@ class Mean:
         self._sum = 0.0
 
     def add(self, number: float) -> None:
+        """Add a number."""
         self._n += 1
         self._sum += number
 
@@ -130,7 +131,7 @@ class Mark(NamedTuple):
 
 
 def _share(since: Mark | None, until: Mark | None) -> float | None:
-    """The share of the time between in which the device trained."""
+    """Compute the share of the time between two marks in which the device trained."""
     if since is None or until is None or until.at <= since.at:
         return None
     return max(0.0, min(1.0, (until.trained - since.trained) / (until.at - since.at)))

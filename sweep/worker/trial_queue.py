@@ -35,9 +35,11 @@ class TrialQueue:
 
     @property
     def specs(self) -> list[TrialSpec]:
+        """Return the queued trials, in the order of the hand-out."""
         return [queued.spec for queued in self._trials.values()]
 
     def add(self, spec: TrialSpec) -> None:
+        """Append a trial."""
         self._trials[spec.number] = QueuedTrial(spec=spec)
 
     def remove(self, number: int, attempt: int) -> TrialSpec | None:

@@ -32,7 +32,7 @@ class CoordinatorWatchdog:
             ).start()
 
     def heard(self) -> None:
-        """The coordinator lives: an order came, or a heartbeat where there is none to give."""
+        """Note that the coordinator is alive: an order came, or a heartbeat in place of one."""
         self._silent = 0.0
 
     def _run(self, limit_seconds: float) -> None:

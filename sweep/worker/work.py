@@ -84,7 +84,7 @@ def _start(
 
 
 def _kind(setup: WorkerSetup, fused: "FusedWorker | None") -> Trainer:
-    """The trainer that the worker chose after the self-check."""
+    """Return the trainer that the worker chose after the self-check."""
     if fused is not None:
         return Trainer.FUSED
     return Trainer.REFERENCE if setup.trainer is Trainer.AUTO else setup.trainer
@@ -118,7 +118,7 @@ def _still_works(device: torch.device) -> bool:
 
 
 def open_device(name: str) -> torch.device:
-    """The device of that name. Raises DeviceError where torch does not see it."""
+    """Open the device of that name. Raises DeviceError where torch does not see it."""
     if name != "cpu" and not torch.cuda.is_available():
         raise DeviceError(
             f"no GPU that torch {torch.__version__} can use. `--gpus cpu` trains on the CPU, "
@@ -166,7 +166,7 @@ def _dotted(version: tuple[int, ...]) -> str:
 
 
 def maker_name(device: torch.device) -> str:
-    """What the device is called by its maker."""
+    """Return the maker's name of the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return platform.processor() or platform.machine()

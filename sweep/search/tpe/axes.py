@@ -79,9 +79,11 @@ class Categories:
         self.n_features = len(distribution.choices)
 
     def features(self, values: Floats) -> Floats:
+        """Encode categories one-hot."""
         return _one_hot(values.astype(np.intp), self.n_features)
 
     def coefficients(self, kernels: _BatchedCategoricalDistributions) -> tuple[Floats, Floats]:
+        """Return the log weights of the categories."""
         return np.log(kernels.weights).T, np.zeros(len(kernels.weights))
 
 
@@ -97,10 +99,12 @@ class Steps:
         self._edges = np.log(edges) if distribution.log else edges
 
     def features(self, values: Floats) -> Floats:
+        """Encode grid values one-hot."""
         places = np.rint((values - self._low) / self._step).astype(np.intp)
         return _one_hot(places, self.n_features)
 
     def coefficients(self, kernels: _Normals) -> tuple[Floats, Floats]:
+        """Return the log mass of the kernels at each grid value."""
         # Trials share values, so kernels repeat.
         mu, sigma, which = _unique_inverse_2d(kernels.mu, kernels.sigma)
         edges = (self._edges[:, np.newaxis] - mu) / sigma
@@ -123,10 +127,12 @@ class Range:
         self._low, self._high, self._middle = low, high, (low + high) / 2
 
     def features(self, values: Floats) -> Floats:
+        """Return squares and values, centred and on the kernels' scale."""
         u = self._scale(values) - self._middle
         return np.stack([u * u, u], axis=1)
 
     def coefficients(self, kernels: _Normals) -> tuple[Floats, Floats]:
+        """Return the quadratic form of the truncated normals' log densities."""
         mu, sigma = kernels.mu - self._middle, kernels.sigma
         precision = sigma**-2.0
         log_mass = log_normal_mass(
@@ -137,7 +143,7 @@ class Range:
 
 
 def make_axis(distribution: BaseDistribution) -> ParameterAxis:
-    """The parameter's axis."""
+    """Make the axis of a parameter."""
     if isinstance(distribution, CategoricalDistribution):
         return Categories(distribution)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
@@ -163,7 +169,7 @@ def rounded(distribution: BaseDistribution, values: Floats) -> Floats:
 
 
 def draw(kernels: _BatchedDistributions, chosen: NDArray[np.intp], quantiles: Floats) -> Floats:
-    """A value for each quantile in [0, 1), each from the kernel chosen for it. All (M,)."""
+    """Draw a value for each quantile in [0, 1), each from the kernel chosen for it. All (M,)."""
     if isinstance(kernels, _BatchedCategoricalDistributions):
         cumulative = np.cumsum(kernels.weights[chosen], axis=1)
         cumulative[:, -1] = 1.0  # whatever was lost in rounding

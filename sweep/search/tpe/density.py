@@ -110,7 +110,7 @@ class Density:
         return np.stack(columns, axis=1)
 
     def at(self, features: Floats) -> Floats:
-        """The density of candidates, given their features (M, F). Shape (M,)."""
+        """Compute the density of candidates (M,), given their features (M, F)."""
         return sum_of_kernels(features, self._coefficients)
 
     def log_pdf(self, values: Floats) -> Floats:

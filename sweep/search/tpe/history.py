@@ -62,7 +62,7 @@ class TrialHistory:
         return int(np.count_nonzero(self._finished()))
 
     def split(self, study: Study, n_below: int, asking: int) -> tuple[Rows, Rows]:
-        """The best trials, at most ``n_below``, and the others; running ones are among the others.
+        """Split the trials into the best, at most ``n_below``, and the others and running ones.
 
         As Optuna splits trials without constraints, which no study file has: complete trials by
         their value, then pruned ones by their last step and value there. The trial numbered
@@ -82,7 +82,7 @@ class TrialHistory:
         return np.sort(best), np.sort(others)
 
     def observations(self, rows: Rows, names: Sequence[str]) -> Floats:
-        """The parameters of these trials, of those that have them all. Shape (trials, names)."""
+        """Return the parameters of those trials that have them all. Shape (trials, names)."""
         columns = np.array([self._columns[name] for name in names], np.intp)
         found = self._params[np.ix_(rows, columns)]
         return found[~np.isnan(found).any(axis=1)]

@@ -47,7 +47,7 @@ class Proposals:
         self._pending: Floats | None = None
 
     def next(self) -> dict[str, object]:
-        """The next trial's parameters."""
+        """Return the next trial's parameters."""
         i = self._n_asked % self._block
         self._n_asked += 1
         if self._pending is not None:

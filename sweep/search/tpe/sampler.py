@@ -48,7 +48,7 @@ class TPE(BaseSampler):
         n_startup_trials: int = 10,
         n_ei_candidates: int = 24,
     ) -> None:
-        """``always`` are the parameters that every trial has, ``conditional`` the others."""
+        """Sample ``always``, the parameters of every trial, and ``conditional``, the others."""
         #: May be changed at any time.
         self.asks_per_fit = 1
         self._always = always
@@ -69,15 +69,18 @@ class TPE(BaseSampler):
         self._history = TrialHistory(self._distributions, trials)
 
     def reseed_rng(self) -> None:
+        """Draw a new seed."""
         self._rng.seed()
         self._random.reseed_rng()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
+        """Return the parameters that every trial has."""
         return self._always
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: Distributions
     ) -> dict[str, Any]:
+        """Sample these parameters jointly; none while too few trials have finished."""
         fit = self._fit_for(study, trial)
         return {} if fit is None or not search_space else fit.propose(search_space)
 
@@ -88,6 +91,7 @@ class TPE(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
+        """Sample a conditional parameter."""
         fit = self._fit_for(study, trial)
         if fit is None:
             return self._random.sample_independent(study, trial, param_name, param_distribution)
@@ -100,10 +104,11 @@ class TPE(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
+        """Count a finished trial."""
         self._n_told += 1
 
     def _fit_for(self, study: Study, trial: FrozenTrial) -> "Fit | None":
-        """The fit for this trial; None while too few have finished."""
+        """Return the fit for this trial; None while too few have finished."""
         if trial.number != self._asking:
             self._asking = trial.number
             if self._fit is None or max(self._n_asked, self._n_told) >= self.asks_per_fit:
@@ -152,7 +157,7 @@ class Fit:
         self._proposals: dict[tuple[str, ...], Proposals] = {}
 
     def propose(self, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
-        """The next trial's parameters of this group."""
+        """Propose the next trial's parameters of this group."""
         names = tuple(distributions)
         if names not in self._proposals:
             self._proposals[names] = self._begin(JointParameters(distributions))
