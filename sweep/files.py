@@ -68,7 +68,7 @@ def read_secret(path: Path) -> str:
 
 
 def file_name(study: str) -> str:
-    """A study's name as the beginning of a file's name, in this folder and no other.
+    """Make the beginning of a file's name, in this folder and no other, from a study's name.
 
     Names of ours are such already. Optuna and a database that others write to know no such rule.
     """

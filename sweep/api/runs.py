@@ -108,6 +108,7 @@ class NotebookBar:
         self._shown = ""
 
     def __call__(self, state: "Progress") -> None:
+        """Show the study's state."""
         from sweep.cli.progress import line
 
         bar = f"<progress value='{state.n_finished}' max='{state.n_trials}'></progress>"

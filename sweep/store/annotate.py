@@ -92,7 +92,7 @@ def untag(engine: Engine, name: str, tag: str, number: int | None = None) -> boo
 
 
 def _target(connection: Connection, name: str, number: int | None) -> dict[str, int | None]:
-    """What is written about, and a revision for it."""
+    """Return what is written about, and a revision for it."""
     if number is None:
         study_id = find_study(connection, str(name))
         revisions.advance(connection, study_id)
@@ -164,7 +164,7 @@ def delete_study(engine: Engine, name: str) -> list[str]:
 
 
 def lock_study(connection: Connection, name: str) -> int:
-    """The study's id; no coordinator takes it until the transaction ends."""
+    """Return the study's id; no coordinator takes it until the transaction ends."""
     # The race: a coordinator takes the lease between our look at it and our delete. On SQLite our
     # transaction is the one writer; on PostgreSQL this lock holds back a new lease's foreign key.
     by_name = optuna_studies.c.study_name == name

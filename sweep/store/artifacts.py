@@ -99,7 +99,7 @@ SETTLED_SECONDS = 3600.0
 
 
 def settled_files(folder: Path) -> list[Path]:
-    """The folder's files that are not in the making, by name; none where it is not there."""
+    """List the folder's files by name, without unfinished ones; none where there is no folder."""
     if not folder.is_dir():
         return []
     youngest = time.time() - SETTLED_SECONDS

@@ -19,5 +19,5 @@ def now(dialect_name: str) -> ColumnElement[float]:
 
 
 def read(connection: Connection) -> float:
-    """The database's time, now."""
+    """Read the database's clock."""
     return float(connection.execute(select(now(connection.dialect.name))).scalar_one())

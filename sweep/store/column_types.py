@@ -322,7 +322,7 @@ def _typed_dict(name: str, of: Mapping[str, Any], *, total: bool, config: Config
 
 
 def _record(of: type, **others: Any) -> Any:
-    """A frozen record of numbers as JSON has it; ``others`` are the types of fields that differ."""
+    """Make the type of a frozen record of numbers in JSON; ``others`` type other fields."""
     found = {field.name: others.get(field.name, field.type) for field in fields(of)}
     return _typed_dict(of.__name__, found, total=True, config=_CLOSED)
 
@@ -338,7 +338,7 @@ def _setting(setting: Setting[Any]) -> Any:
 
 
 def _member(of: type[StrEnum]) -> Any:
-    """A text that is converted to a member of an enum."""
+    """Make the type of a text that is converted to a member of an enum."""
     return Annotated[of, Strict(False)]
 
 
@@ -446,7 +446,7 @@ def _with_width(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config() -> Any:
-    """A trial's settings; empty for a trial that was marked before it was handed out."""
+    """Make the type of a trial's settings; empty for one that was marked before its hand-out."""
     settings = {field.name: _setting(SETTINGS[field.name]) for field in fields(TrialConfig)}
     checked = _typed_dict("config", settings, total=False, config=_CLOSED)
     return Annotated[checked, AfterValidator(_with_width)]

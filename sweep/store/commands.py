@@ -69,7 +69,7 @@ def cancel(engine: Engine, study: str, command_id: int) -> bool:
 
 
 def waiting(engine: Engine, study_id: int) -> list[Command]:
-    """The commands not yet applied, oldest first. One that cannot be read holds up no other."""
+    """List the commands not yet applied, oldest first; one that cannot be read blocks no other."""
     command_ids = (
         select(sweep_commands.c.command_id)
         .where(sweep_commands.c.study_id == study_id, sweep_commands.c.applied_at.is_(None))

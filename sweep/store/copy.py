@@ -62,7 +62,7 @@ class Copied:
 
 
 def studies_to_copy(source: Engine, target: Engine, names: Sequence[str] = ()) -> list[str]:
-    """The named studies, or all of ours, checked before anything is written.
+    """Check the named studies, or all of ours, before anything is written.
 
     Raises NotFoundError for one that is not there, StudyHeldError for one that somebody runs, and
     UsageError for one whose name the target has already.
@@ -173,7 +173,7 @@ def _copy_table(
 
 
 def _own_key(table: Table) -> str | None:
-    """The column by which a database numbers this table's rows: nothing refers to it."""
+    """Return the column by which a database numbers this table's rows: nothing refers to it."""
     keys = list(table.primary_key.columns)
     named = [key.name for key in keys if isinstance(key.type, Integer) and not key.foreign_keys]
     return named[0] if len(keys) == len(named) == 1 else None
@@ -194,7 +194,7 @@ def _rows_of(table: Table, study_ids: Iterable[int]) -> Select[Any]:
 def _in_parts(
     reading: Connection, query: Select[Any], jsons: Mapping[str, Column[Any]] = _NO_JSON
 ) -> Iterator[list[Row]]:
-    """A query's rows, ready to be inserted, without holding all of them; ``jsons`` are as text."""
+    """Yield a query's rows in parts, ready to be inserted; ``jsons`` are as text."""
     result = reading.execute(query.execution_options(stream_results=True))
     for rows in result.mappings().partitions(_ROWS_AT_ONCE):
         yield [

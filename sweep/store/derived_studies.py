@@ -138,7 +138,7 @@ def trained_so_far(connection: Connection, key: StudyKey) -> str:
 def _why_not(
     study: Row[Any, Any], child: Row[Any], attribute: Mapping[str, Any], kind: Kind
 ) -> str | None:
-    """What tells that a child is of another study of that name; None where nothing does."""
+    """Explain why a child belongs to another study of that name; None where it does not."""
     name = attribute["study"]
     if attribute["study_created_at"] != study.created_at:
         return f"{_VERBS[kind]} another study that was called '{name}'"

@@ -67,7 +67,7 @@ _READ_ONLY = "25006"
 
 
 def storage_url(option: str | None = None) -> URL:
-    """The database to use: the option, else SWEEP_STORAGE, else ``sqlite:///sweep.db``.
+    """Return the database to use: the option, else SWEEP_STORAGE, else ``sqlite:///sweep.db``.
 
     A password may come from the file that SWEEP_STORAGE_PASSWORD_FILE names. Raises StoreError
     for a URL that cannot be read or a database we do not support.
@@ -107,7 +107,7 @@ def _plain_file(url: URL) -> URL:
 
 
 def _password_in_place(url: URL) -> URL:
-    """An option ``?password=`` where SQLAlchemy knows it as one, and never shows it."""
+    """Move an option ``?password=`` where SQLAlchemy knows it as one, and never shows it."""
     password = url.query.get("password")
     if not isinstance(password, str):
         return url
@@ -128,20 +128,20 @@ def _with_password(url: URL) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The URL for people and logs: without its passwords, those of its options included."""
+    """Write the URL for people and logs: without its passwords, those of its options included."""
     secret = [key for key in url.query if "password" in key.lower()]
     return url.difference_update_query(secret).render_as_string(hide_password=True)
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """The file of an SQLite store; None for a server, and in memory (see store.memory)."""
+    """Return the file of an SQLite store; None for a server, and in memory (see store.memory)."""
     if url.get_backend_name() != "sqlite" or url.query.get("vfs") == "memdb":
         return None
     return Path(url.database) if url.database else None
 
 
 def connect(url: URL) -> Engine:
-    """An engine whose errors are ours. Opens nothing yet; raises StoreError without its driver."""
+    """Make an engine whose errors are ours; open nothing yet. Raises StoreError without driver."""
     is_sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = (

@@ -130,6 +130,7 @@ class StudyHandle:
 
     @property
     def name(self) -> str:
+        """Return the study's name."""
         return str(self.key)
 
     def _read(

@@ -46,13 +46,13 @@ class KeptWeights:
 
 
 def kept_weights(engine: Engine, name: str) -> list[KeptWeights]:
-    """The weights that a study keeps, by trial number."""
+    """List the weights that a study keeps, by trial number."""
     with snapshot(engine) as connection:
         return load_kept_weights(connection, find_study(connection, name))
 
 
 def load_kept_weights(connection: Connection, study_id: int) -> list[KeptWeights]:
-    """The weights that a study keeps, by trial number."""
+    """List the weights that a study keeps, by trial number."""
     ours = sweep_trials.c
     is_analysed = or_(
         *(

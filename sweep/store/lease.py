@@ -42,6 +42,7 @@ class Holder:
 
     @classmethod
     def this_process(cls) -> "Holder":
+        """Identify this process as a holder."""
         return cls(
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -180,7 +181,7 @@ def take_or_wait(
     *,
     waiting: Callable[[float], None] = lambda seconds_left: None,
 ) -> str:
-    """The token of the study's lease; waits out a holder that may be dead, on another host.
+    """Take the study's lease and return its token; wait out a holder elsewhere that may be dead.
 
     ``waiting`` hears the seconds left. Raises StudyHeldError when the holder shows that it lives.
     """

@@ -35,7 +35,7 @@ _OURS = sweep_studies.c.study_id == studies.c.study_id
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A connection whose every query sees the same moment, whatever a coordinator writes."""
+    """Open a connection whose every query sees the same moment, whatever a coordinator writes."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":  # SQLite's transactions are like that anyway
             connection.execution_options(isolation_level="REPEATABLE READ")
@@ -75,6 +75,7 @@ class StudyKey(str):
     revision: int
 
     def __new__(cls, name: str, study_id: int, created_at: float, revision: int) -> Self:
+        """Make a key of a study that was looked up."""
         key = super().__new__(cls, name)
         key.study_id, key.created_at, key.revision = study_id, created_at, revision
         return key
@@ -132,7 +133,7 @@ def find_study(connection: Connection, name: str) -> int:
 
 
 def no_such_study(connection: Connection, name: str) -> NotFoundError:
-    """The error that says which studies there are."""
+    """Make the error that says which studies there are."""
     where = shown(connection.engine.url)
     if isinstance(name, StudyKey):
         return NotFoundError(f"study '{name}' in {where} was deleted since it was opened.")
@@ -199,11 +200,12 @@ def utc(seconds: float) -> datetime:
 
 
 def utc_or_none(seconds: float | None) -> datetime | None:
+    """Convert seconds since 1970 to a time in UTC; None stays None."""
     return None if seconds is None else utc(seconds)
 
 
 def lease_of(row: Row[Any], now: float) -> LeaseRow | None:
-    """The lease in a row that was joined to it, at this time of the database's clock."""
+    """Read the lease of a row that was joined to it, at this time of the database's clock."""
     if row.expires_at is None:
         return None
     holder = Holder(host=row.host, pid=row.pid, process=row.process)

@@ -16,7 +16,7 @@ from sweep.store.migrate import initialise
 
 @contextmanager
 def memory_store() -> Iterator[Engine]:
-    """An empty store of its own, gone at the end of the block."""
+    """Open an empty store of its own, gone at the end of the block."""
     # SQLite's memdb: all connections of the process that give this name share one database, with
     # the locks of a file. ``:memory:`` would be another database for every connection.
     engine = connect(make_url(f"sqlite:///file:/{secrets.token_hex(8)}?vfs=memdb&uri=true"))

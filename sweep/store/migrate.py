@@ -23,7 +23,7 @@ _ADVISORY_LOCK = 0x5EE9_0001
 
 
 def open_store(option: str | None = None, *, create: bool = False) -> Engine:
-    """The study store, its schema checked; with ``create``, made or completed where it is absent.
+    """Open the study store and check its schema; ``create`` makes or completes it where absent.
 
     Raises StoreError when there is none, or its schema is not ours; NoRoomError when it cannot
     be made there.
@@ -36,7 +36,7 @@ def open_store(option: str | None = None, *, create: bool = False) -> Engine:
 
 
 def open_store_or_none(option: str | None = None) -> Engine | None:
-    """The study store as ``open_store`` opens it; None where `start` would make it first."""
+    """Open the study store as ``open_store`` does; None where `start` would make it first."""
     path = sqlite_path(storage_url(option))
     if path is not None and not path.exists():
         return None
@@ -48,7 +48,7 @@ def open_store_or_none(option: str | None = None) -> Engine | None:
 
 
 def existing_store(option: str | None = None) -> Engine:
-    """The study store as it is, whatever its schema. Raises StoreError when there is none."""
+    """Open the study store whatever its schema. Raises StoreError when there is none."""
     url = storage_url(option)
     path = sqlite_path(url)
     if path is not None and not path.exists():
@@ -109,7 +109,7 @@ def upgrade(engine: Engine) -> None:
 
 
 def revisions() -> list[str]:
-    """The revisions of our schema that this version knows, oldest first: each follows the last."""
+    """List the revisions of our schema that this version knows, oldest first."""
     return sorted(path.stem.partition("_")[0] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))
 
 

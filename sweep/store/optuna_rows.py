@@ -436,6 +436,7 @@ class LocalTime:
         self._offset = timedelta()
 
     def of(self, moment: datetime | None) -> datetime | None:
+        """Convert a moment to naive local time, as Optuna stores it."""
         if moment is None:
             return None
         if not self._from <= moment < self._until:

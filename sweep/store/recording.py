@@ -93,7 +93,7 @@ class RecordingStorage(InMemoryStorage):
             self.waiting.discard(number)
 
     def take_changes(self) -> Changes:
-        """What changed since the last call."""
+        """Return what changed since the last call."""
         changes, self.changes = self.changes, Changes()
         # Optuna replaces a trial that changes, so a reference is a snapshot.
         if touched := changes.touched():
@@ -102,16 +102,18 @@ class RecordingStorage(InMemoryStorage):
         return changes
 
     def delete_study(self, study_id: int) -> None:
+        """Delete a study and forget its changes."""
         super().delete_study(study_id)
         if study_id == _OWN:
             self._forget()
 
     def _own_number(self, trial_id: int) -> int | None:
-        """The trial's number, where its study is the one that is written."""
+        """Return the trial's number, where its study is the one that is written."""
         study_id, number = self._trial_id_to_study_id_and_number[trial_id]
         return number if study_id == _OWN else None
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Create a trial and record it."""
         trial_id = super().create_new_trial(study_id, template_trial)
         if (number := self._own_number(trial_id)) is not None:
             self.changes.new_trials.add(number)
@@ -140,6 +142,7 @@ class RecordingStorage(InMemoryStorage):
         param_value_internal: float,
         distribution: BaseDistribution,
     ) -> None:
+        """Set a parameter and record it."""
         super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
         if (number := self._own_number(trial_id)) is not None:
             self.changes.params.setdefault(number, set()).add(param_name)
@@ -147,6 +150,7 @@ class RecordingStorage(InMemoryStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
+        """Set state and values and record them."""
         before = self.get_trial(trial_id).state
         changed = super().set_trial_state_values(trial_id, state, values)
         if changed and (number := self._own_number(trial_id)) is not None:
@@ -157,26 +161,31 @@ class RecordingStorage(InMemoryStorage):
     def set_trial_intermediate_value(
         self, trial_id: int, step: int, intermediate_value: float
     ) -> None:
+        """Set an intermediate value and record it."""
         super().set_trial_intermediate_value(trial_id, step, intermediate_value)
         if (number := self._own_number(trial_id)) is not None:
             self.changes.intermediate.setdefault(number, set()).add(step)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set a user attribute and record it."""
         super().set_trial_user_attr(trial_id, key, value)
         if (number := self._own_number(trial_id)) is not None:
             self.changes.user_attrs.setdefault(number, set()).add(key)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set a system attribute and record it."""
         super().set_trial_system_attr(trial_id, key, value)
         if (number := self._own_number(trial_id)) is not None:
             self.changes.system_attrs.setdefault(number, set()).add(key)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set a user attribute of the study and record it."""
         super().set_study_user_attr(study_id, key, value)
         if study_id == _OWN:
             self.changes.study_user_attrs.add(key)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set a system attribute of the study and record it."""
         super().set_study_system_attr(study_id, key, value)
         if study_id == _OWN:
             self.changes.study_system_attrs.add(key)
@@ -206,6 +215,7 @@ class RecordingStorage(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
+        """List the study's trials; those that wait or have finished without a search."""
         if study_id != _OWN:
             return super().get_all_trials(study_id, deepcopy, states)
         if states == (TrialState.WAITING,):  # at every ask: not by looking at each trial

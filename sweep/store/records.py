@@ -39,6 +39,7 @@ class LeaseRow:
 
     @property
     def live(self) -> bool:
+        """Tell whether a coordinator holds the lease."""
         return not self.expired and not self.dead
 
 
@@ -85,6 +86,7 @@ class StudySummary:
 
     @property
     def n_finished(self) -> int:
+        """Count the finished trials."""
         return self.counts["COMPLETE"] + self.counts["PRUNED"] + self.counts["FAIL"]
 
     @property
@@ -159,6 +161,7 @@ class TrialRow:
 
     @property
     def hidden_width(self) -> int | None:
+        """Return the hidden width, where the configuration is known."""
         return self.config.get("hidden_width")
 
     @property
@@ -184,12 +187,12 @@ class SeedResult:
 
 
 def mean_diagnostics(results: Sequence[SeedResult]) -> dict[str, float] | None:
-    """The mean of each number over the seeds that have them; None where none has."""
+    """Average each number over the seeds that have it; None where none has."""
     return mean_of([result.diagnostics for result in results if result.diagnostics])
 
 
 def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float] | None:
-    """The mean of each number of the first; None of no record."""
+    """Average each number of the first record over all; None of no record."""
     return {key: fmean(of[key] for of in measured) for key in measured[0]} if measured else None
 
 

@@ -51,7 +51,7 @@ def _trial_key() -> Column[int]:
 
 
 def _revision() -> Column[int]:
-    """Counts the transactions that wrote about a study: see store.revisions."""
+    """Make the column that counts the transactions about a study: see store.revisions."""
     return Column("revision", Integer, nullable=False, server_default="0")
 
 

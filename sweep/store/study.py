@@ -67,7 +67,7 @@ class OpenStudy:
 
 
 def find_study_id(connection: Connection, name: str) -> int | None:
-    """The id of a study by its name, Optuna's or ours alike."""
+    """Return the id of a study by its name, Optuna's or ours alike."""
     return connection.scalar(
         select(schema.studies.c.study_id).where(schema.studies.c.study_name == name)
     )
@@ -193,8 +193,11 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Loading makes a million objects, none of them garbage: to look through them, again and again,
-    would take a third of its time."""
+    """Collect no garbage in the block.
+
+    Loading makes a million objects, none of them garbage: searching them again and again would
+    take a third of its time.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -213,7 +216,7 @@ def _seeds_of_waiting(connection: Connection, study_id: int) -> dict[int, tuple[
 
 
 def _tell_of_death(connection: Connection, study_id: int) -> None:
-    """An event, where the last coordinator ended without giving the study back."""
+    """Write an event where the last coordinator ended without giving the study back."""
     table = schema.sweep_workers
     lived = select(table.c.worker_id).where(
         table.c.study_id == study_id, table.c.state != WorkerState.GONE

@@ -37,12 +37,12 @@ class Choices(NamedTuple):
         return cls(codes, tuple(places))
 
     def value(self, row: int) -> Any:
-        """The value of a row; None for none."""
+        """Return the value of a row; None for none."""
         code = self.codes[row]
         return None if code < 0 else self.names[code]
 
     def is_(self, name: Any) -> Mask:
-        """The rows that have this value."""
+        """Select the rows that have this value."""
         code = self.names.index(name) if name in self.names else _NO_CODE
         mask: Mask = self.codes == code
         return mask
@@ -113,7 +113,7 @@ class TrialTable:
         return mask
 
     def column(self, name: str) -> Column:
-        """A column by the name that filters, axes and URLs give it.
+        """Return a column by the name that filters, axes and URLs give it.
 
         ``number``, ``state``, ``value``, ``outcome``, ``worker``, ``attempt``, ``started``,
         ``ended``, ``invalid``, a metric or a setting. Raises KeyError for any other name.
@@ -130,12 +130,12 @@ class TrialTable:
         return tuple(dict.fromkeys((*_COLUMNS, *self.metrics, *self.settings)))
 
     def where(self, rows: Mask | NDArray[np.intp]) -> "TrialTable":
-        """The rows that a mask, or their places, choose."""
+        """Return the rows that a mask, or their places, choose."""
         chosen = {field.name: _rows(getattr(self, field.name), rows) for field in fields(self)}
         return replace(self, **chosen)
 
     def row_of(self, number: int) -> int | None:
-        """The row of a trial; None when it is not in the table."""
+        """Return the row of a trial; None when it is not in the table."""
         row = int(np.searchsorted(self.numbers, number))
         return row if row < len(self) and self.numbers[row] == number else None
 
@@ -170,7 +170,7 @@ def _rows(of: Any, mask: Mask | NDArray[np.intp]) -> Any:
 
 
 def merged(old: TrialTable, new: TrialTable) -> TrialTable:
-    """The trials of both tables; where both have one, the new table's. Codes of old ones stay."""
+    """Merge two tables; where both have a trial, take the new table's. Codes of old ones stay."""
     numbers = np.union1d(old.numbers, new.numbers)
     at_old: Any = slice(len(old))  # where all that is new comes after, and copying is fastest
     if not np.array_equal(numbers[at_old], old.numbers):
@@ -197,5 +197,5 @@ def merged(old: TrialTable, new: TrialTable) -> TrialTable:
 
 
 def states_of(names: Sequence[str]) -> Choices:
-    """The column of states."""
+    """Make the column of states."""
     return Choices.of(names, STATES)

@@ -108,7 +108,7 @@ class TableReader:
         return self._look_again(connection, nothing, revision, stored_baseline(study_file))
 
     def _study(self, connection: Connection) -> tuple[int, str]:
-        """The study's revision, and its file, whose baseline another run may have changed."""
+        """Read the study's revision, and its file, whose baseline another run may have changed."""
         query = select(sweep_studies.c.revision, sweep_studies.c.study_file)
         row = connection.execute(query.where(is_study(self._key))).one_or_none()
         if row is None:
@@ -188,7 +188,7 @@ _PLAIN = (
 
 
 def _searched(connection: Connection, study_id: int, after: int) -> list[str]:
-    """The settings that a sampler chose in trials newer than a revision, by their first use."""
+    """List the settings that a sampler chose in trials newer than a revision, by first use."""
     name = trial_params.c.param_name
     query = (
         select(name)

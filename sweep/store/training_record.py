@@ -74,7 +74,7 @@ def trainers_used(workers: Iterable[WorkerRow]) -> Counter[Trainer]:
 
 
 def _of_run(provenance: Mapping[str, Any], started_at: float | None) -> Mapping[str, Any]:
-    """The versions of the run that was on when the trial began: the last that began before it."""
+    """Return the versions of the run in which the trial began: the last that began before it."""
     runs = [provenance, *provenance.get("resumed", [])]
     before = [run for run in runs if run.get("at", 0.0) <= (started_at or 0.0)]
     return before[-1] if before else provenance

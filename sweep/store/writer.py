@@ -73,8 +73,11 @@ class Rows:
         return {*(number for of in by_number for number in of), *(key[0] for key in keyed)}
 
     def about_bytes(self) -> int:
-        """3,000 bytes a trial, 1,000 a result, decomposition (and 40 a singular value) or probe,
-        500 an epoch or event, and the pictures' own."""
+        """Estimate the rows' size.
+
+        3,000 bytes a trial, 1,000 a result, decomposition (and 40 a singular value) or probe,
+        500 an epoch or event, and the pictures' own.
+        """
         rows = TRIAL_BYTES * len(self.trials) + RESULT_BYTES * len(self.results)
         rows += EPOCH_BYTES * (len(self.epochs) + len(self.events))
         pictures = sum(
@@ -139,7 +142,7 @@ class StudyWriter:
         self.rows.study["provenance"] = self._provenance
 
     def note_data(self, data: DatasetInfo, originals_png: bytes) -> None:
-        """What the first worker read: joins the study's provenance."""
+        """Join what the first worker read to the study's provenance."""
         self._provenance["data_sha256"] = data.sha256
         self._provenance["images"] = {
             **asdict(data.shape),
@@ -438,8 +441,11 @@ class StudyWriter:
 
 
 def _storable(row: Row) -> Row:
-    """With texts that every database takes: what others said, such as a process's last words, may
-    hold bytes of any kind. PostgreSQL refuses a NUL, both half of a character of two."""
+    """Replace what a database cannot store in texts.
+
+    What others wrote, such as a process's last output, may hold bytes of any kind. PostgreSQL
+    refuses a NUL, both half of a character of two.
+    """
     return {
         name: value.replace("\0", "\ufffd").encode(errors="replace").decode()
         if isinstance(value, str)

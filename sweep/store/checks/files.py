@@ -12,6 +12,7 @@ from sweep.store.schema import sweep_trials as ours
 
 
 def find_weights(study: ExaminedStudy) -> Iterator[Fault]:
+    """Find weights on record whose files are missing."""
     query = select(ours.c.trial_id, ours.c.number, ours.c.artifact_id).where(
         ours.c.study_id == study.study_id, ours.c.artifact_id.is_not(None)
     )

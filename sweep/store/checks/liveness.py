@@ -13,6 +13,7 @@ from sweep.store.schema import trials
 
 
 def find_lease(study: ExaminedStudy) -> Iterator[Fault]:
+    """Find a lease whose holder is gone."""
     table = schema.sweep_leases
     row = study.connection.execute(
         select(table).where(table.c.study_id == study.study_id, table.c.expires_at > 0)
@@ -40,6 +41,7 @@ def _release(study: ExaminedStudy, reason: str) -> None:
 
 
 def find_running(study: ExaminedStudy) -> Iterator[Fault]:
+    """Find RUNNING trials of a study that no coordinator runs."""
     if study.live:
         return
     query = select(trials.c.trial_id, trials.c.number).where(
@@ -57,6 +59,7 @@ def find_running(study: ExaminedStudy) -> Iterator[Fault]:
 
 
 def find_worker(study: ExaminedStudy) -> Iterator[Fault]:
+    """Find workers on record as alive in a study that no coordinator runs."""
     if study.live:
         return
     table = schema.sweep_workers

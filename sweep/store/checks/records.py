@@ -205,7 +205,7 @@ class _Records:
                 )
 
     def _outcome(self, trial_id: int) -> str | None:
-        """The outcome that the results prove, else the one on record."""
+        """Return the outcome that the results prove, else the one on record."""
         row = self.rows[trial_id]
         if row.outcome is None and not self.stored[trial_id].state.is_finished():
             return None
@@ -213,7 +213,7 @@ class _Records:
         return outcome if self._gap(trial_id) else Outcome.COMPLETE
 
     def _gap(self, trial_id: int) -> str | None:
-        """What the seeds lack of a training to its end."""
+        """Describe what the seeds lack of a complete training."""
         row = self.rows[trial_id]
         n_seeds, n_results = len(row.seeds), len(self._results[trial_id])
         if not n_seeds:
@@ -231,7 +231,7 @@ class _Records:
         return f"its curve has {n_there:,} of {expected:,} epochs"
 
     def lack(self, trial_id: int) -> str | None:
-        """What a finished trial lacks to stand for its outcome; None for nothing."""
+        """Describe what a finished trial lacks for its outcome; None for nothing."""
         row, state = self.rows[trial_id], self.stored[trial_id].state
         match self._outcome(trial_id):
             case None:
@@ -250,7 +250,7 @@ class _Records:
         return None
 
     def _columns(self, trial_id: int) -> dict[str, Any]:
-        """The columns of ``sweep_trials`` that follow."""
+        """Compute the derived columns of ``sweep_trials``."""
         row, outcome = self.rows[trial_id], self._outcome(trial_id)
         trained = row
         if outcome == Outcome.REUSED:
@@ -331,7 +331,7 @@ def _nodes(study: ExaminedStudy) -> tuple[Node, ...]:
 
 
 def _errors(study: ExaminedStudy) -> dict[int, dict[tuple[int, int], float | None]]:
-    """Validation errors by trial id, then by epoch and index of the seed."""
+    """Read validation errors by trial id, then by epoch and index of the seed."""
     table = schema.sweep_epochs
     query = (
         select(table.c.trial_id, table.c.epoch, table.c.seed_index, table.c.val_mse)

@@ -31,6 +31,7 @@ class Fault:
 
     @property
     def repairable(self) -> bool:
+        """Tell whether `sweep doctor --repair` mends it."""
         return self.mend is not None
 
 

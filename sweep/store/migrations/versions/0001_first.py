@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Create our tables."""
     op.create_table(
         "sweep_floors",
         sa.Column("data_key", sa.String(160), primary_key=True),
