@@ -65,7 +65,10 @@ TILE_UNITS = 32
 #: As the fused trainer's.
 MAX_POPULATIONS = 4
 DATA = DatasetInfo(
-    sha256=hashlib.sha256(b"simulated").hexdigest(), shape=ImageShape(height=28, width=28)
+    sha256=hashlib.sha256(b"simulated").hexdigest(),
+    shape=ImageShape(height=28, width=28),
+    n_train=6_000,
+    n_test=1_000,
 )
 
 
