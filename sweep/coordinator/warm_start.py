@@ -194,7 +194,8 @@ def _trials(n: int) -> str:
 
 def _params(study_file: StudyFile, row: TrialRow) -> tuple[dict[str, Value], list[str]]:
     """Every parameter that the trial has in this space; and why it has no place in it."""
-    settings = {**row.config, **({"seed": row.params["seed"]} if "seed" in row.params else {})}
+    seed = {"seed": row.params["seed"]} if "seed" in row.params else {}
+    settings = _but_ignored(study_file, {**row.config, **seed})
     params, problems = read_configuration(study_file.space, settings, f"trial {row.number}")
     if problems:  # may be about settings that the trial does not use
         params, problems = _read_used(study_file, row)
@@ -207,7 +208,16 @@ def _params(study_file: StudyFile, row: TrialRow) -> tuple[dict[str, Value], lis
 
 
 def _read_used(study_file: StudyFile, row: TrialRow) -> tuple[dict[str, Value], list[str]]:
-    return read_configuration(study_file.space, in_use(row.config), f"trial {row.number}")
+    return read_configuration(study_file.space, _used(study_file, row), f"trial {row.number}")
+
+
+def _used(study_file: StudyFile, row: TrialRow) -> dict[str, Value]:
+    return _but_ignored(study_file, in_use(row.config))
+
+
+def _but_ignored(study_file: StudyFile, settings: Mapping[str, Value]) -> dict[str, Value]:
+    ignored = study_file.warm_start.ignore
+    return {name: value for name, value in settings.items() if name not in ignored}
 
 
 def _frozen(
@@ -250,7 +260,7 @@ def _first(
         elif params not in enqueued:
             enqueued.append(params)
             origin = {"study": study, "number": row.number}
-            first.append(FirstConfiguration(in_use(row.config), origin))
+            first.append(FirstConfiguration(_used(study_file, row), origin))
     return tuple(first), left_out
 
 

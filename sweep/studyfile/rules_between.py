@@ -50,6 +50,14 @@ def _warm_start_problems(parts: Mapping[str, Any], sampler: Sampler) -> list[str
     given = parts["warm_start"]
     if "study" in parts and (name := parts["study"].name) in given.studies:
         return [f"warm_start.studies: {show(name)} is the study itself. Name other studies."]
+    space = parts.get("space")
+    searched = {node.setting: node.path for node in space.search_space()} if space else {}
+    for name in given.ignore:
+        if name in searched:
+            return [
+                f"warm_start.ignore: {name} is searched here ({searched[name]}), so its values in "
+                f"other studies matter. Fix it in [space], or leave it out of ignore."
+            ]
     if given.studies and not given.best and sampler is not Sampler.TPE:
         return [
             f"warm_start.best: 0 leaves nothing to take, for {sampler} does not learn from other "

@@ -190,12 +190,27 @@ class WarmStartSection(Section):
         "`--best N`.",
     )
 
+    ignore: tuple[str, ...] = Field(
+        (),
+        description="Settings without effect, which [space] fixes: trials of the other studies "
+        "count whatever value they had.",
+        json_schema_extra={"items": {"type": "string", "enum": list(SETTINGS)}},
+    )
+
     @field_validator("studies")
     @classmethod
     def _are_different(cls, studies: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(studies)) < len(studies):
             raise ValueError("studies: names one twice. Name each once.")
         return studies
+
+    @field_validator("ignore")
+    @classmethod
+    def _are_settings(cls, ignore: tuple[str, ...]) -> tuple[str, ...]:
+        for name in ignore:
+            if name not in SETTINGS:
+                raise ValueError(f"ignore: unknown setting {show(name)}. {hint(name, SETTINGS)}")
+        return ignore
 
 
 class PrunerSection(Section):

@@ -1,29 +1,44 @@
 """A study file as TOML that reads back equal."""
 
+import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import tomlkit
-from tomlkit.items import InlineTable
+from tomlkit.items import InlineTable, Table
 
 from sweep.studyfile.domains import Categorical, Domain
 from sweep.studyfile.file import StudyFile
 from sweep.studyfile.read_space import choice_key
 from sweep.studyfile.sections import Section
 from sweep.studyfile.space import Node, Searched
+from sweep.studyfile.words import show_path
+
+#: Why a key has its value, by its path, such as ``space.epochs`` or ``enqueue.0``; "" for the file.
+Comments = Mapping[str, str]
+_COMMENT_WIDTH = 96
 
 
-def to_toml(study_file: StudyFile) -> str:
-    """What ``loads`` makes an equal study file of; only what was given, without comments."""
+def to_toml(study_file: StudyFile, comments: Comments | None = None) -> str:
+    """What ``loads`` makes an equal study file of: what was given, with comments above keys."""
+    comments = comments or {}
     document = tomlkit.document()
+    for line in _lines(comments.get("", "")):
+        document.add(tomlkit.comment(line))
     for name in ("study", "data"):
-        _add_section(document, name, getattr(study_file, name))
-    document["space"] = _table(study_file.space.nodes)
+        _add_section(document, name, getattr(study_file, name), comments)
+    document["space"] = _table(study_file.space.nodes, ("space",), comments)
     for name in ("sampler", "warm_start", "pruner", "budget", "workers"):
-        _add_section(document, name, getattr(study_file, name))
+        _add_section(document, name, getattr(study_file, name), comments)
     if study_file.enqueue:
         entries = tomlkit.aot()
-        for configuration in study_file.enqueue:
-            entries.append(tomlkit.item(configuration))
+        for place, configuration in enumerate(study_file.enqueue):
+            entry = tomlkit.table()
+            for line in _lines(comments.get(f"enqueue.{place}", "")):
+                entry.add(tomlkit.comment(line))
+            for key, value in configuration.items():
+                entry.add(key, value)
+            entries.append(entry)
         document["enqueue"] = entries
     return tomlkit.dumps(document)
 
@@ -51,28 +66,63 @@ def with_trials(text: str, n_trials: int | None) -> str:
     return tomlkit.dumps(document)
 
 
-def _add_section(document: tomlkit.TOMLDocument, name: str, section: Section) -> None:
+def _add_section(
+    document: tomlkit.TOMLDocument, name: str, section: Section, comments: Comments
+) -> None:
     given = section.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-    if given:
-        document[name] = {
-            key: _inline(value) if isinstance(value, dict) else value
-            for key, value in given.items()
-        }
+    if not given:
+        return
+    table = tomlkit.table()
+    for line in _lines(comments.get(name, "")):
+        table.add(tomlkit.comment(line))
+    for key, value in given.items():
+        _add(table, (name, key), _inline(value) if isinstance(value, dict) else value, comments)
+    document[name] = table
 
 
-def _table(nodes: tuple[Node, ...]) -> dict[str, Any]:
-    return {node.setting: _node(node) for node in nodes}
+def _add(table: Table, path: tuple[str, ...], value: Any, comments: Comments) -> None:
+    for line in _lines(comments.get(show_path(path), "")):
+        table.add(tomlkit.comment(line))
+    table.add(path[-1], value)
 
 
-def _node(node: Node) -> Any:
+def _lines(comment: str) -> list[str]:
+    return [
+        line
+        for paragraph in comment.splitlines()
+        for line in textwrap.wrap(
+            paragraph, _COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False
+        )
+    ]
+
+
+def _table(nodes: tuple[Node, ...], path: tuple[str, ...], comments: Comments) -> Table:
+    """A table of settings; those that are tables themselves come last, as TOML wants them."""
+    table = tomlkit.table()
+    values = [(node, _node(node, (*path, node.setting), comments)) for node in nodes]
+    for node, value in sorted(values, key=lambda of: isinstance(of[1], Table)):
+        if isinstance(value, Table):  # which has its comment below its heading
+            table.add(node.setting, value)
+        else:
+            _add(table, (*path, node.setting), value, comments)
+    return table
+
+
+def _node(node: Node, path: tuple[str, ...], comments: Comments) -> Any:
     if not isinstance(node, Searched):
         return node.value
     if not node.when:
-        if isinstance(node.domain, Categorical):
-            return list(node.domain.choices)
         return _inline(_domain(node.domain))
-    when = {choice_key(choice): _table(nodes) for choice, nodes in node.when.items()}
-    return {**_domain(node.domain), "when": when}
+    table, when = tomlkit.table(), tomlkit.table(is_super_table=True)
+    for line in _lines(comments.get(show_path(path), "")):
+        table.add(tomlkit.comment(line))
+    for key, value in _domain(node.domain).items():
+        table.add(key, value)
+    for choice, nodes in node.when.items():
+        key = choice_key(choice)
+        when.add(key, _table(nodes, (*path, "when", key), comments))
+    table.add("when", when)
+    return table
 
 
 def _domain(domain: Domain) -> dict[str, Any]:

@@ -68,6 +68,35 @@ def widths(engine: Engine, name: str = "wider") -> list[int]:
     return [int(row.params["hidden_width"]) for row in open_study(engine, name).trials()]
 
 
+FIXED = """
+study = { name = "wider", seed = 1 }
+warm_start = { studies = ["mine"], best = 3, ignore = ["activation"] }
+budget.trials = 8
+space.hidden_width = { low = 8, high = 256, log = true }
+space.activation = "gelu"
+space.epochs = 2
+"""
+
+
+def test_of_an_ignored_setting_every_value_counts_and_runs_as_the_space_fixes_it(
+    source: Engine,
+) -> None:
+    taken = read_warm_start(source, file(FIXED))
+    assert len(taken.history) == 12
+    assert all(trial.params.keys() == {"hidden_width"} for trial in taken.history)
+    assert len(taken.first) == 3
+    assert all("activation" not in of.settings for of in taken.first)
+    run(source, file(FIXED))
+    assert {row.config["activation"] for row in open_study(source, "wider").trials()} == {"gelu"}
+
+
+def test_what_is_searched_cannot_be_ignored() -> None:
+    with pytest.raises(StudyFileError, match="activation is searched here"):
+        file(WIDER, 'warm_start.ignore=["activation"]')
+    with pytest.raises(StudyFileError, match="Did you mean 'activation'"):
+        file(WIDER, 'warm_start.ignore=["activaton"]')
+
+
 def test_the_best_configurations_run_first_and_say_where_they_come_from(
     source: Engine, url: str
 ) -> None:

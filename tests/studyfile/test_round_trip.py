@@ -211,3 +211,30 @@ def test_any_override_is_taken_or_refused(keys: list[str], value: str) -> None:
 def test_every_sampler_and_pruner_has_its_options_listed() -> None:
     assert set(SamplerSection.OPTIONS) == set(Sampler)
     assert set(PrunerSection.OPTIONS) == set(Pruner)
+
+
+def test_comments_stand_above_their_keys_and_change_nothing() -> None:
+    study_file = make_study_file(
+        CONDITIONAL,
+        more="""budget.trials = 10
+        sampler.name = "random"
+        enqueue = [{ activation = "relu" }, { activation = "tanh" }]""",
+    )
+    comments = {
+        "": "From elsewhere.\nIn two lines.",
+        "space.activation": "because " * 20,
+        "space.optimizer": "all of them",
+        "space.optimizer.when.adam.beta1": "wider",
+        "sampler": "as it was",
+        "enqueue.1": "the second",
+    }
+    text = to_toml(study_file, comments)
+    assert loads(text, "test.toml") == study_file
+    lines = text.splitlines()
+    assert lines[:2] == ["# From elsewhere.", "# In two lines."]
+    assert max(map(len, lines)) <= 100
+    assert lines[lines.index("# wider") + 1].startswith("beta1 = ")
+    assert lines[lines.index("# as it was") - 1] == "[sampler]"
+    assert lines[lines.index("# all of them") - 1] == "[space.optimizer]"
+    entries = text.split("[[enqueue]]\n")
+    assert entries[2].startswith("# the second\n")
