@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from sweep.store.records import StudySummary, TrialRow, UnreadableStudy
 
 
-def list_(storage: Storage = None, as_json: Json = False) -> None:
+def list_(
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Also those that ties and explain trained, indented.")
+    ] = False,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
     """List the studies in the database."""
     from sweep.findings.progress import study_status
     from sweep.store.handle import Database
@@ -24,13 +30,26 @@ def list_(storage: Storage = None, as_json: Json = False) -> None:
 
     found = Database(open_store(storage)).study_list()
     if as_json:
-        show_json([*map(study_json, found.studies), *map(_unreadable_json, found.unreadable)])
+        studies = [
+            {**study_json(study), "derived_from": found.parents.get(study.name)}
+            for study in found.studies
+        ]
+        show_json([*studies, *map(_unreadable_json, found.unreadable)])
         return
-    rows = [*map(_study_cells, found.studies), *map(_unreadable_cells, found.unreadable)]
+    rows: list[Sequence[str]] = []
+    for study, *derived in found.families.values():
+        rows.append(_study_cells(study))
+        rows += [_study_cells(of, indent="  ") for of in derived if show_all]
+    rows += map(_unreadable_cells, found.unreadable)
     if rows:
         show_table(_STUDY_HEADER, rows, left=4)
     else:
         say("no studies yet. `sweep start FILE` makes one.")
+    n_folded = len(found.studies) - len(found.families)
+    if n_folded and not show_all:
+        command = words.command("sweep list --all", storage)
+        many = "1 derived study is" if n_folded == 1 else f"{n_folded:,} derived studies are"
+        say(f"{many} left out (`sweep ties`, `sweep explain`). All: {command}")
     for study in found.studies:
         if (status := study_status(study)).lacks_coordinator:
             say(f"{study.name}: {words.in_terminal(status.detail, storage)}")
@@ -61,12 +80,12 @@ _STUDY_HEADER = (
 )
 
 
-def _study_cells(study: "StudySummary") -> Sequence[str]:
+def _study_cells(study: "StudySummary", indent: str = "") -> Sequence[str]:
     from sweep.findings.progress import study_status
 
     wanted = "?" if study.n_trials is None else f"{study.n_trials:,}"
     return (
-        study.name,
+        indent + study.name,
         study_status(study).word,
         study.dataset,
         ", ".join(study.tags) or words.NOTHING,

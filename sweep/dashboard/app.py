@@ -11,7 +11,17 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, set_
 from sweep.dashboard import edits, guard, links, routes
 from sweep.dashboard.access import Access
 from sweep.dashboard.application import Application
-from sweep.dashboard.pages import compare, explore, overview, studies, trial, trials, why, workers
+from sweep.dashboard.pages import (
+    compare,
+    compare_studies,
+    explore,
+    overview,
+    studies,
+    trial,
+    trials,
+    why,
+    workers,
+)
 from sweep.dashboard.parts import shell
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, StoreError, SweepError
@@ -20,6 +30,7 @@ from sweep.store.engine import Engine
 #: Each has ``layout(view, place)`` and ``register(app, view)``.
 PAGES: Mapping[str, ModuleType] = {
     links.STUDIES: studies,
+    links.COMPARE_STUDIES: compare_studies,
     links.OVERVIEW: overview,
     links.WHY: why,
     links.TRIALS: trials,

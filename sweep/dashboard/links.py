@@ -1,6 +1,6 @@
 """The addresses of pages: every view and selection has one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field
 
 STUDIES, OVERVIEW, TRIALS, TRIAL = "studies", "overview", "trials", "trial"
 COMPARE, EXPLORE, WORKERS, WHY = "compare", "explore", "workers", "why"
+#: Several studies side by side.
+COMPARE_STUDIES = "compare-studies"
 #: An address that leads nowhere; a page whose store did not answer.
 UNKNOWN, FAILURE = "unknown", "failure"
 
@@ -75,6 +77,8 @@ def parse(pathname: str | None, search: str | None = "") -> Place:
     match [unquote(part) for part in (pathname or "").strip("/").split("/")]:
         case [""]:
             return Place(STUDIES, query=query)
+        case ["compare"]:
+            return Place(COMPARE_STUDIES, query=query)
         case ["study", study] if study:
             return Place(OVERVIEW, study, query=query)
         case ["study", study, "trials", text] if (number := trial_number(text)) is not None:
@@ -96,7 +100,7 @@ def url(
 ) -> str:
     """The address of a page; of the query, what is None or empty is left out."""
     if study is None:
-        path = "/"
+        path = "/compare" if page == COMPARE_STUDIES else "/"
     elif number is not None:
         path = f"/study/{quote(study, safe='')}/trials/{number}"
     else:
@@ -104,3 +108,13 @@ def url(
         path = f"/study/{quote(study, safe='')}" + (f"/{last}" if last else "")
     wanted = {name: value for name, value in query.items() if value}
     return path + (f"?{urlencode(wanted, quote_via=quote)}" if wanted else "")
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Names of studies as one value of a query; names of other programs may have commas."""
+    return ",".join(quote(name, safe="") for name in names)
+
+
+def split_names(text: str | None) -> list[str]:
+    """The way back from ``join_names``."""
+    return [unquote(part) for part in (text or "").split(",") if part]

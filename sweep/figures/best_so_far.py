@@ -3,7 +3,7 @@
 Notation: K finished trials of a study, in the order in which they ended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -22,9 +22,12 @@ Over = Literal["trials", "seconds"]
 
 #: A line of more steps looks no different.
 _MAX_STEPS = 5_000
-_X_TITLES = {"trials": "Finished trials", "seconds": "Seconds of work"}
-_TITLES = {"trials": "Best so far over trials", "seconds": "Best so far over time"}
-_ABOUT = {
+_X_TITLES: Mapping[Over, str] = {"trials": "Finished trials", "seconds": "Seconds of work"}
+TITLES: Mapping[Over, str] = {
+    "trials": "Best so far over trials",
+    "seconds": "Best so far over time",
+}
+NOTES: Mapping[Over, str] = {
     "trials": "",
     "seconds": "Time in which some trial was in training: pauses and interruptions are left out.",
 }
@@ -52,12 +55,12 @@ class BestSoFar(NamedTuple):
     @property
     def title(self) -> str:
         """Plain text."""
-        return _TITLES[self.over]
+        return TITLES[self.over]
 
     @property
     def about(self) -> str:
         """What counts as time."""
-        return _ABOUT[self.over]
+        return NOTES[self.over]
 
 
 def gather_best_so_far(tables: Sequence[tuple[str, TrialTable]], over: Over) -> BestSoFar | None:

@@ -113,6 +113,29 @@ def children(connection: Connection, key: StudyKey, kind: Kind) -> list[Child]:
     return found
 
 
+def parents(connection: Connection) -> dict[str, str]:
+    """Return by the name of each derived study the study that it was trained for.
+
+    Without those of a study that was deleted, or has its name given to another by now.
+    """
+    derived = _CHILDREN.with_only_columns(
+        studies.c.study_name, study_user_attributes.c.value_json
+    ).order_by(None)
+    found = {
+        row.study_name: (of["study"], of["study_created_at"])
+        for row in connection.execute(derived)
+        if isinstance(of := json.loads(row.value_json), dict)
+    }
+    if not found:
+        return {}
+    query = select(studies.c.study_name, sweep_studies.c.created_at).join(
+        sweep_studies, sweep_studies.c.study_id == studies.c.study_id
+    )
+    names = {name for name, _ in found.values()}
+    of_name = dict(connection.execute(query.where(studies.c.study_name.in_(names))).all())
+    return {child: name for child, (name, at) in found.items() if of_name.get(name) == at}
+
+
 def trained_so_far(connection: Connection, key: StudyKey) -> str:
     """Return a text that differs once more, or less, is trained for a study of this name.
 

@@ -112,6 +112,25 @@ class StudyList:
     studies: Sequence[StudySummary]
     #: Those with a corrupt value; they do not affect the others.
     unreadable: Sequence[UnreadableStudy]
+    #: By the name of a study that was trained for another one, that one's name.
+    parents: Mapping[str, str]
+
+    @property
+    def families(self) -> dict[str, list[StudySummary]]:
+        """The studies that were trained for no other, each with those that were, for it."""
+        by_root: dict[str, list[StudySummary]] = {}
+        for study in self.studies:
+            by_root.setdefault(self._root(study.name), []).append(study)
+        return {
+            name: sorted(family, key=lambda of: of.name != name) for name, family in by_root.items()
+        }
+
+    def _root(self, name: str) -> str:
+        seen: set[str] = set()
+        while name in self.parents and name not in seen:
+            seen.add(name)
+            name = self.parents[name]
+        return name
 
 
 @dataclass(frozen=True, kw_only=True)

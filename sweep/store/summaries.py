@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sweep.enums import Outcome
 from sweep.errors import CorruptValueError
 from sweep.store import clock
+from sweep.store.derived_studies import parents
 from sweep.store.lookup import (
     StudyKey,
     is_study,
@@ -55,7 +56,9 @@ _RATE_SECONDS = 60.0
 def study_list(connection: Connection) -> StudyList:
     """Return every study by name, those with corrupt values separately."""
     try:
-        return StudyList(studies=_summaries(connection, _STUDIES), unreadable=())
+        return StudyList(
+            studies=_summaries(connection, _STUDIES), unreadable=(), parents=parents(connection)
+        )
     except (CorruptValueError, ValidationError):
         pass
     readable: list[StudySummary] = []
@@ -67,7 +70,8 @@ def study_list(connection: Connection) -> StudyList:
             unreadable.append(UnreadableStudy(name=name, reason=str(found)))
         else:
             readable += found
-    return StudyList(studies=readable, unreadable=unreadable)
+    # The rows that say whose they are may be those that cannot be read.
+    return StudyList(studies=readable, unreadable=unreadable, parents={})
 
 
 def summary(connection: Connection, key: StudyKey) -> StudySummary:

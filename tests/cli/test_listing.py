@@ -2,12 +2,13 @@
 
 import pytest
 
+from sweep.config import TrialConfig
 from sweep.findings.progress import study_status
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from tests.cli_runner import Cli
-from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row
+from tests.store_factories import EPOCH, add_explanation, add_rows, add_study, add_trial, lease_row
 
 
 def test_list_shows_each_study_with_its_best(cli: Cli, study: int) -> None:
@@ -43,6 +44,17 @@ def test_a_running_phase_without_its_coordinator_is_said_to_be_so(
     answer = cli("list")
     assert study_status(open_study(store, "study").summary()).word in answer.out
     assert "which ran it, is gone. Go on: `sweep resume study`" in answer.err
+
+
+def test_list_leaves_out_what_was_trained_for_a_study(cli: Cli, study: int, store: Engine) -> None:
+    ends = TrialConfig(), TrialConfig(hidden_width=8)
+    add_explanation(store, "study", *ends, {ends[0]: (0.2,), ends[1]: (0.1,)})
+    answer = cli("list")
+    assert "study-explain" not in answer.out
+    assert "1 derived study is left out" in answer.err
+    assert "  study-explain  " in cli("list", "--all").out
+    parents = {of["study_name"]: of["derived_from"] for of in cli("list", "--json").json}
+    assert parents == {"study": None, "study-explain": "study"}
 
 
 def test_best_has_the_lowest_error_first_and_the_settings_in_columns(cli: Cli, study: int) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from dash import Patch, no_update
 
+from sweep.config import TrialConfig
 from sweep.dashboard import links
 from sweep.dashboard.pages import studies
 from sweep.dashboard.parts.moments import ago
@@ -16,6 +17,8 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from tests.pages import as_json
 from tests.store_factories import (
+    EPOCH,
+    add_explanation,
     add_rows,
     add_study,
     add_trial,
@@ -117,6 +120,28 @@ def test_a_row_tells_how_far_a_study_is_and_what_it_found(view: View, engine: En
     assert "0.1250" in shown
     assert "/study/wide/trials/1" in shown
     assert "The best value fell from 0.250 to 0.125 over 3 trials." in shown
+
+
+def test_what_was_trained_for_a_study_is_folded_into_its_row(view: View, engine: Engine) -> None:
+    add_study(engine, "wide")
+    ends = TrialConfig(), TrialConfig(hidden_width=8)
+    add_explanation(engine, "wide", *ends, {ends[0]: (0.2,), ends[1]: (0.1,)})
+    found = studies.gather(view, "", "")
+    assert found.summary == "1 study and 1 derived"
+    (row,) = found.studies
+    assert [of.name for of in row.derived] == ["wide-explain"]
+    assert "1 derived study" in page(view)
+    # Found by its own name it has a row of its own.
+    assert names(view, "wide-explain") == ["wide-explain"]
+
+
+def test_a_study_of_a_deleted_one_stands_by_itself(view: View, engine: Engine) -> None:
+    add_study(engine, "wide")
+    ends = TrialConfig(), TrialConfig(hidden_width=8)
+    add_explanation(engine, "wide", *ends, {ends[0]: (0.2,), ends[1]: (0.1,)})
+    annotate.delete_study(engine, "wide")
+    add_study(engine, "wide", created_at=EPOCH + 1)  # another of that name
+    assert sorted(names(view)) == ["wide", "wide-explain"]
 
 
 def test_an_empty_store_says_how_to_begin_and_hides_the_password(view: View) -> None:

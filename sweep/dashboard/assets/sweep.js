@@ -80,7 +80,7 @@
 
   /* ---- charts: fetch Plotly while the page is still on its way --------------------------- */
 
-  if (/^\/study\/[^/]+(\/explore|\/why|\/trials\/\d+)?$/.test(window.location.pathname)) {
+  if (/^\/compare$|^\/study\/[^/]+(\/explore|\/why|\/trials\/\d+)?$/.test(window.location.pathname)) {
     const link = document.createElement("link");
     link.rel = "preload";
     link.as = "script";

@@ -7,12 +7,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dash_mantine_components as dmc
-from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
+from dash import (
+    ALL,
+    ClientsideFunction,
+    Dash,
+    Input,
+    Output,
+    Patch,
+    State,
+    ctx,
+    dcc,
+    html,
+    no_update,
+)
 
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
-from sweep.dashboard.links import Place
+from sweep.dashboard.links import Place, join_names, split_names
 from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.moments import since
@@ -46,6 +58,7 @@ Steps = Sequence[tuple[int, float]]
 def layout(view: View, place: Place) -> Any:
     """The page."""
     found = gather(view, place.query.get("search", ""), place.query.get("sort", ""))
+    chosen = split_names(place.query.get("selected"))
     return html.Div(
         [
             html.Div(
@@ -53,6 +66,10 @@ def layout(view: View, place: Place) -> Any:
                     html.Div(
                         [html.H1("Studies"), html.P(found.summary, id="studies-summary")],
                         className="studies-title",
+                    ),
+                    html.Span(id="studies-compare-note", className="note", role="status"),
+                    dcc.Link(
+                        "Compare selected (0)", href="", id="studies-compare", className="button"
                     ),
                     html.Div(
                         dmc.TextInput(
@@ -72,7 +89,7 @@ def layout(view: View, place: Place) -> Any:
                 html.Table(
                     [
                         html.Thead(html.Tr(_heads(place.query.get("sort", "")))),
-                        html.Tbody([*map(row, found.studies)], id="studies-rows"),
+                        html.Tbody([row(of, chosen) for of in found.studies], id="studies-rows"),
                     ],
                     className="plain studies",
                 ),
@@ -85,6 +102,7 @@ def layout(view: View, place: Place) -> Any:
             html.P(f"Database: {shown(view.engine.url)}", className="note storage"),
             dcc.Store(id="studies-sort", data=place.query.get("sort", "")),
             dcc.Store(id="studies-shown", data=marks(found.studies)),
+            dcc.Store(id="studies-chosen", data=chosen),
         ],
         className="page",
     )
@@ -104,13 +122,16 @@ def register(app: Dash, view: View) -> None:
         Input("studies-search", "value"),
         Input("studies-sort", "data"),
         State("studies-shown", "data"),
+        State("studies-chosen", "data"),
         prevent_initial_call=True,
     )
-    def update(_: Any, search: str | None, sort: str, before: list[tuple[str, str]]) -> Any:
+    def update(
+        _: Any, search: str | None, sort: str, before: list[tuple[str, str]], chosen: list[str]
+    ) -> Any:
         found = gather(view, search or "", sort)
         now = marks(found.studies)
         return (
-            changed_rows(found.studies, before, now),
+            changed_rows(found.studies, before, now, chosen),
             now,
             found.summary,
             found.empty,
@@ -124,10 +145,23 @@ def register(app: Dash, view: View) -> None:
         Output("query", "data", allow_duplicate=True),
         Input("studies-search", "value"),
         Input("studies-sort", "data"),
+        Input("studies-chosen", "data"),
         prevent_initial_call=True,
     )
-    def keep(search: str | None, sort: str) -> dict[str, str]:
-        return {"search": search or "", "sort": sort}
+    def keep(search: str | None, sort: str, chosen: list[str]) -> dict[str, str]:
+        return {"search": search or "", "sort": sort, "selected": join_names(chosen)}
+
+    app.clientside_callback(
+        ClientsideFunction("studies", "choose"),
+        Output("studies-chosen", "data"),
+        Output("studies-compare", "children"),
+        Output("studies-compare", "href"),
+        Output("studies-compare", "aria-disabled"),
+        Output("studies-compare-note", "children"),
+        Input({"type": "studies-choose", "study": ALL}, "checked"),
+        State({"type": "studies-choose", "study": ALL}, "id"),
+        State("studies-chosen", "data"),
+    )
 
     @app.callback(
         Output("studies-sort", "data"),
@@ -148,6 +182,8 @@ class Listed(NamedTuple):
 
     study: StudySummary
     steps: Steps
+    #: Studies that were trained for it.
+    derived: Sequence[StudySummary] = ()
 
 
 class Found(NamedTuple):
@@ -165,15 +201,35 @@ class Found(NamedTuple):
 def gather(view: View, search: str, sort: str) -> Found:
     """The studies that match a search, sorted."""
     stored = view.database.study_list()
-    every = stored.studies
-    matching = ordered([study for study in every if matches(study, search)], sort)
+    found, folded = _folded(stored, search)
+    matching = ordered(found, sort)
     steps = view.database.best_so_far() if matching else {}
     return Found(
-        studies=[Listed(study, steps.get(study.name, ())) for study in matching[:MAX_ROWS]],
-        summary=summary(every, matching),
+        studies=[
+            Listed(study, steps.get(study.name, ()), folded.get(study.name, ()))
+            for study in matching[:MAX_ROWS]
+        ],
+        summary=summary(stored, matching),
         empty=_empty(view, search, stored) if not matching else None,
         unreadable=stored.unreadable,
     )
+
+
+def _folded(
+    stored: StudyList, search: str
+) -> tuple[list[StudySummary], dict[str, list[StudySummary]]]:
+    """Studies that match, and by the name of a parent those that are folded into its row.
+
+    Where the parent does not match, those that were trained for it have rows of their own.
+    """
+    found, folded = [], {}
+    for parent, *derived in stored.families.values():
+        if matches(parent, search):
+            found.append(parent)
+            folded[parent.name] = derived
+        else:
+            found += [study for study in derived if matches(study, search)]
+    return found, folded
 
 
 def _empty(view: View, search: str, stored: StudyList) -> Any:
@@ -230,12 +286,14 @@ def aria_sort(key: str, sort: str) -> str:
     return "descending" if (key in _DESCENDING) != sort.startswith("-") else "ascending"
 
 
-def summary(every: Sequence[StudySummary], matching: Sequence[StudySummary]) -> str:
-    """``3 studies, 1 running``."""
+def summary(stored: StudyList, matching: Sequence[StudySummary]) -> str:
+    """``3 studies and 2 derived, 1 running``."""
+    every = stored.studies
     if not every:
         return ""
-    n, n_running = len(every), sum(study.running for study in every)
+    n, n_running = len(stored.families), sum(study.running for study in every)
     said = "1 study" if n == 1 else f"{n:,} studies"
+    said += f" and {len(every) - n:,} derived" if len(every) > n else ""
     said += f", {n_running} running" if n_running else ""
     if len(matching) < n:
         said += f"; {len(matching):,} match"
@@ -253,15 +311,18 @@ def marks(studies: Sequence[Listed]) -> list[tuple[str, str]]:
 
 
 def changed_rows(
-    studies: Sequence[Listed], before: list[tuple[str, str]], now: list[tuple[str, str]]
+    studies: Sequence[Listed],
+    before: list[tuple[str, str]],
+    now: list[tuple[str, str]],
+    chosen: Sequence[str] = (),
 ) -> Any:
     """The rows that changed, or all when others stand there now."""
     if [name for name, _ in before] != [name for name, _ in now]:
-        return [*map(row, studies)]
+        return [row(of, chosen) for of in studies]
     rows = Patch()
     changed = [place for place, mark in enumerate(now) if mark != before[place]]
     for place in changed:
-        rows[place] = row(studies[place])
+        rows[place] = row(studies[place], chosen)
     return rows if changed else no_update
 
 
@@ -303,11 +364,11 @@ def _head(key: str, label: str, sort: str) -> Any:
     )
 
 
-def row(of: Listed) -> Any:
-    """A study's row."""
+def row(of: Listed, chosen: Sequence[str] = ()) -> Any:
+    """A study's row; ticked where it is among the chosen."""
     study = of.study
     cells: Mapping[str, Any] = {
-        "name": _name(study),
+        "name": _name(of, is_chosen=study.name in chosen),
         "state": _state(study),
         "done": _done(study),
         "best": _best(study),
@@ -328,11 +389,42 @@ def row(of: Listed) -> Any:
     )
 
 
-def _name(study: StudySummary) -> list[Any]:
-    link = dcc.Link(study.name, href=links.url(links.OVERVIEW, study.name), className="study-link")
+def _name(of: Listed, *, is_chosen: bool) -> list[Any]:
+    study = of.study
+    tick = dmc.Checkbox(
+        id={"type": "studies-choose", "study": study.name},
+        checked=is_chosen,
+        size="xs",
+        radius="sm",
+        **attributes(aria_label=f"Compare {study.name}"),
+    )
+    link = html.Div([tick, _link(study.name)], className="line study-line")
     lines = [html.Div(text, className="about") for text in (study.description, study.note) if text]
     tags = [html.Span(tag, className="tag") for tag in study.tags]
-    return [link, *lines, *([html.Div(tags, className="tags")] if tags else [])]
+    tagged = [html.Div(tags, className="tags")] if tags else []
+    return [link, *lines, *tagged, _derived(of.derived) if of.derived else None]
+
+
+def _link(name: str) -> Any:
+    return dcc.Link(name, href=links.url(links.OVERVIEW, name), className="study-link")
+
+
+def _derived(studies: Sequence[StudySummary]) -> Any:
+    """Studies of ``sweep ties`` and ``sweep explain``, folded."""
+    n = len(studies)
+    lines = [
+        html.Div(
+            [
+                _link(study.name),
+                state_badge(study),
+                html.Span(f"{study.n_finished:,} done", className="about"),
+            ],
+            className="line",
+        )
+        for study in studies
+    ]
+    title = html.Summary("1 derived study" if n == 1 else f"{n} derived studies")
+    return html.Details([title, *lines], className="derived")
 
 
 def _state(study: StudySummary) -> list[Any]:

@@ -20,6 +20,9 @@ _TABS = {
     links.WORKERS: "Workers",
 }
 
+#: Pages that are of no single study.
+_ALL_STUDIES = {links.STUDIES: "Studies", links.COMPARE_STUDIES: "Compare studies"}
+
 #: Key and what it does; sweep.js does it.
 KEYS = (
     ("/", "search or filter"),
@@ -110,7 +113,7 @@ def _keys() -> Any:
 def title(place: Place) -> str:
     """The title of the browser's tab, what differs first: "mine · Why · sweep"."""
     if place.study is None:
-        return "Studies · sweep" if place.page == links.STUDIES else "sweep"
+        return f"{_ALL_STUDIES[place.page]} · sweep" if place.page in _ALL_STUDIES else "sweep"
     page = "Trial" if place.number is None else f"Trial {place.number}"
     parts = (place.study, page if place.page == links.TRIAL else _TABS.get(place.page), "sweep")
     return " · ".join(part for part in parts if part)

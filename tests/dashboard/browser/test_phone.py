@@ -1,5 +1,6 @@
 """To look, on a phone."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -56,3 +57,23 @@ def test_parallel_axes_keep_room_for_their_names(page: Page, dashboard: str) -> 
     ends = [(box["x"], box["x"] + box["width"]) for box in sorted(boxes, key=lambda box: box["x"])]
     assert len(ends) == 6
     assert all(end <= begin for (_, end), (begin, _) in pairwise(ends))
+
+
+def test_the_first_trial_stands_high_and_the_controls_unfold(page: Page, dashboard: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{dashboard}/study/small/trials")
+    row = page.locator("#trials-grid [row-index='0'] a[data-soft]")
+    row.wait_for()
+    box = row.bounding_box()
+    assert box and box["y"] < 260
+    expect(page.get_by_text("Columns ▾")).to_be_hidden()
+    page.get_by_role("button", name="Controls").click()
+    expect(page.get_by_text("Columns ▾")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.locator("#trials-grid [row-index='1'] .ag-cell-focus")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Trial", exact=False)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/trials/\d+$"))

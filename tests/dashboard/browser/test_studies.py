@@ -87,3 +87,19 @@ def test_names_of_studies_are_text(page: Page, dashboard: str, engine: Engine) -
     page.get_by_role("link", name="<img src=x").click()
     expect(page).to_have_url(re.compile("/study/%3Cimg"))
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_ticked_studies_are_compared_and_the_address_holds_them(
+    page: Page, dashboard: str, engine: Engine
+) -> None:
+    add_trial(engine, add_study(engine, "other"), 0, 0.1)
+    page.goto(dashboard)
+    for name in ("small", "other"):
+        page.get_by_label(f"Compare {name}").check()
+    expect(page).to_have_url(re.compile(r"selected=small%2Cother"))
+    page.reload()  # the choice is in the address
+    expect(page.get_by_label("Compare other")).to_be_checked()
+    page.get_by_role("link", name="Compare selected (2)").click()
+    expect(page).to_have_url(re.compile(r"/compare\?studies=small%2Cother"))
+    expect(page.get_by_role("heading", name="What each found")).to_be_visible()
+    expect(page.locator("#compared-seconds .legendtext")).to_have_text(["small", "other"])

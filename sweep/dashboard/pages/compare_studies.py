@@ -1,0 +1,180 @@
+"""Compare studies: what each found, in how many trials and seconds, and what differs between them.
+
+``?studies=a,b`` says which.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import dash_mantine_components as dmc
+import plotly.graph_objects as go
+from dash import Dash, Input, Output, State, dcc, html, no_update
+
+from sweep.dashboard import links
+from sweep.dashboard.links import Place, join_names, split_names
+from sweep.dashboard.parts import cards, charts
+from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.findings import finding_table
+from sweep.dashboard.view import View
+from sweep.figures.best_so_far import (
+    FIGURE,
+    NOTES,
+    TITLES,
+    Over,
+    draw_best_so_far,
+    gather_best_so_far,
+)
+from sweep.findings.study_comparison import gather_studies
+
+#: Studies side by side: each has a colour and a column.
+MOST = 8
+
+
+class Chosen(NamedTuple):
+    """Studies to compare, and what was asked for in vain."""
+
+    names: list[str]
+    complaints: list[str]
+
+
+def layout(view: View, place: Place) -> Any:
+    """The page."""
+    every = [study.name for study in view.database.studies()]
+    chosen = choose(every, split_names(place.query.get("studies")))
+    said, tables = compared(view, chosen.names)
+    return html.Div(
+        [
+            dcc.Store(id="compared-mark", data=mark_of(view, chosen.names)),
+            html.H1("Compare studies"),
+            html.Div(
+                dmc.MultiSelect(
+                    id="compared-studies",
+                    value=chosen.names,
+                    data=every,
+                    placeholder="Add a study",
+                    searchable=True,
+                    clearable=True,
+                    maxValues=MOST,
+                    **attributes(aria_label=f"Studies to compare, up to {MOST}"),
+                ),
+                className="compare-trials",
+                **attributes(data_search=""),
+            ),
+            html.P(
+                " ".join(chosen.complaints),
+                id="compared-complaints",
+                className="complaints",
+                role="alert",
+            ),
+            html.Div(said, id="compared-words", className="compare"),
+            html.Div(
+                [
+                    cards.figure_card(
+                        f"compared-{over}",
+                        curves(view, chosen.names, over),
+                        title=TITLES[over],
+                        note=NOTES[over],
+                    )
+                    for over in TITLES
+                ],
+                id="compared-figures",
+                className="row",
+                hidden=not _is_enough(chosen.names),
+            ),
+            html.Div(tables, id="compared-tables", className="compare"),
+        ],
+        className="compare",
+    )
+
+
+def choose(every: Sequence[str], wanted: Sequence[str]) -> Chosen:
+    """Take the wanted studies that are there, each once, as many as fit."""
+    wanted = list(dict.fromkeys(wanted))
+    known = [name for name in wanted if name in every]
+    complaints = [f"There is no study '{name}'." for name in wanted if name not in every]
+    if left_out := known[MOST:]:
+        complaints.append(f"{MOST} studies fit side by side; left out: {', '.join(left_out)}.")
+    return Chosen(known[:MOST], complaints)
+
+
+def mark_of(view: View, names: Sequence[str]) -> list[tuple[str, int]]:
+    """Return names and revisions: they differ when the page has something new to show."""
+    return [(name, view.key(name).revision) for name in names]
+
+
+def _is_enough(names: Sequence[str]) -> bool:
+    return len(names) > 1
+
+
+def compared(view: View, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
+    """Sentences and tables; what to do where there is nothing to compare."""
+    if not _is_enough(names):
+        nothing = cards.empty(
+            "Nothing to compare yet",
+            "Add two studies or more above, or tick them on the page of all studies.",
+        )
+        return [nothing], []
+    found = gather_studies([*map(view.study, names)], [*map(view.table, names)])
+    cautions = [html.P(of, className="caution", role="note") for of in found.cautions]
+    ways = [
+        dcc.Link(f"Open {name}", href=links.url(links.OVERVIEW, name), className="button")
+        for name in names
+    ]
+    headline = [html.P(found.headline, className="headline")] if found.headline else []
+    tables = [
+        cards.card(table.title, finding_table("", table, "compare-table")) for table in found.tables
+    ]
+    return [*cautions, *headline, html.Div(ways, className="line")], tables
+
+
+def curves(view: View, names: Sequence[str], over: Over) -> go.Figure:
+    """The best so far of each study; says so where none has a value."""
+    found = None
+    if _is_enough(names):
+        found = gather_best_so_far([(name, view.table(name)) for name in names], over)
+    if found is None:
+        return charts.lacking(FIGURE)
+    return charts.ready(draw_best_so_far(found))
+
+
+def register(app: Dash, view: View) -> None:
+    """Its callbacks."""
+
+    @app.callback(
+        Output("query", "data", allow_duplicate=True),
+        Input("compared-studies", "value"),
+        prevent_initial_call=True,
+    )
+    def remember(names: list[str] | None) -> dict[str, str]:
+        return {"studies": join_names(names or [])}
+
+    @app.callback(
+        Output("compared-words", "children"),
+        Output("compared-tables", "children"),
+        Output("compared-trials", "figure"),
+        Output("compared-seconds", "figure"),
+        Output("compared-figures", "hidden"),
+        Output("compared-complaints", "children"),
+        Output("compared-mark", "data"),
+        Input("compared-studies", "value"),
+        Input("revision", "data"),
+        State("compared-mark", "data"),
+        prevent_initial_call=True,
+    )
+    def show(
+        wanted: list[str] | None, _: Any, mark: list[tuple[str, int]] | None
+    ) -> tuple[Any, ...]:
+        wanted = wanted or []
+        names, complaints = choose([name for name in wanted if view.has(name)], wanted)
+        now = mark_of(view, names)
+        said = " ".join(complaints)
+        if mark is not None and [tuple(of) for of in mark] == now:  # news about other studies
+            return (*[no_update] * 5, said, no_update)
+        return (
+            *compared(view, names),
+            curves(view, names, "trials"),
+            curves(view, names, "seconds"),
+            not _is_enough(names),
+            said,
+            now,
+        )
