@@ -13,6 +13,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
+from sweep.figures.axes import round_ticks
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab
 from sweep.findings.ablation import about_path, change_of, times
 
@@ -257,8 +258,11 @@ def _axis(chart: Waterfall) -> dict[str, Any]:
     reach = [side for side in (*chart.low, *chart.high) if side is not None]
     inside = [min(max(side, least / _STRETCH), most * _STRETCH) for side in reach]
     axis = style.log_axis([*errors, *inside])
-    # Beside the labels a phone has no room for 2 and 5 of several decades.
-    return {**axis, "dtick": 1} if most > 10 * least else axis
+    if most <= 10 * least:
+        return axis
+    # Beside the labels a phone has no room for 1, 2 and 5 of several decades.
+    low, high = (10.0**end for end in axis["range"])
+    return {**axis, "tickmode": "array", "tickvals": round_ticks(low, high)}
 
 
 # --- in the registry ----------------------------------------------------------------------------

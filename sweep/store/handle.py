@@ -40,7 +40,7 @@ from sweep.store.records import (
     WorkerRow,
 )
 from sweep.store.remarks import Remarks
-from sweep.store.schema import sweep_floors, sweep_studies
+from sweep.store.schema import studies, sweep_floors, sweep_studies
 from sweep.store.table import TrialTable
 from sweep.store.table_reader import TableReader
 from sweep.store.training_record import Trained, training_record
@@ -87,6 +87,13 @@ class Database:
     def study(self, name: str) -> "StudyHandle":
         """Look a study up. Raises NotFoundError with the names that come near."""
         return open_study(self.engine, name)
+
+    def names(self) -> list[str]:
+        """Return the names of all studies in order, also of unreadable ones."""
+        of_ours = studies.c.study_id == sweep_studies.c.study_id
+        query = select(studies.c.study_name).join(sweep_studies, of_ours)
+        with snapshot(self.engine) as connection:
+            return list(connection.scalars(query.order_by(studies.c.study_name)))
 
     def studies(self) -> list[StudySummary]:
         """Return every readable study, by name."""

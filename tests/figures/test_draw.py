@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
@@ -142,6 +143,18 @@ def test_a_short_logarithmic_axis_has_a_few_ticks_apart(low: float, high: float)
     seen = [tick for tick in axis["tickvals"] if begin <= tick <= end]
     assert len(seen) > 1
     assert all(right / left > 1.3 for left, right in pairwise(seen))
+
+
+@pytest.mark.parametrize("decades", [0.0, 0.5, 0.9, 1.5, 2.1, 2.3, 4.0])
+@pytest.mark.parametrize("low", [0.0011, 0.0098])
+def test_a_logarithmic_axis_has_two_ticks_at_least(low: float, decades: float) -> None:
+    axis = style.log_axis([low, low * 10**decades])
+    begin, end = axis["range"]
+    powers = [float(power) for power in range(-9, 9)]
+    # As Plotly reads dtick: 1, 2 and 5, or powers of ten.
+    of_dtick = {"D2": [p + np.log10(of) for p in powers for of in (1, 2, 5)], 1: powers}
+    ticks = np.log10(axis["tickvals"]) if "tickvals" in axis else of_dtick[axis["dtick"]]
+    assert sum(begin <= tick <= end for tick in ticks) >= 2
 
 
 @pytest.mark.parametrize(("low", "plain"), [(0.001, True), (1e-7, False)])

@@ -152,3 +152,13 @@ def test_a_bar_reaches_from_error_to_error_and_less_error_is_blue(reverse: bool)
     colours = bars.marker.color[1:3]
     assert colours == (("#D55E00", "#0072B2") if reverse else ("#0072B2", "#D55E00"))
     assert "<b>÷ 4.00</b>" in str(drawn.layout.yaxis.ticktext) or reverse
+
+
+@pytest.mark.parametrize("factor", [11, 14, 60, 2_000])
+def test_an_axis_of_more_than_a_decade_has_two_ticks_at_least(factor: float) -> None:
+    """Powers of ten alone left 0.1 as the only tick of 0.011 to 0.15."""
+    chart = gather_waterfall(explained())
+    chart = chart._replace(after=[*chart.after[:-1], 0.15 / factor], before=[0.15] * 4)
+    axis = draw_waterfall(chart).layout.xaxis
+    low, high = (10.0**end for end in axis.range)
+    assert 2 <= sum(low <= tick <= high for tick in axis.tickvals) <= 6

@@ -39,7 +39,7 @@ class Chosen(NamedTuple):
 
 def layout(view: View, place: Place) -> Any:
     """The page."""
-    every = [study.name for study in view.database.studies()]
+    every = view.database.names()
     chosen = choose(every, split_names(place.query.get("studies")))
     said, tables = compared(view, chosen.names)
     return html.Div(

@@ -47,18 +47,16 @@ def layout(view: View, place: Place) -> Any:
     found = study_verdict(view.study(place.name), table, None)
     return html.Div(
         [
+            html.Div(
+                [
+                    html.Div(_about(view, study), id="overview-about"),
+                    study_buttons(view, study),
+                ],
+                className="overview-head",
+            ),
             html.Section(id="overview-decision", className="card verdict", hidden=True),
             html.Section(
-                [
-                    html.Div(
-                        [
-                            html.Div(_about(view, study), id="overview-about"),
-                            study_buttons(view, study),
-                        ],
-                        className="verdict-head",
-                    ),
-                    html.Div(standing.in_words(study, found), id="overview-verdict"),
-                ],
+                html.Div(standing.in_words(study, found), id="overview-verdict"),
                 className="card verdict",
             ),
             cards.strip(
