@@ -31,6 +31,8 @@ import time
 import tomllib
 import traceback
 import webbrowser
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -254,7 +256,9 @@ def write_images(dice: random.Random, path: Path) -> Path:
     """Write images that are not quite right: a file or folder whose name begins with ``path``."""
     rng = np.random.default_rng(dice.randrange(2**32))
     arrays = {part: rng.integers(0, 256, (9, 4, 5), np.uint8) for part in ("train", "test")}
-    kind = dice.choice(("npz", "npy", "pictures", "idx"))
+    kind = dice.choice(("npz", "npz", "npy", "npy", "pictures", "pictures", "idx", "idx", "bomb"))
+    if dice.random() < 0.1:
+        arrays["test"] = arrays["test"][:0]
     if dice.random() < 0.5:
         arrays["train"] = dice.choice(_NO_IMAGES)(arrays["train"])
     if dice.random() < 0.3:
@@ -270,6 +274,8 @@ def write_images(dice: random.Random, path: Path) -> Path:
                 np.save(path / f"{name}.npy", array)
         case "pictures":
             _write_pictures(dice, path, rng)
+        case "bomb":
+            path = _write_bomb(dice, path)
         case "idx":
             path.mkdir()
             for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"):
@@ -293,6 +299,26 @@ def _write_pictures(dice: random.Random, path: Path, rng: np.random.Generator) -
         (path / "link.png").symlink_to("/etc/hostname")
     if dice.random() < 0.1:
         (path / "0.jpg").write_bytes(b"\xff\xd8\xff no more")
+
+
+def _write_bomb(dice: random.Random, path: Path) -> Path:
+    """Write a small file that unpacks, or says that it does, to more than any memory has."""
+    if dice.random() < 0.5:
+        path = path.with_suffix(".npz")
+        header = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 100, 100)}
+        member = io.BytesIO()
+        np.lib.format.write_array_header_1_0(member, header)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("train.npy", member.getvalue() + bytes(10**6))
+        return path
+    content = io.BytesIO()
+    Image.new("L", (4, 4)).save(content, "png")
+    png = bytearray(content.getvalue())
+    png[16:24] = (60_000).to_bytes(4) * 2  # width and height, in IHDR
+    png[29:33] = zlib.crc32(bytes(png[12:29])).to_bytes(4)
+    path.mkdir()
+    (path / "0.png").write_bytes(png)
+    return path
 
 
 _FOLDERS = (("",), ("a", "b"), ("train/a", "test/a"), ("train", "val"), ("", "a"), ("train",))

@@ -1,6 +1,6 @@
 """What `sweep start` and `sweep resume` would do, found out without running or writing anything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ from sweep.coordinator.pilot import TimeEstimate, estimate_time
 from sweep.coordinator.run import (
     Say,
     check_baseline,
+    check_moved,
     check_same,
     refuse_if_running,
     stored_file,
@@ -30,6 +31,7 @@ from sweep.launch.local import LocalLauncher
 from sweep.launch.resources import RunOptions, RunResources, resolve_resources
 from sweep.search.configurations import enqueue_params, suggest_config
 from sweep.search.samplers import make_sampler, quiet_optuna
+from sweep.store.artifacts import artifact_folder
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study, open_study_or_none
 from sweep.studyfile import StudyFile
@@ -94,7 +96,7 @@ def plan(
     ``Plan.existing`` says what ``start`` does then.
     """
     check_baseline(study_file, study_file.n_trials)
-    planned = _plan(with_absolute_path(study_file), options, None)
+    planned = _plan(with_absolute_path(study_file), options)
     existing = None if engine is None else _existing(engine, study_file, go_on=go_on)
     quiet_optuna()
     warm_start = WarmStart() if engine is None else read_warm_start(engine, study_file)
@@ -138,7 +140,11 @@ def plan_resume(
         if trials is None and file.n_trials != stored.n_trials:
             n_trials = file.n_trials
         check_baseline(file, n_trials)
-    planned = _plan(file, options, study.record().provenance.get("data_sha256"), n_trials)
+    digest = study.record().provenance.get("data_sha256")
+    if digest and file.data.name != stored.data.name:
+        check_moved(file, digest)
+    near = [artifact_folder(engine.url).parent]
+    planned = _plan(file, options, digest, near, n_trials)
     n_finished = summary.n_finished
     return replace(
         planned,
@@ -174,11 +180,15 @@ def time_of(planned: Plan, say: Say) -> TimeEstimate | None:
 
 
 def _plan(
-    study_file: StudyFile, options: RunOptions, sha256: str | None, n_trials: int | None = None
+    study_file: StudyFile,
+    options: RunOptions,
+    sha256: str | None = None,
+    near: Sequence[Path] = (),
+    n_trials: int | None = None,
 ) -> Plan:
     launcher = run_resources.local_launcher([]) if _has_torch() else LocalLauncher(ahead=[])
     resources = resolve_resources(study_file, options, launcher, n_trials=n_trials)
-    path, images = _read(study_file, sha256)
+    path, images = _read(study_file, sha256, near)
     planned = Plan(
         study_file=study_file,
         n_trials=study_file.n_trials,
@@ -196,15 +206,17 @@ def _has_torch() -> bool:
     return find_spec("torch") is not None
 
 
-def _read(study_file: StudyFile, sha256: str | None) -> tuple[Path | None, Images | None]:
+def _read(
+    study_file: StudyFile, sha256: str | None, near: Sequence[Path]
+) -> tuple[Path | None, Images | None]:
     """Read the data as a run does, and say where they are; neither where it would download them."""
     name, size = study_file.data.name, study_file.data.size
     path = datasets.find(name)
     if path is None and name in list(Dataset):
         return None, None
     if path is None:
-        images = datasets.load_again(name, size, sha256)
-        return datasets.copy_path(images.sha256), images
+        images = datasets.load_again(name, size, sha256, near)
+        return Path(images.name), images
     return path, datasets.load(name, size)
 
 
@@ -214,7 +226,8 @@ def _as_workers_read_it(planned: Plan) -> Iterator[str]:
     assert planned.images is not None
     data = planned.study_file.data
     with TemporaryDirectory() as folder:
-        yield datasets.for_workers(data.name, data.size, planned.images, Path(folder))
+        name = data.name if data.name in list(Dataset) else planned.images.name
+        yield datasets.for_workers(name, data.size, planned.images, Path(folder))
 
 
 def _existing(engine: Engine, study_file: StudyFile, *, go_on: bool) -> str | None:

@@ -21,6 +21,7 @@ from sweep.coordinator.worker_pool import WorkerPool
 from sweep.coordinator.workload import estimate_workload
 from sweep.enums import Dataset, Pruner, StudyPhase, Trainer
 from sweep.errors import (
+    DataError,
     FailureLimitError,
     NotFoundError,
     StudyFileError,
@@ -187,9 +188,11 @@ def resume(
         n_trials = open_study(engine, name).summary().n_trials or 0
         check_baseline(study_file, max(n_trials, trials or 0, study_file.n_trials))
     file = study_file or stored
-    resources = resources or resolve_resources(file, options, launcher, n_trials=trials)
     digest = open_study(engine, name).record().provenance.get("data_sha256")
-    dataset = prepare_data(file, say, digest)
+    if digest and file.data.name != stored.data.name:
+        check_moved(file, digest)
+    resources = resources or resolve_resources(file, options, launcher, n_trials=trials)
+    dataset = prepare_data(file, say, digest, engine)
     return _run(
         *(engine, file, resources, observer),
         dataset=dataset,
@@ -238,6 +241,17 @@ def check_baseline(study_file: StudyFile, n_trials: int) -> None:
             "from 0. Name one of them, or settings such as { hidden_width = 32 }."
         )
         raise StudyFileError(study_file.study.name, [problem])
+
+
+def check_moved(study_file: StudyFile, sha256: str) -> None:
+    """Raise DataError unless the images at another path are those of the study."""
+    name = study_file.data.name
+    found = datasets.load(name, study_file.data.size).sha256
+    if found != sha256:
+        raise DataError(
+            f"{name}: not the images this study began with: SHA-256 {found[:12]}… instead of "
+            f"{sha256[:12]}…. Name where those are, or start a study under another name."
+        )
 
 
 def check_same(engine: Engine, stored: StudyFile, study_file: StudyFile) -> None:
@@ -426,20 +440,27 @@ def with_absolute_path(study_file: StudyFile) -> StudyFile:
     return study_file.model_copy(update={"data": data})
 
 
-def prepare_data(study_file: StudyFile, say: Say, sha256: str | None = None) -> str:
+def prepare_data(
+    study_file: StudyFile, say: Say, sha256: str | None = None, engine: Engine | None = None
+) -> str:
     """Read a study's data before it trains; return what its workers load.
 
-    A user's images that are gone are taken from their copy in the cache, by the digest ``sha256``.
-    Raises DataError for data that cannot be used.
+    A user's images that are not at their path are found by the digest ``sha256``: in the cache, in
+    this folder, or beside the database of ``engine``. Raises DataError for data that cannot be
+    used.
     """
     # Once, here, instead of in every worker at the same time.
     name, size = study_file.data.name, study_file.data.size
-    if datasets.find(name) is None:
-        if name not in list(Dataset) and sha256 and datasets.is_here(name, sha256):
-            datasets.load_again(name, size, sha256)  # checks the copy
-            return str(datasets.copy_path(sha256))
-        datasets.prepare(name, None, say)
-    return datasets.for_workers(name, size, datasets.load(name, size))
+    if name in list(Dataset):
+        if datasets.find(name) is None:
+            datasets.prepare(name, None, say)
+        return datasets.for_workers(name, size, datasets.load(name, size))
+    if datasets.find(name) is not None:
+        return datasets.for_workers(name, size, datasets.load(name, size))
+    near = [] if engine is None else [artifact_folder(engine.url).parent]
+    images = datasets.load_again(name, size, sha256, near)
+    say(f"{name} is gone; the same images are at {images.name}")
+    return datasets.for_workers(images.name, size, images)
 
 
 @contextmanager

@@ -84,7 +84,8 @@ def verify(
     _check_trained(name, trial)
     record = study.training_record(number)
     file = loads(study.record().study_file, f"study '{name}'", check_packages=False)
-    dataset = prepare_data(file, say)  # raises DataError, sooner than a worker would
+    # Raises DataError, sooner than a worker would.
+    dataset = prepare_data(file, say, record.data_sha256, engine)
     device = _device(options, record)
     asked = options.trainer or record.trainer or Trainer.AUTO
     resources = RunResources(

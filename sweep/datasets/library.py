@@ -3,8 +3,8 @@
 import difflib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
@@ -76,23 +76,55 @@ def load(name: str, size: Size | None = None) -> Images:
     return _resized(_read_known(Dataset(name), folder), size)
 
 
-def load_again(name: str, size: Size | None, sha256: str | None) -> Images:
-    """The images with this digest, from their copy in the cache where there is one.
+def load_again(
+    name: str, size: Size | None, sha256: str | None, near: Sequence[Path] = ()
+) -> Images:
+    """Load the images with this digest: their copy in the cache, or else what is at their path.
 
-    Without a copy they may be others by now. Raises DataError for a copy that is not theirs.
+    A user's images that are not at their path any more are looked for in this folder, the folders
+    ``near`` and the cache, by the end of their path; ``Images.name`` is where they were found.
+    What is at the path may be others by now: compare ``Images.sha256``. Raises DataError for a copy
+    that is not theirs, and where they are not found.
     """
     copy = None if sha256 is None else copy_path(sha256)
-    if copy is None or not copy.is_file():
+    if copy is not None and copy.is_file():
+        images = load(str(copy))
+        if images.sha256 != sha256:
+            raise DataError(f"{copy}: not the copy that was written there; remove it.")
+        return images
+    path = Path(name).expanduser()
+    if name in SOURCES or sha256 is None or path.exists():
         return load(name, size)
-    images = load(str(copy))
-    if images.sha256 != sha256:
-        raise DataError(f"{copy}: not the copy that was written there; remove it.")
-    return images
+    places = list(dict.fromkeys(place.absolute() for place in (Path.cwd(), *near, cache_folder())))
+    for candidate in _candidates(path, places):
+        with suppress(DataError):  # another file of that name
+            images = load(str(candidate), size)
+            if images.sha256 == sha256:
+                return images
+    raise DataError(
+        f"{path}: no such file or folder, and no images of that name with SHA-256 "
+        f"{sha256[:12]}… in {', '.join(map(str, places))}. Put them back, or name where they are "
+        "now: `sweep resume NAME --set data.name=PATH`."
+    )
+
+
+#: Names at the end of a path that images must have kept when they were moved, at most.
+_MOST_NAMES = 3
+
+
+def _candidates(path: Path, places: Sequence[Path]) -> Iterator[Path]:
+    """Paths that end as ``path`` does, where there is something."""
+    names = path.parts[1:] if path.is_absolute() else path.parts
+    for place in places:
+        for n in range(min(_MOST_NAMES, len(names)), 0, -1):
+            candidate = place.joinpath(*names[-n:])
+            if candidate.exists():
+                yield candidate
 
 
 def is_here(name: str, sha256: str) -> bool:
     """Whether ``load_again`` needs no download."""
-    return copy_path(sha256).is_file() or find(name) is not None
+    return name not in SOURCES or copy_path(sha256).is_file() or find(name) is not None
 
 
 def for_workers(

@@ -7,6 +7,7 @@ one distribution a parameter: so the space may widen, and nothing else of it may
 from shlex import quote
 
 from sweep.catalogue.settings import SETTINGS, setting_of
+from sweep.enums import Dataset
 from sweep.studyfile import Categorical, Fixed, Float, Int, Node, Searched, StudyFile
 from sweep.studyfile.domains import Domain
 from sweep.studyfile.enqueue import describe
@@ -31,9 +32,14 @@ def _section_changes(old: StudyFile, new: StudyFile) -> list[str]:
     for section, keys in _KEPT.items():
         for key in keys:
             before, now = (getattr(getattr(f, section), key) for f in (old, new))
-            if before != now:
+            if before != now and not (key == "name" and _are_paths(before, now)):
                 lines.append(f"{section}.{key}: was {_words(before)}, is {_words(now)}. {_ANEW}")
     return lines
+
+
+def _are_paths(*names: object) -> bool:
+    """Whether these are images of a user's own, whose digest tells whether they were only moved."""
+    return not {*names} & {*Dataset}
 
 
 def _words(value: object) -> str:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from sweep.analysis.study_data import study_images
 from sweep.config import width_class
 from sweep.coordinator.plan import plan
 from sweep.coordinator.progress import Progress
@@ -143,6 +144,56 @@ def test_images_that_are_gone_are_read_from_their_copy(
     assert prepare_data(study_file(STUDY, "data.name=./images"), print, images.sha256) == str(copy)
     go_on(engine, trials=13)
     assert len(open_study(engine, "x").trials()) == 13
+
+
+@pytest.mark.parametrize("place", ["beside the database", "in this folder"])
+def test_images_that_were_moved_are_found_by_their_digest(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    images = make_images()
+    monkeypatch.setattr(fake_workers, "DATA", dataclasses.replace(DATA, sha256=images.sha256))
+    old = write_dataset(tmp_path / "old" / "sets" / "images")
+    file = study_file(STUDY, f"data.name={old}")
+    run(engine, file=file)
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (tmp_path / "old" / "sets").rename((here if place == "in this folder" else tmp_path) / "sets")
+    go_on(engine, trials=13)
+    assert len(open_study(engine, "x").trials()) == 13
+    assert study_images(open_study(engine, "x")).sha256 == images.sha256
+
+
+def test_images_that_are_not_found_are_named_by_path_and_digest(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = make_images()
+    monkeypatch.setattr(fake_workers, "DATA", dataclasses.replace(DATA, sha256=images.sha256))
+    old = write_dataset(tmp_path / "images")
+    run(engine, file=study_file(STUDY, f"data.name={old}"))
+    old.rename(tmp_path / "renamed")
+    missing = (
+        rf"{old}: no such file or folder, and no images .*{images.sha256[:12]}.*--set data.name"
+    )
+    for read in (lambda: go_on(engine, trials=13), lambda: study_images(open_study(engine, "x"))):
+        with pytest.raises(DataError, match=missing):
+            read()
+    assert len(open_study(engine, "x").trials()) == 12
+
+
+def test_a_resume_can_name_where_the_images_are_now(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = make_images()
+    monkeypatch.setattr(fake_workers, "DATA", dataclasses.replace(DATA, sha256=images.sha256))
+    old = write_dataset(tmp_path / "images")
+    run(engine, file=study_file(STUDY, f"data.name={old}"))
+    old.rename(tmp_path / "renamed")
+    others = write_dataset(tmp_path / "others", make_images(seed=1))
+    with pytest.raises(DataError, match="not the images this study began with"):
+        go_on(engine, study_file=study_file(STUDY, f"data.name={others}"))
+    go_on(engine, study_file=study_file(STUDY, "data.name=./renamed"))
+    assert open_study(engine, "x").record().dataset == str(tmp_path / "renamed")
 
 
 def trials(url: str) -> list[optuna.trial.FrozenTrial]:
