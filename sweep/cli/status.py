@@ -49,8 +49,11 @@ def status(
 
 
 def _as_json(handle: "StudyHandle") -> dict[str, Any]:
+    from sweep.findings.progress import trained_on
+
     return {
         **study_json(study := handle.summary()),
+        "trained_on": trained_on(handle.record()),
         "budget": {part.name: part._asdict() for part in budgets.of_study(handle, study)},
         "workers": handle.workers(),
         "commands": handle.commands(pending_only=True),
@@ -58,7 +61,7 @@ def _as_json(handle: "StudyHandle") -> dict[str, Any]:
     }
 
 
-def _show_status(handle: "StudyHandle", storage: str | None) -> bool:
+def _show_status(handle: "StudyHandle", storage: str | None = None) -> bool:
     """Print the status; return whether the study runs."""
     study = handle.summary()
     everyone = handle.workers()

@@ -70,9 +70,10 @@ def stored_view(
     """A study's view from the database."""
     from sweep.findings.progress import seconds_left, study_status, trial_counts
 
+    status = study_status(study)
     return StudyView(
         name=study.name,
-        state=study_status(study).word,
+        state=status.word,
         n_trials=study.n_trials,
         n_finished=study.n_finished,
         counts=trial_counts(study),
@@ -82,6 +83,7 @@ def stored_view(
         seconds_left=seconds_left(study),
         workers=workers,
         events=events,
+        notice=words.in_terminal(status.detail) if status.lacks_coordinator else None,
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from sweep.cli import budgets, status
 from sweep.enums import CommandKind
+from sweep.findings.progress import study_status
 from sweep.store import commands
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -128,7 +129,9 @@ def test_status_says_why_a_study_ended_and_what_was_reused(cli: Cli, store: Engi
     add_trial(store, study_id, 0, 0.01)
     add_trial(store, study_id, 1, 0.01, outcome="reused", reused_from=0)
     out = cli("status", "study").out
-    assert "target reached: trial 0" in out
+    said = study_status(open_study(store, "study").summary()).detail
+    assert said == "Target reached: trial 0 has 0.01."
+    assert said in out
     assert "1 complete, 1 reused" in out
     assert "complete, reused" in cli("show", "study", 1).out
     assert cli("show", "study", 1, "--json").json["reused_from"] == 0
@@ -149,5 +152,5 @@ def test_status_reads_with_the_same_few_statements_however_many_trials(
         add_trial(store, study_id, number, 0.1)
     with counted(store) as statements:
         status._show_status(open_study(store, "study"))
-    assert len(statements) == 16
+    assert len(statements) == 17
     assert [statement.looks_up("study") for statement in statements].count(True) == 1
