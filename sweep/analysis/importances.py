@@ -57,11 +57,13 @@ class Importances:
     reason: str | None
 
 
-class _Searched(NamedTuple):
+class SearchedSetting(NamedTuple):
     """A setting as some trials searched it: those that met its condition, where it has one."""
 
     setting: str
-    distribution: BaseDistribution
+    #: Optuna's name: ``adam.learning_rate`` where the condition is ``adam``.
+    param: str
+    domain: Domain
     trials: Mask  # (K,)
     values: list[Any]  # (K,)
 
@@ -75,7 +77,7 @@ def importances(table: TrialTable, domains: Mapping[str, Domain]) -> Importances
     usable = table.where(table.counting)
     compared = _sample(usable)
     best_share = max(_BEST_SHARE, min(0.5, _MIN_BEST / max(1, len(compared))))
-    searched = list(_searched(compared, domains))
+    searched = list(searched_settings(compared, domains))
     told, left_out = _tellable(searched)
     reason = _reason(compared, told)
     return Importances(
@@ -95,13 +97,16 @@ def _sample(table: TrialTable) -> TrialTable:
     return table.where(mask)
 
 
-def _searched(table: TrialTable, domains: Mapping[str, Domain]) -> Iterator[_Searched]:
+def searched_settings(
+    table: TrialTable, domains: Mapping[str, Domain]
+) -> Iterator[SearchedSetting]:
+    """Yield every parameter with the trials that searched it; ``domains`` as in ``importances``."""
     for param, domain in domains.items():
         condition, _, setting = param.rpartition(".")
         if setting in table.settings:  # the seed is none
             values = _values(table.settings[setting])
             trials = _meets(table, domains, condition) & _held(values, domain)
-            yield _Searched(setting, _distribution(domain), trials, values)
+            yield SearchedSetting(setting, param, domain, trials, values)
 
 
 def _values(column: Column) -> list[Any]:
@@ -130,7 +135,7 @@ def _meets(table: TrialTable, domains: Mapping[str, Domain], condition: str) -> 
     return met
 
 
-def _tellable(searched: Sequence[_Searched]) -> tuple[list[str], list[str]]:
+def _tellable(searched: Sequence[SearchedSetting]) -> tuple[list[str], list[str]]:
     """Settings that enough trials searched, and those that only a few did."""
     n_trials: Counter[str] = Counter()
     for found in searched:
@@ -151,7 +156,7 @@ def _reason(table: TrialTable, told: Sequence[str]) -> str | None:
 
 def _shares(
     table: TrialTable,
-    searched: Sequence[_Searched],
+    searched: Sequence[SearchedSetting],
     told: Sequence[str],
     best_share: float,
 ) -> dict[str, float]:
@@ -177,14 +182,15 @@ class _Finished(optuna.storages.InMemoryStorage):
         return self._finished
 
 
-def _frozen(table: TrialTable, searched: Sequence[_Searched]) -> list[FrozenTrial]:
+def _frozen(table: TrialTable, searched: Sequence[SearchedSetting]) -> list[FrozenTrial]:
     """The trials as Optuna has them; a setting has one of several ranges, as its trial met one."""
     params: list[dict[str, Any]] = [{} for _ in range(len(table))]
     distributions: list[dict[str, BaseDistribution]] = [{} for _ in range(len(table))]
-    for setting, distribution, trials, values in searched:
-        for row in np.flatnonzero(trials):
-            params[row][setting] = values[row]
-            distributions[row][setting] = distribution
+    for found in searched:
+        distribution = _distribution(found.domain)
+        for row in np.flatnonzero(found.trials):
+            params[row][found.setting] = found.values[row]
+            distributions[row][found.setting] = distribution
     return [
         FrozenTrial(
             number=row,

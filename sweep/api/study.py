@@ -88,9 +88,10 @@ class Study:
     def findings(self) -> "StudyFindings":
         """Return what the study shows: sentences and tables, as the report has them.
 
-        ``sentences`` are the headline, what explains it and why the error stops; a table's
-        ``records()`` are its values, one dict a row. A notebook displays all of it. Computes the
-        floors of the data where they are not stored yet: seconds to minutes.
+        ``sentences`` are the headline, what explains it and why the error stops; ``advice`` is what
+        to do next, with its evidence; a table's ``records()`` are its values, one dict a row. A
+        notebook displays all of it. Computes the floors of the data where they are not stored yet:
+        seconds to minutes.
         """
         from sweep.analysis.study_reader import N_BEST, StudyReader
         from sweep.findings.study import gather_study

@@ -1,12 +1,12 @@
 """findings: what a study shows."""
 
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, stored_study
-from sweep.cli.output import show, show_decision, show_finding, show_json
+from sweep.cli.output import show, show_decision, show_finding, show_json, show_sentences
 from sweep.cli.words import in_terminal
 
 
 def findings(name: StudyNameOrOnly = None, storage: Storage = None, as_json: Json = False) -> None:
-    """Show what a study found: which trial to take, why the error stops there, and all tables.
+    """Show what a study found: which trial to take, why the error stops there, what to do next.
 
     The report and the dashboard show the same sentences and tables.
     """
@@ -22,5 +22,6 @@ def findings(name: StudyNameOrOnly = None, storage: Storage = None, as_json: Jso
         show()
     for sentence in found.sentences:
         show(in_terminal(sentence, storage))
+    show_sentences(found.advice_title, found.advice_sentences, storage)
     for table in found.tables:
         show_finding(table, storage)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.probe_summary import ProbeSummary
@@ -16,6 +16,7 @@ from sweep.analysis.ties import TieSet
 from sweep.analysis.verdict import Verdict
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.findings.ablation import about_path, no_ablation, path_table
+from sweep.findings.advice import N_SHOWN, Advice, gather_advice
 from sweep.findings.decision import Decision, gather_decision
 from sweep.findings.diagnoses import diagnosis_table
 from sweep.findings.failures import failure_table
@@ -36,6 +37,9 @@ _N_FAILURES = 500
 @dataclass(frozen=True, kw_only=True)
 class StudyFindings:
     """Everything that there is to say about a study, as far as it is known."""
+
+    #: Heading of the advice.
+    advice_title: ClassVar[str] = "What to do next"
 
     study: StudySummary
     #: None while no trial counts.
@@ -59,6 +63,8 @@ class StudyFindings:
     ranking: Sequence[RankedTrial] = ()
     #: Which trial to take; None while no trial counts.
     decision: Decision | None = None
+    #: What the next study should change, the most valuable first.
+    advice: Sequence[Advice] = ()
 
     @property
     def headline(self) -> str:
@@ -90,6 +96,11 @@ class StudyFindings:
     def sentences(self) -> list[str]:
         """The whole answer: the headline, what explains it, and why the error stops."""
         return [self.headline, *self.explanations, *self.reasons]
+
+    @property
+    def advice_sentences(self) -> list[str]:
+        """What to do next, each with the command that follows: the most valuable advice."""
+        return [of.with_command for of in self.advice[:N_SHOWN]]
 
     # --- tables ---------------------------------------------------------------------------------
 
@@ -138,7 +149,10 @@ class StudyFindings:
         decided = decision_html(self.decision) if self.decision else ""
         said = "".join(f"<li>{sentence_html(of)}</li>" for of in self.sentences[1:])
         tables = (f"<h4>{escape(of.title)}</h4>{table_html(of)}" for of in self.tables)
-        return f"{decided}<h3>{escape(self.headline)}</h3><ul>{said}</ul>{''.join(tables)}"
+        advice = "".join(f"<li>{sentence_html(of)}</li>" for of in self.advice_sentences)
+        advised = f"<h4>{self.advice_title}</h4><ul>{advice}</ul>" if advice else ""
+        head = f"{decided}<h3>{escape(self.headline)}</h3><ul>{said}</ul>"
+        return f"{head}{advised}{''.join(tables)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return sentences and tables as plain values."""
@@ -146,6 +160,7 @@ class StudyFindings:
             "study_name": self.study.name,
             "decision": self.decision and self.decision.to_json(),
             "sentences": self.sentences,
+            "advice": [of.to_json() for of in self.advice],
             "tables": {table.title: table.records() for table in self.tables},
         }
 
@@ -158,11 +173,12 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
     """
     study, table, floors = reader.study, reader.table, reader.floors
     summary, ties = study.summary(), study_ties(study)
+    width = width_law(width_errors(table))
     return StudyFindings(
         study=summary,
         verdict=reader.verdict,
         floors=floors,
-        width=width_law(width_errors(table)),
+        width=width,
         diagnoses=diagnose_trials(study, best_of_widths(table), floors),
         ties=ties,
         failed=_latest_failed(study) if table.states.is_("FAIL").any() else (),
@@ -171,6 +187,7 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
         probes=None if in_short else reader.probes,
         ranking=gather_ranking(study, table, n_best) if n_best else (),
         decision=gather_decision(study, summary, table, ties, floors),
+        advice=gather_advice(reader, width, ties),
     )
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from benchmarks.planted import Plant, bowl, draw, store
 from sweep.analysis.floors import data_key
 from sweep.analysis.study_reader import StudyReader
 from sweep.cli.entry import run
 from sweep.cli.output import show_finding
 from sweep.config import TrialConfig
-from sweep.dashboard.pages import trial, why
+from sweep.dashboard.pages import overview, trial, why
 from sweep.dashboard.parts.findings import decided, finding_table, sentence
 from sweep.dashboard.view import View
 from sweep.findings.dialects import in_ascii
@@ -238,3 +239,24 @@ def test_json_and_terminal_have_the_tables_of_a_study(
         assert in_ascii(table.title) in shown and table.title in found._repr_html_()
         assert len(told_as_json["tables"][table.title]) == len(table.rows)
     assert len(found.tables) == 7
+
+
+def test_advice_stands_in_terminal_overview_report_notebook_and_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = sqlite_store(tmp_path)
+    plant = Plant(terms={"learning_rate": bowl(1.3, 4.0)})
+    store(engine, draw(plant, "random", 60, 0, "study"), plant)
+    found = gather_study(StudyReader(open_study(engine, "study")))
+    assert found.advice_sentences[0].endswith("`sweep next study -o next.toml`")
+    shown = terminal_of(engine, capsys)
+    card = texts(overview.advice(View(engine=engine).findings("study", in_short=True)))
+    notebook = html.unescape(re.sub("</?code>", "", found._repr_html_()))
+    for said in found.advice_sentences:
+        assert f"  {in_ascii(said)}\n" in shown
+        plain = said.replace("`", "")
+        assert all(plain in of for of in ("".join(card), report_of(engine, None), notebook))
+    assert [of["sentence"] for of in found.to_json()["advice"]] == [
+        of.sentence for of in found.advice
+    ]

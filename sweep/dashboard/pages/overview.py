@@ -18,11 +18,12 @@ from sweep.dashboard.edits import study_buttons, study_notes
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import best, cards, charts, standing
 from sweep.dashboard.parts.charts import Zoom
-from sweep.dashboard.parts.findings import decided, finding_table, missing, sentence
+from sweep.dashboard.parts.findings import decided, finding_table, missing, sentence, sentences
 from sweep.dashboard.view import PageReader, View
 from sweep.figures.history import gather_history
 from sweep.figures.sparkline import poster_svg
 from sweep.findings.progress import trained_on
+from sweep.findings.study import StudyFindings
 from sweep.store.records import StudySummary
 from sweep.store.table import TrialTable
 
@@ -68,6 +69,7 @@ def layout(view: View, place: Place) -> Any:
                 id="overview-figures",
                 hidden=not _any_value(table),
             ),
+            html.Div(id="overview-next"),
             html.Div(id="overview-failures"),
             html.Div(study_notes(view, study), id="overview-controls"),
             dcc.Store(id="overview-history-range"),
@@ -215,6 +217,7 @@ def _register_words(app: Dash, view: View) -> None:
         Output("overview-decision", "children"),
         Output("overview-decision", "hidden"),
         Output("overview-verdict", "children"),
+        Output("overview-next", "children"),
         Output("overview-failures", "children"),
         Input("revision", "data"),
         State("place", "data"),
@@ -230,8 +233,15 @@ def _register_words(app: Dash, view: View) -> None:
             standing.in_words(
                 found.study, found.verdict, found.reasons, computing_floors=computing
             ),
+            advice(found),
             cards.card("What failed", failed) if failed else None,
         )
+
+
+def advice(found: StudyFindings) -> Any:
+    """The card of what to do next; None without advice."""
+    said = found.advice_sentences
+    return cards.card(found.advice_title, sentences(said)) if said else None
 
 
 def _register_charts(app: Dash, view: View) -> None:

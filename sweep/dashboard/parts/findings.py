@@ -17,6 +17,11 @@ def sentence(text: str) -> list[Any]:
     return [html.Code(piece.text) if piece.is_code else piece.text for piece in pieces(text)]
 
 
+def sentences(texts: Sequence[str]) -> Any:
+    """List sentences, one a line."""
+    return html.Ul([html.Li(sentence(text)) for text in texts])
+
+
 def finding_table(study: str, table: FindingTable, kind: str = "") -> Any:
     """Lay out a table with its note; ``kind`` is a CSS class, such as ``stacked`` for phones."""
     if not table:

@@ -1,0 +1,106 @@
+"""Whether a search has converged: what its last trials have gained, and how close its best are.
+
+Notation: n trials that count, in the order of their ends; b(i) the lowest error of the first i.
+
+By how much the best is above the best there is, nobody can see; near a minimum the errors of the
+best trials tell. With d settings that matter the share of trials within e of the minimum grows as
+e^(d/2), so for d up to 6 the best of trials drawn evenly is above the minimum by about as much as
+the tenth best is above the best, or by less.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from sweep.store.table import TrialTable
+
+#: Below this many trials nothing is told.
+MIN_TRIALS = 40
+#: Trials whose closeness tells how near the minimum is.
+N_BEST = 10
+#: The share of the trials, the last of them, that are looked at.
+LAST_SHARE = 1 / 3
+#: In that share the error of a search that goes on falls by more than this ...
+_STILL_FALLING = 0.1
+#: ... and that of a converged one by less than this, over half of the trials.
+_SETTLED = 0.02
+#: The best of a converged search lie within this of one another.
+_CLOSE = 0.1
+#: The best of one that goes on do not lie that close: a sampler that has just come near the minimum
+#: improves too, and has many trials near it.
+_APART = 0.2
+#: A fall of fewer standard deviations of the seeds' noise is none.
+_N_DEVIATIONS = 3.0
+
+
+class SearchState(StrEnum):
+    """What the last trials say of more of them."""
+
+    CONVERGED = "converged"
+    IMPROVING = "improving"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convergence:
+    """The end of a search."""
+
+    state: SearchState
+    n_trials: int
+    #: The trial, and its place in the order of ends from 1, that last lowered the best by more
+    #: than ``_SETTLED``.
+    last_number: int
+    last_place: int
+    #: 1 - b(n) / b(n - n / 3).
+    gain: float
+    #: The tenth best error over the best, minus 1.
+    spread: float
+
+
+def convergence(table: TrialTable) -> Convergence | None:
+    """Judge the search by the first objective; None where it is neither, or trials are too few."""
+    counting = table.counting & (table.value > 0)
+    rows = np.flatnonzero(counting)
+    n = len(rows)
+    if n < MIN_TRIALS:
+        return None
+    ended = np.nan_to_num(table.ended[rows], nan=np.inf)
+    rows = rows[np.lexsort((table.numbers[rows], ended))]
+    values = table.value[rows]
+    best = np.minimum.accumulate(values)
+    gain = 1.0 - best[-1] / best[n - 1 - int(LAST_SHARE * n)]
+    place = _last_improvement(best)
+    # Trials of one configuration that was reused have one value.
+    ranked = np.unique(values)
+    spread = float(ranked[min(N_BEST, len(ranked)) - 1] / ranked[0] - 1.0)
+    noise = _noise(table, rows[np.argsort(values, kind="stable")[:N_BEST]])
+    if gain > max(_STILL_FALLING, _N_DEVIATIONS * noise) and spread > _APART:
+        state = SearchState.IMPROVING
+    elif place <= n / 2 and spread < _CLOSE and len(ranked) >= N_BEST:
+        state = SearchState.CONVERGED
+    else:
+        return None
+    return Convergence(
+        state=state,
+        n_trials=n,
+        last_number=int(table.numbers[rows[place - 1]]),
+        last_place=place,
+        gain=float(gain),
+        spread=spread,
+    )
+
+
+def _last_improvement(best: np.ndarray) -> int:
+    """The place, from 1, from which on the best fell by no more than ``_SETTLED`` in all."""
+    settled = np.flatnonzero(best <= best[-1] / (1.0 - _SETTLED))
+    return int(settled[0]) + 1
+
+
+def _noise(table: TrialTable, rows: np.ndarray) -> float:
+    """The relative standard deviation over seeds of the best trials; 0 where it is not known."""
+    spreads = table.metrics.get("val_mse_std")
+    if spreads is None:
+        return 0.0
+    known = spreads[rows] / table.value[rows]
+    known = known[np.isfinite(known)]
+    return float(np.median(known)) if known.size else 0.0
