@@ -200,6 +200,34 @@ when.linear.loss = ["mse", "l1"]
 ```
 """
 
+DEPTH_AND_NOISE = """\
+### Depth and noise
+
+`hidden_width` is always the width of the code. `hidden_layers` puts further layers between pixels
+and code, and as many between code and copy: from 784 pixels to a code of 8 with two of them, the
+encoder is 784-170-37-8, each layer 4.6 times as wide as the next, and the decoder the reverse.
+`layer_width_factor = 2` makes that 784-340-74-8. All hidden layers have the activation of the code.
+Floors, laws and dead units speak of the code; `n_parameters` counts all layers.
+
+`noise` disturbs the images that a network is trained on, in every step differently, and the loss
+compares its copies with the clean ones (a denoising autoencoder). Validation and test images are
+clean.
+
+```toml
+[space]
+hidden_layers = { low = 0, high = 3 }
+
+[space.noise]
+choices = ["none", "masking", "gaussian"]
+when.masking.masked_share = { low = 0.1, high = 0.7 }
+when.gaussian.noise_std = { low = 0.1, high = 1.0, log = true }
+```
+
+The reference trainer alone can train either. It trains the whole of a study in which a trial may be
+deep or noisy, so that times and rounding are comparable within the study; `--dry-run` and
+`sweep status` say so. `studies/depth.toml` and `studies/denoise.toml` are examples.
+"""
+
 ENQUEUE = """\
 ## `[[enqueue]]`
 
@@ -226,6 +254,7 @@ def render() -> str:
             "\n".join(_datasets()),
             SPACE,
             "\n".join(_settings()),
+            DEPTH_AND_NOISE,
             *("\n".join(_choices(setting)) for setting in SETTINGS.values() if setting.choices),
             *sections.values(),
             ENQUEUE,

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sweep.catalogue import settings
-from sweep.catalogue.rules import conflicts
-from sweep.catalogue.settings import Value, in_use
-from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.catalogue.rules import conflicts, reference_only
+from sweep.catalogue.settings import SETTINGS, Value, in_use
+from sweep.enums import Activation, Loss, Noise, Optimizer, Output, Schedule, WeightInit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,8 @@ class TrialConfig:
     """
 
     hidden_width: int = settings.HIDDEN_WIDTH.default
+    hidden_layers: int = settings.HIDDEN_LAYERS.default
+    layer_width_factor: float = settings.LAYER_WIDTH_FACTOR.default
     activation: Activation = settings.ACTIVATION.default
     output_activation: Output = settings.OUTPUT_ACTIVATION.default
     loss: Loss = settings.LOSS.default
@@ -37,6 +40,9 @@ class TrialConfig:
     lr_schedule: Schedule = settings.LR_SCHEDULE.default
     warmup_epochs: int = settings.WARMUP_EPOCHS.default
     weight_init: WeightInit = settings.WEIGHT_INIT.default
+    noise: Noise = settings.NOISE.default
+    noise_std: float = settings.NOISE_STD.default
+    masked_share: float = settings.MASKED_SHARE.default
 
 
 #: The configuration whose blurred copies this product set out to explain, as the question gave it:
@@ -44,6 +50,7 @@ class TrialConfig:
 #: default of ours leaves it as it is.
 BASELINE = TrialConfig(
     hidden_width=784,
+    hidden_layers=0,
     activation=Activation.RELU,
     output_activation=Output.SIGMOID,
     loss=Loss.BCE,
@@ -57,6 +64,7 @@ BASELINE = TrialConfig(
     weight_decay=0.0,
     lr_schedule=Schedule.CONSTANT,
     weight_init=WeightInit.GLOROT_UNIFORM,
+    noise=Noise.NONE,
 )
 
 
@@ -85,10 +93,34 @@ def is_question(config: Mapping[str, object]) -> bool:
     return all(config.get(name) == value for name, value in DEFAULT_BASELINE.settings.items())
 
 
+def typed_config(values: Mapping[str, Value]) -> TrialConfig:
+    """Return the configuration of stored settings; those left out have their default."""
+    typed: dict[str, Any] = {name: SETTINGS[name].typed(of) for name, of in values.items()}
+    return TrialConfig(**typed)
+
+
 def check_config(config: TrialConfig) -> None:
     """Raise ValueError for settings that contradict each other."""
     if found := conflicts(vars(config)):
         raise ValueError(" ".join(found))
+
+
+def check_fast(config: TrialConfig) -> None:
+    """Raise ValueError for settings that the reference trainer alone can train."""
+    if found := reference_only(vars(config)):
+        raise ValueError(f"{' and '.join(found)}: the reference trainer alone can train that.")
+
+
+def layer_widths(config: TrialConfig, n_inputs: int) -> tuple[int, ...]:
+    """Return the widths from pixels to pixels, with the code's in the middle.
+
+    At a factor of 1 each layer is as many times as wide as the next one on the way to the code, so
+    that each has the same share of the compression: 784, 170, 37, 8 with two further layers.
+    """
+    n_further, factor = config.hidden_layers, config.layer_width_factor
+    ratio = (config.hidden_width / n_inputs) ** (1 / (n_further + 1))
+    further = [max(1, round(factor * n_inputs * ratio**i)) for i in range(1, n_further + 1)]
+    return n_inputs, *further, config.hidden_width, *reversed(further), n_inputs
 
 
 def width_class(hidden_width: int) -> int:

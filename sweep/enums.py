@@ -65,6 +65,14 @@ class WeightInit(StrEnum):
     TORCH_DEFAULT = "torch_default"
 
 
+class Noise(StrEnum):
+    """What training adds to its input images; the loss compares copies with the clean ones."""
+
+    NONE = "none"
+    GAUSSIAN = "gaussian"
+    MASKING = "masking"
+
+
 class Sampler(StrEnum):
     """Who proposes the next configuration."""
 

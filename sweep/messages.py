@@ -172,7 +172,7 @@ class EpochMetrics:
 class Diagnostics:
     """State of one seed's network after its last epoch, measured on the validation images."""
 
-    #: Share of hidden units that no image makes positive; 0 for linear, tanh and sigmoid.
+    #: Share of the code's units that no image makes positive; 0 for linear, tanh and sigmoid.
     dead_share: float
     #: Share of (unit, image) pairs far out on a bounded activation; 0 for unbounded ones.
     saturated_share: float
@@ -191,7 +191,7 @@ class Decomposition:
     #: Effective rank of the code's covariance over the validation images: of how many units the
     #: code makes use; 0 where the code never changes.
     code_rank: float
-    #: Effective ranks of the weights, biases left out.
+    #: Effective ranks of the weights beside the code, biases left out.
     encoder_rank: float
     decoder_rank: float
     #: Singular values of the linear map from image to copy, the largest first, as many as hidden

@@ -14,6 +14,7 @@ from sweep.config import BASELINE, DEFAULT_BASELINE, is_question
 
 QUESTION: dict[str, Any] = {
     "hidden_width": 784,
+    "hidden_layers": 0,
     "activation": "relu",
     "output_activation": "sigmoid",
     "loss": "bce",
@@ -27,6 +28,7 @@ QUESTION: dict[str, Any] = {
     "weight_decay": 0.0,
     "lr_schedule": "constant",
     "weight_init": "glorot_uniform",
+    "noise": "none",
 }
 
 

@@ -146,7 +146,7 @@ def reference(trial: TrialSpec, data: DeviceData, device: torch.device) -> Epoch
 
 def _model(trial: TrialSpec, data: DeviceData, device: torch.device) -> Autoencoder:
     weights = initial_weights(trial.config, data.n_inputs, trial.seeds[0])
-    return Autoencoder(trial.config, weights, device)
+    return Autoencoder(trial.config, weights.layers, device)
 
 
 def _learn(

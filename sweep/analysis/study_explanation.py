@@ -10,14 +10,14 @@ import numpy as np
 
 from sweep.analysis.explanation import Explanation, explain, in_use, is_valid, parameter_groups
 from sweep.analysis.verdict import baseline_number, best_number
-from sweep.config import TrialConfig
+from sweep.config import TrialConfig, typed_config
 from sweep.enums import Outcome
 from sweep.errors import NotFoundError, UsageError
 from sweep.store.derived_studies import Explained, Kind
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.records import TrialRow
 from sweep.store.table import TrialTable
-from sweep.studyfile import loads, typed_config
+from sweep.studyfile import loads
 from sweep.studyfile.baseline import complete_baseline
 
 

@@ -5,11 +5,10 @@ from dataclasses import replace
 
 from sweep.analysis.explanation import in_use
 from sweep.analysis.ties import Candidate, TieSet, tie_set
-from sweep.config import TrialConfig
+from sweep.config import TrialConfig, typed_config
 from sweep.store.derived_studies import Kind, Retrained
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.records import SeedResult, TrialRow
-from sweep.studyfile import typed_config
 
 N_COMPARED = 10
 _ENDED = ("COMPLETE", "PRUNED", "FAIL")

@@ -14,6 +14,8 @@ def used(table: TrialTable, setting: str) -> Mask:
     if needs is None or needs.setting not in table.settings:
         return known
     other = table.settings[needs.setting]
-    assert isinstance(other, Choices)
-    asked: Mask = np.logical_or.reduce([other.is_(choice) for choice in needs.choices])
+    if isinstance(other, Choices):
+        asked: Mask = np.logical_or.reduce([other.is_(choice) for choice in needs.choices])
+    else:
+        asked = np.isin(other, needs.choices)
     return known & asked

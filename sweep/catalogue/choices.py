@@ -9,6 +9,7 @@ from sweep.catalogue.settings import SETTINGS
 from sweep.enums import (
     Activation,
     Loss,
+    Noise,
     Objective,
     Optimizer,
     Output,
@@ -180,6 +181,13 @@ _MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         WeightInit.TORCH_DEFAULT: (
             "as a new `torch.nn.Linear`, biases included; the others' are 0"
         ),
+    },
+    Noise: {
+        Noise.NONE: "clean images; the default",
+        Noise.GAUSSIAN: (
+            "a normal number is added to each pixel (each channel's), which may leave [0, 1]"
+        ),
+        Noise.MASKING: "pixels (each channel's) are set to 0 at random",
     },
     Sampler: {
         Sampler.TPE: "learns from finished trials where good ones lie; the default",

@@ -40,6 +40,7 @@ COLUMNS: Mapping[str, Column] = {
 SHORT_NAMES: Mapping[str, str] = {
     "act": "activation",
     "batch": "batch_size",
+    "depth": "hidden_layers",
     "error": "val_mse",
     "hidden": "hidden_width",
     "lr": "learning_rate",

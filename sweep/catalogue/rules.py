@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sweep.catalogue.settings import SETTINGS
 from sweep.enums import Loss, Optimizer, Output
 
 
@@ -14,6 +15,15 @@ def needs_sigmoid(loss: Any, output: Any) -> bool:
 def needs_momentum(optimizer: Any, nesterov: Any, momentum: Any) -> bool:
     """Whether an optimizer is to look ahead along a momentum that it does not have."""
     return bool(optimizer == Optimizer.SGD and nesterov is True and momentum == 0)
+
+
+def reference_only(settings: Mapping[str, Any]) -> list[str]:
+    """What of a configuration the reference trainer alone can train, such as "hidden_layers 2"."""
+    return [
+        f"{name} {settings[name]}"
+        for name, setting in SETTINGS.items()
+        if setting.fast_value is not None and settings[name] != setting.fast_value
+    ]
 
 
 def conflicts(settings: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sweep.catalogue.records import Column
-from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.enums import Activation, Loss, Noise, Optimizer, Output, Schedule, WeightInit
 
 #: A setting's value as TOML and Optuna hold it; names are plain strings.
 Value = str | int | float | bool
@@ -30,16 +30,18 @@ class AblationGroup(StrEnum):
     LOSS = "loss"
     ACTIVATION = "activation"
     WIDTH = "width"
+    DEPTH = "depth"
     OPTIMIZER = "optimizer"
     INITIAL_WEIGHTS = "initial weights"
     BATCH_SIZE = "batch size"
+    NOISE = "noise"
 
 
 class UsedWith(NamedTuple):
     """The choices of another setting without which a setting means nothing."""
 
     setting: str
-    choices: tuple[str, ...]
+    choices: tuple[Value, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,9 @@ class Setting(Column, Generic[T]):
     open_high: bool = False
     #: None for a setting that every trial uses.
     used_with: UsedWith | None = None
+    #: The one value that trainers other than the reference trainer can train; None where they can
+    #: train all.
+    fast_value: T | None = None
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -103,6 +108,35 @@ HIDDEN_WIDTH = Setting(
     factor=2,
     group=AblationGroup.WIDTH,
     about="Number of hidden units: the length of the code.",
+)
+#: Further hidden layers on each side of the code, at most.
+MOST_LAYERS = 4
+
+HIDDEN_LAYERS = Setting(
+    name="hidden_layers",
+    called="further hidden layers",
+    unit="on each side of the code",
+    kind=int,
+    default=0,
+    low=0,
+    high=MOST_LAYERS,
+    fast_value=0,
+    group=AblationGroup.DEPTH,
+    about="Number of further hidden layers on each side of the code.",
+)
+LAYER_WIDTH_FACTOR = Setting(
+    name="layer_width_factor",
+    kind=float,
+    default=1.0,
+    low=0.1,
+    high=10,
+    factor=2,
+    used_with=UsedWith("hidden_layers", tuple(range(1, MOST_LAYERS + 1))),
+    group=AblationGroup.DEPTH,
+    about=(
+        "Factor on the widths of the further layers, which at 1 lead from the pixels to the code "
+        "in equal ratios."
+    ),
 )
 ACTIVATION = Setting(
     name="activation",
@@ -288,6 +322,40 @@ WEIGHT_INIT = Setting(
     group=AblationGroup.INITIAL_WEIGHTS,
     about="How the weights begin.",
 )
+NOISE = Setting(
+    name="noise",
+    kind=Noise,
+    default=Noise.NONE,
+    fast_value=Noise.NONE,
+    group=AblationGroup.NOISE,
+    about="What is added to the input images in training; the loss compares with the clean ones.",
+)
+NOISE_STD = Setting(
+    name="noise_std",
+    called="standard deviation of the noise",
+    short="Noise std",
+    kind=float,
+    default=0.3,
+    low=0,
+    high=10,
+    open_low=True,
+    factor=2,
+    used_with=UsedWith("noise", (Noise.GAUSSIAN,)),
+    group=AblationGroup.NOISE,
+    about="Standard deviation of Gaussian noise, in pixel units (0 to 1).",
+)
+MASKED_SHARE = Setting(
+    name="masked_share",
+    kind=float,
+    default=0.25,
+    low=0,
+    high=1,
+    open_low=True,
+    open_high=True,
+    used_with=UsedWith("noise", (Noise.MASKING,)),
+    group=AblationGroup.NOISE,
+    about="Share of the numbers of an image that masking noise sets to 0, on average.",
+)
 #: Without a default: left out, each trial has its own.
 SEED: Setting[Any] = Setting(
     name="seed",
@@ -304,6 +372,8 @@ SETTINGS: Mapping[str, Setting[Any]] = {
     setting.name: setting
     for setting in (
         HIDDEN_WIDTH,
+        HIDDEN_LAYERS,
+        LAYER_WIDTH_FACTOR,
         ACTIVATION,
         OUTPUT_ACTIVATION,
         LOSS,
@@ -323,6 +393,9 @@ SETTINGS: Mapping[str, Setting[Any]] = {
         LR_SCHEDULE,
         WARMUP_EPOCHS,
         WEIGHT_INIT,
+        NOISE,
+        NOISE_STD,
+        MASKED_SHARE,
         SEED,
     )
 }

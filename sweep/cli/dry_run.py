@@ -9,7 +9,7 @@ from sweep.cli import budgets, words
 from sweep.cli.output import say, show, show_pairs, show_sentences, show_titled_table
 from sweep.enums import Dataset, Duplicates, LauncherKind, Pruner, Trainer
 from sweep.errors import DeviceError, SweepError
-from sweep.studyfile import Fixed, Node, Searched, StudyFile
+from sweep.studyfile import Fixed, Node, Searched, Space, StudyFile
 from sweep.studyfile.enqueue import describe
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
         "baseline": _baseline(study_file),
         "sampler": study_file.sampler.name,
         "pruner": study_file.pruner.name,
-        "workers": f"{_devices(planned)}, {_trainer(planned.trainer)}",
+        "workers": f"{_devices(planned)}, {_trainer(planned.trainer, study_file.space)}",
         "data": _data(planned),
     }
 
@@ -187,10 +187,13 @@ def _use(card: "Gpu | None") -> str:
     return f" (others use {memory}{busy})"
 
 
-def _trainer(trainer: Trainer) -> str:
+def _trainer(trainer: Trainer, space: Space) -> str:
+    from sweep.findings.progress import only_trainer
+
     if trainer is Trainer.AUTO:
         return "fused trainer where the GPU passes its self-check, else reference trainer"
-    return f"{trainer} trainer"
+    why = only_trainer(space)
+    return f"{trainer} trainer" + (f": {why}" if why else "")
 
 
 def _space_rows(nodes: Sequence[Node], condition: str) -> Iterator[tuple[str, str, str]]:

@@ -95,7 +95,7 @@ def _summary(
 ) -> dict[str, str]:
     from sweep.findings.progress import study_status, trained_on, trainers
 
-    status = study_status(study)
+    record, status = handle.record(), study_status(study)
 
     pairs = {
         "study": study.name + (f" - {study.description}" if study.description else ""),
@@ -105,9 +105,9 @@ def _summary(
         "": study_view.tally(view),
         "best": study_view.best(view),
         "pace": study_view.pace(view),
-        "trainer": trainers(workers),
+        "trainer": trainers(record, workers),
         "WARNING": _fallbacks(study, workers),
-        "data": trained_on(handle.record()),
+        "data": trained_on(record),
         "coordinator": _coordinator(study),
         "tags": ", ".join(study.tags),
         "note": study.note or "",

@@ -1,14 +1,15 @@
 """Estimate how long a study takes: train the first epoch of a few of its configurations.
 
 The workers that `sweep start` would use train them, in a study that is only in memory. The time of
-all other configurations follows from a model of two terms: N (a / B + b H) seconds an epoch, for N
-images in batches of B and H hidden units; a is what a step costs however narrow the network is, b
-what a hidden unit costs an image.
+all other configurations follows from a model of two terms: N (a L / B + b W) seconds an epoch, for
+N images in batches of B, L layers on each side of the code and W weights; a is what a step costs
+a layer however narrow it is, b what a weight costs an image.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 import optuna
 from scipy.optimize import nnls
 
-from sweep.config import TrialConfig
+from sweep.config import TrialConfig, layer_widths, typed_config
 from sweep.coordinator.run import ScratchStudy, run_scratch
 from sweep.enums import Duplicates, Pruner, Sampler, Trainer
 from sweep.launch.resources import RunResources
@@ -26,7 +27,7 @@ from sweep.search.grid import countable_size
 from sweep.search.samplers import make_sampler, quiet_optuna
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.memory import memory_store
-from sweep.studyfile import Categorical, Space, StudyFile, typed_config
+from sweep.studyfile import Categorical, Space, StudyFile
 from sweep.studyfile.sections import (
     BudgetSection,
     PrunerSection,
@@ -102,8 +103,7 @@ def estimate_time(
     """
     sampled = _sample(study_file, n_trials)
     size, chosen = _choose(sampled)
-    largest = max(config.hidden_width for config in chosen)
-    flop_an_image = _FLOP_A_WEIGHT * 2 * n_inputs * largest
+    flop_an_image = _FLOP_A_WEIGHT * max(_n_weights(config, n_inputs) for config in chosen)
     least = 2 * max(config.batch_size for config in chosen)
     n_timed = min(n_images, max(least, int(_MOST_FLOP / flop_an_image)))
     pilot = _run(_pilot_file(study_file, size, chosen, resources, n_timed), resources, dataset)
@@ -114,7 +114,7 @@ def estimate_time(
     repeat = study_file.study.repeat
     epochs = repeat * sum(
         config.epochs * seconds
-        for config, seconds in zip(sampled, _predict(timed, sampled), strict=True)
+        for config, seconds in zip(sampled, _predict(timed, sampled, n_inputs), strict=True)
     )
     beside = len(sampled) * repeat * pilot.seconds_beside
     n_trained = _n_trained(study_file, n_trials)
@@ -236,11 +236,17 @@ def _measure(study: StudyHandle, began: datetime, n_workers: int) -> _Pilot:
     )
 
 
-def _predict(timed: Sequence[FirstEpoch], configs: Sequence[TrialConfig]) -> list[float]:
+def _n_weights(config: TrialConfig, n_inputs: int) -> int:
+    return sum(fan_in * fan_out for fan_in, fan_out in pairwise(layer_widths(config, n_inputs)))
+
+
+def _predict(
+    timed: Sequence[FirstEpoch], configs: Sequence[TrialConfig], n_inputs: int
+) -> list[float]:
     """Seconds an epoch of each configuration, by the least relative error at the timed ones."""
 
     def terms(config: TrialConfig) -> tuple[float, float]:
-        return 1 / config.batch_size, config.hidden_width
+        return (1 + config.hidden_layers) / config.batch_size, _n_weights(config, n_inputs)
 
     seconds = np.array([of.seconds for of in timed])
     measured = np.array([terms(of.config) for of in timed]) / seconds[:, None]

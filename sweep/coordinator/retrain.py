@@ -15,7 +15,7 @@ import tomlkit
 from sweep.analysis.study_explanation import seeds_of
 from sweep.analysis.study_ties import best_numbers, is_whole
 from sweep.catalogue.settings import Value
-from sweep.config import TrialConfig
+from sweep.config import TrialConfig, typed_config
 from sweep.coordinator.derived_studies import (
     explicit_settings,
     find_free_name,
@@ -31,7 +31,7 @@ from sweep.launch.resources import RunOptions
 from sweep.store.derived_studies import Retrained
 from sweep.store.engine import Engine
 from sweep.store.handle import StudyHandle, open_study, open_study_or_none
-from sweep.studyfile import Domain, Space, StudyFile, loads, to_toml, typed_config
+from sweep.studyfile import Domain, Space, StudyFile, loads, to_toml
 
 DEFAULT_TOP = 8
 DEFAULT_SEEDS = 5

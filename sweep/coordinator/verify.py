@@ -11,7 +11,7 @@ from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sweep.config import TrialConfig
+from sweep.config import TrialConfig, typed_config
 from sweep.coordinator.progress import Observer, Progress
 from sweep.coordinator.replay import Metrics, TraceComparison, TrainingTrace, compare
 from sweep.coordinator.run import ScratchStudy, prepare_data, run_scratch
@@ -27,7 +27,7 @@ from sweep.store.handle import StudyHandle, open_study
 from sweep.store.memory import memory_store
 from sweep.store.records import TrialDetail
 from sweep.store.training_record import Trained
-from sweep.studyfile import StudyFile, loads, typed_config
+from sweep.studyfile import StudyFile, loads
 from sweep.studyfile.sections import BudgetSection, PrunerSection, SamplerSection, WarmStartSection
 from sweep.studyfile.space import Fixed, Space
 
@@ -88,9 +88,10 @@ def verify(
     dataset = prepare_data(file, say, record.data_sha256, engine)
     device = _device(options, record)
     asked = options.trainer or record.trainer or Trainer.AUTO
+    repeating = _file_of(file, typed_config(trial.config))
     resources = RunResources(
         devices=(device,),
-        trainer=resolve_trainer(asked, on_cpu=device == "cpu"),
+        trainer=resolve_trainer(asked, repeating.space, on_cpu=device == "cpu"),
         population=None,
         n_threads=(record.n_threads or n_cores()) if device == "cpu" else None,
         launcher=launcher or local_launcher([]),
@@ -101,7 +102,7 @@ def verify(
     with memory_store() as scratch, TemporaryDirectory() as folder:
         run_scratch(
             scratch,
-            _file_of(file, typed_config(trial.config)),
+            repeating,
             ScratchStudy(dataset=dataset, seeds=trial.seeds, rule=rule, artifacts=Path(folder)),
             resources,
             _epochs_to(say),

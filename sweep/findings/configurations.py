@@ -1,11 +1,25 @@
 """Configurations of trials, in a few words."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count, value
 from sweep.catalogue.settings import by_setting
+from sweep.enums import Noise
 from sweep.store.records import TrialRow
 
-_MAIN = {"hidden_width", "activation", "loss", "output_activation", "optimizer", "epochs"}
+_MAIN = {
+    *("hidden_width", "hidden_layers", "activation", "loss", "output_activation", "optimizer"),
+    *("epochs", "noise"),
+}
+
+
+def network(config: Mapping[str, Any]) -> str:
+    """Return the hidden units of a network: ``32 relu units behind 2 further layers``."""
+    units = count(config["hidden_width"], f"{config['activation']} unit")
+    n_further = config.get("hidden_layers", 0)
+    return f"{units} behind {count(n_further, 'further layer')}" if n_further else units
 
 
 def short_name(row: TrialRow) -> str:
@@ -15,9 +29,14 @@ def short_name(row: TrialRow) -> str:
         return ", ".join(
             f"{column_named(name).title} {value(of)}" for name, of in row.params.items()
         )
-    parts = [f"{config['hidden_width']} {config['activation']}", config["loss"]]
+    parts = [f"{config['hidden_width']} {config['activation']}"]
+    if n_further := config.get("hidden_layers"):
+        parts.append(count(n_further, "further layer"))
+    parts.append(config["loss"])
     if config["output_activation"] != "sigmoid":
         parts.append(f"{config['output_activation']} output")
+    if (noise := config.get("noise", Noise.NONE)) != Noise.NONE:
+        parts.append(f"{noise} noise")
     return " · ".join([*parts, config["optimizer"], count(config["epochs"], "epoch")])
 
 

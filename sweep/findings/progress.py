@@ -10,6 +10,7 @@ from sweep.enums import ACTIVE_PHASES, StudyPhase
 from sweep.store.handle import StudyRecord
 from sweep.store.records import StudySummary, WorkerRow
 from sweep.store.training_record import trainers_used
+from sweep.studyfile import Space, loads
 
 
 class StudyStatus(NamedTuple):
@@ -75,6 +76,19 @@ def seconds_left(study: StudySummary) -> float | None:
     return max(0, study.n_trials - study.n_finished) / study.trials_per_second
 
 
-def trainers(workers: Sequence[WorkerRow]) -> str:
-    """List the trainers that trials were trained with: ``fused (37 trials)``."""
-    return ", ".join(f"{of} ({count(n, 'trial')})" for of, n in trainers_used(workers).items())
+def trainers(record: StudyRecord, workers: Sequence[WorkerRow]) -> str:
+    """List the trainers that trials were trained with: ``fused (37 trials)``.
+
+    With the reason where the study's space leaves no choice.
+    """
+    used = trainers_used(workers)
+    said = ", ".join(f"{of} ({count(n, 'trial')})" for of, n in used.items())
+    space = loads(record.study_file, "study", check_packages=False).space
+    why = only_trainer(space)
+    return f"{said or 'reference trainer'}: {why}" if why else said
+
+
+def only_trainer(space: Space) -> str:
+    """Say why the reference trainer trains a study; empty where any trainer can."""
+    beyond = space.reference_only()
+    return f"{' and '.join(beyond)}, which no other trainer can train" if beyond else ""

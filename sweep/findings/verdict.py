@@ -9,7 +9,7 @@ from sweep.analysis.untried_baseline import UntriedBaseline
 from sweep.analysis.verdict import Verdict
 from sweep.catalogue.formats import count, number, percent
 from sweep.findings.commands import enqueue_command
-from sweep.findings.configurations import short_name
+from sweep.findings.configurations import network, short_name
 from sweep.findings.progress import tally, trial_counts
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
@@ -33,11 +33,7 @@ def _tally(study: StudySummary) -> str:
 
 def _best(study: StudySummary, best: TrialRow) -> str:
     config = best.config
-    what = (
-        f"{config['hidden_width']:,} {config['activation']} units trained on {config['loss']}"
-        if config
-        else short_name(best)
-    )
+    what = f"{network(config)} trained on {config['loss']}" if config else short_name(best)
     lead = "Trial" if len(study.objectives) == 1 else "By error alone, trial"
     if best.test_mse is None:
         error = f"a validation error of {number(best.value)} per pixel"

@@ -22,7 +22,7 @@ from sweep.launch.devices import choose_cluster_devices, choose_devices, n_cores
 from sweep.launch.launcher import Launcher
 from sweep.launch.preload import start_processes
 from sweep.launch.process import WorkerProcess
-from sweep.studyfile import StudyFile
+from sweep.studyfile import Space, StudyFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def resolve_resources(
         devices, threads, launcher = _ray_resources(study_file, options)
     else:
         devices, threads = _local_devices(study_file, options, n_trials)
-    trainer = resolve_trainer(options.trainer, on_cpu=devices[0] == "cpu")
+    trainer = resolve_trainer(options.trainer, study_file.space, on_cpu=devices[0] == "cpu")
     return _resources(options, devices, threads, trainer, launcher or local_launcher([]))
 
 
@@ -106,7 +106,7 @@ def _start_ahead(
         return None
     try:
         devices, threads = _local_devices(study_file, options)
-        trainer = resolve_trainer(options.trainer, on_cpu=devices[0] == "cpu")
+        trainer = resolve_trainer(options.trainer, study_file.space, on_cpu=devices[0] == "cpu")
     except SweepError:
         return None
     with suppress(OSError):  # no room for a process: its worker's start says so
@@ -180,11 +180,26 @@ def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str
     return devices, cluster.cores_per_cpu_worker, launcher
 
 
-def resolve_trainer(asked: Trainer, *, on_cpu: bool) -> Trainer:
+def resolve_trainer(asked: Trainer, space: Space, *, on_cpu: bool) -> Trainer:
     """Return the trainer to ask workers for; on a CPU it is decided here.
 
-    Raises DeviceError for a trainer that cannot train on this kind of device.
+    A study of which only the reference trainer can train some trials is trained by it as a whole:
+    its errors and times stay comparable. Raises DeviceError for a trainer that cannot train on this
+    kind of device, UsageError for one that cannot train the study.
     """
+    trainer = _of_device(asked, on_cpu=on_cpu)
+    beyond = space.reference_only()
+    if not beyond or trainer is Trainer.REFERENCE:
+        return trainer
+    if asked is not Trainer.AUTO:
+        raise UsageError(
+            f"--trainer {asked}: {' and '.join(beyond)}, which the reference trainer alone can "
+            "train. Leave --trainer out, or give `--trainer reference`."
+        )
+    return Trainer.REFERENCE
+
+
+def _of_device(asked: Trainer, *, on_cpu: bool) -> Trainer:
     if asked is Trainer.CPU and not on_cpu:
         raise DeviceError(
             "--trainer cpu: it trains on the CPU, and this run is on a GPU. `--gpus cpu` takes the "

@@ -1,12 +1,15 @@
 """Python programs that load a trained network and need nothing of sweep."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from sweep.catalogue.choices import ACTIVATIONS
 from sweep.catalogue.formats import count
-from sweep.enums import Activation, Output
+from sweep.config import TrialConfig, layer_widths, typed_config
+from sweep.enums import Noise, Output
 from sweep.messages import ImageShape
+from sweep.models.header import layer_names
 
 _PYTORCH = '''\
 """{about}
@@ -22,11 +25,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 
-class Autoencoder(nn.Module):
+{activation_class}class Autoencoder(nn.Module):
     def __init__(self):
         super().__init__()
-        self.encoder = nn.Linear({n_inputs}, {width})
-        self.decoder = nn.Linear({width}, {n_inputs})
+        self.encoder = {encoder}
+        self.decoder = {decoder}
 
     def encode(self, images):  # codes, ({width},) an image
         z = self.encoder(images.flatten(start_dim=1))
@@ -46,6 +49,14 @@ def load(file=Path(__file__).with_name("{file}")):
     return model.eval()
 '''
 
+_ACTIVATION_CLASS = """\
+class Activation(nn.Module):
+    def forward(self, z):
+        return {activation}
+
+
+"""
+
 _KERAS = '''\
 """{about}
 
@@ -59,15 +70,15 @@ from safetensors.numpy import load_file
 
 
 def load(file=Path(__file__).with_name("{file}")):
-    images = keras.Input(({n_inputs},))
-    encoder = keras.layers.Dense({width}, activation={activation}, name="encoder")
-    decoder = keras.layers.Dense({n_inputs}, activation="{output}", name="decoder")
-    model = keras.Model(images, decoder(encoder(images)))
+    x = images = keras.Input(({n_inputs},))
+{layers}
+    model = keras.Model(images, x)
     weights = load_file(file)
-    # PyTorch keeps a layer's weights as (outputs, inputs), Keras as (inputs, outputs).
-    encoder.set_weights([weights["encoder.weight"].T, weights["encoder.bias"]])
-    decoder.set_weights([weights["decoder.weight"].T, weights["decoder.bias"]])
-    return model  # codes: keras.Model(model.input, model.get_layer("encoder").output)
+    for layer in model.layers[1:]:
+        name = layer.name.replace("_", ".")
+        # PyTorch keeps a layer's weights as (outputs, inputs), Keras as (inputs, outputs).
+        layer.set_weights([weights[name + ".weight"].T, weights[name + ".bias"]])
+    return model  # codes: keras.Model(model.input, model.get_layer("{code}").output)
 '''
 
 
@@ -76,42 +87,66 @@ def pytorch_code(metadata: Mapping[str, Any], *, whose: str, file: str) -> str:
 
     ``metadata`` are those of the weights file; ``whose`` names the trial.
     """
-    config = metadata["config"]
-    is_sigmoid = config["output_activation"] == Output.SIGMOID
+    config, n_inputs = typed_config(metadata["config"]), _shape(metadata).n_inputs
+    activation = ACTIVATIONS[config.activation].pytorch
+    widths = layer_widths(config, n_inputs)
+    half = len(widths) // 2 + 1
     return _PYTORCH.format(
-        **_sizes(metadata),
-        about=_about(metadata, whose),
+        about=_about(config, whose),
         file=file,
         shape=f"(N, {', '.join(map(str, _shape(metadata).array_shape))})",
-        activation=ACTIVATIONS[Activation(config["activation"])].pytorch,
-        output="torch.sigmoid(z)" if is_sigmoid else "z",
+        n_inputs=n_inputs,
+        width=config.hidden_width,
+        activation_class=_ACTIVATION_CLASS.format(activation=activation) if half > 2 else "",
+        encoder=_stack(widths[:half]),
+        decoder=_stack(widths[half - 1 :]),
+        activation=activation,
+        output="torch.sigmoid(z)" if config.output_activation is Output.SIGMOID else "z",
     )
 
 
 def keras_code(metadata: Mapping[str, Any], *, whose: str, file: str) -> str:
     """Return a program that builds the network in Keras and loads ``file`` beside it."""
-    config = metadata["config"]
+    config, n_inputs = typed_config(metadata["config"]), _shape(metadata).n_inputs
+    # Keras's torch backend takes no dots.
+    names = [name.replace(".", "_") for name in layer_names(config.hidden_layers)]
+    activations = [ACTIVATIONS[config.activation].keras] * (len(names) - 1)
+    parts = zip(
+        layer_widths(config, n_inputs)[1:],
+        [*activations, f'"{config.output_activation}"'],
+        names,
+        strict=True,
+    )
     return _KERAS.format(
-        **_sizes(metadata),
-        about=_about(metadata, whose),
+        about=_about(config, whose),
         file=file,
-        activation=ACTIVATIONS[Activation(config["activation"])].keras,
-        output=config["output_activation"],
+        n_inputs=n_inputs,
+        layers="\n".join(
+            f'    x = keras.layers.Dense({width}, activation={activation}, name="{name}")(x)'
+            for width, activation, name in parts
+        ),
+        code=names[len(names) // 2 - 1],
     )
 
 
-def _sizes(metadata: Mapping[str, Any]) -> dict[str, int]:
-    return {
-        "n_inputs": _shape(metadata).n_inputs,
-        "width": metadata["config"]["hidden_width"],
-    }
+def _stack(widths: Sequence[int]) -> str:
+    """Layers with an activation in between, as the weights file names them."""
+    layers = [f"nn.Linear({fan_in}, {fan_out})" for fan_in, fan_out in pairwise(widths)]
+    if len(layers) == 1:
+        return layers[0]
+    indent = 12 * " "
+    between = f",\n{indent}Activation(),\n{indent}"
+    return f"nn.Sequential(\n{indent}{between.join(layers)},\n        )"
 
 
 def _shape(metadata: Mapping[str, Any]) -> ImageShape:
     return ImageShape(**metadata["shape"])
 
 
-def _about(metadata: Mapping[str, Any], whose: str) -> str:
-    config = metadata["config"]
-    units = count(config["hidden_width"], f"{config['activation']} unit")
-    return f"{whose}: {units}, {config['output_activation']} output, trained on {config['loss']}."
+def _about(config: TrialConfig, whose: str) -> str:
+    parts = [count(config.hidden_width, f"{config.activation} unit")]
+    if config.hidden_layers:
+        parts.append(f"{count(config.hidden_layers, 'further layer')} on each side")
+    parts.append(f"{config.output_activation} output")
+    noise = "" if config.noise is Noise.NONE else f" with {config.noise} noise"
+    return f"{whose}: {', '.join(parts)}, trained on {config.loss}{noise}."

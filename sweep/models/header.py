@@ -20,3 +20,14 @@ def read_metadata(content: bytes) -> dict[str, Any]:
     if found["format"] != FORMAT:
         raise ValueError(f"format '{found['format']}'")
     return found
+
+
+def layer_names(hidden_layers: int) -> list[str]:
+    """Return what a weights file calls the layers of a network, from pixels to pixels.
+
+    A deep encoder is a ``torch.nn.Sequential`` with an activation after each layer but the last.
+    """
+    parts = ("encoder", "decoder")
+    if not hidden_layers:
+        return [*parts]
+    return [f"{part}.{2 * i}" for part in parts for i in range(hidden_layers + 1)]

@@ -24,7 +24,7 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
         "data SHA-256": provenance.get("data_sha256"),
         "git commit": provenance.get("git_commit"),
         "devices": ", ".join(sorted(devices)),
-        "trainer": trainers(workers),
+        "trainer": trainers(record, workers),
         "fused trainer not used": "; ".join(_fallback_reasons(workers)),
         "ptxas version": ", ".join(sorted({w.ptxas_version for w in workers if w.ptxas_version})),
         **{

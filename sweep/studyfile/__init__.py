@@ -3,7 +3,6 @@
 from sweep.studyfile.domains import Categorical, Domain, Float, Int
 from sweep.studyfile.file import StudyFile, load, loads
 from sweep.studyfile.json_schema import json_schema
-from sweep.studyfile.settings import typed_config
 from sweep.studyfile.space import Fixed, Node, Searched, Space
 from sweep.studyfile.write import to_toml, with_trials
 
@@ -21,6 +20,5 @@ __all__ = [
     "load",
     "loads",
     "to_toml",
-    "typed_config",
     "with_trials",
 ]

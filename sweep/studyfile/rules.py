@@ -97,13 +97,21 @@ def _searched_in_vain(nodes: Sequence[Node]) -> Iterator[str]:
             continue
         decider, users = setting.used_with
         cases = scenarios(nodes, frozenset([decider]), placement.conditions)
-        values = [str(_setting(case, decider)) for case in cases]
-        if not any(value in users for value in values):
+        values = [_setting(case, decider) for case in cases]
+        if not any(_may_be(value, user) for value in values for user in users):
             yield (
-                f"{placement.node.path}: searched in vain: only {_or(users)} "
+                f"{placement.node.path}: searched in vain: only {_users(decider, users)} "
                 f"uses {setting.name}, and {decider} is {_or(values)} here. Leave it out."
             )
 
 
-def _or(names: Sequence[str]) -> str:
+def _may_be(values: Value | Domain | None, value: Value) -> bool:
+    return values.contains(value) if isinstance(values, Domain) else values == value
+
+
+def _users(decider: str, users: Sequence[Value]) -> str:
+    return _or(users) if isinstance(users[0], str) else f"{decider} {users[0]} to {users[-1]}"
+
+
+def _or(names: Sequence[object]) -> str:
     return " or ".join(dict.fromkeys(str(name) for name in names))

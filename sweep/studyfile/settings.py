@@ -1,11 +1,9 @@
 """Reading values of settings: as the catalogue has them, or with a sentence that says why not."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from sweep.catalogue.settings import SETTINGS, Setting, Value
-from sweep.config import TrialConfig
+from sweep.catalogue.settings import Setting, Value
 from sweep.studyfile.words import hint, show
 
 
@@ -36,9 +34,3 @@ def _read_number(setting: Setting[Any], value: object) -> int | float:
     if not setting.allows(value):
         raise ValueError(f"must be {setting.limits}, got {show(value)}.")
     return value if whole else float(value)
-
-
-def typed_config(values: Mapping[str, Value]) -> TrialConfig:
-    """A configuration from its settings as they are stored; those left out have their default."""
-    settings: dict[str, Any] = {name: SETTINGS[name].typed(of) for name, of in values.items()}
-    return TrialConfig(**settings)

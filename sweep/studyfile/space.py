@@ -8,6 +8,7 @@ from typing import Any
 from sweep.catalogue.settings import SETTINGS, Value
 from sweep.config import TrialConfig
 from sweep.studyfile.domains import Categorical, Domain, Int
+from sweep.studyfile.words import either
 
 #: Asked for every searched setting that a trial has: (Optuna's parameter name, domain) -> value.
 Suggest = Callable[[str, Domain], Any]
@@ -78,9 +79,30 @@ class Space:
             found.append(case.get(setting, SETTINGS[setting].default or 0))
         return found
 
+    def reference_only(self) -> list[str]:
+        """What of some trials the reference trainer alone can train: "noise may be masking"."""
+        return [
+            f"{name} {verb} {either(others)}"
+            for name, setting in SETTINGS.items()
+            if setting.fast_value is not None
+            for verb, others in [self._others(name, setting.fast_value)]
+            if others
+        ]
+
+    def _others(self, setting: str, value: Value) -> tuple[str, list[Value]]:
+        """What a setting may be instead of a value, after the verb."""
+        values = {each: None for of in self.possible(setting) for each in _values(of)}
+        return "may be" if len(values) > 1 else "is", [of for of in values if of != value]
+
     def highest(self, setting: str) -> int:
         """The highest value that a setting of whole numbers has in any trial."""
         return max(map(_highest, self.possible(setting)))
+
+
+def _values(values: Value | Domain) -> list[Value]:
+    if not isinstance(values, Domain):
+        return [values]
+    return [values.at(i) for i in range(values.count() or 0)]
 
 
 def _highest(values: Value | Domain) -> int:

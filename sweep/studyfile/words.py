@@ -38,6 +38,12 @@ def _show_key(key: str) -> str:
     return cut if _BARE_KEY.fullmatch(key) else json.dumps(cut)
 
 
+def either(values: Sequence[object]) -> str:
+    """``1, 2 or 3``."""
+    *others, last = map(str, values)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def hint(word: object, known: Iterable[str], elsewhere: str | None = None) -> str:
     """``Did you mean 'adam'? Known: adam, adamw.``, to be put behind what is wrong.
 

@@ -3,8 +3,11 @@
 Notation: N images of D pixels, H hidden units; sigma_1 >= sigma_2 >= ... the singular values of a
 matrix. Its effective rank is exp(-sum_i p_i ln p_i) with p_i = sigma_i / sum_j sigma_j (Roy and
 Vetterli 2007, "The effective rank: a measure of effective dimensionality", definition 1): 1 where
-one direction holds all, r where r directions hold equal parts.
+one direction holds all, r where r directions hold equal parts. In a deep network, the ranks are
+those of the two layers beside the code.
 """
+
+import functools
 
 import torch
 from torch import Tensor
@@ -30,12 +33,17 @@ def decompose(
     if not bool(torch.isfinite(code).all()):
         return None
     is_linear = config.activation is Activation.LINEAR and config.output_activation is Output.LINEAR
-    encoder, decoder = model.encoder.weight.double(), model.decoder.weight.double()
+    encoder, decoder = (
+        [layer.weight.double() for layer in layers]
+        for layers in (model.encoder_layers, model.decoder_layers)
+    )
     return Decomposition(
         code_rank=effective_rank(code_variances(code)),
-        encoder_rank=effective_rank(singular_values(encoder)),
-        decoder_rank=effective_rank(singular_values(decoder)),
-        end_to_end=tuple(end_to_end(encoder, decoder).tolist()) if is_linear else None,
+        encoder_rank=effective_rank(singular_values(encoder[-1])),
+        decoder_rank=effective_rank(singular_values(decoder[0])),
+        end_to_end=tuple(end_to_end(_product(encoder), _product(decoder)).tolist())
+        if is_linear
+        else None,
     )
 
 
@@ -77,6 +85,11 @@ def end_to_end(
     _, inner = torch.linalg.qr(encoder.T, mode="r")
     values: Tensor = torch.linalg.svdvals(outer @ inner.T)
     return values
+
+
+def _product(layers: list[Tensor]) -> Tensor:
+    """The matrix of layers that follow one another."""
+    return functools.reduce(lambda before, layer: layer @ before, layers)
 
 
 def effective_rank(values: Tensor) -> float:

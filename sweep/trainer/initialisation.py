@@ -5,17 +5,28 @@ Sources: Glorot and Bengio 2010 (bound sqrt(6 / (fan_in + fan_out)), deviation
 sqrt(2 / (fan_in + fan_out))); He et al. 2015 (bound sqrt(6 / fan_in), deviation sqrt(2 / fan_in));
 torch.nn.Linear (bound 1 / sqrt(fan_in), biases too). Normal draws are not truncated.
 
-Drawn in this order: encoder weight, (encoder bias,) decoder weight, (decoder bias).
+A network's layers are drawn one after another, from pixels to pixels; each weight before its bias.
 """
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Self
 
 import torch
 from torch import Generator, Tensor
 
 from sweep.enums import WeightInit
+
+
+class Layer(NamedTuple):
+    """The parameters of a fully connected layer, laid out as torch.nn.Linear's are."""
+
+    weight: Tensor  # (fan_out, fan_in)
+    bias: Tensor  # (fan_out,)
+
+
+#: A network's layers from pixels to pixels; the first half of them encodes.
+Layers = Sequence[Layer]
 
 
 class Weights(NamedTuple):
@@ -25,6 +36,19 @@ class Weights(NamedTuple):
     encoder_bias: Tensor  # (H,)
     decoder_weight: Tensor  # (D, H)
     decoder_bias: Tensor  # (D,)
+
+    @classmethod
+    def of(cls, layers: Layers) -> Self:
+        """Raises ValueError for a deeper network."""
+        encoder, decoder = layers
+        return cls(*encoder, *decoder)
+
+    @property
+    def layers(self) -> Layers:
+        return (
+            Layer(self.encoder_weight, self.encoder_bias),
+            Layer(self.decoder_weight, self.decoder_bias),
+        )
 
 
 Draw = Callable[[int, int, Generator], Tensor]
@@ -46,27 +70,20 @@ def he_normal(fan_out: int, fan_in: int, generator: Generator) -> Tensor:
     return _normal((fan_out, fan_in), math.sqrt(2.0 / fan_in), generator)
 
 
-def torch_default(n_inputs: int, hidden_width: int, generator: Generator) -> Weights:
+def torch_default(fan_out: int, fan_in: int, generator: Generator) -> Layer:
     """As a new torch.nn.Linear begins, biases included."""
-    encoder_bound, decoder_bound = n_inputs**-0.5, hidden_width**-0.5
-    return Weights(
-        encoder_weight=_uniform((hidden_width, n_inputs), encoder_bound, generator),
-        encoder_bias=_uniform((hidden_width,), encoder_bound, generator),
-        decoder_weight=_uniform((n_inputs, hidden_width), decoder_bound, generator),
-        decoder_bias=_uniform((n_inputs,), decoder_bound, generator),
+    bound = fan_in**-0.5
+    return Layer(
+        weight=_uniform((fan_out, fan_in), bound, generator),
+        bias=_uniform((fan_out,), bound, generator),
     )
 
 
-def _zero_biases(draw: Draw) -> Callable[[int, int, Generator], Weights]:
-    def weights(n_inputs: int, hidden_width: int, generator: Generator) -> Weights:
-        return Weights(
-            encoder_weight=draw(hidden_width, n_inputs, generator),
-            encoder_bias=torch.zeros(hidden_width),
-            decoder_weight=draw(n_inputs, hidden_width, generator),
-            decoder_bias=torch.zeros(n_inputs),
-        )
+def _zero_biases(draw: Draw) -> Callable[[int, int, Generator], Layer]:
+    def layer(fan_out: int, fan_in: int, generator: Generator) -> Layer:
+        return Layer(weight=draw(fan_out, fan_in, generator), bias=torch.zeros(fan_out))
 
-    return weights
+    return layer
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: Generator) -> Tensor:
@@ -77,8 +94,8 @@ def _normal(shape: tuple[int, ...], deviation: float, generator: Generator) -> T
     return torch.empty(shape).normal_(0.0, deviation, generator=generator)
 
 
-#: (D, H, generator) -> the weights.
-WEIGHT_INITS: dict[WeightInit, Callable[[int, int, Generator], Weights]] = {
+#: (fan_out, fan_in, generator) -> the layer.
+WEIGHT_INITS: dict[WeightInit, Callable[[int, int, Generator], Layer]] = {
     WeightInit.GLOROT_UNIFORM: _zero_biases(glorot_uniform),
     WeightInit.GLOROT_NORMAL: _zero_biases(glorot_normal),
     WeightInit.HE_UNIFORM: _zero_biases(he_uniform),

@@ -1,5 +1,6 @@
-"""The two-layer autoencoder D -> H -> D.
+"""The autoencoder D -> H -> D, with further layers between pixels and code where it is deep.
 
+Every hidden layer has the activation, those of the decoder too; the last layer has the output's.
 ``forward`` gives the output units' inputs (logits), because binary cross-entropy is computed from
 them; ``reconstruct`` gives pixels. Constants: leaky_relu has slope 0.01, elu alpha 1, gelu is the
 exact one (with erf).
@@ -13,29 +14,63 @@ from torch.nn import functional
 
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Output
-from sweep.trainer.initialisation import Weights
+from sweep.trainer.initialisation import Layers
 
 Function = Callable[[Tensor], Tensor]
 
 
 class Autoencoder(nn.Module):
-    """Encoder, activation, decoder, output."""
+    """Encoder, activation, decoder, output.
 
-    def __init__(self, config: TrialConfig, weights: Weights, device: torch.device) -> None:
+    ``encoder`` and ``decoder`` are a ``Linear`` each, or, in a deep network, a ``Sequential`` of
+    layers with the activation in between.
+    """
+
+    def __init__(self, config: TrialConfig, layers: Layers, device: torch.device) -> None:
         super().__init__()
-        self.encoder = _linear(weights.encoder_weight, weights.encoder_bias, device)
-        self.decoder = _linear(weights.decoder_weight, weights.decoder_bias, device)
         self.activation = ACTIVATIONS[config.activation]
         self.output = OUTPUTS[config.output_activation]
+        half = len(layers) // 2
+        self.encoder = self._stack(layers[:half], device)
+        self.decoder = self._stack(layers[half:], device)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, D) of inputs (B, D)."""
         logits: Tensor = self.decoder(self.activation(self.encoder(inputs)))
         return logits
 
+    @property
+    def encoder_layers(self) -> list[nn.Linear]:
+        """The encoder's layers, from the pixels to the code."""
+        return _linears(self.encoder)
+
+    @property
+    def decoder_layers(self) -> list[nn.Linear]:
+        """The decoder's layers, from the code to the pixels."""
+        return _linears(self.decoder)
+
     def reconstruct(self, inputs: Tensor) -> Tensor:
         """Pixels (B, D) of inputs (B, D), on the [0, 1] scale."""
         return self.output(self(inputs))
+
+    def _stack(self, layers: Layers, device: torch.device) -> nn.Module:
+        first, *others = (_linear(weight, bias, device) for weight, bias in layers)
+        if not others:
+            return first
+        activation = Elementwise(self.activation)
+        return nn.Sequential(first, *(part for layer in others for part in (activation, layer)))
+
+
+class Elementwise(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Function) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Apply the function."""
+        return self._function(inputs)
 
 
 class TrainedAutoencoder(nn.Module):
@@ -60,6 +95,10 @@ class TrainedAutoencoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return pixels (B, D) of images."""
         return self.decode(self.encode(images))
+
+
+def _linears(stack: nn.Module) -> list[nn.Linear]:
+    return [part for part in stack.modules() if isinstance(part, nn.Linear)]
 
 
 def _linear(weight: Tensor, bias: Tensor, device: torch.device) -> nn.Linear:

@@ -40,7 +40,7 @@ class NetworkAnalyser:
                 f"the images have SHA-256 {self._data.sha256[:12]}…, but the trial was trained on "
                 f"{saved.data_sha256[:12]}…. Put the old files back."
             )
-        model = Autoencoder(saved.config, saved.weights, CPU)
+        model = Autoencoder(saved.config, saved.layers, CPU)
         return NetworkAnalysis(
             decomposition=decompose(model, self._data.validation, saved.config),
             probe=self._prober.probe(model),

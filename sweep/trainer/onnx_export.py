@@ -29,7 +29,7 @@ def onnx_model(weights: bytes) -> bytes:
             codes = model.encode(images)
             return codes, model.decode(codes)
 
-    n_inputs = model.autoencoder.encoder.in_features
+    n_inputs = model.autoencoder.encoder_layers[0].in_features
     program = torch.onnx.export(
         Both().eval(),
         (torch.zeros(2, n_inputs),),

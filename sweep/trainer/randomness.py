@@ -1,24 +1,39 @@
 """Where a trial's random numbers come from: its own seed, and nothing else.
 
-Both functions draw on the CPU whatever the device, so that one seed means one trial everywhere.
-Streams are told apart by ``numpy.random.SeedSequence((seed, stream))``: stream 0 draws the weights,
-stream e the order of epoch e, counted from 1.
+All functions draw on the CPU whatever the device, so that one seed means one trial everywhere.
+Streams are told apart by ``numpy.random.SeedSequence((seed, *stream))``: stream (0,) draws the
+weights, (e,) the order of epoch e, counted from 1, (0, 1) the noise of all steps.
 """
+
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sweep.config import TrialConfig
-from sweep.trainer.initialisation import WEIGHT_INITS, Weights
+from sweep.config import TrialConfig, layer_widths
+from sweep.trainer.initialisation import WEIGHT_INITS, Layers, Weights
 
 _WEIGHTS_STREAM = 0
+_NOISE_STREAM = (0, 1)
+
+
+def initial_layers(config: TrialConfig, n_inputs: int, seed: int) -> Layers:
+    """A trial's layers before its first step, float32 on the CPU."""
+    generator = _generator(seed, _WEIGHTS_STREAM)
+    draw = WEIGHT_INITS[config.weight_init]
+    widths = layer_widths(config, n_inputs)
+    return tuple(draw(fan_out, fan_in, generator) for fan_in, fan_out in pairwise(widths))
 
 
 def initial_weights(config: TrialConfig, n_inputs: int, seed: int) -> Weights:
-    """A trial's weights before its first step, float32 on the CPU."""
-    generator = _generator(seed, _WEIGHTS_STREAM)
-    return WEIGHT_INITS[config.weight_init](n_inputs, config.hidden_width, generator)
+    """The layers of a two-layer network; ValueError for a deeper one."""
+    return Weights.of(initial_layers(config, n_inputs, seed))
+
+
+def noise_generator(seed: int) -> torch.Generator:
+    """The generator of the noise that a trial's training adds to its inputs, step after step."""
+    return _generator(seed, *_NOISE_STREAM)
 
 
 def data_order(seed: int, epoch: int, n: int) -> Tensor:
@@ -26,7 +41,7 @@ def data_order(seed: int, epoch: int, n: int) -> Tensor:
     return torch.randperm(n, generator=_generator(seed, epoch))
 
 
-def _generator(seed: int, stream: int) -> torch.Generator:
+def _generator(seed: int, *stream: int) -> torch.Generator:
     # torch's CPU generator takes in 32 bits of its seed, so 32 well-mixed bits are what it gets.
-    state = np.random.SeedSequence((seed, stream)).generate_state(1)[0]
+    state = np.random.SeedSequence((seed, *stream)).generate_state(1)[0]
     return torch.Generator().manual_seed(int(state))

@@ -8,8 +8,9 @@ from sweep.messages import TrialSpec
 from sweep.trainer.data import DeviceData, as_floats
 from sweep.trainer.losses import LOSSES
 from sweep.trainer.model import Autoencoder
+from sweep.trainer.noise import NOISES
 from sweep.trainer.optimizers import OPTIMIZERS
-from sweep.trainer.randomness import initial_weights
+from sweep.trainer.randomness import initial_layers, noise_generator
 from sweep.trainer.training import SingleTrialTrainer
 
 
@@ -34,10 +35,12 @@ class AutogradStep:
         images: Tensor,  # (N, D) uint8
         device: torch.device,
     ) -> None:
-        self.model = Autoencoder(config, initial_weights(config, images.shape[1], seed), device)
+        self.model = Autoencoder(config, initial_layers(config, images.shape[1], seed), device)
         self._config = config
         self._images = images
         self._loss = LOSSES[config.loss]
+        self._corrupt = NOISES[config.noise]
+        self._noise = noise_generator(seed)
         self._optimizer = OPTIMIZERS[config.optimizer](self.model.parameters(), config)
 
     def __call__(self, rows: Tensor, learning_rate: float) -> Tensor:
@@ -45,8 +48,9 @@ class AutogradStep:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         pixels = as_floats(self._images[rows])
+        inputs = self._corrupt(pixels, self._config, self._noise)
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(self.model(pixels), pixels, self._config)
+        loss = self._loss(self.model(inputs), pixels, self._config)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         return loss.detach()

@@ -1,14 +1,15 @@
 """Units that no longer learn: what counts as dead, as saturated, and as stuck.
 
 Notation: N images of D pixels x, H hidden units; z (N, H) are the units' inputs, before their
-activation, and o (N, D) those of the output units. Both trainers measure by these definitions, on
-the validation images after the last epoch.
+activation, and o (N, D) those of the output units. Hidden units are those of the code, also in a
+deep network. Both trainers measure by these definitions, on the validation images after the last
+epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sweep.catalogue.choices import ACTIVATIONS
 from sweep.config import TrialConfig
@@ -53,10 +54,11 @@ def diagnose(
         dead_share=n_dead / config.hidden_width,
         saturated_share=int(n_saturated) / (config.hidden_width * len(images)),
         stuck_share=float(stuck / whole) if whole > 0 else 0.0,
-        encoder_norm=_norm(model.encoder.weight),
-        decoder_norm=_norm(model.decoder.weight),
+        encoder_norm=_norm(model.encoder_layers),
+        decoder_norm=_norm(model.decoder_layers),
     )
 
 
-def _norm(weight: Tensor) -> float:
-    return float(weight.double().norm())
+def _norm(layers: list[nn.Linear]) -> float:
+    """Of all weights of these layers."""
+    return math.hypot(*(float(layer.weight.double().norm()) for layer in layers))

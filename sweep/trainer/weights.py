@@ -1,9 +1,8 @@
 """A trained model as bytes, and back: safetensors with the configuration in their metadata."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 import safetensors
@@ -11,16 +10,15 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load, save
 
-from sweep.config import TrialConfig
+from sweep.catalogue.settings import HIDDEN_LAYERS
+from sweep.config import TrialConfig, layer_widths, typed_config
 from sweep.errors import DataError
 from sweep.messages import ImageShape
-from sweep.models.header import FORMAT, METADATA_KEY, read_metadata
+from sweep.models.header import FORMAT, METADATA_KEY, layer_names, read_metadata
 from sweep.trainer.data import DeviceData, as_floats, batches
-from sweep.trainer.initialisation import Weights
+from sweep.trainer.initialisation import Layer, Layers, Weights
 from sweep.trainer.model import Autoencoder, TrainedAutoencoder
 from sweep.trainer.pixels import to_bytes
-
-_KEYS = ("encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,12 @@ class SavedModel:
     shape: ImageShape
     #: ``Images.sha256`` of the data set it was trained on.
     data_sha256: str
-    weights: Weights
+    layers: Layers
+
+    @property
+    def weights(self) -> Weights:
+        """The parameters of a two-layer network. Raises ValueError for a deeper one."""
+        return Weights.of(self.layers)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,18 +69,22 @@ def load_model(content: bytes) -> SavedModel:
     try:
         tensors = load(content)
         about = read_metadata(content)
+        config = typed_config(about["config"])
+        if not HIDDEN_LAYERS.allows(config.hidden_layers):
+            raise ValueError(f"{config.hidden_layers} hidden_layers")
+        names = layer_names(config.hidden_layers)
         saved = SavedModel(
-            config=config_from_json(about["config"]),
+            config=config,
             seed=int(about["seed"]),
             shape=ImageShape(**{name: int(n) for name, n in about["shape"].items()}),
             data_sha256=str(about["data_sha256"]),
-            weights=Weights(*(tensors[key] for key in _KEYS)),
+            layers=[Layer(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in names],
         )
         _check_shapes(saved)
         return saved
     except (
         safetensors.SafetensorError,
-        *(AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError),
+        *(ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError),
     ) as error:
         raise DataError(
             f"These {len(content):,} bytes are not the weights of a trial ({error})."
@@ -88,7 +95,7 @@ def load_model(content: bytes) -> SavedModel:
 def trained_model(content: bytes) -> TrainedAutoencoder:
     """The network of a weights file, on the CPU. Raises DataError for bytes that are none."""
     saved = load_model(content)
-    return TrainedAutoencoder(Autoencoder(saved.config, saved.weights, torch.device("cpu"))).eval()
+    return TrainedAutoencoder(Autoencoder(saved.config, saved.layers, torch.device("cpu"))).eval()
 
 
 def reconstruct(content: bytes, images: NDArray[np.uint8]) -> Reconstruction:
@@ -126,24 +133,18 @@ def _model_for(content: bytes, images: NDArray[np.uint8]) -> tuple[SavedModel, A
             f"The model takes images of {saved.shape} = {n_inputs} numbers,"
             f" given {images.shape[-1]} in an array of shape {images.shape}."
         )
-    return saved, Autoencoder(saved.config, saved.weights, torch.device("cpu"))
-
-
-def config_from_json(values: Mapping[str, Any]) -> TrialConfig:
-    """A configuration of plain values, such as ``dataclasses.asdict`` and JSON make them."""
-    types: dict[str, Any] = {field.name: field.type for field in fields(TrialConfig)}
-    return TrialConfig(**{name: types[name](value) for name, value in values.items()})
+    return saved, Autoencoder(saved.config, saved.layers, torch.device("cpu"))
 
 
 def _check_shapes(saved: SavedModel) -> None:
     """Weights that do not belong to what the file says of them would fail later, or lie."""
-    n_inputs, hidden_width = saved.shape.n_inputs, saved.config.hidden_width
-    weights = saved.weights
-    found = [weights.encoder_weight, weights.encoder_bias]
-    found += [weights.decoder_weight, weights.decoder_bias]
-    expected = [(hidden_width, n_inputs), (hidden_width,), (n_inputs, hidden_width), (n_inputs,)]
-    for key, tensor, shape in zip(_KEYS, found, expected, strict=True):
-        if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
-            raise ValueError(
-                f"{key} is {tensor.dtype} of {tuple(tensor.shape)}, not float32 of {shape}"
-            )
+    sizes = pairwise(layer_widths(saved.config, saved.shape.n_inputs))
+    names = layer_names(saved.config.hidden_layers)
+    for name, layer, (fan_in, fan_out) in zip(names, saved.layers, sizes, strict=True):
+        expected = Layer._fields, layer, ((fan_out, fan_in), (fan_out,))
+        for field, tensor, shape in zip(*expected, strict=True):
+            if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
+                raise ValueError(
+                    f"{name}.{field} is {tensor.dtype} of {tuple(tensor.shape)},"
+                    f" not float32 of {shape}"
+                )

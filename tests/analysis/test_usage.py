@@ -13,6 +13,12 @@ def test_a_setting_is_used_where_the_one_it_depends_on_has_its_value() -> None:
     assert used(table, "hidden_width").tolist() == [True, True]
 
 
+def test_a_number_may_decide_what_is_used() -> None:
+    deep = TrialConfig(hidden_layers=2)
+    table = trial_table(trial_row(number=0), trial_row(number=1, config=deep))
+    assert used(table, "layer_width_factor").tolist() == [False, True]
+
+
 def test_what_a_trial_does_not_have_it_does_not_use() -> None:
     waiting = trial_row(number=1)
     waiting = type(waiting)(**(vars(waiting) | {"config": {}}))

@@ -51,7 +51,11 @@ def test_every_default_is_within_its_limits() -> None:
 def test_a_setting_is_used_with_choices_that_exist() -> None:
     for setting in SETTINGS.values():
         if setting.used_with is not None:
-            assert {*setting.used_with.choices} <= {*SETTINGS[setting.used_with.setting].choices}
+            decider, choices = SETTINGS[setting.used_with.setting], setting.used_with.choices
+            allowed = [
+                of in decider.choices if decider.choices else decider.allows(of) for of in choices
+            ]
+            assert allowed and all(allowed)
 
 
 KINDS = [of.kind for of in SETTINGS.values() if of.choices] + [Sampler, Pruner, Objective]
@@ -79,6 +83,11 @@ def test_settings_in_use_leave_out_what_the_choices_ignore() -> None:
     used = in_use(vars(TrialConfig(optimizer=Optimizer.SGD, loss=Loss.HUBER)))
     assert {"momentum", "nesterov", "huber_delta", "weight_decay"} <= {*used}
     assert {"beta1", "momentum_decay", "rmsprop_alpha", "eps", "warmup_epochs"}.isdisjoint(used)
+
+
+def test_widths_of_layers_mean_something_where_there_are_further_layers() -> None:
+    assert "layer_width_factor" not in in_use(vars(TrialConfig()))
+    assert "layer_width_factor" in in_use(vars(TrialConfig(hidden_layers=2)))
 
 
 def test_a_setting_is_in_use_where_its_deciding_setting_is_unknown() -> None:

@@ -22,12 +22,14 @@ from sweep.coordinator.progress import Progress, WorkerProgress
 from sweep.errors import FailureLimitError
 from sweep.findings.decision import gather_decision
 from sweep.findings.dialects import in_ascii
+from sweep.findings.progress import only_trainer
 from sweep.launch import resources
 from sweep.store import commands
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
+from sweep.studyfile import load
 from tests.cli_runner import Cli, interrupted_at_once
 from tests.fake_nvml import fake_nvml
 from tests.fake_workers import FakeLauncher, pretend_local_workers
@@ -177,6 +179,28 @@ def test_a_dry_run_says_which_cards_others_use(
 )
 def test_an_estimate_is_rounded(seconds: float, said: str) -> None:
     assert about(seconds) == said
+
+
+DEEP = ("--set", "space.hidden_layers={ low = 0, high = 2 }")
+
+
+def test_a_study_that_one_trainer_can_train_says_so_beforehand_and_later(
+    cli: Cli, file: str
+) -> None:
+    why = only_trainer(load(Path(file), DEEP[1:]).space)
+    assert why == "hidden_layers may be 1 or 2, which no other trainer can train"
+    plan = cli("start", file, "--gpus", "cpu", "--dry-run", *DEEP).out
+    assert f"reference trainer: {why}" in plan
+    assert cli("start", file, "--gpus", "cpu", *DEEP).code == 0
+    status = cli("status", "x").out
+    assert f"reference (6 trials): {why}" in status and "WARNING" not in status
+
+
+def test_a_trainer_that_cannot_train_the_study_is_refused(cli: Cli, file: str) -> None:
+    answer = cli("start", file, "--gpus", "cpu", "--trainer", "cpu", *DEEP)
+    assert answer.code == 2
+    assert "hidden_layers may be 1 or 2" in answer.err and "Leave --trainer out" in answer.err
+    assert not cli("list", "--json").json
 
 
 def test_a_taken_name_leads_to_resume(cli: Cli, file: str) -> None:

@@ -15,7 +15,7 @@ from sweep.analysis.study_explanation import (
     ignored,
     study_explanation,
 )
-from sweep.config import TrialConfig
+from sweep.config import TrialConfig, typed_config
 from sweep.coordinator import handlers
 from sweep.coordinator.explain import (
     AblationJob,
@@ -34,7 +34,6 @@ from sweep.store.derived_studies import Explained
 from sweep.store.engine import Engine, writing
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases, sweep_studies, sweep_trials
-from sweep.studyfile import typed_config
 from tests.coordinator.test_run import study_file
 from tests.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker, pretend_local_workers
 from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row, sqlite_store

@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from sweep.enums import Trainer
-from sweep.errors import DeviceError
+from sweep.errors import DeviceError, UsageError
 from sweep.launch import devices
 from sweep.launch.cpu import WORKER_BYTES
-from sweep.launch.resources import RunOptions, resolve_resources, started_ahead
+from sweep.launch.resources import RunOptions, resolve_resources, resolve_trainer, started_ahead
 from sweep.studyfile import StudyFile, loads
 from tests.acceptance.test_kills import wait_for
 
@@ -133,3 +133,22 @@ def test_widths_and_cores_decide_on_workers_and_threads(
     assert (len(chosen.devices), chosen.n_threads) == (1, n_threads)
     for chosen in (resolve_resources(many, on_cpu), resolve_resources(few, on_cpu, n_trials=24)):
         assert (len(chosen.devices), chosen.n_threads) == (2, 1)
+
+
+DEEP = 'space.hidden_layers.choices = [0, 1, 2]\nspace.noise = "masking"\n'
+BEYOND = "hidden_layers may be 1 or 2 and noise is masking"
+
+
+@pytest.mark.parametrize("on_cpu", [False, True])
+def test_a_study_that_one_trainer_can_train_is_trained_by_it_as_a_whole(on_cpu: bool) -> None:
+    space = loads(STUDY + DEEP, "x.toml").space
+    for asked in (Trainer.AUTO, Trainer.REFERENCE):
+        assert resolve_trainer(asked, space, on_cpu=on_cpu) is Trainer.REFERENCE
+    with pytest.raises(UsageError, match=f"^--trainer {'cpu' if on_cpu else 'fused'}: {BEYOND}, "):
+        resolve_trainer(Trainer.CPU if on_cpu else Trainer.FUSED, space, on_cpu=on_cpu)
+
+
+def test_a_study_that_fixes_what_all_trainers_can_is_left_to_them() -> None:
+    space = loads(STUDY + 'space.hidden_layers = 0\nspace.noise = "none"', "x.toml").space
+    assert resolve_trainer(Trainer.AUTO, space, on_cpu=True) is Trainer.CPU
+    assert resolve_trainer(Trainer.AUTO, space, on_cpu=False) is Trainer.AUTO

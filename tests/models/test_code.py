@@ -23,11 +23,14 @@ IMAGES = torch.rand(5, 36, generator=torch.Generator().manual_seed(1))
 WHOSE = "Trial 19 of study 'quickstart'"
 FILE = "quickstart-19.safetensors"
 OUTPUTS = pytest.mark.parametrize("output", Output)
+#: Every activation in a network of two layers, and in a deep one.
+DEPTHS = {Output.SIGMOID: 0, Output.LINEAR: 2}
 ACTIVATIONS = pytest.mark.parametrize("activation", Activation)
 
 
 def weights_of(activation: Activation, output: Output) -> bytes:
-    config = replace(SHORT, activation=activation, output_activation=output, loss=Loss.MSE)
+    shape = {"output_activation": output, "hidden_layers": DEPTHS[output]}
+    config = replace(SHORT, activation=activation, loss=Loss.MSE, **shape)
     content = train(config).result().weights
     assert content is not None
     return content
@@ -67,7 +70,8 @@ def test_the_keras_program_rebuilds_the_network(
     weights = weights_of(activation, output)
     code = keras_code(read_metadata(weights), whose=WHOSE, file=FILE)
     model, ours = run_program(code, weights, tmp_path).load(), trained_model(weights)
-    encoder = keras.Model(model.input, model.get_layer("encoder").output)
+    name = "encoder_4" if DEPTHS[output] else "encoder"
+    encoder = keras.Model(model.input, model.get_layer(name).output)
     with torch.no_grad():
         for theirs, expected in ((encoder, ours.encode(IMAGES)), (model, ours(IMAGES))):
             found = keras.ops.convert_to_numpy(theirs(IMAGES.numpy()))
@@ -91,3 +95,11 @@ def test_a_program_says_what_it_loads() -> None:
     code = pytorch_code(metadata, whose=WHOSE, file=FILE)
     assert code.startswith(f'"""{WHOSE}: 8 gelu units, sigmoid output, trained on mse.\n')
     assert "(N, 6, 6)" in code and FILE in code
+
+
+def test_a_program_says_how_deep_its_network_is_and_with_which_noise_it_was_trained() -> None:
+    metadata = read_metadata(weights_of(Activation.GELU, Output.LINEAR))
+    metadata["config"]["noise"] = "masking"
+    for code in (of(metadata, whose=WHOSE, file=FILE) for of in (pytorch_code, keras_code)):
+        assert f"{WHOSE}: 8 gelu units, 2 further layers on each side, linear output" in code
+        assert "trained on mse with masking noise." in code

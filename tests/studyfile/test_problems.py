@@ -200,6 +200,43 @@ def test_a_setting_searched_where_nothing_uses_it_is_refused() -> None:
     assert problem.startswith("space.momentum: searched in vain: only sgd or rmsprop uses momentum")
 
 
+LAYER_WIDTHS = "layer_width_factor = { low = 0.5, high = 2.0, log = true }"
+
+
+@pytest.mark.parametrize("layers", ["", "hidden_layers = 0\n", "hidden_layers.choices = [0]\n"])
+def test_widths_of_layers_that_no_trial_has_are_refused(layers: str) -> None:
+    (problem,) = problems(study_text(layers + LAYER_WIDTHS))
+    assert problem.startswith(
+        "space.layer_width_factor: searched in vain: only hidden_layers 1 to 4 uses "
+        "layer_width_factor, and hidden_layers is 0 here"
+    )
+
+
+@pytest.mark.parametrize("layers", ["2", "{ low = 0, high = 1 }", "{ choices = [0, 3] }"])
+def test_widths_of_layers_that_some_trials_have_are_searched(layers: str) -> None:
+    study_file = loads(study_text(f"hidden_layers = {layers}\n{LAYER_WIDTHS}"), "good.toml")
+    assert "layer_width_factor" in study_file.space.domains()
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ("hidden_layers = 5", "space.hidden_layers: must be at least 0 and at most 4, got 5."),
+        ("hidden_layers = 1.5", "space.hidden_layers: must be a whole number, got 1.5."),
+        ("layer_width_factor = 0", "space.layer_width_factor: must be at least 0.1 and at most 10"),
+        ('noise = "gausian"', "space.noise: unknown noise 'gausian'. Did you mean 'gaussian'?"),
+        ("masked_share = 1.0", "space.masked_share: must be above 0 and below 1, got 1.0."),
+        (
+            "noise_std = { low = 0.1, high = 0.5 }",
+            "space.noise_std: searched in vain: only gaussian uses noise_std, and noise is none",
+        ),
+    ],
+)
+def test_what_depth_and_noise_cannot_be_is_refused(space: str, said: str) -> None:
+    (problem,) = problems(study_text(space))
+    assert problem.startswith(said)
+
+
 def test_one_optuna_name_for_two_domains_is_refused() -> None:
     space = """
         output_activation = { choices = ['sigmoid'], when.sigmoid.epochs = { low = 1, high = 5 } }

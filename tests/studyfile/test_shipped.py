@@ -63,5 +63,8 @@ def test_the_quickstart_asks_for_at_least_20_trials_over_what_the_demo_promises(
 def test_the_broad_search_varies_every_setting_and_offers_every_name() -> None:
     nodes = shipped("search").space.search_space()
     offered = {str(choice) for node in nodes for choice in getattr(node.domain, "choices", ())}
-    assert {node.setting for node in nodes} == set(SETTINGS) - {"eps", "seed"}
-    assert offered >= {name for setting in SETTINGS.values() for name in setting.choices}
+    # Without what would keep the study from the fused trainer, which it is meant for.
+    slow = {"hidden_layers", "layer_width_factor", "noise", "noise_std", "masked_share"}
+    assert {node.setting for node in nodes} == set(SETTINGS) - {"eps", "seed"} - slow
+    settings = [setting for name, setting in SETTINGS.items() if name not in slow]
+    assert offered >= {name for setting in settings for name in setting.choices}

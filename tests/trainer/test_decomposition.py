@@ -24,7 +24,7 @@ def of_weights(encoder: Tensor, decoder: Tensor, images: Tensor) -> Decompositio
     hidden_width, n_inputs = encoder.shape
     weights = Weights(encoder, torch.zeros(hidden_width), decoder, torch.zeros(n_inputs))
     config = replace(LINEAR, hidden_width=hidden_width)
-    return decompose(Autoencoder(config, weights, CPU), images, config)
+    return decompose(Autoencoder(config, weights.layers, CPU), images, config)
 
 
 def noise(*shape: int) -> Tensor:

@@ -114,7 +114,7 @@ def test_a_code_that_never_changes_tells_the_commonest_class_at_best() -> None:
     assert content is not None
     weights = load_model(content).weights
     dead = weights._replace(encoder_bias=torch.full_like(weights.encoder_bias, -1e6))
-    found = Prober(data).probe(Autoencoder(SHORT, dead, CPU))
+    found = Prober(data).probe(Autoencoder(SHORT, dead.layers, CPU))
     assert found is not None and found.code.linear == pytest.approx(1 / 3)
 
 
@@ -130,7 +130,7 @@ def test_a_code_that_overflows_is_not_probed() -> None:
     assert content is not None
     weights = load_model(content).weights
     huge = weights._replace(encoder_weight=torch.full_like(weights.encoder_weight, 3e38))
-    assert Prober(data).probe(Autoencoder(SHORT, huge, CPU)) is None
+    assert Prober(data).probe(Autoencoder(SHORT, huge.layers, CPU)) is None
 
 
 def test_a_penalty_below_the_rounding_of_the_covariance_is_left_out() -> None:

@@ -29,7 +29,7 @@ def planted(activation: Activation) -> Diagnostics:
     config = TrialConfig(hidden_width=4, activation=activation)
     # More than one batch, the last one smaller.
     images = torch.full((1_003, 6), 100, dtype=torch.uint8)
-    return diagnose(Autoencoder(config, weights, CPU), images, config)
+    return diagnose(Autoencoder(config, weights.layers, CPU), images, config)
 
 
 @pytest.mark.parametrize("activation", Activation)
@@ -50,7 +50,7 @@ def test_a_unit_that_one_image_makes_positive_is_alive() -> None:
     config = TrialConfig(hidden_width=2)
     images = torch.zeros(1_500, 6, dtype=torch.uint8)
     images[0] = 255  # of another batch than the last
-    assert diagnose(Autoencoder(config, weights, CPU), images, config).dead_share == 0.5
+    assert diagnose(Autoencoder(config, weights.layers, CPU), images, config).dead_share == 0.5
 
 
 def test_the_reference_trainer_measures_them_for_each_seed() -> None:
@@ -80,7 +80,7 @@ def test_the_error_of_outputs_that_are_saturated_far_off_is_counted(
     )
     config = TrialConfig(hidden_width=2, output_activation=output)
     images = ((copies - errors) * 255).round().to(torch.uint8).expand(1_003, 6)
-    found = diagnose(Autoencoder(config, weights, CPU), images, config)
+    found = diagnose(Autoencoder(config, weights.layers, CPU), images, config)
     assert found.stuck_share == pytest.approx(stuck, abs=0.01)
 
 

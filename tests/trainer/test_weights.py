@@ -7,12 +7,11 @@ import pytest
 from safetensors.torch import save
 from torch import zeros
 
-from sweep.config import TrialConfig
+from sweep.config import TrialConfig, typed_config
 from sweep.enums import Activation, Loss, Optimizer, Output
 from sweep.errors import DataError
 from sweep.messages import ImageShape
 from sweep.trainer import load_model, reconstruct
-from sweep.trainer.weights import config_from_json
 from tests.factories import make_images
 from tests.trainer_factories import SHORT, make_data, train
 
@@ -61,7 +60,7 @@ def test_a_truncated_weights_file_is_refused() -> None:
 
 def test_a_configuration_survives_plain_values() -> None:
     config = TrialConfig(optimizer=Optimizer.SGD, momentum=0.9, nesterov=True, huber_delta=0.5)
-    again = config_from_json({key: _plain(value) for key, value in asdict(config).items()})
+    again = typed_config({key: _plain(value) for key, value in asdict(config).items()})
     assert again == config
     assert isinstance(again.optimizer, Optimizer)
 

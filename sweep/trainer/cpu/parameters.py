@@ -44,7 +44,7 @@ class FlatParameters:
     def as_model(self, config: TrialConfig) -> Autoencoder:
         """Return a network that shares these parameters."""
         weights = self._as_weights()
-        model = Autoencoder(config, weights, self.values.device).requires_grad_(False)
+        model = Autoencoder(config, weights.layers, self.values.device).requires_grad_(False)
         for parameter, view in zip(model.parameters(), weights, strict=True):
             parameter.data = view
         return model

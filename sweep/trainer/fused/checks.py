@@ -3,7 +3,7 @@
 import torch
 import triton
 
-from sweep.config import check_config
+from sweep.config import check_config, check_fast
 from sweep.errors import DeviceError
 from sweep.messages import TrialSpec
 from sweep.trainer.data import DeviceData
@@ -32,6 +32,7 @@ def check_images(data: DeviceData) -> None:
 def check_trial(spec: TrialSpec, layout: Layout, batch_size: int) -> None:
     """Raise ValueError for a trial that this population can never hold."""
     check_config(spec.config)
+    check_fast(spec.config)
     if spec.config.batch_size != batch_size:
         raise ValueError(
             f"trial {spec.number} has batch size {spec.config.batch_size}; this population"

@@ -132,4 +132,4 @@ def saved_weights(trial: FusedTrial, data: DeviceData) -> bytes:
     """Return the first seed's weights as a file."""
     assert trial.last_weights is not None
     config, weights = trial.spec.config, trial.last_weights[0].as_weights()
-    return save_model(Autoencoder(config, weights, CPU), config, trial.spec.seeds[0], data)
+    return save_model(Autoencoder(config, weights.layers, CPU), config, trial.spec.seeds[0], data)
