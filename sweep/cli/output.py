@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -21,9 +21,11 @@ from sweep.catalogue.columns import COLUMNS
 from sweep.cli import logs
 from sweep.cli.words import clean, escaped, in_terminal
 from sweep.errors import NoRoomError, UsageError
-from sweep.findings.decision import Decision
 from sweep.findings.dialects import in_ascii
 from sweep.findings.tables import Cell, FindingTable
+
+if TYPE_CHECKING:
+    from sweep.findings.decision import Decision
 
 #: Wider than any table: a number cut in two to fit a terminal would be read as another number.
 _ENDLESS = 10_000
@@ -113,7 +115,7 @@ def show_finding(table: FindingTable, storage: str | None = None) -> None:
         show(in_terminal(indent + table.note, storage))
 
 
-def show_decision(decision: Decision, storage: str | None = None) -> None:
+def show_decision(decision: "Decision", storage: str | None = None) -> None:
     """Show which trial to take, and its alternatives."""
     show(in_terminal(decision.sentence, storage))
     show_finding(decision.table, storage)
