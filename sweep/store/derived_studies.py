@@ -122,9 +122,10 @@ def parents(connection: Connection) -> dict[str, str]:
         studies.c.study_name, study_user_attributes.c.value_json
     ).order_by(None)
     found = {
-        row.study_name: (of["study"], of["study_created_at"])
+        row.study_name: (of["study"], of.get("study_created_at"))
         for row in connection.execute(derived)
-        if isinstance(of := json.loads(row.value_json), dict)
+        # Users of Optuna may write attributes, too.
+        if isinstance(of := json.loads(row.value_json), dict) and isinstance(of.get("study"), str)
     }
     if not found:
         return {}

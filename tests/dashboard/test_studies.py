@@ -144,6 +144,13 @@ def test_a_study_of_a_deleted_one_stands_by_itself(view: View, engine: Engine) -
     assert sorted(names(view)) == ["wide", "wide-explain"]
 
 
+def test_an_attribute_that_is_none_of_ours_folds_nothing(view: View, engine: Engine) -> None:
+    attribute = {"study_id": add_study(engine, "odd"), "key": "sweep_explains"}
+    odd = {**attribute, "value_json": '{"study": ["x"]}'}
+    add_rows(engine, schema.study_user_attributes, odd)
+    assert names(view) == ["odd"]
+
+
 def test_an_empty_store_says_how_to_begin_and_hides_the_password(view: View) -> None:
     shown = page(view)
     assert "No studies yet" in shown

@@ -164,8 +164,7 @@ def register(app: Dash, view: View) -> None:
     def show(
         wanted: list[str] | None, _: Any, mark: list[tuple[str, int]] | None
     ) -> tuple[Any, ...]:
-        wanted = wanted or []
-        names, complaints = choose([name for name in wanted if view.has(name)], wanted)
+        names, complaints = choose(view.database.names(), wanted or [])
         now = mark_of(view, names)
         said = " ".join(complaints)
         if mark is not None and [tuple(of) for of in mark] == now:  # news about other studies
