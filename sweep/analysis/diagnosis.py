@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.catalogue.formats import change, count
-from sweep.enums import Loss, Outcome, Output
+from sweep.enums import Loss, Noise, Outcome, Output
 from sweep.store.records import CurvePoint, TrialRow
 
 #: Epochs at the end of a curve that its trend is read from.
@@ -134,11 +134,13 @@ def loss_gap(trial: TrialRow, train_loss: float | None, floors: Floors | None) -
 
     The excess loss is what is above the loss's own floor. On training images it is the mean over
     the last epoch while training. None where the loss is not measured on test images (l1; huber
-    where its delta is below 1, the largest size of an error).
+    where its delta is below 1, the largest size of an error), and where inputs were noisy.
     """
     loss, config = trial.config.get("loss"), trial.config
     if train_loss is None or trial.test_mse is None:
         return None
+    if config.get("noise", Noise.NONE) != Noise.NONE:
+        return None  # the training loss is that of copies of noisy images
     if loss == Loss.MSE:
         return trial.test_mse / train_loss if train_loss > 0 else None
     if (

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from benchmarks.labels import saturate, stick
-from sweep.analysis.diagnosis import Limit, diagnose
+from sweep.analysis.diagnosis import Limit, diagnose, loss_gap
 from sweep.analysis.floors import Floors, compute_floors
 from sweep.config import TrialConfig
-from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
+from sweep.enums import Activation, Loss, Noise, Optimizer, Output, Schedule
 from sweep.store.records import CurvePoint
 from sweep.trainer import Diverged, Training
 from tests.factories import make_images
@@ -163,3 +163,10 @@ def test_steps_that_threw_it_off_are_to_blame_until_it_has_come_back(
 def test_nothing_is_said_of_a_trial_that_was_pruned() -> None:
     row = trial_row(number=0, state="PRUNED", outcome="pruned")
     assert diagnose(row, []).limit is None
+
+
+def test_a_training_loss_of_noisy_images_is_not_compared() -> None:
+    config = TrialConfig(loss=Loss.MSE, noise=Noise.MASKING)
+    noisy, clean = (trial_row(config=of) for of in (config, replace(config, noise=Noise.NONE)))
+    assert loss_gap(noisy, 0.01, None) is None
+    assert loss_gap(clean, 0.01, None) is not None
