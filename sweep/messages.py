@@ -368,11 +368,11 @@ class WorkerStats:
     busy_since_first: float | None = None
     #: Slots in use: one a seed in a population, one a trial otherwise.
     n_training: int = 0
-    #: Of the GPU, whoever uses it; on the CPU the worker's own, of the machine's.
+    #: Of the GPU, by all its processes; on the CPU the worker's own, of the machine's.
     memory_used_bytes: int
     memory_total_bytes: int
-    #: Of the GPU, whoever uses it, as its driver tells: the share of the last moments in which it
-    #: computed, 0 to 1, and the mean of what was told since the first epoch began. None where it
+    #: Of the GPU, by all its processes, from its driver: the share of the last moments in which
+    #: it computed, 0 to 1, and the mean of what was told since the first epoch began. None where it
     #: does not tell, and on the CPU.
     utilisation: float | None = None
     utilisation_since_first: float | None = None

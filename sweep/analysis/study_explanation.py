@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from shlex import quote
 from typing import Any
 
-import numpy as np
-
 from sweep.analysis.explanation import Explanation, explain, in_use, is_valid, parameter_groups
 from sweep.analysis.verdict import baseline_number, best_number
 from sweep.config import TrialConfig, typed_config
@@ -191,14 +189,3 @@ def _baseline(study: StudyHandle) -> TrialConfig:
             "to begin from with --from."
         )
     return in_use(baseline)
-
-
-def seconds_an_epoch(study: StudyHandle) -> float | None:
-    """Of one seed's training, the median of the trials that were trained to their end."""
-    table = study.table()
-    seconds, epochs = table.metrics["train_seconds"], table.settings.get("epochs")
-    if epochs is None:
-        return None
-    each = np.asarray(seconds / epochs, dtype=float)[table.counting]
-    known = each[np.isfinite(each)]
-    return float(np.median(known)) if known.size else None

@@ -57,7 +57,7 @@ def _compute(study: StudyHandle, data: _Data, *, keep: bool) -> Floors | None:
         if not datasets.is_here(data.name, data.sha256):
             return None
         images = study_images(study)
-    except SweepError:  # a damaged copy: whoever trains will hear of it, a page does without
+    except SweepError:  # a damaged copy: training will report it, a page does without
         return None
     if images.sha256 != data.sha256:
         return None

@@ -212,7 +212,7 @@ def _residuals(fitted: "_Fits", widths: Numbers, errors: Numbers) -> NDArray[np.
 def _again(
     fitted: "_Fits", widths: Numbers, errors: Numbers, seed: int, *, with_floor: bool = True
 ) -> "_Fits":
-    """The law fitted to errors that its own residuals, drawn anew, put about it."""
+    """The law fitted to errors with its own residuals, resampled, added."""
     n, law = len(widths), fitted.at(widths)[0]
     residuals = _residuals(fitted, widths, errors)
     n_free = n - (3 if with_floor else 2)

@@ -86,10 +86,10 @@ def ask(
     storage: str | None = None,
 ) -> str:
     """Write a command; in words, what becomes of it. ``storage`` is what --storage gave."""
-    from sweep.store import commands
+    from sweep.coordinator.requests import request
 
     running = study.summary().running
-    command_id = commands.post(study.engine, study.key, kind, payload)
+    command_id = request(study, kind, payload)
     return _what_becomes_of(study, kind, command_id, storage, running=running)
 
 

@@ -28,7 +28,7 @@ def main() -> int:
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     code = run(sys.argv[1:])
-    # What is left in the buffers of a pipe that nobody reads would complain at exit.
+    # What is left in the buffers of a pipe without a reader would complain at exit.
     if code == _NOTHING_READS:
         with _nowhere() as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def _nowhere() -> TextIO:
-    """In place of an output that whoever started us has closed."""
+    """Stands for an output that the parent process has closed."""
     return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 

@@ -99,7 +99,7 @@ def _run(engine: "Engine", of: "AblationJob", options: "RunOptions", storage: st
 
 
 def _show(study: "StudyHandle", explained: "StudyExplanation", storage: str | None) -> None:
-    from sweep.analysis.study_explanation import seconds_an_epoch
+    from sweep.analysis.training_time import clock_seconds
     from sweep.findings.ablation import ablation_plan, ablation_title, about_path, path_table
 
     found = explained.found
@@ -111,7 +111,7 @@ def _show(study: "StudyHandle", explained: "StudyExplanation", storage: str | No
     if found.whole is not None:
         for reverse in (False, True):
             show_finding(path_table(explained, reverse=reverse), storage)
-    if plan := ablation_plan(explained, seconds_an_epoch(study)):
+    if plan := ablation_plan(explained, clock_seconds(study)):
         show()
         show(in_terminal(plan, storage))
 

@@ -68,7 +68,7 @@ def delete(
 
 def _ask(question: str) -> None:
     if not sys.stdin.isatty():
-        raise UsageError("delete asks first, and nobody is at the terminal. --yes goes ahead.")
+        raise UsageError("delete asks first, and there is no terminal. --yes goes ahead.")
     typer.confirm(question, abort=True, err=True)
 
 

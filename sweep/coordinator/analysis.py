@@ -121,9 +121,9 @@ class AnalysisJob:
         process.kill()
         if is_silent:
             seconds = self._setup.silence_seconds
-            self._handle_gone(f"ended after {seconds:.0f} s without a sign of life")
+            self._handle_gone(f"killed: no heartbeat for {seconds:.0f} s")
         else:
-            self._handle_gone(f"ended, for it took more than {LIMIT_SECONDS:.0f} s")
+            self._handle_gone(f"killed: it took more than {LIMIT_SECONDS:.0f} s")
 
     def handle(self, name: str, event: Event | Gone) -> None:
         """Handle a message of a process of this name."""

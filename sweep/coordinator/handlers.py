@@ -328,7 +328,7 @@ class MessageHandler:
             worker.handle.kill()
             seconds = self._file.workers.silence_seconds
             # Its earlier messages may still come; they are ignored, as its name is unknown then.
-            self._handle_gone(worker, f"ended after {seconds:.0f} s without a sign of life")
+            self._handle_gone(worker, f"killed: no heartbeat for {seconds:.0f} s")
 
     def judge(self) -> None:
         """Let the pruner decide over all epochs that were reported since the last time.

@@ -201,8 +201,7 @@ class Coordinator:
 
     def _close(self) -> StudyPhase:
         phase, reason = self._end.outcome()
-        self._study_state.set_phase(phase, reason)
-        self._study_state.events.add(EventKind.ENDED, f"{phase}: {reason}")
+        self._study_state.note_end(phase, reason)
         self._buffered_writer.close(hurry=lambda: self._end.is_hurried)
         if n := self._analysis.n_not_analysed:
             networks = "1 network is" if n == 1 else f"{n} networks are"

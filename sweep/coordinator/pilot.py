@@ -1,24 +1,20 @@
 """Estimate how long a study takes: train the first epoch of a few of its configurations.
 
-The workers that `sweep start` would use train them, in a study that is only in memory. The time of
-all other configurations follows from a model of two terms: N (a L / B + b W) seconds an epoch, for
-N images in batches of B, L layers on each side of the code and W weights; a is what a step costs
-a layer however narrow it is, b what a weight costs an image.
+The workers that `sweep start` would use train them, in a study that is only in memory. All other
+configurations' time follows from theirs: see analysis.training_time.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import numpy as np
 import optuna
-from scipy.optimize import nnls
 
-from sweep.config import TrialConfig, layer_widths, typed_config
+from sweep.analysis.training_time import count_weights, fit_epoch_seconds
+from sweep.config import TrialConfig, typed_config
 from sweep.coordinator.run import ScratchStudy, run_scratch
 from sweep.enums import Duplicates, Pruner, Sampler, Trainer
 from sweep.launch.resources import RunResources
@@ -103,7 +99,7 @@ def estimate_time(
     """
     sampled = _sample(study_file, n_trials)
     size, chosen = _choose(sampled)
-    flop_an_image = _FLOP_A_WEIGHT * max(_n_weights(config, n_inputs) for config in chosen)
+    flop_an_image = _FLOP_A_WEIGHT * max(count_weights(config, n_inputs) for config in chosen)
     least = 2 * max(config.batch_size for config in chosen)
     n_timed = min(n_images, max(least, int(_MOST_FLOP / flop_an_image)))
     pilot = _run(_pilot_file(study_file, size, chosen, resources, n_timed), resources, dataset)
@@ -112,10 +108,10 @@ def estimate_time(
     scale = n_images / n_timed
     timed = tuple(FirstEpoch(config, seconds * scale) for config, seconds in pilot.first_epochs)
     repeat = study_file.study.repeat
-    epochs = repeat * sum(
-        config.epochs * seconds
-        for config, seconds in zip(sampled, _predict(timed, sampled, n_inputs), strict=True)
+    epoch_seconds = fit_epoch_seconds(
+        [of.config for of in timed], [of.seconds for of in timed], n_inputs
     )
+    epochs = repeat * sum(config.epochs * epoch_seconds(config) for config in sampled)
     beside = len(sampled) * repeat * pilot.seconds_beside
     n_trained = _n_trained(study_file, n_trials)
     rounds = n_trained / len(sampled) / min(len(resources.devices), n_trained)
@@ -234,22 +230,3 @@ def _measure(study: StudyHandle, began: datetime, n_workers: int) -> _Pilot:
         startup_seconds=(started - began).total_seconds(),
         seconds_beside=max(beside, 0.0) / len(rows),
     )
-
-
-def _n_weights(config: TrialConfig, n_inputs: int) -> int:
-    return sum(fan_in * fan_out for fan_in, fan_out in pairwise(layer_widths(config, n_inputs)))
-
-
-def _predict(
-    timed: Sequence[FirstEpoch], configs: Sequence[TrialConfig], n_inputs: int
-) -> list[float]:
-    """Seconds an epoch of each configuration, by the least relative error at the timed ones."""
-
-    def terms(config: TrialConfig) -> tuple[float, float]:
-        return (1 + config.hidden_layers) / config.batch_size, _n_weights(config, n_inputs)
-
-    seconds = np.array([of.seconds for of in timed])
-    measured = np.array([terms(of.config) for of in timed]) / seconds[:, None]
-    coefficients, _ = nnls(measured, np.ones(len(timed)))
-    predicted = np.array([terms(config) for config in configs]) @ coefficients
-    return [float(of) for of in predicted]

@@ -26,7 +26,7 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingTrace:
-    """What a trial's training came to."""
+    """Metrics of one training run."""
 
     #: By epoch, from 1, and index of the seed.
     epochs: Mapping[tuple[int, int], Metrics]

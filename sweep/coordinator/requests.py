@@ -1,13 +1,33 @@
 """Requests of users to a study's coordinator, validated before they are stored."""
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from sweep.coordinator.derived_studies import load_stored_file
-from sweep.enums import CommandKind
+from sweep.enums import ACTIVE_PHASES, CommandKind
+from sweep.errors import UsageError
 from sweep.search.configurations import enqueue_params
 from sweep.store import commands
 from sweep.store.handle import StudyHandle
+
+#: Without a coordinator that runs the study they would wait for ever: the next one drops them.
+_OF_A_RUN = (CommandKind.PAUSE, CommandKind.STOP)
+
+
+def request(study: StudyHandle, kind: CommandKind, payload: Mapping[str, Any] | None = None) -> int:
+    """Ask the study's coordinator, now or later, to do something; return the command's id.
+
+    Raises UsageError for a pause or stop of a study that has ended.
+    """
+    summary = study.summary()
+    if kind in _OF_A_RUN and not summary.running and summary.phase not in ACTIVE_PHASES:
+        because = f" ({summary.ended_because})" if summary.ended_because else ""
+        raise UsageError(
+            f"study '{study.name}' is {summary.phase}{because}: there is nothing to {kind.value}. "
+            f"`sweep resume {quote(study.name)}` goes on with it."
+        )
+    return commands.post(study.engine, study.key, kind, payload)
 
 
 def request_trial(study: StudyHandle, configuration: Mapping[str, Any]) -> int:
@@ -17,4 +37,4 @@ def request_trial(study: StudyHandle, configuration: Mapping[str, Any]) -> int:
     """
     enqueue_params(load_stored_file(study), configuration)
     payload = {"configuration": dict(configuration)}
-    return commands.post(study.engine, study.key, CommandKind.ENQUEUE, payload)
+    return request(study, CommandKind.ENQUEUE, payload)

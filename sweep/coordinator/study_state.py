@@ -75,11 +75,26 @@ class StudyState:
             if number in opened.attempts
         }
         self.n_diverged = opened.n_diverged
+        self._last_end, self._n_ended_before = opened.last_end, self._n_ended
         self.leave_out(opened.invalid)
 
     def set_phase(self, phase: StudyPhase, reason: str | None = None) -> None:
         """Record the study's phase, and why it ended in it."""
         self._writer.rows.study.update(phase=phase, ended_because=reason)
+
+    def note_end(self, phase: StudyPhase, reason: str) -> None:
+        """Record how the study ended; an event tells of it where anything has changed."""
+        self.set_phase(phase, reason)
+        note = self.events.log if self._has_ended_as(phase, reason) else self.events.add
+        note(EventKind.ENDED, f"{phase}: {reason}")
+
+    def _has_ended_as(self, phase: StudyPhase, reason: str) -> bool:
+        """Whether it had ended in this way before, and no trial has ended since."""
+        return (phase, reason) == self._last_end and self._n_ended == self._n_ended_before
+
+    @property
+    def _n_ended(self) -> int:
+        return sum(n for state, n in self.counts.items() if state.is_finished())
 
     @property
     def counts(self) -> Counter[TrialState]:

@@ -12,7 +12,7 @@ import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
 
 from sweep.catalogue.settings import by_setting
-from sweep.coordinator.requests import request_trial
+from sweep.coordinator.requests import request, request_trial
 from sweep.dashboard.links import StudyPlace, TrialPlace, trial_number
 from sweep.dashboard.parts import cards, variation
 from sweep.dashboard.parts.attributes import attributes
@@ -78,7 +78,7 @@ def ask(view: View, name: str, kind: CommandKind) -> str:
             f"{kind.value}: no coordinator runs study '{name}' now. "
             f"Go on with it: sweep resume {shlex.quote(name)}"
         )
-    commands.post(view.engine, view.study(name).key, kind)
+    request(view.study(name), kind)
     return f"Asked to {kind.value}. {_fate(study)}"
 
 

@@ -17,7 +17,7 @@ _COLOURS = {
     "PRUNED": style.SKY,
     "FAIL": style.VERMILLION,
 }
-#: A browser takes its time over more bars, and nobody could tell them apart.
+#: More bars are slow to draw, and too thin to tell apart.
 _MAX_BARS = 2_000
 _N_STRETCHES = 200
 

@@ -5,6 +5,7 @@ from shlex import quote
 
 from sweep.analysis.explanation import AblationPath, Effect, Explanation, Step
 from sweep.analysis.study_explanation import StudyExplanation, baseline_words, command_of
+from sweep.analysis.training_time import EpochSeconds
 from sweep.catalogue.formats import count, duration, number, percent
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 
@@ -65,10 +66,10 @@ def no_ablation(study: str) -> str:
     )
 
 
-def ablation_plan(explained: StudyExplanation, seconds_per_epoch: float | None) -> str:
+def ablation_plan(explained: StudyExplanation, epoch_seconds: EpochSeconds | None) -> str:
     """Say what is still to be trained, how long that takes, and by which command; or nothing.
 
-    ``seconds_per_epoch`` is of one seed's training.
+    ``epoch_seconds`` is by the clock.
     """
     found, n_seeds = explained.found, explained.n_seeds
     if not found.missing:
@@ -76,23 +77,22 @@ def ablation_plan(explained: StudyExplanation, seconds_per_epoch: float | None) 
     return (
         f"Missing: {count(len(found.missing), 'configuration')} now, {found.n_left_at_most} at "
         f"most until both paths are whole, {count(n_seeds, 'seed')} "
-        f"each{_how_long(explained, seconds_per_epoch)}. "
+        f"each{_how_long(explained, epoch_seconds)}. "
         f"`{command_of(explained.ends, n_seeds)} --run` trains them, in study "
         f"'{explained.child}'."
     )
 
 
-def _how_long(explained: StudyExplanation, seconds_per_epoch: float | None) -> str:
+def _how_long(explained: StudyExplanation, epoch_seconds: EpochSeconds | None) -> str:
     """By the missing configurations; for those after them by the longer end."""
-    if seconds_per_epoch is None:
+    if epoch_seconds is None:
         return ""
     found = explained.found
     n_later = found.n_left_at_most - len(found.missing)
-    now = sum(config.epochs for config in found.missing)
-    later = n_later * max(found.baseline.epochs, found.target.epochs)
-    each = explained.n_seeds * seconds_per_epoch
-    first, most = duration(now * each), duration((now + later) * each)
-    return f" ({first} of training now, {most} at most, one after another)"
+    now = sum(config.epochs * epoch_seconds(config) for config in found.missing)
+    later = n_later * max(of.epochs * epoch_seconds(of) for of in (found.baseline, found.target))
+    first, most = (duration(explained.n_seeds * seconds) for seconds in (now, now + later))
+    return f" (about {first} now, {most} at most, at the pace of study '{explained.ends.study}')"
 
 
 def about_path(explained: StudyExplanation, *, reverse: bool = False) -> str:

@@ -55,7 +55,7 @@ def _check(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise DeviceError(
-            f"--ray-address {address}: nobody answers there ({error}). "
+            f"--ray-address {address}: nothing answers there ({error}). "
             "`ray start --head --port=6379` starts a cluster."
         ) from error
 

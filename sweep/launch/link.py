@@ -16,7 +16,7 @@ Record = TypeVar("Record")
 class ChildLink(Generic[Record]):
     """Writes records to a child's input in one thread, and reads its output's lines in another.
 
-    A child that stalls does not empty its pipe, and must not hold up whoever sends.
+    A child that stalls does not empty its pipe, and must not block the sender.
     """
 
     def __init__(

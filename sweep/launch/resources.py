@@ -87,8 +87,8 @@ def resolve_resources(
 def started_ahead(study_file: StudyFile, options: RunOptions) -> Iterator[RunResources | None]:
     """Resolve the resources, and start the local workers' processes at once.
 
-    Yields None where the options cannot be resolved or name Ray: whoever runs the study resolves
-    them again, and raises what is wrong when it is its turn. At the end of the block the processes
+    Yields None where the options cannot be resolved or name Ray: the run of the study resolves them
+    again, and raises what is wrong when it is its turn. At the end of the block the processes
     that no worker took are killed.
     """
     processes: list[WorkerProcess] = []

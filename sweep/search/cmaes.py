@@ -1,6 +1,6 @@
 """CMA-ES whose state is rebuilt from the trials, so that no pickle is written or read.
 
-Optuna's own sampler keeps its optimizer as a pickle in the trials' attributes, where whoever can
+Optuna's own sampler keeps its optimizer as a pickle in the trials' attributes, where anyone who can
 write to the database could put another one: reading it would run their code. The optimizer is a
 function of what it was told, though, generation after generation. So the numbers of those trials
 are kept instead, and a resumed study tells them again.

@@ -1,8 +1,8 @@
 """When to end a trial early: each rule a function of the curves alone.
 
-A rule compares all trials that have reached a step, running or not, and so decides the same
-whoever reports first. Optuna's pruners compare with finished trials, or with those that happened
-to report earlier; where trials train side by side, that prunes nobody, or by luck.
+A rule compares all trials that have reached a step, running or not, so its decision does not depend
+on the order of reports. Optuna's pruners compare with finished trials, or with those that happened
+to report earlier; where trials train side by side, that prunes none, or by luck.
 
 Sources: successive halving, Jamieson & Talwalkar, AISTATS 2016; hyperband, Li et al., JMLR 18
 (2018), with the bracket sizes as Optuna computes them.
@@ -78,8 +78,8 @@ class SuccessiveHalving(PruningRule):
 class Hyperband(PruningRule):
     """Successive halving in brackets, which begin to prune at later and later steps.
 
-    A trial's bracket follows from the study's name and its number, so it is known to whoever
-    asks, and a trial competes within its bracket only.
+    A trial's bracket follows from the study's name and its number, so it needs no
+    record, and a trial competes within its bracket only.
     """
 
     study_name: str

@@ -150,7 +150,7 @@ def delete_study(engine: Engine, name: str) -> list[str]:
     with writing(engine) as connection:
         study_id = lock_study(connection, name)
         unlimited(connection)  # one statement for a table's rows, millions of epochs
-        # A lease that cannot be read is nobody's: the study is deleted because of such values.
+        # A lease that cannot be read has no holder: the study is deleted because of such values.
         with suppress(CorruptValueError), locate_corruption(connection):
             refuse_if_held(connection, name, study_id)
         kept = select(sweep_trials.c.artifact_id).where(

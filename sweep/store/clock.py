@@ -14,7 +14,7 @@ def now(dialect_name: str) -> ColumnElement[float]:
     if dialect_name == "sqlite":
         days = func.julianday("now", type_=Float) - literal(_UNIX_EPOCH_JULIAN_DAY, Float)
         return days * literal(_SECONDS_A_DAY, Float)
-    # Not now(), which stands still within a transaction.
+    # Not now(), which is constant within a transaction.
     return cast(extract("epoch", func.clock_timestamp()), Float(53))
 
 

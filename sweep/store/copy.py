@@ -1,4 +1,4 @@
-"""Copying whole studies from one database to another, SQLite or PostgreSQL, ids made anew.
+"""Copying whole studies from one database to another, SQLite or PostgreSQL, with new ids.
 
 Every table with a column ``study_id`` or ``trial_id`` goes along, Optuna's and ours, so one that is
 added later does too. Ids within attributes stay: samplers write the ids of the coordinator's
@@ -167,7 +167,7 @@ def _copy_table(
                 row["study_id"] = study_ids[row["study_id"]]
             if row.get("trial_id") is not None:
                 row["trial_id"] = trial_ids[row["trial_id"]]
-            if table is sweep_leases:  # nobody holds the copy
+            if table is sweep_leases:  # no process holds the copy
                 row.update(token="", expires_at=0.0)
         writing.execute(insert(table), rows)
 

@@ -132,7 +132,7 @@ def _of_optunas(difference: tuple[Any, ...]) -> SchemaDifference:
 
 
 def _unknown(
-    difference: tuple[Any, ...], remedy: str = "left alone; if nobody added it, put a backup back"
+    difference: tuple[Any, ...], remedy: str = "left alone; unless it is yours, put a backup back"
 ) -> SchemaDifference:
     verb, *parts = difference
     named = [str(getattr(part, "name", part)) for part in parts if part is not None]

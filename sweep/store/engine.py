@@ -36,11 +36,11 @@ STATEMENT_SECONDS = 60
 #: Instructions of SQLite's virtual machine between two checks of the limit.
 _STEPS_BETWEEN_CHECKS = 200_000
 #: Connections that a process keeps open to PostgreSQL, and how many more it opens when it reads in
-#: many threads; whoever comes then waits for one. Most processes use one.
+#: many threads; a further one waits for a free one. Most processes use one.
 POOL_SIZE, POOL_OVERFLOW = 2, 10
 
 #: libpq's, where the URL says nothing else: a host that went away without a word is noticed within
-#: half a minute. Else whoever waits for its answer waits for two hours, back though it may be.
+#: half a minute. Otherwise a query waits two hours for its answer, even if the server is back.
 _NETWORK = {
     "connect_timeout": 10,
     "keepalives_idle": 10,

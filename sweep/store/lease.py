@@ -151,7 +151,7 @@ def _end_stalled(connection: Connection) -> None:
     They were stopped, or their host went away, and keep the locks of their study's rows: who takes
     the study over would wait for ever. The server's own timeout does not see a stop within the
     pipeline that psycopg makes of an executemany. (SQLite's lock goes with its process; one that is
-    stopped while it has the lock keeps it, and nobody can help.)
+    stopped while it has the lock keeps it, and nothing can be done about it.)
     """
     # Nobody's transaction waits that long for its own process; a lease lasts longer.
     connection.execute(text(_END_STALLED), {"seconds": TTL_SECONDS / 2})
@@ -200,7 +200,7 @@ def take_or_wait(
                 f"`sweep stop {quote(name)}` ends it."
             )
         waiting(max(0.0, taken.seconds_left))
-        # Out but locked: whoever has its row is done with it, or ended, soon.
+        # Expired but locked: the process that has the row locked releases it soon, or ends.
         time.sleep(min(1.0, max(0.05, taken.seconds_left)) if taken.seconds_left > 0 else 0.5)
 
 

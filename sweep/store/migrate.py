@@ -1,7 +1,7 @@
 """Making and checking the schema: Optuna's tables and ours, side by side in one database.
 
 Several processes that open a new database at once would fall over one another, so the schema is
-made under a lock, by whoever comes first.
+made under a lock, by the first of them.
 """
 
 from collections.abc import Iterator
@@ -181,7 +181,7 @@ def _check_writable(engine: Engine) -> None:
 def _schema_lock(engine: Engine) -> Iterator[None]:
     path = sqlite_path(engine.url)
     if path is None and engine.dialect.name == "sqlite":
-        yield  # in memory: whoever made it is alone with it
+        yield  # in memory: only the process that made it sees it
         return
     if path is None:
         with engine.connect() as connection:

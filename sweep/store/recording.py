@@ -1,7 +1,7 @@
 """Optuna's in-memory storage that remembers what changed since the last write.
 
 The coordinator's study lives in it; the writer turns each tick's changes into rows. That is the
-first study made in it. Others may be made, as in any storage of Optuna's; nobody writes them.
+first study made in it. Others may be made, as in any storage of Optuna's; they are not written.
 """
 
 import copy
@@ -26,7 +26,7 @@ class Changes:
     states: set[int] = field(default_factory=set)
     params: dict[int, set[str]] = field(default_factory=dict)
     intermediate: dict[int, set[int]] = field(default_factory=dict)
-    #: Trials that begin anew: their curves so far are to be deleted.
+    #: Trials that start over: their curves so far are to be deleted.
     restarted: set[int] = field(default_factory=set)
     user_attrs: dict[int, set[str]] = field(default_factory=dict)
     system_attrs: dict[int, set[str]] = field(default_factory=dict)

@@ -248,7 +248,7 @@ class TrialDetail(TrialRow):
     #: The weights in the artifact store; None when the trial was not among the best.
     artifact_id: str | None
     #: trial.Decomposition of the first seed, by name; None when the trial was not among the best of
-    #: its width and nobody asked.
+    #: its width and no analysis was asked for.
     decomposition: Mapping[str, Any] | None
     #: trial.Probe of the same.
     probe: Mapping[str, Any] | None

@@ -18,7 +18,7 @@ def copy_metrics(
     """Copy each twin's metrics, once its own row is written; by trial number in ``rows``.
 
     A twin's mark as invalid comes with them: a coordinator learns of one half a second late, and
-    may have reused what nobody counts any more. A mark of the trial's own stays.
+    may have reused a result that does not count any more. A mark of the trial's own stays.
     """
     pairs = [
         {"id": ids[number], "twin_id": ids[row["reused_from"]]}

@@ -290,7 +290,7 @@ sweep_floors = Table(
 
 check_columns(sweep_metadata)
 
-#: What belongs to one attempt at a trial: gone when the trial begins anew.
+#: What belongs to one attempt at a trial: deleted when the trial starts over.
 TABLES_OF_AN_ATTEMPT = (
     trial_intermediate_values,
     sweep_epochs,

@@ -64,6 +64,8 @@ class OpenStudy:
     data_sha256: str | None
     #: Since when this process holds it, by the database's clock.
     held_since: float
+    #: Its last phase so far, and why it ended in it.
+    last_end: tuple[str, str | None]
 
 
 def find_study_id(connection: Connection, name: str) -> int | None:
@@ -147,7 +149,7 @@ def hold_study(
         with _no_collection():
             return _load(engine, study_id, name, token)
     except BaseException:
-        with suppress(StoreError), writing(engine) as connection:  # nobody will work under it
+        with suppress(StoreError), writing(engine) as connection:  # no work will be done under it
             lease.release(connection, study_id, token)
         raise
 
@@ -188,6 +190,7 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
         kept_weights=kept,
         data_sha256=row.provenance.get("data_sha256"),
         held_since=held_since,
+        last_end=(row.phase, row.ended_because),
     )
 
 

@@ -262,7 +262,7 @@ def _best_so_far(
 
 
 def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
-    """Trials a second, over the minute before now, or before the last end if nobody works."""
+    """Trials a second, over the minute before now, or before the last end if no worker works."""
     study_id, finished_at = sweep_trials.c.study_id, sweep_trials.c.finished_at
     now = clock.now(connection.dialect.name)
     live = func.max(sweep_leases.c.expires_at) > now

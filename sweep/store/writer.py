@@ -90,7 +90,7 @@ class Rows:
         return rows + pictures + decomposed + INSIDE_BYTES * len(self.probes)
 
     def forget_curves(self, number: int) -> None:
-        """Drop the curve rows of a trial that begins anew."""
+        """Drop the curve rows of a trial that starts over."""
         self.epochs = {key: row for key, row in self.epochs.items() if key[0] != number}
 
 

@@ -80,7 +80,7 @@ def _read(lines: BinaryIO, inbox: OrderInbox) -> None:
             inbox.put(ORDERS.decode(line))
         except ValueError:
             leave_unreadable(line)
-    os._exit(0)  # the coordinator is gone; nobody would hear another word
+    os._exit(0)  # the coordinator is gone: nothing more can be sent
 
 
 def leave_unreadable(line: bytes) -> NoReturn:

@@ -103,7 +103,7 @@ def is_checked(device: torch.device) -> bool:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that nobody uses."""
+    """Free memory."""
     if device.type != "cuda":
         return psutil.virtual_memory().available
     memory = device_memory(device)

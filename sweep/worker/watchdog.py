@@ -1,7 +1,7 @@
-"""A worker whose coordinator stands still: stopped, hanging, or cut off.
+"""The watchdog of a worker whose coordinator is stopped, hangs, or is cut off.
 
-Its pipes are open, so it would finish what it holds, for nobody, and keep its device's memory from
-whoever takes the study over. It ends instead; what it trained is trained again.
+Its pipes are open, so it would train its trials to the end in vain, and keep its device's memory
+from the next coordinator. It exits instead; its trials are trained again.
 """
 
 import os
@@ -25,7 +25,7 @@ class CoordinatorWatchdog:
         self._silent = 0.0
 
     def begin(self, limit_seconds: float | None) -> None:
-        """From now on, a silence may be that long; None is for ever."""
+        """Start the watch: this long without a heartbeat ends the process; None never does."""
         if limit_seconds is not None:
             threading.Thread(
                 target=self._run, args=(limit_seconds,), name="watch", daemon=True
@@ -47,7 +47,7 @@ class CoordinatorWatchdog:
 
 def describe_silence(seconds: float) -> str:
     """Return why a worker ends whose coordinator was silent for longer than this limit."""
-    return f"its coordinator gave no sign of life for {seconds:.0f} s"
+    return f"no heartbeat from its coordinator for {seconds:.0f} s"
 
 
 def _exit(seconds: float) -> None:

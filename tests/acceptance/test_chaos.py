@@ -118,7 +118,7 @@ def test_workers_of_a_coordinator_that_stands_still_free_their_devices_and_nothi
         e.message for e in open_study(study.engine, "chaos").events() if e.kind == "worker gone"
     ]
     assert [message.partition(": ")[2] for message in gone] == [
-        "exit code 75: its coordinator gave no sign of life for 5 s"
+        "exit code 75: no heartbeat from its coordinator for 5 s"
     ] * study.n_workers
 
 
@@ -134,4 +134,4 @@ def test_a_worker_that_stands_still_in_training_has_its_trials_given_to_another(
     study.wait("it is ended", lambda: not worker.is_running(), 60)
     assert study.finish() == []
     events = [event.message for event in open_study(study.engine, "chaos").events()]
-    assert "cpu: ended after 5 s without a sign of life" in events
+    assert "cpu: killed: no heartbeat for 5 s" in events

@@ -27,7 +27,7 @@ def test_a_fault_is_one_line_with_what_where_and_what_would_do(cli: Cli, store: 
     answer = cli("doctor", "sound")
     assert answer.code == 12
     (line,) = [line for line in answer.out.splitlines() if line.startswith("WRONG")]
-    assert "trial 1" in line and "nobody trains it" in line and "--repair" in line
+    assert "trial 1" in line and "no worker trains it" in line and "--repair" in line
     assert cli("doctor", "sound").code == 12  # looking mends nothing
 
 

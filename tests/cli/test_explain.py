@@ -9,9 +9,11 @@ from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine
+from sweep.store.handle import open_study
+from sweep.store.schema import sweep_leases
 from tests.cli_runner import Cli, interrupted_at_once
 from tests.fake_workers import DATA_SHA256, pretend_local_workers
-from tests.store_factories import EPOCH, add_explanation, add_study, add_trial
+from tests.store_factories import EPOCH, add_explanation, add_rows, add_study, add_trial, lease_row
 
 FILE = """
 study.name = "x"
@@ -39,7 +41,7 @@ def _a_study(store: Engine) -> None:
 
 
 def _make_study(store: Engine, **columns: Any) -> None:
-    study_id = add_study(store, "x", study_file=FILE, provenance=DATA, **columns)
+    study_id = add_study(store, "x", study_file=FILE, **{"provenance": DATA, **columns})
     baseline = TrialConfig(hidden_width=8, epochs=1)
     add_trial(store, study_id, 0, 0.2, config=baseline, train_seconds=2.0)
     add_trial(store, study_id, 1, 0.1, config=TARGET, train_seconds=8.0)
@@ -51,10 +53,21 @@ def test_without_run_it_tells_what_differs_and_what_training_it_takes(cli: Cli) 
     assert "Missing: 8 configurations now, 8 at most" in answer.out
     # Without the ends it would train what lies between two others.
     assert "`sweep explain x --from 0 --to 1 --seeds 2 --run` trains them" in answer.out
-    # 4 times 1 and 4 times 4 epochs, 2 seeds, 2 s each
-    assert "1 min 20 s of training now, 1 min 20 s at most" in answer.out
+    # No coordinator has run the study, so its pace is not known.
+    assert "2 seeds each. `sweep" in answer.out
     assert "in study 'x-explain'" in answer.out
     assert [of["study_name"] for of in cli("list", "--json").json] == ["x"]
+
+
+def test_time_is_told_by_the_clock_at_the_pace_of_the_study(cli: Cli, store: Engine) -> None:
+    delete_study(store, "x")
+    _make_study(store, provenance={**DATA, "images": {"height": 28, "width": 28, "channels": 1}})
+    # Ten seconds of training took five by the clock: two trials trained at the same time.
+    study_id = open_study(store, "x").key.study_id
+    add_rows(store, sweep_leases, lease_row(study_id, EPOCH, held_seconds=5.0))
+    answer = cli(*BETWEEN, "--seeds", 2)
+    # Four configurations with 1 epoch and four with 4, two seeds, 2 s an epoch, at half of that.
+    assert "(about 40 s now, 40 s at most, at the pace of study 'x')" in answer.out
 
 
 def test_with_run_both_paths_are_whole(cli: Cli) -> None:

@@ -374,7 +374,8 @@ def test_an_unreachable_server_is_code_5_and_keeps_its_password(cli: Cli, file: 
 
 @pytest.mark.parametrize("command", ["pause", "stop"])
 def test_without_a_coordinator_the_row_waits_visibly(cli: Cli, store: Engine, command: str) -> None:
-    add_study(store, "x", study_file=STUDY)
+    # Its coordinator is gone, or cut off: that one would hear the command when it is back.
+    add_study(store, "x", study_file=STUDY, phase="running")
     answer = cli(command, "x")
     assert answer.code == 0
     assert f"no coordinator runs the study now, so there is nothing to {command}" in answer.err
@@ -382,8 +383,23 @@ def test_without_a_coordinator_the_row_waits_visibly(cli: Cli, store: Engine, co
     assert command in cli("status", "x").out
 
 
+@pytest.mark.parametrize("command", ["pause", "stop"])
+def test_a_study_that_has_ended_can_be_neither_paused_nor_stopped(
+    cli: Cli, file: str, store: Engine, command: str
+) -> None:
+    cli("start", file, "--gpus", "cpu")
+    answer = cli(command, "x")
+    assert answer.code == 2
+    why = "finished (all 6 trials are done (budget.trials))"
+    assert answer.err == (
+        f"sweep: study 'x' is {why}: there is nothing to {command}. `sweep resume x` goes on with "
+        "it.\n"
+    )
+    assert open_study(store, "x").commands() == []
+
+
 def test_the_command_to_go_on_with_names_the_same_database(cli: Cli, store: Engine) -> None:
-    add_study(store, "x", study_file=STUDY)
+    add_study(store, "x", study_file=STUDY, phase="new")
     url = str(store.url)
     assert f"`sweep resume x --storage {url}` drops it" in cli("pause", "x", "--storage", url).err
 

@@ -378,7 +378,7 @@ def test_a_suspended_process_is_noticed_as_a_silent_worker_is(job: Job) -> None:
     assert job.killed == []
     job.listen(2, beats=False)
     assert job.killed == ["analysis-0"] and job.asked() == [0, 0]
-    assert job.events == [(0, "ended after 60 s without a sign of life")]
+    assert job.events == [(0, "killed: no heartbeat for 60 s")]
 
 
 def test_a_network_that_takes_too_long_is_given_up(job: Job) -> None:
@@ -386,7 +386,7 @@ def test_a_network_that_takes_too_long_is_given_up(job: Job) -> None:
     assert job.killed == []
     job.listen(1200, beats=True)
     assert job.killed == ["analysis-0", "analysis-1"] and job.asked() == [0, 0, 1]
-    assert job.events == [(0, "ended, for it took more than 600 s")] * 2
+    assert job.events == [(0, "killed: it took more than 600 s")] * 2
 
 
 def test_each_network_has_the_whole_time(job: Job) -> None:
@@ -419,7 +419,7 @@ def test_what_a_process_says_that_was_given_up_is_ignored(job: Job) -> None:
     job.job.handle("analysis-0", NetworkAnalysed(number=0, analysis=ANALYSIS))
     job.job.handle("analysis-0", Gone(reason="killed by signal 9"))
     assert job.job.n_done == 0 and job.asked() == [0, 0]
-    assert job.events == [(0, "ended after 60 s without a sign of life")]
+    assert job.events == [(0, "killed: no heartbeat for 60 s")]
 
 
 def test_a_study_does_not_wait_for_a_network_that_takes_too_long(

@@ -454,7 +454,7 @@ def test_a_worker_that_stands_still_is_ended_and_what_it_says_on_waking_is_refus
     gone = [
         event.message for event in open_study(engine, "x").events() if event.kind == "worker gone"
     ]
-    assert gone == ["cpu: ended after 5 s without a sign of life"]
+    assert gone == ["cpu: killed: no heartbeat for 5 s"]
 
 
 def test_a_trial_that_keeps_killing_its_worker_fails_with_the_reason(
@@ -762,6 +762,14 @@ def test_a_stop_before_the_loop_starts_is_not_lost(engine: Engine, url: str) -> 
     # Posted by another process after the lease was taken, before the first tick.
     observer = post_at(engine, 0, CommandKind.STOP)
     assert run(engine, FakeLauncher(slowly), observer=observer) == "stopped"
+
+
+def test_a_resume_that_changes_nothing_tells_of_no_second_end(engine: Engine) -> None:
+    run(engine)
+    go_on(engine)
+    assert [event.kind for event in open_study(engine, "x").events()] == ["ended"]
+    go_on(engine, trials=13)
+    assert [event.kind for event in open_study(engine, "x").events()] == ["ended", "ended"]
 
 
 def test_a_stop_that_waited_is_superseded_by_a_later_start(engine: Engine) -> None:

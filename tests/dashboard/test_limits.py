@@ -120,7 +120,7 @@ def test_a_request_that_a_stranger_does_not_finish_is_given_up(served: Served) -
     drip.settimeout(1)
     while time.monotonic() - begun < limits.REQUEST_SECONDS + 5:
         try:
-            drip.sendall(b"c")  # a sign of life is not enough
+            drip.sendall(b"c")  # a byte now and then is not enough
             if drip.recv(100) == b"":
                 break
         except TimeoutError:

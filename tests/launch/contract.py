@@ -136,4 +136,4 @@ class LauncherContract:
         assert self.worker.wait(13)
         gone = self.hear(Gone)
         assert gone.was_left_alone
-        assert gone.reason == "exit code 75: its coordinator gave no sign of life for 3 s"
+        assert gone.reason == "exit code 75: no heartbeat from its coordinator for 3 s"

@@ -336,6 +336,6 @@ def test_an_address_that_cannot_be_one_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999999", "no-such-host.invalid:1"])
 def test_where_nobody_answers_it_is_said_at_once(address: str) -> None:
     began = time.monotonic()
-    with pytest.raises(DeviceError, match=f"--ray-address {address}: nobody answers there"):
+    with pytest.raises(DeviceError, match=f"--ray-address {address}: nothing answers there"):
         connect(address)
     assert time.monotonic() - began < 10

@@ -129,7 +129,7 @@ def test_a_silent_holder_elsewhere_is_waited_out(engine: Engine) -> None:
         heard.append(left)
         expire(engine)
 
-    # Its expiry moved, but backwards: only a later one is a sign of life.
+    # Its expiry moved, but backwards: only a later one shows that its holder lives.
     assert take_or_wait(engine, 1, "x", waiting=waiting)
     assert 25 < heard[0] <= 30
 

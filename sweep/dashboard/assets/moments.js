@@ -1,4 +1,4 @@
-/* "12 s ago" grows old while nothing new arrives: so it is said anew each second, as
+/* "12 s ago" gets out of date while nothing new arrives, so it is updated each second, as
    parts/moments.py says it. A moment that is too long ago is marked. */
 "use strict";
 

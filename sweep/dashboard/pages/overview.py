@@ -1,4 +1,4 @@
-"""One study at a glance: what it found, how it came to that, and the configurations that did best.
+"""One study at a glance: what it found, its history, and its best configurations.
 
 The first answer holds the words, the numbers and a drawing of the history, so that there is
 something to see while Plotly is on its way; the charts follow, those that take long at the end.
@@ -27,7 +27,7 @@ from sweep.findings.study import StudyFindings
 from sweep.store.records import StudySummary
 from sweep.store.table import TrialTable
 
-#: From so many trials on, figures that take long are drawn anew only so often.
+#: From so many trials on, figures that take long are drawn again less often.
 BIG = 20_000
 _PAUSE_MILLISECONDS = 30_000
 
@@ -118,7 +118,7 @@ def figures(place: Place, table: TrialTable, *, later: bool = False) -> list[Any
             cards.figure_card(
                 "overview-width",
                 title="Test error by hidden width",
-                # Laid out anew with the chart: what was switched before would be forgotten.
+                # Laid out again with the chart: what was switched before would be forgotten.
                 controls=_switch(
                     "overview-metric", _METRICS, place.query.get("error"), disabled=later
                 ),

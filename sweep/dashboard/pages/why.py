@@ -196,7 +196,7 @@ def _register_words(app: Dash, view: View) -> None:
 def trained(found: StudyFindings, shown: Sequence[str] | None) -> tuple[Any, Any, list[str]]:
     """The charts of what was trained apart and of what codes are worth, and a mark of each.
 
-    Each is left alone until its mark differs: laid out anew, a chart would forget its reader's
+    Each is left alone until its mark differs: laid out again, a chart would forget its reader's
     zoom.
     """
     probes = found.probes

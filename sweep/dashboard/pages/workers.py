@@ -102,7 +102,7 @@ def workers(view: View, name: str) -> Any:
     table = view.table(name)
     rates = paces(table, until=time.time() if study.running else _last_end(table))
     found.sort(key=lambda worker: (is_gone(worker, study), -worker.started_at.timestamp()))
-    # A resumed study names its workers anew from w0: what a name does now is its newest worker's.
+    # A resumed study names its workers from w0 again: a name stands for its newest worker.
     newest = {worker.name: worker for worker in sorted(found, key=lambda of: of.started_at)}
     rows = [
         _row(worker, study, rates.get(worker.name, 0.0) if newest[worker.name] is worker else 0.0)
@@ -216,7 +216,7 @@ def _made(worker: WorkerRow) -> str:
 
 
 def _utilisation(worker: WorkerRow) -> Any:
-    """As its driver tells, whoever uses it: lately, and the mean since the first epoch."""
+    """Utilisation by all processes, from its driver: lately, and the mean since the first epoch."""
     if worker.utilisation is None:
         return "–"
     bar = _share(worker.utilisation, formats.percent(worker.utilisation))

@@ -31,8 +31,8 @@ def figure_card(
     ``graph_id`` is the dcc.Graph's id; the note's is ``{graph_id}-note``. Without a figure the card
     waits for a callback to fill it. Title and note are the figure's own unless given. ``poster``
     is a static SVG that stands in until Plotly has loaded. With ``later`` the card has no chart at
-    all, so that browsers show what there is before they turn to Plotly; a callback lays it out
-    anew.
+    all, so that browsers show what there is before they turn to Plotly; a callback lays it
+    out.
     """
     if drawn is not None:
         title = title or style.title_of(drawn)

@@ -4,7 +4,7 @@ Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011): of some c
 the density of good trials, l(x), the one with the largest l(x) / g(x) is proposed; g(x) is the
 density of the others. Trials that are asked for before anything new is known must not all be the
 same: each proposal is a lie that has come out bad ("constant liar"), one more kernel of g(x).
-Optuna fits g(x) anew to that end; here the kernel is added to what g(x) is already known to be.
+Optuna fits g(x) again for that; here the kernel is added to what g(x) is already known to be.
 """
 
 from bisect import bisect, insort

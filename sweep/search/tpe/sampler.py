@@ -1,6 +1,6 @@
 """TPE for populations: Optuna's estimators, fitted once for many asks.
 
-Optuna's TPESampler fits anew at every ask. The trials of a population are asked for at nearly the
+Optuna's TPESampler fits again at every ask. The trials of a population are asked for at nearly the
 same time and know nearly the same, so one fit serves ``asks_per_fit`` of them; what they would have
 learned from one another, that there is no need to go where another goes, they learn all the same
 (``proposals``). With ``asks_per_fit = 1`` it asks and answers as Optuna's does.
@@ -112,12 +112,12 @@ class TPE(BaseSampler):
         if trial.number != self._asking:
             self._asking = trial.number
             if self._fit is None or max(self._n_asked, self._n_told) >= self.asks_per_fit:
-                self._fit = self._fit_anew(study, trial.number)
+                self._fit = self._fit_again(study, trial.number)
                 self._n_asked = self._n_told = 0
             self._n_asked += 1
         return self._fit
 
-    def _fit_anew(self, study: Study, asking: int) -> "Fit | None":
+    def _fit_again(self, study: Study, asking: int) -> "Fit | None":
         self._history.update(study.get_trials(deepcopy=False))
         n = self._history.n_finished()
         if n < self._n_startup_trials:

@@ -52,7 +52,7 @@ def find_running(study: ExaminedStudy) -> Iterator[Fault]:
             check="running",
             number=row.number,
             trial_id=row.trial_id,
-            what="is RUNNING, and nobody trains it",
+            what="is RUNNING, but no worker trains it",
             remedy=f"--repair {AGAIN}, as `sweep resume` does",
             mend=partial(train_again, study, row.trial_id),
         )
