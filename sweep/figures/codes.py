@@ -93,7 +93,7 @@ def draw(chart: CodesChart) -> go.Figure:
     for line in chart.lines:
         _draw_line(drawn, line)
     _draw_errors(drawn, chart)
-    shares = {"title": {"text": _AXIS}, "tickformat": ".1~%"}
+    shares = {"title": {"text": _AXIS}, "tickformat": ".1~%", "maxallowed": 1.02}
     drawn.update_layout(
         showlegend=True,
         xaxis={"anchor": "y", **style.width_axis(chart.lines[0].widths)},

@@ -73,9 +73,9 @@ class Prober:
         self._of_pca: dict[int, Accuracies] = {}
 
     def probe(self, model: Autoencoder) -> Probe | None:
-        """What the network's code tells; None where the code is not finite, or without labels."""
+        """Measure what the code tells; None with fewer than two classes, or a code not finite."""
         data = self.data
-        if not self._labels:
+        if len(self._classes) < 2:  # every classifier would be right
             return None
         parts = (self._train, data.validation, data.test)
         code = Features(*(codes(model, images) for images in parts))

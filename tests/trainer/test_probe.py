@@ -118,6 +118,11 @@ def test_a_code_that_never_changes_tells_the_commonest_class_at_best() -> None:
     assert found is not None and found.code.linear == pytest.approx(1 / 3)
 
 
+def test_labels_of_one_class_are_not_probed() -> None:
+    data = make_data(make_images(60, 20, n_classes=1))
+    assert analysed(train(SHORT, data).result().weights, data).probe is None
+
+
 def test_without_labels_there_is_a_decomposition_and_no_probe() -> None:
     data = make_data(make_unlabelled())
     found = analysed(train(SHORT, data).result().weights, data)
