@@ -14,6 +14,7 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
         *("bottleneck", "code_size", "hidden_dim", "hidden_size", "latent_dim", "latent_size"),
         *("n_hidden", "n_units", "num_units", "units"),
     ),
+    "hidden_layers": ("depth", "layers", "n_layers", "num_layers"),
     "learning_rate": ("eta", "step_size"),
     "lr_schedule": ("lr_scheduler", "scheduler"),
     "optimizer": ("optim", "optimiser"),

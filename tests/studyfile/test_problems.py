@@ -106,6 +106,7 @@ SPACES = {
     "hidden_width = [8, '16']": "space.hidden_width: must be a whole number, got '16'.",
     "hidden_width = '8,32'": "space.hidden_width: must be a whole number, got '8,32'. Several "
     "values are a list: [8,32].",
+    "n_layers = 2": "space.n_layers: unknown setting. Did you mean 'hidden_layers'?",
     "lr = 1e-3": "space.lr: unknown setting. Did you mean 'learning_rate'?",
     "n_trials = 5": "space.n_trials: unknown setting. Did you mean 'budget.trials'?",
     "activation = 'swish'": "space.activation: unknown activation 'swish'. Did you mean 'silu'?",
