@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.catalogue.settings import by_setting, setting_of
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Storage, StudyNameOrOnly, stored_study
-from sweep.cli.output import say, show_json, show_table
+from sweep.cli.options import LARGEST, Json, Storage, StudyNameOrOnly, Wide, stored_study
+from sweep.cli.output import say, show_json, show_list, show_table
 from sweep.cli.records import study_json, trial_json
 
 if TYPE_CHECKING:
-    from sweep.store.records import StudySummary, TrialRow, UnreadableStudy
+    from sweep.findings.filters import Filter
+    from sweep.store.handle import StudyHandle
+    from sweep.store.records import StudySummary, UnreadableStudy
+    from sweep.store.table import TrialTable
 
 
 def list_(
@@ -96,63 +98,51 @@ def _study_cells(study: "StudySummary", indent: str = "") -> Sequence[str]:
     )
 
 
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITIONS",
+        help="Only trials that meet these, as in the filter of the page Trials: "
+        "'tanh, n_parameters<50000'.",
+    ),
+]
+
+
 def best(
     name: StudyNameOrOnly = None,
     n: Annotated[int, typer.Option("-n", min=1, max=LARGEST, help="How many trials.")] = 10,
+    where: Where = None,
+    *,
+    wide: Wide = False,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
     """Show a study's best trials; with several objectives, its Pareto set.
 
     Only complete trials that are not marked invalid. Chosen by the validation error (val_mse); the
-    test columns report, they do not choose.
+    test columns report, they do not choose. With --where, the best of those that meet it.
     """
+    from sweep.findings.ranking import best_numbers
+    from sweep.findings.trial_list import best_list
+
     study = stored_study(name, storage)
-    summary, rows = study.summary(), study.best(n)
+    filtered = _conditions(study.table(), where)
+    table = filtered.apply(study.table())
+    numbers = best_numbers(table, n)
     if as_json:
-        show_json([trial_json(row) for row in rows])
-    elif rows:
-        show_best(rows, summary.objectives)
+        show_json(_as_json(study, numbers))
+    elif numbers:
+        show_list(best_list(table.where(table.rows_of(numbers)), filtered.columns), wide=wide)
+    elif filtered:
+        say("no complete trial meets these conditions.")
     else:
         status = words.command(f"sweep status {quote(study.name)}")
         say(f"study '{study.name}' has no complete trial yet. {status}")
 
 
-def show_best(rows: Sequence["TrialRow"], objectives: Sequence[str]) -> None:
-    """The table of the best trials, on stdout."""
-    settings = settings_of(rows)
-    others = [name for name in objectives[1:] if name not in settings]
-    header = ("trial", "val_mse", *others, "test_mse", "psnr", "exact pixels", *settings)
-    show_table(header, [_best_cells(row, objectives, others, settings) for row in rows], left=0)
-
-
-def _best_cells(
-    row: "TrialRow", objectives: Sequence[str], others: Sequence[str], settings: Sequence[str]
-) -> Sequence[str]:
-    values = dict(zip(objectives, row.values, strict=False))
-    return (
-        str(row.number),
-        words.number(row.value),
-        *(words.number(values.get(name)) for name in others),
-        *(words.cell(row, metric) for metric in ("test_mse", "psnr", "exact_pixel_share")),
-        *param_cells(row, settings),
-    )
-
-
-def settings_of(rows: Sequence["TrialRow"]) -> list[str]:
-    """The settings that were searched, in the order in which the trials have them."""
-    names = [setting_of(param) for row in rows for param in row.params]
-    return list(dict.fromkeys(names))
-
-
-def param_cells(row: "TrialRow", settings: Sequence[str]) -> list[str]:
-    """What the trial chose for each setting."""
-    params = by_setting(row.params)
-    return [words.text(params.get(name)) for name in settings]
-
-
 def trials(
     name: StudyNameOrOnly = None,
+    where: Where = None,
     state: Annotated[
         list[str] | None,
         typer.Option(
@@ -162,53 +152,71 @@ def trials(
         ),
     ] = None,
     sort: Annotated[
-        str, typer.Option(metavar="KEY", help="number, state, value, or any metric.")
+        str,
+        typer.Option(
+            metavar="COLUMN,...",
+            help="Any column, such as value, epochs or -psnr (highest first); of equals the next "
+            "one decides.",
+        ),
     ] = "number",
     desc: Annotated[bool, typer.Option("--desc", help="Highest first.")] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, max=LARGEST, help="Maximum number of trials.")
     ] = None,
     valid: Annotated[bool, typer.Option("--valid", help="Leave out invalid trials.")] = False,
+    *,
+    wide: Wide = False,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """List a study's trials."""
-    rows = stored_study(name, storage).trials(
-        states=state or None,
-        order_by=sort,
-        limit=limit,
-        descending=desc,
-        include_invalid=not valid,
-    )
+    """List a study's trials.
+
+    --where takes what the filter of the page Trials takes: values (relu), ranges
+    (hidden_width:32..64) and comparisons (value<0.01), between commas or "and"; of two values of
+    one setting either does. Columns go by name, title or a short name (lr, width).
+    """
+    from sweep.findings.conditions import add_values
+    from sweep.findings.filters import Filter, find_column
+    from sweep.findings.selection import ordered_rows, parse_sort
+    from sweep.findings.trial_list import trial_list
+
+    study = stored_study(name, storage)
+    table = study.table()
+    filtered, also = _conditions(table, where), Filter()
+    if state:
+        also = add_values(also, "state", state, table)
+    if valid:
+        also = add_values(also, "invalid", ["false"], table)
+    chosen = also.apply(filtered.apply(table))
+    # Before the first trial no setting has a column.
+    by = [of._replace(descending=of.descending != desc) for of in parse_sort(sort) if len(table)]
+    listed = chosen.where(ordered_rows(chosen, by)[:limit])
+    numbers = listed.numbers.tolist()
     if as_json:
-        show_json([trial_json(row) for row in rows])
-    elif rows:
-        settings = settings_of(rows)
-        show_table(
-            (*_TRIAL_HEADER, *settings, "remarks"),
-            [_trial_cells(row, settings) for row in rows],
-            left=2,
-            words_last=1,
-        )
+        show_json(_as_json(study, numbers))
+    elif numbers:
+        others = (*filtered.columns, *(find_column(table, of.name)[0] for of in by))
+        show_list(trial_list(listed, others, study.remarks(_few(numbers))), wide=wide)
     else:
         say("no such trials.")
 
 
-_TRIAL_HEADER = ("trial", "state", "value", "test_mse", "psnr", "seconds")
+def _conditions(table: "TrialTable", where: str | None) -> "Filter":
+    """What --where says; nothing before the first trial, when no setting has a column."""
+    from sweep.findings.conditions import add_typed
+    from sweep.findings.filters import Filter
+
+    return add_typed(Filter(), where, table) if where and len(table) else Filter()
 
 
-def _trial_cells(row: "TrialRow", settings: Sequence[str]) -> Sequence[str]:
-    return (
-        str(row.number),
-        row.state.lower(),
-        words.number(row.value),
-        *(words.cell(row, metric) for metric in ("test_mse", "psnr", "train_seconds")),
-        *param_cells(row, settings),
-        _remarks(row),
-    )
+def _as_json(study: "StudyHandle", numbers: Sequence[int]) -> list[dict[str, Any]]:
+    rows = {row.number: row for row in study.trials(_few(numbers))}
+    return [trial_json(rows[number]) for number in numbers if number in rows]
 
 
-def _remarks(row: "TrialRow") -> str:
-    invalid = f"invalid: {row.invalid_reason or 'no reason given'}" if row.invalid else ""
-    parts: list[Any] = [invalid, row.reason, row.note, " ".join(f"#{tag}" for tag in row.tags)]
-    return words.unrolled("; ".join(str(part) for part in parts if part))
+def _few(numbers: Sequence[int]) -> Sequence[int] | None:
+    """The numbers; None, which is all, for more than a query takes."""
+    return numbers if len(numbers) <= _MOST_NAMED else None
+
+
+_MOST_NAMED = 1000

@@ -45,6 +45,7 @@ Storage = Annotated[
         show_default="SWEEP_STORAGE, else sqlite:///sweep.db",
     ),
 ]
+Wide = Annotated[bool, typer.Option("--wide", help="Show every column, however wide.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with Optuna's words as keys.")]
 
 

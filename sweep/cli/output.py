@@ -6,6 +6,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from sweep.catalogue.columns import COLUMNS
 from sweep.cli import logs
+from sweep.cli.layout import ENDLESS, Column, fit
 from sweep.cli.words import clean, escaped, in_terminal
 from sweep.errors import NoRoomError, UsageError
 from sweep.findings.dialects import in_ascii
@@ -27,13 +29,10 @@ from sweep.findings.tables import Cell, FindingTable
 if TYPE_CHECKING:
     from sweep.findings.decision import Decision
 
-#: Wider than any table: a number cut in two to fit a terminal would be read as another number.
-_ENDLESS = 10_000
-
 
 def results() -> Console:
     """For what was asked for. Nothing in it is taken for markup: names and notes are users'."""
-    return Console(width=_ENDLESS, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    return Console(width=ENDLESS, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def messages() -> Console:
@@ -67,38 +66,44 @@ def show_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, words_last: int = 0
 ) -> None:
     """A table; the first ``left`` columns and the ``words_last`` last are words, others numbers."""
-    _print_table(make_table(header, rows, left=left, words_last=words_last))
+    _print_table(_columns(header, rows, left, words_last))
 
 
-def _print_table(table: Table) -> None:
+def _columns(
+    header: Sequence[str], rows: Iterable[Sequence[str]], left: int, words_last: int = 0
+) -> list[Column]:
+    by_column = list(zip(*rows, strict=True)) or [()] * len(header)
+    n_last = len(header) - words_last
+    return [
+        Column(heading=heading, cells=cells, is_number=left <= place < n_last)
+        for place, (heading, cells) in enumerate(zip(header, by_column, strict=True))
+    ]
+
+
+def _print_table(columns: Sequence[Column], *, wide: bool = False) -> None:
+    """Print a table: in a terminal as wide as that is, elsewhere on whole lines."""
+    fits = sys.stdout.isatty() and not wide
+    table, left_out = fit(columns, terminal_columns() if fits else ENDLESS)
     console = results()
     with console.capture() as captured:
         console.print(table)
     # Rich fills lines up with spaces.
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    if left_out:
+        say(f"Left out, for want of room: {', '.join(left_out)}. --wide shows them.")
 
 
-def make_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, words_last: int = 0
-) -> Table:
-    """As ``show_table``, to be put into something else."""
-    n_last = len(header) - words_last
-    return _make_table(header, rows, [left <= place < n_last for place in range(len(header))])
+def terminal_columns() -> int:
+    """How many characters a line of the terminal has."""
+    return shutil.get_terminal_size().columns
 
 
-def _make_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], are_numbers: Sequence[bool]
-) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.show_header = any(header)
-    for name, is_number in zip(header, are_numbers, strict=True):
-        table.add_column(clean(name), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(clean(cell) for cell in row))
-    return table
+def make_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Table:
+    """As ``show_table``, for a picture of the terminal's width that is drawn again and again."""
+    return fit(_columns(header, rows, left), terminal_columns())[0]
 
 
-def show_finding(table: FindingTable, storage: str | None = None) -> None:
+def show_finding(table: FindingTable, storage: str | None = None, *, wide: bool = False) -> None:
     """Show a table of findings with its title and note in ASCII; nothing without either."""
     if not table and not table.note:
         return
@@ -106,13 +111,30 @@ def show_finding(table: FindingTable, storage: str | None = None) -> None:
     show(in_ascii(table.title))
     indent = "" if table.has_headings else "  "
     if table:
-        rows = [_row(table, row) for row in table.rows]
-        header = [in_ascii(column.title) for column in table.columns]
-        are_numbers = [column.is_number for column in table.columns]
-        indented = [[indent + first, *others] for first, *others in rows]
-        _print_table(_make_table(header, indented, are_numbers))
+        _print_table(_columns_of(table, indent), wide=wide)
     if table.note:
         show(in_terminal(indent + table.note, storage))
+
+
+def show_list(table: FindingTable, *, wide: bool = False) -> None:
+    """Show a table without its title; what all rows have in common stands above it."""
+    shown, common = (table, {}) if wide else table.without_constant()
+    if common:
+        said = ", ".join(f"{name} {text}" for name, text in common.items())
+        show(in_ascii(f"All of these: {said}"))
+    _print_table(_columns_of(shown), wide=wide)
+
+
+def _columns_of(table: FindingTable, indent: str = "") -> list[Column]:
+    rows = [_row(table, row) for row in table.rows]
+    return [
+        Column(
+            heading=in_ascii(of.title),
+            cells=[row[place] if place else indent + row[place] for row in rows],
+            is_number=of.is_number,
+        )
+        for place, of in enumerate(table.columns)
+    ]
 
 
 def show_decision(decision: "Decision", storage: str | None = None) -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.cli import control, words
-from sweep.cli.listing import show_best
 from sweep.cli.observing import observing
 from sweep.cli.options import INTERRUPTED, Storage, StudyName, stored_study
-from sweep.cli.output import say, show, show_decision
+from sweep.cli.output import say, show, show_decision, show_list
 from sweep.cli.run_options import takes_run_options
 from sweep.enums import CommandKind, StudyPhase
 from sweep.errors import StudyHeldError, UsageError
@@ -214,11 +213,15 @@ def _is_paused(study: "StudyHandle", phase: StudyPhase) -> bool:
 
 def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> None:
     """How it ended, the best configurations, and what to do next."""
+    from sweep.findings.ranking import best_numbers
+    from sweep.findings.trial_list import best_list
+
     summary = study.summary()
     because = f": {summary.ended_because}" if summary.ended_because and phase in _SAID_WHY else ""
     say(f"study '{study.name}': {_ENDINGS.get(phase, phase)}{because}. {_counts(summary)}")
-    if rows := study.best(_N_BEST):
-        show_best(rows, summary.objectives)
+    table = study.table()
+    if numbers := best_numbers(table, _N_BEST):
+        show_list(best_list(table.where(table.rows_of(numbers))))
         _show_decision(study, summary, storage)
     if phase != StudyPhase.FINISHED:
         say(f"Go on:  {words.command(f'sweep resume {quote(study.name)}', storage)}")

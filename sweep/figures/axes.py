@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from sweep.analysis.usage import used
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.settings import SETTINGS
 from sweep.config import TrialConfig
 from sweep.figures import style
-from sweep.store.records import STATES
+from sweep.findings.selection import word_places
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
 
 #: The mark of the best trial.
@@ -113,7 +112,7 @@ def axis_of(table: TrialTable, name: str) -> Axis:
     """The axis of a column, for the trials of this table. Raises KeyError for an unknown name."""
     column = _column(table, name)
     if isinstance(column, Choices):
-        values, names = _places(name, column)
+        values, names = word_places(name, column)
         return Axis(name, _title(table, name), "words", values, 10, names, True, _few(values))
     if name in _TIMES:
         column = (column - np.nanmin(column, initial=np.inf)) / 60
@@ -154,29 +153,6 @@ def number_axis(name: str, values: Numbers, title: str | None = None) -> Axis:
 
 def _title(table: TrialTable, name: str) -> str:
     return column_named(table.objectives[0] if name == "value" else name).axis_title
-
-
-def _order(name: str) -> Sequence[str]:
-    """Words in the order in which the product names them; others stand by the alphabet."""
-    if name == "state":
-        return STATES
-    return SETTINGS[name].choices if name in SETTINGS else ()
-
-
-def _places(name: str, column: Choices) -> tuple[Numbers, tuple[str, ...]]:
-    """The words that are there, in the order of ``_ORDERS`` or of the alphabet."""
-    present = set(np.unique(column.codes[column.codes >= 0]).tolist())
-    order = _order(name)
-    codes = sorted(
-        present,
-        key=lambda code: (
-            order.index(column.names[code]) if column.names[code] in order else len(order),
-            formats.value(column.names[code]),
-        ),
-    )
-    places = np.full(len(column.names) + 1, np.nan)  # code -1 is the last
-    places[codes] = np.arange(len(codes))
-    return places[column.codes], tuple(formats.value(column.names[code]) for code in codes)
 
 
 def _few(values: Numbers) -> NDArray[np.float64]:

@@ -4,9 +4,10 @@ import math
 
 from sweep.analysis.usage import used
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.formats import number, value
+from sweep.catalogue.formats import number
 from sweep.figures import style
-from sweep.store.table import Choices, TrialTable
+from sweep.findings.trial_list import texts
+from sweep.store.table import TrialTable
 
 #: Settings that a mark tells of.
 _MAX_CHOSEN = 9
@@ -43,12 +44,3 @@ def _chosen(table: TrialTable, name: str) -> list[str]:
     label = style.escaped(column_named(name).title)
     shown = zip(texts(table, name), used(table, name), strict=True)
     return [f"{label} {style.escaped(text)}" if text and is_used else "" for text, is_used in shown]
-
-
-def texts(table: TrialTable, name: str) -> list[str]:
-    """A column as text; empty where a trial has no such value."""
-    values = table.column(name)
-    if isinstance(values, Choices):
-        known = [*map(value, values.names), ""]  # code -1 is the last
-        return [known[code] for code in values.codes]
-    return ["" if math.isnan(of) else value(of) for of in values.tolist()]

@@ -5,12 +5,12 @@ More forgiving than an address, and shown again as its conditions.
 
 import difflib
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
-from sweep.catalogue.columns import SHORT_NAMES, column_named
 from sweep.errors import UsageError
-from sweep.findings.filters import Filter, short_enough
+from sweep.findings.filters import Filter, short_enough, spellings
 from sweep.store.table import Choices, TrialTable
 
 _COMPARED = re.compile(r"(\w+)(>=|<=|>|<|=|:)(\S+)")
@@ -40,18 +40,10 @@ def add_typed(filtered: Filter, text: str, table: TrialTable) -> Filter:
 
 def _with_names(text: str, table: TrialTable) -> str:
     """The text with the names of columns for their titles, headings and short names."""
-    spellings: dict[str, str] = {}
-    for name in table.column_names:
-        column = column_named(name)
-        spellings |= {column.title.lower(): name, column.heading.lower(): name, name: name}
-    spellings |= {
-        short: name
-        for short, name in SHORT_NAMES.items()
-        if name in table.column_names and short not in spellings
-    }
-    longest_first = sorted(spellings, key=len, reverse=True)
+    known = spellings(table)
+    longest_first = sorted(known, key=len, reverse=True)
     pattern = rf"(?<![\w.])({'|'.join(map(re.escape, longest_first))})(?= ?[<>=:])"
-    return re.sub(pattern, lambda found: spellings[found[1].lower()], text, flags=re.IGNORECASE)
+    return re.sub(pattern, lambda found: known[found[1].lower()], text, flags=re.IGNORECASE)
 
 
 def _is_value(name: str, word: str, table: TrialTable) -> bool:
@@ -81,6 +73,11 @@ def _add(filtered: Filter, part: str, table: TrialTable) -> tuple[Filter, str]:
     else:
         high = end if sign == "<=" else _beyond(end, -np.inf, name, table)
     return filtered.among(name, ()).between(name, low, high), ""
+
+
+def add_values(filtered: Filter, name: str, values: Sequence[str], table: TrialTable) -> Filter:
+    """Add values of a column, in any case. Raises UsageError for one that no trial can have."""
+    return _either(filtered, name, _known(name, tuple(values), table))
 
 
 def _either(filtered: Filter, name: str, values: tuple[str, ...]) -> Filter:

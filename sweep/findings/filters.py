@@ -16,7 +16,7 @@ import numpy as np
 from sweep.catalogue import formats
 from sweep.catalogue.columns import SHORT_NAMES, column_named
 from sweep.errors import UsageError
-from sweep.store.table import Choices, Mask, TrialTable
+from sweep.store.table import Choices, Column, Mask, TrialTable
 
 Range = tuple[float, float]
 
@@ -74,16 +74,21 @@ class Filter:
         """This filter without any condition on a column."""
         return self.between(name).among(name, ())
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that have a condition."""
+        return (*self.ranges, *self.choices)
+
     def mask(self, table: TrialTable) -> Mask:
         """The trials that meet every condition. Raises UsageError for an unknown column."""
         mask = np.ones(len(table), dtype=bool)
         for name, (low, high) in self.ranges.items():
-            column = _column(table, name)
+            column = find_column(table, name)[1]
             if isinstance(column, Choices):
                 raise UsageError(f"where: {name} has no range. Write {name}:value,value.")
             mask &= (column >= low) & (column <= high)
         for name, wanted in self.choices.items():
-            mask &= _among(_column(table, name), wanted)
+            mask &= _among(find_column(table, name)[1], wanted)
         return mask
 
     def apply(self, table: TrialTable) -> TrialTable:
@@ -145,16 +150,26 @@ def _number(name: str, value: float) -> str:
         return formats.number(value)
 
 
-def _column(table: TrialTable, name: str) -> Any:
-    try:
-        return table.column(name)
-    except KeyError:
-        names = {short: full for short, full in SHORT_NAMES.items() if full in table.column_names}
-        names |= {known: known for known in table.column_names}
-        near = difflib.get_close_matches(name.lower(), names, n=1)
-        hint = f" Did you mean '{names[near[0]]}'?" if near else ""
-        known = ", ".join(table.column_names)
-        raise UsageError(f"where: unknown column '{name}'.{hint} Known: {known}.") from None
+def find_column(table: TrialTable, name: str, option: str = "where") -> tuple[str, Column]:
+    """Find a column by its name, title, heading or short name. Raises UsageError for others."""
+    known = spellings(table)
+    found = name if name in table.column_names else known.get(name.lower())
+    if found is None:
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f" Did you mean '{known[near[0]]}'?" if near else ""
+        listed = ", ".join(table.column_names)
+        raise UsageError(f"{option}: unknown column '{name}'.{hint} Known: {listed}.")
+    return found, table.column(found)
+
+
+def spellings(table: TrialTable) -> dict[str, str]:
+    """What people write for the columns of a table, in lower case, with their names."""
+    found: dict[str, str] = {}
+    for name in table.column_names:
+        column = column_named(name)
+        found |= {column.title.lower(): name, column.heading.lower(): name, name: name}
+    short = {of: name for of, name in SHORT_NAMES.items() if name in table.column_names}
+    return short | found
 
 
 def _among(column: Any, wanted: tuple[str, ...]) -> Mask:

@@ -67,6 +67,16 @@ class FindingTable:
         columns = zip(self.columns, texts, strict=True) if self else ()
         return self.without(*(of.name for of, said in columns if {*said} <= {"", NOTHING}))
 
+    def without_constant(self) -> tuple["FindingTable", dict[str, str]]:
+        """Leave out columns in which all of several rows say the same; also what they say."""
+        first = self.rows[0] if len(self.rows) > 1 else ()
+        same = {
+            column.name: cell.text
+            for place, (column, cell) in enumerate(zip(self.columns, first, strict=bool(first)))
+            if place and all(row[place].text == cell.text for row in self.rows)
+        }
+        return self.without(*same), same
+
     def records(self) -> list[dict[str, Any]]:
         """Values by the names of the columns, one record a row, for JSON."""
         names = [column.name for column in self.columns]

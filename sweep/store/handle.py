@@ -182,20 +182,15 @@ class StudyHandle:
         numbers: Collection[int] | None = None,
         *,
         states: Collection[str] | None = None,
-        order_by: str = "number",
         limit: int | None = None,
         descending: bool = False,
         include_invalid: bool = True,
     ) -> list[TrialRow]:
-        """Return its trials, or those of some numbers; what lacks the order's value comes last.
-
-        ``order_by`` is a key of ORDERS. UsageError for an unknown one, or an unknown state.
-        """
+        """Return its trials by number, or those of some numbers or states."""
         return self._read(
             trial_rows.trials,
             numbers,
             states=states,
-            order_by=order_by,
             limit=limit,
             descending=descending,
             include_invalid=include_invalid,

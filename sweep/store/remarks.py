@@ -16,8 +16,10 @@ class Remarks(NamedTuple):
     tags: tuple[str, ...] = ()
     #: The newest note.
     note: str | None = None
-    #: Why it failed or diverged, or why it is invalid.
+    #: Why it failed or diverged.
     reason: str | None = None
+    #: Why it is marked invalid.
+    invalid_reason: str | None = None
 
 
 def remarks(connection: Connection, key: StudyKey, numbers: Numbers = None) -> dict[int, Remarks]:
@@ -27,9 +29,11 @@ def remarks(connection: Connection, key: StudyKey, numbers: Numbers = None) -> d
     notes = newest_notes_by(connection, of.number, sweep_notes.c.trial_id == of.trial_id, *wanted)
     has_reason = or_(of.reason.is_not(None), of.invalid_reason.is_not(None))
     query = select(of.number, of.reason, of.invalid_reason).where(*wanted, has_reason)
-    reasons = {number: why or unfit for number, why, unfit in connection.execute(query)}
+    reasons = {number: (why, unfit) for number, why, unfit in connection.execute(query)}
     return {
-        number: Remarks(tuple(tags.get(number, ())), notes.get(number), reasons.get(number))
+        number: Remarks(
+            tuple(tags.get(number, ())), notes.get(number), *reasons.get(number, (None, None))
+        )
         for number in sorted({*tags, *notes, *reasons})
     }
 

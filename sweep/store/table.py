@@ -134,6 +134,10 @@ class TrialTable:
         chosen = {field.name: _rows(getattr(self, field.name), rows) for field in fields(self)}
         return replace(self, **chosen)
 
+    def rows_of(self, numbers: Sequence[int]) -> NDArray[np.intp]:
+        """The rows of trials that are in the table, in the order of ``numbers``."""
+        return np.searchsorted(self.numbers, np.asarray(numbers, dtype=np.int64))
+
     def row_of(self, number: int) -> int | None:
         """Return the row of a trial; None when it is not in the table."""
         row = int(np.searchsorted(self.numbers, number))

@@ -4,7 +4,6 @@ Optuna's get_trials takes seconds at 10,000 trials; these queries take tenths of
 Each reads the chosen trials from one table, where "chosen" is a subquery of trial ids.
 """
 
-import difflib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -34,8 +33,6 @@ from sqlalchemy import (
     true,
 )
 
-from sweep.catalogue.metrics import STORED
-from sweep.errors import UsageError
 from sweep.store.activity import events
 from sweep.store.column_types import as_distribution, external_value
 from sweep.store.lookup import StudyKey, by_key, find_trial_id
@@ -43,7 +40,6 @@ from sweep.store.measurements import chosen, decompositions, probes, seed_result
 from sweep.store.optuna_rows import FINITE_VALUE, stored_value
 from sweep.store.pareto import unbeaten
 from sweep.store.records import (
-    STATES,
     ChoiceDomain,
     Domain,
     NumberDomain,
@@ -81,19 +77,14 @@ def trials(
     numbers: Collection[int] | None = None,
     *,
     states: Collection[str] | None = None,
-    order_by: str = "number",
     limit: int | None = None,
     descending: bool = False,
     include_invalid: bool = True,
 ) -> list[TrialRow]:
-    """Return the study's trials, or those of some numbers; what lacks the order's value last.
-
-    ``order_by`` is a key of ORDERS. UsageError for an unknown one, or an unknown state.
-    """
-    order = _order(order_by)
+    """Return the study's trials by number, or those of some numbers or states."""
     conditions = [optuna_trials.c.study_id == key.current_id]
     if states is not None:
-        conditions.append(optuna_trials.c.state.in_(_states(states)))
+        conditions.append(optuna_trials.c.state.in_([TrialState[state] for state in states]))
     if not include_invalid:
         conditions.append(_VALID)
     if numbers is not None:
@@ -102,8 +93,7 @@ def trials(
         select(optuna_trials.c.trial_id)
         .select_from(_JOINED)
         .where(*conditions)
-        .order_by((order.desc() if descending else order.asc()).nulls_last())
-        .order_by(optuna_trials.c.number)
+        .order_by(optuna_trials.c.number.desc() if descending else optuna_trials.c.number)
         .limit(limit)
     )
     return [row for _, row in _rows(connection, found)]
@@ -234,26 +224,6 @@ def _wider(before: Domain | None, after: Domain) -> Domain:
     return replace(after, low=low, high=high, step=after.step if before.low == after.low else None)
 
 
-def _order(order_by: str) -> ColumnElement[Any]:
-    try:
-        return ORDERS[order_by]
-    except KeyError:
-        raise _unknown("order", order_by, list(ORDERS)) from None
-
-
-def _states(states: Collection[str]) -> list[TrialState]:
-    for state in states:
-        if state.upper() not in STATES:
-            raise _unknown("state", state.upper(), list(STATES))
-    return [TrialState[state.upper()] for state in states]
-
-
-def _unknown(what: str, given: str, known: list[str]) -> UsageError:
-    close = difflib.get_close_matches(given, known, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    return UsageError(f"unknown {what} '{given}'.{hint} Known: {', '.join(known)}.")
-
-
 def _n_objectives(connection: Connection, key: StudyKey) -> int:
     query = select(func.count()).where(study_directions.c.study_id == key.current_id)
     return connection.execute(query).scalar_one()
@@ -366,15 +336,3 @@ def _params(connection: Connection, found: Chosen | Sequence[int]) -> dict[int, 
     for trial_id, name, value, distribution in connection.execute(query):
         params[trial_id][name] = external_value(as_distribution(distribution), value)
     return params
-
-
-#: What trials can be ordered by.
-ORDERS: dict[str, ColumnElement[Any]] = {
-    "number": optuna_trials.c.number,
-    "state": optuna_trials.c.state,
-    "value": trial_values.c.value,
-    "datetime_start": optuna_trials.c.datetime_start,
-    "datetime_complete": optuna_trials.c.datetime_complete,
-    **{name: sweep_trials.c[name] for name in STORED},
-    "hidden_width": sweep_trials.c.config["hidden_width"].as_integer(),
-}

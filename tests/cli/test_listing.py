@@ -60,7 +60,7 @@ def test_list_leaves_out_what_was_trained_for_a_study(cli: Cli, study: int, stor
 def test_best_has_the_lowest_error_first_and_the_settings_in_columns(cli: Cli, study: int) -> None:
     header, *lines = cli("best", "study").out.splitlines()
     assert " ".join(header.split()) == (
-        "trial val_mse test_mse psnr exact pixels hidden_width activation learning_rate"
+        "trial val_mse test_mse psnr exact_pixel_share hidden_width activation learning_rate"
     )
     assert [line.split()[0] for line in lines] == ["1", "0"]
     assert lines[1].split()[-3:] == ["784", "relu", "0.001"]
@@ -122,11 +122,61 @@ def test_trials_without_the_invalid_ones(cli: Cli, study: int, store: Engine) ->
     assert 1 not in [row["number"] for row in cli("trials", "study", "--valid", "--json").json]
 
 
+def numbers(cli: Cli, *arguments: str) -> list[int]:
+    return [row["number"] for row in cli(*arguments, "--json").json]
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("gelu", [1]),
+        ("relu, gelu", [0, 1, 2, 3, 4]),
+        ("value<0.015", [1]),
+        ("complete and lr>=0.001", [0, 1]),
+        ("Validation error < 0.015, width:512", [1]),
+    ],
+)
+def test_trials_takes_the_language_of_the_pages_filter(
+    cli: Cli, study: int, where: str, found: list[int]
+) -> None:
+    assert numbers(cli, "trials", "study", "--where", where) == found
+
+
+def test_best_is_the_best_of_those_that_meet_the_conditions(cli: Cli, study: int) -> None:
+    assert numbers(cli, "best", "study", "--where", "relu") == [0]
+    answer = cli("best", "study", "--where", "n_parameters<900000")
+    assert "n_parameters" in answer.out.splitlines()[0]
+    assert "no complete trial meets" in cli("best", "study", "--where", "value<0.001").err
+
+
+def test_trials_are_sorted_by_any_column(cli: Cli, study: int) -> None:
+    assert numbers(cli, "trials", "study", "--sort", "activation,-number") == [4, 3, 2, 0, 1]
+    assert numbers(cli, "trials", "study", "--sort", "width") == [1, 0, 2, 3, 4]
+    assert numbers(cli, "trials", "study", "--sort", "width", "--desc") == [0, 2, 3, 4, 1]
+
+
+def test_before_the_first_trial_conditions_and_orders_meet_none(cli: Cli, store: Engine) -> None:
+    add_study(store)
+    answer = cli("trials", "study", "--where", "relu", "--sort", "epochs")
+    assert (answer.code, answer.out) == (0, "")
+    assert "no such trials" in answer.err
+
+
+def test_what_all_trials_have_in_common_stands_above_them(cli: Cli, study: int) -> None:
+    out = cli("trials", "study", "--state", "complete", "--sort", "epochs").out.splitlines()
+    assert out[0] == "All of these: state complete, epochs 5"
+    assert "epochs" not in out[1]
+    assert "epochs" in cli("trials", "study", "--sort", "epochs", "--wide").out.splitlines()[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--sort", "beauty"], "unknown order 'beauty'"),
-        (["--state", "complte"], "Did you mean 'COMPLETE'"),
+        (["--sort", "beauty"], "unknown column 'beauty'"),
+        (["--sort", "val_mes"], "Did you mean 'val_mse'"),
+        (["--state", "complte"], "Did you mean 'complete'"),
+        (["--where", "tahn"], "no value of a trial"),
+        (["--where", "widht<3"], "Did you mean 'hidden_width'"),
         (["--limit", "0"], "--limit"),
         (["--limit", "9" * 30], "--limit"),
     ],

@@ -10,13 +10,12 @@ from sqlalchemy import Engine
 
 from sweep.config import TrialConfig
 from sweep.enums import Outcome
-from sweep.errors import NotFoundError, UsageError
+from sweep.errors import NotFoundError
 from sweep.store import clock, schema
 from sweep.store.engine import writing
 from sweep.store.handle import Database, open_study
 from sweep.store.migrate import open_store
 from sweep.store.records import ChoiceDomain, NumberDomain, Reconstruction
-from sweep.store.trial_rows import ORDERS
 from tests.store_factories import (
     DISTRIBUTIONS,
     EPOCH,
@@ -213,7 +212,7 @@ def test_a_domain_that_was_widened_on_the_way_is_the_widest(
     )
 
 
-def test_trials_can_be_ordered_and_limited(engine: Engine) -> None:
+def test_trials_can_be_limited_and_chosen_by_state(engine: Engine) -> None:
     study_id = add_study(engine)
     for number, (value, width) in enumerate([(0.3, 8), (0.1, 16), (0.2, 32)]):
         add_trial(engine, study_id, number, value, config=TrialConfig(hidden_width=width))
@@ -223,11 +222,8 @@ def test_trials_can_be_ordered_and_limited(engine: Engine) -> None:
         return [row.number for row in open_study(engine, "study").trials(**options)]  # type: ignore[arg-type]
 
     assert numbers() == [0, 1, 2, 3]
-    assert numbers(order_by="value") == [1, 2, 0, 3]
-    assert numbers(order_by="value", descending=True) == [0, 2, 1, 3]
-    assert numbers(order_by="hidden_width", descending=True, limit=2) == [3, 2]
-    assert numbers(order_by="val_mse", limit=1) == [1]
-    assert numbers(states=["fail", "PRUNED"]) == [3]
+    assert numbers(descending=True, limit=2) == [3, 2]
+    assert numbers(states=["FAIL", "PRUNED"]) == [3]
 
 
 def test_trials_can_be_asked_for_by_number(store: Engine) -> None:
@@ -240,20 +236,6 @@ def test_trials_can_be_asked_for_by_number(store: Engine) -> None:
         (3, 0.3, "mse"),
     ]
     assert open_study(store, "study").trials(numbers=[]) == []
-
-
-def test_every_order_can_be_asked_for(store: Engine) -> None:
-    add_trial(store, add_study(store), 0, 0.1)
-    for order in ORDERS:
-        assert len(open_study(store, "study").trials(order_by=order)) == 1
-
-
-def test_an_unknown_order_or_state_says_what_is_known(engine: Engine) -> None:
-    add_study(engine)
-    with pytest.raises(UsageError, match="Did you mean 'val_mse'"):
-        open_study(engine, "study").trials(order_by="val_mes")
-    with pytest.raises(UsageError, match="Known: WAITING, RUNNING"):
-        open_study(engine, "study").trials(states=["done"])
 
 
 def test_best_takes_finite_complete_valid_trials_lowest_first(engine: Engine) -> None:

@@ -45,7 +45,7 @@ def test_the_newest_note_and_all_tags_are_told(engine: Engine) -> None:
 
 def test_why_a_trial_failed_or_is_invalid_is_told(engine: Engine) -> None:
     annotate.invalidate(engine, "study", 0, "bad data")
-    assert open_study(engine, "study").remarks()[0].reason == "bad data"
+    assert open_study(engine, "study").remarks()[0].invalid_reason == "bad data"
 
 
 def test_others_than_the_wanted_trials_are_left_out(engine: Engine) -> None:

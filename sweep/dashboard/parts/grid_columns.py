@@ -10,12 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sweep.analysis.usage import used
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.formats import cell
 from sweep.catalogue.metrics import METRICS
 from sweep.dashboard.parts import states
-from sweep.figures import words
+from sweep.findings.trial_list import cell_texts
 from sweep.store.remarks import Remarks
 from sweep.store.table import Choices, TrialTable
 
@@ -39,7 +37,7 @@ TRIAL, MEASURED, SETTINGS = "Trial", "Measured", "Settings"
 WRITTEN: Mapping[str, Callable[[Remarks], str]] = {
     "tags": lambda remarks: ", ".join(remarks.tags),
     "note": lambda remarks: remarks.note or "",
-    "reason": lambda remarks: remarks.reason or "",
+    "reason": lambda remarks: remarks.reason or remarks.invalid_reason or "",
 }
 
 _OF_TRIAL = ("number", "state", "worker", "attempt", "started", "ended")
@@ -81,14 +79,7 @@ def texts(table: TrialTable, name: str, written: Mapping[int, Remarks]) -> list[
         return [WRITTEN[name](written.get(number, Remarks())) for number in table.numbers.tolist()]
     if name == "state":
         return states.texts(table)
-    column = table.column(name)
-    if name in table.settings:
-        shown = zip(words.texts(table, name), used(table, name), strict=True)
-        return [text if is_used else "" for text, is_used in shown]
-    if isinstance(column, Choices):
-        return words.texts(table, name)
-    known = column_named(name)
-    return ["" if np.isnan(value) else cell(known, value) for value in column.tolist()]
+    return cell_texts(table, name)
 
 
 def plain(table: TrialTable, name: str, written: Mapping[int, Remarks]) -> Sequence[Any]:

@@ -4,48 +4,26 @@ Notation: K trials in the table, n of them shown.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sweep.dashboard.parts import grid_columns, states
 from sweep.dashboard.parts.grid_columns import WRITTEN
-from sweep.errors import UsageError
-from sweep.figures.axes import axis_of
 from sweep.figures.spreadsheet import csv_text
 from sweep.findings.filters import Filter
+from sweep.findings.selection import Rows, ordered_rows, parse_sort
 from sweep.store.remarks import Remarks
 from sweep.store.table import TrialTable
 
 #: Reads what people wrote about trials, by number.
 Read = Callable[[Sequence[int]], Mapping[int, Remarks]]
-Rows = NDArray[np.intp]  # (n,)
 
 #: Of each table the orders that were asked for last; they go when the table does.
 _ORDERS: "WeakKeyDictionary[TrialTable, dict[tuple[str, str], Rows]]" = WeakKeyDictionary()
 _MAX_ORDERS = 16
 _CSV_LINES = 2000
-
-
-class Sort(NamedTuple):
-    """A column that trials are ordered by."""
-
-    name: str
-    descending: bool
-
-
-def parse_sort(text: str | None) -> list[Sort]:
-    """Parse an address's order: ``activation,-value`` is by activation, then highest value first.
-
-    A column that is named again changes nothing: trials are in its order by then.
-    """
-    found: dict[str, Sort] = {}
-    for part in (text or "").split(","):
-        if name := part.lstrip("-"):
-            found.setdefault(name, Sort(name, part.startswith("-")))
-    return [*found.values()]
 
 
 def shown_rows(table: TrialTable, where: str = "", sort: str = "") -> Rows:
@@ -56,26 +34,12 @@ def shown_rows(table: TrialTable, where: str = "", sort: str = "") -> Rows:
     orders = _ORDERS.setdefault(table, {})
     rows = orders.get((where, sort))
     if rows is None:
-        rows = _ordered(table, where, sort)
+        rows = np.flatnonzero(Filter.parse(where).mask(table))
+        rows = rows[ordered_rows(table.where(rows), parse_sort(sort))]
         if len(orders) >= _MAX_ORDERS:
             orders.clear()  # other threads hold the rows that they found
         orders[where, sort] = rows
     return rows
-
-
-def _ordered(table: TrialTable, where: str, sort: str) -> Rows:
-    rows = np.flatnonzero(Filter.parse(where).mask(table))
-    keys = [_key(table, by)[rows] for by in reversed(parse_sort(sort))]
-    # Of equals the lower number comes first: rows stand in that order.
-    return rows[np.lexsort(keys)] if keys else rows
-
-
-def _key(table: TrialTable, by: Sort) -> NDArray[np.float64]:
-    if by.name not in table.column_names:
-        known = ", ".join(table.column_names)
-        raise UsageError(f"sort: unknown column '{by.name}'. Known: {known}.")
-    values = axis_of(table, by.name).values  # words by their place, NaN sorts to the end
-    return -values if by.descending else values
 
 
 def block(

@@ -9,9 +9,10 @@ import dash_mantine_components as dmc
 from dash import html
 
 from sweep.catalogue.columns import column_named
-from sweep.dashboard.parts import grid_columns, grid_rows
+from sweep.dashboard.parts import grid_columns
 from sweep.dashboard.parts.grid_columns import MEASURED, SETTINGS, TRIAL, GridColumn
 from sweep.dashboard.parts.popover import popover
+from sweep.findings.selection import Sort, parse_sort
 from sweep.store.table import TrialTable
 
 #: Rows that the grid asks for at once.
@@ -37,7 +38,7 @@ def chosen_columns(table: TrialTable, text: str | None) -> list[str]:
 
 
 def grid(table: TrialTable, columns: Sequence[str], sort: str) -> Any:
-    by = {part.name: part for part in grid_rows.parse_sort(sort)}
+    by = {part.name: part for part in parse_sort(sort)}
     known = grid_columns.columns_of(table)
     return dag.AgGrid(
         id="trials-grid",
@@ -80,7 +81,7 @@ def grid(table: TrialTable, columns: Sequence[str], sort: str) -> Any:
     )
 
 
-def _column_def(column: GridColumn, is_shown: bool, by: grid_rows.Sort | None) -> dict[str, Any]:
+def _column_def(column: GridColumn, is_shown: bool, by: Sort | None) -> dict[str, Any]:
     name = column.name
     definition: dict[str, Any] = {
         "field": name,

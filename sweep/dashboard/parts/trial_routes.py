@@ -10,6 +10,7 @@ from sweep.dashboard.parts import grid_rows
 from sweep.dashboard.parts.trial_grid import BLOCK, chosen_columns
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, SweepError
+from sweep.findings.selection import Rows
 from sweep.store.table import TrialTable
 
 
@@ -60,7 +61,7 @@ def _block(view: View) -> dict[str, Any]:
     }
 
 
-def _rows(table: TrialTable) -> grid_rows.Rows:
+def _rows(table: TrialTable) -> Rows:
     return grid_rows.shown_rows(table, request.args.get("where", ""), request.args.get("sort", ""))
 
 
