@@ -106,8 +106,7 @@ class Study:
         """
         from sweep.findings.trial import gather_trial
 
-        study = self._current()
-        return gather_trial(study, study.table(), number, study_floors(study))
+        return gather_trial(self._current(), number, study_floors)
 
     def reconstructions(self, number: int) -> Reconstructions:
         """Return a trial's copies of ten test images. Raises NotFoundError where none were kept."""

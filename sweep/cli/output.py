@@ -80,17 +80,25 @@ def _columns(
     ]
 
 
-def _print_table(columns: Sequence[Column], *, wide: bool = False) -> None:
-    """Print a table: in a terminal as wide as that is, elsewhere on whole lines."""
-    fits = sys.stdout.isatty() and not wide
-    table, left_out = fit(columns, terminal_columns() if fits else ENDLESS)
+def _print_table(columns: Sequence[Column], *, wide: bool | None = None) -> None:
+    """Print a table: in a terminal as wide as that is, elsewhere on whole lines.
+
+    ``wide`` is what --wide says, None for a command without it.
+    """
+    table, left_out = fit(columns, ENDLESS if wide else _room())
     console = results()
     with console.capture() as captured:
         console.print(table)
     # Rich fills lines up with spaces.
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     if left_out:
-        say(f"Left out, for want of room: {', '.join(left_out)}. --wide shows them.")
+        more = "a wider terminal, or `| cat`," if wide is None else "--wide"
+        say(f"Left out, for want of room: {', '.join(left_out)}. {more} shows them.")
+
+
+def _room() -> int:
+    """How many characters a line of stdout may have."""
+    return terminal_columns() if sys.stdout.isatty() else ENDLESS
 
 
 def terminal_columns() -> int:
@@ -103,7 +111,7 @@ def make_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: in
     return fit(_columns(header, rows, left), terminal_columns())[0]
 
 
-def show_finding(table: FindingTable, storage: str | None = None, *, wide: bool = False) -> None:
+def show_finding(table: FindingTable, storage: str | None = None) -> None:
     """Show a table of findings with its title and note in ASCII; nothing without either."""
     if not table and not table.note:
         return
@@ -111,7 +119,7 @@ def show_finding(table: FindingTable, storage: str | None = None, *, wide: bool 
     show(in_ascii(table.title))
     indent = "" if table.has_headings else "  "
     if table:
-        _print_table(_columns_of(table, indent), wide=wide)
+        _print_table(_columns_of(table, indent))
     if table.note:
         show(in_terminal(indent + table.note, storage))
 

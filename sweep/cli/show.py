@@ -27,9 +27,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
     from sweep.findings.trial import gather_trial
     from sweep.findings.trial_tables import curve_table
 
-    study = stored_study(name, storage)
-    floors = study_floors(study) if study.trial(number).test_mse is not None else None
-    found = gather_trial(study, study.table(), number, floors)
+    found = gather_trial(stored_study(name, storage), number, study_floors)
     if as_json:
         show_json(_json(found))
         return

@@ -1,20 +1,16 @@
 """Everything that is shown about one trial, as plain data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from sweep.analysis.diagnosis import Diagnosis, diagnose
 from sweep.analysis.floors import Floors
-from sweep.analysis.verdict import baseline_number, best_number
 from sweep.findings import trial_tables
 from sweep.findings.configurations import configuration
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial_sentences import limit_sentence, training_sentences
 from sweep.store.handle import StudyHandle
 from sweep.store.records import CurvePoint, TrialDetail, TrialRow, mean_diagnostics
-from sweep.store.table import TrialTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +64,29 @@ class TrialFindings:
 
 
 def gather_trial(
-    study: StudyHandle, table: TrialTable, number: int, floors: Floors | None
+    study: StudyHandle, number: int, read_floors: Callable[[StudyHandle], Floors | None]
 ) -> TrialFindings:
-    """Gather what is known about a trial. Raises NotFoundError without the study or the trial."""
-    trial, best = study.trial(number), best_number(table)
-    curves = study.curves({number} if best is None else {number, best})
+    """Gather what is known about a trial. Raises NotFoundError without the study or the trial.
+
+    Floors are read, or computed, only for a trial with a test error to compare with them.
+    """
+    trial, standing = study.trial(number), study.standing(number)
+    floors = None if trial.test_mse is None else read_floors(study)
+    curves = study.curves({number, *([] if standing.best is None else [standing.best])})
     curve = curves.get(number, [])
-    best_curve = [] if best is None else curves.get(best, [])
+    best_curve = [] if standing.best is None else curves.get(standing.best, [])
     diagnosis = diagnose(trial, curve, mean_diagnostics(trial.results), floors)
-    previous, following = _neighbours(table, number)
     record = study.record()
     class_names = record.class_names
     return TrialFindings(
         study=study.name,
         trial=trial,
         configuration=configuration(trial),
-        rank=rank(table, number),
-        previous=previous,
-        next=following,
-        best=_best(study, best, trial),
-        baseline=baseline_number(table),
+        rank=None if standing.place is None else Rank(place=standing.place, n=standing.n),
+        previous=standing.previous,
+        next=standing.next,
+        best=_best(study, standing.best, trial),
+        baseline=standing.baseline,
         diagnosis=diagnosis,
         sentences=[
             *filter(None, [limit_sentence(diagnosis)]),
@@ -112,25 +111,6 @@ def _best(study: StudyHandle, best: int | None, trial: TrialRow) -> TrialRow | N
     if best is None or best == trial.number:
         return None if best is None else trial
     return next(iter(study.trials(numbers=[best])), None)
-
-
-def _neighbours(table: TrialTable, number: int) -> tuple[int | None, int | None]:
-    place = int(np.searchsorted(table.numbers, number))
-    after = int(np.searchsorted(table.numbers, number, side="right"))
-    return (
-        int(table.numbers[place - 1]) if place > 0 else None,
-        int(table.numbers[after]) if after < len(table) else None,
-    )
-
-
-def rank(table: TrialTable, number: int) -> Rank | None:
-    """Return a trial's rank; None where it does not count."""
-    row = table.row_of(number)
-    counting = table.counting
-    if row is None or not counting[row]:
-        return None
-    values = table.value[counting]
-    return Rank(place=int(np.count_nonzero(values < table.value[row])) + 1, n=len(values))
 
 
 def _ordinal(n: int) -> str:

@@ -41,6 +41,7 @@ from sweep.store.records import (
 )
 from sweep.store.remarks import Remarks
 from sweep.store.schema import studies, sweep_floors, sweep_studies
+from sweep.store.standing import Standing, standing
 from sweep.store.table import TrialTable
 from sweep.store.table_reader import TableReader
 from sweep.store.training_record import Trained, training_record
@@ -203,6 +204,10 @@ class StudyHandle:
     def trial(self, number: int) -> TrialDetail:
         """Return one trial with its seeds, events, notes and analysis. Raises NotFoundError."""
         return self._read(trial_rows.trial, number)
+
+    def standing(self, number: int) -> Standing:
+        """Return a trial's rank, neighbours, and what it is compared with."""
+        return self._read(standing, number)
 
     def training_record(self, number: int) -> Trained:
         """Return how a trial's last attempt was trained. Raises NotFoundError."""

@@ -135,7 +135,7 @@ class TrialTable:
         return replace(self, **chosen)
 
     def rows_of(self, numbers: Sequence[int]) -> NDArray[np.intp]:
-        """The rows of trials that are in the table, in the order of ``numbers``."""
+        """Return the rows of trials that are in the table, in the order of ``numbers``."""
         return np.searchsorted(self.numbers, np.asarray(numbers, dtype=np.int64))
 
     def row_of(self, number: int) -> int | None:

@@ -38,7 +38,9 @@ def store(tmp_path: Path) -> Engine:
 def study(store: Engine) -> int:
     """A study named ``study``: two complete trials, a pruned, a diverged and a waiting one."""
     study_id = add_study(store, "study", description="a first look")
-    wide = TrialConfig(hidden_width=512, activation=Activation.GELU, loss=Loss.MSE)
+    wide = TrialConfig(
+        hidden_width=512, activation=Activation.GELU, loss=Loss.MSE, learning_rate=0.003
+    )
     add_trial(
         store,
         study_id,

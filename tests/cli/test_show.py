@@ -173,7 +173,8 @@ def test_compare_marks_what_differs(cli: Cli, study: int) -> None:
 
 def test_compare_as_json_lists_the_differences(cli: Cli, study: int) -> None:
     found = cli("compare", "study", 0, 1, "--json").json
-    assert found["differences"] == ["hidden_width", "activation", "loss", "seeds"]
+    names = ["hidden_width", "activation", "learning_rate", "loss", "seeds"]
+    assert found["differences"] == names
     assert [trial["number"] for trial in found["trials"]] == [0, 1]
 
 

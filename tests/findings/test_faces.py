@@ -134,7 +134,7 @@ def test_terminal_page_and_json_say_the_same_of_a_trial_word_for_word(
     planted: Engine, number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = open_study(planted, "study")
-    sentences = gather_trial(study, study.table(), number, BOUNDS).sentences
+    sentences = gather_trial(study, number, lambda _: BOUNDS).sentences
     assert sentences
     run(["show", "study", str(number)])
     shown = capsys.readouterr().out.splitlines()
@@ -155,7 +155,7 @@ def test_report_terminal_and_pages_give_a_trial_the_same_reason(
     run(["diagnose", "study"])
     shown = capsys.readouterr().out
     for number in range(3):
-        found = gather_trial(study, study.table(), number, BOUNDS)
+        found = gather_trial(study, number, lambda _: BOUNDS)
         because = found.diagnosis.because
         assert found.sentences[0] == f"Limited by {found.diagnosis.limit}: {because}."
         assert because in report

@@ -9,7 +9,7 @@ import pytest
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.config import TrialConfig
 from sweep.findings.tables import FindingTable
-from sweep.findings.trial import TrialFindings, gather_trial, rank
+from sweep.findings.trial import Rank, TrialFindings, gather_trial
 from sweep.findings.trial_tables import measured_table, network_table, settings_table
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -24,7 +24,6 @@ from tests.store_factories import (
     add_trial,
     sqlite_store,
     trial_row,
-    trial_table,
 )
 
 
@@ -41,7 +40,7 @@ def engine(tmp_path: Path) -> Engine:
 
 def found(engine: Engine, number: int, about: Floors | None = None) -> TrialFindings:
     study = open_study(engine, "study")
-    return gather_trial(study, study.table(), number, about)
+    return gather_trial(study, number, lambda _: about)
 
 
 def by_label(table: FindingTable) -> Mapping[Any, tuple[str, ...]]:
@@ -70,22 +69,11 @@ def test_neighbours_and_the_best_are_known(engine: Engine) -> None:
     assert found(engine, 4).next is None
 
 
-def test_trials_of_the_same_value_share_a_place() -> None:
-    rows = [trial_row(number=n, values=(error,)) for n, error in enumerate((0.2, 0.1, 0.2, 0.3))]
-    table = trial_table(*rows)
-    assert [str(rank(table, n)) for n in range(4)] == [
-        "2nd best of 4",
-        "the best of 4",
-        "2nd best of 4",
-        "4th best of 4",
-    ]
-
-
 def test_ranks_are_ordinals() -> None:
-    table = trial_table(*(trial_row(number=n, values=(n,)) for n in range(1, 112)))
     numbers = (2, 3, 4, 11, 12, 13, 21, 102, 111)
-    said = [str(rank(table, n)).removesuffix(" best of 111") for n in numbers]
+    said = [str(Rank(place=n, n=111)).removesuffix(" best of 111") for n in numbers]
     assert said == ["2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]
+    assert str(Rank(place=1, n=111)) == "the best of 111"
 
 
 def test_errors_stand_beside_their_floors() -> None:

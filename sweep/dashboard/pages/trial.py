@@ -86,7 +86,7 @@ def layout(view: View, place: Place) -> Any:
 
 def gather(view: View, study: str, number: int) -> TrialFindings:
     """What the page shows. Raises NotFoundError without the study or the trial."""
-    return gather_trial(view.study(study), view.table(study), number, view.floors(study))
+    return gather_trial(view.study(study), number, lambda of: view.floors(of.name))
 
 
 def mark(facts: TrialFindings) -> str:
