@@ -15,10 +15,11 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import torch
 
@@ -28,8 +29,8 @@ from sweep.analysis.floors import Floors, compute_floors
 from sweep.config import TrialConfig
 from sweep.datasets import Images
 from sweep.enums import Activation, Loss, Optimizer, Outcome, Output, Schedule
-from sweep.messages import TestMetrics, TrialSpec
-from sweep.store.records import CurvePoint, TrialRow
+from sweep.messages import EpochMetrics, TestMetrics, TrialSpec
+from sweep.store.records import CurvePoint, TrialRow, mean_of
 from sweep.trainer import DeviceData, Diverged, ReferenceTrainer, Training
 from sweep.trainer.evaluation import evaluate
 
@@ -84,25 +85,30 @@ def stick(training: Training) -> None:
 
 
 PLANTS = {
-    "too narrow": Plant(Limit.CAPACITY, LINEAR),
+    "too narrow": Plant(Limit.TOO_NARROW, LINEAR),
     "too few epochs": Plant(
-        Limit.BUDGET, replace(WIDE, epochs=4, learning_rate=1e-3, lr_schedule=Schedule.CONSTANT)
+        Limit.TOO_FEW_EPOCHS,
+        replace(WIDE, epochs=4, learning_rate=1e-3, lr_schedule=Schedule.CONSTANT),
     ),
     "steps that diverge": Plant(
-        Limit.OPTIMISATION, replace(WIDE, optimizer=Optimizer.SGD, learning_rate=1e3)
+        Limit.DIVERGED, replace(WIDE, optimizer=Optimizer.SGD, learning_rate=1e3)
     ),
     "steps that bounce": Plant(
-        Limit.OPTIMISATION, replace(WIDE, learning_rate=1.0, lr_schedule=Schedule.CONSTANT)
+        Limit.UNSTABLE, replace(WIDE, learning_rate=1.0, lr_schedule=Schedule.CONSTANT)
     ),
-    "dead units": Plant(Limit.SATURATION, replace(WIDE, activation=Activation.RELU), _kill),
+    "dead units": Plant(Limit.DEAD_UNITS, replace(WIDE, activation=Activation.RELU), _kill),
     "saturated units": Plant(
-        Limit.SATURATION, replace(WIDE, activation=Activation.TANH, learning_rate=1e-3), saturate
+        Limit.SATURATED_UNITS,
+        replace(WIDE, activation=Activation.TANH, learning_rate=1e-3),
+        saturate,
     ),
     "saturated output": Plant(
-        Limit.SATURATION, replace(WIDE, output_activation=Output.SIGMOID, learning_rate=1e-3), stick
+        Limit.SATURATED_OUTPUTS,
+        replace(WIDE, output_activation=Output.SIGMOID, learning_rate=1e-3),
+        stick,
     ),
     "tiny training set": Plant(
-        Limit.GENERALISATION,
+        Limit.OVERFITS,
         replace(WIDE, epochs=300, learning_rate=3e-3, lr_schedule=Schedule.CONSTANT),
         train_limit=50,
     ),
@@ -147,43 +153,70 @@ def start(config: TrialConfig, train_limit: int, seed: int) -> Training:
     return ReferenceTrainer(data_of(train_limit), CPU).start(spec)
 
 
+class TrainedTrial(NamedTuple):
+    """A trial as its study would have it; means over the seeds."""
+
+    trial: TrialRow
+    curve: list[CurvePoint]
+    diagnostics: Mapping[str, float] | None
+
+
+def train(training: Training) -> TrainedTrial:
+    """Train to the end, or until training diverges."""
+    config, epochs = training.spec.config, []
+    try:
+        while not training.finished:
+            epochs.append(training.train_epoch())
+    except Diverged:
+        return TrainedTrial(trial_row(config, ()), curve_of(epochs), None)
+    results = training.result().results
+    found = mean_of([vars(of.diagnostics) for of in results if of.diagnostics])
+    return TrainedTrial(trial_row(config, results), curve_of(epochs), found)
+
+
+def curve_of(epochs: Sequence[Sequence[EpochMetrics]]) -> list[CurvePoint]:
+    """The curve of a trial, its seeds' metrics by epoch."""
+    return [
+        CurvePoint(
+            epoch=place + 1,
+            train_loss=fmean(of.train_loss for of in seeds),
+            val_mse=fmean(of.val_mse for of in seeds),
+            val_bce=None,
+            seconds=fmean(of.seconds for of in seeds),
+        )
+        for place, seeds in enumerate(epochs)
+    ]
+
+
+def trial_row(config: TrialConfig, results: Sequence[TestMetrics]) -> TrialRow:
+    """As reading gives a trial that ended so; one without results has diverged."""
+    bces = [of.test_bce for of in results if of.test_bce is not None]
+    return row_of(
+        config,
+        fmean(of.test_mse for of in results) if results else None,
+        fmean(bces) if bces else None,
+    )
+
+
+def row_of(config: TrialConfig, test_mse: float | None, test_bce: float | None) -> TrialRow:
+    """A trial of these errors; without one it has diverged."""
+    unknown: dict[str, Any] = dict.fromkeys(TrialRow.__dataclass_fields__)
+    known = {
+        "number": 0,
+        "config": vars(config),
+        "state": "COMPLETE" if test_mse is not None else "FAIL",
+        "outcome": Outcome.COMPLETE if test_mse is not None else Outcome.DIVERGED,
+        "test_mse": test_mse,
+        "test_bce": test_bce,
+    }
+    return TrialRow(**{**unknown, **known})
+
+
 def label(plant: Plant, seed: int) -> Limit | None:
     """What is said of a planted trial."""
     training = start(plant.config, plant.train_limit, seed)
     plant.harm(training)
-    curve: list[CurvePoint] = []
-    try:
-        while not training.finished:
-            (of,) = training.train_epoch()
-            curve.append(
-                CurvePoint(
-                    epoch=training.epoch,
-                    train_loss=of.train_loss,
-                    val_mse=of.val_mse,
-                    val_bce=of.val_bce,
-                    seconds=of.seconds,
-                )
-            )
-    except Diverged:
-        return diagnose(_row(plant.config, None), curve).limit
-    (result,) = training.result().results
-    assert result.diagnostics is not None
-    row, floors = _row(plant.config, result), floors_of(plant.train_limit)
-    return diagnose(row, curve, vars(result.diagnostics), floors).limit
-
-
-def _row(config: TrialConfig, result: TestMetrics | None) -> TrialRow:
-    """As reading gives a trial that ended so; None is one that diverged."""
-    unknown = dict.fromkeys(TrialRow.__dataclass_fields__)
-    known = {
-        "number": 0,
-        "config": vars(config),
-        "state": "COMPLETE" if result else "FAIL",
-        "outcome": Outcome.COMPLETE if result else Outcome.DIVERGED,
-        "test_mse": result.test_mse if result else None,
-        "test_bce": result.test_bce if result else None,
-    }
-    return TrialRow(**{**unknown, **known})  # type: ignore[arg-type]
+    return diagnose(*train(training), floors_of(plant.train_limit)).limit
 
 
 def times_the_floor(run: LinearRun, seed: int = 0) -> float:
@@ -209,7 +242,7 @@ def print_table(told: dict[str, Counter[str]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train the plants, print what was said of them and how often that was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--linear", action="store_true")
     options = parser.parse_args(arguments)

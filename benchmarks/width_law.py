@@ -55,16 +55,16 @@ class Case:
     law: Planted
     widths: tuple[float, ...]
     noise: Noise
-    #: The errors scatter so much that no law describes them.
-    follows_none: bool = False
+    #: Where the errors are made to follow none, in one way or the other.
+    without_law: WidthVerdict | None = None
 
     @property
     def verdict(self) -> WidthVerdict:
         """What would be right."""
         if len(self.widths) < 5 or self.widths[-1] < 8 * self.widths[0]:
             return WidthVerdict.TOO_FEW
-        if self.follows_none:
-            return WidthVerdict.SCATTERED
+        if self.without_law:
+            return self.without_law
         return WidthVerdict.PLATEAU if self.gain < PLATEAU else WidthVerdict.FALLING
 
     @property
@@ -84,6 +84,13 @@ def skewed(spread: float) -> Noise:
     )
 
 
+def bent(spread: float) -> Noise:
+    """About a law that falls ever faster."""
+    return lambda random, exact: even(spread)(
+        random, exact * np.exp(-0.1 * np.log(exact / exact[0]) ** 2)
+    )
+
+
 OCTAVES = tuple(8.0 * 2**power for power in range(8))
 BENT, FLAT = Planted(0.004, 0.2, 0.9), Planted(0.01, 0.3, 1.2)
 STRAIGHT, NEARLY = Planted(0.0, 0.5, 0.5), Planted(0.002, 0.5, 0.6)
@@ -99,7 +106,10 @@ CASES = (
     Case(name="falling, no floor, 15 %", law=STRAIGHT, widths=OCTAVES, noise=even(0.15)),
     Case(name="falling, far floor, 5 %", law=NEARLY, widths=OCTAVES, noise=even(0.05)),
     Case(name="falling, skewed 10 %", law=NEARLY, widths=OCTAVES, noise=skewed(0.1)),
-    Case(name="no law: 100 %", law=BENT, widths=OCTAVES, noise=even(1.0), follows_none=True),
+    Case(name="no law: 100 %", law=BENT, widths=OCTAVES, noise=even(1.0),
+         without_law=WidthVerdict.SCATTERED),
+    Case(name="another law: bent, 2 %", law=STRAIGHT, widths=OCTAVES, noise=bent(0.02),
+         without_law=WidthVerdict.BENT),
     Case(name="too few: 4 widths", law=BENT, widths=OCTAVES[::2], noise=even(0.05)),
     Case(name="too few: 8 close widths", law=BENT, widths=tuple(np.geomspace(64, 256, 8)),
          noise=even(0.05)),

@@ -12,9 +12,14 @@ from docs.answer import run
 from docs.answer.facts import Facts, gather
 from docs.answer.keras_code import keras_code
 from docs.answer.write import PAGES, README, SUMMARY, render, results, with_summary
+from sweep.analysis.diagnosis import Limit
+from sweep.analysis.gains import Doubling
+from sweep.analysis.study_diagnosis import diagnose_trials
+from sweep.analysis.study_floors import study_floors
 from sweep.config import TrialConfig
 from sweep.enums import Loss, Optimizer, Schedule, WeightInit
 from sweep.store import drift
+from sweep.store.handle import open_study
 from sweep.studyfile import load
 
 #: What a number in the text may be: a scale, a percentage of intervals or variance, bits, Keras 3.
@@ -101,3 +106,37 @@ def test_the_code_for_keras_has_the_settings() -> None:
 def test_every_study_of_the_answer_can_be_started(part: run.Part) -> None:
     file = run.ROOT / "studies" / part.file
     assert load(file, [*part.settings, *part.reduced]).data.name is not None
+
+
+#: What a scientist would say of stored trials: by study, the label of each.
+LABELS: dict[str, dict[int, Limit]] = {
+    "longer": {1: Limit.NOTHING},
+    "whole": {63: Limit.NOTHING, 67: Limit.NOTHING, 74: Limit.NOTHING, 68: Limit.UNSTABLE},
+    "width": dict.fromkeys(range(6), Limit.TOO_NARROW)
+    | dict.fromkeys((6, 7, 8), Limit.TOO_FEW_EPOCHS),
+    "features": dict.fromkeys((1, 3, 6, 9, 12, 16, 18), Limit.TOO_NARROW)
+    | dict.fromkeys((2, 5, 8, 11), Limit.SATURATED_UNITS),
+    "question": {0: Limit.TOO_FEW_EPOCHS},
+    "limit": {33: Limit.STUCK},
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_the_answers_own_trials_have_the_labels_that_a_scientist_would_give(name: str) -> None:
+    with results() as engine:
+        study = open_study(engine, name)
+        floors = study_floors(study, keep=False)
+        found = diagnose_trials(study, study.table(), LABELS[name], floors)
+    assert {of.trial.number: of.diagnosis.limit for of in found} == LABELS[name]
+
+
+def test_the_gains_of_the_widths_are_those_that_were_trained() -> None:
+    """Twice the epochs was trained as another study: 5, 5, 8, 13, 20 and 26 % at 8 to 256 units."""
+    with results() as engine:
+        study = open_study(engine, "width")
+        found = diagnose_trials(study, study.table(), range(6), None)
+    widths = [of.diagnosis.gains[Doubling.WIDTH].estimate for of in found]
+    assert all(0.22 < of < 0.31 for of in widths)
+    epochs = [of.diagnosis.gains[Doubling.EPOCHS].estimate for of in found]
+    assert epochs == pytest.approx([0.05, 0.05, 0.08, 0.13, 0.20, 0.26], abs=0.12)
+    assert all(of < wide for of, wide in zip(epochs, widths, strict=True))

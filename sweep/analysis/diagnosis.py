@@ -1,39 +1,43 @@
-"""Diagnosis of a trial: what limits its error, by rules in a fixed order.
+"""Diagnosis of a trial: what limits its error, and the single change that should help most.
 
-The first rule that applies gives the label; `docs/diagnose.md` states them for people.
-
-Notation: E test error, P PCA's error with as many components as hidden units (the floor), B binary
-cross-entropy, S the entropy of the pixels (B's own floor).
+A trouble that is measured as such comes first (diverged, units that do not learn, steps too large);
+otherwise the largest gain of a doubling names the limit. `docs/diagnose.md` has the rules.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
+from typing import NamedTuple
 
 from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.catalogue.formats import change, count
-from sweep.enums import Loss, Noise, Outcome, Output
+from sweep.analysis.gains import Doubling, Gain, Gains, fit_curve, gain_from_pca
+from sweep.catalogue.formats import change, count, percent
+from sweep.catalogue.settings import Value
+from sweep.enums import Activation, Loss, Noise, Outcome, Output, Schedule
 from sweep.store.records import CurvePoint, TrialRow
 
-#: Epochs at the end of a curve that its trend is read from.
-LAST = 3
-#: More epochs would continue a fall of the error by more than this share per epoch.
-STILL_FALLING = 0.02
 #: An error this share above its lowest is more than noise.
 RISEN = 0.03
 #: The width is used up when PCA needs this share of as many components to do as well.
 USED_UP = 0.9
+#: A doubling that gains less is not worth its price.
+WORTHWHILE = 0.1
+#: Squared error of rounding to 8 bits: a step's variance (1/255)^2 / 12. A copy that errs by less
+#: has lost nothing.
+ROUNDED = 1 / (12 * 255**2)
 #: A loss this many times as high on test images as on training images is more than noise.
 _GAP = 1.5
+#: Share of the mean image's error below which a gap between two small errors is no trouble.
+_SMALL = 0.01
 #: A layer can lose a smaller share of its hidden units without much harm.
 _DEAD = 0.2
 #: Share of (unit, image) pairs.
 _SATURATED = 0.5
 #: Share of the squared error.
 _STUCK = 0.5
-#: Largest error of any image with pixels from 0 to 1; only steps that are too large exceed it.
-_WHOLE_SCALE = 1.0
+#: Relative scatter of the validation errors about the trend of a constant rate.
+_JITTER = 0.1
 #: Cross-entropy above its floor, as a share of the floor, below which it hardly moves.
 _LOSS_FLOOR = 0.02
 
@@ -41,12 +45,31 @@ _LOSS_FLOOR = 0.02
 class Limit(StrEnum):
     """What keeps an error up."""
 
-    CAPACITY = "capacity"
-    BUDGET = "budget"
-    OPTIMISATION = "optimisation"
-    SATURATION = "saturation"
-    GENERALISATION = "generalisation"
-    LOSS_FLOOR = "loss floor"
+    NOTHING = "nothing"
+    DIVERGED = "diverged"
+    DEAD_UNITS = "dead units"
+    SATURATED_UNITS = "saturated units"
+    SATURATED_OUTPUTS = "saturated outputs"
+    WORSE_THAN_MEAN = "worse than the mean image"
+    UNSTABLE = "unstable"
+    OVERFITS = "overfits"
+    TOO_FEW_EPOCHS = "too few epochs"
+    TOO_NARROW = "too narrow"
+    WRONG_LOSS = "wrong loss"
+    STUCK = "stuck"
+
+
+class Remedy(StrEnum):
+    """A single change that may lower the error."""
+
+    EPOCHS = "twice the epochs"
+    WIDTH = "twice the width"
+    IMAGES = "twice the images"
+    OUTPUT = "linear outputs with MSE"
+    ACTIVATION = "a leaky activation"
+    CALMER = "half the learning rate, falling to 0"
+    LOWER = "a tenth of the learning rate"
+    HIGHER = "ten times the learning rate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +80,18 @@ class Diagnosis:
     limit: Limit | None
     #: The reason with its numbers: a sentence without its capital and full stop.
     because: str
-    #: Share by which the validation error fell per epoch at the end; None after one epoch.
-    fall_per_epoch: float | None = None
+    #: None where nothing is to be mended, or what to mend is not known.
+    remedy: Remedy | None = None
+    #: What another doubling would buy, as far as it is known.
+    gains: Gains = field(default_factory=dict)
     #: Training loss on test images over that on training images; None where it is not known.
     loss_gap: float | None = None
 
 
-#: A label with its reason; None where the rule does not apply.
-_Label = tuple[Limit, str] | None
+class _Label(NamedTuple):
+    limit: Limit
+    because: str
+    remedy: Remedy | None
 
 
 def diagnose(
@@ -72,14 +99,26 @@ def diagnose(
     curve: Sequence[CurvePoint],
     diagnostics: Mapping[str, float] | None = None,
     floors: Floors | None = None,
+    known: Gains | None = None,
 ) -> Diagnosis:
-    """Diagnose a trial; ``curve`` and ``diagnostics`` are means over its seeds."""
-    limit, because = _label(trial, curve, diagnostics, floors)
+    """Diagnose a trial; ``curve`` and ``diagnostics`` are means over its seeds.
+
+    ``known`` are gains from other trials; they go before what the trial's own curve tells.
+    """
+    if trial.outcome == Outcome.DIVERGED:
+        because = "the loss was no longer finite"
+        return Diagnosis(limit=Limit.DIVERGED, because=because, remedy=Remedy.LOWER)
+    if trial.state != "COMPLETE" or trial.test_mse is None or not validation_errors(curve):
+        return Diagnosis(limit=None, because="training did not finish")
+    case = _Case(trial, curve, diagnostics, floors, known or {})
+    found = next((label for rule in _RULES if (label := rule(case))), None)
+    unknown = "no rule applies without the lower bounds of its data"
     return Diagnosis(
-        limit=limit,
-        because=because,
-        fall_per_epoch=fall_per_epoch(validation_errors(curve)),
-        loss_gap=loss_gap(trial, curve[-1].train_loss, floors) if curve else None,
+        limit=found.limit if found else None,
+        because=found.because if found else unknown,
+        remedy=found.remedy if found else None,
+        gains=case.gains,
+        loss_gap=case.gap,
     )
 
 
@@ -88,45 +127,137 @@ def validation_errors(curve: Sequence[CurvePoint]) -> list[float]:
     return [point.val_mse for point in curve if point.val_mse is not None]
 
 
-def _label(
-    trial: TrialRow,
-    curve: Sequence[CurvePoint],
-    diagnostics: Mapping[str, float] | None,
-    floors: Floors | None,
-) -> tuple[Limit | None, str]:
-    if trial.outcome == Outcome.DIVERGED:
-        return Limit.OPTIMISATION, "training diverged"
-    errors = validation_errors(curve)
-    if trial.state != "COMPLETE" or trial.test_mse is None or not errors:
-        return None, "training did not finish"
-    labels = (
-        _generalisation(trial, curve, floors),
-        _unsteady(curve),
-        _thrown_off(trial, errors, floors),
-        _units(trial, diagnostics, floors),
-        _budget(errors),
-        _capacity(trial, floors),
-        _loss_floor(trial, floors),
-        _optimisation(trial, floors),
-    )
-    unknown = None, "no rule applies without the lower bounds of its data"
-    return next((label for label in labels if label is not None), unknown)
+class _Case:
+    """A trained trial with what the rules ask of it."""
+
+    def __init__(
+        self,
+        trial: TrialRow,
+        curve: Sequence[CurvePoint],
+        diagnostics: Mapping[str, float] | None,
+        floors: Floors | None,
+        known: Gains,
+    ) -> None:
+        assert trial.test_mse is not None
+        self.error = trial.test_mse
+        self.trial, self.curve, self.floors = trial, curve, floors
+        self.diagnostics = diagnostics
+        self.errors = validation_errors(curve)
+        self.fit = fit_curve(trial, curve)
+        self.gap = loss_gap(trial, curve[-1].train_loss, floors)
+        fitted = (self.fit.gain if self.fit else None, gain_from_pca(trial, floors))
+        self.gains: Gains = {**{of.of: of for of in fitted if of}, **known}
+
+    @property
+    def width(self) -> int:
+        return self.trial.hidden_width or 0
+
+    @property
+    def components(self) -> int | None:
+        """Components with which PCA does as well."""
+        return None if self.floors is None else pca_equivalent(self.floors, self.error)
+
+    def is_used_up(self, dead_share: float = 0.0) -> bool:
+        """Whether the units that live do about as well as so many allow a linear code."""
+        components = self.components
+        return components is not None and components >= USED_UP * (1 - dead_share) * self.width
+
+    def gain(self, of: Doubling) -> float:
+        """The gain of a doubling; 0 where it is not known."""
+        return self.gains[of].estimate if of in self.gains else 0.0
+
+    @property
+    def largest(self) -> Gain | None:
+        """The largest worthwhile gain that is told from none.
+
+        From as many units as inputs on the width is never what lacks.
+        """
+        wide = self.floors is not None and self.width >= self.floors.n_inputs
+        usable = [
+            of
+            for of in self.gains.values()
+            if of.estimate >= WORTHWHILE
+            and (of.low is None or of.low > 0)
+            and not (wide and of.of is Doubling.WIDTH)
+        ]
+        return max(usable, key=lambda of: of.estimate, default=None)
 
 
-def _generalisation(trial: TrialRow, curve: Sequence[CurvePoint], floors: Floors | None) -> _Label:
-    """Test error far above training error, or rising while the training loss falls."""
-    gap = loss_gap(trial, curve[-1].train_loss, floors)
-    if gap is not None and gap > _GAP:
-        return Limit.GENERALISATION, (
-            f"the excess loss is {gap:.2g} times as high on test images as on training images"
-        )
-    errors = [point.val_mse or 0.0 for point in curve]
-    if errors[-1] > (1 + RISEN) * min(errors) and not _loss_rose(curve):
-        return Limit.GENERALISATION, (
-            f"the validation error ended {change(errors[-1] / min(errors) - 1)} above its lowest "
-            "value while the training loss was still falling"
-        )
+def _nothing(case: _Case) -> _Label | None:
+    if case.error >= ROUNDED:
+        return None
+    return _Label(Limit.NOTHING, "its error is below that of rounding pixels to 8 bits", None)
+
+
+def _units(case: _Case) -> _Label | None:
+    """Hidden or output units that no longer learn, in a network worse than its width allows."""
+    found = case.diagnostics
+    if found is None or case.is_used_up():
+        return None
+    remedy = Remedy.ACTIVATION
+    if case.trial.config.get("activation") == Activation.LEAKY_RELU:
+        remedy = Remedy.CALMER
+    dead, saturated, stuck = (found[f"{of}_share"] for of in ("dead", "saturated", "stuck"))
+    # Dead units are a loss once those that live are used up; until then training is what lacks.
+    if dead >= _DEAD and (case.floors is None or case.is_used_up(dead)):
+        return _Label(Limit.DEAD_UNITS, f"{change(dead)} of the hidden units are dead", remedy)
+    if saturated >= _SATURATED:
+        because = f"the hidden units are saturated for {change(saturated)} of the images"
+        return _Label(Limit.SATURATED_UNITS, because, remedy)
+    if stuck >= _STUCK:
+        because = f"saturated outputs make {change(stuck)} of the error"
+        return _Label(Limit.SATURATED_OUTPUTS, because, Remedy.OUTPUT)
     return None
+
+
+def _worse_than_mean(case: _Case) -> _Label | None:
+    if case.floors is None or case.error < case.floors.test_mean_mse:
+        return None
+    mean = case.floors.val_mean_mse
+    # An error that was far above the mean image's was thrown there by its steps.
+    thrown_off = max(case.errors) > max(2 * mean, (1 + RISEN) * case.errors[0])
+    because = "it does no better than the mean image"
+    if thrown_off or _loss_rose(case.curve):
+        because += f", and large steps raised its error to {max(case.errors):.2g}"
+        return _Label(Limit.WORSE_THAN_MEAN, because, Remedy.LOWER)
+    return _Label(Limit.WORSE_THAN_MEAN, because, Remedy.HIGHER)
+
+
+def _unstable(case: _Case) -> _Label | None:
+    """The steps are too large for what is left to learn."""
+    if _loss_rose(case.curve):
+        because = "the training loss rose in the second half of the epochs"
+        return _Label(Limit.UNSTABLE, because, Remedy.CALMER)
+    constant = case.trial.config.get("lr_schedule") != Schedule.COSINE
+    if constant and case.fit and case.fit.scatter > _JITTER:
+        because = f"the validation error jumps by {percent(case.fit.scatter)} about its trend"
+        return _Label(Limit.UNSTABLE, because, Remedy.CALMER)
+    return None
+
+
+def _loss_rose(curve: Sequence[CurvePoint]) -> bool:
+    losses = [point.train_loss for point in curve if point.train_loss is not None]
+    late = losses[len(losses) // 2 :]
+    return any(after > (1 + RISEN) * before for before, after in pairwise(late) if before > 0)
+
+
+def _overfits(case: _Case) -> _Label | None:
+    """Test error far above training error, or rising while the training loss falls."""
+    if case.floors is not None and case.error < _SMALL * case.floors.test_mean_mse:
+        return None
+    gap, errors = case.gap, case.errors
+    if errors[-1] > (1 + RISEN) * min(errors):
+        return _Label(
+            Limit.OVERFITS,
+            f"the validation error ended {change(errors[-1] / min(errors) - 1)} above its lowest "
+            "value while the training loss was still falling",
+            Remedy.IMAGES,
+        )
+    # With more images the test error falls at most to the training error.
+    if gap is None or gap <= _GAP or 1 - 1 / gap < case.gain(Doubling.EPOCHS):
+        return None
+    because = f"the excess loss is {gap:.2g} times as high on test images as on training images"
+    return _Label(Limit.OVERFITS, because, Remedy.IMAGES)
 
 
 def loss_gap(trial: TrialRow, train_loss: float | None, floors: Floors | None) -> float | None:
@@ -155,109 +286,95 @@ def loss_gap(trial: TrialRow, train_loss: float | None, floors: Floors | None) -
     return None
 
 
-def _unsteady(curve: Sequence[CurvePoint]) -> _Label:
-    """The training loss itself rises: the steps are too large."""
-    if not _loss_rose(curve):
+def _output_bound(case: _Case) -> _Label | None:
+    """What no linear code with sigmoid outputs can beat makes more of the error than a doubling."""
+    bound = case.floors.sigmoid if case.floors else None
+    config = case.trial.config
+    if bound is None or case.floors is None or config.get("activation") != Activation.LINEAR:
         return None
-    return Limit.OPTIMISATION, "the training loss rose in the second half of the epochs"
-
-
-def _thrown_off(trial: TrialRow, errors: Sequence[float], floors: Floors | None) -> _Label:
-    """Its first steps were too large, and it still does worse than no network."""
-    if floors is None or trial.test_mse is None or trial.test_mse < floors.test_mean_mse:
+    if config.get("loss") != Loss.BCE or config.get("output_activation") != Output.SIGMOID:
         return None
-    if not max(errors) > _WHOLE_SCALE:
+    pca = case.floors.test_pca_mse[min(case.width, case.floors.n_inputs)]
+    share = (bound.test_mse - pca) / case.error
+    largest = case.largest
+    if share < max(WORTHWHILE, largest.estimate if largest else 0.0):
         return None
-    return Limit.OPTIMISATION, (
-        f"large steps raised the validation error to {max(errors):.2g}, and the network still "
-        "does worse than the mean image"
+    because = (
+        f"{change(min(share, 1.0))} of its error is what no linear code with sigmoid outputs "
+        "avoids and PCA does"
     )
+    return _Label(Limit.WRONG_LOSS, because, Remedy.OUTPUT)
 
 
-def _loss_rose(curve: Sequence[CurvePoint]) -> bool:
-    losses = [point.train_loss for point in curve if point.train_loss is not None]
-    late = losses[len(losses) // 2 :]
-    return any(after > (1 + RISEN) * before for before, after in pairwise(late) if before > 0)
+_BY_DOUBLING = {
+    Doubling.EPOCHS: (Limit.TOO_FEW_EPOCHS, Remedy.EPOCHS),
+    Doubling.WIDTH: (Limit.TOO_NARROW, Remedy.WIDTH),
+    Doubling.IMAGES: (Limit.OVERFITS, Remedy.IMAGES),
+}
 
 
-def _units(
-    trial: TrialRow, diagnostics: Mapping[str, float] | None, floors: Floors | None
-) -> _Label:
-    """Hidden or output units that no longer learn, in a network worse than its width allows."""
-    if diagnostics is None or _is_used_up(trial, floors):
+def _largest_gain(case: _Case) -> _Label | None:
+    if len(case.errors) == 1 and Doubling.EPOCHS not in case.gains:
+        return _Label(Limit.TOO_FEW_EPOCHS, "training lasted one epoch only", Remedy.EPOCHS)
+    gain = case.largest
+    if gain is None:
         return None
-    dead, saturated = diagnostics["dead_share"], diagnostics["saturated_share"]
-    stuck = diagnostics["stuck_share"]
-    if dead >= _DEAD:
-        return Limit.SATURATION, f"{change(dead)} of the hidden units are dead"
-    if saturated >= _SATURATED:
-        because = f"the hidden units are saturated for {change(saturated)} of the images"
-        return Limit.SATURATION, because
-    if stuck >= _STUCK:
-        return Limit.SATURATION, f"saturated outputs make {change(stuck)} of the error"
-    return None
+    limit, remedy = _BY_DOUBLING[gain.of]
+    because = f"twice the {gain.of} would lower the error by {gain}, as {gain.source} tells"
+    return _Label(limit, because, remedy)
 
 
-def _budget(errors: Sequence[float]) -> _Label:
-    fall = fall_per_epoch(errors)
-    if fall is None:
-        return Limit.BUDGET, "training lasted one epoch only"
-    if fall > STILL_FALLING:
-        return Limit.BUDGET, (
-            f"the validation error was still falling by {change(fall)} per epoch "
-            f"{last_epochs(errors)}"
-        )
-    return None
-
-
-def fall_per_epoch(errors: Sequence[float]) -> float | None:
-    """Return the share by which the error fell per epoch at the end; None after one epoch."""
-    n_steps = min(LAST, len(errors) - 1)
-    if n_steps < 1 or errors[-1 - n_steps] <= 0:
-        return None
-    return 1.0 - float((errors[-1] / errors[-1 - n_steps]) ** (1 / n_steps))
-
-
-def last_epochs(errors: Sequence[float]) -> str:
-    """Return when the fall of ``fall_per_epoch`` was measured, in words."""
-    n_steps = min(LAST, len(errors) - 1)
-    return f"over the last {n_steps} epochs" if n_steps > 1 else "in the last epoch"
-
-
-def _capacity(trial: TrialRow, floors: Floors | None) -> _Label:
-    if floors is None or trial.test_mse is None or not _is_used_up(trial, floors):
-        return None
-    components = pca_equivalent(floors, trial.test_mse)
-    return Limit.CAPACITY, (
-        f"the error settled; {count(trial.hidden_width or 0, 'hidden unit')} do as well as PCA "
-        f"with {count(components, 'component')}"
-    )
-
-
-def _is_used_up(trial: TrialRow, floors: Floors | None) -> bool:
-    if floors is None or trial.test_mse is None or trial.hidden_width is None:
-        return False
-    return pca_equivalent(floors, trial.test_mse) >= USED_UP * trial.hidden_width
-
-
-def _loss_floor(trial: TrialRow, floors: Floors | None) -> _Label:
-    bce = trial.test_bce
-    if floors is None or bce is None or trial.config.get("loss") != Loss.BCE:
+def _loss_floor(case: _Case) -> _Label | None:
+    bce, floors = case.trial.test_bce, case.floors
+    if floors is None or bce is None or case.trial.config.get("loss") != Loss.BCE:
         return None
     above = bce - floors.test_entropy
     if not above < _LOSS_FLOOR * floors.test_entropy:
         return None
-    return Limit.LOSS_FLOOR, (
-        f"the error settled with a cross-entropy only {change(above / floors.test_entropy)} above "
-        "the pixels’ entropy"
+    because = (
+        f"its cross-entropy is only {change(above / floors.test_entropy)} above the pixels’ entropy"
     )
+    return _Label(Limit.WRONG_LOSS, because, Remedy.OUTPUT)
 
 
-def _optimisation(trial: TrialRow, floors: Floors | None) -> _Label:
-    if floors is None or trial.test_mse is None:
+def _stuck(case: _Case) -> _Label | None:
+    if case.components is None:
         return None
-    components = pca_equivalent(floors, trial.test_mse)
-    return Limit.OPTIMISATION, (
-        f"the error settled, but {count(trial.hidden_width or 0, 'hidden unit')} do only as well "
-        f"as PCA with {count(components, 'component')}"
+    because = (
+        f"the error settled, but {count(case.width, 'hidden unit')} do only as well as PCA with "
+        f"{count(case.components, 'component')}"
     )
+    return _Label(Limit.STUCK, because, Remedy.CALMER)
+
+
+#: The first that applies gives the label.
+_RULES = (
+    _nothing,
+    _units,
+    _worse_than_mean,
+    _unstable,
+    _overfits,
+    _output_bound,
+    _largest_gain,
+    _loss_floor,
+    _stuck,
+)
+
+
+def changes(remedy: Remedy, config: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the settings that a remedy changes, with their new values; none for more images."""
+    rate, epochs, width = (config.get(of, 0) for of in ("learning_rate", "epochs", "hidden_width"))
+    new: Mapping[Remedy, dict[str, Value]] = {
+        Remedy.EPOCHS: {"epochs": 2 * int(epochs)},
+        Remedy.WIDTH: {"hidden_width": 2 * int(width)},
+        Remedy.IMAGES: {},
+        Remedy.OUTPUT: {"output_activation": Output.LINEAR.value, "loss": Loss.MSE.value},
+        Remedy.ACTIVATION: {"activation": Activation.LEAKY_RELU.value},
+        Remedy.CALMER: {
+            "learning_rate": float(rate) / 2,
+            "lr_schedule": Schedule.COSINE.value,
+        },
+        Remedy.LOWER: {"learning_rate": float(rate) / 10},
+        Remedy.HIGHER: {"learning_rate": 10 * float(rate)},
+    }
+    return {name: of for name, of in new[remedy].items() if config.get(name) != of}

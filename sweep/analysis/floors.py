@@ -59,6 +59,16 @@ class ClippedErrors:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SigmoidBound:
+    """The best linear code with sigmoid outputs and cross-entropy, of any width."""
+
+    #: Nats per pixel.
+    train_bce: float
+    test_bce: float
+    test_mse: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Floors:
     """The floors of one data set and split."""
 
@@ -73,6 +83,8 @@ class Floors:
     val_entropy: float
     test_entropy: float
     clipped: ClippedErrors = ClippedErrors()
+    #: None until it is asked for: it takes minutes.
+    sigmoid: SigmoidBound | None = None
 
     @property
     def n_inputs(self) -> int:
@@ -99,7 +111,9 @@ class Floors:
         names = ("train_pca_mse", "val_pca_mse", "test_pca_mse")
         curves = {name: tuple(values[name]) for name in names}
         clipped = {name: tuple(column) for name, column in values["clipped"].items()}
-        return cls(**{**values, **curves, "clipped": ClippedErrors(**clipped)})
+        bound = values.get("sigmoid")
+        more = {"clipped": ClippedErrors(**clipped), "sigmoid": bound and SigmoidBound(**bound)}
+        return cls(**{**values, **curves, **more})
 
 
 def data_key(sha256: str, fraction: float, seed: int, train_limit: int | None = None) -> str:

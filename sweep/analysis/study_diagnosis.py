@@ -1,16 +1,25 @@
 """Diagnoses of a study: what limits the best trial of each width, or chosen trials."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from sweep.analysis.diagnosis import Diagnosis, diagnose
+from sweep.analysis.diagnosis import Diagnosis, Remedy, changes, diagnose
 from sweep.analysis.floors import Floors
+from sweep.analysis.gains import Doubling, Gain, Gains
+from sweep.analysis.trained_pairs import LargerSet, larger_sets, trained_gains
+from sweep.analysis.width_law import Law, width_errors, width_law
+from sweep.catalogue.settings import Value, by_setting, in_use
 from sweep.config import width_class
+from sweep.errors import StudyFileError
 from sweep.store.handle import StudyHandle
-from sweep.store.records import TrialRow
+from sweep.store.records import CurvePoint, TrialRow
 from sweep.store.table import Choices, TrialTable
+from sweep.studyfile import Space, loads
+from sweep.studyfile.enqueue import read_configuration
 
 
 class DiagnosedTrial(NamedTuple):
@@ -18,28 +27,102 @@ class DiagnosedTrial(NamedTuple):
 
     trial: TrialRow
     diagnosis: Diagnosis
+    #: What ``sweep enqueue`` needs to try the remedy; None where the search space does not have it.
+    to_enqueue: Mapping[str, Value] | None = None
+    #: Twice the training images, where that is the remedy and their number is limited.
+    train_limit: int | None = None
+
+    @property
+    def changes(self) -> Mapping[str, Value]:
+        """The settings that the remedy changes, with their new values."""
+        remedy = self.diagnosis.remedy
+        return changes(remedy, self.trial.config) if remedy else {}
 
 
 def diagnose_widths(study: StudyHandle, floors: Floors | None) -> list[DiagnosedTrial]:
     """Diagnose the best trial of each class of widths, narrowest first."""
-    return diagnose_trials(study, best_of_widths(study.table()), floors)
+    table = study.table()
+    return diagnose_trials(study, table, best_of_widths(table), floors)
 
 
 def diagnose_trials(
-    study: StudyHandle, numbers: Collection[int], floors: Floors | None
+    study: StudyHandle, table: TrialTable, numbers: Collection[int], floors: Floors | None
 ) -> list[DiagnosedTrial]:
     """Diagnose these trials; sorted by width and number."""
-    rows = study.trials(numbers=list(numbers))
-    curves = study.curves(numbers)
-    diagnostics = study.diagnostics(numbers)
+    curves, diagnostics = study.curves(numbers), study.diagnostics(numbers)
+    diagnoser = Diagnoser(study, table, floors)
     diagnosed = [
-        DiagnosedTrial(
-            row,
-            diagnose(row, curves.get(row.number, ()), diagnostics.get(row.number), floors),
-        )
-        for row in rows
+        diagnoser.diagnose(row, curves.get(row.number, ()), diagnostics.get(row.number))
+        for row in study.trials(numbers=list(numbers))
     ]
     return sorted(diagnosed, key=lambda of: (of.trial.hidden_width or 0, of.trial.number))
+
+
+class Diagnoser:
+    """Diagnoses a study's trials with what its other trials tell: pairs, the law of the width."""
+
+    def __init__(self, study: StudyHandle, table: TrialTable, floors: Floors | None) -> None:
+        self._study, self._table, self._floors = study, table, floors
+
+    def diagnose(
+        self,
+        trial: TrialRow,
+        curve: Sequence[CurvePoint],
+        diagnostics: Mapping[str, float] | None,
+    ) -> DiagnosedTrial:
+        """Diagnose a trial; ``curve`` and ``diagnostics`` are means over its seeds."""
+        found = diagnose(trial, curve, diagnostics, self._floors, self._known_gains(trial))
+        if found.remedy is None or not trial.config:
+            return DiagnosedTrial(trial, found)
+        if found.remedy is Remedy.IMAGES:
+            limit = self._study.record().settings.data.train_limit
+            return DiagnosedTrial(trial, found, train_limit=None if limit is None else 2 * limit)
+        return DiagnosedTrial(trial, found, self._to_enqueue(trial, found.remedy))
+
+    def _to_enqueue(self, trial: TrialRow, remedy: Remedy) -> Mapping[str, Value] | None:
+        if self._space is None:
+            return None
+        changed = changes(remedy, trial.config)
+        used = in_use({**trial.config, **changed})
+        searched = by_setting(trial.params) | changed
+        wanted = {name: value for name, value in searched.items() if name in used}
+        return None if read_configuration(self._space, wanted, "")[1] else wanted
+
+    @cached_property
+    def _space(self) -> Space | None:
+        """None where today's rules do not read the study file; its other commands say why."""
+        text = self._study.record().study_file
+        with suppress(StudyFileError):
+            return loads(text, f"study '{self._study.name}'", check_packages=False).space
+        return None
+
+    def _known_gains(self, trial: TrialRow) -> Gains:
+        row = self._table.row_of(trial.number)
+        if row is None or not self._table.counting[row]:
+            return {}
+        pairs = trained_gains(self._study, self._table, trial, self._larger_sets)
+        by_law = {} if Doubling.WIDTH in pairs else self._by_law(trial)
+        return {**by_law, **pairs}
+
+    @cached_property
+    def _larger_sets(self) -> list[LargerSet]:
+        return larger_sets(self._study)
+
+    @cached_property
+    def _law(self) -> tuple[Law | None, Collection[int]]:
+        errors = width_errors(self._table)
+        return width_law(errors).law, errors.numbers.tolist()
+
+    def _by_law(self, trial: TrialRow) -> Gains:
+        """The law is one of the best of each width; it tells nothing of others."""
+        law, best = self._law
+        if law is None or trial.number not in best or trial.hidden_width is None:
+            return {}
+        low, estimate, high = law.gain(trial.hidden_width)
+        gain = Gain(
+            of=Doubling.WIDTH, estimate=estimate, low=low, high=high, source="the law of the width"
+        )
+        return {Doubling.WIDTH: gain}
 
 
 def best_of_widths(table: TrialTable) -> list[int]:

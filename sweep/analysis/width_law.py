@@ -10,19 +10,20 @@ chapter 6), scaled by sqrt(n / (n - 3)), as a fit of three numbers leaves residu
 by the ratio of Student's to the normal quantile, since they are few. Where a law without E_inf fits
 as well, by an F test at the intervals' level, each interval also holds that law's: at the bound
 E_inf = 0 resamples of the other law alone leave out too much (on the bootstrap at a bound: Andrews
-2000, Econometrica 68). They know of the scatter about the law alone, not of a law that is wrong.
+2000, Econometrica 68). They know of the scatter about the law alone, not of a law that is wrong:
+where the residuals bend, by an F test of one more power of log H, there is no law.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import fdtrc, ndtri, stdtrit
 
-from sweep.catalogue.formats import change, count, percent
+from sweep.catalogue.formats import change, count, number, percent
 from sweep.config import width_class
 from sweep.store.table import Choices, Numbers, TrialTable
 
@@ -42,6 +43,10 @@ _MAX_SCATTER = 0.3
 #: Finer for the estimate than for each of the resamples.
 _ALPHAS = np.geomspace(0.05, 6.0, 8_000)
 _COARSE_ALPHAS = _ALPHAS[::20]
+#: Residuals that bend with a smaller p value follow another law.
+_BENT = 0.01
+#: Scatter of a law that holds for all purposes, bent or not.
+_EXACT = 0.01
 _N_RESAMPLES = 200
 _ENDS = (0.05, 0.95)
 
@@ -53,6 +58,7 @@ class WidthVerdict(StrEnum):
     FALLING = "still falling"
     TOO_FEW = "too few widths"
     SCATTERED = "no law"
+    BENT = "another law"
 
 
 class Interval(NamedTuple):
@@ -93,10 +99,19 @@ class Law:
     gain_of_doubling: Interval
     #: Root mean square of the relative residuals.
     scatter: float
+    #: Chance of residuals so far from straight if the law held; None where too few widths tell.
+    p_bent: float | None
+    #: The fit, and what is fitted to resampled residuals.
+    fits: Sequence["_Fits"] = field(repr=False)
 
     def at(self, width: float) -> float:
         """The error that the law gives for a width."""
         return float(self.e_inf.estimate + self.a.estimate * width**-self.alpha.estimate)
+
+    def gain(self, width: float) -> Interval:
+        """The share by which twice a width would lower the error."""
+        fitted, *again = (of.gain(width) for of in self.fits)
+        return _interval(fitted, again)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +186,12 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
             "fits them best"
         )
         return WidthLaw(verdict=WidthVerdict.SCATTERED, law=None, because=because)
+    if law.p_bent is not None and law.p_bent < _BENT and law.scatter > _EXACT:
+        because = (
+            f"the best errors of {n} widths leave the power law that fits them best in a bend "
+            f"(p = {number(law.p_bent, 1)})"
+        )
+        return WidthLaw(verdict=WidthVerdict.BENT, law=None, because=because)
     gain = law.gain_of_doubling
     verdict = WidthVerdict.PLATEAU if gain.estimate < PLATEAU else WidthVerdict.FALLING
     ends = change(gain.low), change(gain.high)
@@ -200,7 +221,30 @@ def fit_law(
         knee=_interval(fitted.knee, [of.knee for of in again]) if fitted.e_inf[0] > 0 else None,
         gain_of_doubling=_interval(fitted.gain(h[-1]), [of.gain(h[-1]) for of in again]),
         scatter=float(np.sqrt(np.mean(_residuals(fitted, h, e) ** 2))),
+        p_bent=_p_bent(fitted, h, e),
+        fits=(fitted, *again),
     )
+
+
+def _p_bent(fitted: "_Fits", widths: Numbers, errors: Numbers) -> float | None:
+    """Return the p value of a bend: an F test of one more power of log H in the residuals.
+
+    Of a law without E_inf, a straight line of logs, that is a parabola; E_inf takes up one bend, so
+    of a law with it the cubic. What the law's own numbers could take up is projected out.
+    """
+    x = np.log(widths) - np.log(widths).mean()
+    floor = fitted.e_inf[0] / fitted.at(widths)[0]
+    # The derivatives of the relative law by A, alpha and, where it is above 0, E_inf span these.
+    own = [np.ones_like(x), x * (1 - floor), *([floor] if fitted.e_inf[0] > 0 else [])]
+    basis = np.linalg.qr(np.stack(own, axis=1))[0]
+    bend, residuals = x ** len(own), _residuals(fitted, widths, errors)
+    bend, residuals = (of - basis @ (basis.T @ of) for of in (bend, residuals))
+    n_free = len(x) - len(own) - 1
+    if n_free < 1:
+        return None
+    explained = float(bend @ residuals) ** 2 / float(bend @ bend)
+    left = max(float(residuals @ residuals) - explained, np.finfo(float).tiny)
+    return float(fdtrc(1, n_free, explained / (left / n_free)))
 
 
 def _residuals(fitted: "_Fits", widths: Numbers, errors: Numbers) -> NDArray[np.float64]:

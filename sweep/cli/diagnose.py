@@ -10,10 +10,10 @@ def diagnose(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Show what limits a trial's error, at each width or for chosen trials.
+    """Show what limits a trial's error and the change that should help most, at each width.
 
-    One of capacity, budget, optimisation, saturation, generalisation and loss floor; the rules are
-    in docs/diagnose.md.
+    Numbers choose trials. Gains of a doubling come from trained pairs where the study has them; the
+    rules are in docs/diagnose.md.
     """
     from sweep.analysis.study_diagnosis import diagnose_trials, diagnose_widths
     from sweep.analysis.study_floors import study_floors
@@ -23,7 +23,11 @@ def diagnose(
     for number in numbers or ():
         study.trial(number)  # raises NotFoundError with those that are there
     floors = study_floors(study)
-    found = diagnose_trials(study, numbers, floors) if numbers else diagnose_widths(study, floors)
+    found = (
+        diagnose_trials(study, study.table(), numbers, floors)
+        if numbers
+        else diagnose_widths(study, floors)
+    )
     table = diagnosis_table(study.name, found, floors)
     if as_json:
         show_json(table.records())

@@ -18,7 +18,8 @@ from sweep.analysis.best_region import (
     without_effect,
 )
 from sweep.analysis.convergence import Convergence, SearchState, convergence
-from sweep.analysis.diagnosis import STILL_FALLING
+from sweep.analysis.diagnosis import WORTHWHILE
+from sweep.analysis.gains import Doubling
 from sweep.analysis.effects import Effect, Effects, effects
 from sweep.analysis.study_diagnosis import diagnose_trials
 from sweep.analysis.study_reader import StudyReader
@@ -288,8 +289,8 @@ def _more_epochs(reader: StudyReader, crowd: Crowd | None) -> Iterator[Advice]:
     elif (falls := _still_falling(reader, most)) is not None:
         n_falling, n_asked, low = falls
         said = (
-            f"{_some(n_falling, n_asked)} best {n_asked} trials ended while their error still fell "
-            f"by more than {percent(STILL_FALLING)} an epoch, after {low} epochs"
+            f"Twice the epochs would lower the error of {_some(n_falling, n_asked).lower()} best "
+            f"{n_asked} trials by {percent(WORTHWHILE)} or more, after {low} epochs"
             + (" or more" if low < most else "")
         )
         evidence = {"n_falling": n_falling, "n_asked": n_asked, "most_epochs": most}
@@ -322,11 +323,11 @@ def _still_falling(reader: StudyReader, most: int) -> tuple[int, int, int] | Non
     best = [row.number for row in reader.best(_N_ASKED)]
     if len(best) < _N_ASKED or not most:
         return None
-    diagnosed = diagnose_trials(reader.study, best, reader.floors)
+    diagnosed = diagnose_trials(reader.study, reader.table, best, reader.floors)
     falling = [
-        int(trial.config.get(EPOCHS.name, 0))
-        for trial, diagnosis in diagnosed
-        if (diagnosis.fall_per_epoch or 0.0) > STILL_FALLING
+        int(of.trial.config.get(EPOCHS.name, 0))
+        for of in diagnosed
+        if (gain := of.diagnosis.gains.get(Doubling.EPOCHS)) and gain.estimate >= WORTHWHILE
     ]
     falling = [epochs for epochs in falling if epochs >= _NEARLY_ALL * most]
     return (len(falling), len(best), min(falling)) if len(falling) >= _N_FALLING else None

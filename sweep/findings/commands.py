@@ -9,8 +9,13 @@ import tomlkit
 
 def enqueue_command(study: str, settings: Mapping[str, Any]) -> str:
     """Return the command that has a configuration run next."""
-    given = [shlex.quote(f"{name}={_toml(value)}") for name, value in settings.items()]
+    given = [as_argument(name, value) for name, value in settings.items()]
     return " ".join(["sweep", "enqueue", shlex.quote(study), *given])
+
+
+def as_argument(name: str, value: Any) -> str:
+    """Return a setting as an argument of a command."""
+    return shlex.quote(f"{name}={_toml(value)}")
 
 
 def _toml(value: Any) -> str:

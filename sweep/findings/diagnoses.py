@@ -1,12 +1,34 @@
-"""Table of the diagnoses of a study's trials."""
+"""Diagnoses in words: what limits a trial, what another doubling would buy, what to try."""
 
+from collections import Counter
 from collections.abc import Sequence
 from shlex import quote
 
+from sweep.analysis.diagnosis import Diagnosis, Limit, Remedy
 from sweep.analysis.floors import Floors
+from sweep.analysis.gains import Doubling
 from sweep.analysis.study_diagnosis import DiagnosedTrial
-from sweep.findings.cells import count_cell, metric_cell, times_floor_cell, trial_cell
+from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import change, value
+from sweep.findings.cells import count_cell, metric_cell, text_cell, times_floor_cell, trial_cell
+from sweep.findings.commands import as_argument, enqueue_command
 from sweep.findings.tables import Cell, FindingTable, TableColumn
+
+#: What a trial of each label does.
+_VERBS = {
+    Limit.NOTHING: "is limited by nothing",
+    Limit.DIVERGED: "diverged",
+    Limit.DEAD_UNITS: "has dead units",
+    Limit.SATURATED_UNITS: "has saturated units",
+    Limit.SATURATED_OUTPUTS: "has saturated outputs",
+    Limit.WORSE_THAN_MEAN: "is worse than the mean image",
+    Limit.UNSTABLE: "is unstable",
+    Limit.OVERFITS: "overfits",
+    Limit.TOO_FEW_EPOCHS: "has too few epochs",
+    Limit.TOO_NARROW: "is too narrow",
+    Limit.WRONG_LOSS: "has the wrong loss",
+    Limit.STUCK: "is stuck",
+}
 
 _COLUMNS = (
     TableColumn("hidden_width", "Width", is_number=True),
@@ -14,33 +36,100 @@ _COLUMNS = (
     TableColumn("test_mse", "Test error", is_number=True),
     TableColumn("times_floor", "vs PCA", is_number=True),
     TableColumn("limit", "Limited by"),
+    *(TableColumn(f"gain_{of}", f"2 × {of}", is_number=True) for of in Doubling),
+    TableColumn("try", "Try"),
     TableColumn("because", "Because"),
 )
+_METHOD = (
+    "2 × epochs, width, images: the share by which twice as many would lower the error. The rules "
+    "are in docs/diagnose.md."
+)
+
+
+def limit_sentence(who: str, diagnosis: Diagnosis) -> str:
+    """Say what limits a trial."""
+    if diagnosis.limit is None:
+        return f"What limits {who[0].lower()}{who[1:]} is not known: {diagnosis.because}."
+    return f"{who} {_VERBS[diagnosis.limit]}: {diagnosis.because}."
+
+
+def gains_sentence(diagnosis: Diagnosis) -> str:
+    """Say what another doubling would buy; nothing where nothing is known."""
+    if not diagnosis.gains:
+        return ""
+    known = [
+        f"of {of} by {diagnosis.gains[of]} ({diagnosis.gains[of].source})"
+        if of in diagnosis.gains
+        else f"of {of} by an unknown share"
+        for of in Doubling
+    ]
+    return f"Another doubling would lower the error: {', '.join(known)}."
+
+
+def remedy_sentence(study: str, of: DiagnosedTrial) -> str:
+    """Say what to try and the command that does it; nothing where there is nothing to try."""
+    if of.diagnosis.remedy is None:
+        return ""
+    return f"To try: {_change(of)}: `{_command(study, of)}`."
+
+
+def _change(of: DiagnosedTrial) -> str:
+    """What the remedy changes, in words."""
+    if of.diagnosis.remedy is Remedy.IMAGES:
+        return str(Remedy.IMAGES)
+    return ", ".join(
+        f"{column_named(name).title} {value(of.trial.config.get(name))} → {value(new)}"
+        for name, new in of.changes.items()
+    )
+
+
+def _command(study: str, of: DiagnosedTrial) -> str:
+    if of.to_enqueue is not None:
+        return enqueue_command(study, of.to_enqueue)
+    settings = {f"space.{name}": new for name, new in of.changes.items()}
+    if of.diagnosis.remedy is Remedy.IMAGES:
+        settings = {"data.train_limit": of.train_limit or "N"}
+    sets = " ".join(f"--set {as_argument(name, new)}" for name, new in settings.items())
+    return f"sweep start FILE --name OTHER {sets}"
+
+
+def counts_sentence(diagnosed: Sequence[DiagnosedTrial]) -> str:
+    """Count the labels; nothing where there is one trial."""
+    if len(diagnosed) < 2:
+        return ""
+    counts = Counter(str(of.diagnosis.limit or "not known") for of in diagnosed)
+    said = ", ".join(f"{label} ({n})" for label, n in counts.most_common())
+    return f"What limits the best of each width: {said}."
 
 
 def diagnosis_table(
     study: str, diagnosed: Sequence[DiagnosedTrial], floors: Floors | None
 ) -> FindingTable:
     """Lay out what limits each trial, one row a trial."""
+    note = f"Diagnoses come with the first trial that finishes: `sweep resume {quote(study)}`."
+    if diagnosed:
+        best = min(diagnosed, key=lambda of: of.trial.value or float("inf"))
+        who = f"For trial {best.trial.number}"
+        remedy = remedy_sentence(study, best).replace("To try:", f"{who}, try")
+        note = " ".join(filter(None, [remedy, _METHOD]))
     rows = [_row(of, floors) for of in diagnosed]
-    resume = f"`sweep resume {quote(study)}`"
-    note = _METHOD if rows else f"Diagnoses come with the first trial that finishes: {resume}."
     return FindingTable(title="What limits the error", columns=_COLUMNS, rows=rows, note=note)
 
 
-_METHOD = (
-    "From a trial’s curve, its hidden units and the floors of the data; the rules are in "
-    "docs/diagnose.md."
-)
-
-
 def _row(of: DiagnosedTrial, floors: Floors | None) -> Sequence[Cell]:
-    trial, diagnosis = of
+    trial, diagnosis = of.trial, of.diagnosis
     return (
         count_cell(trial.hidden_width),
         trial_cell(trial.number),
         metric_cell(trial, "test_mse"),
         times_floor_cell(trial, floors),
         Cell(diagnosis.limit or "not known", diagnosis.limit),
-        Cell(diagnosis.because, diagnosis.because),
+        *(_gain_cell(diagnosis, doubled) for doubled in Doubling),
+        text_cell(_change(of)) if diagnosis.remedy else Cell(),
+        text_cell(diagnosis.because),
     )
+
+
+def _gain_cell(diagnosis: Diagnosis, of: Doubling) -> Cell:
+    gain = diagnosis.gains.get(of)
+    return Cell("not known") if gain is None else Cell(change(gain.estimate), gain.estimate)

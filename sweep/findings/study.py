@@ -1,6 +1,5 @@
 """What a study shows: numbers, verdicts, tables and sentences, gathered once for every face."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,7 +17,12 @@ from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.findings.ablation import about_path, no_ablation, path_table
 from sweep.findings.advice import N_SHOWN, Advice, gather_advice
 from sweep.findings.decision import Decision, gather_decision
-from sweep.findings.diagnoses import diagnosis_table
+from sweep.findings.diagnoses import (
+    counts_sentence,
+    diagnosis_table,
+    limit_sentence,
+    remedy_sentence,
+)
 from sweep.findings.failures import failure_table
 from sweep.findings.html import decision_html, sentence_html, table_html
 from sweep.findings.probes import about_codes, probe_table
@@ -82,11 +86,14 @@ class StudyFindings:
         if not self.diagnoses:
             return []
         steps = self.ablation.found.forward.steps if self.ablation else ()
+        best = min(self.diagnoses, key=lambda of: of.trial.value or 0.0)
+        who = f"The best trial ({best.trial.number}, {best.trial.hidden_width:,} units)"
         said = (
             verdict_in_words(self.width),
             about_path(self.ablation) if self.ablation and steps else "",
-            _limit_of_best(self.diagnoses),
-            _limits_by_width(self.diagnoses),
+            limit_sentence(who, best.diagnosis),
+            remedy_sentence(self.study.name, best),
+            counts_sentence(self.diagnoses),
             about_codes(self.probes) if self.probes else "",
             ties_sentence(self.ties),
         )
@@ -179,7 +186,7 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
         verdict=reader.verdict,
         floors=floors,
         width=width,
-        diagnoses=diagnose_trials(study, best_of_widths(table), floors),
+        diagnoses=diagnose_trials(study, table, best_of_widths(table), floors),
         ties=ties,
         failed=_latest_failed(study) if table.states.is_("FAIL").any() else (),
         ablation=None if in_short else reader.explanation,
@@ -193,31 +200,3 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
 
 def _latest_failed(study: StudyHandle) -> list[TrialRow]:
     return study.trials(states=["FAIL"], descending=True, limit=_N_FAILURES)
-
-
-# --- sentences on diagnoses ---------------------------------------------------------------------
-
-
-def _limit_of_best(diagnoses: Sequence[DiagnosedTrial]) -> str:
-    trial, diagnosis = min(diagnoses, key=lambda of: of.trial.value or 0.0)
-    who = f"the best trial ({trial.number}, {trial.hidden_width:,} units)"
-    if diagnosis.limit is None:
-        return f"What limits {who} is not known: {diagnosis.because}."
-    return f"What limits {who} is {_named(diagnosis.limit)}: {diagnosis.because}."
-
-
-def _limits_by_width(diagnoses: Sequence[DiagnosedTrial]) -> str:
-    """Count the labels; nothing where there is one."""
-    if len(diagnoses) < 2:
-        return ""
-    counts = Counter(str(of.diagnosis.limit or "not known") for of in diagnoses)
-    (first, n), *others = counts.most_common()
-    rest = "".join(f", {label} for {m}" for label, m in others)
-    return f"Of the best of each width it is {_named(first)} for {n}{rest}."
-
-
-_NAMES = {"budget": "the budget of epochs", "loss floor": "the loss’s own floor"}
-
-
-def _named(label: str) -> str:
-    return _NAMES.get(label, label)

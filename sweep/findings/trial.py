@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.analysis.diagnosis import Diagnosis, diagnose
+from sweep.analysis.diagnosis import Diagnosis
 from sweep.analysis.floors import Floors
+from sweep.analysis.study_diagnosis import Diagnoser
 from sweep.findings import trial_tables
 from sweep.findings.configurations import configuration
+from sweep.findings.diagnoses import gains_sentence, limit_sentence, remedy_sentence
 from sweep.findings.tables import FindingTable
-from sweep.findings.trial_sentences import limit_sentence, training_sentences
+from sweep.findings.trial_sentences import training_sentences
 from sweep.store.handle import StudyHandle
 from sweep.store.records import CurvePoint, TrialDetail, TrialRow, mean_diagnostics
 
@@ -75,7 +77,16 @@ def gather_trial(
     curves = study.curves({number, *([] if standing.best is None else [standing.best])})
     curve = curves.get(number, [])
     best_curve = [] if standing.best is None else curves.get(standing.best, [])
-    diagnosis = diagnose(trial, curve, mean_diagnostics(trial.results), floors)
+    diagnosed = Diagnoser(study, study.table(), floors).diagnose(
+        trial, curve, mean_diagnostics(trial.results)
+    )
+    diagnosis = diagnosed.diagnosis
+    said = [
+        limit_sentence("It", diagnosis) if diagnosis.limit else "",
+        gains_sentence(diagnosis),
+        remedy_sentence(study.name, diagnosed),
+        *training_sentences(trial, curve, floors, best_curve, diagnosis),
+    ]
     record = study.record()
     class_names = record.class_names
     return TrialFindings(
@@ -88,10 +99,7 @@ def gather_trial(
         best=_best(study, standing.best, trial),
         baseline=standing.baseline,
         diagnosis=diagnosis,
-        sentences=[
-            *filter(None, [limit_sentence(diagnosis)]),
-            *training_sentences(trial, curve, floors, best_curve, diagnosis),
-        ],
+        sentences=[sentence for sentence in said if sentence],
         settings=trial_tables.settings_table(trial),
         measured=trial_tables.measured_table(trial, floors),
         classes=trial_tables.classes_table(trial.per_class_mse, class_names),

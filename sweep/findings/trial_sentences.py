@@ -6,30 +6,12 @@ Each rule is a function that returns a sentence, or "" where it has nothing to s
 from collections.abc import Sequence
 from statistics import fmean
 
-from sweep.analysis.diagnosis import (
-    RISEN,
-    STILL_FALLING,
-    USED_UP,
-    Diagnosis,
-    Limit,
-    fall_per_epoch,
-    last_epochs,
-)
+from sweep.analysis.diagnosis import RISEN, Diagnosis, Limit
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.analysis.verdict import floor_at
 from sweep.catalogue.formats import change, count, duration, number, value
-from sweep.enums import Outcome
+from sweep.enums import Outcome, Output
 from sweep.store.records import CurvePoint, TrialRow
-
-#: The error has settled when it falls by a smaller share per epoch.
-_FLAT = 0.002
-#: Labels that say that it has.
-_SETTLED = (Limit.CAPACITY, Limit.LOSS_FLOOR, Limit.OPTIMISATION)
-
-
-def limit_sentence(diagnosis: Diagnosis) -> str:
-    """Say what limits a trial; nothing where that is not known."""
-    return f"Limited by {diagnosis.limit}: {diagnosis.because}." if diagnosis.limit else ""
 
 
 def training_sentences(
@@ -45,12 +27,13 @@ def training_sentences(
     ``limit_sentence`` says of the ``diagnosis`` is not repeated.
     """
     limit = diagnosis.limit if diagnosis else None
+    ended = [_trend(curve, limit), _beside_pca(trial, floors, limit), _gap(diagnosis)]
     said = {
         "WAITING": [_wait(trial)],
         "RUNNING": [_progress(trial, curve)],
         "FAIL": [_failure(trial, curve)],
         "PRUNED": [_pruning(trial, curve, best_curve)],
-    }.get(trial.state, [_trend(curve, limit), _room(trial, floors, limit), _gap(diagnosis)])
+    }.get(trial.state, ended)
     return [sentence for sentence in (*said, _retries(trial), _pace(trial, curve)) if sentence]
 
 
@@ -89,59 +72,42 @@ def _pruning(trial: TrialRow, curve: Sequence[CurvePoint], best_curve: Sequence[
 
 
 def _trend(curve: Sequence[CurvePoint], limit: Limit | None) -> str:
-    """Whether the error was still falling at the end, had settled, or had risen again."""
+    """Whether the error had risen again at the end."""
     errors = [point.val_mse for point in curve if point.val_mse]
-    if len(errors) < 2 or limit is Limit.BUDGET:
+    lowest = min(errors, default=0.0)
+    if len(errors) < 2 or limit is Limit.OVERFITS or errors[-1] <= (1 + RISEN) * lowest:
         return ""
-    lowest = min(errors)
-    if errors[-1] > (1 + RISEN) * lowest:
-        return (
-            f"The validation error was lowest in epoch {errors.index(lowest) + 1} "
-            f"({number(lowest)}) and ended {change(errors[-1] / lowest - 1)} above that: "
-            "the network overfits, or its steps are too large."
-        )
-    fall, when = fall_per_epoch(errors) or 0.0, last_epochs(errors)
-    if fall > STILL_FALLING:
-        return (
-            f"It was still improving at the end, by {change(fall)} per epoch {when}: "
-            "more epochs would lower the error further."
-        )
-    is_flat = fall < _FLAT
-    moved = f"changed by less than {change(_FLAT)}" if is_flat else f"fell by {change(fall)}"
-    said = f"error {moved} per epoch {when}."
-    if limit in _SETTLED:
-        return f"The {said}"
-    return f"It had {'settled' if is_flat else 'nearly settled'}: the {said}"
+    return (
+        f"The validation error was lowest in epoch {errors.index(lowest) + 1} "
+        f"({number(lowest)}) and ended {change(errors[-1] / lowest - 1)} above that."
+    )
 
 
-def _room(trial: TrialRow, floors: Floors | None, limit: Limit | None) -> str:
-    """Whether the width or the training sets the limit."""
+def _beside_pca(trial: TrialRow, floors: Floors | None, limit: Limit | None) -> str:
+    """How many components PCA needs to do as well."""
     width, error = trial.hidden_width, trial.test_mse
     floor = None if floors is None else floor_at(floors, width)
     if floors is None or error is None or width is None or floor is None:
         return ""
     components = pca_equivalent(floors, error)
     if components == 0:
-        return "It does no better than the mean image."
+        return "" if limit is Limit.WORSE_THAN_MEAN else "It does no better than the mean image."
+    is_bounded = trial.config.get("output_activation") == Output.SIGMOID
+    no_floor = "; PCA is no lower bound of sigmoid outputs" if is_bounded else ""
     if error <= floor:
-        return "It beats PCA with as many components as it has hidden units."
-    if limit in (Limit.CAPACITY, Limit.OPTIMISATION):
+        return f"It beats PCA with as many components as it has hidden units{no_floor}."
+    if limit is Limit.STUCK:
         return ""
-    as_well = f"as well as PCA with {count(components, 'component')}"
-    units = count(width, "hidden unit")
-    # With as many units as pixels there is no floor: the width never limits the error.
-    if components >= USED_UP * width and width < floors.n_inputs:
-        return (
-            f"It does {as_well}, with {units}: "
-            "the width sets the limit, and a wider layer has room to do better."
-        )
-    return f"It does only {as_well}, with {units}: training sets the limit, not the width."
+    return (
+        f"It does as well as PCA with {count(components, 'component')}, with "
+        f"{count(width, 'hidden unit')}{no_floor}."
+    )
 
 
 def _gap(diagnosis: Diagnosis | None) -> str:
     """How much worse the loss is on test images than on training images."""
     gap = None if diagnosis is None else diagnosis.loss_gap
-    if diagnosis is None or gap is None or diagnosis.limit is Limit.GENERALISATION:
+    if diagnosis is None or gap is None or diagnosis.limit is Limit.OVERFITS:
         return ""
     return (
         f"The excess loss is {number(gap, 2)} times as high on test images as on training images."

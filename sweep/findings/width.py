@@ -20,6 +20,7 @@ _SAID = {
     WidthVerdict.FALLING: "The error is still falling with the width",
     WidthVerdict.TOO_FEW: "The widths tried do not tell what wider layers would do",
     WidthVerdict.SCATTERED: "The error follows no law of the width",
+    WidthVerdict.BENT: "The error follows no single power law of the width",
 }
 _PERHAPS = {
     WidthVerdict.PLATEAU: "The error has perhaps stopped falling with the width",
@@ -42,7 +43,7 @@ def what_would_tell(study: str, found: WidthLaw, errors: WidthErrors, domain: Do
     fixed value (None) stay what they are.
     """
     widths = errors.widths
-    if found.law is not None or not len(widths):
+    if found.law is not None or found.verdict is WidthVerdict.BENT or not len(widths):
         return ""
     if found.verdict is WidthVerdict.SCATTERED:
         return _of_the_width_alone(errors)

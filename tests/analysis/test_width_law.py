@@ -96,6 +96,25 @@ def test_a_verdict_whose_interval_holds_its_turn_is_open() -> None:
     assert "leaves the verdict open: it turns at 10 %" in open_.because
 
 
+def test_residuals_that_bend_make_no_law() -> None:
+    """Each width's own gain of a doubling grows, as that of networks trained for a few epochs."""
+    errors = WIDTHS**-0.4 * np.exp(-0.02 * np.log(WIDTHS / WIDTHS[0]) ** 2)
+    scattered = errors * np.exp(0.01 * np.random.default_rng(0).normal(size=len(WIDTHS)))
+    found = width_law(errors_of(scattered))
+    assert (found.verdict, found.law) == (WidthVerdict.BENT, None)
+    assert "in a bend (p = " in found.because
+
+
+def test_laws_that_hold_are_seldom_called_bent() -> None:
+    laws = ((0.004, 0.2, 0.9), (0.0, 0.5, 0.5))
+    found = [
+        width_law(errors_of(planted(*law, 0.05, seed))).verdict
+        for law in laws
+        for seed in range(100, 120)
+    ]
+    assert found.count(WidthVerdict.BENT) <= 2  # at p = 0.01, two of 40 are chance
+
+
 def test_few_widths_or_close_ones_make_no_law() -> None:
     few = width_law(errors_of(WIDTHS[:4] ** -0.5, WIDTHS[:4]))
     close = np.arange(100.0, 110.0)

@@ -53,7 +53,7 @@ def test_a_trial_is_the_record_that_the_command_line_shows(
 
 def test_findings_of_a_trial_are_sentences_and_tables(study: sweep.Study) -> None:
     found = study.trial_findings(1)
-    assert found.sentences[0].startswith("Limited by budget: ")
+    assert found.sentences[0].startswith("It has too few epochs: ")
     assert {"name": "hidden_width", "value": 784, "searched": True} in found.settings.records()
 
 

@@ -125,7 +125,7 @@ def test_trials_that_still_fall_at_the_end_of_all_epochs_are_to_get_more(engine:
     (found,) = of_kind(advice(engine, replace(INSIDE, fall_per_epoch=0.06), 20),
                        AdviceKind.MORE_EPOCHS)  # fmt: skip
     assert found.sentence == (
-        "All of the best 5 trials ended while their error still fell by more than 2 % an epoch, "
+        "Twice the epochs would lower the error of all of the best 5 trials by 10 % or more, "
         "after 5 epochs: train for up to 10 epochs."
     )
     assert [(of.param, of.to) for of in found.changes] == [("epochs", {"low": 5, "high": 10})]

@@ -1,16 +1,19 @@
 """The answer in words."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sweep.analysis.diagnosis import Diagnosis, Limit
+from sweep.analysis.diagnosis import Diagnosis, Limit, Remedy
+from sweep.analysis.gains import Doubling, Gain
 from sweep.analysis.probe_summary import ProbedTrial, summarise_probes
 from sweep.analysis.study_diagnosis import DiagnosedTrial
 from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
 from sweep.config import TrialConfig
+from sweep.findings.diagnoses import gains_sentence, limit_sentence
 from tests.figures.test_waterfall import explained
 from tests.findings.factories import findings
 from tests.store_factories import PROBE, trial_row
@@ -52,21 +55,48 @@ def said(*limits: DiagnosedTrial, of: TieSet | None = None, **parts: Any) -> lis
 
 def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
     found = said(
-        labelled(0, 8, 0.3, Limit.CAPACITY),
-        labelled(1, 64, 0.2, Limit.BUDGET),
-        labelled(2, 1024, 0.1, Limit.BUDGET),
+        labelled(0, 8, 0.3, Limit.TOO_NARROW),
+        labelled(1, 64, 0.2, Limit.TOO_FEW_EPOCHS),
+        labelled(2, 1024, 0.1, Limit.TOO_FEW_EPOCHS),
     )
     assert found[0].startswith("The error has stopped falling with the width: twice 256 units")
     assert found[1:] == [
-        "What limits the best trial (2, 1,024 units) is the budget of epochs: so it is.",
-        "Of the best of each width it is the budget of epochs for 2, capacity for 1.",
+        "The best trial (2, 1,024 units) has too few epochs: so it is.",
+        "What limits the best of each width: too few epochs (2), too narrow (1).",
     ]
+
+
+def test_the_remedy_of_the_best_stands_with_its_command() -> None:
+    config = TrialConfig(hidden_width=8, epochs=5)
+    row = trial_row(number=0, values=(0.1,), config=config)
+    found = Diagnosis(limit=Limit.TOO_FEW_EPOCHS, because="so", remedy=Remedy.EPOCHS)
+    trial = DiagnosedTrial(row, found, to_enqueue={"hidden_width": 8, "epochs": 10})
+    command = "sweep enqueue study hidden_width=8 epochs=10"
+    assert said(trial)[2] == f"To try: epochs 5 → 10: `{command}`."
+    outside = said(trial._replace(to_enqueue=None))[2]
+    assert outside.endswith("`sweep start FILE --name OTHER --set space.epochs=10`.")
+    images = replace(found, limit=Limit.OVERFITS, remedy=Remedy.IMAGES)
+    more = said(trial._replace(diagnosis=images, to_enqueue=None, train_limit=2_000))[2]
+    assert more == (
+        "To try: twice the images: `sweep start FILE --name OTHER --set data.train_limit=2000`."
+    )
+
+
+def test_every_label_has_a_sentence_and_unknown_gains_are_called_so() -> None:
+    gain = Gain(of=Doubling.WIDTH, estimate=0.25, low=0.2, high=0.3, source="trial 4")
+    for limit in Limit:
+        found = Diagnosis(limit=limit, because="so it is", gains={gain.of: gain})
+        assert limit_sentence("It", found).endswith(": so it is.")
+    assert gains_sentence(found) == (
+        "Another doubling would lower the error: of epochs by an unknown share, of width by 25 % "
+        "(20 % to 30 %) (trial 4), of images by an unknown share."
+    )
 
 
 def test_what_was_trained_and_probed_is_told_too() -> None:
     probed = ProbedTrial.of(0, 8, 0.02, PROBE | {"code": PROBE["pixels"]})
     useful = summarise_probes([probed], [probed])
-    found = said(labelled(0, 8, 0.3, Limit.BUDGET), ablation=explained(), probes=useful)
+    found = said(labelled(0, 8, 0.3, Limit.TOO_FEW_EPOCHS), ablation=explained(), probes=useful)
     assert found[1].startswith("Trial 7 has 3.20 times less validation error")
     assert found[3].startswith("A narrow code tells the labels as well as the pixels")
 

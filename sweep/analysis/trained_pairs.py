@@ -1,0 +1,175 @@
+"""Gains of a doubling that were trained: pairs of trials that differ in one setting alone.
+
+Notation: x a setting's value, E validation error, mean over the seeds. Two trials with x1 < x2 gain
+1 - (E2 / E1)^(1 / log2(x2 / x1)) a doubling; the interval is Student's for the difference of two
+means of log E, with the spread of E over the seeds, where both have two or more.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+from sweep.analysis.gains import LEVEL, Doubling, Gain, Gains
+from sweep.enums import Schedule
+from sweep.errors import NotFoundError
+from sweep.store.handle import Database, StudyHandle, open_study
+from sweep.store.records import TrialRow
+from sweep.store.table import Choices, Column, Mask, TrialTable
+
+#: Farther apart, in doublings, two trials say little about the next doubling.
+_FARTHEST = 2.0
+#: Trials with as many updates differ by less, in doublings.
+_AS_MANY = 0.1
+
+
+class _Other(NamedTuple):
+    """A trial that differs in one respect."""
+
+    study: StudyHandle
+    number: int
+    #: log2 of its value over this trial's.
+    doublings: float
+
+
+def trained_gains(
+    study: StudyHandle, table: TrialTable, trial: TrialRow, larger_sets: Iterable["LargerSet"] = ()
+) -> Gains:
+    """Return the gains that pairs with a trial tell.
+
+    A larger partner goes before a smaller one: it tells the next doubling, not the last. Of a
+    constant rate's epochs the trial's own curve tells the last doubling too.
+    """
+    same = _differing(table, trial.number, {"epochs", "hidden_width"})
+    found = {
+        Doubling.EPOCHS: _nearest(study, table, trial, same["epochs"], "epochs"),
+        Doubling.WIDTH: _nearest(study, table, trial, same["hidden_width"], "hidden_width"),
+        Doubling.IMAGES: _of_more_images(trial, table, larger_sets),
+    }
+    last, schedule = found[Doubling.EPOCHS], trial.config.get("lr_schedule")
+    if last and last.doublings < 0 and schedule != Schedule.COSINE:
+        found[Doubling.EPOCHS] = None
+    pairs = {of: _gain(of, study, trial, other) for of, other in found.items() if other}
+    return {of: gain for of, gain in pairs.items() if gain}
+
+
+def _differing(table: TrialTable, number: int, settings: set[str]) -> dict[str, Mask]:
+    """By setting, the trials that count and equal this one in all others."""
+    row = table.row_of(number)
+    assert row is not None
+    unequal = {name: ~_equal(column, row) for name, column in table.settings.items()}
+    n_unequal = np.sum([*unequal.values()], axis=0)
+    return {
+        name: table.counting & (n_unequal == 1) & unequal.get(name, np.zeros(len(table), bool))
+        for name in settings
+    }
+
+
+def _equal(column: Column, row: int) -> Mask:
+    values = column.codes if isinstance(column, Choices) else column
+    equal: Mask = (values == values[row]) | ((values != values) & (values[row] != values[row]))
+    return equal
+
+
+def _nearest(
+    study: StudyHandle, table: TrialTable, trial: TrialRow, rows: Mask, setting: str
+) -> _Other | None:
+    column = table.column(setting)
+    if not rows.any() or isinstance(column, Choices):
+        return None
+    doublings = np.log2(column / float(trial.config[setting]))
+    rows = rows & (np.abs(doublings) <= _FARTHEST)
+    for side in (rows & (doublings > 0), rows & (doublings < 0)):
+        places = np.flatnonzero(side)
+        if places.size:
+            place = places[np.argmin(np.abs(np.abs(doublings[places]) - 1))]
+            return _Other(study, int(table.numbers[place]), float(doublings[place]))
+    return None
+
+
+def _gain(of: Doubling, study: StudyHandle, trial: TrialRow, other: _Other) -> Gain | None:
+    partner = other.study.trial(other.number)
+    if not trial.val_mse or not partner.val_mse:
+        return None
+    log, doublings = float(np.log(partner.val_mse / trial.val_mse)), other.doublings
+    gain, ends = _share(log / doublings), None
+    spreads = [(of.val_mse_std, len(of.seeds), of.val_mse) for of in (trial, partner)]
+    if all(spread is not None and n > 1 for spread, n, _ in spreads):
+        variance = sum((spread or 0.0) ** 2 / n / (mean or 1.0) ** 2 for spread, n, mean in spreads)
+        n_free = sum(n - 1 for _, n, _ in spreads)
+        wide = float(stdtrit(n_free, (1 + LEVEL) / 2) * np.sqrt(variance))
+        ends = sorted(_share((log + of) / doublings) for of in (-wide, wide))
+    same = other.study.name == study.name
+    which = str(other.number) if same else f"{other.number} of study '{other.study.name}'"
+    return Gain(
+        of=of,
+        estimate=gain,
+        low=ends[0] if ends else None,
+        high=ends[1] if ends else None,
+        source=f"trial {which}" if doublings > 0 else f"the last doubling (trial {which})",
+    )
+
+
+def _share(log_per_doubling: float) -> float:
+    return float(-np.expm1(log_per_doubling))
+
+
+class LargerSet(NamedTuple):
+    """A study of more of the same images, validated on the same ones."""
+
+    study: StudyHandle
+    table: TrialTable
+    #: log2 of its number of training images over this study's.
+    doublings: float
+
+
+def larger_sets(study: StudyHandle) -> list[LargerSet]:
+    """Return the studies of the same database that trained on more images of the same split.
+
+    Only those whose study file limits the number, for no other number is stored.
+    """
+    record, name = study.record(), study.name
+    data, sha256 = record.settings.data, record.provenance.get("data_sha256")
+    if data.train_limit is None or not sha256:
+        return []
+    found = []
+    for other in Database(study.engine).studies():
+        if other.name == name or other.dataset != data.name:
+            continue
+        try:
+            handle = open_study(study.engine, other.name)
+            theirs = handle.record()
+        except NotFoundError:  # deleted since
+            continue
+        limit = theirs.settings.data.train_limit
+        same = theirs.provenance.get("data_sha256") == sha256 and all(
+            getattr(theirs.settings.data, of) == getattr(data, of)
+            for of in ("size", "validation_fraction", "split_seed")
+        )
+        if same and limit is not None and limit > data.train_limit:
+            doublings = float(np.log2(limit / data.train_limit))
+            if doublings <= _FARTHEST:
+                found.append(LargerSet(handle, handle.table(), doublings))
+    return sorted(found, key=lambda of: abs(of.doublings - 1))
+
+
+def _of_more_images(trial: TrialRow, table: TrialTable, sets: Iterable[LargerSet]) -> _Other | None:
+    """The same configuration with as many updates, on more images."""
+    for of in sets:
+        rows = of.table.counting
+        for name, column in of.table.settings.items():
+            if name != "epochs":
+                rows = rows & _is(column, trial.config.get(name))
+        epochs = of.table.column("epochs")
+        assert not isinstance(epochs, Choices)
+        updates = np.log2(epochs / float(trial.config["epochs"])) + of.doublings
+        places = np.flatnonzero(rows & (np.abs(updates) < _AS_MANY))
+        if places.size:
+            return _Other(of.study, int(of.table.numbers[places[0]]), of.doublings)
+    return None
+
+
+def _is(column: Column, value: object) -> Mask:
+    equal: Mask = column.is_(value) if isinstance(column, Choices) else column == value
+    return equal
