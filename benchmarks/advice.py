@@ -49,7 +49,7 @@ PLANTS: Mapping[str, Plant] = {
     "optimum beyond the end": Plant(terms={**_TERMS, "learning_rate": bowl(1.3, 4.0)}),
     "optimum below the range": Plant(terms={**_TERMS, "learning_rate": bowl(-0.2, 3.0)}),
     "nothing has an effect": Plant(terms={}),
-    "too few epochs": Plant(terms={**_TERMS, "learning_rate": bowl(0.5, 6.0)}, fall_per_epoch=0.06),
+    "too few epochs": Plant(terms={**_TERMS, "learning_rate": bowl(0.5, 6.0)}, fall_per_epoch=0.15),
     "widths too close": Plant(terms={**_TERMS, "learning_rate": bowl(0.5, 6.0)}, space=_NARROW),
 }
 #: Slopes, per range, of what falls beyond an end, and what does not.

@@ -93,8 +93,8 @@ PLANTS = {
     "steps that diverge": Plant(
         Limit.DIVERGED, replace(WIDE, optimizer=Optimizer.SGD, learning_rate=1e3)
     ),
-    "steps that bounce": Plant(
-        Limit.UNSTABLE, replace(WIDE, learning_rate=1.0, lr_schedule=Schedule.CONSTANT)
+    "steps far too large": Plant(
+        Limit.WORSE_THAN_MEAN, replace(WIDE, learning_rate=1.0, lr_schedule=Schedule.CONSTANT)
     ),
     "dead units": Plant(Limit.DEAD_UNITS, replace(WIDE, activation=Activation.RELU), _kill),
     "saturated units": Plant(

@@ -355,8 +355,8 @@ _RULES = (
     _unstable,
     _overfits,
     _output_bound,
-    _largest_gain,
     _loss_floor,
+    _largest_gain,
     _stuck,
 )
 

@@ -19,8 +19,8 @@ from sweep.analysis.best_region import (
 )
 from sweep.analysis.convergence import Convergence, SearchState, convergence
 from sweep.analysis.diagnosis import WORTHWHILE
-from sweep.analysis.gains import Doubling
 from sweep.analysis.effects import Effect, Effects, effects
+from sweep.analysis.gains import Doubling
 from sweep.analysis.study_diagnosis import diagnose_trials
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.ties import MIN_SEEDS, TieSet

@@ -66,8 +66,8 @@ PLANTED = {
         Limit.DIVERGED,
         replace(WIDE, optimizer=Optimizer.SGD, learning_rate=1e3, lr_schedule=Schedule.CONSTANT),
     ),
-    "steps that bounce": Planted(
-        Limit.UNSTABLE, replace(WIDE, learning_rate=1.0, lr_schedule=Schedule.CONSTANT)
+    "steps far too large": Planted(
+        Limit.WORSE_THAN_MEAN, replace(WIDE, learning_rate=1.0, lr_schedule=Schedule.CONSTANT)
     ),
     "dead units": Planted(
         Limit.DEAD_UNITS, replace(WIDE, activation=Activation.RELU, hidden_width=32), _kill

@@ -120,13 +120,13 @@ def test_show_sets_a_trial_beside_the_floors_of_its_data(
 
 def test_show_tells_what_limits_a_trial_and_how_its_curves_ended(cli: Cli, study: int) -> None:
     out = cli("show", "study", 0).out
-    assert "budget: the validation error was still falling by 37 % per epoch" in out
+    assert "It has too few epochs: twice the epochs would lower the error by " in out
     assert "The excess loss" not in out  # cross-entropy, without its floors
     assert "0.10 times as high on test images as on training images" in cli("show", "study", 1).out
     ended = cli("show", "study", 0, "--json").json["diagnosis"]
-    assert (ended["limit"], ended["loss_gap"]) == ("budget", None)
-    assert ended["fall_per_epoch"] == pytest.approx(1 - (0.02 / 0.05) ** 0.5)
-    assert "Limited by" not in cli("show", "study", 4).out
+    assert (ended["limit"], ended["loss_gap"]) == ("too few epochs", None)
+    assert ended["gains"]["epochs"]["source"] == "its last doubling of epochs"
+    assert "It has" not in cli("show", "study", 4).out
 
 
 def test_show_says_why_a_trial_ended(cli: Cli, study: int) -> None:

@@ -122,7 +122,7 @@ def test_a_name_that_no_good_trial_has_is_left_out(engine: Engine) -> None:
 
 
 def test_trials_that_still_fall_at_the_end_of_all_epochs_are_to_get_more(engine: Engine) -> None:
-    (found,) = of_kind(advice(engine, replace(INSIDE, fall_per_epoch=0.06), 20),
+    (found,) = of_kind(advice(engine, replace(INSIDE, fall_per_epoch=0.15), 20),
                        AdviceKind.MORE_EPOCHS)  # fmt: skip
     assert found.sentence == (
         "Twice the epochs would lower the error of all of the best 5 trials by 10 % or more, "

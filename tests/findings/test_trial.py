@@ -56,9 +56,7 @@ def test_the_diagnosis_begins_with_what_limits_the_trial(engine: Engine) -> None
     )
     assert of_best[1].startswith("Another doubling would lower the error: of epochs by 80 %")
     assert of_best[2].startswith("To try: epochs 5 → 10: `sweep ")
-    assert found(engine, 3).sentences[0] == (
-        "What limits it is not known: training did not finish."
-    ) or not found(engine, 3).sentences[0].startswith("It has")
+    assert not any(said.startswith("It has") for said in found(engine, 3).sentences)
 
 
 def test_neighbours_and_the_best_are_known(engine: Engine) -> None:
