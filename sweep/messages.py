@@ -4,6 +4,9 @@ Notation: a trial trains its configuration once per seed; a list "one a seed" is
 ``TrialSpec.seeds``. Errors are mean squared errors per pixel on the [0, 1] scale.
 """
 
+import math
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +15,10 @@ from sweep.enums import StopReason, Trainer
 
 #: Trials queued in a worker, as a share of those that its slots hold.
 QUEUED_SHARE = 0.25
+
+#: Bands of principal directions in an error spectrum.
+N_BANDS = 16
+_SPECTRUM = struct.Struct(f"<{N_BANDS}f")
 
 
 class Attempt(NamedTuple):
@@ -153,6 +160,45 @@ class WorkerSetup:
     n_workers_on_device: int = 1
     #: A worker ends if its coordinator sends nothing for this long; None: it waits for ever.
     silence_seconds: float | None = None
+    #: Measure the error spectrum after each epoch; None: where the images are small.
+    spectrum: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrumBands:
+    """The bands of principal directions in which errors are measured, the widest first.
+
+    See ``trainer.spectrum``. Each tuple has a number for each band; a band may have no direction.
+    """
+
+    n_directions: tuple[int, ...]
+    #: Geometric mean of the variances of the training images along a band's directions; 0 without
+    #: a direction.
+    variances: tuple[float, ...]
+    #: Error in a band, per number, of answering every image with the mean training image.
+    mean_image_errors: tuple[float, ...]
+    #: Validation images that are measured.
+    n_images: int
+
+
+def pack_spectrum(errors: Sequence[float]) -> bytes | None:
+    """Encode the errors in all bands as float32; None where one is not finite or too large."""
+    try:
+        packed = _SPECTRUM.pack(*errors)
+    except OverflowError:
+        return None
+    return packed if all(map(math.isfinite, errors)) else None
+
+
+def unpack_spectrum(packed: bytes) -> tuple[float, ...]:
+    """Decode the errors in all bands. Raises ValueError for bytes that are no spectrum."""
+    try:
+        errors = _SPECTRUM.unpack(packed)
+    except struct.error as error:
+        raise ValueError(f"{len(packed)} bytes, a spectrum has {_SPECTRUM.size}") from error
+    if not all(0.0 <= of < math.inf for of in errors):
+        raise ValueError("an error that is negative or not finite")
+    return errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +212,9 @@ class EpochMetrics:
     val_bce: float | None
     #: Wall time of the epoch, validation included.
     seconds: float
+    #: Validation error in each band of principal directions: see ``pack_spectrum``. None where it
+    #: is not measured.
+    spectrum: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,6 +293,21 @@ class NetworkAnalysis:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PixelErrors:
+    """Where the error is by pixel value; what neither is black nor white lies between.
+
+    Shares of 1, over the test images.
+    """
+
+    #: Pixels that are exactly 0, and exactly 1.
+    black_pixels: float
+    white_pixels: float
+    #: Of the squared error; 0 where there is no error.
+    black_error: float
+    white_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestMetrics:
     """The test set, measured once at the end of one seed's training."""
 
@@ -261,6 +325,8 @@ class TestMetrics:
     n_parameters: int
     #: None until they are measured, on the validation images.
     diagnostics: Diagnostics | None = None
+    #: None where it was not measured.
+    pixel_errors: PixelErrors | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +351,8 @@ class Ready:
     #: trainer.
     triton_version: str | None = None
     ptxas_version: str | None = None
+    #: None where the error spectrum is not measured.
+    spectrum: SpectrumBands | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

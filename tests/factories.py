@@ -37,6 +37,13 @@ def make_images(
     )
 
 
+def with_black_and_white(images: Images) -> Images:
+    """The same, with test pixels that are exactly 0 and exactly 1."""
+    pixels = images.test_images.copy()
+    pixels[:, ::5], pixels[:, 1::7] = 0, 255
+    return replace(images, test_images=pixels)
+
+
 def make_unlabelled(**options: int) -> Images:
     """The same without labels, and in colour."""
     images = make_images(**{"height": 4, "width": 3, "channels": 3} | options)

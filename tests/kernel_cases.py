@@ -23,7 +23,10 @@ from sweep.trainer.randomness import initial_weights
 from tests.kernel_twins import TWINS
 
 #: Those of a measurement; the others are of a training step.
-MEASURING = {"measure", "watch_units", "summarise_tiles", "summarise_slots"}
+MEASURING = {
+    *("measure", "watch_units", "summarise_tiles", "summarise_slots"),
+    *("project_errors", "split_errors"),
+}
 
 N_CLASSES = 3
 
@@ -129,6 +132,12 @@ def make_case(
         if measures
         else population.training_arguments(population.chained if kernel == "train_chain" else None)
     )
+    if kernel == "project_errors":
+        square = torch.randn((n_inputs, n_inputs), generator=generator)
+        arguments["directions"] = torch.linalg.qr(square).Q.contiguous().to(device)
+    if kernel == "split_errors":  # pixels of the two values are rare in noise
+        pixels[:, ::3], pixels[:, 1::3] = 0, 255
+        population.train.copy_(pixels)
     if kernel == "begin_step":
         arrays.position.fill_(0)
     if kernel == "train_chain":  # two steps, of which the second may be the last
@@ -232,6 +241,8 @@ def _fill(population: Population, generator: torch.Generator) -> None:
     counts(arrays.tile_sums, 100)
     counts(arrays.sums, 100)
     counts(arrays.class_squares, 100)
+    counts(arrays.direction_squares, 100)
+    counts(arrays.value_squares, 100)
     arrays.steps_done.fill_(4)
     n_slots, n_train = arrays.order.shape
     for slot in range(n_slots):

@@ -466,6 +466,29 @@ def summarise_slots(arrays: Arrays, shape: LaunchShape) -> None:
             row[int(column.value)] = sums[int(of.value)]
 
 
+def project_errors(arrays: Arrays, shape: LaunchShape) -> None:
+    for slot in _slots(arrays, shape):
+        errors = _residuals(slot) @ arrays["directions"].double()
+        arrays["direction_squares"][slot.index] += errors.square().sum(dim=0)
+
+
+def split_errors(arrays: Arrays, shape: LaunchShape) -> None:
+    for slot in _slots(arrays, shape):
+        squares, pixels = _residuals(slot).square(), slot.pixels()[: slot.n_seen()]
+        for column, value in {
+            tables.BLACK_SQUARES: tables.BLACK,
+            tables.WHITE_SQUARES: tables.WHITE,
+        }.items():
+            of_value = squares.where(pixels == int(value.value), torch.zeros_like(squares))
+            sums = torch.stack([part.sum() for part in slot.columns(of_value)])
+            arrays["value_squares"][slot.index, :, int(column.value)] += sums
+
+
+def _residuals(slot: Slot) -> Tensor:
+    n = slot.n_seen()
+    return slot.arrays["reconstructions"][slot.index, :n].double() - slot.x()[:n]
+
+
 #: By the kernel's name.
 TWINS: dict[str, Twin] = {
     "begin_step": begin_step,
@@ -480,4 +503,6 @@ TWINS: dict[str, Twin] = {
     "watch_units": watch_units,
     "summarise_tiles": summarise_tiles,
     "summarise_slots": summarise_slots,
+    "project_errors": project_errors,
+    "split_errors": split_errors,
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
+from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
@@ -38,6 +39,7 @@ from sweep.store.handle import open_study
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
 from sweep.store.table import Choices, Column, TrialTable, states_of
+from tests.spectrum_factories import BANDS, by_the_law, packed
 
 EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 
@@ -60,6 +62,8 @@ DECOMPOSITION: dict[str, Any] = {
 
 
 #: As JSON has it.
+PIXELS = {"black_pixels": 0.5, "white_pixels": 0.1, "black_error": 0.2, "white_error": 0.3}
+
 PROBE: dict[str, Any] = {
     "code": {"linear": 0.75, "neighbours": 0.7},
     "pca": {"linear": 0.65, "neighbours": 0.6},
@@ -160,9 +164,11 @@ def add_trial(
     config: TrialConfig | None = None,
     params: Mapping[str, Any] | None = None,
     curve: Sequence[float | None] = (),
+    spectra: Sequence[bytes] = (),
     **columns: Any,
 ) -> int:
-    """A trial; returns its id. ``curve`` is the validation error of each epoch of its one seed."""
+    """A trial; returns its id. ``curve`` is the validation error of each epoch of its one seed, and
+    ``spectra`` are the error spectra of these epochs, as they are stored."""
     of_objectives = (
         [] if values is None else [values] if isinstance(values, int | float) else list(values)
     )
@@ -175,7 +181,7 @@ def add_trial(
         )
         _insert_values(connection, trial_id, of_objectives)
         _insert_params(connection, trial_id, params or {})
-        add_curve(connection, trial_id, curve)
+        add_curve(connection, trial_id, curve, spectra=spectra)
     return trial_id
 
 
@@ -279,10 +285,14 @@ def _insert_params(connection: Connection, trial_id: int, params: Mapping[str, A
 
 
 def add_curve(
-    connection: Connection, trial_id: int, curve: Sequence[float | None], seed_index: int = 0
+    connection: Connection,
+    trial_id: int,
+    curve: Sequence[float | None],
+    seed_index: int = 0,
+    spectra: Sequence[bytes] = (),
 ) -> None:
     """One seed's validation errors, epoch by epoch."""
-    for epoch, val_mse in enumerate(curve, start=1):
+    for (epoch, val_mse), spectrum in zip_longest(enumerate(curve, start=1), spectra):
         connection.execute(
             insert(schema.sweep_epochs).values(
                 trial_id=trial_id,
@@ -291,6 +301,7 @@ def add_curve(
                 train_loss=None if val_mse is None else 10 * val_mse,
                 val_mse=val_mse,
                 seconds=0.5,
+                spectrum=spectrum,
             )
         )
 
@@ -313,10 +324,17 @@ def add_rows(engine: Engine, table: Any, *rows: Mapping[str, Any]) -> None:
 
 def fill_study(engine: Engine, name: str) -> None:
     """A study with a row in every table that has rows of studies."""
-    study_id = add_study(engine, name)
+    study_id = add_study(engine, name, spectrum_bands=asdict(BANDS))
     of_study = {"study_id": study_id}
     trial_id = add_trial(
-        engine, study_id, 0, 0.1, params={"loss": "mse"}, curve=[0.1], artifact_id="weights"
+        engine,
+        study_id,
+        0,
+        0.1,
+        params={"loss": "mse"},
+        curve=[0.1],
+        spectra=packed(by_the_law(0.3, [1])),
+        artifact_id="weights",
     )
     of_trial = {"trial_id": trial_id}
     attribute = {"key": "k", "value_json": "1"}
@@ -334,7 +352,7 @@ def fill_study(engine: Engine, name: str) -> None:
         schema.trial_system_attributes: of_trial | attribute,
         schema.trial_intermediate_values: of_trial | step,
         optuna_rows.metadata.tables["trial_heartbeats"]: of_trial,
-        schema.sweep_results: of_trial | {"seed_index": 0, "seed": 0},
+        schema.sweep_results: of_trial | {"seed_index": 0, "seed": 0, "pixel_errors": PIXELS},
         schema.sweep_reconstructions: of_trial | png,
         schema.sweep_decompositions: of_trial | {"decomposition": DECOMPOSITION},
         schema.sweep_probes: of_trial | {"probe": PROBE},

@@ -10,6 +10,7 @@ from sweep.datasets import Images
 from sweep.enums import Trainer
 from sweep.messages import NetworkAnalysis, TrialSpec, WorkerSetup
 from sweep.trainer import CpuTrainer, DeviceData, NetworkAnalyser, ReferenceTrainer, Training
+from sweep.trainer.spectrum import with_spectrum
 from tests.factories import make_images
 
 CPU = torch.device("cpu")
@@ -32,8 +33,8 @@ def make_setup(**changes: object) -> WorkerSetup:
 def make_data(
     images: Images | None = None, device: torch.device = CPU, **changes: object
 ) -> DeviceData:
-    """``make_images`` on a device."""
-    return DeviceData.load(images or make_images(), make_setup(**changes), device)
+    """``make_images`` on a device, with the basis of their error spectrum."""
+    return with_spectrum(DeviceData.load(images or make_images(), make_setup(**changes), device))
 
 
 def make_spec(config: TrialConfig = SHORT, **changes: object) -> TrialSpec:

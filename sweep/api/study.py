@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.analysis.spectrum import held_bands
 from sweep.analysis.strips import images_of
 from sweep.analysis.study_floors import study_floors
 from sweep.cli import words
@@ -80,6 +81,31 @@ class Study:
         points = [(number, point) for number, curve in found.items() for point in curve]
         columns = {name: [getattr(of, name) for _, of in points] for name in _CURVE}
         return make_frame({"number": [number for number, _ in points], **columns})
+
+    def spectra(self, numbers: Collection[int] | None = None) -> Any:
+        """Return error spectra as a data frame, one row a band of an epoch of a trial.
+
+        Columns: ``number`` of the trial, ``epoch``, ``first_component`` and ``last_component`` of
+        the band (the widest is 1), the mean ``variance`` of the images along them, ``error`` (mean
+        squared, per pixel; bands add up to the validation error of the images measured) and the
+        share of the variance still ``missing``. Means over the seeds; empty where none was
+        measured.
+        """
+        study = self._current()
+        bands = study.record().spectrum_bands
+        held = [] if bands is None else held_bands(bands)
+        rows = [
+            (
+                *(number, point.epoch, band.first, band.last, band.variance),
+                point.errors[band.place],
+                point.errors[band.place] / band.mean_image_error,
+            )
+            for number, points in study.spectra(numbers).items()
+            for point in points
+            for band in held
+        ]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(_SPECTRUM)
+        return make_frame(dict(zip(_SPECTRUM, map(list, columns), strict=True)))
 
     def trial(self, number: int) -> TrialDetail:
         """Return one trial as a record: settings, results of each seed, events, notes, analysis."""
@@ -170,6 +196,10 @@ class Study:
         return f"<table>{rows}</table>"
 
 
+_SPECTRUM = (
+    *("number", "epoch", "first_component", "last_component", "variance"),
+    *("error", "missing"),
+)
 _CURVE = ("epoch", "train_loss", "val_mse", "val_bce", "seconds")
 
 

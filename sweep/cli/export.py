@@ -88,10 +88,12 @@ def _study_as_json(study: "StudyHandle", rows: Sequence["TrialRow"]) -> str:
     curves = study.curves()
     decompositions = study.decompositions()
     probes = study.probes()
+    spectra = study.spectra()
     trials = [
         {
             **trial_json(row),
             "curve": curves.get(row.number, []),
+            "spectrum": [point._asdict() for point in spectra.get(row.number, [])],
             "decomposition": decompositions.get(row.number),
             "probe": probes.get(row.number),
         }
@@ -101,6 +103,7 @@ def _study_as_json(study: "StudyHandle", rows: Sequence["TrialRow"]) -> str:
         "study": study_json(summary),
         "study_file": with_trials(record.study_file, summary.n_trials),
         "provenance": record.provenance,
+        "spectrum_bands": record.spectrum_bands,
     }
     return to_json({**about, "trials": trials}) + "\n"
 

@@ -36,6 +36,7 @@ def show(name: StudyName, number: Number, storage: Storage = None, as_json: Json
     show_sentences("Diagnosis", found.sentences)
     for table in (
         *(found.settings, found.measured, found.classes, found.seeds, found.network, found.probe),
+        found.pixels,
         *(curve_table(found.curve), found.provenance),
     ):
         show_finding(table)
@@ -57,7 +58,9 @@ def _json(found: "TrialFindings") -> dict[str, object]:
         "results": trial.results,
         "decomposition": trial.decomposition,
         "probe": trial.probe,
+        "pixels": found.pixels.records(),
         "curve": found.curve,
+        "spectrum": found.spectrum,
         "notes": trial.notes,
         "events": trial.events,
     }

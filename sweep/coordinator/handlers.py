@@ -228,7 +228,7 @@ class MessageHandler:
             )
         if self._data_sha256 is None:
             self._data_sha256 = event.data.sha256
-            self._writer.note_data(event.data, event.originals_png)
+            self._writer.note_data(event.data, event.originals_png, event.spectrum)
         worker.introduce(event)
         if event.fallback_reason is not None:
             self._report_fallback(worker, event.fallback_reason)

@@ -14,6 +14,7 @@ from sweep.messages import (
     TrialRequest,
     TrialSpec,
     TrialStopped,
+    unpack_spectrum,
 )
 
 
@@ -32,6 +33,12 @@ def check_epoch(trial: RunningTrial, event: EpochDone) -> None:
         _refuse(spec, f"the metrics of {len(event.metrics)} seeds instead of {len(spec.seeds)}")
     if any(math.isnan(metrics.val_mse) for metrics in event.metrics):
         _refuse(spec, "a validation error that is no number, in a trial that goes on")
+    for metrics in event.metrics:
+        if metrics.spectrum is not None:
+            try:
+                unpack_spectrum(metrics.spectrum)
+            except ValueError as error:
+                _refuse(spec, f"an error spectrum that is none: {error}")
 
 
 def check_result(trial: RunningTrial, event: TrialDone) -> None:

@@ -1,10 +1,12 @@
 """Whether a trial that was trained again came out the same: numbers beside numbers."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
+
+from sweep.messages import PixelErrors
 
 Key = TypeVar("Key")
 
@@ -12,7 +14,11 @@ Key = TypeVar("Key")
 Metrics = Mapping[str, float | None]
 
 #: Shares of 1, most of which count images or units: compared by their difference, not its ratio.
-_SHARES = ("exact_pixel_share", "dead_share", "saturated_share", "stuck_share")
+_SHARES = {
+    *("exact_pixel_share", "dead_share", "saturated_share", "stuck_share"),
+    *(field.name for field in fields(PixelErrors)),
+}
+_BAND = "share of the error in band "
 
 
 class Agreement(StrEnum):
@@ -68,6 +74,12 @@ class TraceComparison:
     largest: TraceDifference | None
 
 
+def shares_of_bands(errors: Sequence[float]) -> dict[str, float | None]:
+    """Return an error spectrum as shares: the error of a band that hardly counts is rounding."""
+    whole = sum(errors)
+    return {f"{_BAND}{n}": of / whole if whole else 0.0 for n, of in enumerate(errors, start=1)}
+
+
 def compare(stored: TrainingTrace, again: TrainingTrace, tolerance: float) -> TraceComparison:
     """Every number that is stored, beside the one of the second training."""
     pairs = list(_pairs(stored, again))
@@ -114,4 +126,5 @@ def _size(name: str, one: float | None, other: float | None) -> float:
     assert one is not None and other is not None
     if one == other:
         return 0.0
-    return abs(one - other) / (1.0 if name in _SHARES else max(abs(one), abs(other)))
+    is_share = name in _SHARES or name.startswith(_BAND)
+    return abs(one - other) / (1.0 if is_share else max(abs(one), abs(other)))

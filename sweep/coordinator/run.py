@@ -385,6 +385,7 @@ def _setup(
         max_slots=resources.population,
         n_workers_on_device=resources.devices.count(resources.devices[0]),
         silence_seconds=study_file.workers.silence_seconds,
+        spectrum=study_file.study.spectrum,
     )
 
 

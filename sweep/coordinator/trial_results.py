@@ -30,10 +30,12 @@ def add_analysis(rows: Rows, number: int, analysis: NetworkAnalysis) -> None:
 
 def _result_row(result: TestMetrics) -> dict[str, Any]:
     diagnostics = result.diagnostics
+    pixel_errors = result.pixel_errors
     row = {
         **vars(result),
         "per_class_mse": list(result.per_class_mse),
         "diagnostics": dict(vars(diagnostics)) if diagnostics else None,
+        "pixel_errors": dict(vars(pixel_errors)) if pixel_errors else None,
     }
     del row["n_parameters"]
     return row

@@ -13,7 +13,13 @@ from typing import Any
 
 from sweep.config import TrialConfig, typed_config
 from sweep.coordinator.progress import Observer, Progress
-from sweep.coordinator.replay import Metrics, TraceComparison, TrainingTrace, compare
+from sweep.coordinator.replay import (
+    Metrics,
+    TraceComparison,
+    TrainingTrace,
+    compare,
+    shares_of_bands,
+)
 from sweep.coordinator.run import ScratchStudy, prepare_data, run_scratch
 from sweep.enums import Outcome, Pruner, Sampler, Trainer
 from sweep.errors import SweepError, UsageError
@@ -189,9 +195,15 @@ def _epochs_to(say: Say) -> Observer:
 
 def _trace(study: StudyHandle, trial: TrialDetail) -> TrainingTrace:
     curves = study.seed_curves(trial.number)
+    bands = {
+        (point.epoch, seed_index): shares_of_bands(point.errors)
+        for seed_index, points in study.seed_spectra(trial.number).items()
+        for point in points
+    }
     trace = TrainingTrace(
         epochs={
             (point.epoch, seed_index): {metric: getattr(point, metric) for metric in _OF_EPOCH}
+            | bands.get((point.epoch, seed_index), {})
             for seed_index, points in curves.items()
             for point in points
         },
@@ -205,7 +217,7 @@ def _trace(study: StudyHandle, trial: TrialDetail) -> TrainingTrace:
 def _numbers(test: Mapping[str, Any]) -> Metrics:
     """Flatten a seed's test results."""
     classes = {f"mse of class {n}": mse for n, mse in enumerate(test["per_class_mse"] or ())}
-    return {metric: test[metric] for metric in _OF_TEST} | classes
+    return {metric: test[metric] for metric in _OF_TEST} | classes | (test["pixel_errors"] or {})
 
 
 def _differences(record: Trained, again: Trained) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.probe_summary import ProbeSummary
+from sweep.analysis.spectrum import Spectrum
 from sweep.analysis.study_diagnosis import DiagnosedTrial, best_of_widths, diagnose_trials
 from sweep.analysis.study_explanation import StudyExplanation, ignored
 from sweep.analysis.study_reader import StudyReader
@@ -27,6 +28,7 @@ from sweep.findings.failures import failure_table
 from sweep.findings.html import decision_html, sentence_html, table_html
 from sweep.findings.probes import about_codes, probe_table
 from sweep.findings.ranking import RankedTrial, gather_ranking, ranking_table
+from sweep.findings.spectrum import spectrum_sentences
 from sweep.findings.tables import FindingTable
 from sweep.findings.ties import ties_sentence, ties_table
 from sweep.findings.verdict import explanations, headline
@@ -69,6 +71,8 @@ class StudyFindings:
     decision: Decision | None = None
     #: What the next study should change, the most valuable first.
     advice: Sequence[Advice] = ()
+    #: What the error spectrum of the best trial says, in sentences.
+    front: Sequence[str] = ()
 
     @property
     def headline(self) -> str:
@@ -94,6 +98,7 @@ class StudyFindings:
             limit_sentence(who, best.diagnosis),
             remedy_sentence(self.study.name, best),
             counts_sentence(self.diagnoses),
+            *self.front,
             about_codes(self.probes) if self.probes else "",
             ties_sentence(self.ties),
         )
@@ -195,7 +200,18 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
         ranking=gather_ranking(study, table, n_best) if n_best else (),
         decision=gather_decision(study, summary, table, ties, floors),
         advice=gather_advice(reader, width, ties),
+        front=_front_of_best(reader),
     )
+
+
+def _front_of_best(reader: StudyReader) -> list[str]:
+    """What the best trial has learned; nothing where no spectrum was measured."""
+    best, bands = reader.compared.best if reader.compared else None, reader.record.spectrum_bands
+    if best is None or bands is None:
+        return []
+    spectrum = Spectrum.of(bands, reader.study.spectra([best.number]).get(best.number, ()))
+    found = reader.study.diagnostics([best.number]).get(best.number)
+    return spectrum_sentences(spectrum, best.config, found)
 
 
 def _latest_failed(study: StudyHandle) -> list[TrialRow]:

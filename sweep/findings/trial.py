@@ -5,14 +5,22 @@ from dataclasses import dataclass
 
 from sweep.analysis.diagnosis import Diagnosis
 from sweep.analysis.floors import Floors
+from sweep.analysis.spectrum import Spectrum
 from sweep.analysis.study_diagnosis import Diagnoser
 from sweep.findings import trial_tables
 from sweep.findings.configurations import configuration
 from sweep.findings.diagnoses import gains_sentence, limit_sentence, remedy_sentence
+from sweep.findings.spectrum import pixel_table, spectrum_sentences
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial_sentences import training_sentences
 from sweep.store.handle import StudyHandle
-from sweep.store.records import CurvePoint, TrialDetail, TrialRow, mean_diagnostics
+from sweep.store.records import (
+    CurvePoint,
+    TrialDetail,
+    TrialRow,
+    mean_diagnostics,
+    mean_pixel_errors,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +63,15 @@ class TrialFindings:
     seeds: FindingTable
     network: FindingTable
     probe: FindingTable
+    #: Error by pixel value.
+    pixels: FindingTable
     provenance: FindingTable
     #: Mean over the seeds.
     curve: Sequence[CurvePoint]
     #: By the index of the seed.
     seed_curves: Mapping[int, Sequence[CurvePoint]]
+    #: Mean over the seeds; None where none was measured.
+    spectrum: Spectrum | None
     class_names: Sequence[str]
     has_pictures: bool
     floors: Floors | None
@@ -81,13 +93,15 @@ def gather_trial(
         trial, curve, mean_diagnostics(trial.results)
     )
     diagnosis = diagnosed.diagnosis
+    record = study.record()
+    spectrum = Spectrum.of(record.spectrum_bands, study.spectra([number]).get(number, ()))
     said = [
         limit_sentence("It", diagnosis) if diagnosis.limit else "",
         gains_sentence(diagnosis),
         remedy_sentence(study.name, diagnosed),
         *training_sentences(trial, curve, floors, best_curve, diagnosis),
+        *spectrum_sentences(spectrum, trial.config, mean_diagnostics(trial.results)),
     ]
-    record = study.record()
     class_names = record.class_names
     return TrialFindings(
         study=study.name,
@@ -106,9 +120,11 @@ def gather_trial(
         seeds=trial_tables.seeds_table(trial.results),
         network=trial_tables.network_table(trial),
         probe=trial_tables.probe_table(study.name, trial),
+        pixels=pixel_table(mean_pixel_errors(trial.results)),
         provenance=trial_tables.provenance_table(trial, record.dataset, record.provenance),
         curve=curve,
         seed_curves=study.seed_curves(number),
+        spectrum=spectrum,
         class_names=class_names,
         has_pictures=number in study.pictured([number]),
         floors=floors,

@@ -46,6 +46,7 @@ def _setup() -> WorkerSetup:
             max_batch_size=config.batch_size,
             n_batch_sizes=1,
         ),
+        spectrum=False,
     )
 
 

@@ -18,7 +18,7 @@ from math import isfinite
 from types import FunctionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen
+from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen
 from optuna.distributions import BaseDistribution, json_to_distribution
 from pydantic import (
     AfterValidator,
@@ -56,7 +56,16 @@ from sweep.catalogue.settings import SETTINGS, Setting
 from sweep.config import TrialConfig
 from sweep.enums import EventKind, Outcome, StudyPhase, Trainer, WorkerState
 from sweep.errors import CorruptValueError
-from sweep.messages import Accuracies, Decomposition, Diagnostics, Probe
+from sweep.messages import (
+    N_BANDS,
+    Accuracies,
+    Decomposition,
+    Diagnostics,
+    PixelErrors,
+    Probe,
+    SpectrumBands,
+    unpack_spectrum,
+)
 from sweep.store.study_files import read_about, read_sections
 
 if TYPE_CHECKING:
@@ -457,7 +466,13 @@ def _param_name() -> Any:
     return Annotated[str, StringConstraints(pattern=rf"^(\w+\.)*({'|'.join(SETTINGS)})$")]
 
 
+def _spectrum(packed: bytes) -> bytes:
+    unpack_spectrum(packed)
+    return packed
+
+
 _ACCURACIES = _record(Accuracies)
+_OF_BANDS = Annotated[list[Amount], Len(N_BANDS, N_BANDS)]
 
 #: Types of columns whose SQL type says too little, by ``table.column``. A function returns the type
 #: when the first value is read.
@@ -465,12 +480,24 @@ COLUMNS: Mapping[str, Any] = {
     "sweep_studies.study_file": Annotated[Text, AfterValidator(_with_about)],
     "sweep_studies.phase": _member(StudyPhase),
     "sweep_studies.provenance": _PROVENANCE,
+    "sweep_studies.spectrum_bands": _record(
+        SpectrumBands,
+        n_directions=Annotated[list[Count], Len(N_BANDS, N_BANDS)],
+        variances=_OF_BANDS,
+        mean_image_errors=_OF_BANDS,
+    )
+    | None,
+    "sweep_epochs.spectrum": Annotated[bytes, AfterValidator(_spectrum)],
     "sweep_trials.config": _config,
     "sweep_trials.seeds": list[Count],
     "sweep_trials.per_class_mse": list[Amount | None] | None,
     "sweep_trials.outcome": Literal[tuple(map(str, Outcome))],
     "sweep_results.per_class_mse": list[Amount | None] | None,
     "sweep_results.diagnostics": _record(Diagnostics) | None,
+    "sweep_results.pixel_errors": _record(
+        PixelErrors, **{field.name: Share for field in fields(PixelErrors)}
+    )
+    | None,
     "sweep_decompositions.decomposition": _record(Decomposition, end_to_end=list[float] | None),
     "sweep_probes.probe": _record(Probe, code=_ACCURACIES, pca=_ACCURACIES, pixels=_ACCURACIES),
     "sweep_workers.state": _member(WorkerState),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, select
 
 from sweep import datasets
 from sweep.errors import NotFoundError
+from sweep.messages import SpectrumBands
 from sweep.store import (
     activity,
     derived_studies,
@@ -33,6 +34,7 @@ from sweep.store.records import (
     NoteRow,
     Reconstruction,
     SeedResult,
+    SpectrumPoint,
     StudyList,
     StudySummary,
     TrialDetail,
@@ -66,6 +68,8 @@ class StudyRecord:
     provenance: Mapping[str, Any]
     #: PNG strip of the ten test images, grey or RGB; None until a worker was ready.
     originals_png: bytes | None
+    #: The bands of the error spectra; None where none are measured.
+    spectrum_bands: SpectrumBands | None
 
     @property
     def dataset(self) -> str:
@@ -235,6 +239,14 @@ class StudyHandle:
         """Return one trial's learning curves by the index of the seed. Raises NotFoundError."""
         return self._read(measurements.seed_curves, number)
 
+    def spectra(self, numbers: Collection[int] | None = None) -> dict[int, list[SpectrumPoint]]:
+        """Return error spectra by epoch, each the mean over the trial's seeds."""
+        return self._read(measurements.spectra, numbers)
+
+    def seed_spectra(self, number: int) -> dict[int, list[SpectrumPoint]]:
+        """Return one trial's error spectra by the index of the seed. Raises NotFoundError."""
+        return self._read(measurements.seed_spectra, number)
+
     def seed_results(self, numbers: Collection[int]) -> dict[int, tuple[SeedResult, ...]]:
         """Return the results of each seed, in the order of the seeds."""
         return self._read(measurements.seed_results, numbers)
@@ -334,11 +346,24 @@ class StudyHandle:
 
 def _record(connection: Connection, key: StudyKey) -> StudyRecord:
     stored = sweep_studies.c
-    columns = (stored.study_file, stored.provenance, stored.originals_png)
+    columns = (
+        *(stored.study_file, stored.provenance, stored.originals_png),
+        stored.spectrum_bands,
+    )
     row = connection.execute(select(*columns).where(is_study(key))).one_or_none()
     if row is None:
         raise no_such_study(connection, key)
-    return StudyRecord(**row._mapping, settings=checked_sections(row.study_file))
+    return StudyRecord(
+        **{**row._mapping, "spectrum_bands": _bands(row.spectrum_bands)},
+        settings=checked_sections(row.study_file),
+    )
+
+
+def _bands(stored: Mapping[str, Any] | None) -> SpectrumBands | None:
+    if stored is None:
+        return None
+    lists = {name: tuple(of) for name, of in stored.items() if isinstance(of, list)}
+    return SpectrumBands(**{**stored, **lists})
 
 
 def open_study(engine: Engine, name: str) -> StudyHandle:

@@ -3,7 +3,9 @@
 The queries go by our own table, which has an index by number; Optuna's has none.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+from statistics import fmean
 from typing import Any
 
 from sqlalchemy import (
@@ -18,8 +20,16 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from sweep.messages import unpack_spectrum
 from sweep.store.lookup import StudyKey, by_key, find_trial_id
-from sweep.store.records import CurvePoint, Reconstruction, SeedResult, from_row, mean_of
+from sweep.store.records import (
+    CurvePoint,
+    Reconstruction,
+    SeedResult,
+    SpectrumPoint,
+    from_row,
+    mean_of,
+)
 from sweep.store.schema import (
     sweep_decompositions,
     sweep_epochs,
@@ -83,6 +93,48 @@ def seed_curves(connection: Connection, key: StudyKey, number: int) -> dict[int,
         .order_by(of.seed_index, of.epoch)
     )
     return by_key((seed_index, _point(point)) for seed_index, *point in connection.execute(query))
+
+
+def spectra(
+    connection: Connection, key: StudyKey, numbers: Numbers = None
+) -> dict[int, list[SpectrumPoint]]:
+    """Return error spectra by trial number and epoch, each the mean over the trial's seeds.
+
+    An epoch that was not measured, in any of the seeds, is left out.
+    """
+    of = sweep_epochs.c
+    query = _of_trials(key, numbers, of.epoch, of.spectrum).order_by(_NUMBER, of.epoch)
+    rows = connection.execute(query)
+    found = (
+        (number, point)
+        for (number, epoch), seeds in groupby(rows, lambda row: (row.number, row.epoch))
+        if (point := _mean_spectrum(epoch, (row.spectrum for row in seeds))) is not None
+    )
+    return by_key(found)
+
+
+def _mean_spectrum(epoch: int, packed: Iterable[bytes | None]) -> SpectrumPoint | None:
+    seeds = [None if of is None else unpack_spectrum(of) for of in packed]
+    measured = [errors for errors in seeds if errors is not None]
+    if len(measured) < len(seeds):
+        return None
+    return SpectrumPoint(epoch, tuple(map(fmean, zip(*measured, strict=True))))
+
+
+def seed_spectra(
+    connection: Connection, key: StudyKey, number: int
+) -> dict[int, list[SpectrumPoint]]:
+    """Return one trial's error spectra by the index of the seed. Raises NotFoundError."""
+    of = sweep_epochs.c
+    query = (
+        select(of.seed_index, of.epoch, of.spectrum)
+        .where(of.trial_id == find_trial_id(connection, key, number), of.spectrum.is_not(None))
+        .order_by(of.seed_index, of.epoch)
+    )
+    return by_key(
+        (seed_index, SpectrumPoint(epoch, unpack_spectrum(packed)))
+        for seed_index, epoch, packed in connection.execute(query)
+    )
 
 
 def _mean(column: ColumnElement[float]) -> ColumnElement[float | None]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sweep.catalogue.metrics import METRICS
 from sweep.enums import EventKind, StudyPhase, Trainer, WorkerState
@@ -203,11 +203,18 @@ class SeedResult:
     per_class_mse: tuple[float, ...] | None
     #: Numbers of trial.Diagnostics, by name; None where they were not measured.
     diagnostics: Mapping[str, float] | None
+    #: Numbers of messages.PixelErrors, by name; None where they were not measured.
+    pixel_errors: Mapping[str, float] | None
 
 
 def mean_diagnostics(results: Sequence[SeedResult]) -> dict[str, float] | None:
     """Average each number over the seeds that have it; None where none has."""
     return mean_of([result.diagnostics for result in results if result.diagnostics])
+
+
+def mean_pixel_errors(results: Sequence[SeedResult]) -> dict[str, float] | None:
+    """Return the mean of each share over the seeds that have them; None where none has."""
+    return mean_of([result.pixel_errors for result in results if result.pixel_errors])
 
 
 def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float] | None:
@@ -267,6 +274,17 @@ class CurvePoint:
     val_mse: float | None
     val_bce: float | None
     seconds: float | None
+
+
+class SpectrumPoint(NamedTuple):
+    """The error spectrum after an epoch of one seed, or of all of a trial's seeds: then the mean.
+
+    The errors, one a band, add up to the validation error of the images that are measured.
+    """
+
+    #: From 1.
+    epoch: int
+    errors: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

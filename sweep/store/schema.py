@@ -63,6 +63,8 @@ sweep_studies = Table(
     Column("study_file", Text, nullable=False),  # TOML, after --set
     Column("provenance", JSON, nullable=False),  # versions, git commit, data checksum, host
     Column("originals_png", LargeBinary),
+    #: messages.SpectrumBands; NULL where no error spectrum is measured.
+    Column("spectrum_bands", JSON(none_as_null=True)),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     #: Trials the study shall reach; grows with `sweep resume --trials`.
@@ -130,6 +132,9 @@ sweep_epochs = Table(
     Column("val_mse", Float),
     Column("val_bce", Float),
     Column("seconds", Float),
+    #: Validation error in each band of principal directions: messages.pack_spectrum; NULL where it
+    #: was not measured.
+    Column("spectrum", LargeBinary),
 )
 
 #: One row a trial and seed: TestMetrics. The seed's validation error is that of its last epoch.
@@ -146,6 +151,8 @@ sweep_results = Table(
     Column("per_class_mse", JSON),
     #: trial.Diagnostics; NULL where they were not measured.
     Column("diagnostics", JSON(none_as_null=True)),
+    #: messages.PixelErrors; NULL where they were not measured.
+    Column("pixel_errors", JSON(none_as_null=True)),
 )
 
 #: The ten test images as the trial gives them back: 10 pictures side by side, grey PNG. Trials that

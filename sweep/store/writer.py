@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from sweep.enums import StudyPhase
 from sweep.errors import StoreGoneError, SweepError
-from sweep.messages import DatasetInfo
+from sweep.messages import DatasetInfo, SpectrumBands
 from sweep.store import clock, kept_weights, lease, optuna_rows, reuse, revisions, schema
 from sweep.store.engine import conflict_insert, writing
 from sweep.store.recording import Changes, RecordingStorage
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 #: 15 % below, for trials of 1 to 50 epochs.
 TRIAL_BYTES = 3000
 RESULT_BYTES = 1000
-EPOCH_BYTES = 500
+EPOCH_BYTES = 600
 #: A decomposition's or probe's, and a singular value's.
 INSIDE_BYTES = 1000
 SINGULAR_VALUE_BYTES = 40
@@ -76,7 +76,7 @@ class Rows:
         """Estimate the rows' size.
 
         3,000 bytes a trial, 1,000 a result, decomposition (and 40 a singular value) or probe,
-        500 an epoch or event, and the pictures' own.
+        600 an epoch or event, and the pictures' own.
         """
         rows = TRIAL_BYTES * len(self.trials) + RESULT_BYTES * len(self.results)
         rows += EPOCH_BYTES * (len(self.epochs) + len(self.events))
@@ -141,7 +141,9 @@ class StudyWriter:
         self._provenance.setdefault("resumed", []).append(dict(about))
         self.rows.study["provenance"] = self._provenance
 
-    def note_data(self, data: DatasetInfo, originals_png: bytes) -> None:
+    def note_data(
+        self, data: DatasetInfo, originals_png: bytes, spectrum: SpectrumBands | None = None
+    ) -> None:
         """Join what the first worker read to the study's provenance."""
         self._provenance["data_sha256"] = data.sha256
         self._provenance["images"] = {
@@ -150,7 +152,10 @@ class StudyWriter:
             "n_test": data.n_test,
             "class_names": [*data.class_names],
         }
-        self.rows.study.update(provenance=self._provenance, originals_png=originals_png)
+        bands = None if spectrum is None else asdict(spectrum)
+        self.rows.study.update(
+            provenance=self._provenance, originals_png=originals_png, spectrum_bands=bands
+        )
 
     def flush(self) -> None:
         """Write what has gathered, and renew the lease.

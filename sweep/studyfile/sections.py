@@ -56,6 +56,11 @@ class StudySection(Section):
         description="Analyse every trial's network (what it is made of, and what its code tells "
         "of the labels); otherwise the best of each width. Weights are kept until then.",
     )
+    spectrum: Annotated[bool, Field(strict=True)] | None = Field(
+        None,
+        description="Measure after each epoch in which principal directions the error is left; "
+        "left out, it is measured where an image has at most 1,024 numbers.",
+    )
 
     @field_validator("baseline", mode="before")
     @classmethod

@@ -4,7 +4,7 @@ Notation: N images of D numbers, B of them in a batch.
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from sweep.datasets import Images
 from sweep.datasets.images import Labels
 from sweep.messages import ImageShape, WorkerSetup
 from sweep.trainer.pixels import strip_png
+
+if TYPE_CHECKING:
+    from sweep.trainer.spectrum import SpectrumBasis
 
 #: Images in a batch where nothing is learnt, so the result does not depend on the batch size. They
 #: are few enough for the caches of a CPU.
@@ -41,6 +44,8 @@ class DeviceData:
     shape: ImageShape
     #: ``Images.sha256`` of all the pixels and labels.
     sha256: str
+    #: See ``spectrum.with_spectrum``; None where no error spectrum is measured.
+    spectrum: "SpectrumBasis | None" = None
 
     @classmethod
     def load(cls, images: Images, setup: WorkerSetup, device: torch.device) -> Self:
@@ -70,7 +75,8 @@ class DeviceData:
         if self.train.device.type == device.type:
             return self
         there = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
-        return replace(self, **there)
+        spectrum = None if self.spectrum is None else self.spectrum.to(device)
+        return replace(self, **there, spectrum=spectrum)
 
     @property
     def n_inputs(self) -> int:

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from sweep.datasets.images import Labels
 from sweep.enums import Output
-from sweep.messages import TestMetrics
+from sweep.messages import PixelErrors, TestMetrics
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.losses import bce_sum
 from sweep.trainer.model import Autoencoder
-from sweep.trainer.pixels import psnr, to_bytes
+from sweep.trainer.pixels import BLACK, WHITE, psnr, to_bytes
 
 
 class Errors(NamedTuple):
@@ -48,12 +48,15 @@ def evaluate(model: Autoencoder, images: Tensor, output: Output) -> Errors:
 @torch.no_grad()
 def evaluate_test(model: Autoencoder, data: DeviceData, output: Output) -> TestMetrics:
     """Everything that is measured once, at the end of training."""
-    per_image, exact, entropy = [], [], []
+    per_image, exact, entropy, black, white = [], [], [], [], []
     for batch in batches(data.test):
         pixels = as_floats(batch)
         logits = model(pixels)
         reconstruction = model.output(logits)
-        per_image.append((reconstruction - pixels).square_().mean(dim=1))
+        squares = (reconstruction - pixels).square_()
+        per_image.append(squares.mean(dim=1))
+        black.append((squares * (batch == BLACK)).sum())
+        white.append((squares * (batch == WHITE)).sum())
         exact.append((to_bytes(reconstruction) == batch).sum())
         if output is Output.SIGMOID:
             entropy.append(bce_sum(logits, reconstruction, pixels))
@@ -66,7 +69,29 @@ def evaluate_test(model: Autoencoder, data: DeviceData, output: Output) -> TestM
         exact_pixel_share=total(exact) / data.test.numel(),
         per_class_mse=per_class(image_mse, data.test_labels),
         n_parameters=sum(weights.numel() for weights in model.parameters()),
+        pixel_errors=pixel_errors(
+            data.test, total(black), total(white), test_mse * data.test.numel()
+        ),
     )
+
+
+def pixel_errors(
+    images: Tensor,  # (N, D) uint8
+    black: float,
+    white: float,
+    whole: float,
+) -> PixelErrors:
+    """Shares of squared errors: sums over the black and the white pixels, and over all."""
+    return PixelErrors(
+        black_pixels=float((images == BLACK).double().mean()),
+        white_pixels=float((images == WHITE).double().mean()),
+        black_error=_share(black, whole),
+        white_error=_share(white, whole),
+    )
+
+
+def _share(part: float, whole: float) -> float:
+    return min(1.0, part / whole) if whole > 0 else 0.0
 
 
 def total(sums: list[Tensor]) -> float:

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from sweep.messages import ImageShape
 
+#: 8-bit values of pixels that are exactly 0, and exactly 1.
+BLACK, WHITE = 0, 255
+
 #: White columns between the images of a strip.
 GAP = 2
 

@@ -155,11 +155,14 @@ class Run:
         losses = [self._train_batch(rows, self._next_learning_rate()) for rows in parts]
         train_loss = _weighted_mean(losses, [len(rows) for rows in parts])
         validation = evaluate(self.model, self._data.validation, self._config.output_activation)
+        basis = self._data.spectrum
+        spectrum = None if basis is None else basis.measure(self.model)
         return EpochMetrics(
             train_loss=train_loss,
             val_mse=validation.mse,
             val_bce=validation.bce,
             seconds=time.perf_counter() - start,
+            spectrum=spectrum,
         )
 
     def measured(self) -> TestMetrics:

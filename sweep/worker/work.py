@@ -13,6 +13,7 @@ from sweep.messages import Ready, TrialSpec, WorkerSetup
 from sweep.trainer.cpu import CpuTrainer
 from sweep.trainer.data import DeviceData
 from sweep.trainer.reference import ReferenceTrainer
+from sweep.trainer.spectrum import with_spectrum
 from sweep.trainer.training import Training
 from sweep.worker.runner import Orders, Send
 from sweep.worker.session import Session, SessionTrainer
@@ -51,7 +52,7 @@ def _work(setup: WorkerSetup, device_name: str, orders: Orders, send: Send) -> N
     if setup.n_threads is not None:
         torch.set_num_threads(setup.n_threads)
     images = datasets.load(setup.dataset)
-    data = DeviceData.load(images, setup, device)
+    data = with_spectrum(DeviceData.load(images, setup, device), setup.spectrum)
     fused, fallback_reason = _open_fused(data, setup, device)
     kind = _kind(setup, fused)
     trainer: SessionTrainer = (
@@ -70,6 +71,7 @@ def _work(setup: WorkerSetup, device_name: str, orders: Orders, send: Send) -> N
             driver_version=nvml.driver_version() if device.type == "cuda" else None,
             triton_version=None if fused is None else fused.triton_version,
             ptxas_version=None if fused is None else fused.ptxas_version,
+            spectrum=None if data.spectrum is None else data.spectrum.bands,
         )
     )
     Session(trainer, orders, send, pruning=setup.pruning, device=device).run()

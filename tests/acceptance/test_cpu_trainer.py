@@ -62,7 +62,28 @@ def test_a_study_trains_by_default_as_the_reference_trainer_would(tmp_path: Path
     assert [of.trainer for of in open_study(open_store(plain), "x").workers()] == [
         Trainer.REFERENCE
     ]
+    check_spectra(url)
     check_verify(url)
+
+
+def check_spectra(url: str) -> None:
+    """Of so few images all are measured: the bands add up to the error of each epoch."""
+    study = open_study(open_store(url), "x")
+    bands, spectra = study.record().spectrum_bands, study.spectra()
+    assert bands is not None and sum(bands.n_directions) == 16
+    for number, curve in study.curves().items():
+        sums = [sum(point.errors) for point in spectra[number]]
+        assert sums == pytest.approx([point.val_mse for point in curve], rel=1e-4)
+        (result,) = study.trial(number).results
+        assert result.pixel_errors is not None
+
+
+def test_a_study_may_do_without_error_spectra(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", make_images(60, 20, height=4, width=4))
+    once = ("--set", "study.spectrum=false", "--set", "budget.trials=1")
+    study = open_study(open_store(run(tmp_path / "without", data, *once)), "x")
+    assert study.record().spectrum_bands is None
+    assert study.spectra() == {}
 
 
 def check_verify(url: str) -> None:

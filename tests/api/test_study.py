@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import asdict
 
 import numpy as np
 import polars
@@ -13,7 +14,8 @@ from sweep.errors import NotFoundError, UsageError
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.store_factories import add_rows, add_study, strip_png
+from tests.spectrum_factories import BANDS, by_the_law, packed
+from tests.store_factories import add_rows, add_study, add_trial, strip_png
 
 
 def test_trials_have_the_columns_of_the_csv_export(store: Engine, study: sweep.Study) -> None:
@@ -119,6 +121,19 @@ def test_it_reads_a_study_that_runs(store: Engine, study: sweep.Study) -> None:
     before = len(study.trials())
     with store.execution_options(sweep_writes=True).begin():  # a coordinator in a transaction
         assert len(study.trials()) == before
+
+
+def test_error_spectra_have_a_row_a_band_of_an_epoch(store: Engine, study: sweep.Study) -> None:
+    assert len(study.spectra()) == 0
+    study_id = add_study(store, "spectral", spectrum_bands=asdict(BANDS))
+    points = by_the_law(0.3, [1, 2])
+    add_trial(store, study_id, 0, 0.1, curve=[0.4, 0.1], spectra=packed(points))
+    frame = sweep.open(str(store.url)).study("spectral").spectra([0])
+    assert len(frame) == 2 * 15  # one of 16 bands has no direction
+    first = frame.row(0, named=True)
+    assert (first["epoch"], first["first_component"], first["last_component"]) == (1, 1, 1)
+    assert first["missing"] == pytest.approx(0.5 ** (10.0 / 0.3), rel=1e-5)
+    assert sum(frame["error"][:15]) == pytest.approx(sum(points[0].errors), rel=1e-5)
 
 
 def test_without_a_url_the_environment_names_the_database(

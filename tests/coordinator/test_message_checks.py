@@ -1,11 +1,25 @@
 """Messages that contradict what is known of a trial, where a whole study would be too much."""
 
+from dataclasses import replace
+
 import pytest
 
-from sweep.coordinator.message_checks import ProtocolError, check_request, check_stopped
+from sweep.coordinator.message_checks import (
+    ProtocolError,
+    check_epoch,
+    check_request,
+    check_stopped,
+)
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.enums import StopReason
-from sweep.messages import Capacity, TrialRequest, TrialStopped
+from sweep.messages import (
+    N_BANDS,
+    Capacity,
+    EpochDone,
+    EpochMetrics,
+    TrialRequest,
+    TrialStopped,
+)
 from tests.trainer_factories import make_spec
 
 
@@ -16,6 +30,16 @@ def test_a_stop_comes_after_the_last_epoch_that_was_reported() -> None:
     check_stopped(trial, TrialStopped(**stopped, epoch=0))
     with pytest.raises(ProtocolError, match="a stop after epoch 2 instead of 0"):
         check_stopped(trial, TrialStopped(**stopped, epoch=2))
+
+
+@pytest.mark.parametrize("spectrum", [bytes(4), b"\xff" * 4 * N_BANDS])
+def test_an_error_spectrum_has_a_finite_number_for_each_band(spectrum: bytes) -> None:
+    metrics = EpochMetrics(train_loss=0.1, val_mse=0.1, val_bce=None, seconds=0.1)
+    trial = RunningTrial(spec=make_spec())
+    about = {"number": trial.number, "attempt": trial.spec.attempt, "epoch": 1}
+    check_epoch(trial, EpochDone(**about, metrics=(replace(metrics, spectrum=bytes(64)),)))
+    with pytest.raises(ProtocolError, match="an error spectrum that is none"):
+        check_epoch(trial, EpochDone(**about, metrics=(replace(metrics, spectrum=spectrum),)))
 
 
 def test_a_population_may_request_a_successor_for_every_slot_and_its_queue() -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sweep.coordinator.replay import Agreement, TrainingTrace, compare
+from sweep.coordinator.replay import Agreement, TrainingTrace, compare, shares_of_bands
 
 
 def course(*errors: float, test: float = 0.5, infinite_at: int | None = None) -> TrainingTrace:
@@ -25,6 +25,18 @@ def test_the_last_bit_counts_unless_it_is_tolerated() -> None:
     found = compare(course(0.3, 0.2), again, 1e-12)
     assert found.agreement is Agreement.WITHIN_TOLERANCE
     assert found.largest is not None and found.largest.epoch == 2
+
+
+def test_bands_of_an_error_spectrum_are_compared_as_shares_of_the_error() -> None:
+    errors = [0.5, 0.5, 0.0] + [0.0] * 13
+    one, other = (
+        TrainingTrace(epochs={(1, 0): shares_of_bands(of)})
+        for of in (errors, [0.5, 0.5, 1e-7, *errors[3:]])
+    )
+    found = compare(one, other, 1e-3)  # all of band 3 is new, and hardly any of the error
+    assert found.agreement is Agreement.WITHIN_TOLERANCE
+    assert compare(one, one, 0.0).agreement is Agreement.EQUAL
+    assert found.n_numbers == 16
 
 
 def test_the_first_epoch_beyond_the_tolerance_is_named() -> None:

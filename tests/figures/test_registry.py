@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 
 import plotly.graph_objects as go
 import pytest
@@ -15,6 +16,7 @@ from sweep.figures import style
 from sweep.figures.figure import stacked
 from sweep.figures.registry import FIGURES, draw_figure, gather_figure
 from sweep.store.handle import StudyHandle, open_study
+from tests.spectrum_factories import BANDS, by_the_law, packed
 from tests.store_factories import add_study, add_trial, sqlite_store
 
 
@@ -28,7 +30,7 @@ def engine(tmp_path) -> Iterator[Engine]:
 @pytest.fixture
 def study(engine: Engine) -> StudyHandle:
     """A study in which most figures have something to show."""
-    study_id = add_study(engine, "study")
+    study_id = add_study(engine, "study", spectrum_bands=asdict(BANDS))
     for number in range(24):
         width, activation = 8 * 2 ** (number % 5), [*Activation][number % 2]
         add_trial(
@@ -39,6 +41,7 @@ def study(engine: Engine) -> StudyHandle:
             config=TrialConfig(hidden_width=width, activation=activation),
             params={"hidden_width": width, "activation": str(activation)},
             curve=[0.5, 1 / width],
+            spectra=packed(by_the_law(1.0, [1, 2])),
             per_class_mse=[0.1] * 10,
             test_bce=0.3,
         )

@@ -73,6 +73,12 @@ BROKEN = {
     "an epoch's error that is a text": "update sweep_epochs set val_mse = 'x'",
     "an epoch's error that is infinite": "update sweep_epochs set val_mse = 9e999",
     "an epoch's error that is bytes": "update sweep_epochs set val_mse = x'00'",
+    "a spectrum of a few bytes": "update sweep_epochs set spectrum = x'00'",
+    "a spectrum that is no number": f"update sweep_epochs set spectrum = x'{'ff' * 64}'",
+    "bands that are too few": """update sweep_studies set spectrum_bands =
+        '{"n_directions": [1], "variances": [1.0], "mean_image_errors": [1.0], "n_images": 1}'""",
+    "shares of pixels beyond all": """update sweep_results set pixel_errors =
+        '{"black_pixels": 2.0, "white_pixels": 0.0, "black_error": 0.0, "white_error": 0.0}'""",
     "a seed's error that is bytes": "update sweep_results set test_mse = x'00'",
     "diagnostics that lack numbers": """update sweep_results set diagnostics = '{"dead": 1}'""",
     "a decomposition that is a list": "update sweep_decompositions set decomposition = '[]'",

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sweep.store.engine import writing
 from sweep.store.handle import Database, open_study
 from sweep.store.migrate import open_store
 from sweep.store.records import ChoiceDomain, NumberDomain, Reconstruction
+from tests.spectrum_factories import BANDS, by_the_law, packed
 from tests.store_factories import (
     DISTRIBUTIONS,
     EPOCH,
@@ -437,3 +439,29 @@ def test_reading_works_alike_on_every_database(store: Engine) -> None:
 def test_the_clock_of_each_database_tells_seconds_since_the_epoch(store: Engine) -> None:
     with store.connect() as connection:
         assert clock.read(connection) == pytest.approx(time.time(), abs=5)
+
+
+def test_error_spectra_are_means_over_the_seeds_and_leave_out_what_was_not_measured(
+    engine: Engine,
+) -> None:
+    study_id = add_study(engine, spectrum_bands=asdict(BANDS))
+    first, second = by_the_law(0.3, [1, 2]), by_the_law(0.1, [1])
+    trial_id = add_trial(engine, study_id, 0, 0.1, curve=[0.2, 0.1], spectra=packed(first))
+    with writing(engine) as connection:
+        add_curve(connection, trial_id, [0.2, 0.1], 1, packed(second))
+    study = open_study(engine, "study")
+    assert study.record().spectrum_bands == BANDS
+    (point,) = study.spectra()[0]
+    assert point.epoch == 1
+    means = [(a + b) / 2 for a, b in zip(first[0].errors, second[0].errors, strict=True)]
+    assert point.errors == pytest.approx(means, rel=1e-6)
+    by_seed = study.seed_spectra(0)
+    assert [[of.epoch for of in points] for points in by_seed.values()] == [[1, 2], [1]]
+    assert by_seed[0][1].errors == pytest.approx(first[1].errors, rel=1e-6)
+
+
+def test_a_study_without_error_spectra_has_none(engine: Engine) -> None:
+    add_trial(engine, add_study(engine), 0, 0.1, curve=[0.2, 0.1])
+    study = open_study(engine, "study")
+    assert study.record().spectrum_bands is None
+    assert study.spectra() == study.seed_spectra(0) == {}

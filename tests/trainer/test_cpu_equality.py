@@ -11,11 +11,11 @@ from torch.profiler import ProfilerActivity, profile
 from sweep import datasets
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer, Output, Trainer
-from sweep.messages import EpochMetrics, TrialDone
+from sweep.messages import EpochMetrics, TrialDone, unpack_spectrum
 from sweep.trainer import DeviceData, Diverged, load_model
 from sweep.trainer.cpu import activations, losses, optimizers
 from sweep.trainer.cpu.step import ManualStep
-from tests.factories import make_images
+from tests.factories import make_images, with_black_and_white
 from tests.fused_factories import (
     FUSED,
     MORE_VARIANTS,
@@ -80,6 +80,9 @@ def check_epoch(got: EpochMetrics, expected: EpochMetrics) -> None:
     assert got.train_loss == pytest.approx(expected.train_loss, rel=1e-6)
     assert got.val_mse == pytest.approx(expected.val_mse, rel=1e-6)
     assert same_or_none(got.val_bce, expected.val_bce)
+    assert got.spectrum is not None and expected.spectrum is not None
+    bands, others = unpack_spectrum(got.spectrum), unpack_spectrum(expected.spectrum)
+    assert bands == pytest.approx(others, rel=1e-5, abs=1e-6 * sum(others))
 
 
 @pytest.mark.parametrize("output", Output)
@@ -105,12 +108,15 @@ def plain_numbers(done: TrialDone) -> list[float]:
         assert result.diagnostics is not None
         numbers += [result.test_mse, result.psnr, *result.per_class_mse, result.test_bce or 0.0]
         numbers += vars(result.diagnostics).values()
+        assert result.pixel_errors is not None
+        numbers += vars(result.pixel_errors).values()
     return numbers
 
 
 @pytest.mark.parametrize("output", Output)
 def test_a_result_is_what_the_reference_gives(output: Output) -> None:
-    config, data = replace(FUSED, loss=Loss.MSE, output_activation=output), small_data()
+    config = replace(FUSED, loss=Loss.MSE, output_activation=output)
+    data = make_data(with_black_and_white(make_images(50, 24, height=4, width=5)))
     got, expected = (train(config, data, trainer, seeds=(1, 2)).result() for trainer in BOTH)
     assert plain_numbers(got) == pytest.approx(plain_numbers(expected), rel=1e-5)
     assert got.reconstructions_png == expected.reconstructions_png

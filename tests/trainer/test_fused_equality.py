@@ -9,10 +9,10 @@ import pytest
 from sweep.config import TrialConfig
 from sweep.datasets import Images
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
-from sweep.messages import EpochDone, NetworkAnalysis
+from sweep.messages import EpochDone, NetworkAnalysis, unpack_spectrum
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import KernelConfig, table_rows
-from tests.factories import make_images, make_unlabelled
+from tests.factories import make_images, make_unlabelled, with_black_and_white
 from tests.fused_factories import (
     BLOCKS,
     DEVICE,
@@ -141,6 +141,9 @@ def test_what_is_reported_of_an_epoch_is_what_the_reference_reports() -> None:
                 assert got.train_loss == pytest.approx(expected.train_loss, rel=1e-6)
                 assert got.val_mse == pytest.approx(expected.val_mse, rel=1e-6)
                 assert same_or_none(got.val_bce, expected.val_bce)
+                assert got.spectrum is not None and expected.spectrum is not None
+                bands, others = unpack_spectrum(got.spectrum), unpack_spectrum(expected.spectrum)
+                assert bands == pytest.approx(others, rel=1e-5, abs=1e-6 * sum(others))
 
 
 def assert_same_analysis(got: NetworkAnalysis, expected: NetworkAnalysis) -> None:
@@ -157,7 +160,9 @@ def assert_same_analysis(got: NetworkAnalysis, expected: NetworkAnalysis) -> Non
 
 
 @pytest.mark.parametrize("output", Output)
-@pytest.mark.parametrize("images", [make_images(50, 24, height=4, width=5), UNLABELLED])
+@pytest.mark.parametrize(
+    "images", [with_black_and_white(make_images(50, 24, height=4, width=5)), UNLABELLED]
+)
 def test_a_result_is_what_the_reference_gives(output: Output, images: Images) -> None:
     data = make_data(images, DEVICE)
     spec = fused_spec(1, replace(FUSED, loss=Loss.MSE, output_activation=output), seeds=(1, 2))
@@ -175,6 +180,9 @@ def test_a_result_is_what_the_reference_gives(output: Output, images: Images) ->
         assert same_or_none(one.test_bce, other.test_bce)
         assert one.psnr == pytest.approx(other.psnr, rel=1e-6)
         assert one.per_class_mse == pytest.approx(other.per_class_mse, rel=1e-6)
+        assert one.pixel_errors is not None and other.pixel_errors is not None
+        shares = vars(other.pixel_errors).values()
+        assert list(vars(one.pixel_errors).values()) == pytest.approx(list(shares), rel=1e-5)
         assert (one.exact_pixel_share, one.n_parameters) == (
             other.exact_pixel_share,
             other.n_parameters,

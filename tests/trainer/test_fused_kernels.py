@@ -44,6 +44,8 @@ WRITES = {
     "watch_units": {"active", "saturated"},
     "summarise_tiles": {"tile_sums"},
     "summarise_slots": {"report"},
+    "project_errors": {"direction_squares"},
+    "split_errors": {"value_squares"},
 }
 #: And besides, in a batch that is a single block.
 WRITES_IN_A_SINGLE_BLOCK = {

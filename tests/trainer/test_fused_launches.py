@@ -26,7 +26,12 @@ class Recorded:
 def test_every_parameter_of_a_kernel_is_an_array_or_a_size_of_the_population(name: str) -> None:
     fused, recorded = make_fused(), Recorded()
     population = fused._population
-    arguments = population.training_arguments() | population.measuring_arguments(fused._test)
+    assert fused.data.spectrum is not None
+    arguments = {
+        **population.training_arguments(),
+        **population.measuring_arguments(fused._test),
+        "directions": fused.data.spectrum.directions,
+    }
     launch_kernel(name, population.shape, arguments, recorded)
     assert recorded.kernel.__name__ == name
     assert {*recorded.arguments, *recorded.sizes} >= set(parameters(name))

@@ -15,7 +15,7 @@ from sweep.messages import EpochMetrics
 from sweep.trainer import Diverged, load_model
 from sweep.trainer.data import strip_rows
 from tests import trainer_factories
-from tests.factories import make_images, make_unlabelled
+from tests.factories import make_images, make_unlabelled, with_black_and_white
 from tests.trainer_factories import SHORT, Start, make_data
 
 
@@ -181,7 +181,7 @@ def test_train_seconds_do_not_grow_with_the_number_of_seeds(start: Start) -> Non
 
 @pytest.mark.parametrize("output", Output)
 def test_test_metrics_are_what_their_names_say(train: Start, output: Output) -> None:
-    images = make_images()
+    images = with_black_and_white(make_images())
     training = train(replace(SHORT, loss=Loss.MSE, output_activation=output), make_data(images))
     result = training.result()
     metrics = result.results[0]
@@ -200,6 +200,15 @@ def test_test_metrics_are_what_their_names_say(train: Start, output: Output) -> 
     assert metrics.per_class_mse == pytest.approx(by_class, rel=1e-5)
     assert metrics.exact_pixel_share == pytest.approx(exact.mean(), abs=2e-3)
     assert metrics.n_parameters == 2 * 36 * 8 + 8 + 36
+    black, white = images.test_images == 0, images.test_images == 255
+    assert metrics.pixel_errors is not None
+    assert tuple(vars(metrics.pixel_errors).values()) == pytest.approx(
+        (
+            *(black.mean(), white.mean()),
+            *(squares[of].sum() / squares.sum() for of in (black, white)),
+        ),
+        rel=1e-4,
+    )
 
 
 def test_weights_come_only_below_the_threshold(train: Start) -> None:

@@ -293,7 +293,7 @@ def _copies(facts: TrialFindings) -> Any:
 
 def network(facts: TrialFindings) -> Any:
     """What was found in its networks, and what its code is worth."""
-    shown = [_card(facts, table) for table in (facts.network, facts.probe)]
+    shown = [_card(facts, table) for table in (facts.network, facts.pixels, facts.probe)]
     return html.Div(shown, className="row") if any(shown) else None
 
 

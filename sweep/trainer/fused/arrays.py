@@ -81,6 +81,11 @@ class PopulationArrays:
         self.tile_sums = self._zeros(t, int(tables.N_TILE_SUMS), dtype=torch.float64)
         self.sums = self._zeros(k, shape.n_parts, int(tables.N_SUMS), dtype=torch.float64)
         self.class_squares = self._zeros(k, shape.n_parts, n_classes, dtype=torch.float64)
+        #: Squared errors along principal directions, and on pixels of two values.
+        self.direction_squares = self._zeros(k, d, dtype=torch.float64)
+        self.value_squares = self._zeros(
+            k, shape.n_parts, int(tables.N_VALUES), dtype=torch.float64
+        )
         self.report = self._zeros(k, int(tables.N_REPORT), dtype=torch.float64)
 
     @property

@@ -6,6 +6,7 @@ One after the other they take a GPU's worker several seconds where Triton's cach
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import torch
@@ -65,7 +66,10 @@ def launch_each(
     population.start_epoch()
     population.train_step()
     population.train_chain(1)
-    population.measure(images, lambda: population.measure_step(images, watch=True), summarise=True)
+    measure_step = partial(population.measure_step, images, watch=True, split=True)
+    population.measure(images, measure_step, summarise=True)
+    directions = torch.zeros((pixels.shape[1],) * 2, device=pixels.device)
+    population.project(images, partial(population.project_step, images, directions))
 
 
 def compile_only(kernel: Any, grid: tuple[int, ...], *args: object, **sizes: object) -> None:

@@ -69,6 +69,8 @@ class LaunchShape:
             "decode_single_tile": (self.n_parts, slots),
             "train_chain": (slots,),
             "measure": (self.n_parts, slots),
+            "project_errors": (self.n_parts, slots),
+            "split_errors": (self.n_parts, slots),
             "summarise_slots": (slots,),
         }.get(kernel, (tiles,))
 
@@ -80,6 +82,7 @@ class LaunchShape:
             "BLOCK_R": self.config.units,
             "BLOCK_B": self._examples,
             "BLOCK_D": self.config.outputs,
+            "BLOCK_I": self.config.inputs,
             "BLOCK_K": BLOCK_K,
             "BLOCK_PARTS": power_of_2(self.n_parts),
             "PARTS": self.n_parts,
@@ -125,6 +128,9 @@ class LaunchShape:
                 "num_warps": config.chain_warps,
             },
             "measure": decode,
+            # One stage: a product's factor that comes from registers must not be loaded over.
+            "project_errors": decode | {"num_stages": 1},
+            "split_errors": {"BLOCK_B": 16},
         }
         return own.get(kernel, {})
 

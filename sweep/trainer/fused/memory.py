@@ -7,8 +7,9 @@ A row is a hidden unit: two weights and two moments of each, for each of D pixel
 gradients of the unit for B examples; its bias with moments; two counters:
     row_bytes = 4 (6 D + 2 B + 5)
 A slot has the gradient by its outputs (B, D), bias and moments of D outputs, the order of N images
-(int32), a loss for each step and block, and sums over images (float64), by class too:
-    slot_bytes = 4 (B D + 3 D + N + S P) + 8 P (4 + C)
+(int32), a loss for each step and block, and sums over images (float64), by class, pixel value and
+direction too:
+    slot_bytes = 4 (B D + 3 D + N + S P) + 8 P (6 + C) + 8 D
 and some hundred bytes of tables, counted as 1024.
 """
 
@@ -45,7 +46,8 @@ class Shape:
         n_blocks = math.ceil(self.n_inputs / self.block_outputs)
         n_steps = math.ceil(self.n_train / self.batch_size)
         floats = (self.batch_size + 3) * self.n_inputs + self.n_train + n_steps * n_blocks
-        return 4 * floats + 8 * n_blocks * (4 + self.n_classes) + _TABLES_BYTES
+        sums = n_blocks * (6 + self.n_classes) + self.n_inputs
+        return 4 * floats + 8 * sums + _TABLES_BYTES
 
     def step_bytes(self, hidden_width: int) -> int:
         """The least memory traffic of a slot's training step: design.md's floor.

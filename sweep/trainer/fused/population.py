@@ -35,6 +35,8 @@ class Measured(NamedTuple):
     report: Tensor
     #: (K, P, C) float64, sums of squared errors by class.
     class_squares: Tensor
+    #: (K, P, N_VALUES) float64, on black and on white pixels; 0 where they were not asked for.
+    value_squares: Tensor
 
 
 class Population:
@@ -178,18 +180,31 @@ class Population:
             "update_encoder",
         ]
 
-    def measure_step(self, images: Images, *, watch: bool = False, keep: bool = False) -> None:
+    def measure_step(
+        self, images: Images, *, watch: bool = False, keep: bool = False, split: bool = False
+    ) -> None:
         """Add one batch of images, in line, to the sums of every slot that is measured."""
         self.arrays.page.add_(1)
-        arguments = self.measuring_arguments(images, keep=keep)
-        for kernel in ("encode", *(["watch_units"] if watch else []), "measure"):
+        arguments = self.measuring_arguments(images, keep=keep or split)
+        watched, parted = ["watch_units"] if watch else [], ["split_errors"] if split else []
+        for kernel in ("encode", *watched, "measure", *parted):
             self._launch(kernel, arguments)
+
+    def project_step(
+        self,
+        images: Images,
+        directions: Tensor,  # (D, D) in columns
+    ) -> None:
+        """Add one batch's squared errors along each direction to those of every slot measured."""
+        self.measure_step(images, keep=True)
+        arguments = self.measuring_arguments(images) | {"directions": directions}
+        self._launch("project_errors", arguments)
 
     def measure(self, images: Images, step: Callable[[], None], *, summarise: bool) -> Measured:
         """Measure all of the images, a step for each batch; if asked, sum up the weights too."""
         arrays = self.arrays
         for tensor in (
-            *(arrays.page, arrays.sums, arrays.class_squares),
+            *(arrays.page, arrays.sums, arrays.class_squares, arrays.value_squares),
             *(arrays.active, arrays.saturated),
         ):
             tensor.zero_()
@@ -199,7 +214,16 @@ class Population:
         arguments = self.measuring_arguments(images)
         for kernel in (*(["summarise_tiles"] if summarise else []), "summarise_slots"):
             self._launch(kernel, arguments)
-        return Measured(arrays.report.clone(), arrays.class_squares.clone())
+        sums = (arrays.report, arrays.class_squares, arrays.value_squares)
+        return Measured(*(of.clone() for of in sums))
+
+    def project(self, images: Images, step: Callable[[], None]) -> Tensor:
+        """Return squared errors (K, D) float64 of slots in measurement along each direction."""
+        self.arrays.page.fill_(-1)
+        self.arrays.direction_squares.zero_()
+        for _ in range(self._n_batches(images)):
+            step()
+        return self.arrays.direction_squares.clone()
 
     def reconstruct(self, images: Images, slots: Sequence[int]) -> Tensor:
         """Return reconstructions of images by slots in measurement, (slots, n, D)."""

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from sweep.config import TrialConfig
 from sweep.enums import Output
-from sweep.messages import Diagnostics, EpochMetrics, TestMetrics
+from sweep.messages import Diagnostics, EpochMetrics, TestMetrics, pack_spectrum
 from sweep.trainer.data import DeviceData, as_floats
+from sweep.trainer.evaluation import pixel_errors
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.fused.trials import FusedTrial, Row, Tested
 from sweep.trainer.model import Autoencoder
@@ -25,9 +26,13 @@ CPU = torch.device("cpu")
 
 
 def epoch_metrics(
-    row: Row, config: TrialConfig, validation: Sequence[int], seconds: float
+    row: Row,
+    config: TrialConfig,
+    validation: Sequence[int],
+    seconds: float,
+    spectrum: Row | None,  # (N_BANDS,)
 ) -> EpochMetrics:
-    """Compute an epoch's metrics from a slot's row of the report.
+    """Compute an epoch's metrics from a slot's row of the report and its error spectrum.
 
     ``validation`` is the shape of the validation images.
     """
@@ -37,6 +42,7 @@ def epoch_metrics(
         val_mse=float(row[tables.REPORT_SQUARES]) / n_pixels,
         val_bce=_entropy(row, config, n_pixels),
         seconds=seconds,
+        spectrum=None if spectrum is None else pack_spectrum(spectrum.tolist()),
     )
 
 
@@ -62,6 +68,7 @@ def test_metrics(
     config: TrialConfig,
     data: DeviceData,
     diagnosed: Diagnostics,
+    value_squares: Row,  # (N_VALUES,)
 ) -> TestMetrics:
     n_inputs = data.n_inputs
     n_pixels = data.test.numel()
@@ -74,6 +81,12 @@ def test_metrics(
         per_class_mse=tuple((class_squares / (class_sizes * n_inputs)).tolist()),
         n_parameters=(2 * n_inputs + 1) * config.hidden_width + n_inputs,
         diagnostics=diagnosed,
+        pixel_errors=pixel_errors(
+            data.test,
+            float(value_squares[tables.BLACK_SQUARES]),
+            float(value_squares[tables.WHITE_SQUARES]),
+            float(row[tables.REPORT_SQUARES]),
+        ),
     )
 
 

@@ -26,7 +26,7 @@ from triton.errors import TritonError
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.errors import DeviceError, FusedUnavailableError
-from sweep.messages import EpochDone, TrialDiverged, TrialSpec
+from sweep.messages import EpochDone, TrialDiverged, TrialSpec, unpack_spectrum
 from sweep.trainer.data import DeviceData
 from sweep.trainer.device_errors import is_out_of_memory
 from sweep.trainer.fused.compiling import compile_kernels
@@ -205,8 +205,12 @@ def _of_trial(
         "val_mse": (metrics.val_mse, expected.val_mse),
         "test_mse": (got.results[0].test_mse, truth.results[0].test_mse),
     }
-    for name, (ours, theirs) in measured.items():
-        yield TrainerDifference(precision, trial, name, abs(ours / theirs - 1), tolerance.measured)
+    for name, (value, true) in measured.items():
+        yield TrainerDifference(precision, trial, name, abs(value / true - 1), tolerance.measured)
+    if metrics.spectrum is not None and expected.spectrum is not None:
+        ours, theirs = unpack_spectrum(metrics.spectrum), unpack_spectrum(expected.spectrum)
+        apart = sum(abs(a - b) for a, b in zip(ours, theirs, strict=True)) / sum(theirs)
+        yield TrainerDifference(precision, trial, "spectrum", apart, tolerance.measured)
     assert truth.weights is not None
     weights, true_weights = fused.weights(trial.number)[0], load_model(truth.weights).weights
     first = initial_weights(trial.config, fused.data.n_inputs, trial.seeds[0])
@@ -277,10 +281,12 @@ def _made_up(shaped_as: DeviceData, device: torch.device, batch_size: int) -> De
         batch_size + 1,
         batch_size + 3,
     )
+    validation, basis = images(n_validation), shaped_as.spectrum
     return replace(
         shaped_as,
         train=images(n_train),
-        validation=images(n_validation),
+        validation=validation,
+        spectrum=None if basis is None else replace(basis, images=validation),
         test=images(n_test),
         train_labels=labels(n_train),
         validation_labels=labels(n_validation),

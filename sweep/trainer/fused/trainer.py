@@ -11,7 +11,7 @@ A trial's place is free once its last epoch is launched: what comes next on the 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -57,6 +57,8 @@ class Launched:
     validation: Measured
     #: None where no trial ends.
     test: Measured | None
+    #: Squared errors (K, D) along principal directions, of each slot; None without a spectrum.
+    direction_squares: Tensor | None
     #: The strip as the first seed of each of ``last`` gives it back, (trials, images, D).
     reconstructions: Tensor | None
     #: Event at which the device is done; None on a CPU, where a launch returns when it is done.
@@ -123,9 +125,10 @@ class FusedTrainer:
         self._timer = DeviceTimer(device)
         self._train_steps = TrainingSteps(population, device, self._timer)
         validate = repeatable(lambda: population.measure_step(self._validation, watch=True), device)
-        test = repeatable(lambda: population.measure_step(self._test), device)
+        test = repeatable(lambda: population.measure_step(self._test, split=True), device)
         self._validate_step = partial(self._timer.run, validate)
         self._test_step = partial(self._timer.run, test)
+        self._project = _projection(population, data, labels, device, self._timer)
         self._trials: dict[int, FusedTrial] = {}
         self._draws = Draws(slots, len(data.train), data.n_inputs, device)
         #: How long the device has worked on the steps of the epochs that were collected.
@@ -204,6 +207,7 @@ class FusedTrainer:
         self._prepare(trials)
         self._train(trials)
         validation = self._measure(trials, self._validation)
+        direction_squares = None if self._project is None else to_cpu(self._project())
         for trial in trials:
             trial.launched += 1
             self._draw_orders(trial)
@@ -216,6 +220,7 @@ class FusedTrainer:
             last=last,
             validation=validation,
             test=test,
+            direction_squares=direction_squares,
             reconstructions=reconstructions,
             done=self._mark(),
             time=self._timer.take(),
@@ -225,9 +230,10 @@ class FusedTrainer:
         """Wait for an epoch; return its outcome for each trial that is still in training."""
         seconds = self._seconds(launched)
         report = launched.validation.report.numpy()
+        spectra = self._spectra(launched.direction_squares)
         self._keep_tests(launched)
         return [
-            self._collect(trial, report, seconds)
+            self._collect(trial, report, spectra, seconds)
             for trial in launched.trials
             if self._trials.get(trial.spec.number) is trial
         ]
@@ -256,9 +262,13 @@ class FusedTrainer:
             number=number,
             attempt=spec.attempt,
             results=tuple(
-                test_metrics(row, squares, self._class_sizes, spec.config, data, of_seed)
-                for row, squares, of_seed in zip(
-                    tested.report, tested.class_squares, trial.diagnostics, strict=True
+                test_metrics(row, squares, self._class_sizes, spec.config, data, of_seed, by_value)
+                for row, squares, of_seed, by_value in zip(
+                    tested.report,
+                    tested.class_squares,
+                    trial.diagnostics,
+                    tested.value_squares,
+                    strict=True,
                 )
             ),
             train_seconds=trial.train_seconds,
@@ -351,19 +361,32 @@ class FusedTrainer:
             return
         report = launched.test.report.numpy()
         class_squares = launched.test.class_squares.numpy()
+        value_squares = launched.test.value_squares.numpy()
         for trial, reconstructions in zip(launched.last, launched.reconstructions, strict=True):
             trial.tested = Tested(
                 report=report[trial.slots],
                 class_squares=class_squares[trial.slots].sum(axis=1),
+                value_squares=value_squares[trial.slots].sum(axis=1),
                 reconstructions=reconstructions,
             )
 
+    def _spectra(self, squares: Tensor | None) -> Row | None:
+        """Error spectra (K, N_BANDS) of all slots."""
+        basis = self.data.spectrum
+        return None if basis is None or squares is None else basis.by_band(squares.numpy())
+
     def _collect(
-        self, trial: FusedTrial, report: Row, seconds: dict[Place, float]
+        self, trial: FusedTrial, report: Row, spectra: Row | None, seconds: dict[Place, float]
     ) -> EpochDone | TrialDiverged:
         spec, rows, epoch = trial.spec, report[trial.slots], trial.epoch + 1
         metrics = tuple(
-            epoch_metrics(row, spec.config, self.data.validation.shape, seconds[place])
+            epoch_metrics(
+                row,
+                spec.config,
+                self.data.validation.shape,
+                seconds[place],
+                None if spectra is None else spectra[place.slot],
+            )
             for row, place in zip(rows, trial.places, strict=True)
         )
         reason = divergence(trial, metrics, rows, epoch)
@@ -392,6 +415,22 @@ class FusedTrainer:
 
 def _places(trials: Iterable[FusedTrial]) -> list[Place]:
     return [place for trial in trials for place in trial.places]
+
+
+def _projection(
+    population: Population,
+    data: DeviceData,
+    labels: Tensor,
+    device: torch.device,
+    timer: DeviceTimer,
+) -> Callable[[], Tensor] | None:
+    """Return what measures errors along principal directions; None without a spectrum."""
+    basis = data.spectrum
+    if basis is None:
+        return None
+    images, directions = Images(basis.images, labels, 0), basis.directions
+    step = repeatable(lambda: population.project_step(images, directions), device)
+    return lambda: population.project(images, partial(timer.run, step))
 
 
 def _labels(data: DeviceData, device: torch.device) -> tuple[Tensor, NDArray[np.int64]]:

@@ -24,6 +24,8 @@ class Tested:
     report: Row
     #: (S, C)
     class_squares: Row
+    #: Squared errors (S, N_VALUES) on black and on white pixels.
+    value_squares: Row
     #: Reconstructions (images of the strip, D) of the first seed.
     reconstructions: Tensor
 

@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("study_file", sa.Text(), nullable=False),
         sa.Column("provenance", sa.JSON(), nullable=False),
         sa.Column("originals_png", sa.LargeBinary(), nullable=True),
+        sa.Column("spectrum_bands", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
         sa.Column("n_trials", sa.Integer(), nullable=True),
@@ -108,6 +109,7 @@ def upgrade() -> None:
         sa.Column("val_mse", sa.Float(), nullable=True),
         sa.Column("val_bce", sa.Float(), nullable=True),
         sa.Column("seconds", sa.Float(), nullable=True),
+        sa.Column("spectrum", sa.LargeBinary(), nullable=True),
     )
     op.create_table(
         "sweep_notes",
@@ -140,6 +142,7 @@ def upgrade() -> None:
         sa.Column("exact_pixel_share", sa.Float(), nullable=True),
         sa.Column("per_class_mse", sa.JSON(), nullable=True),
         sa.Column("diagnostics", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("pixel_errors", sa.JSON(none_as_null=True), nullable=True),
     )
     op.create_table(
         "sweep_tags",

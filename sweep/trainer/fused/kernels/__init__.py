@@ -46,6 +46,7 @@ from sweep.trainer.fused.kernels.measuring import (
     watch_units,
 )
 from sweep.trainer.fused.kernels.optimizers import begin_step
+from sweep.trainer.fused.kernels.residuals import project_errors, split_errors
 
 #: All of them: what is compiled, once, for a population.
 KERNELS = (
@@ -61,6 +62,8 @@ KERNELS = (
     measure,
     summarise_tiles,
     summarise_slots,
+    project_errors,
+    split_errors,
 )
 
 __all__ = [
@@ -71,6 +74,8 @@ __all__ = [
     "encode",
     "hidden_gradient",
     "measure",
+    "project_errors",
+    "split_errors",
     "summarise_slots",
     "summarise_tiles",
     "train_chain",

@@ -2,7 +2,7 @@
 
 from triton import language as tl
 
-from sweep.trainer import units
+from sweep.trainer import pixels, units
 
 # choice_table: (K, CHOICE_COLUMNS) int32, what a slot does.
 ACTIVATION = tl.constexpr(0)
@@ -101,6 +101,13 @@ EXACT = tl.constexpr(2)
 #: Of the squares, those where a sigmoid output is stuck.
 STUCK = tl.constexpr(3)
 N_SUMS = tl.constexpr(4)
+
+# value_squares: (K, D tiles, N_VALUES) float64, squared errors on pixels of two values.
+BLACK = tl.constexpr(pixels.BLACK)
+WHITE = tl.constexpr(pixels.WHITE)
+BLACK_SQUARES = tl.constexpr(0)
+WHITE_SQUARES = tl.constexpr(1)
+N_VALUES = tl.constexpr(2)
 
 # report: (K, N_REPORT) float64, what leaves the device at the end of an epoch. It begins with the
 # sums over the slot's tiles, in their order.

@@ -1,0 +1,186 @@
+"""The front of learning: the share of each principal component that is still missing."""
+
+from collections.abc import Mapping, Sequence
+from math import log10
+from typing import Annotated, NamedTuple
+
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+from pydantic import Field
+
+from sweep.analysis.spectrum import HALF, Spectrum
+from sweep.analysis.study_reader import StudyReader
+from sweep.analysis.verdict import baseline_number
+from sweep.figures import style
+from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
+from sweep.findings.configurations import short_name
+from sweep.findings.spectrum import front_sentence
+from sweep.messages import SpectrumBands
+from sweep.store.records import SpectrumPoint, TrialRow
+
+#: Lines of one trial, at most: its epochs, about evenly on a log scale.
+_MOST_EPOCHS = 8
+#: Smaller shares would stretch the axis.
+_LEAST = 1e-6
+#: From the first epoch to the last.
+_SCALE = [style.ORANGE, style.VERMILLION, style.PURPLE, style.BLUE]
+
+
+class FrontLine(NamedTuple):
+    """Shares missing after one epoch of a trial, by band."""
+
+    label: str
+    trial: int
+    epoch: int
+    #: The middle component of each band.
+    components: list[float]
+    missing: list[float]
+    #: First and last component of each band.
+    spans: list[tuple[int, int]]
+
+
+class FrontChart(NamedTuple):
+    """Lines of the epochs of one trial, or of the last epochs of several."""
+
+    lines: list[FrontLine]
+    n_components: int
+    about: str = ""
+
+    @property
+    def title(self) -> str:
+        """Plain text."""
+        return "What is still missing, by principal component"
+
+    @property
+    def is_of_one_trial(self) -> bool:
+        return len({line.trial for line in self.lines}) == 1
+
+
+def gather_front(
+    rows: Sequence[TrialRow],
+    bands: SpectrumBands | None,
+    spectra: Mapping[int, Sequence[SpectrumPoint]],
+    baseline: int | None = None,
+) -> FrontChart | None:
+    """A line an epoch of one trial, or a line a trial; None where none was measured."""
+    found = [
+        (row, spectrum)
+        for row in rows
+        if (spectrum := Spectrum.of(bands, spectra.get(row.number, ()))) is not None
+    ]
+    if not found:
+        return None
+    row, spectrum = found[0]
+    if len(found) == 1:
+        lines = [
+            _line(spectrum, point, row.number, f"epoch {point.epoch}")
+            for point in chosen_epochs(spectrum.points)
+        ]
+        return FrontChart(lines, spectrum.n_components, front_sentence(spectrum))
+    lines = [
+        _line(of, of.points[-1], row.number, _label(row, is_baseline=row.number == baseline))
+        for row, of in found
+    ]
+    return FrontChart(lines, spectrum.n_components)
+
+
+def chosen_epochs(points: Sequence[SpectrumPoint]) -> list[SpectrumPoint]:
+    """Choose the first and the last epoch, and some between that are about evenly apart in log."""
+    if len(points) <= _MOST_EPOCHS:
+        return list(points)
+    ratio = len(points) ** (1 / (_MOST_EPOCHS - 1))
+    places = {min(len(points), max(1, round(ratio**i))) - 1 for i in range(_MOST_EPOCHS)}
+    return [points[place] for place in sorted(places)]
+
+
+def _label(row: TrialRow, *, is_baseline: bool) -> str:
+    return f"trial {row.number}: {'the baseline' if is_baseline else short_name(row)}"
+
+
+def _line(spectrum: Spectrum, point: SpectrumPoint, trial: int, label: str) -> FrontLine:
+    return FrontLine(
+        label=label,
+        trial=trial,
+        epoch=point.epoch,
+        components=[band.centre for band in spectrum.bands],
+        missing=spectrum.missing(point),
+        spans=[(band.first, band.last) for band in spectrum.bands],
+    )
+
+
+def draw_front(chart: FrontChart) -> go.Figure:
+    """Share missing against component, both on log axes; dashed where half is learned."""
+    drawn = style.figure(
+        chart.title, "Principal component, the widest first", "Share of its variance missing"
+    )
+    n_lines = len(chart.lines)
+    for place, line in enumerate(chart.lines):
+        colour = (
+            sample_colorscale(_SCALE, place / max(1, n_lines - 1))[0]
+            if chart.is_of_one_trial
+            else style.PALETTE[place % len(style.PALETTE)]
+        )
+        _draw_line(drawn, line, colour)
+    drawn.add_hline(y=HALF, line={"color": style.GREY, "width": 1.5, "dash": "dash"})
+    drawn.update_layout(showlegend=n_lines > 1)
+    drawn.update_xaxes(type="log", range=[0, log10(1.1 * chart.n_components)])
+    return drawn.update_yaxes(type="log", tickformat="~g")
+
+
+def _draw_line(drawn: go.Figure, line: FrontLine, colour: str) -> None:
+    label = style.escaped(line.label)
+    spans = [f"{a:,}" if a == b else f"{a:,} to {b:,}" for a, b in line.spans]
+    drawn.add_trace(
+        go.Scatter(
+            x=line.components,
+            y=[max(_LEAST, share) for share in line.missing],
+            customdata=list(zip(spans, line.missing, strict=True)),
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"size": 5},
+            name=label,
+            hovertemplate=(
+                f"{label}<br>components %{{customdata[0]}}: %{{customdata[1]:.3g}} missing"
+                "<extra></extra>"
+            ),
+        )
+    )
+
+
+def _gather(
+    reader: StudyReader,
+    trials: Trials = (),
+    n: Annotated[int, Field(ge=1, le=len(style.PALETTE))] = 1,
+) -> FrontChart | None:
+    """Epochs of the best trial, or ends of the ``n`` best; the same of one or more ``trials``."""
+    rows = reader.study.trials(trials) if trials else reader.best(n)
+    spectra = reader.study.spectra([row.number for row in rows])
+    bands = reader.record.spectrum_bands
+    return gather_front(rows, bands, spectra, baseline_number(reader.table))
+
+
+def _rows(chart: FrontChart) -> Columns:
+    return stacked(
+        *(
+            {
+                "trial": line.trial,
+                "epoch": line.epoch,
+                "first_component": [first for first, _ in line.spans],
+                "last_component": [last for _, last in line.spans],
+                "missing": line.missing,
+            }
+            for line in chart.lines
+        )
+    )
+
+
+FIGURE = Figure(
+    name="front",
+    question="Which principal components has the network learned, and how far?",
+    needs="a trial whose error spectrum was measured (`study.spectrum`)",
+    gather=_gather,
+    draw=draw_front,
+    rows=_rows,
+    section=ReportSection.CAUSES,
+    pages=(Tab.WHY, Tab.TRIAL, Tab.COMPARE),
+)
