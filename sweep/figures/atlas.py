@@ -266,6 +266,20 @@ def _rows(of: ErrorsByWidth) -> Columns:
     )
 
 
+def _finding_classes(of: ErrorsByWidth) -> str:
+    if not of.stops:
+        return "Every class still improves at the widest layer"
+    n, n_all = len(of.stops), len(of.errors)
+    which = f"All {n}" if n == n_all else f"{n} of {n_all}"
+    return f"{which} classes stop improving before the widest layer"
+
+
+def _finding_pixels(of: ErrorsByWidth) -> str:
+    best = int(np.argmin(np.mean([*of.errors.values()], axis=0)))
+    worst = max(of.errors, key=lambda name: of.errors[name][best])
+    return f"The error is highest at pixels {worst}, by the best trial"
+
+
 CLASSES = Figure(
     name="classes_by_width",
     question="From which width on does a class of image no longer improve?",
@@ -273,6 +287,7 @@ CLASSES = Figure(
     gather=_class_errors,
     draw=draw_by_width,
     rows=_rows,
+    finding=_finding_classes,
     section=ReportSection.ATLAS,
     panels=lambda _: [Panel(id="atlas-classes")],
     pages=(Tab.WHY,),
@@ -284,6 +299,7 @@ PIXELS = Figure(
     gather=_kind_errors,
     draw=draw_by_width,
     rows=_rows,
+    finding=_finding_pixels,
     section=ReportSection.ATLAS,
     panels=lambda _: [Panel(id="atlas-kinds")],
     pages=(Tab.WHY,),

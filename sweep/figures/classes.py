@@ -97,6 +97,12 @@ def _rows(errors: ClassErrors) -> Columns:
     )
 
 
+def _finding(errors: ClassErrors) -> str:
+    first = next(iter(errors.mse.values()))
+    ratio = f"{first[0] / first[-1]:.1f} times the error of {errors.classes[-1]}"
+    return f"{errors.classes[0]} is copied worst, with {ratio}" if first[-1] else ""
+
+
 FIGURE = Figure(
     name="classes",
     question="Which kinds of image come back worse than others?",
@@ -104,6 +110,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_classes,
     rows=_rows,
+    finding=_finding,
     section=ReportSection.PICTURES,
     pages=(Tab.TRIAL, Tab.COMPARE),
 )

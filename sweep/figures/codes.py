@@ -190,6 +190,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw,
     rows=_rows,
+    finding=lambda chart: chart.about.partition(". ")[0],
     section=ReportSection.CODE,
     # The section says what would have it.
     panels=lambda reader: [Panel()] if reader.probes else [],

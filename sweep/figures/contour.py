@@ -225,6 +225,14 @@ def _rows(contour: Contour) -> Columns:
     }
 
 
+def _finding(contour: Contour) -> str:
+    groups, (rows, columns) = contour.groups, (contour.rows, contour.columns)
+    highest = column_named(contour.metric.name).higher_is_better
+    at = int(np.nanargmax(groups.best) if highest else np.nanargmin(groups.best))
+    x, y = columns.texts[at % columns.n], rows.texts[at // columns.n]
+    return f"The best trial has {contour.x.plain} {x} and {contour.y.plain} {y}"
+
+
 FIGURE = Figure(
     name="contour",
     question="Which values of two settings go well together?",
@@ -232,6 +240,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_contour,
     rows=_rows,
+    finding=_finding,
     section=ReportSection.SETTINGS,
     pages=(Tab.EXPLORE,),
 )

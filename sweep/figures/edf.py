@@ -118,6 +118,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_edf,
     rows=_rows,
+    finding=lambda edf: edf.about.removesuffix("."),
     section=ReportSection.SEARCH,
     panels=_of_many,
     pages=(Tab.EXPLORE,),

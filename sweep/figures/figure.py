@@ -85,14 +85,13 @@ class Figure(Generic[DataT]):
     draw: Callable[[DataT], go.Figure]
     #: The data as tidy columns, one row a mark.
     rows: Callable[[DataT], Columns]
+    #: What the data tell, in one line, the heading of the figure in a report; empty where nothing
+    #: can be told.
+    finding: Callable[[DataT], str] = lambda _: ""
     #: Where a report shows it, in the order of the registry; nowhere for None.
     section: ReportSection | None = None
     #: Its drawings in a report; empty where it does not apply to a study.
     panels: Callable[[StudyReader], Sequence[Panel]] = _one_panel
-    #: What to do with the chart, behind its note in a report.
-    hint: str = ""
-    #: Needs room: scrolls sideways on a narrow screen.
-    is_wide: bool = False
     pages: tuple[Tab, ...]
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import count
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, ReportSection, Span, Tab, stacked
 from sweep.figures.marks import (
@@ -187,6 +188,17 @@ def _rows(history: History) -> Columns:
     )
 
 
+def _finding(history: History) -> str:
+    """Say since when nothing better was found."""
+    if not len(history.best_y):
+        return ""
+    first = int(history.best_x[np.argmin(history.best_y)])
+    n_since = int(history.best_x[-1]) - first
+    if not n_since:
+        return f"The search still improves: trial {first}, the last, is the best"
+    return f"Trial {first} is the best; {count(n_since, 'trial')} since then found no better one"
+
+
 FIGURE = Figure(
     name="history",
     question="How did the search proceed?",
@@ -194,6 +206,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_history,
     rows=_rows,
+    finding=_finding,
     section=ReportSection.SEARCH,
     pages=(Tab.OVERVIEW, Tab.EXPLORE),
 )

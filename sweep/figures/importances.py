@@ -10,6 +10,7 @@ from sweep.analysis.study_explanation import explained_in
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.records import capitalised
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, ReportSection, Tab
 
@@ -26,6 +27,8 @@ class Bars(NamedTuple):
     shares: list[float]
     #: What the shares are of, or why there are none; in words.
     about: str
+    #: Said beside a share where there are few trials.
+    doubt: str = ""
 
     @property
     def title(self) -> str:
@@ -59,6 +62,7 @@ def gather_importances(
         names=[column_named(name).title for name in importances.shares],
         shares=list(importances.shares.values()),
         about=about,
+        doubt=", rough" if importances.n_trials < _ROUGH_BELOW else "",
     )
 
 
@@ -117,6 +121,11 @@ def _rows(bars: Bars) -> Columns:
     return {"setting": bars.settings, "share": bars.shares}
 
 
+def _finding(bars: Bars) -> str:
+    share = formats.percent(bars.shares[0])
+    return f"{capitalised(bars.names[0])} sets the best trials apart most ({share}{bars.doubt})"
+
+
 FIGURE = Figure(
     name="importances",
     question="Which settings set the best trials apart?",
@@ -124,6 +133,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_importances,
     rows=_rows,
+    finding=_finding,
     section=ReportSection.SETTINGS,
     pages=(Tab.OVERVIEW,),
 )

@@ -229,6 +229,9 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_intermediate,
     rows=_rows,
+    finding=lambda shown: (
+        f"{sum(line.pruned for line in shown.lines)} of {len(shown.lines)} curves end by pruning"
+    ),
     section=ReportSection.SEARCH,
     panels=_with_pruning,
     pages=(Tab.EXPLORE,),

@@ -9,10 +9,14 @@ from pydantic import Field
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import percent
 from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
 from sweep.findings.configurations import short_name
 from sweep.store.records import CurvePoint, TrialRow
+
+#: An epoch that lowers the error by less changes nothing.
+_FLAT = 0.01
 
 
 class Curve(NamedTuple):
@@ -119,6 +123,17 @@ def _rows(found: LearningCurves) -> Columns:
     )
 
 
+def _finding(found: LearningCurves) -> str:
+    """Say whether the first of the curves still falls at its end."""
+    number, errors = found.curves[0].number, found.curves[0].val_mse
+    if len(errors) < 2:
+        return ""
+    fall = 1 - errors[-1] / errors[-2]
+    if fall < _FLAT:
+        return f"Trial {number} no longer improved in its last epoch"
+    return f"Trial {number} still improved by {percent(fall)} in its last epoch"
+
+
 FIGURE = Figure(
     name="learning",
     question="Were the best trials done learning?",
@@ -126,6 +141,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=lambda found: draw_curves(found.curves),
     rows=_rows,
+    finding=_finding,
     section=ReportSection.SEARCH,
     pages=(Tab.COMPARE,),
 )

@@ -12,7 +12,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
-from sweep.figures.figure import Columns, Figure, ReportSection, Tab
+from sweep.figures.figure import Columns, Figure, Tab
 from sweep.figures.marks import sampled
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
 
@@ -256,8 +256,5 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_lines,
     rows=_rows,
-    section=ReportSection.SETTINGS,
-    hint="Drag along an axis to keep the trials that pass there; drag a name to move its axis.",
-    is_wide=True,
     pages=(Tab.EXPLORE,),
 )

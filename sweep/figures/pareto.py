@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import count
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.figures.marks import Marks, draw_marks, marks_of, sampled
@@ -118,6 +119,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_front,
     rows=_rows,
+    finding=lambda front: f"{count(front.front.n, 'trial')} that no other beats in both",
     section=ReportSection.BEST,
     panels=_of_two_objectives,
     pages=(Tab.EXPLORE,),

@@ -81,6 +81,11 @@ class GatheredFigure(NamedTuple):
         about: str = self.data.about
         return about
 
+    @property
+    def heading(self) -> str:
+        """What it tells or, where nothing can be told, its title."""
+        return self.figure.finding(self.data) or self.title
+
     def rows(self) -> Columns:
         """Return the data as tidy columns of equal lengths, one row a mark."""
         return self.figure.rows(self.data)

@@ -19,13 +19,16 @@ from sweep.figures.axes import Axis, Cells
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, known
 from sweep.figures.groups import Groups, grouped
 from sweep.figures.marks import Band, Marks, draw_band, draw_marks, marks_of, within
-from sweep.store.table import Numbers, TrialTable
+from sweep.findings.choices import choice_in_words
+from sweep.store.table import Choices, Numbers, TrialTable
 
 #: With fewer trials, lines along a numeric setting would show chance.
 _ENOUGH = 30
 _MAX_GROUPS = 40
 #: Settings that a report shows one by one.
 _N_SLICES = 2
+#: Trials that are said to lie in a range, at least.
+_FEW = 5
 #: How far the marks of one value scatter to either side, in distances between neighbours.
 _SCATTER = 0.3
 #: The distance of a value that has no neighbour: its marks stay beside it.
@@ -49,6 +52,8 @@ class Slice(NamedTuple):
     group_best: Marks
     #: At single values of the setting or in stretches of it; none where trials are few.
     band: Band
+    #: Which choice is best, where the setting has words; empty for numbers.
+    told: str = ""
 
     @property
     def title(self) -> str:
@@ -97,6 +102,7 @@ def gather_slice(
         return marks_of(chosen.where(rows), x[rows], y[rows], n_marks=n_marks, error=error)
 
     best = [np.argmax(y) if highest else np.argmin(y)] if len(y) else []
+    is_value = metric == table.objectives[0]
     return Slice(
         setting=along._replace(values=along.values[shown]),
         metric=measured,
@@ -105,6 +111,7 @@ def gather_slice(
         best=marks_at(chosen.numbers[best]),
         group_best=marks_at(band.groups.best_numbers),
         band=band,
+        told=choice_in_words(table, setting) if along.names and is_value else "",
     )
 
 
@@ -247,9 +254,23 @@ def _rows(sliced: Slice) -> Columns:
 
 
 def _most_important(reader: StudyReader) -> list[Panel]:
-    """The settings that matter most; the width has a section of its own."""
+    """The settings that matter most, and every choice; the width has a section of its own."""
     others = [name for name in reader.importances.shares if name != "hidden_width"]
-    return [Panel({"setting": name}, f"slice-{name}") for name in others[:_N_SLICES]]
+    settings = reader.table.settings
+    chosen = [name for name in others[_N_SLICES:] if isinstance(settings.get(name), Choices)]
+    return [Panel({"setting": of}, f"slice-{of}") for of in (*others[:_N_SLICES], *chosen)]
+
+
+def _finding(sliced: Slice) -> str:
+    setting = sliced.setting
+    if setting.names:
+        return sliced.told
+    if sliced.marks.n < _ENOUGH:
+        return f"{sliced.title}: too few trials to name a range"
+    y = -sliced.marks.y if column_named(sliced.metric.name).higher_is_better else sliced.marks.y
+    best = setting.values[np.argsort(y, kind="stable")[: max(_FEW, sliced.marks.n // 10)]]
+    ends = f"{setting.text(best.min())} to {setting.text(best.max())}"
+    return f"The best {len(best)} of {sliced.marks.n:,} trials lie at {setting.plain} {ends}"
 
 
 FIGURE = Figure(
@@ -259,6 +280,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_slice,
     rows=_rows,
+    finding=_finding,
     section=ReportSection.SETTINGS,
     panels=_most_important,
     pages=(Tab.EXPLORE,),

@@ -292,6 +292,20 @@ def _there_and_back(reader: StudyReader) -> list[Panel]:
     return [Panel(id="waterfall"), Panel({"reverse": True}, "waterfall-back")]
 
 
+def _finding(chart: Waterfall) -> str:
+    """Name the change that lowers the error most, among those told from chance."""
+    bars = zip(chart.labels, chart.before, chart.high, chart.factors, strict=True)
+    told = [
+        (factor, label)
+        for label, before, high, factor in bars
+        if factor is not None and high is not None and high < before
+    ]
+    if not told:
+        return f"{chart.title}: no change is told from chance"
+    factor, label = max(told)
+    return f"{label.strip()} lowers the error most: ÷ {formats.number(factor)}"
+
+
 FIGURE = Figure(
     name="ablation",
     question="Which change of settings makes how much of the difference to the best?",
@@ -299,6 +313,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_waterfall,
     rows=_rows,
+    finding=_finding,
     section=ReportSection.CAUSES,
     panels=_there_and_back,
     pages=(Tab.WHY,),

@@ -12,6 +12,7 @@ from sweep.analysis.verdict import baseline_number
 from sweep.analysis.width_law import width_errors, width_law
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import number, percent
 from sweep.catalogue.records import capitalised
 from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, stacked
@@ -361,6 +362,18 @@ def _where_entropy_is_known(reader: StudyReader) -> list[Panel]:
     return [Panel()] if is_measured and reader.floors is not None else []
 
 
+def _finding(errors: WidthErrors) -> str:
+    at, column = int(np.argmin(errors.marks.y)), column_named(errors.metric)
+    return f"Lowest {column.title}: {number(errors.marks.y[at])} at {errors.marks.x[at]:,.0f} units"
+
+
+def _finding_entropy(errors: WidthErrors) -> str:
+    if not errors.entropy:
+        return _finding(errors)
+    above = percent(float(errors.marks.y.min()) / errors.entropy - 1)
+    return f"The lowest cross-entropy lies {above} above the pixels’ entropy"
+
+
 FIGURE = Figure(
     name="width",
     question="How does the error fall with width, and what is its lower bound?",
@@ -369,6 +382,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_width,
     rows=_rows,
+    finding=_finding,
     section=ReportSection.WIDTH,
     pages=(Tab.OVERVIEW,),
 )
@@ -380,6 +394,7 @@ ENTROPY = Figure(
     gather=_gather_entropy,
     draw=draw_width,
     rows=_rows,
+    finding=_finding_entropy,
     section=ReportSection.WIDTH,
     panels=_where_entropy_is_known,
     pages=(Tab.OVERVIEW,),

@@ -21,7 +21,7 @@ from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.figures.width import more_widths, pca_floor
-from sweep.findings.width import about_law, what_would_tell
+from sweep.findings.width import about_law, verdict_in_short, what_would_tell
 from sweep.store.table import TrialTable
 
 _N_POINTS = 60
@@ -51,7 +51,7 @@ class WidthLawChart(NamedTuple):
     def title(self) -> str:
         """With the setting whose choices stand apart."""
         by = f" by {column_named(self.split).title}" if self.apart and self.split else ""
-        return f"The law of the width{by}"
+        return f"{'Law of the width' if self.found.law else 'Best and median at each width'}{by}"
 
 
 def gather_width_law(
@@ -253,10 +253,16 @@ def _rows(chart: WidthLawChart) -> Columns:
 
 
 def _panels(reader: StudyReader) -> list[Panel]:
-    """Of all trials, and by the choices of each setting that was searched."""
+    """Of all trials and, where there is a law, by the choices of each setting searched."""
+    if width_law(width_errors(reader.table)).law is None:
+        return [Panel(id="width-law")]
     splits = [setting for setting in SPLITS if split_errors(reader.table, setting)]
     apart = (Panel({"setting": setting}, f"width-law-{setting}") for setting in splits)
     return [Panel(id="width-law"), *apart]
+
+
+def _finding(chart: WidthLawChart) -> str:
+    return "" if chart.apart else verdict_in_short(chart.found)
 
 
 FIGURE = Figure(
@@ -267,6 +273,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_width_law,
     rows=_rows,
+    finding=_finding,
     section=ReportSection.WIDTH,
     panels=_panels,
     pages=(Tab.OVERVIEW, Tab.WHY),

@@ -40,10 +40,7 @@ _COLUMNS = (
     TableColumn("try", "Try"),
     TableColumn("because", "Because"),
 )
-_METHOD = (
-    "2 × epochs, width, images: the share by which twice as many would lower the error. The rules "
-    "are in docs/diagnose.md."
-)
+_METHOD = "2 × epochs, width, images: the share by which twice as many would lower the error."
 
 
 def limit_sentence(who: str, diagnosis: Diagnosis) -> str:

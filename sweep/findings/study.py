@@ -91,11 +91,10 @@ class StudyFindings:
             return []
         steps = self.ablation.found.forward.steps if self.ablation else ()
         best = min(self.diagnoses, key=lambda of: of.trial.value or 0.0)
-        who = f"The best trial ({best.trial.number}, {best.trial.hidden_width:,} units)"
         said = (
             verdict_in_words(self.width),
             about_path(self.ablation) if self.ablation and steps else "",
-            limit_sentence(who, best.diagnosis),
+            self._limit_of_best,
             remedy_sentence(self.study.name, best),
             counts_sentence(self.diagnoses),
             *self.front,
@@ -113,6 +112,33 @@ class StudyFindings:
     def advice_sentences(self) -> list[str]:
         """What to do next, each with the command that follows: the most valuable advice."""
         return [of.with_command for of in self.advice[:N_SHOWN]]
+
+    @property
+    def summary(self) -> list[str]:
+        """The answer in at most four sentences, the headline first."""
+        said = [self.headline, *self.explanations[:2], self._limit_of_best]
+        return [sentence for sentence in said if sentence]
+
+    @property
+    def _limit_of_best(self) -> str:
+        if not self.diagnoses:
+            return ""
+        best = min(self.diagnoses, key=lambda of: of.trial.value or 0.0)
+        who = f"The best trial ({best.trial.number}, {best.trial.hidden_width:,} units)"
+        return limit_sentence(who, best.diagnosis)
+
+    # --- headings -------------------------------------------------------------------------------
+
+    @property
+    def ties_heading(self) -> str:
+        """Which of the best tie, or that it is not known."""
+        unknown = "The best configurations; which of them tie takes several seeds to tell"
+        return ties_sentence(self.ties).removesuffix(".") or unknown
+
+    @property
+    def diagnosis_heading(self) -> str:
+        """What limits the best of each width."""
+        return (counts_sentence(self.diagnoses) or self._limit_of_best).removesuffix(".")
 
     # --- tables ---------------------------------------------------------------------------------
 

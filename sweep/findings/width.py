@@ -30,10 +30,14 @@ _PERHAPS = {
 _MAX_CHOICES = 9
 
 
+def verdict_in_short(found: WidthLaw) -> str:
+    """Return the verdict on wider layers without its numbers."""
+    return _PERHAPS[found.verdict] if found.is_open else _SAID[found.verdict]
+
+
 def verdict_in_words(found: WidthLaw) -> str:
     """Return the verdict on wider layers."""
-    said = _PERHAPS[found.verdict] if found.is_open else _SAID[found.verdict]
-    return f"{said}: {found.because}."
+    return f"{verdict_in_short(found)}: {found.because}."
 
 
 def what_would_tell(study: str, found: WidthLaw, errors: WidthErrors, domain: Domain | None) -> str:

@@ -1,13 +1,13 @@
 """Everything that a report shows, gathered from the store before any of it is laid out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
+import plotly.graph_objects as go
 from markupsafe import Markup
+from plotly.io.json import to_json_plotly
 
-from sweep.analysis.floors import ROUNDING
 from sweep.analysis.strips import picture_names
 from sweep.analysis.study_reader import N_BEST, StudyReader
 from sweep.analysis.verdict import Verdict
@@ -26,37 +26,33 @@ from sweep.store.table import TrialTable
 from sweep.studyfile import with_trials
 
 _N_INVALID = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tile:
-    """A number of the summary strip."""
-
-    label: str
-    value: str
-    detail: str
+#: Figures that the first screen may show; the first that there is.
+_FIRST = ("width", "history")
+_FIRST_HEIGHT = 440
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
     """A drawn figure, ready for the page."""
 
+    id: str
     title: str
-    html: Markup
-    note: str = ""
-    #: Needs room: scrolls sideways on a narrow screen.
-    is_wide: bool = False
+    #: What it tells or, where nothing can be told, its title.
+    heading: str
+    note: str
+    drawn: go.Figure
 
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        height: int = self.drawn.layout.height
+        return height
 
-class SectionCharts(NamedTuple):
-    """The figures of a section."""
-
-    charts: list[Chart]
-    #: Questions that the study has not enough for, by what they need.
-    missing: dict[str, list[str]]
-
-    def __bool__(self) -> bool:
-        return bool(self.charts)
+    @property
+    def json(self) -> Markup:
+        """For Plotly.newPlot; cannot end the script element it stands in."""
+        spec = self.drawn.to_plotly_json() | {"config": dict(style.CONFIG)}
+        return Markup(to_json_plotly(spec).replace("<", "\\u003c"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +60,28 @@ class Page:
     """A report before it is laid out."""
 
     found: StudyFindings
-    tiles: list[Tile]
+    #: What was trained on, and how far it is.
+    about: str
+    #: Stands on the first screen.
+    first_chart: Chart | None
+    #: Originals, and the copies by the best.
+    first_pictures: list[PictureRow]
     picture_names: list[str]
     pictures: list[PictureRow]
     #: The best of each width on the same images; empty where there is but one.
     atlas: list[PictureRow]
     #: What they tell.
     atlas_note: str
-    #: Empty before any trial has a value.
-    charts: Mapping[ReportSection, SectionCharts]
+    #: All others; empty before any trial has a value.
+    charts: Mapping[ReportSection, Sequence[Chart]]
+    #: Questions that the study has not enough for, by what they need.
+    missing: Mapping[str, Sequence[str]]
     #: The first of those that were marked so.
     invalid: list[TrialRow]
     #: With the trials it has now.
     study_file: str
     #: Label and value, what is needed to repeat the study besides its file.
     facts: list[tuple[str, str]]
-    #: Data set and numbers of images.
-    trained_on: str
     #: When the study began and was last written.
     when: str
 
@@ -92,20 +93,42 @@ def gather_page(handle: StudyHandle) -> Page:
     study, table, record = found.study, reader.table, reader.record
     # Pictures of a single width stand in the report already.
     atlas = reader.atlas if reader.atlas and len(reader.atlas.trials) > 1 else None
+    charts, missing = ({}, {}) if np.isnan(table.value).all() else _charts(reader)
+    first = next(filter(None, (_taken(charts, key) for key in _FIRST)), None)
+    pictures = _pictures(handle, record, found.verdict)
     return Page(
         found=found,
-        tiles=_tiles(study, table, found.verdict),
+        about=_about(record, study, table),
+        first_chart=first,
+        first_pictures=[pictures[0], pictures[-2]] if pictures else [],
         picture_names=picture_names(record.class_names),
-        pictures=_pictures(handle, record, found.verdict),
+        pictures=pictures,
         atlas=gather_pictures(atlas) if atlas else [],
         atlas_note=atlas_note(atlas) if atlas else "",
-        charts={} if np.isnan(table.value).all() else _charts(reader),
+        charts=charts,
+        missing=missing,
         invalid=_invalid(handle, table),
         study_file=with_trials(record.study_file, study.n_trials),
         facts=facts_of(record, handle.workers()),
-        trained_on=trained_on(record),
         when=_when(study),
     )
+
+
+def _taken(charts: Mapping[ReportSection, list[Chart]], figure: str) -> Chart | None:
+    """Take a chart out of its section."""
+    for of_section in charts.values():
+        for place, chart in enumerate(of_section):
+            if chart.id == f"chart-{figure}":
+                chart.drawn.update_layout(height=_FIRST_HEIGHT)
+                return of_section.pop(place)
+    return None
+
+
+def _about(record: StudyRecord, study: StudySummary, table: TrialTable) -> str:
+    seconds = float(np.nansum(table.metrics["train_seconds"]))
+    trained = f"{formats.duration(seconds)} of training" if seconds else ""
+    said = (trained_on(record), study.phase, tally(trial_counts(study)), trained)
+    return " · ".join(filter(None, said))
 
 
 def _invalid(handle: StudyHandle, table: TrialTable) -> list[TrialRow]:
@@ -117,48 +140,6 @@ def _when(study: StudySummary) -> str:
     start, end = study.created_at, study.updated_at
     day = "" if end.date() == start.date() else f"{end:%Y-%m-%d} at "
     return f"From {start:%Y-%m-%d} at {start:%H:%M} to {day}{end:%H:%M} UTC."
-
-
-def _tiles(study: StudySummary, table: TrialTable, found: Verdict | None) -> list[Tile]:
-    tiles = [] if found is None else _verdict_tiles(found)
-    trained = float(np.nansum(table.metrics["train_seconds"]))
-    total = sum(study.counts.values())
-    tiles.append(Tile(label="Trials", value=f"{total:,}", detail=tally(trial_counts(study))))
-    if trained:
-        rate = study.trials_per_second
-        pace = "" if not rate else f"{formats.number(rate, 2)} trials/s lately"
-        tiles.append(Tile(label="Training time", value=formats.duration(trained), detail=pace))
-    return tiles
-
-
-def _verdict_tiles(found: Verdict) -> list[Tile]:
-    best, tiles = found.best, []
-    if best.test_mse is not None:
-        psnr = f" · {formats.number(best.psnr)} dB" if best.psnr is not None else ""
-        detail = f"trial {best.number}{psnr}"
-        tiles.append(
-            Tile(label="Best test error", value=formats.number(best.test_mse), detail=detail)
-        )
-    if found.baseline is not None and found.baseline.number != best.number and found.times_better:
-        tiles.append(
-            Tile(
-                label="Less error",
-                value=f"{formats.number(found.times_better, 2)}×",
-                detail=f"than the baseline’s {formats.number(found.baseline.test_mse)}",
-            )
-        )
-    if found.floor is not None:
-        tiles.append(
-            Tile(
-                label="PCA floor",
-                value="0" if found.floor < ROUNDING else formats.number(found.floor),
-                detail=f"with {best.hidden_width:,} components",
-            )
-        )
-    if best.exact_pixel_share is not None:
-        share = formats.percent(best.exact_pixel_share)
-        tiles.append(Tile(label="Exact pixels", value=share, detail="of the best trial"))
-    return tiles
 
 
 def _pictures(handle: StudyHandle, record: StudyRecord, found: Verdict | None) -> list[PictureRow]:
@@ -189,33 +170,34 @@ def _copies(
     ]
 
 
-def _charts(reader: StudyReader) -> dict[ReportSection, SectionCharts]:
-    """Every figure of the registry that has a place in the report, by section."""
-    sections = {section: SectionCharts([], {}) for section in ReportSection}
+def _charts(
+    reader: StudyReader,
+) -> tuple[dict[ReportSection, list[Chart]], dict[str, list[str]]]:
+    """Draw every figure of the registry that has a place in the report, by section.
+
+    The second are questions without an answer, by what they need.
+    """
+    charts: dict[ReportSection, list[Chart]] = {section: [] for section in ReportSection}
+    missing: dict[str, list[str]] = {}
     for figure in FIGURES.values():
-        if figure.section is None:
-            continue
-        charts, missing = sections[figure.section]
-        for panel in figure.panels(reader):
+        for panel in figure.panels(reader) if figure.section else ():
             found = gather_figure(reader, figure.name, panel.options)
             if found is None:
                 missing.setdefault(lack_of(figure, reader), []).append(figure.question)
-            else:
-                charts.append(make_chart(panel.id or figure.name, found))
-    return sections
+            elif figure.section:
+                charts[figure.section].append(make_chart(panel.id or figure.name, found))
+    return charts, missing
 
 
 def make_chart(key: str, found: GatheredFigure) -> Chart:
-    """Draw a figure as HTML with the id ``chart-KEY``, without plotly.js."""
+    """Draw a figure without its title, with the id ``chart-KEY``."""
     drawn = found.draw()
     if drawn.layout.margin.t is None or style.subtitle_of(drawn):
         drawn.update_layout(margin={"t": 34})
-    html = drawn.update_layout(title=None).to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        config=dict(style.CONFIG),
-        div_id=f"chart-{key}",
-        default_width="100%",
+    return Chart(
+        id=f"chart-{key}",
+        title=found.title,
+        heading=found.heading,
+        note=found.note,
+        drawn=drawn.update_layout(title=None),
     )
-    note = " ".join(filter(None, (found.note, found.figure.hint)))
-    return Chart(title=found.title, html=Markup(html), note=note, is_wide=found.figure.is_wide)

@@ -1,16 +1,19 @@
 """Laying a report out: one file that asks the network for nothing."""
 
+import base64
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import sweep
-from sweep.figures.plotlyjs import plotlyjs
+from sweep.figures.plotlyjs import smallest_plotlyjs_gzip
 from sweep.figures.registry import GatheredFigure
-from sweep.findings.html import decision_html, sentence_html, table_html
-from sweep.report.page import Page, gather_page, make_chart
+from sweep.findings.html import sentence_html, table_html
+from sweep.report.page import Chart, Page, gather_page, make_chart
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 
@@ -23,13 +26,12 @@ def render(engine: Engine, name: str) -> str:
 def lay_out(page: Page) -> str:
     """The page as HTML, with plotly.js inlined once if there is a chart to draw."""
     template = environment().get_template("report.html.j2")
-    has_charts = any(page.charts.values())
+    first = [page.first_chart] if page.first_chart else []
     return template.render(
         page=page,
         study=page.found.study,
-        plotlyjs=Markup(plotlyjs()) if has_charts else None,
+        plotlyjs=_plotlyjs([*first, *chain(*page.charts.values())]),
         now=datetime.now(UTC),
-        version=sweep.__version__,
     )
 
 
@@ -37,7 +39,14 @@ def render_figure(study: str, found: GatheredFigure) -> str:
     """Return one figure of a study as an HTML file of its own."""
     template = environment().get_template("figure.html.j2")
     chart = make_chart(found.figure.name, found)
-    return template.render(study=study, chart=chart, plotlyjs=Markup(plotlyjs()))
+    return template.render(study=study, chart=chart, plotlyjs=_plotlyjs([chart]))
+
+
+def _plotlyjs(charts: Sequence[Chart]) -> str:
+    """Return what draws the charts, compressed, as text; empty without charts."""
+    if not charts:
+        return ""
+    return base64.b64encode(smallest_plotlyjs_gzip(chart.drawn for chart in charts)).decode()
 
 
 def environment() -> Environment:
@@ -49,9 +58,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["version"] = sweep.__version__
     environment.filters |= {
         "sentence": lambda text: Markup(sentence_html(text)),
-        "decision": lambda decision: Markup(decision_html(decision)),
         "table": lambda table: Markup(table_html(table)),
         "quoted": shlex.quote,
         "time": lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC",

@@ -52,9 +52,9 @@ def test_a_page_of_one_figure_asks_the_network_for_nothing(cli: Cli, tmp_path: P
     path = tmp_path / "law.html"
     assert cli("figure", "widths", "width_law", "-o", path).out == f"{path}\n"
     page = path.read_text()
-    assert "<h1>widths</h1>" in page and "The law of the width" in page
-    assert "default-src 'none'" in page and page.count("plotly.js (strict") == 1
-    assert page.count('class="plotly-graph-div"') == 1
+    assert "<h1>widths</h1>" in page and "Best and median at each width" in page
+    assert "default-src 'none'" in page and page.count('id="plotly-gzip"') == 1
+    assert page.count('class="plot"') == 1
     # Commands in a note are code, as everywhere.
     assert "would tell: <code>" in page
 

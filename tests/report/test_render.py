@@ -1,3 +1,5 @@
+import base64
+import gzip
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -10,9 +12,11 @@ from sqlalchemy import Engine
 
 from sweep.analysis.floors import Floors, data_key
 from sweep.analysis.study_diagnosis import diagnose_widths
+from sweep.analysis.study_reader import StudyReader
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Outcome
 from sweep.errors import NotFoundError
+from sweep.findings.study import gather_study
 from sweep.report import render
 from sweep.store import annotate, schema
 from sweep.store.derived_studies import Retrained
@@ -153,11 +157,50 @@ def test_a_report_loads_nothing_from_anywhere(engine: Engine) -> None:
 def test_a_report_has_plotly_once_and_no_button_that_uploads(engine: Engine) -> None:
     fill(engine)
     html = render(engine, "study")
-    assert html.count("plotly.js (strict") == 1
-    n_charts = html.count('class="plotly-graph-div"')
+    (packed,) = re.findall(r'id="plotly-gzip">([^<]+)<', html)
+    assert b"plotly.js (cartesian" in gzip.decompress(base64.b64decode(packed))[:100]
+    n_charts = html.count('class="plot"')
     assert n_charts >= 6
-    assert html.count('"showSendToCloud": false') == n_charts
+    assert html.count('"showSendToCloud":false') == n_charts
     assert "Share chart" not in Page(html).text
+
+
+def test_a_report_is_small_enough_for_mail(engine: Engine) -> None:
+    fill(engine)
+    assert len(render(engine, "study").encode()) < 2_000_000
+
+
+def test_many_trials_are_drawn_by_the_build_with_webgl(engine: Engine) -> None:
+    study_id = add(engine)
+    for number in range(1_100):
+        add_trial(engine, study_id, number, 0.1 + number / 1e4)
+    (packed,) = re.findall(r'id="plotly-gzip">([^<]+)<', render(engine, "study"))
+    assert b"plotly.js (strict" in gzip.decompress(base64.b64decode(packed))[:100]
+
+
+def test_the_first_screen_is_the_answer_in_short_a_chart_and_a_row_of_pictures(
+    engine: Engine,
+) -> None:
+    fill(engine)
+    html = render(engine, "study")
+    first, folded = html.split("<main>")
+    found = gather_study(StudyReader(open_study(engine, "study")))
+    assert 2 <= len(found.summary) <= 4 and {*found.summary} <= {*found.sentences}
+    assert first.count('<p class="why">') + first.count('<p class="headline">') == len(
+        found.summary
+    )
+    assert re.findall('id="(chart-[^"]*)"', first) == ["chart-width"]
+    assert first.count("<img") == 2 * 10
+    assert "<details open" not in folded and folded.count("<details>") > 10
+
+
+def test_headings_are_findings_where_there_is_one(engine: Engine) -> None:
+    fill(engine)
+    headings = re.findall("<summary>(.*)</summary>", render(engine, "study"))
+    assert "Trial 23 is the best so far" not in headings
+    assert "The search still improves: trial 23, the last, is the best" in headings
+    assert "Activation: no choice is told from the others" in headings
+    assert "The best configurations; which of them tie takes several seeds to tell" in headings
 
 
 def test_every_section_that_is_linked_is_there(engine: Engine) -> None:
@@ -193,11 +236,12 @@ def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> Non
     fill(engine)
     change_study_file(engine, "study", {"data": {"name": "fashion-mnist-mini"}})
     images = Page(render(engine, "study")).images
+    first = 2 * 10  # originals, and copies by the best
     asked = 5 * 10  # originals; copies and errors of the baseline and of the best
     every = (1 + 2 * len(diagnose_widths(open_study(engine, "study"), None))) * 10
-    assert len(images) == asked + every
+    assert len(images) == first + asked + every
     assert images[0]["alt"] == "Original: T-shirt/top"
-    assert images[49]["alt"] == "Error of trial 23: Ankle boot"
+    assert images[first + 49]["alt"] == "Error of trial 23: Ankle boot"
 
 
 def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
@@ -409,7 +453,7 @@ def test_a_study_that_is_still_running_has_a_report(engine: Engine) -> None:
 def test_only_pruned_trials_make_a_report(engine: Engine) -> None:
     add_trial(engine, add(engine), 0, 0.1, state="PRUNED")
     page = Page(render(engine, "study"))
-    assert "search" in page.ids
+    assert "left-out" in page.ids
     assert "width" not in page.ids
 
 
@@ -459,13 +503,16 @@ def test_a_browser_draws_every_chart_and_offers_no_upload(
 ) -> None:
     fill(engine)
     path = tmp_path / "report.html"
-    path.write_text(render(engine, "study"))
-    command = [*chromium, "--virtual-time-budget=10000", "--dump-dom", path.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    body = dom[dom.index("<body") :]
-    assert body.count('class="modebar-container"') == body.count('class="plotly-graph-div')
-    assert "Share chart" not in body
-    assert "Content Security Policy" not in body
+    html = render(engine, "study")
+    for shown, n_drawn in ((html, 1), (html.replace("<details>", "<details open>"), None)):
+        path.write_text(shown)
+        command = [*chromium, "--virtual-time-budget=10000", "--dump-dom", path.as_uri()]
+        dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        body = dom.stdout[dom.stdout.index("<body") :]
+        n_plots = html.count('<div class="plot"')
+        assert body.count('class="modebar-container"') == (n_drawn or n_plots)
+        assert "Share chart" not in body
+        assert "Content Security Policy" not in body
 
 
 def test_the_two_settings_that_matter_most_are_shown_together(engine: Engine) -> None:
