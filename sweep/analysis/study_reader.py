@@ -1,6 +1,6 @@
 """What is computed from a study for its figures and its report, each part once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_probes import ProbeReader
 from sweep.analysis.verdict import Verdict, best_number, study_verdict, verdict
 from sweep.store.handle import StudyHandle, StudyRecord
-from sweep.store.records import Domain, TrialRow
+from sweep.store.records import CurvePoint, Domain, TrialRow
 from sweep.store.table import TrialTable
 
 #: Trials that ``best`` reads at first.
@@ -34,6 +34,8 @@ class StudyReader:
     ) -> None:
         self.study = study
         self._read_floors = read_floors
+        self._trials: dict[int, TrialRow] = {}
+        self._seed_curves: dict[int, Mapping[int, Sequence[CurvePoint]]] = {}
 
     @cached_property
     def table(self) -> TrialTable:
@@ -44,6 +46,11 @@ class StudyReader:
     def record(self) -> StudyRecord:
         """The study's own row."""
         return self.study.record()
+
+    @property
+    def whole(self) -> TrialTable:
+        """All trials, where ``table`` holds those that pass a filter."""
+        return self.table
 
     @cached_property
     def domains(self) -> dict[str, Domain]:
@@ -77,6 +84,18 @@ class StudyReader:
     @cached_property
     def _first_best(self) -> list[TrialRow]:
         return self.study.best(N_BEST)
+
+    def trial(self, number: int) -> TrialRow:
+        """Return a trial, read once. Raises NotFoundError without it."""
+        if number not in self._trials:
+            self._trials[number] = self.study.trial(number)
+        return self._trials[number]
+
+    def seed_curves(self, number: int) -> Mapping[int, Sequence[CurvePoint]]:
+        """Return a trial's curves by the index of the seed, read once."""
+        if number not in self._seed_curves:
+            self._seed_curves[number] = self.study.seed_curves(number)
+        return self._seed_curves[number]
 
     @cached_property
     def importances(self) -> Importances:

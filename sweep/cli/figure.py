@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -122,15 +122,7 @@ def _html(name: str, found: "GatheredFigure") -> bytes:
 
 
 def _csv(_: str, found: "GatheredFigure") -> bytes:
-    from sweep.figures.spreadsheet import csv_text
-
-    columns = found.rows()
-    return csv_text([columns, *zip(*map(_plain, columns.values()), strict=True)]).encode()
-
-
-def _plain(column: Any) -> list[Any]:
-    """Python's numbers for NumPy's, which are written otherwise."""
-    return [of.item() if hasattr(of, "item") else of for of in column]
+    return found.csv().encode()
 
 
 def _image(

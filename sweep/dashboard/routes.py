@@ -8,11 +8,13 @@ from flask import Flask, Response, abort, jsonify, request
 from sweep.dashboard import links, metrics
 from sweep.dashboard.guard import HEALTH
 from sweep.dashboard.parts.model import MODEL_FILES
-from sweep.dashboard.view import View
-from sweep.errors import NotFoundError, SweepError
+from sweep.dashboard.view import PageReader, View
+from sweep.errors import NotFoundError, SweepError, UsageError
 from sweep.figures.atlas import apart_png, nearer_png
 from sweep.figures.pictures import see_through
 from sweep.figures.plotlyjs import plotlyjs_gzip
+from sweep.figures.registry import require_figure
+from sweep.findings.filters import Filter
 from sweep.findings.weights import model_files
 from sweep.store.handle import StudyHandle
 
@@ -65,6 +67,22 @@ def register(server: Flask, view: View) -> None:
         answer.headers["Cache-Control"] = "private, no-cache"
         answer.set_etag(hashlib.sha256(png).hexdigest()[:32])
         return answer.make_conditional(request)
+
+    @server.get("/api/figure/<name>.csv")
+    def figure(name: str) -> Any:
+        """The data of a figure: ``study``, ``where`` and the figure's options."""
+        options = request.args.to_dict()
+        study, where = options.pop("study", ""), options.pop("where", "")
+        try:
+            reader = PageReader(view, study, Filter.parse(where))
+            text = require_figure(reader, name, options).csv()
+        except NotFoundError as error:
+            return Response(f"{error}\n", 404, mimetype="text/plain")
+        except UsageError as error:
+            return Response(f"{error}\n", 400, mimetype="text/plain")
+        except SweepError as error:
+            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
+        return Response(text, mimetype="text/csv", headers={"Cache-Control": "private, no-cache"})
 
     @server.get("/api/model/<study>/<number>/<kind>")
     def model(study: str, number: str, kind: str) -> Any:

@@ -20,6 +20,7 @@ from sweep.analysis.study_probes import ProbeReader
 from sweep.analysis.study_reader import StudyReader
 from sweep.dashboard import links
 from sweep.errors import NotFoundError, SweepError
+from sweep.findings.filters import Filter
 from sweep.findings.study import StudyFindings, gather_study
 from sweep.store.engine import Engine
 from sweep.store.handle import Database, StudyHandle
@@ -196,14 +197,22 @@ class View:
 
 
 class PageReader(StudyReader):
-    """A study during one request, with what earlier requests have read of it."""
+    """A study during one request, with what earlier requests have read of it.
 
-    def __init__(self, view: View, name: str) -> None:
+    ``where`` keeps those of its trials in ``table`` that pass.
+    """
+
+    def __init__(self, view: View, name: str, where: Filter | None = None) -> None:
         super().__init__(view.study(name), lambda study: view.floors(study.name))
         self._view = view
+        self.where = where or Filter()
 
     @cached_property
     def table(self) -> TrialTable:
+        return self.where.apply(self.whole)
+
+    @cached_property
+    def whole(self) -> TrialTable:
         return self._view.table(self.study.name)
 
     @cached_property

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from sweep.analysis.study_reader import StudyReader
-from sweep.analysis.verdict import Verdict, baseline_number
+from sweep.analysis.verdict import Verdict, baseline_number, best_number
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
@@ -71,7 +71,11 @@ def draw_classes(errors: ClassErrors) -> go.Figure:
 def _gather(reader: StudyReader, trials: Trials = ()) -> ClassErrors | None:
     """Test error by class of image, of the best trial and the baseline, or of ``trials``."""
     if trials:
-        rows = {f"trial {row.number}": row for row in reader.study.trials(trials)}
+        best = best_number(reader.table)
+        rows = {
+            f"the best (trial {row.number})" if row.number == best else f"trial {row.number}": row
+            for row in sorted(reader.study.trials(trials), key=lambda row: trials.index(row.number))
+        }
     else:
         rows = _best_and_baseline(reader.compared)
     names = reader.record.class_names

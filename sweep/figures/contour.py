@@ -126,13 +126,6 @@ def draw_contour(contour: Contour) -> go.Figure:
             y=contour.rows.edges,
             z=values,
             customdata=contour.groups.best_numbers.reshape(values.shape),
-            # What downloads say instead of edges and logarithms: see assets/sweep.js.
-            meta={
-                "headings": [style.escaped(of.heading) for of in (x, y, metric)],
-                "x": [*map(style.escaped, contour.columns.texts)],
-                "y": [*map(style.escaped, contour.rows.texts)],
-                "base": metric.base if metric.kind == "log" else None,
-            },
             text=_hovers(contour),
             hovertemplate="%{text}<extra></extra>",
             hoverongaps=False,

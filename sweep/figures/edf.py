@@ -91,7 +91,10 @@ def draw_edf(edf: Edf) -> go.Figure:
 def _gather(reader: StudyReader, metric: str = "val_mse") -> Edf | None:
     """Share of the trials at each value of a ``metric`` or below."""
     table = reader.table
-    edf = gather_edf({reader.study.name: table}, known(metric, METRICS, "metric"))
+    tables = {reader.study.name: table}
+    if len(table) < len(reader.whole):
+        tables = {"all trials": reader.whole, "those that pass": table}
+    edf = gather_edf(tables, known(metric, METRICS, "metric"))
     if sum(curve.n_trials for curve in edf.curves) < 2:
         return None
     baseline = reader.compared.baseline if reader.compared else None

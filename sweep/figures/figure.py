@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 
 from sweep.analysis.study_reader import StudyReader
 from sweep.errors import UsageError
+from sweep.figures import style
 
 #: Columns of equal lengths, by name: lists, tuples or arrays.
 Columns = Mapping[str, Any]
@@ -93,6 +94,8 @@ class Figure(Generic[DataT]):
     #: Its drawings in a report; empty where it does not apply to a study.
     panels: Callable[[StudyReader], Sequence[Panel]] = _one_panel
     pages: tuple[Tab, ...]
+    #: Of more trials, zooming in shows those that are grouped, if it has the option ``between``.
+    most_marks: int = style.MAX_MARKS
 
 
 def _ends(value: Any) -> Any:

@@ -100,10 +100,13 @@ def _gather(
     reader: StudyReader, n: Annotated[int, Field(ge=1)] = 6, trials: Trials = ()
 ) -> LearningCurves | None:
     """Learning curves of the ``n`` best trials, the baseline among them; or of ``trials``."""
-    rows = reader.study.trials(trials) if trials else _best(reader, n)
+    rows = _best(reader, n)
+    if trials:
+        rows = sorted(reader.study.trials(trials), key=lambda row: trials.index(row.number))
     found = reader.study.curves([row.number for row in rows])
     curves = gather_curves(rows, found, baseline_number(reader.table))
-    return LearningCurves(curves) if any(len(of.epochs) > 1 for of in curves) else None
+    is_enough = any(len(of.epochs) > 1 for of in curves)
+    return LearningCurves(curves) if trials or is_enough else None
 
 
 def _best(reader: StudyReader, n: int) -> list[TrialRow]:

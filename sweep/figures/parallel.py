@@ -197,8 +197,6 @@ def draw_lines(lines: Lines) -> go.Figure:
         go.Parcoords(
             dimensions=[_axis(dimension) for dimension in lines.dimensions],
             customdata=lines.numbers,
-            # What downloads turn what is drawn back into: see assets/sweep.js.
-            meta={of.name: {"base": of.base, "words": _words(of)} for of in lines.dimensions},
             line={
                 "color": lines.colours,
                 "colorscale": axes.ERROR_SCALE[::-1],
@@ -215,10 +213,6 @@ def draw_lines(lines: Lines) -> go.Figure:
         )
     )
     return drawn.update_layout(margin={"l": 60, "r": 20, "t": 56, "b": 24})
-
-
-def _words(dimension: Dimension) -> list[str] | None:
-    return None if dimension.choices is None else [*map(style.escaped, dimension.choices)]
 
 
 def _axis(dimension: Dimension) -> dict[str, Any]:

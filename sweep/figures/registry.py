@@ -34,6 +34,7 @@ from sweep.figures import (
     width_law,
 )
 from sweep.figures.figure import Columns, Figure, known
+from sweep.figures.spreadsheet import csv_text
 from sweep.store.handle import StudyHandle
 
 #: In the order of the report's sections.
@@ -90,9 +91,19 @@ class GatheredFigure(NamedTuple):
         """Return the data as tidy columns of equal lengths, one row a mark."""
         return self.figure.rows(self.data)
 
+    def csv(self) -> str:
+        """Return the rows as CSV with one header."""
+        columns = self.rows()
+        return csv_text([columns, *zip(*map(_plain, columns.values()), strict=True)])
+
     def draw(self) -> go.Figure:
         """Draw the data."""
         return self.figure.draw(self.data)
+
+
+def _plain(column: Any) -> list[Any]:
+    """Python's numbers for NumPy's, which are written otherwise."""
+    return [of.item() if hasattr(of, "item") else of for of in column]
 
 
 def find_figure(name: str) -> Figure[Any]:

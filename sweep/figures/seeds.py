@@ -203,11 +203,10 @@ def _gather(
     number = best_number(reader.table) if trial is None else trial
     if number is None:
         return None
-    curves = gather_seed_curves(
-        reader.study.seed_curves(number), reader.study.trial(number), reader.floors
-    )
+    curves = gather_seed_curves(reader.seed_curves(number), reader.trial(number), reader.floors)
     chart: SeedChart = getattr(curves, curve)
-    return chart if any(len(line.epochs) > 1 for line in chart.seeds) else None
+    is_enough = any(len(line.epochs) > 1 for line in chart.seeds)
+    return chart if trial is not None or is_enough else None
 
 
 def _rows(chart: SeedChart) -> Columns:

@@ -213,4 +213,5 @@ FIGURE = Figure(
     rows=_rows,
     section=ReportSection.SEARCH,
     pages=(Tab.EXPLORE,),
+    most_marks=_MAX_BARS,
 )

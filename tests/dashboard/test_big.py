@@ -9,8 +9,8 @@ from sweep.dashboard.app import page
 from sweep.dashboard.links import COMPARE, EXPLORE, OVERVIEW, STUDIES, TRIALS, WHY, WORKERS, Place
 from sweep.dashboard.pages import explore, overview, why
 from sweep.dashboard.parts import views
-from sweep.dashboard.view import View
-from sweep.findings.filters import Filter
+from sweep.dashboard.view import PageReader, View
+from sweep.findings.study import gather_study
 from tests.pages import as_json
 from tests.store_factories import sqlite_store
 
@@ -41,10 +41,11 @@ def test_the_charts_of_the_overview_are_under_a_megabyte(view: View) -> None:
 
 
 def test_the_parts_of_why_are_under_a_megabyte(view: View) -> None:
-    found = view.findings(STUDY)
+    reader = PageReader(view, STUDY)
+    found = gather_study(reader)
     parts = (
         why.verdict(view, found),
-        why.trained(found, None)[1],
+        why.trained(reader, found, None)[1],
         why.width_figure(view, STUDY, "activation")[0],
         why.atlas_parts(view, STUDY, None),
     )
@@ -55,22 +56,14 @@ def test_the_parts_of_why_are_under_a_megabyte(view: View) -> None:
 
 @pytest.mark.parametrize("kind", sorted(views.KINDS))
 def test_the_charts_of_explore_are_under_a_megabyte(view: View, kind: str) -> None:
-    table = view.table(STUDY)
-    if kind not in views.kinds_of(table):
+    if kind not in views.kinds_of(view.table(STUDY)):
         return
-    asked = views.Asked(
-        study=view.study(STUDY),
-        whole=table,
-        shown=table,
-        choice=views.choice_of(table, None, None, None),
-        between=None,
-    )
-    drawn, _ = explore.pane_figure(asked, kind, [None] * 3, None)
+    drawn, _ = explore.pane_figure(PageReader(view, STUDY), kind, [None] * 3, None)
     assert 1_000 < len(drawn.to_json()) < MEGABYTE
 
 
 def test_the_parallel_axes_are_under_a_megabyte(view: View) -> None:
-    drawn, _ = explore.parallel_figure(view.table(STUDY), Filter())
+    drawn, _ = explore.parallel_figure(PageReader(view, STUDY))
     assert 1_000 < len(drawn.to_json()) < MEGABYTE
 
 

@@ -96,12 +96,15 @@ def test_curves_and_classes_have_a_line_for_each_trial(engine: Engine) -> None:
     for number in (0, 1):
         classes = {"per_class_mse": [0.1] * 10}
         add_trial(engine, study_id, number, 0.3, config=TANH, curve=[0.5, 0.3], **classes)
-    found = compared(engine, [1, 0])
-    assert [trace.name.split(":")[0] for trace in compare.curves_figure(found).data] == [
+    figures = compare.figures(View(engine=engine), compared(engine, [1, 0]))
+    assert [trace.name.split(":")[0] for trace in figures["compare-curves"].drawn.data] == [
         "trial 1",
         "trial 0",
     ]
-    assert [trace.name for trace in compare.classes_figure(found).data] == ["trial 1", "trial 0"]
+    assert [trace.name for trace in figures["compare-classes"].drawn.data] == [
+        "trial 1",
+        "the best (trial 0)",
+    ]
 
 
 def test_news_about_other_trials_is_no_news(engine: Engine) -> None:

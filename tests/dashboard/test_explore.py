@@ -13,7 +13,7 @@ from benchmarks.synthetic import add_study as add_synthetic
 from sweep.dashboard.links import EXPLORE, Place
 from sweep.dashboard.pages import explore
 from sweep.dashboard.parts import views
-from sweep.dashboard.view import View
+from sweep.dashboard.view import PageReader, View
 from sweep.errors import UsageError
 from sweep.figures.parallel import MAX_LINES
 from sweep.findings.filters import Filter
@@ -50,11 +50,8 @@ def page(view: View, study: str = "study", query: Mapping[str, str] | None = Non
     return shown(explore.layout(view, Place(EXPLORE, study, query=query or {})))
 
 
-def asked(view: View, where: str = "", study: str = "study") -> views.Asked:
-    whole = view.table(study)
-    filtered = Filter.parse(where).apply(whole)
-    choice = views.choice_of(whole, *CHOSEN)
-    return views.Asked(view.study(study), whole, filtered, choice)
+def reader(view: View, where: str = "", study: str = "study") -> PageReader:
+    return PageReader(view, study, Filter.parse(where))
 
 
 def test_an_address_shows_its_view_and_filter(view: View) -> None:
@@ -91,14 +88,14 @@ def test_a_condition_goes_alone_or_with_all_others() -> None:
 
 
 def test_what_a_chart_says_under_its_title_is_the_note_of_its_card(view: View) -> None:
-    drawn, note = explore.pane_figure(asked(view), "epochs", CHOSEN, None)
+    drawn, note = explore.pane_figure(reader(view), "epochs", CHOSEN, None)
     assert re.match(r"(All )?\d+ ", note)
     assert (drawn.layout.title.subtitle.text, drawn.layout.margin.t) == (None, 16)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in views.KINDS if kind != "front"])
 def test_every_view_draws_what_passes_under_a_megabyte(view: View, kind: str) -> None:
-    drawn, _ = explore.pane_figure(asked(view, "activation:tanh"), kind, CHOSEN, None)
+    drawn, _ = explore.pane_figure(reader(view, "activation:tanh"), kind, CHOSEN, None)
     assert drawn.data
     assert drawn.layout.meta["view"] == kind
     assert len(drawn.to_json()) < 1_000_000
@@ -111,7 +108,7 @@ def test_every_view_copes_with_next_to_nothing(engine: Engine, kind: str, trials
     for number in range(trials):
         add_trial(engine, study_id, number, state="RUNNING")
     view = View(engine=engine)
-    drawn, _ = explore.pane_figure(asked(view, study="tiny"), kind, CHOSEN, None)
+    drawn, _ = explore.pane_figure(reader(view, study="tiny"), kind, CHOSEN, None)
     assert drawn.layout.annotations[0].text
     assert "explore-pane" in page(view, "tiny")
 
@@ -123,7 +120,7 @@ def test_trade_offs_are_offered_where_there_are_some(engine: Engine, table: Tria
     view = View(engine=engine)
     assert "front" in views.kinds_of(view.table("two"))
     assert "front" not in views.kinds_of(table)
-    drawn, _ = explore.pane_figure(asked(view, study="two"), "front", CHOSEN, None)
+    drawn, _ = explore.pane_figure(reader(view, study="two"), "front", CHOSEN, None)
     assert drawn.data
 
 
@@ -139,31 +136,31 @@ def test_trade_offs_are_offered_where_there_are_some(engine: Engine, table: Tria
 def test_a_box_becomes_conditions(
     view: View, kind: str, box: dict[str, list[float]], where: str
 ) -> None:
-    new = explore.boxed(asked(view), Filter(), views.Box(kind, "", box["x"], box["y"]))
+    new = explore.boxed(reader(view), Filter(), views.Box(kind, "", box["x"], box["y"]), CHOSEN)
     assert str(new) == where
 
 
 def test_a_box_is_drawn_again_on_the_view_and_the_axes_that_it_was_drawn_on(view: View) -> None:
     box = views.Box("slice", explore.uirevision("slice", CHOSEN), (32, 64), (0.01, 0.02))
-    drawn, _ = explore.pane_figure(asked(view), "slice", CHOSEN, box)
+    drawn, _ = explore.pane_figure(reader(view), "slice", CHOSEN, box)
     assert (drawn.layout.selections[0].x0, drawn.layout.selections[0].x1) == (32, 64)
-    drawn, _ = explore.pane_figure(asked(view), "contour", CHOSEN, box)
+    drawn, _ = explore.pane_figure(reader(view), "contour", CHOSEN, box)
     assert not drawn.layout.selections
 
 
 def test_parallel_axes_show_their_conditions_as_ranges_and_others_by_what_passes(
-    table: TrialTable,
+    view: View,
 ) -> None:
-    drawn, _ = explore.parallel_figure(table, Filter.parse("hidden_width:32..64;number:..99"))
+    drawn, _ = explore.parallel_figure(reader(view, "hidden_width:32..64;number:..99"))
     axes = {axis.name: axis for axis in drawn.data[0].dimensions}
     assert list(axes["hidden_width"].constraintrange) == pytest.approx([5, 6])
     assert max(drawn.data[0].customdata) <= 99
     assert axes["loss"].constraintrange is None
 
 
-def test_parallel_axes_stay_where_people_moved_them(table: TrialTable) -> None:
+def test_parallel_axes_stay_where_people_moved_them(view: View) -> None:
     order = ["value", "loss", "hidden_width", "activation", "optimizer", "learning_rate"]
-    drawn, _ = explore.parallel_figure(table, Filter(), order)
+    drawn, _ = explore.parallel_figure(reader(view), order)
     assert [axis.name for axis in drawn.data[0].dimensions] == order
 
 

@@ -1,5 +1,6 @@
 """Pulse, pictures, health."""
 
+import csv
 import io
 import json
 from dataclasses import asdict
@@ -11,13 +12,16 @@ from flask.testing import FlaskClient
 from PIL import Image
 from safetensors.numpy import save
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.config import TrialConfig
 from sweep.dashboard.parts.model import model_url
+from sweep.figures.registry import gather_figure
 from sweep.messages import ImageShape
 from sweep.models.header import FORMAT, METADATA_KEY
 from sweep.store import annotate, schema
 from sweep.store.artifacts import artifact_folder, write_artifact
 from sweep.store.engine import Engine, writing
+from sweep.store.handle import open_study
 
 
 def test_the_pulse_changes_when_something_was_written(client: FlaskClient, engine: Engine) -> None:
@@ -109,6 +113,33 @@ def weights(engine: Engine) -> bytes:
             .values(artifact_id=artifact_id)
         )
     return content
+
+
+def test_the_data_of_a_chart_are_the_rows_of_its_figure(
+    client: FlaskClient, engine: Engine
+) -> None:
+    address = "/api/figure/history.csv?study=small"
+    rows = list(csv.DictReader(io.StringIO(client.get(address).text)))
+    found = gather_figure(StudyReader(open_study(engine, "small")), "history")
+    assert found is not None and client.get(address).text == found.csv()
+    some = list(csv.DictReader(io.StringIO(client.get(f"{address}&where=number:..2").text)))
+    assert 0 < len(some) < len(rows) and {row["trial"] for row in some} <= {"0", "1", "2"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("histry.csv?study=small", 400),
+        ("slice.csv?study=small&setting=colour", 400),
+        ("history.csv?study=small&where=colour:red", 400),
+        ("history.csv?study=other", 404),
+        ("ablation.csv?study=small", 404),
+    ],
+)
+def test_data_that_are_not_there_are_no_error_of_the_server(
+    client: FlaskClient, path: str, status: int
+) -> None:
+    assert client.get(f"/api/figure/{path}").status_code == status
 
 
 def test_a_model_is_downloaded_under_a_name_that_a_person_knows(

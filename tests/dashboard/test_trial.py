@@ -136,7 +136,7 @@ def test_a_running_trial_shows_its_curves_as_they_grow(
 ) -> None:
     trial_id = add_trial(engine, study_id, 5, state="RUNNING", curve=[0.3], seeds=[1, 2])
     facts = page.gather(view, "study", 5)
-    assert list(page.figures(facts)["trial-error"].data[0].y) == [0.3]
+    assert list(page.figures(view, facts)["trial-error"].drawn.data[0].y) == [0.3]
     with writing(engine) as connection:
         add_curve(connection, trial_id, [0.3, 0.2], seed_index=1)
     later = page.gather(view, "study", 5)

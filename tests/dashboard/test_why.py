@@ -15,8 +15,9 @@ from sweep.dashboard.links import WHY, Place
 from sweep.dashboard.pages import why
 from sweep.dashboard.parts import answer, standing
 from sweep.dashboard.parts.findings import finding_table
-from sweep.dashboard.view import View
+from sweep.dashboard.view import PageReader, View
 from sweep.enums import Activation
+from sweep.findings.study import StudyFindings
 from sweep.store import schema
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine, writing
@@ -123,6 +124,15 @@ def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
 
 
 NOTHING = findings()
+#: Parts that have nothing to draw read nothing.
+NO_READER: Any = None
+
+
+def trained(view: View, found: StudyFindings, shown: Any = None) -> Any:
+    """Draw what was trained apart from what these findings know of it."""
+    reader: Any = PageReader(view, "study")
+    reader.explanation, reader.probes = found.ablation, found.probes
+    return why.trained(reader, found, shown)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +141,12 @@ NOTHING = findings()
         (finding_table("study", NOTHING.diagnosis_table), "sweep resume study"),
         (finding_table("study", NOTHING.ties_table), "sweep ties study --run"),
         (answer.no_pictures("study"), "sweep resume study"),
-        (answer.causes(NOTHING), "sweep explain study --run"),
-        (answer.causes(replace(NOTHING, ignored=["Of another."])), "sweep explain study --run"),
-        (answer.code(NOTHING), "sweep analyse study"),
+        (answer.causes(NO_READER, NOTHING), "sweep explain study --run"),
+        (
+            answer.causes(NO_READER, replace(NOTHING, ignored=["Of another."])),
+            "sweep explain study --run",
+        ),
+        (answer.code(NO_READER, NOTHING), "sweep analyse study"),
     ],
 )
 def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
@@ -143,15 +156,16 @@ def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
 
 
 def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View) -> None:
+    add_study(view.engine)
     probed = ProbedTrial.of(0, 8, 0.02, PROBE)
     found = findings(ablation=explained(), probes=summarise_probes([probed], [probed]))
-    causes, code, mark = why.trained(found, None)
+    causes, code, mark = trained(view, found)
     assert "hidden width 784" in as_json(causes) and "why-waterfall-back" in as_json(causes)
     assert "PCA code, linear" in as_json(code)
-    assert why.trained(found, mark) == (dash.no_update, dash.no_update, mark)
-    causes, code, _ = why.trained(replace(found, probes=None), mark)
+    assert trained(view, found, mark) == (dash.no_update, dash.no_update, mark)
+    causes, code, _ = trained(view, replace(found, probes=None), mark)
     assert causes is dash.no_update and "sweep analyse study" in texts(code)
-    causes, code, _ = why.trained(replace(found, ablation=explained(3)), mark)
+    causes, code, _ = trained(view, replace(found, ablation=explained(3)), mark)
     assert code is dash.no_update and "Not whole yet" in as_json(causes)
 
 
@@ -160,11 +174,11 @@ def test_an_explanation_of_another_study_of_that_name_is_told_and_not_drawn(
 ) -> None:
     add_study(engine, created_at=EPOCH - 1)
     add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
-    drawn, _, mark = why.trained(_found(view), None)
+    drawn, _, mark = trained(view, _found(view))
     assert "why-waterfall-back" in as_json(drawn)
     delete_study(engine, "study")
     fill(engine)
-    drawn, _, new_mark = why.trained(_found(view), mark)
+    drawn, _, new_mark = trained(view, _found(view), mark)
     assert "why-waterfall" not in as_json(drawn) and new_mark != mark
     assert "Study 'study-explain' explains another study" in " ".join(texts(drawn))
 
@@ -175,10 +189,10 @@ def test_an_explanation_is_marked_once_another_trial_is_the_best(
     study_id = add_study(engine)
     add_trial(engine, study_id, 1, 0.1, config=ENDS[1])
     add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
-    drawn, _, mark = why.trained(_found(view), None)
+    drawn, _, mark = trained(view, _found(view))
     assert "This explains trial" not in as_json(drawn)
     add_trial(engine, study_id, 2, 0.01)
-    drawn, _, _ = why.trained(_found(view), mark)
+    drawn, _, _ = trained(view, _found(view), mark)
     assert "This explains trial 1; the best now is trial 2, which" in as_json(drawn)
 
 

@@ -101,83 +101,6 @@
 
   /* ---- downloads ------------------------------------------------------------------------ */
 
-  function save(name, type, text) {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  }
-
-  /* What stands in a chart is escaped: see figures/style.py. */
-  const PLAIN = { "&lt;": "<", "&gt;": ">", "&amp;": "&", "&#123;": "{" };
-
-  function plain(text) {
-    const bare = text.replace(/<br>/g, "; ").replace(/<[^>]*>/g, "");
-    return bare.replace(/&(lt|gt|amp|#123);/g, (escaped) => PLAIN[escaped]);
-  }
-
-  function cell(value) {
-    if (value === null || value === undefined) return "";
-    let text = plain(String(value));
-    // What a spreadsheet would take for a formula: as in figures/spreadsheet.py.
-    if (typeof value === "string" && !/^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(text)) {
-      const formula = /(^|[;\t\n|])([\s"'\ufeff\u200b]*)(?=[=+\-@＝＋－＠])/g;
-      const safe = text.replace(/\r\n?/g, "\n").replace(formula, "$1'$2");
-      text = safe === text && /^[\t\n]/.test(text) ? "'" + text : safe;
-    }
-    return /[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
-  }
-
-  /* What was drawn as a logarithm or as the place of a word. */
-  function undrawn(value, { base, words } = {}) {
-    if (words) return words[value];
-    return base ? Number(Math.pow(base, value).toPrecision(6)) : value;
-  }
-
-  function rowsOfLines(trace) {
-    const header = ["trial", ...trace.dimensions.map((of) => of.label)];
-    const rows = Array.from(trace.customdata, (number, i) => [
-      number, ...trace.dimensions.map((of) => undrawn(of.values[i], trace.meta[of.name])),
-    ]);
-    return [header, ...rows];
-  }
-
-  function rowsOfCells(trace) {
-    const about = trace.meta || {};
-    const [x, y] = [about.x || trace.x, about.y || trace.y];
-    const trials = trace.customdata;
-    const rows = [[...(about.headings || ["x", "y", "z"]), ...(trials ? ["best trial"] : [])]];
-    trace.z.forEach((line, j) => Array.from(line).forEach((z, i) => {
-      if (Number.isFinite(z)) rows.push([x[i], y[j], undrawn(z, about), ...(trials ? [trials[j][i]] : [])]);
-    }));
-    return rows;
-  }
-
-  function rowsOf(trace) {
-    if (trace.type === "parcoords") return rowsOfLines(trace);
-    if (trace.z) return rowsOfCells(trace);
-    const columns = ["x", "y", "base", "text", "customdata"].filter(
-      (name) => trace[name] && typeof trace[name] === "object");
-    const n = Math.max(0, ...columns.map((name) => trace[name].length));
-    const named = (name) => (name === "customdata" ? "trial" : name);
-    const rows = [...Array(n).keys()].map((i) => columns.map((name) => trace[name][i]));
-    return [columns.map(named), ...rows];
-  }
-
-  function csvOf(graph) {
-    const lines = [];
-    for (const trace of graph._fullData || []) {
-      const rows = rowsOf(trace);
-      if (rows.length > 1) {
-        const [header, ...body] = rows;
-        lines.push(["series", ...header].map(cell).join(","));
-        body.forEach((row) => lines.push([trace.name || "", ...row].map(cell).join(",")));
-      }
-    }
-    return lines.join("\n") + "\n";
-  }
-
   function download(button) {
     const card = button.closest(".figure-card");
     const graph = card && card.querySelector(".js-plotly-plot");
@@ -185,7 +108,12 @@
     const study = decodeURIComponent((location.pathname.split("/")[2] || "sweep"));
     const name = study + "-" + (graph.parentElement.id || "figure");
     const kind = button.dataset.download;
-    if (kind === "csv") return save(name + ".csv", "text/csv", csvOf(graph));
+    if (kind === "csv") {
+      const link = document.createElement("a");
+      link.href = graph.layout.meta.csv;  // the same rows as of `sweep figure`
+      link.download = name + ".csv";
+      return link.click();
+    }
     window.Plotly.downloadImage(graph, {
       format: kind, filename: name, width: graph.clientWidth, height: graph.clientHeight, scale: 2,
     });

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
-import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from sweep.catalogue import formats
@@ -16,11 +15,10 @@ from sweep.dashboard import links
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import cards, charts, states
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.charts import PageFigure
 from sweep.dashboard.parts.chosen_trials import MOST, choose, usual
 from sweep.dashboard.parts.pictures import picture_row
-from sweep.dashboard.view import View
-from sweep.figures.classes import draw_classes, gather_classes
-from sweep.figures.learning import draw_curves, gather_curves
+from sweep.dashboard.view import PageReader, View
 from sweep.findings.comparison import ComparedRow, Comparison, gather_comparison
 from sweep.findings.ranking import best_numbers
 from sweep.store.records import TrialRow
@@ -55,14 +53,8 @@ def layout(view: View, place: Place) -> Any:
             html.Div(tables(found, only), id="compare-tables"),
             html.Div(
                 [
-                    cards.figure_card(
-                        "compare-curves", curves_figure(found), title="Learning curves"
-                    ),
-                    cards.figure_card(
-                        "compare-classes",
-                        classes_figure(found),
-                        title="Error of each kind of image",
-                    ),
+                    charts.card_of(graph_id, figure)
+                    for graph_id, figure in figures(view, found).items()
                 ],
                 id="compare-figures",
                 className="row",
@@ -184,16 +176,14 @@ def _line(line: ComparedRow, *, is_setting: bool) -> Any:
     return html.Tr([html.Th(label, scope="row"), *cells])
 
 
-def curves_figure(found: Comparison) -> go.Figure:
-    """The learning curves over each other."""
-    return charts.ready(draw_curves(gather_curves(found.trials, found.curves, found.baseline)))
+#: By the ids of their graphs.
+_FIGURES = {"compare-curves": "learning", "compare-classes": "classes"}
 
 
-def classes_figure(found: Comparison) -> go.Figure:
-    """The test error of each class, trial beside trial."""
-    by_label = {f"trial {row.number}": row for row in found.trials}
-    errors = gather_classes(by_label, found.class_names, found.baseline)
-    return charts.ready(draw_classes(errors))
+def figures(view: View, found: Comparison) -> dict[str, PageFigure]:
+    """The trials' learning curves, and their test errors of each class."""
+    reader, trials = PageReader(view, found.study), tuple(row.number for row in found.trials)
+    return {id: charts.figure_of(reader, name, trials=trials) for id, name in _FIGURES.items()}
 
 
 def pictures(found: Comparison) -> Any:
@@ -247,8 +237,7 @@ def register(app: Dash, view: View) -> None:
 
     @app.callback(
         Output("compare-tables", "children"),
-        Output("compare-curves", "figure"),
-        Output("compare-classes", "figure"),
+        *(Output(graph_id, "figure") for graph_id in _FIGURES),
         Output("compare-pictures", "children"),
         Output("compare-figures", "hidden"),
         Output("compare-complaints", "children"),
@@ -276,8 +265,7 @@ def register(app: Dash, view: View) -> None:
             return (no_update if same else tables(found, only), *[no_update] * 4, *said)
         return (
             tables(found, only),
-            curves_figure(found),
-            classes_figure(found),
+            *(figure.drawn for figure in figures(view, found).values()),
             pictures(found),
             not found.trials,
             *said,

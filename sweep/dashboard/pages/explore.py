@@ -19,12 +19,14 @@ from sweep.dashboard import links
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import brushing, cards, charts, views
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.brushing import Side
 from sweep.dashboard.parts.charts import Zoom
 from sweep.dashboard.parts.views import Box, Ranges, ViewName
-from sweep.dashboard.view import View
+from sweep.dashboard.view import PageReader, View
 from sweep.figures import style
 from sweep.figures.marks import sampled
-from sweep.figures.parallel import MAX_LINES, Lines, draw_lines, gather_lines
+from sweep.figures.parallel import MAX_LINES, Lines, gather_lines
+from sweep.figures.registry import FIGURES, gather_figure
 from sweep.findings.filters import Filter
 from sweep.store.table import Mask, TrialTable
 
@@ -213,7 +215,7 @@ def register(app: Dash, view: View) -> None:
 
 def query(where: str, kind: ViewName, chosen: Mapping[str, str | None]) -> dict[str, str | None]:
     """What the address keeps: the filter, the chart, and the columns that it is drawn of."""
-    controls = views.KINDS[kind].controls
+    controls = views.KINDS[kind].options
     return {"where": where, "view": kind, **{key: chosen[key] for key in controls}}
 
 
@@ -261,8 +263,8 @@ def _register_brushes(app: Dash, view: View) -> None:
         if cause == "explore-ranges" and ranges:
             new, brushed = ranged(view.table(study), where, ranges.ranges), _PARALLEL
         elif cause == "explore-box" and box:
-            asked = _asked(view, study, where, box.view, brushed, (x, y, metric))
-            new, brushed = boxed(asked, where, box), box.view
+            reader = _reader(view, study, where, box.view, brushed, (x, y, metric))
+            new, brushed = boxed(reader, where, box, (x, y, metric)), box.view
         elif isinstance(cause, dict) and any(told["value"] for told in ctx.triggered):
             new, brushed = dropped(where, cause["column"]), None
         else:  # chips that have just been drawn
@@ -275,12 +277,24 @@ def dropped(where: Filter, column: str) -> Filter:
     return where.without(column) if column else Filter()
 
 
-def boxed(asked: views.Asked, where: Filter, box: Box) -> Filter:
+def boxed(reader: PageReader, where: Filter, box: Box, chosen: Sequence[str | None]) -> Filter:
     """The filter with a box that was drawn on a chart."""
-    shown = views.KINDS[box.view].draw(asked)
-    if shown.x is None or shown.y is None:
+    sides = _sides(reader, box.view, chosen)
+    if sides is None:
         return where
-    return brushing.boxed(where, asked.whole, (shown.x, box.x), (shown.y, box.y))
+    return brushing.boxed(where, reader.whole, (sides[0], box.x), (sides[1], box.y))
+
+
+def _sides(
+    reader: PageReader, kind: ViewName, chosen: Sequence[str | None]
+) -> tuple[Side, Side] | None:
+    found = gather_figure(reader, views.KINDS[kind].figure, _options(reader, kind, chosen))
+    return found and views.KINDS[kind].sides(found.data, reader.table)
+
+
+def _options(reader: PageReader, kind: ViewName, chosen: Sequence[str | None]) -> dict[str, Any]:
+    choice = views.choice_of(reader.whole, *chosen)
+    return {name: getattr(choice, key) for key, name in views.KINDS[kind].options.items()}
 
 
 def ranged(
@@ -291,29 +305,19 @@ def ranged(
     return brushing.passed(where, table, dimensions, ranges)
 
 
-def _asked(
+def _reader(
     view: View,
     study: str,
     where: Filter,
     kind: ViewName,
     brushed: str | None,
     chosen: Sequence[str | None],
-    between: brushing.Span | None = None,
-) -> views.Asked:
-    whole = view.table(study)
-    asked = views.Asked(
-        study=view.study(study),
-        whole=whole,
-        shown=where.apply(whole),
-        choice=views.choice_of(whole, *chosen),
-        between=between,
-    )
-    if kind != brushed:
-        return asked
-    # Its own conditions stand as a box, among the trials around it.
-    for column in views.KINDS[kind].columns(asked):
-        where = where.without(column)
-    return asked._replace(shown=where.apply(whole))
+) -> PageReader:
+    """Reads the trials that a chart shows: those that pass, around its own box all others too."""
+    if kind == brushed:
+        for side in _sides(PageReader(view, study), kind, chosen) or ():
+            where = where.without(side.column)
+    return PageReader(view, study, where)
 
 
 def _register_charts(app: Dash, view: View) -> None:
@@ -329,11 +333,10 @@ def _register_charts(app: Dash, view: View) -> None:
     def parallel(
         _: Any, where: str, brushed: str | None, ranges: Ranges | None, place: StudyPlace
     ) -> Any:
-        table = view.table(place.name)
-        if brushed == _PARALLEL and _only_filtered() and table.counting.sum() <= MAX_LINES:
+        reader = PageReader(view, place.name, Filter.parse(where))
+        if brushed == _PARALLEL and _only_filtered() and reader.whole.counting.sum() <= MAX_LINES:
             return dash.no_update, dash.no_update  # it shows its brush already
-        order = ranges.order if ranges else []
-        return parallel_figure(table, Filter.parse(where), order)
+        return parallel_figure(reader, ranges.order if ranges else [])
 
     @app.callback(
         Output("explore-pane", "figure"),
@@ -366,10 +369,11 @@ def _register_charts(app: Dash, view: View) -> None:
         if brushed == kind and _only_filtered():
             return [dash.no_update] * (4 + len(_SELECTS))
         between = charts.between(zoom, uirevision(kind, chosen))
-        asked = _asked(view, place.name, Filter.parse(where), kind, brushed, chosen, between)
-        drawn, note = pane_figure(asked, kind, chosen, box if brushed == kind else None)
+        reader = _reader(view, place.name, Filter.parse(where), kind, brushed, chosen)
+        box = box if brushed == kind else None
+        drawn, note = pane_figure(reader, kind, chosen, box, between)
         title = str(drawn.layout.meta["title"])
-        hidden = [key not in views.KINDS[kind].controls for key in _SELECTS]
+        hidden = [key not in views.KINDS[kind].options for key in _SELECTS]
         return [charts.renewed(drawn), charts.sized(drawn), title, note, *hidden]
 
 
@@ -384,16 +388,20 @@ def uirevision(kind: str, chosen: Sequence[str | None]) -> str:
 
 
 def pane_figure(
-    asked: views.Asked, kind: ViewName, chosen: Sequence[str | None], box: Box | None
+    reader: PageReader,
+    kind: ViewName,
+    chosen: Sequence[str | None],
+    box: Box | None,
+    between: brushing.Span | None = None,
 ) -> tuple[go.Figure, str]:
     """The lower chart, with the box that was drawn on it, and its note."""
-    shown = views.KINDS[kind].draw(asked)
-    drawn, key = shown.figure, uirevision(kind, chosen)
-    brushable = shown.x is not None
+    asked, options = views.KINDS[kind], _options(reader, kind, chosen)
+    drawn, note, data = charts.figure_of(reader, asked.figure, between, **options)
+    key = uirevision(kind, chosen)
+    brushable = data is not None and asked.sides(data, reader.table) is not None
     kept = views.box_of(box.x, box.y) if box and box.of == key else []
-    meta = {"title": style.title_of(drawn), "view": kind, "zoomable": shown.zoomable}
-    cards.bare(drawn).update_layout(
-        meta=meta,
+    drawn.update_layout(
+        meta={**drawn.layout.meta, "view": kind},
         uirevision=key,
         dragmode="select" if brushable else "zoom",
         selections=kept,
@@ -402,17 +410,16 @@ def pane_figure(
     hint = (
         "Drag a box to keep the trials in it; the tools above zoom and move." if brushable else ""
     )
-    return drawn, " ".join(filter(None, (shown.note, hint)))
+    return drawn, " ".join(filter(None, (note, hint)))
 
 
-def parallel_figure(
-    table: TrialTable, where: Filter, order: Sequence[str] = ()
-) -> tuple[go.Figure, str]:
+def parallel_figure(reader: PageReader, order: Sequence[str] = ()) -> tuple[go.Figure, str]:
     """Parallel axes with the filter as ranges on them; ``order`` is where people moved them."""
-    lines = parallel_lines(table, where)
+    where = reader.where
+    lines = parallel_lines(reader.whole, where)
     place = {name: at for at, name in enumerate(order)}
     dimensions = sorted(lines.dimensions, key=lambda of: place.get(of.name, len(place)))
-    drawn = cards.bare(draw_lines(lines._replace(dimensions=dimensions)))
+    drawn = cards.bare(FIGURES["parallel"].draw(lines._replace(dimensions=dimensions)))
     for axis, dimension in zip(_axes(drawn), dimensions, strict=False):
         axis.multiselect = dimension.choices is not None
         if brush := brushing.brush_of(where, dimension):
@@ -420,7 +427,7 @@ def parallel_figure(
         ticks = brushing.fine_ticks(dimension)
         axis.tickvals, axis.ticktext = list(ticks), [*map(style.escaped, ticks.values())]
     hint = "Drag a name to move its axis; click an axis beside a brush to take the brush off."
-    drawn.update_layout(uirevision=str(where))
+    drawn.update_layout(uirevision=str(where), meta={"csv": charts.csv_url(reader, "parallel", {})})
     return drawn, " ".join(filter(None, (lines.about, hint if lines.dimensions else "")))
 
 

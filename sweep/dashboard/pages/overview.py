@@ -290,13 +290,13 @@ def _register_charts(app: Dash, view: View) -> None:
     )
     def weigh(_: Any, place: StudyPlace) -> Any:
         reader = PageReader(view, place.name)
-        drawn, about = charts.figure_of(reader, "importances")
+        drawn, about, _ = charts.figure_of(reader, "importances")
         return drawn, charts.sized(drawn), sentence(about), pause(reader.table)
 
 
 def history_figure(view: View, study: str, zoom: Zoom | None = None) -> tuple[go.Figure, str]:
     """The history and its note; of many trials, those that the zoom shows."""
-    return charts.figure_of(PageReader(view, study), "history", charts.between(zoom))
+    return charts.figure_of(PageReader(view, study), "history", charts.between(zoom))[:2]
 
 
 def width_figure(
@@ -306,7 +306,7 @@ def width_figure(
     # Each error has a scale of its own: a zoom of one means nothing to the other.
     uirevision = f"keep {error}"
     between = charts.between(zoom, uirevision)
-    drawn, about = charts.figure_of(PageReader(view, study), _FIGURES[error], between)
+    drawn, about, _ = charts.figure_of(PageReader(view, study), _FIGURES[error], between)
     return drawn.update_layout(height=_HEIGHT, uirevision=uirevision), about
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.catalogue.formats import count
@@ -13,32 +12,28 @@ from sweep.catalogue.records import capitalised
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import edits, links
 from sweep.dashboard.links import Place, TrialPlace
-from sweep.dashboard.parts import cards, copies, states
+from sweep.dashboard.parts import cards, charts, copies, states
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.charts import PageFigure
 from sweep.dashboard.parts.findings import finding_table, sentence
 from sweep.dashboard.parts.model import model_links
 from sweep.dashboard.parts.moments import exact, since
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.parts.remarks import remarks
-from sweep.dashboard.view import View
-from sweep.figures import style
-from sweep.figures.classes import draw_classes, gather_classes
-from sweep.figures.seeds import SeedCurves, draw_seeds, gather_seed_curves
+from sweep.dashboard.view import PageReader, View
 from sweep.findings.commands import enqueue_command
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial import TrialFindings, gather_trial
-from sweep.store.records import EventRow, TrialRow
+from sweep.store.records import EventRow
 
 
 def layout(view: View, place: Place) -> Any:
     """The page. Raises NotFoundError without the trial."""
     facts = gather(view, place.name, place.trial)
     part = {name: html.Div(make(facts), id=name) for name, make in _parts(view).items()}
-    drawn = figures(facts)
-    charts = [
-        cards.figure_card(name, drawn[name], height=drawn[name].layout.height) for name in _CURVES
-    ]
-    classes = cards.figure_card("trial-classes", drawn["trial-classes"])
+    drawn = figures(view, facts)
+    curves = [charts.card_of(graph_id, drawn[graph_id]) for graph_id in _CURVES]
+    classes = charts.card_of("trial-classes", drawn["trial-classes"])
     return html.Div(
         [
             part["trial-head"],
@@ -51,7 +46,7 @@ def layout(view: View, place: Place) -> Any:
                 ],
                 className="row",
             ),
-            html.Div(charts, id="trial-curves", className="row curves", hidden=not _trains(facts)),
+            html.Div(curves, id="trial-curves", className="row curves", hidden=not _trains(facts)),
             part["trial-pictures"],
             html.Div(
                 [
@@ -115,12 +110,12 @@ def register(app: Dash, view: View) -> None:
         facts = gather(view, place.name, place.trial)
         if mark(facts) == before:  # something else in the study is new
             return no_update
-        drawn = figures(facts)
+        drawn = figures(view, facts)
         return (
             mark(facts),
             *(make(facts) for make in parts.values()),
-            *(style.subtitle_of(drawn[name]) for name in _CURVES),
-            *map(cards.fresh, drawn.values()),
+            *(drawn[name].note for name in _CURVES),
+            *(cards.fresh(figure.drawn) for figure in drawn.values()),
             not facts.trial.per_class_mse,
             not _trains(facts),
         )
@@ -153,16 +148,16 @@ def _parts(view: View) -> Mapping[str, Callable[[TrialFindings], Any]]:
 _CURVES = {"trial-loss": "train_loss", "trial-error": "val_mse", "trial-bce": "val_bce"}
 
 
-def figures(facts: TrialFindings) -> dict[str, go.Figure]:
+def figures(view: View, facts: TrialFindings) -> dict[str, PageFigure]:
     """The charts by the ids of their graphs."""
-    curves: SeedCurves = gather_seed_curves(facts.seed_curves, facts.trial, facts.floors)
-    drawn = {name: draw_seeds(getattr(curves, of)) for name, of in _CURVES.items()}
-    trial, best = facts.trial, facts.best
-    shown: dict[str, TrialRow] = {f"trial {trial.number}": trial}
-    if best is not None and best.number != trial.number:
-        shown[f"the best (trial {best.number})"] = best
-    classes = gather_classes(shown, facts.class_names, facts.baseline)
-    return {**drawn, "trial-classes": draw_classes(classes)}
+    reader, number = PageReader(view, facts.study), facts.trial.number
+    curves = {
+        graph_id: charts.figure_of(reader, "seeds", trial=number, curve=curve)
+        for graph_id, curve in _CURVES.items()
+    }
+    best = number if facts.best is None else facts.best.number
+    trials = tuple(dict.fromkeys((number, best)))
+    return {**curves, "trial-classes": charts.figure_of(reader, "classes", trials=trials)}
 
 
 # --- parts ----------------------------------------------------------------------------------------

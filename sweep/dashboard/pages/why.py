@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.analysis.atlas import Atlas
-from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.width_law import SPLITS
 from sweep.catalogue.columns import column_named
 from sweep.dashboard.links import Place, StudyPlace
@@ -23,10 +22,8 @@ from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.findings import finding_table, sentence
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import PageReader, View
-from sweep.figures.atlas import (
-    atlas_note,
-)
-from sweep.findings.study import StudyFindings
+from sweep.figures.atlas import atlas_note
+from sweep.findings.study import StudyFindings, gather_study
 from sweep.store.table import Choices, TrialTable
 
 _ALL = "all"
@@ -184,16 +181,19 @@ def _register_words(app: Dash, view: View) -> None:
     )
     def tell(_: Any, place: StudyPlace, shown: tuple[str, str] | None) -> Any:
         name = place.name
-        found = view.findings(name)
+        reader = PageReader(view, name)
+        found = gather_study(reader)
         return (
             verdict(view, found),
             finding_table(name, found.diagnosis_table, "stacked"),
             finding_table(name, found.ties_table, "stacked"),
-            *trained(found, shown),
+            *trained(reader, found, shown),
         )
 
 
-def trained(found: StudyFindings, shown: Sequence[str] | None) -> tuple[Any, Any, list[str]]:
+def trained(
+    reader: PageReader, found: StudyFindings, shown: Sequence[str] | None
+) -> tuple[Any, Any, list[str]]:
     """The charts of what was trained apart and of what codes are worth, and a mark of each.
 
     Each is left alone until its mark differs: laid out again, a chart would forget its reader's
@@ -207,8 +207,8 @@ def trained(found: StudyFindings, shown: Sequence[str] | None) -> tuple[Any, Any
     ]
     same = [mark == of for mark, of in zip(marks, shown or ("", ""), strict=True)]
     return (
-        no_update if same[0] else answer.causes(found),
-        no_update if same[1] else answer.code(found),
+        no_update if same[0] else answer.causes(reader, found),
+        no_update if same[1] else answer.code(reader, found),
         marks,
     )
 
@@ -239,7 +239,7 @@ def _about_floors(view: View, name: str, dataset: str) -> Any:
 def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
     """The law, of all trials or with the choices of a setting apart; and its note."""
     options: dict[str, Any] = {} if by == _ALL else {"setting": by}
-    drawn, about = charts.figure_of(PageReader(view, study), "width_law", **options)
+    drawn, about, _ = charts.figure_of(PageReader(view, study), "width_law", **options)
     return drawn.update_layout(height=_HEIGHT, uirevision=f"keep {by}"), about
 
 
@@ -330,12 +330,12 @@ def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
     }
 
 
-def _lines(reader: StudyReader) -> dict[str, Any]:
+def _lines(reader: PageReader) -> dict[str, Any]:
     """The charts of classes and of kinds of pixels, once there are two widths."""
     atlas = reader.atlas
     filled: dict[str, Any] = {"why-lines.hidden": atlas is None or len(atlas.trials) < 2}
     for place, name in _LINES.items():
-        drawn, about = charts.figure_of(reader, name)
+        drawn, about, _ = charts.figure_of(reader, name)
         filled |= {
             f"why-{place}.figure": drawn,
             f"why-{place}-title.children": drawn.layout.meta["title"],

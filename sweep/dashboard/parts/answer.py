@@ -8,38 +8,32 @@ from dash import dcc, html
 from sweep.analysis.atlas import Atlas, AtlasTrial
 from sweep.catalogue import formats
 from sweep.dashboard import links
-from sweep.dashboard.parts import cards
+from sweep.dashboard.parts import cards, charts
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.findings import missing
 from sweep.dashboard.parts.pictures import picture_row
-from sweep.figures.codes import draw as draw_codes
-from sweep.figures.codes import gather as gather_codes
-from sweep.figures.waterfall import draw_waterfall, gather_waterfall
+from sweep.dashboard.view import PageReader
 from sweep.findings.ablation import FORWARD
 from sweep.findings.study import StudyFindings
 
 
-def causes(found: StudyFindings) -> Any:
+def causes(reader: PageReader, found: StudyFindings) -> Any:
     """What the error comes from, change by change, and back; or what would tell."""
     if found.ablation is None:
         return cards.card(FORWARD, missing(found.no_ablation))
-    paths = [gather_waterfall(found.ablation, reverse=reverse) for reverse in (False, True)]
-    ids = ("why-waterfall", "why-waterfall-back")
-    return html.Div(
-        [
-            cards.figure_card(id, draw_waterfall(path), note=path.about)
-            for id, path in zip(ids, paths, strict=True)
-        ],
-        className="row",
-    )
+    paths = {"why-waterfall": False, "why-waterfall-back": True}
+    drawn = [
+        charts.card_of(graph_id, charts.figure_of(reader, "ablation", reverse=reverse))
+        for graph_id, reverse in paths.items()
+    ]
+    return html.Div(drawn, className="row")
 
 
-def code(found: StudyFindings) -> Any:
+def code(reader: PageReader, found: StudyFindings) -> Any:
     """What the codes tell of the labels."""
     if found.probes is None:
         return cards.card("Is the code worth anything?", missing(found.probe_table.note))
-    chart = gather_codes(found.probes)
-    return cards.figure_card("why-code", draw_codes(chart), note=chart.about)
+    return charts.card_of("why-code", charts.figure_of(reader, "code"))
 
 
 # --- atlas ----------------------------------------------------------------------------------------

@@ -1,46 +1,75 @@
 """Figures as pages show them: without a title, and with marks that lead to their trials."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import numpy as np
 import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
 from pydantic import FiniteFloat
 
-from sweep.analysis.study_reader import StudyReader
 from sweep.dashboard.parts import cards
+from sweep.dashboard.view import PageReader
 from sweep.figures import style
 from sweep.figures.figure import Figure
 from sweep.figures.registry import FIGURES, gather_figure, options_of
 
 
-def figure_of(
-    reader: StudyReader, name: str, between: tuple[float, float] | None = None, **options: Any
-) -> tuple[go.Figure, str]:
-    """Draw a figure for its card, at the range that it is zoomed to; and its note.
+class PageFigure(NamedTuple):
+    """A figure of the registry, drawn for its card."""
 
-    Where the study has too little for it, the figure says what it needs.
+    drawn: go.Figure
+    note: str
+    #: What was gathered for it; None where the study has too little, which the figure then says.
+    data: Any = None
+
+
+def figure_of(
+    reader: PageReader, name: str, between: tuple[float, float] | None = None, **options: Any
+) -> PageFigure:
+    """Draw a figure of the registry, at the range that it is zoomed to.
+
+    Its meta holds the title, whether zooming in shows trials that it groups, and the address of
+    its data as CSV.
     """
     figure = FIGURES[name]
-    is_grouped = len(reader.table) > style.MAX_MARKS and "between" in options_of(figure)
-    zoom = {} if between is None else {"between": between}
-    found = gather_figure(reader, name, options | zoom)
+    options |= {} if between is None else {"between": between}
+    found = gather_figure(reader, name, options)
     if found is None:
-        return lacking(figure), figure.remedy(reader)
-    drawn = ready(found.draw()).update_layout(meta={"title": found.title, "zoomable": is_grouped})
-    return zoomed_to(drawn, between), found.note
+        drawn, title, note = _lacking(figure), figure.question, figure.remedy(reader)
+    else:
+        drawn, title, note = found.draw(), found.title, found.note
+    is_grouped = len(reader.table) > figure.most_marks and "between" in options_of(figure)
+    meta = {"title": title, "zoomable": is_grouped, "csv": csv_url(reader, name, options)}
+    shown = zoomed_to(cards.bare(drawn), between).update_layout(meta=meta)
+    return PageFigure(shown, note, found and found.data)
 
 
-def lacking(figure: Figure[Any]) -> go.Figure:
+def card_of(graph_id: str, figure: PageFigure, **options: Any) -> Any:
+    """Lay a figure out in a card with its own title."""
+    title = figure.drawn.layout.meta["title"]
+    return cards.figure_card(graph_id, figure.drawn, title=title, note=figure.note, **options)
+
+
+def _lacking(figure: Figure[Any]) -> go.Figure:
     """Say in place of a figure what it needs."""
     drawn = style.figure("", "", "", height=160)
-    style.say(drawn, f"Nothing to show yet: it needs {figure.needs}.")
-    return ready(drawn).update_layout(meta={"title": figure.question, "zoomable": False})
+    return style.say(drawn, f"Nothing to show yet: it needs {figure.needs}.")
 
 
-def ready(drawn: go.Figure, *, zoomable: bool = False) -> go.Figure:
-    """The figure for its card; ``zoomable`` where zooming in shows trials that it groups."""
-    return cards.bare(drawn).update_layout(meta={"zoomable": zoomable})
+def csv_url(reader: PageReader, name: str, options: Mapping[str, Any]) -> str:
+    """Return the address of a figure's data."""
+    asked = {"study": reader.study.name, "where": str(reader.where)}
+    asked |= {key: _as_text(value) for key, value in options.items() if value is not None}
+    return f"/api/figure/{name}.csv?{urlencode({key: of for key, of in asked.items() if of})}"
+
+
+def _as_text(value: Any) -> str:
+    if not isinstance(value, tuple | list):
+        return str(value)
+    is_span = any(isinstance(of, float) for of in value)
+    return (".." if is_span else ",").join(map(str, value))
 
 
 def zoomed_to(drawn: go.Figure, between: tuple[float, float] | None) -> go.Figure:
