@@ -50,11 +50,8 @@ class Comparison:
     headline: str
     #: Means over the seeds.
     curves: Mapping[int, Sequence[CurvePoint]]
-    class_names: Sequence[str]
     #: Trials with reconstructions.
     pictured: Sequence[TrialRow]
-    #: Number of the study's baseline, whether it is among them or not.
-    baseline: int | None
 
 
 def gather_comparison(study: StudyHandle, table: TrialTable, numbers: Sequence[int]) -> Comparison:
@@ -72,9 +69,7 @@ def gather_comparison(study: StudyHandle, table: TrialTable, numbers: Sequence[i
         measured=compare_metrics(trials),
         headline=headline(trials, table),
         curves=study.curves(shown) if shown else {},
-        class_names=study.record().class_names,
         pictured=[row for row in trials if row.number in with_pictures],
-        baseline=baseline_number(table),
     )
 
 

@@ -123,7 +123,7 @@ def register(app: Dash, view: View) -> None:
 
 def _trains(facts: TrialFindings) -> bool:
     """Whether there are curves, or soon will be."""
-    return bool(facts.seed_curves) or facts.trial.state == "RUNNING"
+    return bool(facts.curve) or facts.trial.state == "RUNNING"
 
 
 def _parts(view: View) -> Mapping[str, Callable[[TrialFindings], Any]]:
