@@ -1,8 +1,9 @@
-"""Takes the pictures of the dashboard that the README and docs/dashboard.md show.
+"""Takes the pictures of report and dashboard that the README and docs/dashboard.md show.
 
 make demo
 python -m docs.take_screenshots demo/sweep.db quickstart
 python -m docs.take_screenshots demo/sweep.db quickstart workers    # that page alone
+python -m docs.take_screenshots demo/sweep.db quickstart report
 
 Workers say most while the study runs.
 """
@@ -17,6 +18,7 @@ from werkzeug.serving import make_server
 
 from docs.browser import open_browser
 from sweep.dashboard import Access, create_app, links
+from sweep.report import render
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
@@ -41,7 +43,14 @@ def main(path: str, study: str, *wanted: str) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
         browser = open_browser(playwright)
-        for name in wanted or pages:
+        for name in wanted or ["report", *pages]:
+            if name == "report":
+                page = browser.new_page(viewport={"width": 1280, "height": 860})
+                page.set_content(render(engine, study))
+                page.locator(".js-plotly-plot .xtick text").first.wait_for()
+                page.screenshot(path=FOLDER / "report.png")
+                page.close()
+                continue
             address, scheme = pages[name]
             page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
             _take(page, f"http://127.0.0.1:{server.server_port}{address}", name)
