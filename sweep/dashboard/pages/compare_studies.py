@@ -15,15 +15,15 @@ from sweep.dashboard.links import Place, join_names, split_names
 from sweep.dashboard.parts import cards, charts
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.findings import finding_table
-from sweep.dashboard.view import View
+from sweep.dashboard.view import PageReader, View
 from sweep.figures.best_so_far import (
     FIGURE,
     NOTES,
     TITLES,
     Over,
-    draw_best_so_far,
     gather_best_so_far,
 )
+from sweep.figures.registry import GatheredFigure
 from sweep.findings.study_comparison import gather_studies
 
 #: Studies side by side: each has a colour and a column.
@@ -129,12 +129,12 @@ def compared(view: View, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
 
 def curves(view: View, names: Sequence[str], over: Over) -> go.Figure:
     """The best so far of each study; says so where none has a value."""
-    found = None
-    if _is_enough(names):
-        found = gather_best_so_far([(name, view.table(name)) for name in names], over)
-    if found is None:
-        return charts.lacking(FIGURE)
-    return charts.ready(draw_best_so_far(found))
+    if not _is_enough(names):
+        return go.Figure()  # which is hidden
+    data = gather_best_so_far([(name, view.table(name)) for name in names], over)
+    found = None if data is None else GatheredFigure(FIGURE, data)
+    options = {"beside": tuple(names[1:]), "over": over}
+    return charts.draw(PageReader(view, names[0]), FIGURE, found, None, options).drawn
 
 
 def register(app: Dash, view: View) -> None:

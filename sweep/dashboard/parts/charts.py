@@ -13,7 +13,7 @@ from sweep.dashboard.parts import cards
 from sweep.dashboard.view import PageReader
 from sweep.figures import style
 from sweep.figures.figure import Figure
-from sweep.figures.registry import FIGURES, gather_figure, options_of
+from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, options_of
 
 
 class PageFigure(NamedTuple):
@@ -28,20 +28,30 @@ class PageFigure(NamedTuple):
 def figure_of(
     reader: PageReader, name: str, between: tuple[float, float] | None = None, **options: Any
 ) -> PageFigure:
-    """Draw a figure of the registry, at the range that it is zoomed to.
-
-    Its meta holds the title, whether zooming in shows trials that it groups, and the address of
-    its data as CSV.
-    """
-    figure = FIGURES[name]
+    """Gather and draw a figure of the registry, at the range that it is zoomed to."""
     options |= {} if between is None else {"between": between}
-    found = gather_figure(reader, name, options)
+    return draw(reader, FIGURES[name], gather_figure(reader, name, options), between, options)
+
+
+def draw(
+    reader: PageReader,
+    figure: Figure[Any],
+    found: GatheredFigure | None,
+    between: tuple[float, float] | None,
+    options: Mapping[str, Any],
+) -> PageFigure:
+    """Draw what was gathered with these options.
+
+    The meta of the figure holds its title, whether zooming in shows trials that it groups, and the
+    address of its data as CSV.
+    """
     if found is None:
         drawn, title, note = _lacking(figure), figure.question, figure.remedy(reader)
     else:
         drawn, title, note = found.draw(), found.title, found.note
     is_grouped = len(reader.table) > figure.most_marks and "between" in options_of(figure)
-    meta = {"title": title, "zoomable": is_grouped, "csv": csv_url(reader, name, options)}
+    meta = {"title": title, "zoomable": is_grouped}
+    meta |= {"csv": csv_url(reader, figure.name, options), **(drawn.layout.meta or {})}
     shown = zoomed_to(cards.bare(drawn), between).update_layout(meta=meta)
     return PageFigure(shown, note, found and found.data)
 
