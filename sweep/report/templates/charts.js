@@ -13,8 +13,12 @@ function draw(root) {
     if (plot.closest("details:not([open])")) continue;
     const { data, layout, config } = JSON.parse(plot.nextElementSibling.textContent);
     plot.textContent = "";
-    // A phone has room for two columns of small names.
-    if (innerWidth < 640) layout.legend = { ...layout.legend, font: { size: 10.5 } };
+    if (innerWidth < 640 && data.length > 4) {
+      // On a phone the names of a legend stand one below the other, and take their room from marks.
+      layout.legend = { ...layout.legend, font: { size: 11 } };
+      layout.height += 120;
+      plot.style.height = `${layout.height}px`;
+    }
     Plotly.newPlot(plot, data, layout, config);
   }
 }
