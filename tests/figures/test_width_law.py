@@ -64,7 +64,7 @@ def test_each_choice_has_a_line_and_its_median_and_only_one_name() -> None:
     named = [trace.name for trace in drawn.data if trace.showlegend is not False]
     assert named == ["relu", "tanh", "law"]
     assert [trace.line.dash for trace in drawn.data if trace.legendgroup == "tanh"] == [None, "dot"]
-    assert str(drawn.layout.title.text) == "The law of the width by activation"
+    assert str(drawn.layout.title.text) == "Law of the width by activation"
 
 
 def test_two_widths_make_no_law_but_a_chart() -> None:
@@ -121,7 +121,7 @@ def test_the_study_that_would_give_a_law_varies_the_width_alone() -> None:
     chart = gather_width_law(scattered())
     told = what_would_tell("x", chart.found, chart.errors, range_to(64, step=None))
     assert "all other settings fixed as in trial 4: `[space] hidden_width" in told
-    assert "{ choices = [2, 4, 8, 16, 32, 64] }" in told
+    assert "hidden_width = [2, 4, 8, 16, 32, 64]" in told
 
 
 def test_nothing_is_lacking_where_there_is_a_law() -> None:
