@@ -294,16 +294,13 @@ def _output_bound(case: _Case) -> _Label | None:
         return None
     if config.get("loss") != Loss.BCE or config.get("output_activation") != Output.SIGMOID:
         return None
-    pca = case.floors.test_pca_mse[min(case.width, case.floors.n_inputs)]
-    share = (bound.test_mse - pca) / case.error
+    above = (case.curve[-1].train_loss or 0.0) - case.floors.train_entropy
+    share = (bound.train_bce - case.floors.train_entropy) / above if above > 0 else 0.0
     largest = case.largest
     if share < max(WORTHWHILE, largest.estimate if largest else 0.0):
         return None
-    because = (
-        f"{change(min(share, 1.0))} of its error is what no linear code with sigmoid outputs "
-        "avoids and PCA does"
-    )
-    return _Label(Limit.WRONG_LOSS, because, Remedy.OUTPUT)
+    because = f"{change(min(share, 1.0))} of its excess loss is left by any linear code with "
+    return _Label(Limit.WRONG_LOSS, because + "sigmoid outputs, of any width", Remedy.OUTPUT)
 
 
 _BY_DOUBLING = {

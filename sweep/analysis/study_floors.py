@@ -5,10 +5,27 @@ from typing import NamedTuple
 
 from sweep import datasets
 from sweep.analysis.floors import Floors, compute_floors, data_key
+from sweep.analysis.sigmoid_bound import with_sigmoid_bound
 from sweep.analysis.study_data import study_images
 from sweep.errors import DataError, SweepError
 from sweep.store import annotate
 from sweep.store.handle import Database, StudyHandle
+
+
+def add_sigmoid_bound(study: StudyHandle) -> Floors | None:
+    """Return the floors with the bound of sigmoid outputs, which is kept; takes minutes.
+
+    None where the floors are not known. Raises DataError where the data are gone or others by now.
+    """
+    floors, data = study_floors(study), _data(study)
+    if floors is None or data is None or floors.sigmoid is not None:
+        return floors
+    images = study_images(study)
+    if images.sha256 != data.sha256:
+        raise DataError(f"{data.name}: these are not the images that '{study.name}' trained on.")
+    found = with_sigmoid_bound(floors, images, *data.split)
+    annotate.put_floors(study.engine, found.data_key, found.to_json())
+    return found
 
 
 class _Data(NamedTuple):

@@ -1,5 +1,9 @@
 """diagnose: what limits the errors of a study."""
 
+from typing import Annotated
+
+import typer
+
 from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyNameOrOnly, stored_study
 from sweep.cli.output import show_finding, show_json
 
@@ -7,6 +11,13 @@ from sweep.cli.output import show_finding, show_json
 def diagnose(
     name: StudyNameOrOnly = None,
     numbers: NumbersOrWidths = None,
+    sigmoid_bound: Annotated[
+        bool,
+        typer.Option(
+            "--sigmoid-bound",
+            help="First compute and keep the lower bound of linear codes with sigmoid outputs.",
+        ),
+    ] = False,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
@@ -16,13 +27,13 @@ def diagnose(
     rules are in docs/diagnose.md.
     """
     from sweep.analysis.study_diagnosis import diagnose_trials, diagnose_widths
-    from sweep.analysis.study_floors import study_floors
+    from sweep.analysis.study_floors import add_sigmoid_bound, study_floors
     from sweep.findings.diagnoses import diagnosis_table
 
     study = stored_study(name, storage)
     for number in numbers or ():
         study.trial(number)  # raises NotFoundError with those that are there
-    floors = study_floors(study)
+    floors = add_sigmoid_bound(study) if sigmoid_bound else study_floors(study)
     found = (
         diagnose_trials(study, study.table(), numbers, floors)
         if numbers

@@ -145,9 +145,10 @@ def bounds(**others: Any) -> Floors:
 
 def diagnosed(
     *errors: float, test_mse: float | None = None, known: Gains | None = None,
-    about: Floors | None = None, loss: float | None = None, **config: Any,
+    about: Floors | None = None, loss: float | None = None, trained_on: Loss = Loss.MSE,
+    **config: Any,
 ) -> Diagnosis:  # fmt: skip
-    settings = {"loss": Loss.MSE, "output_activation": Output.LINEAR, **config}
+    settings = {"loss": trained_on, "output_activation": Output.LINEAR, **config}
     row = trial_row(
         number=0, values=errors[-1:], config=TrialConfig(epochs=len(errors), **settings),
         test_mse=errors[-1] if test_mse is None else test_mse,
@@ -219,13 +220,14 @@ def test_an_error_below_that_of_rounding_is_limited_by_nothing() -> None:
 def test_a_linear_code_at_the_bound_of_sigmoid_outputs_has_the_wrong_loss() -> None:
     bound = SigmoidBound(train_bce=0.21, test_bce=0.21, test_mse=0.028)
     network = {
-        "hidden_width": 4, "loss": Loss.BCE, "output_activation": Output.SIGMOID,
+        "hidden_width": 4, "trained_on": Loss.BCE, "output_activation": Output.SIGMOID,
         "activation": Activation.LINEAR, "about": bounds(sigmoid=bound),
     }  # fmt: skip
-    found = diagnosed(*FLAT, **network)
+    found = diagnosed(*FLAT, loss=0.2125, **network)
     assert (found.limit, found.remedy) == (Limit.WRONG_LOSS, Remedy.OUTPUT)
-    assert found.because.startswith("93 % of its error is what no linear code")
-    assert diagnosed(*FLAT, **network | {"activation": Activation.RELU}).limit is Limit.STUCK
+    assert found.because.startswith("80 % of its excess loss is left by any linear code")
+    far = diagnosed(*FLAT, loss=0.4, **network)
+    assert far.limit is Limit.STUCK  # 5 % of it
 
 
 def test_jumps_about_the_trend_of_a_constant_rate_are_told() -> None:
