@@ -72,16 +72,21 @@ def gather_front(
         return None
     row, spectrum = found[0]
     if len(found) == 1:
-        lines = [
-            _line(spectrum, point, row.number, f"epoch {point.epoch}")
-            for point in chosen_epochs(spectrum.points)
-        ]
-        return FrontChart(lines, spectrum.n_components, front_sentence(spectrum))
+        return front_of_trial(row.number, spectrum)
     lines = [
         _line(of, of.points[-1], row.number, _label(row, is_baseline=row.number == baseline))
         for row, of in found
     ]
     return FrontChart(lines, spectrum.n_components)
+
+
+def front_of_trial(number: int, spectrum: Spectrum) -> FrontChart:
+    """A line an epoch of one trial."""
+    lines = [
+        _line(spectrum, point, number, f"epoch {point.epoch}")
+        for point in chosen_epochs(spectrum.points)
+    ]
+    return FrontChart(lines, spectrum.n_components, front_sentence(spectrum))
 
 
 def chosen_epochs(points: Sequence[SpectrumPoint]) -> list[SpectrumPoint]:
@@ -124,7 +129,8 @@ def draw_front(chart: FrontChart) -> go.Figure:
     drawn.add_hline(y=HALF, line={"color": style.GREY, "width": 1.5, "dash": "dash"})
     drawn.update_layout(showlegend=n_lines > 1)
     drawn.update_xaxes(type="log", range=[0, log10(1.1 * chart.n_components)])
-    return drawn.update_yaxes(type="log", tickformat="~g")
+    shares = [max(_LEAST, share) for line in chart.lines for share in line.missing]
+    return drawn.update_yaxes(style.log_axis([*shares, HALF]))
 
 
 def _draw_line(drawn: go.Figure, line: FrontLine, colour: str) -> None:

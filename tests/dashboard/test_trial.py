@@ -1,6 +1,7 @@
 """The page of a trial, without a browser."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sweep.store import annotate, schema
 from sweep.store.engine import Engine, writing
 from sweep.studyfile import loads
 from tests.pages import as_json, texts
+from tests.spectrum_factories import BANDS, by_the_law, packed
 from tests.store_factories import (
     EPOCH,
     add_curve,
@@ -239,3 +241,14 @@ def test_a_figure_without_room_for_its_floor_says_it_in_the_cards_note() -> None
     card = cards.figure_card("chart", axes.note(drawn, "PCA floor at width 784: 0"))
     assert "PCA floor at width 784: 0" in texts(card)
     assert drawn.layout.title.subtitle.text is None
+
+
+def test_a_trial_with_an_error_spectrum_shows_its_front(engine: Engine, view: View) -> None:
+    study_id = add_study(engine, spectrum_bands=asdict(BANDS))
+    add_trial(engine, study_id, 0, 0.1, curve=[0.4, 0.1], spectra=packed(by_the_law(0.3, [1, 2])))
+    add_trial(engine, study_id, 1, 0.2, curve=[0.4, 0.2])
+    with_one, without = (page.gather(view, "study", number) for number in (0, 1))
+    lines = page.figures(view, with_one)["trial-front"].drawn.data
+    assert [line.name for line in lines] == ["epoch 1", "epoch 2"]
+    assert any("principal component" in said for said in with_one.sentences)
+    assert without.spectrum is None

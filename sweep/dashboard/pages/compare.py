@@ -177,11 +177,15 @@ def _line(line: ComparedRow, *, is_setting: bool) -> Any:
 
 
 #: By the ids of their graphs.
-_FIGURES = {"compare-curves": "learning", "compare-classes": "classes"}
+_FIGURES = {
+    "compare-curves": "learning",
+    "compare-front": "front",
+    "compare-classes": "classes",
+}
 
 
 def figures(view: View, found: Comparison) -> dict[str, PageFigure]:
-    """The trials' learning curves, and their test errors of each class."""
+    """The trials' learning curves, what they have learned, and their test errors of each class."""
     reader, trials = PageReader(view, found.study), tuple(row.number for row in found.trials)
     return {id: charts.figure_of(reader, name, trials=trials) for id, name in _FIGURES.items()}
 
@@ -262,7 +266,8 @@ def register(app: Dash, view: View) -> None:
         said = (" ".join(chosen.complaints), now, query)
         if now == mark:  # only the switch, or news about other trials
             same = ctx.triggered_id == "revision"
-            return (no_update if same else tables(found, only), *[no_update] * 4, *said)
+            rest = [no_update] * (len(_FIGURES) + 2)  # pictures, and whether any figure is shown
+            return (no_update if same else tables(found, only), *rest, *said)
         return (
             tables(found, only),
             *(figure.drawn for figure in figures(view, found).values()),

@@ -47,6 +47,11 @@ def layout(view: View, place: Place) -> Any:
                 className="row",
             ),
             html.Div(curves, id="trial-curves", className="row curves", hidden=not _trains(facts)),
+            html.Div(
+                charts.card_of("trial-front", drawn["trial-front"]),
+                id="trial-front-box",
+                hidden=facts.spectrum is None,
+            ),
             part["trial-pictures"],
             html.Div(
                 [
@@ -97,8 +102,9 @@ def register(app: Dash, view: View) -> None:
     @app.callback(
         Output("trial-mark", "data"),
         *(Output(name, "children") for name in parts),
-        *(Output(f"{name}-note", "children") for name in _CURVES),
-        *(Output(name, "figure") for name in (*_CURVES, "trial-classes")),
+        *(Output(f"{name}-note", "children") for name in (*_CURVES, "trial-front")),
+        *(Output(name, "figure") for name in (*_CURVES, "trial-front", "trial-classes")),
+        Output("trial-front-box", "hidden"),
         Output("trial-classes-box", "hidden"),
         Output("trial-curves", "hidden"),
         Input("revision", "data"),
@@ -114,8 +120,9 @@ def register(app: Dash, view: View) -> None:
         return (
             mark(facts),
             *(make(facts) for make in parts.values()),
-            *(drawn[name].note for name in _CURVES),
+            *(drawn[name].note for name in (*_CURVES, "trial-front")),
             *(cards.fresh(figure.drawn) for figure in drawn.values()),
+            facts.spectrum is None,
             not facts.trial.per_class_mse,
             not _trains(facts),
         )
@@ -157,7 +164,11 @@ def figures(view: View, facts: TrialFindings) -> dict[str, PageFigure]:
     }
     best = number if facts.best is None else facts.best.number
     trials = tuple(dict.fromkeys((number, best)))
-    return {**curves, "trial-classes": charts.figure_of(reader, "classes", trials=trials)}
+    return {
+        **curves,
+        "trial-front": charts.figure_of(reader, "front", trials=(number,)),
+        "trial-classes": charts.figure_of(reader, "classes", trials=trials),
+    }
 
 
 # --- parts ----------------------------------------------------------------------------------------
