@@ -54,6 +54,13 @@ def layout(view: View, place: Place) -> Any:
             ),
             html.Div(_waits(), id="why-causes"),
             cards.card("What limits the error at each width", html.Div(_waits(), id="why-limits")),
+            html.Div(
+                cards.figure_card(
+                    "why-front", title="What the best trial has learned", height=_HEIGHT
+                ),
+                id="why-front-box",
+                hidden=True,
+            ),
             html.Div(_waits(), id="why-worth"),
             cards.card("Which of the best tie with the best", html.Div(_waits(), id="why-ties")),
             _atlas_card(study.name),
@@ -148,6 +155,17 @@ def register(app: Dash, view: View) -> None:
     def width(_: Any, by: str, place: StudyPlace) -> Any:
         drawn, about = width_figure(view, place.name, by)
         return charts.renewed(drawn), sentence(about)
+
+    @app.callback(
+        Output("why-front", "figure"),
+        Output("why-front-note", "children"),
+        Output("why-front-box", "hidden"),
+        Input("revision", "data"),
+        State("place", "data"),
+    )
+    def front(_: Any, place: StudyPlace) -> Any:
+        figure = charts.figure_of(PageReader(view, place.name), "front")
+        return charts.renewed(figure.drawn), sentence(figure.note), figure.data is None
 
     # By itself, since every page has a query: Dash would ask the next one on other pages too.
     app.clientside_callback(
