@@ -1,6 +1,6 @@
 """Diagnoses of a study: what limits the best trial of each width, or chosen trials."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
@@ -10,7 +10,14 @@ import numpy as np
 from sweep.analysis.diagnosis import Diagnosis, Remedy, changes, diagnose
 from sweep.analysis.floors import Floors
 from sweep.analysis.gains import Doubling, Gain, Gains
-from sweep.analysis.trained_pairs import LargerSet, larger_sets, trained_gains
+from sweep.analysis.trained_pairs import (
+    LargerSet,
+    Partner,
+    find_partners,
+    larger_sets,
+    read_partners,
+    trained_gains,
+)
 from sweep.analysis.width_law import Law, width_errors, width_law
 from sweep.catalogue.settings import Value, by_setting, in_use
 from sweep.config import width_class
@@ -50,19 +57,29 @@ def diagnose_trials(
 ) -> list[DiagnosedTrial]:
     """Diagnose these trials; sorted by width and number."""
     curves, diagnostics = study.curves(numbers), study.diagnostics(numbers)
-    diagnoser = Diagnoser(study, table, floors)
+    rows = study.trials(numbers=list(numbers))
+    diagnoser = Diagnoser(study, table, floors, rows)
     diagnosed = [
         diagnoser.diagnose(row, curves.get(row.number, ()), diagnostics.get(row.number))
-        for row in study.trials(numbers=list(numbers))
+        for row in rows
     ]
     return sorted(diagnosed, key=lambda of: (of.trial.hidden_width or 0, of.trial.number))
 
 
 class Diagnoser:
-    """Diagnoses a study's trials with what its other trials tell: pairs, the law of the width."""
+    """Diagnoses ``trials`` of a study with what its others tell: pairs, the law of the width."""
 
-    def __init__(self, study: StudyHandle, table: TrialTable, floors: Floors | None) -> None:
+    def __init__(
+        self,
+        study: StudyHandle,
+        table: TrialTable,
+        floors: Floors | None,
+        trials: Iterable[TrialRow],
+    ) -> None:
         self._study, self._table, self._floors = study, table, floors
+        self._partners = {trial.number: self._find_partners(trial) for trial in trials}
+        pairs = (partner for of in self._partners.values() for partner in of.values())
+        self._rows = read_partners(pairs)
 
     def diagnose(
         self,
@@ -96,11 +113,17 @@ class Diagnoser:
             return loads(text, f"study '{self._study.name}'", check_packages=False).space
         return None
 
+    def _find_partners(self, trial: TrialRow) -> Mapping[Doubling, Partner]:
+        row = self._table.row_of(trial.number)
+        if row is None or not self._table.counting[row]:
+            return {}
+        return find_partners(self._study, self._table, trial, self._larger_sets)
+
     def _known_gains(self, trial: TrialRow) -> Gains:
         row = self._table.row_of(trial.number)
         if row is None or not self._table.counting[row]:
             return {}
-        pairs = trained_gains(self._study, self._table, trial, self._larger_sets)
+        pairs = trained_gains(self._study, trial, self._partners[trial.number], self._rows)
         by_law = {} if Doubling.WIDTH in pairs else self._by_law(trial)
         return {**by_law, **pairs}
 

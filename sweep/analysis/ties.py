@@ -18,6 +18,9 @@ from scipy.special import stdtr
 
 from sweep.catalogue.formats import change
 
+#: A configuration is named in place of the best only up to this error, relative to the best's: few
+#: seeds cannot tell large differences apart either.
+NEAR = 1.1
 #: With fewer seeds a spread is a guess.
 MIN_SEEDS = 3
 #: Chance that a study of equal configurations has any of them told apart.
@@ -60,8 +63,8 @@ class TieSet:
     """The candidates, lowest error first; the first is the best."""
 
     compared: tuple[Tied, ...]
-    #: Of those that tie, the one of the fewest parameters and the one of the shortest training;
-    #: None where that is not known of all of them.
+    #: Of those that tie and are near the best, the one of the fewest parameters and the one of the
+    #: shortest training; None where that is not known of all of them.
     smallest: int | None
     cheapest: int | None
     #: The study that trained them again for this; None with the seeds of the study that found them.
@@ -104,11 +107,11 @@ def tie_set(candidates: Sequence[Candidate]) -> TieSet | None:
         )
         for place, of in enumerate(ordered)
     )
-    tied = [of.candidate for of in compared if of.is_tied]
+    near = [of.candidate for of in compared if of.is_tied and of.times_best <= NEAR]
     return TieSet(
         compared=compared,
-        smallest=_least(tied, [of.n_parameters for of in tied]),
-        cheapest=_least(tied, [of.train_seconds for of in tied]),
+        smallest=_least(near, [of.n_parameters for of in near]),
+        cheapest=_least(near, [of.train_seconds for of in near]),
     )
 
 
@@ -154,6 +157,6 @@ def _log_mean(of: Candidate) -> float:
     return float(np.mean(np.log(of.errors)))
 
 
-def _least(tied: Sequence[Candidate], costs: Sequence[float | None]) -> int | None:
+def _least(candidates: Sequence[Candidate], costs: Sequence[float | None]) -> int | None:
     known = [cost for cost in costs if cost is not None]
-    return tied[int(np.argmin(known))].number if len(known) == len(tied) else None
+    return candidates[int(np.argmin(known))].number if len(known) == len(candidates) else None

@@ -5,7 +5,7 @@ Notation: x a setting's value, E validation error, mean over the seeds. Two tria
 means of log E, with the spread of E over the seeds, where both have two or more.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +24,8 @@ _FARTHEST = 2.0
 _AS_MANY = 0.1
 
 
-class _Other(NamedTuple):
-    """A trial that differs in one respect."""
+class Partner(NamedTuple):
+    """A trial that differs from another in one respect."""
 
     study: StudyHandle
     number: int
@@ -33,10 +33,10 @@ class _Other(NamedTuple):
     doublings: float
 
 
-def trained_gains(
+def find_partners(
     study: StudyHandle, table: TrialTable, trial: TrialRow, larger_sets: Iterable["LargerSet"] = ()
-) -> Gains:
-    """Return the gains that pairs with a trial tell.
+) -> dict[Doubling, Partner]:
+    """Return the trials that, paired with one, tell what doubling a setting gains.
 
     A larger partner goes before a smaller one: it tells the next doubling, not the last. Of a
     constant rate's epochs the trial's own curve tells the last doubling too.
@@ -50,8 +50,36 @@ def trained_gains(
     last, schedule = found[Doubling.EPOCHS], trial.config.get("lr_schedule")
     if last and last.doublings < 0 and schedule != Schedule.COSINE:
         found[Doubling.EPOCHS] = None
-    pairs = {of: _gain(of, study, trial, other) for of, other in found.items() if other}
-    return {of: gain for of, gain in pairs.items() if gain}
+    return {of: partner for of, partner in found.items() if partner}
+
+
+def read_partners(partners: Iterable[Partner]) -> dict[tuple[str, int], TrialRow]:
+    """Read the partners' records, by study and number; one query a study."""
+    numbers: dict[str, set[int]] = {}
+    studies = {}
+    for partner in partners:
+        studies[partner.study.name] = partner.study
+        numbers.setdefault(partner.study.name, set()).add(partner.number)
+    return {
+        (name, row.number): row
+        for name, study in studies.items()
+        for row in study.trials(numbers[name])
+    }
+
+
+def trained_gains(
+    study: StudyHandle,
+    trial: TrialRow,
+    partners: Mapping[Doubling, Partner],
+    rows: Mapping[tuple[str, int], TrialRow],
+) -> Gains:
+    """Return the gains that a trial's pairs tell; ``rows`` are its partners' records."""
+    gains = {}
+    for of, other in partners.items():
+        partner = rows.get((other.study.name, other.number))
+        if partner and (gain := _gain(of, study, trial, other, partner)):
+            gains[of] = gain
+    return gains
 
 
 def _differing(table: TrialTable, number: int, settings: set[str]) -> dict[str, Mask]:
@@ -74,7 +102,7 @@ def _equal(column: Column, row: int) -> Mask:
 
 def _nearest(
     study: StudyHandle, table: TrialTable, trial: TrialRow, rows: Mask, setting: str
-) -> _Other | None:
+) -> Partner | None:
     column = table.column(setting)
     if not rows.any() or isinstance(column, Choices):
         return None
@@ -84,12 +112,13 @@ def _nearest(
         places = np.flatnonzero(side)
         if places.size:
             place = places[np.argmin(np.abs(np.abs(doublings[places]) - 1))]
-            return _Other(study, int(table.numbers[place]), float(doublings[place]))
+            return Partner(study, int(table.numbers[place]), float(doublings[place]))
     return None
 
 
-def _gain(of: Doubling, study: StudyHandle, trial: TrialRow, other: _Other) -> Gain | None:
-    partner = other.study.trial(other.number)
+def _gain(
+    of: Doubling, study: StudyHandle, trial: TrialRow, other: Partner, partner: TrialRow
+) -> Gain | None:
     if not trial.val_mse or not partner.val_mse:
         return None
     log, doublings = float(np.log(partner.val_mse / trial.val_mse)), other.doublings
@@ -154,7 +183,9 @@ def larger_sets(study: StudyHandle) -> list[LargerSet]:
     return sorted(found, key=lambda of: abs(of.doublings - 1))
 
 
-def _of_more_images(trial: TrialRow, table: TrialTable, sets: Iterable[LargerSet]) -> _Other | None:
+def _of_more_images(
+    trial: TrialRow, table: TrialTable, sets: Iterable[LargerSet]
+) -> Partner | None:
     """The same configuration with as many updates, on more images."""
     for of in sets:
         rows = of.table.counting
@@ -166,7 +197,7 @@ def _of_more_images(trial: TrialRow, table: TrialTable, sets: Iterable[LargerSet
         updates = np.log2(epochs / float(trial.config["epochs"])) + of.doublings
         places = np.flatnonzero(rows & (np.abs(updates) < _AS_MANY))
         if places.size:
-            return _Other(of.study, int(of.table.numbers[places[0]]), of.doublings)
+            return Partner(of.study, int(of.table.numbers[places[0]]), of.doublings)
     return None
 
 

@@ -67,7 +67,7 @@ def ties(
 
     Needs 3 seeds or more of each: --run trains the best again with fresh ones, else those count
     that `study.repeat` gave. Welch's t test of log validation errors, corrected after Holm over all
-    pairs; of those that tie, the smallest and cheapest are named.
+    pairs; of those that tie and err at most 10 % more, the smallest and cheapest are named.
     """
     from sweep.analysis.study_ties import ignored_ties, own_ties, study_ties
     from sweep.findings.ties import next_ties, ties_table

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sweep.analysis.floors import Floors
-from sweep.analysis.ties import TieSet
+from sweep.analysis.ties import NEAR, TieSet
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.findings.cells import count_cell, text_cell, trial_cell
@@ -215,7 +215,10 @@ def _sentence(study: StudySummary, take: TrialRow, ties: TieSet | None) -> str:
         others = formats.count(len(ties.compared) - 1, "other")
         why = f"the best; none of {others} compared ties with it over {ties.n_seeds} seeds"
     elif take.number == _first(ties):
-        why = f"the best, and the smallest of the {n_tied} that tie over {ties.n_seeds} seeds"
+        why = (
+            f"the best; of the {n_tied} that tie over {ties.n_seeds} seeds no smaller one comes "
+            f"within {formats.change(NEAR - 1)} of its error"
+        )
     else:
         best = ties.compared[0].candidate
         fewer = _fewer(take.n_parameters, best.n_parameters)

@@ -3,8 +3,8 @@
 from shlex import quote
 
 from sweep.analysis.study_ties import best_numbers
-from sweep.analysis.ties import MIN_SEEDS, Tied, TieSet
-from sweep.catalogue.formats import number
+from sweep.analysis.ties import MIN_SEEDS, NEAR, Tied, TieSet
+from sweep.catalogue.formats import change, number
 from sweep.findings.cells import trial_cell
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.handle import StudyHandle
@@ -19,6 +19,10 @@ _COLUMNS = (
 )
 
 
+#: Of the configurations that may be named in place of the best.
+_NEAR_IT = f"within {change(NEAR - 1)} of the best error"
+
+
 def ties_sentence(ties: TieSet | None) -> str:
     """Say how many of the best configurations tie; nothing where too few seeds tell."""
     if ties is None:
@@ -26,7 +30,8 @@ def ties_sentence(ties: TieSet | None) -> str:
     n_tied = sum(of.is_tied for of in ties.compared)
     if n_tied < 2:
         return "No other of the best configurations ties with the best over its seeds."
-    smallest = "" if ties.smallest is None else f"; the smallest of them is trial {ties.smallest}"
+    named = f"; the smallest {_NEAR_IT} is trial {ties.smallest}"
+    smallest = "" if ties.smallest is None else named
     n = len(ties.compared)
     which = f"The {n}" if n_tied == n else f"{n_tied} of the {n}"
     return f"{which} best configurations cannot be told apart by their seeds{smallest}."
@@ -67,7 +72,7 @@ def _method(ties: TieSet) -> str:
         "pairs.",
         f"Left out, for lack of seeds: {left_out}." if left_out else "",
         ties.left_open,
-        *(f"The {role} is trial {trial}." for role, trial in roles.items() if trial is not None),
+        *(f"The {role} {_NEAR_IT} is trial {of}." for role, of in roles.items() if of is not None),
     )
     return " ".join(sentence for sentence in said if sentence)
 

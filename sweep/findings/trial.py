@@ -89,7 +89,7 @@ def gather_trial(
     curves = study.curves({number, *([] if standing.best is None else [standing.best])})
     curve = curves.get(number, [])
     best_curve = [] if standing.best is None else curves.get(standing.best, [])
-    diagnosed = Diagnoser(study, study.table(), floors).diagnose(
+    diagnosed = Diagnoser(study, study.table(), floors, [trial]).diagnose(
         trial, curve, mean_diagnostics(trial.results)
     )
     diagnosis = diagnosed.diagnosis

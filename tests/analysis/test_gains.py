@@ -9,7 +9,12 @@ import pytest
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.gains import Doubling, fit_curve, gain_from_pca
-from sweep.analysis.trained_pairs import larger_sets, trained_gains
+from sweep.analysis.trained_pairs import (
+    find_partners,
+    larger_sets,
+    read_partners,
+    trained_gains,
+)
 from sweep.config import TrialConfig
 from sweep.enums import Schedule
 from sweep.store.engine import Engine
@@ -119,7 +124,9 @@ def study(store: Engine, name: str = "x", data: Any = None, **errors: Any) -> No
 
 def gains(store: Engine, number: int, name: str = "x") -> dict[Doubling, tuple[float, str]]:
     found = open_study(store, name)
-    known = trained_gains(found, found.table(), found.trial(number), larger_sets(found))
+    trial = found.trial(number)
+    partners = find_partners(found, found.table(), trial, larger_sets(found))
+    known = trained_gains(found, trial, partners, read_partners(partners.values()))
     return {of: (round(gain.estimate, 6), gain.source) for of, gain in known.items()}
 
 

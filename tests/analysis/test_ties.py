@@ -56,6 +56,14 @@ def test_of_those_that_tie_the_smallest_and_the_cheapest_are_named() -> None:
     assert (found.smallest, found.cheapest) == (1, 1)
 
 
+def test_a_much_worse_one_that_few_seeds_cannot_tell_apart_is_not_named() -> None:
+    best = Candidate(number=0, errors=(0.01, 0.02, 0.03), n_parameters=9_000, train_seconds=9.0)
+    vague = Candidate(number=1, errors=(0.015, 0.03, 0.045), n_parameters=10, train_seconds=1.0)
+    found = tie_set([best, vague])
+    assert found is not None and all(of.is_tied for of in found.compared)
+    assert (found.smallest, found.cheapest) == (0, 0)
+
+
 def test_of_equal_configurations_one_is_told_apart_in_a_study_of_twenty_at_most() -> None:
     told_apart = 0
     for seed in range(200):
