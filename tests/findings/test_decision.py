@@ -87,7 +87,8 @@ def test_of_those_that_tie_the_smallest_is_taken(engine: Engine) -> None:
 def test_the_best_is_taken_where_it_is_the_smallest_that_ties(engine: Engine) -> None:
     trained(engine, (64, 0.1), (128, 0.1001), n_seeds=3)
     assert taken(engine).sentence.endswith(
-        "It is the best; of the 2 that tie over 3 seeds no smaller one comes within 10 % of its error."
+        "It is the best; of the 2 that tie over 3 seeds no smaller one comes within 10 % of its "
+        "error."
     )
 
 

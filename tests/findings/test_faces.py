@@ -19,6 +19,7 @@ from sweep.config import TrialConfig
 from sweep.dashboard.pages import overview, trial, why
 from sweep.dashboard.parts.findings import decided, finding_table, sentence
 from sweep.dashboard.view import View
+from sweep.findings.diagnoses import limit_sentence
 from sweep.findings.dialects import in_ascii
 from sweep.findings.study import gather_study
 from sweep.findings.tables import Cell, FindingTable, TableColumn
@@ -157,7 +158,7 @@ def test_report_terminal_and_pages_give_a_trial_the_same_reason(
     for number in range(3):
         found = gather_trial(study, number, lambda _: BOUNDS)
         because = found.diagnosis.because
-        assert found.sentences[0] == f"Limited by {found.diagnosis.limit}: {because}."
+        assert found.sentences[0] == limit_sentence("It", found.diagnosis)
         assert because in report
         assert because in why
         assert in_ascii(because) in shown
