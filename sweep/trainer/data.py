@@ -71,7 +71,7 @@ class DeviceData:
         )
 
     def to(self, device: torch.device) -> Self:
-        """The same on another device; itself where it is there already."""
+        """Copy the data to another device; return ``self`` if they are there already."""
         if self.train.device.type == device.type:
             return self
         there = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
@@ -95,7 +95,7 @@ class DeviceData:
 
 
 def strip_rows(labels: Labels | None, n_images: int) -> tuple[int, ...]:
-    """The first image of each class where there are ten classes, otherwise the first ten images."""
+    """Choose the first image of each class if there are ten classes, else the first ten images."""
     if labels is not None:
         classes, first = np.unique(labels, return_index=True)
         if len(classes) == STRIP_LENGTH:
@@ -109,7 +109,7 @@ def as_floats(pixels: Tensor) -> Tensor:
 
 
 def batches(images: Tensor, size: int = EVALUATION_BATCH) -> list[Tensor]:
-    """Views of consecutive images (B, D); the last batch may be smaller."""
+    """Split images into views of consecutive ones, (B, D); the last batch may be smaller."""
     return [images[start : start + size] for start in range(0, len(images), size)]
 
 

@@ -49,7 +49,7 @@ def decompose(
 
 @torch.no_grad()
 def codes(model: Autoencoder, images: Tensor) -> Tensor:
-    """The hidden units' outputs (N, H) float32 of images (N, D) uint8."""
+    """Compute the hidden units' outputs (N, H) float32 of images (N, D) uint8."""
     return torch.cat([model.activation(model.encoder(as_floats(b))) for b in batches(images)])
 
 
@@ -88,7 +88,7 @@ def end_to_end(
 
 
 def _product(layers: list[Tensor]) -> Tensor:
-    """The matrix of layers that follow one another."""
+    """Multiply the matrices of consecutive layers."""
     return functools.reduce(lambda before, layer: layer @ before, layers)
 
 

@@ -95,6 +95,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def total(sums: list[Tensor]) -> float:
+    """Add up the batches' sums in double precision."""
     return float(torch.stack(sums).cpu().double().sum())
 
 

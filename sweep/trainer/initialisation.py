@@ -39,12 +39,13 @@ class Weights(NamedTuple):
 
     @classmethod
     def of(cls, layers: Layers) -> Self:
-        """Raises ValueError for a deeper network."""
+        """Make the weights of two layers. Raises ValueError for a deeper network."""
         encoder, decoder = layers
         return cls(*encoder, *decoder)
 
     @property
     def layers(self) -> Layers:
+        """Return the encoder and the decoder as layers."""
         return (
             Layer(self.encoder_weight, self.encoder_bias),
             Layer(self.decoder_weight, self.decoder_bias),
@@ -55,18 +56,22 @@ Draw = Callable[[int, int, Generator], Tensor]
 
 
 def glorot_uniform(fan_out: int, fan_in: int, generator: Generator) -> Tensor:
+    """Draw weights by Glorot and Bengio (2010), uniform."""
     return _uniform((fan_out, fan_in), math.sqrt(6.0 / (fan_in + fan_out)), generator)
 
 
 def glorot_normal(fan_out: int, fan_in: int, generator: Generator) -> Tensor:
+    """Draw weights by Glorot and Bengio (2010), normal."""
     return _normal((fan_out, fan_in), math.sqrt(2.0 / (fan_in + fan_out)), generator)
 
 
 def he_uniform(fan_out: int, fan_in: int, generator: Generator) -> Tensor:
+    """Draw weights by He et al. (2015), uniform."""
     return _uniform((fan_out, fan_in), math.sqrt(6.0 / fan_in), generator)
 
 
 def he_normal(fan_out: int, fan_in: int, generator: Generator) -> Tensor:
+    """Draw weights by He et al. (2015), normal."""
     return _normal((fan_out, fan_in), math.sqrt(2.0 / fan_in), generator)
 
 

@@ -30,33 +30,40 @@ class BceWithLogits(torch.autograd.Function):
 
     @staticmethod
     def forward(logits: Tensor, pixels: Tensor) -> Tensor:
+        """Compute the mean loss."""
         softplus = logits.abs().neg().exp().add(1.0).log()
         return (logits.clamp(min=0.0) - logits * pixels + softplus).mean()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        """Save the tensors that the backward pass needs."""
         ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient with respect to the logits."""
         logits, pixels = ctx.saved_tensors
         return (torch.sigmoid(logits) - pixels) * (grad / logits.numel()), None
 
 
 def bce(logits: Tensor, pixels: Tensor, config: TrialConfig) -> Tensor:
+    """Compute the mean binary cross-entropy of sigmoid outputs."""
     loss: Tensor = BceWithLogits.apply(logits, pixels)
     return loss
 
 
 def mse(logits: Tensor, pixels: Tensor, config: TrialConfig) -> Tensor:
+    """Compute the mean squared error."""
     return functional.mse_loss(OUTPUTS[config.output_activation](logits), pixels)
 
 
 def l1(logits: Tensor, pixels: Tensor, config: TrialConfig) -> Tensor:
+    """Compute the mean absolute error."""
     return functional.l1_loss(OUTPUTS[config.output_activation](logits), pixels)
 
 
 def huber(logits: Tensor, pixels: Tensor, config: TrialConfig) -> Tensor:
+    """Compute the mean Huber loss."""
     return functional.huber_loss(
         OUTPUTS[config.output_activation](logits), pixels, delta=config.huber_delta
     )
@@ -98,5 +105,5 @@ def bce_sum(
 
 @cache
 def _n_factors(n: int) -> int:
-    """The largest divisor of n up to 64: a product of so many halves is a normal number."""
+    """Return the largest divisor of n up to 64: a product of 64 halves is a normal number."""
     return next(divisor for divisor in range(64, 0, -1) if n % divisor == 0)

@@ -102,7 +102,7 @@ def _linears(stack: nn.Module) -> list[nn.Linear]:
 
 
 def _linear(weight: Tensor, bias: Tensor, device: torch.device) -> nn.Linear:
-    """A layer of these weights; made on the meta device, so no global random number is drawn."""
+    """Make a layer of these weights, on the meta device first: no global random number is drawn."""
     n_outputs, n_inputs = weight.shape
     layer = nn.Linear(n_inputs, n_outputs, device="meta")
     layer.weight = nn.Parameter(weight.to(device, copy=True))
@@ -111,6 +111,7 @@ def _linear(weight: Tensor, bias: Tensor, device: torch.device) -> nn.Linear:
 
 
 def identity(inputs: Tensor) -> Tensor:
+    """Return the inputs."""
     return inputs
 
 

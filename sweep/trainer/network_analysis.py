@@ -20,7 +20,7 @@ class NetworkAnalyser:
     """Analyses saved networks that were trained on one data set."""
 
     def __init__(self, data: DeviceData) -> None:
-        """``data`` are on the CPU."""
+        """Keep ``data``, which are on the CPU."""
         self._data = data
         self._prober = Prober(data)
 

@@ -17,15 +17,18 @@ Corruption = Callable[[Tensor, TrialConfig, Generator], Tensor]
 
 
 def none(pixels: Tensor, config: TrialConfig, generator: Generator) -> Tensor:
+    """Return the pixels without noise."""
     return pixels
 
 
 def gaussian(pixels: Tensor, config: TrialConfig, generator: Generator) -> Tensor:
+    """Add normal noise with deviation ``noise_std``."""
     noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
     return pixels + config.noise_std * noise
 
 
 def masking(pixels: Tensor, config: TrialConfig, generator: Generator) -> Tensor:
+    """Set a random share of the pixels, ``masked_share``, to 0."""
     kept = torch.rand(pixels.shape, generator=generator) >= config.masked_share
     return pixels * kept.to(pixels.device)
 

@@ -16,6 +16,7 @@ Parameters = Iterable[nn.Parameter]
 
 
 def sgd(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    """Make PyTorch's SGD."""
     return optim.SGD(
         parameters,
         lr=config.learning_rate,
@@ -27,14 +28,17 @@ def sgd(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
 
 
 def adam(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    """Make PyTorch's Adam."""
     return optim.Adam(parameters, **_adam_arguments(config), fused=True)
 
 
 def adamw(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    """Make PyTorch's AdamW."""
     return optim.AdamW(parameters, **_adam_arguments(config), fused=True)
 
 
 def rmsprop(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    """Make PyTorch's RMSprop."""
     return optim.RMSprop(
         parameters,
         lr=config.learning_rate,
@@ -47,6 +51,7 @@ def rmsprop(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
 
 
 def adagrad(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    """Make PyTorch's Adagrad."""
     return optim.Adagrad(
         parameters,
         lr=config.learning_rate,
@@ -57,6 +62,7 @@ def adagrad(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
 
 
 def nadam(parameters: Parameters, config: TrialConfig) -> optim.Optimizer:
+    """Make PyTorch's NAdam."""
     return optim.NAdam(
         parameters,
         **_adam_arguments(config),

@@ -19,7 +19,7 @@ _NOISE_STREAM = (0, 1)
 
 
 def initial_layers(config: TrialConfig, n_inputs: int, seed: int) -> Layers:
-    """A trial's layers before its first step, float32 on the CPU."""
+    """Draw a trial's layers before its first step, float32 on the CPU."""
     generator = _generator(seed, _WEIGHTS_STREAM)
     draw = WEIGHT_INITS[config.weight_init]
     widths = layer_widths(config, n_inputs)
@@ -27,17 +27,17 @@ def initial_layers(config: TrialConfig, n_inputs: int, seed: int) -> Layers:
 
 
 def initial_weights(config: TrialConfig, n_inputs: int, seed: int) -> Weights:
-    """The layers of a two-layer network; ValueError for a deeper one."""
+    """Draw the weights of a two-layer network. Raises ValueError for a deeper one."""
     return Weights.of(initial_layers(config, n_inputs, seed))
 
 
 def noise_generator(seed: int) -> torch.Generator:
-    """The generator of the noise that a trial's training adds to its inputs, step after step."""
+    """Return the generator of the noise that training adds to the inputs, step after step."""
     return _generator(seed, *_NOISE_STREAM)
 
 
 def data_order(seed: int, epoch: int, n: int) -> Tensor:
-    """The order in which epoch ``epoch`` (from 1) visits n training images, (n,) int64."""
+    """Draw the order in which epoch ``epoch`` (from 1) visits n training images, (n,) int64."""
     return torch.randperm(n, generator=_generator(seed, epoch))
 
 

@@ -23,14 +23,17 @@ class Moment(NamedTuple):
 
 
 def constant(_: Moment) -> float:
+    """Return 1: the learning rate stays as it is."""
     return 1.0
 
 
 def cosine(moment: Moment) -> float:
+    """Return the factor that lowers the learning rate to 0 along half a cosine."""
     return 0.5 * (1.0 + math.cos(math.pi * moment.step / moment.n_steps))
 
 
 def linear_warmup(moment: Moment) -> float:
+    """Return the factor that raises the learning rate linearly, then keeps it."""
     return min(1.0, (moment.step + 1) / moment.n_warmup) if moment.n_warmup else 1.0
 
 

@@ -59,14 +59,14 @@ class SingleTrialTrainer(ABC):
         self.data = data
 
     def start(self, spec: TrialSpec) -> "Training":
-        """A trial at epoch 0. Raises ValueError for a configuration that cannot be trained."""
+        """Prepare a trial at epoch 0. Raises ValueError if it cannot be trained."""
         check_config(spec.config)
         runs = [Run(spec.config, seed, self.data, self._step(spec, seed)) for seed in spec.seeds]
         return Training(spec, self.data, runs)
 
     @abstractmethod
     def _step(self, spec: TrialSpec, seed: int) -> TrainingStep:
-        """A seed's network with its initial weights, and how this trainer trains it."""
+        """Make a seed's network with its initial weights, and this trainer's step."""
 
 
 class Training:
@@ -82,6 +82,7 @@ class Training:
 
     @property
     def finished(self) -> bool:
+        """Tell whether all epochs are trained."""
         return self.epoch >= self.spec.config.epochs
 
     def train_epoch(self) -> tuple[EpochMetrics, ...]:

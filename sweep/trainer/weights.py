@@ -50,7 +50,7 @@ class Reconstruction:
 
 
 def save_model(model: Autoencoder, config: TrialConfig, seed: int, data: DeviceData) -> bytes:
-    """The model as safetensors; same model, same bytes."""
+    """Write the model as safetensors; same model, same bytes."""
     tensors = {
         key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()
     }
@@ -65,7 +65,7 @@ def save_model(model: Autoencoder, config: TrialConfig, seed: int, data: DeviceD
 
 
 def load_model(content: bytes) -> SavedModel:
-    """A saved model, or a DataError that says what is wrong with it."""
+    """Read a saved model. Raises a DataError that says what is wrong with it."""
     try:
         tensors = load(content)
         about = read_metadata(content)
@@ -93,7 +93,7 @@ def load_model(content: bytes) -> SavedModel:
 
 
 def trained_model(content: bytes) -> TrainedAutoencoder:
-    """The network of a weights file, on the CPU. Raises DataError for bytes that are none."""
+    """Load the network of a weights file, on the CPU. Raises DataError for any other content."""
     saved = load_model(content)
     return TrainedAutoencoder(Autoencoder(saved.config, saved.layers, torch.device("cpu"))).eval()
 

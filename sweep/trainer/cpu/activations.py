@@ -43,71 +43,87 @@ class ActivationKernels(NamedTuple):
 
 
 def linear(z: Tensor, out: Tensor) -> Tensor:
+    """Return z."""
     return z
 
 
 def linear_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
+    """Return the gradient unchanged."""
     return grad
 
 
 def relu(z: Tensor, out: Tensor) -> Tensor:
+    """Compute max(z, 0)."""
     return torch.clamp_min(z, 0.0, out=out)
 
 
 def relu_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
+    """Multiply the gradient by the derivative of ReLU."""
     return _threshold_backward(grad, h, 0.0, grad_input=grad)
 
 
 def leaky_relu(z: Tensor, out: Tensor) -> Tensor:
+    """Compute z, or 0.01 z below 0."""
     return _leaky_relu(z, _SLOPE, out=out)
 
 
 def leaky_relu_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
+    """Multiply the gradient by the derivative of leaky ReLU."""
     return _leaky_relu_backward(grad, z, _SLOPE, False, grad_input=grad)
 
 
 def elu(z: Tensor, out: Tensor) -> Tensor:
+    """Compute z, or exp(z) - 1 below 0."""
     return _elu(z, _ALPHA, out=out)
 
 
 def elu_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
+    """Multiply the gradient by the derivative of ELU."""
     return _elu_backward(grad, _ALPHA, 1.0, 1.0, False, z, grad_input=grad)
 
 
 def gelu(z: Tensor, out: Tensor) -> Tensor:
+    """Compute z times the normal distribution function of z."""
     return _gelu(z, out=out)
 
 
 def gelu_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
+    """Multiply the gradient by the derivative of GELU."""
     return _gelu_backward(grad, z, grad_input=grad)
 
 
 def silu(z: Tensor, out: Tensor) -> Tensor:
+    """Compute z times the logistic function of z."""
     return _silu(z, out=out)
 
 
 def silu_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
+    """Multiply the gradient by the derivative of SiLU."""
     return _silu_backward(grad, z, grad_input=grad)
 
 
 def tanh(z: Tensor, out: Tensor) -> Tensor:
+    """Compute the hyperbolic tangent."""
     return torch.tanh(z, out=out)
 
 
 def tanh_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
+    """Multiply the gradient by the derivative of tanh."""
     return _tanh_backward(grad, h, grad_input=grad)
 
 
 def sigmoid(z: Tensor, out: Tensor) -> Tensor:
+    """Compute the logistic function."""
     return torch.sigmoid(z, out=out)
 
 
 def sigmoid_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
+    """Multiply the gradient by the derivative of the sigmoid."""
     return _sigmoid_backward(grad, h, grad_input=grad)
 
 
 def by_autograd(function: Function) -> ActivationKernels:
-    """An activation of the reference trainer that has no kernels here: autograd derives it."""
+    """Wrap an activation of the reference trainer that has no kernels here: autograd derives it."""
 
     def forward(z: Tensor, out: Tensor) -> Tensor:
         return out.copy_(function(z))

@@ -20,7 +20,8 @@ from sweep.trainer.cpu.parameters import FlatParameters
 class FlatOptimizer(Protocol):
     """Updates parameters by their gradient."""
 
-    def step(self, learning_rate: float) -> None: ...
+    def step(self, learning_rate: float) -> None:
+        """Update the parameters once."""
 
 
 class Sgd:
@@ -31,6 +32,7 @@ class Sgd:
         self._momenta = [torch.zeros_like(parameters.values)] if config.momentum else []
 
     def step(self, learning_rate: float) -> None:
+        """Update the parameters once."""
         config, parameters = self._config, self._parameters
         torch._fused_sgd_(
             [parameters.values],
@@ -58,6 +60,7 @@ class Adam:
         self._kernel = torch._fused_adamw_ if is_decoupled else torch._fused_adam_
 
     def step(self, learning_rate: float) -> None:
+        """Update the parameters once."""
         config, parameters = self._config, self._parameters
         self._kernel(
             [parameters.values],
@@ -85,6 +88,7 @@ class Adagrad:
         self._n_steps = torch.zeros(())
 
     def step(self, learning_rate: float) -> None:
+        """Update the parameters once."""
         config, parameters = self._config, self._parameters
         torch._fused_adagrad_(
             [parameters.values],
@@ -114,6 +118,7 @@ class RmsProp:
         self._n_steps = torch.tensor(math.inf)
 
     def step(self, learning_rate: float) -> None:
+        """Update the parameters once."""
         config, parameters = self._config, self._parameters
         if self._momentum is None:
             self._adam_step(parameters.values, learning_rate, config.weight_decay)
@@ -150,6 +155,7 @@ class TorchOptimizer:
         self._optimizer = optimizers.OPTIMIZERS[config.optimizer]([flat], config)
 
     def step(self, learning_rate: float) -> None:
+        """Update the parameters once."""
         (group,) = self._optimizer.param_groups
         group["lr"] = learning_rate
         self._optimizer.step()

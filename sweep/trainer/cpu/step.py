@@ -36,6 +36,7 @@ class Buffers(NamedTuple):
 
     @property
     def loss(self) -> LossBuffers:
+        """Return the buffers that the loss works in."""
         return LossBuffers(self.outputs, self.errors, self.slopes)
 
     def of_size(self, n_examples: int) -> "Buffers":

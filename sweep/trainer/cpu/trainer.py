@@ -10,7 +10,7 @@ class CpuTrainer(SingleTrialTrainer):
     """Trains trials one after another, on data in main memory."""
 
     def start(self, spec: TrialSpec) -> Training:
-        """A trial at epoch 0. Raises ValueError for one that only the reference trainer trains."""
+        """Prepare a trial at epoch 0. Raises ValueError if it takes the reference trainer."""
         check_fast(spec.config)
         return super().start(spec)
 

@@ -162,6 +162,7 @@ class PopulationArrays:
         return to_device(torch.cat(rows), self.device)
 
     def index(self, slots: Sequence[int]) -> Tensor:
+        """Put the numbers of slots on the device."""
         return to_device(torch.tensor(slots), self.device)
 
     def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

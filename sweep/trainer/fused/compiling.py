@@ -26,7 +26,7 @@ def compile_kernels(
     precisions: Iterable[str],
     config: KernelConfig | None = None,
 ) -> None:
-    """What populations over images like these will launch, in a thread for each processor.
+    """Compile what populations over images like these launch, in a thread for each processor.
 
     Whoever launches it afterwards, in this process, finds it compiled. Raises what Triton raises
     for a kernel that it cannot compile.
@@ -73,4 +73,5 @@ def launch_each(
 
 
 def compile_only(kernel: Any, grid: tuple[int, ...], *args: object, **sizes: object) -> None:
+    """Compile a kernel without launching it."""
     kernel.warmup(*args, grid=grid, **sizes)

@@ -10,11 +10,14 @@ import torch
 class Mark(Protocol):
     """A point in the device's stream: torch.cuda.Event, or a test's stand-in."""
 
-    def record(self) -> None: ...
+    def record(self) -> None:
+        """Record this point in the current stream."""
 
-    def synchronize(self) -> None: ...
+    def synchronize(self) -> None:
+        """Wait until the device has reached this point."""
 
-    def elapsed_time(self, end: Any, /) -> float: ...  # milliseconds
+    def elapsed_time(self, end: Any, /) -> float:
+        """Return the milliseconds from this point to ``end``."""
 
 
 class DeviceTimer:
@@ -68,6 +71,6 @@ class DeviceTime:
 
 
 def _timing_event() -> Mark:
-    """Recorded in the present stream."""
+    """Record an event in the current stream."""
     event: Mark = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     return event

@@ -50,6 +50,7 @@ class Draws:
         self._buffers.reverse()
 
     def close(self) -> None:
+        """Cancel the draws that have not begun."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _draw_weights(self, config: TrialConfig, seed: int) -> RowWeights:

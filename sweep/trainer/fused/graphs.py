@@ -12,7 +12,7 @@ CHAIN = 16
 
 
 def repeatable(launches: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """The launches as something to call again and again.
+    """Return the launches as a function that can be called again and again.
 
     They are made twice here, once to compile and once to capture, so no slot may be at work yet.
     """

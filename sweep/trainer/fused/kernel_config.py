@@ -60,9 +60,11 @@ class KernelConfig:
         return max(16, min(self.examples, power_of_2(batch_size)))
 
     def decoded_for(self, batch_size: int) -> int:
+        """Return how many examples a program decodes at a time."""
         return max(16, min(self.decoded_examples, self.examples_for(batch_size) // 2))
 
     def single_tile_examples_for(self, batch_size: int) -> int:
+        """Return how many examples a program of a one-tile slot takes at a time."""
         return min(self.single_tile_examples, self.examples_for(batch_size))
 
     def is_single_block(self, batch_size: int) -> bool:
@@ -80,6 +82,7 @@ class KernelConfig:
         return self.chain_steps > 0 and self.is_single_block(batch_size)
 
     def update_stages_for(self, batch_size: int) -> int:
+        """Return the number of pipeline stages of the updates."""
         single_block = self.is_single_block(batch_size)
         return self.single_block_stages if single_block else self.summed_stages
 
@@ -95,5 +98,5 @@ PRECISIONS = {
 
 
 def power_of_2(n: int) -> int:
-    """The next power of 2 that is not smaller."""
+    """Return the smallest power of 2 that is not below ``n``."""
     return 1 << (n - 1).bit_length()

@@ -168,4 +168,5 @@ def _length(arrays: Mapping[str, object], name: str) -> int | None:
 
 
 def run(kernel: Any, grid: Grid, *arguments: object, **sizes: object) -> object:
+    """Launch a kernel."""
     return kernel[grid](*arguments, **sizes)

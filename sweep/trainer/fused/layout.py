@@ -37,14 +37,16 @@ class Layout:
 
     @property
     def n_free_slots(self) -> int:
+        """Return the number of free slots."""
         return len(self._slots)
 
     @property
     def n_free_tiles(self) -> int:
+        """Return the number of free tiles."""
         return len(self._tiles)
 
     def tiles_of(self, hidden_width: int) -> int:
-        """Number of tiles of a slot of this width."""
+        """Return the number of tiles of a slot of this width."""
         return -(-hidden_width // self.tile_units)
 
     def ever_fits(self, hidden_width: int, n: int) -> bool:
@@ -59,6 +61,7 @@ class Layout:
         return tuple(self._take_one(hidden_width, n_tiles) for _ in range(n))
 
     def give_back(self, places: tuple[Place, ...]) -> None:
+        """Free slots and their tiles."""
         for place in places:
             heappush(self._slots, place.slot)
             for tile in place.tiles:

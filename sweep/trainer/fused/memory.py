@@ -39,10 +39,12 @@ class Shape:
 
     @property
     def row_bytes(self) -> int:
+        """Return the bytes of a hidden unit's row."""
         return 4 * (6 * self.n_inputs + 2 * self.batch_size + 5)
 
     @property
     def slot_bytes(self) -> int:
+        """Return the bytes of a slot without its rows."""
         n_blocks = math.ceil(self.n_inputs / self.block_outputs)
         n_steps = math.ceil(self.n_train / self.batch_size)
         floats = (self.batch_size + 3) * self.n_inputs + self.n_train + n_steps * n_blocks
@@ -50,7 +52,7 @@ class Shape:
         return 4 * floats + 8 * sums + _TABLES_BYTES
 
     def step_bytes(self, hidden_width: int) -> int:
-        """The least memory traffic of a slot's training step: design.md's floor.
+        """Return the least memory traffic of a slot's training step: design.md's floor.
 
         Weights and both moments of either layer are read and written once; inputs and gradients of
         the units, the gradient by the outputs and the images pass through memory.
@@ -67,6 +69,7 @@ class PopulationSize:
     rows: int
 
     def bytes(self, shape: Shape) -> int:
+        """Return the bytes of a population."""
         return self.slots * shape.slot_bytes + self.rows * shape.row_bytes
 
 

@@ -166,7 +166,7 @@ class Population:
             self._launch("train_chain", arguments | chain)
 
     def step_kernels(self, kinds: SlotKinds = SlotKinds.BOTH) -> list[str]:
-        """The launches of a training step, in their order, where the slots are of these kinds."""
+        """List the launches of a training step, in order, where the slots are of these kinds."""
         shape = self.shape
         single = shape.single_tile and kinds is not SlotKinds.SEVERAL_TILES
         several = not shape.single_tile or kinds is not SlotKinds.SINGLE_TILE

@@ -47,6 +47,7 @@ def epoch_metrics(
 
 
 def diagnostics(row: Row, config: TrialConfig, n_images: int) -> Diagnostics:
+    """Read a slot's diagnostics from its row of the report."""
     pairs = config.hidden_width * n_images
     return Diagnostics(
         dead_share=float(row[tables.DEAD]) / config.hidden_width,
@@ -70,6 +71,7 @@ def test_metrics(
     diagnosed: Diagnostics,
     value_squares: Row,  # (N_VALUES,)
 ) -> TestMetrics:
+    """Read a slot's test results from its row of the report."""
     n_inputs = data.n_inputs
     n_pixels = data.test.numel()
     mse = float(row[tables.REPORT_SQUARES]) / n_pixels
@@ -135,9 +137,11 @@ class Pictures:
         self._shape = data.shape
 
     def reconstructions_png(self, tested: Tested) -> bytes:
+        """Draw the strip of reconstructions."""
         return strip_png(to_bytes(tested.reconstructions).numpy(), self._shape)
 
     def errors_png(self, tested: Tested) -> bytes:
+        """Draw the strip of error maps."""
         return errors_png(self._originals, tested.reconstructions, self._shape)
 
 

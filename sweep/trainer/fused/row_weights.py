@@ -17,6 +17,7 @@ class RowWeights(NamedTuple):
 
     @classmethod
     def of(cls, weights: Weights) -> "RowWeights":
+        """Convert from PyTorch's layout."""
         return cls(
             encoder=weights.encoder_weight,
             encoder_bias=weights.encoder_bias,
@@ -25,6 +26,7 @@ class RowWeights(NamedTuple):
         )
 
     def as_weights(self) -> Weights:
+        """Convert to PyTorch's layout."""
         return Weights(
             encoder_weight=self.encoder,
             encoder_bias=self.encoder_bias,

@@ -301,7 +301,7 @@ def _named(device: torch.device) -> str:
 
 
 def _free(device: torch.device) -> None:
-    """What was captured and what it works on hold one another."""
+    """Free the memory of captured graphs and their arrays, which refer to one another."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

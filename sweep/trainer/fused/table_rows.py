@@ -23,6 +23,7 @@ class TableRows(NamedTuple):
 
 
 def rows_of(config: TrialConfig, steps_per_epoch: int) -> TableRows:
+    """Write a configuration as rows of the kernels' tables."""
     return TableRows(
         _choices(config, steps_per_epoch), _schedule_settings(config), _optimizer_settings(config)
     )
@@ -80,7 +81,7 @@ def _optimizer_settings(config: TrialConfig) -> list[float]:
 
 
 def _codes(names: type[N]) -> dict[N, object]:
-    """The kernels' numbers of an enum's names, which ``kernels.tables`` has in capitals."""
+    """Return the kernels' numbers for an enum's names, which ``kernels.tables`` has in capitals."""
     return {name: getattr(tables, name.name) for name in names}
 
 

@@ -143,10 +143,12 @@ class FusedTrainer:
 
     @property
     def free_rows(self) -> int:
+        """Return the number of free rows."""
         return self._layout.n_free_tiles * self._layout.tile_units
 
     @property
     def free_slots(self) -> int:
+        """Return the number of free slots."""
         return self._layout.n_free_slots
 
     @property
@@ -243,7 +245,7 @@ class FusedTrainer:
         return self._trials[number].diagnostics
 
     def result(self, number: int, keep_below: float | None = None) -> TrialDone:
-        """What came of a trial that has trained to its last epoch; it stays until released.
+        """Measure a trial that has trained to its last epoch; it stays until released.
 
         Weights and pictures come with it where its error is below ``keep_below``, by default the
         trial's own limit.
@@ -278,7 +280,7 @@ class FusedTrainer:
         )
 
     def weights(self, number: int) -> tuple[Weights, ...]:
-        """A trial's present weights, one a seed, on the CPU."""
+        """Copy a trial's present weights to the CPU, one a seed."""
         return self._weights_of(self._trials[number])
 
     # Launching
@@ -317,7 +319,7 @@ class FusedTrainer:
         return Measured(*(to_cpu(tensor) for tensor in measured))
 
     def _reconstruct(self, last: tuple[FusedTrial, ...]) -> Tensor:
-        """The strip as each trial's first seed gives it back, (trials, images, D)."""
+        """Reconstruct the strip with each trial's first seed, (trials, images, D)."""
         slots = [trial.places[0].slot for trial in last]
         return to_cpu(self._population.reconstruct(self._strip, slots))
 
@@ -434,7 +436,7 @@ def _projection(
 
 
 def _labels(data: DeviceData, device: torch.device) -> tuple[Tensor, NDArray[np.int64]]:
-    """The test images' classes counted from 0, (n,) int32 on the device, and how many of each.
+    """Map the test images' classes to 0, 1, …, (n,) int32 on the device, and count each.
 
     Without labels there are no classes, and nothing reads the labels.
     """

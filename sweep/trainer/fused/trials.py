@@ -49,6 +49,7 @@ class FusedTrial(ActiveTrial):
 
     @property
     def slots(self) -> list[int]:
+        """List the trial's slots, one a seed."""
         return [place.slot for place in self.places]
 
     @property

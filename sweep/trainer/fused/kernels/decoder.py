@@ -225,7 +225,7 @@ def decode_single_tile(
 
 @triton.jit
 def choices_of(slot, choice_table, optimizer_table):
-    """A slot's activation and output, and its loss with its delta."""
+    """Load a slot's activation and output, and its loss with its delta."""
     code = choice_table + slot * CHOICE_COLUMNS
     return (
         tl.load(code + ACTIVATION),
@@ -431,14 +431,14 @@ def inputs_of(z, b, seen, unit, BLOCK_R: tl.constexpr):
 
 @triton.jit
 def store_errors(grad_logits, g, b, d, B: tl.constexpr, D: tl.constexpr):
-    """A slot's G of these examples and outputs."""
+    """Store a slot's G of these examples and outputs."""
     mask = (b < B)[:, None] & (d < D)[None, :]
     tl.store(grad_logits + (b[:, None] * D + d[None, :]), g, mask=mask)
 
 
 @triton.jit
 def errors_of(grad_logits, b, seen, d, D: tl.constexpr):
-    """What ``store_errors`` stored."""
+    """Load what ``store_errors`` stored."""
     mask = seen[:, None] & (d < D)[None, :]
     return tl.load(grad_logits + (b[:, None] * D + d[None, :]), mask=mask, other=0.0)
 

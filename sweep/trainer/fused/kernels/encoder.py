@@ -155,7 +155,7 @@ def update_encoder(
 
 @triton.jit
 def load_weights(weights, unit, in_use, d, D: tl.constexpr):
-    """A tile's weights of these inputs, (BLOCK_R, BLOCK_D); 0 for units that are not in use."""
+    """Load a tile's weights of these inputs, (BLOCK_R, BLOCK_D); 0 for units not in use."""
     mask = in_use[:, None] & (d < D)[None, :]
     return tl.load(weights + (unit[:, None] * D + d[None, :]), mask=mask, other=0.0)
 

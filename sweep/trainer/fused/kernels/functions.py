@@ -26,6 +26,7 @@ from sweep.trainer.fused.kernels.tables import (
 
 @triton.jit
 def logistic(z):
+    """Compute the logistic function without overflow."""
     small = tl.exp(-tl.abs(z))
     return tl.where(z >= 0.0, 1.0, small) / (1.0 + small)
 
@@ -78,6 +79,7 @@ def tanh_softplus(z):
 
 @triton.jit
 def normal_cdf(z):
+    """Compute the normal distribution function."""
     return 0.5 * (1.0 + tl.erf(z * 0.7071067811865476))
 
 
@@ -160,7 +162,7 @@ def intensity(pixels, CHEAP: tl.constexpr):
 
 @triton.jit
 def reconstruct(o, output):
-    """y."""
+    """Compute the reconstruction y from the logits."""
     y = o
     if output == SIGMOID:
         y = logistic(o)
@@ -169,7 +171,7 @@ def reconstruct(o, output):
 
 @triton.jit
 def loss_of(o, y, x, loss, delta, CHEAP: tl.constexpr):
-    """The loss of each pixel."""
+    """Compute the loss of each pixel."""
     e = y - x
     size = tl.abs(e)
     value = e * e
@@ -184,7 +186,7 @@ def loss_of(o, y, x, loss, delta, CHEAP: tl.constexpr):
 
 @triton.jit
 def loss_gradient(y, x, loss, output, delta):
-    """d loss / d o of each pixel. Cross-entropy's is y - x, the output's slope cancelled."""
+    """Compute d loss / d o of each pixel. Cross-entropy's is y - x: the slope cancels."""
     e = y - x
     g = e
     if loss == MSE:

@@ -238,7 +238,7 @@ def summarise_tiles(
     BLOCK_R: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
-    """A tile's weights and units in a few numbers; grid (T,)."""
+    """Sum up a tile's weights and units in a few numbers; grid (T,)."""
     tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
     if tile < 0:
         return
@@ -300,7 +300,7 @@ def summarise_slots(
     BLOCK_D: tl.constexpr,
     BLOCK_PARTS: tl.constexpr,
 ):
-    """A slot's row of the report; grid (K,). BLOCK_PARTS is n_parts or the next power of two.
+    """Write a slot's row of the report; grid (K,). BLOCK_PARTS: n_parts or the next power of 2.
 
     The training loss is the mean over images; where a step's loss is not finite, the first such.
     """
