@@ -55,7 +55,7 @@ SHORT_NAMES: Mapping[str, str] = {
 
 
 def column_named(name: str) -> Column:
-    """The record of a column; of an unknown name, one that says nothing but the name.
+    """Return the record of a column; of an unknown name, one that says nothing but the name.
 
     A parameter of Optuna has its setting's record with the choice in its title:
     ``sgd.learning_rate`` is "sgd learning rate".

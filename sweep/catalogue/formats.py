@@ -32,7 +32,7 @@ def _raised(power: int) -> str:
 
 
 def value(of: Any) -> str:
-    """A parameter's value: 0.001, 512, relu, yes."""
+    """Format a parameter's value: 0.001, 512, relu, yes."""
     if isinstance(of, bool):
         return "yes" if of else "no"
     if isinstance(of, float) and not (of.is_integer() and abs(of) < 1e6):
@@ -41,7 +41,7 @@ def value(of: Any) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share in percent; a small one is not called nothing, nor nearly all of it all."""
+    """Format a share in percent; one near 0 or 1 as "< 1 %" or "> 99 %", not as 0 % or 100 %."""
     least = 10.0**-digits
     if 0 < 100 * share < least / 2:
         return f"< {least:g} %"
@@ -52,14 +52,14 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def change(share: float) -> str:
-    """A relative change in percent, to two significant digits: 0.34 %, 3.4 %, 34 %, 340 %."""
+    """Format a relative change in percent, with two significant digits: 0.34 %, 3.4 %, 340 %."""
     if abs(share) < _NO_CHANGE:
         return "0 %"
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
 
 
 def duration(seconds: float | None) -> str:
-    """A span of time: 0.02 s, 0.8 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    """Format a span of time: 0.02 s, 0.8 s, 12 s, 3 min 20 s, 2 h 5 min."""
     if seconds is None:
         return "–"
     if 0 < seconds < 0.1:
@@ -74,7 +74,7 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(at: datetime) -> str:
-    """A point in time, in universal time: 2026-01-02 03:04:05 UTC."""
+    """Format a point in time, in universal time: 2026-01-02 03:04:05 UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -84,7 +84,7 @@ def count(n: int, noun: str) -> str:
 
 
 def cell(column: Column, value: float, digits: int = 4) -> str:
-    """A value of a column below its heading, which has the unit."""
+    """Format a value of a column below its heading, which has the unit."""
     match column.format:
         case Format.COUNT:
             return f"{value:,.0f}"
@@ -103,7 +103,7 @@ def cell(column: Column, value: float, digits: int = 4) -> str:
 
 
 def quantity(column: Column, value: float, spread: float | None = None) -> str:
-    """A value of a column where nothing else tells its unit, with its spread over seeds."""
+    """Format a value of a column with its unit, and its spread over seeds."""
     match column.format:
         case Format.SECONDS:
             return duration(value)

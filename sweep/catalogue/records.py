@@ -59,6 +59,7 @@ class Column:
 
     @property
     def higher_is_better(self) -> bool:
+        """Tell whether a higher value is better."""
         return self.better is Better.HIGHER
 
 

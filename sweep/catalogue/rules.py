@@ -18,7 +18,7 @@ def needs_momentum(optimizer: Any, nesterov: Any, momentum: Any) -> bool:
 
 
 def reference_only(settings: Mapping[str, Any]) -> list[str]:
-    """What of a configuration the reference trainer alone can train, such as "hidden_layers 2"."""
+    """List the settings that only the reference trainer can train, such as "hidden_layers 2"."""
     return [
         f"{name} {settings[name]}"
         for name, setting in SETTINGS.items()
@@ -27,7 +27,7 @@ def reference_only(settings: Mapping[str, Any]) -> list[str]:
 
 
 def conflicts(settings: Mapping[str, Any]) -> list[str]:
-    """What a whole configuration contradicts itself in, a sentence each."""
+    """List the contradictions in a whole configuration, a sentence each."""
     found = []
     if needs_sigmoid(settings["loss"], settings["output_activation"]):
         found.append(

@@ -80,7 +80,7 @@ class Setting(Column, Generic[T]):
         return " and ".join(parts)
 
     def typed(self, value: Value) -> T:
-        """The value as ``TrialConfig`` holds it: names as members of their enum."""
+        """Return the value as ``TrialConfig`` holds it: names as members of their enum."""
         kind: Any = self.kind
         typed: T = kind(value)
         return typed
@@ -408,12 +408,12 @@ ABLATION_GROUPS: Mapping[AblationGroup, tuple[str, ...]] = {
 
 
 def setting_of(param: str) -> str:
-    """The setting of a parameter of Optuna: ``learning_rate`` for ``sgd.learning_rate``."""
+    """Return the setting of a parameter of Optuna: ``learning_rate`` for ``sgd.learning_rate``."""
     return param.rpartition(".")[2]
 
 
 def by_setting(params: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial's parameters by setting; a trial has no setting twice."""
+    """Return a trial's parameters by setting; a trial has no setting twice."""
     return {setting_of(param): value for param, value in params.items()}
 
 
@@ -427,5 +427,5 @@ def is_used(name: str, settings: Mapping[str, Any]) -> bool:
 
 
 def in_use(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that mean something beside the others."""
+    """Return the settings that have an effect beside the others."""
     return {name: value for name, value in settings.items() if is_used(name, settings)}

@@ -69,6 +69,6 @@ SYNONYMS: Mapping[str, str] = {
 
 
 def known_as(word: str, known: Collection[str]) -> str | None:
-    """The name among ``known`` that another tool calls ``word``; None where there is none."""
+    """Return the name among ``known`` that another tool calls ``word``; None if there is none."""
     ours = SYNONYMS.get(word.lower().replace("-", "_"))
     return ours if ours in known else None
