@@ -43,7 +43,7 @@ def download(source: Source, folder: Path) -> Path:
 
 @contextmanager
 def _timeout() -> Iterator[None]:
-    """torchvision passes no timeout to urllib, so a silent mirror would hold us for minutes."""
+    """Limit how long a silent mirror is waited for: torchvision passes no timeout to urllib."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:

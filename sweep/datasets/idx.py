@@ -25,12 +25,12 @@ _CHUNK_BYTES = 1 << 23
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """The array of one file, or a DataError that names it."""
+    """Read the array of one file. Raises a DataError that names it."""
     return parse_idx(read_bytes(path), path)
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content, unpacked as far as its header says and a byte more.
+    """Read a file's content, unpacked as far as its header says and a byte more.
 
     What a cut-off gzip still gives is kept, to be counted.
     """
@@ -42,7 +42,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse_idx(content: bytes, path: Path) -> NDArray[np.uint8]:
-    """The array in a file's unpacked content; ``path`` is for the message."""
+    """Parse the array in a file's unpacked content; ``path`` is for the message."""
     shape = _shape(content, path)
     expected, found = _expected_bytes(shape), len(content)
     if found != expected:
@@ -54,7 +54,7 @@ def parse_idx(content: bytes, path: Path) -> NDArray[np.uint8]:
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
-    """The array as an IDX file's content."""
+    """Encode the array as the content of an IDX file."""
     header = struct.pack(">BBBB", 0, 0, _UNSIGNED_BYTE, array.ndim)
     return header + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 

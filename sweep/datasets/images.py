@@ -98,7 +98,7 @@ class Images:
 
 
 def n_validation(n_train: int, fraction: float) -> int:
-    """Number of the training images that are kept back to choose by."""
+    """Return the number of training images that are held out for validation."""
     return round(fraction * n_train)
 
 

@@ -57,7 +57,7 @@ def known() -> list[DatasetStatus]:
 
 
 def find(name: str) -> Path | None:
-    """The folder or file that ``load`` would read, None where it would have to download."""
+    """Return the folder or file that ``load`` would read, None where it would have to download."""
     if name in SOURCES:
         return locate(Dataset(name))[1]
     path = Path(name).expanduser()
@@ -65,7 +65,7 @@ def find(name: str) -> Path | None:
 
 
 def load(name: str, size: Size | None = None) -> Images:
-    """The whole data set, checked; downloaded first where it is nowhere on this machine.
+    """Load the whole data set, checked; download it first where it is nowhere on this machine.
 
     ``name`` is a name of ``sweep data list``, or the path of images of a user's own. With ``size``,
     (height, width), images of another size are resized.
@@ -130,7 +130,7 @@ def is_here(name: str, sha256: str) -> bool:
 def for_workers(
     name: str, size: Size | None, images: Images | None = None, folder: Path | None = None
 ) -> str:
-    """What a worker gives to ``load`` to have these images: ``name``, or the path of a copy.
+    """Return what a worker gives to ``load`` to have these images: ``name``, or the path of a copy.
 
     Copied to ``folder``, or else the cache, is what takes long to read, needs another package, or
     was resized; ``images`` is what ``load`` returned, if it was called. Raises DataError and
@@ -144,7 +144,7 @@ def for_workers(
 
 
 def class_names(name: str) -> tuple[str, ...]:
-    """What the labels of a known data set mean, in their order; empty for any other."""
+    """Return the names of a known data set's labels, in their order; empty for any other."""
     return SOURCES[Dataset(name)].classes if name in SOURCES else ()
 
 

@@ -52,6 +52,7 @@ class Decoded(NamedTuple):
 
     @property
     def shape(self) -> ImageShape:
+        """Return the size of the picture."""
         height, width, *channels = self.pixels.shape
         return ImageShape(height=height, width=width, channels=channels[0] if channels else 1)
 
@@ -241,7 +242,7 @@ def _check_size(image: Image.Image, what: str, size: tuple[int, int] | None) -> 
 
 
 def _plain(image: Image.Image, what: str) -> Image.Image:
-    """The image as grey or RGB of 8 bits."""
+    """Convert the image to grey or RGB of 8 bits."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise DataError(f"{what}: more than 8 bits a pixel (mode {image.mode}). Save it with 8.")
     if image.mode in ("1", "L"):

@@ -37,7 +37,7 @@ def cache_folder() -> Path:
 
 
 def locate(name: Dataset) -> tuple[State, Path | None]:
-    """The first place that has all four files."""
+    """Find the first place that has all four files."""
     for state, folder in (
         (State.BUNDLED, BUNDLED_ROOT / name),
         (State.CACHED, cache_folder() / name),
@@ -49,7 +49,7 @@ def locate(name: Dataset) -> tuple[State, Path | None]:
 
 
 def files_in(folder: Path, source: Source | None = None) -> Files | None:
-    """The files in a folder, gzipped or not, if all are there.
+    """Return the files in a folder, gzipped or not, if all are there.
 
     Called as the data set calls them, or else as MNIST does. A user's folder, without a ``source``,
     may lack both files of labels.
@@ -75,7 +75,7 @@ def missing_in(folder: Path, source: Source | None = None) -> list[str]:
 
 
 def _either(folder: Path, stem: str) -> Path | None:
-    """The raw file before the gzipped one; some archives write a dot before ``idx``."""
+    """Return the raw file, or else the gzipped one; some archives write a dot before ``idx``."""
     spellings = (stem, stem.replace("-idx", ".idx"))
     candidates = (folder / (spelling + end) for end in ("", ".gz") for spelling in spellings)
     return next((path for path in candidates if path.is_file()), None)

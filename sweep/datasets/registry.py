@@ -141,5 +141,5 @@ SOURCES: dict[Dataset, Source] = {
 
 
 def owner_of(sha256: str) -> Dataset | None:
-    """The data set that has a file of this checksum."""
+    """Return the data set that has a file of this checksum."""
     return next((name for name, source in SOURCES.items() if sha256 in source.sha256), None)
