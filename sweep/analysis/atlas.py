@@ -93,7 +93,7 @@ class Atlas:
 def atlas_trial(
     trial: TrialRow, originals: Pixels, copies: Pixels, error_map: Pixels
 ) -> AtlasTrial:
-    """A trial's pictures (N, height, width), or in colour, measured."""
+    """Measure a trial's pictures, (N, height, width) or in colour."""
     errors = _errors(originals, copies, error_map)
     exact = copies == originals
     return AtlasTrial(

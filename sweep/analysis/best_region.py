@@ -107,7 +107,7 @@ def needed_parts(found: Effects, table: TrialTable) -> list[Part]:
 
 
 def _best_values(effect: Effect, found: Effects, table: TrialTable) -> list[Any]:
-    """The setting's values in the best trials that searched it."""
+    """Return the setting's values in the best trials that searched it."""
     searched = effect.searched
     of_number = dict(zip(found.numbers.tolist(), range(len(found.numbers)), strict=True))
     rows = [of_number[number] for number in found.best.tolist() if number in of_number]

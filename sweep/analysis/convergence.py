@@ -91,13 +91,13 @@ def convergence(table: TrialTable) -> Convergence | None:
 
 
 def _last_improvement(best: np.ndarray) -> int:
-    """The place, from 1, from which on the best fell by no more than ``_SETTLED`` in all."""
+    """Return the place, from 1, after which the best fell by no more than ``_SETTLED`` in all."""
     settled = np.flatnonzero(best <= best[-1] / (1.0 - _SETTLED))
     return int(settled[0]) + 1
 
 
 def _noise(table: TrialTable, rows: np.ndarray) -> float:
-    """The relative standard deviation over seeds of the best trials; 0 where it is not known."""
+    """Return the best trials' relative standard deviation over seeds; 0 where it is not known."""
     spreads = table.metrics.get("val_mse_std")
     if spreads is None:
         return 0.0

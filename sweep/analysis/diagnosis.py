@@ -163,7 +163,7 @@ class _Case:
         return components is not None and components >= USED_UP * (1 - dead_share) * self.width
 
     def gain(self, of: Doubling) -> float:
-        """The gain of a doubling; 0 where it is not known."""
+        """Return the gain of a doubling; 0 where it is not known."""
         return self.gains[of].estimate if of in self.gains else 0.0
 
     @property
@@ -224,7 +224,7 @@ def _worse_than_mean(case: _Case) -> _Label | None:
 
 
 def _unstable(case: _Case) -> _Label | None:
-    """The steps are too large for what is left to learn."""
+    """Too large steps for what is left to learn."""
     if _loss_rose(case.curve):
         because = "the training loss rose in the second half of the epochs"
         return _Label(Limit.UNSTABLE, because, Remedy.CALMER)
@@ -287,7 +287,7 @@ def loss_gap(trial: TrialRow, train_loss: float | None, floors: Floors | None) -
 
 
 def _output_bound(case: _Case) -> _Label | None:
-    """What no linear code with sigmoid outputs can beat makes more of the error than a doubling."""
+    """Error that no linear code with sigmoid outputs avoids, above the gain of any doubling."""
     bound = case.floors.sigmoid if case.floors else None
     config = case.trial.config
     if bound is None or case.floors is None or config.get("activation") != Activation.LINEAR:

@@ -75,6 +75,7 @@ class Effect:
 
     @property
     def param(self) -> str:
+        """Return Optuna's name of the setting."""
         return self.searched.param
 
 
@@ -191,7 +192,7 @@ class _Block:
         )
 
     def rows(self, rows: Mask) -> "_Block":
-        """The same of some trials; names that few of them have are told no effect."""
+        """Restrict the block to some trials; names that few of them have get no effect."""
         kept = SearchedSetting(
             *self.searched[:3],
             self.searched.trials[rows],
@@ -217,7 +218,7 @@ def _slope_at(is_high: bool, q: int) -> Numbers:
 
 
 def _columns_of_names(searched: SearchedSetting) -> tuple[tuple[Any, ...], Matrix]:
-    """Indicators of the names but the most frequent one, which comes first and has none."""
+    """Return indicators of all names but the most frequent, which comes first and has none."""
     assert isinstance(searched.domain, ChoiceDomain)
     has = searched.trials
     masks = {
@@ -312,7 +313,7 @@ class _Surface:
         )
 
     def _worse(self, block: _Block, columns: slice, level: float) -> Iterator[Any]:
-        """The names that are worse than the best one."""
+        """Yield the names that are significantly worse than the best one."""
         if not block.names:
             return
         b, covariance = self.fit.b[columns], self.fit.covariance[columns, columns]
@@ -363,7 +364,7 @@ class _Surface:
         return np.inf if part is None else part.fit.at_most(part.columns, part.levels, level)
 
     def _part(self, block: _Block, rows: Mask) -> "_Part | None":
-        """The regression on some trials alone; None where they are too few."""
+        """Fit the regression to some trials alone; None where they are too few."""
         blocks = [of.rows(rows) for of in self.blocks]
         mine = blocks[self.blocks.index(block)]
         if not mine.is_tellable:
@@ -401,7 +402,7 @@ def _rank(x: Matrix) -> int:
 
 
 def _independent(blocks: Sequence[_Block]) -> list[_Block]:
-    """The blocks that add to those before them, as a setting does not that follows another's."""
+    """Select the blocks whose columns are independent of those before them."""
     kept: list[_Block] = []
     x = np.ones((len(blocks[0].columns), 1)) if blocks else np.zeros((0, 1))
     for block in blocks:

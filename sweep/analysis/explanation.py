@@ -176,8 +176,10 @@ class Explanation:
 
 
 def parameter_groups(baseline: TrialConfig, target: TrialConfig) -> tuple[ParameterGroup, ...]:
-    """In what two configurations differ; settings that neither optimizer, loss nor schedule uses
-    are no difference."""
+    """List the parameter groups in which two configurations differ.
+
+    Settings that neither optimizer, loss nor schedule uses are no difference.
+    """
     one, other = vars(in_use(baseline)), vars(in_use(target))
     found = []
     for name, settings in _groups(baseline, target).items():
@@ -189,7 +191,7 @@ def parameter_groups(baseline: TrialConfig, target: TrialConfig) -> tuple[Parame
 
 
 def in_use(config: TrialConfig) -> TrialConfig:
-    """The configuration with everything that it does not use at its default."""
+    """Reset each setting that is not in use to its default."""
     unused = vars(config).keys() - settings_in_use(vars(config)).keys()
     return replace(config, **{name: SETTINGS[name].default for name in unused})
 
@@ -292,7 +294,7 @@ def _path(
 
 
 def _options(here: TrialConfig, left: Sequence[ParameterGroup], errors: Errors) -> list[_Option]:
-    """The single changes that can be trained; all at once where each of them diverges."""
+    """List the single changes that can be trained; all at once where each of them diverges."""
     single = [_Option((group,), replace(here, **group.after)) for group in left]
     allowed = [option for option in single if is_valid(option.config)]
     if any(_may_be_finite(option.config, errors) for option in allowed):
@@ -313,7 +315,7 @@ def is_valid(config: TrialConfig) -> bool:
 def _step(
     before: Sequence[float], options: Sequence[_Option], errors: Errors, *, helps: bool
 ) -> tuple[Step, set[int]]:
-    """The step to the best option (or the worst that has an error), and the seeds that agree."""
+    """Return the step to the best option (or the worst with an error), and the seeds that agree."""
     usable = [option for option in options if _finite(errors[option.config])]
     sign = 1 if helps else -1
     chosen = min(usable, key=lambda of: sign * geometric_mean(errors[of.config]))

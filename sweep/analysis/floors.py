@@ -107,7 +107,7 @@ class Floors:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """The record that ``to_json`` told of."""
+        """Restore the floors from what ``to_json`` returned."""
         names = ("train_pca_mse", "val_pca_mse", "test_pca_mse")
         curves = {name: tuple(values[name]) for name in names}
         clipped = {name: tuple(column) for name, column in values["clipped"].items()}
@@ -117,7 +117,7 @@ class Floors:
 
 
 def data_key(sha256: str, fraction: float, seed: int, train_limit: int | None = None) -> str:
-    """What floors are stored under: the data's checksum and how it is split."""
+    """Return the key that floors are stored under: the data's checksum and how it is split."""
     return f"{sha256}:{fraction!r}:{seed}:{'all' if train_limit is None else train_limit}"
 
 
@@ -128,7 +128,7 @@ def compute_floors(
     train_limit: int | None = None,
     clipped_widths: Sequence[int] | None = None,
 ) -> Floors:
-    """The floors of the split that ``Images.split`` makes of these arguments.
+    """Compute the floors of the split that ``Images.split`` makes of these arguments.
 
     ``clipped_widths``, 1 to D, are two to an octave unless given.
     """
@@ -163,7 +163,7 @@ def default_widths(n_inputs: int) -> list[int]:
 
 
 def pca_equivalent(floors: Floors, mse: float, on: Literal["val", "test"] = "test") -> int:
-    """The fewest principal components that do as well: "as good as PCA with k components"."""
+    """Return the fewest principal components that do as well: "as good as PCA with k"."""
     curve = floors.test_pca_mse if on == "test" else floors.val_pca_mse
     return next((width for width, error in enumerate(curve) if error <= mse), len(curve) - 1)
 

@@ -69,7 +69,7 @@ class SearchedSetting(NamedTuple):
 
 
 def importances(table: TrialTable, domains: Mapping[str, Domain]) -> Importances:
-    """What sets the lowest values of the first objective apart from the others.
+    """Measure what sets the lowest values of the first objective apart from the others.
 
     Looks at trials that are COMPLETE, not invalid and finite. ``domains`` are by Optuna's names:
     ``adam.learning_rate`` is the learning rate of the trials in which some setting is ``adam``.
@@ -117,7 +117,7 @@ def _values(column: Column) -> list[Any]:
 
 
 def _held(values: Sequence[Any], domain: Domain) -> Mask:
-    """The trials whose value the domain can hold."""
+    """Select the trials whose value the domain can hold."""
     if isinstance(domain, ChoiceDomain):
         return np.array([value in domain.choices for value in values], dtype=bool)
     mask: Mask = np.isfinite(np.array(values, dtype=np.float64))
@@ -125,7 +125,7 @@ def _held(values: Sequence[Any], domain: Domain) -> Mask:
 
 
 def _meets(table: TrialTable, domains: Mapping[str, Domain], condition: str) -> Mask:
-    """The trials that made the choice under which a setting stands; all without a condition."""
+    """Select the trials that meet a setting's condition; all of them where it has none."""
     met = np.full(len(table), not condition)
     for param, domain in domains.items():
         column = table.settings.get(setting_of(param))
@@ -136,7 +136,7 @@ def _meets(table: TrialTable, domains: Mapping[str, Domain], condition: str) -> 
 
 
 def _tellable(searched: Sequence[SearchedSetting]) -> tuple[list[str], list[str]]:
-    """Settings that enough trials searched, and those that only a few did."""
+    """Divide settings into those that enough trials searched and those that only a few did."""
     n_trials: Counter[str] = Counter()
     for found in searched:
         n_trials[found.setting] += int(found.trials.sum())
@@ -183,7 +183,7 @@ class _Finished(optuna.storages.InMemoryStorage):
 
 
 def _frozen(table: TrialTable, searched: Sequence[SearchedSetting]) -> list[FrozenTrial]:
-    """The trials as Optuna has them; a setting has one of several ranges, as its trial met one."""
+    """Convert the trials to Optuna's; of a setting's ranges each has the one that it met."""
     params: list[dict[str, Any]] = [{} for _ in range(len(table))]
     distributions: list[dict[str, BaseDistribution]] = [{} for _ in range(len(table))]
     for found in searched:

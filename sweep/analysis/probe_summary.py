@@ -34,6 +34,7 @@ class ProbeAccuracy:
 
     @property
     def best(self) -> float:
+        """Return the accuracy of the better classifier."""
         return max(self.linear, self.neighbours)
 
 
@@ -136,7 +137,7 @@ def _beside_pca(best: Sequence[ProbedTrial]) -> str:
 
 
 def _from_end_to_end(best: Sequence[ProbedTrial]) -> list[str]:
-    """What a smaller error is worth; nothing of a single width."""
+    """Compare the narrowest and the widest network; no sentence where there is only one width."""
     first, last = best[0], best[-1]
     if first is last or not 0 < last.test_mse < first.test_mse:
         return []

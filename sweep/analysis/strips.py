@@ -57,7 +57,7 @@ def images_of(strip_png: bytes) -> Pixels | None:
 
 
 def plain(strip: Image.Image) -> Image.Image:
-    """The strip as grey or RGB pixels."""
+    """Convert the strip to grey or RGB pixels."""
     return strip if strip.mode in ("L", "RGB") else strip.convert("RGB")
 
 
@@ -77,7 +77,7 @@ def _is_gap(strip: Image.Image, edge: int) -> bool:
 
 
 def picture_names(class_names: tuple[str, ...]) -> list[str]:
-    """What the ten images show: one of each class where there are ten classes."""
+    """Name the ten images: one of each class where there are ten classes."""
     if len(class_names) == STRIP_LENGTH:
         return list(class_names)
     return [f"test image {place}" for place in range(1, STRIP_LENGTH + 1)]

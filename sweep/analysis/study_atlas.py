@@ -27,7 +27,7 @@ def atlas_by_width(study: StudyHandle, table: TrialTable) -> Atlas | None:
 
 
 def pictured_widths(study: StudyHandle, table: TrialTable) -> list[int]:
-    """The best trial of each width of which pictures were kept, the narrowest first."""
+    """List the best trial of each width of which pictures were kept, the narrowest first."""
     best = best_of_widths(table)
     kept = study.pictured(best)
     return [number for number in best if number in kept]

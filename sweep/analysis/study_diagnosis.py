@@ -137,7 +137,7 @@ class Diagnoser:
         return width_law(errors).law, errors.numbers.tolist()
 
     def _by_law(self, trial: TrialRow) -> Gains:
-        """The law is one of the best of each width; it tells nothing of others."""
+        """Return the gain of twice the width by the law, which holds for the best of a width."""
         law, best = self._law
         if law is None or trial.number not in best or trial.hidden_width is None:
             return {}

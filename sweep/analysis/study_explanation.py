@@ -55,7 +55,7 @@ def _is_of(study: StudyHandle, number: int, config: Mapping[str, Any]) -> bool:
 
 
 def explained_in(explained: StudyExplanation | None) -> str | None:
-    """The study that tells what another's error comes from, once it tells a first change."""
+    """Return the study that explains another's error, once it has a first step."""
     return explained.child if explained is not None and explained.found.forward.steps else None
 
 
@@ -65,7 +65,7 @@ def ignored(study: StudyHandle) -> list[str]:
 
 
 def explanation_in(child: StudyHandle, ends: Explained) -> StudyExplanation:
-    """The explanation by the trials of one study that was trained for it."""
+    """Return the explanation by the trials of one study that was trained for it."""
     n_seeds = seeds_of(child)
     baseline, target = configurations(ends)
     return StudyExplanation(
@@ -107,7 +107,7 @@ def choose_ends(
     from_number: int | None = None,
     to_number: int | None = None,
 ) -> Explained:
-    """The two configurations to go between, unless told otherwise from the baseline to the best.
+    """Choose the two ends of the ablation path, by default the baseline and the best trial.
 
     A baseline that the study has not tried has its settings as far as the search space allows.
     Raises NotFoundError for a trial that is not there, UsageError where nothing is to be explained.
@@ -145,13 +145,13 @@ def choose_ends(
 
 
 def command_of(ends: Explained, n_seeds: int) -> str:
-    """The command that shows this explanation and no other; --run trains what it lacks."""
+    """Write the command that shows this explanation and no other; --run trains what it lacks."""
     start = "" if ends.from_number is None else f" --from {ends.from_number}"
     return f"sweep explain {quote(ends.study)}{start} --to {ends.to_number} --seeds {n_seeds}"
 
 
 def baseline_words(ends: Explained) -> str:
-    """What people call the baseline."""
+    """Name the baseline as sentences do."""
     if ends.from_number is None:
         return "the baseline" + ("" if ends.from_baseline else " as far as the study allows it")
     return f"trial {ends.from_number}" + (" (the baseline)" if ends.from_baseline else "")

@@ -52,7 +52,7 @@ def study_floors(study: StudyHandle, *, keep: bool = True) -> Floors | None:
 
 
 def kept_floors(study: StudyHandle) -> Floors | None:
-    """The same at once: None too where they have not been computed yet."""
+    """Return the stored floors; None where the data are unknown or nothing is stored yet."""
     data = _data(study)
     if data is None:
         return None

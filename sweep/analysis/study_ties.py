@@ -64,7 +64,7 @@ def ignored_ties(study: StudyHandle) -> list[str]:
 
 
 def best_numbers(study: StudyHandle, n: int) -> list[int]:
-    """The best trial of each of the ``n`` best configurations, or of all where there are fewer."""
+    """Return the best trial of each of the best configurations, of ``n`` of them at most."""
     n_read = 2 * n
     while True:
         rows = study.best(n_read)
@@ -75,7 +75,7 @@ def best_numbers(study: StudyHandle, n: int) -> list[int]:
 
 
 def _by_configuration(rows: Sequence[TrialRow]) -> dict[TrialConfig, list[TrialRow]]:
-    """Settings that are not in use make no difference."""
+    """Group trials by configuration; settings that are not in use make no difference."""
     found: dict[TrialConfig, list[TrialRow]] = {}
     for row in rows:
         try:
@@ -89,7 +89,7 @@ def _by_configuration(rows: Sequence[TrialRow]) -> dict[TrialConfig, list[TrialR
 def _candidate(
     trials: Sequence[TrialRow], results: Mapping[int, Sequence[SeedResult]]
 ) -> Candidate:
-    """A seed counts once: a reused trial has its twin's results again."""
+    """Collect a configuration's errors; a seed counts once, since a reused trial repeats them."""
     by_seed = {
         result.seed: result.val_mse
         for trial in trials

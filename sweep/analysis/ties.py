@@ -123,13 +123,13 @@ def pairs(n: int) -> list[tuple[int, int]]:
 def pair_of(
     candidates: Sequence[Candidate], pair: tuple[int, int]
 ) -> tuple[Sequence[float], Sequence[float]]:
-    """The log errors of two candidates."""
+    """Return the log errors of two candidates."""
     one, other = (np.log(candidates[place].errors).tolist() for place in pair)
     return one, other
 
 
 def welch(one: Sequence[float], other: Sequence[float]) -> float:
-    """p of Welch's t test, two-sided; samples of two numbers or more.
+    """Return the two-sided p of Welch's t test, for samples of two numbers or more.
 
     Of two samples without any spread it is 1 where they are equal and 0 otherwise.
     """

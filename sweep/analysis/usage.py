@@ -7,7 +7,7 @@ from sweep.store.table import Choices, Mask, TrialTable
 
 
 def used(table: TrialTable, setting: str) -> Mask:
-    """The trials whose training depends on a setting that they have."""
+    """Select the trials whose training depends on a setting that they have."""
     column = table.column(setting)
     known: Mask = column.codes >= 0 if isinstance(column, Choices) else np.isfinite(column)
     needs = SETTINGS[setting].used_with if setting in SETTINGS else None

@@ -90,13 +90,13 @@ def counts(row: TrialRow) -> bool:
 
 
 def best_number(table: TrialTable) -> int | None:
-    """The number of the trial with the lowest value of the first objective; of equals the first."""
+    """Return the number of the trial with the lowest first objective; of equals the first."""
     rows = np.flatnonzero(table.counting)
     return int(table.numbers[rows[np.argmin(table.value[rows])]]) if rows.size else None
 
 
 def baseline_number(table: TrialTable) -> int | None:
-    """The number of the study's baseline: of its trials that count, the first; None without one."""
+    """Return the number of the first trial of the baseline that counts; None without one."""
     found = table.numbers[table.counting & table.is_baseline]
     return int(found[0]) if found.size else None
 

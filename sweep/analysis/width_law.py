@@ -105,11 +105,11 @@ class Law:
     fits: Sequence["_Fits"] = field(repr=False)
 
     def at(self, width: float) -> float:
-        """The error that the law gives for a width."""
+        """Return the error that the law gives for a width."""
         return float(self.e_inf.estimate + self.a.estimate * width**-self.alpha.estimate)
 
     def gain(self, width: float) -> Interval:
-        """The share by which twice a width would lower the error."""
+        """Return the share by which twice the width would lower the error."""
         fitted, *again = (of.gain(width) for of in self.fits)
         return _interval(fitted, again)
 
@@ -157,7 +157,7 @@ def width_errors(table: TrialTable, metric: Metric = "test_mse") -> WidthErrors:
 def split_errors(
     table: TrialTable, setting: str, metric: Metric = "test_mse"
 ) -> dict[str, WidthErrors]:
-    """The same for each choice of a setting, in its own order; empty where there is but one."""
+    """Return the errors by width for each choice of a setting; empty where there is only one."""
     column = table.settings.get(setting)
     if not isinstance(column, Choices):
         return {}
@@ -169,7 +169,7 @@ def split_errors(
 
 
 def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
-    """The law through the best errors, and what it says of wider layers."""
+    """Fit the law to the best errors, and predict wider layers."""
     widths, best = errors.widths, errors.best
     n = len(widths)
     if n < _MIN_WIDTHS or widths[-1] < MIN_SPAN * widths[0]:
@@ -208,7 +208,7 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
 def fit_law(
     widths: Sequence[float] | Numbers, errors: Sequence[float] | Numbers, seed: int = 0
 ) -> Law:
-    """The law through errors > 0 at n > 3 widths, ascending."""
+    """Fit the law to errors > 0 at n > 3 widths, ascending."""
     h, e = np.asarray(widths, dtype=np.float64), np.asarray(errors, dtype=np.float64)
     fitted, straight = (_fit(h, e[None, :], _ALPHAS, with_floor=of) for of in (True, False))
     again = [_again(fitted, h, e, seed)]
@@ -256,7 +256,7 @@ def _residuals(fitted: "_Fits", widths: Numbers, errors: Numbers) -> NDArray[np.
 def _again(
     fitted: "_Fits", widths: Numbers, errors: Numbers, seed: int, *, with_floor: bool = True
 ) -> "_Fits":
-    """The law fitted to errors with its own residuals, resampled, added."""
+    """Refit the law to bootstrap samples: its own errors with resampled residuals added."""
     n, law = len(widths), fitted.at(widths)[0]
     residuals = _residuals(fitted, widths, errors)
     n_free = n - (3 if with_floor else 2)
