@@ -148,7 +148,7 @@ def _first(found: Explanation, step: Step, *, reverse: bool) -> str:
 
 
 def _largest(found: Explanation, path: AblationPath, *, reverse: bool) -> str:
-    """The step that does most, where it is a later one: others had to come before it."""
+    """Name the step with the largest effect, unless it comes first: others had to precede it."""
     largest = max(path.steps, key=lambda step: step.effect.estimate)
     if largest is path.steps[0]:
         return ""
@@ -158,7 +158,7 @@ def _largest(found: Explanation, path: AblationPath, *, reverse: bool) -> str:
 
 
 def _within_chance(found: Explanation, path: AblationPath, *, reverse: bool) -> str:
-    """Changes whose intervals hold no change at all."""
+    """List the changes whose intervals include no change at all."""
     unclear = [
         change_of(found, step, reverse=reverse) for step in path.steps if step.effect.may_be_chance
     ]
@@ -173,7 +173,7 @@ def _agreement(path: AblationPath) -> str:
 
 
 def change_of(found: Explanation, step: Step, *, reverse: bool) -> str:
-    """What a step changes, in the path's own direction."""
+    """Say what a step changes, in the path's own direction."""
     groups = {of.name: of.undone if reverse else of for of in found.groups}
     return ", ".join(groups[name].text for name in step.groups)
 

@@ -39,7 +39,7 @@ def add_typed(filtered: Filter, text: str, table: TrialTable) -> Filter:
 
 
 def _with_names(text: str, table: TrialTable) -> str:
-    """The text with the names of columns for their titles, headings and short names."""
+    """Replace titles, headings and short names of columns in the text by the columns' names."""
     known = spellings(table)
     longest_first = sorted(known, key=len, reverse=True)
     pattern = rf"(?<![\w.])({'|'.join(map(re.escape, longest_first))})(?= ?[<>=:])"
@@ -86,7 +86,7 @@ def _either(filtered: Filter, name: str, values: tuple[str, ...]) -> Filter:
 
 
 def _beyond(end: float, towards: float, name: str, table: TrialTable) -> float:
-    """The end of a range without ``end`` itself, which ranges include: the next value there is."""
+    """Return the next value after ``end``, to exclude ``end`` from a range, which has its ends."""
     column = table.column(name) if name in table.column_names else None
     if not isinstance(column, np.ndarray) or not np.any(column == end):
         return end
@@ -104,7 +104,7 @@ def _number(part: str, value: str) -> float:
 
 
 def _known(name: str, values: tuple[str, ...], table: TrialTable) -> tuple[str, ...]:
-    """The values as the column has them, whatever the case in which they were typed."""
+    """Return the values as the column spells them, whatever case was typed."""
     column = table.column(name) if name in table.column_names else None
     if not isinstance(column, Choices):
         return values
@@ -118,7 +118,7 @@ def _known(name: str, values: tuple[str, ...], table: TrialTable) -> tuple[str, 
 
 
 def _meant(word: str, table: TrialTable) -> tuple[str, str]:
-    """The column and value of a word alone: a trial's number, or a value such as relu."""
+    """Find column and value of a word alone: a trial's number, or a value such as relu."""
     if word.isdecimal():
         return "number", word
     if word.lower() in ("valid", "invalid"):

@@ -141,7 +141,7 @@ def gather_decision(
 
 
 def _current(ties: TieSet | None, table: TrialTable, best: int) -> TieSet | None:
-    """The tie set, if the best trial was compared and all that tie with it still count."""
+    """Return the tie set if the best trial was compared and all that tie with it still count."""
     if ties is None or best not in {of.candidate.number for of in ties.compared}:
         return None
     counting = set(table.numbers[table.counting].tolist())
@@ -158,7 +158,7 @@ def _first(ties: TieSet) -> int:
 
 
 def _roles(table: TrialTable, take: int, best: int) -> dict[int, str]:
-    """The trial to take, the best, and the best of a share of the parameters."""
+    """Name the trial to take, the best, and the best of a share of the parameters."""
     row = table.row_of(take)
     assert row is not None
     roles, sizes = {take: TAKE}, table.metrics["n_parameters"]
@@ -173,7 +173,7 @@ def _roles(table: TrialTable, take: int, best: int) -> dict[int, str]:
 
 
 def _front_roles(table: TrialTable, front: Sequence[int]) -> dict[int, str]:
-    """The trial of the Pareto set that is best in each objective."""
+    """Name for each objective the trial of the Pareto set that is best in it."""
     rows = [row for number in front if (row := table.row_of(number)) is not None]
     roles: dict[int, str] = {}
     for place, name in enumerate(table.objectives):

@@ -71,7 +71,7 @@ def remedy_sentence(study: str, of: DiagnosedTrial) -> str:
 
 
 def _change(of: DiagnosedTrial) -> str:
-    """What the remedy changes, in words."""
+    """Say in words what the remedy changes."""
     if of.diagnosis.remedy is Remedy.IMAGES:
         return str(Remedy.IMAGES)
     return ", ".join(

@@ -40,7 +40,7 @@ class Filter:
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
-        """The filter of an address. Raises UsageError with the part that cannot be read."""
+        """Parse an address's filter. Raises UsageError with the part that cannot be read."""
         ranges: dict[str, Range] = {}
         choices: dict[str, tuple[str, ...]] = {}
         for part in filter(None, short_enough(text or "").split(";")):
@@ -60,18 +60,18 @@ class Filter:
         return ";".join(parts)
 
     def between(self, name: str, low: float = -np.inf, high: float = np.inf) -> "Filter":
-        """This filter with another range of a column; an open one takes the condition away."""
+        """Set the range of a column; an open one removes the condition."""
         others = {key: span for key, span in self.ranges.items() if key != name}
         ranges = others if (low, high) == _OPEN else {**others, name: (low, high)}
         return replace(self, ranges=ranges)
 
     def among(self, name: str, values: tuple[str, ...]) -> "Filter":
-        """This filter with other values of a column; none takes the condition away."""
+        """Set the values of a column to choose from; none removes the condition."""
         others = {key: wanted for key, wanted in self.choices.items() if key != name}
         return replace(self, choices={**others, name: values} if values else others)
 
     def without(self, name: str) -> "Filter":
-        """This filter without any condition on a column."""
+        """Remove every condition on a column."""
         return self.between(name).among(name, ())
 
     @property
@@ -80,7 +80,7 @@ class Filter:
         return (*self.ranges, *self.choices)
 
     def mask(self, table: TrialTable) -> Mask:
-        """The trials that meet every condition. Raises UsageError for an unknown column."""
+        """Select the trials that meet every condition. Raises UsageError for an unknown column."""
         mask = np.ones(len(table), dtype=bool)
         for name, (low, high) in self.ranges.items():
             column = find_column(table, name)[1]
@@ -92,7 +92,7 @@ class Filter:
         return mask
 
     def apply(self, table: TrialTable) -> TrialTable:
-        """The trials that meet every condition, as a table."""
+        """Return the trials that meet every condition, as a table."""
         return table.where(self.mask(table)) if self else table
 
     def in_words(self) -> dict[str, str]:
@@ -163,7 +163,7 @@ def find_column(table: TrialTable, name: str, option: str = "where") -> tuple[st
 
 
 def spellings(table: TrialTable) -> dict[str, str]:
-    """What people write for the columns of a table, in lower case, with their names."""
+    """Map what people write for the columns of a table, in lower case, to the columns' names."""
     found: dict[str, str] = {}
     for name in table.column_names:
         column = column_named(name)

@@ -141,7 +141,7 @@ def _begin(reader: StudyReader, name: str | None) -> _Draft:
 
 
 def _name(engine: Engine, study: str, name: str | None) -> str:
-    """The name that was asked for, or the first free one of NAME-2, NAME-3, ..."""
+    """Return the name that was asked for, or else the first free one of NAME-2, NAME-3, ..."""
     if name is not None:
         if open_study_or_none(engine, name) is not None:
             raise UsageError(f"study '{name}' exists. Give the next study another --name.")
@@ -173,7 +173,7 @@ def _follow(draft: _Draft, advice: Sequence[Advice]) -> list[Change]:
 
 
 def _places(space: Space, param: str) -> Iterator[_Keys]:
-    """The paths at which a parameter is searched; of a setting that is not, where it is fixed."""
+    """Yield the paths where a parameter is searched, or else those where its setting is fixed."""
     nodes = list(_nodes(space.nodes, ("space",)))
     found = [keys for keys, node in nodes if isinstance(node, Searched) and node.name == param]
     if not found:
@@ -240,7 +240,7 @@ def _run_best_first(draft: _Draft, reader: StudyReader, with_most_epochs: bool) 
 
 
 def _searched(nodes: Sequence[Node], settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The settings that the space searches; None where it does not have their values."""
+    """Return the settings that the space searches; None unless it has their values."""
     found: dict[str, Any] = {}
     for node in nodes:
         if not isinstance(node, Searched) or node.setting not in settings:

@@ -71,7 +71,7 @@ def best_numbers(table: TrialTable, n: int) -> list[int]:
 
 
 def _baseline_of(table: TrialTable) -> tuple[int, str] | None:
-    """The trial to compare the best with, and what it is."""
+    """Return the number of the trial to compare the best with, and what it is."""
     baseline = baseline_number(table)
     if baseline is not None:
         return baseline, BASELINE_NAME

@@ -174,7 +174,7 @@ def _apart(records: Mapping[str, StudyRecord], verb: str, key: Any, said: Any) -
 
 
 def _images(record: StudyRecord) -> str:
-    """The digest; the name where no worker has read them yet."""
+    """Return the images' digest, or their name while no worker has read them."""
     return str(record.provenance.get("data_sha256") or record.dataset)
 
 
@@ -211,7 +211,7 @@ def _headline(studies: Sequence[_Compared]) -> str:
 
 
 def _at_equal_numbers(studies: Sequence[_Compared]) -> str:
-    """The best of each among as many trials as the shortest study has."""
+    """Compare the best of each among as many trials as the shortest study has."""
     n_finished = [of.summary.n_finished for of in studies]
     n = min(n_finished)
     if max(n_finished) == n:
@@ -309,7 +309,7 @@ def _best_settings(studies: Sequence[_Compared]) -> FindingTable:
 def _study_files(
     records: Mapping[str, StudyRecord],
 ) -> tuple[list[Mapping[str, str]], list[str]]:
-    """What each file says, by key; and a sentence for each that cannot be read."""
+    """Return what each file says, by key, and a sentence for each that cannot be read."""
     files: list[Mapping[str, str]] = []
     unread = []
     for name, record in records.items():
@@ -335,7 +335,7 @@ def _flattened(file: StudyFile) -> dict[str, str]:
 
 
 def _space(file: StudyFile) -> dict[str, str]:
-    """Searched and fixed settings by path; defaults of those that stand for themselves."""
+    """Describe searched and fixed settings by path; those that the file leaves out by defaults."""
     found = {f"space.{name}": _text(setting.default) for name, setting in SETTINGS.items()}
     for placed in placements(file.space.nodes):
         node = placed.node

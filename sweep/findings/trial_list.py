@@ -17,7 +17,7 @@ _TITLES = {"number": "trial"}
 
 
 def texts(table: TrialTable, name: str) -> list[str]:
-    """A column as text; empty where a trial has no such value."""
+    """Format a column; empty text where a trial has no such value."""
     values = table.column(name)
     if isinstance(values, Choices):
         known = [*map(formats.value, values.names), ""]  # code -1 is the last
@@ -26,7 +26,7 @@ def texts(table: TrialTable, name: str) -> list[str]:
 
 
 def cell_texts(table: TrialTable, name: str) -> list[str]:
-    """A column below its heading; empty too where a trial does not use the setting."""
+    """Format a column below its heading; empty also where a trial does not use the setting."""
     column = table.column(name)
     if name in table.settings:
         shown = zip(texts(table, name), used(table, name), strict=True)

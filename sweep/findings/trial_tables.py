@@ -26,7 +26,7 @@ def _numbers(titles: Mapping[str, str]) -> list[TableColumn]:
 
 
 def settings_table(trial: TrialRow) -> FindingTable:
-    """Settings in use, searched ones first and marked."""
+    """Tabulate the settings in use, searched ones first and marked."""
     searched = by_setting(trial.params)
     used = in_use({**searched, **trial.config})
     mark = {True: Cell("searched", True), False: Cell("", False)}
@@ -75,14 +75,14 @@ def _measured(trial: TrialRow, metric: Metric, floors: Floors | None) -> Sequenc
 
 
 def _floor(name: str, width: int | None, floors: Floors) -> float | None:
-    """The floor of a metric: PCA at the trial's width, the entropy of the pixels."""
+    """Return a metric's lower bound: PCA's error at the trial's width, or the pixels' entropy."""
     if name == "val_mse" and width is not None:
         return floors.val_pca_mse[min(width, floors.n_inputs)]
     return {"test_mse": floor_at(floors, width), "test_bce": floors.test_entropy}.get(name)
 
 
 def _beside(name: str, value: float, floor: float) -> Cell:
-    """The distance of a metric from its floor: a difference in nats, a ratio of errors."""
+    """Compare a metric with its lower bound: a difference in nats, a ratio of errors."""
     if name == "test_bce":
         return Cell(f"{number(value - floor)} above the pixels’ entropy", value - floor)
     if floor <= ROUNDING:  # to which a ratio means nothing
@@ -252,7 +252,7 @@ def curve_table(curve: Sequence[CurvePoint]) -> FindingTable:
 def provenance_table(
     trial: TrialDetail, dataset: str, provenance: Mapping[str, Any]
 ) -> FindingTable:
-    """What is needed to train the trial again, besides its settings."""
+    """Tabulate what is needed to train the trial again, besides its settings."""
     packages = provenance.get("packages") or {}
     pairs = {
         "data set": dataset,
