@@ -56,7 +56,7 @@ def _surroundings(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cards(gpus: Sequence[Mapping[str, Any]] | str) -> str:
-    """The coordinator's machine's, as its driver told when the study began."""
+    """List the GPUs of the coordinator's machine, as its driver reported when the study began."""
     if isinstance(gpus, str):
         return gpus
     return "; ".join(

@@ -19,12 +19,12 @@ from sweep.store.handle import open_study
 
 
 def render(engine: Engine, name: str) -> str:
-    """The report of a study as HTML. Raises NotFoundError for an unknown study."""
+    """Write the report of a study as HTML. Raises NotFoundError for an unknown study."""
     return lay_out(gather_page(open_study(engine, name)))
 
 
 def lay_out(page: Page) -> str:
-    """The page as HTML, with plotly.js inlined once if there is a chart to draw."""
+    """Lay the page out as HTML, with plotly.js inlined once if there is a chart to draw."""
     template = environment().get_template("report.html.j2")
     first = [page.first_chart] if page.first_chart else []
     return template.render(
@@ -50,7 +50,7 @@ def _plotlyjs(charts: Sequence[Chart]) -> str:
 
 
 def environment() -> Environment:
-    """What templates are read by, and the words they may use."""
+    """Return the template environment with the functions that templates may call."""
     environment = Environment(
         loader=PackageLoader("sweep.report"),
         autoescape=True,
