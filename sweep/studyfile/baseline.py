@@ -53,7 +53,7 @@ def complete_baseline(space: Space, named: Mapping[str, Value]) -> CompletedBase
 
 
 def _plain(config: TrialConfig) -> dict[str, Value]:
-    """Settings as TOML and SQL hold them."""
+    """Convert the configuration to values that TOML and SQL hold."""
     return {name: str(of) if isinstance(of, str) else of for name, of in asdict(config).items()}
 
 

@@ -28,7 +28,7 @@ class Float:
         return round((self.high - self.low) / self.step) + 1
 
     def at(self, index: int) -> Value:
-        """The value at this place of a grid."""
+        """Return the value at this place of a grid."""
         # In decimals, so that 0.1 + 2 * 0.1 is 0.3.
         return float(Decimal(str(self.low)) + Decimal(str(self.step)) * index)
 
@@ -53,7 +53,7 @@ class Int:
         return (self.high - self.low) // self.step + 1
 
     def at(self, index: int) -> Value:
-        """The value at this place of a grid."""
+        """Return the value at this place of a grid."""
         return self.low + index * self.step
 
 
@@ -72,7 +72,7 @@ class Categorical:
         return len(self.choices)
 
     def at(self, index: int) -> Value:
-        """The choice at this place."""
+        """Return the choice at this place."""
         return self.choices[index]
 
 

@@ -25,7 +25,7 @@ def read_configuration(
 
 
 def read_values(raw: Mapping[str, Any], path: str, problems: list[str]) -> dict[str, Value]:
-    """The values that can be read, whatever the space; what is wrong goes to ``problems``."""
+    """Read the values that can be read, whatever the space; what is wrong goes to ``problems``."""
     given = {}
     for name, value in raw.items():
         if name not in SETTINGS:
@@ -67,7 +67,7 @@ def _enter(
 
 
 def _open_branches(node: Searched, given: Mapping[str, Value]) -> list[Node]:
-    """What the given choice leads to; with no choice given, what any choice may lead to."""
+    """Return the settings under the given choice; with none given, those under any choice."""
     if node.setting in given:
         return list(node.when.get(given[node.setting], ()))
     return [inner for branch in node.when.values() for inner in branch]
@@ -85,7 +85,7 @@ def _not_in_the_space(space: Space, name: str, given: Mapping[str, Value], path:
 
 
 def describe(domain: Domain) -> str:
-    """A domain in words."""
+    """Describe a domain in words."""
     if isinstance(domain, Categorical):
         return "choices " + ", ".join(str(show(choice)) for choice in domain.choices)
     step = f" in steps of {domain.step}" if domain.step not in (None, 1) else ""

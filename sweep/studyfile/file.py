@@ -79,7 +79,7 @@ class StudyFile(Sections):
         return StudyBaseline(settings=read_baseline(self.space, named, "study.baseline")[0])
 
     def baseline_to_enqueue(self) -> Mapping[str, Value] | None:
-        """What ``[[enqueue]]`` needs to name so that the baseline is tried.
+        """Return what ``[[enqueue]]`` has to name so that the baseline is tried.
 
         None where the space does not have it, as it may not have the question's configuration, and
         where the baseline is a trial's number.

@@ -9,7 +9,7 @@ _DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors' TOML tools u
 
 
 def json_schema() -> dict[str, Any]:
-    """The whole schema, for ``sweep schema``."""
+    """Return the whole schema, for ``sweep schema``."""
     sections = {name: _section(name) for name in SECTIONS}
     sections["study"]["properties"]["baseline"]["anyOf"] = [
         _table("The settings of a configuration.", "fixed"),

@@ -71,7 +71,7 @@ def _put(raw: dict[str, Any], keys: Sequence[str], value: object) -> None:
 
 
 def _get(table: dict[str, Any] | list[Any], keys: Sequence[str]) -> object:
-    """What is at a path, whose last key is in this table."""
+    """Return what is at a path, whose last key is in this table."""
     return table[_index(table, keys)] if isinstance(table, list) else table.get(keys[-1])
 
 

@@ -26,7 +26,7 @@ _EMPTY = (
 
 
 def read_space(raw: object) -> tuple[Space | None, list[str]]:
-    """The space, or None and the problems that keep it from being one."""
+    """Read the space; None with the problems that keep it from being one."""
     if raw is None or raw == {}:
         return None, [_EMPTY]
     if not isinstance(raw, dict):
@@ -39,7 +39,7 @@ def read_space(raw: object) -> tuple[Space | None, list[str]]:
 
 
 def choice_key(choice: Value) -> str:
-    """A choice as the key of its ``when`` table."""
+    """Write a choice as the key of its ``when`` table."""
     if isinstance(choice, bool):
         return "true" if choice else "false"
     return str(choice)
@@ -62,7 +62,7 @@ class _Reader:
         prefix: str,
         decided: tuple[str, ...],  # settings that led here through ``when``
     ) -> tuple[Node, ...]:
-        """The settings of one table: ``[space]`` itself, or one under ``when``."""
+        """Read the settings of one table: ``[space]`` itself, or one under ``when``."""
         nodes = []
         for name, value in raw.items():
             setting = SETTINGS.get(name)
@@ -115,7 +115,7 @@ class _Reader:
     def domain(
         self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> Domain | None:
-        """What a searched setting ranges over."""
+        """Read what a searched setting ranges over."""
         ranged = not setting.choices and setting.kind is not bool
         known = (*_RANGE_KEYS, "choices", "when") if ranged else ("choices", "when")
         unknown = [key for key in raw if key not in known]
@@ -140,7 +140,7 @@ class _Reader:
     def categorical(
         self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> Categorical | None:
-        """A list of choices."""
+        """Read a list of choices."""
         choices = raw["choices"]
         ranged = not setting.choices and setting.kind is not bool
         if ranged and (both := [key for key in _RANGE_KEYS if key in raw]):
@@ -162,7 +162,7 @@ class _Reader:
     def range(
         self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> Float | Int | None:
-        """A range of numbers."""
+        """Read a range of numbers."""
         n_before = len(self.problems)
         for key in ("low", "high"):
             if key not in raw:
@@ -187,7 +187,7 @@ class _Reader:
     def step(
         self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> float | None:
-        """The step of a range, of the setting's own kind."""
+        """Read the step of a range, of the setting's own kind."""
         step = raw.get("step")
         if step is None:
             return None
@@ -206,7 +206,7 @@ class _Reader:
         path: tuple[str, ...],
         decided: tuple[str, ...],
     ) -> dict[Value, tuple[Node, ...]]:
-        """The tables under ``when``, by choice."""
+        """Read the tables under ``when``, by choice."""
         path = (*path, "when")
         if not isinstance(raw, dict):
             self.problem(path, f"must hold a table for each choice, got {show(raw)}.")
@@ -235,7 +235,7 @@ def _is_several(raw: object) -> bool:
 
 
 def range_problems(name: str, low: float, high: float, log: bool, step: float | None) -> list[str]:
-    """What keeps these numbers from being a range."""
+    """List what keeps these numbers from being a range."""
     if low > high:
         return [f"low ({low}) must be below high ({high})."]
     if low == high:

@@ -25,7 +25,7 @@ _PACKAGES: Mapping[Sampler, _Needs] = {
 
 
 def rules_between(parts: Mapping[str, Any]) -> list[str]:
-    """What must hold between sections, of those that could be read."""
+    """Check what must hold between sections, of those that could be read; list the problems."""
     problems = []
     sampler = parts["sampler"].name if "sampler" in parts else None
     if "budget" in parts and parts["budget"].trials is None and sampler not in (None, Sampler.GRID):
@@ -102,7 +102,7 @@ def _cmaes_space_problems(space: Space) -> list[str]:
 
 
 def missing_packages(sampler: Sampler) -> list[str]:
-    """What this machine lacks for a sampler; better said now than in the first trial."""
+    """List what this machine lacks for a sampler, before the first trial would."""
     needs = _PACKAGES.get(sampler)
     if needs is None or importlib.util.find_spec(needs.package) is not None:
         return []

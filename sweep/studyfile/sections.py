@@ -179,7 +179,7 @@ class SamplerSection(Section):
         return self
 
     def options(self) -> dict[str, int | float | str | None]:
-        """This sampler's options, defaults filled in."""
+        """Return this sampler's options, defaults filled in."""
         return _options(self, self.OPTIONS[self.name])
 
 
@@ -261,7 +261,7 @@ class PrunerSection(Section):
         return self
 
     def options(self) -> dict[str, int | float | str | None]:
-        """This rule's options, defaults filled in."""
+        """Return this rule's options, defaults filled in."""
         return _options(self, self.OPTIONS[self.name])
 
 

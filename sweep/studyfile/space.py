@@ -55,7 +55,7 @@ class Space:
         return {node.name: node.domain for node in searched(self.nodes)}
 
     def always_searched(self) -> list[Searched]:
-        """What every trial searches: the searched settings outside ``when``."""
+        """List what every trial searches: the searched settings outside ``when``."""
         return [node for node in self.nodes if isinstance(node, Searched)]
 
     def grid_size(self) -> int:
@@ -73,14 +73,14 @@ class Space:
         return TrialConfig(**typed), seed
 
     def possible(self, setting: str) -> list[Value | Domain]:
-        """What a setting may be over all trials: values, and number ranges."""
+        """List what a setting may be over all trials: values, and number ranges."""
         found: list[Value | Domain] = []
         for case in scenarios(self.nodes, frozenset([setting])):
             found.append(case.get(setting, SETTINGS[setting].default or 0))
         return found
 
     def reference_only(self) -> list[str]:
-        """What of some trials the reference trainer alone can train: "noise may be masking"."""
+        """List what of some trials only the reference trainer can train: "noise may be masking"."""
         return [
             f"{name} {verb} {either(others)}"
             for name, setting in SETTINGS.items()
@@ -90,12 +90,12 @@ class Space:
         ]
 
     def _others(self, setting: str, value: Value) -> tuple[str, list[Value]]:
-        """What a setting may be instead of a value, after the verb."""
+        """Return what a setting may be instead of a value, with the verb before it."""
         values = {each: None for of in self.possible(setting) for each in _values(of)}
         return "may be" if len(values) > 1 else "is", [of for of in values if of != value]
 
     def highest(self, setting: str) -> int:
-        """The highest value that a setting of whole numbers has in any trial."""
+        """Return the highest value that a setting of whole numbers has in any trial."""
         return max(map(_highest, self.possible(setting)))
 
 

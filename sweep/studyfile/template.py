@@ -80,7 +80,7 @@ def new_study_text(path: str, name: str, data: str, schema: str) -> str:
 
 
 def _text(value: str) -> str:
-    """A basic string of TOML, which JSON's are."""
+    """Write a basic string of TOML; a JSON string is one."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -13,7 +13,7 @@ _LONGEST = 60
 
 
 def show(value: object) -> str:
-    """A value in a message: short, printable, and as TOML would write it."""
+    """Write a value in a message: short, printable, and as TOML would write it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     # Python refuses to print an int of more than 4,300 digits.
@@ -56,6 +56,6 @@ def hint(word: object, known: Iterable[str], elsewhere: str | None = None) -> st
 
 
 def nearest(word: str, names: Sequence[str]) -> str | None:
-    """The name that another tool calls so, else the one spelt most like the word; or None."""
+    """Find the name that another tool calls so, or else the one spelt most like the word."""
     close = difflib.get_close_matches(word[:_LONGEST], names, n=1)
     return known_as(word, names) or (close[0] if close else None)

@@ -20,7 +20,7 @@ _COMMENT_WIDTH = 96
 
 
 def to_toml(study_file: StudyFile, comments: Comments | None = None) -> str:
-    """What ``loads`` makes an equal study file of: what was given, with comments above keys."""
+    """Write TOML that ``loads`` makes an equal study file of, with comments above keys."""
     comments = comments or {}
     document = tomlkit.document()
     for line in _lines(comments.get("", "")):
@@ -44,10 +44,10 @@ def to_toml(study_file: StudyFile, comments: Comments | None = None) -> str:
 
 
 def with_trials(text: str, n_trials: int | None) -> str:
-    """A stored study file to repeat its study with: ``sweep resume --trials`` may have changed it.
+    """Write the trials that ``sweep resume --trials`` has set into a stored study file.
 
-    By its text alone, since the file of another version need not be one that this one reads. What
-    is no study file, and so was put into the database by hand, stays as it is.
+    Edits the text alone, since this version need not be able to read the file of another. What is
+    no study file, and so was put into the database by hand, stays as it is.
     """
     try:
         document = tomlkit.parse(text)
@@ -97,7 +97,7 @@ def _lines(comment: str) -> list[str]:
 
 
 def _table(nodes: tuple[Node, ...], path: tuple[str, ...], comments: Comments) -> Table:
-    """A table of settings; those that are tables themselves come last, as TOML wants them."""
+    """Write a table of settings; inner tables come last, as TOML wants them."""
     table = tomlkit.table()
     values = [(node, _node(node, (*path, node.setting), comments)) for node in nodes]
     for node, value in sorted(values, key=lambda of: isinstance(of[1], Table)):
@@ -126,7 +126,7 @@ def _node(node: Node, path: tuple[str, ...], comments: Comments) -> Any:
 
 
 def _domain(domain: Domain) -> dict[str, Any]:
-    """A domain's fields as a study file gives them."""
+    """Write a domain's fields as a study file gives them."""
     if isinstance(domain, Categorical):
         return {"choices": list(domain.choices)}
     table: dict[str, Any] = {"low": domain.low, "high": domain.high}
