@@ -157,7 +157,7 @@ def width_errors(table: TrialTable, metric: Metric = "test_mse") -> WidthErrors:
 def split_errors(
     table: TrialTable, setting: str, metric: Metric = "test_mse"
 ) -> dict[str, WidthErrors]:
-    """Return the errors by width for each choice of a setting; empty where there is only one."""
+    """Return the errors by width for each choice of a setting, in its order; empty for only one."""
     column = table.settings.get(setting)
     if not isinstance(column, Choices):
         return {}

@@ -102,7 +102,7 @@ def _add(group: typer.Typer, panel: str | None, *commands: tuple[Callable[..., A
 
 
 def unwrapped(about: str) -> str:
-    """A docstring with each paragraph on one line: Typer breaks all but the first where we do."""
+    """Join each paragraph to one line: Typer breaks all but the first where the docstring does."""
     return "\n\n".join(" ".join(part.split()) for part in cleandoc(about).split("\n\n"))
 
 

@@ -76,7 +76,7 @@ def _said(status: "BudgetStatus") -> str:
 
 
 def limits(budget: "BudgetSection") -> list[str]:
-    """What ends a study besides its trials, in words."""
+    """List in words what ends a study besides its trials."""
     found = []
     if budget.max_seconds is not None:
         found.append(f"after {words.seconds(budget.max_seconds)}")

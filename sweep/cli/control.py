@@ -124,7 +124,7 @@ _DOING = {
 
 
 def _unheard(kind: CommandKind, go_on: str) -> str:
-    """What becomes of a command that no coordinator is there for."""
+    """Say what becomes of a command while no coordinator runs the study."""
     if kind in (CommandKind.PAUSE, CommandKind.STOP):
         return (
             f"no coordinator runs the study now, so there is nothing to {kind.value}. "

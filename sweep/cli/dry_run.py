@@ -96,7 +96,7 @@ def _may_end_early(planned: "Plan") -> bool:
 
 
 def about(seconds: float) -> str:
-    """An estimated duration, with two digits at most."""
+    """Format an estimated duration, with two digits at most."""
     if seconds < 100:
         return f"{max(1, float(f'{seconds:.2g}')):.0f} s"
     if seconds < 100 * 60:
@@ -176,7 +176,7 @@ _UNUSED_BYTES = 10**9
 
 
 def _use(card: "Gpu | None") -> str:
-    """What others use of a card, as it has no worker of ours yet."""
+    """Say what other processes use of a card, which has no worker of the study yet."""
     if card is None or card.memory_used_bytes is None:
         return ""
     is_busy = bool(card.utilisation) or card.memory_used_bytes > _UNUSED_BYTES

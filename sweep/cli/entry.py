@@ -127,7 +127,7 @@ def _say(message: str) -> None:
 
 
 def _without_password(text: str, arguments: Sequence[str]) -> str:
-    """The text without the passwords that we were given, however an error came by them."""
+    """Replace all passwords that we were given by ``***``, however an error came by them."""
     urls = (*arguments, os.environ.get("SWEEP_STORAGE", ""))
     known = {word for url in urls for word in passwords_in(url.removeprefix("--storage="))}
     for password in sorted(known | _passwords_of_surroundings(), key=len, reverse=True):

@@ -44,13 +44,12 @@ def export(
     ] = None,
     storage: Storage = None,
 ) -> None:
-    """Write all trials of a study as CSV or Parquet, as JSON with curves and what was found in
-    networks, or as runs of MLflow.
+    """Write all trials of a study as CSV, Parquet, JSON or runs of MLflow.
 
     CSV and Parquet have a column for each setting that was searched. A text cell of the CSV that a
-    spreadsheet would take for a formula begins with an apostrophe. MLflow gets a run for each
-    finished trial, with parameters, curves and pictures, once: a second export adds those that are
-    new.
+    spreadsheet would take for a formula begins with an apostrophe. JSON also has the curves and
+    what was found in networks. MLflow gets a run for each finished trial, with parameters, curves
+    and pictures, once: a second export adds those that are new.
     """
     study = stored_study(name, storage)
     if form is Format.MLFLOW:

@@ -75,7 +75,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _pca(found: "Floors", shown: list[int]) -> list[dict[str, Any]]:
-    """The errors at each width shown, by name; of the mean image, width 0, nothing is cut."""
+    """Return the errors by name at each width shown; width 0 is the mean image, never clipped."""
     clipped = found.clipped
     of_width = {
         width: (test, val, train)

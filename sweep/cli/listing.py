@@ -202,7 +202,7 @@ def trials(
 
 
 def _conditions(table: "TrialTable", where: str | None) -> "Filter":
-    """What --where says; nothing before the first trial, when no setting has a column."""
+    """Parse --where; no conditions before the first trial, when no setting has a column."""
     from sweep.findings.conditions import add_typed
     from sweep.findings.filters import Filter
 
@@ -215,7 +215,7 @@ def _as_json(study: "StudyHandle", numbers: Sequence[int]) -> list[dict[str, Any
 
 
 def _few(numbers: Sequence[int]) -> Sequence[int] | None:
-    """The numbers; None, which is all, for more than a query takes."""
+    """Return the numbers; None, which is all, for more than a query takes."""
     return numbers if len(numbers) <= _MOST_NAMED else None
 
 

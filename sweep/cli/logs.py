@@ -34,6 +34,7 @@ class JsonFormatter(logging.Formatter):
     """A record as a JSON object: time (UTC), level, logger, message, and its own fields."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Format a record as one line of JSON."""
         fields: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -59,6 +60,7 @@ class PlainFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
+        """Format a record without control characters, its further lines indented."""
         return "\n  ".join(clean(super().format(record)).splitlines())
 
 
@@ -105,6 +107,7 @@ class LoggedProgress:
         self._told: tuple[Any, ...] = ()
 
     def __call__(self, state: "Progress") -> None:
+        """Log the progress after news, or else every ``PROGRESS_SECONDS``."""
         now, telling = time.monotonic(), (state.phase, state.best_value, state.message)
         if telling == self._told and now < self._next:
             return

@@ -30,8 +30,9 @@ def new(
         typer.Option("--data", metavar="NAME", help="A data set, or the path of your own images."),
     ] = Dataset.FASHION_MNIST_MINI.value,
 ) -> None:
-    """Write a commented study file that runs as it is, and the JSON schema of study files beside
-    it, by which editors complete and check the file.
+    """Write a commented study file that runs as it is.
+
+    Editors complete and check the file by the JSON schema of study files, written beside it.
     """
     from sweep.studyfile import json_schema, loads
     from sweep.studyfile.template import new_study_text

@@ -68,7 +68,7 @@ def stored_study(name: str | None, storage: str | None) -> "StudyHandle":
 
 
 def _only_study(database: "Database") -> "StudyHandle":
-    """The only study, or the only one that runs; what was trained for another study aside."""
+    """Return the only study, or the only one that runs; studies trained for others do not count."""
     found = database.studies()
     running = [study.name for study in found if study.running]
     handles = [database.study(study.name) for study in found]

@@ -41,7 +41,7 @@ def messages() -> Console:
 
 
 def say(text: str) -> None:
-    """A message, on stderr."""
+    """Print a message on stderr."""
     if logs.are_json():
         logs.LOG.info("%s", clean(text))
         return
@@ -49,7 +49,7 @@ def say(text: str) -> None:
 
 
 def show(text: str = "") -> None:
-    """A line of the result, on stdout."""
+    """Print a line of the result on stdout."""
     results().print(clean(text), soft_wrap=True)
 
 
@@ -65,7 +65,7 @@ def clear() -> None:
 def show_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, words_last: int = 0
 ) -> None:
-    """A table; the first ``left`` columns and the ``words_last`` last are words, others numbers."""
+    """Print a table; the first ``left`` and last ``words_last`` columns are words, not numbers."""
     _print_table(_columns(header, rows, left, words_last))
 
 
@@ -191,7 +191,7 @@ def show_titled_table(
     left: int = 1,
     words_last: int = 0,
 ) -> None:
-    """A table under a title."""
+    """Print a table under a title."""
     show()
     show(title)
     show_table(header, rows, left=left, words_last=words_last)

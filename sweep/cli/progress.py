@@ -27,7 +27,7 @@ _REFRESHES_A_SECOND = 4
 
 @contextmanager
 def progress() -> Iterator[Observer]:
-    """An observer for a coordinator, shown while the block runs."""
+    """Show a coordinator's progress while the block runs; yields the observer to give it."""
     if _is_below_a_cell():
         with _moving_line() as observe:
             yield observe
@@ -73,7 +73,7 @@ def _live() -> Iterator[Observer]:
 
 
 def view_of(state: Progress) -> StudyView:
-    """A study's view from its coordinator's state."""
+    """Make a study's view from its coordinator's state."""
     return StudyView(
         name=state.name,
         state=state.phase,
@@ -116,6 +116,7 @@ class MovingLine:
         self._notice: str | None = None
 
     def __call__(self, state: Progress) -> None:
+        """Rewrite the line; a new notice gets a line of its own."""
         notice = state.message or _notice_of_phase(state)
         if notice != self._notice:
             self._notice = notice
@@ -147,6 +148,7 @@ class PlainLines:
         self._away = False
 
     def __call__(self, state: Progress) -> None:
+        """Print a line after news, or else every ``PLAIN_SECONDS``."""
         now = time.monotonic()
         if self._away and state.message is None:
             say("the database is back.")
@@ -162,7 +164,7 @@ class PlainLines:
 
 
 def line(state: Progress) -> str:
-    """The study as of now, in one line."""
+    """Format the study's present state as one line."""
     done = f"{state.n_finished:,}/{state.n_trials:,} trials"
     view = view_of(state)
     analysing = _analysing(state) if state.phase == StudyPhase.ANALYSING else ""

@@ -43,7 +43,7 @@ def in_words(error: typer.TyperException) -> str | None:
 
 
 def _name(param: Any) -> str:
-    """An argument by what stands for it in the usage, an option by its longest name."""
+    """Name an argument by its placeholder in the usage, an option by its longest name."""
     if isinstance(param, typer.core.TyperArgument):
         return str(param.metavar or param.name).strip("[].").upper()
     return str(max(param.opts, key=len))

@@ -175,7 +175,7 @@ def resume(
 def _changed_file(
     study: "StudyHandle", file: Path | None, overrides: list[str] | None
 ) -> "StudyFile | None":
-    """The study file to go on with, where it is another than the stored one."""
+    """Read the study file to go on with; None unless it differs from the stored one."""
     from sweep import studyfile
 
     # Whatever the file calls itself: --name may have called the study otherwise.
@@ -188,7 +188,7 @@ def _changed_file(
 
 
 def _tell_to_go_on(study: "StudyHandle", summary: "StudySummary", trials: int | None) -> None:
-    """What `resume` means to a coordinator that lives: a larger budget, the end of a pause."""
+    """Ask a running coordinator for what `resume` means: a larger budget, the end of a pause."""
     if trials is not None:
         say(control.ask(study, CommandKind.EXTEND, {"n_trials": trials}))
     if _is_paused(study, summary.phase):

@@ -67,7 +67,7 @@ class Cells(NamedTuple):
 def stored_view(
     study: "StudySummary", workers: Sequence[Mapping[str, str]], events: Sequence["EventRow"]
 ) -> StudyView:
-    """A study's view from the database."""
+    """Make a study's view from the database."""
     from sweep.findings.progress import seconds_left, study_status, trial_counts
 
     status = study_status(study)
@@ -154,13 +154,13 @@ def _heading(view: StudyView, names: int, states: int) -> Table:
 
 
 def outcome(view: StudyView) -> str:
-    """Counts of trials, and the best of them: ``2 running, best 0.25 (trial 1)``."""
+    """Format counts of trials and the best of them: ``2 running, best 0.25 (trial 1)``."""
     found = "" if view.best_value is None else f"best {best(view)}"
     return ", ".join(part for part in (tally(view), found) if part)
 
 
 def tally(view: StudyView) -> str:
-    """Counts of trials: ``2 complete, 1 pruned``."""
+    """Format counts of trials: ``2 complete, 1 pruned``."""
     return ", ".join(f"{n:,} {word}" for word, n in view.counts.items() if n)
 
 

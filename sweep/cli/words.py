@@ -26,7 +26,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 in percent."""
+    """Format a share of 1 in percent."""
     return NOTHING if share is None else formats.percent(share, 1)
 
 
@@ -38,7 +38,7 @@ def memory(used_bytes: int | None, total_bytes: int | None) -> str:
 
 
 def text(value: Any) -> str:
-    """A setting or parameter."""
+    """Format the value of a setting or parameter."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):
@@ -47,18 +47,18 @@ def text(value: Any) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration."""
+    """Format a duration."""
     return NOTHING if value is None else duration(value)
 
 
 def cell(row: "TrialRow | SeedResult", name: str, digits: int = 4) -> str:
-    """A metric of a trial below its name, without its unit."""
+    """Format a metric of a trial for a column under its name, without its unit."""
     value = getattr(row, name)
     return NOTHING if value is None else in_ascii(formats.cell(METRICS[name], value, digits))
 
 
 def moment(time: datetime | None) -> str:
-    """A point in time, on the reader's clock."""
+    """Format a point in time in the reader's time zone."""
     return NOTHING if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
@@ -88,14 +88,14 @@ def unrolled(given: str) -> str:
 
 
 def command(words: str, storage: str | None = None) -> str:
-    """A command to paste, with the --storage it takes to reach the same database."""
+    """Write a command to paste, with the --storage it takes to reach the same database."""
     if storage is None or passwords_in(storage):  # which are not to be shown
         return f"`{words}`"
     return f"`{words} --storage {shlex.quote(storage)}`"
 
 
 def in_terminal(sentence: str, storage: str | None = None) -> str:
-    """A sentence of findings in ASCII; its commands reach the same database."""
+    """Write a sentence of findings in ASCII; its commands reach the same database."""
     return in_ascii(_COMMAND.sub(lambda found: command(found[1], storage), sentence))
 
 
