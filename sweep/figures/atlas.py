@@ -48,7 +48,7 @@ def errors_apart(originals: Pixels, error_map: Pixels) -> Pixels:
 
 
 def apart_png(originals_png: bytes, errors_png: bytes) -> bytes | None:
-    """The same of strips, as a strip with clear gaps; None where they are not of ten alike."""
+    """Draw ``errors_apart`` of strips as a strip; None unless both are of ten images alike."""
     originals, error_map = images_of(originals_png), images_of(errors_png)
     if originals is None or error_map is None or originals.shape != error_map.shape:
         return None
@@ -65,7 +65,7 @@ def nearer(first_errors: Pixels, second_errors: Pixels) -> Pixels:
 
 
 def nearer_png(first_errors_png: bytes, second_errors_png: bytes) -> bytes | None:
-    """The same of two trials' strips of errors, as a strip; None where they are not alike."""
+    """Draw ``nearer`` of two trials' error strips as a strip; None unless they are alike."""
     first, second = images_of(first_errors_png), images_of(second_errors_png)
     if first is None or second is None or first.shape != second.shape:
         return None

@@ -87,15 +87,15 @@ class Axis(NamedTuple):
         return np.log(values) / math.log(self.base) if self.kind == "log" else values
 
     def unscaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The way back from ``scaled``."""
+        """Invert ``scaled``."""
         return np.power(float(self.base), values) if self.kind == "log" else values
 
     def text(self, value: float) -> str:
-        """What stands at a place of the axis, in words."""
+        """Format the value at a place of the axis."""
         return self.names[round(value)] if self.kind == "words" else formats.value(value)
 
     def layout(self, values: NDArray[np.float64] | None = None) -> dict[str, Any]:
-        """Plotly's options for the axis; ``values`` are drawn along it, if not its own."""
+        """Return Plotly's options for the axis; ``values`` are drawn along it, if not its own."""
         finite = self.values[np.isfinite(self.values)] if values is None else values
         if self.kind == "words":
             return _words_layout(self.names)
@@ -109,7 +109,7 @@ class Axis(NamedTuple):
 
 
 def axis_of(table: TrialTable, name: str) -> Axis:
-    """The axis of a column, for the trials of this table. Raises KeyError for an unknown name."""
+    """Make the axis of a column, for this table's trials. Raises KeyError for an unknown name."""
     column = _column(table, name)
     if isinstance(column, Choices):
         values, names = word_places(name, column)
@@ -127,7 +127,7 @@ def _column(table: TrialTable, name: str) -> Column:
 
 
 def using(table: TrialTable, *names: str) -> TrialTable:
-    """The trials that count and use these settings."""
+    """Select the trials that count and use these settings."""
     mask = table.counting
     for name in names:
         mask &= used(table, name) if name in table.column_names else False
@@ -135,7 +135,7 @@ def using(table: TrialTable, *names: str) -> TrialTable:
 
 
 def number_axis(name: str, values: Numbers, title: str | None = None) -> Axis:
-    """The axis of numbers, which may be of several tables."""
+    """Make an axis of numbers, which may be of several tables."""
     finite = values[np.isfinite(values)]
     factor = column_named(name).factor
     log = factor is not None and bool(len(finite)) and bool(finite.min() > 0)
@@ -189,13 +189,13 @@ def _log_layout(values: NDArray[np.float64], base: int) -> dict[str, Any]:
 
 
 def epoch_axis(longest: int) -> dict[str, Any]:
-    """Plotly's options for epochs from 1 to ``longest``."""
+    """Return Plotly's options for epochs from 1 to ``longest``."""
     room = max(0.25, 0.03 * longest)
     return {"range": [1 - room, longest + room], "dtick": 1 if longest <= 10 else None}
 
 
 def error_axis(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
-    """Plotly's options for errors: logarithmic where they differ by factors, else linear."""
+    """Return Plotly's options for errors: logarithmic where they differ by factors, else linear."""
     low, high = float(np.min(values)), float(np.max(values))
     if low > 0 and high / low > 3:
         return style.log_axis([low, high])
@@ -229,6 +229,7 @@ class Cells(NamedTuple):
 
     @property
     def n(self) -> int:
+        """Return the number of cells."""
         return len(self.texts)
 
     def drawn(self, values: Numbers) -> Numbers:
@@ -236,7 +237,7 @@ class Cells(NamedTuple):
         return self.places.astype(np.float64) if self.single else values
 
     def layout(self, axis: Axis) -> dict[str, Any]:
-        """Plotly's options for an axis from the first edge to the last."""
+        """Return Plotly's options for an axis from the first edge to the last."""
         if self.single or not self.n:
             return _words_layout(self.texts) | {"range": [-0.5, self.n - 0.5]}
         ends = self.edges[[0, -1]]
@@ -289,7 +290,7 @@ def _stretch(axis: Axis, low: float, high: float) -> str:
 
 
 def even(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A share in [0, 1) for each trial, always the same, and spread evenly however they are cut.
+    """Return a fixed share in [0, 1) for each trial, spread evenly over any run of numbers.
 
     Multiples of the golden ratio: any run of trial numbers fills the interval without clumps.
     """
@@ -298,7 +299,7 @@ def even(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def colour_bar(title: str, ticks: Mapping[float, str] | None = None) -> dict[str, Any]:
-    """Plotly's options for the bar that tells what colours mean; ``ticks`` are value -> text."""
+    """Return Plotly's options for the legend of colours; ``ticks`` are value -> text."""
     chosen: dict[str, Any] = {"nticks": 5}
     if ticks:
         texts = [*map(style.escaped, ticks.values())]
@@ -320,6 +321,6 @@ def note(drawn: go.Figure, text: str) -> go.Figure:
 
 
 def finite(*columns: Numbers) -> Mask:
-    """The trials that have every one of these numbers."""
+    """Select the trials that have every one of these numbers."""
     mask: Mask = np.all([np.isfinite(column) for column in columns], axis=0)
     return mask

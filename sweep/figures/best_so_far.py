@@ -104,7 +104,7 @@ def work_seconds(table: TrialTable) -> Numbers:
 
 
 def draw_best_so_far(found: BestSoFar) -> go.Figure:
-    """A line of steps a study, its end marked, on a logarithmic scale where factors differ."""
+    """Draw a line of steps for each study, its end marked; logarithmic where factors differ."""
     drawn = style.figure(
         found.title, _X_TITLES[found.over], column_named(found.objective).axis_title
     )

@@ -32,7 +32,7 @@ class ClassErrors(NamedTuple):
 def gather_classes(
     trials: Mapping[str, TrialRow], class_names: Sequence[str] = (), baseline: int | None = None
 ) -> ClassErrors:
-    """The errors of trials by their label; the class that the first does worst comes first.
+    """Gather trials' errors by label; the class that the first trial does worst comes first.
 
     ``baseline`` is the number of the study's baseline.
     """
@@ -49,7 +49,7 @@ def gather_classes(
 
 
 def draw_classes(errors: ClassErrors) -> go.Figure:
-    """Grouped bars."""
+    """Draw grouped bars."""
     drawn = style.figure(errors.title, "", column_named("test_mse").axis_title, height=400)
     if not errors.classes:
         return style.say(drawn, "No trial has been measured on the test images yet.")

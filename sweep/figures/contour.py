@@ -46,6 +46,7 @@ class Contour(NamedTuple):
 
     @property
     def n_trials(self) -> int:
+        """Return the number of trials in all cells."""
         return int(self.groups.counts.sum())
 
     @property
@@ -106,7 +107,7 @@ def gather_contour(
 
 
 def _best(usable: TrialTable, groups: Groups, x: Numbers, y: Numbers, *, highest: bool) -> Marks:
-    """The best trial of the best cell; no mark without trials."""
+    """Mark the best trial of the best cell; no mark without trials."""
     ordered = np.argsort(-groups.best if highest else groups.best)  # NaN last
     numbers = groups.best_numbers[ordered[:1]]
     chosen = np.isin(usable.numbers, numbers)
@@ -158,7 +159,7 @@ def _ticks(metric: Axis, values: NDArray[np.float64]) -> dict[float, str] | None
 
 
 def _hovers(contour: Contour) -> list[list[str]]:
-    """A text for each cell, row by row."""
+    """Write a text for each cell, row by row."""
     groups, metric = contour.groups, style.escaped(contour.metric.plain)
     of_groups = zip(
         groups.counts.tolist(),
@@ -189,8 +190,10 @@ def _gather(
     metric: str | None = None,
     statistic: Statistic = "best",
 ) -> Contour | None:
-    """The ``best`` or ``median`` of a ``metric`` over two settings, ``x`` and ``y``; by default
-    of the first objective over the two most important ones."""
+    """Best or median (``statistic``) of a ``metric`` over two settings, ``x`` and ``y``.
+
+    Without options: the best of the first objective, over the two most important settings.
+    """
     table, given = reader.table, [of for of in (x, y) if of is not None]
     for setting in given:
         known(setting, table.settings, "setting")

@@ -46,7 +46,7 @@ class Edf(NamedTuple):
 
 
 def gather_edf(tables: Mapping[str, TrialTable], metric: str = "val_mse") -> Edf:
-    """A curve for each labelled table that has trials that count."""
+    """Gather a curve for each labelled table that has trials that count."""
     found = {
         label: axes.axis_of(table.where(table.counting), metric) for label, table in tables.items()
     }
@@ -65,7 +65,7 @@ def _shares(label: str, axis: Axis) -> Shares:
 
 
 def draw_edf(edf: Edf) -> go.Figure:
-    """Steps; the further to the left, the better the trials as a whole."""
+    """Draw curves of steps; the further to the left, the better the trials as a whole."""
     axis = edf.axis
     drawn = style.figure(edf.title, axis.title, "Share of trials")
     if not edf.curves:

@@ -55,7 +55,7 @@ class History(NamedTuple):
 
 
 def gather_history(table: TrialTable, between: tuple[float, float] | None = None) -> History:
-    """The history of the first objective, without invalid trials.
+    """Gather the history of the first objective, without invalid trials.
 
     ``between`` keeps the marks of a range of trial numbers; the best so far is of all.
     """

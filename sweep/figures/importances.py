@@ -39,7 +39,7 @@ class Bars(NamedTuple):
 def gather_importances(
     importances: Importances, study: str, explained_in: str | None = None
 ) -> Bars:
-    """The shares with the settings in words; ``explained_in`` is a study that outranks them."""
+    """Gather shares and settings in words; ``explained_in`` is a study that outranks them."""
     if importances.reason:
         about = f"Importance {importances.reason}."
     else:
@@ -67,7 +67,7 @@ def gather_importances(
 
 
 def _outranked(study: str, explained_in: str | None) -> str:
-    """The sampler chose these trials: what goes with a low error may not be what makes it."""
+    """Say that these are no causes, as the sampler chose the trials, and what shows causes."""
     lead = " They tell what goes with a low error, not what makes it: "
     if explained_in is None:
         return f"{lead}`sweep explain {quote(study)} --run` trains that, change by change."

@@ -53,11 +53,12 @@ class Intermediate(NamedTuple):
 
     @property
     def lines(self) -> list[Line]:
+        """Return all lines, those with a name first."""
         return [*self.named, *self.others]
 
 
 def choose_curves(table: TrialTable, limit: int = _LIMIT) -> list[int]:
-    """The trials whose curves to read: the best 20, and an even sample of the rest.
+    """Choose whose curves to read: the best 20 trials, and an even sample of the rest.
 
     A trial stays chosen while the study grows, unless so many new ones push it out.
     """
@@ -75,7 +76,7 @@ def _trained(table: TrialTable) -> Mask:
 
 
 def _ranked(table: TrialTable) -> NDArray[np.intp]:
-    """The rows of the trials that count, the best first."""
+    """Return the rows of the trials that count, the best first."""
     rows = np.flatnonzero(table.counting)
     return rows[np.argsort(table.value[rows], kind="stable")]
 
@@ -83,7 +84,7 @@ def _ranked(table: TrialTable) -> NDArray[np.intp]:
 def gather_intermediate(
     curves: Mapping[int, Sequence[CurvePoint]], table: TrialTable
 ) -> Intermediate:
-    """The curves that were read, by trial number, of those that ``choose_curves`` chose."""
+    """Gather the curves that were read, by trial number, of those that ``choose_curves`` chose."""
     pruned = set(table.numbers[table.states.is_("PRUNED")].tolist())
     lines = {number: _line(number, points, pruned) for number, points in curves.items()}
     lines = {number: line for number, line in lines.items() if line.epochs}
@@ -107,7 +108,7 @@ def _line(number: int, points: Sequence[CurvePoint], pruned: set[int]) -> Line:
 
 
 def draw_intermediate(shown: Intermediate) -> go.Figure:
-    """The best few in colour, all others as one faint trace; a cross where a trial was pruned."""
+    """Draw the best few in colour, the others as one faint trace, and a cross for each pruning."""
     drawn = style.figure(
         shown.title,
         column_named("epoch").axis_title,

@@ -46,7 +46,7 @@ def gather_curves(
     curves: Mapping[int, Sequence[CurvePoint]],
     baseline: int | None = None,
 ) -> list[Curve]:
-    """The curves of these trials, in their order; ``baseline`` is the number of the study's."""
+    """Gather the curves of these trials, in order; ``baseline`` is the number of the study's."""
     return [
         _curve(row, curves[row.number], is_baseline=row.number == baseline)
         for row in rows
@@ -67,7 +67,7 @@ def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_baseline: bool) ->
 
 
 def draw_curves(curves: Sequence[Curve]) -> go.Figure:
-    """The first curve is the boldest; the baseline is dashed."""
+    """Draw a line for each curve, the first one the boldest and the baseline dashed."""
     drawn = style.figure(
         "Learning curves", column_named("epoch").axis_title, column_named("val_mse").axis_title
     )

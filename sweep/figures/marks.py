@@ -27,10 +27,11 @@ class Marks(NamedTuple):
 
     @property
     def n(self) -> int:
+        """Return the number of marks."""
         return self.numbers.size
 
     def take(self, rows: NDArray[np.intp]) -> "Marks":
-        """Some of them, in this order."""
+        """Select some of the marks, in this order."""
         hover = None if self.hover is None else [self.hover[row] for row in rows]
         return Marks(self.numbers[rows], self.x[rows], self.y[rows], hover)
 
@@ -45,13 +46,13 @@ class Band(NamedTuple):
 def marks_of(
     table: TrialTable, x: Places, y: Numbers, *, n_marks: int, error: str = "val_mse"
 ) -> Marks:
-    """The table's trials, in a chart that has ``n_marks`` marks in all."""
+    """Make marks of the table's trials, for a chart that has ``n_marks`` marks in all."""
     hover = words.hovers(table, error=error) if n_marks <= style.HOVER_MARKS else None
     return Marks(table.numbers, x, y, hover)
 
 
 def within(x: Places, between: tuple[float, float] | None) -> Mask:
-    """What lies in a range, both ends included; everything without one."""
+    """Select what lies in a range, both ends included; everything without one."""
     if between is None:
         return np.ones(len(x), dtype=bool)
     mask: Mask = (x >= between[0]) & (x <= between[1])
@@ -71,7 +72,7 @@ def band_of(
     numbers: NDArray[np.int64],  # (n,)
     edges: NDArray[np.float64],  # (B + 1,) ascending, of the groups
 ) -> Band:
-    """What the trials between neighbouring edges have in common."""
+    """Summarise the trials between neighbouring edges."""
     places = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
     _, filled = np.unique(places, return_inverse=True)
     groups = grouped(filled, y, numbers, int(filled.max()) + 1)
@@ -79,14 +80,14 @@ def band_of(
 
 
 def draw_marks(drawn: go.Figure, marks: Marks, *, n_marks: int, **options: Any) -> None:
-    """Marks that tell about their trial and link to it, in a chart of ``n_marks`` marks."""
+    """Draw marks that describe and link to their trial, in a chart of ``n_marks`` marks."""
     hovering = style.hovering(marks.numbers, marks.hover)
     scatter = style.scatter(n_marks)
     drawn.add_trace(scatter(x=marks.x, y=marks.y, **({"mode": "markers"} | hovering | options)))
 
 
 def draw_band(drawn: go.Figure, band: Band) -> None:
-    """The middle 80 % of each group as a band, and a line of the medians."""
+    """Draw the middle 80 % of each group as a band, and a line of the medians."""
     groups = band.groups
     drawn.add_trace(
         go.Scatter(

@@ -77,7 +77,7 @@ class Lines(NamedTuple):
 
 
 def gather_lines(table: TrialTable) -> Lines:
-    """The searched settings that differ between finished trials, up to nine, and the error."""
+    """Gather up to nine searched settings that differ between finished trials, and the error."""
     # Searched, and not only different because another setting brings it along.
     searched = [name for name in _SETTINGS if name in table.searched]
     usable = table.where(table.counting & (table.value > 0) & _known(table, searched))
@@ -171,7 +171,7 @@ def _log_ticks(low: float, high: float, base: int) -> list[float]:
 
 
 def _words_dimension(name: str, column: Choices, order: NDArray[np.intp]) -> Dimension:
-    """The words that are there, by the alphabet."""
+    """Make a dimension of the words that occur, in alphabetical order."""
     codes = column.codes[order]
     present = sorted(np.unique(codes), key=lambda code: formats.value(column.names[code]))
     places = np.zeros(len(column.names))

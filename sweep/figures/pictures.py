@@ -26,7 +26,7 @@ class PictureRow(NamedTuple):
 
 
 def cut(strip_png: bytes, what: str, names: list[str]) -> list[Picture]:
-    """The pictures of a strip; ``names`` say what each shows."""
+    """Cut a strip into its pictures; ``names`` say what each shows."""
     strip = open_strip(strip_png)
     lefts = edges(strip)
     if not lefts:
@@ -53,7 +53,7 @@ def strip_of(images: Pixels) -> bytes:
 
 
 def see_through(strip_png: bytes) -> bytes:
-    """The strip with transparent gaps, for a page of any colour; one that is not of ten stays."""
+    """Make a strip's gaps transparent, for a page of any colour; one not of ten images stays."""
     strip = open_strip(strip_png)
     lefts = edges(strip)
     if not lefts:

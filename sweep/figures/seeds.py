@@ -54,6 +54,7 @@ class SeedChart(NamedTuple):
 
     @property
     def lines(self) -> list[SeedLine]:
+        """Return the seeds' lines, and their mean if there is one."""
         return [*self.seeds, *([self.mean] if self.mean else [])]
 
 
@@ -70,7 +71,7 @@ def gather_seed_curves(
     row: TrialRow,
     floors: Floors | None = None,
 ) -> SeedCurves:
-    """The curves of the trial's seeds, with the floors of its data at its width."""
+    """Gather the curves of the trial's seeds, with its data's lower bounds at its width."""
     config = row.config
     nothing = _WAITING if row.outcome is None else _NEVER
     train_loss, val_mse, val_bce = (
@@ -138,7 +139,7 @@ def _pca_floor(floors: Floors | None, width: int | None) -> float | None:
 
 
 def draw_seeds(chart: SeedChart) -> go.Figure:
-    """A line a seed, their mean bold, the floor dashed."""
+    """Draw a line for each seed, their mean bold and the lower bound dashed."""
     drawn = style.figure(chart.title, column_named("epoch").axis_title, chart.axis, height=360)
     if not chart.seeds:
         return style.say(drawn, chart.empty)

@@ -84,7 +84,7 @@ def gather_slice(
     metric: str = "val_mse",
     between: tuple[float, float] | None = None,
 ) -> Slice:
-    """The trials that count and use the setting; with ``between``, those drawn in that x range."""
+    """Gather the trials that count and use the setting, in the x range ``between`` if given."""
     usable = axes.using(table, setting)
     along, measured = axes.axis_of(usable, setting), axes.axis_of(usable, metric)
     x = _scattered(along, usable.numbers) if along.single else along.values
@@ -129,7 +129,7 @@ def _cells(along: Axis) -> Cells:
 
 
 def _band(cells: Cells, y: Numbers, numbers: NDArray[np.int64], highest: bool) -> Band:
-    """What the trials of each cell have in common, in the middle of the cell."""
+    """Summarise the trials of each cell, at the middle of the cell."""
     held = np.flatnonzero(cells.places >= 0)
     if not cells.single and len(held) < _ENOUGH:
         held = held[:0]
@@ -139,7 +139,7 @@ def _band(cells: Cells, y: Numbers, numbers: NDArray[np.int64], highest: bool) -
 
 
 def draw_slice(sliced: Slice) -> go.Figure:
-    """Marks coloured by trial number, and medians; along a numeric setting the best too."""
+    """Draw marks coloured by trial number, and medians; along a numeric setting the best too."""
     setting, metric = sliced.setting, sliced.metric
     drawn = style.figure(sliced.title, setting.title, metric.title)
     if not sliced.marks.n:
@@ -239,8 +239,10 @@ def _gather(
     metric: str | None = None,
     between: Span | None = None,
 ) -> Slice | None:
-    """A ``metric``, by default the first objective, over one ``setting``, LOW..HIGH in
-    ``between``."""
+    """Value of a ``metric`` over one ``setting``; ``between``: values of it, LOW..HIGH.
+
+    The metric is by default the first objective.
+    """
     table = reader.table
     metric = table.objectives[0] if metric is None else known(metric, METRICS, "metric")
     sliced = gather_slice(table, known(setting, table.settings, "setting"), metric, between)

@@ -40,6 +40,7 @@ class Frame(NamedTuple):
     y: tuple[float, float]
 
     def across(self, x: Numbers) -> Numbers:
+        """Convert from values of x to pixels."""
         low, high = self.x
         return self.left + (x - low) * (self.right - self.left) / ((high - low) or 1)
 
@@ -50,7 +51,7 @@ class Frame(NamedTuple):
 
 
 def sparkline_svg(steps: Steps, last: int, width: int = 120, height: int = 28) -> str:
-    """The best so far: (trial number, value) where it fell, drawn on to trial ``last``."""
+    """Draw the best so far: (trial number, value) where it fell, continued to trial ``last``."""
     x, y = _columns(steps)
     if not len(x):
         middle = f'<path d="M2 {height / 2}H{width - 2}" stroke="{style.FAINT}"/>'
@@ -245,7 +246,7 @@ def _star(x: float, y: float) -> str:
 
 
 def _legend(history: History, y: float) -> Iterator[str]:
-    """What the marks are, from left to right as in ``draw_history``."""
+    """Draw the legend of the marks, from left to right as in ``draw_history``."""
     dot, line = 'stroke-width="7" stroke-linecap="round"', 'stroke-width="2.5"'
     entries = (
         (history.pruned.n, "pruned", f'd="M-3 -3l6 6m0-6l-6 6" stroke="{style.FAINT}"'),
@@ -273,7 +274,7 @@ def _text(
 
 
 def _svg(width: float, height: float, title: str, about: str, parts: Sequence[str]) -> str:
-    """A picture that says what it shows to those who cannot see it."""
+    """Wrap the parts in an SVG image whose title and text describe it to screen readers."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
         f'viewBox="0 0 {width:g} {height:g}" role="img" font-family="{escape(style.FONT)}">'

@@ -125,7 +125,7 @@ _LINE = 42
 
 
 def say(drawn: go.Figure, text: str) -> go.Figure:
-    """A chart without marks says why, in lines that fit a phone."""
+    """Write on a chart without marks why it is empty, in lines that fit a phone."""
     drawn.add_annotation(
         text="<br>".join(map(escaped, wrap(text, _LINE))),
         x=0.5,
@@ -139,7 +139,7 @@ def say(drawn: go.Figure, text: str) -> go.Figure:
 
 
 def scatter(n_marks: int) -> Any:
-    """Plotly's kind of trace for a figure of so many marks.
+    """Return Plotly's kind of trace for a figure of so many marks.
 
     For lines over marks too: what WebGL draws lies on top of all SVG.
     """
@@ -147,8 +147,10 @@ def scatter(n_marks: int) -> Any:
 
 
 def among(n_marks: int, marker: Mapping[str, Any]) -> dict[str, Any]:
-    """The marker where it is one of so many: of very many, small and faint, so that those drawn
-    last do not hide the others."""
+    """Adapt a marker to the number of marks.
+
+    Very many marks are small and faint, so that those drawn last do not hide the others.
+    """
     if n_marks < WEBGL_POINTS:
         return dict(marker)
     return {**marker, "size": 5, "opacity": 0.6, "line": {"width": 0}}
@@ -159,7 +161,7 @@ def hovering(
     texts: Sequence[str] | None,
     position: str = "%{y:.4g}",
 ) -> dict[str, Any]:
-    """What a trace of trials says under the pointer, and the number that a page links by.
+    """Return what a trace of trials shows on hover, and the numbers that a page links by.
 
     Without texts, as ``words.hovers`` gives them, the number and the position.
     """
@@ -183,7 +185,7 @@ _FEW_DECADES = 0.8
 
 
 def log_axis(values: Sequence[float] | Numbers, pad: float = 0.06) -> dict[str, Any]:
-    """A logarithmic axis over the values; the less it spans, the more ticks it has a decade."""
+    """Return a logarithmic axis over the values; the less it spans, the more ticks per decade."""
     low, high = math.log10(np.min(values)), math.log10(np.max(values))
     room = max(pad * (high - low), (_LEAST_DECADES - (high - low)) / 2)
     span = high - low + 2 * room
@@ -210,7 +212,7 @@ def _few_ticks(low: float, high: float) -> dict[str, Any]:
 
 
 def width_axis(widths: Sequence[float] | Numbers) -> dict[str, Any]:
-    """A logarithmic axis of hidden widths, with ticks at the powers of two."""
+    """Return a logarithmic axis of hidden widths, with ticks at the powers of two."""
     low, high = math.log2(np.min(widths)), math.log2(np.max(widths))
     if high - low < 1:  # so that there are two ticks
         low, high = math.floor(low), math.ceil(high + 1e-9)

@@ -59,7 +59,7 @@ class Timeline(NamedTuple):
 
 
 def gather_timeline(table: TrialTable, between: tuple[float, float] | None = None) -> Timeline:
-    """The trials that have begun and ended on a worker that is known.
+    """Gather the trials that have begun and ended on a known worker.
 
     ``between`` keeps those that overlap a span of seconds since the first trial started.
     """
@@ -122,7 +122,7 @@ def _trained_until(
 
 
 def draw_timeline(timeline: Timeline) -> go.Figure:
-    """A bar a trial, coloured by how it ended; or a cell a stretch of time, darker the busier."""
+    """Draw a bar for each trial, or for many a cell for each stretch of time, darker if busier."""
     bars, busy = timeline.bars, timeline.busy
     codes = np.unique(bars.workers.codes)
     n_workers = len(busy.workers) if busy else len(codes)

@@ -45,7 +45,7 @@ class Waterfall(NamedTuple):
 
 
 def gather_waterfall(explained: StudyExplanation, *, reverse: bool = False) -> Waterfall:
-    """The path from the baseline, or with ``reverse`` the one back from the target."""
+    """Gather the path from the baseline, or with ``reverse`` the one back from the target."""
     found = explained.found
     path = found.reverse if reverse else found.forward
     ends = _ends(explained)

@@ -65,7 +65,7 @@ def gather_width(
     *,
     metric: Metric = "test_mse",
 ) -> WidthErrors:
-    """The finished trials that were measured on the test images; ``between`` is of widths.
+    """Gather the finished trials measured on the test images; ``between`` is of widths.
 
     PCA's floor is of squared errors, the entropy of binary cross-entropies: each stands on the
     chart of its own unit.
@@ -199,7 +199,7 @@ def _y_axis(errors: WidthErrors) -> dict[str, Any]:
 
 
 def pca_floor(widths: Sequence[int], errors: Sequence[float]) -> go.Scatter:
-    """The line that no linear autoencoder can get below."""
+    """Draw the line that no linear autoencoder can get below."""
     return go.Scatter(
         x=widths,
         y=errors,

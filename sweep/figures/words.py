@@ -14,7 +14,7 @@ _MAX_CHOSEN = 9
 
 
 def hovers(table: TrialTable, *, error: str = "val_mse") -> list[str] | None:
-    """The text over each trial's mark: number, errors, searched settings; plotly's HTML.
+    """Write the text over each trial's mark: number, errors, searched settings; plotly's HTML.
 
     None where there are too many marks for that: ``style.hovering`` then tells their numbers.
     """
