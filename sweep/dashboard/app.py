@@ -64,7 +64,7 @@ _INDEX = """<!DOCTYPE html>
 
 
 def create_app(engine: Engine, access: Access | None = None) -> Dash:
-    """The dashboard over a store. Serve its ``server`` with any WSGI server."""
+    """Make the dashboard over a store. Serve its ``server`` with any WSGI server."""
     access = access or Access()
     view = View(engine=engine, allow_edit=access.allow_edit)
     app = Application(
@@ -136,7 +136,7 @@ def _register(app: Dash, view: View) -> None:
 
 
 def page(view: View, place: links.Place) -> Any:
-    """A page with what keeps it alive: its place, and the revision that it shows.
+    """Lay out a page with its place and the revision that it shows, which keep it up to date.
 
     Raises NotFoundError for an address that leads nowhere.
     """
@@ -162,7 +162,7 @@ def _framed(content: Any, place: links.Place | None = None, token: str | None = 
 
 
 def _tell(error: Exception) -> Any:
-    """What a callback could not do, said on the page; the page stays as it was."""
+    """Show on the page what a callback could not do; the page stays as it was."""
     if isinstance(error, SweepError):
         message = str(error)
     else:

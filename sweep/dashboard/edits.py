@@ -29,7 +29,7 @@ from sweep.studyfile import StudyFile, loads
 
 
 def write_note(view: View, name: str, number: int | None, text: str | None) -> str:
-    """A note on the study, or on one of its trials."""
+    """Write a note on the study, or on one of its trials; return the message."""
     if not (text or "").strip():
         raise UsageError("an empty note says nothing.")
     annotate.note(view.engine, name, str(text).strip(), number)
@@ -37,14 +37,14 @@ def write_note(view: View, name: str, number: int | None, text: str | None) -> s
 
 
 def add_tag(view: View, name: str, number: int | None, tag: str | None) -> str:
-    """A tag on the study, or on one of its trials."""
+    """Add a tag to the study, or to one of its trials; return the message."""
     tag = (tag or "").strip()
     new = annotate.tag(view.engine, name, tag, number)
     return f"{_target(name, number)} is tagged “{tag}”{'' if new else ' already'}."
 
 
 def take_tag_off(view: View, name: str, number: int | None, tag: str) -> str:
-    """The tag is gone, whether it was there or not."""
+    """Remove a tag, whether it was there or not; return the message."""
     annotate.untag(view.engine, name, tag, number)
     return f"{_target(name, number)} has no tag “{tag}” any more."
 
@@ -113,7 +113,7 @@ def told() -> Any:
 
 
 def remark_forms() -> Any:
-    """A note and a tag to write, on whatever the page is about."""
+    """Lay out the forms for a note and a tag on whatever the page is about."""
     return html.Div(
         [
             dmc.Textarea(
@@ -246,7 +246,7 @@ _PLACE = State("place", "data")
 
 
 def register(app: Dash, view: View) -> None:
-    """The callbacks behind the forms; none where nothing may be written."""
+    """Register the callbacks of the forms; none where nothing may be written."""
     if not view.allow_edit:
         return
     _register_remarks(app, view)
@@ -355,7 +355,7 @@ def _register_variation(app: Dash, view: View) -> None:
 
 
 def _given(place: int, of: str = "inputs") -> dict[str, str | None]:
-    """The texts of the form, by setting: an ALL pattern's values come with their ids."""
+    """Return the form's texts by setting: an ALL pattern's values come with their ids."""
     found = (ctx.inputs_list if of == "inputs" else ctx.states_list)[place]
     return {field["id"]["setting"]: field.get("value") for field in found}
 

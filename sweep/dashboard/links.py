@@ -72,7 +72,7 @@ TrialPlace = Annotated[Place, AfterValidator(_of_trial)]
 
 
 def parse(pathname: str | None, search: str | None = "") -> Place:
-    """The place of an address; UNKNOWN for one that leads nowhere."""
+    """Parse an address to its place; UNKNOWN for one that leads nowhere."""
     query = dict(parse_qsl((search or "").lstrip("?")))
     match [unquote(part) for part in (pathname or "").strip("/").split("/")]:
         case [""]:
@@ -91,14 +91,14 @@ def parse(pathname: str | None, search: str | None = "") -> Place:
 
 
 def trial_number(text: str) -> int | None:
-    """The number that a text says; None for what no database would take as one."""
+    """Parse a trial's number; None for what no database would take as one."""
     return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def url(
     page: str = STUDIES, study: str | None = None, number: int | None = None, **query: str | None
 ) -> str:
-    """The address of a page; of the query, what is None or empty is left out."""
+    """Write the address of a page, without the query's parts that are None or empty."""
     if study is None:
         path = "/compare" if page == COMPARE_STUDIES else "/"
     elif number is not None:
@@ -116,5 +116,5 @@ def join_names(names: Sequence[str]) -> str:
 
 
 def split_names(text: str | None) -> list[str]:
-    """The way back from ``join_names``."""
+    """Invert ``join_names``."""
     return [unquote(part) for part in (text or "").split(",") if part]

@@ -45,7 +45,7 @@ HELP = {
 
 
 def exposition(database: Database) -> str:
-    """The page, as of now."""
+    """Write the page of metrics with their present values."""
     samples: list[Sample] = []
     for study in database.studies():
         samples += _of_study(study)

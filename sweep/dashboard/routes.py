@@ -114,7 +114,7 @@ def register_metrics(server: Flask, view: View) -> None:
 
 
 def _picture(study: StudyHandle, kind: str, number: int | None, beside: int | None) -> bytes | None:
-    """A strip with clear gaps; None where there is no such one."""
+    """Draw a strip with clear gaps; None if there is no such strip."""
     originals = study.record().originals_png
     if kind == "originals":
         return None if originals is None else see_through(originals)

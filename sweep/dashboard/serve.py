@@ -134,7 +134,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
 
 def _listen(access: Access) -> socket.socket:
-    """A socket of our own: waitress, refused one, would leave half a server behind."""
+    """Open the socket here: if waitress were refused one, it would leave half a server behind."""
     try:
         family, *_, address = socket.getaddrinfo(
             access.host, access.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -156,7 +156,7 @@ class View:
         return study, study.revision()
 
     def floors(self, name: str) -> Floors | None:
-        """The floors of the study's data set; None where they are not known, or not yet.
+        """Return the floors of the study's data set; None where they are not known, or not yet.
 
         Those of a large data set take minutes to compute. No page waits for that: it is done
         beside, and the token changes at the end.
@@ -217,8 +217,10 @@ class PageReader(StudyReader):
 
     @cached_property
     def atlas(self) -> Atlas | None:
+        """Return the study's atlas, from the cache."""
         return self._view.atlas(self.study.name)
 
     @cached_property
     def probes(self) -> ProbeSummary | None:
+        """Return the study's summary of the probe, from the cache."""
         return self._view.probes(self.study.name)

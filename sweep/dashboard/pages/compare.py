@@ -27,7 +27,7 @@ _N_SUGGESTED = 20
 
 
 def layout(view: View, place: Place) -> Any:
-    """The page."""
+    """Lay out the page."""
     table = view.table(place.name)
     given = place.query.get("trials")
     wanted = given.split(",") if given else [str(number) for number in usual(table)]
@@ -96,7 +96,7 @@ def _controls(numbers: Sequence[str], offered: Sequence[str], only: bool) -> Any
 
 
 def tables(found: Comparison, only: bool) -> Any:
-    """The headline, settings and measurements; what to do where there is nothing to compare."""
+    """Lay out headline, settings and measurements, or say what to do with nothing to compare."""
     if not found.trials:
         return cards.empty(
             "Nothing to compare yet",
@@ -191,7 +191,7 @@ def figures(view: View, found: Comparison) -> dict[str, PageFigure]:
 
 
 def pictures(found: Comparison) -> Any:
-    """What each trial makes of the same images, where it errs, and which of them is nearer."""
+    """Lay out each trial's reconstructions of the same images, its errors, and which is nearer."""
     if not found.pictured:
         return None
     first, *others = found.pictured

@@ -38,7 +38,7 @@ class Chosen(NamedTuple):
 
 
 def layout(view: View, place: Place) -> Any:
-    """The page."""
+    """Lay out the page."""
     every = view.database.names()
     chosen = choose(every, split_names(place.query.get("studies")))
     said, tables = compared(view, chosen.names)

@@ -43,7 +43,7 @@ _SELECTS = {"x": "Setting", "y": "Second setting", "metric": "Measured by"}
 
 
 def layout(view: View, place: Place) -> Any:
-    """The page; its charts come by callbacks."""
+    """Lay out the page; callbacks fill its charts."""
     table, query = view.table(place.name), place.query
     where = Filter.parse(query.get("where"))
     where.mask(table)  # raises UsageError for what this study does not have
@@ -119,7 +119,7 @@ def _selects(table: TrialTable, query: Mapping[str, str]) -> Any:
 
 
 def options(table: TrialTable) -> dict[str, list[dict[str, str]]]:
-    """What each of the selects offers."""
+    """Return what each of the selects offers."""
     choice = views.choice_of(table, None, None, None)
     settings = views.settings_of(table) or [choice.x]
     metrics = views.metrics_of(table) or [choice.metric]
@@ -135,7 +135,7 @@ def _metric(name: str) -> str:
 
 
 def passing(study: str, table: TrialTable, where: Filter) -> list[Any]:
-    """The conditions, each with a way to take it off, and how many trials pass."""
+    """Lay out the conditions, each with a button to remove it, and how many trials pass."""
     n_trials, n_left = len(table), int(where.mask(table).sum())
     if not where:
         hint = "Drag along an axis, or a box on a chart below, to keep the trials in it."
@@ -300,7 +300,7 @@ def _options(reader: PageReader, kind: ViewName, chosen: Sequence[str | None]) -
 def ranged(
     table: TrialTable, where: Filter, ranges: Mapping[str, Sequence[tuple[float, float]]]
 ) -> Filter:
-    """The filter with the ranges that are drawn on the parallel axes."""
+    """Narrow the filter to the ranges that are drawn on the parallel axes."""
     dimensions = parallel_lines(table, where).dimensions
     return brushing.passed(where, table, dimensions, ranges)
 
@@ -436,7 +436,7 @@ def _axes(drawn: go.Figure) -> Sequence[Any]:
 
 
 def parallel_lines(table: TrialTable, where: Filter) -> Lines:
-    """The trials that pass; those outside of the axes' brushes too, faint, where there is room."""
+    """Gather the trials that pass, and faintly those outside the axes' brushes if there is room."""
     own = {*table.searched, "value"}
     around = _only(where, {*where.in_words()} - own).apply(table)
     around = around.where(around.counting)
@@ -450,7 +450,7 @@ def parallel_lines(table: TrialTable, where: Filter) -> Lines:
 
 
 def _only(where: Filter, names: Set[str]) -> Filter:
-    """The conditions on these columns."""
+    """Keep only the conditions on these columns."""
     return Filter(
         ranges={name: span for name, span in where.ranges.items() if name in names},
         choices={name: wanted for name, wanted in where.choices.items() if name in names},

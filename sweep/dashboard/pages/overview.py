@@ -41,7 +41,7 @@ _PICTURES: Mapping[Pictures, str] = {"reconstructions": "Pictures", "errors": "W
 
 
 def layout(view: View, place: Place) -> Any:
-    """The page. Everything that may take long is left to the callbacks."""
+    """Lay out the page; callbacks fill in whatever may take long."""
     study = view.study(place.name).summary()
     table = view.table(place.name)
     # Without the floors, which may have to be computed first: what they say is added later.
@@ -103,7 +103,7 @@ def _nothing_yet() -> Any:
 
 
 def figures(place: Place, table: TrialTable, *, later: bool = False) -> list[Any]:
-    """The cards; with ``later`` those in sight at first, without their charts."""
+    """Lay out the figures' cards; with ``later`` only those in sight at first, without charts."""
     history = gather_history(table)
     first = html.Div(
         [
@@ -189,7 +189,7 @@ def register(app: Dash, view: View) -> None:
 
 
 def query(metric: Chart, pictures: Pictures) -> dict[str, str]:
-    """What the address keeps: whatever is not as it was at first."""
+    """Return what the address keeps: every choice that is not the default."""
     chosen: dict[str, tuple[str, Mapping[Any, str]]] = {
         "error": (metric, _METRICS),
         "pictures": (pictures, _PICTURES),
@@ -239,7 +239,7 @@ def _register_words(app: Dash, view: View) -> None:
 
 
 def advice(found: StudyFindings) -> Any:
-    """The card of what to do next; None without advice."""
+    """Lay out the card of what to do next; None without advice."""
     said = found.advice_sentences
     return cards.card(found.advice_title, sentences(said)) if said else None
 
@@ -325,7 +325,7 @@ def _register_best(app: Dash, view: View) -> None:
 
 
 def ranked(view: View, study: str, pictures: str, shown: Any = None) -> Any:
-    """The ranking, where to compare it, and what it shows; no update where it shows that."""
+    """Lay out the ranking, with its address to compare and what it shows; no update if the same."""
     floors = view.floors(study)
     ranking = best.gather_best(view.study(study), view.table(study), floors)
     lines, table = ranking.lines, ranking.table

@@ -56,7 +56,7 @@ Steps = Sequence[tuple[int, float]]
 
 
 def layout(view: View, place: Place) -> Any:
-    """The page."""
+    """Lay out the page."""
     found = gather(view, place.query.get("search", ""), place.query.get("sort", ""))
     chosen = split_names(place.query.get("selected"))
     return html.Div(
@@ -199,7 +199,7 @@ class Found(NamedTuple):
 
 
 def gather(view: View, search: str, sort: str) -> Found:
-    """The studies that match a search, sorted."""
+    """Gather the studies that match a search, sorted."""
     stored = view.database.study_list()
     found, folded = _folded(stored, search)
     matching = ordered(found, sort)
@@ -239,7 +239,7 @@ def _empty(view: View, search: str, stored: StudyList) -> Any:
 
 
 def unreadable(found: Found) -> list[Any]:
-    """A card for each study that cannot be read, with what is wrong."""
+    """Lay out a card for each study that cannot be read, with what is wrong."""
     return [
         html.Div([html.B(study.name), html.P(study.reason)], className="card", role="alert")
         for study in found.unreadable
@@ -275,12 +275,12 @@ _KEYS: Mapping[str, Callable[[StudySummary], Any]] = {
 
 
 def turned(sort: str, by: str) -> str:
-    """The order after a click on a column's head: that column's, or the other way round."""
+    """Return the order after a click on a column's head: by that column, or reversed."""
     return f"-{by}" if (sort or _DEFAULT) == by else by
 
 
 def aria_sort(key: str, sort: str) -> str:
-    """What a column's head tells of the order."""
+    """Return the ``aria-sort`` of a column's head."""
     if (sort.removeprefix("-") or _DEFAULT) != key:
         return "none"
     return "descending" if (key in _DESCENDING) != sort.startswith("-") else "ascending"
@@ -316,7 +316,7 @@ def changed_rows(
     now: list[tuple[str, str]],
     chosen: Sequence[str] = (),
 ) -> Any:
-    """The rows that changed, or all when others stand there now."""
+    """Return the rows that changed, or all rows if the list holds other studies now."""
     if [name for name, _ in before] != [name for name, _ in now]:
         return [row(of, chosen) for of in studies]
     rows = Patch()
@@ -365,7 +365,7 @@ def _head(key: str, label: str, sort: str) -> Any:
 
 
 def row(of: Listed, chosen: Sequence[str] = ()) -> Any:
-    """A study's row; ticked where it is among the chosen."""
+    """Lay out a study's row, ticked if it is among the chosen."""
     study = of.study
     cells: Mapping[str, Any] = {
         "name": _name(of, is_chosen=study.name in chosen),

@@ -28,7 +28,7 @@ from sweep.store.records import EventRow
 
 
 def layout(view: View, place: Place) -> Any:
-    """The page. Raises NotFoundError without the trial."""
+    """Lay out the page. Raises NotFoundError without the trial."""
     facts = gather(view, place.name, place.trial)
     part = {name: html.Div(make(facts), id=name) for name, make in _parts(view).items()}
     drawn = figures(view, facts)
@@ -85,7 +85,7 @@ def layout(view: View, place: Place) -> Any:
 
 
 def gather(view: View, study: str, number: int) -> TrialFindings:
-    """What the page shows. Raises NotFoundError without the study or the trial."""
+    """Gather what the page shows. Raises NotFoundError without the study or the trial."""
     return gather_trial(view.study(study), number, lambda of: view.floors(of.name))
 
 
@@ -134,7 +134,7 @@ def _trains(facts: TrialFindings) -> bool:
 
 
 def _parts(view: View) -> Mapping[str, Callable[[TrialFindings], Any]]:
-    """The parts of the page that change, by the id they stand under."""
+    """Map the ids of the page's parts that change to the functions that lay them out."""
     return {
         "trial-head": head,
         "trial-tiles": tiles,
@@ -236,7 +236,7 @@ def _banner(facts: TrialFindings) -> Any:
 
 
 def tiles(facts: TrialFindings) -> Any:
-    """The numbers to remember."""
+    """Lay out the most important numbers."""
     made = [
         cards.tile(capitalised(label.text.partition(" (")[0]), value.text, beside.text)
         for label, value, _, beside in facts.measured.rows
@@ -255,7 +255,7 @@ def measured(facts: TrialFindings) -> Any:
 
 
 def pictures(facts: TrialFindings) -> Any:
-    """What it gives back, and where it errs, beside the originals."""
+    """Lay out the originals beside the reconstructions and their errors."""
     number = facts.trial.number
     if not facts.has_pictures:
         return None
@@ -272,7 +272,7 @@ def pictures(facts: TrialFindings) -> Any:
 
 
 def settings(facts: TrialFindings) -> Any:
-    """What it was trained with; to be copied."""
+    """Lay out the settings that it was trained with; they can be copied."""
     table = finding_table(facts.study, facts.settings, "settings")
     if not facts.settings:
         return table

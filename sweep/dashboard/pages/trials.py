@@ -44,7 +44,7 @@ from sweep.store.table import TrialTable
 
 
 def layout(view: View, place: Place) -> Any:
-    """The page."""
+    """Lay out the page."""
     table = view.table(place.name)
     where, sort = place.query.get("where", ""), place.query.get("sort") or default_sort(table)
     grid_rows.shown_rows(table, where, sort)  # an address that cannot be read is told at once
@@ -73,12 +73,12 @@ def layout(view: View, place: Place) -> Any:
 
 
 def default_sort(table: TrialTable) -> str:
-    """The best first."""
+    """Return the order with the best trial first."""
     return table.objectives[0]
 
 
 def selected_numbers(text: str | None) -> list[int]:
-    """The trials that an address has selected."""
+    """Parse the numbers of the trials that an address has selected."""
     numbers = map(trial_number, (text or "").split(","))
     return [number for number in numbers if number is not None]
 
@@ -150,7 +150,7 @@ def _actions(table: TrialTable, columns: list[str], group: str | None) -> Any:
 
 
 def groups(table: TrialTable, filtered: Filter, study: str, name: str | None) -> Any:
-    """The table of groups; nothing where nothing is grouped by."""
+    """Lay out the table of groups; nothing where nothing is grouped by."""
     if not name or name not in table.column_names:
         return None
     return group_table(group_by(table, name, filtered), name, study, table.objectives[0])

@@ -35,7 +35,7 @@ _MAX_MARKS = 6
 
 
 def layout(view: View, place: Place) -> Any:
-    """The page, whose parts come by callbacks."""
+    """Lay out the page; callbacks fill its parts."""
     study = view.study(place.name).summary()
     return html.Div(
         [
@@ -236,7 +236,7 @@ def _mark(*shows: Any) -> str:
 
 
 def verdict(view: View, found: StudyFindings) -> list[Any]:
-    """The answer in words, as far as it is known."""
+    """Lay out the answer in words, as far as it is known."""
     name, said = found.study.name, found.sentences[1:]
     lacks_floors = found.verdict is not None and found.floors is None
     return [
@@ -255,7 +255,7 @@ def _about_floors(view: View, name: str, dataset: str) -> Any:
 
 
 def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
-    """The law, of all trials or with the choices of a setting apart; and its note."""
+    """Draw the law, of all trials or for each choice of a setting; return its note too."""
     options: dict[str, Any] = {} if by == _ALL else {"setting": by}
     drawn, about, _ = charts.figure_of(PageReader(view, study), "width_law", **options)
     return drawn.update_layout(height=_HEIGHT, uirevision=f"keep {by}"), about
@@ -314,7 +314,7 @@ def _register_atlas(app: Dash, view: View) -> None:
 def atlas_parts(
     view: View, name: str, here: str | None, mark: list[int] | None = None
 ) -> dict[str, Any] | None:
-    """The slider, the pictures and the lines, by component and property.
+    """Return the slider, the pictures and the lines, by component and property.
 
     ``here`` is the width that the slider shall be at. None where what ``mark`` says is shown is
     all there is to show: then the slider stays where a reader's hand has it.
@@ -363,7 +363,7 @@ def _lines(reader: PageReader) -> dict[str, Any]:
 
 
 def marks(widths: list[int]) -> list[dict[str, Any]]:
-    """A tick at each width; a few of them are named, the first and the last always."""
+    """Return a tick for each width; a few have labels, always the first and the last."""
     every = -(-(len(widths) - 1) // (_MAX_MARKS - 1)) or 1
     last = len(widths) - 1
     named = {place for place in range(0, last, every) if last - place >= every} | {0, last}

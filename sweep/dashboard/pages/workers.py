@@ -30,7 +30,7 @@ _GIB = 2**30
 
 
 def layout(view: View, place: Place) -> Any:
-    """The page."""
+    """Lay out the page."""
     kind = place.query.get("kind")
     events = view.study(place.name).events(newest=MAX_EVENTS)
     return html.Div(
@@ -94,7 +94,7 @@ def register(app: Dash, view: View) -> None:
 
 
 def workers(view: View, name: str) -> Any:
-    """A row a worker: those at work first, then the latest."""
+    """Lay out a row for each worker: those at work first, then the latest."""
     found = view.study(name).workers()
     study = view.study(name).summary()
     if not found:
@@ -194,7 +194,7 @@ def _device(worker: WorkerRow) -> str:
 
 
 def _trainer(worker: WorkerRow) -> list[Any]:
-    """The worker's trainer, with the reason where the fused trainer was preferred."""
+    """Name the worker's trainer, with the reason if the fused trainer was preferred."""
     if worker.trainer is None:
         return []
     named = f"{worker.trainer} trainer"
@@ -236,7 +236,7 @@ def _gib(n_bytes: int) -> str:
 
 
 def _share(share: float, said: str) -> list[Any]:
-    """A share in words, and as long as it is large."""
+    """Show a share in words, over a bar as long as the share is large."""
     width = f"{100 * min(max(share, 0.0), 1.0):.0f}%"
     bar = html.Div(
         html.Div(style={"width": width}), className="bar", **attributes(aria_hidden="true")
@@ -248,18 +248,18 @@ def _share(share: float, said: str) -> list[Any]:
 
 
 def waiting(view: View, name: str) -> Any:
-    """The commands that no coordinator has applied yet."""
+    """List the commands that no coordinator has applied yet."""
     shown = waiting_commands(view.study(name).commands(pending_only=True))
     return None if shown is None else cards.card("Waiting commands", shown)
 
 
 def kinds(events: Sequence[EventRow], chosen: str | None) -> list[str]:
-    """The kinds to choose from: those that happened, and the one that is chosen."""
+    """List the kinds to choose from: those that happened, and the chosen one."""
     return sorted({event.kind for event in events} | ({chosen} if chosen else set()))
 
 
 def event_list(study: str, events: Sequence[EventRow], kind: str | None) -> Any:
-    """The events of a kind, or all, newest first."""
+    """List the events of a kind, or all, newest first."""
     shown = [event for event in reversed(events) if kind in (None, "", event.kind)]
     if not shown:
         return html.P("None of this kind." if kind else "Nothing out of the ordinary has happened.")

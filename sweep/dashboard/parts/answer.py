@@ -40,7 +40,7 @@ def code(reader: PageReader, found: StudyFindings) -> Any:
 
 
 def stages(study: str, atlas: Atlas, shown: int) -> list[Any]:
-    """The pictures of each width, one above the other; the browser shows one of them."""
+    """Lay out the pictures of each width over one another; the browser shows one of them."""
     return [
         html.Div(
             [

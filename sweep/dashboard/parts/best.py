@@ -50,7 +50,7 @@ def gather_best(study: StudyHandle, table: TrialTable, floors: Floors | None) ->
 
 
 def draw_best(best: BestTrials, kind: str = "reconstructions") -> Any:
-    """A table with a trial a row; ``kind`` says which of its pictures stand in it."""
+    """Lay out a table with a row for each trial; ``kind`` says which of its pictures it has."""
     has_pictures = best.has_originals and any(map(best.has_pictures, best.lines))
     head, rows = heads(best.table), []
     if has_pictures:

@@ -40,7 +40,7 @@ class Side(NamedTuple):
 
 
 def boxed(where: Filter, table: TrialTable, *sides: tuple[Side, Span | None]) -> Filter:
-    """The filter with what a box lets through; it replaces what the columns were held to before.
+    """Narrow the filter to what a box lets through, instead of the columns' former conditions.
 
     A span is as drawn; None takes the condition away.
     """
@@ -66,7 +66,7 @@ def _narrowed(where: Filter, table: TrialTable, side: Side, span: Span | None) -
 
 
 def _words_at(column: Choices, names: Sequence[str], span: Span) -> tuple[str, ...]:
-    """The words in a span of places, as filters write them."""
+    """Return the words in a span of places, as filters write them."""
     said = {formats.value(name): str(name) for name in column.names}
     low, high = sorted(float(end) for end in span)
     held = [name for at, name in enumerate(names) if low - _SCATTER <= at <= high + _SCATTER]
@@ -83,7 +83,7 @@ def _single_at(axis: Axis, span: Span, *, in_cells: bool) -> NDArray[np.float64]
 
 
 def _between(where: Filter, table: TrialTable, name: str, low: float, high: float) -> Filter:
-    """Rounded to what people set by hand; an end beyond all trials is left open."""
+    """Narrow a column to a rounded range; an end beyond all trials is left open."""
     column = table.column(name)
     assert not isinstance(column, Choices)
     finite = column[np.isfinite(column)]
@@ -108,7 +108,7 @@ def passed(
     dimensions: Sequence[Dimension],
     ranges: Mapping[str, Sequence[Span]],
 ) -> Filter:
-    """The filter with the ranges that are brushed on parallel axes, as drawn, by column."""
+    """Narrow the filter to the ranges that are brushed on parallel axes, as drawn, by column."""
     for dimension in dimensions:
         where = where.without(dimension.name)
         spans = ranges.get(dimension.name)
@@ -137,7 +137,7 @@ def _as_number(dimension: Dimension, drawn: float) -> float:
 
 
 def brush_of(where: Filter, dimension: Dimension) -> list[list[float]]:
-    """What a filter brushes on a parallel axis, as drawn; nothing where it asks for nothing."""
+    """Return what a filter brushes on a parallel axis, as drawn; empty without a condition."""
     if dimension.choices is not None:
         wanted = where.choices.get(dimension.name, ())
         places = [place for place, word in enumerate(dimension.choices) if word in wanted]
@@ -156,7 +156,7 @@ def _as_drawn(dimension: Dimension, value: float) -> float:
 
 
 def fine_ticks(dimension: Dimension) -> dict[float, str]:
-    """The ticks of a parallel axis, and nameless ones between them: brushes snap to ticks."""
+    """Return a parallel axis's ticks and unlabelled ones between them: brushes snap to ticks."""
     named = dict(zip(dimension.tick_values, dimension.tick_texts, strict=True))
     if dimension.choices is not None or len(np.unique(dimension.values)) <= len(named):
         return named

@@ -26,7 +26,7 @@ def figure_card(
     config: Mapping[str, Any] = style.CONFIG,
     later: bool = False,
 ) -> Any:
-    """A chart in its frame, with downloads as PNG, SVG and (its data as) CSV.
+    """Lay out a chart in its frame, with downloads as PNG, SVG and (its data as) CSV.
 
     ``graph_id`` is the dcc.Graph's id; the note's is ``{graph_id}-note``. Without a figure the card
     waits for a callback to fill it. Title and note are the figure's own unless given. ``poster``
@@ -71,7 +71,7 @@ def figure_card(
 
 
 def bare(drawn: go.Figure) -> go.Figure:
-    """The figure without its titles, which stand in its card; its zoom outlives news."""
+    """Remove the figure's titles, which its card has; its zoom outlives updates."""
     if drawn.layout.margin.t is None or style.subtitle_of(drawn):
         drawn.update_layout(margin={"t": 16})
     drawn.update_layout(title=None)
@@ -102,7 +102,7 @@ def _loosen(axis: Any) -> None:
 
 
 def fresh(drawn: go.Figure) -> Patch:
-    """The figure for a chart that shows an older one already, whose zoom it leaves alone.
+    """Return a patch that updates the chart of an older figure and leaves its zoom alone.
 
     Dash hands Plotly its own zoomed layout back after each zoom, which makes uirevision forget
     what was zoomed: so ranges are not sent at all, and those that are not zoomed follow the data.
@@ -123,7 +123,7 @@ def fresh(drawn: go.Figure) -> Patch:
 
 
 def waiting() -> dict[str, Any]:
-    """An empty chart, until a callback fills it."""
+    """Return an empty chart, until a callback fills it."""
     hidden = {"visible": False}
     clear = "rgba(0,0,0,0)"
     return {
@@ -165,7 +165,7 @@ def _listed(of: Any) -> list[Any]:
 
 
 def tile(label: str, value: Any, detail: Any = "") -> Any:
-    """A number of a strip."""
+    """Lay out a number of a strip."""
     return html.Div(
         [
             html.Div(label, className="tile-label"),
@@ -182,11 +182,11 @@ def strip(tiles: list[Any], **options: Any) -> Any:
 
 
 def empty(title: str, text: Any) -> Any:
-    """A part of a page that has nothing to show yet, and says why."""
+    """Lay out a part of a page that has nothing to show yet, with the reason."""
     return html.Div([html.H2(title), html.P(text)], className="empty")
 
 
 def card(title: str, content: Any, *, controls: Any = None, **options: Any) -> Any:
-    """A titled frame around anything."""
+    """Lay out a titled frame around anything."""
     head = html.Div([html.H2(title), *_listed(controls)], className="card-head")
     return html.Section([head, content], className="card", **options)

@@ -83,7 +83,7 @@ def _as_text(value: Any) -> str:
 
 
 def zoomed_to(drawn: go.Figure, between: tuple[float, float] | None) -> go.Figure:
-    """The figure at the range that it was gathered for; a double click shows all again."""
+    """Zoom to the range that the figure was gathered for; a double click shows all again."""
     if between is None:
         return drawn
     ends = np.log10(between) if drawn.layout.xaxis.type == "log" else np.array(between)
@@ -91,18 +91,18 @@ def zoomed_to(drawn: go.Figure, between: tuple[float, float] | None) -> go.Figur
 
 
 def renewed(drawn: go.Figure) -> go.Figure | Patch:
-    """What a callback answers: after mere news only what changed, so that a zoom stays."""
+    """Return a callback's answer: after mere news only what changed, so that a zoom stays."""
     news = {told["prop_id"] for told in ctx.triggered} == {"revision.data"}
     return cards.fresh(drawn) if news else drawn
 
 
 def sized(drawn: go.Figure) -> dict[str, str]:
-    """The style of a graph as high as its figure; one that follows its card's width needs it."""
+    """Return the style of a graph as high as its figure; charts as wide as their card need it."""
     return {"height": f"{drawn.layout.height}px"}
 
 
 def opens_trials(app: Dash, *graph_ids: str) -> None:
-    """A click on a mark leads to its trial."""
+    """Open a mark's trial when the mark is clicked."""
     for graph_id in graph_ids:
         app.clientside_callback(
             ClientsideFunction("charts", "open"),
@@ -114,7 +114,7 @@ def opens_trials(app: Dash, *graph_ids: str) -> None:
 
 
 def follows_zoom(app: Dash, graph_id: str) -> None:
-    """Keeps the x range that a figure of groups was zoomed to in the Store ``{graph_id}-range``."""
+    """Keep the x range that a figure of groups is zoomed to in the Store ``{graph_id}-range``."""
     app.clientside_callback(
         ClientsideFunction("charts", "zoomed"),
         Output(f"{graph_id}-range", "data"),
@@ -126,7 +126,7 @@ def follows_zoom(app: Dash, graph_id: str) -> None:
 
 
 def comes_later(app: Dash, name: str) -> None:
-    """Sets the Store ``{name}-due`` to a revision that a figure which takes long shall show.
+    """Set the Store ``{name}-due`` to a revision that a slow figure is to show.
 
     The Store ``{name}-pause`` holds how many milliseconds lie between two of them at least; None
     while the page has no such figure yet.
@@ -151,5 +151,5 @@ class Zoom(NamedTuple):
 
 
 def between(zoom: Zoom | None, uirevision: str = "keep") -> tuple[float, float] | None:
-    """The range that ``follows_zoom`` keeps, if it is of the figure with this uirevision."""
+    """Return the range that ``follows_zoom`` keeps, if it is of the figure with this uirevision."""
     return zoom.span if zoom and zoom.of == uirevision else None

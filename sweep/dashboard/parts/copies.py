@@ -8,10 +8,10 @@ import tomlkit
 
 
 def as_toml(settings: Mapping[str, Any]) -> str:
-    """An ``[[enqueue]]`` entry that makes the same configuration run first in a study file."""
+    """Write an ``[[enqueue]]`` entry that makes a study file try this configuration first."""
     return tomlkit.dumps({"enqueue": [dict(settings)]})
 
 
 def show_command(study: str, number: int) -> str:
-    """The command that shows the trial."""
+    """Write the command that shows the trial."""
     return f"sweep show {shlex.quote(study)} {number}"

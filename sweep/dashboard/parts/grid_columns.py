@@ -63,7 +63,7 @@ def _column(table: TrialTable, name: str, group: str) -> GridColumn:
 
 
 def default_columns(table: TrialTable) -> list[str]:
-    """What a grid shows at first: objectives, what was searched, the measured essentials."""
+    """List what a grid shows at first: objectives, searched settings, the measured essentials."""
     wanted = (
         *("number", "state", *table.objectives, "test_mse", "hidden_width", *table.searched),
         *(metric.name for metric in METRICS.values() if metric.is_essential),
@@ -74,7 +74,7 @@ def default_columns(table: TrialTable) -> list[str]:
 
 
 def texts(table: TrialTable, name: str, written: Mapping[int, Remarks]) -> list[str]:
-    """What stands in the cells of a column; ``written`` has the rows of WRITTEN columns."""
+    """Format the cells of a column; ``written`` has the rows of WRITTEN columns."""
     if name in WRITTEN:
         return [WRITTEN[name](written.get(number, Remarks())) for number in table.numbers.tolist()]
     if name == "state":
@@ -83,7 +83,7 @@ def texts(table: TrialTable, name: str, written: Mapping[int, Remarks]) -> list[
 
 
 def plain(table: TrialTable, name: str, written: Mapping[int, Remarks]) -> Sequence[Any]:
-    """The cells of a column as a program reads them: whole numbers, no units, None for none."""
+    """Return a column's cells for programs: whole numbers, no units, None for no value."""
     if name in WRITTEN:
         return texts(table, name, written)
     column = table.column(name)

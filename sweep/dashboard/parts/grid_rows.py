@@ -27,7 +27,7 @@ _CSV_LINES = 2000
 
 
 def shown_rows(table: TrialTable, where: str = "", sort: str = "") -> Rows:
-    """The rows that meet the filter, in order; those without the sorted value come last.
+    """Select the rows that meet the filter, in order; those without the sorted value come last.
 
     Raises UsageError for a column that is not there.
     """
@@ -45,7 +45,7 @@ def shown_rows(table: TrialTable, where: str = "", sort: str = "") -> Rows:
 def block(
     table: TrialTable, rows: Rows, columns: Sequence[str], read: Read
 ) -> list[dict[str, Any]]:
-    """These rows as the grid takes them: text by column, and what its renderers need."""
+    """Convert rows to the grid's records: text by column, and what its renderers need."""
     part = table.where(rows)
     written = _read_written(part, columns, read)
     cells = {name: grid_columns.texts(part, name, written) for name in columns}
@@ -69,7 +69,7 @@ def _read_written(part: TrialTable, columns: Sequence[str], read: Read) -> Mappi
 
 
 def csv_lines(table: TrialTable, rows: Rows, columns: Sequence[str], read: Read) -> Iterator[str]:
-    """The rows as CSV, some thousand lines at a time."""
+    """Write the rows as CSV, some thousand lines at a time."""
     yield csv_text([columns])
     for first in range(0, len(rows), _CSV_LINES):
         part = table.where(rows[first : first + _CSV_LINES])

@@ -14,7 +14,7 @@ from sweep.dashboard.parts.grouping import Group
 
 
 def group_table(found: Sequence[Group], name: str, study: str, objective: str) -> Any:
-    """A line a group; its first cell is a button that shows the group alone."""
+    """Lay out a row for each group; its first cell is a button that shows the group alone."""
     if not found:
         return html.P("None of these trials has that setting.", className="note")
     best = min((group.best for group in found if group.n_counting), default=math.nan)

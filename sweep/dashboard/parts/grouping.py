@@ -47,7 +47,7 @@ def _differs(table: TrialTable, name: str) -> bool:
 
 
 def group_by(table: TrialTable, name: str, filtered: Filter) -> list[Group]:
-    """The groups of the trials that the filter lets through. Raises KeyError for no column."""
+    """Group the trials that the filter lets through. Raises KeyError for an unknown column."""
     shown = filtered.apply(table)
     if name in shown.settings:
         shown = shown.where(used(shown, name))
@@ -78,7 +78,7 @@ def group_by(table: TrialTable, name: str, filtered: Filter) -> list[Group]:
 
 
 def _raw_names(table: TrialTable, axis: Axis) -> list[str]:
-    """What a filter calls each single value of the axis."""
+    """Return what a filter calls each single value of the axis."""
     column = table.column(axis.name)
     if not isinstance(column, Choices):
         return [repr(value) for value in axis.points.tolist()]
@@ -89,7 +89,7 @@ def _raw_names(table: TrialTable, axis: Axis) -> list[str]:
 def _narrow(
     filtered: Filter, axis: Axis, edges: np.ndarray[tuple[int], np.dtype[np.float64]], place: int
 ) -> Filter:
-    """The filter of one stretch. The outer ends stay as they were: rounding must lose no trial."""
+    """Narrow the filter to one stretch. Its outer ends stay: rounding must lose no trial."""
     low, high = filtered.ranges.get(axis.name, (-np.inf, np.inf))
     if place > 0:
         low = float(np.ceil(edges[place])) if axis.whole else float(edges[place])

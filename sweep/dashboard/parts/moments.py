@@ -20,7 +20,7 @@ def ago(seconds: float) -> str:
 
 
 def since(at: datetime | None, *, late_after: int | None = None) -> Any:
-    """A moment in the past; after so many seconds it is marked as too long ago."""
+    """Show how long ago a moment is; after ``late_after`` seconds it is marked as too long."""
     if at is None:
         return "–"
     seconds = (datetime.now(UTC) - at).total_seconds()
@@ -35,5 +35,5 @@ def since(at: datetime | None, *, late_after: int | None = None) -> Any:
 
 
 def exact(at: datetime | None) -> str:
-    """The moment itself."""
+    """Format the moment itself."""
     return "–" if at is None else moment(at)

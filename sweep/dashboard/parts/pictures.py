@@ -7,7 +7,7 @@ from dash import html
 
 
 def picture_url(kind: str, study: str, number: int | None = None, beside: int | None = None) -> str:
-    """The address of a strip: ``originals``, or a kind of a trial's, as in ``picture_row``."""
+    """Write the address of a strip: ``originals``, or a trial's kind, as in ``picture_row``."""
     asked = {"study": study, "trial": number, "beside": beside}
     known = {key: value for key, value in asked.items() if value is not None}
     return f"/api/picture/{kind}.png?{urlencode(known)}"
@@ -16,7 +16,7 @@ def picture_url(kind: str, study: str, number: int | None = None, beside: int | 
 def picture_row(
     label: Any, kind: str, study: str, number: int | None = None, beside: int | None = None
 ) -> Any:
-    """A labelled strip; all strips are laid out alike, so that rows line up."""
+    """Lay out a labelled strip; all strips are laid out alike, so that rows line up."""
     about = {
         "originals": "ten test images as they are",
         "reconstructions": f"the same images as trial {number} gives them back",

@@ -41,7 +41,7 @@ _THEME = {
 
 
 def layout(view: View, pulse_milliseconds: int) -> Any:
-    """The page around all pages."""
+    """Lay out the page around all pages."""
     return dmc.MantineProvider(
         [
             dcc.Location(id="location", refresh="callback-nav"),
@@ -111,7 +111,7 @@ def _keys() -> Any:
 
 
 def title(place: Place) -> str:
-    """The title of the browser's tab, what differs first: "mine · Why · sweep"."""
+    """Write the title of the browser's tab, what differs first: "mine · Why · sweep"."""
     if place.study is None:
         return f"{_ALL_STUDIES[place.page]} · sweep" if place.page in _ALL_STUDIES else "sweep"
     page = "Trial" if place.number is None else f"Trial {place.number}"
@@ -120,7 +120,7 @@ def title(place: Place) -> str:
 
 
 def navigation(place: Place) -> list[Any]:
-    """The study's pages; nothing on the page of all studies."""
+    """List links to the study's pages; empty on the page of all studies."""
     if place.study is None:
         return []
     here = links.TRIALS if place.page == links.TRIAL else place.page
@@ -160,12 +160,12 @@ def _tab(page: str, place: Place, *, is_here: bool) -> Any:
 
 
 def dead_end(message: str, study: str | None) -> Any:
-    """A page for an address that leads nowhere, with the way back to a study that is there."""
+    """Lay out a page for an address that leads nowhere, with a link to a study that exists."""
     return _stopped("Nothing here", message, study)
 
 
 def failure(message: str) -> Any:
-    """A page for a store that does not answer; the pulse loads it again once it does."""
+    """Lay out a page for a store that does not answer; the pulse reloads it once it does."""
     return _stopped("The database does not answer", message)
 
 

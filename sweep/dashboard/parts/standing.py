@@ -29,7 +29,7 @@ def in_words(
     *,
     computing_floors: bool = False,
 ) -> list[Any]:
-    """The headline, what explains it, why the error stops, and where to look next."""
+    """Lay out the headline, what explains it, why the error stops, and where to look next."""
     paragraphs = (" ".join(explanations(study, found)), " ".join(why))
     said: list[Any] = [html.H1(headline(study, found))]
     said += [html.P(sentence(of), className="explained") for of in paragraphs if of]
@@ -41,7 +41,7 @@ def in_words(
 
 
 def about(study: StudySummary, data: str) -> list[Any]:
-    """What the study is, for those who did not set it up; ``data``: what it is trained on."""
+    """Describe the study to those who did not set it up; ``data``: what it is trained on."""
     marks = [state_badge(study), html.Span(data)]
     marks += [html.Span(tag, className="tag") for tag in study.tags]
     lines: list[Any] = [html.Div(marks, className="line about")]
@@ -72,7 +72,7 @@ def _button(text: str, href: str) -> Any:
 
 
 def tiles(study: StudySummary, workers: Sequence[WorkerRow]) -> list[Any]:
-    """The strip's numbers."""
+    """Lay out the strip's numbers."""
     counts, n_finished = study.counts, study.n_finished
     pruned = formats.percent(counts["PRUNED"] / n_finished) if n_finished else ""
     return [

@@ -28,24 +28,24 @@ _FINER = {
 
 
 def kind(state: str, outcome: str | None) -> str:
-    """The key of SIGNS: a failure by divergence, for one, is told from others."""
+    """Return the key of SIGNS; it tells a failure by divergence from others."""
     return _FINER.get(str(outcome), state)
 
 
 def text(state: str, outcome: str | None, invalid: bool) -> str:
-    """The state as it stands in a cell; an invalid trial is said to be."""
+    """Write the state for a cell; an invalid trial's says so."""
     said = SIGNS.get(kind(state, outcome), state.lower())
     return f"{said}, invalid" if invalid else said
 
 
 def badge(state: str, outcome: str | None = None, invalid: bool = False) -> Any:
-    """The state as a small label."""
+    """Lay out the state as a small label."""
     name = "invalid" if invalid else kind(state, outcome).lower()
     return html.Span(text(state, outcome, invalid), className=f"state state-{name}")
 
 
 def texts(table: TrialTable) -> list[str]:
-    """The state of every trial of a table as it stands in a cell."""
+    """Write the state of every trial of a table for a cell."""
     return [
         text(str(table.states.value(row)), table.outcomes.value(row), bool(table.invalid[row]))
         for row in range(len(table))

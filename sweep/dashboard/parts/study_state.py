@@ -10,7 +10,7 @@ from sweep.store.records import StudySummary
 
 
 def state_badge(study: StudySummary) -> Any:
-    """The word, with the sentence for who points at it."""
+    """Lay out the state as a word; hovering over it shows the sentence."""
     status = study_status(study)
     kind = status.word.replace(" ", "-")
     title = status.detail.replace("`", "")
@@ -18,7 +18,7 @@ def state_badge(study: StudySummary) -> Any:
 
 
 def how_to_go_on(study: StudySummary) -> Any:
-    """The sentence in sight, where the study was left behind; else None."""
+    """Lay out how to resume a study without a coordinator; None for any other."""
     status = study_status(study)
     if not status.lacks_coordinator:
         return None

@@ -25,6 +25,7 @@ PLACEHOLDER = "Filter: relu, hidden_width:32..64, value<0.01 …"
 
 
 def filter_bar(table: TrialTable, filtered: Filter) -> list[Any]:
+    """Lay out the field for a filter and the forms that add conditions to it."""
     return [
         html.Div(
             dmc.TextInput(
@@ -99,7 +100,7 @@ def _condition(table: TrialTable) -> Any:
 
 
 def chips(filtered: Filter) -> list[Any]:
-    """The active conditions, each with a way to take it off."""
+    """Lay out the active conditions, each with a button to remove it."""
     said = filtered.in_words()
     if not said:
         return []
@@ -120,7 +121,7 @@ def chips(filtered: Filter) -> list[Any]:
 
 
 def value_choices(table: TrialTable, name: str) -> list[Any] | None:
-    """The values of a column to choose from; None for a column of numbers."""
+    """Offer the values of a column to choose from; None for a column of numbers."""
     column = table.column(name)
     if not isinstance(column, Choices):
         return None
@@ -133,7 +134,7 @@ def value_choices(table: TrialTable, name: str) -> list[Any] | None:
 def conditioned(
     filtered: Filter, name: str | None, low: End, high: End, values: Sequence[str] | None
 ) -> Filter:
-    """The filter with the condition of the form; an empty form changes nothing."""
+    """Add the form's condition to the filter; an empty form changes nothing."""
     if not name:
         return filtered
     if values:

@@ -31,13 +31,14 @@ _THEME = {
 
 
 def chosen_columns(table: TrialTable, text: str | None) -> list[str]:
-    """The columns that an address names, without those that are not there."""
+    """List the columns that an address names, without unknown ones."""
     known = grid_columns.columns_of(table)
     chosen = dict.fromkeys(name for name in (text or "").split(",") if name in known)
     return list(chosen) or grid_columns.default_columns(table)
 
 
 def grid(table: TrialTable, columns: Sequence[str], sort: str) -> Any:
+    """Lay out the grid of trials; it asks the server for the rows in sight."""
     by = {part.name: part for part in parse_sort(sort)}
     known = grid_columns.columns_of(table)
     return dag.AgGrid(
@@ -108,6 +109,7 @@ def _column_def(column: GridColumn, is_shown: bool, by: Sort | None) -> dict[str
 
 
 def column_chooser(table: TrialTable, columns: Sequence[str]) -> Any:
+    """Lay out the menu that shows and hides columns."""
     offered = grid_columns.columns_of(table).values()
     choices = [
         html.Div(

@@ -29,7 +29,7 @@ class Field(NamedTuple):
 
 
 def fields(space: Space, given: Texts) -> list[Field]:
-    """A field a setting, in the order of the file, beside what is given so far."""
+    """Return a field for each setting, in the file's order, with what is given so far."""
     in_use: dict[str, list[Domain]] = {}
     for node in _open(space.nodes, typed(given)):
         in_use.setdefault(node.setting, []).append(node.domain)
@@ -48,7 +48,7 @@ def fields(space: Space, given: Texts) -> list[Field]:
 
 
 def chosen(space: Space, given: Texts) -> dict[str, Any]:
-    """The configuration that the fields make."""
+    """Return the configuration that the fields make."""
     used = {field.setting for field in fields(space, given) if field.is_used}
     return {name: value for name, value in typed(given).items() if name in used}
 
@@ -59,12 +59,12 @@ def typed(given: Texts) -> dict[str, Any]:
 
 
 def text_of(value: Any) -> str:
-    """A value as a field holds it."""
+    """Write a value as a field holds it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _open(nodes: Sequence[Node], values: Mapping[str, Any]) -> Iterator[Searched]:
-    """The searched settings that a trial of these values may have."""
+    """Yield the searched settings that a trial of these values may have."""
     for node in nodes:
         if not isinstance(node, Searched):
             continue
@@ -103,7 +103,7 @@ def _describe(domain: Domain) -> str:
 
 
 def form(space: Space, given: Texts) -> list[Any]:
-    """The fields, filled in."""
+    """Lay out the fields, filled in."""
     return [_box(field, given.get(field.setting)) for field in fields(space, given)]
 
 

@@ -59,7 +59,7 @@ class Kind(NamedTuple):
 
 
 def settings_of(table: TrialTable) -> list[str]:
-    """Settings that differ between trials, the searched ones first."""
+    """List the settings that differ between trials, the searched ones first."""
     names = dict.fromkeys((*table.searched, *table.settings))
     return [name for name in names if _varied(table.settings[name])]
 
@@ -70,12 +70,12 @@ def _varied(column: Column) -> bool:
 
 
 def metrics_of(table: TrialTable) -> list[str]:
-    """What some trial was measured by."""
+    """List the metrics that some trial has."""
     return [name for name in _METRICS if np.isfinite(table.metrics[name]).any()]
 
 
 def choice_of(table: TrialTable, x: str | None, y: str | None, metric: str | None) -> Choice:
-    """The wanted columns; where one is not there, the first that is."""
+    """Return the wanted columns; the first that exists in place of one that does not."""
     settings = settings_of(table) or ["hidden_width"]
     x = x if x in settings else settings[0]
     others = [name for name in settings if name != x] or [x]
@@ -97,14 +97,14 @@ def _timeline_sides(_: Any, table: TrialTable) -> tuple[Side, Side]:
 
 
 def kinds_of(table: TrialTable) -> Mapping[ViewName, Kind]:
-    """The views of a study, by the names that addresses give them."""
+    """Return the views of a study, by the names that addresses give them."""
     if len(table.objectives) > 1:
         return KINDS
     return {name: kind for name, kind in KINDS.items() if name != "front"}
 
 
 def box_of(x: Span | None, y: Span | None) -> list[dict[str, object]]:
-    """A box as Plotly keeps it."""
+    """Return a box as Plotly keeps it."""
     if not x or not y:
         return []
     ends = {"x0": x[0], "x1": x[1], "y0": y[0], "y1": y[1]}

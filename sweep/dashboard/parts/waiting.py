@@ -12,7 +12,7 @@ from sweep.store.records import CommandRow
 
 
 def waiting_commands(commands: Sequence[CommandRow], *, allow_edit: bool = False) -> Any:
-    """What was asked, when, oldest first, to be cancelled where that is allowed; None for none."""
+    """List pending commands, oldest first, with buttons to cancel if allowed; None if none."""
     if not commands:
         return None
     head = html.Tr([html.Th(label, scope="col") for label in ("Waiting", "With", "Asked")])
