@@ -89,7 +89,7 @@ DEFAULT_BASELINE = StudyBaseline(settings=_compared(BASELINE))
 
 
 def is_question(config: Mapping[str, object]) -> bool:
-    """Whether a configuration is BASELINE: only then may its story be told."""
+    """Tell whether a configuration is BASELINE: only then may its story be told."""
     return all(config.get(name) == value for name, value in DEFAULT_BASELINE.settings.items())
 
 

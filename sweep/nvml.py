@@ -42,7 +42,7 @@ def cards() -> tuple[Gpu, ...] | None:
 
 
 def driver_version() -> str | None:
-    """None where there is no driver, or it is at fault."""
+    """Return the driver's version; None where there is no driver, or it is at fault."""
     try:
         if (nvml := _open()) is None:
             return None

@@ -131,13 +131,13 @@ def _kinds(originals: Pixels) -> dict[PixelKind, NDArray[np.bool_]]:
 
 
 def image_stops(trials: Sequence[AtlasTrial], names: Sequence[str]) -> list[StoppingWidth]:
-    """Of trials by ascending width. Errors too small to be told are equal."""
+    """Find where each image's error stops falling. Errors below the resolution are equal."""
     errors = np.array([np.maximum(of.image_mse, RESOLUTION) for of in trials])
     return stops([of.trial for of in trials], errors, names)
 
 
 def class_stops(trials: Sequence[TrialRow], names: Sequence[str]) -> list[StoppingWidth]:
-    """Of trials by ascending width, measured by class, on all test images."""
+    """Find where each class's error on all test images stops falling; trials by ascending width."""
     return stops(trials, np.array([of.per_class_mse for of in trials]), names)
 
 
@@ -146,7 +146,7 @@ def stops(
     errors: NDArray[np.float64],  # (W, M)
     names: Sequence[str],  # M
 ) -> list[StoppingWidth]:
-    """Where each of the errors stops falling, the earliest first; nothing with one width only."""
+    """Find where each error stops falling, the earliest first; nothing with one width only."""
     if len(trials) < 2:
         return []
     found = [_stop(trials, column, name) for column, name in zip(errors.T, names, strict=True)]

@@ -158,7 +158,7 @@ class _Case:
         return None if self.floors is None else pca_equivalent(self.floors, self.error)
 
     def is_used_up(self, dead_share: float = 0.0) -> bool:
-        """Whether the units that live do about as well as so many allow a linear code."""
+        """Tell whether the units that live do about as well as so many allow a linear code."""
         components = self.components
         return components is not None and components >= USED_UP * (1 - dead_share) * self.width
 

@@ -119,7 +119,7 @@ def _usable(table: TrialTable) -> TrialTable:
 
 
 def _sample(table: TrialTable, best: NDArray[np.int64]) -> TrialTable:
-    """At most _MAX_TRIALS and the best, always the same ones."""
+    """Select at most _MAX_TRIALS and the best, always the same ones."""
     if len(table) <= _MAX_TRIALS:
         return table
     rows = np.random.default_rng(0).permutation(len(table))[:_MAX_TRIALS]
@@ -141,7 +141,7 @@ def _response(table: TrialTable) -> Numbers:
 
 
 def places(domain: Domain, values: Sequence[object]) -> Numbers | None:
-    """Where values lie in a range or an ascending list of numbers, from 0 to 1; NaN outside.
+    """Scale values to 0 to 1 in a range or an ascending list of numbers; NaN outside.
 
     None for what has no order: names, and fewer than three numbers.
     """
@@ -247,7 +247,7 @@ class _Fit:
         self.n_free = len(y) - _rank(x)
 
     def p_of_none(self, columns: slice) -> float:
-        """Of all these coefficients being 0: Wald's test."""
+        """Return p for all these coefficients being 0: Wald's test."""
         b, q = self.b[columns], columns.stop - columns.start
         wald = float(b @ np.linalg.pinv(self.covariance[columns, columns]) @ b) / q
         return float(fdtrc(q, self.n_free, wald))
@@ -337,7 +337,7 @@ class _Surface:
             yield End(is_high, slope, p if is_open else 1.0)
 
     def _falls_nearby(self, block: _Block, is_high: bool) -> bool:
-        """Whether the trials near an end alone say so too.
+        """Tell whether the trials near an end alone say so too.
 
         A bend that is no parabola, such as a steep rise just before the end, is not seen from
         afar.
@@ -351,7 +351,7 @@ class _Surface:
         return bool(_slope_at(is_high, len(b)) @ b < 0)
 
     def _at_most_in_good(self, block: _Block, level: float) -> float:
-        """As ``at_most``, of the trials whose other settings are the better half.
+        """Apply ``at_most`` to the trials whose other settings are the better half.
 
         A setting whose effect the others' errors hide shows it there. Infinite where too few
         trials are left.
@@ -377,7 +377,7 @@ class _Surface:
         return _Part(fit, slice(first, first + mine.columns.shape[1]), mine.levels)
 
     def _p_interactions(self, block: _Block) -> float:
-        """Of no interaction with any other setting: products of the columns. 0 where untold."""
+        """Return p for no interaction with any other setting: column products. 0 where untold."""
         products = [
             (block.columns[:, :, None] * of.columns[:, None, :]).reshape(len(self.y), -1)
             for of in self.blocks
@@ -395,7 +395,7 @@ class _Surface:
 
 
 def _rank(x: Matrix) -> int:
-    """Of many rows and few columns, from their products: a hundredth of an SVD's time."""
+    """Return the rank of few long columns, from their products: a hundredth of an SVD's time."""
     lengths = np.sqrt((x**2).sum(axis=0))
     scaled = x / np.where(lengths > 0, lengths, 1.0)
     return int(np.linalg.matrix_rank(scaled.T @ scaled, tol=1e-10, hermitian=True))

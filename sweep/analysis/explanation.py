@@ -148,7 +148,7 @@ class Explanation:
 
     @property
     def n_left_at_most(self) -> int:
-        """How many configurations are still to be trained, ``missing`` among them, at most."""
+        """Count the configurations still to be trained, ``missing`` among them, at most."""
         left = [self._n_left(path) for path in (self.forward, self.reverse)]
         n_later = sum(n * (n - 1) // 2 for n in left)
         return min(len(self.missing) + n_later, most_configurations(len(self.groups)))
@@ -160,7 +160,7 @@ class Explanation:
         )
 
     def share(self, effect: Effect) -> float | None:
-        """Of the whole, by logarithms, so that a path's add up to 1.
+        """Return an effect's share of the whole, by logarithms, so that a path's add up to 1.
 
         None where the whole is not told from no difference: shares of it would be of any size.
         """
@@ -237,12 +237,12 @@ _NOWHERE = AblationPath(steps=(), n_agree=0, missing=())
 
 
 def most_configurations(n_causes: int) -> int:
-    """How many configurations both paths need at most, their ends included."""
+    """Return how many configurations both paths need at most, their ends included."""
     return int(min(2**n_causes, n_causes * (n_causes + 1)))
 
 
 def effect(without: Sequence[float], with_it: Sequence[float]) -> Effect:
-    """Of a change, from the errors without and with it, seed by seed."""
+    """Estimate a change's effect from the errors without and with it, seed by seed."""
     logs = [math.log(one / other) for one, other in zip(without, with_it, strict=True)]
     mean = fmean(logs)
     if len(logs) == 1:
@@ -276,7 +276,7 @@ class _Option(NamedTuple):
 def _path(
     start: TrialConfig, groups: Sequence[ParameterGroup], errors: Errors, *, helps: bool
 ) -> AblationPath:
-    """From ``start``, change by change: with ``helps`` to the lowest error, else to the highest."""
+    """Go from ``start`` step by step: with ``helps`` to the lowest error, else to the highest."""
     steps: list[Step] = []
     here, left = start, list(groups)
     agree = set(range(len(errors.get(start, ()))))
@@ -308,7 +308,7 @@ def _may_be_finite(config: TrialConfig, errors: Errors) -> bool:
 
 
 def is_valid(config: TrialConfig) -> bool:
-    """Whether its settings do not contradict each other."""
+    """Tell whether its settings do not contradict each other."""
     return not conflicts(vars(config))
 
 

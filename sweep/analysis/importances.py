@@ -91,7 +91,7 @@ def importances(table: TrialTable, domains: Mapping[str, Domain]) -> Importances
 
 
 def _sample(table: TrialTable) -> TrialTable:
-    """At most MAX_TRIALS, always the same ones."""
+    """Select at most MAX_TRIALS, always the same ones."""
     mask = np.zeros(len(table), dtype=bool)
     mask[np.random.default_rng(0).permutation(len(table))[:MAX_TRIALS]] = True
     return table.where(mask)
@@ -220,7 +220,7 @@ def _distribution(domain: Domain) -> BaseDistribution:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the line on a new study, and the warnings on settings that few trials have.
+    """Silence Optuna's line on a new study and its warnings on settings that few trials have.
 
     One thread at a time: both switches are the whole process's.
     """

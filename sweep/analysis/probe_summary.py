@@ -111,7 +111,7 @@ def summarise_probes(
 
 
 def noise(share: float, n: int) -> float:
-    """By how much two shares of the same n images may differ by chance."""
+    """Return by how much two shares of the same n images may differ by chance."""
     return 2 * sqrt(2 * share * (1 - share) / n)
 
 

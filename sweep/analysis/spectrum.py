@@ -85,7 +85,7 @@ class Spectrum:
 
     @classmethod
     def of(cls, bands: SpectrumBands | None, points: Sequence[SpectrumPoint]) -> "Spectrum | None":
-        """None where no spectrum was measured."""
+        """Make the spectrum of a trial; None where none was measured."""
         held = [] if bands is None else held_bands(bands)
         if bands is None or not held or not points:
             return None
@@ -93,6 +93,7 @@ class Spectrum:
 
     @property
     def last_epoch(self) -> int:
+        """Return the last epoch measured."""
         return self.points[-1].epoch
 
     def missing(self, point: SpectrumPoint) -> list[float]:
@@ -119,11 +120,12 @@ class Spectrum:
         return {epoch: front for epoch, front in found if front is not None}
 
     def holds(self, front: Front) -> bool:
-        """Whether a front lies before the last band, which also has directions of no variance."""
+        """Tell whether a front lies before the last band, which has directions of no variance."""
         return front.component < self.bands[-1].first
 
     @property
     def last_front(self) -> Front | None:
+        """Return the front after the last epoch; None where all or no bands are half learned."""
         return self.front(self.points[-1])
 
     @property

@@ -62,7 +62,7 @@ def plain(strip: Image.Image) -> Image.Image:
 
 
 def edges(strip: Image.Image) -> list[int]:
-    """Where each of the ten images begins; nothing where the strip is not of ten."""
+    """Return where each of the ten images begins; nothing for a strip not of ten."""
     width, rest = divmod(strip.width - GAP * (STRIP_LENGTH - 1), STRIP_LENGTH)
     found = [place * (width + GAP) for place in range(STRIP_LENGTH)]
     if rest or width < 1 or not all(_is_gap(strip, edge) for edge in found[1:]):

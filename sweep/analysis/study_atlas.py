@@ -19,7 +19,7 @@ from sweep.store.table import TrialTable
 
 
 def atlas_by_width(study: StudyHandle, table: TrialTable) -> Atlas | None:
-    """Of the best of each width of the study's trials.
+    """Measure the pictures of the best trial of each width.
 
     None before the first worker was ready, or where the test set has fewer than ten images.
     """
@@ -46,7 +46,7 @@ class AtlasReader:
         self._known: dict[_Key, AtlasTrial | None] = {}
 
     def look(self, table: TrialTable) -> Atlas | None:
-        """As ``atlas_by_width``."""
+        """Return what ``atlas_by_width`` does, without measuring a trial twice."""
         record = self._study.record()
         strip = record.originals_png
         originals = None if strip is None else images_of(strip)

@@ -107,7 +107,7 @@ class Diagnoser:
 
     @cached_property
     def _space(self) -> Space | None:
-        """None where today's rules do not read the study file; its other commands say why."""
+        """Read the search space; None where today's rules do not read the study file."""
         text = self._study.record().study_file
         with suppress(StudyFileError):
             return loads(text, f"study '{self._study.name}'", check_packages=False).space

@@ -33,7 +33,7 @@ class StudyExplanation:
 
 
 def study_explanation(study: StudyHandle, best: int | None = None) -> StudyExplanation | None:
-    """As last run for this study, as far as it is trained; None where none was begun.
+    """Return the last explanation run for this study, as far as trained; None if none was begun.
 
     Of a study that was itself trained for an explanation, that one. ``best`` is the study's best
     trial, to tell whether that is what is explained.
@@ -60,7 +60,7 @@ def explained_in(explained: StudyExplanation | None) -> str | None:
 
 
 def ignored(study: StudyHandle) -> list[str]:
-    """Which studies look as if they explained this one, and don't: a sentence each."""
+    """List studies that look as if they explained this one, and don't: a sentence each."""
     return [stranger.sentence for stranger in study.mismatched(Kind.EXPLAINS)]
 
 
@@ -82,12 +82,12 @@ def configurations(ends: Explained) -> tuple[TrialConfig, TrialConfig]:
 
 
 def seeds_of(child: StudyHandle) -> int:
-    """With how many seeds a study trains each configuration."""
+    """Return with how many seeds a study trains each configuration."""
     return child.record().settings.study.repeat
 
 
 def _errors(child: StudyHandle, n_seeds: int) -> dict[TrialConfig, tuple[float, ...]]:
-    """By configuration; a trial that failed, or was marked invalid, counts as not trained."""
+    """Return errors by configuration; a failed or invalid trial counts as not trained."""
     by_seed = child.seed_errors()
     errors: dict[TrialConfig, tuple[float, ...]] = {}
     for row in child.trials(states=["COMPLETE", "FAIL"]):

@@ -13,7 +13,7 @@ from sweep.store.table import TrialTable
 
 
 def study_probes(study: StudyHandle) -> ProbeSummary | None:
-    """None where no trial that counts is analysed.
+    """Summarise the probe's results; None where no trial that counts is analysed.
 
     The best of a width class (``config.width_class``) is the best of its trials that are analysed,
     by validation error.
@@ -43,7 +43,7 @@ class ProbeReader:
         self._told: ProbeSummary | None = None
 
     def look(self, table: TrialTable) -> ProbeSummary | None:
-        """Of the study's trials: the very same while nothing about those that count changed."""
+        """Summarise the trials' probes: the same object while nothing that counts changed."""
         with self._lock:
             self._read(table)
             seen = self._seen(table)
@@ -73,7 +73,7 @@ class ProbeReader:
         self._revision = table.revision
 
     def _seen(self, table: TrialTable) -> NDArray[np.bool_]:  # (N,)
-        """Which trials are analysed as they are now."""
+        """Select the trials that are analysed as they are now."""
         seen = np.isin(table.numbers, list(self._known))
         for row in np.flatnonzero(seen).tolist():
             seen[row] = self._known[int(table.numbers[row])].attempt == table.attempts[row]

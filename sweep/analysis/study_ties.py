@@ -15,19 +15,19 @@ _ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
 def study_ties(study: StudyHandle) -> TieSet | None:
-    """Of the best configurations as they were trained again, else with the study's own seeds."""
+    """Compare the best configurations as trained again, or else with the study's own seeds."""
     return retrained_ties(study) or own_ties(study)
 
 
 def own_ties(study: StudyHandle, n_best: int = N_COMPARED) -> TieSet | None:
-    """Of the ``n_best`` best trials; those of one configuration are one candidate."""
+    """Compare the ``n_best`` best trials; those of one configuration are one candidate."""
     best = study.best(n_best)
     results = study.seed_results([row.number for row in best])
     return tie_set([_candidate(rows, results) for rows in _by_configuration(best).values()])
 
 
 def retrained_ties(study: StudyHandle) -> TieSet | None:
-    """Of the configurations that were trained again last; their numbers are this study's.
+    """Compare the configurations that were trained again last, by this study's numbers.
 
     None where no study did so for this one, or none to its end.
     """
@@ -37,13 +37,13 @@ def retrained_ties(study: StudyHandle) -> TieSet | None:
 
 
 def is_whole(child: StudyHandle, of: Retrained) -> bool:
-    """Whether every configuration was trained again, or failed."""
+    """Tell whether every configuration was trained again, or failed."""
     rows = child.trials(numbers=range(len(of.numbers)))
     return len(rows) == len(of.numbers) and all(row.state in _ENDED for row in rows)
 
 
 def ties_in(child: StudyHandle, of: Retrained) -> TieSet | None:
-    """Of what a study trained again, numbered as the study that found it does."""
+    """Compare what a study trained again, numbered as in the study that found it."""
     rows = child.trials(numbers=range(len(of.numbers)), include_invalid=False)
     complete = [row for row in rows if row.state == "COMPLETE"]
     results = child.seed_results([row.number for row in complete])
@@ -59,7 +59,7 @@ def ties_in(child: StudyHandle, of: Retrained) -> TieSet | None:
 
 
 def ignored_ties(study: StudyHandle) -> list[str]:
-    """Which studies look as if they trained this one's best again, and don't: a sentence each."""
+    """List studies that look as if they retrained this one's best, and don't: a sentence each."""
     return [stranger.sentence for stranger in study.mismatched(Kind.RETRAINS)]
 
 

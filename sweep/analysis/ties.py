@@ -74,7 +74,7 @@ class TieSet:
 
     @property
     def n_seeds(self) -> int:
-        """Of the candidate with the fewest."""
+        """Return the number of seeds of the candidate with the fewest."""
         return min(len(of.candidate.errors) for of in self.compared)
 
     @property
@@ -91,7 +91,7 @@ class TieSet:
 
 
 def tie_set(candidates: Sequence[Candidate]) -> TieSet | None:
-    """None with fewer than two candidates of enough seeds; those of fewer are left out."""
+    """Compare the candidates of enough seeds with the best; None with fewer than two of them."""
     usable = [of for of in candidates if len(of.errors) >= MIN_SEEDS and min(of.errors) > 0]
     if len(usable) < 2:
         return None

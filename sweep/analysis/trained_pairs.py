@@ -83,7 +83,7 @@ def trained_gains(
 
 
 def _differing(table: TrialTable, number: int, settings: set[str]) -> dict[str, Mask]:
-    """By setting, the trials that count and equal this one in all others."""
+    """Return by setting the trials that count and equal this one in all other settings."""
     row = table.row_of(number)
     assert row is not None
     unequal = {name: ~_equal(column, row) for name, column in table.settings.items()}
@@ -186,7 +186,7 @@ def larger_sets(study: StudyHandle) -> list[LargerSet]:
 def _of_more_images(
     trial: TrialRow, table: TrialTable, sets: Iterable[LargerSet]
 ) -> Partner | None:
-    """The same configuration with as many updates, on more images."""
+    """Find the same configuration with as many updates, trained on more images."""
     for of in sets:
         rows = of.table.counting
         for name, column in of.table.settings.items():

@@ -133,7 +133,7 @@ class WidthLaw:
 
 
 def width_errors(table: TrialTable, metric: Metric = "test_mse") -> WidthErrors:
-    """Of the trials that count and were measured."""
+    """Collect the errors of the trials that count and were measured, by width."""
     table = _measured(table, metric)
     widths, errors = _widths(table), table.metrics[metric]
     keys = widths
@@ -267,7 +267,7 @@ def _again(
 
 
 def _fits_as_well(straight: "_Fits", fitted: "_Fits", widths: Numbers, errors: Numbers) -> bool:
-    """Whether the law without E_inf is not told from the one with it."""
+    """Tell whether the law without E_inf is not told from the one with it."""
     n_free = len(widths) - 3
     without, with_it = (
         float(np.sum(_residuals(of, widths, errors) ** 2)) for of in (straight, fitted)

@@ -91,7 +91,7 @@ def _shown() -> "Iterator[Observer]":
 
 
 def in_notebook() -> bool:
-    """Whether a notebook's kernel runs this code."""
+    """Tell whether a notebook's kernel runs this code."""
     ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return hasattr(shell, "kernel")

@@ -64,6 +64,6 @@ class Column:
 
 
 def capitalised(title: str) -> str:
-    """With a capital; a Greek symbol stays as it is."""
+    """Begin the title with a capital; a Greek symbol stays as it is."""
     first = title[:1] if title[:1] > "z" else title[:1].upper()
     return first + title[1:]

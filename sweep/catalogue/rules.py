@@ -8,12 +8,12 @@ from sweep.enums import Loss, Optimizer, Output
 
 
 def needs_sigmoid(loss: Any, output: Any) -> bool:
-    """Whether a loss of probabilities is given outputs that may leave (0, 1)."""
+    """Tell whether a loss of probabilities is given outputs that may leave (0, 1)."""
     return bool(loss == Loss.BCE and output != Output.SIGMOID)
 
 
 def needs_momentum(optimizer: Any, nesterov: Any, momentum: Any) -> bool:
-    """Whether an optimizer is to look ahead along a momentum that it does not have."""
+    """Tell whether an optimizer is to look ahead along a momentum that it does not have."""
     return bool(optimizer == Optimizer.SGD and nesterov is True and momentum == 0)
 
 

@@ -86,7 +86,7 @@ class Setting(Column, Generic[T]):
         return typed
 
     def allows(self, value: float) -> bool:
-        """Whether a number is within the limits; NaN is not."""
+        """Tell whether a number is within the limits; NaN is not."""
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
         return above and below
@@ -418,7 +418,7 @@ def by_setting(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_used(name: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a setting means something beside the others, as momentum does not to adam.
+    """Tell whether a setting means something beside the others, as momentum does not to adam.
 
     A name that is no setting does, and so does one whose deciding setting is unknown.
     """

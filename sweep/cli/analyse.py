@@ -54,7 +54,7 @@ def analyse(
 def _chosen(
     study: "StudyHandle", kept: "Collection[KeptWeights]", numbers: Sequence[int]
 ) -> "list[KeptWeights]":
-    """Those of these trials that are not analysed yet.
+    """Select those of these trials that are not analysed yet.
 
     Raises NotFoundError for a trial that is not, and whose weights are not kept.
     """

@@ -67,7 +67,7 @@ def _configuration(settings: list[str]) -> dict[str, Any]:
 
 
 def _value(given: str) -> Any:
-    """As TOML; what is not TOML is a name, which so needs no quotes."""
+    """Parse the text as TOML; what is not TOML is a name, which needs no quotes."""
     try:
         found = tomllib.loads(f"value = {given}")
     except (ValueError, RecursionError):
@@ -101,7 +101,7 @@ def _what_becomes_of(
     *,
     running: bool,
 ) -> str:
-    """In words, what the coordinator makes of a command; waits a few seconds for it."""
+    """Say what the coordinator makes of a command; waits a few seconds for it."""
     what = f"{_DOING[kind]} study '{study.name}'"
     if not running:
         return (

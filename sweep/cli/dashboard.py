@@ -62,7 +62,7 @@ def dashboard(
 
 
 def _password() -> str | None:
-    """From the environment, never from the command line, where others could read it."""
+    """Read the password from the environment; on the command line others could read it."""
     if path := os.environ.get(f"{_PASSWORD}_FILE"):
         try:
             return read_secret(Path(path))

@@ -90,7 +90,7 @@ def _time(planned: "Plan", estimate: "TimeEstimate | None") -> str:
 
 
 def _may_end_early(planned: "Plan") -> bool:
-    """Whether a rule may end trials or the study before all epochs are trained."""
+    """Tell whether a rule may end trials or the study before all epochs are trained."""
     file = planned.study_file
     return file.pruner.name is not Pruner.NONE or bool(_other_budgets(file, planned) != "never")
 

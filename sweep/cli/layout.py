@@ -32,7 +32,7 @@ class Column:
 
     @cached_property
     def natural(self) -> int:
-        """As wide as its longest line."""
+        """Return the length of the longest line."""
         return max(_longest_line(self.heading), self.compact)
 
     @cached_property
@@ -42,7 +42,7 @@ class Column:
 
     @cached_property
     def narrowest(self) -> int:
-        """As narrow as it can be without cutting a number or a word of its heading."""
+        """Return the least width that cuts neither a number nor a word of the heading."""
         cells = self._longest_cell
         return max(self._longest_word, cells if self.is_number else min(cells, _NARROWEST))
 
@@ -86,7 +86,7 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _widths(columns: Sequence[Column], room: int) -> list[int]:
-    """As wide as they would be; else with broken headings, the widest texts narrowed to fit."""
+    """Return natural widths if they fit; else break headings and narrow the widest texts."""
     widths = [of.natural for of in columns]
     if _total(widths) > room:
         widths = [of.compact for of in columns]

@@ -77,7 +77,7 @@ def plain() -> Iterator[None]:
 
 
 def use(log_format: LogFormat) -> None:
-    """From now to the end of the command, messages are written so."""
+    """Write messages in this format until the end of the command."""
     if log_format is LogFormat.TEXT or _ours:
         return
     handler = logging.StreamHandler(sys.stderr)
@@ -95,7 +95,7 @@ def end() -> None:
 
 
 def are_json() -> bool:
-    """Whether messages go to the log, as JSON."""
+    """Tell whether messages go to the log, as JSON."""
     return bool(_ours)
 
 

@@ -66,7 +66,7 @@ def _endpoint(option: str | None) -> "Endpoint | None":
 
 
 def _secret() -> str | None:
-    """From the environment, never from the command line, where others could read it."""
+    """Read the secret from the environment; on the command line others could read it."""
     if path := os.environ.get("SWEEP_WEBHOOK_SECRET_FILE"):
         try:
             return read_secret(Path(path))

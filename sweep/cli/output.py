@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 def results() -> Console:
-    """For what was asked for. Nothing in it is taken for markup: names and notes are users'."""
+    """Return the console of results. Nothing is taken for markup: names and notes are users'."""
     return Console(width=ENDLESS, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def messages() -> Console:
-    """For everything else."""
+    """Return the console of messages."""
     return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -97,17 +97,17 @@ def _print_table(columns: Sequence[Column], *, wide: bool | None = None) -> None
 
 
 def _room() -> int:
-    """How many characters a line of stdout may have."""
+    """Return how many characters a line of stdout may have."""
     return terminal_columns() if sys.stdout.isatty() else ENDLESS
 
 
 def terminal_columns() -> int:
-    """How many characters a line of the terminal has."""
+    """Return how many characters a line of the terminal has."""
     return shutil.get_terminal_size().columns
 
 
 def make_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Table:
-    """As ``show_table``, for a picture of the terminal's width that is drawn again and again."""
+    """Make a table like ``show_table``'s, of the terminal's width, to be redrawn."""
     return fit(_columns(header, rows, left), terminal_columns())[0]
 
 

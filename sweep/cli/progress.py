@@ -39,7 +39,7 @@ def progress() -> Iterator[Observer]:
 
 
 def _is_below_a_cell() -> bool:
-    """Whether a notebook's cell shows stderr: ``!sweep start``, or a subprocess of a kernel.
+    """Tell whether a notebook's cell shows stderr: ``!sweep start``, or a subprocess of a kernel.
 
     IPython gives ``!`` commands a terminal, whose output JupyterLab appends: it obeys a carriage
     return, but not the cursor movements of a live picture. A kernel has its parent's process id in
@@ -173,7 +173,7 @@ def line(state: Progress) -> str:
 
 
 def _training(state: Progress) -> str:
-    """Where a single worker is: what moves while a long trial trains."""
+    """Say where a single worker is: what moves while a long trial trains."""
     if len(state.workers) != 1 or state.workers[0].number is None:
         return ""
     worker = state.workers[0]

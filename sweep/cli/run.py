@@ -203,7 +203,7 @@ def _tell_to_go_on(study: "StudyHandle", summary: "StudySummary", trials: int | 
 
 
 def _is_paused(study: "StudyHandle", phase: StudyPhase) -> bool:
-    """Whether it is paused, or will be when the commands that wait are applied."""
+    """Tell whether it is paused, or will be when the commands that wait are applied."""
     paused = phase == StudyPhase.PAUSED
     for waiting in study.commands(pending_only=True):
         if waiting.kind in (CommandKind.PAUSE, CommandKind.CONTINUE):
@@ -212,7 +212,7 @@ def _is_paused(study: "StudyHandle", phase: StudyPhase) -> bool:
 
 
 def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> None:
-    """How it ended, the best configurations, and what to do next."""
+    """Say how the study ended, its best configurations, and what to do next."""
     from sweep.findings.ranking import best_numbers
     from sweep.findings.trial_list import best_list
 

@@ -31,7 +31,7 @@ def percent(share: float | None) -> str:
 
 
 def memory(used_bytes: int | None, total_bytes: int | None) -> str:
-    """How much of a memory is in use."""
+    """Format how much of a memory is in use."""
     if used_bytes is None or total_bytes is None:
         return NOTHING
     return f"{used_bytes / 2**30:.1f} of {total_bytes / 2**30:.0f} GiB"
@@ -63,7 +63,7 @@ def moment(time: datetime | None) -> str:
 
 
 def clean(given: str) -> str:
-    """Without the control characters by which a note could rewrite a terminal."""
+    """Replace the control characters by which a note could rewrite a terminal."""
     harmless = (c if c.isprintable() or c in "\n\t" else _REPLACEMENT for c in given)
     return "".join(harmless)
 
@@ -83,7 +83,7 @@ _CONTROL = re.compile(
 
 
 def unrolled(given: str) -> str:
-    """On one line."""
+    """Join the text to one line."""
     return " ".join(given.split())
 
 

@@ -124,7 +124,7 @@ class BufferedWriter:
         return self._writer.has_changes and (at_once or now >= self._next_write)
 
     def _is_over(self) -> bool:
-        """Whether the database has been away for longer than the study allows."""
+        """Tell whether the database has been away for longer than the study allows."""
         since = self._away_since
         return since is not None and time.monotonic() - since > self._max_away_seconds
 
@@ -139,5 +139,5 @@ class BufferedWriter:
 
 
 def _is_final(error: SweepError) -> bool:
-    """Whether a retry cannot succeed."""
+    """Tell whether a retry cannot succeed."""
     return isinstance(error, LeaseLostError | StoreGoneError)

@@ -187,7 +187,7 @@ def _describe_round(n: int, n_seeds: int) -> str:
 
 
 def _was_cut_short(study: StudySummary) -> bool:
-    """Whether a run ended before everything that was enqueued was trained."""
+    """Tell whether a run ended before everything that was enqueued was trained."""
     n_trials = sum(study.counts.values())
     return bool(
         study.n_pending_commands or study.n_finished < n_trials or n_trials < (study.n_trials or 0)
@@ -258,7 +258,7 @@ def _space(baseline: TrialConfig, target: TrialConfig, seed: int) -> dict[str, A
 
 
 def _is_worth_saying(name: str, value: Any) -> bool:
-    """Whether every trial uses the setting, or its value is not the default."""
+    """Tell whether every trial uses the setting, or its value is not the default."""
     return SETTINGS[name].used_with is None or to_toml_value(value) != SETTINGS[name].default
 
 
@@ -286,7 +286,7 @@ def _others(side: Mapping[str, Any], lead: str) -> dict[str, Any]:
 
 
 def _could_meet_bce(searched: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a space would allow bce with the linear output, which cannot be trained."""
+    """Tell whether a space would allow bce with the linear output, which cannot be trained."""
     return all(name in searched for name in ("output_activation", "loss")) and (
         Loss.BCE.value in searched["loss"]["choices"]
     )

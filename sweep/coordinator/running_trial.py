@@ -67,5 +67,5 @@ class RunningTrial:
         self.stop_reason = next(one for one in StopReason if one in reasons)
 
     def just_exceeded(self, limit: float | None) -> bool:
-        """Whether its last epoch took it over ``limit`` seconds."""
+        """Tell whether its last epoch took it over ``limit`` seconds."""
         return limit is not None and self._seconds_before <= limit < self.seconds

@@ -89,7 +89,7 @@ class StudyState:
         note(EventKind.ENDED, f"{phase}: {reason}")
 
     def _has_ended_as(self, phase: StudyPhase, reason: str) -> bool:
-        """Whether it had ended in this way before, and no trial has ended since."""
+        """Tell whether it had ended in this way before, and no trial has ended since."""
         return (phase, reason) == self._last_end and self._n_ended == self._n_ended_before
 
     @property

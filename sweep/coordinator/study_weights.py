@@ -37,7 +37,7 @@ class StudyWeights:
 
     @property
     def due(self) -> Sequence[KeptWeights]:
-        """Those whose networks are to be analysed, in the order in which they should be."""
+        """List the networks to be analysed, in the order in which they should be."""
         if self._due is None:
             self._due = due(self._kept.values())
         return self._due

@@ -89,7 +89,7 @@ class Endpoint:
 
 
 def _can_be_posted_to(url: str) -> bool:
-    """Whether urllib accepts the URL; its own errors would show parts of it."""
+    """Tell whether urllib accepts the URL; its own errors would show parts of it."""
     try:
         parts = urlsplit(url)
         of_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -35,7 +35,7 @@ class Access:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds it."""
+        """Return the address for a browser on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -50,7 +50,7 @@ def _check_password(password: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host."""
+    """Tell whether only this machine can reach the host."""
     if host.lower() == "localhost":
         return True
     try:

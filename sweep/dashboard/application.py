@@ -166,7 +166,7 @@ def _has(given: Any, property: str) -> bool:
 
 
 def _matches(id: Any, pattern: Mapping[str, Any]) -> bool:
-    """Whether an id matches the pattern: the same keys, and texts where the pattern is open."""
+    """Tell whether an id matches the pattern: same keys, and texts where the pattern is open."""
     return (
         isinstance(id, dict)
         and id.keys() == pattern.keys()

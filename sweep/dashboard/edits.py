@@ -108,7 +108,7 @@ def _study_file(view: View, name: str) -> StudyFile:
 
 
 def told() -> Any:
-    """Where the confirmation of what was written appears."""
+    """Lay out the place where the confirmation of what was written appears."""
     return html.Div(id="told", role="status", className="told")
 
 

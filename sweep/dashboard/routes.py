@@ -70,7 +70,7 @@ def register(server: Flask, view: View) -> None:
 
     @server.get("/api/figure/<name>.csv")
     def figure(name: str) -> Any:
-        """The data of a figure: ``study``, ``where`` and the figure's options."""
+        """Send the data of a figure: ``study``, ``where`` and the figure's options."""
         options = request.args.to_dict()
         study, where = options.pop("study", ""), options.pop("where", "")
         try:

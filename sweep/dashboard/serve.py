@@ -122,7 +122,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
                 connection.will_close = True
 
     def readable(self) -> bool:
-        """Whether to accept another connection; at the limit close some of the oldest."""
+        """Tell whether to accept another connection; at the limit close some of the oldest."""
         if len(self._map) >= self.adj.connection_limit:
             oldest = sorted(self._waited_for(), key=lambda of: of.waiting_since)
             for connection in oldest[: limits.CONNECTIONS // 10]:

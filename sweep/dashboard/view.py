@@ -79,7 +79,7 @@ class View:
         return found[name]
 
     def _look_up(self, name: str) -> StudyKey:
-        """By its id, where it is known, else by its name."""
+        """Look a study up by its id, where it is known, or else by its name."""
         known = self._readers.get(name)
         if known is not None:
             with suppress(NotFoundError):  # deleted; another may have the name by now
@@ -87,7 +87,7 @@ class View:
         return find_key(self.engine, name)
 
     def has(self, name: str) -> bool:
-        """Whether there is such a study."""
+        """Tell whether there is such a study."""
         try:
             self.key(name)
         except SweepError:
@@ -170,7 +170,7 @@ class View:
         return found
 
     def computing_floors(self, name: str) -> bool:
-        """Whether they are on their way."""
+        """Tell whether they are on their way."""
         return bool(self._computing) and self.study(name).key.identity in self._computing
 
     def _begin(self, study: StudyHandle) -> None:
@@ -209,10 +209,12 @@ class PageReader(StudyReader):
 
     @cached_property
     def table(self) -> TrialTable:
+        """Return the trials that pass ``where``."""
         return self.where.apply(self.whole)
 
     @cached_property
     def whole(self) -> TrialTable:
+        """Return the table of all trials, from the cache."""
         return self._view.table(self.study.name)
 
     @cached_property

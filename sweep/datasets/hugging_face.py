@@ -21,7 +21,7 @@ _ROWS = 1_000
 
 
 def is_saved_dataset(folder: Path) -> bool:
-    """Whether ``save_to_disk`` wrote the folder."""
+    """Tell whether ``save_to_disk`` wrote the folder."""
     return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
 
 

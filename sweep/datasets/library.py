@@ -123,7 +123,7 @@ def _candidates(path: Path, places: Sequence[Path]) -> Iterator[Path]:
 
 
 def is_here(name: str, sha256: str) -> bool:
-    """Whether ``load_again`` needs no download."""
+    """Tell whether ``load_again`` needs no download."""
     return name not in SOURCES or copy_path(sha256).is_file() or find(name) is not None
 
 
@@ -237,7 +237,7 @@ def _lacks(folder: Path, source: Source | None) -> str:
 
 
 def _files_to_copy(name: Dataset, folder: Path) -> Files:
-    """From the folder itself, or from torchvision's own layout below it."""
+    """Find the files in the folder itself, or in torchvision's own layout below it."""
     source = SOURCES[name]
     for candidate in (folder, folder / str(source.torchvision) / "raw"):
         if (files := files_in(candidate, source)) is not None:

@@ -58,7 +58,7 @@ class Decoded(NamedTuple):
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Whether there is a PNG or JPEG file in the folder or below it; a whole disk is none."""
+    """Tell whether there is a PNG or JPEG file in the folder or below it; a whole disk is none."""
     if folder.resolve() == Path(folder.resolve().anchor):
         return False
     with suppress(OSError):

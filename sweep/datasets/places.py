@@ -28,7 +28,7 @@ class State(StrEnum):
 
 
 def cache_folder() -> Path:
-    """Where prepared and downloaded data sets are kept: SWEEP_DATA, or the user's cache."""
+    """Return the folder of prepared and downloaded data: SWEEP_DATA, or the user's cache."""
     if given := os.environ.get("SWEEP_DATA"):
         return Path(given)
     import platformdirs  # a machine that only trains may lack it
@@ -63,7 +63,7 @@ def files_in(folder: Path, source: Source | None = None) -> Files | None:
 
 
 def holds_idx(folder: Path) -> bool:
-    """Whether the folder has one of the files of images, called as MNIST calls them."""
+    """Tell whether the folder has one of the files of images, called as MNIST calls them."""
     names = FileNames()
     return any(_either(folder, stem) for stem in (names.train_images, names.test_images))
 

@@ -128,7 +128,7 @@ class ErrorsByWidth(NamedTuple):
 
 
 def gather_class_errors(atlas: Atlas) -> ErrorsByWidth:
-    """Of each class, over all test images, at each width."""
+    """Gather the error of each class, over all test images, at each width."""
     return ErrorsByWidth(
         title="Error of each class by width",
         widths=[row.hidden_width or 0 for row in atlas.by_class],
@@ -143,7 +143,7 @@ def gather_class_errors(atlas: Atlas) -> ErrorsByWidth:
 
 
 def gather_kind_errors(atlas: Atlas) -> ErrorsByWidth:
-    """Of pixels that are exactly 0, exactly 1 and neither, over the ten images, at each width."""
+    """Gather the errors of pixels that are 0, 1 and neither, over the ten images, at each width."""
     found = [{kind.kind: kind for kind in of.kinds} for of in atlas.trials]
     shown = [kind for kind in PixelKind if found and kind in found[0]]
     return ErrorsByWidth(
@@ -164,7 +164,7 @@ _SAID: Mapping[PixelKind, str] = {
 
 
 def _kinds_in_words(atlas: Atlas) -> str:
-    """Of the best trial that has pictures, what is due to which pixels."""
+    """Say what of the best pictured trial's error is due to which pixels."""
     best = min(atlas.trials, key=lambda of: of.trial.value or 0.0, default=None)
     if best is None:
         return ""
@@ -179,7 +179,7 @@ def _kinds_in_words(atlas: Atlas) -> str:
 
 
 def stops_in_words(stops: Sequence[StoppingWidth], one: str, many: str) -> str:
-    """Which of them a wider layer no longer helps."""
+    """Name those of them that a wider layer no longer helps."""
     if not stops:
         return ""
     stopped = [stop for stop in stops if stop.n_wider]

@@ -83,7 +83,7 @@ class Axis(NamedTuple):
         return np.arange(len(self.names), dtype=np.float64) if self.kind == "words" else self.few
 
     def scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """As drawn -> so that equal distances look equal."""
+        """Convert values as drawn to a scale on which equal distances look equal."""
         return np.log(values) / math.log(self.base) if self.kind == "log" else values
 
     def unscaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -120,7 +120,7 @@ def axis_of(table: TrialTable, name: str) -> Axis:
 
 
 def _column(table: TrialTable, name: str) -> Column:
-    """Before its first trial, a study's table has no settings."""
+    """Return a column; NaN for settings that the table of a study without trials lacks."""
     if name in _SETTINGS and name not in table.settings:
         return np.full(len(table), np.nan)
     return table.column(name)
@@ -233,7 +233,7 @@ class Cells(NamedTuple):
         return len(self.texts)
 
     def drawn(self, values: Numbers) -> Numbers:
-        """Where trials with these values stand between ``edges``."""
+        """Return where trials with these values are between ``edges``."""
         return self.places.astype(np.float64) if self.single else values
 
     def layout(self, axis: Axis) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class CodesChart(NamedTuple):
 
 
 def gather(found: ProbeSummary | None) -> CodesChart:
-    """Of what a study's codes tell (``analysis.study_probes``)."""
+    """Gather what a study's codes tell (``analysis.study_probes``)."""
     if found is None:
         return CodesChart([], [], [], [], [], None, "")
     shown = [of for of in found.trials if of.test_mse > 0]

@@ -57,7 +57,7 @@ class Contour(NamedTuple):
 
     @property
     def about(self) -> str:
-        """Which trials have no cell, in words; empty where all have one."""
+        """Say which trials have no cell; empty where all have one."""
         n_left = len(self.x.values) - self.n_trials
         if not n_left:
             return ""
@@ -148,7 +148,7 @@ def draw_contour(contour: Contour) -> go.Figure:
 
 
 def _ticks(metric: Axis, values: NDArray[np.float64]) -> dict[float, str] | None:
-    """Of the colours, where they stand for logarithms; Plotly's own where not."""
+    """Return ticks for colours that stand for logarithms; None for Plotly's own."""
     if metric.kind != "log":
         return None
     ends = metric.unscaled(np.array([np.nanmin(values), np.nanmax(values)]))

@@ -41,7 +41,7 @@ class Edf(NamedTuple):
 
     @property
     def title(self) -> str:
-        """With the metric."""
+        """Title with the metric."""
         return f"Share of finished trials with at most this {self.axis.plain}"
 
 

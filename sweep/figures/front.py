@@ -53,6 +53,7 @@ class FrontChart(NamedTuple):
 
     @property
     def is_of_one_trial(self) -> bool:
+        """Tell whether all lines are of one trial."""
         return len({line.trial for line in self.lines}) == 1
 
 
@@ -62,7 +63,7 @@ def gather_front(
     spectra: Mapping[int, Sequence[SpectrumPoint]],
     baseline: int | None = None,
 ) -> FrontChart | None:
-    """A line an epoch of one trial, or a line a trial; None where none was measured."""
+    """Gather a line an epoch of one trial, or a line a trial; None where none was measured."""
     found = [
         (row, spectrum)
         for row in rows
@@ -81,7 +82,7 @@ def gather_front(
 
 
 def front_of_trial(number: int, spectrum: Spectrum) -> FrontChart:
-    """A line an epoch of one trial."""
+    """Gather a line an epoch of one trial."""
     lines = [
         _line(spectrum, point, number, f"epoch {point.epoch}")
         for point in chosen_epochs(spectrum.points)

@@ -48,7 +48,7 @@ class Intermediate(NamedTuple):
 
     @property
     def about(self) -> str:
-        """Which trials are drawn."""
+        """Say which trials are drawn."""
         return _about(self) if self.lines else ""
 
     @property
@@ -219,7 +219,7 @@ def _rows(shown: Intermediate) -> Columns:
 
 
 def _with_pruning(reader: StudyReader) -> list[Panel]:
-    """Without pruning, the learning curves of the best tell enough."""
+    """Return a panel only after pruning: else the learning curves of the best tell enough."""
     return [Panel()] if reader.table.states.is_("PRUNED").any() else []
 
 

@@ -60,7 +60,7 @@ def within(x: Places, between: tuple[float, float] | None) -> Mask:
 
 
 def sampled(n: int, n_wanted: int) -> Mask:
-    """Which of n trials are drawn where only so many can be: any, but always the same."""
+    """Select at random ``n_wanted`` of n trials to draw, always the same ones."""
     mask = np.zeros(n, dtype=bool)
     mask[np.random.default_rng(0).permutation(n)[:n_wanted]] = True
     return mask

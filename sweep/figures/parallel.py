@@ -236,7 +236,7 @@ def _rows(lines: Lines) -> Columns:
 
 
 def _plain(of: Dimension) -> Sequence[Any]:
-    """As they were before they were drawn."""
+    """Convert the values back to what they were before they were drawn."""
     if of.choices is not None:
         return [of.choices[int(place)] for place in of.values]
     values: list[float] = (of.values if of.base is None else of.base**of.values).tolist()

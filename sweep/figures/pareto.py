@@ -28,13 +28,13 @@ class Front(NamedTuple):
 
     @property
     def title(self) -> str:
-        """With both objectives."""
+        """Title with both objectives."""
         error, cost = (column_named(name).title for name in self.objectives)
         return f"Best trade-offs of {error} and {cost}"
 
 
 def gather_front(table: TrialTable) -> Front | None:
-    """None for a study of one objective."""
+    """Gather trials and Pareto front; None for a study of one objective."""
     if len(table.objectives) < 2:
         return None
     usable = table.where(table.counting & _drawable(table))

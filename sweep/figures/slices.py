@@ -69,7 +69,7 @@ class Slice(NamedTuple):
 
     @property
     def too_many(self) -> bool:
-        """Only groups can be drawn."""
+        """Tell whether there are so many marks that only groups can be drawn."""
         return self.marks.n > style.MAX_MARKS
 
     @property
@@ -256,7 +256,7 @@ def _rows(sliced: Slice) -> Columns:
 
 
 def _most_important(reader: StudyReader) -> list[Panel]:
-    """The settings that matter most, and every choice; the width has a section of its own."""
+    """List the most important settings and every choice; the width has a section of its own."""
     others = [name for name in reader.importances.shares if name != "hidden_width"]
     settings = reader.table.settings
     chosen = [name for name in others[_N_SLICES:] if isinstance(settings.get(name), Choices)]

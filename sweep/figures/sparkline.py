@@ -116,7 +116,7 @@ def _heights(history: History) -> Numbers:
 
 
 def _frame(history: History, heights: Numbers, width: int, height: int) -> Frame:
-    """Where Plotly puts the axes."""
+    """Return the frame of the axes, where Plotly puts them."""
     marks = np.concatenate([history.finished.x, history.pruned.x, history.best_x])
     low, high = float(marks.min()), float(marks.max())
     room = 0.05 * (high - low) or 1.0
@@ -148,7 +148,7 @@ def _axes(frame: Frame, history: History) -> Iterator[str]:
 
 
 def _value_ticks(low: float, high: float) -> list[float]:
-    """At 1, 2 and 5, or where decades are many at 1 alone, as ``style.log_axis`` has them."""
+    """Return ticks at 1, 2 and 5, or for many decades at 1 alone, as ``style.log_axis`` does."""
     factors = (1, 2, 5) if high - low < 2.5 else (1,)
     powers = range(math.floor(low), math.ceil(high) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in factors]
@@ -165,7 +165,7 @@ def _number_ticks(low: float, high: float) -> list[float]:
 
 
 def _marks(frame: Frame, history: History) -> Iterator[str]:
-    """Like ``draw_history``: a band where trials are too many, marks, the best so far."""
+    """Draw a band where trials are too many, marks, and the best so far, like ``draw_history``."""
     share = min(1.0, MAX_MARKS / max(history.finished.n + history.pruned.n, 1))
     if history.band is not None:
         yield from _band(frame, history.band)
@@ -187,7 +187,7 @@ def _thinned(marks: Marks, share: float) -> tuple[Numbers, Numbers]:
 
 
 def _even_rows(n: int, n_wanted: int) -> NDArray[np.intp]:
-    """So many of n rows, the first and the last among them."""
+    """Choose ``n_wanted`` of n rows evenly, the first and the last among them."""
     return np.linspace(0, n - 1, min(n, n_wanted)).round().astype(np.intp)
 
 

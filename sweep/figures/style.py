@@ -139,7 +139,7 @@ def say(drawn: go.Figure, text: str) -> go.Figure:
 
 
 def scatter(n_marks: int) -> Any:
-    """Return Plotly's kind of trace for a figure of so many marks.
+    """Return Plotly's kind of trace for a figure of ``n_marks`` marks.
 
     For lines over marks too: what WebGL draws lies on top of all SVG.
     """

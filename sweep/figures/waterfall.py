@@ -193,12 +193,12 @@ def _tick(label: str, factor: float | None) -> str:
 
 
 def _in_a_line(change: re.Match[str]) -> str:
-    """Not broken at its arrow, unless it takes more than a line."""
+    """Keep a change from breaking at its arrow, unless it takes more than a line."""
     return change[0].replace(" ", _NO_BREAK) if len(change[0]) <= _LINE else change[0]
 
 
 def _draw_links(drawn: go.Figure, chart: Waterfall) -> None:
-    """From each error down to the bar that begins there."""
+    """Draw a line from each error down to the bar that begins there."""
     x: list[float | None] = []
     y: list[str | None] = []
     for above, below, error in zip(chart.labels, chart.labels[1:], chart.after, strict=False):
@@ -286,7 +286,7 @@ def _rows(chart: Waterfall) -> Columns:
 
 
 def _there_and_back(reader: StudyReader) -> list[Panel]:
-    """Without an ablation path the section says what would have it."""
+    """Return a panel for each direction; without a path, none: the section says what would."""
     if reader.explanation is None:
         return []
     return [Panel(id="waterfall"), Panel({"reverse": True}, "waterfall-back")]

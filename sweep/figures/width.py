@@ -135,7 +135,7 @@ def _floor(marks: Marks, floors: Floors) -> list[tuple[int, float]]:
 
 
 def _clipped(floors: Floors, shown: list[int]) -> list[tuple[int, float]]:
-    """At those of the widths shown where it was measured."""
+    """Return the clipped errors at those of the widths shown where they were measured."""
     curve = zip(floors.clipped.widths, floors.clipped.test_mse, strict=True)
     return [(width, error) for width, error in curve if width in shown]
 
@@ -357,7 +357,7 @@ def _rows(errors: WidthErrors) -> Columns:
 
 
 def _where_entropy_is_known(reader: StudyReader) -> list[Panel]:
-    """With a linear output no cross-entropy is measured."""
+    """Return a panel only if a cross-entropy is measured, which a linear output has not."""
     is_measured = np.isfinite(reader.table.metrics["test_bce"]).any()
     return [Panel()] if is_measured and reader.floors is not None else []
 

@@ -49,7 +49,7 @@ class WidthLawChart(NamedTuple):
 
     @property
     def title(self) -> str:
-        """With the setting whose choices stand apart."""
+        """Title with the setting whose choices stand apart."""
         by = f" by {column_named(self.split).title}" if self.apart and self.split else ""
         return f"{'Law of the width' if self.found.law else 'Best and median at each width'}{by}"
 
@@ -57,7 +57,7 @@ class WidthLawChart(NamedTuple):
 def gather_width_law(
     table: TrialTable, floors: Floors | None = None, split: str | None = None
 ) -> WidthLawChart:
-    """Of the finished trials that were measured on the test images; by the choices of a setting."""
+    """Fit the law to trials measured on the test images; ``split`` also by a setting's choices."""
     errors = width_errors(table)
     found = width_law(errors)
     drawn = _law_widths(errors, found.law)
@@ -253,7 +253,7 @@ def _rows(chart: WidthLawChart) -> Columns:
 
 
 def _panels(reader: StudyReader) -> list[Panel]:
-    """Of all trials and, where there is a law, by the choices of each setting searched."""
+    """List a panel of all trials and, where there is a law, one for each searched setting."""
     if width_law(width_errors(reader.table)).law is None:
         return [Panel(id="width-law")]
     splits = [setting for setting in SPLITS if split_errors(reader.table, setting)]

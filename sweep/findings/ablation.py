@@ -84,7 +84,7 @@ def ablation_plan(explained: StudyExplanation, epoch_seconds: EpochSeconds | Non
 
 
 def _how_long(explained: StudyExplanation, epoch_seconds: EpochSeconds | None) -> str:
-    """By the missing configurations; for those after them by the longer end."""
+    """Estimate from the missing configurations; those after them from the longer end."""
     if epoch_seconds is None:
         return ""
     found = explained.found

@@ -473,7 +473,7 @@ def _it(n: int) -> str:
 
 
 def _decides(effect: Effect, domains: Mapping[str, Domain]) -> bool:
-    """Whether a choice brings other settings along."""
+    """Tell whether a choice brings other settings along."""
     domain = effect.searched.domain
     if not isinstance(domain, ChoiceDomain):
         return False

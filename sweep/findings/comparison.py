@@ -137,7 +137,7 @@ def _cell(row: TrialRow, metric: Metric) -> Cell:
 
 
 def _times(value: float | None, best: float | None) -> str:
-    """How many times the best's a number is; nothing for the best itself."""
+    """Say how many times the best's a number is; nothing for the best itself."""
     if not value or not best or not math.isfinite(value) or value == best:
         return ""
     ratio = value / best

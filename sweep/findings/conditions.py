@@ -47,7 +47,7 @@ def _with_names(text: str, table: TrialTable) -> str:
 
 
 def _is_value(name: str, word: str, table: TrialTable) -> bool:
-    """Whether a word after a comma is a further value of the column."""
+    """Tell whether a word after a comma is a further value of the column."""
     column = table.column(name) if name in table.column_names else None
     if isinstance(column, Choices):
         return word.lower() in {str(known).lower() for known in column.names}

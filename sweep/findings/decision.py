@@ -184,7 +184,7 @@ def _front_roles(table: TrialTable, front: Sequence[int]) -> dict[int, str]:
 
 
 def _is_useless(row: TrialRow, floors: Floors | None) -> bool:
-    """Whether the mean image does as well."""
+    """Tell whether the mean image does as well."""
     error = row.test_mse
     return floors is not None and error is not None and error >= floors.test_pca_mse[0]
 
@@ -243,7 +243,7 @@ def _ask_for_smaller(study: str) -> str:
 
 
 def _weights(study: str, is_running: bool, alternatives: Sequence[Alternative]) -> str:
-    """Where the weights of the first alternative are, else those of another."""
+    """Say where the weights of the first alternative are, or else those of another."""
     first, name = alternatives[0].trial.number, quote(study)
     kept = next((of.trial.number for of in alternatives if of.has_weights), None)
     if kept is None:

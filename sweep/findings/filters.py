@@ -137,7 +137,7 @@ def _range_in_words(name: str, low: float, high: float) -> str:
 
 
 def _label(name: str) -> str:
-    """Without the unit."""
+    """Return the title without the unit."""
     return column_named(name).title
 
 

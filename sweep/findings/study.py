@@ -76,12 +76,12 @@ class StudyFindings:
 
     @property
     def headline(self) -> str:
-        """Which trial copies best, and how well."""
+        """Name the trial that copies best, and how well it does."""
         return headline(self.study, self.verdict)
 
     @property
     def explanations(self) -> list[str]:
-        """How the best compares with the baseline and with the floors, in sentences."""
+        """Compare the best with the baseline and with the floors, in sentences."""
         return explanations(self.study, self.verdict)
 
     @property
@@ -131,7 +131,7 @@ class StudyFindings:
 
     @property
     def ties_heading(self) -> str:
-        """Which of the best tie, or that it is not known."""
+        """Name those of the best that tie, or say that it is not known."""
         unknown = "The best configurations; which of them tie takes several seeds to tell"
         return ties_sentence(self.ties).removesuffix(".") or unknown
 
@@ -155,12 +155,12 @@ class StudyFindings:
 
     @property
     def ties_table(self) -> FindingTable:
-        """Which of the best tie with the best."""
+        """Tabulate which of the best tie with the best."""
         return ties_table(self.study.name, self.ties)
 
     @property
     def probe_table(self) -> FindingTable:
-        """How many labels the codes of the best trial of each width tell."""
+        """Tabulate how many labels the codes of the best trial of each width tell."""
         return probe_table(self.study.name, self.probes.best if self.probes else ())
 
     @property
@@ -231,7 +231,7 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
 
 
 def _front_of_best(reader: StudyReader) -> list[str]:
-    """What the best trial has learned; nothing where no spectrum was measured."""
+    """Say what the best trial has learned; nothing where no spectrum was measured."""
     best, bands = reader.compared.best if reader.compared else None, reader.record.spectrum_bands
     if best is None or bands is None:
         return []

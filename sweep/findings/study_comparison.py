@@ -39,7 +39,7 @@ class StudyTrial(NamedTuple):
 
     @property
     def label(self) -> str:
-        """As commands take it: ``wider:39``."""
+        """Name as commands take it: ``wider:39``."""
         return f"{self.study}:{self.row.number}"
 
 

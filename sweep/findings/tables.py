@@ -49,7 +49,7 @@ class FindingTable:
         return any(column.title for column in self.columns)
 
     def __bool__(self) -> bool:
-        """Whether it has a row."""
+        """Tell whether it has a row."""
         return bool(self.rows)
 
     def without(self, *names: str) -> "FindingTable":

@@ -72,7 +72,7 @@ def _pruning(trial: TrialRow, curve: Sequence[CurvePoint], best_curve: Sequence[
 
 
 def _trend(curve: Sequence[CurvePoint], limit: Limit | None) -> str:
-    """Whether the error had risen again at the end."""
+    """Tell whether the error had risen again at the end."""
     errors = [point.val_mse for point in curve if point.val_mse]
     lowest = min(errors, default=0.0)
     if len(errors) < 2 or limit is Limit.OVERFITS or errors[-1] <= (1 + RISEN) * lowest:
@@ -84,7 +84,7 @@ def _trend(curve: Sequence[CurvePoint], limit: Limit | None) -> str:
 
 
 def _beside_pca(trial: TrialRow, floors: Floors | None, limit: Limit | None) -> str:
-    """How many components PCA needs to do as well."""
+    """Say how many components PCA needs to do as well."""
     width, error = trial.hidden_width, trial.test_mse
     floor = None if floors is None else floor_at(floors, width)
     if floors is None or error is None or width is None or floor is None:
@@ -105,7 +105,7 @@ def _beside_pca(trial: TrialRow, floors: Floors | None, limit: Limit | None) -> 
 
 
 def _gap(diagnosis: Diagnosis | None) -> str:
-    """How much worse the loss is on test images than on training images."""
+    """Say how much worse the loss is on test images than on training images."""
     gap = None if diagnosis is None else diagnosis.loss_gap
     if diagnosis is None or gap is None or diagnosis.limit is Limit.OVERFITS:
         return ""

@@ -67,7 +67,7 @@ def what_would_tell(study: str, found: WidthLaw, errors: WidthErrors, domain: Do
 
 
 def _of_the_width_alone(errors: WidthErrors) -> str:
-    """Where other settings differ from width to width, their effects hide the width's."""
+    """Say that the effects of other settings, where they differ, hide the width's."""
     n = len(errors.widths)
     places = np.unique(np.linspace(0, n - 1, min(n, _MAX_CHOICES)).round().astype(int))
     choices = ", ".join(f"{width:.0f}" for width in errors.widths[places])

@@ -46,7 +46,7 @@ class WorkerHandle(Protocol):
         """End it now."""
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Whether it ended within the time."""
+        """Tell whether it ended within the time."""
 
 
 class Launcher(Protocol):

@@ -43,7 +43,7 @@ def _fallback_reasons(workers: Sequence[WorkerRow]) -> Iterable[str]:
 
 
 def _resumed(run: Mapping[str, Any], first: Mapping[str, Any]) -> str:
-    """When a study was taken up again, and with what that it did not begin with."""
+    """Say when a study was resumed, and with what that it did not begin with."""
     at = datetime.fromtimestamp(run["at"], UTC)
     before = _surroundings(first)
     new = {name: of for name, of in _surroundings(run).items() if of != before.get(name)}

@@ -50,7 +50,7 @@ class Chart:
 
     @property
     def json(self) -> Markup:
-        """For Plotly.newPlot; cannot end the script element it stands in."""
+        """JSON for Plotly.newPlot; cannot end the script element it stands in."""
         spec = self.drawn.to_plotly_json() | {"config": dict(style.CONFIG)}
         return Markup(to_json_plotly(spec).replace("<", "\\u003c"))
 

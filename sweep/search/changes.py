@@ -38,7 +38,7 @@ def _section_changes(old: StudyFile, new: StudyFile) -> list[str]:
 
 
 def _are_paths(*names: object) -> bool:
-    """Whether these are images of a user's own, whose digest tells whether they were only moved."""
+    """Tell whether these are a user's own images, whose digest tells whether they only moved."""
     return not {*names} & {*Dataset}
 
 

@@ -28,7 +28,7 @@ def suggest_config(
 def config_from_params(
     study_file: StudyFile, params: Mapping[str, Any]
 ) -> tuple[TrialConfig, int | None]:
-    """As ``suggest_config``, for a trial whose parameters are known."""
+    """Return what ``suggest_config`` does, for a trial whose parameters are known."""
 
     def known(name: str, domain: Domain) -> Value:
         if name not in params:
@@ -42,7 +42,7 @@ def config_from_params(
 
 
 def width_reader(study_file: StudyFile) -> Callable[[Mapping[str, Any]], int]:
-    """How to get quickly from a trial's parameters to its hidden width, for thousands of them."""
+    """Return a fast function from a trial's parameters to its hidden width, for many trials."""
     widths = [node for node in study_file.space.nodes if node.setting == "hidden_width"]
     match widths:
         case [Searched(name=name)]:

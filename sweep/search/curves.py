@@ -73,7 +73,7 @@ class Curves:
         self._left_out = np.array(sorted(numbers), np.int64)
 
     def at(self, step: int) -> Standing:
-        """How the trials stand at a step, those left out apart."""
+        """Return how the trials stand at a step, without those left out."""
         found = self._steps.get(step) or _Step()
         # Copies: an array that lends its memory cannot grow.
         numbers = np.array(found.numbers, np.int64)

@@ -19,7 +19,7 @@ def always_sampled(space: Space) -> dict[str, BaseDistribution]:
 
 
 def ever_sampled(space: Space) -> dict[str, BaseDistribution]:
-    """As ``always_sampled``, with the conditional parameters."""
+    """Return what ``always_sampled`` does, and the conditional parameters."""
     return _open(space.search_space())
 
 

@@ -23,12 +23,12 @@ Point = dict[str, Value]
 
 
 def grid_size(space: Space) -> int:
-    """How many configurations the space has."""
+    """Return how many configurations the space has."""
     return space.grid_size()
 
 
 def countable_size(space: Space) -> int | None:
-    """How many configurations the space has; None where a range of it cannot be counted."""
+    """Return how many configurations the space has; None where a range cannot be counted."""
     try:
         return grid_size(space)
     except ValueError:
@@ -56,7 +56,7 @@ def _digit(node: Searched, digit: int) -> Point:
 
 
 def index_of(nodes: Sequence[Node], params: Mapping[str, Any]) -> int | None:
-    """Where a trial's parameters are in the grid; None when they are not a whole point of it."""
+    """Return where a trial's parameters are in the grid; None if they are not a whole point."""
     index = 0
     for node in nodes:
         if isinstance(node, Searched):
@@ -128,13 +128,13 @@ class GridSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Nothing is sampled jointly: the point decides all."""
+        """Sample nothing jointly: the point decides all."""
         return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Nothing, as inferred."""
+        """Sample nothing, as inferred."""
         return {}
 
     def sample_independent(

@@ -98,7 +98,7 @@ class Hyperband(PruningRule):
         return pruned
 
     def bracket(self, number: int) -> int:
-        """Which bracket a trial is in; bracket 0 prunes first."""
+        """Return the bracket of a trial; bracket 0 prunes first."""
         place = _checksum(self.study_name, number) % sum(self._sizes)
         for bracket, size in enumerate(self._sizes):
             place -= size
@@ -108,7 +108,7 @@ class Hyperband(PruningRule):
 
     @property
     def n_brackets(self) -> int:
-        """As many as there are rungs up to ``max_resource``, at least one."""
+        """Return as many as there are rungs up to ``max_resource``, at least one."""
         n, rung = 1, self.min_resource * self.reduction_factor
         while rung <= self.max_resource:
             n, rung = n + 1, rung * self.reduction_factor
@@ -152,7 +152,7 @@ def _nth(values: NDArray[np.float64], n: int) -> float:
 
 
 def _beyond(standing: Standing, values: NDArray[np.float64], bar: float) -> set[int]:
-    """Who is beyond the bar. Ties with it stay: which of them would go is a matter of order."""
+    """Return the trials beyond the bar. Ties with it stay: a choice of some would be arbitrary."""
     return set(standing.numbers[(values > bar) | (values == math.inf)].tolist())
 
 

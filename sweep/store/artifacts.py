@@ -26,7 +26,7 @@ def artifact_folder(url: URL) -> Path:
 
 
 def artifact_path(url: URL, artifact_id: str) -> Path:
-    """Where an artifact's file is. Raises StoreError for an id that would lead out of the folder.
+    """Return an artifact's path. Raises StoreError for an id that would lead out of the folder.
 
     Ids come from the database, which others may write to; files are read and deleted by them.
     """
@@ -67,7 +67,7 @@ def remove_artifact(url: URL, artifact_id: str) -> None:
 
 
 def has_artifact(folder: Path, artifact_id: str) -> bool:
-    """Whether the id names a regular file in the folder: no link, no folder, not elsewhere."""
+    """Tell whether the id names a regular file in the folder: no link, no folder, not elsewhere."""
     try:
         return stat.S_ISREG((folder / checked_id(artifact_id)).lstat().st_mode)
     except (StoreError, OSError):
@@ -109,7 +109,7 @@ def settled_files(folder: Path) -> list[Path]:
 
 
 def unreferenced(folder: Path) -> Path:
-    """Where files go that are no trial's."""
+    """Return the folder of files that belong to no trial."""
     return folder / "unreferenced"
 
 

@@ -269,7 +269,7 @@ def check_columns(tables: MetaData) -> None:
 
 
 def is_json(column: Column[Any]) -> bool:
-    """Whether the column holds JSON."""
+    """Tell whether the column holds JSON."""
     return isinstance(getattr(column.type, "inner", column.type), JSON)
 
 

@@ -89,14 +89,14 @@ def load_kept_weights(connection: Connection, study_id: int) -> list[KeptWeights
 
 
 def due(kept: Iterable[KeptWeights]) -> list[KeptWeights]:
-    """Those whose networks are to be analysed: the best of each width class first."""
+    """List the networks to be analysed: the best of each width class first."""
     waiting = [one for one in kept if not (one.is_analysed or one.is_invalid)]
     best = _best_of_widths(waiting)
     return sorted(waiting, key=lambda one: (one.number not in best, one.hidden_width, one.number))
 
 
 def superseded(kept: Iterable[KeptWeights], *, until_analysed: bool) -> list[KeptWeights]:
-    """Those that are no longer the best of their width class, and whose files can be deleted.
+    """List those that are no longer the best of their width class: their files can be deleted.
 
     With ``until_analysed`` a file is needed until its network is analysed. A file of a trial that
     is marked invalid stays, for the mark may be taken back.

@@ -50,7 +50,7 @@ class Holder:
         )
 
     def here(self) -> bool:
-        """Whether this holder is a process of the host (and pid namespace) we run on."""
+        """Tell whether this holder is a process of the host (and pid namespace) we run on."""
         identity = _host_identity()
         same = all(self.process.get(key) == value for key, value in identity.items())
         return same and self.host == socket.gethostname()
@@ -69,7 +69,7 @@ class Holder:
 
 
 def _start(pid: int) -> dict[str, float]:
-    """When a process started: in clock ticks since the boot where the system tells them.
+    """Return when a process started: in clock ticks since the boot where the system tells them.
 
     The time of day would not do: it is worked out from the present clock, so when the clock is set,
     a process that lives seems to be another than before. Raises psutil.NoSuchProcess.
@@ -205,7 +205,7 @@ def take_or_wait(
 
 
 def live_holder(connection: Connection, study_id: int, *, lock: bool = False) -> Held | None:
-    """Who holds the study now, for certain or perhaps; ``lock`` keeps it so until the commit."""
+    """Return who holds the study, perhaps or for certain; ``lock`` keeps it so until the commit."""
     table = sweep_leases.c  # columns by name: the schema may be an older one
     query = select(
         *(table.host, table.pid, table.process, table.expires_at),
@@ -237,7 +237,7 @@ def _renewed(connection: Connection) -> dict[str, ColumnElement[float]]:
 
 
 def held_seconds(now: ColumnElement[float]) -> ColumnElement[float]:
-    """How long the study has been held until now, over all coordinators that held it.
+    """Return how long the study has been held until now, over all its coordinators.
 
     The expiry says when the lease was last renewed. What lies beyond it does not count: a
     coordinator that was suspended so long did not run.

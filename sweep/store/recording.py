@@ -60,7 +60,7 @@ class RecordingStorage(InMemoryStorage):
 
     @property
     def n_trials(self) -> int:
-        """How many trials the study has, whatever their state."""
+        """Return how many trials the study has, whatever their state."""
         return self.n_by_state.total()
 
     def load(self, trials: Sequence[FrozenTrial]) -> None:

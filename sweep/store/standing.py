@@ -78,7 +78,7 @@ def _baseline(connection: Connection, key: StudyKey) -> int | None:
 
 
 def _is(name: str, value: Value) -> ColumnElement[bool]:
-    """Whether a trial has this value of a setting."""
+    """Tell whether a trial has this value of a setting."""
     stored: Any = sweep_trials.c.config[name]
     equal: ColumnElement[bool]
     if isinstance(value, bool):

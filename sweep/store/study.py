@@ -308,7 +308,7 @@ def _chunks(ids: Sequence[int]) -> Sequence[Sequence[int]]:
 
 
 def study_exists(engine: Engine, name: str) -> bool:
-    """Whether there is a study of that name, ours or plain Optuna's."""
+    """Tell whether there is a study of that name, ours or plain Optuna's."""
     with snapshot(engine) as connection:
         return find_study_id(connection, name) is not None
 

@@ -221,7 +221,7 @@ def _checked_table(
 
 
 def _fits(name: str, column: Column) -> bool:
-    """Whether all values of a column are valid for the setting of this name."""
+    """Tell whether all values of a column are valid for the setting of this name."""
     setting = SETTINGS[name]
     if isinstance(column, Choices):
         return set(column.names) <= set(setting.choices or (False, True))

@@ -66,7 +66,7 @@ def _of_gpus(workers: Iterable[Row[Any]], now: float | None) -> tuple[float, int
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """How much of a line the spans cover together."""
+    """Return how much of a line the spans cover together."""
     total, reached = 0.0, float("-inf")
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, reached))

@@ -137,7 +137,7 @@ class StudyWriter:
         return self.has_pending or self.rows != Rows() or self._storage.changes != Changes()
 
     def note_run(self, about: Mapping[str, Any]) -> None:
-        """Where and with which versions a resumed study went on, beside where it began."""
+        """Record where and with which versions a resumed study went on, beside where it began."""
         self._provenance.setdefault("resumed", []).append(dict(about))
         self.rows.study["provenance"] = self._provenance
 
@@ -208,7 +208,7 @@ class StudyWriter:
         return revisions.advance(connection, self._study_id)
 
     def _has_landed(self, connection: Connection) -> bool:
-        """Whether this transaction has, and its answer was lost."""
+        """Tell whether this transaction has, and its answer was lost."""
         batch: int | None = connection.scalar(
             select(schema.sweep_leases.c.batch).where(
                 schema.sweep_leases.c.study_id == self._study_id,

@@ -16,13 +16,13 @@ class Float:
     step: float | None = None
 
     def contains(self, value: Value) -> bool:
-        """Whether the value is in the range, and on its steps where it has steps."""
+        """Tell whether the value is in the range, and on its steps where it has steps."""
         if isinstance(value, str) or not self.low <= value <= self.high:
             return False
         return self.step is None or _on_step(value - self.low, self.step)
 
     def count(self) -> int | None:
-        """How many values there are; None where they cannot be counted."""
+        """Return how many values there are; None where they cannot be counted."""
         if self.step is None:
             return None
         return round((self.high - self.low) / self.step) + 1
@@ -43,13 +43,13 @@ class Int:
     step: int = 1
 
     def contains(self, value: Value) -> bool:
-        """Whether the value is in the range, and on its steps."""
+        """Tell whether the value is in the range, and on its steps."""
         if not isinstance(value, int) or isinstance(value, bool):
             return False
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     def count(self) -> int:
-        """How many values there are."""
+        """Return how many values there are."""
         return (self.high - self.low) // self.step + 1
 
     def at(self, index: int) -> Value:
@@ -64,11 +64,11 @@ class Categorical:
     choices: tuple[Value, ...]
 
     def contains(self, value: Value) -> bool:
-        """Whether the value is one of the choices."""
+        """Tell whether the value is one of the choices."""
         return value in self.choices
 
     def count(self) -> int:
-        """How many choices there are."""
+        """Return how many choices there are."""
         return len(self.choices)
 
     def at(self, index: int) -> Value:

@@ -100,7 +100,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, check_packages: bool = Tr
 def loads(
     text: str, source: str, overrides: Sequence[str] = (), *, check_packages: bool = True
 ) -> StudyFile:
-    """As ``load``, from a text; ``source`` is what messages call it.
+    """Read a study file from a text; ``source`` is what messages call it.
 
     ``check_packages=False`` accepts a sampler whose packages this machine lacks, for those who
     only read a finished study.

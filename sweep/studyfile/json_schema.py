@@ -47,7 +47,7 @@ def _section(name: str) -> dict[str, Any]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """Without references, which only lead to short lists of names."""
+    """Inline references, which only lead to short lists of names."""
     if isinstance(schema, list):
         return [_inlined(part, definitions) for part in schema]
     if not isinstance(schema, dict):

@@ -47,7 +47,7 @@ def _keys(text: str) -> list[str]:
 
 
 def _value(text: str) -> object:
-    """As TOML; what is not TOML is a text, so that names need no quotes."""
+    """Parse the text as TOML; what is not TOML is a text, so that names need no quotes."""
     try:
         found = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):

@@ -59,7 +59,7 @@ class Space:
         return [node for node in self.nodes if isinstance(node, Searched)]
 
     def grid_size(self) -> int:
-        """How many configurations there are; ValueError where a range cannot be counted."""
+        """Return the number of configurations. Raises ValueError if a range cannot be counted."""
         return n_points(self.nodes)
 
     def resolve(self, suggest: Suggest) -> tuple[TrialConfig, int | None]:
@@ -127,7 +127,7 @@ def searched_of(nodes: Sequence[Node], settings: Mapping[str, Any]) -> Iterator[
 
 
 def n_points(nodes: Sequence[Node]) -> int:
-    """How many combinations of values the nodes have."""
+    """Return how many combinations of values the nodes have."""
     return math.prod(_n_points_of(node) for node in nodes if isinstance(node, Searched))
 
 
@@ -194,7 +194,7 @@ class Placement:
     conditions: Conditions
 
     def meets(self, other: "Placement") -> bool:
-        """Whether one trial can have both."""
+        """Tell whether one trial can have both."""
         mine, theirs = self.conditions, other.conditions
         return all(theirs.get(path, value) == value for path, value in mine.items())
 

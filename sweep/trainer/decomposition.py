@@ -28,7 +28,7 @@ def decompose(
     images: Tensor,  # (N, D) uint8, where the model is
     config: TrialConfig,
 ) -> Decomposition | None:
-    """Of a network whose weights are finite; None where its code is not."""
+    """Decompose the error of a network of finite weights; None where its code is not finite."""
     code = codes(model, images)
     if not bool(torch.isfinite(code).all()):
         return None
@@ -67,7 +67,7 @@ def code_variances(code: Tensor) -> Tensor:
 
 
 def singular_values(matrix: Tensor) -> Tensor:
-    """Of a float64 matrix, ascending, by the eigenvalues of its smaller Gram matrix.
+    """Compute a float64 matrix's singular values, ascending, from its smaller Gram matrix.
 
     Those below about 1e-8 of the largest are rounding; in an effective rank they weigh nothing.
     """
@@ -93,7 +93,7 @@ def _product(layers: list[Tensor]) -> Tensor:
 
 
 def effective_rank(values: Tensor) -> float:
-    """Of a matrix with these singular values; 0 where all are 0."""
+    """Compute the effective rank of a matrix with these singular values; 0 where all are 0."""
     total = values.sum()
     if not total > 0:
         return 0.0

@@ -29,7 +29,7 @@ class Errors(NamedTuple):
 
 @torch.no_grad()
 def evaluate(model: Autoencoder, images: Tensor, output: Output) -> Errors:
-    """Of images (N, D) uint8."""
+    """Measure the errors on images (N, D) uint8."""
     squared, entropy = [], []
     for batch in batches(images):
         pixels = as_floats(batch)

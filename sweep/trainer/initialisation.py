@@ -76,7 +76,7 @@ def he_normal(fan_out: int, fan_in: int, generator: Generator) -> Tensor:
 
 
 def torch_default(fan_out: int, fan_in: int, generator: Generator) -> Layer:
-    """As a new torch.nn.Linear begins, biases included."""
+    """Draw a layer as a new torch.nn.Linear begins, biases included."""
     bound = fan_in**-0.5
     return Layer(
         weight=_uniform((fan_out, fan_in), bound, generator),

@@ -92,7 +92,7 @@ class Prober:
         )
 
     def _pca(self, width: int) -> Accuracies:
-        """Of as many principal components; of all of them, they are the pixels turned round."""
+        """Probe as many principal components; all of them are the pixels, rotated."""
         if width >= self.data.n_inputs:
             return self._of_pixels
         if width not in self._of_pca:
@@ -176,7 +176,7 @@ class Prober:
 
     @cached_property
     def _indicators(self) -> Tensor:
-        """Of the classes of the images that are learnt from, (N, C) float32."""
+        """Return indicators of the classes of the images that are learnt from, (N, C) float32."""
         return functional.one_hot(self._known, len(self._classes)).float()
 
     @cached_property
@@ -231,5 +231,5 @@ def _accuracy_by_penalty(
 
 
 def _share(told: Tensor, labels: Tensor) -> float:
-    """Of the labels told right."""
+    """Return the share of the labels that are told right."""
     return float((told == labels).double().mean())

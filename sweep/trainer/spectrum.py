@@ -55,7 +55,7 @@ class SpectrumBasis:
 
     @classmethod
     def of(cls, train: Tensor, validation: Tensor) -> Self:
-        """From images (N, D) uint8. Raises DataError for images of more than LARGEST numbers."""
+        """Compute the basis of images (N, D) uint8. Raises DataError for D above LARGEST."""
         n_train, n_inputs = train.shape
         if n_inputs > LARGEST:
             raise DataError(
@@ -79,7 +79,7 @@ class SpectrumBasis:
         return replace(basis, bands=bands)
 
     def to(self, device: torch.device) -> Self:
-        """The same on another device."""
+        """Copy the basis to another device."""
         return replace(self, images=self.images.to(device), directions=self.directions.to(device))
 
     @torch.no_grad()
@@ -124,7 +124,7 @@ def with_spectrum(data: DeviceData, wanted: bool | None = None) -> DeviceData:
 
 
 def n_images(n_train: int, n_validation: int, n_inputs: int) -> int:
-    """Number of validation images that are measured."""
+    """Return the number of validation images that are measured."""
     affordable = OPERATIONS * n_train // (2 * n_inputs)
     return min(n_validation, max(FEWEST_IMAGES, affordable))
 
@@ -155,14 +155,14 @@ def _principal_directions(images: Tensor, mean: Tensor) -> tuple[NDArray[np.floa
 
 
 def _bands(variances: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The band (D,) of each direction, from 0."""
+    """Return the band (D,) of each direction, from 0."""
     shares = variances / variances[0] if variances[0] > 0 else np.zeros_like(variances)
     depths = np.log(np.maximum(shares, NEGLIGIBLE)) / math.log(NEGLIGIBLE)
     return np.minimum((depths * N_BANDS).astype(np.int64), N_BANDS - 1)
 
 
 def _geometric_means(variances: NDArray[np.float64], band_of: NDArray[np.int64]) -> list[float]:
-    """Of the variances in each band, none taken for less than is negligible; 0 without any."""
+    """Return the geometric mean of each band's variances, at least negligible; 0 without any."""
     least = max(NEGLIGIBLE * float(variances[0]), 1e-300)
     logs = np.log(np.maximum(variances, least))
     means = [logs[band_of == band] for band in range(N_BANDS)]

@@ -201,7 +201,7 @@ def _weighted_mean(losses: list[Tensor], sizes: list[int]) -> float:
 
 
 def _is_finite(weights: Tensor) -> bool:
-    """Whether all weights are finite."""
+    """Tell whether all weights are finite."""
     values = weights.detach()
     # A sum of finite numbers may overflow, but one that is finite has finite terms only.
     return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())

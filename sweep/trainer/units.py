@@ -32,7 +32,7 @@ def diagnose(
     images: Tensor,  # (N, D) uint8
     config: TrialConfig,
 ) -> Diagnostics:
-    """How a network's units and weights are."""
+    """Measure a network's units and weights."""
     facts = ACTIVATIONS[config.activation]
     limit = facts.saturates_at or math.inf
     active = torch.zeros(config.hidden_width, dtype=torch.bool, device=images.device)
@@ -60,5 +60,5 @@ def diagnose(
 
 
 def _norm(layers: list[nn.Linear]) -> float:
-    """Of all weights of these layers."""
+    """Compute the norm of all weights of these layers."""
     return math.hypot(*(float(layer.weight.double().norm()) for layer in layers))

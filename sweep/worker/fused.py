@@ -98,7 +98,7 @@ def _require_countable(data: DeviceData) -> None:
 
 
 def is_checked(device: torch.device) -> bool:
-    """Whether kernels need the self-check; Triton's interpreter does not."""
+    """Tell whether kernels need the self-check; Triton's interpreter does not."""
     return device.type == "cuda"
 
 

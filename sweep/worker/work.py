@@ -110,7 +110,7 @@ def _open_fused(
 
 
 def _still_works(device: torch.device) -> bool:
-    """Whether CUDA answers: after an illegal access, say, it does not until the process ends."""
+    """Tell whether CUDA answers: after an illegal access, it does not until the process ends."""
     if device.type == "cuda":
         try:
             torch.cuda.synchronize(device)

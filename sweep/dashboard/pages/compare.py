@@ -185,7 +185,7 @@ _FIGURES = {
 
 
 def figures(view: View, found: Comparison) -> dict[str, PageFigure]:
-    """The trials' learning curves, what they have learned, and their test errors of each class."""
+    """Gather the charts of learning curves, of what was learned and of classes, by their ids."""
     reader, trials = PageReader(view, found.study), tuple(row.number for row in found.trials)
     return {id: charts.figure_of(reader, name, trials=trials) for id, name in _FIGURES.items()}
 

@@ -128,7 +128,7 @@ def compared(view: View, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
 
 
 def curves(view: View, names: Sequence[str], over: Over) -> go.Figure:
-    """The best so far of each study; says so where none has a value."""
+    """Draw the best so far of each study; the chart says so if none has a value."""
     if not _is_enough(names):
         return go.Figure()  # which is hidden
     data = gather_best_so_far([(name, view.table(name)) for name in names], over)

@@ -214,7 +214,7 @@ def register(app: Dash, view: View) -> None:
 
 
 def query(where: str, kind: ViewName, chosen: Mapping[str, str | None]) -> dict[str, str | None]:
-    """What the address keeps: the filter, the chart, and the columns that it is drawn of."""
+    """Return what the address keeps: the filter, the chart and its columns."""
     controls = views.KINDS[kind].options
     return {"where": where, "view": kind, **{key: chosen[key] for key in controls}}
 
@@ -273,12 +273,12 @@ def _register_brushes(app: Dash, view: View) -> None:
 
 
 def dropped(where: Filter, column: str) -> Filter:
-    """Without one condition, or without any."""
+    """Remove one condition, or every condition."""
     return where.without(column) if column else Filter()
 
 
 def boxed(reader: PageReader, where: Filter, box: Box, chosen: Sequence[str | None]) -> Filter:
-    """The filter with a box that was drawn on a chart."""
+    """Narrow the filter to a box that was drawn on a chart."""
     sides = _sides(reader, box.view, chosen)
     if sides is None:
         return where
@@ -313,7 +313,7 @@ def _reader(
     brushed: str | None,
     chosen: Sequence[str | None],
 ) -> PageReader:
-    """Reads the trials that a chart shows: those that pass, around its own box all others too."""
+    """Read the trials that a chart shows: those that pass; around its own box all others too."""
     if kind == brushed:
         for side in _sides(PageReader(view, study), kind, chosen) or ():
             where = where.without(side.column)
@@ -378,7 +378,7 @@ def _register_charts(app: Dash, view: View) -> None:
 
 
 def _only_filtered() -> bool:
-    """Whether the filter alone made the callback run."""
+    """Tell whether the filter alone made the callback run."""
     return {told["prop_id"] for told in ctx.triggered} == {"explore-where.data"}
 
 
@@ -394,7 +394,7 @@ def pane_figure(
     box: Box | None,
     between: brushing.Span | None = None,
 ) -> tuple[go.Figure, str]:
-    """The lower chart, with the box that was drawn on it, and its note."""
+    """Draw the lower chart with the box that was drawn on it; return its note too."""
     asked, options = views.KINDS[kind], _options(reader, kind, chosen)
     drawn, note, data = charts.figure_of(reader, asked.figure, between, **options)
     key = uirevision(kind, chosen)

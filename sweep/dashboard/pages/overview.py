@@ -87,7 +87,7 @@ def _about(view: View, study: StudySummary) -> list[Any]:
 
 
 def _any_value(table: TrialTable) -> bool:
-    """Whether some trial has come far enough for a mark."""
+    """Tell whether some trial has come far enough for a mark."""
     return bool((table.value > 0).any())
 
 
@@ -295,7 +295,7 @@ def _register_charts(app: Dash, view: View) -> None:
 
 
 def history_figure(view: View, study: str, zoom: Zoom | None = None) -> tuple[go.Figure, str]:
-    """The history and its note; of many trials, those that the zoom shows."""
+    """Draw the history, of many trials only those in the zoom; return its note too."""
     return charts.figure_of(PageReader(view, study), "history", charts.between(zoom))[:2]
 
 

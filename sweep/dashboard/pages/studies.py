@@ -247,14 +247,14 @@ def unreadable(found: Found) -> list[Any]:
 
 
 def matches(study: StudySummary, search: str) -> bool:
-    """Whether every word occurs in what people wrote of the study."""
+    """Tell whether every word occurs in what people wrote of the study."""
     written = (study.name, study.description, study.dataset, study.note or "", *study.tags)
     text = " ".join(written).casefold()
     return all(word in text for word in search.casefold().split())
 
 
 def ordered(studies: Sequence[StudySummary], sort: str) -> list[StudySummary]:
-    """By a key of SORTS, the other way round after a "-"; who lacks the value comes last."""
+    """Sort by a key of SORTS, reversed after a "-"; studies without the value come last."""
     key = sort.removeprefix("-")
     key = key if key in SORTS else _DEFAULT
     known = [study for study in studies if _KEYS[key](study) is not None]
@@ -303,7 +303,7 @@ def summary(stored: StudyList, matching: Sequence[StudySummary]) -> str:
 
 
 def marks(studies: Sequence[Listed]) -> list[tuple[str, str]]:
-    """By name, a digest of what a row shows: what has the same need not be sent again."""
+    """Return by name a digest of what a row shows: what has the same need not be sent again."""
     return [
         (of.study.name, hashlib.blake2b(repr(of).encode(), digest_size=8).hexdigest())
         for of in studies
@@ -440,7 +440,7 @@ def _state(study: StudySummary) -> list[Any]:
 
 
 def _done(study: StudySummary) -> list[Any]:
-    """How far it is, and how its trials ended."""
+    """Show how far the study is, and how its trials ended."""
     counts = study.counts
     kinds = {
         "running": counts["RUNNING"],
@@ -537,6 +537,6 @@ def _first_steps(view: View) -> Any:
 
 
 def start_command(storage: str, *, has_password: bool) -> str:
-    """How to begin, in the database that the page shows; a password is never part of it."""
+    """Write how to begin in the database that the page shows, never with a password."""
     begin = "sweep start studies/quickstart.toml"
     return begin if has_password else f"{begin} --storage {shlex.quote(storage)}"

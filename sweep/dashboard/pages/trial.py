@@ -129,7 +129,7 @@ def register(app: Dash, view: View) -> None:
 
 
 def _trains(facts: TrialFindings) -> bool:
-    """Whether there are curves, or soon will be."""
+    """Tell whether there are curves, or soon will be."""
     return bool(facts.curve) or facts.trial.state == "RUNNING"
 
 
@@ -156,7 +156,7 @@ _CURVES = {"trial-loss": "train_loss", "trial-error": "val_mse", "trial-bce": "v
 
 
 def figures(view: View, facts: TrialFindings) -> dict[str, PageFigure]:
-    """The charts by the ids of their graphs."""
+    """Draw the charts, by the ids of their graphs."""
     reader, number = PageReader(view, facts.study), facts.trial.number
     curves = {
         graph_id: charts.figure_of(reader, "seeds", trial=number, curve=curve)
@@ -175,7 +175,7 @@ def figures(view: View, facts: TrialFindings) -> dict[str, PageFigure]:
 
 
 def head(facts: TrialFindings) -> list[Any]:
-    """Which trial, how it ended, where to go from here."""
+    """Lay out the trial's number, how it ended, and where to go from here."""
     trial = facts.trial
     rank = "" if facts.rank is None else str(facts.rank)
     return [
@@ -298,7 +298,7 @@ def _copies(facts: TrialFindings) -> Any:
 
 
 def network(facts: TrialFindings) -> Any:
-    """What was found in its networks, and what its code is worth."""
+    """Lay out what was found in its networks, and how its code does in the probe."""
     shown = [_card(facts, table) for table in (facts.network, facts.pixels, facts.probe)]
     return html.Div(shown, className="row") if any(shown) else None
 
@@ -315,7 +315,7 @@ def _card(facts: TrialFindings, table: FindingTable) -> Any:
 
 
 def events(facts: TrialFindings) -> list[Any]:
-    """When it was handed out, and what happened to it."""
+    """List when the trial was handed out, and what happened to it."""
     trial = facts.trial
     times = [
         ("handed out", count(trial.attempt, "time") if trial.attempt else "not yet"),

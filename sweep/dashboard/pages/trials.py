@@ -106,7 +106,7 @@ def _count() -> Any:
 
 
 def _unfold() -> Any:
-    """On a phone the rows come first; sweep.js unfolds the rest."""
+    """Make the button that unfolds the controls on a phone, where the rows come first."""
     return html.Button(
         "Controls ▾",
         id="trials-unfold",

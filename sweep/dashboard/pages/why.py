@@ -212,7 +212,7 @@ def _register_words(app: Dash, view: View) -> None:
 def trained(
     reader: PageReader, found: StudyFindings, shown: Sequence[str] | None
 ) -> tuple[Any, Any, list[str]]:
-    """The charts of what was trained apart and of what codes are worth, and a mark of each.
+    """Draw the charts of the ablation path and of the probe; return them with a mark of each.
 
     Each is left alone until its mark differs: laid out again, a chart would forget its reader's
     zoom.
@@ -349,7 +349,7 @@ def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
 
 
 def _lines(reader: PageReader) -> dict[str, Any]:
-    """The charts of classes and of kinds of pixels, once there are two widths."""
+    """Draw the charts of classes and of kinds of pixels, once there are two widths."""
     atlas = reader.atlas
     filled: dict[str, Any] = {"why-lines.hidden": atlas is None or len(atlas.trials) < 2}
     for place, name in _LINES.items():

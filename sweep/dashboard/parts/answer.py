@@ -18,7 +18,7 @@ from sweep.findings.study import StudyFindings
 
 
 def causes(reader: PageReader, found: StudyFindings) -> Any:
-    """What the error comes from, change by change, and back; or what would tell."""
+    """Draw the ablation path in both directions, or say what would find one."""
     if found.ablation is None:
         return cards.card(FORWARD, missing(found.no_ablation))
     paths = {"why-waterfall": False, "why-waterfall-back": True}
@@ -30,7 +30,7 @@ def causes(reader: PageReader, found: StudyFindings) -> Any:
 
 
 def code(reader: PageReader, found: StudyFindings) -> Any:
-    """What the codes tell of the labels."""
+    """Draw how well the codes predict the labels, or say what would measure it."""
     if found.probes is None:
         return cards.card("Is the code worth anything?", missing(found.probe_table.note))
     return charts.card_of("why-code", charts.figure_of(reader, "code"))
@@ -70,7 +70,7 @@ def _caption(study: str, of: AtlasTrial) -> Any:
 
 
 def no_pictures(study: str) -> Any:
-    """Before there are any."""
+    """Say when pictures come, before there are any."""
     return missing(
         "Pictures come with the first trial that finishes, and are kept of the best of each "
         f"width: `sweep resume {quote(study)}`."
@@ -78,7 +78,7 @@ def no_pictures(study: str) -> Any:
 
 
 def trial_link(study: str, number: int) -> Any:
-    """To the trial's page."""
+    """Link to the trial's page."""
     return dcc.Link(f"Trial {number}", href=links.url(links.TRIAL, study, number))
 
 

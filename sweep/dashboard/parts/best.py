@@ -32,7 +32,7 @@ class BestTrials(NamedTuple):
     has_originals: bool
 
     def has_pictures(self, line: RankedTrial) -> bool:
-        """Whether the trial has pictures."""
+        """Tell whether the trial has pictures."""
         return line.trial.number in self.pictured
 
 

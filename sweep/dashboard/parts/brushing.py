@@ -74,7 +74,7 @@ def _words_at(column: Choices, names: Sequence[str], span: Span) -> tuple[str, .
 
 
 def _single_at(axis: Axis, span: Span, *, in_cells: bool) -> NDArray[np.float64]:
-    """Of an axis of few values, those that a span reaches."""
+    """Select those values of an axis of few values that a span reaches."""
     places = np.arange(len(axis.few)) if in_cells else axis.scaled(axis.few)
     low, high = span if in_cells else axis.scaled(np.array(span))
     gap = float(np.diff(places).min()) if len(places) > 1 else 1.0

@@ -73,7 +73,7 @@ def _unmeasured() -> list[Any]:
 
 
 def _scale(found: Sequence[Group]) -> tuple[float, float]:
-    """Where the bars begin and end: the best and the worst of what they show, as logarithms."""
+    """Return the logarithms of the best and the worst values, where the bars begin and end."""
     ends = [_log(end) for group in found if group.n_counting for end in (group.best, group.high)]
     return min(ends, default=0.0), max(ends, default=1.0)
 

@@ -10,7 +10,7 @@ from sweep.dashboard.parts.attributes import attributes
 
 
 def ago(seconds: float) -> str:
-    """How long ago: ``now``, ``12 s ago``, ``5 min ago``, ``3 h ago``, ``2 d ago``."""
+    """Format a span of time as past: ``now``, ``12 s ago``, ``5 min ago``, ``2 d ago``."""
     if seconds < 1:
         return "now"
     for unit, length, longest in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 86400)):

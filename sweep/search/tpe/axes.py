@@ -63,11 +63,11 @@ class ParameterAxis(Protocol):
     n_features: int
 
     def features(self, values: Floats) -> Floats:
-        """Of Optuna's internal values (M,), a row each. Shape (M, n_features)."""
+        """Compute features of Optuna's internal values (M,), a row each. Shape (M, n_features)."""
         ...
 
     def coefficients(self, kernels: Any) -> tuple[Floats, Floats]:
-        """Of Optuna's batch of kernels: coefficients (n_features, N) and constants (N,)."""
+        """Compute coefficients (n_features, N) and constants (N,) of Optuna's batch of kernels."""
         ...
 
 
@@ -153,7 +153,7 @@ def make_axis(distribution: BaseDistribution) -> ParameterAxis:
 
 
 def n_values(distribution: IntDistribution | FloatDistribution) -> int:
-    """How many values a stepped range has."""
+    """Return how many values a stepped range has."""
     assert distribution.step is not None
     return round((distribution.high - distribution.low) / distribution.step) + 1
 

@@ -45,12 +45,12 @@ class JointParameters:
         }
 
     def features(self, values: Floats) -> Floats:
-        """Of internal values (M, parameters); the last one is 1, for constants. Shape (M, F)."""
+        """Compute features of internal values (M, parameters); the last is 1. Shape (M, F)."""
         columns = [axis.features(values[:, i]) for i, axis in enumerate(self.axes)]
         return np.hstack([*columns, np.ones((len(values), 1))])
 
     def coefficients(self, log_weights: Floats, kernels: Sequence[_BatchedDistributions]) -> Floats:
-        """Of weighted kernels, an array of N for each parameter. Shape (F, N)."""
+        """Compute coefficients of weighted kernels, N for each parameter. Shape (F, N)."""
         found = [axis.coefficients(k) for axis, k in zip(self.axes, kernels, strict=True)]
         constants = log_weights + sum(constants for _, constants in found)
         return np.vstack([*(coefficients for coefficients, _ in found), constants])
@@ -114,7 +114,7 @@ class Density:
         return sum_of_kernels(features, self._coefficients)
 
     def log_pdf(self, values: Floats) -> Floats:
-        """As Optuna's own, of internal values (M, parameters). Shape (M,)."""
+        """Compute Optuna's ``log_pdf`` of internal values (M, parameters). Shape (M,)."""
         found: Floats = np.log(self.at(self.group.features(values)))
         return found
 

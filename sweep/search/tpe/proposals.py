@@ -128,7 +128,7 @@ def _categorical_kernel(
 
 
 def _bandwidth(mu: float, centres: list[float], low: float, high: float, n_kernels: int) -> float:
-    """As ``_ParzenEstimator`` chooses it: the larger distance to a neighbour, within limits."""
+    """Choose a bandwidth like ``_ParzenEstimator``: the larger gap to a neighbour, limited."""
     place = bisect(centres, mu)
     neighbours = centres[max(place - 1, 0) : place + 1] or [low, high]
     narrowest = (high - low) / min(100.0, 1.0 + n_kernels)

@@ -68,7 +68,7 @@ class KernelConfig:
         return min(self.single_tile_examples, self.examples_for(batch_size))
 
     def is_single_block(self, batch_size: int) -> bool:
-        """Whether both updates have the batch in one block, and take on the two products too."""
+        """Tell whether both updates have the batch in one block, and do both products too."""
         return batch_size <= self.single_block_examples
 
     def summed_for(self, batch_size: int) -> int:
@@ -78,7 +78,7 @@ class KernelConfig:
         return self.summed_examples
 
     def chains(self, batch_size: int) -> bool:
-        """Whether slots of one tile take many steps in a launch."""
+        """Tell whether slots of one tile take many steps in a launch."""
         return self.chain_steps > 0 and self.is_single_block(batch_size)
 
     def update_stages_for(self, batch_size: int) -> int:

@@ -50,7 +50,7 @@ class Layout:
         return -(-hidden_width // self.tile_units)
 
     def ever_fits(self, hidden_width: int, n: int) -> bool:
-        """Whether an empty population has n places of this width."""
+        """Tell whether an empty population has n places of this width."""
         return n <= self.n_slots and n * self.tiles_of(hidden_width) <= self.n_tiles
 
     def take(self, hidden_width: int, n: int) -> tuple[Place, ...] | None:

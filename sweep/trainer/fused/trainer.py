@@ -241,7 +241,7 @@ class FusedTrainer:
         ]
 
     def diagnostics(self, number: int) -> tuple[Diagnostics, ...]:
-        """How the trial's networks were at the end of its last epoch, one a seed."""
+        """Return how the trial's networks were after its last epoch, one a seed."""
         return self._trials[number].diagnostics
 
     def result(self, number: int, keep_below: float | None = None) -> TrialDone:

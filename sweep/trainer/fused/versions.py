@@ -23,7 +23,7 @@ def compiler_versions(device: torch.device) -> tuple[str, str | None]:
 
 
 def is_interpreted() -> bool:
-    """Whether kernels run in Triton's interpreter on the CPU, for tests."""
+    """Tell whether kernels run in Triton's interpreter on the CPU, for tests."""
     return bool(triton.knobs.runtime.interpret)
 
 

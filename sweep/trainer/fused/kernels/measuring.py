@@ -178,7 +178,7 @@ def _add(cell, value):
 
 @triton.jit
 def _to_byte(y):
-    """As ``pixels.to_bytes``: cut to 0..255 and rounded, halves to even.
+    """Convert like ``pixels.to_bytes``: cut to 0..255 and rounded, halves to even.
 
     Adding and taking away 1.5 x 2^23 leaves float32 no room for a fraction.
     """

@@ -96,7 +96,7 @@ def split_errors(
 
 @triton.jit
 def residuals_of(images, reconstructions, image, b, seen, d, D: tl.constexpr):
-    """Copies less pixels of these examples and inputs; 0 for what is not to be seen."""
+    """Load copies less pixels of these examples and inputs; 0 for what is not to be seen."""
     here = seen[:, None] & (d < D)[None, :]
     x = pixels_of(images, image, seen, d, D).to(tl.float32) / 255.0
     return tl.load(reconstructions + (b[:, None] * D + d[None, :]), mask=here, other=0.0) - x
