@@ -1,4 +1,4 @@
-"""Writes the tables of messages in docs/architecture.md from the code. `make docs` runs it."""
+"""Writes the tables of messages in docs/internals.md from the code. `make docs` runs it."""
 
 import inspect
 import types
@@ -10,7 +10,7 @@ from docs.generated_section import with_section
 from sweep import messages
 from sweep.messages import Event, Order
 
-TARGET = Path(__file__).with_name("architecture.md")
+TARGET = Path(__file__).with_name("internals.md")
 
 
 def render() -> str:

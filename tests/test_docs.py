@@ -102,3 +102,14 @@ def test_a_whole_study_file_in_a_page_is_valid(document: Path, tmp_path: Path) -
         if "[study]" in block:
             (tmp_path / "study.toml").write_text(block, encoding="utf-8")
             load(tmp_path / "study.toml")
+
+
+def test_the_map_of_the_house_is_that_of_the_tree() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 250
+    table = text.split("## Where do I change")[1].split("\n## ")[0]
+    named = re.findall(r"`((?:sweep|tests)/[^`]+|pyproject\.toml)`", table)
+    assert len(named) > 30
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    packages = {path.parent.name for path in (ROOT / "sweep").glob("*/__init__.py")}
+    assert set(re.findall(r"(?m)^\| `sweep/(\w+)`", text)) == packages
