@@ -213,7 +213,7 @@ def _run(file: StudyFile, resources: RunResources, dataset: str) -> _Pilot:
 
 
 def _measure(study: StudyHandle, began: datetime, n_workers: int) -> _Pilot:
-    rows = [row for row in study.trials(states=["complete"]) if row.train_seconds]
+    rows = [row for row in study.trials(states=["COMPLETE"]) if row.train_seconds]
     if not rows:  # all of them diverged
         return _Pilot((), Trainer.AUTO, 0.0, 0.0)
     seconds: dict[TrialConfig, float] = {}
