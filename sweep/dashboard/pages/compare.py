@@ -53,12 +53,14 @@ def layout(view: View, place: Place) -> Any:
             html.Div(tables(found, only), id="compare-tables"),
             html.Div(
                 [
-                    charts.card_of(graph_id, figure)
+                    html.Div(
+                        charts.card_of(graph_id, figure),
+                        id=f"{graph_id}-box",
+                        hidden=figure.data is None,
+                    )
                     for graph_id, figure in figures(view, found).items()
                 ],
-                id="compare-figures",
                 className="row",
-                hidden=not found.trials,
             ),
             html.Div(pictures(found), id="compare-pictures"),
         ],
@@ -242,8 +244,8 @@ def register(app: Dash, view: View) -> None:
     @app.callback(
         Output("compare-tables", "children"),
         *(Output(graph_id, "figure") for graph_id in _FIGURES),
+        *(Output(f"{graph_id}-box", "hidden") for graph_id in _FIGURES),
         Output("compare-pictures", "children"),
-        Output("compare-figures", "hidden"),
         Output("compare-complaints", "children"),
         Output("compare-mark", "data"),
         Output("compare-query", "data"),
@@ -266,12 +268,13 @@ def register(app: Dash, view: View) -> None:
         said = (" ".join(chosen.complaints), now, query)
         if now == mark:  # only the switch, or news about other trials
             same = ctx.triggered_id == "revision"
-            rest = [no_update] * (len(_FIGURES) + 2)  # pictures, and whether any figure is shown
+            rest = [no_update] * (2 * len(_FIGURES) + 1)
             return (no_update if same else tables(found, only), *rest, *said)
+        drawn = figures(view, found).values()
         return (
             tables(found, only),
-            *(figure.drawn for figure in figures(view, found).values()),
+            *(figure.drawn for figure in drawn),
+            *(figure.data is None for figure in drawn),
             pictures(found),
-            not found.trials,
             *said,
         )
