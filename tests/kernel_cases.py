@@ -15,8 +15,8 @@ from sweep.trainer.fused.arrays import NewSlot
 from sweep.trainer.fused.kernel_config import KernelConfig
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.fused.launches import Launch, LaunchShape, launch_kernel
-from sweep.trainer.fused.layout import Layout, Place
-from sweep.trainer.fused.population import Images, Population
+from sweep.trainer.fused.layout import Layout, SlotPlace
+from sweep.trainer.fused.population import DeviceImages, Population
 from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.randomness import initial_weights
@@ -125,7 +125,7 @@ def make_case(
     arrays.position.fill_(3 if last else 1)
     arrays.page.fill_(3 if last else 1)
     labels = torch.arange(n_train, dtype=torch.int32, device=device) % N_CLASSES
-    images = Images(population.train, labels, N_CLASSES)
+    images = DeviceImages(population.train, labels, N_CLASSES)
     measures = kernel in MEASURING
     arguments = (
         population.measuring_arguments(images, keep=True)
@@ -195,7 +195,7 @@ def _width(i: int, units: int) -> int:
     return (units, units - 5, 2 * units, 2 * units + 3)[i % 4]
 
 
-def _write_trials(population: Population, widths: list[int]) -> list[Place]:
+def _write_trials(population: Population, widths: list[int]) -> list[SlotPlace]:
     slots, places = [], []
     for i, (choice, width) in enumerate(zip(TRIALS, widths, strict=True)):
         config = replace(

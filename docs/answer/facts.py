@@ -19,7 +19,7 @@ from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.enums import Loss
 from sweep.errors import NotFoundError, SweepError
 from sweep.store.engine import Engine
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.records import TrialRow
 
 FULL_DATA = "fashion-mnist"
@@ -187,7 +187,7 @@ class Facts:
 
 def gather(engine: Engine) -> Facts:
     """Of the studies that ``docs.answer.run`` makes. Raises SweepError where one is not whole."""
-    names = [of.name for of in Database(engine).studies()]
+    names = [of.name for of in DatabaseHandle(engine).studies()]
     sharp = _sharp(engine, "limit")
     return Facts(
         asked=_asked(engine),

@@ -17,7 +17,7 @@ from sweep.analysis.study_floors import study_floors
 from sweep.errors import SweepError
 from sweep.launch.devices import n_cores, visible_gpus
 from sweep.store.copy import copy_study, studies_to_copy
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +157,9 @@ def export(storage: str) -> None:
     beside = RESULTS.with_name(f"{RESULTS.name}.artifacts")
     RESULTS.unlink(missing_ok=True)
     target = open_store(f"sqlite:///{RESULTS}", create=True)
-    for name in studies_to_copy(source, target, [of.name for of in Database(source).studies()]):
+    for name in studies_to_copy(
+        source, target, [of.name for of in DatabaseHandle(source).studies()]
+    ):
         study_floors(
             open_study(source, name)
         )  # kept in the store: the pages are written without the data

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 from docs.answer.facts import Facts, gather
 from docs.answer.keras_code import keras_code
 from docs.answer.run import RESULTS
-from sweep.analysis.explanation import Effect
+from sweep.analysis.explanation import ChangeEffect
 from sweep.analysis.floors import ROUNDING
 from sweep.catalogue import formats
 from sweep.datasets.registry import SOURCES
@@ -106,7 +106,7 @@ def ratio(error: float, floor: float) -> str:
     return "–" if floor < ROUNDING else formats.number(error / floor, 2)
 
 
-def factor(of: Effect, to: str = " to ") -> str:
+def factor(of: ChangeEffect, to: str = " to ") -> str:
     """A factor with its interval, where there is one."""
     said = formats.number(of.estimate)
     if of.low is None or of.high is None:

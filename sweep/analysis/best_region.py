@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import bdtrc
 
-from sweep.analysis.effects import LEVEL, Effect, Effects, places
+from sweep.analysis.effects import LEVEL, Effects, SettingEffect, places
 from sweep.store.records import ChoiceDomain, NumberDomain
 from sweep.store.table import Numbers, TrialTable
 
@@ -37,7 +37,7 @@ _MIN_TRIED = 8
 class Crowd:
     """The best trials at an end of a range."""
 
-    effect: Effect
+    effect: SettingEffect
     is_high: bool
     #: Of the best ``n_best`` trials, so many have values in the zone.
     n_in_zone: int
@@ -51,10 +51,10 @@ class Crowd:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class BestRegion:
     """The part of a setting's values that the best trials need."""
 
-    effect: Effect
+    effect: SettingEffect
     n_best: int
     #: Of a range.
     low: float | None = None
@@ -76,7 +76,7 @@ def crowded_ends(found: Effects, table: TrialTable) -> list[Crowd]:
     return sorted(crowds, key=lambda of: of.p)
 
 
-def without_effect(found: Effects) -> list[Effect]:
+def without_effect(found: Effects) -> list[SettingEffect]:
     """Return the settings that change the error by less than NO_EFFECT, with confidence."""
     return [
         of
@@ -85,7 +85,7 @@ def without_effect(found: Effects) -> list[Effect]:
     ]
 
 
-def needed_parts(found: Effects, table: TrialTable) -> list[Part]:
+def needed_parts(found: Effects, table: TrialTable) -> list[BestRegion]:
     """Return the parts of ranges and lists outside of which the error is higher, and no best trial.
 
     Of settings with an effect alone, and of none whose best crowd at an end.
@@ -106,7 +106,7 @@ def needed_parts(found: Effects, table: TrialTable) -> list[Part]:
     return parts
 
 
-def _best_values(effect: Effect, found: Effects, table: TrialTable) -> list[Any]:
+def _best_values(effect: SettingEffect, found: Effects, table: TrialTable) -> list[Any]:
     """Return the setting's values in the best trials that searched it."""
     searched = effect.searched
     of_number = dict(zip(found.numbers.tolist(), range(len(found.numbers)), strict=True))
@@ -115,7 +115,7 @@ def _best_values(effect: Effect, found: Effects, table: TrialTable) -> list[Any]
 
 
 def _crowd(
-    effect: Effect, values: Sequence[Any], n_best: int, is_high: bool, p: float
+    effect: SettingEffect, values: Sequence[Any], n_best: int, is_high: bool, p: float
 ) -> Crowd | None:
     # What too few of the best have, another setting's choice brings along for the others alone.
     wanted = math.ceil(_CROWD * n_best)
@@ -157,7 +157,9 @@ def zone_share(domain: ChoiceDomain | NumberDomain, inner: Any, is_high: bool) -
     return float((high - at if is_high else at - low) / (high - low))
 
 
-def _range_part(effect: Effect, domain: NumberDomain, values: Sequence[Any]) -> Part | None:
+def _range_part(
+    effect: SettingEffect, domain: NumberDomain, values: Sequence[Any]
+) -> BestRegion | None:
     u = places(domain, values)
     assert u is not None
     margin = _MARGIN * (u.max() - u.min())
@@ -165,7 +167,7 @@ def _range_part(effect: Effect, domain: NumberDomain, values: Sequence[Any]) -> 
     if not 0 < high - low <= _PART:
         return None
     ends = value_at(domain, np.array([low, high]))
-    return Part(effect=effect, n_best=len(values), low=float(ends[0]), high=float(ends[1]))
+    return BestRegion(effect=effect, n_best=len(values), low=float(ends[0]), high=float(ends[1]))
 
 
 def value_at(domain: NumberDomain, u: Numbers) -> Numbers:
@@ -177,7 +179,9 @@ def value_at(domain: NumberDomain, u: Numbers) -> Numbers:
     return np.exp(found) if domain.log else found
 
 
-def _list_part(effect: Effect, domain: ChoiceDomain, values: Sequence[Any]) -> Part | None:
+def _list_part(
+    effect: SettingEffect, domain: ChoiceDomain, values: Sequence[Any]
+) -> BestRegion | None:
     searched = effect.searched
     tried = {
         name: sum(
@@ -193,4 +197,4 @@ def _list_part(effect: Effect, domain: ChoiceDomain, values: Sequence[Any]) -> P
     kept = tuple(name for name in domain.choices if name not in missing)
     if not missing:
         return None
-    return Part(effect=effect, n_best=len(values), choices=kept)
+    return BestRegion(effect=effect, n_best=len(values), choices=kept)

@@ -57,7 +57,7 @@ class End(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effect:
+class SettingEffect:
     """What a setting does to the error, all others held."""
 
     searched: SearchedSetting
@@ -83,7 +83,7 @@ class Effect:
 class Effects:
     """The effects of all searched settings that enough trials have."""
 
-    by_param: Mapping[str, Effect]
+    by_param: Mapping[str, SettingEffect]
     #: Numbers of the trials that the surface rests on: the rows of each ``searched``.
     numbers: NDArray[np.int64]
     #: Numbers of the best trials, lowest error first.
@@ -297,13 +297,13 @@ class _Surface:
             first += of.columns.shape[1]
         raise ValueError("not a block of this surface")
 
-    def effect(self, block: _Block) -> Effect:
+    def effect(self, block: _Block) -> SettingEffect:
         columns = self.columns(block)
         level = LEVEL / len(self.blocks)
         at_most = max(
             self.fit.at_most(columns, block.levels, level), self._at_most_in_good(block, level)
         )
-        return Effect(
+        return SettingEffect(
             searched=block.searched,
             p=self.fit.p_of_none(columns),
             at_most=float(np.exp(at_most)),
@@ -416,7 +416,7 @@ def _independent(blocks: Sequence[_Block]) -> list[_Block]:
 # --- correction for many settings -------------------------------------------------------------
 
 
-def _corrected(by_param: Mapping[str, Effect]) -> dict[str, Effect]:
+def _corrected(by_param: Mapping[str, SettingEffect]) -> dict[str, SettingEffect]:
     p = _holm([of.p for of in by_param.values()])
     of_ends = iter(_holm([end.p for of in by_param.values() for end in of.ends]))
     return {

@@ -75,7 +75,7 @@ def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-class Effect(NamedTuple):
+class ChangeEffect(NamedTuple):
     """How many times smaller the error is with a change than without it."""
 
     estimate: float
@@ -98,7 +98,7 @@ class Step:
     #: Where it leads, and its errors there by seed.
     config: TrialConfig
     errors: tuple[float, ...]
-    effect: Effect
+    effect: ChangeEffect
     #: What it was chosen from: the geometric mean error with each; infinite where it diverged.
     options: Mapping[str, float]
     #: Seeds that would have chosen the same by their own errors.
@@ -132,7 +132,7 @@ class Explanation:
     baseline_errors: tuple[float, ...] | None
     target_errors: tuple[float, ...] | None
     #: Effect of all groups together; None until both ends have errors to compare.
-    whole: Effect | None
+    whole: ChangeEffect | None
     forward: AblationPath
     reverse: AblationPath
 
@@ -159,7 +159,7 @@ class Explanation:
             len(self.groups) - sum(len(step.groups) for step in path.steps) if path.missing else 0
         )
 
-    def share(self, effect: Effect) -> float | None:
+    def share(self, effect: ChangeEffect) -> float | None:
         """Return an effect's share of the whole, by logarithms, so that a path's add up to 1.
 
         None where the whole is not told from no difference: shares of it would be of any size.
@@ -241,15 +241,15 @@ def most_configurations(n_causes: int) -> int:
     return int(min(2**n_causes, n_causes * (n_causes + 1)))
 
 
-def effect(without: Sequence[float], with_it: Sequence[float]) -> Effect:
+def effect(without: Sequence[float], with_it: Sequence[float]) -> ChangeEffect:
     """Estimate a change's effect from the errors without and with it, seed by seed."""
     logs = [math.log(one / other) for one, other in zip(without, with_it, strict=True)]
     mean = fmean(logs)
     if len(logs) == 1:
-        return Effect(math.exp(mean), None, None)
+        return ChangeEffect(math.exp(mean), None, None)
     t = float(stdtrit(len(logs) - 1, (1 + COVERAGE) / 2))
     reach = t * stdev(logs) / math.sqrt(len(logs))
-    return Effect(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
+    return ChangeEffect(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
 
 
 def geometric_mean(errors: Sequence[float]) -> float:

@@ -34,7 +34,7 @@ STILL = 0.9
 BEHIND = 8.0
 
 
-class Band(NamedTuple):
+class SpectrumBand(NamedTuple):
     """One band that has directions."""
 
     #: Its place among all bands, from 0.
@@ -53,18 +53,18 @@ class Band(NamedTuple):
         return sqrt(self.first * self.last)
 
 
-def held_bands(bands: SpectrumBands) -> list[Band]:
+def held_bands(bands: SpectrumBands) -> list[SpectrumBand]:
     """Return the bands that have directions, in which the validation images vary at all."""
     found, after = [], 0
     columns = zip(bands.n_directions, bands.variances, bands.mean_image_errors, strict=True)
     for place, (n, variance, error) in enumerate(columns):
         if n and error > 0 and variance > 0:
-            found.append(Band(place, after + 1, after + n, variance, error))
+            found.append(SpectrumBand(place, after + 1, after + n, variance, error))
         after += n
     return found
 
 
-class Front(NamedTuple):
+class LearningFront(NamedTuple):
     """Where half of a direction's variance is learned."""
 
     #: From 1; between two bands it is interpolated.
@@ -77,7 +77,7 @@ class Front(NamedTuple):
 class Spectrum:
     """Shares of the variance that are still missing, after each epoch of a trial."""
 
-    bands: Sequence[Band]
+    bands: Sequence[SpectrumBand]
     #: D
     n_components: int
     #: By epoch, in their order.
@@ -100,7 +100,7 @@ class Spectrum:
         """Return the share of each band's variance that is missing."""
         return [point.errors[band.place] / band.mean_image_error for band in self.bands]
 
-    def front(self, point: SpectrumPoint) -> Front | None:
+    def front(self, point: SpectrumPoint) -> LearningFront | None:
         """Return the front; None where all or no bands are half learned."""
         shares = self.missing(point)
         at = next((i for i, share in enumerate(shares) if share >= HALF), None)
@@ -108,23 +108,23 @@ class Spectrum:
             return None
         before, after = self.bands[at - 1], self.bands[at]
         part = (HALF - shares[at - 1]) / (shares[at] - shares[at - 1])
-        return Front(
+        return LearningFront(
             component=_between(before.centre, after.centre, part),
             variance=_between(before.variance, after.variance, part),
         )
 
     @property
-    def fronts(self) -> dict[int, Front]:
+    def fronts(self) -> dict[int, LearningFront]:
         """The front by epoch, of the epochs that have one."""
         found = ((point.epoch, self.front(point)) for point in self.points)
         return {epoch: front for epoch, front in found if front is not None}
 
-    def holds(self, front: Front) -> bool:
+    def holds(self, front: LearningFront) -> bool:
         """Tell whether a front lies before the last band, which has directions of no variance."""
         return front.component < self.bands[-1].first
 
     @property
-    def last_front(self) -> Front | None:
+    def last_front(self) -> LearningFront | None:
         """Return the front after the last epoch; None where all or no bands are half learned."""
         return self.front(self.points[-1])
 
@@ -192,7 +192,7 @@ def front_law(spectrum: Spectrum, schedule: str) -> FrontLaw | None:
 class Standstill(NamedTuple):
     """A front that no longer moves."""
 
-    front: Front
+    front: LearningFront
     #: The first epoch with the front where it stands.
     since: int
 

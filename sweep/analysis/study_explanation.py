@@ -11,7 +11,7 @@ from sweep.analysis.verdict import baseline_number, best_number
 from sweep.config import TrialConfig, typed_config
 from sweep.enums import Outcome
 from sweep.errors import NotFoundError, UsageError
-from sweep.store.derived_studies import Explained, Kind
+from sweep.store.derived_studies import DerivedKind, Explained
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.records import TrialRow
 from sweep.store.table import TrialTable
@@ -61,7 +61,7 @@ def explained_in(explained: StudyExplanation | None) -> str | None:
 
 def ignored(study: StudyHandle) -> list[str]:
     """List studies that look as if they explained this one, and don't: a sentence each."""
-    return [stranger.sentence for stranger in study.mismatched(Kind.EXPLAINS)]
+    return [stranger.sentence for stranger in study.mismatched(DerivedKind.EXPLAINS)]
 
 
 def explanation_in(child: StudyHandle, ends: Explained) -> StudyExplanation:

@@ -9,7 +9,7 @@ from sweep.analysis.sigmoid_bound import with_sigmoid_bound
 from sweep.analysis.study_data import study_images
 from sweep.errors import DataError, SweepError
 from sweep.store import annotate
-from sweep.store.handle import Database, StudyHandle
+from sweep.store.handle import DatabaseHandle, StudyHandle
 
 
 def add_sigmoid_bound(study: StudyHandle) -> Floors | None:
@@ -56,7 +56,7 @@ def kept_floors(study: StudyHandle) -> Floors | None:
     data = _data(study)
     if data is None:
         return None
-    kept = Database(study.engine).floors(data_key(data.sha256, *data.split))
+    kept = DatabaseHandle(study.engine).floors(data_key(data.sha256, *data.split))
     return None if kept is None else Floors.from_json(kept)
 
 

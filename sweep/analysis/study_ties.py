@@ -6,7 +6,7 @@ from dataclasses import replace
 from sweep.analysis.explanation import in_use
 from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.config import TrialConfig, typed_config
-from sweep.store.derived_studies import Kind, Retrained
+from sweep.store.derived_studies import DerivedKind, Retrained
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.records import SeedResult, TrialRow
 
@@ -60,7 +60,7 @@ def ties_in(child: StudyHandle, of: Retrained) -> TieSet | None:
 
 def ignored_ties(study: StudyHandle) -> list[str]:
     """List studies that look as if they retrained this one's best, and don't: a sentence each."""
-    return [stranger.sentence for stranger in study.mismatched(Kind.RETRAINS)]
+    return [stranger.sentence for stranger in study.mismatched(DerivedKind.RETRAINS)]
 
 
 def best_numbers(study: StudyHandle, n: int) -> list[int]:

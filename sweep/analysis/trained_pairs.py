@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 from sweep.analysis.gains import LEVEL, Doubling, Gain, Gains
 from sweep.enums import Schedule
 from sweep.errors import NotFoundError
-from sweep.store.handle import Database, StudyHandle, open_study
+from sweep.store.handle import DatabaseHandle, StudyHandle, open_study
 from sweep.store.records import TrialRow
 from sweep.store.table import Choices, Column, Mask, TrialTable
 
@@ -163,7 +163,7 @@ def larger_sets(study: StudyHandle) -> list[LargerSet]:
     if data.train_limit is None or not sha256:
         return []
     found = []
-    for other in Database(study.engine).studies():
+    for other in DatabaseHandle(study.engine).studies():
         if other.name == name or other.dataset != data.name:
             continue
         try:

@@ -13,7 +13,7 @@ class Database:
     """The studies of one database. It only reads; use it beside running studies."""
 
     def __init__(self, engine: Engine) -> None:
-        self._database = handle.Database(engine)
+        self._database = handle.DatabaseHandle(engine)
 
     def studies(self) -> Any:
         """Return every study as a data frame: state, counts of trials, best value."""

@@ -237,11 +237,11 @@ def _database(storage: str | None) -> CheckResult:
 
 def _open(storage: str | None) -> str:
     from sweep.store.engine import shown
-    from sweep.store.handle import Database
+    from sweep.store.handle import DatabaseHandle
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
-    found = Database(engine).study_list()
+    found = DatabaseHandle(engine).study_list()
     if found.unreadable:
         raise StoreError("; ".join(study.reason for study in found.unreadable))
     return f"{shown(engine.url)}: schema as it should be, studies: {len(found.studies)}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sweep.store.records import TrialRow
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """What an export may be."""
 
     CSV = "csv"
@@ -35,7 +35,9 @@ class Format(StrEnum):
 
 def export(
     name: StudyNameOrOnly = None,
-    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="What to write.")
+    ] = ExportFormat.CSV,
     output: Annotated[
         Path | None,
         output_option(
@@ -52,7 +54,7 @@ def export(
     and pictures, once: a second export adds those that are new.
     """
     study = stored_study(name, storage)
-    if form is Format.MLFLOW:
+    if form is ExportFormat.MLFLOW:
         from sweep.cli.mlflow_runs import export_runs
 
         written, known = export_runs(study, None if output is None else output.expanduser())
@@ -60,12 +62,12 @@ def export(
         say(f"{words.count(written, 'run')} in MLflow's experiment '{study.name}'{there}")
         return
     rows = study.trials()
-    if form is Format.PARQUET:
+    if form is ExportFormat.PARQUET:
         if output is None:
             raise UsageError("--format parquet writes a file: name it with -o FILE.")
         _write(output, to_parquet(rows), len(rows))
         return
-    content = to_csv(rows) if form is Format.CSV else _study_as_json(study, rows)
+    content = to_csv(rows) if form is ExportFormat.CSV else _study_as_json(study, rows)
     if output is None or output == STDOUT:
         # A terminal would obey control characters; JSON has them escaped.
         sys.stdout.write(words.clean(content) if sys.stdout.isatty() else content)

@@ -23,7 +23,7 @@ _WORDS = re.compile("[^ _]*[ _]?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class TextColumn:
     """A column of a table."""
 
     heading: str
@@ -59,7 +59,7 @@ def _longest_line(text: str) -> int:
     return max(map(len, text.split("\n")))
 
 
-def fit(columns: Sequence[Column], room: int) -> tuple[Table, list[str]]:
+def fit(columns: Sequence[TextColumn], room: int) -> tuple[Table, list[str]]:
     """Lay columns out in ``room`` characters; also the headings of those that are left out."""
     kept = list(columns)
     while len(kept) > 1 and _total([of.narrowest for of in kept]) > room:
@@ -85,7 +85,7 @@ def _total(widths: Sequence[int]) -> int:
     return sum(widths) + _GAP * (len(widths) - 1)
 
 
-def _widths(columns: Sequence[Column], room: int) -> list[int]:
+def _widths(columns: Sequence[TextColumn], room: int) -> list[int]:
     """Return natural widths if they fit; else break headings and narrow the widest texts."""
     widths = [of.natural for of in columns]
     if _total(widths) > room:

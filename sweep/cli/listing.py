@@ -27,10 +27,10 @@ def list_(
 ) -> None:
     """List the studies in the database."""
     from sweep.findings.progress import study_status
-    from sweep.store.handle import Database
+    from sweep.store.handle import DatabaseHandle
     from sweep.store.migrate import open_store
 
-    found = Database(open_store(storage)).study_list()
+    found = DatabaseHandle(open_store(storage)).study_list()
     if as_json:
         studies = [
             {**study_json(study), "derived_from": found.parents.get(study.name)}

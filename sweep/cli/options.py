@@ -7,7 +7,7 @@ import typer
 from sweep.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from sweep.store.handle import Database, StudyHandle
+    from sweep.store.handle import DatabaseHandle, StudyHandle
 
 INTERRUPTED = 130
 #: SQL's integers; a larger number is no trial of any study.
@@ -60,14 +60,14 @@ def stored_study(name: str | None, storage: str | None) -> "StudyHandle":
     Raises NotFoundError with names that are near, UsageError where several studies could be meant.
     Imported late, for ``sweep --help`` does without a database.
     """
-    from sweep.store.handle import Database, open_study
+    from sweep.store.handle import DatabaseHandle, open_study
     from sweep.store.migrate import open_store
 
     engine = open_store(storage)
-    return _only_study(Database(engine)) if name is None else open_study(engine, name)
+    return _only_study(DatabaseHandle(engine)) if name is None else open_study(engine, name)
 
 
-def _only_study(database: "Database") -> "StudyHandle":
+def _only_study(database: "DatabaseHandle") -> "StudyHandle":
     """Return the only study, or the only one that runs; studies trained for others do not count."""
     found = database.studies()
     running = [study.name for study in found if study.running]

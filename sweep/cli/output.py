@@ -20,7 +20,7 @@ from rich.table import Table
 
 from sweep.catalogue.columns import COLUMNS
 from sweep.cli import logs
-from sweep.cli.layout import ENDLESS, Column, fit
+from sweep.cli.layout import ENDLESS, TextColumn, fit
 from sweep.cli.words import clean, escaped, in_terminal
 from sweep.errors import NoRoomError, UsageError
 from sweep.findings.dialects import in_ascii
@@ -71,16 +71,16 @@ def show_table(
 
 def _columns(
     header: Sequence[str], rows: Iterable[Sequence[str]], left: int, words_last: int = 0
-) -> list[Column]:
+) -> list[TextColumn]:
     by_column = list(zip(*rows, strict=True)) or [()] * len(header)
     n_last = len(header) - words_last
     return [
-        Column(heading=heading, cells=cells, is_number=left <= place < n_last)
+        TextColumn(heading=heading, cells=cells, is_number=left <= place < n_last)
         for place, (heading, cells) in enumerate(zip(header, by_column, strict=True))
     ]
 
 
-def _print_table(columns: Sequence[Column], *, wide: bool | None = None) -> None:
+def _print_table(columns: Sequence[TextColumn], *, wide: bool | None = None) -> None:
     """Print a table: in a terminal as wide as that is, elsewhere on whole lines.
 
     ``wide`` is what --wide says, None for a command without it.
@@ -133,10 +133,10 @@ def show_list(table: FindingTable, *, wide: bool = False) -> None:
     _print_table(_columns_of(shown), wide=wide)
 
 
-def _columns_of(table: FindingTable, indent: str = "") -> list[Column]:
+def _columns_of(table: FindingTable, indent: str = "") -> list[TextColumn]:
     rows = [_row(table, row) for row in table.rows]
     return [
-        Column(
+        TextColumn(
             heading=in_ascii(of.title),
             cells=[row[place] if place else indent + row[place] for row in rows],
             is_number=of.is_number,

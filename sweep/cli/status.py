@@ -81,7 +81,7 @@ def _show_status(handle: "StudyHandle", storage: str | None = None) -> bool:
     return study.running
 
 
-def _show_cells(title: str, cells: study_view.Cells) -> None:
+def _show_cells(title: str, cells: study_view.StudyCells) -> None:
     if cells.rows:
         show_titled_table(title, cells.header, cells.rows, left=cells.left)
 

@@ -55,7 +55,7 @@ class StudyView:
     notice: str | None = None
 
 
-class Cells(NamedTuple):
+class StudyCells(NamedTuple):
     """Cells of a table."""
 
     header: Sequence[str]
@@ -181,7 +181,7 @@ def pace(view: StudyView) -> str:
     return ", ".join(parts)
 
 
-def worker_cells(views: Sequence[StudyView]) -> Cells:
+def worker_cells(views: Sequence[StudyView]) -> StudyCells:
     """All workers, with the columns that any of them has."""
     named = len(views) > 1
     workers = [
@@ -191,10 +191,10 @@ def worker_cells(views: Sequence[StudyView]) -> Cells:
     ]
     header = [name for name in (*_WORDS, *_NUMBERS) if any(name in of for of in workers)]
     rows = [[of.get(name, words.NOTHING) for name in header] for of in workers]
-    return Cells(header, rows, left=sum(name in _WORDS for name in header))
+    return StudyCells(header, rows, left=sum(name in _WORDS for name in header))
 
 
-def event_cells(views: Sequence[StudyView], *, longest: int | None = None) -> Cells:
+def event_cells(views: Sequence[StudyView], *, longest: int | None = None) -> StudyCells:
     """All events, oldest first; messages cut to ``longest`` characters."""
     events = sorted(
         ((view.name, event) for view in views for event in view.events),
@@ -213,4 +213,4 @@ def event_cells(views: Sequence[StudyView], *, longest: int | None = None) -> Ce
         for name, event in events
     ]
     header = ("when", *(["study"] if several else []), "event", "trial", "worker", "what")
-    return Cells(header, rows, len(header))
+    return StudyCells(header, rows, len(header))

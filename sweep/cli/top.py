@@ -16,7 +16,7 @@ from sweep.enums import WorkerState
 from sweep.errors import NotFoundError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from sweep.store.handle import Database, StudyHandle
+    from sweep.store.handle import DatabaseHandle, StudyHandle
     from sweep.store.records import StudySummary
 
 _SECONDS = 1.0
@@ -33,10 +33,10 @@ def top(
 
     It reads the database once a second, so it shows studies that other hosts run too.
     """
-    from sweep.store.handle import Database
+    from sweep.store.handle import DatabaseHandle
     from sweep.store.migrate import open_store
 
-    database = Database(open_store(storage))
+    database = DatabaseHandle(open_store(storage))
     if name is not None:
         database.study(name)  # raises NotFoundError with the names that come near
     if not sys.stdout.isatty():
@@ -48,14 +48,14 @@ def top(
             time.sleep(_SECONDS)
 
 
-def _now(database: "Database", name: str | None) -> RenderableType:
+def _now(database: "DatabaseHandle", name: str | None) -> RenderableType:
     try:
         return picture(database, name)
     except (StoreError, NotFoundError) as error:  # away, or deleted: it may come back
         return Text(words.clean(f"{error} Trying again …"), style="yellow")
 
 
-def picture(database: "Database", name: str | None = None) -> RenderableType:
+def picture(database: "DatabaseHandle", name: str | None = None) -> RenderableType:
     """Draw the studies that run (or the one named), their workers and their latest events."""
     if name is not None:
         study = database.study(name)

@@ -26,7 +26,7 @@ from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
 from sweep.launch.launcher import Launcher
 from sweep.launch.resources import RunResources, local_launcher, resolve_trainer
-from sweep.search.curves import Standing
+from sweep.search.curves import CurvesAtStep
 from sweep.search.pruning import PruningRule
 from sweep.store.engine import Engine
 from sweep.store.handle import StudyHandle, open_study
@@ -155,7 +155,7 @@ class _EndAfter(PruningRule):
     def __init__(self, epoch: int) -> None:
         self._epoch = epoch
 
-    def decide(self, standing: Standing) -> set[int]:
+    def decide(self, standing: CurvesAtStep) -> set[int]:
         return set(map(int, standing.numbers)) if standing.step + 1 >= self._epoch else set()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sweep.enums import WorkerState
-from sweep.store.handle import Database
+from sweep.store.handle import DatabaseHandle
 from sweep.store.records import StudySummary, WorkerRow
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -44,7 +44,7 @@ HELP = {
 }
 
 
-def exposition(database: Database) -> str:
+def exposition(database: DatabaseHandle) -> str:
     """Write the page of metrics with their present values."""
     samples: list[Sample] = []
     for study in database.studies():

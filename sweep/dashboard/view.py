@@ -23,7 +23,7 @@ from sweep.errors import NotFoundError, SweepError
 from sweep.findings.filters import Filter
 from sweep.findings.study import StudyFindings, gather_study
 from sweep.store.engine import Engine
-from sweep.store.handle import Database, StudyHandle
+from sweep.store.handle import DatabaseHandle, StudyHandle
 from sweep.store.lookup import StudyKey, find_key
 from sweep.store.table import TrialTable
 
@@ -64,9 +64,9 @@ class View:
     _one_at_a_time: Lock = field(default_factory=Lock)
 
     @property
-    def database(self) -> Database:
+    def database(self) -> DatabaseHandle:
         """What concerns all studies."""
-        return Database(self.engine)
+        return DatabaseHandle(self.engine)
 
     def key(self, name: str) -> StudyKey:
         """Look a study up, once in a request.

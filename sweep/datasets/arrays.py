@@ -33,7 +33,7 @@ _LEAST_IMAGES = 3
 _AS_BYTES = "`(255 * (x - x.min()) / (x.max() - x.min())).round().astype('uint8')`"
 
 
-class Part(NamedTuple):
+class RawPart(NamedTuple):
     """Images (N, D) of a data set's part, and their labels as they were given."""
 
     images: NDArray[np.uint8]
@@ -41,15 +41,15 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class RawImages:
     """What was read from files or given as arrays, before it is a data set."""
 
     #: As it was given; for messages, too.
     name: str
     shape: ImageShape
-    train: Part
+    train: RawPart
     #: None where the source has no test images of its own.
-    test: Part | None
+    test: RawPart | None
     #: By label, for labels that are whole numbers.
     label_names: Mapping[int, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Source:
             unused=(*self.unused, *unused),
         )
 
-    def _divided(self) -> tuple[Part, Part]:
+    def _divided(self) -> tuple[RawPart, RawPart]:
         images, labels = self.train
         n = len(images)
         if n < _LEAST_IMAGES:
@@ -88,9 +88,9 @@ class Source:
         n_test = max(1, round(TEST_SHARE * n))
         test, train = np.sort(rows[:n_test]), np.sort(rows[n_test:])
         if labels is None:
-            return Part(images[train], None), Part(images[test], None)
+            return RawPart(images[train], None), RawPart(images[test], None)
         labels = _checked(labels, n, self.name)
-        return Part(images[train], labels[train]), Part(images[test], labels[test])
+        return RawPart(images[train], labels[train]), RawPart(images[test], labels[test])
 
 
 class _Labels(NamedTuple):
@@ -101,7 +101,7 @@ class _Labels(NamedTuple):
     are_numbers: bool = True
 
 
-def _labels_of(train: Part, test: Part, name: str) -> tuple[_Labels, tuple[str, ...]]:
+def _labels_of(train: RawPart, test: RawPart, name: str) -> tuple[_Labels, tuple[str, ...]]:
     """Return labels as bytes, and what there is to say of labels that are not used."""
     if train.labels is None and test.labels is None:
         return _Labels(None, None, {}), ()
@@ -288,7 +288,7 @@ def source_of(
     *,
     size: tuple[int, int] | None = None,
     unused: tuple[str, ...] = (),
-) -> Source:
+) -> RawImages:
     """Make a data set's source of arrays: ``train``, and ``test`` and labels where there are any.
 
     ``arrays`` has ``train`` and perhaps ``test``, ``train_labels``, ``test_labels`` and
@@ -307,11 +307,11 @@ def source_of(
                 else f"{name}: test images are {test_shape}, but training images are {shape}: "
                 "make both grey or both RGB."
             )
-        test = Part(test_images, arrays.get("test_labels"))
-    return Source(
+        test = RawPart(test_images, arrays.get("test_labels"))
+    return RawImages(
         name=name,
         shape=shape,
-        train=Part(train, arrays.get("train_labels")),
+        train=RawPart(train, arrays.get("train_labels")),
         test=test,
         label_names=_names(arrays.get("class_names"), name),
         unused=unused,

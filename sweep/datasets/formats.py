@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from sweep.datasets.arrays import Source
+from sweep.datasets.arrays import RawImages
 from sweep.datasets.hugging_face import is_saved_dataset, read_hugging_face
 from sweep.datasets.images import Images
 from sweep.datasets.numpy_files import read_npy, read_npy_folder, read_npz
@@ -18,17 +18,17 @@ EXPECTED = (
 )
 
 
-class Format(NamedTuple):
+class ImageFormat(NamedTuple):
     """One way in which images lie on a disk."""
 
     title: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, str, Size | None], Source]
+    read: Callable[[Path, str, Size | None], RawImages]
     #: Workers read it themselves, as fast as a copy.
     is_fast: bool = False
 
 
-def format_of(path: Path) -> Format | None:
+def format_of(path: Path) -> ImageFormat | None:
     """Format of a file or folder; None where it is of none of them."""
     return next((form for form in FORMATS if form.recognises(path)), None)
 
@@ -56,16 +56,16 @@ def _holds_pictures(path: Path) -> bool:
     return path.is_dir() and holds_pictures(path)
 
 
-def _read_pictures(path: Path, name: str, size: Size | None) -> Source:
+def _read_pictures(path: Path, name: str, size: Size | None) -> RawImages:
     from sweep.datasets.picture_folder import read_picture_folder  # Pillow
 
     return read_picture_folder(path, name, size)
 
 
 FORMATS = (
-    Format("arrays of a .npz file", _is_file(".npz"), read_npz, is_fast=True),
-    Format("an array of a .npy file", _is_file(".npy"), read_npy),
-    Format("a data set of Hugging Face's", is_saved_dataset, read_hugging_face),
-    Format("a folder of .npy files", _holds_npy, read_npy_folder),
-    Format("a folder of PNG or JPEG files", _holds_pictures, _read_pictures),
+    ImageFormat("arrays of a .npz file", _is_file(".npz"), read_npz, is_fast=True),
+    ImageFormat("an array of a .npy file", _is_file(".npy"), read_npy),
+    ImageFormat("a data set of Hugging Face's", is_saved_dataset, read_hugging_face),
+    ImageFormat("a folder of .npy files", _holds_npy, read_npy_folder),
+    ImageFormat("a folder of PNG or JPEG files", _holds_pictures, _read_pictures),
 )

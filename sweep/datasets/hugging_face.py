@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.datasets.arrays import LARGEST_BYTES, Array, Part, Source, flattened, resized
+from sweep.datasets.arrays import LARGEST_BYTES, Array, RawImages, RawPart, flattened, resized
 from sweep.errors import DataError
 from sweep.messages import ImageShape
 
@@ -25,7 +25,7 @@ def is_saved_dataset(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
 
 
-def read_hugging_face(folder: Path, name: str, size: tuple[int, int] | None = None) -> Source:
+def read_hugging_face(folder: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
     """Read the splits of a saved data set. Raises DataError, also without the package."""
     library = _library()
     try:
@@ -41,12 +41,12 @@ def read_hugging_face(folder: Path, name: str, size: tuple[int, int] | None = No
         if split is not None:
             images, shape = _images(splits[split], column, f"{name}: {split}", size)
             given = None if labels is None else np.array(splits[split][labels])
-            parts.append(Part(images, given))
+            parts.append(RawPart(images, given))
             shapes.append(shape)
     if len({*shapes}) > 1:
         raise DataError(f"{name}: test images are {shapes[1]}, but training images {shapes[0]}.")
     left = [split for split in splits if split not in (train, test)]
-    return Source(
+    return RawImages(
         name=name,
         shape=shapes[0],
         train=parts[0],

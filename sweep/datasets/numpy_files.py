@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from sweep.datasets.arrays import LARGEST_BYTES, Array, Source, source_of
+from sweep.datasets.arrays import LARGEST_BYTES, Array, RawImages, source_of
 from sweep.errors import DataError
 from sweep.files import open_regular
 
@@ -53,7 +53,7 @@ _EXPECTED = "`train` and `test`, or `x_train` and `x_test`, or `images` alone"
 _DIVISION = ("train", "test")
 
 
-def read_npz(path: Path, name: str, size: tuple[int, int] | None = None) -> Source:
+def read_npz(path: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
     """Read the arrays of a .npz file. Raises DataError for one that does not hold a data set."""
     with (
         _reading(path),
@@ -74,12 +74,12 @@ def read_npz(path: Path, name: str, size: tuple[int, int] | None = None) -> Sour
     return source_of(name, arrays, size=size, unused=unused)
 
 
-def read_npy(path: Path, name: str, size: tuple[int, int] | None = None) -> Source:
+def read_npy(path: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
     """Read the images of one .npy file."""
     return source_of(name, {"train": _read_file(path)}, size=size)
 
 
-def read_npy_folder(folder: Path, name: str, size: tuple[int, int] | None = None) -> Source:
+def read_npy_folder(folder: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
     """Read the arrays of a folder's .npy files, which are named as those of a .npz file are."""
     files = {path.stem: path for path in sorted(folder.glob("*.npy"))}
     chosen, unused = choose(list(files), name)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sweep.datasets.arrays import LARGEST_BYTES, Part, Source
+from sweep.datasets.arrays import LARGEST_BYTES, RawImages, RawPart
 from sweep.errors import DataError
 from sweep.files import read_regular
 from sweep.messages import ImageShape
@@ -66,7 +66,7 @@ def holds_pictures(folder: Path) -> bool:
     return False
 
 
-def read_picture_folder(folder: Path, name: str, size: tuple[int, int] | None = None) -> Source:
+def read_picture_folder(folder: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
     """Read all pictures of a folder, resized to ``size``, (height, width), where it is given.
 
     Raises DataError with the first files that cannot be read, or that differ in size.
@@ -80,10 +80,10 @@ def read_picture_folder(folder: Path, name: str, size: tuple[int, int] | None = 
         folder,
     )  # fmt: skip
     made = [
-        Part(stacked(found, shape), _labels(part.files))
+        RawPart(stacked(found, shape), _labels(part.files))
         for part, found in zip(parts, decoded, strict=True)
     ]
-    return Source(
+    return RawImages(
         name=name,
         shape=shape,
         train=made[0],

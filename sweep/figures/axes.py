@@ -214,7 +214,7 @@ def round_ticks(low: float, high: float) -> list[float]:
     return [low, math.sqrt(low * high), high]
 
 
-class Cells(NamedTuple):
+class AxisCells(NamedTuple):
     """An axis cut into cells: a value each where they are few, else equal stretches."""
 
     edges: NDArray[np.float64]  # (C + 1,) as drawn, or places of the few values
@@ -244,7 +244,7 @@ class Cells(NamedTuple):
         return axis.layout() | {"range": (np.log10(ends) if axis.kind == "log" else ends).tolist()}
 
 
-def cells_of(axis: Axis, n_cells: int) -> Cells:
+def cells_of(axis: Axis, n_cells: int) -> AxisCells:
     """Cut an axis into at most so many cells; words and few values have one each.
 
     Of more than MAX_WORDS words, the trials of the others have no cell.
@@ -254,7 +254,7 @@ def cells_of(axis: Axis, n_cells: int) -> Cells:
     scaled = axis.scaled(axis.values)
     known = np.isfinite(scaled)
     if not known.any():
-        return Cells(np.zeros(1), np.zeros(0), np.full(len(scaled), -1), [], single=False)
+        return AxisCells(np.zeros(1), np.zeros(0), np.full(len(scaled), -1), [], single=False)
     ends = float(scaled[known].min()), float(scaled[known].max())
     edges = axis.unscaled(np.linspace(*ends, n_cells + 1))
     if axis.whole:  # else a cell may lie between two integers, and stay empty
@@ -266,14 +266,14 @@ def cells_of(axis: Axis, n_cells: int) -> Cells:
     texts = [_stretch(axis, low, high) for low, high in pairwise(edges)]
     between = axis.scaled(np.maximum(edges, np.nanmin(axis.values)))
     middles = axis.unscaled((between[:-1] + between[1:]) / 2)
-    return Cells(edges, middles, np.where(known, places, -1), texts, single=False)
+    return AxisCells(edges, middles, np.where(known, places, -1), texts, single=False)
 
 
-def _single_cells(axis: Axis) -> Cells:
+def _single_cells(axis: Axis) -> AxisCells:
     values = axis.points[:MAX_WORDS]
     places = np.searchsorted(values, axis.values)
     held = np.isfinite(axis.values) & (places < len(values))
-    return Cells(
+    return AxisCells(
         edges=np.arange(-0.5, len(values)),
         middles=values,
         places=np.where(held, places, -1),

@@ -33,7 +33,7 @@ NOTES: Mapping[Over, str] = {
 }
 
 
-class Steps(NamedTuple):
+class BestSteps(NamedTuple):
     """A study's best: where it fell and to what, and where its trials end."""
 
     study: str
@@ -50,7 +50,7 @@ class BestSoFar(NamedTuple):
     objective: str
     over: Over
     #: Those with a value, in the order in which they were asked for.
-    studies: Sequence[Steps]
+    studies: Sequence[BestSteps]
 
     @property
     def title(self) -> str:
@@ -69,7 +69,7 @@ def gather_best_so_far(tables: Sequence[tuple[str, TrialTable]], over: Over) -> 
     return BestSoFar(tables[0][1].objectives[0], over, found) if found else None
 
 
-def _steps(name: str, table: TrialTable, over: Over) -> Steps | None:
+def _steps(name: str, table: TrialTable, over: Over) -> BestSteps | None:
     table = table.where(table.outcomes.codes >= 0)
     table = table.where(np.lexsort((table.numbers, table.ended)))  # without a time last
     if over == "seconds":
@@ -84,7 +84,7 @@ def _steps(name: str, table: TrialTable, over: Over) -> Steps | None:
         falls = falls[np.linspace(0, len(falls) - 1, _MAX_STEPS).astype(np.intp)]
     places = np.append(falls, len(x) - 1)
     numbers = table.numbers[np.append(falls, falls[-1])]
-    return Steps(name, x[places], best[places], numbers)
+    return BestSteps(name, x[places], best[places], numbers)
 
 
 def work_seconds(table: TrialTable) -> Numbers:

@@ -15,7 +15,7 @@ from sweep.findings.probes import about_codes
 _AXIS = "Labels told right"
 
 
-class Line(NamedTuple):
+class AccuracyLine(NamedTuple):
     """Shares of labels told right at some widths, by one classifier from one kind of code."""
 
     name: str
@@ -31,7 +31,7 @@ class CodesChart(NamedTuple):
     """What the chart says."""
 
     #: Over the width: the best trials' codes, PCA codes and the pixels, by both classifiers.
-    lines: list[Line]
+    lines: list[AccuracyLine]
     #: Against the error: every analysed trial, by the better classifier.
     errors: list[float]
     shares: list[float]
@@ -63,7 +63,7 @@ def gather(found: ProbeSummary | None) -> CodesChart:
     )
 
 
-def _lines(best: Sequence[ProbedTrial]) -> list[Line]:
+def _lines(best: Sequence[ProbedTrial]) -> list[AccuracyLine]:
     widths, numbers = [of.hidden_width for of in best], [of.number for of in best]
     codes = [of.code for of in best]
     pcas = [of.pca for of in best]
@@ -75,8 +75,10 @@ def _lines(best: Sequence[ProbedTrial]) -> list[Line]:
         ("pixels", pixels, [], style.ORANGE),
     ):
         linear, neighbours = [of.linear for of in told], [of.neighbours for of in told]
-        lines.append(Line(f"{kind}, linear", widths, linear, of_trials, colour, "solid"))
-        lines.append(Line(f"{kind}, neighbours", widths, neighbours, of_trials, colour, "dot"))
+        lines.append(AccuracyLine(f"{kind}, linear", widths, linear, of_trials, colour, "solid"))
+        lines.append(
+            AccuracyLine(f"{kind}, neighbours", widths, neighbours, of_trials, colour, "dot")
+        )
     return lines
 
 
@@ -106,7 +108,7 @@ def draw(chart: CodesChart) -> go.Figure:
     return drawn
 
 
-def _draw_line(drawn: go.Figure, line: Line) -> None:
+def _draw_line(drawn: go.Figure, line: AccuracyLine) -> None:
     trial = "<b>Trial %{customdata}</b>, " if line.numbers else ""
     options: dict[str, Any] = {"customdata": line.numbers} if line.numbers else {}
     drawn.add_trace(

@@ -15,7 +15,7 @@ from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
-from sweep.figures.axes import Axis, Cells
+from sweep.figures.axes import Axis, AxisCells
 from sweep.figures.figure import Columns, Figure, ReportSection, Tab, known
 from sweep.figures.groups import Groups, grouped
 from sweep.figures.marks import Marks, draw_marks, marks_of
@@ -37,8 +37,8 @@ class Contour(NamedTuple):
     y: Axis
     metric: Axis
     statistic: Statistic
-    columns: Cells
-    rows: Cells
+    columns: AxisCells
+    rows: AxisCells
     #: Of each cell, row by row.
     groups: Groups
     #: At its own place, in the middle of its cell where cells are single values.

@@ -13,8 +13,8 @@ from sweep.catalogue.formats import count
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, ReportSection, Span, Tab, stacked
 from sweep.figures.marks import (
-    Band,
     Marks,
+    TrialBand,
     band_of,
     draw_band,
     draw_marks,
@@ -41,7 +41,7 @@ class History(NamedTuple):
     pruned: Marks
     baseline: Marks
     #: The finished trials, where they are too many for a mark each.
-    band: Band | None
+    band: TrialBand | None
     #: The lowest value up to each number at which it fell; ends at the last trial.
     best_x: NDArray[np.int64]
     best_y: Numbers
@@ -88,13 +88,13 @@ def _marks(table: TrialTable, n_marks: int) -> Marks:
     return marks_of(table, table.numbers, table.value, n_marks=n_marks)
 
 
-def _band(finished: TrialTable) -> Band:
+def _band(finished: TrialTable) -> TrialBand:
     numbers = finished.numbers
     edges = np.linspace(numbers[0], numbers[-1] + 1, _N_GROUPS + 1)
     return band_of(numbers, finished.value, numbers, edges)
 
 
-def _about(n_finished: int, band: Band | None, n_pruned: int, n_pruned_shown: int) -> str:
+def _about(n_finished: int, band: TrialBand | None, n_pruned: int, n_pruned_shown: int) -> str:
     said = []
     if band is not None:
         said.append(

@@ -18,7 +18,7 @@ from sweep.figures.figure import Columns, Figure, ReportSection, Tab
 _ROUGH_BELOW = 50
 
 
-class Bars(NamedTuple):
+class ImportanceBars(NamedTuple):
     """One bar a setting, the greatest first."""
 
     settings: tuple[str, ...]
@@ -38,7 +38,7 @@ class Bars(NamedTuple):
 
 def gather_importances(
     importances: Importances, study: str, explained_in: str | None = None
-) -> Bars:
+) -> ImportanceBars:
     """Gather shares and settings in words; ``explained_in`` is a study that outranks them."""
     if importances.reason:
         about = f"Importance {importances.reason}."
@@ -57,7 +57,7 @@ def gather_importances(
         about += f" Left out, as few trials have it: {left_out}."
     if importances.shares:
         about += _outranked(study, explained_in)
-    return Bars(
+    return ImportanceBars(
         settings=tuple(importances.shares),
         names=[column_named(name).title for name in importances.shares],
         shares=list(importances.shares.values()),
@@ -77,7 +77,7 @@ def _outranked(study: str, explained_in: str | None) -> str:
     )
 
 
-def draw_importances(bars: Bars) -> go.Figure:
+def draw_importances(bars: ImportanceBars) -> go.Figure:
     """Horizontal bars, labelled with their share."""
     drawn = style.figure(
         bars.title,
@@ -105,23 +105,23 @@ def draw_importances(bars: Bars) -> go.Figure:
     return drawn.update_yaxes(autorange="reversed", showline=False, tickcolor="rgba(0,0,0,0)")
 
 
-def _gather(reader: StudyReader) -> Bars | None:
+def _gather(reader: StudyReader) -> ImportanceBars | None:
     """Share of the variation of the value that each setting explains."""
     bars = bars_of(reader)
     return bars if bars.names else None
 
 
-def bars_of(reader: StudyReader) -> Bars:
+def bars_of(reader: StudyReader) -> ImportanceBars:
     """Return a study's importances, none where there are too few trials."""
     outranked_by = explained_in(reader.explanation)
     return gather_importances(reader.importances, reader.study.name, outranked_by)
 
 
-def _rows(bars: Bars) -> Columns:
+def _rows(bars: ImportanceBars) -> Columns:
     return {"setting": bars.settings, "share": bars.shares}
 
 
-def _finding(bars: Bars) -> str:
+def _finding(bars: ImportanceBars) -> str:
     share = formats.percent(bars.shares[0])
     return f"{capitalised(bars.names[0])} sets the best trials apart most ({share}{bars.doubt})"
 

@@ -23,7 +23,7 @@ _NAMED = 5
 _COLOURS = (style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.PURPLE)
 
 
-class Line(NamedTuple):
+class TrialLine(NamedTuple):
     """One trial's validation error by epoch; epochs without a finite error are left out."""
 
     number: int
@@ -36,8 +36,8 @@ class Intermediate(NamedTuple):
     """The curves that are shown."""
 
     #: The best trials of all, the best first.
-    named: list[Line]
-    others: list[Line]
+    named: list[TrialLine]
+    others: list[TrialLine]
     #: Trials that were handed out and are not invalid, shown or not.
     n_total: int
 
@@ -52,7 +52,7 @@ class Intermediate(NamedTuple):
         return _about(self) if self.lines else ""
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[TrialLine]:
         """Return all lines, those with a name first."""
         return [*self.named, *self.others]
 
@@ -97,9 +97,9 @@ def gather_intermediate(
     )
 
 
-def _line(number: int, points: Sequence[CurvePoint], pruned: set[int]) -> Line:
+def _line(number: int, points: Sequence[CurvePoint], pruned: set[int]) -> TrialLine:
     known = [(p.epoch, p.val_mse) for p in points if p.val_mse is not None and p.val_mse > 0]
-    return Line(
+    return TrialLine(
         number=number,
         epochs=[epoch for epoch, _ in known],
         val_mse=[error for _, error in known],
@@ -139,7 +139,7 @@ def _about(shown: Intermediate) -> str:
     return f"{n_lines:,} of {shown.n_total:,} trials: {which}"
 
 
-def _draw_others(drawn: go.Figure, lines: Sequence[Line]) -> None:
+def _draw_others(drawn: go.Figure, lines: Sequence[TrialLine]) -> None:
     """One trace, with a gap after each trial: browsers draw that at once."""
     if not lines:
         return
@@ -164,7 +164,7 @@ def _draw_others(drawn: go.Figure, lines: Sequence[Line]) -> None:
 _HOVER = "<b>Trial %{customdata}</b><br>epoch %{x}: %{y:.4g}<extra></extra>"
 
 
-def _draw_pruned(drawn: go.Figure, lines: Sequence[Line]) -> None:
+def _draw_pruned(drawn: go.Figure, lines: Sequence[TrialLine]) -> None:
     if not lines:
         return
     drawn.add_trace(
@@ -180,7 +180,7 @@ def _draw_pruned(drawn: go.Figure, lines: Sequence[Line]) -> None:
     )
 
 
-def _draw_named(drawn: go.Figure, line: Line, place: int) -> None:
+def _draw_named(drawn: go.Figure, line: TrialLine, place: int) -> None:
     drawn.add_trace(
         go.Scatter(
             x=line.epochs,

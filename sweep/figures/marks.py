@@ -36,7 +36,7 @@ class Marks(NamedTuple):
         return Marks(self.numbers[rows], self.x[rows], self.y[rows], hover)
 
 
-class Band(NamedTuple):
+class TrialBand(NamedTuple):
     """Trials in groups along x, from left to right, none of them empty."""
 
     x: Numbers  # (G,) mean of the group
@@ -71,12 +71,12 @@ def band_of(
     y: Numbers,  # (n,)
     numbers: NDArray[np.int64],  # (n,)
     edges: NDArray[np.float64],  # (B + 1,) ascending, of the groups
-) -> Band:
+) -> TrialBand:
     """Summarise the trials between neighbouring edges."""
     places = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
     _, filled = np.unique(places, return_inverse=True)
     groups = grouped(filled, y, numbers, int(filled.max()) + 1)
-    return Band(np.bincount(filled, weights=x) / groups.counts, groups)
+    return TrialBand(np.bincount(filled, weights=x) / groups.counts, groups)
 
 
 def draw_marks(drawn: go.Figure, marks: Marks, *, n_marks: int, **options: Any) -> None:
@@ -86,7 +86,7 @@ def draw_marks(drawn: go.Figure, marks: Marks, *, n_marks: int, **options: Any) 
     drawn.add_trace(scatter(x=marks.x, y=marks.y, **({"mode": "markers"} | hovering | options)))
 
 
-def draw_band(drawn: go.Figure, band: Band) -> None:
+def draw_band(drawn: go.Figure, band: TrialBand) -> None:
     """Draw the middle 80 % of each group as a band, and a line of the medians."""
     groups = band.groups
     drawn.add_trace(

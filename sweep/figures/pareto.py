@@ -15,7 +15,7 @@ from sweep.store.pareto import unbeaten
 from sweep.store.table import Mask, TrialTable
 
 
-class Front(NamedTuple):
+class ParetoFront(NamedTuple):
     """The first two objectives of finished trials: the second across, the first up."""
 
     objectives: tuple[str, str]
@@ -33,7 +33,7 @@ class Front(NamedTuple):
         return f"Best trade-offs of {error} and {cost}"
 
 
-def gather_front(table: TrialTable) -> Front | None:
+def gather_front(table: TrialTable) -> ParetoFront | None:
     """Gather trials and Pareto front; None for a study of one objective."""
     if len(table.objectives) < 2:
         return None
@@ -45,7 +45,7 @@ def gather_front(table: TrialTable) -> Front | None:
         about = f"Of {n_beaten:,} trials that another beats, {len(beaten):,} drawn at random."
     n_marks = len(beaten) + len(usable) - n_beaten
     front = _marks(usable.where(unbeaten_ones), n_marks)
-    return Front(
+    return ParetoFront(
         objectives=(table.objectives[0], table.objectives[1]),
         beaten=_marks(beaten, n_marks),
         front=front.take(np.argsort(front.x, kind="stable")),
@@ -62,7 +62,7 @@ def _marks(table: TrialTable, n_marks: int) -> Marks:
     return marks_of(table, table.values[:, 1], table.values[:, 0], n_marks=n_marks)
 
 
-def draw_front(front: Front) -> go.Figure:
+def draw_front(front: ParetoFront) -> go.Figure:
     """All trials faint, the Pareto set bold and joined by steps."""
     error, cost = front.objectives
     drawn = style.figure(
@@ -92,13 +92,13 @@ def draw_front(front: Front) -> go.Figure:
     return drawn.update_xaxes(across(x) if x.min() > 0 else {})
 
 
-def _gather(reader: StudyReader) -> Front | None:
+def _gather(reader: StudyReader) -> ParetoFront | None:
     """Trials by two objectives, and the Pareto front."""
     front = gather_front(reader.table)
     return front if front and front.beaten.n + front.front.n > 1 else None
 
 
-def _rows(front: Front) -> Columns:
+def _rows(front: ParetoFront) -> Columns:
     error, cost = front.objectives
     return stacked(
         *(

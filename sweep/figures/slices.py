@@ -15,10 +15,10 @@ from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
-from sweep.figures.axes import Axis, Cells
+from sweep.figures.axes import Axis, AxisCells
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, known
 from sweep.figures.groups import Groups, grouped
-from sweep.figures.marks import Band, Marks, draw_band, draw_marks, marks_of, within
+from sweep.figures.marks import Marks, TrialBand, draw_band, draw_marks, marks_of, within
 from sweep.findings.choices import choice_in_words
 from sweep.store.table import Choices, Numbers, TrialTable
 
@@ -51,7 +51,7 @@ class Slice(NamedTuple):
     best: Marks
     group_best: Marks
     #: At single values of the setting or in stretches of it; none where trials are few.
-    band: Band
+    band: TrialBand
     #: Which choice is best, where the setting has words; empty for numbers.
     told: str = ""
 
@@ -123,19 +123,19 @@ def _scattered(along: Axis, numbers: NDArray[np.int64]) -> Numbers:
     return along.unscaled(along.scaled(along.values) + aside)
 
 
-def _cells(along: Axis) -> Cells:
+def _cells(along: Axis) -> AxisCells:
     n_trials = len(along.values)
     return axes.cells_of(along, min(_MAX_GROUPS, max(1, round(math.sqrt(n_trials) / 2))))
 
 
-def _band(cells: Cells, y: Numbers, numbers: NDArray[np.int64], highest: bool) -> Band:
+def _band(cells: AxisCells, y: Numbers, numbers: NDArray[np.int64], highest: bool) -> TrialBand:
     """Summarise the trials of each cell, at the middle of the cell."""
     held = np.flatnonzero(cells.places >= 0)
     if not cells.single and len(held) < _ENOUGH:
         held = held[:0]
     filled, places = np.unique(cells.places[held], return_inverse=True)
     groups = grouped(places, y[held], numbers[held], len(filled), highest=highest)
-    return Band(cells.middles[filled], groups)
+    return TrialBand(cells.middles[filled], groups)
 
 
 def draw_slice(sliced: Slice) -> go.Figure:

@@ -16,7 +16,7 @@ from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.history import History
-from sweep.figures.marks import Band, Marks
+from sweep.figures.marks import Marks, TrialBand
 from sweep.store.table import Numbers
 
 #: Of a kind; more hide each other.
@@ -221,7 +221,7 @@ def _crosses(frame: Frame, x: Numbers, y: Numbers) -> str:
     return f'<path d="{drawn}" stroke="{style.FAINT}"/>'
 
 
-def _band(frame: Frame, band: Band) -> Iterator[str]:
+def _band(frame: Frame, band: TrialBand) -> Iterator[str]:
     across = frame.across(band.x).tolist()
     high, low, median = (
         frame.up(of).tolist() for of in (band.groups.high, band.groups.low, band.groups.median)

@@ -22,7 +22,7 @@ _MAX_BARS = 2_000
 _N_STRETCHES = 200
 
 
-class Bars(NamedTuple):
+class TimelineBars(NamedTuple):
     """n trials, each on the worker that had it last."""
 
     numbers: NDArray[np.int64]  # (n,)
@@ -47,7 +47,7 @@ class Busy(NamedTuple):
 class Timeline(NamedTuple):
     """Trials as bars or, where they are too many, how busy the workers were."""
 
-    bars: Bars
+    bars: TimelineBars
     busy: Busy | None
     #: What is shown where that is not a bar a trial; in words.
     about: str
@@ -80,8 +80,8 @@ def gather_timeline(table: TrialTable, between: tuple[float, float] | None = Non
     return Timeline(_bars(shown.where(np.zeros(len(shown), dtype=bool)), first), busy, about)
 
 
-def _bars(table: TrialTable, first: float) -> Bars:
-    return Bars(
+def _bars(table: TrialTable, first: float) -> TimelineBars:
+    return TimelineBars(
         numbers=table.numbers,
         workers=table.workers,
         states=table.states,
@@ -91,7 +91,7 @@ def _bars(table: TrialTable, first: float) -> Bars:
     )
 
 
-def _busy(bars: Bars, low: float, high: float) -> Busy:
+def _busy(bars: TimelineBars, low: float, high: float) -> Busy:
     edges = np.linspace(low, high, _N_STRETCHES + 1)
     ends = bars.start_seconds + bars.seconds
     shares = {}
@@ -143,7 +143,7 @@ def draw_timeline(timeline: Timeline) -> go.Figure:
     )
 
 
-def _draw_bars(drawn: go.Figure, bars: Bars) -> None:
+def _draw_bars(drawn: go.Figure, bars: TimelineBars) -> None:
     names = np.array([style.escaped(str(name)) for name in bars.workers.names])[bars.workers.codes]
     for state, colour in _COLOURS.items():
         rows = np.flatnonzero(bars.states.is_(state))

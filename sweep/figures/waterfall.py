@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep.analysis.explanation import Effect, Explanation, Step, geometric_mean
+from sweep.analysis.explanation import ChangeEffect, Explanation, Step, geometric_mean
 from sweep.analysis.study_explanation import StudyExplanation
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
@@ -127,7 +127,9 @@ class _Bars:
         self.factors.append(factor)
 
 
-def _reach(before: float, factor: Effect, *, reverse: bool) -> tuple[float | None, float | None]:
+def _reach(
+    before: float, factor: ChangeEffect, *, reverse: bool
+) -> tuple[float | None, float | None]:
     if factor.low is None or factor.high is None:
         return None, None
     if reverse:  # undone, the error is the factor times as large

@@ -16,7 +16,7 @@ from sweep.catalogue.formats import number, percent
 from sweep.catalogue.records import capitalised
 from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, stacked
-from sweep.figures.marks import Band, Marks, band_of, draw_band, draw_marks, marks_of, within
+from sweep.figures.marks import Marks, TrialBand, band_of, draw_band, draw_marks, marks_of, within
 from sweep.findings.width import what_would_tell
 from sweep.store.table import Choices, Mask, Numbers, TrialTable
 
@@ -27,7 +27,7 @@ _BELOW = 0.3
 _N_GROUPS = 40
 
 
-class WidthErrors(NamedTuple):
+class MeasuredWidths(NamedTuple):
     """Test errors by width; floors are empty or None where they are not known."""
 
     metric: Metric
@@ -36,7 +36,7 @@ class WidthErrors(NamedTuple):
     activations: Choices  # of the marks
     losses: Choices  # of the marks
     #: The trials, where they are too many for a mark each.
-    band: Band | None
+    band: TrialBand | None
     baseline: Marks
     #: PCA's test error at each width that the axis shows.
     floor_widths: list[int]
@@ -64,7 +64,7 @@ def gather_width(
     between: tuple[float, float] | None = None,
     *,
     metric: Metric = "test_mse",
-) -> WidthErrors:
+) -> MeasuredWidths:
     """Gather the finished trials measured on the test images; ``between`` is of widths.
 
     PCA's floor is of squared errors, the entropy of binary cross-entropies: each stands on the
@@ -82,7 +82,7 @@ def gather_width(
     floor = _floor(marks, squared) if squared else []
     clipped = _clipped(squared, [width for width, _ in floor]) if squared else []
     entropy = floors.test_entropy if floors and metric == "test_bce" else None
-    return WidthErrors(
+    return MeasuredWidths(
         metric=metric,
         marks=marks,
         activations=_words(shown, "activation"),
@@ -120,7 +120,7 @@ def _words(table: TrialTable, setting: str) -> Choices:
     return column if isinstance(column, Choices) else Choices.of([None] * len(table))
 
 
-def _band(table: TrialTable, metric: Metric) -> Band:
+def _band(table: TrialTable, metric: Metric) -> TrialBand:
     widths = _widths(table)
     edges = np.geomspace(widths.min(), widths.max() + 1, _N_GROUPS + 1)
     return band_of(widths, table.metrics[metric], table.numbers, edges)
@@ -157,7 +157,7 @@ def _about_floors(squared: Floors | None, entropy: float | None) -> list[str]:
     return []
 
 
-def _about_band(n_trials: int, band: Band | None) -> list[str]:
+def _about_band(n_trials: int, band: TrialBand | None) -> list[str]:
     if band is None:
         return []
     return [
@@ -166,7 +166,7 @@ def _about_band(n_trials: int, band: Band | None) -> list[str]:
     ]
 
 
-def draw_width(errors: WidthErrors) -> go.Figure:
+def draw_width(errors: MeasuredWidths) -> go.Figure:
     """Colour tells the activation, symbol the loss; widths and squared errors are logarithmic."""
     drawn = style.figure(
         errors.title,
@@ -187,7 +187,7 @@ def draw_width(errors: WidthErrors) -> go.Figure:
     return drawn.update_xaxes(style.width_axis(errors.marks.x.tolist()))
 
 
-def _y_axis(errors: WidthErrors) -> dict[str, Any]:
+def _y_axis(errors: MeasuredWidths) -> dict[str, Any]:
     heights = [errors.marks.y, errors.baseline.y]
     if errors.band is not None:
         heights.append(errors.band.groups.high)
@@ -210,7 +210,7 @@ def pca_floor(widths: Sequence[int], errors: Sequence[float]) -> go.Scatter:
     )
 
 
-def _draw_floors(drawn: go.Figure, errors: WidthErrors) -> None:
+def _draw_floors(drawn: go.Figure, errors: MeasuredWidths) -> None:
     if errors.floor_widths:
         drawn.add_trace(pca_floor(errors.floor_widths, errors.floor_mse))
     if errors.clipped_widths:
@@ -236,7 +236,7 @@ def _draw_floors(drawn: go.Figure, errors: WidthErrors) -> None:
 
 def _draw_level(
     drawn: go.Figure,
-    errors: WidthErrors,
+    errors: MeasuredWidths,
     level: float,
     *,
     name: str,
@@ -255,7 +255,7 @@ def _draw_level(
     )
 
 
-def _draw_trials(drawn: go.Figure, errors: WidthErrors) -> None:
+def _draw_trials(drawn: go.Figure, errors: MeasuredWidths) -> None:
     """One trace for each pair of activation and loss."""
     for activation, colour in style.ACTIVATION_COLOURS.items():
         for loss, symbol in style.LOSS_SYMBOLS.items():
@@ -272,7 +272,7 @@ def _draw_trials(drawn: go.Figure, errors: WidthErrors) -> None:
                 )
 
 
-def _draw_key(drawn: go.Figure, errors: WidthErrors) -> None:
+def _draw_key(drawn: go.Figure, errors: MeasuredWidths) -> None:
     """One entry an activation, which switches all of its marks, and one a loss."""
     for activation, colour in style.ACTIVATION_COLOURS.items():
         if errors.activations.is_(activation).any():
@@ -297,7 +297,7 @@ def _marker(colour: str, symbol: str) -> dict[str, Any]:
     }
 
 
-def _draw_baseline(drawn: go.Figure, errors: WidthErrors) -> None:
+def _draw_baseline(drawn: go.Figure, errors: MeasuredWidths) -> None:
     draw_marks(
         drawn,
         errors.baseline,
@@ -313,13 +313,13 @@ def _draw_baseline(drawn: go.Figure, errors: WidthErrors) -> None:
     )
 
 
-def _gather(reader: StudyReader, between: Span | None = None) -> WidthErrors | None:
+def _gather(reader: StudyReader, between: Span | None = None) -> MeasuredWidths | None:
     """Squared error over hidden width, and PCA's; ``between``: widths, LOW..HIGH."""
     errors = gather_width(reader.table, reader.floors, between)
     return errors if between or _has_two_widths(errors) else None
 
 
-def _gather_entropy(reader: StudyReader, between: Span | None = None) -> WidthErrors | None:
+def _gather_entropy(reader: StudyReader, between: Span | None = None) -> MeasuredWidths | None:
     """Cross-entropy over hidden width, and the pixels' entropy; ``between``: widths, LOW..HIGH."""
     errors = gather_width(reader.table, reader.floors, between, metric="test_bce")
     return errors if between or _has_two_widths(errors) else None
@@ -332,11 +332,11 @@ def more_widths(reader: StudyReader) -> str:
     return what_would_tell(reader.study.name, width_law(errors), errors, domain)
 
 
-def _has_two_widths(errors: WidthErrors) -> bool:
+def _has_two_widths(errors: MeasuredWidths) -> bool:
     return len(np.unique(errors.marks.x)) > 1
 
 
-def _rows(errors: WidthErrors) -> Columns:
+def _rows(errors: MeasuredWidths) -> Columns:
     marks, metric = errors.marks, errors.metric
     activations, losses = (
         [of.names[code] if code >= 0 else None for code in of.codes]
@@ -362,12 +362,12 @@ def _where_entropy_is_known(reader: StudyReader) -> list[Panel]:
     return [Panel()] if is_measured and reader.floors is not None else []
 
 
-def _finding(errors: WidthErrors) -> str:
+def _finding(errors: MeasuredWidths) -> str:
     at, column = int(np.argmin(errors.marks.y)), column_named(errors.metric)
     return f"Lowest {column.title}: {number(errors.marks.y[at])} at {errors.marks.x[at]:,.0f} units"
 
 
-def _finding_entropy(errors: WidthErrors) -> str:
+def _finding_entropy(errors: MeasuredWidths) -> str:
     if not errors.entropy:
         return _finding(errors)
     above = percent(float(errors.marks.y.min()) / errors.entropy - 1)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from shlex import quote
 
-from sweep.analysis.explanation import AblationPath, Effect, Explanation, Step
+from sweep.analysis.explanation import AblationPath, ChangeEffect, Explanation, Step
 from sweep.analysis.study_explanation import StudyExplanation, baseline_words, command_of
 from sweep.analysis.training_time import EpochSeconds
 from sweep.catalogue.formats import count, duration, number, percent
@@ -178,13 +178,13 @@ def change_of(found: Explanation, step: Step, *, reverse: bool) -> str:
     return ", ".join(groups[name].text for name in step.groups)
 
 
-def times(effect: Effect, noun: str = "error", *, reverse: bool = False) -> str:
+def times(effect: ChangeEffect, noun: str = "error", *, reverse: bool = False) -> str:
     """``5.10 times less error (4.80 to 5.40)``; of an undoing, by how much more."""
     less, interval = _times(effect, reverse=reverse)
     return f"{less} {noun}{f' ({interval})' if interval else ''}"
 
 
-def _times(effect: Effect, *, reverse: bool) -> tuple[str, str]:
+def _times(effect: ChangeEffect, *, reverse: bool) -> tuple[str, str]:
     """``5.10 times less`` and ``4.80 to 5.40``; the latter empty with one seed."""
     parts = [effect.estimate, effect.low, effect.high]
     is_less = (effect.estimate >= 1) != reverse

@@ -10,8 +10,8 @@ import numpy as np
 
 from sweep.analysis.best_region import (
     NO_EFFECT,
+    BestRegion,
     Crowd,
-    Part,
     crowded_ends,
     needed_parts,
     value_at,
@@ -19,7 +19,7 @@ from sweep.analysis.best_region import (
 )
 from sweep.analysis.convergence import Convergence, SearchState, convergence
 from sweep.analysis.diagnosis import WORTHWHILE
-from sweep.analysis.effects import Effect, Effects, effects
+from sweep.analysis.effects import Effects, SettingEffect, effects
 from sweep.analysis.gains import Doubling
 from sweep.analysis.study_diagnosis import diagnose_trials
 from sweep.analysis.study_reader import StudyReader
@@ -472,7 +472,7 @@ def _it(n: int) -> str:
     return "it" if n == 1 else "them"
 
 
-def _decides(effect: Effect, domains: Mapping[str, Domain]) -> bool:
+def _decides(effect: SettingEffect, domains: Mapping[str, Domain]) -> bool:
     """Tell whether a choice brings other settings along."""
     domain = effect.searched.domain
     if not isinstance(domain, ChoiceDomain):
@@ -500,7 +500,7 @@ def _short(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-def _narrow(study: str, parts: Sequence[Part]) -> Iterator[Advice]:
+def _narrow(study: str, parts: Sequence[BestRegion]) -> Iterator[Advice]:
     changes = [Change(param=of.effect.param, to=_part(of), why=_all_best(of)) for of in parts]
     if not changes:
         return
@@ -520,13 +520,13 @@ def _narrow(study: str, parts: Sequence[Part]) -> Iterator[Advice]:
     )
 
 
-def _all_best(part: Part) -> str:
+def _all_best(part: BestRegion) -> str:
     if part.choices:
         return f"The others are worse, and the best {part.n_best} trials have none of them."
     return f"The best {part.n_best} trials lie well inside, and the error rises outside."
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: BestRegion) -> dict[str, Any]:
     domain = part.effect.searched.domain
     if isinstance(domain, ChoiceDomain):
         return {"choices": list(part.choices)}

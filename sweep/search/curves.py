@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Standing(NamedTuple):
+class CurvesAtStep(NamedTuple):
     """All trials that have reached a step, running or not; N of them, in no order that matters."""
 
     step: int
@@ -72,7 +72,7 @@ class Curves:
         """Compare with all trials but these."""
         self._left_out = np.array(sorted(numbers), np.int64)
 
-    def at(self, step: int) -> Standing:
+    def at(self, step: int) -> CurvesAtStep:
         """Return how the trials stand at a step, without those left out."""
         found = self._steps.get(step) or _Step()
         # Copies: an array that lends its memory cannot grow.
@@ -81,7 +81,7 @@ class Curves:
         if self._left_out.size:
             kept = ~np.isin(numbers, self._left_out)
             numbers, values, best = numbers[kept], values[kept], best[kept]
-        return Standing(step, numbers, values, best)
+        return CurvesAtStep(step, numbers, values, best)
 
 
 def _finite(value: float) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.enums import Pruner
-from sweep.search.curves import Standing
+from sweep.search.curves import CurvesAtStep
 from sweep.studyfile import Categorical, Float, Int, StudyFile
 
 
@@ -27,7 +27,7 @@ class PruningRule(ABC):
     """Decides which trials end at a step."""
 
     @abstractmethod
-    def decide(self, standing: Standing) -> set[int]:
+    def decide(self, standing: CurvesAtStep) -> set[int]:
         """Numbers of the trials to prune, of those that have reached the step."""
 
 
@@ -42,7 +42,7 @@ class Percentile(PruningRule):
     n_warmup_steps: int
     interval_steps: int
 
-    def decide(self, standing: Standing) -> set[int]:
+    def decide(self, standing: CurvesAtStep) -> set[int]:
         """Choose the trials to prune at a step."""
         after = standing.step - self.n_warmup_steps - 1
         n = len(standing.numbers)
@@ -59,7 +59,7 @@ class SuccessiveHalving(PruningRule):
     min_resource: int
     reduction_factor: int
 
-    def decide(self, standing: Standing) -> set[int]:
+    def decide(self, standing: CurvesAtStep) -> set[int]:
         """Choose the trials to prune at a rung."""
         n = len(standing.numbers)
         if not n or not self._is_rung(standing.step):
@@ -87,13 +87,13 @@ class Hyperband(PruningRule):
     max_resource: int
     reduction_factor: int
 
-    def decide(self, standing: Standing) -> set[int]:
+    def decide(self, standing: CurvesAtStep) -> set[int]:
         """Choose the trials to prune in each bracket."""
         brackets = np.array([self.bracket(number) for number in standing.numbers.tolist()])
         pruned: set[int] = set()
         for bracket in set(brackets.tolist()):
             own = brackets == bracket
-            members = Standing(standing.step, *(column[own] for column in standing[1:]))
+            members = CurvesAtStep(standing.step, *(column[own] for column in standing[1:]))
             pruned |= self._halving(bracket).decide(members)
         return pruned
 
@@ -151,7 +151,7 @@ def _nth(values: NDArray[np.float64], n: int) -> float:
     return float(np.partition(values, n - 1)[n - 1])
 
 
-def _beyond(standing: Standing, values: NDArray[np.float64], bar: float) -> set[int]:
+def _beyond(standing: CurvesAtStep, values: NDArray[np.float64], bar: float) -> set[int]:
     """Return the trials beyond the bar. Ties with it stay: a choice of some would be arbitrary."""
     return set(standing.numbers[(values > bar) | (values == math.inf)].tolist())
 

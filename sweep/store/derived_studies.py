@@ -13,14 +13,14 @@ from sweep.store.lookup import StudyKey, is_study, no_such_study
 from sweep.store.schema import studies, study_user_attributes, sweep_studies, sweep_trials
 
 
-class Kind(StrEnum):
+class DerivedKind(StrEnum):
     """What a study is trained for: the attribute's name, Optuna's and visible to its users."""
 
     EXPLAINS = "sweep_explains"
     RETRAINS = "sweep_retrains"
 
 
-_VERBS = {Kind.EXPLAINS: "explains", Kind.RETRAINS: "retrains"}
+_VERBS = {DerivedKind.EXPLAINS: "explains", DerivedKind.RETRAINS: "retrains"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Explained:
     @property
     def attributes(self) -> dict[str, Any]:
         """The attribute of the explaining study."""
-        return {Kind.EXPLAINS.value: asdict(self)}
+        return {DerivedKind.EXPLAINS.value: asdict(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Retrained:
     @property
     def attributes(self) -> dict[str, Any]:
         """The attribute of the study that trains again."""
-        return {Kind.RETRAINS.value: asdict(self)}
+        return {DerivedKind.RETRAINS.value: asdict(self)}
 
 
 class Child(NamedTuple):
@@ -89,7 +89,7 @@ class MismatchedStudy(NamedTuple):
         return f"Study '{child}' {because}, so it is ignored here; {removes}."
 
 
-def attribute_of(connection: Connection, key: StudyKey, kind: Kind) -> dict[str, Any] | None:
+def attribute_of(connection: Connection, key: StudyKey, kind: DerivedKind) -> dict[str, Any] | None:
     """Return what a study says it was trained for; None where it was not trained for this."""
     text = connection.scalar(
         _CHILDREN.with_only_columns(study_user_attributes.c.value_json).where(
@@ -99,7 +99,7 @@ def attribute_of(connection: Connection, key: StudyKey, kind: Kind) -> dict[str,
     return None if text is None else dict(json.loads(text))
 
 
-def children(connection: Connection, key: StudyKey, kind: Kind) -> list[Child]:
+def children(connection: Connection, key: StudyKey, kind: DerivedKind) -> list[Child]:
     """Return the studies that were trained for one of this name; the one run last comes last."""
     own = select(sweep_studies.c.created_at, sweep_studies.c.provenance).where(is_study(key))
     study = connection.execute(own).one_or_none()
@@ -160,7 +160,7 @@ def trained_so_far(connection: Connection, key: StudyKey) -> str:
 
 
 def _why_not(
-    study: Row[Any, Any], child: Row[Any], attribute: Mapping[str, Any], kind: Kind
+    study: Row[Any, Any], child: Row[Any], attribute: Mapping[str, Any], kind: DerivedKind
 ) -> str | None:
     """Explain why a child belongs to another study of that name; None where it does not."""
     name = attribute["study"]
@@ -179,6 +179,6 @@ _CHILDREN: Select[Any] = (
     )
     .join(study_user_attributes, study_user_attributes.c.study_id == studies.c.study_id)
     .join(sweep_studies, sweep_studies.c.study_id == studies.c.study_id)
-    .where(study_user_attributes.c.key.in_(list(Kind)))
+    .where(study_user_attributes.c.key.in_(list(DerivedKind)))
     .order_by(sweep_studies.c.updated_at, studies.c.study_id)
 )

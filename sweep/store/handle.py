@@ -24,7 +24,7 @@ from sweep.store import (
     usage,
 )
 from sweep.store.column_types import checked_sections
-from sweep.store.derived_studies import Explained, Kind, MismatchedStudy, Retrained
+from sweep.store.derived_studies import DerivedKind, Explained, MismatchedStudy, Retrained
 from sweep.store.lookup import StudyKey, find_key, is_study, no_such_study, snapshot
 from sweep.store.records import (
     CommandRow,
@@ -83,7 +83,7 @@ class StudyRecord:
         return tuple(known) or datasets.class_names(self.dataset)
 
 
-class Database:
+class DatabaseHandle:
     """Reader of all studies of a database."""
 
     def __init__(self, engine: Engine) -> None:
@@ -311,27 +311,27 @@ class StudyHandle:
 
     def explains(self) -> Explained | None:
         """Return what it was trained to explain; None where it was not."""
-        found = self._read(derived_studies.attribute_of, Kind.EXPLAINS)
+        found = self._read(derived_studies.attribute_of, DerivedKind.EXPLAINS)
         return None if found is None else Explained(**found)
 
     def explanations(self) -> dict[str, Explained]:
         """Return the studies that explain this one, by name; the one run last comes last."""
-        return {name: Explained(**of) for name, of in self._children(Kind.EXPLAINS)}
+        return {name: Explained(**of) for name, of in self._children(DerivedKind.EXPLAINS)}
 
     def retrains(self) -> Retrained | None:
         """Return the trials whose configurations it trains again; None where it doesn't."""
-        found = self._read(derived_studies.attribute_of, Kind.RETRAINS)
+        found = self._read(derived_studies.attribute_of, DerivedKind.RETRAINS)
         return None if found is None else Retrained(**found)
 
     def retrainings(self) -> dict[str, Retrained]:
         """Return the studies that train its best again, by name; the one run last comes last."""
-        return {name: Retrained(**of) for name, of in self._children(Kind.RETRAINS)}
+        return {name: Retrained(**of) for name, of in self._children(DerivedKind.RETRAINS)}
 
-    def _children(self, kind: Kind) -> list[tuple[str, Mapping[str, Any]]]:
+    def _children(self, kind: DerivedKind) -> list[tuple[str, Mapping[str, Any]]]:
         children = self._read(derived_studies.children, kind)
         return [(child.name, child.attribute) for child in children if child.why_not is None]
 
-    def mismatched(self, kind: Kind) -> list[MismatchedStudy]:
+    def mismatched(self, kind: DerivedKind) -> list[MismatchedStudy]:
         """Return the studies that were trained for another study of the same name."""
         return [
             MismatchedStudy(child.name, child.why_not)

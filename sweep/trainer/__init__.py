@@ -7,7 +7,7 @@ from sweep.trainer.randomness import data_order, initial_weights
 from sweep.trainer.reference import ReferenceTrainer
 from sweep.trainer.training import Diverged, Training
 from sweep.trainer.weights import (
-    Reconstruction,
+    ReconstructedImages,
     SavedModel,
     encode,
     load_model,
@@ -20,7 +20,7 @@ __all__ = [
     "DeviceData",
     "Diverged",
     "NetworkAnalyser",
-    "Reconstruction",
+    "ReconstructedImages",
     "ReferenceTrainer",
     "SavedModel",
     "Training",

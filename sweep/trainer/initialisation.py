@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from sweep.enums import WeightInit
 
 
-class Layer(NamedTuple):
+class LayerWeights(NamedTuple):
     """The parameters of a fully connected layer, laid out as torch.nn.Linear's are."""
 
     weight: Tensor  # (fan_out, fan_in)
@@ -26,7 +26,7 @@ class Layer(NamedTuple):
 
 
 #: A network's layers from pixels to pixels; the first half of them encodes.
-Layers = Sequence[Layer]
+Layers = Sequence[LayerWeights]
 
 
 class Weights(NamedTuple):
@@ -47,8 +47,8 @@ class Weights(NamedTuple):
     def layers(self) -> Layers:
         """Return the encoder and the decoder as layers."""
         return (
-            Layer(self.encoder_weight, self.encoder_bias),
-            Layer(self.decoder_weight, self.decoder_bias),
+            LayerWeights(self.encoder_weight, self.encoder_bias),
+            LayerWeights(self.decoder_weight, self.decoder_bias),
         )
 
 
@@ -75,18 +75,18 @@ def he_normal(fan_out: int, fan_in: int, generator: Generator) -> Tensor:
     return _normal((fan_out, fan_in), math.sqrt(2.0 / fan_in), generator)
 
 
-def torch_default(fan_out: int, fan_in: int, generator: Generator) -> Layer:
+def torch_default(fan_out: int, fan_in: int, generator: Generator) -> LayerWeights:
     """Draw a layer as a new torch.nn.Linear begins, biases included."""
     bound = fan_in**-0.5
-    return Layer(
+    return LayerWeights(
         weight=_uniform((fan_out, fan_in), bound, generator),
         bias=_uniform((fan_out,), bound, generator),
     )
 
 
-def _zero_biases(draw: Draw) -> Callable[[int, int, Generator], Layer]:
-    def layer(fan_out: int, fan_in: int, generator: Generator) -> Layer:
-        return Layer(weight=draw(fan_out, fan_in, generator), bias=torch.zeros(fan_out))
+def _zero_biases(draw: Draw) -> Callable[[int, int, Generator], LayerWeights]:
+    def layer(fan_out: int, fan_in: int, generator: Generator) -> LayerWeights:
+        return LayerWeights(weight=draw(fan_out, fan_in, generator), bias=torch.zeros(fan_out))
 
     return layer
 
@@ -100,7 +100,7 @@ def _normal(shape: tuple[int, ...], deviation: float, generator: Generator) -> T
 
 
 #: (fan_out, fan_in, generator) -> the layer.
-WEIGHT_INITS: dict[WeightInit, Callable[[int, int, Generator], Layer]] = {
+WEIGHT_INITS: dict[WeightInit, Callable[[int, int, Generator], LayerWeights]] = {
     WeightInit.GLOROT_UNIFORM: _zero_biases(glorot_uniform),
     WeightInit.GLOROT_NORMAL: _zero_biases(glorot_normal),
     WeightInit.HE_UNIFORM: _zero_biases(he_uniform),

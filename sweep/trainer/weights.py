@@ -16,7 +16,7 @@ from sweep.errors import DataError
 from sweep.messages import ImageShape
 from sweep.models.header import FORMAT, METADATA_KEY, layer_names, read_metadata
 from sweep.trainer.data import DeviceData, as_floats, batches
-from sweep.trainer.initialisation import Layer, Layers, Weights
+from sweep.trainer.initialisation import Layers, LayerWeights, Weights
 from sweep.trainer.model import Autoencoder, TrainedAutoencoder
 from sweep.trainer.pixels import to_bytes
 
@@ -39,7 +39,7 @@ class SavedModel:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Reconstruction:
+class ReconstructedImages:
     """A model's copies of some images."""
 
     saved: SavedModel
@@ -78,7 +78,9 @@ def load_model(content: bytes) -> SavedModel:
             seed=int(about["seed"]),
             shape=ImageShape(**{name: int(n) for name, n in about["shape"].items()}),
             data_sha256=str(about["data_sha256"]),
-            layers=[Layer(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in names],
+            layers=[
+                LayerWeights(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in names
+            ],
         )
         _check_shapes(saved)
         return saved
@@ -98,7 +100,7 @@ def trained_model(content: bytes) -> TrainedAutoencoder:
     return TrainedAutoencoder(Autoencoder(saved.config, saved.layers, torch.device("cpu"))).eval()
 
 
-def reconstruct(content: bytes, images: NDArray[np.uint8]) -> Reconstruction:
+def reconstruct(content: bytes, images: NDArray[np.uint8]) -> ReconstructedImages:
     """Apply saved weights to images (N, D), on the CPU."""
     saved, model = _model_for(content, images)
     with torch.no_grad():
@@ -108,7 +110,7 @@ def reconstruct(content: bytes, images: NDArray[np.uint8]) -> Reconstruction:
             copy = model.reconstruct(pixels)
             errors.append((copy - pixels).square_().mean(dim=1))
             copies.append(to_bytes(copy))
-    return Reconstruction(
+    return ReconstructedImages(
         saved=saved,
         pixels=torch.cat(copies).numpy(),
         image_mse=torch.cat(errors).double().numpy(),
@@ -141,7 +143,7 @@ def _check_shapes(saved: SavedModel) -> None:
     sizes = pairwise(layer_widths(saved.config, saved.shape.n_inputs))
     names = layer_names(saved.config.hidden_layers)
     for name, layer, (fan_in, fan_out) in zip(names, saved.layers, sizes, strict=True):
-        expected = Layer._fields, layer, ((fan_out, fan_in), (fan_out,))
+        expected = LayerWeights._fields, layer, ((fan_out, fan_in), (fan_out,))
         for field, tensor, shape in zip(*expected, strict=True):
             if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
                 raise ValueError(

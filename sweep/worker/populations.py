@@ -64,7 +64,7 @@ class PopulationTrainer(Protocol[Epoch]):
 
 
 @dataclass(kw_only=True)
-class Population(Generic[Epoch]):
+class ActivePopulation(Generic[Epoch]):
     """The trials of one batch size, and the epoch that the device works on."""
 
     trainer: PopulationTrainer[Epoch]
@@ -113,7 +113,7 @@ class Populations(Generic[Epoch]):
         self._halve = halve
         self._expected = expected
         self._device = device
-        self._by_batch_size: dict[int, Population[Epoch]] = {}
+        self._by_batch_size: dict[int, ActivePopulation[Epoch]] = {}
         self._trained_before = 0.0
 
     def capacity(self) -> Capacity:
@@ -174,13 +174,13 @@ class Populations(Generic[Epoch]):
         return smaller
 
     @property
-    def _populations(self) -> list[Population[Epoch]]:
+    def _populations(self) -> list[ActivePopulation[Epoch]]:
         return [*self._by_batch_size.values()]
 
-    def _of(self, number: int) -> Population[Epoch]:
+    def _of(self, number: int) -> ActivePopulation[Epoch]:
         return next(one for one in self._populations if number in one.trials)
 
-    def _for_batch_size(self, batch_size: int) -> Population[Epoch] | None:
+    def _for_batch_size(self, batch_size: int) -> ActivePopulation[Epoch] | None:
         """Return the population of a batch size; None where others have all the memory."""
         if batch_size in self._by_batch_size:
             return self._by_batch_size[batch_size]
@@ -189,7 +189,7 @@ class Populations(Generic[Epoch]):
             if not empty:
                 return None
             self._close(empty[0])
-        population = Population(trainer=self._make(batch_size, self._capacity))
+        population = ActivePopulation(trainer=self._make(batch_size, self._capacity))
         self._by_batch_size[batch_size] = population
         return population
 

@@ -21,7 +21,7 @@ from sweep.trainer.device_errors import is_out_of_memory
 from sweep.trainer.training import Diverged
 
 
-class Training(Protocol):
+class TrialTraining(Protocol):
     """One trial in training, all its seeds."""
 
     def train_epoch(self) -> tuple[EpochMetrics, ...]:
@@ -37,10 +37,10 @@ class SingleTrials:
     An error that is not the device's ends the trial alone; so does memory that runs out.
     """
 
-    def __init__(self, start: Callable[[TrialSpec], Training]) -> None:
+    def __init__(self, start: Callable[[TrialSpec], TrialTraining]) -> None:
         self._start = start
         self._trained_seconds = 0.0
-        self._current: tuple[ActiveTrial, Training] | None = None
+        self._current: tuple[ActiveTrial, TrialTraining] | None = None
 
     def capacity(self) -> Capacity:
         """Return the capacity of one trial."""

@@ -70,8 +70,8 @@ class StatsReporter:
         self._utilisations = Mean()
         #: At the last report, at the start of the first epoch and at the end of the last one.
         self._reported = self._mark()
-        self._first: Mark | None = None
-        self._last: Mark | None = None
+        self._first: TrainingMark | None = None
+        self._last: TrainingMark | None = None
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -101,8 +101,8 @@ class StatsReporter:
         )
         self._reported = now
 
-    def _mark(self) -> "Mark":
-        return Mark(self._clock(), self._trained())
+    def _mark(self) -> "TrainingMark":
+        return TrainingMark(self._clock(), self._trained())
 
 
 class Mean:
@@ -123,14 +123,14 @@ class Mean:
         return self._sum / self._n if self._n else None
 
 
-class Mark(NamedTuple):
+class TrainingMark(NamedTuple):
     """A time and the training until then, in seconds."""
 
     at: float
     trained: float
 
 
-def _share(since: Mark | None, until: Mark | None) -> float | None:
+def _share(since: TrainingMark | None, until: TrainingMark | None) -> float | None:
     """Compute the share of the time between two marks in which the device trained."""
     if since is None or until is None or until.at <= since.at:
         return None

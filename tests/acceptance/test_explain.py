@@ -9,7 +9,7 @@ from pathlib import Path
 from sweep.analysis.study_explanation import study_explanation
 from sweep.config import TrialConfig
 from sweep.store.engine import Engine
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from tests.store_factories import add_study, add_trial, sqlite_store
 
 FILE = """
@@ -36,7 +36,7 @@ def explain(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def n_complete(engine: Engine) -> int:
-    there = {study.name: study for study in Database(engine).studies()}
+    there = {study.name: study for study in DatabaseHandle(engine).studies()}
     return there["x-explain"].counts["COMPLETE"] if "x-explain" in there else 0
 
 

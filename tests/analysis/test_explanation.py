@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sweep.analysis.explanation import (
-    Effect,
+    ChangeEffect,
     Errors,
     Explanation,
     effect,
@@ -132,7 +132,7 @@ def test_the_interval_is_of_pairs_and_needs_two_seeds() -> None:
     mean = math.log(2.0) + math.log(1.1) / 3
     expected = [math.exp(of) for of in (mean, mean - reach, mean + reach)]
     assert list(found) == pytest.approx(expected)
-    assert effect((2.0,), (1.0,)) == Effect(2.0, None, None)
+    assert effect((2.0,), (1.0,)) == ChangeEffect(2.0, None, None)
 
 
 def test_nine_in_ten_intervals_hold_the_planted_factor() -> None:

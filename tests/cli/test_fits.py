@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.synthetic import add_study as add_synthetic
 from sweep.cli import output
-from sweep.cli.layout import Column
+from sweep.cli.layout import TextColumn
 from sweep.config import TrialConfig
 from sweep.enums import EventKind
 from sweep.store import annotate, schema
@@ -48,7 +48,7 @@ def widths(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     printed: list[int] = []
     real = output._print_table
 
-    def measured(columns: Sequence[Column], **options: Any) -> None:
+    def measured(columns: Sequence[TextColumn], **options: Any) -> None:
         before = capsys.readouterr().out
         real(columns, **options)
         lines = capsys.readouterr().out

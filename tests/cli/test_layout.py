@@ -5,12 +5,12 @@ import io
 import pytest
 from rich.console import Console
 
-from sweep.cli.layout import Column, fit
+from sweep.cli.layout import TextColumn, fit
 
 
 def laid_out(room: int, *columns: tuple[str, list[str], bool]) -> tuple[list[str], list[str]]:
     table, left_out = fit(
-        [Column(heading=name, cells=cells, is_number=of) for name, cells, of in columns], room
+        [TextColumn(heading=name, cells=cells, is_number=of) for name, cells, of in columns], room
     )
     console = Console(file=io.StringIO(), width=10_000)
     with console.capture() as captured:

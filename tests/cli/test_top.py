@@ -13,7 +13,7 @@ from rich.console import Console
 from sweep.cli.options import INTERRUPTED
 from sweep.cli.top import picture
 from sweep.store.engine import Engine
-from sweep.store.handle import Database
+from sweep.store.handle import DatabaseHandle
 from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
 from tests.cli_runner import Cli
 from tests.store_factories import EPOCH, add_rows, add_study, lease_row
@@ -21,7 +21,7 @@ from tests.store_factories import EPOCH, add_rows, add_study, lease_row
 
 def screen(engine: Engine, name: str | None = None, width: int = 160) -> str:
     console = Console(file=io.StringIO(), width=width, height=40, markup=False)
-    console.print(picture(Database(engine), name))
+    console.print(picture(DatabaseHandle(engine), name))
     output = console.file
     assert isinstance(output, io.StringIO)
     return output.getvalue()

@@ -61,7 +61,7 @@ from sweep.search.samplers import make_sampler
 from sweep.store import annotate, commands
 from sweep.store import study as study_of_the_store
 from sweep.store.engine import Engine, writing
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.store.writer import StudyWriter
@@ -695,7 +695,7 @@ def test_damaged_data_leave_no_study_behind(engine: Engine, tmp_path: Path) -> N
     (tmp_path / "images").mkdir()
     with pytest.raises(DataError):
         run(engine, file=study_file(STUDY, f"data.name='{tmp_path}/images'"))
-    assert Database(engine).studies() == []
+    assert DatabaseHandle(engine).studies() == []
 
 
 def test_weights_that_find_no_room_stop_the_study_with_a_message(

@@ -14,7 +14,7 @@ from sweep.coordinator.verify import Verification, VerifyOptions, verify
 from sweep.errors import SweepError, UsageError
 from sweep.messages import TrialSpec
 from sweep.store.engine import writing
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.schema import sweep_studies, sweep_trials
 from tests.coordinator.test_run import STUDY, go_on, run, study_file
 from tests.fake_workers import FakeLauncher, FakeWorker
@@ -67,9 +67,9 @@ def test_nothing_is_written(engine, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run(engine)
     (empty := tmp_path / "empty").mkdir()
     monkeypatch.chdir(empty)
-    before = Database(engine).studies()
+    before = DatabaseHandle(engine).studies()
     again(engine)
-    assert Database(engine).studies() == before
+    assert DatabaseHandle(engine).studies() == before
     assert list(empty.iterdir()) == []
 
 

@@ -68,7 +68,7 @@ def test_a_filter_that_means_nothing_here_is_told(view: View) -> None:
 
 def test_what_an_address_names_and_is_not_there_becomes_what_is(table: TrialTable) -> None:
     choice = views.choice_of(table, "colour", "colour", "colour")
-    assert choice == views.Choice("hidden_width", "activation", "val_mse")
+    assert choice == views.ChosenColumns("hidden_width", "activation", "val_mse")
 
 
 def test_the_two_settings_of_a_map_differ(table: TrialTable) -> None:

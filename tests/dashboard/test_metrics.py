@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sweep.dashboard import Access, create_app
 from sweep.dashboard.metrics import HELP, exposition
 from sweep.store.engine import Engine
-from sweep.store.handle import Database
+from sweep.store.handle import DatabaseHandle
 from sweep.store.schema import sweep_leases, sweep_workers
 from tests.store_factories import (
     EPOCH,
@@ -52,7 +52,7 @@ def values(page: str) -> dict[str, float]:
 
 def test_the_page_tells_what_the_study_is_at(store: Engine) -> None:
     study = r'study="a \"b\"\\\n"'
-    found = values(exposition(Database(store)))
+    found = values(exposition(DatabaseHandle(store)))
     assert found[f"sweep_study_running{{{study}}}"] == 1
     assert found[f'sweep_study_trials{{{study},state="fail"}}'] == 2
     assert found[f"sweep_study_trials_failed{{{study}}}"] == 1
@@ -65,7 +65,7 @@ def test_the_page_tells_what_the_study_is_at(store: Engine) -> None:
 
 
 def test_every_line_is_of_the_format_and_every_metric_explained_once(store: Engine) -> None:
-    lines = exposition(Database(store)).splitlines()
+    lines = exposition(DatabaseHandle(store)).splitlines()
     samples = [line for line in lines if not line.startswith("#")]
     assert all(SAMPLE.fullmatch(line) for line in samples)
     shown = list(dict.fromkeys(line.partition("{")[0] for line in samples))
@@ -76,9 +76,9 @@ def test_every_line_is_of_the_format_and_every_metric_explained_once(store: Engi
 
 def test_what_is_not_known_is_left_out_rather_than_zero(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
-    assert exposition(Database(engine)) == ""
+    assert exposition(DatabaseHandle(engine)) == ""
     add_study(engine, n_trials=None)
-    page = exposition(Database(engine))
+    page = exposition(DatabaseHandle(engine))
     assert "sweep_study_best_value" not in page
     assert "sweep_study_trials_wanted" not in page
     assert 'sweep_study_running{study="study"} 0.0' in page

@@ -16,7 +16,7 @@ from sweep.figures.history import draw_history, gather_history
 from sweep.figures.importances import draw_importances, gather_importances
 from sweep.figures.learning import draw_curves, gather_curves
 from sweep.figures.parallel import draw_lines, gather_lines
-from sweep.figures.pareto import Front, draw_front, gather_front
+from sweep.figures.pareto import ParetoFront, draw_front, gather_front
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.width import draw_width, gather_width
 from sweep.store.records import CurvePoint, NumberDomain, TrialRow
@@ -27,7 +27,7 @@ WIDTH = NumberDomain(low=8, high=1024, log=True, step=1, integer=True)
 
 def draw_pareto(rows: Sequence[TrialRow]) -> go.Figure:
     front = gather_front(trial_table(*rows, objectives=("val_mse", "hidden_width")))
-    assert isinstance(front, Front)
+    assert isinstance(front, ParetoFront)
     return draw_front(front)
 
 

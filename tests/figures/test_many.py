@@ -12,7 +12,7 @@ import pytest
 from sweep.figures import style
 from sweep.figures.history import draw_history, gather_history
 from sweep.figures.parallel import draw_lines, gather_lines
-from sweep.figures.pareto import Front, draw_front, gather_front
+from sweep.figures.pareto import ParetoFront, draw_front, gather_front
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.width import draw_width, gather_width
 from sweep.store.records import METRICS, STATES
@@ -48,7 +48,7 @@ def table(n: int) -> TrialTable:
     return finished(n)
 
 
-def front_of(trials: TrialTable) -> Front:
+def front_of(trials: TrialTable) -> ParetoFront:
     front = gather_front(trials)
     assert front is not None
     return front

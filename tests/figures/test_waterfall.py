@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from sweep.analysis.explanation import Effect, explain
+from sweep.analysis.explanation import ChangeEffect, explain
 from sweep.analysis.study_explanation import StudyExplanation
 from sweep.config import TrialConfig
 from sweep.enums import WeightInit
@@ -71,7 +71,7 @@ def test_another_trial_that_is_the_best_by_now_is_named_with_what_explains_it() 
 
 def test_a_whole_that_may_be_chance_is_told_of_as_such() -> None:
     clear = explained()
-    found = replace(clear.found, whole=Effect(1.07, 0.95, 1.2))
+    found = replace(clear.found, whole=ChangeEffect(1.07, 0.95, 1.2))
     about = gather_waterfall(replace(clear, found=found)).about
     assert "That is not told from no difference. What helps most alone" in about
     assert "of the whole" not in about

@@ -21,7 +21,7 @@ from benchmarks.bounds import (
 )
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.memory import Shape
-from sweep.trainer.fused.population import Images
+from sweep.trainer.fused.population import DeviceImages
 from tests.ptx.counts import SECTOR_BYTES
 from tests.ptx.emulator import Cost, Emulator
 from tests.ptx.training import ONE_TILE, Twin, make_population
@@ -72,7 +72,7 @@ def slot_costs(
     population.measuring.assign([twin.place], CONFIG.units)
     population.start_epoch()
     population.train_step()
-    population.measure_step(Images(pixels, torch.zeros(len(pixels), dtype=torch.int32), 1))
+    population.measure_step(DeviceImages(pixels, torch.zeros(len(pixels), dtype=torch.int32), 1))
     return emulator.costs
 
 

@@ -18,8 +18,8 @@ from sweep.trainer.fused.arrays import NewSlot
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.fused.launches import Launch
-from sweep.trainer.fused.layout import Layout, Place
-from sweep.trainer.fused.population import Images, Population
+from sweep.trainer.fused.layout import Layout, SlotPlace
+from sweep.trainer.fused.population import DeviceImages, Population
 from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.initialisation import Weights
@@ -73,7 +73,7 @@ class Twin:
     """A slot's trial, trained with autograd in float64 as well."""
 
     config: TrialConfig
-    place: Place
+    place: SlotPlace
     order: Tensor
     parameters: list[Tensor]
     optimizer: torch.optim.Optimizer
@@ -148,7 +148,7 @@ def check_training(n_inputs: int, batch_size: int, *, cuts: bool) -> Differences
             yield from of_step(population, twin, step)
     if cuts:
         return
-    images = Images(pixels, torch.zeros(len(pixels), dtype=torch.int32), 1)
+    images = DeviceImages(pixels, torch.zeros(len(pixels), dtype=torch.int32), 1)
     measured = population.measure(images, lambda: population.measure_step(images), summarise=False)
     for twin in twins:
         yield from of_measurement(measured.report, pixels, twin)
@@ -188,7 +188,7 @@ def of_measurement(report: Tensor, pixels: Tensor, twin: Twin) -> Differences:
     yield "measured", abs(float(report[twin.place.slot, int(tables.REPORT_SQUARES)]) / squares - 1)
 
 
-def first_moments(population: Population, place: Place) -> list[Tensor]:
+def first_moments(population: Population, place: SlotPlace) -> list[Tensor]:
     """Adam's; after the first step these are the gradients times 1 - beta1."""
     arrays = population.arrays
     at = arrays.unit_rows(place)

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, func, inspect, select, text
 
 from sweep.errors import NotFoundError, StudyHeldError, UsageError
 from sweep.store import annotate, schema
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.lease import Holder
 from sweep.store.migrate import open_store
 from tests.store_factories import (
@@ -123,7 +123,7 @@ def test_a_deleted_study_leaves_no_row_and_the_other_study_alone(store: Engine) 
     assert all(count > 0 and count % 2 == 0 for count in before.values()), before
     assert annotate.delete_study(store, "gone") == ["weights"]
     assert _count_rows(store) == {table: count // 2 for table, count in before.items()}
-    assert [study.name for study in Database(store).studies()] == ["kept"]
+    assert [study.name for study in DatabaseHandle(store).studies()] == ["kept"]
 
 
 def _count_rows(engine: Engine) -> dict[str, int]:
@@ -154,7 +154,7 @@ def test_a_study_whose_coordinator_is_provably_dead_can_be_deleted(engine: Engin
     add_rows(engine, schema.sweep_leases, lease)
     assert not open_study(engine, "study").summary().running
     annotate.delete_study(engine, "study")
-    assert Database(engine).studies() == []
+    assert DatabaseHandle(engine).studies() == []
 
 
 def test_a_study_of_many_epochs_is_deleted_however_long_that_takes(
@@ -166,11 +166,11 @@ def test_a_study_of_many_epochs_is_deleted_however_long_that_takes(
     add_trial(engine, add_study(engine), 0, 0.1, curve=[0.1] * 2000)
     monkeypatch.setattr("sweep.store.engine.time.monotonic", itertools.count().__next__)
     annotate.delete_study(engine, "study")
-    assert Database(engine).studies() == []
+    assert DatabaseHandle(engine).studies() == []
 
 
 def test_floors_are_kept_by_data_key_and_replaced(store: Engine) -> None:
-    assert Database(store).floors("key") is None
+    assert DatabaseHandle(store).floors("key") is None
     annotate.put_floors(store, "key", {"entropy": 0.1})
     annotate.put_floors(store, "key", {"entropy": 0.2})
-    assert Database(store).floors("key") == {"entropy": 0.2}
+    assert DatabaseHandle(store).floors("key") == {"entropy": 0.2}

@@ -15,7 +15,7 @@ from sweep.enums import CommandKind
 from sweep.errors import LeaseLostError, NotFoundError, StoreError, StudyHeldError
 from sweep.store import annotate, clock, commands, schema
 from sweep.store.engine import writing
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.lookup import find_key
 from sweep.store.memory import memory_store
 from sweep.store.migrate import check_schema, initialise, open_store
@@ -40,13 +40,13 @@ class StoreContract:
     def test_making_its_tables_twice_changes_nothing(self, engine: Engine) -> None:
         initialise(engine)
         check_schema(engine)
-        assert Database(engine).studies() == []
+        assert DatabaseHandle(engine).studies() == []
 
     def test_a_name_is_given_once_whoever_asks_first(self, engine: Engine) -> None:
         with ThreadPoolExecutor(4) as pool:
             made = list(pool.map(lambda _: create_study(engine, new_study("x")), range(4)))
         assert sorted(made) == [False, False, False, True]
-        assert [study.name for study in Database(engine).studies()] == ["x"]
+        assert [study.name for study in DatabaseHandle(engine).studies()] == ["x"]
 
     def test_one_of_many_coordinators_holds_a_study(self, engine: Engine) -> None:
         create_study(engine, new_study("x"))
@@ -271,7 +271,7 @@ def test_a_store_in_memory_is_gone_at_the_end_of_its_block() -> None:
     with memory_store() as engine:
         create_study(engine, new_study("x"))
     with memory_store() as engine:
-        assert Database(engine).studies() == []
+        assert DatabaseHandle(engine).studies() == []
 
 
 def test_a_store_in_memory_touches_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from sweep.errors import NotFoundError, StudyHeldError, UsageError
 from sweep.store import annotate, copy, optuna_rows, schema
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import STATEMENT_SECONDS, writing
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.study import hold_study
 from tests.store_factories import (
     EPOCH,
@@ -161,7 +161,7 @@ def test_a_study_that_runs_is_not_copied(stores: tuple[Engine, Engine]) -> None:
         copy.studies_to_copy(source, target)
     with pytest.raises(StudyHeldError):  # begun since that look
         copy.copy_study(source, target, "study")
-    assert Database(target).studies() == []
+    assert DatabaseHandle(target).studies() == []
 
 
 def test_what_fails_halfway_leaves_nothing_behind(
@@ -176,7 +176,7 @@ def test_what_fails_halfway_leaves_nothing_behind(
     monkeypatch.setattr(copy, "_copy_floors", fails)  # the last step
     with pytest.raises(KeyboardInterrupt):
         copy.copy_study(source, target, "study")
-    assert Database(target).studies() == []
+    assert DatabaseHandle(target).studies() == []
     with target.connect() as connection:
         assert connection.execute(select(schema.trials)).all() == []
 
@@ -222,8 +222,8 @@ def test_floors_of_the_studys_data_come_along_and_those_that_are_there_stay(
         annotate.put_floors(source, key, {"entropy": 0.1})
     annotate.put_floors(target, known, {"entropy": 0.2})
     copy.copy_study(source, target, "study")
-    assert Database(target).floors(new) == {"entropy": 0.1}
-    assert Database(target).floors(known) == {"entropy": 0.2}
+    assert DatabaseHandle(target).floors(new) == {"entropy": 0.1}
+    assert DatabaseHandle(target).floors(known) == {"entropy": 0.2}
 
 
 def test_floors_of_other_data_stay_where_they_are(stores: tuple[Engine, Engine]) -> None:
@@ -233,7 +233,7 @@ def test_floors_of_other_data_stay_where_they_are(stores: tuple[Engine, Engine])
     other = f"2:{'5' * 64}:0.1:0:all"
     annotate.put_floors(source, other, {"entropy": 0.1})
     copy.copy_study(source, target, "study")
-    assert Database(target).floors(other) is None
+    assert DatabaseHandle(target).floors(other) is None
 
 
 def test_more_trials_than_are_read_at_a_time_keep_their_order(

@@ -11,7 +11,7 @@ from sweep.config import TrialConfig
 from sweep.errors import NotFoundError
 from sweep.store import copy
 from sweep.store.annotate import delete_study
-from sweep.store.derived_studies import Kind
+from sweep.store.derived_studies import DerivedKind
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from tests.store_factories import EPOCH, add_explanation, add_study, new_store, sqlite_store
@@ -52,14 +52,16 @@ def test_a_study_made_anew_is_not_the_one_that_was_explained(tmp_path: Path) -> 
             explain(engine)
             assert (
                 list(open_study(engine, "x").explanations()),
-                open_study(engine, "x").mismatched(Kind.EXPLAINS),
+                open_study(engine, "x").mismatched(DerivedKind.EXPLAINS),
             ) == (
                 ["x-explain"],
                 [],
             )
             delete_study(engine, "x")
     assert open_study(engine, "x").explanations() == {}
-    assert [of.child for of in open_study(engine, "x").mismatched(Kind.EXPLAINS)] == ["x-explain"]
+    assert [of.child for of in open_study(engine, "x").mismatched(DerivedKind.EXPLAINS)] == [
+        "x-explain"
+    ]
 
 
 def test_a_copy_is_explained_as_the_study_was(tmp_path: Path, postgres_store_url: str) -> None:

@@ -14,7 +14,7 @@ from sweep.enums import Outcome
 from sweep.errors import NotFoundError
 from sweep.store import clock, schema
 from sweep.store.engine import writing
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
 from sweep.store.records import ChoiceDomain, NumberDomain, Reconstruction
 from tests.spectrum_factories import BANDS, by_the_law, packed
@@ -48,20 +48,20 @@ def store(store_url: str) -> Iterator[Engine]:
 
 
 def test_an_empty_store_has_no_studies(engine: Engine) -> None:
-    assert Database(engine).studies() == []
+    assert DatabaseHandle(engine).studies() == []
 
 
 def test_studies_come_by_name(engine: Engine) -> None:
     add_study(engine, "width")
     add_study(engine, "broad")
-    assert [study.name for study in Database(engine).studies()] == ["broad", "width"]
+    assert [study.name for study in DatabaseHandle(engine).studies()] == ["broad", "width"]
 
 
 def test_a_study_of_optuna_alone_is_not_listed(engine: Engine) -> None:
     storage = optuna.storages.RDBStorage(engine.url.render_as_string())
     optuna.create_study(study_name="theirs", storage=storage)
     storage.engine.dispose()
-    assert Database(engine).studies() == []
+    assert DatabaseHandle(engine).studies() == []
 
 
 def test_an_unknown_study_names_the_close_and_the_known(engine: Engine) -> None:
@@ -92,7 +92,7 @@ def test_a_summary_has_the_best_of_its_own_study_only(engine: Engine) -> None:
     add_trial(engine, first, 0, 0.02)
     add_trial(engine, second, 0, 0.03)
     add_trial(engine, second, 1, 0.01)
-    best = [(study.best_number, study.best_value) for study in Database(engine).studies()]
+    best = [(study.best_number, study.best_value) for study in DatabaseHandle(engine).studies()]
     assert best == [(0, 0.02), (1, 0.01)]
 
 
@@ -107,12 +107,12 @@ def test_a_summary_without_trials_has_no_best(engine: Engine) -> None:
 def test_a_held_study_runs_until_the_lease_expires(engine: Engine) -> None:
     live, expired = add_study(engine, "live"), add_study(engine, "expired")
     add_rows(engine, schema.sweep_leases, lease_row(live, FOREVER), lease_row(expired, EPOCH))
-    held = {study.name: study.held_by for study in Database(engine).studies()}
+    held = {study.name: study.held_by for study in DatabaseHandle(engine).studies()}
     assert held["live"] is not None
     assert (held["live"].host, held["live"].pid, held["live"].expired) == ("elsewhere", 4711, False)
     assert held["expired"] is not None
     assert held["expired"].expired
-    assert [study.running for study in Database(engine).studies()] == [False, True]
+    assert [study.running for study in DatabaseHandle(engine).studies()] == [False, True]
 
 
 def test_trials_per_second_looks_at_the_last_minute_of_work(engine: Engine) -> None:
@@ -263,7 +263,7 @@ def test_the_best_so_far_falls_at_trials_that_beat_all_before_them(store: Engine
     add_trial(store, study_id, 7, 0.02, state="PRUNED")
     add_trial(store, add_study(store, "other"), 0, 0.05)
     add_study(store, "without trials")
-    assert Database(store).best_so_far() == {
+    assert DatabaseHandle(store).best_so_far() == {
         "study": [(0, 0.5), (2, 0.4), (5, 0.1)],
         "other": [(0, 0.05)],
     }

@@ -10,7 +10,7 @@ from sweep.enums import CommandKind
 from sweep.errors import NotFoundError
 from sweep.store import annotate, commands, revisions, schema
 from sweep.store.engine import connect, writing
-from sweep.store.handle import Database, open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
 from sweep.store.study import hold_study
 from tests.store_factories import (
@@ -74,10 +74,10 @@ def test_a_trial_that_waits_again_after_its_coordinator_died_is_new(engine: Engi
 def test_a_study_that_nobody_writes_about_keeps_its_revision(engine: Engine) -> None:
     add_study(engine)
     other = add_study(engine, "other")
-    mine, everyone = open_study(engine, "study").revision(), Database(engine).revisions()
+    mine, everyone = open_study(engine, "study").revision(), DatabaseHandle(engine).revisions()
     add_trial(engine, other, 0, 0.1)
     assert open_study(engine, "study").revision() == mine
-    assert Database(engine).revisions() != everyone
+    assert DatabaseHandle(engine).revisions() != everyone
 
 
 def test_a_lease_that_is_taken_or_runs_out_is_news(engine: Engine) -> None:
@@ -85,21 +85,21 @@ def test_a_lease_that_is_taken_or_runs_out_is_news(engine: Engine) -> None:
     study_id = add_study(engine)
     free = open_study(engine, "study").revision()
     add_rows(engine, schema.sweep_leases, lease_row(study_id, FOREVER))
-    held = open_study(engine, "study").revision(), Database(engine).revisions()
+    held = open_study(engine, "study").revision(), DatabaseHandle(engine).revisions()
     assert held[0] != free
     with writing(engine) as connection:
         connection.execute(update(schema.sweep_leases).values(expires_at=EPOCH))
     assert open_study(engine, "study").revision() == free
-    assert Database(engine).revisions() != held[1]
+    assert DatabaseHandle(engine).revisions() != held[1]
 
 
 def test_a_study_made_again_is_another_one(engine: Engine) -> None:
     add_study(engine)
-    before = open_study(engine, "study").revision(), Database(engine).revisions()
+    before = open_study(engine, "study").revision(), DatabaseHandle(engine).revisions()
     annotate.delete_study(engine, "study")
     add_study(engine, created_at=EPOCH + 1)
     assert open_study(engine, "study").revision() != before[0]
-    assert Database(engine).revisions() != before[1]
+    assert DatabaseHandle(engine).revisions() != before[1]
 
 
 def test_the_revision_of_an_unknown_study_is_not_found(engine: Engine) -> None:

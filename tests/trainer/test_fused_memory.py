@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sweep.trainer.fused import PopulationSize, Shape, population_size
 from sweep.trainer.fused.device_time import DeviceTimer
 from sweep.trainer.fused.graphs import repeated
-from sweep.trainer.fused.layout import Layout, Place
+from sweep.trainer.fused.layout import Layout, SlotPlace
 from tests.fused_factories import BLOCKS, FUSED, make_fused, small_data
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def test_a_steps_traffic_is_the_floor_that_was_measured_against() -> None:
 @given(st.lists(st.tuples(st.integers(1, 70), st.integers(1, 3), st.booleans()), max_size=60))
 def test_places_never_overlap_and_nothing_is_lost(visits: list[tuple[int, int, bool]]) -> None:
     layout = Layout(n_slots=5, n_tiles=8, tile_units=16)
-    taken: list[tuple[Place, ...]] = []
+    taken: list[tuple[SlotPlace, ...]] = []
     for hidden_width, n, leaves in visits:
         if leaves and taken:
             layout.give_back(taken.pop(len(taken) // 2))

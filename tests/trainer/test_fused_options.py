@@ -17,7 +17,7 @@ from sweep.messages import EpochDone, EpochMetrics
 from sweep.trainer.fused import FusedTrainer, KernelConfig
 from sweep.trainer.fused.graphs import side_by_side
 from sweep.trainer.fused.kernels.functions import intensity
-from sweep.trainer.fused.layout import Place
+from sweep.trainer.fused.layout import SlotPlace
 from sweep.trainer.fused.schedule import SlotKinds, kinds_of, share_out
 from tests.fused_factories import (
     BLOCKS,
@@ -191,7 +191,7 @@ def test_batches_of_several_blocks_are_not_chained() -> None:
 )
 def test_places_are_shared_out_evenly_and_none_is_lost(widths: list[int], n_groups: int) -> None:
     places = [
-        Place(slot=i, tiles=tuple(range(-(-width // 16))), hidden_width=width)
+        SlotPlace(slot=i, tiles=tuple(range(-(-width // 16))), hidden_width=width)
         for i, width in enumerate(widths)
     ]
     most = max(1, -(-len(places) // n_groups))
@@ -202,7 +202,7 @@ def test_places_are_shared_out_evenly_and_none_is_lost(widths: list[int], n_grou
 
 def test_the_widest_places_go_to_different_groups() -> None:
     widths = (100, 90, 20, 10)
-    places = [Place(slot=i, tiles=(0,) * w, hidden_width=w) for i, w in enumerate(widths)]
+    places = [SlotPlace(slot=i, tiles=(0,) * w, hidden_width=w) for i, w in enumerate(widths)]
     assert [[p.hidden_width for p in group] for group in share_out(places, 2, 2)] == [
         [100, 10],
         [90, 20],
@@ -210,7 +210,7 @@ def test_the_widest_places_go_to_different_groups() -> None:
 
 
 def test_kinds_of_slots_are_told_by_their_tiles() -> None:
-    one, two = (Place(slot=0, tiles=(0,) * n, hidden_width=n) for n in (1, 2))
+    one, two = (SlotPlace(slot=0, tiles=(0,) * n, hidden_width=n) for n in (1, 2))
     assert kinds_of([one, one]) is SlotKinds.SINGLE_TILE
     assert kinds_of([two]) is SlotKinds.SEVERAL_TILES
     assert kinds_of([one, two]) is SlotKinds.BOTH

@@ -16,7 +16,7 @@ from sweep.errors import DataError
 from sweep.messages import N_BANDS, ImageShape, pack_spectrum, unpack_spectrum
 from sweep.store.records import SpectrumPoint
 from sweep.trainer.data import as_floats
-from sweep.trainer.initialisation import Layer
+from sweep.trainer.initialisation import LayerWeights
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.spectrum import (
     FEWEST_IMAGES,
@@ -47,7 +47,7 @@ def basis_of_all() -> SpectrumBasis:
 def linear(matrix: Tensor, bias: Tensor) -> Autoencoder:
     """A network that gives back ``matrix x + bias``."""
     n = len(bias)
-    layers = Layer(torch.eye(n), torch.zeros(n)), Layer(matrix, bias)
+    layers = LayerWeights(torch.eye(n), torch.zeros(n)), LayerWeights(matrix, bias)
     return Autoencoder(LINEAR, layers, CPU)
 
 

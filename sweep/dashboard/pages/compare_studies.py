@@ -30,7 +30,7 @@ from sweep.findings.study_comparison import gather_studies
 MOST = 8
 
 
-class Chosen(NamedTuple):
+class ChosenStudies(NamedTuple):
     """Studies to compare, and what was asked for in vain."""
 
     names: list[str]
@@ -87,14 +87,14 @@ def layout(view: View, place: Place) -> Any:
     )
 
 
-def choose(every: Sequence[str], wanted: Sequence[str]) -> Chosen:
+def choose(every: Sequence[str], wanted: Sequence[str]) -> ChosenStudies:
     """Take the wanted studies that are there, each once, as many as fit."""
     wanted = list(dict.fromkeys(wanted))
     known = [name for name in wanted if name in every]
     complaints = [f"There is no study '{name}'." for name in wanted if name not in every]
     if left_out := known[MOST:]:
         complaints.append(f"{MOST} studies fit side by side; left out: {', '.join(left_out)}.")
-    return Chosen(known[:MOST], complaints)
+    return ChosenStudies(known[:MOST], complaints)
 
 
 def mark_of(view: View, names: Sequence[str]) -> list[tuple[str, int]]:

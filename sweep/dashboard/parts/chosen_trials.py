@@ -13,7 +13,7 @@ MOST = 8
 _N_BEST = 3
 
 
-class Chosen(NamedTuple):
+class ChosenTrials(NamedTuple):
     """Trials to compare."""
 
     numbers: list[int]
@@ -21,7 +21,7 @@ class Chosen(NamedTuple):
     complaints: list[str]
 
 
-def choose(table: TrialTable, wanted: Sequence[str]) -> Chosen:
+def choose(table: TrialTable, wanted: Sequence[str]) -> ChosenTrials:
     """Return the trials of this study among the wanted numbers, each once, MOST at most."""
     numbers, complaints = [], []
     for text in dict.fromkeys(part.strip() for part in wanted if part.strip()):
@@ -36,7 +36,7 @@ def choose(table: TrialTable, wanted: Sequence[str]) -> Chosen:
     if len(numbers) > MOST:
         left_out = ", ".join(map(str, numbers[MOST:]))
         complaints.append(f"{MOST} trials fit side by side; left out: {left_out}.")
-    return Chosen(numbers[:MOST], complaints)
+    return ChosenTrials(numbers[:MOST], complaints)
 
 
 def usual(table: TrialTable) -> list[int]:

@@ -36,7 +36,7 @@ class Ranges(NamedTuple):
     order: list[str]
 
 
-class Choice(NamedTuple):
+class ChosenColumns(NamedTuple):
     """The columns that people chose."""
 
     #: Settings.
@@ -45,7 +45,7 @@ class Choice(NamedTuple):
     metric: str
 
 
-class Kind(NamedTuple):
+class ChartView(NamedTuple):
     """One of the charts."""
 
     title: str
@@ -74,13 +74,13 @@ def metrics_of(table: TrialTable) -> list[str]:
     return [name for name in _METRICS if np.isfinite(table.metrics[name]).any()]
 
 
-def choice_of(table: TrialTable, x: str | None, y: str | None, metric: str | None) -> Choice:
+def choice_of(table: TrialTable, x: str | None, y: str | None, metric: str | None) -> ChosenColumns:
     """Return the wanted columns; the first that exists in place of one that does not."""
     settings = settings_of(table) or ["hidden_width"]
     x = x if x in settings else settings[0]
     others = [name for name in settings if name != x] or [x]
     metrics = metrics_of(table) or ["val_mse"]
-    return Choice(
+    return ChosenColumns(
         x=x,
         y=y if y in others else others[0],
         metric=metric if metric in metrics else metrics[0],
@@ -96,7 +96,7 @@ def _timeline_sides(_: Any, table: TrialTable) -> tuple[Side, Side]:
     )
 
 
-def kinds_of(table: TrialTable) -> Mapping[ViewName, Kind]:
+def kinds_of(table: TrialTable) -> Mapping[ViewName, ChartView]:
     """Return the views of a study, by the names that addresses give them."""
     if len(table.objectives) > 1:
         return KINDS
@@ -122,16 +122,16 @@ def _sides_of_contour(data: Contour, _: TrialTable) -> tuple[Side, Side]:
     )
 
 
-KINDS: Mapping[ViewName, Kind] = {
-    "slice": Kind("Slice", "slice", {"x": "setting", "metric": "metric"}, _sides_of_slice),
-    "contour": Kind(
+KINDS: Mapping[ViewName, ChartView] = {
+    "slice": ChartView("Slice", "slice", {"x": "setting", "metric": "metric"}, _sides_of_slice),
+    "contour": ChartView(
         "Two settings", "contour", {"x": "x", "y": "y", "metric": "metric"}, _sides_of_contour
     ),
-    "history": Kind("History", "history", sides=lambda *_: (Side("number"), Side("value"))),
-    "distribution": Kind("Distribution", "edf", {"metric": "metric"}),
-    "epochs": Kind("Epoch by epoch", "intermediate"),
-    "timeline": Kind("Timeline", "timeline", sides=_timeline_sides),
-    "front": Kind(
+    "history": ChartView("History", "history", sides=lambda *_: (Side("number"), Side("value"))),
+    "distribution": ChartView("Distribution", "edf", {"metric": "metric"}),
+    "epochs": ChartView("Epoch by epoch", "intermediate"),
+    "timeline": ChartView("Timeline", "timeline", sides=_timeline_sides),
+    "front": ChartView(
         "Trade-offs",
         "pareto",
         sides=lambda data, _: (Side(data.objectives[1]), Side(data.objectives[0])),

@@ -87,7 +87,7 @@ class Categories:
         return np.log(kernels.weights).T, np.zeros(len(kernels.weights))
 
 
-class Steps:
+class StepAxis:
     """Numbers of few values."""
 
     def __init__(self, distribution: IntDistribution | FloatDistribution) -> None:
@@ -148,7 +148,7 @@ def make_axis(distribution: BaseDistribution) -> ParameterAxis:
         return Categories(distribution)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     if distribution.step is not None and n_values(distribution) <= MOST_LISTED:
-        return Steps(distribution)
+        return StepAxis(distribution)
     return Range(distribution)
 
 

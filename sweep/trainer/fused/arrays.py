@@ -12,13 +12,13 @@ from torch import Tensor
 
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.fused.launches import LaunchShape
-from sweep.trainer.fused.layout import Place
+from sweep.trainer.fused.layout import SlotPlace
 from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.table_rows import TableRows
 from sweep.trainer.fused.transfers import stack_to_device, to_cpu, to_device
 
 
-class Layer(NamedTuple):
+class LayerArrays(NamedTuple):
     """One of the four parameters, of all slots, and what the optimizers remember of it."""
 
     weight: Tensor
@@ -35,7 +35,7 @@ COPIED_ROWS = 8_192
 class NewSlot(NamedTuple):
     """A slot's new trial."""
 
-    place: Place
+    place: SlotPlace
     rows: TableRows
     weights: RowWeights
 
@@ -93,7 +93,7 @@ class PopulationArrays:
         """Return all arrays by the names of kernel parameters."""
         named = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         for name, value in vars(self).items():
-            if isinstance(value, Layer):
+            if isinstance(value, LayerArrays):
                 named |= {
                     name: value.weight,
                     f"{name}_first": value.first,
@@ -131,12 +131,12 @@ class PopulationArrays:
             layer.first.index_fill_(0, where, 0.0)
             layer.second.index_fill_(0, where, 0.0)
 
-    def read_slots(self, places: Sequence[Place]) -> list[RowWeights]:
+    def read_slots(self, places: Sequence[SlotPlace]) -> list[RowWeights]:
         """Return the present weights of these places, on the CPU once what was launched is done."""
         runs = _in_runs(places, [place.hidden_width for place in places])
         return [weights for some in runs for weights in self._read_slots(some)]
 
-    def _read_slots(self, places: Sequence[Place]) -> list[RowWeights]:
+    def _read_slots(self, places: Sequence[SlotPlace]) -> list[RowWeights]:
         at = self._unit_rows(places)
         widths = [place.hidden_width for place in places]
         by_unit = (self.encoder, self.encoder_bias, self.decoder)
@@ -148,11 +148,11 @@ class PopulationArrays:
         parts = zip(encoders, encoder_biases, decoders, decoder_biases, strict=True)
         return [RowWeights(*part) for part in parts]
 
-    def unit_rows(self, place: Place) -> Tensor:
+    def unit_rows(self, place: SlotPlace) -> Tensor:
         """Return the rows of a place's units, (hidden width,)."""
         return self._unit_rows([place])
 
-    def _unit_rows(self, places: Sequence[Place]) -> Tensor:
+    def _unit_rows(self, places: Sequence[SlotPlace]) -> Tensor:
         units = self.shape.config.units
         in_tile = torch.arange(units)
         rows = [
@@ -168,8 +168,8 @@ class PopulationArrays:
     def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.zeros(shape, dtype=dtype, device=self.device)
 
-    def _with_moments(self, *shape: int) -> Layer:
-        return Layer(*(self._zeros(*shape) for _ in range(3)))
+    def _with_moments(self, *shape: int) -> LayerArrays:
+        return LayerArrays(*(self._zeros(*shape) for _ in range(3)))
 
 
 def _in_runs(values: Sequence[T], n_rows: Sequence[int]) -> Iterator[list[T]]:

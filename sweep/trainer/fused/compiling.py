@@ -16,7 +16,7 @@ from torch import Tensor
 from sweep.trainer.fused.kernel_config import PRECISIONS, KernelConfig
 from sweep.trainer.fused.launches import Launch
 from sweep.trainer.fused.layout import Layout
-from sweep.trainer.fused.population import Images, Population
+from sweep.trainer.fused.population import DeviceImages, Population
 
 
 def compile_kernels(
@@ -62,7 +62,7 @@ def launch_each(
         launch=launch,
     )
     labels = torch.zeros(len(pixels), dtype=torch.int32, device=pixels.device)
-    images = Images(pixels, labels, 1)
+    images = DeviceImages(pixels, labels, 1)
     population.start_epoch()
     population.train_step()
     population.train_chain(1)

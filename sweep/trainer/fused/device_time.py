@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 
 
-class Mark(Protocol):
+class StreamEvent(Protocol):
     """A point in the device's stream: torch.cuda.Event, or a test's stand-in."""
 
     def record(self) -> None:
@@ -29,7 +29,9 @@ class DeviceTimer:
     idle already. Without a GPU a launch is its own work, and is timed by the clock.
     """
 
-    def __init__(self, device: torch.device, make_mark: Callable[[], Mark] | None = None) -> None:
+    def __init__(
+        self, device: torch.device, make_mark: Callable[[], StreamEvent] | None = None
+    ) -> None:
         """Create it; ``make_mark`` makes an event with timing."""
         if make_mark is None and device.type == "cuda":
             make_mark = _timing_event
@@ -59,7 +61,7 @@ class DeviceTime:
     """Device time of some launches, known once the device is done with them."""
 
     def __init__(self) -> None:
-        self.spans: list[tuple[Mark, Mark]] = []
+        self.spans: list[tuple[StreamEvent, StreamEvent]] = []
         self.host_seconds = 0.0
 
     def wait(self) -> float:
@@ -70,7 +72,7 @@ class DeviceTime:
         return self.host_seconds + milliseconds / 1000
 
 
-def _timing_event() -> Mark:
+def _timing_event() -> StreamEvent:
     """Record an event in the current stream."""
-    event: Mark = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    event: StreamEvent = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     return event

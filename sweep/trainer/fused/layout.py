@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class SlotPlace:
     """What one slot has."""
 
     slot: int
@@ -53,20 +53,20 @@ class Layout:
         """Tell whether an empty population has n places of this width."""
         return n <= self.n_slots and n * self.tiles_of(hidden_width) <= self.n_tiles
 
-    def take(self, hidden_width: int, n: int) -> tuple[Place, ...] | None:
+    def take(self, hidden_width: int, n: int) -> tuple[SlotPlace, ...] | None:
         """Take n places of this width; None where there are fewer."""
         n_tiles = self.tiles_of(hidden_width)
         if n > self.n_free_slots or n * n_tiles > self.n_free_tiles:
             return None
         return tuple(self._take_one(hidden_width, n_tiles) for _ in range(n))
 
-    def give_back(self, places: tuple[Place, ...]) -> None:
+    def give_back(self, places: tuple[SlotPlace, ...]) -> None:
         """Free slots and their tiles."""
         for place in places:
             heappush(self._slots, place.slot)
             for tile in place.tiles:
                 heappush(self._tiles, tile)
 
-    def _take_one(self, hidden_width: int, n_tiles: int) -> Place:
+    def _take_one(self, hidden_width: int, n_tiles: int) -> SlotPlace:
         tiles = tuple(heappop(self._tiles) for _ in range(n_tiles))
-        return Place(slot=heappop(self._slots), tiles=tiles, hidden_width=hidden_width)
+        return SlotPlace(slot=heappop(self._slots), tiles=tiles, hidden_width=hidden_width)

@@ -14,11 +14,11 @@ from torch import Tensor
 from sweep.trainer.fused.arrays import PopulationArrays
 from sweep.trainer.fused.kernel_config import KernelConfig
 from sweep.trainer.fused.launches import Launch, LaunchShape, launch_kernel
-from sweep.trainer.fused.layout import Layout, Place
+from sweep.trainer.fused.layout import Layout, SlotPlace
 from sweep.trainer.fused.schedule import SlotKinds, TileSchedule, kinds_of, share_out
 
 
-class Images(NamedTuple):
+class DeviceImages(NamedTuple):
     """Images to measure."""
 
     #: (n, D) uint8
@@ -85,7 +85,7 @@ class Population:
         #: Kinds of the slots that train step by step; None if there are none.
         self.kinds: SlotKinds | None = None
 
-    def assign_training(self, places: Sequence[Place]) -> None:
+    def assign_training(self, places: Sequence[SlotPlace]) -> None:
         """Train these places from the next launch on."""
         units = self.shape.config.units
         chained = [place for place in places if self.chained and len(place.tiles) == 1]
@@ -114,7 +114,7 @@ class Population:
             "chain_steps": self.shape.config.chain_steps,
         }
 
-    def measuring_arguments(self, images: Images, *, keep: bool = False) -> dict[str, object]:
+    def measuring_arguments(self, images: DeviceImages, *, keep: bool = False) -> dict[str, object]:
         """Return what kernels take to measure images, in line; and to sum up afterwards."""
         return {
             **self.arrays.by_name,
@@ -181,7 +181,7 @@ class Population:
         ]
 
     def measure_step(
-        self, images: Images, *, watch: bool = False, keep: bool = False, split: bool = False
+        self, images: DeviceImages, *, watch: bool = False, keep: bool = False, split: bool = False
     ) -> None:
         """Add one batch of images, in line, to the sums of every slot that is measured."""
         self.arrays.page.add_(1)
@@ -192,7 +192,7 @@ class Population:
 
     def project_step(
         self,
-        images: Images,
+        images: DeviceImages,
         directions: Tensor,  # (D, D) in columns
     ) -> None:
         """Add one batch's squared errors along each direction to those of every slot measured."""
@@ -200,7 +200,9 @@ class Population:
         arguments = self.measuring_arguments(images) | {"directions": directions}
         self._launch("project_errors", arguments)
 
-    def measure(self, images: Images, step: Callable[[], None], *, summarise: bool) -> Measured:
+    def measure(
+        self, images: DeviceImages, step: Callable[[], None], *, summarise: bool
+    ) -> Measured:
         """Measure all of the images, a step for each batch; if asked, sum up the weights too."""
         arrays = self.arrays
         for tensor in (
@@ -217,7 +219,7 @@ class Population:
         sums = (arrays.report, arrays.class_squares, arrays.value_squares)
         return Measured(*(of.clone() for of in sums))
 
-    def project(self, images: Images, step: Callable[[], None]) -> Tensor:
+    def project(self, images: DeviceImages, step: Callable[[], None]) -> Tensor:
         """Return squared errors (K, D) float64 of slots in measurement along each direction."""
         self.arrays.page.fill_(-1)
         self.arrays.direction_squares.zero_()
@@ -225,7 +227,7 @@ class Population:
             step()
         return self.arrays.direction_squares.clone()
 
-    def reconstruct(self, images: Images, slots: Sequence[int]) -> Tensor:
+    def reconstruct(self, images: DeviceImages, slots: Sequence[int]) -> Tensor:
         """Return reconstructions of images by slots in measurement, (slots, n, D)."""
         self.arrays.page.fill_(-1)
         parts = []
@@ -234,7 +236,7 @@ class Population:
             parts.append(self.arrays.grad_logits[self.arrays.index(slots)])
         return torch.cat(parts, dim=1)[:, : len(images.pixels)]
 
-    def _n_batches(self, images: Images) -> int:
+    def _n_batches(self, images: DeviceImages) -> int:
         return ceil(len(images.pixels) / self.shape.batch_size)
 
     def _launch(self, kernel: str, arguments: dict[str, object]) -> None:

@@ -6,7 +6,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from sweep.trainer.fused.layout import Place
+from sweep.trainer.fused.layout import SlotPlace
 from sweep.trainer.fused.transfers import to_device
 
 #: Elements whose multiples begin at 16 bytes: Triton compiles again for a pointer that does not.
@@ -21,7 +21,7 @@ class SlotKinds(Enum):
     BOTH = "both"
 
 
-def kinds_of(places: Iterable[Place]) -> SlotKinds | None:
+def kinds_of(places: Iterable[SlotPlace]) -> SlotKinds | None:
     """Return which kinds these places are; None if there are none."""
     single = {len(place.tiles) == 1 for place in places}
     if len(single) == 2:
@@ -31,12 +31,14 @@ def kinds_of(places: Iterable[Place]) -> SlotKinds | None:
     return SlotKinds.SINGLE_TILE if single.pop() else SlotKinds.SEVERAL_TILES
 
 
-def share_out(places: Sequence[Place], n_groups: int, group_slots: int) -> list[list[Place]]:
+def share_out(
+    places: Sequence[SlotPlace], n_groups: int, group_slots: int
+) -> list[list[SlotPlace]]:
     """Divide places into groups of about as many tiles, with a limited number of slots each.
 
     The widest place goes first, always to the group with the fewest tiles.
     """
-    groups: list[list[Place]] = [[] for _ in range(n_groups)]
+    groups: list[list[SlotPlace]] = [[] for _ in range(n_groups)]
     tiles = [0] * n_groups
     for place in sorted(places, key=lambda place: (-place.hidden_width, place.slot)):
         with_room = [i for i in range(n_groups) if len(groups[i]) < group_slots]
@@ -70,7 +72,7 @@ class TileSchedule:
         """The arrays by the names of kernel parameters."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
-    def assign(self, places: Sequence[Place], tile_units: int) -> None:
+    def assign(self, places: Sequence[SlotPlace], tile_units: int) -> None:
         """Work on these places from the next launch on."""
         tiles, slots = [-1] * len(self.tile_list), [-1] * len(self.slot_list)
         owner, units = list(tiles), list(tiles)

@@ -28,9 +28,9 @@ from sweep.trainer.fused.device_time import DeviceTime, DeviceTimer
 from sweep.trainer.fused.draws import Draws
 from sweep.trainer.fused.graphs import repeatable
 from sweep.trainer.fused.kernel_config import PRECISIONS, KernelConfig
-from sweep.trainer.fused.layout import Layout, Place
+from sweep.trainer.fused.layout import Layout, SlotPlace
 from sweep.trainer.fused.memory import Shape
-from sweep.trainer.fused.population import Images, Measured, Population
+from sweep.trainer.fused.population import DeviceImages, Measured, Population
 from sweep.trainer.fused.results import (
     Pictures,
     diagnostics,
@@ -117,9 +117,9 @@ class FusedTrainer:
             n_inputs=data.n_inputs,
             batch_size=self._population.shape.batch_size,
         )
-        self._validation = Images(data.validation, labels, 0)
-        self._test = Images(data.test, labels, n_classes)
-        self._strip = Images(data.strip, labels, 0)
+        self._validation = DeviceImages(data.validation, labels, 0)
+        self._test = DeviceImages(data.test, labels, n_classes)
+        self._strip = DeviceImages(data.strip, labels, 0)
         self._pictures = Pictures(data)
         population = self._population
         self._timer = DeviceTimer(device)
@@ -310,7 +310,7 @@ class FusedTrainer:
         if trials:
             self._train_steps(self._population.steps_per_epoch)
 
-    def _measure(self, trials: Iterable[FusedTrial], images: Images) -> Measured:
+    def _measure(self, trials: Iterable[FusedTrial], images: DeviceImages) -> Measured:
         population = self._population
         population.measuring.assign(_places(trials), self._layout.tile_units)
         validates = images is self._validation
@@ -349,7 +349,7 @@ class FusedTrainer:
 
     # Collecting
 
-    def _seconds(self, launched: Launched) -> dict[Place, float]:
+    def _seconds(self, launched: Launched) -> dict[SlotPlace, float]:
         """Each slot's share of the device's time, by the memory traffic of its steps."""
         spent = launched.wait()
         self.trained_seconds += spent
@@ -378,7 +378,7 @@ class FusedTrainer:
         return None if basis is None or squares is None else basis.by_band(squares.numpy())
 
     def _collect(
-        self, trial: FusedTrial, report: Row, spectra: Row | None, seconds: dict[Place, float]
+        self, trial: FusedTrial, report: Row, spectra: Row | None, seconds: dict[SlotPlace, float]
     ) -> EpochDone | TrialDiverged:
         spec, rows, epoch = trial.spec, report[trial.slots], trial.epoch + 1
         metrics = tuple(
@@ -415,7 +415,7 @@ class FusedTrainer:
         return tuple(one.as_weights() for one in weights)
 
 
-def _places(trials: Iterable[FusedTrial]) -> list[Place]:
+def _places(trials: Iterable[FusedTrial]) -> list[SlotPlace]:
     return [place for trial in trials for place in trial.places]
 
 
@@ -430,7 +430,7 @@ def _projection(
     basis = data.spectrum
     if basis is None:
         return None
-    images, directions = Images(basis.images, labels, 0), basis.directions
+    images, directions = DeviceImages(basis.images, labels, 0), basis.directions
     step = repeatable(lambda: population.project_step(images, directions), device)
     return lambda: population.project(images, partial(timer.run, step))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sweep.active_trial import ActiveTrial
 from sweep.messages import Diagnostics, EpochMetrics
-from sweep.trainer.fused.layout import Place
+from sweep.trainer.fused.layout import SlotPlace
 from sweep.trainer.fused.row_weights import RowWeights
 
 Row = NDArray[np.float64]
@@ -35,7 +35,7 @@ class FusedTrial(ActiveTrial):
     """A trial in the population. S seeds, each in a slot of its own."""
 
     #: One a seed.
-    places: tuple[Place, ...]
+    places: tuple[SlotPlace, ...]
     #: Draws in progress, one per seed: initial weights until written, and the next epoch's orders.
     first_weights: list["Future[RowWeights]"] = field(default_factory=list)
     orders: list["Future[None]"] = field(default_factory=list)

@@ -9,7 +9,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweep.search.tpe.axes import Floats, Range, Steps, make_axis
+from sweep.search.tpe.axes import Floats, Range, StepAxis, make_axis
 from sweep.search.tpe.density import Density, JointParameters
 
 KINDS: dict[str, BaseDistribution] = {
@@ -75,16 +75,16 @@ def test_what_is_drawn_lies_in_the_range_and_on_its_steps(name: str) -> None:
 
 
 def test_numbers_of_few_values_are_listed_and_of_many_are_a_range() -> None:
-    assert isinstance(make_axis(IntDistribution(1, 32)), Steps)
+    assert isinstance(make_axis(IntDistribution(1, 32)), StepAxis)
     assert isinstance(make_axis(IntDistribution(1, 33)), Range)
-    assert isinstance(make_axis(FloatDistribution(0, 1, step=0.25)), Steps)
+    assert isinstance(make_axis(FloatDistribution(0, 1, step=0.25)), StepAxis)
 
 
 def test_a_width_taken_for_continuous_is_weighed_much_as_optunas_whole_number() -> None:
     # What a proposal is chosen by: how much denser good trials are than the others.
     space = {"width": IntDistribution(8, 1024, log=True)}
     exact = JointParameters(space)
-    exact.axes = [Steps(IntDistribution(8, 1024, log=True))]
+    exact.axes = [StepAxis(IntDistribution(8, 1024, log=True))]
     exact.modelled = space
     rng = np.random.default_rng(0)
     good = np.rint(np.exp(rng.normal(np.log(60), 0.3, (20, 1)))).clip(8, 1024)
