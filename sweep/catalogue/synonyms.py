@@ -39,7 +39,7 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "sampler": ("algorithm", "search_alg"),
     "pruner": ("early_stopping", "early_terminate", "stopper"),
     "name": ("method", "study_name", "type"),
-    "objectives": ("metric", "metrics", "objective"),
+    "objectives": ("direction", "directions", "metric", "metrics", "objective"),
     "repeat": ("n_seeds", "seeds"),
     "trials": ("max_trials", "n_trials", "num_samples", "num_trials", "run_cap"),
     "max_seconds": ("max_time", "time_budget_s", "time_limit", "timeout"),
@@ -69,6 +69,7 @@ SYNONYMS: Mapping[str, str] = {
 
 
 def known_as(word: str, known: Collection[str]) -> str | None:
-    """Return the name among ``known`` that another tool calls ``word``; None if there is none."""
-    ours = SYNONYMS.get(word.lower().replace("-", "_"))
+    """Return the name among ``known`` that another tool calls or spells ``word``, or None."""
+    plain = word.lower().replace("-", "_")
+    ours = SYNONYMS.get(plain, plain)
     return ours if ours in known else None

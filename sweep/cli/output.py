@@ -92,8 +92,8 @@ def _print_table(columns: Sequence[TextColumn], *, wide: bool | None = None) -> 
     # Rich fills lines up with spaces.
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     if left_out:
-        more = "a wider terminal, or `| cat`," if wide is None else "--wide"
-        say(f"Left out, for want of room: {', '.join(left_out)}. {more} shows them.")
+        more = "a wider terminal or `| cat`" if wide is None else "--wide"
+        say(f"Left out for want of room: {', '.join(left_out)} ({more} shows them).")
 
 
 def _room() -> int:

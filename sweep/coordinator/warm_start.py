@@ -92,7 +92,8 @@ def read_warm_start(
             f"sampler {study_file.sampler.name} does not learn from other studies, only tpe does: "
             "their best configurations run first, and that is all."
         ]
-    notes.append(f"{len(first)} of their best configurations run first")
+    if study_file.warm_start.best:
+        notes.append(f"{len(first)} of their best configurations run first")
     return WarmStart(history=history, first=first, notes=(*notes, *left_out))
 
 

@@ -187,7 +187,7 @@ def stops_in_words(stops: Sequence[StoppingWidth], one: str, many: str) -> str:
         return f"The error of each {one} still falls at the widest layer."
     listed = ", ".join(f"{stop.name} at {stop.width:,}" for stop in stopped)
     rest = len(stops) - len(stopped)
-    others = f" Of {rest} of {len(stops)} {many} it still falls at the widest." if rest else ""
+    others = f" For {rest} of {len(stops)} {many} it still falls at the widest." if rest else ""
     return f"From some width on, no wider layer lowers the error by a tenth: {listed}.{others}"
 
 

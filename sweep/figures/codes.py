@@ -12,7 +12,7 @@ from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.findings.probes import about_codes
 
-_AXIS = "Labels told right"
+_AXIS = "Label accuracy"
 
 
 class AccuracyLine(NamedTuple):
@@ -145,7 +145,7 @@ def _draw_errors(drawn: go.Figure, chart: CodesChart) -> None:
             name="all analysed codes",
             hovertemplate=(
                 "<b>Trial %{customdata}</b>, %{text} units<br>error %{x:.4g}, "
-                "labels told %{y:.1%}<extra></extra>"
+                "label accuracy %{y:.1%}<extra></extra>"
             ),
         )
     )

@@ -226,7 +226,7 @@ def _finding(contour: Contour) -> str:
     highest = column_named(contour.metric.name).higher_is_better
     at = int(np.nanargmax(groups.best) if highest else np.nanargmin(groups.best))
     x, y = columns.texts[at % columns.n], rows.texts[at // columns.n]
-    return f"The best trial has {contour.x.plain} {x} and {contour.y.plain} {y}"
+    return f"The best trial lies at {contour.x.plain} {x} and {contour.y.plain} {y}"
 
 
 FIGURE = Figure(

@@ -37,6 +37,7 @@ class FrontLine(NamedTuple):
     missing: list[float]
     #: First and last component of each band.
     spans: list[tuple[int, int]]
+    is_baseline: bool = False
 
 
 class FrontChart(NamedTuple):
@@ -75,7 +76,9 @@ def gather_front(
     if len(found) == 1:
         return front_of_trial(row.number, spectrum)
     lines = [
-        _line(of, of.points[-1], row.number, _label(row, is_baseline=row.number == baseline))
+        _line(
+            of, of.points[-1], row.number, _label(row, is_baseline=row.number == baseline)
+        )._replace(is_baseline=row.number == baseline)
         for row, of in found
     ]
     return FrontChart(lines, spectrum.n_components)
@@ -119,19 +122,22 @@ def draw_front(chart: FrontChart) -> go.Figure:
     drawn = style.figure(
         chart.title, "Principal component, the widest first", "Share of its variance missing"
     )
-    n_lines = len(chart.lines)
-    for place, line in enumerate(chart.lines):
-        colour = (
-            sample_colorscale(_SCALE, place / max(1, n_lines - 1))[0]
-            if chart.is_of_one_trial
-            else style.PALETTE[place % len(style.PALETTE)]
-        )
+    for line, colour in zip(chart.lines, _colours(chart), strict=True):
         _draw_line(drawn, line, colour)
     drawn.add_hline(y=HALF, line={"color": style.GREY, "width": 1.5, "dash": "dash"})
-    drawn.update_layout(showlegend=n_lines > 1)
-    drawn.update_xaxes(type="log", range=[0, log10(1.1 * chart.n_components)])
+    drawn.update_layout(showlegend=len(chart.lines) > 1)
+    across = style.log_axis([1, chart.n_components])
+    drawn.update_xaxes(across | {"range": [0, log10(1.1 * chart.n_components)]})
     shares = [max(_LEAST, share) for line in chart.lines for share in line.missing]
     return drawn.update_yaxes(style.log_axis([*shares, HALF]))
+
+
+def _colours(chart: FrontChart) -> list[str]:
+    """Return colours from first to last epoch, or those of the trials in other charts."""
+    if not chart.is_of_one_trial:
+        return style.colours([line.is_baseline for line in chart.lines])
+    last = max(1, len(chart.lines) - 1)
+    return list(sample_colorscale(_SCALE, [place / last for place in range(len(chart.lines))]))
 
 
 def _draw_line(drawn: go.Figure, line: FrontLine, colour: str) -> None:

@@ -30,7 +30,7 @@ def about_codes(found: ProbeSummary) -> str:
 def probe_table(study: str, probed: Sequence[ProbedTrial]) -> FindingTable:
     """Lay out how many labels two classifiers tell from codes, PCA codes and pixels."""
     return FindingTable(
-        title="Labels told right",
+        title="Label accuracy",
         columns=_COLUMNS,
         rows=[_row(of) for of in probed],
         note=_method(probed[0]) if probed else _none_yet(study),

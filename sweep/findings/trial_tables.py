@@ -214,7 +214,7 @@ def probe_table(study: str, trial: TrialDetail) -> FindingTable:
     is_missing = probe is None and trial.artifact_id is not None
     command = f"`sweep analyse {quote(study)} {trial.number}`"
     return FindingTable(
-        title="Labels told right",
+        title="Label accuracy",
         columns=(TableColumn("code", "from"), *_numbers(_CLASSIFIERS)),
         rows=[
             (Cell(label, code), *(share_cell(probe[code][by]) for by in _CLASSIFIERS))

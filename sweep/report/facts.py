@@ -71,5 +71,7 @@ def _gigabytes(n_bytes: int | None) -> str:
 
 def _fact(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {of}" for key, of in value.items() if of is not None)
+        return ", ".join(f"{key} {_fact(of)}" for key, of in value.items() if of is not None)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
     return str(value)

@@ -138,3 +138,4 @@ def test_every_synonym_leads_to_a_name_of_ours() -> None:
 def test_a_synonym_counts_where_its_name_is_known() -> None:
     assert known_as("CMA-ES", ["tpe", "cmaes"]) == "cmaes"
     assert known_as("swish", ["relu"]) is None
+    assert known_as("TPE", ["tpe", "cmaes"]) == "tpe", "however it is spelt"

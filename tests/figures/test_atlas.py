@@ -113,8 +113,8 @@ def test_widths_without_pictures_are_named() -> None:
         ),
         (
             [StoppingWidth("bag", 1024, 0.1, 2), StoppingWidth("shoe", 2048, 0.1, 0)],
-            "From some width on, no wider layer lowers the error by a tenth: bag at 1,024. Of 1 of "
-            "2 classes it still falls at the widest.",
+            "From some width on, no wider layer lowers the error by a tenth: bag at 1,024. For 1 "
+            "of 2 classes it still falls at the widest.",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """The figure of the front."""
 
+from sweep.figures import style
 from sweep.figures.front import chosen_epochs, draw_front, gather_front
 from tests.spectrum_factories import BANDS, by_the_law
 from tests.store_factories import trial_row
@@ -16,6 +17,7 @@ def test_a_trial_alone_has_a_line_for_epochs_apart_from_one_another() -> None:
     assert chart.about.startswith("After 40 epochs half of the variance along")
     drawn = draw_front(chart)
     assert (drawn.layout.xaxis.type, drawn.layout.yaxis.type) == ("log", "log")
+    assert drawn.layout.xaxis.dtick == 1, "ticks at powers of ten, none written as a lone 2 or 5"
     assert [trace.name for trace in drawn.data] == [f"epoch {epoch}" for epoch in epochs]
 
 
@@ -33,6 +35,9 @@ def test_several_trials_have_a_line_each_after_their_last_epochs() -> None:
     assert chart.lines[1].label == "trial 1: the baseline"
     # The law is three times as fast, so less is missing after half of the epochs.
     assert chart.lines[1].missing[5] < chart.lines[0].missing[5]
+    # As the learning curves beside it have them.
+    drawn = draw_front(chart)
+    assert [trace.line.color for trace in drawn.data] == [style.BLUE, style.VERMILLION]
 
 
 def test_without_spectra_there_is_no_figure() -> None:

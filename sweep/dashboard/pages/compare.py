@@ -207,7 +207,7 @@ def pictures(found: Comparison) -> Any:
             for row in others
         ]
         note = f"Blue where trial {first.number} is nearer to the original, orange the other."
-        cards_of.append(_pictures(f"Beside trial {first.number}", found, rows, note))
+        cards_of.append(_pictures(f"Difference to trial {first.number}", found, rows, note))
     return html.Div(cards_of, className="compare-pictures")
 
 
