@@ -71,7 +71,9 @@ def tally(counts: Mapping[str, int]) -> str:
 
 def seconds_left(study: StudySummary) -> float | None:
     """Time until the last trial at the pace of the last minute; None where that is not known."""
-    if not study.running or study.n_trials is None or not study.trials_per_second:
+    if not study.running or study.phase is StudyPhase.PAUSED:
+        return None
+    if study.n_trials is None or not study.trials_per_second:
         return None
     return max(0, study.n_trials - study.n_finished) / study.trials_per_second
 

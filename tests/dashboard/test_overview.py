@@ -96,6 +96,18 @@ def test_the_time_left_is_what_is_to_do_at_the_present_pace(engine: Engine) -> N
     assert left == pytest.approx(80, rel=0.1)
 
 
+def test_a_paused_study_has_no_time_left(engine: Engine) -> None:
+    study_id = add_study(engine, phase="paused", n_trials=60)
+    now = time.time()
+    add_rows(engine, schema.sweep_leases, lease_row(study_id, now + 100))
+    for number in range(20):
+        add_trial(engine, study_id, number, 0.1, started_at=now - 40, finished_at=now - 10)
+    study = open_study(engine, "study").summary()
+    assert study.running and study.trials_per_second
+    assert seconds_left(study) is None
+    assert "paused" in shown(standing.tiles(study, ())[-1])
+
+
 @pytest.mark.parametrize(
     ("devices", "label"), [(("0", "1"), "GPU busy"), (("0", "cpu"), "Busy"), ((), "Busy")]
 )

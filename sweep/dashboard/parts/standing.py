@@ -12,7 +12,7 @@ from sweep.dashboard import links
 from sweep.dashboard.parts.cards import tile
 from sweep.dashboard.parts.findings import sentence
 from sweep.dashboard.parts.study_state import how_to_go_on, state_badge
-from sweep.enums import WorkerState
+from sweep.enums import StudyPhase, WorkerState
 from sweep.findings.progress import seconds_left
 from sweep.findings.verdict import explanations, headline
 from sweep.store.records import StudySummary, WorkerRow
@@ -120,4 +120,6 @@ def _busy_tile(study: StudySummary, workers: Sequence[WorkerRow]) -> Any:
 def _until(study: StudySummary) -> str:
     if not study.running:
         return "not running"
+    if study.phase is StudyPhase.PAUSED:
+        return "paused"
     return "at this pace" if seconds_left(study) is not None else "not known"
