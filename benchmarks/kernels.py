@@ -207,12 +207,12 @@ def microseconds(do: Callable[[], None], n: int, device: torch.device) -> float:
 
     replay, found = repeatable(repeat, device), []
     for _ in range(REPLAYS + 1):
-        begun, done = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begun.record()
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        first.record()
         replay()
-        done.record()
-        done.synchronize()
-        found.append(begun.elapsed_time(done) * 1e3 / n)
+        last.record()
+        last.synchronize()
+        found.append(first.elapsed_time(last) * 1e3 / n)
     return median(found[1:])
 
 

@@ -39,8 +39,9 @@ def run(
     try:
         output, _ = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
-        for one in (*psutil.Process(process.pid).children(recursive=True), process):
-            one.kill()
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        process.kill()
         output, _ = process.communicate()
     sys.stderr.write(output)
     return output

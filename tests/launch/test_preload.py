@@ -71,7 +71,7 @@ def test_a_process_that_cannot_load_torch_says_why(
     for name in ("w0", "w1"):
         launcher.start(name, "cpu")
     reason = "exit code 1: ImportError: libtorch_cpu.so is damaged"
-    assert {gone.reason for gone in hear(launcher, Gone, 2).values()} == {reason}
+    assert {*hear(launcher, Gone, 2).values()} == {Gone(reason=reason)}
 
 
 def test_workers_beat_while_torch_is_loaded_however_long_it_takes(

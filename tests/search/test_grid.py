@@ -106,10 +106,10 @@ def test_a_resumed_grid_runs_every_configuration_exactly_once(
         suggest_config(trial, study_file)
     # What ran goes back to waiting, under its own number; then a new process takes over.
     again = optuna.create_study(sampler=make_sampler(study_file, len(study.trials)))
-    for trial in study.trials:
-        if trial.state is optuna.trial.TrialState.RUNNING:
-            trial.state = optuna.trial.TrialState.WAITING
-        again.add_trial(trial)
+    for frozen in study.trials:
+        if frozen.state is optuna.trial.TrialState.RUNNING:
+            frozen.state = optuna.trial.TrialState.WAITING
+        again.add_trial(frozen)
     rest = run_trials(again, study_file, 10 - n_before)
     assert len(done + rest) == 10
     assert set(done + rest) == every_config(study_file)

@@ -122,12 +122,12 @@ PASTED = re.compile(r"\bsweep [a-z]+( [a-z]+)? $")
 def unquoted(source: str) -> Iterator[str]:
     """Each word of a command to paste that is filled in as it is."""
     for node in ast.walk(ast.parse(source)):
-        parts = node.values if isinstance(node, ast.JoinedStr) else []
-        for before, word in pairwise(parts):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for before, word in pairwise(node.values):
             if isinstance(before, ast.Constant) and PASTED.search(str(before.value)):
-                called = (
-                    word.value.func if isinstance(getattr(word, "value", None), ast.Call) else None
-                )
+                value = word.value if isinstance(word, ast.FormattedValue) else None
+                called = value.func if isinstance(value, ast.Call) else None
                 if getattr(called, "id", getattr(called, "attr", "")) != "quote":
                     yield f"{node.lineno}: {before.value}"
 

@@ -77,8 +77,10 @@ def test_new_slots_are_written_with_one_copy_an_array(n_trials: int) -> None:
         assert fused.admit(fused_spec(number))
     trials = tuple(fused._trials.values())
     for trial in trials:
-        for drawn in (*trial.first_weights, *trial.orders):
-            drawn.result()
+        for weights in trial.first_weights:
+            weights.result()
+        for order in trial.orders:
+            order.result()
     with Counted() as counted:
         fused._write_new(trials)
     # Three tables; W1, W2 and their biases.
