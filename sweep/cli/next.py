@@ -36,11 +36,11 @@ def next_(
     found = next_study(reader, gather_study(reader, in_short=True).advice, new_name)
     for sentence in found.left_out:
         say(sentence)
-    file = "FILE" if output == STDOUT else quote(str(output))
+    file = "FILE" if output == STDOUT else str(output)
     changed = [of for of in found.changes if of.startswith("space.")]
     deliver(
         output,
         found.text.encode(),
         f"changed: {', '.join(changed) or 'nothing in [space]'}",
-        f"run it: {words.command(f'sweep start {file}', storage)}",
+        f"run it: {words.command(f'sweep start {quote(file)}', storage)}",
     )

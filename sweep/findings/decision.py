@@ -244,11 +244,13 @@ def _ask_for_smaller(study: str) -> str:
 
 def _weights(study: str, is_running: bool, alternatives: Sequence[Alternative]) -> str:
     """Say where the weights of the first alternative are, or else those of another."""
-    first, name = alternatives[0].trial.number, quote(study)
+    first = alternatives[0].trial.number
     kept = next((of.trial.number for of in alternatives if of.has_weights), None)
     if kept is None:
         return "" if is_running else "Weights of these trials are not kept."
     if kept == first:
-        return f"`sweep model {name} {kept}` writes its weights and a program that loads them."
-    others = f"`sweep model {name} {kept}` writes those of trial {kept}."
+        return (
+            f"`sweep model {quote(study)} {kept}` writes its weights and a program that loads them."
+        )
+    others = f"`sweep model {quote(study)} {kept}` writes those of trial {kept}."
     return f"The weights of trial {first} are not kept; {others}"

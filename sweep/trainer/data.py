@@ -4,7 +4,8 @@ Notation: N images of D numbers, B of them in a batch.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from sweep.datasets import Images
 from sweep.datasets.images import Labels
 from sweep.messages import ImageShape, WorkerSetup
-from sweep.trainer.pixels import strip_png
+from sweep.trainer.pixels import BLACK, WHITE, strip_png
 
 if TYPE_CHECKING:
     from sweep.trainer.spectrum import SpectrumBasis
@@ -25,6 +26,19 @@ EVALUATION_BATCH = 250
 
 #: Images in a strip of originals or reconstructions.
 STRIP_LENGTH = 10
+
+
+class PixelShares(NamedTuple):
+    """Shares of the pixels that are black, and white."""
+
+    black: float
+    white: float
+
+    @classmethod
+    def of(cls, images: Tensor) -> Self:
+        """Count the pixels of images (N, D) uint8."""
+        counts = (int((images == value).count_nonzero()) for value in (BLACK, WHITE))
+        return cls(*(count / images.numel() for count in counts))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,6 +96,11 @@ class DeviceData:
     def n_inputs(self) -> int:
         """D, the numbers of a flattened image."""
         return self.shape.n_inputs
+
+    @cached_property
+    def test_pixels(self) -> PixelShares:
+        """Shares of black and white among the test images' pixels."""
+        return PixelShares.of(self.test)
 
     @property
     def strip(self) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from sweep.datasets.images import Labels
 from sweep.enums import Output
 from sweep.messages import PixelErrors, TestMetrics
-from sweep.trainer.data import DeviceData, as_floats, batches
+from sweep.trainer.data import DeviceData, PixelShares, as_floats, batches
 from sweep.trainer.losses import bce_sum
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.pixels import BLACK, WHITE, psnr, to_bytes
@@ -70,21 +70,16 @@ def evaluate_test(model: Autoencoder, data: DeviceData, output: Output) -> TestM
         per_class_mse=per_class(image_mse, data.test_labels),
         n_parameters=sum(weights.numel() for weights in model.parameters()),
         pixel_errors=pixel_errors(
-            data.test, total(black), total(white), test_mse * data.test.numel()
+            data.test_pixels, total(black), total(white), test_mse * data.test.numel()
         ),
     )
 
 
-def pixel_errors(
-    images: Tensor,  # (N, D) uint8
-    black: float,
-    white: float,
-    whole: float,
-) -> PixelErrors:
-    """Shares of squared errors: sums over the black and the white pixels, and over all."""
+def pixel_errors(pixels: PixelShares, black: float, white: float, whole: float) -> PixelErrors:
+    """Compute shares of the squared error from its sums over black, white and all pixels."""
     return PixelErrors(
-        black_pixels=float((images == BLACK).double().mean()),
-        white_pixels=float((images == WHITE).double().mean()),
+        black_pixels=pixels.black,
+        white_pixels=pixels.white,
         black_error=_share(black, whole),
         white_error=_share(white, whole),
     )

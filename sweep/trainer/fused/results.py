@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sweep.config import TrialConfig
 from sweep.enums import Output
 from sweep.messages import Diagnostics, EpochMetrics, TestMetrics, pack_spectrum
-from sweep.trainer.data import DeviceData, as_floats
+from sweep.trainer.data import DeviceData, PixelShares, as_floats
 from sweep.trainer.evaluation import pixel_errors
 from sweep.trainer.fused.kernels import tables
 from sweep.trainer.fused.trials import FusedTrial, Row, Tested
@@ -70,6 +70,7 @@ def test_metrics(
     data: DeviceData,
     diagnosed: Diagnostics,
     value_squares: Row,  # (N_VALUES,)
+    pixels: PixelShares,
 ) -> TestMetrics:
     """Read a slot's test results from its row of the report."""
     n_inputs = data.n_inputs
@@ -84,7 +85,7 @@ def test_metrics(
         n_parameters=(2 * n_inputs + 1) * config.hidden_width + n_inputs,
         diagnostics=diagnosed,
         pixel_errors=pixel_errors(
-            data.test,
+            pixels,
             float(value_squares[tables.BLACK_SQUARES]),
             float(value_squares[tables.WHITE_SQUARES]),
             float(row[tables.REPORT_SQUARES]),

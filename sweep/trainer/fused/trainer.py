@@ -98,6 +98,7 @@ class FusedTrainer:
         check_images(data)
         config = config or PRECISIONS[precision]
         labels, self._class_sizes = _labels(data, device)
+        self._test_pixels = data.test_pixels  # counted now: later, the device would be waited for
         self.data, self.device = data, device
         #: Of the trials; a batch holds fewer where there are fewer images.
         self.batch_size = batch_size
@@ -264,7 +265,16 @@ class FusedTrainer:
             number=number,
             attempt=spec.attempt,
             results=tuple(
-                test_metrics(row, squares, self._class_sizes, spec.config, data, of_seed, by_value)
+                test_metrics(
+                    row,
+                    squares,
+                    self._class_sizes,
+                    spec.config,
+                    data,
+                    of_seed,
+                    by_value,
+                    self._test_pixels,
+                )
                 for row, squares, of_seed, by_value in zip(
                     tested.report,
                     tested.class_squares,
