@@ -398,6 +398,7 @@ WITH_PRODUCTS = {
     "update_decoder",
     "train_chain",
     "measure",
+    "project_errors",
 }
 
 
