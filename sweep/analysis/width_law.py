@@ -176,7 +176,9 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
         because = (
             f"{count(n, 'width')}"
             + (f" from {widths[0]:.0f} to {widths[-1]:.0f}" if n > 1 else "")
-            + f": a law needs {_MIN_WIDTHS} or more, the widest {MIN_SPAN:.0f} times the narrowest"
+            + ", but a law needs "
+            + (f"{_MIN_WIDTHS} or more, " if n < _MIN_WIDTHS else "")
+            + f"the widest {MIN_SPAN:.0f} times the narrowest"
         )
         return WidthLaw(verdict=WidthVerdict.TOO_FEW, law=None, because=because)
     law = fit_law(widths, best, seed)

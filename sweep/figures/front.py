@@ -120,7 +120,7 @@ def _line(spectrum: Spectrum, point: SpectrumPoint, trial: int, label: str) -> F
 def draw_front(chart: FrontChart) -> go.Figure:
     """Share missing against component, both on log axes; dashed where half is learned."""
     drawn = style.figure(
-        chart.title, "Principal component, the widest first", "Share of its variance missing"
+        chart.title, "Principal component, largest variance first", "Share of its variance missing"
     )
     for line, colour in zip(chart.lines, _colours(chart), strict=True):
         _draw_line(drawn, line, colour)

@@ -84,7 +84,7 @@ def front_sentence(spectrum: Spectrum) -> str:
         return f"After {after} nearly all of the {of} principal components are half learned."
     return (
         f"After {after} half of the variance along principal component {front.component:.0f} of "
-        f"{of} is learned: more of wider ones, less of narrower ones."
+        f"{of} is learned: more along those before it, less along those after."
     )
 
 

@@ -78,9 +78,11 @@ def storage_url(option: str | None = None) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
-        # The text is not repeated: it may hold a password.
+        # A text with an '@' or ':' is not repeated: it may hold a password.
+        is_path = not {"@", ":"} & set(text)
+        like = f"sqlite:///{text}" if is_path else "sqlite:///sweep.db"
         raise StoreError(
-            "the storage URL cannot be read. Give one like sqlite:///sweep.db or "
+            f"the storage URL cannot be read. Give one like {like} or "
             "postgresql://user@host/database."
         ) from error
     if "@" in (url.host or ""):

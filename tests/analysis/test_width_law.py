@@ -119,7 +119,9 @@ def test_few_widths_or_close_ones_make_no_law() -> None:
     few = width_law(errors_of(WIDTHS[:4] ** -0.5, WIDTHS[:4]))
     close = np.arange(100.0, 110.0)
     assert (few.verdict, few.law) == (WidthVerdict.TOO_FEW, None)
-    assert width_law(errors_of(1 / close, close)).verdict is WidthVerdict.TOO_FEW
+    found = width_law(errors_of(1 / close, close))
+    assert found.verdict is WidthVerdict.TOO_FEW
+    assert found.because.endswith(", but a law needs the widest 8 times the narrowest")
     nothing = np.array([])
     assert width_law(errors_of(nothing, nothing)).because.startswith("0 widths")
 

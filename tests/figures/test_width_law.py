@@ -70,7 +70,7 @@ def test_each_choice_has_a_line_and_its_median_and_only_one_name() -> None:
 def test_two_widths_make_no_law_but_a_chart() -> None:
     chart = gather_width_law(study().where(study().numbers < 4))
     assert chart.about == (
-        "The widths tried do not tell what wider layers would do: 2 widths from 2 to 4: a law "
+        "The widths tried do not tell what wider layers would do: 2 widths from 2 to 4, but a law "
         "needs 5 or more, the widest 8 times the narrowest."
     )
     assert chart.law_widths == [] and len(draw_width_law(chart).data) > 2

@@ -52,6 +52,7 @@ def test_the_password_comes_from_a_file_and_is_never_shown(
         ("sqlite:///x.db?timeout=5", "takes no options, given: timeout"),
         ("sqlite:///file:/x?vfs=memdb&uri=true", "takes no options"),
         ("pass:word@nonsense", "cannot be read"),
+        ("/home/me/a.db", "Give one like sqlite:////home/me/a.db or"),
         ("postgresql://h:notaport/db", "cannot be read"),
     ],
 )
