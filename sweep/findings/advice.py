@@ -388,6 +388,8 @@ def _more_widths(study: str, width: WidthLaw, domains: Mapping[str, Domain]) -> 
     if width.verdict is not WidthVerdict.TOO_FEW or domain is None:
         return
     to = _enough_widths(domain)
+    if isinstance(domain, NumberDomain) and to == range_table(domain):
+        return  # wide enough; where the trials lie in it was the sampler's choice
     yield Advice(
         kind=AdviceKind.MORE_WIDTHS,
         sentence=f"{verdict_in_words(width)} Search widths of {_described(to)}.",

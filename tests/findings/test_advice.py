@@ -43,6 +43,10 @@ def told(engine: Engine) -> list[Advice]:
     return list(gather_study(reader, in_short=True).advice)
 
 
+def widths_tried(engine: Engine) -> set[Any]:
+    return {row.config["hidden_width"] for row in open_study(engine, "study").trials()}
+
+
 def of_kind(found: list[Advice], kind: AdviceKind) -> list[Advice]:
     return [of for of in found if of.kind is kind]
 
@@ -166,6 +170,12 @@ def test_widths_too_close_for_a_law_are_to_be_widened(engine: Engine) -> None:
     space = SPACE.replace("low = 16, high = 512", "low = 128, high = 512")
     (found,) = of_kind(advice(engine, Plant(terms=TERMS, space=space), 20), AdviceKind.MORE_WIDTHS)
     assert found.changes[0].to == {"low": 128, "high": 1024, "log": True}
+
+
+def test_a_range_wide_enough_for_a_law_is_left_as_it_is(engine: Engine) -> None:
+    found = advice(engine, Plant(terms=TERMS), 4)
+    assert len(widths_tried(engine)) < 5
+    assert not of_kind(found, AdviceKind.MORE_WIDTHS)
 
 
 def test_best_trials_within_chance_of_one_another_want_seeds(engine: Engine) -> None:
