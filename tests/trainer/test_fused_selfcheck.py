@@ -151,10 +151,10 @@ def test_every_difference_over_its_limit_is_told_of_both_precisions(
 def test_each_comparison_comes_with_its_limit() -> None:
     differences = compare_trainers(small_data(), DEVICE, batch_size=16, config=config_of(128))
     assert {difference.name for difference in differences} == {
-        *("train_loss", "val_mse", "test_mse"),
+        *("train_loss", "val_mse", "test_mse", "spectrum"),
         *("encoder_weight", "encoder_bias", "decoder_weight", "decoder_bias"),
     }
-    assert len(differences) == 2 * len(Activation) * 7
+    assert len(differences) == 2 * len(Activation) * 8
     assert all(0 <= difference.share <= 1 for difference in differences)
 
 
@@ -169,7 +169,7 @@ def test_the_check_compares_as_much_in_optimised_python() -> None:
     answer = subprocess.run(
         [sys.executable, "-O", "-c", script], capture_output=True, text=True, check=True
     )
-    assert int(answer.stdout) == 2 * len(Activation) * 7
+    assert int(answer.stdout) == 2 * len(Activation) * 8
 
 
 def test_weights_that_diverge_are_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -281,10 +281,10 @@ def _made_up(shaped_as: DeviceData, device: torch.device, batch_size: int) -> De
         batch_size + 1,
         batch_size + 3,
     )
-    validation, basis = images(n_validation), shaped_as.spectrum
+    train, validation, basis = images(n_train), images(n_validation), shaped_as.spectrum
     return replace(
         shaped_as,
-        train=images(n_train),
+        train=train,
         validation=validation,
         spectrum=None if basis is None else replace(basis, images=validation),
         test=images(n_test),
