@@ -214,8 +214,9 @@ def _worse_than_mean(case: _Case) -> _Label | None:
     if case.floors is None or case.error < case.floors.test_mean_mse:
         return None
     mean = case.floors.val_mean_mse
-    # An error that was far above the mean image's was thrown there by its steps.
-    thrown_off = max(case.errors) > max(2 * mean, (1 + RISEN) * case.errors[0])
+    # An error above 1, which no pixel can have, or one that rose far above the mean image's, was
+    # thrown there by its steps.
+    thrown_off = max(case.errors) > min(1.0, max(2 * mean, (1 + RISEN) * case.errors[0]))
     because = "it does no better than the mean image"
     if thrown_off or _loss_rose(case.curve):
         because += f", and large steps raised its error to {max(case.errors):.2g}"

@@ -9,13 +9,14 @@ import typer
 
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, output_option, stored_study
 from sweep.cli.output import STDOUT, deliver, show_json, show_table
-from sweep.errors import UsageError
+from sweep.errors import NotFoundError, UsageError
 from sweep.files import file_name
 from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
     from sweep.analysis.study_reader import StudyReader
     from sweep.figures.registry import GatheredFigure
+    from sweep.store.handle import StudyHandle
 
 #: CSS pixels of a unit of length.
 _PIXELS = {"cm": 96 / 2.54, "mm": 96 / 25.4, "in": 96.0, "px": 1.0}
@@ -61,19 +62,33 @@ def figure(
     from sweep.analysis.study_reader import StudyReader
     from sweep.figures.registry import require_figure
 
-    study = stored_study(name, storage)
+    study, figure, options = _meant(name, figure, options or [], storage)
     if figure is None:
         # Computing floors may take minutes.
         _list(StudyReader(study, kept_floors), as_json)
         return
     write = _writer(output, _pixels(width, "--width"), _pixels(height, "--height"))
-    found = require_figure(StudyReader(study), figure, _parsed(options or []))
+    found = require_figure(StudyReader(study), figure, _parsed(options))
     if as_json:
         about = {"figure": figure, "title": found.title, "note": found.note}
         show_json({**about, "rows": {key: list(of) for key, of in found.rows().items()}})
         return
     path = output or Path(f"{file_name(study.name)}-{figure}.html")
     deliver(path, write(study.name, found))
+
+
+def _meant(
+    name: str | None, figure: str | None, options: list[str], storage: str | None
+) -> tuple["StudyHandle", str | None, list[str]]:
+    """Return study, figure and options; a figure alone is one of the only study."""
+    from sweep.figures.registry import FIGURES
+
+    if name not in FIGURES or not (figure is None or "=" in figure):
+        return stored_study(name, storage), figure, options
+    try:
+        return stored_study(name, storage), figure, options
+    except NotFoundError:
+        return stored_study(None, storage), name, [*([figure] if figure else []), *options]
 
 
 def _list(reader: "StudyReader", as_json: bool) -> None:

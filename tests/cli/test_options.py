@@ -18,7 +18,9 @@ def test_the_only_study_needs_no_name(cli: Cli, study: int, command: str) -> Non
 
 
 def test_a_file_is_named_by_the_only_study(cli: Cli, study: int) -> None:
-    assert cli("figure", "history").out == cli("figure", "study", "history").out
+    of_study = cli("figure", "study", "history").out
+    assert of_study.endswith("study-history.html\n")
+    assert cli("figure", "history").out == of_study
     assert cli("report").out == cli("report", "study").out
 
 

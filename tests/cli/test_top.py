@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from unittest.mock import patch
 
 from rich.console import Console
 
@@ -21,7 +22,8 @@ from tests.store_factories import EPOCH, add_rows, add_study, lease_row
 
 def screen(engine: Engine, name: str | None = None, width: int = 160) -> str:
     console = Console(file=io.StringIO(), width=width, height=40, markup=False)
-    console.print(picture(DatabaseHandle(engine), name))
+    with patch.dict(os.environ, COLUMNS=str(width)):
+        console.print(picture(DatabaseHandle(engine), name))
     output = console.file
     assert isinstance(output, io.StringIO)
     return output.getvalue()
