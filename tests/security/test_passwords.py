@@ -40,6 +40,7 @@ COMMANDS = {
     "reconstruct": "reconstruct x 0",
     "model": "model x",
     "encode": "encode x 0",
+    "next": "next x",
     "figure": "figure x width",
     "report": "report x",
     "dashboard": "dashboard --study x",
@@ -55,7 +56,7 @@ COMMANDS = {
     "db upgrade": "db upgrade",
     "delete": "delete x --yes",
 }
-WITHOUT_DATABASE = {"schema", "floors", "data list", "data prepare", "data check"}
+WITHOUT_DATABASE = {"new", "schema", "floors", "data list", "data prepare", "data check"}
 #: Which `--storage` does not name.
 WITH_TWO_DATABASES = {"db copy"}
 
@@ -179,7 +180,7 @@ def test_what_trains_for_another_study_and_copies_it_keeps_quiet_too(
         cli("ties", "x", "--run", "--top", 2, "--seeds", 3, "--workers", 1),
         cli("explain", "x", "--run", "--seeds", 1, "--workers", 1, "--log-format", "json"),
         cli("db", "copy", postgres_url, "sqlite:///copy.db"),
-        cli("list", "--storage", "sqlite:///copy.db"),
+        cli("list", "--all", "--storage", "sqlite:///copy.db"),
     ]
     assert [answer.code for answer in answers] == [0] * 5
     assert "x-ties" in answers[-1].out and "x-explain" in answers[-1].out
