@@ -35,6 +35,7 @@ from sweep.launch.launcher import Inbox
 from sweep.launch.local import LocalLauncher, LocalWorker
 from sweep.launch.process import WorkerProcess
 from sweep.messages import (
+    N_BANDS,
     Accuracies,
     AnalyseNetwork,
     Capacity,
@@ -47,13 +48,16 @@ from sweep.messages import (
     NetworkAnalysed,
     NetworkAnalysis,
     Order,
+    PixelErrors,
     Probe,
     Ready,
+    SpectrumBands,
     TestMetrics,
     TrialDiverged,
     TrialDone,
     TrialSpec,
     WorkerSetup,
+    pack_spectrum,
 )
 from sweep.worker.__main__ import serve
 from sweep.worker.populations import Populations
@@ -69,6 +73,14 @@ DATA = DatasetInfo(
     shape=ImageShape(height=28, width=28),
     n_train=6_000,
     n_test=1_000,
+)
+
+
+BANDS = SpectrumBands(
+    n_directions=(N_INPUTS // N_BANDS,) * N_BANDS,
+    variances=tuple(10.0 / 4**band for band in range(N_BANDS)),
+    mean_image_errors=(0.09 / N_BANDS,) * N_BANDS,
+    n_images=82,
 )
 
 
@@ -246,6 +258,7 @@ def _epoch_done(spec: TrialSpec, epoch: int, seconds: float) -> EpochDone:
                 val_mse=error,
                 val_bce=_bce(spec.config, error),
                 seconds=seconds / len(spec.seeds),
+                spectrum=pack_spectrum([error / N_BANDS] * N_BANDS),
             )
         )
     return EpochDone(number=spec.number, attempt=spec.attempt, epoch=epoch, metrics=tuple(metrics))
@@ -282,6 +295,9 @@ def _test_metrics(config: TrialConfig, error: float) -> TestMetrics:
             stuck_share=0.03,
             encoder_norm=norm,
             decoder_norm=norm,
+        ),
+        pixel_errors=PixelErrors(
+            black_pixels=0.5, white_pixels=0.01, black_error=0.1, white_error=0.02
         ),
     )
 
@@ -347,6 +363,7 @@ def simulate(
             originals_png=PICTURES,
             trainer=Trainer.FUSED if capacity.slots else Trainer.REFERENCE,
             capacity=capacity,
+            spectrum=BANDS,
         )
     )
     trainer = Populations(
