@@ -23,6 +23,12 @@ from tests.imports import MISSING_WHERE_ONLY_TRAINED, without_modules
 MISSING = (*MISSING_WHERE_ONLY_TRAINED, "pytest", "hypothesis")
 
 
+@pytest.fixture(autouse=True)
+def _interpreter_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``main`` says in the environment whether kernels are interpreted."""
+    monkeypatch.setenv("TRITON_INTERPRET", os.environ.get("TRITON_INTERPRET", ""))
+
+
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("first-contact")
