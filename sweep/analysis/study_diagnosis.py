@@ -18,7 +18,7 @@ from sweep.analysis.trained_pairs import (
     read_partners,
     trained_gains,
 )
-from sweep.analysis.width_law import Law, width_errors, width_law
+from sweep.analysis.width_law import Law, WidthLaw, width_errors, width_law
 from sweep.catalogue.settings import Value, by_setting, in_use
 from sweep.config import width_class
 from sweep.errors import StudyFileError
@@ -53,12 +53,16 @@ def diagnose_widths(study: StudyHandle, floors: Floors | None) -> list[Diagnosed
 
 
 def diagnose_trials(
-    study: StudyHandle, table: TrialTable, numbers: Collection[int], floors: Floors | None
+    study: StudyHandle,
+    table: TrialTable,
+    numbers: Collection[int],
+    floors: Floors | None,
+    width: WidthLaw | None = None,
 ) -> list[DiagnosedTrial]:
-    """Diagnose these trials; sorted by width and number."""
+    """Diagnose these trials; sorted by width and number. ``width`` is fitted if not given."""
     curves, diagnostics = study.curves(numbers), study.diagnostics(numbers)
     rows = study.trials(numbers=list(numbers))
-    diagnoser = Diagnoser(study, table, floors, rows)
+    diagnoser = Diagnoser(study, table, floors, rows, width)
     diagnosed = [
         diagnoser.diagnose(row, curves.get(row.number, ()), diagnostics.get(row.number))
         for row in rows
@@ -75,8 +79,9 @@ class Diagnoser:
         table: TrialTable,
         floors: Floors | None,
         trials: Iterable[TrialRow],
+        width: WidthLaw | None = None,
     ) -> None:
-        self._study, self._table, self._floors = study, table, floors
+        self._study, self._table, self._floors, self._width = study, table, floors, width
         self._partners = {trial.number: self._find_partners(trial) for trial in trials}
         pairs = (partner for of in self._partners.values() for partner in of.values())
         self._rows = read_partners(pairs)
@@ -120,9 +125,6 @@ class Diagnoser:
         return find_partners(self._study, self._table, trial, self._larger_sets)
 
     def _known_gains(self, trial: TrialRow) -> Gains:
-        row = self._table.row_of(trial.number)
-        if row is None or not self._table.counting[row]:
-            return {}
         pairs = trained_gains(self._study, trial, self._partners[trial.number], self._rows)
         by_law = {} if Doubling.WIDTH in pairs else self._by_law(trial)
         return {**by_law, **pairs}
@@ -134,7 +136,7 @@ class Diagnoser:
     @cached_property
     def _law(self) -> tuple[Law | None, Collection[int]]:
         errors = width_errors(self._table)
-        return width_law(errors).law, errors.numbers.tolist()
+        return (self._width or width_law(errors)).law, errors.numbers.tolist()
 
     def _by_law(self, trial: TrialRow) -> Gains:
         """Return the gain of twice the width by the law, which holds for the best of a width."""

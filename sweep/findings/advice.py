@@ -119,7 +119,7 @@ def _gather(reader: StudyReader, width: WidthLaw, ties: TieSet | None) -> Iterat
     found = effects(table, reader.domains)
     crowds = crowded_ends(found, table) if found else []
     yield from _widen(name, [of for of in crowds if not _is_most_epochs(of)])
-    yield from _more_epochs(reader, next(filter(_is_most_epochs, crowds), None))
+    yield from _more_epochs(reader, next(filter(_is_most_epochs, crowds), None), width)
     yield from _search(reader, ties)
     yield from _more_widths(name, width, reader.domains)
     yield from _more_seeds(reader, ties)
@@ -280,13 +280,13 @@ def _described(to: Any) -> str:
 # --- epochs -------------------------------------------------------------------------------------
 
 
-def _more_epochs(reader: StudyReader, crowd: Crowd | None) -> Iterator[Advice]:
+def _more_epochs(reader: StudyReader, crowd: Crowd | None, width: WidthLaw) -> Iterator[Advice]:
     """Advise more epochs where the best use all that are allowed and would use more."""
     epochs, most = _most_epochs(reader)
     if crowd is not None:
         said, evidence = _crowding(crowd), _crowd_evidence(crowd)
         low = int(crowd.inner)
-    elif (falls := _still_falling(reader, most)) is not None:
+    elif (falls := _still_falling(reader, most, width)) is not None:
         n_falling, n_asked, low = falls
         said = (
             f"Twice the epochs would lower the error of {_some(n_falling, n_asked).lower()} best "
@@ -318,12 +318,12 @@ def _most_epochs(reader: StudyReader) -> tuple[tuple[str, ...], int]:
     return tuple(of) or (EPOCHS.name,), most
 
 
-def _still_falling(reader: StudyReader, most: int) -> tuple[int, int, int] | None:
+def _still_falling(reader: StudyReader, most: int, width: WidthLaw) -> tuple[int, int, int] | None:
     """Return how many of the best still fell, of how many, and the fewest epochs among those."""
     best = [row.number for row in reader.best(_N_ASKED)]
     if len(best) < _N_ASKED or not most:
         return None
-    diagnosed = diagnose_trials(reader.study, reader.table, best, reader.floors)
+    diagnosed = diagnose_trials(reader.study, reader.table, best, reader.floors, width)
     falling = [
         int(of.trial.config.get(EPOCHS.name, 0))
         for of in diagnosed

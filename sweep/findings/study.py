@@ -217,7 +217,7 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
         verdict=reader.verdict,
         floors=floors,
         width=width,
-        diagnoses=diagnose_trials(study, table, best_of_widths(table), floors),
+        diagnoses=diagnose_trials(study, table, best_of_widths(table), floors, width),
         ties=ties,
         failed=_latest_failed(study) if table.states.is_("FAIL").any() else (),
         ablation=None if in_short else reader.explanation,
