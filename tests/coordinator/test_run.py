@@ -21,7 +21,7 @@ from sweep.coordinator.plan import plan
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import prepare_data, resume, start
 from sweep.coordinator.worker_pool import Worker, WorkerPool
-from sweep.datasets import write_copy
+from sweep.datasets import Images, write_copy
 from sweep.enums import CommandKind, EventKind
 from sweep.errors import (
     DataError,
@@ -164,14 +164,22 @@ def test_images_that_were_moved_are_found_by_their_digest(
     assert study_images(open_study(engine, "x")).sha256 == images.sha256
 
 
-def test_images_that_are_not_found_are_named_by_path_and_digest(
+def run_and_rename(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> tuple[Images, Path]:
+    """Run a study on images, then rename their folder; return the images and the old path."""
     images = make_images()
     monkeypatch.setattr(fake_workers, "DATA", dataclasses.replace(DATA, sha256=images.sha256))
     old = write_dataset(tmp_path / "images")
     run(engine, file=study_file(STUDY, f"data.name={old}"))
     old.rename(tmp_path / "renamed")
+    return images, old
+
+
+def test_images_that_are_not_found_are_named_by_path_and_digest(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, old = run_and_rename(engine, tmp_path, monkeypatch)
     missing = (
         rf"{old}: no such file or folder, and no images .*{images.sha256[:12]}.*--set data.name"
     )
@@ -184,11 +192,7 @@ def test_images_that_are_not_found_are_named_by_path_and_digest(
 def test_a_resume_can_name_where_the_images_are_now(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = make_images()
-    monkeypatch.setattr(fake_workers, "DATA", dataclasses.replace(DATA, sha256=images.sha256))
-    old = write_dataset(tmp_path / "images")
-    run(engine, file=study_file(STUDY, f"data.name={old}"))
-    old.rename(tmp_path / "renamed")
+    run_and_rename(engine, tmp_path, monkeypatch)
     others = write_dataset(tmp_path / "others", make_images(seed=1))
     with pytest.raises(DataError, match="not the images this study began with"):
         go_on(engine, study_file=study_file(STUDY, f"data.name={others}"))
