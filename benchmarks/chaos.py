@@ -54,7 +54,7 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 
 NAME = "chaos"
 SILENCE_SECONDS = 5

@@ -65,7 +65,7 @@ def compile_all(way: str, n_inputs: int, batch_size: int) -> float:
 
     from sweep.trainer.fused.compiling import compile_kernels, compile_only, launch_each
     from sweep.trainer.fused.kernel_config import PRECISIONS
-    from tests.compile_fused import PretendedH100
+    from tests.support.compile_fused import PretendedH100
 
     driver.set_active(PretendedH100())
     pixels = torch.zeros((256, n_inputs), dtype=torch.uint8)

@@ -3,7 +3,7 @@
     python -m benchmarks.kernels 32 128 784 mix
 
 First each kernel is launched once for a few trials, in both precisions, and every array is held
-against its torch twin's in float64 (``tests.kernel_cases``).
+against its torch twin's in float64 (``tests.support.kernel_cases``).
 
 Then a full population of each field: each launch of a step is captured 20 times in a CUDA graph of
 its own, so that no host time is in it, and timed; then the step itself in a graph.
@@ -45,8 +45,8 @@ from benchmarks.fields import (
 from benchmarks.records import Records
 from sweep.trainer.fused.graphs import repeatable
 from sweep.trainer.fused.kernel_config import PRECISIONS
-from tests.kernel_cases import differences, make_case, written
-from tests.kernel_twins import TWINS
+from tests.support.kernel_cases import differences, make_case, written
+from tests.support.kernel_twins import TWINS
 
 #: Launches in a graph, and replays of it of which the median counts.
 N_LAUNCHES, REPLAYS = 20, 7

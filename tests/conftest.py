@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.postgres import PostgresServer
+    from tests.support.postgres import PostgresServer
 
 # Networks of a few units gain nothing from a second thread, and two processes of tests share the
 # cores: threads that spin while they wait for each other took half of the time. Numpy and torch
@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["tests.needs_torch", "tests.skips"]
+pytest_plugins = ["tests.support.needs_torch", "tests.support.skips"]
 
 #: Their files take longest.
 _FIRST = ("acceptance", "trainer", "browser", "launch")
@@ -45,7 +45,10 @@ def _no_settings_from_outside(
 @pytest.fixture(scope="session")
 def postgres_server() -> "Iterator[PostgresServer]":
     """A private server for the session; most tests want ``postgres_url`` instead."""
-    from tests.postgres import NoPostgresError, PostgresServer  # a GPU machine may lack psycopg
+    from tests.support.postgres import (  # a GPU machine may lack psycopg
+        NoPostgresError,
+        PostgresServer,
+    )
 
     try:
         server = PostgresServer.start()
@@ -75,7 +78,7 @@ def _migrated(postgres_server: "PostgresServer") -> str:
     """The database that stores in PostgreSQL are copied from: migrating each takes far longer."""
     from sqlalchemy import make_url
 
-    from tests.store_factories import new_store
+    from tests.support.store_factories import new_store
 
     url = postgres_server.new_database()
     new_store(url).dispose()
@@ -91,7 +94,7 @@ def postgres_store_url(postgres_server: "PostgresServer", _migrated: str) -> str
 @pytest.fixture
 def sqlite_store_url(tmp_path: Path) -> str:
     """The URL of an empty store in SQLite made for this test."""
-    from tests.store_factories import sqlite_store
+    from tests.support.store_factories import sqlite_store
 
     return str(sqlite_store(tmp_path).url)
 

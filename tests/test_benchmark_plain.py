@@ -14,7 +14,7 @@ from sweep.config import TrialConfig
 from sweep.messages import TrialSpec
 from sweep.studyfile import load
 from sweep.trainer.reference import ReferenceTrainer
-from tests.trainer_factories import make_data
+from tests.support.trainer_factories import make_data
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from sweep.analysis.study_diagnosis import best_of_widths
 from sweep.analysis.study_probes import study_probes
 from sweep.store import schema
 from sweep.store.handle import open_study
-from tests.store_factories import sqlite_store
+from tests.support.store_factories import sqlite_store
 
 N = 400
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import training
 from benchmarks.contestants import Group
 from benchmarks.records import Record, read_records
-from tests.imports import MISSING_WHERE_ONLY_TRAINED, without_modules
+from tests.support.imports import MISSING_WHERE_ONLY_TRAINED, without_modules
 
 CONTESTANTS = {
     "tutorial-0",

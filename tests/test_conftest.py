@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from tests import skips
+from tests.support import skips
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,7 +29,7 @@ def test_two_databases_of_one_server_are_apart(postgres_url: str, postgres_serve
 @pytest.fixture
 def skipping(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     """Run a file of skips under our plugin, with CI set or not."""
-    monkeypatch.setattr("tests.skips._has_cuda", lambda: False)
+    monkeypatch.setattr("tests.support.skips._has_cuda", lambda: False)
     pytester.makeini("[pytest]\nmarkers =\n    gpu\n    emulated\n    root_only")
     pytester.makepyfile(
         """
@@ -56,7 +56,7 @@ def skipping(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     def run(ci: str) -> dict[str, int]:
         monkeypatch.setenv("CI", ci)
         # Only our plugin is looked at: playwright's cannot run within itself, dash's warns.
-        plugins = ("-p", "no:playwright", "-p", "no:dash", "-p", "tests.skips")
+        plugins = ("-p", "no:playwright", "-p", "no:dash", "-p", "tests.support.skips")
         return pytester.runpytest_inprocess(*plugins).parseoutcomes()
 
     return run
@@ -88,7 +88,7 @@ def run_gpu_test(pytester: pytest.Pytester, *options: str) -> dict[str, int]:
     """Run a file with one test of a GPU; it fails where it runs."""
     pytester.makeini("[pytest]\nmarkers =\n    gpu\n    root_only")
     pytester.makepyfile("import pytest\n@pytest.mark.gpu\ndef test_gpu(): pass")
-    plugins = ("-p", "no:playwright", "-p", "no:dash", "-p", "tests.skips")
+    plugins = ("-p", "no:playwright", "-p", "no:dash", "-p", "tests.support.skips")
     return pytester.runpytest_inprocess(*plugins, *options).parseoutcomes()
 
 

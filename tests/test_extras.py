@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweep.cli.entry import run
-from tests.study_factories import study_text
+from tests.support.study_factories import study_text
 
 TRAIN = "`pip install 'sweep-autoencoder[train]'`"
 

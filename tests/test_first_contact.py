@@ -17,7 +17,7 @@ from benchmarks.contact.running import Outcome
 from benchmarks.contact.stages import BY_NAME, CALL_SECONDS, CALLS, STAGES, stages_of
 from benchmarks.fields import SMOKE
 from benchmarks.records import Record, read_records
-from tests.imports import MISSING_WHERE_ONLY_TRAINED, without_modules
+from tests.support.imports import MISSING_WHERE_ONLY_TRAINED, without_modules
 
 #: pytest is left out as well, since this is its process already.
 MISSING = (*MISSING_WHERE_ONLY_TRAINED, "pytest", "hypothesis")

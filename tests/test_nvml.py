@@ -12,7 +12,7 @@ from sweep.enums import Trainer
 from sweep.errors import DeviceError
 from sweep.nvml import Gpu, cards, driver_version, meter
 from sweep.report import facts
-from tests.fake_nvml import fake_nvml
+from tests.support.fake_nvml import fake_nvml
 
 
 @pytest.fixture

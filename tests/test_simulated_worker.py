@@ -22,7 +22,7 @@ from sweep.messages import Capacity, TrialSpec
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads
-from tests.fused_factories import FUSED, fused_spec, make_fused
+from tests.support.fused_factories import FUSED, fused_spec, make_fused
 
 STUDY = """
 study.name = "x"

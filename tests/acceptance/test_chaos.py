@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 
 from benchmarks.chaos import SILENCE_SECONDS, Field
 from sweep.store.handle import open_study
-from tests.postgres import NoPostgresError, PostgresServer
+from tests.support.postgres import NoPostgresError, PostgresServer
 
 
 @pytest.fixture

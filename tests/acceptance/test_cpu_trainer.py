@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from sweep.enums import Trainer
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
-from tests.factories import make_images, write_dataset
+from tests.support.factories import make_images, write_dataset
 
 STUDY = """
 study.name = "x"

@@ -10,7 +10,7 @@ from sweep.analysis.study_explanation import study_explanation
 from sweep.config import TrialConfig
 from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle, open_study
-from tests.store_factories import add_study, add_trial, sqlite_store
+from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 FILE = """
 study.name = "x"

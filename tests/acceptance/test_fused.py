@@ -16,7 +16,7 @@ from sweep.enums import EventKind, Trainer
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
-from tests.factories import make_images, write_dataset
+from tests.support.factories import make_images, write_dataset
 
 STUDY = """
 study.name = "x"
@@ -79,7 +79,8 @@ def start_on_a_wrong_card(folder: Path, *options: str) -> subprocess.CompletedPr
     (folder / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
     return subprocess.run(
         [
-            *(sys.executable, "-m", "tests.pretended_card", "start", str(folder / "x.toml")),
+            *(sys.executable, "-m", "tests.support.pretended_card"),
+            *("start", str(folder / "x.toml")),
             *("--storage", f"sqlite:///{folder / 'x.db'}", *options),
         ],
         capture_output=True,

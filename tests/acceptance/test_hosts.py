@@ -26,7 +26,7 @@ from sweep.errors import DeviceError
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from tests.acceptance.test_kills import STUDY, assert_complete, n_finished, wait_for
-from tests.postgres import NoPostgresError, PostgresServer
+from tests.support.postgres import NoPostgresError, PostgresServer
 
 N_TRIALS = 24
 #: Ray's own checks, so that a host that falls silent is noticed within seconds.
@@ -209,7 +209,7 @@ def start_head(host: Host, n_gpus: int) -> str:
 def run_study(host: Host, address: str, *words: str, log: str) -> subprocess.Popen[bytes]:
     """``start FILE`` or ``resume x`` on three GPUs that are pretended."""
     return host.run(
-        *(sys.executable, "-m", "tests.pretended_gpus", *words, "--launcher", "ray"),
+        *(sys.executable, "-m", "tests.support.pretended_gpus", *words, "--launcher", "ray"),
         *("--ray-address", address, "--gpus", "3", "--trainer", "reference"),
         *("--set", "data.train_limit=5400", "--set", "space.batch_size=32"),
         *("--set", f"budget.trials={N_TRIALS}"),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sweep.analysis.atlas import RESOLUTION, AtlasTrial, atlas_trial, image_stops, stops
 from sweep.analysis.strips import images_of
 from sweep.config import TrialConfig
-from tests.store_factories import strip_png, trial_row
+from tests.support.store_factories import strip_png, trial_row
 
 #: Two images of 1 x 4 pixels: black, grey, grey, white.
 ORIGINALS = np.array([[[0, 100, 100, 255]], [[0, 100, 100, 255]]], dtype=np.uint8)

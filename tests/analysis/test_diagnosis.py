@@ -18,9 +18,9 @@ from sweep.config import TrialConfig, check_config
 from sweep.enums import Activation, Loss, Noise, Optimizer, Output, Schedule
 from sweep.store.records import CurvePoint
 from sweep.trainer import Training
-from tests.factories import make_images
-from tests.store_factories import trial_row
-from tests.trainer_factories import SHORT, make_data, start
+from tests.support.factories import make_images
+from tests.support.store_factories import trial_row
+from tests.support.trainer_factories import SHORT, make_data, start
 
 #: Five patterns mixed, and noise: five components hold what can be told of an image.
 IMAGES = make_images(n_train=600, n_test=200)

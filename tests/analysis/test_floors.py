@@ -20,8 +20,8 @@ from sweep.analysis.floors import (
 )
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from sweep.errors import DataError
-from tests.factories import make_images
-from tests.trainer_factories import SHORT, make_data, train
+from tests.support.factories import make_images
+from tests.support.trainer_factories import SHORT, make_data, train
 
 IMAGES = make_images()
 #: Nearly black and white, so that PCA's copies leave [0, 1].

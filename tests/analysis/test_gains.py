@@ -20,7 +20,7 @@ from sweep.enums import Schedule
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.records import CurvePoint
-from tests.store_factories import add_study, add_trial, sqlite_store, trial_row
+from tests.support.store_factories import add_study, add_trial, sqlite_store, trial_row
 
 
 def curve_of(errors: Sequence[float]) -> list[CurvePoint]:

@@ -9,7 +9,7 @@ from sweep.analysis.importances import MIN_TRIALS, importances
 from sweep.config import TrialConfig
 from sweep.enums import Loss, Optimizer
 from sweep.store.records import ChoiceDomain, Domain, NumberDomain, TrialRow
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 DOMAINS: dict[str, Domain] = {
     "hidden_width": NumberDomain(low=8, high=1024, log=True, step=1, integer=True),

@@ -15,8 +15,8 @@ from sweep.store.engine import writing
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.kept_weights import kept_weights, write_analysis
 from sweep.store.schema import sweep_probes, sweep_studies, sweep_trials
-from tests.fake_workers import ANALYSIS
-from tests.store_factories import (
+from tests.support.fake_workers import ANALYSIS
+from tests.support.store_factories import (
     EPOCH,
     PROBE,
     add_rows,

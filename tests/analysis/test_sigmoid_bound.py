@@ -2,7 +2,7 @@
 
 from sweep.analysis.floors import pixel_entropy
 from sweep.analysis.sigmoid_bound import sigmoid_bound
-from tests.factories import make_images
+from tests.support.factories import make_images
 
 IMAGES = make_images(n_train=300, n_test=100)
 

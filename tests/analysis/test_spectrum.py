@@ -5,7 +5,7 @@ import pytest
 from sweep.analysis.spectrum import Spectrum, front_law, residue, standstill
 from sweep.enums import Schedule
 from sweep.store.records import SpectrumPoint
-from tests.spectrum_factories import BANDS, VARIANCES, by_the_law, planted, point
+from tests.support.spectrum_factories import BANDS, VARIANCES, by_the_law, planted, point
 
 CONSTANT, COSINE = Schedule.CONSTANT, Schedule.COSINE
 

@@ -9,7 +9,7 @@ from sweep.config import TrialConfig
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_reconstructions
-from tests.store_factories import add_rows, add_study, add_trial, sqlite_store, strip_png
+from tests.support.store_factories import add_rows, add_study, add_trial, sqlite_store, strip_png
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from sweep.analysis.study_explanation import explained_in, study_explanation
 from sweep.config import TrialConfig
 from sweep.store.handle import open_study
-from tests.store_factories import EPOCH, add_explanation, add_study, add_trial, sqlite_store
+from tests.support.store_factories import EPOCH, add_explanation, add_study, add_trial, sqlite_store
 
 ENDS = (TrialConfig(), TrialConfig(epochs=50, hidden_width=1024))
 BOTH = {ENDS[0]: (0.09, 0.08), ENDS[1]: (0.01, 0.02)}

@@ -9,8 +9,8 @@ from sweep import datasets
 from sweep.analysis import study_floors as module
 from sweep.analysis.study_floors import study_floors
 from sweep.store.handle import open_study
-from tests.factories import make_images, write_dataset
-from tests.store_factories import add_study, sqlite_store
+from tests.support.factories import make_images, write_dataset
+from tests.support.store_factories import add_study, sqlite_store
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from sweep.analysis.usage import used
 from sweep.config import TrialConfig
 from sweep.enums import Loss, Optimizer
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 
 def test_a_setting_is_used_where_the_one_it_depends_on_has_its_value() -> None:

@@ -4,7 +4,7 @@ from sweep.analysis.floors import Floors
 from sweep.analysis.verdict import Verdict, baseline_number, best_number, floor_at, verdict
 from sweep.config import StudyBaseline, TrialConfig
 from sweep.store.records import TrialRow
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 NARROW = TrialConfig(hidden_width=2)
 

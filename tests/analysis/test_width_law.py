@@ -15,7 +15,7 @@ from sweep.analysis.width_law import (
 )
 from sweep.config import TrialConfig
 from sweep.enums import Activation
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 WIDTHS = np.array([8.0, 16, 32, 64, 128, 256, 512, 1024])
 

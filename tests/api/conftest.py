@@ -6,7 +6,7 @@ import pytest
 
 import sweep
 from sweep.store.engine import Engine
-from tests.store_factories import add_study, add_trial, sqlite_store
+from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 
 @pytest.fixture

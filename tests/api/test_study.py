@@ -14,8 +14,8 @@ from sweep.errors import NotFoundError, UsageError
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.spectrum_factories import BANDS, by_the_law, packed
-from tests.store_factories import add_rows, add_study, add_trial, strip_png
+from tests.support.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.store_factories import add_rows, add_study, add_trial, strip_png
 
 
 def test_trials_have_the_columns_of_the_csv_export(store: Engine, study: sweep.Study) -> None:

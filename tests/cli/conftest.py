@@ -8,8 +8,8 @@ from sweep.cli.entry import run
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss
 from sweep.store.engine import Engine
-from tests.cli_runner import Answer, Cli
-from tests.store_factories import add_study, add_trial, sqlite_store
+from tests.support.cli_runner import Answer, Cli
+from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ from sweep.store import artifacts
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_probes
-from tests.cli_runner import Cli
-from tests.factories import make_images, write_dataset
-from tests.store_factories import PROBE, add_rows, add_study, add_trial
-from tests.trainer_factories import SHORT, make_data, train
+from tests.support.cli_runner import Cli
+from tests.support.factories import make_images, write_dataset
+from tests.support.store_factories import PROBE, add_rows, add_study, add_trial
+from tests.support.trainer_factories import SHORT, make_data, train
 
 
 def test_the_best_of_each_width_is_shown_with_a_verdict(cli: Cli, store: Engine) -> None:

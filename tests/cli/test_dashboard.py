@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sweep.store.engine import Engine
-from tests.cli_runner import Cli
-from tests.store_factories import add_study, sqlite_store
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import add_study, sqlite_store
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from sweep.config import TrialConfig
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
-from tests.cli_runner import Cli
-from tests.store_factories import add_rows, add_study, add_trial
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import add_rows, add_study, add_trial
 
 FLAT = (0.05, 0.0301, 0.03, 0.03, 0.03)
 FALLING = (0.09, 0.07, 0.05)

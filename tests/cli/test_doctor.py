@@ -8,8 +8,8 @@ from sweep.errors import SweepError
 from sweep.launch import introduction as introductions
 from sweep.launch.introduction import introduction
 from sweep.messages import Capacity
-from tests.cli_runner import Cli
-from tests.fake_workers import FakeLauncher
+from tests.support.cli_runner import Cli
+from tests.support.fake_workers import FakeLauncher
 
 CAPACITY = Capacity(slots=8, hidden_units=4096, tile_units=32)
 

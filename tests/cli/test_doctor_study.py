@@ -4,8 +4,8 @@ import sqlalchemy
 
 from sweep.store.engine import Engine, writing
 from sweep.store.schema import sweep_leases
-from tests.cli_runner import Cli
-from tests.store_factories import add_rows, add_study, add_trial, lease_row
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import add_rows, add_study, add_trial, lease_row
 
 
 def sound(store: Engine) -> int:

@@ -11,9 +11,16 @@ from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases
-from tests.cli_runner import Cli, interrupted_at_once
-from tests.fake_workers import DATA_SHA256, pretend_local_workers
-from tests.store_factories import EPOCH, add_explanation, add_rows, add_study, add_trial, lease_row
+from tests.support.cli_runner import Cli, interrupted_at_once
+from tests.support.fake_workers import DATA_SHA256, pretend_local_workers
+from tests.support.store_factories import (
+    EPOCH,
+    add_explanation,
+    add_rows,
+    add_study,
+    add_trial,
+    lease_row,
+)
 
 FILE = """
 study.name = "x"

@@ -10,8 +10,8 @@ import tomlkit
 
 from sweep.store import annotate
 from sweep.store.engine import Engine
-from tests.cli_runner import Cli
-from tests.store_factories import add_study, add_trial
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import add_study, add_trial
 
 
 def test_csv_has_a_line_a_trial(cli: Cli, study: int) -> None:

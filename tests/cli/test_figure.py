@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.figures.registry import FIGURES
-from tests.cli_runner import Cli
-from tests.store_factories import add_study, add_trial
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import add_study, add_trial
 
 
 @pytest.fixture

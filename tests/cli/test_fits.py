@@ -14,8 +14,8 @@ from sweep.enums import EventKind
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.cli_runner import Cli
-from tests.store_factories import EPOCH, add_rows, add_seed_errors, add_trial, sqlite_store
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import EPOCH, add_rows, add_seed_errors, add_trial, sqlite_store
 
 ROOM = 100
 

@@ -7,8 +7,15 @@ from sweep.findings.progress import study_status
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.cli_runner import Cli
-from tests.store_factories import EPOCH, add_explanation, add_rows, add_study, add_trial, lease_row
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import (
+    EPOCH,
+    add_explanation,
+    add_rows,
+    add_study,
+    add_trial,
+    lease_row,
+)
 
 
 def test_list_shows_each_study_with_its_best(cli: Cli, study: int) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sweep.cli.logs import JsonFormatter
-from tests.cli_runner import Answer, Cli
-from tests.fake_workers import pretend_local_workers
+from tests.support.cli_runner import Answer, Cli
+from tests.support.fake_workers import pretend_local_workers
 
 STUDY = """
 study.name = "x"

@@ -16,9 +16,9 @@ from sweep.store import summaries
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases
-from tests.cli_runner import Cli
-from tests.second_revision import outdate
-from tests.store_factories import add_explanation, add_rows, lease_row
+from tests.support.cli_runner import Cli
+from tests.support.second_revision import outdate
+from tests.support.store_factories import add_explanation, add_rows, lease_row
 
 
 def test_notes_and_tags_are_shown_where_trials_are(cli: Cli, study: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.cli_runner import Cli
+from tests.support.cli_runner import Cli
 
 
 class Metric(NamedTuple):

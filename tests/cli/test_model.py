@@ -11,9 +11,9 @@ import sweep
 from sweep.store.artifacts import artifact_folder, write_artifact
 from sweep.store.engine import Engine, writing
 from sweep.store.schema import sweep_trials
-from tests.cli_runner import Cli
-from tests.factories import write_dataset
-from tests.trainer_factories import train
+from tests.support.cli_runner import Cli
+from tests.support.factories import write_dataset
+from tests.support.trainer_factories import train
 
 
 @pytest.fixture

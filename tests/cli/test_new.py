@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.studyfile import json_schema, load
-from tests.cli_runner import Cli
+from tests.support.cli_runner import Cli
 
 
 def test_a_new_study_file_reads_and_runs_dry_as_it_is(cli: Cli) -> None:

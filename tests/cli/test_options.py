@@ -6,8 +6,8 @@ import pytest
 
 from sweep.store.engine import Engine
 from sweep.store.schema import study_user_attributes, sweep_leases
-from tests.cli_runner import Cli
-from tests.store_factories import add_rows, add_study, lease_row
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import add_rows, add_study, lease_row
 
 
 @pytest.mark.parametrize("command", ["status", "best", "trials", "findings", "figure", "diagnose"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli_runner import Cli
+from tests.support.cli_runner import Cli
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.studyfile import load
-from tests.cli_runner import Cli, interrupted_at_once
-from tests.fake_nvml import fake_nvml
-from tests.fake_workers import FakeLauncher, pretend_local_workers
-from tests.store_factories import add_rows, add_study, lease_row
+from tests.support.cli_runner import Cli, interrupted_at_once
+from tests.support.fake_nvml import fake_nvml
+from tests.support.fake_workers import FakeLauncher, pretend_local_workers
+from tests.support.store_factories import add_rows, add_study, lease_row
 
 STUDY = """
 [study]

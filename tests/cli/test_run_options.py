@@ -10,7 +10,7 @@ from sweep.cli import explain, run, ties
 from sweep.cli.application import app
 from sweep.cli.run_options import run_options
 from sweep.errors import UsageError
-from tests.cli_runner import Cli
+from tests.support.cli_runner import Cli
 
 
 @pytest.mark.parametrize("command", ["start", "resume", "ties", "explain"])

@@ -14,8 +14,8 @@ from sweep.store.schema import (
     sweep_results,
     sweep_trials,
 )
-from tests.cli_runner import Cli
-from tests.store_factories import (
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import (
     DECOMPOSITION,
     PROBE,
     add_rows,

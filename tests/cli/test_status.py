@@ -12,9 +12,9 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
 from sweep.studyfile.sections import BudgetSection
-from tests.cli_runner import Cli
-from tests.statements import counted
-from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row
+from tests.support.cli_runner import Cli
+from tests.support.statements import counted
+from tests.support.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row
 
 WORKER = {
     "name": "w0",

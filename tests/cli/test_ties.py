@@ -5,9 +5,9 @@ import pytest
 from sweep.config import TrialConfig
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.cli_runner import Cli, interrupted_at_once
-from tests.fake_workers import DATA_SHA256, pretend_local_workers
-from tests.store_factories import add_explanation, add_seed_errors, add_study, add_trial
+from tests.support.cli_runner import Cli, interrupted_at_once
+from tests.support.fake_workers import DATA_SHA256, pretend_local_workers
+from tests.support.store_factories import add_explanation, add_seed_errors, add_study, add_trial
 
 FILE = """
 study.name = "x"

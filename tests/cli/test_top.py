@@ -16,8 +16,8 @@ from sweep.cli.top import picture
 from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle
 from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
-from tests.cli_runner import Cli
-from tests.store_factories import EPOCH, add_rows, add_study, lease_row
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import EPOCH, add_rows, add_study, lease_row
 
 
 def screen(engine: Engine, name: str | None = None, width: int = 160) -> str:

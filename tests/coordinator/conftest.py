@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweep.store.engine import Engine
-from tests.store_factories import sqlite_store
+from tests.support.store_factories import sqlite_store
 
 
 @pytest.fixture(autouse=True)

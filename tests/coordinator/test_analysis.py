@@ -38,12 +38,12 @@ from sweep.store.kept_weights import NOT_FINITE, KeptWeights, due, kept_weights,
 from sweep.store.schema import sweep_studies
 from sweep.store.usage import Usage
 from sweep.store.writer import StudyWriter
-from tests.coordinator.lockstep import Lockstep, Puppet
 from tests.coordinator.test_loop import lockstep
 from tests.coordinator.test_run import ONE
 from tests.coordinator.test_sequences import _done, _epoch
-from tests.fake_workers import ANALYSIS, FakeLauncher
-from tests.store_factories import sqlite_store
+from tests.support.fake_workers import ANALYSIS, FakeLauncher
+from tests.support.lockstep import Lockstep, Puppet
+from tests.support.store_factories import sqlite_store
 
 SETUP = WorkerSetup(dataset="x", validation_fraction=0.1, split_seed=0, pruning=False)
 

@@ -27,7 +27,7 @@ from tests.coordinator.test_run import (
     study_file,
     trials,
 )
-from tests.fake_workers import FakeLauncher, FakeWorker, slowly
+from tests.support.fake_workers import FakeLauncher, FakeWorker, slowly
 
 
 def why(engine: Any) -> str:
@@ -212,7 +212,7 @@ def test_a_trial_over_its_time_ends_early_is_no_failure_and_is_learned_from(
     def long_for_the_first(**fields: Any) -> EpochMetrics:
         return EpochMetrics(**{**fields, "seconds": 1.0 if fields["val_mse"] > 0.12 else 0.0})
 
-    monkeypatch.setattr("tests.fake_workers.EpochMetrics", long_for_the_first)
+    monkeypatch.setattr("tests.support.fake_workers.EpochMetrics", long_for_the_first)
     keys = ("budget.max_trial_seconds=1.5", "budget.max_failures=0", "space.epochs=8")
     file = study_file(
         STUDY + "[[enqueue]]\nhidden_width = 8\n[[enqueue]]\nhidden_width = 1024\n",

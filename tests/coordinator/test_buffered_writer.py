@@ -32,7 +32,7 @@ from tests.coordinator.test_run import (
     study_file,
     trials,
 )
-from tests.fake_workers import FakeLauncher, slowly
+from tests.support.fake_workers import FakeLauncher, slowly
 
 
 class Hanging:

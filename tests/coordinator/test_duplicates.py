@@ -28,8 +28,8 @@ from tests.coordinator.test_run import (
     study_file,
     trials,
 )
-from tests.fake_workers import FakeLauncher, FakeWorker, slowly
-from tests.trainer_factories import make_spec
+from tests.support.fake_workers import FakeLauncher, FakeWorker, slowly
+from tests.support.trainer_factories import make_spec
 
 #: Two configurations, and a sampler that draws them again and again: nobody counts the values of a
 #: range of real numbers. Between these two there is none.

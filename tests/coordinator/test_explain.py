@@ -35,8 +35,15 @@ from sweep.store.engine import Engine, writing
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases, sweep_studies, sweep_trials
 from tests.coordinator.test_run import study_file
-from tests.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker, pretend_local_workers
-from tests.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row, sqlite_store
+from tests.support.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker, pretend_local_workers
+from tests.support.store_factories import (
+    EPOCH,
+    add_rows,
+    add_study,
+    add_trial,
+    lease_row,
+    sqlite_store,
+)
 
 FILE = """
 study.name = "x"

@@ -24,11 +24,11 @@ from sweep.store.commands import post
 from sweep.store.engine import Engine, writing
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_commands, sweep_events
-from tests.coordinator.lockstep import Lockstep, weather_of
 from tests.coordinator.test_duplicates import SAME, TWO_RATES
 from tests.coordinator.test_run import ONE, STUDY, states, study_file
 from tests.coordinator.test_sequences import _done, _epoch, _ready, _train
-from tests.store_factories import sqlite_store
+from tests.support.lockstep import Lockstep, weather_of
+from tests.support.store_factories import sqlite_store
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from sweep.messages import (
     TrialRequest,
     TrialStopped,
 )
-from tests.trainer_factories import make_spec
+from tests.support.trainer_factories import make_spec
 
 
 def test_a_stop_comes_after_the_last_epoch_that_was_reported() -> None:

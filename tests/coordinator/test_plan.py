@@ -12,9 +12,9 @@ from sweep.launch.resources import RunOptions, resolve_resources
 from sweep.messages import Capacity, TrialSpec
 from sweep.store.engine import Engine
 from sweep.studyfile import StudyFile
-from tests.factories import write_dataset
-from tests.fake_workers import FakeLauncher, FakeTraining, FakeWorker, pretend_local_workers
-from tests.study_factories import make_study_file
+from tests.support.factories import write_dataset
+from tests.support.fake_workers import FakeLauncher, FakeTraining, FakeWorker, pretend_local_workers
+from tests.support.study_factories import make_study_file
 
 GRID = "hidden_width = [8, 32, 128, 512]\nepochs = [2, 4]"
 N_IMAGES = 1000

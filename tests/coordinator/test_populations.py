@@ -24,8 +24,8 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from tests.coordinator.test_run import ONE, STUDY, run, states, study_file, trials
-from tests.fake_populations import FakePopulation
-from tests.fake_workers import FakeLauncher
+from tests.support.fake_populations import FakePopulation
+from tests.support.fake_workers import FakeLauncher
 
 CAPACITY = Capacity(slots=8, hidden_units=4096, tile_units=32)
 

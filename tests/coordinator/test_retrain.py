@@ -21,8 +21,8 @@ from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases
 from tests.coordinator.test_explain import DATA, Pretended, change_data
 from tests.coordinator.test_run import study_file
-from tests.fake_workers import pretend_local_workers
-from tests.store_factories import (
+from tests.support.fake_workers import pretend_local_workers
+from tests.support.store_factories import (
     EPOCH,
     add_explanation,
     add_rows,

@@ -66,10 +66,10 @@ from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.store.writer import StudyWriter
 from sweep.studyfile import StudyFile, loads
-from tests import fake_workers
-from tests.factories import make_images, write_dataset
-from tests.fake_workers import DATA, FakeLauncher, FakeWorker, Killed, error_of, slowly
-from tests.store_factories import sqlite_store
+from tests.support import fake_workers
+from tests.support.factories import make_images, write_dataset
+from tests.support.fake_workers import DATA, FakeLauncher, FakeWorker, Killed, error_of, slowly
+from tests.support.store_factories import sqlite_store
 
 STUDY = """
 study.name = "x"
@@ -1147,7 +1147,7 @@ def test_other_data_than_before_stop_a_resume(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(engine)
-    monkeypatch.setattr("tests.fake_workers.Ready", _other_data)
+    monkeypatch.setattr("tests.support.fake_workers.Ready", _other_data)
     with pytest.raises(DataError, match="not the one this study began with"):
         go_on(engine, trials=20)
 

@@ -2,7 +2,7 @@
 
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.messages import EpochDone, EpochMetrics
-from tests.trainer_factories import make_spec
+from tests.support.trainer_factories import make_spec
 
 
 def epoch(epoch: int, *seconds: float) -> EpochDone:

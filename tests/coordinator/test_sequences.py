@@ -53,8 +53,8 @@ from sweep.store import annotate, commands, schema
 from sweep.store.engine import writing
 from sweep.store.handle import open_study
 from sweep.studyfile import loads
-from tests.coordinator.lockstep import Lockstep, Puppet, weather_of
-from tests.store_factories import sqlite_store
+from tests.support.lockstep import Lockstep, Puppet, weather_of
+from tests.support.store_factories import sqlite_store
 
 EPOCHS, SEEDS = 3, 2
 STUDY = f"""

@@ -13,7 +13,7 @@ from sweep.messages import TrialSpec
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.studyfile import loads
-from tests.fake_workers import FakeLauncher, FakeWorker, Killed
+from tests.support.fake_workers import FakeLauncher, FakeWorker, Killed
 
 STUDY = """
 study.name = "x"

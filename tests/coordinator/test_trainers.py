@@ -13,8 +13,8 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.training_record import trainers_used
 from tests.coordinator.test_run import STUDY, states, study_file
-from tests.fake_populations import FakePopulation
-from tests.fake_workers import FakeLauncher, FakeWorker
+from tests.support.fake_populations import FakePopulation
+from tests.support.fake_workers import FakeLauncher, FakeWorker
 
 CAPACITY = Capacity(slots=8, hidden_units=4096, tile_units=32)
 REASON = "the fused trainer computes other numbers\n  ieee: val_mse differs by 1.0e-02, limit 1e-05"

@@ -17,7 +17,7 @@ from sweep.store.engine import writing
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.schema import sweep_studies, sweep_trials
 from tests.coordinator.test_run import STUDY, go_on, run, study_file
-from tests.fake_workers import FakeLauncher, FakeWorker
+from tests.support.fake_workers import FakeLauncher, FakeWorker
 
 
 def again(engine: Any, number: int = 1, launcher: FakeLauncher | None = None) -> Verification:
@@ -33,7 +33,7 @@ def again(engine: Any, number: int = 1, launcher: FakeLauncher | None = None) ->
 
 def otherwise_from(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """From this epoch on, errors come out a little larger."""
-    from tests import fake_workers
+    from tests.support import fake_workers
 
     real = fake_workers.error_of
     monkeypatch.setattr(

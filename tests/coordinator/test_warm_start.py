@@ -16,8 +16,8 @@ from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.studyfile import StudyFile, loads
-from tests import fake_workers
-from tests.fake_workers import DATA, FakeLauncher
+from tests.support import fake_workers
+from tests.support.fake_workers import DATA, FakeLauncher
 
 ONE = RunOptions(gpus="cpu", cpu_workers=1)
 SOURCE = """

@@ -17,7 +17,7 @@ from benchmarks.synthetic import add_study
 from sweep.dashboard import Access, create_app
 from sweep.dashboard.view import View
 from sweep.store.engine import Engine
-from tests.store_factories import sqlite_store
+from tests.support.store_factories import sqlite_store
 
 #: Serves a store; gives the address.
 Serve = Callable[..., str]

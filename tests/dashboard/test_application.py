@@ -10,7 +10,7 @@ from sweep.dashboard import links
 from sweep.dashboard.links import Place
 from sweep.dashboard.parts import shell
 from sweep.store.engine import Engine
-from tests.dashboard.asking import answers, dashboard_of
+from tests.support.dashboard_requests import answers, dashboard_of
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from sweep.dashboard.pages import explore, overview, why
 from sweep.dashboard.parts import views
 from sweep.dashboard.view import PageReader, View
 from sweep.findings.study import gather_study
-from tests.pages import as_json
-from tests.store_factories import sqlite_store
+from tests.support.pages import as_json
+from tests.support.store_factories import sqlite_store
 
 MEGABYTE = 1_000_000
 STUDY = "big"

@@ -12,7 +12,7 @@ from sweep.figures.axes import axis_of
 from sweep.figures.parallel import gather_lines
 from sweep.findings.filters import Filter
 from sweep.store.table import TrialTable
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 WIDTHS = (8, 16, 32, 64, 128)
 

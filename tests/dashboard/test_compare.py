@@ -14,7 +14,7 @@ from sweep.findings.comparison import Comparison, gather_comparison
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.store_factories import add_study, add_trial, trial_row, trial_table
+from tests.support.store_factories import add_study, add_trial, trial_row, trial_table
 
 ASKED = TrialConfig()
 TANH = TrialConfig(activation=Activation.TANH)

@@ -12,8 +12,8 @@ from sweep.dashboard.view import View
 from sweep.findings.study_comparison import gather_studies
 from sweep.store import annotate
 from sweep.store.engine import Engine
-from tests.dashboard.asking import dashboard_of
-from tests.pages import as_json
+from tests.support.dashboard_requests import dashboard_of
+from tests.support.pages import as_json
 
 TWO = "/compare?studies=small,other"
 

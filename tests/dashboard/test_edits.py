@@ -15,9 +15,9 @@ from sweep.errors import StudyFileError, UsageError
 from sweep.store import schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.pages import as_json, texts
-from tests.store_factories import add_rows, add_study, add_trial, lease_row, sqlite_store
-from tests.study_factories import CONDITIONAL, SMALL_GRID, make_study_file, study_text
+from tests.support.pages import as_json, texts
+from tests.support.store_factories import add_rows, add_study, add_trial, lease_row, sqlite_store
+from tests.support.study_factories import CONDITIONAL, SMALL_GRID, make_study_file, study_text
 
 _SPACE = make_study_file(CONDITIONAL).space
 

@@ -19,8 +19,8 @@ from sweep.figures.parallel import MAX_LINES
 from sweep.findings.filters import Filter
 from sweep.store.engine import Engine
 from sweep.store.table import TrialTable
-from tests.pages import as_json
-from tests.store_factories import add_study, add_trial, sqlite_store, trial_row, trial_table
+from tests.support.pages import as_json
+from tests.support.store_factories import add_study, add_trial, sqlite_store, trial_row, trial_table
 
 CHOSEN = ("hidden_width", "activation", "val_mse")
 

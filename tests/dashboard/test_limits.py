@@ -26,7 +26,7 @@ from sweep.errors import UsageError
 from sweep.findings.conditions import add_typed
 from sweep.findings.filters import FILTER_LETTERS, Filter
 from sweep.store.engine import Engine
-from tests.store_factories import sqlite_store
+from tests.support.store_factories import sqlite_store
 
 PASSWORD = "correct-horse-battery"
 ROOT = Path(__file__).parents[2]

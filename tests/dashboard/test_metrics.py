@@ -11,7 +11,7 @@ from sweep.dashboard.metrics import HELP, exposition
 from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle
 from sweep.store.schema import sweep_leases, sweep_workers
-from tests.store_factories import (
+from tests.support.store_factories import (
     EPOCH,
     add_rows,
     add_study,

@@ -21,7 +21,7 @@ from sweep.findings.ranking import BASELINE_NAME
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.store_factories import (
+from tests.support.store_factories import (
     add_rows,
     add_study,
     add_trial,

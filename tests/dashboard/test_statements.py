@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.synthetic import add_study
 from sweep.store.engine import Engine
-from tests.dashboard.asking import PAGES, dashboard_of
-from tests.statements import Statement, counted
-from tests.store_factories import sqlite_store
+from tests.support.dashboard_requests import PAGES, dashboard_of
+from tests.support.statements import Statement, counted
+from tests.support.store_factories import sqlite_store
 
 
 def first_view(engine: Engine, page: str) -> Iterator[list[Statement]]:

@@ -15,8 +15,8 @@ from sweep.findings.progress import study_status
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.pages import as_json
-from tests.store_factories import (
+from tests.support.pages import as_json
+from tests.support.store_factories import (
     EPOCH,
     add_explanation,
     add_rows,

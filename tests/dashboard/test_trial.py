@@ -19,9 +19,9 @@ from sweep.search import enqueue_params
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine, writing
 from sweep.studyfile import loads
-from tests.pages import as_json, texts
-from tests.spectrum_factories import BANDS, by_the_law, packed
-from tests.store_factories import (
+from tests.support.pages import as_json, texts
+from tests.support.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.store_factories import (
     EPOCH,
     add_curve,
     add_rows,
@@ -30,7 +30,7 @@ from tests.store_factories import (
     sqlite_store,
     strip_png,
 )
-from tests.study_factories import CONDITIONAL, study_text
+from tests.support.study_factories import CONDITIONAL, study_text
 
 
 @pytest.fixture

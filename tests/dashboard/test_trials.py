@@ -20,7 +20,7 @@ from sweep.findings.filters import Filter
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.remarks import Remarks
-from tests.store_factories import add_study, add_trial, trial_row, trial_table
+from tests.support.store_factories import add_study, add_trial, trial_row, trial_table
 
 TABLE = trial_table(
     trial_row(number=0, values=(0.3,), config=TrialConfig(hidden_width=32, loss=Loss.L1)),

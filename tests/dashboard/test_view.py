@@ -15,8 +15,8 @@ from sweep.errors import NotFoundError, StoreError
 from sweep.store import annotate
 from sweep.store.handle import StudyHandle
 from tests.findings.test_trial_sentences import floors
-from tests.statements import counted
-from tests.store_factories import EPOCH, add_explanation, add_study, add_trial
+from tests.support.statements import counted
+from tests.support.store_factories import EPOCH, add_explanation, add_study, add_trial
 
 
 def test_tables_of_the_studies_looked_at_last_are_kept(

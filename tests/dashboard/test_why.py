@@ -22,10 +22,10 @@ from sweep.store import schema
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine, writing
 from tests.figures.test_waterfall import explained
-from tests.findings.factories import findings
 from tests.findings.test_trial_sentences import floors
-from tests.pages import as_json, texts
-from tests.store_factories import (
+from tests.support.finding_factories import findings
+from tests.support.pages import as_json, texts
+from tests.support.store_factories import (
     EPOCH,
     PROBE,
     add_curve,

@@ -12,8 +12,8 @@ from sweep.dashboard.view import View
 from sweep.enums import CommandKind
 from sweep.store import commands, schema
 from sweep.store.engine import Engine
-from tests.pages import as_json, texts
-from tests.store_factories import (
+from tests.support.pages import as_json, texts
+from tests.support.store_factories import (
     EPOCH,
     add_rows,
     add_study,

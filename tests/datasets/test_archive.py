@@ -10,7 +10,7 @@ from sweep.datasets import DatasetArchive
 from sweep.datasets.registry import SOURCES
 from sweep.enums import Dataset
 from sweep.errors import DataError
-from tests.factories import make_images, make_source, write_dataset
+from tests.support.factories import make_images, make_source, write_dataset
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sweep.datasets import copies
 from sweep.errors import DataError, NoRoomError
 from sweep.messages import ImageShape
 from tests.datasets.test_picture_folder import fill, paint
-from tests.factories import make_images, write_dataset
+from tests.support.factories import make_images, write_dataset
 
 
 @pytest.fixture(autouse=True)

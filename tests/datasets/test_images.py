@@ -8,7 +8,7 @@ import pytest
 from sweep.datasets import load
 from sweep.datasets.idx import write_idx
 from sweep.errors import DataError
-from tests.factories import make_images, write_dataset
+from tests.support.factories import make_images, write_dataset
 
 
 def test_a_split_uses_every_training_image_once() -> None:

@@ -14,7 +14,7 @@ from sweep.datasets.registry import SOURCES
 from sweep.enums import Dataset
 from sweep.errors import DataError, NoRoomError
 from sweep.messages import ImageShape
-from tests.factories import make_images, make_source, write_dataset
+from tests.support.factories import make_images, make_source, write_dataset
 
 
 @pytest.fixture(autouse=True)

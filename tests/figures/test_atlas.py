@@ -17,7 +17,7 @@ from sweep.figures.atlas import (
     nearer,
     stops_in_words,
 )
-from tests.store_factories import trial_row
+from tests.support.store_factories import trial_row
 
 ORIGINALS = np.array([[[0, 100]], [[100, 255]]], dtype=np.uint8)
 COPIES = np.array([[[0, 151]], [[100, 255]]], dtype=np.uint8)

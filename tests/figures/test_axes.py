@@ -9,7 +9,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.figures import axes
 from sweep.store.table import TrialTable
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 
 def table(**columns: list[Any]) -> TrialTable:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sweep.figures.best_so_far import draw_best_so_far, gather_best_so_far, work_seconds
 from sweep.store.table import TrialTable
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 
 def table(*trials: tuple[float, float, float]) -> TrialTable:

@@ -2,7 +2,7 @@
 
 from sweep.analysis.probe_summary import ProbedTrial, summarise_probes
 from sweep.figures.codes import draw, gather
-from tests.store_factories import PROBE
+from tests.support.store_factories import PROBE
 
 NARROW = ProbedTrial.of(4, 8, 0.02, PROBE)
 OTHER = ProbedTrial.of(5, 8, 0.03, PROBE)

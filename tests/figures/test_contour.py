@@ -8,8 +8,8 @@ from sweep.enums import Activation, Loss
 from sweep.figures.axes import MAX_WORDS
 from sweep.figures.contour import MAX_CELLS, draw_contour, gather_contour
 from sweep.store.table import TrialTable
-from tests.figures.many import many_trials
-from tests.store_factories import trial_row, trial_table
+from tests.support.many_trials import many_trials
+from tests.support.store_factories import trial_row, trial_table
 
 RELU, TANH = Activation.RELU, Activation.TANH
 

@@ -20,7 +20,7 @@ from sweep.figures.pareto import ParetoFront, draw_front, gather_front
 from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.width import draw_width, gather_width
 from sweep.store.records import CurvePoint, NumberDomain, TrialRow
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 WIDTH = NumberDomain(low=8, high=1024, log=True, step=1, integer=True)
 

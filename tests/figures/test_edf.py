@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sweep.figures.edf import MAX_STEPS, draw_edf, gather_edf
-from tests.figures.many import many_trials
-from tests.store_factories import trial_row, trial_table
+from tests.support.many_trials import many_trials
+from tests.support.store_factories import trial_row, trial_table
 
 
 def test_a_curve_has_the_share_of_finished_trials_at_each_error() -> None:

@@ -27,8 +27,8 @@ from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store import schema
 from sweep.store.engine import Engine, writing
 from sweep.store.table import TrialTable
-from tests.dashboard.asking import dashboard_of, targets
-from tests.store_factories import change_study_file, sqlite_store, trial_row, trial_table
+from tests.support.dashboard_requests import dashboard_of, targets
+from tests.support.store_factories import change_study_file, sqlite_store, trial_row, trial_table
 
 LINK = '<a href="https://evil.example/">x</a>%{y}'
 

@@ -2,8 +2,8 @@
 
 from sweep.figures import style
 from sweep.figures.front import chosen_epochs, draw_front, gather_front
-from tests.spectrum_factories import BANDS, by_the_law
-from tests.store_factories import trial_row
+from tests.support.spectrum_factories import BANDS, by_the_law
+from tests.support.store_factories import trial_row
 
 
 def test_a_trial_alone_has_a_line_for_epochs_apart_from_one_another() -> None:

@@ -18,7 +18,7 @@ from sweep.figures.pareto import gather_front
 from sweep.figures.timeline import gather_timeline
 from sweep.figures.width import gather_width
 from sweep.store.records import CurvePoint, TrialRow
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 OTHER = TrialConfig(epochs=1)
 

@@ -7,8 +7,8 @@ import numpy as np
 from sweep.figures.intermediate import choose_curves, draw_intermediate, gather_intermediate
 from sweep.store.records import CurvePoint
 from sweep.store.table import TrialTable
-from tests.figures.many import many_trials
-from tests.store_factories import trial_row, trial_table
+from tests.support.many_trials import many_trials
+from tests.support.store_factories import trial_row, trial_table
 
 
 def points(errors: Sequence[float | None]) -> list[CurvePoint]:

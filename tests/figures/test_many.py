@@ -17,7 +17,7 @@ from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.width import draw_width, gather_width
 from sweep.store.records import METRICS, STATES
 from sweep.store.table import Choices, TrialTable
-from tests.figures.many import many_trials
+from tests.support.many_trials import many_trials
 
 MANY = style.MAX_MARKS + 1
 

@@ -12,7 +12,7 @@ from sweep.figures.atlas import apart_png, nearer_png
 from sweep.figures.pictures import cut, see_through
 from sweep.messages import ImageShape
 from sweep.trainer import data, pixels
-from tests.store_factories import strip_png
+from tests.support.store_factories import strip_png
 
 NAMES = picture_names(())
 

@@ -16,8 +16,8 @@ from sweep.figures import style
 from sweep.figures.figure import stacked
 from sweep.figures.registry import FIGURES, draw_figure, gather_figure
 from sweep.store.handle import StudyHandle, open_study
-from tests.spectrum_factories import BANDS, by_the_law, packed
-from tests.store_factories import add_study, add_trial, sqlite_store
+from tests.support.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Loss, Output
 from sweep.figures.seeds import SeedChart, draw_seeds, gather_seed_curves
 from sweep.store.records import CurvePoint, TrialRow
-from tests.store_factories import trial_row
+from tests.support.store_factories import trial_row
 
 FLOORS = Floors(
     data_key="key",

@@ -10,8 +10,8 @@ from sweep.enums import Activation, Optimizer
 from sweep.figures import style
 from sweep.figures.slices import draw_slice, gather_slice
 from sweep.store.records import TrialRow
-from tests.figures.many import many_trials
-from tests.store_factories import trial_row, trial_table
+from tests.support.many_trials import many_trials
+from tests.support.store_factories import trial_row, trial_table
 
 MEGABYTE = 1_000_000
 

@@ -10,8 +10,8 @@ from sweep.figures import style
 from sweep.figures.history import gather_history
 from sweep.figures.sparkline import MAX_MARKS, poster_svg, sparkline_svg
 from sweep.store.table import TrialTable
-from tests.figures.many import many_trials
-from tests.store_factories import trial_row, trial_table
+from tests.support.many_trials import many_trials
+from tests.support.store_factories import trial_row, trial_table
 
 SVG = "{http://www.w3.org/2000/svg}"
 

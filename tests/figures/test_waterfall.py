@@ -11,7 +11,7 @@ from sweep.config import TrialConfig
 from sweep.enums import WeightInit
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.store.derived_studies import Explained
-from tests.store_factories import EPOCH
+from tests.support.store_factories import EPOCH
 
 BASELINE = TrialConfig()
 TARGET = replace(BASELINE, epochs=50, hidden_width=1024)

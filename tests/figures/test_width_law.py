@@ -9,7 +9,7 @@ from sweep.findings.width import what_would_tell
 from sweep.store.records import ChoiceDomain, Domain, NumberDomain
 from sweep.store.table import TrialTable
 from tests.figures.test_gather import floors
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 WIDTHS = (2, 4, 8, 16, 32, 64)
 CHOICES = (Activation.RELU, Activation.TANH)

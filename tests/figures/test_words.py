@@ -8,7 +8,7 @@ import sweep
 from sweep.config import TrialConfig
 from sweep.enums import Optimizer
 from sweep.figures import style, words
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 
 def test_hover_texts_name_the_trial_its_errors_and_what_was_searched() -> None:

@@ -15,7 +15,7 @@ from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.records import ChoiceDomain, NumberDomain
-from tests.store_factories import sqlite_store
+from tests.support.store_factories import sqlite_store
 
 TERMS: Mapping[str, Any] = {
     "learning_rate": bowl(0.5, 6.0),

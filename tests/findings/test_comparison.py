@@ -3,7 +3,7 @@
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer
 from sweep.findings.comparison import ComparedRow, compare_metrics, compare_settings, headline
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 ASKED = TrialConfig()
 TANH = TrialConfig(activation=Activation.TANH)

@@ -3,7 +3,7 @@
 from sweep.config import TrialConfig
 from sweep.enums import Output
 from sweep.findings.configurations import configuration, short_name
-from tests.store_factories import trial_row
+from tests.support.store_factories import trial_row
 
 CONFIG = TrialConfig(hidden_width=32, epochs=1)
 

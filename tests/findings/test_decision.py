@@ -13,7 +13,7 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases
 from tests.findings.test_trial_sentences import floors
-from tests.store_factories import (
+from tests.support.store_factories import (
     EPOCH,
     add_rows,
     add_seed_errors,

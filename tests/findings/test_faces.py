@@ -29,8 +29,8 @@ from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from tests.findings.test_trial_sentences import floors
-from tests.pages import as_json, texts
-from tests.store_factories import (
+from tests.support.pages import as_json, texts
+from tests.support.store_factories import (
     PROBE,
     add_explanation,
     add_rows,

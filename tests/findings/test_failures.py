@@ -1,7 +1,7 @@
 """Why trials failed."""
 
 from sweep.findings.failures import failure_table
-from tests.store_factories import trial_row
+from tests.support.store_factories import trial_row
 
 ROWS = [
     trial_row(number=2, state="FAIL", reason="out of memory"),

@@ -8,7 +8,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.errors import UsageError
 from sweep.findings.filters import Filter
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 TABLE = trial_table(
     trial_row(number=0, values=(0.3,), config=TrialConfig(hidden_width=32)),

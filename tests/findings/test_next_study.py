@@ -16,7 +16,7 @@ from sweep.search import enqueue_params
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.studyfile import Fixed, loads
-from tests.store_factories import add_study, change_study_file, sqlite_store
+from tests.support.store_factories import add_study, change_study_file, sqlite_store
 
 PLANT = Plant(terms={"learning_rate": bowl(1.3, 4.0), "hidden_width": slope(0.8)})
 NESTED = """

@@ -7,7 +7,7 @@ import pytest
 from sweep.findings.progress import trained_on
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.store_factories import add_study, sqlite_store
+from tests.support.store_factories import add_study, sqlite_store
 
 IMAGES = {"height": 28, "width": 28, "n_train": 6_000, "n_test": 1_000}
 

@@ -2,7 +2,7 @@
 
 from sweep.config import TrialConfig
 from sweep.findings.ranking import BASELINE_NAME, EARLIEST, _baseline_of, best_numbers
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 
 def test_the_best_are_the_lowest_values_that_count() -> None:

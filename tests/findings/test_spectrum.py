@@ -9,7 +9,7 @@ from sweep.enums import Loss, Output, Schedule
 from sweep.findings.spectrum import pixel_table, spectrum_sentences
 from sweep.store.records import SpectrumPoint
 from tests.analysis.test_spectrum import stopped, with_jitter
-from tests.spectrum_factories import by_the_law, planted, point
+from tests.support.spectrum_factories import by_the_law, planted, point
 
 SIGMOID = TrialConfig(hidden_width=784)
 LINEAR = replace(SIGMOID, output_activation=Output.LINEAR, loss=Loss.MSE)

@@ -15,8 +15,8 @@ from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
 from sweep.config import TrialConfig
 from sweep.findings.diagnoses import gains_sentence, limit_sentence
 from tests.figures.test_waterfall import explained
-from tests.findings.factories import findings
-from tests.store_factories import PROBE, trial_row
+from tests.support.finding_factories import findings
+from tests.support.store_factories import PROBE, trial_row
 
 
 def plateau() -> WidthLaw:

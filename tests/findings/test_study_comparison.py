@@ -11,8 +11,8 @@ from sweep.findings.study_comparison import StudyComparison, gather_studies, gat
 from sweep.findings.tables import FindingTable
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.store_factories import add_study, add_trial, sqlite_store
-from tests.study_factories import WIDTHS, study_text
+from tests.support.store_factories import add_study, add_trial, sqlite_store
+from tests.support.study_factories import WIDTHS, study_text
 
 IMAGES = {"n_train": 6_000, "n_test": 1_000}
 

@@ -15,7 +15,7 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_decompositions, sweep_events, sweep_probes, sweep_results
 from tests.findings.test_trial_sentences import floors
-from tests.store_factories import (
+from tests.support.store_factories import (
     DECOMPOSITION,
     EPOCH,
     PROBE,

@@ -10,7 +10,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Loss, Output
 from sweep.findings.trial_sentences import training_sentences
 from sweep.store.records import CurvePoint
-from tests.store_factories import trial_row
+from tests.support.store_factories import trial_row
 
 
 def curve(*errors: float | None) -> list[CurvePoint]:

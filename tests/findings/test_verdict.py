@@ -1,7 +1,7 @@
 import pytest
 
 from sweep.findings import verdict
-from tests.store_factories import trial_row, trial_table
+from tests.support.store_factories import trial_row, trial_table
 
 
 def test_the_trials_that_beat_the_question_are_a_share_of_those_that_count() -> None:

@@ -17,7 +17,7 @@ from sweep.launch.local import LocalLauncher
 from sweep.launch.preload import preload
 from sweep.launch.process import COMMAND, WorkerProcess
 from sweep.messages import Ready, Train, TrialDone, WorkerSetup
-from tests.launch.contract import SETUP, LauncherContract, spec
+from tests.support.launcher_contract import SETUP, LauncherContract, spec
 
 
 def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from sweep.launch.preload import preload, start_processes
 from sweep.launch.process import ANALYSIS_COMMAND, COMMAND, WorkerProcess
 from sweep.messages import Heartbeat, Ready
 from tests.acceptance.test_kills import wait_for
-from tests.launch.contract import SETUP
+from tests.support.launcher_contract import SETUP
 
 TWO = [COMMAND, COMMAND]
 

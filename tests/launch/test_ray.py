@@ -21,8 +21,8 @@ from sweep.launch.devices import ClusterResources
 from sweep.launch.launcher import Gone, Lost
 from sweep.launch.ray import ALL_WORKERS, DRIVER, NO_HOST, RayLauncher, RayWorker
 from sweep.messages import Heartbeat, Ready, Shutdown, WorkerFailed
-from tests.factories import make_images, write_dataset
-from tests.launch.contract import SETUP, LauncherContract
+from tests.support.factories import make_images, write_dataset
+from tests.support.launcher_contract import SETUP, LauncherContract
 
 ray = pytest.importorskip("ray", reason="needs Ray: the extra 'ray'")
 

@@ -16,7 +16,7 @@ from sweep.models.code import keras_code, pytorch_code
 from sweep.models.header import read_metadata
 from sweep.trainer import trained_model
 from sweep.trainer.onnx_export import onnx_model
-from tests.trainer_factories import SHORT, train
+from tests.support.trainer_factories import SHORT, train
 
 #: Some units are below 0 for them and some above: activations differ.
 IMAGES = torch.rand(5, 36, generator=torch.Generator().manual_seed(1))

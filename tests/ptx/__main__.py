@@ -27,12 +27,12 @@ import torch
 from benchmarks import bounds
 from benchmarks.bounds import TILE_UNITS
 from sweep.trainer.fused.kernel_config import PRECISIONS
-from tests.kernel_cases import differences, make_case
 from tests.ptx.card import check_card
 from tests.ptx.costs import counted, slot_costs, table
 from tests.ptx.emulator import Emulator, pretended_h100
 from tests.ptx.program import UnknownInstructionError
 from tests.ptx.training import check_training
+from tests.support.kernel_cases import differences, make_case
 
 #: Where ``benchmarks.bounds`` keeps its counts, and for slots of how many tiles.
 COUNTED = Path(bounds.__file__).with_name("counted.json")

@@ -11,9 +11,9 @@ import torch
 import triton
 
 from sweep.trainer.fused import launches, selfcheck
-from tests.factories import make_images
 from tests.ptx.emulator import Emulator
-from tests.trainer_factories import make_data
+from tests.support.factories import make_images
+from tests.support.trainer_factories import make_data
 
 
 def check_card(

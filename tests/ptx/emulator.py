@@ -14,12 +14,12 @@ from torch import Tensor
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.runtime import driver
 
-from tests.compile_fused import PretendedH100
 from tests.ptx.block import Block
 from tests.ptx.control import run
 from tests.ptx.counts import Counts
 from tests.ptx.memory import DeviceMemory, shared_memory
 from tests.ptx.program import Program, parse
+from tests.support.compile_fused import PretendedH100
 
 
 @contextmanager

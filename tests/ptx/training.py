@@ -23,8 +23,8 @@ from sweep.trainer.fused.population import DeviceImages, Population
 from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.initialisation import Weights
-from tests.fused_factories import largest_difference
 from tests.ptx.emulator import Emulator
+from tests.support.fused_factories import largest_difference
 
 #: A larger eps than Adam's own, with which steps along gradients of about 0 are all rounding.
 ONE_TILE = TrialConfig(

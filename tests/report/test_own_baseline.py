@@ -22,7 +22,7 @@ from sweep.report import render
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import StudyHandle, open_study
-from tests.store_factories import add_study, add_trial, sqlite_store
+from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 FILE = """
 study.name = "study"

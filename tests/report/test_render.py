@@ -21,8 +21,8 @@ from sweep.report import render
 from sweep.store import annotate, schema
 from sweep.store.derived_studies import Retrained
 from sweep.store.handle import open_study
-from tests.statements import Statement, counted
-from tests.store_factories import (
+from tests.support.statements import Statement, counted
+from tests.support.store_factories import (
     EPOCH,
     PROBE,
     add_attributes,

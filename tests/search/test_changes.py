@@ -3,7 +3,7 @@
 import pytest
 
 from sweep.search import incompatible_changes
-from tests.study_factories import CONDITIONAL, make_study_file
+from tests.support.study_factories import CONDITIONAL, make_study_file
 
 SPACE = CONDITIONAL + "weight_decay = { low = 0, high = 0.4, step = 0.1 }\n"
 

@@ -11,7 +11,7 @@ from sweep.config import TrialConfig
 from sweep.search import make_sampler, quiet_optuna, suggest_config
 from sweep.search.cmaes import CmaEsSampler
 from sweep.studyfile import StudyFile
-from tests.study_factories import make_study, make_study_file, run_trials
+from tests.support.study_factories import make_study, make_study_file, run_trials
 
 SPACE = """
 hidden_width = { low = 8, high = 1024, log = true }

@@ -13,7 +13,7 @@ from sweep.search import (
     suggest_config,
     trial_seeds,
 )
-from tests.study_factories import CONDITIONAL, make_study, make_study_file, run_trials
+from tests.support.study_factories import CONDITIONAL, make_study, make_study_file, run_trials
 
 Conditional = make_study_file(CONDITIONAL)
 

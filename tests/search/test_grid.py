@@ -9,7 +9,7 @@ from sweep.config import TrialConfig
 from sweep.search import config_from_params, grid_size, make_sampler, suggest_config
 from sweep.search.grid import index_of, point_at
 from sweep.studyfile import StudyFile
-from tests.study_factories import SMALL_GRID, make_study, make_study_file, run_trials
+from tests.support.study_factories import SMALL_GRID, make_study, make_study_file, run_trials
 
 NO_BUDGET = ""
 

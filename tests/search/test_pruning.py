@@ -11,7 +11,7 @@ from sweep.enums import Pruner
 from sweep.search import make_pruner, most_epochs
 from sweep.search.curves import Curves
 from sweep.search.pruning import PRUNERS, Hyperband, Percentile, PruningRule, SuccessiveHalving
-from tests.study_factories import make_study_file
+from tests.support.study_factories import make_study_file
 
 EPOCHS = "epochs = { low = 1, high = 27 }"
 

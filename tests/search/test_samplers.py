@@ -10,7 +10,7 @@ from sweep.enums import Sampler
 from sweep.search import config_from_params, make_sampler, quiet_optuna, suggest_config
 from sweep.search.samplers import SAMPLERS
 from sweep.studyfile import StudyFile
-from tests.study_factories import (
+from tests.support.study_factories import (
     CONDITIONAL,
     SMALL_GRID,
     make_study,

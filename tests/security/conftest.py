@@ -7,8 +7,8 @@ import pytest
 
 from sweep.cli import doctor
 from tests.cli.conftest import cli as cli
-from tests.fake_workers import FakeTraining, pretend_local_workers
-from tests.store_factories import strip_png
+from tests.support.fake_workers import FakeTraining, pretend_local_workers
+from tests.support.store_factories import strip_png
 
 STUDY = """
 study.name = "x"

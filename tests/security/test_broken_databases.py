@@ -13,10 +13,10 @@ from sweep.dashboard.view import View
 from sweep.errors import CorruptValueError
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
-from tests.cli_runner import Cli
-from tests.pages import as_json
-from tests.store_factories import add_study as add_empty_study
-from tests.store_factories import add_trial, sqlite_store
+from tests.support.cli_runner import Cli
+from tests.support.pages import as_json
+from tests.support.store_factories import add_study as add_empty_study
+from tests.support.store_factories import add_trial, sqlite_store
 
 DEEP = "[" * 100_000
 

@@ -17,8 +17,8 @@ from sweep.report import render
 from sweep.store import annotate, schema
 from sweep.store.column_types import is_json
 from sweep.store.engine import Engine, writing
-from tests.dashboard.asking import PAGES, dashboard_of
-from tests.store_factories import change_study_file, sqlite_store
+from tests.support.dashboard_requests import PAGES, dashboard_of
+from tests.support.store_factories import change_study_file, sqlite_store
 
 MARK = "planted"
 COMPONENT = {

@@ -15,8 +15,8 @@ from sweep.files import file_name
 from sweep.store.artifacts import artifact_folder, artifact_path, read_artifact
 from sweep.store.engine import Engine, writing
 from sweep.store.migrate import open_store
-from tests.cli_runner import Cli
-from tests.store_factories import add_study, add_trial, sqlite_store
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 NAMES = ["../../x", "/etc/x", "..", ".", "", "a\0b", "x" * 500, "a/b", "a\\b", "-rf", "\n", "ä:*?"]
 

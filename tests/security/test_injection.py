@@ -15,8 +15,8 @@ from sweep.figures.spreadsheet import csv_text, harmless
 from sweep.report import render
 from sweep.store import schema
 from sweep.store.engine import Engine, writing
-from tests.cli_runner import Cli
-from tests.store_factories import change_study_file, sqlite_store
+from tests.support.cli_runner import Cli
+from tests.support.store_factories import change_study_file, sqlite_store
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
 FORMULA = '=cmd|" /C calc"!A0'

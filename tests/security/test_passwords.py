@@ -16,7 +16,7 @@ from sweep.store import engine as store_engine
 from sweep.store import optuna_rows, schema
 from sweep.store.engine import shown, storage_url
 from sweep.store.migrate import open_store
-from tests.cli_runner import Answer, Cli
+from tests.support.cli_runner import Answer, Cli
 
 PLANTED = "pl{nted: @ %s"
 

@@ -12,8 +12,8 @@ from benchmarks.synthetic import add_study
 from sweep import datasets
 from sweep.store import annotate, optuna_rows, schema
 from sweep.store.engine import Engine, writing
-from tests.dashboard.asking import answers, dashboard_of, targets
-from tests.store_factories import change_study_file, sqlite_store
+from tests.support.dashboard_requests import answers, dashboard_of, targets
+from tests.support.store_factories import change_study_file, sqlite_store
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sweep.store import annotate, schema
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.lease import Holder
 from sweep.store.migrate import open_store
-from tests.store_factories import (
+from tests.support.store_factories import (
     EPOCH,
     add_rows,
     add_study,

@@ -14,9 +14,9 @@ from sweep.store.engine import connect
 from sweep.store.handle import open_study
 from sweep.store.migrate import check_schema
 from sweep.store.study import create_study, hold_study
-from tests.postgres import PostgresServer, program
-from tests.store_factories import new_store
-from tests.study_factories import new_study
+from tests.support.postgres import PostgresServer, program
+from tests.support.store_factories import new_store
+from tests.support.study_factories import new_study
 
 
 @pytest.fixture

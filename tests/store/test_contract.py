@@ -21,8 +21,8 @@ from sweep.store.memory import memory_store
 from sweep.store.migrate import check_schema, initialise, open_store
 from sweep.store.study import OpenStudy, create_study, hold_study, invalid_trials
 from sweep.store.table_reader import TableReader
-from tests.store_factories import sqlite_store
-from tests.study_factories import new_study
+from tests.support.store_factories import sqlite_store
+from tests.support.study_factories import new_study
 
 
 class StoreContract:

@@ -15,7 +15,7 @@ from sweep.store.artifacts import artifact_path
 from sweep.store.engine import STATEMENT_SECONDS, writing
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.study import hold_study
-from tests.store_factories import (
+from tests.support.store_factories import (
     EPOCH,
     add_rows,
     add_study,

@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 from sweep.store import drift
 from sweep.store.engine import writing
 from sweep.store.migrate import open_store
-from tests.second_revision import outdate
-from tests.store_factories import add_study
+from tests.support.second_revision import outdate
+from tests.support.store_factories import add_study
 
 
 @pytest.fixture

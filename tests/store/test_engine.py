@@ -20,7 +20,7 @@ from sweep.store.engine import (
 )
 from sweep.store.migrate import open_store
 from sweep.store.study import create_study
-from tests.study_factories import new_study
+from tests.support.study_factories import new_study
 
 
 def test_the_option_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,8 @@ from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.studyfile import loads
-from tests.fake_workers import FakeLauncher
-from tests.store_factories import add_rows, lease_row
+from tests.support.fake_workers import FakeLauncher
+from tests.support.store_factories import add_rows, lease_row
 
 STUDY = """
 study.name = "x"

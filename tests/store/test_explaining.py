@@ -14,7 +14,7 @@ from sweep.store.annotate import delete_study
 from sweep.store.derived_studies import DerivedKind
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
-from tests.store_factories import EPOCH, add_explanation, add_study, new_store, sqlite_store
+from tests.support.store_factories import EPOCH, add_explanation, add_study, new_store, sqlite_store
 
 BASELINE, TARGET = TrialConfig(), TrialConfig(epochs=9)
 

@@ -7,7 +7,7 @@ import polars
 import pytest
 
 from sweep.store.frames import make_frame
-from tests.imports import without_modules
+from tests.support.imports import without_modules
 
 
 def test_a_column_of_different_types_becomes_one_of_texts() -> None:

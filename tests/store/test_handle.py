@@ -15,8 +15,8 @@ from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
 from sweep.store.table_reader import TableReader
 from sweep.store.usage import Usage
-from tests.statements import counted
-from tests.store_factories import EPOCH, add_rows, add_study, add_trial
+from tests.support.statements import counted
+from tests.support.store_factories import EPOCH, add_rows, add_study, add_trial
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from sweep.store.kept_weights import (
     superseded,
     write_analysis,
 )
-from tests.fake_workers import ANALYSIS
-from tests.store_factories import add_study, add_trial, sqlite_store
+from tests.support.fake_workers import ANALYSIS
+from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 
 def kept(number: int, width: int, val_mse: float, **marks: bool) -> KeptWeights:

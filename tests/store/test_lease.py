@@ -17,7 +17,7 @@ from sweep.store.engine import writing
 from sweep.store.lease import TTL_SECONDS, Held, Holder, kept, release, renew, take, take_or_wait
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_events, sweep_leases
-from tests.store_factories import add_study
+from tests.support.store_factories import add_study
 
 EVENT = {"at": 1.0, "study_id": 1, "kind": "worker gone", "message": "x"}
 ELSEWHERE = Holder(host="elsewhere", pid=1, process={"boot": "x", "pid_namespace": "y"})

@@ -21,8 +21,8 @@ from sweep.store.engine import connect, storage_url
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store, revisions, upgrade
 from sweep.store.schema import sweep_metadata
-from tests.second_revision import outdate
-from tests.store_factories import add_study, add_trial
+from tests.support.second_revision import outdate
+from tests.support.store_factories import add_study, add_trial
 
 
 def test_the_migrations_make_what_the_schema_says(storage_url: str) -> None:

@@ -14,9 +14,9 @@ from sweep.store.study import hold_study
 from tests.coordinator.test_duplicates import SAME, TWO
 from tests.coordinator.test_run import STUDY, die_at, run, study_file
 from tests.coordinator.test_verify import diverge_at
-from tests.fake_workers import FakeLauncher
-from tests.store.written_storage import told
-from tests.store_factories import sqlite_store
+from tests.support.fake_workers import FakeLauncher
+from tests.support.store_factories import sqlite_store
+from tests.support.written_storage import told
 
 CONDITIONAL = (
     STUDY

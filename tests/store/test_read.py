@@ -17,8 +17,8 @@ from sweep.store.engine import writing
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
 from sweep.store.records import ChoiceDomain, NumberDomain, Reconstruction
-from tests.spectrum_factories import BANDS, by_the_law, packed
-from tests.store_factories import (
+from tests.support.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.store_factories import (
     DISTRIBUTIONS,
     EPOCH,
     add_curve,

@@ -9,7 +9,13 @@ from sweep.errors import NotFoundError
 from sweep.store import annotate, schema
 from sweep.store.handle import open_study
 from sweep.store.remarks import Remarks
-from tests.store_factories import DECOMPOSITION, add_rows, add_study, add_trial, sqlite_store
+from tests.support.store_factories import (
+    DECOMPOSITION,
+    add_rows,
+    add_study,
+    add_trial,
+    sqlite_store,
+)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sweep.store.engine import connect, writing
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
 from sweep.store.study import hold_study
-from tests.store_factories import (
+from tests.support.store_factories import (
     EPOCH,
     add_rows,
     add_study,

@@ -10,7 +10,7 @@ from sweep.analysis.verdict import baseline_number, best_number
 from sweep.config import BASELINE, TrialConfig
 from sweep.store.handle import open_study
 from sweep.store.standing import Standing
-from tests.store_factories import add_study, add_trial, change_study_file, new_store
+from tests.support.store_factories import add_study, add_trial, change_study_file, new_store
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from sweep.store.study import NewStudy, OpenStudy, create_study, hold_study
 from sweep.store.table import Choices, TrialTable
 from sweep.store.table_reader import TableReader
 from sweep.studyfile import to_toml
-from tests.store_factories import EPOCH, add_study, add_trial, sqlite_store
-from tests.study_factories import make_study_file
+from tests.support.store_factories import EPOCH, add_study, add_trial, sqlite_store
+from tests.support.study_factories import make_study_file
 
 NEW = NewStudy(
     name="study",

@@ -9,7 +9,7 @@ from sweep.store.lease import TTL_SECONDS, Holder, release, renew, take
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases, sweep_workers
 from sweep.store.usage import Usage, covered
-from tests.store_factories import EPOCH, add_rows, add_study
+from tests.support.store_factories import EPOCH, add_rows, add_study
 
 WORKER = {
     "study_id": 1,

@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 
 from sweep.store.memory import memory_store
 from sweep.store.migrate import open_store
-from tests.postgres import PostgresServer
-from tests.store.written_storage import WrittenStorage
+from tests.support.postgres import PostgresServer
+from tests.support.written_storage import WrittenStorage
 
 
 class WrittenStorageTestCase(StorageTestCase):

@@ -7,7 +7,7 @@ import pytest
 from sweep.config import DEFAULT_BASELINE, TrialConfig
 from sweep.errors import StudyFileError
 from sweep.studyfile import StudyFile, json_schema, loads, to_toml
-from tests.study_factories import CONDITIONAL, WIDTHS, make_study_file, study_text
+from tests.support.study_factories import CONDITIONAL, WIDTHS, make_study_file, study_text
 
 LOSSES = """
 output_activation = "linear"

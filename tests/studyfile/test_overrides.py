@@ -4,7 +4,7 @@ import pytest
 
 from sweep.errors import StudyFileError
 from sweep.studyfile import Categorical, Fixed, Int, StudyFile, loads
-from tests.study_factories import CONDITIONAL, make_study_file, study_text
+from tests.support.study_factories import CONDITIONAL, make_study_file, study_text
 
 
 def test_an_override_replaces_or_adds_a_value() -> None:

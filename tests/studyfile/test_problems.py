@@ -6,7 +6,7 @@ import pytest
 
 from sweep.errors import StudyFileError
 from sweep.studyfile import load, loads
-from tests.study_factories import CONDITIONAL, WIDTHS, study_text
+from tests.support.study_factories import CONDITIONAL, WIDTHS, study_text
 
 
 def problems(text: str, *overrides: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from sweep.enums import Pruner, Sampler
 from sweep.errors import StudyFileError
 from sweep.studyfile import loads, to_toml, with_trials
 from sweep.studyfile.sections import SECTIONS, PrunerSection, SamplerSection
-from tests.study_factories import CONDITIONAL, SMALL_GRID, make_study_file, study_text
+from tests.support.study_factories import CONDITIONAL, SMALL_GRID, make_study_file, study_text
 
 # --- equal ---------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Loss, Optimizer, Output
 from sweep.studyfile import Categorical, Domain, Float, Int
 from sweep.studyfile.settings import read_value
-from tests.study_factories import CONDITIONAL, SMALL_GRID, WIDTHS, make_study_file
+from tests.support.study_factories import CONDITIONAL, SMALL_GRID, WIDTHS, make_study_file
 
 
 def chooser(**chosen: Value):

@@ -8,8 +8,8 @@ import pytest
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, Trainer, WeightInit
 from sweep.trainer import data_order, initial_weights, load_model
-from tests import plain_training
-from tests.trainer_factories import SHORT, make_data, start
+from tests.support import plain_training
+from tests.support.trainer_factories import SHORT, make_data, start
 
 #: 96 images in batches of 40: two whole ones and a smaller one an epoch.
 CONFIG = replace(SHORT, batch_size=40, epochs=2)

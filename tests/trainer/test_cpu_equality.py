@@ -15,8 +15,8 @@ from sweep.messages import EpochMetrics, TrialDone, unpack_spectrum
 from sweep.trainer import DeviceData, Diverged, load_model
 from sweep.trainer.cpu import activations, losses, optimizers
 from sweep.trainer.cpu.step import ManualStep
-from tests.factories import make_images, with_black_and_white
-from tests.fused_factories import (
+from tests.support.factories import make_images, with_black_and_white
+from tests.support.fused_factories import (
     FUSED,
     MORE_VARIANTS,
     VARIANTS,
@@ -25,7 +25,7 @@ from tests.fused_factories import (
     largest_difference,
     small_data,
 )
-from tests.trainer_factories import CPU, analysed, make_data, make_setup, start, train
+from tests.support.trainer_factories import CPU, analysed, make_data, make_setup, start, train
 
 #: The one that is tested, and the one that is right.
 BOTH = (Trainer.CPU, Trainer.REFERENCE)

@@ -12,7 +12,7 @@ from sweep.messages import Decomposition
 from sweep.trainer.decomposition import decompose, effective_rank, end_to_end, singular_values
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
-from tests.trainer_factories import CPU, SHORT, analysed, make_data, train
+from tests.support.trainer_factories import CPU, SHORT, analysed, make_data, train
 
 LINEAR = replace(
     SHORT, activation=Activation.LINEAR, output_activation=Output.LINEAR, loss=Loss.MSE

@@ -17,8 +17,8 @@ from sweep.trainer import Diverged, data_order, encode, load_model, reconstruct,
 from sweep.trainer.fused.checks import check_trial
 from sweep.trainer.fused.layout import Layout
 from sweep.trainer.randomness import initial_layers, initial_weights
-from tests.factories import make_images
-from tests.trainer_factories import SHORT, analysed, make_data, make_spec, start, train
+from tests.support.factories import make_images
+from tests.support.trainer_factories import SHORT, analysed, make_data, make_spec, start, train
 
 #: 36 pixels: layers of 22, 13, 8, 13, 22 and 36 units.
 DEEP = replace(SHORT, hidden_layers=2, batch_size=40)

@@ -14,9 +14,9 @@ import pytest
 from benchmarks import bounds
 from sweep.enums import Activation
 from sweep.trainer.fused.kernel_config import PRECISIONS
-from tests.fused_factories import UnexpectedExitError, without_interpreter
 from tests.ptx.__main__ import UNKNOWN_INSTRUCTION
 from tests.ptx.counts import SECTOR_BYTES
+from tests.support.fused_factories import UnexpectedExitError, without_interpreter
 
 #: A batch that updates take whole, in blocks of the sizes that 128 images have; and a larger one.
 BATCHES = {100: {"next inputs"}, 200: set[str]()}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sweep.trainer.fused.device_time import DeviceTimer
-from tests.fused_factories import fused_spec, make_fused
+from tests.support.fused_factories import fused_spec, make_fused
 
 CPU = torch.device("cpu")
 

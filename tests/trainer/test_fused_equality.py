@@ -12,8 +12,8 @@ from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightIni
 from sweep.messages import EpochDone, NetworkAnalysis, unpack_spectrum
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import KernelConfig, table_rows
-from tests.factories import make_images, make_unlabelled, with_black_and_white
-from tests.fused_factories import (
+from tests.support.factories import make_images, make_unlabelled, with_black_and_white
+from tests.support.fused_factories import (
     BLOCKS,
     DEVICE,
     FUSED,
@@ -29,7 +29,7 @@ from tests.fused_factories import (
     small_data,
     train_all,
 )
-from tests.trainer_factories import analysed, make_data, start
+from tests.support.trainer_factories import analysed, make_data, start
 
 #: In colour.
 UNLABELLED = make_unlabelled(n_train=50, n_test=24)

@@ -17,7 +17,7 @@ from sweep.messages import TrialDiverged
 from sweep.trainer.fused import FusedTrainer, arrays, draws
 from sweep.trainer.fused.draws import Draws
 from sweep.trainer.randomness import data_order
-from tests.fused_factories import FUSED, fused_spec, make_fused, same_bits, train_all
+from tests.support.fused_factories import FUSED, fused_spec, make_fused, same_bits, train_all
 
 META = torch.device("meta")
 CPU = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Each kernel alone against its twin in torch (``tests.kernel_twins``), on every array."""
+"""Each kernel alone against its twin in torch (``tests.support.kernel_twins``), on every array."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,9 +9,9 @@ import torch
 from sweep.trainer.fused.kernel_config import PRECISIONS, KernelConfig
 from sweep.trainer.fused.kernels import KERNELS, tables
 from sweep.trainer.fused.launches import Grid, run
-from tests.fused_factories import BLOCKS, DEVICE, LARGE_BLOCKS
-from tests.kernel_cases import Case, differences, make_case, written
-from tests.kernel_twins import TWINS
+from tests.support.fused_factories import BLOCKS, DEVICE, LARGE_BLOCKS
+from tests.support.kernel_cases import Case, differences, make_case, written
+from tests.support.kernel_twins import TWINS
 
 #: What a kernel writes, in a batch that is a single block, and where it is several.
 WRITES = {

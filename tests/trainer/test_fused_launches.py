@@ -6,7 +6,7 @@ import pytest
 
 from sweep.trainer.fused.kernels import KERNELS
 from sweep.trainer.fused.launches import launch_kernel, parameters
-from tests.fused_factories import make_fused
+from tests.support.fused_factories import make_fused
 
 NAMES = [kernel.__name__ for kernel in KERNELS]
 

@@ -9,7 +9,7 @@ from sweep.trainer.fused import PopulationSize, Shape, population_size
 from sweep.trainer.fused.device_time import DeviceTimer
 from sweep.trainer.fused.graphs import repeated
 from sweep.trainer.fused.layout import Layout, SlotPlace
-from tests.fused_factories import BLOCKS, FUSED, make_fused, small_data
+from tests.support.fused_factories import BLOCKS, FUSED, make_fused, small_data
 
 CPU = torch.device("cpu")
 MNIST = Shape(n_train=55_000, n_inputs=784, batch_size=128)

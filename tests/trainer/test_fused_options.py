@@ -19,7 +19,7 @@ from sweep.trainer.fused.graphs import side_by_side
 from sweep.trainer.fused.kernels.functions import intensity
 from sweep.trainer.fused.layout import SlotPlace
 from sweep.trainer.fused.schedule import SlotKinds, kinds_of, share_out
-from tests.fused_factories import (
+from tests.support.fused_factories import (
     BLOCKS,
     DEVICE,
     FUSED,
@@ -229,8 +229,8 @@ def test_without_a_gpu_one_branch_follows_the_other() -> None:
     "options", [{"step_variants": True}, {"branches": 3}, {"cheap_loss": True}], ids=str
 )
 def test_at_full_size_options_give_the_same_bits(options: dict[str, Any]) -> None:
-    from tests.factories import make_images
-    from tests.trainer_factories import make_data
+    from tests.support.factories import make_images
+    from tests.support.trainer_factories import make_data
 
     data = make_data(make_images(3_000, 500, height=28, width=28), DEVICE)
     default, other = (

@@ -16,8 +16,8 @@ from sweep.trainer import DeviceData, Diverged, load_model
 from sweep.trainer.fused import FusedTrainer, KernelConfig
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels import KERNELS
-from tests.factories import make_images
-from tests.fused_factories import (
+from tests.support.factories import make_images
+from tests.support.fused_factories import (
     DEVICE,
     FUSED,
     data_of_ten_steps,
@@ -31,7 +31,7 @@ from tests.fused_factories import (
     train_all,
     without_interpreter,
 )
-from tests.trainer_factories import CPU, make_data, start
+from tests.support.trainer_factories import CPU, make_data, start
 
 #: The loss overflows within an epoch.
 EXPLODING = replace(
@@ -413,7 +413,7 @@ BATCHES = {
 def test_every_kernel_is_compiled_for_an_h100_ahead_of_its_first_launch(
     batch_size: str, unused: set[str]
 ) -> None:
-    (counts,) = without_interpreter("tests.compile_fused", "ahead", batch_size)
+    (counts,) = without_interpreter("tests.support.compile_fused", "ahead", batch_size)
     once = {kernel.__name__ for kernel in KERNELS} - WITH_PRODUCTS
     twice = WITH_PRODUCTS - unused
     assert counts == dict.fromkeys(once, 1) | dict.fromkeys(twice, len(PRECISIONS))
@@ -423,5 +423,5 @@ def test_every_kernel_is_compiled_for_an_h100_ahead_of_its_first_launch(
 def test_a_stream_of_different_trials_compiles_every_kernel_once(
     batch_size: str, unused: set[str]
 ) -> None:
-    (counts,) = without_interpreter("tests.compile_fused", "specialise", batch_size)
+    (counts,) = without_interpreter("tests.support.compile_fused", "specialise", batch_size)
     assert counts == dict.fromkeys({kernel.__name__ for kernel in KERNELS} - unused, 1)

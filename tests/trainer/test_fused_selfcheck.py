@@ -16,7 +16,7 @@ from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightIni
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.trainer.fused import KernelConfig, check_kernels, compare_trainers, kernels, selfcheck
 from sweep.trainer.fused.selfcheck import TOLERANCES
-from tests.fused_factories import DEVICE, LARGE_BLOCKS, small_data
+from tests.support.fused_factories import DEVICE, LARGE_BLOCKS, small_data
 
 
 def check(batch_size: int = 16, units: int = 128) -> None:
@@ -161,7 +161,7 @@ def test_each_comparison_comes_with_its_limit() -> None:
 def test_the_check_compares_as_much_in_optimised_python() -> None:
     # `python -O` drops assertions, and whatever they do.
     script = (
-        "from tests.fused_factories import *\n"
+        "from tests.support.fused_factories import *\n"
         "from sweep.trainer.fused import compare_trainers as compare\n"
         "print(len(compare(small_data(), DEVICE, batch_size=16, "
         "config=replace(LARGE_BLOCKS, units=128))))"
@@ -183,8 +183,8 @@ def test_weights_that_diverge_are_a_difference(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.gpu
 def test_at_full_size_the_kernels_of_this_card_pass() -> None:
-    from tests.factories import make_images
-    from tests.trainer_factories import make_data
+    from tests.support.factories import make_images
+    from tests.support.trainer_factories import make_data
 
     data = make_data(make_images(500, 100, height=28, width=28), DEVICE)
     check_kernels(data, DEVICE, batch_size=128)

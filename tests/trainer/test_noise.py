@@ -11,7 +11,7 @@ from sweep.enums import Noise, Optimizer
 from sweep.trainer import initial_weights, load_model
 from sweep.trainer.noise import NOISES
 from sweep.trainer.randomness import noise_generator
-from tests.trainer_factories import SHORT, make_data, start, train
+from tests.support.trainer_factories import SHORT, make_data, start, train
 
 NOISY = [
     replace(SHORT, noise=Noise.GAUSSIAN, noise_std=0.5),

@@ -12,8 +12,8 @@ from sweep.messages import Probe
 from sweep.trainer import DeviceData, load_model
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import NEIGHBOURS, PENALTIES, Features, Prober, _ridge_weights
-from tests.factories import make_images, make_unlabelled
-from tests.trainer_factories import CPU, SHORT, analysed, make_data, train
+from tests.support.factories import make_images, make_unlabelled
+from tests.support.trainer_factories import CPU, SHORT, analysed, make_data, train
 
 Array = NDArray[np.float64]
 

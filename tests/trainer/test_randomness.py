@@ -10,7 +10,7 @@ from sweep.config import TrialConfig
 from sweep.enums import WeightInit
 from sweep.trainer import data_order, initial_weights
 from sweep.trainer.initialisation import WEIGHT_INITS
-from tests.trainer_factories import start
+from tests.support.trainer_factories import start
 
 D, H = 200, 300
 

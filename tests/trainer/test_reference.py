@@ -8,7 +8,7 @@ from sweep.trainer import ReferenceTrainer
 from sweep.trainer.losses import LOSSES
 from sweep.trainer.model import ACTIVATIONS, OUTPUTS
 from sweep.trainer.optimizers import OPTIMIZERS
-from tests.trainer_factories import SHORT, make_data, make_spec, start
+from tests.support.trainer_factories import SHORT, make_data, make_spec, start
 
 
 def test_every_word_of_a_study_file_is_registered() -> None:

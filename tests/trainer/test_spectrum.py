@@ -26,7 +26,7 @@ from sweep.trainer.spectrum import (
     n_images,
     with_spectrum,
 )
-from tests.trainer_factories import CPU, SHORT, make_data, start
+from tests.support.trainer_factories import CPU, SHORT, make_data, start
 
 LINEAR = TrialConfig(
     hidden_width=36,

@@ -14,9 +14,9 @@ from sweep.enums import Loss, Optimizer, Output, Trainer
 from sweep.messages import EpochMetrics
 from sweep.trainer import Diverged, load_model
 from sweep.trainer.data import strip_rows
-from tests import trainer_factories
-from tests.factories import make_images, make_unlabelled, with_black_and_white
-from tests.trainer_factories import SHORT, Start, make_data
+from tests.support import trainer_factories
+from tests.support.factories import make_images, make_unlabelled, with_black_and_white
+from tests.support.trainer_factories import SHORT, Start, make_data
 
 
 def numbers(metrics: EpochMetrics) -> EpochMetrics:

@@ -12,8 +12,8 @@ from sweep.messages import Diagnostics
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
 from sweep.trainer.units import diagnose
-from tests.fused_factories import FUSED, fused_spec, make_fused, small_data, train_all
-from tests.trainer_factories import CPU, SHORT, start, train
+from tests.support.fused_factories import FUSED, fused_spec, make_fused, small_data, train_all
+from tests.support.trainer_factories import CPU, SHORT, start, train
 
 #: Four units; by their biases two are never above 0, one always far out, one always within.
 BIASES = (-9.0, -1.0, 9.0, 1.0)

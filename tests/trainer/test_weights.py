@@ -12,8 +12,8 @@ from sweep.enums import Activation, Loss, Optimizer, Output
 from sweep.errors import DataError
 from sweep.messages import ImageShape
 from sweep.trainer import load_model, reconstruct
-from tests.factories import make_images
-from tests.trainer_factories import SHORT, make_data, train
+from tests.support.factories import make_images
+from tests.support.trainer_factories import SHORT, make_data, train
 
 
 def trained_bytes(config: TrialConfig = SHORT) -> bytes:

@@ -1,4 +1,4 @@
-"""No kernel overwrites a register that a product in flight reads (``tests.wgmma_hazards``)."""
+"""No kernel overwrites a register that a product in flight reads."""
 
 import os
 import subprocess
@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tests.fused_factories import without_interpreter
-from tests.wgmma_hazards import BATCH_SIZES, hazards, parse, written
+from tests.support.fused_factories import without_interpreter
+from tests.support.wgmma_hazards import BATCH_SIZES, hazards, parse, written
 
 #: No product of float32 is a wgmma, whatever the batch: one size is compiled, all by the command.
 SHAPES = [(size, "tf32") for size in BATCH_SIZES] + [(200, "ieee")]
@@ -17,7 +17,7 @@ SHAPES = [(size, "tf32") for size in BATCH_SIZES] + [(200, "ieee")]
 def test_no_kernel_overwrites_what_a_product_in_flight_reads(
     batch_size: int, precision: str
 ) -> None:
-    rows = without_interpreter("tests.wgmma_hazards", str(batch_size), precision)
+    rows = without_interpreter("tests.support.wgmma_hazards", str(batch_size), precision)
     assert {row["kernel"]: row["hazards"] for row in rows if row["hazards"]} == {}
     assert len(rows) >= 6
     assert any(row["products"] for row in rows) == (precision == "tf32"), "or this looks at nothing"
@@ -25,7 +25,7 @@ def test_no_kernel_overwrites_what_a_product_in_flight_reads(
 
 @pytest.mark.parametrize("batch_size", [16, 128])
 def test_no_option_of_the_configuration_does_so_either(batch_size: int) -> None:
-    rows = without_interpreter("tests.wgmma_hazards", str(batch_size), "tf32", "options")
+    rows = without_interpreter("tests.support.wgmma_hazards", str(batch_size), "tf32", "options")
     assert {row["kernel"]: row["hazards"] for row in rows if row["hazards"]} == {}
     (chain,) = [row for row in rows if row["kernel"] == "train_chain"]
     assert chain["products"] or batch_size < 64, "or this looks at nothing"
@@ -34,7 +34,7 @@ def test_no_option_of_the_configuration_does_so_either(batch_size: int) -> None:
 def test_the_loop_that_encode_once_had_is_found() -> None:
     """As ptxas 12.8 (Triton 3.6) and 12.9 (3.8) assemble it; a later one may do without hazards."""
     process = subprocess.run(
-        [sys.executable, "-m", "tests.wgmma_hazards", "pipelined"],
+        [sys.executable, "-m", "tests.support.wgmma_hazards", "pipelined"],
         env=os.environ | {"TRITON_INTERPRET": "0"},
         capture_output=True,
         text=True,

@@ -21,8 +21,8 @@ from sweep.messages import (
     WorkerFailed,
 )
 from sweep.worker.analysis import NICENESS, analyse_networks
-from tests.factories import make_images, write_dataset
-from tests.trainer_factories import SHORT, analysed, make_data, make_setup, train
+from tests.support.factories import make_images, write_dataset
+from tests.support.trainer_factories import SHORT, analysed, make_data, make_setup, train
 
 
 @pytest.fixture

@@ -42,10 +42,10 @@ from sweep.worker.fused import FusedWorker, capacity_for, halved
 from sweep.worker.populations import Populations
 from sweep.worker.session import Session
 from sweep.worker.trial_queue import PATIENCE
-from tests.fake_populations import FakePopulation
-from tests.fake_workers import half
-from tests.fused_factories import FUSED, make_fused, small_data
-from tests.trainer_factories import analysed, make_spec, start
+from tests.support.fake_populations import FakePopulation
+from tests.support.fake_workers import half
+from tests.support.fused_factories import FUSED, make_fused, small_data
+from tests.support.trainer_factories import analysed, make_spec, start
 
 CAPACITY = Capacity(slots=3, hidden_units=30)
 TENS = WorkloadEstimate(
@@ -565,7 +565,7 @@ def test_without_memory_for_one_trial_it_says_what_is_needed() -> None:
 
 
 def test_a_setup_that_asks_for_the_fused_trainer_gets_through_the_wire() -> None:
-    from tests.trainer_factories import make_setup
+    from tests.support.trainer_factories import make_setup
 
     setup = make_setup(trainer=Trainer.FUSED, expected=EXPECTED, max_slots=4)
     assert ORDERS.decode(ORDERS.encode(setup)) == setup
@@ -574,7 +574,7 @@ def test_a_setup_that_asks_for_the_fused_trainer_gets_through_the_wire() -> None
 def test_on_a_gpu_the_kernels_are_checked_before_a_study_trusts_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tests.trainer_factories import make_setup
+    from tests.support.trainer_factories import make_setup
 
     seen: list[tuple[str, int]] = []
 
@@ -590,7 +590,7 @@ def test_on_a_gpu_the_kernels_are_checked_before_a_study_trusts_them(
 
 
 def test_data_of_more_pixels_than_the_kernels_count_are_left_to_the_reference_trainer() -> None:
-    from tests.trainer_factories import make_setup
+    from tests.support.trainer_factories import make_setup
 
     setup = make_setup(trainer=Trainer.AUTO, expected=EXPECTED)
     pixel = torch.zeros((1, 1), dtype=torch.uint8)

@@ -26,8 +26,8 @@ from sweep.trainer.fused import Shape
 from sweep.worker.fused import MAX_SLOTS, capacity_for
 from sweep.worker.populations import Populations
 from sweep.worker.session import Session
-from tests.fake_populations import FakePopulation, PretendedEpoch
-from tests.trainer_factories import make_spec
+from tests.support.fake_populations import FakePopulation, PretendedEpoch
+from tests.support.trainer_factories import make_spec
 
 MNIST = Shape(n_train=55_000, n_inputs=784, batch_size=128)
 #: Log-uniform in 8..1024.

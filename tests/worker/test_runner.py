@@ -9,7 +9,7 @@ from sweep.errors import DataError
 from sweep.messages import Event, Heartbeat, Shutdown, WorkerFailed
 from sweep.worker import heartbeat, watchdog
 from sweep.worker.runner import OrderInbox, Orders, Send, run_worker
-from tests.trainer_factories import make_setup
+from tests.support.trainer_factories import make_setup
 
 
 def test_heartbeats_are_sent_while_a_worker_works(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from sweep.messages import (
 from sweep.trainer.training import Diverged
 from sweep.worker.session import Session
 from sweep.worker.single_trials import SingleTrials
-from tests.fake_workers import FakeTraining
+from tests.support.fake_workers import FakeTraining
 
 
 class Stage:

@@ -13,7 +13,7 @@ from sweep.codec import EVENTS
 from sweep.messages import EpochDone, Event, Order, Shutdown, Train, WorkerStats
 from sweep.worker import session
 from sweep.worker.stats import REPORT_SECONDS, Memory, StatsReporter, device_memory, device_meter
-from tests.fake_nvml import fake_nvml
+from tests.support.fake_nvml import fake_nvml
 from tests.worker.test_session import Stage, pruned, spec
 
 

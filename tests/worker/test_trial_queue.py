@@ -1,7 +1,7 @@
 """Queued trials: who begins, who is passed, who is taken out."""
 
 from sweep.worker.trial_queue import PATIENCE, TrialQueue
-from tests.trainer_factories import make_spec
+from tests.support.trainer_factories import make_spec
 
 
 def queue(*numbers: int) -> TrialQueue:

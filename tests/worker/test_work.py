@@ -15,9 +15,9 @@ from sweep.messages import Event, Ready, Shutdown, WorkerSetup, WorkloadEstimate
 from sweep.worker import fused as fused_worker
 from sweep.worker import work
 from sweep.worker.runner import Orders
-from tests.factories import make_images, write_dataset
-from tests.fused_factories import INTERPRETED
-from tests.trainer_factories import make_setup
+from tests.support.factories import make_images, write_dataset
+from tests.support.fused_factories import INTERPRETED
+from tests.support.trainer_factories import make_setup
 
 GPU = torch.device("cuda:0")
 

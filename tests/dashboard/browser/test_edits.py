@@ -9,8 +9,8 @@ from sweep.store import schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from tests.dashboard.conftest import Serve
-from tests.store_factories import add_rows, add_study, add_trial, lease_row
-from tests.study_factories import CONDITIONAL, study_text
+from tests.support.store_factories import add_rows, add_study, add_trial, lease_row
+from tests.support.study_factories import CONDITIONAL, study_text
 
 
 @pytest.fixture

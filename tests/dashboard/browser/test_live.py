@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Serve
-from tests.store_factories import sqlite_store
+from tests.support.store_factories import sqlite_store
 
 STUDY = """
 study.name = "live"

@@ -10,7 +10,7 @@ from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from tests.dashboard.conftest import Serve
-from tests.store_factories import add_trial
+from tests.support.store_factories import add_trial
 
 
 def marks_of(page: Page, graph: str) -> int:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from sweep.config import TrialConfig
 from sweep.enums import Optimizer
 from sweep.store.engine import Engine
-from tests.store_factories import add_explanation
+from tests.support.store_factories import add_explanation
 
 PAGES = ["", "/why", "/trials", "/trials/1", "/compare", "/explore", "/workers"]
 

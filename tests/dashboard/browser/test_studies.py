@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from tests.dashboard.conftest import Serve
-from tests.store_factories import add_study, add_trial
+from tests.support.store_factories import add_study, add_trial
 
 
 def test_a_study_is_found_and_opened(page: Page, dashboard: str, engine: Engine) -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from sweep.store import annotate
 from sweep.store.engine import Engine, writing
-from tests.store_factories import add_curve, add_study, add_trial
+from tests.support.store_factories import add_curve, add_study, add_trial
 
 
 def test_everything_of_a_trial_is_on_its_page(page: Page, dashboard: str) -> None:

@@ -8,8 +8,8 @@ from playwright.sync_api import Locator, Page, expect
 from benchmarks.synthetic import add_study
 from sweep.store.engine import Engine
 from tests.dashboard.conftest import Serve
-from tests.store_factories import add_study as add_empty_study
-from tests.store_factories import add_trial
+from tests.support.store_factories import add_study as add_empty_study
+from tests.support.store_factories import add_trial
 
 GRID = "/study/small/trials"
 

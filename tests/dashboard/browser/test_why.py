@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from sweep.config import TrialConfig
 from sweep.store import annotate
 from sweep.store.engine import Engine
-from tests.store_factories import add_explanation, add_seed_errors, add_trial
+from tests.support.store_factories import add_explanation, add_seed_errors, add_trial
 
 WHY = "/study/small/why"
 ENDS = (TrialConfig(), TrialConfig(epochs=50, hidden_width=1024))

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from sweep.dashboard.pages.workers import SILENT_SECONDS
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
-from tests.store_factories import EPOCH, add_rows, add_study, lease_row
+from tests.support.store_factories import EPOCH, add_rows, add_study, lease_row
 
 
 @pytest.fixture

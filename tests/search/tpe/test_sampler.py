@@ -18,7 +18,7 @@ from benchmarks.sampling import PROBLEMS, Search
 from sweep.enums import Sampler
 from sweep.search import make_sampler, quiet_optuna, share_fits
 from sweep.search.tpe import TPE
-from tests.study_factories import make_study_file
+from tests.support.study_factories import make_study_file
 
 SPACE: dict[str, BaseDistribution] = {
     "beta": FloatDistribution(0.5, 0.99),

@@ -11,7 +11,7 @@ from sweep.enums import Trainer
 from sweep.messages import NetworkAnalysis, TrialSpec, WorkerSetup
 from sweep.trainer import CpuTrainer, DeviceData, NetworkAnalyser, ReferenceTrainer, Training
 from sweep.trainer.spectrum import with_spectrum
-from tests.factories import make_images
+from tests.support.factories import make_images
 
 CPU = torch.device("cpu")
 

@@ -1,9 +1,11 @@
 """Compile the fused trainer's kernels for an H100 that need not be there.
 
-    python -m tests.compile_fused compile 784 128 tf32    what each kernel takes, at this D and B
-    python -m tests.compile_fused ahead 16                how often each is when a worker starts
-    python -m tests.compile_fused specialise 16           how often each is compiled in a study,
-                                                          with batches of so many examples
+    python -m tests.support.compile_fused compile 784 128 tf32
+        what each kernel takes, at this D and B
+    python -m tests.support.compile_fused ahead 16
+        how often each is compiled when a worker starts
+    python -m tests.support.compile_fused specialise 16
+        how often each is compiled in a study, with batches of so many examples
 
 The arguments are those of real launches, on a population in the CPU's memory: what would run is
 what is compiled, by Triton itself, which is told that its device is an H100. A process of its own,
@@ -31,7 +33,7 @@ from triton.runtime.jit import JITFunction, create_function_from_signature
 from sweep.trainer.fused.compiling import compile_kernels, compile_only, launch_each
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels import KERNELS
-from tests.fused_factories import (
+from tests.support.fused_factories import (
     LARGE_BLOCKS,
     every_choice,
     fused_spec,

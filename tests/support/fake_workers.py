@@ -43,7 +43,7 @@ from sweep.messages import (
 from sweep.worker.populations import Populations
 from sweep.worker.session import Session, SessionTrainer
 from sweep.worker.single_trials import SingleTrials
-from tests.fake_populations import FakePopulation
+from tests.support.fake_populations import FakePopulation
 
 #: Of the data that they pretend to have.
 DATA_SHA256 = "5" * 64

@@ -8,7 +8,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.store.records import METRICS, STATES
 from sweep.store.table import Choices, Column, TrialTable
-from tests.store_factories import column_of
+from tests.support.store_factories import column_of
 
 
 def many_trials(n: int) -> TrialTable:

@@ -7,7 +7,7 @@ from sweep.analysis.width_law import width_errors, width_law
 from sweep.enums import StudyPhase
 from sweep.findings.study import StudyFindings
 from sweep.store.records import STATES, StudySummary
-from tests.store_factories import trial_table
+from tests.support.store_factories import trial_table
 
 
 def study_summary(**columns: Any) -> StudySummary:

@@ -20,9 +20,9 @@ from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightIni
 from sweep.messages import EpochDone, EpochMetrics, TrialDiverged, TrialSpec
 from sweep.trainer import DeviceData, load_model
 from sweep.trainer.fused import FusedTrainer, KernelConfig
-from tests.factories import make_images
-from tests.quick_interpreter import quicken
-from tests.trainer_factories import make_data, make_spec, start
+from tests.support.factories import make_images
+from tests.support.quick_interpreter import quicken
+from tests.support.trainer_factories import make_data, make_spec, start
 
 INTERPRETED = triton.knobs.runtime.interpret
 DEVICE = torch.device("cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu")

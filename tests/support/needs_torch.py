@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 _HAS_TORCH = find_spec("torch") is not None
 
 

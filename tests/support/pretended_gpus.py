@@ -1,8 +1,7 @@
 """The command ``sweep`` where a cluster's GPUs are pretended: Ray hands them out, and a worker
 that gets one trains on the CPU all the same, or with ``--simulated`` trains nothing.
 
-    python -m tests.pretended_gpus start x.toml --launcher ray --trainer reference
-    python -m tests.pretended_gpus --simulated start x.toml --launcher ray --trainer reference
+    python -m tests.support.pretended_gpus [--simulated] start x.toml --launcher ray
 """
 
 import sys
@@ -34,7 +33,7 @@ def main() -> None:
         del sys.argv[1]
         work = simulate
     ray.RayLauncher = partial(  # type: ignore[misc, assignment]
-        ray.RayLauncher, work=f"tests.pretended_gpus:{work.__name__}"
+        ray.RayLauncher, work=f"tests.support.pretended_gpus:{work.__name__}"
     )
     sweep()
 

@@ -20,7 +20,7 @@ from sweep.trainer.fused.population import DeviceImages, Population
 from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.table_rows import rows_of
 from sweep.trainer.randomness import initial_weights
-from tests.kernel_twins import TWINS
+from tests.support.kernel_twins import TWINS
 
 #: Those of a measurement; the others are of a training step.
 MEASURING = {

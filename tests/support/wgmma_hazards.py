@@ -1,9 +1,13 @@
 """Find registers that are overwritten while a product in flight still reads them.
 
-    python -m tests.wgmma_hazards            every kernel that multiplies, in every launched shape
-    python -m tests.wgmma_hazards 128 tf32   the same, with this batch size and precision alone
-    python -m tests.wgmma_hazards 128 tf32 options   with every option of the configuration
-    python -m tests.wgmma_hazards pipelined  encode's loop as Triton pipelines it, with hazards
+    python -m tests.support.wgmma_hazards
+        every kernel that multiplies, in every launched shape
+    python -m tests.support.wgmma_hazards 128 tf32
+        the same, with this batch size and precision alone
+    python -m tests.support.wgmma_hazards 128 tf32 options
+        with every option of the configuration
+    python -m tests.support.wgmma_hazards pipelined
+        encode's loop as Triton pipelines it, with hazards
 
 wgmma, an H100's product of matrices, is asynchronous: until its group has been waited for, the
 registers of its factor and of its sum must not be written (PTX ISA, "Asynchronous Warpgroup Level
@@ -37,7 +41,7 @@ from sweep.trainer.fused.compiling import launch_each
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels.encoder import store_units
 from sweep.trainer.fused.kernels.functions import pixels_of
-from tests.compile_fused import PretendedH100
+from tests.support.compile_fused import PretendedH100
 
 #: Batches that the updates take whole, in blocks of 16 to 128 examples, and a larger one.
 BATCH_SIZES = (16, 32, 64, 128, 200)

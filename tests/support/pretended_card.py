@@ -2,7 +2,7 @@
 
 Its workers are real, with Triton's interpreter in place of the card, and one kernel does nothing.
 
-    CUDA_VISIBLE_DEVICES=0 TRITON_INTERPRET=1 python -m tests.pretended_card start x.toml
+    CUDA_VISIBLE_DEVICES=0 TRITON_INTERPRET=1 python -m tests.support.pretended_card start x.toml
 """
 
 import sys
@@ -10,7 +10,7 @@ import sys
 WORKER = """
 import sys
 sys.argv[1:] = ["--device", "cpu"]
-from tests.pretended_card import break_kernels
+from tests.support.pretended_card import break_kernels
 from sweep.worker.__main__ import main
 break_kernels()
 main()

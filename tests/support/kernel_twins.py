@@ -1,8 +1,8 @@
 """Each kernel's twin in torch: the same arrays in and out, slot by slot, in float64, no blocks.
 
 Notation and layouts: ``sweep.trainer.fused.kernels``. A twin changes arrays in place, as its kernel
-does, and leaves alone what its kernel leaves alone; ``tests.kernel_cases`` compares the two on all
-arrays. Activations and losses are torch's, and their derivatives autograd's.
+does, and leaves alone what its kernel leaves alone; ``tests.support.kernel_cases`` compares the two
+on all arrays. Activations and losses are torch's, and their derivatives autograd's.
 """
 
 from collections.abc import Callable, Iterator

@@ -23,7 +23,7 @@ from sweep.store import annotate, schema
 from sweep.store.engine import writing
 from sweep.store.recording import RecordingStorage
 from sweep.store.study import OpenStudy, create_study, hold_study
-from tests.study_factories import new_study
+from tests.support.study_factories import new_study
 
 
 class WrittenStorage(BaseStorage):

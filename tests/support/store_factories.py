@@ -39,7 +39,7 @@ from sweep.store.handle import open_study
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
 from sweep.store.table import Choices, Column, TrialTable, states_of
-from tests.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.spectrum_factories import BANDS, by_the_law, packed
 
 EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 
