@@ -20,7 +20,7 @@ ENV PIP_NO_CACHE_DIR=1 \
 # What sweep needs comes first, installed around an empty package: these layers, of which PyTorch's
 # is several gigabytes, stay cached while only our own code changes.
 WORKDIR /build
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt LICENSE ./
 RUN mkdir sweep \
     && echo '__version__ = "0"' > sweep/__init__.py \
     && pip install -c constraints.txt '.[postgres,samplers]'

@@ -4,8 +4,8 @@
     study = db.study("quickstart")
     study.best(5)
 
-docs/api.md describes the public API: ``open``, ``run``, ``load_model``, ``Database``, ``Study``,
-``SweepError``. Names are loaded when they are first used, so that ``import sweep`` is quick.
+The public API is ``open``, ``run``, ``load_model``, ``Database``, ``Study``, ``Reconstructions``
+and ``SweepError``. Names are loaded when they are first used, so that ``import sweep`` is quick.
 """
 
 from importlib import import_module
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sweep.api.study import Reconstructions, Study
     from sweep.errors import SweepError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Database",

@@ -1,14 +1,21 @@
-"""What is installed, and from where: every requirement pinned, no package index named."""
+"""What is built and installed, and from where: every requirement pinned, no package index named."""
 
 import re
+import subprocess
+import sys
+import tarfile
 import tomllib
 from collections.abc import Iterable
+from email import message_from_bytes
 from importlib.metadata import entry_points, requires
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import sweep
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -76,3 +83,63 @@ def test_no_package_index_is_named(name: str) -> None:
 def test_the_command_is_called_sweep() -> None:
     (command,) = entry_points(group="console_scripts", name="sweep")
     assert command.value == "sweep.cli:main"
+
+
+def build(folder: Path, target: str, output: Path) -> Path:
+    """Build a distribution of the project in ``folder``."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(output)]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    (built,) = output.iterdir()
+    return built
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with ZipFile(wheel) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Files of the wheel, by name."""
+    return contents(build(ROOT, "wheel", tmp_path_factory.mktemp("wheel")))
+
+
+def test_the_source_distribution_builds_the_same_wheel(
+    wheel: dict[str, bytes], tmp_path: Path
+) -> None:
+    archive = build(ROOT, "sdist", tmp_path / "sdist")
+    with tarfile.open(archive) as file:
+        file.extractall(tmp_path, filter="data")
+    source = tmp_path / archive.name.removesuffix(".tar.gz")
+    assert contents(build(source, "wheel", tmp_path / "wheel")) == wheel
+    assert (source / "studies" / "quickstart.toml").exists()
+    assert (source / "docs" / "README.md").exists()
+
+
+def test_the_wheel_has_the_version_of_the_newest_changes_and_the_packages_own_data(
+    wheel: dict[str, bytes],
+) -> None:
+    version = sweep.__version__
+    metadata = message_from_bytes(wheel[f"sweep_autoencoder-{version}.dist-info/METADATA"])
+    assert metadata["Version"] == version
+    assert set(metadata.get_all("Provides-Extra")) == set(PROJECT["optional-dependencies"])
+    headings = re.findall(r"(?m)^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text())
+    assert headings[:2] == ["Unreleased", version]
+    assert "sweep/datasets/fashion-mnist-mini/train-images-idx3-ubyte.gz" in wheel
+    assert {name.partition("/")[0] for name in wheel} == {
+        "sweep",
+        f"sweep_autoencoder-{version}.dist-info",
+    }
+
+
+def test_nothing_that_is_installed_points_to_a_file_that_is_not(wheel: dict[str, bytes]) -> None:
+    """The command line, pages and docstrings of a wheel stand without the repository."""
+    elsewhere = re.compile(r"\b(?:docs|studies|benchmarks|tests)/\w[\w./-]*|[\w./-]+\.md\b")
+    texts = {
+        name: text.decode()
+        for name, text in wheel.items()
+        if name.endswith((".py", ".html", ".js", ".css", "METADATA")) and "/vendor/" not in name
+    }
+    assert len(texts) > 300
+    found = {name: elsewhere.findall(text) for name, text in texts.items()}
+    assert {name: places for name, places in found.items() if places} == {}

@@ -1,7 +1,7 @@
 """Diagnosis of a trial: what limits its error, and the single change that should help most.
 
 A trouble that is measured as such comes first (diverged, units that do not learn, steps too large);
-otherwise the largest gain of a doubling names the limit. `docs/diagnose.md` has the rules.
+otherwise the largest gain of a doubling names the limit.
 """
 
 from collections.abc import Mapping, Sequence

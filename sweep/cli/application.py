@@ -55,7 +55,7 @@ EXIT_CODES = {
 
 _EPILOG = "\n".join(
     [
-        "Example: sweep start studies/quickstart.toml",
+        "Example: sweep new mine.toml; sweep start mine.toml",
         "",
         "The database: --storage URL, else SWEEP_STORAGE, else sqlite:///sweep.db in this folder.",
         "",
@@ -118,7 +118,7 @@ _add(
     app,
     _RUN,
     (new.new, "sweep new mine.toml\nsweep new mine.toml --data ./photos"),
-    (run.start, "sweep start studies/quickstart.toml\nsweep start studies/width.toml --dry-run"),
+    (run.start, "sweep start mine.toml\nsweep start mine.toml --dry-run"),
     (run.resume, "sweep resume quickstart --trials 50"),
     (next.next_, "sweep next quickstart -o next.toml\nsweep next quickstart --name wider"),
     (control.pause, "sweep pause quickstart"),

@@ -23,8 +23,8 @@ def diagnose(
 ) -> None:
     """Show what limits a trial's error and the change that should help most, at each width.
 
-    Numbers choose trials. Gains of a doubling come from trained pairs where the study has them; the
-    rules are in docs/diagnose.md.
+    Numbers choose trials. Gains of a doubling come from trained pairs where the study has them,
+    else from fits.
     """
     from sweep.analysis.study_diagnosis import diagnose_trials, diagnose_widths
     from sweep.analysis.study_floors import add_sigmoid_bound, study_floors

@@ -69,7 +69,6 @@ def explain(
 
     Each change is trained, not guessed: forward, the one that helps most comes first; in reverse,
     the one whose undoing hurts most. Without --run it shows what is known and what is missing.
-    How it is computed, and what it cannot say: docs/explain.md.
     """
     from sweep.analysis.study_explanation import StudyExplanation, ignored
     from sweep.coordinator.explain import choose_ablation, load_explanation

@@ -37,7 +37,7 @@ def figure(
     options: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[OPTION=VALUE]...", help="As in docs/api.md: `setting=activation`."
+            metavar="[OPTION=VALUE]...", help="Of this figure, such as `setting=activation`."
         ),
     ] = None,
     output: Annotated[
@@ -54,9 +54,8 @@ def figure(
     """Write a figure of a study to a file, or list the figures and whether the study has them.
 
     A CSV has the figure's data, one row a mark; so has what goes to stdout. SVG, PDF and PNG are
-    black on white and, at a width given, without the title, which a caption has. Kaleido draws them
-    in Chrome or Chromium, which are installed separately:
-    `pip install 'sweep-autoencoder[images]'`.
+    black on white and, at a width given, without the title, which a caption has. Kaleido (the extra
+    `images`) draws them in Chrome or Chromium, which is installed separately.
     """
     from sweep.analysis.study_floors import kept_floors
     from sweep.analysis.study_reader import StudyReader

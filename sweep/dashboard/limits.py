@@ -1,4 +1,4 @@
-"""Limits of one request to the dashboard: see docs/dashboard.md."""
+"""Limits of one request to the dashboard."""
 
 #: Size of a body. The largest that pages send are those of studies with long names, some 100 kB.
 BODY_BYTES = 512 * 1024

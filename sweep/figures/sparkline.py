@@ -74,7 +74,7 @@ def poster_svg(history: History, width: int = 900, height: int = 440) -> str:
     """Draw the history chart as a static image with the layout and colours of ``draw_history``.
 
     It stays: at 10,000 trials it is on the page after 2.3 s (1.5 s warm) and the interactive chart
-    after 5.5 s (4.6 s), whose points already are binary arrays (benchmarks/RECORDS.md).
+    after 5.5 s (4.6 s), whose points already are binary arrays.
     """
     title = "Value of each trial, and the best so far"
     heights = _heights(history)

@@ -3,7 +3,7 @@
 A trial is trained by one worker. Products of narrow networks are too small for a second thread: two
 threads that wait for each other after every product are slower than one below THREADED_WIDTH hidden
 units, and far slower where other work wants the cores. Two workers never wait for each other. So
-workers come first, and threads get the cores that are left over (docs/performance.md has figures).
+workers come first, and threads get the cores that are left over.
 """
 
 import math

@@ -96,7 +96,7 @@ class DataSection(Section):
     name: str = Field(
         Dataset.FASHION_MNIST_MINI.value,
         min_length=1,
-        description="A data set by name, or the path, with a '/', of your own images: data.md.",
+        description="A data set by name, or the path, with a '/', of your own images.",
         json_schema_extra={"examples": [name.value for name in Dataset]},
     )
     size: tuple[Side, Side] | None = Field(

@@ -10,8 +10,8 @@ from sweep.enums import Activation, Dataset, Loss, Optimizer, Pruner, Sampler
 _TEMPLATE = Template("""\
 #:schema ./$schema
 # `sweep start $path --dry-run` shows what would run, `sweep start $path` runs it.
-# Every section and setting: docs/study-file.md. With the schema in the first line, editors that
-# know TOML (Even Better TOML in VS Code, taplo) complete names and show what they mean.
+# The schema in the first line describes every section and setting; editors that know TOML (Even
+# Better TOML in VS Code, taplo) complete names from it and show what they mean.
 
 [study]
 name = $name

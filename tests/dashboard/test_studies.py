@@ -154,9 +154,9 @@ def test_an_attribute_that_is_none_of_ours_folds_nothing(view: View, engine: Eng
 def test_an_empty_store_says_how_to_begin_and_hides_the_password(view: View) -> None:
     shown = page(view)
     assert "No studies yet" in shown
-    assert "sweep start studies/quickstart.toml --storage sqlite:" in shown
+    assert "sweep new mine.toml && sweep start mine.toml --storage sqlite:" in shown
     assert studies.start_command("postgresql://me:***@db/x", has_password=True) == (
-        "sweep start studies/quickstart.toml"
+        "sweep new mine.toml && sweep start mine.toml"
     )
 
 

@@ -538,5 +538,5 @@ def _first_steps(view: View) -> Any:
 
 def start_command(storage: str, *, has_password: bool) -> str:
     """Write how to begin in the database that the page shows, never with a password."""
-    begin = "sweep start studies/quickstart.toml"
+    begin = "sweep new mine.toml && sweep start mine.toml"
     return begin if has_password else f"{begin} --storage {shlex.quote(storage)}"

@@ -28,8 +28,7 @@ class TPE(BaseSampler):
 
     As ``optuna.samplers.TPESampler()``, except that what every trial has is known from the study
     file, not inferred from past trials. Conditional parameters of one choice sampled together found
-    better trials in one case of four, and worse ones with 64 asks at once: see
-    ``benchmarks/RECORDS.md``.
+    better trials in one case of four, and worse ones with 64 asks at once.
 
     A fit is given up when ``asks_per_fit`` trials have been asked for since it was made, or as many
     have been told. So what a trial gets depends on the order of asks and tells and on nothing else,

@@ -52,7 +52,7 @@ class Shape:
         return 4 * floats + 8 * sums + _TABLES_BYTES
 
     def step_bytes(self, hidden_width: int) -> int:
-        """Return the least memory traffic of a slot's training step: design.md's floor.
+        """Return the least memory traffic of a slot's training step.
 
         Weights and both moments of either layer are read and written once; inputs and gradients of
         the units, the gradient by the outputs and the images pass through memory.

@@ -1,7 +1,6 @@
 """Versions of the kernels' compilers: Triton, and NVIDIA's assembler ptxas, which comes with it.
 
-Recorded with each run: an assembler has been the cause of wrong numbers more than once
-(docs/performance.md, "Known risks").
+Recorded with each run: an assembler has been the cause of wrong numbers more than once.
 """
 
 import re

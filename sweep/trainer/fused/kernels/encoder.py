@@ -48,8 +48,7 @@ def encode(
     x = pixels_of(images, image, seen, d, D)
     w = load_weights(weights, unit, in_use, d, D)
     # The next block is loaded here, by hand. Triton would do so itself, but then a product stays in
-    # flight from one block to the next, and the assembler overwrites the registers that it reads
-    # (tests/support/wgmma_hazards.py).
+    # flight from one block to the next, and the assembler overwrites the registers that it reads.
     for d0 in range(BLOCK_D, D + BLOCK_D, BLOCK_D):
         d = d0 + tl.arange(0, BLOCK_D)
         x_next = pixels_of(images, image, seen, d, D)
