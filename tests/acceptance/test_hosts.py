@@ -1,9 +1,12 @@
 """A study on two hosts of a Ray cluster, one of which is lost in the middle of it, or the cluster.
 
-The hosts are network namespaces with names, addresses and Ray's files of their own; PostgreSQL is a
-third host. Two GPUs are pretended on one host, one on the other.
+The hosts are network namespaces with names, addresses and Ray's files of their own; the test itself
+and PostgreSQL are in a third, with the bridge between them. The machine's network never changes:
+there, a browser of another test would see its connections change (ERR_NETWORK_CHANGED). Two GPUs
+are pretended on one host, one on the other.
 """
 
+import ctypes
 import os
 import secrets
 import shutil
@@ -29,6 +32,10 @@ from tests.acceptance.test_kills import STUDY, assert_complete, n_finished, wait
 from tests.support.postgres import NoPostgresError, PostgresServer
 
 N_TRIALS = 24
+BRIDGE = "bridge0"
+#: The first three numbers of addresses that are for tests of networks (RFC 2544).
+PREFIX = "198.18.0"
+CLONE_NEWNET = 0x40000000
 #: Ray's own checks, so that a host that falls silent is noticed within seconds.
 SETTINGS = {
     "OMP_NUM_THREADS": "1",
@@ -63,7 +70,7 @@ class Host:
     @property
     def cable(self) -> str:
         """Its end outside the namespace."""
-        return f"sw{os.getpid()}{self.name}"
+        return f"to-{self.name}"
 
     def run(self, *command: str, log: str) -> subprocess.Popen[bytes]:
         # Ray asks for the host's own address by its name; without an answer it waits for long.
@@ -126,12 +133,12 @@ def answers(address: str, port: int) -> bool:
 
 
 @contextmanager
-def cabled(host: Host, bridge: str) -> Iterator[Host]:
+def cabled(host: Host) -> Iterator[Host]:
     host.folder.mkdir()
     ip("netns", "add", host.namespace)
     try:
         ip("link", "add", host.cable, "type", "veth", "peer", "eth0", "netns", host.namespace)
-        ip("link", "set", host.cable, "master", bridge, "up")
+        ip("link", "set", host.cable, "master", BRIDGE, "up")
         ip("-n", host.namespace, "address", "add", f"{host.address}/24", "dev", "eth0")
         ip("-n", host.namespace, "link", "set", "eth0", "up")
         ip("-n", host.namespace, "link", "set", "lo", "up")
@@ -144,15 +151,20 @@ def cabled(host: Host, bridge: str) -> Iterator[Host]:
 
 
 @contextmanager
-def network(prefix: str) -> Iterator[str]:
-    bridge = f"sw{os.getpid()}"
-    ip("link", "add", bridge, "type", "bridge")
-    try:
-        ip("address", "add", f"{prefix}.1/24", "dev", bridge)
-        ip("link", "set", bridge, "up")
-        yield bridge
-    finally:
-        ip("link", "delete", bridge)
+def network() -> Iterator[None]:
+    """Take this thread, and what it starts, into a network of its own that has only a bridge."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open() as machine:
+        if libc.unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "unshare")
+        try:
+            ip("link", "set", "lo", "up")
+            ip("link", "add", BRIDGE, "type", "bridge")
+            ip("address", "add", f"{PREFIX}.1/24", "dev", BRIDGE)
+            ip("link", "set", BRIDGE, "up")
+            yield
+        finally:
+            libc.setns(machine.fileno(), CLONE_NEWNET)
 
 
 @pytest.fixture
@@ -162,21 +174,20 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host, PostgresServer]]:
         pytest.skip("needs ip: apt-get install iproute2")
     if find_spec("ray") is None:
         pytest.skip("needs Ray: the extra 'ray'")
-    prefix = f"198.18.{os.getpid() % 250}"
     Path("/tmp/ray").mkdir(exist_ok=True)  # noqa: S108 - where Ray keeps its files
     with ExitStack() as stack:
         try:
-            bridge = stack.enter_context(network(prefix))
+            stack.enter_context(network())
             both = [
                 stack.enter_context(
-                    cabled(Host(name=name, address=address, folder=tmp_path / name), bridge)
+                    cabled(Host(name=name, address=address, folder=tmp_path / name))
                 )
-                for name, address in (("head", f"{prefix}.2"), ("far", f"{prefix}.3"))
+                for name, address in (("head", f"{PREFIX}.2"), ("far", f"{PREFIX}.3"))
             ]
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"needs network namespaces: {error.stderr.strip()}")
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"needs network namespaces: {getattr(error, 'stderr', error)}")
         try:
-            server = PostgresServer.start(host=f"{prefix}.1")
+            server = PostgresServer.start(host=f"{PREFIX}.1")
         except NoPostgresError as error:
             pytest.skip(str(error))
         stack.callback(server.stop)
@@ -231,7 +242,8 @@ def test_a_study_survives_the_loss_of_a_host(
     head, far, _ = hosts
     address = start_head(head, 1)
     far.start_ray(2, f"--address={address}")
-    study = run_study(head, address, "start", str(tmp_path / "x.toml"), log="study.log")
+    words = ("--simulated", "start", str(tmp_path / "x.toml"))
+    study = run_study(head, address, *words, log="study.log")
 
     def n_finished_far_away() -> int:
         if not n_finished(url):

@@ -15,7 +15,9 @@
       : "";
     const names = chosen.map(encodeURIComponent).join(",");
     const href = n > 1 && !note ? "/compare?studies=" + encodeURIComponent(names) : "";
-    return [chosen, "Compare selected (" + n + ")", href, String(!href), note];
+    // A choice that stays, as when the page opens, need not be sent to the server for the address.
+    const same = JSON.stringify(chosen) === JSON.stringify(before);
+    return [same ? window.dash_clientside.no_update : chosen, "Compare selected (" + n + ")", href, String(!href), note];
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, { studies: { choose } });
