@@ -2,16 +2,19 @@
 
 import io
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Number, Storage, StudyName, output_option, stored_study
-from sweep.cli.output import deliver, show, show_json, write_file
-from sweep.errors import UsageError
+from sweep.cli.output import deliver, say, show, show_json, write_file
+from sweep.errors import NotFoundError, UsageError
 from sweep.extras import require_torch
 from sweep.files import file_name
+
+if TYPE_CHECKING:
+    from sweep.store.handle import StudyHandle
 
 
 def model(
@@ -33,33 +36,54 @@ def model(
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Write an ONNX file, too (extra 'onnx').")
     ] = False,
+    train: Annotated[
+        bool,
+        typer.Option("--train", help="Train the trial again if its weights were not kept."),
+    ] = False,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
     """Write a trial's weights, and a program that loads them and needs nothing of sweep.
 
-    The weights are safetensors, with the trial's settings in the metadata.
+    The weights are safetensors, with the trial's settings in the metadata. A study keeps those of
+    the best trial of each width; any other can be trained again with its settings and seeds, and
+    is written if it comes out as it is on record.
     """
-    from sweep.findings.weights import best_with_weights, model_files, read_weights
+    from sweep.findings.weights import best_with_weights, model_files
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder. Make it first.")
     study = stored_study(name, storage)
     number = best_with_weights(study) if number is None else number
-    contents = model_files(study, number)
+    contents = model_files(study, number, _weights(study, number, train=train))
+    weights = next(iter(contents.values()))
     if not keras:
         contents.popitem()
     if onnx:
         from sweep.trainer.onnx_export import onnx_model
 
         file = f"{file_name(name)}-{number}.onnx"
-        contents[file] = onnx_model(read_weights(study, number))
+        contents[file] = onnx_model(weights)
     paths = [write_file(folder / file, content) for file, content in contents.items()]
     if as_json:
         show_json({"number": number, "files": paths})
         return
     for path in paths:
         show(str(path))
+
+
+def _weights(study: "StudyHandle", number: int, *, train: bool) -> bytes:
+    from sweep.findings.weights import command_to_train, no_weights, read_weights
+
+    if study.trial(number).artifact_id is not None:
+        return read_weights(study, number)
+    if not train:
+        command = command_to_train(study.name, number)
+        raise NotFoundError(f"{no_weights(study, number)} `{command}` trains it again.")
+    require_torch("model --train")
+    from sweep.coordinator.verify import train_weights
+
+    return train_weights(study, number, say=say)
 
 
 def encode(

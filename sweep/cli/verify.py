@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: It came out otherwise.
 OTHERWISE = 11
+#: What is said in other words, and what is too long to say.
+_NO_JSON = ("comparison", "weights")
 
 
 def verify(
@@ -68,7 +70,7 @@ def verify(
 def _as_json(found: "Verification") -> dict[str, Any]:
     comparison = found.comparison
     return {
-        **{key: value for key, value in asdict(found).items() if key != "comparison"},
+        **{key: value for key, value in asdict(found).items() if key not in _NO_JSON},
         "agreement": comparison.agreement,
         "tolerance": comparison.tolerance,
         "n_numbers": comparison.n_numbers,

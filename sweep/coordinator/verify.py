@@ -14,6 +14,7 @@ from typing import Any
 from sweep.config import TrialConfig, typed_config
 from sweep.coordinator.progress import Observer, Progress
 from sweep.coordinator.replay import (
+    Agreement,
     Metrics,
     TraceComparison,
     TrainingTrace,
@@ -69,6 +70,8 @@ class Verification:
     n_seeds: int
     #: In what this machine, its code or its data differ from what is on record, one each.
     differs: tuple[str, ...]
+    #: The weights of the second training, as safetensors; None where it did not reach its end.
+    weights: bytes | None
 
 
 def verify(
@@ -119,6 +122,8 @@ def verify(
         if second.outcome == Outcome.FAILED:
             raise SweepError(f"trial {number} could not be trained: {second.reason}")
         again, its_record = _trace(repeated, second), repeated.training_record(0)
+        kept = second.artifact_id
+        weights = None if kept is None else Path(folder, kept).read_bytes()
     return Verification(
         number=number,
         comparison=compare(stored, again, options.tolerance),
@@ -128,7 +133,27 @@ def verify(
         n_epochs=stored.last_epoch,
         n_seeds=len(trial.seeds),
         differs=tuple(_differences(record, its_record)),
+        weights=weights,
     )
+
+
+def train_weights(study: StudyHandle, number: int, *, say: Say) -> bytes:
+    """Train a trial again, as ``verify`` does, and return its weights as safetensors.
+
+    Raises as ``verify`` does, and SweepError where the results are not those on record.
+    """
+    found = verify(study.engine, study.name, number, VerifyOptions(), say=say)
+    if found.comparison.agreement is Agreement.DIVERGED:
+        raise SweepError(
+            f"trial {number} of study '{study.name}' does not train to the results on record. "
+            f"`sweep verify {quote(study.name)} {number}` shows the differences."
+        )
+    if found.weights is None:
+        raise UsageError(
+            f"trial {number} of study '{study.name}' ended early, and has no weights. Name a trial "
+            "that is complete."
+        )
+    return found.weights
 
 
 def _check_trained(name: str, trial: TrialDetail) -> None:
@@ -167,7 +192,7 @@ def _file_of(file: StudyFile, config: TrialConfig) -> StudyFile:
     )
     return file.model_copy(
         update={
-            "study": file.study.model_copy(update={"baseline": None}),
+            "study": file.study.model_copy(update={"baseline": None, "probe": False}),
             "space": Space(nodes=tuple(nodes)),
             "enqueue": (),
             "sampler": SamplerSection(name=Sampler.RANDOM),

@@ -105,12 +105,14 @@ def _labels_of(train: RawPart, test: RawPart, name: str) -> tuple[_Labels, tuple
     """Return labels as bytes, and what there is to say of labels that are not used."""
     if train.labels is None and test.labels is None:
         return _Labels(None, None, {}), ()
-    if train.labels is None or test.labels is None:
+    checked = [
+        None if labels is None else _checked(labels, len(images), name)
+        for images, labels in (train, test)
+    ]
+    if checked[0] is None or checked[1] is None:
         which = "training" if test.labels is None else "test"
         return _Labels(None, None, {}), (f"labels: there are some for the {which} images only",)
-    both = np.concatenate(
-        [_checked(labels, len(images), name) for images, labels in (train, test)]  # type: ignore[arg-type]
-    )
+    both = np.concatenate([checked[0], checked[1]])
     classes, places = np.unique(both, return_inverse=True)
     if len(classes) > MOST_CLASSES:
         said = f"labels: {len(classes):,} classes, more than {MOST_CLASSES}"

@@ -16,6 +16,7 @@ from sweep.findings.configurations import configuration, short_name
 from sweep.findings.ranking import best_numbers
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.findings.ties import next_ties
+from sweep.findings.weights import command_to_train
 from sweep.store.handle import StudyHandle
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
@@ -243,14 +244,21 @@ def _ask_for_smaller(study: str) -> str:
 
 
 def _weights(study: str, is_running: bool, alternatives: Sequence[Alternative]) -> str:
-    """Say where the weights of the first alternative are, or else those of another."""
+    """Say which commands write the weights of the alternatives."""
     first = alternatives[0].trial.number
     kept = next((of.trial.number for of in alternatives if of.has_weights), None)
+    missing = next((of.trial.number for of in alternatives if not of.has_weights), None)
+    write = f"`sweep model {quote(study)} {kept}` writes"
+    train = "" if missing is None or is_running else _train_again(study, missing)
     if kept is None:
-        return "" if is_running else "Weights of these trials are not kept."
+        return f"Weights of these trials are not kept. {train}" if train else ""
     if kept == first:
-        return (
-            f"`sweep model {quote(study)} {kept}` writes its weights and a program that loads them."
-        )
-    others = f"`sweep model {quote(study)} {kept}` writes those of trial {kept}."
-    return f"The weights of trial {first} are not kept; {others}"
+        said = f"{write} its weights and a program that loads them."
+    else:
+        said = f"The weights of trial {first} are not kept; {write} those of trial {kept}."
+    return f"{said} {train}".rstrip()
+
+
+def _train_again(study: str, number: int) -> str:
+    command = command_to_train(study, number)
+    return f"`{command}` trains trial {number} again and writes its weights."

@@ -42,13 +42,18 @@ def no_weights(study: StudyHandle, number: int) -> str:
     return f"the weights of trial {number} of study '{study.name}' were not kept. {others}"
 
 
-def model_files(study: StudyHandle, number: int) -> dict[str, bytes]:
+def command_to_train(study: str, number: int) -> str:
+    """Return the command that trains a trial again and writes its weights."""
+    return f"sweep model {quote(study)} {number} --train"
+
+
+def model_files(study: StudyHandle, number: int, weights: bytes | None = None) -> dict[str, bytes]:
     """Return the weights of a trial and programs that load them, by the names of their files.
 
-    In this order: safetensors, PyTorch, Keras. Raises NotFoundError where the weights were not
-    kept, and DataError where they are damaged.
+    In this order: safetensors, PyTorch, Keras. Without ``weights`` they are those that were kept.
+    Raises NotFoundError where they were not, and DataError where they are damaged.
     """
-    weights = read_weights(study, number)
+    weights = read_weights(study, number) if weights is None else weights
     try:
         metadata = read_metadata(weights)
     except (ValueError, KeyError, TypeError) as error:

@@ -32,15 +32,30 @@ def verified(folder: Path, *options: str) -> tuple[int, Any]:
     return answer.returncode, json.loads(answer.stdout)
 
 
-def test_verify_tells_the_same_from_the_other(tmp_path: Path) -> None:
+def test_a_trial_is_trained_again_to_compare_it_or_to_have_its_weights(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(STUDY)
     started = sweep(tmp_path, "start", str(tmp_path / "x.toml"), "--gpus", "cpu", "--workers", "1")
     assert started.returncode == 0, started.stderr
     code, found = verified(tmp_path)
     assert (code, found["agreement"], found["differs"]) == (0, "equal", [])
+
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "again").mkdir()
+    assert sweep(tmp_path, "model", "x", "0", "-o", str(tmp_path / "kept")).returncode == 0
+    _change(tmp_path, "UPDATE sweep_trials SET artifact_id = NULL")
+    again = ("model", "x", "0", "--train", "-o", str(tmp_path / "again"))
+    assert sweep(tmp_path, *again).returncode == 0
+    names = "x-0.safetensors", "x-0.py"
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "kept" / name).read_bytes()
+        (tmp_path / "again" / name).unlink()
+
     _change(tmp_path, "UPDATE sweep_epochs SET val_mse = val_mse * 1.1 WHERE epoch > 2")
     code, found = verified(tmp_path)
     assert (code, found["agreement"], found["first"]["epoch"]) == (11, "diverged", 3)
+    refused = sweep(tmp_path, *again)
+    assert refused.returncode == 1 and "does not train to the results on record" in refused.stderr
+    assert not any((tmp_path / "again").iterdir())
 
 
 def _change(folder: Path, statement: str) -> None:

@@ -48,7 +48,7 @@ def test_keras_and_another_folder(cli: Cli, kept: bytes) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("study", 0), 3, "Kept: trials 1."),
+        (("study", 0), 3, "Kept: trials 1. `sweep model study 0 --train` trains it again."),
         (("study", 99), 3, "99"),
         (("stdy",), 3, "Did you mean 'study'"),
         (("study", 1, "-o", "nowhere"), 2, "no such folder"),

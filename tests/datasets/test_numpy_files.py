@@ -237,6 +237,12 @@ def test_a_folder_of_arrays_is_read_like_a_file_of_them(tmp_path: Path) -> None:
     assert images.unused == ("labels: there are some for the training images only",)
 
 
+@pytest.mark.parametrize("name", ["y_train", "y_test"])
+def test_labels_of_one_part_are_as_many_as_its_images(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path, x_train=GREY, x_test=TEST, **{name: np.arange(7)})
+    assert "labels of shape (7,) for" in message_of(path)
+
+
 def test_one_array_is_divided(tmp_path: Path) -> None:
     np.save(tmp_path / "all.npy", GREY)
     assert len(load(str(tmp_path / "all.npy")).test_images) == 4

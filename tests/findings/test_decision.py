@@ -70,7 +70,12 @@ def test_without_seeds_the_best_is_taken_and_what_would_tell_is_said(engine: Eng
     assert decision.sentence == (
         "Take trial 0: 512 relu · bce · adam · 5 epochs, validation error 0.01180. It is the best."
     )
-    assert decision.notes == ["Weights of these trials are not kept.", TIES_RUN, LIMIT]
+    assert decision.notes == [
+        "Weights of these trials are not kept. `sweep model study 0 --train` trains trial 0 again "
+        "and writes its weights.",
+        TIES_RUN,
+        LIMIT,
+    ]
 
 
 def test_of_those_that_tie_the_smallest_is_taken(engine: Engine) -> None:
@@ -136,7 +141,8 @@ def test_of_a_best_without_weights_the_next_that_has_them_is_named(engine: Engin
     study_id = open_study(engine, "study").key.study_id
     add_trial(engine, study_id, 1, 0.2, config=smaller, artifact_id="a")
     assert taken(engine).notes[0] == (
-        "The weights of trial 0 are not kept; `sweep model study 1` writes those of trial 1."
+        "The weights of trial 0 are not kept; `sweep model study 1` writes those of trial 1. "
+        "`sweep model study 0 --train` trains trial 0 again and writes its weights."
     )
 
 
