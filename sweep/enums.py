@@ -150,6 +150,15 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed out"
 
 
+class AblationMethod(StrEnum):
+    """How an ablation analysis attributes a difference of errors to settings."""
+
+    #: One group of settings after another.
+    PATH = "path"
+    #: Every combination of a few causes.
+    FACTORIAL = "factorial"
+
+
 class StudyPhase(StrEnum):
     """What a study's coordinator is doing, or how it ended."""
 

@@ -41,14 +41,14 @@ Errors = Mapping[TrialConfig, Sequence[float]]
 #: Of the intervals.
 COVERAGE = 0.9
 #: Smaller errors are rounding of 32-bit pixels, and have no logarithm that means anything.
-_LEAST_ERROR = 1e-15
+LEAST_ERROR = 1e-15
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterGroup:
     """Settings in which two configurations differ, and which change together."""
 
-    #: An ablation group.
+    #: An ablation group or, in a factorial analysis, a cause.
     name: str
     #: The settings that differ, as the baseline and as the target has them.
     before: Mapping[str, Any]
@@ -64,9 +64,23 @@ class ParameterGroup:
         return ", ".join(changes)
 
     @property
+    def before_text(self) -> str:
+        """Such as ``epochs 5``."""
+        return _listed(self.before)
+
+    @property
+    def after_text(self) -> str:
+        """Such as ``epochs 100``."""
+        return _listed(self.after)
+
+    @property
     def undone(self) -> "ParameterGroup":
         """The change back."""
         return replace(self, before=self.after, after=self.before)
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_shown(of)}" for name, of in settings.items())
 
 
 def _shown(value: Any) -> str:
@@ -160,19 +174,14 @@ class Explanation:
         )
 
     def share(self, effect: ChangeEffect) -> float | None:
-        """Return an effect's share of the whole, by logarithms, so that a path's add up to 1.
-
-        None where the whole is not told from no difference: shares of it would be of any size.
-        """
-        if self.whole is None or self.whole.estimate == 1 or self.whole.may_be_chance:
-            return None
-        return math.log(effect.estimate) / math.log(self.whole.estimate)
+        """Return an effect's share of the whole, so that a path's add up to 1."""
+        return share(effect, self.whole)
 
     @property
     def diverged(self) -> tuple[str, ...]:
         """The ends without an error, from which there is nothing to explain."""
         ends = {"baseline": self.baseline_errors, "target": self.target_errors}
-        return tuple(name for name, errors in ends.items() if errors and not _finite(errors))
+        return tuple(name for name, errors in ends.items() if errors and not is_finite(errors))
 
 
 def parameter_groups(baseline: TrialConfig, target: TrialConfig) -> tuple[ParameterGroup, ...]:
@@ -217,9 +226,9 @@ def explain(baseline: TrialConfig, target: TrialConfig, errors: Errors) -> Expla
             "both configurations have the same settings in use: there is nothing to explain. "
             "Give another trial with --from or --to."
         )
-    known = {config: tuple(max(e, _LEAST_ERROR) for e in of) for config, of in errors.items()}
+    known = {config: tuple(max(e, LEAST_ERROR) for e in of) for config, of in errors.items()}
     first, last = known.get(baseline), known.get(target)
-    measured = all(of is None or _finite(of) for of in (first, last))
+    measured = all(of is None or is_finite(of) for of in (first, last))
     undone = [group.undone for group in groups]
     return Explanation(
         baseline=baseline,
@@ -243,13 +252,29 @@ def most_configurations(n_causes: int) -> int:
 
 def effect(without: Sequence[float], with_it: Sequence[float]) -> ChangeEffect:
     """Estimate a change's effect from the errors without and with it, seed by seed."""
-    logs = [math.log(one / other) for one, other in zip(without, with_it, strict=True)]
+    return effect_of_logs(
+        [math.log(one / other) for one, other in zip(without, with_it, strict=True)]
+    )
+
+
+def effect_of_logs(logs: Sequence[float], coverage: float = COVERAGE) -> ChangeEffect:
+    """Estimate an effect from its natural logarithm by each seed: mean and Student's t."""
     mean = fmean(logs)
     if len(logs) == 1:
         return ChangeEffect(math.exp(mean), None, None)
-    t = float(stdtrit(len(logs) - 1, (1 + COVERAGE) / 2))
+    t = float(stdtrit(len(logs) - 1, (1 + coverage) / 2))
     reach = t * stdev(logs) / math.sqrt(len(logs))
     return ChangeEffect(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
+
+
+def share(effect: ChangeEffect, whole: ChangeEffect | None) -> float | None:
+    """Return an effect's share of the whole on a logarithmic scale.
+
+    None where the whole is not told from no difference: shares of it would be of any size.
+    """
+    if whole is None or whole.estimate == 1 or whole.may_be_chance:
+        return None
+    return math.log(effect.estimate) / math.log(whole.estimate)
 
 
 def geometric_mean(errors: Sequence[float]) -> float:
@@ -257,7 +282,8 @@ def geometric_mean(errors: Sequence[float]) -> float:
     return math.exp(fmean(map(math.log, errors)))
 
 
-def _finite(errors: Sequence[float]) -> bool:
+def is_finite(errors: Sequence[float]) -> bool:
+    """Tell whether no seed diverged."""
     return all(map(math.isfinite, errors))
 
 
@@ -304,7 +330,7 @@ def _options(here: TrialConfig, left: Sequence[ParameterGroup], errors: Errors) 
 
 
 def _may_be_finite(config: TrialConfig, errors: Errors) -> bool:
-    return config not in errors or _finite(errors[config])
+    return config not in errors or is_finite(errors[config])
 
 
 def is_valid(config: TrialConfig) -> bool:
@@ -316,7 +342,7 @@ def _step(
     before: Sequence[float], options: Sequence[_Option], errors: Errors, *, helps: bool
 ) -> tuple[Step, set[int]]:
     """Return the step to the best option (or the worst with an error), and the seeds that agree."""
-    usable = [option for option in options if _finite(errors[option.config])]
+    usable = [option for option in options if is_finite(errors[option.config])]
     sign = 1 if helps else -1
     chosen = min(usable, key=lambda of: sign * geometric_mean(errors[of.config]))
     after = tuple(errors[chosen.config])

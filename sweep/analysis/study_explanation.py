@@ -1,7 +1,7 @@
 """The explanation of a study's error: its two ends, and what was trained for it so far."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from shlex import quote
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from sweep.analysis.explanation import Explanation, explain, in_use, is_valid, parameter_groups
 from sweep.analysis.verdict import baseline_number, best_number
 from sweep.config import TrialConfig, typed_config
-from sweep.enums import Outcome
+from sweep.enums import AblationMethod, Outcome
 from sweep.errors import NotFoundError, UsageError
 from sweep.store.derived_studies import DerivedKind, Explained
 from sweep.store.handle import StudyHandle, open_study
@@ -33,21 +33,34 @@ class StudyExplanation:
 
 
 def study_explanation(study: StudyHandle, best: int | None = None) -> StudyExplanation | None:
-    """Return the last explanation run for this study, as far as trained; None if none was begun.
+    """Return the ablation path run last for this study, as far as trained; None if none was begun.
 
-    Of a study that was itself trained for an explanation, that one. ``best`` is the study's best
+    Of a study that was itself trained for an ablation path, that one. ``best`` is the study's best
     trial, to tell whether that is what is explained.
     """
     if (own := study.explains()) is not None:
-        return explanation_in(study, own)
-    children = study.explanations()
-    if not children:
+        return explanation_in(study, own) if own.method == AblationMethod.PATH else None
+    found = last_analysis(study, AblationMethod.PATH)
+    if found is None:
         return None
-    child, ends = list(children.items())[-1]
+    child, ends = found
     explained = explanation_in(open_study(study.engine, child), ends)
+    return replace(explained, other_best=other_best(study, ends, best))
+
+
+def last_analysis(
+    study: StudyHandle, method: AblationMethod | None = None
+) -> tuple[str, Explained] | None:
+    """Return the ablation analysis run last for a study, by this method or by any."""
+    found = study.explanations().items()
+    return next((of for of in reversed(found) if method in (None, of[1].method)), None)
+
+
+def other_best(study: StudyHandle, ends: Explained, best: int | None) -> int | None:
+    """Return the best trial if an analysis explains another one, with other settings."""
     if best in (None, ends.to_number) or _is_of(study, best, ends.target):
-        return explained
-    return replace(explained, other_best=best)
+        return None
+    return best
 
 
 def _is_of(study: StudyHandle, number: int, config: Mapping[str, Any]) -> bool:
@@ -72,7 +85,7 @@ def explanation_in(child: StudyHandle, ends: Explained) -> StudyExplanation:
         child=child.name,
         ends=ends,
         n_seeds=n_seeds,
-        found=explain(baseline, target, _errors(child, n_seeds)),
+        found=explain(baseline, target, errors_of(child, child.trials(), n_seeds)),
     )
 
 
@@ -86,19 +99,24 @@ def seeds_of(child: StudyHandle) -> int:
     return child.record().settings.study.repeat
 
 
-def _errors(child: StudyHandle, n_seeds: int) -> dict[TrialConfig, tuple[float, ...]]:
-    """Return errors by configuration; a failed or invalid trial counts as not trained."""
-    by_seed = child.seed_errors()
+def errors_of(
+    study: StudyHandle, rows: Iterable[TrialRow], n_seeds: int
+) -> dict[TrialConfig, tuple[float, ...]]:
+    """Return the errors of these trials' first seeds by configuration, infinite where one diverged.
+
+    A failed or invalid trial counts as not trained, and so does one with fewer seeds.
+    """
+    rows = list(rows)
+    by_seed = study.seed_errors([row.number for row in rows])
     errors: dict[TrialConfig, tuple[float, ...]] = {}
-    for row in child.trials(states=["COMPLETE", "FAIL"]):
-        if row.invalid:
+    for row in rows:
+        if row.invalid or not row.config:
             continue
         config = in_use(typed_config(row.config))
         if row.outcome == Outcome.DIVERGED:
             errors[config] = (math.inf,) * n_seeds
-        elif row.state == "COMPLETE" and row.number in by_seed:
-            of = by_seed[row.number]
-            errors[config] = tuple(math.inf if e is None else e for e in of)
+        elif row.state == "COMPLETE" and len(of := by_seed.get(row.number, ())) >= n_seeds:
+            errors[config] = tuple(math.inf if e is None else e for e in of[:n_seeds])
     return errors
 
 
@@ -147,7 +165,8 @@ def choose_ends(
 def command_of(ends: Explained, n_seeds: int) -> str:
     """Write the command that shows this explanation and no other; --run trains what it lacks."""
     start = "" if ends.from_number is None else f" --from {ends.from_number}"
-    return f"sweep explain {quote(ends.study)}{start} --to {ends.to_number} --seeds {n_seeds}"
+    between = f"{start} --to {ends.to_number}"
+    return f"sweep explain {quote(ends.study)} --{ends.method}{between} --seeds {n_seeds}"
 
 
 def baseline_words(ends: Explained) -> str:

@@ -37,6 +37,23 @@ class AblationGroup(StrEnum):
     NOISE = "noise"
 
 
+class Cause(StrEnum):
+    """Ablation groups that a factorial analysis changes together, in the order of its tables.
+
+    They act by the same thing, or one is no use without the other.
+    """
+
+    UPDATES = "number of updates"
+    OUTPUT = "output and loss"
+    ACTIVATION = "activation"
+    LEARNING_RATE = "learning rate and schedule"
+    OPTIMIZER = "optimizer"
+    WIDTH = "width"
+    DEPTH = "depth"
+    INITIAL_WEIGHTS = "initial weights"
+    NOISE = "noise"
+
+
 class UsedWith(NamedTuple):
     """The choices of another setting without which a setting means nothing."""
 
@@ -404,6 +421,20 @@ SETTINGS: Mapping[str, Setting[Any]] = {
 ABLATION_GROUPS: Mapping[AblationGroup, tuple[str, ...]] = {
     group: tuple(name for name, setting in SETTINGS.items() if setting.group is group)
     for group in AblationGroup
+}
+
+#: The ablation groups of each cause, in the order of the causes.
+CAUSES: Mapping[Cause, tuple[AblationGroup, ...]] = {
+    Cause.UPDATES: (AblationGroup.EPOCHS, AblationGroup.BATCH_SIZE),
+    # Cross-entropy needs the sigmoid, so that neither changes without the other.
+    Cause.OUTPUT: (AblationGroup.OUTPUT, AblationGroup.LOSS),
+    Cause.ACTIVATION: (AblationGroup.ACTIVATION,),
+    Cause.LEARNING_RATE: (AblationGroup.LEARNING_RATE,),
+    Cause.OPTIMIZER: (AblationGroup.OPTIMIZER,),
+    Cause.WIDTH: (AblationGroup.WIDTH,),
+    Cause.DEPTH: (AblationGroup.DEPTH,),
+    Cause.INITIAL_WEIGHTS: (AblationGroup.INITIAL_WEIGHTS,),
+    Cause.NOISE: (AblationGroup.NOISE,),
 }
 
 

@@ -147,7 +147,7 @@ _add(
     ),
     (
         explain.explain,
-        "sweep explain limit\nsweep explain limit --run\n"
+        "sweep explain corners --factorial\nsweep explain limit --run\n"
         "sweep explain limit --from 0 --to 57 --run --seeds 5",
     ),
     (compare.compare, "sweep compare quickstart 0 7 12"),

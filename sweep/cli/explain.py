@@ -13,8 +13,9 @@ from sweep.cli.words import in_terminal
 from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
-    from sweep.analysis.explanation import AblationPath, Explanation
-    from sweep.analysis.study_explanation import StudyExplanation
+    from collections.abc import Sequence
+
+    from sweep.analysis.explanation import AblationPath, Explanation, ParameterGroup
     from sweep.coordinator.explain import AblationJob
     from sweep.launch.resources import RunOptions
     from sweep.store.engine import Engine
@@ -49,6 +50,14 @@ def explain(
     train: Annotated[
         bool, typer.Option("--run", help="Train what is missing, in a study NAME-explain.")
     ] = False,
+    factorial: Annotated[
+        bool | None,
+        typer.Option(
+            "--factorial/--path",
+            help="Every combination of at most five causes, or one change after another.",
+            show_default="--factorial for at most five",
+        ),
+    ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
@@ -65,26 +74,28 @@ def explain(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Show what the difference between two configurations' errors comes from, change by change.
+    """Show what the difference between two configurations' errors comes from.
 
-    Each change is trained, not guessed: forward, the one that helps most comes first; in reverse,
+    Each change is trained, not guessed. Where few causes differ, every combination is: what each
+    makes alone, what taking it back alone costs, and its Shapley value, with their interaction.
+    Otherwise one change after another: forward, the one that helps most comes first; in reverse,
     the one whose undoing hurts most. Without --run it shows what is known and what is missing.
     """
-    from sweep.analysis.study_explanation import StudyExplanation, ignored
-    from sweep.coordinator.explain import choose_ablation, load_explanation
+    from sweep.analysis.study_explanation import ignored
+    from sweep.coordinator.explain import choose_ablation
+    from sweep.enums import AblationMethod
 
     study = stored_study(name, storage)
-    of = choose_ablation(study, from_number, to_number, seeds)
+    methods = {None: None, True: AblationMethod.FACTORIAL, False: AblationMethod.PATH}
+    job = choose_ablation(study, from_number, to_number, seeds, methods[factorial])
     for sentence in ignored(study):
         say(sentence)
     if train:
-        _run(study.engine, of, options, storage)
-    found = load_explanation(study.engine, of)
-    if as_json:
-        show_json(_plain(of, found))
-        return
-    explained = StudyExplanation(child=of.child, ends=of.ends, n_seeds=of.n_seeds, found=found)
-    _show(study, explained, storage)
+        _run(study.engine, job, options, storage)
+    if job.is_factorial:
+        _show_factorial(study, job, storage, as_json=as_json)
+    else:
+        _show_paths(study, job, storage, as_json=as_json)
 
 
 def _run(engine: "Engine", of: "AblationJob", options: "RunOptions", storage: str | None) -> None:
@@ -97,14 +108,37 @@ def _run(engine: "Engine", of: "AblationJob", options: "RunOptions", storage: st
     )
 
 
-def _show(study: "StudyHandle", explained: "StudyExplanation", storage: str | None) -> None:
+def _show_factorial(
+    study: "StudyHandle", job: "AblationJob", storage: str | None, *, as_json: bool
+) -> None:
     from sweep.analysis.training_time import clock_seconds
+    from sweep.coordinator.explain import load_factorial
+    from sweep.findings.factorial import cause_table, cell_table, factorial_json, factorial_title
+
+    analysis = load_factorial(study.engine, job)
+    if as_json:
+        show_json({**_plain_ends(job, analysis.child), **factorial_json(analysis)})
+        return
+    _show_ends(factorial_title(analysis), analysis.found.causes)
+    show_finding(cell_table(analysis), storage)
+    pace = clock_seconds(study) if analysis.found.missing else None
+    show_finding(cause_table(analysis, pace).without("change"), storage)
+
+
+def _show_paths(
+    study: "StudyHandle", job: "AblationJob", storage: str | None, *, as_json: bool
+) -> None:
+    from sweep.analysis.study_explanation import StudyExplanation
+    from sweep.analysis.training_time import clock_seconds
+    from sweep.coordinator.explain import load_explanation
     from sweep.findings.ablation import ablation_plan, ablation_title, about_path, path_table
 
-    found = explained.found
-    show(in_ascii(ablation_title(explained)))
-    for group in found.groups:
-        show(f"  {group.text}")
+    found = load_explanation(study.engine, job)
+    if as_json:
+        show_json({**_plain_ends(job, job.child), **_plain_paths(found)})
+        return
+    explained = StudyExplanation(child=job.child, ends=job.ends, n_seeds=job.n_seeds, found=found)
+    _show_ends(ablation_title(explained), found.groups)
     if found.diverged:
         show(in_terminal(about_path(explained), storage))
     if found.whole is not None:
@@ -115,13 +149,25 @@ def _show(study: "StudyHandle", explained: "StudyExplanation", storage: str | No
         show(in_terminal(plan, storage))
 
 
-def _plain(of: "AblationJob", found: "Explanation") -> dict[str, Any]:
+def _show_ends(title: str, groups: "Sequence[ParameterGroup]") -> None:
+    show(in_ascii(title))
+    for group in groups:
+        show(f"  {group.text}")
+
+
+def _plain_ends(job: "AblationJob", child: str | None) -> dict[str, Any]:
     return {
-        "study": of.ends.study,
-        "explained_in": of.child,
-        "from": of.ends.from_number,
-        "to": of.ends.to_number,
-        "n_seeds": of.n_seeds,
+        "study": job.ends.study,
+        "method": job.ends.method,
+        "explained_in": child,
+        "from": job.ends.from_number,
+        "to": job.ends.to_number,
+        "n_seeds": job.n_seeds,
+    }
+
+
+def _plain_paths(found: "Explanation") -> dict[str, Any]:
+    return {
         "groups": [{"name": c.name, "before": c.before, "after": c.after} for c in found.groups],
         "baseline_val_mse": found.baseline_errors,
         "target_val_mse": found.target_errors,

@@ -2,14 +2,16 @@
 
 Ablation paths (Fawcett and Hoos, 2016, J. Heuristics 22) lead from a baseline configuration to a
 target, one parameter group at a time. The study trains them in rounds; the results of a round
-decide what the next one trains. Its space has one parameter for each group, with two choices: the
-baseline's and the target's. Settings that depend on the choice are nested below it. Every
-configuration is enqueued; the sampler is never asked. A seed in the space gives all trials the same
-seeds.
+decide what the next one trains. A factorial analysis knows all its cells at once, and trains those
+that the studied study has not.
+
+The study's space has one parameter for each group, with two choices: the baseline's and the
+target's. Settings that depend on the choice are nested below it. Every configuration is enqueued;
+the sampler is never asked. A seed in the space gives all trials the same seeds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from shlex import quote
 from typing import Any
@@ -17,13 +19,21 @@ from typing import Any
 import tomlkit
 
 from sweep.analysis.explanation import Explanation, ParameterGroup, explain, parameter_groups
+from sweep.analysis.factorial import MAX_CAUSES, Factorial, causes_between, check_causes
 from sweep.analysis.study_explanation import (
     choose_ends,
     configurations,
     explanation_in,
+    last_analysis,
     seeds_of,
-    study_explanation,
 )
+from sweep.analysis.study_factorial import (
+    StudyFactorial,
+    factorial_between,
+    own_seeds,
+    seed_in,
+)
+from sweep.catalogue.formats import count
 from sweep.catalogue.settings import SETTINGS, Value
 from sweep.config import TrialConfig
 from sweep.coordinator.derived_studies import (
@@ -36,7 +46,7 @@ from sweep.coordinator.derived_studies import (
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.requests import request_trial
 from sweep.coordinator.run import Say, refuse_if_running, resume, start
-from sweep.enums import Loss, Output, Sampler, StudyPhase
+from sweep.enums import AblationMethod, Loss, Output, Sampler, StudyPhase
 from sweep.errors import FailureLimitError, UsageError
 from sweep.launch.resources import RunOptions, resolve_resources
 from sweep.store.derived_studies import Explained
@@ -58,30 +68,47 @@ class AblationJob:
     child: str
     n_seeds: int
 
+    @property
+    def is_factorial(self) -> bool:
+        """Whether it trains every combination rather than paths."""
+        return self.ends.method == AblationMethod.FACTORIAL
+
 
 def choose_ablation(
     study: StudyHandle,
     from_number: int | None = None,
     to_number: int | None = None,
     n_seeds: int | None = None,
+    method: AblationMethod | None = None,
 ) -> AblationJob:
     """Choose the ablation analysis for these trials; without any, the latest unfinished one.
 
-    Raises as ``choose_ends`` does, and UsageError for a study that itself explains another.
+    Without a method, the one that was run last between them, otherwise a factorial analysis where
+    few enough causes differ. Raises as ``choose_ends`` does, and UsageError for a study that itself
+    explains another, and for a factorial analysis of too many causes.
     """
     if (own := study.explains()) is not None:
         raise _explains_itself(study, own.study)
     if from_number is None and to_number is None:
-        unfinished = _find_unfinished(study, n_seeds)
+        unfinished = _find_unfinished(study, n_seeds, method)
         if unfinished is not None:
             return unfinished
     ends = choose_ends(study, from_number, to_number)
-    child = _find_child(study, ends, n_seeds)
-    if child is not None:
-        n_seeds = seeds_of(open_study(study.engine, child))
-        return AblationJob(ends=ends, child=child, n_seeds=n_seeds)
+    found = _find_job(study, ends, n_seeds, method)
+    if found is not None:
+        return found
+    ends = replace(ends, method=method or _method_between(ends))
+    if ends.method == AblationMethod.FACTORIAL:
+        check_causes(causes_between(*configurations(ends)))
+        n_seeds = n_seeds or own_seeds(study, ends)
     child = find_free_name(study.engine, study.name, "explain")
     return AblationJob(ends=ends, child=child, n_seeds=n_seeds or DEFAULT_SEEDS)
+
+
+def _method_between(ends: Explained) -> AblationMethod:
+    """Choose the factorial analysis where every combination of the causes can be trained."""
+    is_small = len(causes_between(*configurations(ends))) <= MAX_CAUSES
+    return AblationMethod.FACTORIAL if is_small else AblationMethod.PATH
 
 
 def _explains_itself(study: StudyHandle, parent: str) -> UsageError:
@@ -96,26 +123,38 @@ def _explains_itself(study: StudyHandle, parent: str) -> UsageError:
     )
 
 
-def _find_unfinished(study: StudyHandle, n_seeds: int | None) -> AblationJob | None:
+def _find_unfinished(
+    study: StudyHandle, n_seeds: int | None, method: AblationMethod | None
+) -> AblationJob | None:
     """Find the latest analysis if it is incomplete and has ``n_seeds`` seeds (or any)."""
-    last = study_explanation(study)
-    if last is None or last.found.is_whole or last.found.diverged:
+    last = last_analysis(study, method)
+    if last is None:
         return None
-    if n_seeds not in (None, last.n_seeds):
-        return None
-    return AblationJob(ends=last.ends, child=last.child, n_seeds=last.n_seeds)
+    job = _job_of(study, *last)
+    is_wanted = n_seeds in (None, job.n_seeds)
+    return job if is_wanted and load_analysis(study.engine, job).missing else None
 
 
-def _find_child(study: StudyHandle, ends: Explained, n_seeds: int | None) -> str | None:
-    """Find the study run last between these ends, with ``n_seeds`` seeds (or any)."""
+def _find_job(
+    study: StudyHandle, ends: Explained, n_seeds: int | None, method: AblationMethod | None
+) -> AblationJob | None:
+    """Find the analysis run last between these ends, by this method (or any) and seeds (or any)."""
     between = configurations(ends)
-    found = [
-        child
-        for child, of in study.explanations().items()
-        if configurations(of) == between
-        and n_seeds in (None, seeds_of(open_study(study.engine, child)))
-    ]
-    return found[-1] if found else None
+    for child, of in reversed(study.explanations().items()):
+        if configurations(of) == between and method in (None, of.method):
+            job = _job_of(study, child, replace(ends, method=of.method))
+            if n_seeds in (None, job.n_seeds):
+                return job
+    return None
+
+
+def _job_of(study: StudyHandle, child: str, ends: Explained) -> AblationJob:
+    return AblationJob(ends=ends, child=child, n_seeds=seeds_of(open_study(study.engine, child)))
+
+
+def load_analysis(engine: Engine, job: AblationJob) -> Explanation | Factorial:
+    """Load the results so far, of either method."""
+    return load_factorial(engine, job).found if job.is_factorial else load_explanation(engine, job)
 
 
 def load_explanation(engine: Engine, job: AblationJob) -> Explanation:
@@ -126,10 +165,17 @@ def load_explanation(engine: Engine, job: AblationJob) -> Explanation:
     return explanation_in(child, job.ends).found
 
 
+def load_factorial(engine: Engine, job: AblationJob) -> StudyFactorial:
+    """Load the cells that are trained so far, by the studied study or for the analysis."""
+    study, child = open_study(engine, job.ends.study), open_study_or_none(engine, job.child)
+    found = factorial_between(study, job.ends, child, n_seeds=job.n_seeds)
+    return replace(found, child=job.child) if found.found.missing else found
+
+
 def run_explanation(
     engine: Engine, job: AblationJob, options: RunOptions, observer: Observer, *, say: Say
 ) -> StudyPhase:
-    """Train until both paths are complete; return the last phase of the study that trains.
+    """Train until nothing is missing; return the last phase of the study that trains.
 
     Raises as ``start`` and ``resume`` do, StudyHeldError while another process runs that study,
     FailureLimitError for a configuration that cannot be trained.
@@ -137,6 +183,8 @@ def run_explanation(
     child = open_study_or_none(engine, job.child)
     if child is not None:
         refuse_if_running(child.summary())
+    elif not load_analysis(engine, job).missing:
+        return StudyPhase.FINISHED
     file = _new_file(engine, job) if child is None else load_file_for_retry(child)
     resources = cache(lambda: resolve_resources(file, options))  # once for all rounds
 
@@ -153,7 +201,7 @@ def run_explanation(
         cut_short = _was_cut_short(child.summary())
         phase = continue_study() if cut_short else StudyPhase.FINISHED
     else:
-        say(_describe_round(len(file.enqueue), job.n_seeds))
+        say(_describe_round(len(file.enqueue), job))
         phase = start(
             *(engine, file, options, observer),
             say=say,
@@ -162,10 +210,10 @@ def run_explanation(
             analyses=False,
         )
     asked: set[TrialConfig] = set()
-    while phase == StudyPhase.FINISHED and (missing := load_explanation(engine, job).missing):
+    while phase == StudyPhase.FINISHED and (missing := load_analysis(engine, job).missing):
         _check_progress(job.child, missing, asked)
         asked |= {*missing}
-        say(_describe_round(len(missing), job.n_seeds))
+        say(_describe_round(len(missing), job))
         child = open_study(engine, job.child)
         for config in missing:
             request_trial(child, enqueue_entry(job.ends, config))
@@ -176,14 +224,13 @@ def run_explanation(
 def _new_file(engine: Engine, job: AblationJob) -> StudyFile:
     """Make the file of the study that trains the analysis, with the first round enqueued."""
     parent = load_stored_file(open_study(engine, job.ends.study))
-    return child_file(parent, job.ends, job.child, job.n_seeds)
+    missing = load_analysis(engine, job).missing
+    return child_file(parent, job.ends, job.child, job.n_seeds, missing)
 
 
-def _describe_round(n: int, n_seeds: int) -> str:
-    return (
-        f"{n} configuration{'' if n == 1 else 's'} to train, {n_seeds} "
-        f"seed{'' if n_seeds == 1 else 's'} each; the next round depends on them"
-    )
+def _describe_round(n: int, job: AblationJob) -> str:
+    later = "" if job.is_factorial else "; the next round depends on them"
+    return f"{count(n, 'configuration')} to train, {count(job.n_seeds, 'seed')} each{later}"
 
 
 def _was_cut_short(study: StudySummary) -> bool:
@@ -197,19 +244,21 @@ def _was_cut_short(study: StudySummary) -> bool:
 def _check_progress(child: str, missing: Sequence[TrialConfig], asked: set[TrialConfig]) -> None:
     if n := len(asked.intersection(missing)):
         raise FailureLimitError(
-            f"{n} configuration{'' if n == 1 else 's'} of study '{child}' could not be trained, "
-            f"and the paths need each. `sweep trials {quote(child)} --state fail` says why; the "
-            "same command tries again."
+            f"{count(n, 'configuration')} of study '{child}' could not be trained, and the "
+            f"analysis needs each. `sweep trials {quote(child)} --state fail` says why; the same "
+            "command tries again."
         )
 
 
 # --- the study's file ---------------------------------------------------------------------------
 
 
-def child_file(parent: StudyFile, ends: Explained, name: str, n_seeds: int) -> StudyFile:
+def child_file(
+    parent: StudyFile, ends: Explained, name: str, n_seeds: int, first: Sequence[TrialConfig]
+) -> StudyFile:
     """Make a study file with the parent's data, the space between the ends and the first round."""
-    baseline, target = configurations(ends)
-    first = explain(baseline, target, {}).missing
+    baseline = configurations(ends)[0]
+    seed = seed_in(parent)
     raw = {
         "study": {
             "name": name,
@@ -219,7 +268,7 @@ def child_file(parent: StudyFile, ends: Explained, name: str, n_seeds: int) -> S
             "baseline": enqueue_entry(ends, baseline),
         },
         "data": explicit_settings(parent.data),
-        "space": _space(baseline, target, parent.study.seed),
+        "space": _space(baseline, _groups(ends), parent.study.seed if seed is None else seed),
         "sampler": {"name": Sampler.RANDOM.value},
         "budget": {"trials": len(first)},
         "workers": explicit_settings(parent.workers),
@@ -235,12 +284,17 @@ def _description(ends: Explained) -> str:
 
 def enqueue_entry(ends: Explained, config: TrialConfig) -> dict[str, Value]:
     """Write a configuration as ``[[enqueue]]`` of the study file and ``sweep enqueue`` take it."""
-    groups = parameter_groups(*configurations(ends))
-    return {lead: to_toml_value(getattr(config, lead)) for lead in map(_lead, groups)}
+    leads = map(_lead, _groups(ends))
+    return {lead: to_toml_value(getattr(config, lead)) for lead in leads}
 
 
-def _space(baseline: TrialConfig, target: TrialConfig, seed: int) -> dict[str, Any]:
-    groups = parameter_groups(baseline, target)
+def _groups(ends: Explained) -> Sequence[ParameterGroup]:
+    """List the settings that change together between two ends, by the method of the analysis."""
+    is_factorial = ends.method == AblationMethod.FACTORIAL
+    return (causes_between if is_factorial else parameter_groups)(*configurations(ends))
+
+
+def _space(baseline: TrialConfig, groups: Sequence[ParameterGroup], seed: int) -> dict[str, Any]:
     differ = {setting for group in groups for setting in group.after}
     space: dict[str, Any] = {
         name: to_toml_value(value)

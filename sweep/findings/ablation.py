@@ -8,6 +8,7 @@ from sweep.analysis.study_explanation import StudyExplanation, baseline_words, c
 from sweep.analysis.training_time import EpochSeconds
 from sweep.catalogue.formats import count, duration, number, percent
 from sweep.findings.tables import Cell, FindingTable, TableColumn
+from sweep.store.derived_studies import Explained
 
 FORWARD = "Where the error goes, change by change"
 REVERSE = "Undone again, change by change"
@@ -24,10 +25,14 @@ _COLUMNS = (
 
 def ablation_title(explained: StudyExplanation) -> str:
     """Name both ends of the analysis."""
-    ends = explained.ends
+    return title_between(explained.ends, explained.n_seeds)
+
+
+def title_between(ends: Explained, n_seeds: int) -> str:
+    """Name both ends of an analysis by either method."""
     return (
         f"From {baseline_words(ends)} to trial {ends.to_number} of study '{ends.study}', "
-        f"{count(explained.n_seeds, 'seed')} each"
+        f"{count(n_seeds, 'seed')} each"
     )
 
 
@@ -78,9 +83,13 @@ def ablation_plan(explained: StudyExplanation, epoch_seconds: EpochSeconds | Non
         f"Missing: {count(len(found.missing), 'configuration')} now, {found.n_left_at_most} at "
         f"most until both paths are whole, {count(n_seeds, 'seed')} "
         f"each{_how_long(explained, epoch_seconds)}. "
-        f"`{command_of(explained.ends, n_seeds)} --run` trains them, in study "
-        f"'{explained.child}'."
+        f"{what_trains(explained.ends, n_seeds, explained.child)}"
     )
+
+
+def what_trains(ends: Explained, n_seeds: int, child: str) -> str:
+    """Name the command that trains what is missing, and the study that it does so in."""
+    return f"`{command_of(ends, n_seeds)} --run` trains them, in study '{child}'."
 
 
 def _how_long(explained: StudyExplanation, epoch_seconds: EpochSeconds | None) -> str:
@@ -105,7 +114,11 @@ def about_path(explained: StudyExplanation, *, reverse: bool = False) -> str:
             "difference to explain. Name other trials: "
             f"`sweep explain {quote(explained.ends.study)} --from N --to N`."
         )
-    said = [] if reverse else [_whole(explained), _not_of_the_best(explained)]
+    said = (
+        []
+        if reverse
+        else [_whole(explained), not_of_the_best(explained.ends, explained.other_best)]
+    )
     if path.steps:
         said.append(_first(found, path.steps[0], reverse=reverse))
         said.append(_largest(found, path, reverse=reverse))
@@ -121,21 +134,29 @@ def _whole(explained: StudyExplanation) -> str:
     whole = explained.found.whole
     if whole is None:
         return ""
+    return whole_sentence(explained.ends, whole, explained.n_seeds)
+
+
+def whole_sentence(
+    ends: Explained, whole: ChangeEffect, n_seeds: int, trained: str = "both trained again with"
+) -> str:
+    """Compare both ends of an analysis."""
     chance = " That is not told from no difference." if whole.may_be_chance else ""
+    ranges = "" if whole.low is None else "; ranges are 90 % intervals over them"
     return (
-        f"Trial {explained.ends.to_number} has {times(whole, 'validation error')} than "
-        f"{baseline_words(explained.ends)}, both trained again with "
-        f"{count(explained.n_seeds, 'seed')}; ranges are 90 % intervals over them.{chance}"
+        f"Trial {ends.to_number} has {times(whole, 'validation error')} than "
+        f"{baseline_words(ends)}, {trained} {count(n_seeds, 'seed')}{ranges}.{chance}"
     )
 
 
-def _not_of_the_best(explained: StudyExplanation) -> str:
-    if explained.other_best is None:
+def not_of_the_best(ends: Explained, other_best: int | None) -> str:
+    """Say that the best trial is another by now, and what explains it; or nothing."""
+    if other_best is None:
         return ""
-    command = f"sweep explain {quote(explained.ends.study)} --to {explained.other_best} --run"
+    command = f"sweep explain {quote(ends.study)} --{ends.method} --to {other_best} --run"
     return (
-        f"This explains trial {explained.ends.to_number}; the best now is trial "
-        f"{explained.other_best}, which `{command}` explains."
+        f"This explains trial {ends.to_number}; the best now is trial {other_best}, which "
+        f"`{command}` explains."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select
 
+from sweep.enums import AblationMethod
 from sweep.store.lookup import StudyKey, is_study, no_such_study
 from sweep.store.schema import studies, study_user_attributes, sweep_studies, sweep_trials
 
@@ -40,6 +41,7 @@ class Explained:
     #: config.TrialConfig in full.
     baseline: Mapping[str, Any]
     target: Mapping[str, Any]
+    method: AblationMethod = AblationMethod.PATH
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -251,9 +251,11 @@ class StudyHandle:
         """Return the results of each seed, in the order of the seeds."""
         return self._read(measurements.seed_results, numbers)
 
-    def seed_errors(self) -> dict[int, tuple[float | None, ...]]:
-        """Return the validation error of each seed, of all trials that were trained."""
-        return self._read(measurements.seed_errors)
+    def seed_errors(
+        self, numbers: Collection[int] | None = None
+    ) -> dict[int, tuple[float | None, ...]]:
+        """Return the validation error of each seed, of the trials that were trained."""
+        return self._read(measurements.seed_errors, numbers)
 
     def diagnostics(self, numbers: Collection[int] | None = None) -> dict[int, dict[str, float]]:
         """Return diagnostics of units and weights, means over the seeds."""

@@ -165,10 +165,13 @@ def _seed_result(row: Row[Any]) -> SeedResult:
     return from_row(SeedResult, row, per_class_mse=by_class)
 
 
-def seed_errors(connection: Connection, key: StudyKey) -> dict[int, tuple[float | None, ...]]:
-    """Return the validation error of each seed by number, of all trained trials."""
+def seed_errors(
+    connection: Connection, key: StudyKey, numbers: Numbers = None
+) -> dict[int, tuple[float | None, ...]]:
+    """Return the validation error of each seed by number, of the trials that were trained."""
     seed_index = sweep_results.c.seed_index
-    rows = connection.execute(_of_trials(key, None, seed_index, _LAST_ERROR).order_by(seed_index))
+    query = _of_trials(key, numbers, seed_index, _LAST_ERROR)
+    rows = connection.execute(query.order_by(seed_index))
     found = by_key((row.number, row.val_mse) for row in rows)
     return {number: tuple(of) for number, of in found.items()}
 

@@ -101,15 +101,17 @@ class TrialTable:
     @property
     def is_baseline(self) -> Mask:
         """Trials that are what the study compares with, whatever their state."""
-        settings = self.baseline.settings
-        mask: Mask
         if self.baseline.number is not None:
-            mask = self.numbers == self.baseline.number
-        elif settings.keys() <= self.settings.keys():
-            equal = [_equal(self.settings[name], value) for name, value in settings.items()]
-            mask = np.logical_and.reduce(equal)
-        else:
-            mask = np.zeros(len(self), dtype=bool)
+            mask: Mask = self.numbers == self.baseline.number
+            return mask
+        return self.has(self.baseline.settings)
+
+    def has(self, settings: Mapping[str, Any]) -> Mask:
+        """Select the trials with these settings, whatever their others are."""
+        if not settings.keys() <= self.settings.keys():
+            return np.zeros(len(self), dtype=bool)
+        equal = [_equal(self.settings[name], value) for name, value in settings.items()]
+        mask: Mask = np.logical_and.reduce(equal)
         return mask
 
     def column(self, name: str) -> Column:

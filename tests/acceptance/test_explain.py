@@ -26,8 +26,8 @@ def explain(folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
             [
-                *(sys.executable, "-m", "sweep", "explain", "x", "--from", "0", "--to", "1"),
-                *("--run", "--seeds", "2", "--workers", "1", "--storage", url),
+                *(sys.executable, "-m", "sweep", "explain", "x", "--path", "--from", "0"),
+                *("--to", "1", "--run", "--seeds", "2", "--workers", "1", "--storage", url),
             ],
             stdout=log,
             stderr=log,

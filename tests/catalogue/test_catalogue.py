@@ -7,8 +7,10 @@ from sweep.catalogue.choices import ACTIVATIONS, CHOICES, OPTIMIZERS
 from sweep.catalogue.columns import COLUMNS, column_named
 from sweep.catalogue.settings import (
     ABLATION_GROUPS,
+    CAUSES,
     SETTINGS,
     AblationGroup,
+    Cause,
     by_setting,
     in_use,
 )
@@ -29,6 +31,13 @@ def test_every_field_of_a_configuration_belongs_to_one_ablation_group() -> None:
     # One that did not would make two configurations look equal and an explanation wrong.
     grouped = [name for names in ABLATION_GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(CONFIG)
+
+
+def test_every_ablation_group_belongs_to_one_cause() -> None:
+    # A factorial analysis would leave out the settings of one that did not.
+    grouped = [group for groups in CAUSES.values() for group in groups]
+    assert sorted(grouped) == sorted(AblationGroup)
+    assert list(CAUSES) == list(Cause)
 
 
 def test_a_setting_that_a_choice_uses_changes_with_that_choice() -> None:

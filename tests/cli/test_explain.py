@@ -33,7 +33,7 @@ budget.trials = 3
 TARGET = TrialConfig(hidden_width=64, epochs=4, activation=Activation.GELU)
 #: Of a study that was trained on what the pretended workers train on.
 DATA = {"data_sha256": DATA_SHA256}
-BETWEEN = ("explain", "x", "--from", 0, "--to", 1)
+BETWEEN = ("explain", "x", "--path", "--from", 0, "--to", 1)
 RUN = (*BETWEEN, "--run", "--gpus", "cpu", "--workers", 1)
 
 
@@ -59,7 +59,7 @@ def test_without_run_it_tells_what_differs_and_what_training_it_takes(cli: Cli) 
     assert "hidden width 8 → 64" in answer.out
     assert "Missing: 8 configurations now, 8 at most" in answer.out
     # Without the ends it would train what lies between two others.
-    assert "`sweep explain x --from 0 --to 1 --seeds 2 --run` trains them" in answer.out
+    assert "`sweep explain x --path --from 0 --to 1 --seeds 2 --run` trains them" in answer.out
     # No coordinator has run the study, so its pace is not known.
     assert "2 seeds each. `sweep" in answer.out
     assert "in study 'x-explain'" in answer.out
@@ -100,7 +100,7 @@ def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
     with interrupted_at_once(monkeypatch):
         answer = cli(*RUN)
     assert answer.code == 130
-    assert "`sweep explain x --from 0 --to 1 --seeds 3 --run`" in answer.err
+    assert "`sweep explain x --path --from 0 --to 1 --seeds 3 --run`" in answer.err
     assert "Missing" not in cli("explain", "x", "--run", "--gpus", "cpu", "--workers", 1).out
 
 
@@ -132,3 +132,19 @@ def test_what_cannot_be_explained_is_said(
     answer = cli("explain", *arguments)
     assert answer.code == code
     assert said in answer.err
+
+
+def test_few_causes_are_explained_by_every_combination(cli: Cli) -> None:
+    shown = cli("explain", "x", "--from", 0, "--to", 1).out
+    assert "Missing: 8 of 8 combinations, 3 seeds each" in shown
+    answer = cli("explain", "x", "--from", 0, "--to", 1, "--run", "--gpus", "cpu", "--workers", 1)
+    assert answer.code == 0
+    assert "Every combination of the causes" in answer.out
+    assert "By what each cause divides the error" in answer.out
+    assert "most comes from hidden width 8 -> 64" in answer.out.replace("→", "->")
+    assert "Missing" not in answer.out
+    found = cli("explain", "x", "--factorial", "--from", 0, "--to", 1, "--json").json
+    assert (found["method"], found["explained_in"]) == ("factorial", "x-explain")
+    assert [len(cell["val_mse"]) for cell in found["cells"]] == [3] * 8
+    product = math.prod(of["shapley"]["estimate"] for of in found["causes"])
+    assert product == pytest.approx(found["whole"]["estimate"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from sweep.analysis.explanation import in_use, is_valid, parameter_groups
+from sweep.analysis.explanation import explain, in_use, is_valid, parameter_groups
 from sweep.analysis.study_explanation import (
     StudyExplanation,
     choose_ends,
@@ -24,7 +24,7 @@ from sweep.coordinator.explain import (
     enqueue_entry,
     run_explanation,
 )
-from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightInit
+from sweep.enums import AblationMethod, Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.errors import FailureLimitError, NotFoundError, StudyHeldError, UsageError
 from sweep.launch.resources import RunOptions
 from sweep.messages import TrialSpec
@@ -131,7 +131,8 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Pretended:
 
 
 def run(engine: Engine, *numbers: int, n_seeds: int | None = None) -> str:
-    of = choose_ablation(open_study(engine, "x"), *(numbers or (0, 1)), n_seeds=n_seeds)
+    ends, method = numbers or (0, 1), AblationMethod.PATH
+    of = choose_ablation(open_study(engine, "x"), *ends, n_seeds=n_seeds, method=method)
     options = RunOptions(gpus="cpu", cpu_workers=1)
     return run_explanation(engine, of, options, lambda state: None, say=lambda line: None)
 
@@ -150,7 +151,7 @@ def test_the_space_has_every_valid_configuration_between_the_ends(
     baseline = in_use(TrialConfig())
     between = (in_use(target), baseline) if turned else (baseline, in_use(target))
     ends, causes = ends_of(*between), parameter_groups(*between)
-    file = child_file(study_file(FILE), ends, "x-explain", 3)
+    file = child_file(study_file(FILE), ends, "x-explain", 3, [baseline])
     assert in_use(typed_config(file.baseline.settings)) == between[0]
     for made in itertools.product((False, True), repeat=len(causes)):
         changes: dict[str, Any] = {}
@@ -164,7 +165,8 @@ def test_the_space_has_every_valid_configuration_between_the_ends(
 
 def test_every_configuration_has_the_same_seeds_and_the_parents_data() -> None:
     parent = study_file(FILE)
-    file = child_file(parent, ends_of(), "x-explain", 3)
+    first = explain(BASELINE, TARGET, {}).missing
+    file = child_file(parent, ends_of(), "x-explain", 3, first)
     params = [enqueue_params(file, configuration) for configuration in file.enqueue]
     seeds = {trial_seeds(file, n, config_from_params(file, p)[1]) for n, p in enumerate(params)}
     assert [len(of) for of in seeds] == [3]

@@ -62,8 +62,8 @@ def test_the_words_tell_the_whole_the_first_step_and_the_seeds() -> None:
 def test_another_trial_that_is_the_best_by_now_is_named_with_what_explains_it() -> None:
     late = replace(explained(), other_best=9)
     said = (
-        "This explains trial 7; the best now is trial 9, which `sweep explain x --to 9 --run` "
-        "explains. What helps most alone is"
+        "This explains trial 7; the best now is trial 9, which "
+        "`sweep explain x --path --to 9 --run` explains. What helps most alone is"
     )
     assert said in gather_waterfall(late).about
     assert "trial 9" not in gather_waterfall(late, reverse=True).about
@@ -115,7 +115,7 @@ def test_with_one_seed_there_are_no_intervals() -> None:
 def test_a_path_that_is_not_whole_says_what_trains_the_rest() -> None:
     chart = gather_waterfall(explained(3))
     assert chart.labels == ["Baseline", "epochs 5 → 50"]
-    again = "`sweep explain x --to 7 --seeds 2 --run`"
+    again = "`sweep explain x --path --to 7 --seeds 2 --run`"
     assert chart.about.endswith(f"Not whole yet: {again} trains the rest.")
     nothing = gather_waterfall(explained(1))
     assert nothing.labels == []

@@ -31,7 +31,7 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, insert, make_url, select, update
 
 from sweep.config import DEFAULT_BASELINE, StudyBaseline, TrialConfig
-from sweep.enums import Activation, Loss, Outcome
+from sweep.enums import AblationMethod, Activation, Loss, Outcome
 from sweep.store import annotate, optuna_rows, revisions, schema
 from sweep.store.derived_studies import Explained
 from sweep.store.engine import connect, writing
@@ -193,6 +193,7 @@ def add_explanation(
     errors: Mapping[TrialConfig, Sequence[float]],
     *,
     name: str | None = None,
+    method: AblationMethod = AblationMethod.PATH,
     **columns: Any,
 ) -> int:
     """``STUDY-explain``, with a trial for each configuration; errors by seed. Returns its id."""
@@ -209,6 +210,7 @@ def add_explanation(
         to_number=1,
         baseline=asdict(baseline),
         target=asdict(target),
+        method=method,
     )
     add_attributes(engine, study_id, ends.attributes)
     for number, (config, of_seeds) in enumerate(errors.items()):

@@ -1,0 +1,234 @@
+"""What a factorial analysis tells: its sentences, and the tables of its causes and its cells."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sweep.analysis.explanation import ChangeEffect
+from sweep.analysis.factorial import CauseEffect, Factorial, FactorialCell, Interaction
+from sweep.analysis.study_factorial import StudyFactorial
+from sweep.analysis.training_time import EpochSeconds
+from sweep.catalogue.formats import count, duration, number, percent
+from sweep.findings.ablation import (
+    not_of_the_best,
+    times,
+    title_between,
+    what_trains,
+    whole_sentence,
+)
+from sweep.findings.tables import Cell, FindingTable, TableColumn
+
+CAUSES = "By what each cause divides the error"
+CELLS = "Every combination of the causes"
+_EFFECTS = {"alone": "Alone", "shapley": "Shapley value", "taken_back": "Taken back"}
+_COLUMNS = (
+    TableColumn("cause", "Cause"),
+    TableColumn("change", "Change"),
+    *(
+        column
+        for name, title in _EFFECTS.items()
+        for column in (
+            TableColumn(name, title, is_number=True),
+            TableColumn(f"{name}_interval", "90 %", is_number=True),
+        )
+    ),
+    TableColumn("share", "Share", is_number=True),
+)
+
+
+def factorial_title(analysis: StudyFactorial) -> str:
+    """Name both ends of the analysis."""
+    return title_between(analysis.ends, analysis.n_seeds)
+
+
+def cause_table(
+    analysis: StudyFactorial, epoch_seconds: EpochSeconds | None = None
+) -> FindingTable:
+    """Lay out the effects of each cause, the largest Shapley value first, with what they tell."""
+    found = analysis.found
+    return FindingTable(
+        title=CAUSES,
+        columns=_COLUMNS,
+        rows=[_row(found, of) for of in by_size(found)] if any_effect(found) else [],
+        note=" ".join(factorial_sentences(analysis, epoch_seconds)),
+    ).without_empty()
+
+
+def by_size(found: Factorial) -> list[CauseEffect]:
+    """Sort the causes by their Shapley values; without those, as they are."""
+    return sorted(found.effects, key=lambda of: -(of.shapley.estimate if of.shapley else 0.0))
+
+
+def any_effect(found: Factorial) -> bool:
+    """Tell whether any effect is known."""
+    return any(of.alone or of.taken_back for of in found.effects)
+
+
+def _row(found: Factorial, of: CauseEffect) -> Sequence[Cell]:
+    share = None if of.shapley is None else found.share(of.shapley)
+    effects = (of.alone, of.shapley, of.taken_back)
+    return (
+        Cell(of.cause.name, of.cause.name),
+        Cell(of.cause.text, of.cause.text),
+        *(cell for effect in effects for cell in _cells(effect)),
+        Cell() if share is None else Cell(percent(share), share),
+    )
+
+
+def _cells(effect: ChangeEffect | None) -> tuple[Cell, Cell]:
+    if effect is None:
+        return Cell(), Cell()
+    estimate, low, high = effect
+    interval = Cell() if low is None else Cell(f"{number(low)} to {number(high)}", [low, high])
+    return Cell(number(estimate), estimate), interval
+
+
+def cell_table(analysis: StudyFactorial) -> FindingTable:
+    """Lay out every combination with its errors, from the baseline to the target."""
+    found = analysis.found
+    columns = [TableColumn(cause.name, cause.name.capitalize()) for cause in found.causes]
+    return FindingTable(
+        title=CELLS,
+        columns=[
+            *columns,
+            TableColumn("val_mse", "Validation error", is_number=True),
+            TableColumn("val_mse_of_seeds", "By seed", is_number=True),
+        ],
+        rows=[_cell_row(found, cell) for cell in found.cells],
+    ).without_empty()
+
+
+def _cell_row(found: Factorial, cell: FactorialCell) -> Sequence[Cell]:
+    values = [of.after_text if of.name in cell.causes else of.before_text for of in found.causes]
+    errors = cell.errors or ()
+    by_seed = Cell(", ".join(map(number, errors)), list(errors)) if len(errors) > 1 else Cell()
+    error = Cell("not trained") if cell.error is None else Cell(number(cell.error), cell.error)
+    return (*(Cell(text, text) for text in values), error, by_seed)
+
+
+def factorial_sentences(
+    analysis: StudyFactorial, epoch_seconds: EpochSeconds | None = None
+) -> list[str]:
+    """Say what the analysis tells, what is missing of it, and which command trains that.
+
+    With ``epoch_seconds``, by the clock, also how long that takes.
+    """
+    found = analysis.found
+    largest = by_size(found)[0]
+    said = [
+        _whole(analysis),
+        not_of_the_best(analysis.ends, analysis.other_best),
+        _largest(found, largest) if largest.shapley is not None else "",
+        interaction_sentence(found.interaction, len(found.causes)) if found.interaction else "",
+        _within_chance(found),
+        _one_seed(analysis),
+        _diverged(found),
+        _missing(analysis, epoch_seconds),
+    ]
+    return [sentence for sentence in said if sentence]
+
+
+def _whole(analysis: StudyFactorial) -> str:
+    whole = analysis.found.whole
+    if whole is None:
+        return ""
+    return whole_sentence(analysis.ends, whole, analysis.n_seeds, "with")
+
+
+def _largest(found: Factorial, largest: CauseEffect) -> str:
+    assert largest.shapley is not None
+    share = found.share(largest.shapley)
+    part = "" if share is None else f", {percent(share)} of the whole on a logarithmic scale"
+    return (
+        f"Over all orders of the changes (Shapley value), most comes from {largest.cause.text}: "
+        f"{times(largest.shapley)}{part}."
+    )
+
+
+def interaction_sentence(of: Interaction, n_causes: int) -> str:
+    """Say how the effect of one cause depends on another."""
+    lead = (
+        "No interaction of two causes is told from none; the strongest would be"
+        if of.ratio.may_be_chance
+        else "The strongest interaction"
+    )
+    others = ", on average over the other causes" if n_causes > 2 else ""
+    return (
+        f"{lead}: {of.of.text} makes {times(of.with_it)} with {of.on.after_text}, and "
+        f"{times(of.without)} with {of.on.before_text}{others}."
+    )
+
+
+def _within_chance(found: Factorial) -> str:
+    """List the causes whose Shapley values include no change at all."""
+    shapley = [(of.cause.text, of.shapley) for of in found.effects if of.shapley]
+    unclear = [text for text, effect in shapley if effect.may_be_chance]
+    return f"Not told from no change: {'; '.join(unclear)}." if unclear else ""
+
+
+def _one_seed(analysis: StudyFactorial) -> str:
+    is_one = analysis.n_seeds == 1 and analysis.found.whole is not None
+    return "One seed tells nothing of chance." if is_one else ""
+
+
+def _diverged(found: Factorial) -> str:
+    if not found.diverged:
+        return ""
+    named = "; of ".join(cell_words(found, cell) for cell in found.diverged)
+    return (
+        f"Training of {named} diverged, so there are no Shapley values and no interactions: they "
+        "need every combination."
+    )
+
+
+def cell_words(found: Factorial, cell: FactorialCell) -> str:
+    """Name a combination, such as "the baseline with epochs 15"."""
+    changed = [cause.after_text for cause in found.causes if cause.name in cell.causes]
+    if len(changed) == len(found.causes):
+        return "the target"
+    return f"the baseline{' with ' if changed else ''}{', '.join(changed)}"
+
+
+def _missing(analysis: StudyFactorial, epoch_seconds: EpochSeconds | None) -> str:
+    found, ends, n_seeds = analysis.found, analysis.ends, analysis.n_seeds
+    if not found.missing or analysis.child is None:
+        return ""
+    pace = ""
+    if epoch_seconds is not None:
+        seconds = n_seeds * sum(config.epochs * epoch_seconds(config) for config in found.missing)
+        pace = f" (about {duration(seconds)}, at the pace of study '{ends.study}')"
+    return (
+        f"Missing: {len(found.missing)} of {count(len(found.cells), 'combination')}, "
+        f"{count(n_seeds, 'seed')} each{pace}. {what_trains(ends, n_seeds, analysis.child)}"
+    )
+
+
+def factorial_json(analysis: StudyFactorial) -> dict[str, Any]:
+    """Return the analysis as plain values."""
+    found, interaction = analysis.found, analysis.found.interaction
+    return {
+        "whole": found.whole and found.whole._asdict(),
+        "causes": [
+            {
+                "name": of.cause.name,
+                "before": of.cause.before,
+                "after": of.cause.after,
+                "alone": of.alone and of.alone._asdict(),
+                "shapley": of.shapley and of.shapley._asdict(),
+                "share": of.shapley and found.share(of.shapley),
+                "taken_back": of.taken_back and of.taken_back._asdict(),
+            }
+            for of in found.effects
+        ],
+        "interaction": interaction
+        and {
+            "of": interaction.of.name,
+            "on": interaction.on.name,
+            "without": interaction.without._asdict(),
+            "with": interaction.with_it._asdict(),
+            "ratio": interaction.ratio._asdict(),
+        },
+        "cells": [{"causes": cell.causes, "val_mse": cell.errors} for cell in found.cells],
+        "n_missing": len(found.missing),
+        "diverged": [cell.causes for cell in found.diverged],
+        "sentences": factorial_sentences(analysis),
+    }

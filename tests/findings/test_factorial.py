@@ -1,0 +1,121 @@
+"""What a factorial analysis tells, in words and tables."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from sweep.analysis.factorial import Factorial, factorial
+from sweep.catalogue.settings import Cause
+from sweep.enums import Activation
+from sweep.findings.factorial import (
+    cause_table,
+    cell_table,
+    factorial_json,
+    factorial_sentences,
+)
+from tests.support.factorial_factories import (
+    BASELINE,
+    PLANTED,
+    TARGET,
+    planted,
+    product,
+    study_analysis,
+    with_interaction,
+)
+
+
+def test_the_largest_cause_and_the_strongest_interaction_are_told_with_their_numbers() -> None:
+    said = factorial_sentences(study_analysis(planted(with_interaction)))
+    assert said[0].startswith("Trial 15 has 19.8 times less validation error")
+    assert "trial 0 (the baseline), with 3 seeds; ranges are 90 % intervals over them." in said[0]
+    assert said[1].startswith("Over all orders of the changes (Shapley value), most comes from ")
+    assert "epochs 5 → 15, batch size 128 → 64: 3.00 times less error" in said[1]
+    assert said[1].endswith(", 37 % of the whole on a logarithmic scale.")
+    assert said[2] == (
+        "The strongest interaction: lr schedule constant → cosine makes 5.50 times less error "
+        "(5.50 to 5.50) with output activation linear, loss mse, and 1.10 times less error "
+        "(1.10 to 1.10) with output activation sigmoid, loss bce, on average over the other causes."
+    )
+    assert len(said) == 3
+
+
+def test_effects_and_interactions_within_chance_are_told_to_be() -> None:
+    said = " ".join(factorial_sentences(study_analysis(planted(product, noise=0.3))))
+    assert "No interaction of two causes is told from none; the strongest would be: " in said
+    assert "Not told from no change: " in said and "lr schedule constant → cosine" in said
+
+
+def test_one_seed_has_no_ranges_and_says_that_it_tells_nothing_of_chance() -> None:
+    analysis = study_analysis(planted(product, n_seeds=1), n_seeds=1)
+    said = factorial_sentences(analysis)
+    assert said[-1] == "One seed tells nothing of chance."
+    assert "90 %" not in said[0]
+    names = [column.name for column in cause_table(analysis).columns]
+    assert names == ["cause", "change", "alone", "shapley", "taken_back", "share"]
+
+
+def with_errors(found: Factorial, cause: Cause, errors: tuple[float, ...] | None) -> Factorial:
+    """Change the errors of the cell in which only that cause is as in the target."""
+    known = {
+        cell.config: errors if cell.causes == (cause,) else cell.errors for cell in found.cells
+    }
+    kept = {config: of for config, of in known.items() if of is not None}
+    return factorial(BASELINE, TARGET, kept)
+
+
+def test_a_combination_that_diverged_is_named_and_leaves_out_shapley_values() -> None:
+    found = with_errors(planted(product), Cause.ACTIVATION, (math.inf,) * 3)
+    analysis = study_analysis(found)
+    assert "Training of the baseline with activation linear diverged, so there are no Shapley" in (
+        " ".join(factorial_sentences(analysis))
+    )
+    table = cause_table(analysis)
+    assert "shapley" not in [column.name for column in table.columns]
+    assert [of["taken_back"] is None for of in table.records()] == [False] * 4
+    (error,) = [of["val_mse"] for of in cell_table(analysis).records() if of["val_mse"] == math.inf]
+    assert error == math.inf
+
+
+def test_what_lacks_is_counted_with_the_time_that_it_takes_and_the_command() -> None:
+    found = with_errors(planted(product), Cause.ACTIVATION, None)
+    analysis = study_analysis(found, child="x-explain")
+    command = "`sweep explain x --factorial --from 0 --to 15 --seeds 3 --run`"
+    assert factorial_sentences(analysis)[-1] == (
+        f"Missing: 1 of 16 combinations, 3 seeds each. {command} trains them, in study 'x-explain'."
+    )
+    timed = factorial_sentences(analysis, lambda config: 2.0)[-1]
+    assert "(about 30 s, at the pace of study 'x')" in timed  # 5 epochs of 2 s, 3 seeds
+    assert cause_table(analysis)  # what is known so far
+
+
+def test_causes_stand_in_the_order_of_their_shapley_values() -> None:
+    table = cause_table(study_analysis(planted(product)))
+    assert [of["cause"] for of in table.records()] == [
+        Cause.UPDATES,
+        Cause.ACTIVATION,
+        Cause.LEARNING_RATE,
+        Cause.OUTPUT,
+    ]
+    assert sum(of["share"] for of in table.records()) == pytest.approx(1.0)
+
+
+def test_every_combination_has_a_row_with_its_settings_and_errors() -> None:
+    rows = cell_table(study_analysis(planted(product))).records()
+    assert len(rows) == 16
+    assert rows[4][Cause.ACTIVATION] == f"activation {Activation.LINEAR}"
+    assert rows[4][Cause.UPDATES] == "epochs 5, batch size 128"
+    assert len(rows[4]["val_mse_of_seeds"]) == 3
+
+
+def test_json_has_causes_cells_and_interaction_as_plain_values() -> None:
+    found = factorial_json(study_analysis(planted(with_interaction)))
+    assert [of["name"] for of in found["causes"]] == list(PLANTED)
+    assert {*found["interaction"]} == {"of", "on", "without", "with", "ratio"}
+    assert (len(found["cells"]), found["n_missing"], found["diverged"]) == (16, 0, [])
+
+
+def test_a_better_trial_than_the_target_is_named() -> None:
+    analysis = replace(study_analysis(planted(product)), other_best=20)
+    said = factorial_sentences(analysis)[1]
+    assert "`sweep explain x --factorial --to 20 --run`" in said
