@@ -1,5 +1,6 @@
 """What the answer says, in numbers: gathered from the stored studies, one record a section."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.diagnosis import Limit
-from sweep.analysis.explanation import ParameterGroup, Step
+from sweep.analysis.explanation import ChangeEffect, ParameterGroup, Step
 from sweep.analysis.floors import Floors, pca_equivalent
 from sweep.analysis.probe_summary import CodeVerdict, ProbeSummary
 from sweep.analysis.study_diagnosis import diagnose_widths
@@ -165,12 +166,6 @@ class Facts:
         taken = [name for step in self.why.found.forward.steps for name in step.groups]
         return {"loss", "output"} <= set(taken) and self.cause("loss").before["loss"] == Loss.BCE
 
-    @staticmethod
-    def is_chance(step: Step) -> bool:
-        """Whether its interval holds no change at all."""
-        low, high = step.effect.low, step.effect.high
-        return low is not None and high is not None and low <= 1 <= high
-
     @property
     def changes_form(self) -> bool:
         """Whether what the units compute changes on the way, not only how they are trained."""
@@ -179,6 +174,19 @@ class Facts:
     def step(self, name: str) -> Step:
         """Of the forward path, by the cause that it takes."""
         return next(of for of in self.why.found.forward.steps if name in of.groups)
+
+    def effect(self, name: str) -> ChangeEffect:
+        """Effect of a cause on the forward path; its own, where the next change undoes its harm."""
+        step = self.step(name)
+        if step.harm is not None and name in step.groups[:-1]:
+            return step.harm
+        return step.effect
+
+    @property
+    def effect_of_output_and_loss(self) -> float:
+        """Effect of both on the forward path."""
+        steps = {self.step(name).groups: self.step(name) for name in ("loss", "output")}
+        return math.prod(step.effect.estimate for step in steps.values())
 
     def cause(self, name: str) -> ParameterGroup:
         """By its name."""

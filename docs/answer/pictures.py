@@ -1,5 +1,6 @@
 """The pictures of the answer, drawn by the functions that draw any study's."""
 
+import gzip
 import io
 import json
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from docs.browser import open_browser
 from sweep.analysis.study_floors import study_floors
 from sweep.errors import NotFoundError
 from sweep.figures import codes
-from sweep.figures.plotlyjs import plotlyjs
+from sweep.figures.plotlyjs import plotlyjs_gzip
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store.engine import Engine
@@ -55,7 +56,7 @@ def _png(page: Page, figure: go.Figure) -> bytes:
     figure.update_layout(width=_WIDTH, paper_bgcolor="white", plot_bgcolor="white")
     page.set_viewport_size({"width": _WIDTH, "height": int(figure.layout.height)})
     page.set_content("<body style='margin: 0'><div id='figure'></div></body>")
-    page.add_script_tag(content=plotlyjs())
+    page.add_script_tag(content=gzip.decompress(plotlyjs_gzip()).decode())
     page.evaluate(
         "async (figure) => Plotly.newPlot('figure', figure.data, figure.layout,"
         " {staticPlot: true, displayModeBar: false})",

@@ -12,7 +12,8 @@ by seed. Along a path the log effects add up to those of the whole, whatever the
 The forward path begins at the baseline and takes, of the changes that are left, the one with the
 lowest error (geometric mean). The reverse path begins at the target and undoes the one whose
 undoing gives the highest. Each step compares all that are left, so a path trains n (n + 1) / 2
-configurations and its start.
+configurations and its start. A step that hurts was the best there was; where the next one helps, it
+does so thanks to that step, and the two are one.
 """
 
 import math
@@ -102,12 +103,18 @@ class ChangeEffect(NamedTuple):
         """Whether its interval holds no difference at all."""
         return self.low is not None and self.high is not None and self.low <= 1 <= self.high
 
+    @property
+    def is_harm(self) -> bool:
+        """Whether the error is higher with the change, beyond chance where that is known."""
+        return self.estimate < 1 and not self.may_be_chance
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """One change on a path, or one undoing."""
 
-    #: Several where no single one of those left could be trained.
+    #: Several where no single one of those left could be trained, and where the last one undoes
+    #: the harm of the one before it.
     groups: tuple[str, ...]
     #: Where it leads, and its errors there by seed.
     config: TrialConfig
@@ -115,8 +122,15 @@ class Step:
     effect: ChangeEffect
     #: What it was chosen from: the geometric mean error with each; infinite where it diverged.
     options: Mapping[str, float]
-    #: Seeds that would have chosen the same by their own errors.
-    n_agree: int
+    #: The seeds, by place, that would have chosen the same by their own errors.
+    agreeing: frozenset[int]
+    #: Effect of the groups but the last, whose harm that one undoes; None for other steps.
+    harm: ChangeEffect | None = None
+
+    @property
+    def n_agree(self) -> int:
+        """Number of seeds that would have chosen the same."""
+        return len(self.agreeing)
 
     @property
     def error(self) -> float:
@@ -305,18 +319,47 @@ def _path(
     """Go from ``start`` step by step: with ``helps`` to the lowest error, else to the highest."""
     steps: list[Step] = []
     here, left = start, list(groups)
-    agree = set(range(len(errors.get(start, ()))))
-    while left:
+    missing: tuple[TrialConfig, ...] = ()
+    while left and not missing:
         options = _options(here, left, errors)
         needed = [start, *(option.config for option in options)]
         missing = tuple(config for config in needed if config not in errors)
-        if missing:
-            return AblationPath(steps=tuple(steps), n_agree=len(agree), missing=missing)
-        step, agreeing = _step(errors[here], options, errors, helps=helps)
-        steps.append(step)
-        agree &= agreeing
-        here, left = step.config, [group for group in left if group.name not in step.groups]
-    return AblationPath(steps=tuple(steps), n_agree=len(agree), missing=())
+        if not missing:
+            steps.append(_step(errors[here], options, errors, helps=helps))
+            here = steps[-1].config
+            left = [group for group in left if group.name not in steps[-1].groups]
+    agreeing = set(range(len(errors.get(start, ())))).intersection(*(of.agreeing for of in steps))
+    steps = _merge_undone(steps, errors.get(start, ()), helps=helps)
+    return AblationPath(steps=tuple(steps), n_agree=len(agreeing), missing=missing)
+
+
+def _merge_undone(steps: Sequence[Step], start: Sequence[float], *, helps: bool) -> list[Step]:
+    """Merge each step that hurts with the next one, if that helps: it would not without the first.
+
+    Of all single changes the first was the best, so the second hurt more there or was impossible.
+    """
+    merged: list[Step] = []
+    for step in steps:
+        harm = merged[-1].effect if merged else None
+        if harm is not None and harm.is_harm and step.effect.estimate > 1:
+            first = merged.pop()
+            before = merged[-1].errors if merged else start
+            step = replace(
+                step,
+                groups=first.groups + step.groups,
+                effect=_effect_of_step(before, step.errors, helps=helps),
+                options=first.options,
+                agreeing=first.agreeing & step.agreeing,
+                harm=harm,
+            )
+        merged.append(step)
+    return merged
+
+
+def _effect_of_step(
+    before: Sequence[float], after: Sequence[float], *, helps: bool
+) -> ChangeEffect:
+    return effect(before, after) if helps else effect(after, before)
 
 
 def _options(here: TrialConfig, left: Sequence[ParameterGroup], errors: Errors) -> list[_Option]:
@@ -340,23 +383,22 @@ def is_valid(config: TrialConfig) -> bool:
 
 def _step(
     before: Sequence[float], options: Sequence[_Option], errors: Errors, *, helps: bool
-) -> tuple[Step, set[int]]:
-    """Return the step to the best option (or the worst with an error), and the seeds that agree."""
+) -> Step:
+    """Return the step to the best option (or the worst with an error)."""
     usable = [option for option in options if is_finite(errors[option.config])]
     sign = 1 if helps else -1
     chosen = min(usable, key=lambda of: sign * geometric_mean(errors[of.config]))
     after = tuple(errors[chosen.config])
-    agreeing = {
+    agreeing = frozenset(
         seed
         for seed in range(len(after))
         if min(usable, key=lambda of: sign * errors[of.config][seed]) is chosen
-    }
-    step = Step(
+    )
+    return Step(
         groups=tuple(group.name for group in chosen.groups),
         config=chosen.config,
         errors=after,
-        effect=effect(before, after) if helps else effect(after, before),
+        effect=_effect_of_step(before, after, helps=helps),
         options={of.name: geometric_mean(errors[of.config]) for of in options},
-        n_agree=len(agreeing),
+        agreeing=agreeing,
     )
-    return step, agreeing

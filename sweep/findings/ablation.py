@@ -1,12 +1,15 @@
 """What an ablation analysis tells: its sentences and the tables of its paths."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from shlex import quote
 
 from sweep.analysis.explanation import AblationPath, ChangeEffect, Explanation, Step
+from sweep.analysis.factorial import MAX_CAUSES, causes_between
 from sweep.analysis.study_explanation import StudyExplanation, baseline_words, command_of
 from sweep.analysis.training_time import EpochSeconds
 from sweep.catalogue.formats import count, duration, number, percent
+from sweep.enums import AblationMethod
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.derived_studies import Explained
 
@@ -126,7 +129,12 @@ def about_path(explained: StudyExplanation, *, reverse: bool = False) -> str:
         again = f"{command_of(explained.ends, explained.n_seeds)} --run"
         said.append(f"Not whole yet: `{again}` trains the rest.")
     elif path.steps:
-        said += [_within_chance(found, path, reverse=reverse), _agreement(path)]
+        said += [
+            _undone_harm(found, path, reverse=reverse),
+            _within_chance(found, path, reverse=reverse),
+            _agreement(path),
+            "" if reverse else _order(explained),
+        ]
     return " ".join(filter(None, said))
 
 
@@ -184,6 +192,27 @@ def _within_chance(found: Explanation, path: AblationPath, *, reverse: bool) -> 
         change_of(found, step, reverse=reverse) for step in path.steps if step.effect.may_be_chance
     ]
     return f"Not told from no change: {'; '.join(unclear)}." if unclear else ""
+
+
+def _undone_harm(found: Explanation, path: AblationPath, *, reverse: bool) -> str:
+    """Say of merged steps what the first change makes without the one that undoes its harm."""
+    said = [
+        f"By itself {change_of(found, replace(step, groups=step.groups[:-1]), reverse=reverse)} "
+        f"makes {times(step.harm, reverse=reverse)} there, which the next change undoes: one step."
+        for step in path.steps
+        if step.harm is not None
+    ]
+    return " ".join(said)
+
+
+def _order(explained: StudyExplanation) -> str:
+    """Say that steps depend on their order, and what does not where it can be trained."""
+    found, depends = explained.found, "What a step makes depends on those before it"
+    if len(causes_between(found.baseline, found.target)) > MAX_CAUSES:
+        return f"{depends}."
+    ends = replace(explained.ends, method=AblationMethod.FACTORIAL)
+    command = command_of(ends, explained.n_seeds)
+    return f"{depends}; `{command}` tells what depends on no order."
 
 
 def _agreement(path: AblationPath) -> str:

@@ -75,8 +75,7 @@ def test_the_planted_order_is_found_forward_and_undone_in_reverse() -> None:
         ("epochs",),
         ("learning rate",),
         ("activation",),
-        ("output",),
-        ("loss",),
+        ("output", "loss"),
     ]
     assert [step.effect.estimate for step in found.forward.steps] == pytest.approx(
         [PLANTED[name] for name in TRUE_ORDER]
@@ -123,6 +122,47 @@ def test_seeds_that_would_choose_otherwise_are_counted() -> None:
     assert order(explain(BASELINE, target, errors)) == ["epochs", "learning rate"]
     assert [step.n_agree for step in path.steps] == [2, 3]
     assert path.n_agree == 2
+
+
+def sigmoid_and_loss(
+    with_loss: tuple[float, ...], with_both: tuple[float, ...]
+) -> tuple[Explanation, Errors]:
+    """The output can change only once the loss has: cross-entropy needs the sigmoid."""
+    target = replace(BASELINE, output_activation=Output.LINEAR, loss=Loss.HUBER, huber_delta=0.1)
+    errors = {
+        BASELINE: (3.0, 3.3),
+        replace(BASELINE, loss=Loss.HUBER, huber_delta=0.1): with_loss,
+        target: with_both,
+    }
+    return explain(BASELINE, target, errors), errors
+
+
+def test_a_step_that_undoes_the_harm_of_the_one_before_it_is_merged_with_it() -> None:
+    found, errors = sigmoid_and_loss((5.67, 6.2), (0.53, 0.58))
+    (step,) = found.forward.steps
+    assert step.groups == ("loss", "output")
+    assert step.effect == found.whole
+    assert step.harm == effect(errors[BASELINE], (5.67, 6.2))
+    assert step.harm.estimate == pytest.approx(1 / 1.885, rel=1e-3)
+    assert (step.n_agree, step.errors) == (2, errors[found.target])
+    # Undone from the target, the output first raises the error: nothing to merge.
+    assert [of.groups for of in found.reverse.steps] == [("output",), ("loss",)]
+
+
+@pytest.mark.parametrize(
+    ("with_loss", "with_both"),
+    [
+        ((2.9, 3.1), (0.53, 0.58)),  # the first helps too
+        ((3.1, 3.2), (0.53, 0.58)),  # what it does is not told from nothing
+        ((5.67, 6.2), (6.5, 7.1)),  # the second hurts too
+    ],
+)
+def test_steps_of_which_none_undoes_another_stay_apart(
+    with_loss: tuple[float, ...], with_both: tuple[float, ...]
+) -> None:
+    found, _ = sigmoid_and_loss(with_loss, with_both)
+    assert [of.groups for of in found.forward.steps] == [("loss",), ("output",)]
+    assert {of.harm for of in found.forward.steps} == {None}
 
 
 def test_the_interval_is_of_pairs_and_needs_two_seeds() -> None:

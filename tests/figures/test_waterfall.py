@@ -8,7 +8,7 @@ import pytest
 from sweep.analysis.explanation import ChangeEffect, explain
 from sweep.analysis.study_explanation import StudyExplanation
 from sweep.config import TrialConfig
-from sweep.enums import WeightInit
+from sweep.enums import Loss, Output, WeightInit
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
 from sweep.store.derived_studies import Explained
 from tests.support.store_factories import EPOCH
@@ -55,8 +55,27 @@ def test_the_words_tell_the_whole_the_first_step_and_the_seeds() -> None:
         "Trial 7 has 3.20 times less validation error (3.20 to 3.20) than the "
         "baseline, both trained again with 2 seeds; ranges are 90 % intervals over them. What "
         "helps most alone is epochs 5 → 50: 4.00 times less error (4.00 to 4.00), 119 % of the "
-        "whole on a logarithmic scale. 2 of 2 seeds have this whole order."
+        "whole on a logarithmic scale. 2 of 2 seeds have this whole order. What a step makes "
+        "depends on those before it; `sweep explain x --factorial --to 7 --seeds 2` tells what "
+        "depends on no order."
     )
+
+
+def test_a_step_that_undoes_harm_is_one_bar_with_it_and_the_words_say_so() -> None:
+    target = replace(BASELINE, loss=Loss.MSE, output_activation=Output.LINEAR)
+    errors = {
+        BASELINE: (0.02, 0.02),
+        replace(BASELINE, loss=Loss.MSE): (0.04, 0.04),
+        target: (0.005, 0.005),
+    }
+    merged = replace(explained(), found=explain(BASELINE, target, errors))
+    chart = gather_waterfall(merged)
+    assert chart.labels[1:-1] == ["loss bce → mse, output activation sigmoid → linear"]
+    assert chart.factors[1:-1] == pytest.approx([4.0])
+    assert (
+        "By itself loss bce → mse makes 2.00 times more error (2.00 to 2.00) there, which the "
+        "next change undoes: one step."
+    ) in chart.about
 
 
 def test_another_trial_that_is_the_best_by_now_is_named_with_what_explains_it() -> None:
